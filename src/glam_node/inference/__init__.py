@@ -1,0 +1,1 @@
+"""Mammogram in, findings out: no network, no database, no queue; torch only in `glam`."""

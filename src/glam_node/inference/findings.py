@@ -1,0 +1,84 @@
+"""What a predictor found: per image two scores and any number of outlined findings, in source pixels."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.mammogram import Laterality, ViewPosition
+
+
+class FindingKind(StrEnum):
+    """The two classes of GLAM; independent of each other, in the order of its channels."""
+
+    BENIGN = "benign"
+    MALIGNANT = "malignant"
+
+
+@dataclass(frozen=True, slots=True)
+class AlgorithmIdentification:
+    """Who found it: PS3.16 TID 4019, and what a reader must know to reproduce it."""
+
+    algorithm_name: str
+    algorithm_version: str
+    weights_sha256: str
+    trained: bool
+    """False: the weights carry no knowledge, and every object and line of output must say UNTRAINED."""
+    parameters: tuple[tuple[str, str], ...] = ()
+    """Thresholds and other settings of the package that decided what counts as a finding, as (name, value)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """One connected region of one class, as a mask cut to its bounding box."""
+
+    kind: FindingKind
+    score: float
+    """Largest saliency inside the region, 0 to 1, not calibrated."""
+    origin: tuple[int, int]
+    """Row and column (zero-based, source image) of the mask's first pixel."""
+    mask: NDArray[np.bool_]
+    """Height x width of the bounding box; True where the finding is; never empty."""
+
+    @property
+    def pixel_count(self) -> int:
+        """Number of source pixels in the finding."""
+        return int(np.count_nonzero(self.mask))
+
+    def full_mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """The mask on the source image's Rows x Columns."""
+        full = np.zeros(shape, dtype=np.bool_)
+        row, column = self.origin
+        height, width = self.mask.shape
+        full[row : row + height, column : column + width] = self.mask
+        return full
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageFindings:
+    """The result for one image; either scores and findings, or the reason why there are none."""
+
+    sop_instance_uid: str
+    image_laterality: Laterality
+    view_position: ViewPosition
+    shape: tuple[int, int]
+    """Rows and Columns of the source image."""
+    benign_score: float | None
+    malignant_score: float | None
+    findings: tuple[Finding, ...] = ()
+    failure: str | None = None
+    """Why the image could not be analysed, in plain words; then both scores are None and findings is empty."""
+    remarks: tuple[str, ...] = ()
+    """What a reader should know although the image was analysed (orientation doubtful, tissue outside the window ...)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """The result for one study: everything that the writers of results need beside the source images."""
+
+    study_instance_uid: str
+    algorithm: AlgorithmIdentification
+    images: tuple[ImageFindings, ...]
+    stage_seconds: tuple[tuple[str, float], ...] = field(default=())
+    """Seconds spent in each stage of the analysis, as (stage, seconds); informative, never part of an object."""

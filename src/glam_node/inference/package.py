@@ -1,0 +1,101 @@
+"""A model package: weights, what they need to be run with, and the digest that proves them."""
+
+import hashlib
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.findings import FindingKind
+
+PACKAGE_FILE = "package.toml"
+WEIGHTS_FILE = "weights.safetensors"
+DEFAULT_PACKAGE = Path(__file__).parent / "default_package"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """When saliency of one class becomes a finding; frozen with the weights."""
+
+    image_score_threshold: float
+    """An image whose score is under this is negative for the class."""
+    local_saliency_threshold: float
+    """A pixel inside a proposed patch belongs to a finding when the local saliency exceeds this."""
+    global_saliency_threshold: float
+    """A pixel outside the patches belongs to a finding when the global saliency exceeds this."""
+    minimum_area_px: int
+    """Regions with fewer pixels of the model's window are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPackage:
+    """A directory with package.toml and, unless the weights are seeded, weights.safetensors; checked when read."""
+
+    path: Path
+    architecture: str
+    """Which predictor understands it: "glam", "threshold" ..."""
+    algorithm_name: str
+    algorithm_version: str
+    trained: bool
+    weights_sha256: str
+    """SHA-256 of the weights, as the architecture defines it; verified by the predictor when it loads them."""
+    seed: int | None
+    """Not None: the weights are made from this seed, and no weights file exists."""
+    operating_points: dict[FindingKind, OperatingPoint]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """The architecture's own table, e.g. patches per image."""
+
+    @property
+    def weights_path(self) -> Path:
+        """Where the weights file is (or would be)."""
+        return self.path / WEIGHTS_FILE
+
+
+def read_package(path: Path) -> ModelPackage:
+    """The package in directory `path`; its weights file, when it has one, has the digest that it states.
+
+    Raises PackageMismatch naming the key or file that is wrong.
+    """
+    try:
+        table = tomllib.loads((path / PACKAGE_FILE).read_text(encoding="utf-8"))
+        package = _package_from(path, table)
+    except OSError as error:
+        raise PackageMismatch(f"{path} is not a model package: {error}. Check inference.package.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise PackageMismatch(f"{path / PACKAGE_FILE} is not TOML: {error}.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise PackageMismatch(f"{path / PACKAGE_FILE} lacks or garbles {error}.") from error
+    if package.seed is None:
+        _verify_weights_file(package)
+    return package
+
+
+def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
+    if table["format_version"] != FORMAT_VERSION:
+        raise PackageMismatch(f"{path / PACKAGE_FILE} has format_version {table['format_version']}, this is {FORMAT_VERSION}.")
+    weights = table["weights"]
+    return ModelPackage(
+        path=path,
+        architecture=table["architecture"],
+        algorithm_name=table["algorithm_name"],
+        algorithm_version=table["algorithm_version"],
+        trained=table["trained"],
+        weights_sha256=weights["sha256"],
+        seed=weights.get("seed"),
+        operating_points={FindingKind(kind): OperatingPoint(**point) for kind, point in table["operating_points"].items()},
+        parameters=table.get("parameters", {}),
+    )
+
+
+def _verify_weights_file(package: ModelPackage) -> None:
+    try:
+        with package.weights_path.open("rb") as weights_file:
+            digest = hashlib.file_digest(weights_file, "sha256").hexdigest()
+    except OSError as error:
+        raise PackageMismatch(f"{package.path} has no readable {WEIGHTS_FILE}: {error}.") from error
+    if digest != package.weights_sha256:
+        raise PackageMismatch(
+            f"{package.weights_path} has SHA-256 {digest}, package.toml says {package.weights_sha256}. Copy the package again."
+        )
