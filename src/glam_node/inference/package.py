@@ -74,7 +74,9 @@ def read_package(path: Path) -> ModelPackage:
 
 def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
     if table["format_version"] != FORMAT_VERSION:
-        raise PackageMismatch(f"{path / PACKAGE_FILE} has format_version {table['format_version']}, this is {FORMAT_VERSION}.")
+        raise PackageMismatch(
+            f"{path / PACKAGE_FILE} has format_version {table['format_version']}, this is {FORMAT_VERSION}."
+        )
     weights = table["weights"]
     return ModelPackage(
         path=path,
@@ -84,7 +86,9 @@ def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
         trained=table["trained"],
         weights_sha256=weights["sha256"],
         seed=weights.get("seed"),
-        operating_points={FindingKind(kind): OperatingPoint(**point) for kind, point in table["operating_points"].items()},
+        operating_points={
+            FindingKind(kind): OperatingPoint(**point) for kind, point in table["operating_points"].items()
+        },
         parameters=table.get("parameters", {}),
     )
 
