@@ -6,7 +6,7 @@ class InferenceError(Exception):
 
 
 class UnsupportedMammogram(InferenceError):
-    """The image cannot be analysed (no view, no breast, undecodable pixels ...); the message is the reason, in plain words."""
+    """The image cannot be analysed (no view, no breast, undecodable ...); the message is the reason, in plain words."""
 
 
 class PackageMismatch(InferenceError):

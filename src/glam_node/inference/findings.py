@@ -70,7 +70,7 @@ class ImageFindings:
     failure: str | None = None
     """Why the image could not be analysed, in plain words; then both scores are None and findings is empty."""
     remarks: tuple[str, ...] = ()
-    """What a reader should know although the image was analysed (orientation doubtful, tissue outside the window ...)."""
+    """What a reader should know although the image was analysed (orientation doubtful, tissue cut off ...)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -101,5 +101,6 @@ def _verify_weights_file(package: ModelPackage) -> None:
         raise PackageMismatch(f"{package.path} has no readable {WEIGHTS_FILE}: {error}.") from error
     if digest != package.weights_sha256:
         raise PackageMismatch(
-            f"{package.weights_path} has SHA-256 {digest}, package.toml says {package.weights_sha256}. Copy the package again."
+            f"{package.weights_path} has SHA-256 {digest}, package.toml says {package.weights_sha256}. "
+            "Copy the package again."
         )
