@@ -22,7 +22,7 @@ class Predictor(Protocol):
     def from_package(cls, package: ModelPackage, device: str) -> Self:
         """Load a verified package on `device` ("cpu", "cuda", "cuda:1" ...).
 
-        Raises PackageMismatch when the package is for another predictor, DeviceUnavailable when there is no such device.
+        Raises PackageMismatch when the package is for another predictor, DeviceUnavailable without such a device.
         """
         ...
 
