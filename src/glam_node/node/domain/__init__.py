@@ -1,0 +1,1 @@
+"""What the node knows, as plain data; standard library only."""

@@ -1,0 +1,39 @@
+"""One result object on its way to one destination."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery is."""
+
+    PENDING = "PENDING"
+    STORED = "STORED"
+    """The destination answered success."""
+    COMMITTED = "COMMITTED"
+    """The destination has taken responsibility (storage commitment)."""
+    ABANDONED = "ABANDONED"
+    """Given up; `failure` says why; a person acts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One object for one destination; (destination, sop_instance_uid) is unique, so nothing is queued twice."""
+
+    delivery_id: str
+    job_id: str
+    study_instance_uid: str
+    destination: str
+    """Name of the [destinations.NAME] section."""
+    sop_class_uid: str
+    sop_instance_uid: str
+    path: str
+    """Relative to the storage root."""
+    state: DeliveryState
+    attempt: int
+    next_attempt_at: datetime
+    transaction_uid: str
+    failure: str
+    created_at: datetime
+    stored_at: datetime | None

@@ -1,0 +1,58 @@
+"""One received SOP Instance."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAttributes:
+    """What assembly and eligibility need to know of an image; empty strings and zeros where it does not say."""
+
+    modality: str = ""
+    presentation_intent_type: str = ""
+    """FOR PRESENTATION or FOR PROCESSING (0008,0068)."""
+    image_laterality: str = ""
+    """L, R or B."""
+    view_position: str = ""
+    """CC, MLO or another abbreviation of PS3.16 CID 4014."""
+    view_modifiers: tuple[str, ...] = ()
+    """magnification, spot_compression, implant_displaced, ... (PS3.16 CID 4015)."""
+    image_type: tuple[str, ...] = ()
+    rows: int = 0
+    columns: int = 0
+    number_of_frames: int = 1
+    specimen: bool = False
+    stereotactic: bool = False
+    breast_implant_present: bool = False
+    contradiction: str = ""
+    """What the image says of itself in two ways that cannot both be true; empty when there is nothing of the kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class SOPInstance:
+    """An instance that was answered 0x0000: its bytes are on disk at `path`."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    path: str
+    """Relative to the storage root."""
+    sha256: str
+    """Of the encoded data set, without preamble and file meta information."""
+    byte_count: int
+    calling_ae_title: str
+    received_at: datetime
+    attributes: ImageAttributes
+
+
+@dataclass(frozen=True, slots=True)
+class StudyAttributes:
+    """Study-level attributes as the first instance stated them. Never logged."""
+
+    patient_id: str = ""
+    issuer_of_patient_id: str = ""
+    accession_number: str = ""
+    study_date: str = ""
+    study_description: str = ""

@@ -1,0 +1,45 @@
+"""One inference job: the row that is the truth, whatever the broker says."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """Where a job is."""
+
+    PENDING = "PENDING"
+    """Waits for a worker (or for `next_attempt_at`)."""
+    RUNNING = "RUNNING"
+    """Leased by a worker until `lease_expires_at`."""
+    SUCCEEDED = "SUCCEEDED"
+    """Findings and results are on disk, delivery rows exist."""
+    FAILED = "FAILED"
+    """Given up; `failure` says why; a person acts (`glam-node retry`)."""
+    SUPERSEDED = "SUPERSEDED"
+    """The study got more images before this job ended; a newer job does the work."""
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceJob:
+    """One run of the predictor over one state of one study."""
+
+    job_id: str
+    study_instance_uid: str
+    state: JobState
+    attempt: int
+    """How often it was claimed."""
+    sop_instance_uids: tuple[str, ...]
+    """The images to analyse, fixed when the job was made."""
+    settings_digest: str
+    algorithm_version: str
+    """Empty until a worker has run it."""
+    lease_owner: str
+    lease_expires_at: datetime | None
+    next_attempt_at: datetime
+    failure: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    stage_seconds: tuple[tuple[str, float], ...] = ()
+    """Seconds per stage of the run that succeeded."""

@@ -1,0 +1,21 @@
+"""When to try again."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential backoff with a longest wait and a last attempt."""
+
+    initial_delay_s: float
+    multiplier: float
+    maximum_delay_s: float
+    maximum_attempts: int
+
+    def next_attempt_at(self, attempt: int, now: datetime) -> datetime | None:
+        """When to try again after `attempt` (1, 2, ...) tries, or None to give up."""
+        if attempt >= self.maximum_attempts:
+            return None
+        exponent = min(attempt - 1, 64)
+        return now + timedelta(seconds=min(self.initial_delay_s * self.multiplier**exponent, self.maximum_delay_s))

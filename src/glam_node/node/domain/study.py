@@ -1,0 +1,48 @@
+"""A study while it arrives, is judged and is reported."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from glam_node.node.domain.instance import SOPInstance, StudyAttributes
+
+
+class StudyState(StrEnum):
+    """Where a study is on its way."""
+
+    RECEIVING = "RECEIVING"
+    """Instances may still arrive."""
+    COMPLETE = "COMPLETE"
+    """Whole; not yet judged."""
+    INELIGIBLE = "INELIGIBLE"
+    """Not for us; `rule` and `reason` say why. Nothing is sent."""
+    SUBMITTED = "SUBMITTED"
+    """A job exists."""
+    REPORTED = "REPORTED"
+    """Results are written and handed to delivery."""
+
+
+# A late instance takes a study back to RECEIVING from anywhere.
+LEGAL_TRANSITIONS: dict[StudyState, frozenset[StudyState]] = {
+    StudyState.RECEIVING: frozenset({StudyState.COMPLETE}),
+    StudyState.COMPLETE: frozenset({StudyState.INELIGIBLE, StudyState.SUBMITTED, StudyState.RECEIVING}),
+    StudyState.INELIGIBLE: frozenset({StudyState.RECEIVING}),
+    StudyState.SUBMITTED: frozenset({StudyState.REPORTED, StudyState.RECEIVING}),
+    StudyState.REPORTED: frozenset({StudyState.RECEIVING}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One study and the instances that arrived of it."""
+
+    study_instance_uid: str
+    attributes: StudyAttributes
+    state: StudyState
+    rule: str
+    """The rule that decided the state last: of completeness, then of eligibility; empty while RECEIVING."""
+    reason: str
+    """The same in plain words."""
+    first_received_at: datetime
+    last_received_at: datetime
+    instances: tuple[SOPInstance, ...]

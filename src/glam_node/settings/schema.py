@@ -1,0 +1,199 @@
+"""Every setting, its type, its default and its meaning; frozen, unknown keys refused."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+RESULT_KINDS = ("segmentation", "measurement_report")
+
+
+def _ae_title(value: str) -> str:
+    """PS3.5 Table 6.2-1, VR AE: 1 to 16 printable ASCII characters, no backslash, spaces around do not count."""
+    title = value.strip(" ")
+    if not 1 <= len(title) <= 16 or not all(" " <= character <= "~" and character != "\\" for character in title):
+        raise ValueError("an AE title is 1 to 16 printable ASCII characters without a backslash")
+    return title
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError as error:
+        raise ValueError("an address such as 10.0.0.5 or a network such as 10.0.0.0/24") from error
+    return value
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Network = Annotated[str, AfterValidator(_network)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NodeSettings(_Section):
+    """[node]: this application entity."""
+
+    ae_title: AETitle = "GLAMNODE"
+    """AE title of this node: what the PACS calls, and what it presents when it sends."""
+    host: str = "0.0.0.0"  # noqa: S104 - a DICOM node is there to be reached; unknown peers are refused
+    """Address to listen on."""
+    port: Port = 11112
+    """TCP port to listen on; 0 takes a free one."""
+    maximum_associations: int = Field(default=64, ge=1, le=1024)
+    """Associations served at once; one more is rejected (RJ 02-03-02) and may try again."""
+    maximum_pdu_length: int = Field(default=131072, ge=4096, le=1048576)
+    """Bytes; the longest P-DATA-TF that peers may send."""
+    network_timeout: Seconds = 60.0
+    """Seconds without progress after which an association is aborted."""
+    require_called_ae_title: bool = True
+    """Refuse associations that call another AE title than ours."""
+    additional_storage_sop_classes: tuple[str, ...] = ()
+    """SOP Class UIDs to accept beside the built-in list; "all" accepts every Storage class of the standard."""
+
+
+class PeerSettings(_Section):
+    """[peers.NAME]: one application entity that may send to us."""
+
+    ae_title: AETitle
+    """Its calling AE title."""
+    hosts: tuple[Network, ...] = ()
+    """Addresses or networks it may call from; empty: from anywhere."""
+
+
+class DestinationSettings(_Section):
+    """[destinations.NAME]: one archive that results go to."""
+
+    kind: Literal["c-store", "folder"] = "c-store"
+    """c-store: a DICOM archive; folder: files in a directory, for trials without an archive."""
+    ae_title: AETitle = "ARCHIVE"
+    """c-store: AE title of the archive."""
+    host: str = "127.0.0.1"
+    """c-store: its address or name."""
+    port: Port = 104
+    """c-store: its port."""
+    path: Path | None = None
+    """folder: the directory."""
+    results: tuple[Literal["segmentation", "measurement_report"], ...] = RESULT_KINDS
+    """Which objects it gets."""
+    timeout: Seconds = 30.0
+    """Seconds to wait for any answer of the archive."""
+
+
+class AssemblySettings(_Section):
+    """[assembly]: when a study is whole."""
+
+    settle_time: Seconds = 10.0
+    """Seconds of silence after which a study with all four standard views is complete."""
+    quiet_time: Seconds = 300.0
+    """Seconds of silence after which any study is complete."""
+    maximum_age: Seconds = 3600.0
+    """Seconds since the first instance after which a study is complete even if more keeps arriving."""
+
+
+class EligibilitySettings(_Section):
+    """[eligibility]: which studies are analysed."""
+
+    minimum_views: int = Field(default=1, ge=1, le=4)
+    """How many of the four standard views (L/R, CC/MLO) a study needs."""
+    accept_implants: bool = True
+    """Analyse images of breasts with implants."""
+
+
+class StorageSettings(_Section):
+    """[storage]: where instances, findings and results are kept."""
+
+    root: Path = Path("var/glam-node")
+    """A directory on a local disk with room for what arrives."""
+    minimum_free_bytes: int = Field(default=1_073_741_824, ge=0)
+    """Below this many free bytes C-STORE is answered 0xA700."""
+
+
+class OperatingPointSettings(_Section):
+    """[inference.operating_points.benign|malignant]: overrides of the package's own values."""
+
+    image_score_threshold: float | None = Field(default=None, ge=0, le=1)
+    """An image whose score is under this is negative for the class."""
+    local_saliency_threshold: float | None = Field(default=None, ge=0, le=1)
+    """Inside the patches a pixel belongs to a finding above this local saliency."""
+    global_saliency_threshold: float | None = Field(default=None, ge=0, le=1)
+    """Outside the patches a pixel belongs to a finding above this global saliency."""
+    minimum_area_px: int | None = Field(default=None, ge=1)
+    """Regions of fewer model pixels are dropped."""
+
+
+class InferenceSettings(_Section):
+    """[inference]: the model."""
+
+    predictor: str = "glam_node.inference.glam.predictor:GlamPredictor"
+    """The predictor, as "module:Class"."""
+    package: Path | None = None
+    """Directory of the model package; unset: the package that ships with glam-node, which is UNTRAINED."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    threads: int = Field(default=0, ge=0, le=256)
+    """CPU threads of one worker; 0: as many as there are physical cores."""
+    lease_time: Seconds = 120.0
+    """Seconds after which a job whose worker gives no sign of life goes to another."""
+    maximum_attempts: int = Field(default=3, ge=1, le=100)
+    """Attempts at one job before it is FAILED and a person must act."""
+    operating_points: dict[Literal["benign", "malignant"], OperatingPointSettings] = {}
+    """Per class, values that take the place of the package's."""
+
+
+class DeliverySettings(_Section):
+    """[delivery]: sending results, and trying again."""
+
+    initial_delay: Seconds = 5.0
+    """Seconds to wait after the first failure; doubles with each further one."""
+    maximum_delay: Seconds = 900.0
+    """Seconds; the longest wait between two attempts."""
+    maximum_attempts: int = Field(default=1000, ge=1)
+    """Attempts before a delivery is ABANDONED and a person must act."""
+
+
+class ResultsSettings(_Section):
+    """[results]: how results present themselves."""
+
+    manufacturer: str = Field(default="glam-node", min_length=1, max_length=64)
+    """Manufacturer (0008,0070) of the objects written."""
+    station_name: str = Field(default="GLAMNODE", max_length=16)
+    """Station Name (0008,1010)."""
+    institution_name: str = Field(default="", max_length=64)
+    """Institution Name (0008,0080)."""
+    device_serial_number: str = Field(default="1", min_length=1, max_length=64)
+    """Device Serial Number (0018,1000)."""
+    series_number: int = Field(default=9500, ge=1, le=2_000_000_000)
+    """Series Number of the first result series; the others count up from it."""
+
+
+class LogSettings(_Section):
+    """[log]: what is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is written."""
+    format: Literal["console", "json"] = "console"
+    """console: for people; json: one object a line, for machines."""
+
+
+class Settings(_Section):
+    """All settings of a node."""
+
+    node: NodeSettings = NodeSettings()
+    peers: dict[str, PeerSettings] = {}
+    destinations: dict[str, DestinationSettings] = {}
+    assembly: AssemblySettings = AssemblySettings()
+    eligibility: EligibilitySettings = EligibilitySettings()
+    storage: StorageSettings = StorageSettings()
+    inference: InferenceSettings = InferenceSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    results: ResultsSettings = ResultsSettings()
+    log: LogSettings = LogSettings()
+    database_url: str = ""
+    """SQLAlchemy URL; empty: SQLite in the storage root. Across hosts: postgresql+psycopg://user:password@host/name."""
+    broker_url: str = ""
+    """Celery broker; empty: an embedded one that starts and ends with the node. Across hosts: redis://host:6379/0."""
