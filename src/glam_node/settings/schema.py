@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-RESULT_KINDS = ("segmentation", "measurement_report")
-
 
 def _ae_title(value: str) -> str:
     """PS3.5 Table 6.2-1, VR AE: 1 to 16 printable ASCII characters, no backslash, spaces around do not count."""
@@ -78,7 +76,7 @@ class DestinationSettings(_Section):
     """c-store: its port."""
     path: Path | None = None
     """folder: the directory."""
-    results: tuple[Literal["segmentation", "measurement_report"], ...] = RESULT_KINDS
+    results: tuple[Literal["segmentation", "measurement_report"], ...] = ("segmentation", "measurement_report")
     """Which objects it gets."""
     timeout: Seconds = 30.0
     """Seconds to wait for any answer of the archive."""

@@ -28,6 +28,7 @@ class Delivery:
     """Name of the [destinations.NAME] section."""
     sop_class_uid: str
     sop_instance_uid: str
+    transfer_syntax_uid: str
     path: str
     """Relative to the storage root."""
     state: DeliveryState

@@ -1,0 +1,115 @@
+"""The tables; columns carry the names of the domain's fields."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from glam_node.node.db.engine import UtcDateTime
+
+UID = String(64)
+
+
+class Base(DeclarativeBase):
+    """Metadata of the schema; Alembic compares it with the database."""
+
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON, list[Any]: JSON}  # noqa: RUF012
+
+
+class StudyRow(Base):
+    """domain.Study"""
+
+    __tablename__ = "studies"
+
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    patient_id: Mapped[str] = mapped_column(Text, default="")
+    issuer_of_patient_id: Mapped[str] = mapped_column(Text, default="")
+    accession_number: Mapped[str] = mapped_column(Text, default="")
+    study_date: Mapped[str] = mapped_column(Text, default="")
+    study_description: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    rule: Mapped[str] = mapped_column(Text, default="")
+    reason: Mapped[str] = mapped_column(Text, default="")
+    first_received_at: Mapped[datetime]
+    last_received_at: Mapped[datetime]
+
+
+class InstanceRow(Base):
+    """domain.SOPInstance"""
+
+    __tablename__ = "instances"
+
+    sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(ForeignKey("studies.study_instance_uid"), index=True)
+    series_instance_uid: Mapped[str] = mapped_column(UID)
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    transfer_syntax_uid: Mapped[str] = mapped_column(UID)
+    path: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    byte_count: Mapped[int]
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    received_at: Mapped[datetime]
+    attributes: Mapped[dict[str, Any]]
+
+
+class JobRow(Base):
+    """domain.InferenceJob"""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index("ix_jobs_state_next_attempt_at", "state", "next_attempt_at"),)
+
+    job_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(ForeignKey("studies.study_instance_uid"), index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    attempt: Mapped[int] = mapped_column(default=0)
+    sop_instance_uids: Mapped[list[str]]
+    settings_digest: Mapped[str] = mapped_column(String(64))
+    algorithm_version: Mapped[str] = mapped_column(Text, default="")
+    lease_owner: Mapped[str] = mapped_column(Text, default="")
+    lease_expires_at: Mapped[datetime | None]
+    next_attempt_at: Mapped[datetime]
+    rung_at: Mapped[datetime | None]
+    failure: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    stage_seconds: Mapped[list[Any]] = mapped_column(default=list)
+
+
+class DeliveryRow(Base):
+    """domain.Delivery"""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        UniqueConstraint("destination", "sop_instance_uid"),
+        Index("ix_deliveries_state_next_attempt_at", "state", "next_attempt_at"),
+    )
+
+    delivery_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.job_id"), index=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    destination: Mapped[str] = mapped_column(Text)
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    sop_instance_uid: Mapped[str] = mapped_column(UID)
+    transfer_syntax_uid: Mapped[str] = mapped_column(UID)
+    path: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    attempt: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime]
+    transaction_uid: Mapped[str] = mapped_column(UID, default="")
+    failure: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+    stored_at: Mapped[datetime | None]
+
+
+class EventRow(Base):
+    """What happened when: one line of a study's timeline, or a refusal; never names, ids or birth dates."""
+
+    __tablename__ = "events"
+
+    event_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    event: Mapped[str] = mapped_column(String(64), index=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, default="", index=True)
+    detail: Mapped[dict[str, Any]]
