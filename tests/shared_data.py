@@ -1,0 +1,10 @@
+"""Where the real mammograms and third-party files are, when they are: a folder `shared` beside the checkout."""
+
+from pathlib import Path
+
+import pytest
+
+_CANDIDATE = Path(__file__).resolve().parents[2] / "shared"
+SHARED: Path | None = _CANDIDATE if (_CANDIDATE / "data" / "INDEX.md").is_file() else None
+
+needs_shared_data = pytest.mark.skipif(SHARED is None, reason="no folder `shared` beside the checkout")
