@@ -1,0 +1,48 @@
+# Two commands: `make demo` runs the main job, `make test` passes the tests. Both set everything up first.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Pinned so that pip takes the same wheel everywhere; `make TORCH=torch==2.14.1 demo` for another.
+TORCH ?= torch==2.13.0
+PYTEST_ARGS ?=
+
+.PHONY: help demo test lint benchmark clean
+
+help:
+	@echo "make demo       set up and run the main job: a phantom exam goes in, DICOM SEG and SR come back"
+	@echo "make test       set up, third-party peers included, and run all checks and tests"
+	@echo "make lint       the checks alone: ruff, mypy, import-linter"
+	@echo "make benchmark  ratios against named peers"
+	@echo "make clean      remove the virtual environment and what the demo wrote"
+
+demo: $(VENV)/.runtime
+	@$(BIN)/glam-node demo
+
+test: lint
+	@scripts/peers.sh
+	@echo "== tests"
+	@$(BIN)/python -m pytest -m "not benchmark" $(PYTEST_ARGS)
+	@echo "== all checks and tests passed. Next: make demo, or README.md to connect a PACS."
+
+lint: $(VENV)/.dev
+	@echo "== format, lint, types, import contracts"
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+benchmark: $(VENV)/.dev
+	@scripts/peers.sh
+	@$(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(PYTEST_ARGS)
+
+$(VENV)/.runtime: pyproject.toml
+	@PYTHON="$(PYTHON)" TORCH="$(TORCH)" scripts/setup.sh $(VENV) .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml
+	@PYTHON="$(PYTHON)" TORCH="$(TORCH)" scripts/setup.sh $(VENV) '.[dev]'
+	@touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) glam-node-demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Installs the third-party programs that the tests talk to. Without root it says in one line what is missing;
+# the tests that need it are then left out and named at the end of the run, which in CI is a failure.
+set -euo pipefail
+
+# program -> Debian package
+peers=(
+    /usr/sbin/Orthanc:orthanc
+    /usr/bin/dcmsend:dcmtk
+    /usr/bin/redis-server:redis-server
+    /usr/bin/pg_ctlcluster:postgresql
+)
+
+missing=()
+for peer in "${peers[@]}"; do
+    [ -x "${peer%%:*}" ] || missing+=("${peer##*:}")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if sudo -n true 2>/dev/null; then
+        as_root=(sudo -n)
+    else
+        echo "Not root: could not install ${missing[*]}; the tests that need them are left out. Install them:" \
+            "sudo apt-get install ${missing[*]}" >&2
+        exit 0
+    fi
+fi
+
+echo "== installing ${missing[*]} (third-party peers of the tests)"
+log=$(mktemp)
+export DEBIAN_FRONTEND=noninteractive
+if ! { "${as_root[@]}" apt-get update && "${as_root[@]}" apt-get install -y --no-install-recommends "${missing[@]}"; } \
+    >"$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    echo "apt-get could not install ${missing[*]} (log: $log); the tests that need them are left out." >&2
+fi

