@@ -1,0 +1,26 @@
+"""One archive and one synthetic exam for all system tests; these import nothing of the product."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.node_process import run_glam_node
+from tests.system.orthanc import Orthanc, running_orthanc
+
+
+@pytest.fixture
+def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+    """An empty Orthanc."""
+    with running_orthanc(tmp_path / "orthanc") as archive:
+        yield archive
+
+
+@pytest.fixture(scope="session")
+def exam(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The files of one synthetic four-view exam, as `glam-node phantom` writes them."""
+    directory = tmp_path_factory.mktemp("exam")
+    run_glam_node("phantom", "--out", str(directory))
+    files = sorted(directory.rglob("*.dcm"))
+    assert len(files) == 4
+    return files

@@ -1,0 +1,159 @@
+"""The node as its users run it: a command line with a settings file."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.peers import PEERS
+from tests.system.orthanc import Orthanc, free_port
+
+GLAM_NODE = Path(sys.executable).parent / "glam-node"
+
+
+@dataclass
+class NodeProcess:
+    """`glam-node serve` and the commands that speak of it."""
+
+    settings_path: Path
+    port: int
+    process: subprocess.Popen[bytes]
+    log_path: Path
+
+    def command(self, *arguments: str, expect: int = 0) -> str:
+        """The standard output of one command, which ended with the exit code expected."""
+        return run_glam_node(*arguments, settings_path=self.settings_path, expect=expect)
+
+    def studies(self) -> list[dict[str, Any]]:
+        """What `studies --json` says."""
+        answer = json.loads(self.command("studies", "--json"))
+        return list(answer)
+
+    def log(self) -> str:
+        """All that the node wrote."""
+        return self.log_path.read_text(errors="replace")
+
+
+def run_glam_node(*arguments: str, settings_path: Path | None = None, expect: int = 0) -> str:
+    """Run one command to its end."""
+    environment = _clean_environment()
+    if settings_path is not None:
+        environment["GLAM_NODE_SETTINGS"] = str(settings_path)
+    done = subprocess.run([GLAM_NODE, *arguments], env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == expect, f"{arguments} ended with {done.returncode}: {done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def _clean_environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("GLAM_NODE")}
+
+
+def write_settings(directory: Path, archive: Orthanc, *, port: int, predictor: str = "", more: str = "") -> Path:
+    """A settings file for a node that knows the peer DCMTK and sends to `archive`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "node.toml"
+    path.write_text(
+        f"""
+{more}
+[node]
+ae_title = "GLAMNODE"
+host = "127.0.0.1"
+port = {port}
+
+[peers.pacs]
+ae_title = "DCMTK"
+hosts = ["127.0.0.1"]
+
+[destinations.archive]
+ae_title = "{archive.ae_title}"
+host = "127.0.0.1"
+port = {archive.dicom_port}
+
+[assembly]
+settle_time = 1.0
+quiet_time = 4.0
+
+[delivery]
+initial_delay = 1.0
+maximum_delay = 2.0
+
+[storage]
+root = "{directory / "storage"}"
+
+[inference]
+{predictor}
+lease_time = 10.0
+"""
+    )
+    return path
+
+
+@contextmanager
+def running_node(settings_path: Path, port: int) -> Iterator[NodeProcess]:
+    """`glam-node serve`, listening; stopped by SIGTERM at the end, with exit code 0."""
+    log_path = settings_path.with_suffix(".log")
+    environment = _clean_environment()
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [GLAM_NODE, "--settings", str(settings_path), "serve"], stdout=log, stderr=log, env=environment
+        )
+    node = NodeProcess(settings_path, port, process, log_path)
+    try:
+        _wait_until_it_answers(node)
+        yield node
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    assert process.returncode == 0, node.log()[-3000:]
+
+
+def _wait_until_it_answers(node: NodeProcess) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert node.process.poll() is None, f"serve ended: {node.log()[-3000:]}"
+        if (
+            dcmtk("echoscu", "-to", "1", "-aet", "DCMTK", "-aec", "GLAMNODE", "127.0.0.1", str(node.port)).returncode
+            == 0
+        ):
+            return
+        time.sleep(0.3)
+    raise AssertionError(f"no C-ECHO answer within 60 s: {node.log()[-3000:]}")
+
+
+def dcmtk(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of DCMTK's programs (not pynetdicom's of the same name)."""
+    path = PEERS["dcmtk"].program.with_name(program)
+    return subprocess.run([path, *arguments], capture_output=True, text=True, timeout=120)
+
+
+def dcmsend(node_port: int, files: Sequence[Path]) -> None:
+    """Send files as a PACS would; every one is answered with success."""
+    done = dcmtk(
+        "dcmsend",
+        "-v",
+        "-aet",
+        "DCMTK",
+        "-aec",
+        "GLAMNODE",
+        "127.0.0.1",
+        str(node_port),
+        *[str(path) for path in files],
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def settings_and_port(directory: Path, archive: Orthanc, **options: str) -> tuple[Path, int]:
+    """A settings file for a node on a free port."""
+    port = free_port()
+    return write_settings(directory, archive, port=port, **options), port

@@ -1,0 +1,117 @@
+"""A real Orthanc on free ports, as the archive that nobody here wrote."""
+
+import json
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.peers import PEERS
+
+
+def free_port() -> int:
+    """A TCP port on the loopback address that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Orthanc:
+    """One Orthanc; `stop` and `start` again keep its storage."""
+
+    directory: Path
+    dicom_port: int
+    http_port: int
+    ae_title: str = "ORTHANC"
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Listening on both ports when this returns."""
+        configuration = {
+            "Name": "glam-node tests",
+            "StorageDirectory": str(self.directory / "storage"),
+            "IndexDirectory": str(self.directory / "index"),
+            "DicomAet": self.ae_title,
+            "DicomPort": self.dicom_port,
+            "HttpPort": self.http_port,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "DicomCheckCalledAet": True,
+            "DicomAlwaysAllowStore": True,
+            "Plugins": [],
+            "StableAge": 1,
+            "DicomModalities": {},
+        }
+        path = self.directory / "orthanc.json"
+        path.write_text(json.dumps(configuration))
+        log = (self.directory / "orthanc.log").open("ab")
+        self._process = subprocess.Popen([PEERS["orthanc"].program, path], stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                self.get("/system")
+                return
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.1)
+        raise AssertionError(f"Orthanc did not start: {(self.directory / 'orthanc.log').read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """Nothing listens on its ports any more."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=30)
+            self._process = None
+
+    def get(self, path: str) -> Any:
+        """The JSON answer of its REST interface."""
+        return json.loads(self.get_bytes(path))
+
+    def get_bytes(self, path: str) -> bytes:
+        """The raw answer of its REST interface."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as answer:
+            body: bytes = answer.read()
+            return body
+
+    def instances(self, modality: str) -> list[str]:
+        """Orthanc's own identifiers of all instances of one modality."""
+        series = [entry for entry in self.get("/series?expand") if entry["MainDicomTags"]["Modality"] == modality]
+        return [identifier for entry in series for identifier in entry["Instances"]]
+
+    def fetch(self, modality: str, directory: Path) -> list[Path]:
+        """All instances of one modality as files in `directory`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        files = []
+        for identifier in self.instances(modality):
+            files.append(directory / f"{identifier}.dcm")
+            files[-1].write_bytes(self.get_bytes(f"/instances/{identifier}/file"))
+        return files
+
+    def wait_for(self, counts: dict[str, int], seconds: float) -> None:
+        """At least so many instances of each modality are there, or the test fails."""
+        deadline = time.monotonic() + seconds
+        have: dict[str, int] = {}
+        while time.monotonic() < deadline:
+            have = {modality: len(self.instances(modality)) for modality in counts}
+            if all(have[modality] >= wanted for modality, wanted in counts.items()):
+                return
+            time.sleep(0.25)
+        raise AssertionError(f"after {seconds} s the archive has {have}, wanted {counts}")
+
+
+@contextmanager
+def running_orthanc(directory: Path) -> Iterator[Orthanc]:
+    """A started Orthanc that is stopped at the end."""
+    directory.mkdir(parents=True, exist_ok=True)
+    orthanc = Orthanc(directory, free_port(), free_port())
+    orthanc.start()
+    try:
+        yield orthanc
+    finally:
+        orthanc.stop()
