@@ -1,0 +1,73 @@
+"""The real 16-bit views beside the checkout, wrapped as MG DICOM the way a modality would write them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+DIGITAL_MAMMOGRAPHY_FOR_PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
+VIEW_CODES = {"CC": ("399162004", "cranio-caudal"), "MLO": ("399368009", "medio-lateral oblique")}
+# The stored views of the right breast face left, as a modality hangs them.
+PATIENT_ORIENTATION = {"L-CC": ["A", "R"], "R-CC": ["P", "L"], "L-MLO": ["A", "FR"], "R-MLO": ["P", "FL"]}
+
+
+@dataclass(frozen=True)
+class RealExam:
+    """Four files of one study."""
+
+    study_instance_uid: str
+    files: dict[str, Path]
+
+
+def wrap_exam(images: Path, directory: Path) -> RealExam:
+    """The four views of sample exam 0 as MG For Presentation files in `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    study_instance_uid = generate_uid()
+    files = {}
+    for number, view in enumerate(PATIENT_ORIENTATION, start=1):
+        pixels = cv2.imread(str(images / f"0_{view}.png"), cv2.IMREAD_UNCHANGED)
+        assert pixels is not None
+        assert pixels.dtype == np.uint16
+        files[view] = directory / f"{view}.dcm"
+        dataset = _mammogram(view, pixels, study_instance_uid, number)
+        pydicom.dcmwrite(files[view], dataset, enforce_file_format=True)
+    return RealExam(study_instance_uid, files)
+
+
+def _mammogram(view: str, pixels: NDArray[np.uint16], study_instance_uid: str, number: int) -> Dataset:
+    laterality, _, view_position = view.partition("-")
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = DIGITAL_MAMMOGRAPHY_FOR_PRESENTATION
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.StudyInstanceUID = study_instance_uid
+    dataset.SeriesInstanceUID = generate_uid()
+    dataset.update({"PatientID": "SAMPLE0", "PatientName": "Sample^Exam", "PatientBirthDate": "", "PatientSex": "F"})
+    dataset.update({"StudyDate": "20210606", "StudyTime": "120000", "StudyID": "1", "AccessionNumber": "A1"})
+    dataset.update({"Modality": "MG", "PresentationIntentType": "FOR PRESENTATION", "Manufacturer": "test"})
+    dataset.update({"SeriesNumber": number, "InstanceNumber": 1, "BodyPartExamined": "BREAST"})
+    dataset.ImageType = ["DERIVED", "PRIMARY"]
+    dataset.PatientOrientation = PATIENT_ORIENTATION[view]
+    dataset.ImageLaterality = laterality
+    dataset.ViewPosition = view_position
+    code, meaning = VIEW_CODES[view_position]
+    item = Dataset()
+    item.update({"CodeValue": code, "CodingSchemeDesignator": "SCT", "CodeMeaning": meaning})
+    item.ViewModifierCodeSequence = []
+    dataset.ViewCodeSequence = [item]
+    dataset.ImagerPixelSpacing = [0.07, 0.07]
+    dataset.Rows, dataset.Columns = pixels.shape
+    dataset.update({"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelRepresentation": 0})
+    dataset.update({"BitsAllocated": 16, "BitsStored": 12, "HighBit": 11, "PresentationLUTShape": "IDENTITY"})
+    dataset.update({"PixelIntensityRelationship": "LOG", "PixelIntensityRelationshipSign": -1})
+    dataset.update({"RescaleIntercept": 0, "RescaleSlope": 1, "RescaleType": "US", "BurnedInAnnotation": "NO"})
+    dataset.PixelData = pixels.tobytes()
+    return dataset

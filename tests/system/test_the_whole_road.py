@@ -1,0 +1,93 @@
+"""DCMTK sends a study, Orthanc gets the results, and programs that nobody here wrote read them."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from tests.shared_data import SHARED, needs_shared_data
+from tests.system.mammograms import wrap_exam
+from tests.system.node_process import (
+    NodeProcess,
+    dcmsend,
+    dcmtk,
+    run_glam_node,
+    running_node,
+    settings_and_port,
+)
+from tests.system.orthanc import Orthanc
+from tests.system.validators import dciodvfy_errors, dcmqi_masks
+
+pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(600)]
+
+
+def results_of_analyse(sources: list[Path], directory: Path, settings_path: Path) -> dict[str, Path]:
+    """SOP Instance UID -> file of what `analyse` writes for the same sources, without any network."""
+    run_glam_node("analyse", *[str(path) for path in sources], "--out", str(directory), settings_path=settings_path)
+    return {str(pydicom.dcmread(path).SOPInstanceUID): path for path in directory.rglob("*.dcm")}
+
+
+def assert_results_are_sound(orthanc: Orthanc, sources: list[Path], node: NodeProcess, directory: Path) -> None:
+    """Every object in the archive is valid, readable by others, and what `analyse` writes for the same input."""
+    segmentations = orthanc.fetch("SEG", directory / "seg")
+    reports = orthanc.fetch("SR", directory / "sr")
+    assert len(reports) == 1
+    assert segmentations
+    expected = results_of_analyse(sources, directory / "analyse", node.settings_path)
+    for path in [*segmentations, *reports]:
+        assert dciodvfy_errors(path) == []
+        assert str(pydicom.dcmread(path).SOPInstanceUID) in expected
+        assert "SOPInstanceUID" in dcmtk("dcmdump", str(path)).stdout
+    rendered = dcmtk("dsrdump", str(reports[0]))
+    assert rendered.returncode == 0, rendered.stderr
+    shapes = {str(pydicom.dcmread(path).SOPInstanceUID): pydicom.dcmread(path) for path in sources}
+    for path in segmentations:
+        assert_others_read_the_same_mask(path, expected, shapes, directory / "nrrd" / path.stem)
+
+
+def assert_others_read_the_same_mask(
+    path: Path, expected: dict[str, Path], sources: dict[str, pydicom.Dataset], directory: Path
+) -> None:
+    """dcmqi's masks of the archived object are those of ours, on the source image's own Rows x Columns."""
+    archived = pydicom.dcmread(path)
+    ours = pydicom.dcmread(expected[str(archived.SOPInstanceUID)])
+    source = sources[str(archived.SourceImageSequence[0].ReferencedSOPInstanceUID)]
+    assert (archived.Rows, archived.Columns) == (source.Rows, source.Columns)
+    frames = ours.pixel_array.reshape(-1, ours.Rows, ours.Columns) > 0
+    masks = dcmqi_masks(path, directory)
+    assert len(masks) == len(frames)
+    for mask, frame in zip(masks, frames, strict=True):
+        assert np.array_equal(mask, frame)
+
+
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.peer("dcmqi")
+def test_a_phantom_exam_goes_from_dcmtk_through_glam_to_orthanc(
+    orthanc: Orthanc, exam: list[Path], tmp_path: Path
+) -> None:
+    settings_path, port = settings_and_port(tmp_path / "node", orthanc)
+    with running_node(settings_path, port) as node:
+        dcmsend(node.port, exam)
+        orthanc.wait_for({"SEG": 1, "SR": 1}, seconds=240)
+        (study,) = node.studies()
+        assert study["state"] == "REPORTED"
+        assert_results_are_sound(orthanc, exam, node, tmp_path / "results")
+        assert "PHANTOM" not in node.log().upper().replace("INFERENCE/PHANTOM", "")
+
+
+@needs_shared_data
+@pytest.mark.shared_data
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.peer("dcmqi")
+def test_the_real_mammograms_go_the_whole_road(orthanc: Orthanc, tmp_path: Path) -> None:
+    assert SHARED is not None
+    real = wrap_exam(SHARED / "data" / "mammograms", tmp_path / "real")
+    sources = list(real.files.values())
+    settings_path, port = settings_and_port(tmp_path / "node", orthanc)
+    with running_node(settings_path, port) as node:
+        dcmsend(node.port, sources)
+        orthanc.wait_for({"SEG": 1, "SR": 1}, seconds=240)
+        assert_results_are_sound(orthanc, sources, node, tmp_path / "results")
+        for path in orthanc.fetch("SEG", tmp_path / "results" / "seg"):
+            assert str(pydicom.dcmread(path).StudyInstanceUID) == real.study_instance_uid

@@ -1,0 +1,156 @@
+"""The archive is down, the worker is killed, the database and the broker are others: nothing is lost, nothing doubled."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from tests.peers import PEERS
+from tests.system.node_process import GLAM_NODE, NodeProcess, dcmsend, run_glam_node, running_node, settings_and_port
+from tests.system.orthanc import Orthanc, free_port
+
+pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(300)]
+
+THRESHOLD = 'predictor = "glam_node.inference.threshold:ThresholdPredictor"'
+
+
+def small_exam(directory: Path, seed: int) -> list[Path]:
+    """A four-view exam small enough to be analysed in milliseconds."""
+    run_glam_node("phantom", "--out", str(directory), "--seed", str(seed), "--rows", "256", "--columns", "192")
+    return sorted(directory.rglob("*.dcm"))
+
+
+def uids(paths: list[Path]) -> list[str]:
+    """The SOP Instance UIDs, in order."""
+    return sorted(str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in paths)
+
+
+def test_results_wait_for_an_archive_that_is_down_and_are_stored_once(orthanc: Orthanc, tmp_path: Path) -> None:
+    settings_path, port = settings_and_port(tmp_path / "node", orthanc, predictor=THRESHOLD)
+    orthanc.stop()
+    with running_node(settings_path, port) as node:
+        dcmsend(node.port, small_exam(tmp_path / "exam", 1))
+        wait_for_state(node, "REPORTED")
+        orthanc.start()
+        orthanc.wait_for({"SR": 1, "SEG": 2}, seconds=60)
+        time.sleep(3)
+        results = orthanc.fetch("SR", tmp_path / "got") + orthanc.fetch("SEG", tmp_path / "got")
+        assert len(uids(results)) == len(set(uids(results)))
+        assert "destinations.archive" in node.log()
+
+
+def wait_for_state(node: NodeProcess, state: str, seconds: float = 60) -> None:
+    """The one study is in the state wanted, or the test fails."""
+    deadline = time.monotonic() + seconds
+    studies = node.studies()
+    while time.monotonic() < deadline:
+        studies = node.studies()
+        if studies and studies[0]["state"] == state:
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"wanted {state}, have {studies}: {node.log()[-3000:]}")
+
+
+def test_a_study_sent_twice_is_reported_once(orthanc: Orthanc, tmp_path: Path) -> None:
+    settings_path, port = settings_and_port(tmp_path / "node", orthanc, predictor=THRESHOLD)
+    files = small_exam(tmp_path / "exam", 2)
+    with running_node(settings_path, port) as node:
+        dcmsend(node.port, files)
+        orthanc.wait_for({"SR": 1, "SEG": 2}, seconds=60)
+        before = uids(orthanc.fetch("SR", tmp_path / "one") + orthanc.fetch("SEG", tmp_path / "one"))
+        dcmsend(node.port, files)
+        dcmsend(node.port, orthanc.fetch("SEG", tmp_path / "one"))
+        time.sleep(8)
+        after = uids(orthanc.fetch("SR", tmp_path / "two") + orthanc.fetch("SEG", tmp_path / "two"))
+        assert after == before
+
+
+def test_a_node_killed_outright_finishes_the_study_after_its_next_start(orthanc: Orthanc, tmp_path: Path) -> None:
+    settings_path, port = settings_and_port(tmp_path / "node", orthanc, predictor=THRESHOLD)
+    with pytest.raises(AssertionError), running_node(settings_path, port) as node:
+        dcmsend(node.port, small_exam(tmp_path / "exam", 3))
+        node.process.kill()
+        node.process.wait(timeout=10)
+    with running_node(settings_path, port):
+        orthanc.wait_for({"SR": 1, "SEG": 2}, seconds=60)
+
+
+@contextmanager
+def redis_server(directory: Path) -> Iterator[str]:
+    """The URL of a Debian redis-server on a free port."""
+    port = free_port()
+    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
+    process = subprocess.Popen([PEERS["redis-server"].program, *arguments], stdout=subprocess.DEVNULL)
+    try:
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@contextmanager
+def worker(settings_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`glam-node worker` as an operator starts it on another host."""
+    log_path = settings_path.parent / f"worker-{free_port()}.log"
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [GLAM_NODE, "--settings", str(settings_path), "worker"], stdout=log, stderr=log, env=os.environ.copy()
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+@pytest.mark.peer("redis-server")
+def test_two_workers_on_redis_report_every_study_once(orthanc: Orthanc, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        broker_url = stack.enter_context(redis_server(tmp_path))
+        settings_path, port = settings_and_port(
+            tmp_path / "node", orthanc, predictor=THRESHOLD, more=f'broker_url = "{broker_url}"'
+        )
+        node = stack.enter_context(running_node(settings_path, port))
+        for _ in range(2):
+            stack.enter_context(worker(settings_path))
+        for seed in range(10, 14):
+            dcmsend(node.port, small_exam(tmp_path / f"exam{seed}", seed))
+        orthanc.wait_for({"SR": 4, "SEG": 8}, seconds=90)
+        time.sleep(2)
+        assert len(orthanc.instances("SR")) == 4
+        assert {study["state"] for study in node.studies()} == {"REPORTED"}
+
+
+@pytest.mark.peer("redis-server")
+def test_a_killed_worker_loses_nothing(orthanc: Orthanc, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        broker_url = stack.enter_context(redis_server(tmp_path))
+        settings_path, port = settings_and_port(tmp_path / "node", orthanc, more=f'broker_url = "{broker_url}"')
+        node = stack.enter_context(running_node(settings_path, port))
+        doomed = stack.enter_context(worker(settings_path))
+        exam = tmp_path / "exam"
+        run_glam_node("phantom", "--out", str(exam), "--rows", "1024", "--columns", "832")
+        dcmsend(node.port, sorted(exam.rglob("*.dcm")))
+        wait_for_event(node, "job_started")
+        doomed.kill()
+        stack.enter_context(worker(settings_path))
+        orthanc.wait_for({"SR": 1}, seconds=120)
+        time.sleep(2)
+        assert len(orthanc.instances("SR")) == 1
+
+
+def wait_for_event(node: NodeProcess, event: str, seconds: float = 60) -> None:
+    """The one study's timeline names the event, or the test fails."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        studies = node.studies()
+        if studies and event in node.command("study", studies[0]["study_instance_uid"]):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"no {event} within {seconds} s: {node.log()[-3000:]}")
