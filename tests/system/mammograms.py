@@ -39,6 +39,11 @@ def wrap_exam(images: Path, directory: Path) -> RealExam:
     return RealExam(study_instance_uid, files)
 
 
+def _set(dataset: Dataset, **values: object) -> None:
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+
+
 def _mammogram(view: str, pixels: NDArray[np.uint16], study_instance_uid: str, number: int) -> Dataset:
     laterality, _, view_position = view.partition("-")
     dataset = Dataset()
@@ -50,24 +55,24 @@ def _mammogram(view: str, pixels: NDArray[np.uint16], study_instance_uid: str, n
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.StudyInstanceUID = study_instance_uid
     dataset.SeriesInstanceUID = generate_uid()
-    dataset.update({"PatientID": "SAMPLE0", "PatientName": "Sample^Exam", "PatientBirthDate": "", "PatientSex": "F"})
-    dataset.update({"StudyDate": "20210606", "StudyTime": "120000", "StudyID": "1", "AccessionNumber": "A1"})
-    dataset.update({"Modality": "MG", "PresentationIntentType": "FOR PRESENTATION", "Manufacturer": "test"})
-    dataset.update({"SeriesNumber": number, "InstanceNumber": 1, "BodyPartExamined": "BREAST"})
+    _set(dataset, PatientID="SAMPLE0", PatientName="Sample^Exam", PatientBirthDate="", PatientSex="F")
+    _set(dataset, StudyDate="20210606", StudyTime="120000", StudyID="1", AccessionNumber="A1")
+    _set(dataset, Modality="MG", PresentationIntentType="FOR PRESENTATION", Manufacturer="test")
+    _set(dataset, SeriesNumber=number, InstanceNumber=1, BodyPartExamined="BREAST")
     dataset.ImageType = ["DERIVED", "PRIMARY"]
     dataset.PatientOrientation = PATIENT_ORIENTATION[view]
     dataset.ImageLaterality = laterality
     dataset.ViewPosition = view_position
     code, meaning = VIEW_CODES[view_position]
     item = Dataset()
-    item.update({"CodeValue": code, "CodingSchemeDesignator": "SCT", "CodeMeaning": meaning})
+    _set(item, CodeValue=code, CodingSchemeDesignator="SCT", CodeMeaning=meaning)
     item.ViewModifierCodeSequence = []
     dataset.ViewCodeSequence = [item]
     dataset.ImagerPixelSpacing = [0.07, 0.07]
     dataset.Rows, dataset.Columns = pixels.shape
-    dataset.update({"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelRepresentation": 0})
-    dataset.update({"BitsAllocated": 16, "BitsStored": 12, "HighBit": 11, "PresentationLUTShape": "IDENTITY"})
-    dataset.update({"PixelIntensityRelationship": "LOG", "PixelIntensityRelationshipSign": -1})
-    dataset.update({"RescaleIntercept": 0, "RescaleSlope": 1, "RescaleType": "US", "BurnedInAnnotation": "NO"})
+    _set(dataset, SamplesPerPixel=1, PhotometricInterpretation="MONOCHROME2", PixelRepresentation=0)
+    _set(dataset, BitsAllocated=16, BitsStored=12, HighBit=11, PresentationLUTShape="IDENTITY")
+    _set(dataset, PixelIntensityRelationship="LOG", PixelIntensityRelationshipSign=-1)
+    _set(dataset, RescaleIntercept=0, RescaleSlope=1, RescaleType="US", BurnedInAnnotation="NO")
     dataset.PixelData = pixels.tobytes()
     return dataset

@@ -41,13 +41,14 @@ def assert_results_are_sound(orthanc: Orthanc, sources: list[Path], node: NodePr
         assert "SOPInstanceUID" in dcmtk("dcmdump", str(path)).stdout
     rendered = dcmtk("dsrdump", str(reports[0]))
     assert rendered.returncode == 0, rendered.stderr
-    shapes = {str(pydicom.dcmread(path).SOPInstanceUID): pydicom.dcmread(path) for path in sources}
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in sources]
+    by_uid = {str(header.SOPInstanceUID): header for header in headers}
     for path in segmentations:
-        assert_others_read_the_same_mask(path, expected, shapes, directory / "nrrd" / path.stem)
+        assert_others_read_the_same_mask(path, expected, by_uid, directory / "nrrd" / path.stem)
 
 
 def assert_others_read_the_same_mask(
-    path: Path, expected: dict[str, Path], sources: dict[str, pydicom.Dataset], directory: Path
+    path: Path, expected: dict[str, Path], sources: dict[str, pydicom.FileDataset], directory: Path
 ) -> None:
     """dcmqi's masks of the archived object are those of ours, on the source image's own Rows x Columns."""
     archived = pydicom.dcmread(path)

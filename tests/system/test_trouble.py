@@ -1,4 +1,4 @@
-"""The archive is down, the worker is killed, the database and the broker are others: nothing is lost, nothing doubled."""
+"""The archive is down, the worker is killed, the broker is another one: nothing is lost, nothing doubled."""
 
 import os
 import signal
