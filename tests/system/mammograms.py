@@ -34,7 +34,7 @@ def wrap_exam(images: Path, directory: Path) -> RealExam:
         assert pixels is not None
         assert pixels.dtype == np.uint16
         files[view] = directory / f"{view}.dcm"
-        dataset = _mammogram(view, pixels, study_instance_uid, number)
+        dataset = _mammogram(view, pixels.astype(np.uint16), study_instance_uid, number)
         pydicom.dcmwrite(files[view], dataset, enforce_file_format=True)
     return RealExam(study_instance_uid, files)
 
