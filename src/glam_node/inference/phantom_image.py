@@ -1,0 +1,234 @@
+"""Pixels of a synthetic mammogram: breast, pectoral muscle, gland and known lesions, all from one seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.mammogram import ViewPosition
+
+MAXIMUM_VALUE = 4095
+FIELD_HEIGHT_MM = 232.96
+"""Height of the detector that Rows stand for: 3328 rows of 0.07 mm."""
+
+_COARSE_ROWS = 832
+_TISSUE_LIMIT = 2600.0
+_LESION_LEVEL = {FindingKind.BENIGN: 3800.0, FindingKind.MALIGNANT: 3250.0}
+_MASK_WEIGHT = 0.45
+_LEAST_RADIUS_PX = 2.5
+_HARMONICS = np.arange(2, 7)
+
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomLesion:
+    """One lesion of one breast; the same in both of its views. Lengths are fractions of the image's height."""
+
+    kind: FindingKind
+    seed: int
+    radius: float
+    depth: float
+    """Where between chest wall (0) and nipple (1)."""
+    height: float
+    """Offset from the nipple's row; positive is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Anatomy:
+    """Outlines of one view on a grid of `rows`; the breast points right."""
+
+    edge: NDArray[np.float64]
+    """Per row, distance of the skin from the chest wall, in rows."""
+    muscle: NDArray[np.float64]
+    """The same for the pectoral muscle."""
+    nipple: tuple[float, float]
+    """Row and column, as fractions of the height."""
+
+
+def render(
+    seed: int, shape: tuple[int, int], view_position: ViewPosition, lesions: Sequence[PhantomLesion]
+) -> tuple[NDArray[np.uint16], dict[FindingKind, Mask]]:
+    """A 12-bit image with the chest wall on the left, background 0, and the mask of the lesions of each kind."""
+    generator = np.random.default_rng(seed)
+    outline = _Outline.draw(generator, view_position, shape)
+    image = _tissue(generator, outline, shape)
+    inside = _inside(outline.at(shape[0]).edge, shape)
+    masks = {kind: np.zeros(shape, dtype=np.bool_) for kind in FindingKind}
+    for lesion in lesions:
+        _add_lesion(image, masks[lesion.kind], lesion, outline.nipple)
+    image += generator.standard_normal(shape, dtype=np.float32) * np.float32(20.0)
+    np.clip(image, 1, MAXIMUM_VALUE, out=image)
+    image[~inside] = 0
+    return image.astype(np.uint16), {kind: mask & inside for kind, mask in masks.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """The few numbers that make an anatomy, independent of the grid."""
+
+    view_position: ViewPosition
+    centre: float
+    half_height: float
+    depth: float
+    muscle_width: float
+
+    @classmethod
+    def draw(cls, generator: np.random.Generator, view_position: ViewPosition, shape: tuple[int, int]) -> "_Outline":
+        """A breast that fits into an image of this shape."""
+        centre, half_height, depth, muscle_width = generator.uniform((0.46, 0.3, 0.4, 0.24), (0.54, 0.36, 0.48, 0.3))
+        widest = 0.85 * shape[1] / shape[0]
+        return cls(view_position, centre, half_height, min(depth, widest), min(muscle_width, 0.6 * widest))
+
+    @property
+    def nipple(self) -> tuple[float, float]:
+        """Row and column, as fractions of the height."""
+        return (self.centre if self.view_position is ViewPosition.CC else 0.6, self.depth)
+
+    def at(self, rows: int) -> _Anatomy:
+        """The outlines on a grid of `rows`."""
+        v = (np.arange(rows) + 0.5) / rows
+        if self.view_position is ViewPosition.CC:
+            profile = np.clip(1 - np.abs((v - self.centre) / self.half_height) ** 2.2, 0, None) ** 0.55
+            muscle = np.zeros(rows)
+        else:
+            profile = _smooth(
+                np.interp(
+                    v,
+                    (0, 0.15, 0.35, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 1),
+                    (0.6, 0.62, 0.8, 0.96, 1, 0.96, 0.8, 0.52, 0.14, 0),
+                )
+            )
+            muscle = self.muscle_width * np.clip(1 - v / 0.68, 0, None) ** 0.85
+        nipple = 0.03 * np.exp(-(((v - self.nipple[0]) / 0.011) ** 4))
+        edge = self.depth * (profile + nipple)
+        return _Anatomy(edge * rows, muscle * rows, self.nipple)
+
+
+def _smooth(profile: NDArray[np.float64]) -> NDArray[np.float64]:
+    sigma = len(profile) / 40
+    smooth = cv2.GaussianBlur(profile[:, None], (1, 0), sigmaX=1, sigmaY=sigma, borderType=cv2.BORDER_REPLICATE)
+    return smooth[:, 0].astype(np.float64)
+
+
+def _inside(edge: NDArray[np.float64], shape: tuple[int, int]) -> Mask:
+    return np.arange(shape[1])[None, :] < edge[:, None]
+
+
+def _image(values: NDArray[Any]) -> Image:
+    return np.asarray(values, dtype=np.float32)
+
+
+def _tissue(generator: np.random.Generator, outline: _Outline, shape: tuple[int, int]) -> Image:
+    """Everything but lesions and noise; drawn coarsely, since power-law texture has little to say at fine scales."""
+    factor = max(1, round(shape[0] / _COARSE_ROWS))
+    coarse = (-(-shape[0] // factor), -(-shape[1] // factor))
+    anatomy = outline.at(coarse[0])
+    texture = _power_law(generator, coarse)
+    image = 950 + 220 * texture + _gland(generator, anatomy, coarse, texture) + _ligaments(generator, coarse)
+    image = image + _muscle(anatomy, coarse) * (1000 + 60 * texture)
+    image = _TISSUE_LIMIT * np.tanh(image / _TISSUE_LIMIT)
+    image = image * _compression(anatomy, coarse)
+    return _image(cv2.resize(_image(image), shape[::-1], interpolation=cv2.INTER_CUBIC))
+
+
+def _power_law(generator: np.random.Generator, shape: tuple[int, int]) -> Image:
+    """Zero mean, unit variance noise whose power falls with the third power of frequency, as breast tissue's does."""
+    frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :])
+    frequency[0, 0] = np.inf
+    spectrum = np.fft.rfft2(generator.standard_normal(shape)) * frequency**-1.5
+    noise = np.fft.irfft2(spectrum, shape)
+    return _image(noise / max(float(noise.std()), 1e-9))
+
+
+def _grid(shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rows, columns = shape
+    return (np.arange(rows)[:, None] + 0.5) / rows, (np.arange(columns)[None, :] + 0.5) / rows
+
+
+def _gland(generator: np.random.Generator, anatomy: _Anatomy, shape: tuple[int, int], texture: Image) -> Image:
+    """Fibroglandular tissue: a cone behind the nipple, broken up by the texture."""
+    v, u = _grid(shape)
+    row, column = anatomy.nipple
+    offset, density = generator.uniform((-0.04, 1300), (0.04, 1900))
+    towards_nipple = np.clip(u / column, 0, 1)
+    spread = 0.21 - 0.12 * towards_nipple
+    cone = np.exp(-(np.abs((v - row - offset) / spread) ** 2.5)) * np.exp(-(np.abs((u / column - 0.55) / 0.36) ** 3))
+    return _image(density * cone * (0.5 + 0.5 * np.tanh(1.8 * texture)))
+
+
+def _ligaments(generator: np.random.Generator, shape: tuple[int, int]) -> Image:
+    """Thin bright strands: vessels and Cooper's ligaments."""
+    canvas = np.zeros(shape, dtype=np.float32)
+    rows, columns = shape
+    for start, end, bend in zip(
+        generator.uniform(0.05, 0.95, (28, 2)),
+        generator.uniform(0.05, 0.95, (28, 2)),
+        generator.normal(0, 0.12, (28, 2)),
+        strict=True,
+    ):
+        t = np.linspace(0, 1, 24)[:, None]
+        points = (start + (end - start) * t * 0.6 + bend * np.sin(np.pi * t)) * (columns, rows)
+        cv2.polylines(canvas, [np.round(points * 16).astype(np.int32)], False, 1.0, 1, cv2.LINE_8, 4)
+    return 420 * _image(cv2.GaussianBlur(canvas, (0, 0), 0.9))
+
+
+def _muscle(anatomy: _Anatomy, shape: tuple[int, int]) -> Image:
+    """1 in the pectoral muscle, 0 elsewhere, with a soft edge."""
+    mask = _inside(anatomy.muscle, shape).astype(np.float32)
+    return _image(cv2.GaussianBlur(mask, (0, 0), max(0.6, shape[0] / 280), borderType=cv2.BORDER_REPLICATE))
+
+
+def _compression(anatomy: _Anatomy, shape: tuple[int, int]) -> Image:
+    """How much tissue the beam meets: little at the rim, where the skin itself shows as a thin line."""
+    inside = cv2.copyMakeBorder(_inside(anatomy.edge, shape).astype(np.uint8), 0, 0, 0, 1, cv2.BORDER_CONSTANT, value=0)
+    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[:, :-1] / shape[0]
+    return _image(0.3 + 0.7 * (1 - np.exp(-depth / 0.022)) + 0.4 * np.exp(-((depth / 0.004) ** 2)))
+
+
+def _add_lesion(image: Image, mask: Mask, lesion: PhantomLesion, nipple: tuple[float, float]) -> None:
+    rows, columns = image.shape
+    radius = max(lesion.radius * rows, _LEAST_RADIUS_PX)
+    row, column = int((nipple[0] + lesion.height) * rows), int(nipple[1] * lesion.depth * rows)
+    reach = int(np.ceil(3.2 * radius))
+    top, left = max(row - reach, 0), max(column - reach, 0)
+    region = np.s_[top : min(row + reach + 1, rows), left : min(column + reach + 1, columns)]
+    weight = _lesion_weight(lesion, radius, reach)
+    part = image[region]
+    weight = weight[top - row + reach :, left - column + reach :][: part.shape[0], : part.shape[1]]
+    part += weight * (_LESION_LEVEL[lesion.kind] - 0.9 * part)
+    mask[region] |= weight > _MASK_WEIGHT
+
+
+def _lesion_weight(lesion: PhantomLesion, radius: float, reach: int) -> Image:
+    """0 outside, 1 inside a lesion in the middle of a square of side 2 x reach + 1."""
+    generator = np.random.default_rng(lesion.seed)
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
+    distance, angle = np.hypot(y, x), np.arctan2(y, x)
+    roughness = 0.02 if lesion.kind is FindingKind.BENIGN else 0.09
+    amplitudes, phases = generator.normal(0, roughness, 5), generator.uniform(0, 2 * np.pi, 5)
+    rim = radius * (1 + np.cos(angle[..., None] * _HARMONICS + phases) @ amplitudes)
+    dome = 1 - 0.25 * np.clip(distance / radius, 0, 1) ** 2
+    if lesion.kind is FindingKind.BENIGN:
+        weight = dome / (1 + np.exp(np.clip((distance - rim) / (0.06 * radius), -60, 60)))
+        return _image(weight)
+    spicules = _spicules(generator, radius, reach) * np.clip(1.15 - 0.3 * distance / radius, 0, 0.8)
+    weight = np.maximum(dome * (distance < 0.75 * rim), spicules).astype(np.float32)
+    return _image(cv2.GaussianBlur(weight, (0, 0), max(0.3, 0.05 * radius)))
+
+
+def _spicules(generator: np.random.Generator, radius: float, reach: int) -> Image:
+    """Tapering rays from the centre, of unequal length."""
+    canvas = np.zeros((2 * reach + 1, 2 * reach + 1), dtype=np.float32)
+    count = int(generator.integers(13, 19))
+    angles = np.arange(count) * 2 * np.pi / count + generator.normal(0, 0.12, count)
+    for angle, length in zip(angles, generator.uniform(1.4, 2.7, count) * radius, strict=True):
+        along, across = np.array((np.cos(angle), np.sin(angle))), np.array((-np.sin(angle), np.cos(angle)))
+        corners = np.stack((along * length, across * 0.16 * radius, -across * 0.16 * radius)) + reach
+        cv2.fillConvexPoly(canvas, np.round(corners * 16).astype(np.int32), 1.0, cv2.LINE_8, 4)
+    return canvas

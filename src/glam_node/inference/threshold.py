@@ -1,0 +1,136 @@
+"""A predictor without a network: bright regions are findings. It lets the node be tried and tested in milliseconds."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, ImageFindings
+from glam_node.inference.mammogram import Mammogram
+from glam_node.inference.package import PACKAGE_FILE, ModelPackage, read_package
+
+ARCHITECTURE = "threshold"
+WEIGHTS_SHA256 = hashlib.sha256(b"glam-node threshold 1").hexdigest()
+
+# The dense round lesions of our phantoms are brighter than this, the spiculated ones are not.
+_LEAST_BENIGN_SALIENCY = 0.91
+
+# A region under this part of the image is noise, however many pixels it has.
+_LEAST_AREA = 1 / 16_000
+
+_PACKAGE_TOML = f"""\
+# Bright regions, no network: for trials and tests of the node. Research use only.
+format_version = 1
+architecture = "{ARCHITECTURE}"
+algorithm_name = "Threshold"
+algorithm_version = "1"
+trained = false
+
+[weights]
+sha256 = "{WEIGHTS_SHA256}"
+seed = 0
+
+[operating_points.benign]
+image_score_threshold = 0.5
+local_saliency_threshold = 0.67
+global_saliency_threshold = 0.67
+minimum_area_px = 8
+
+[operating_points.malignant]
+image_score_threshold = 0.5
+local_saliency_threshold = 0.67
+global_saliency_threshold = 0.67
+minimum_area_px = 8
+"""
+
+
+def threshold_package(path: Path) -> ModelPackage:
+    """The package of this predictor, written into directory `path`, which is made when it is not there."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / PACKAGE_FILE).write_text(_PACKAGE_TOML, encoding="utf-8")
+    return read_package(path)
+
+
+class ThresholdPredictor:
+    """Connected regions brighter than the global saliency threshold; the brightest count as benign, as in our phantoms.
+
+    Saliency is brightness as a part of full scale: the least 2^n - 1 that is not below the brightest pixel.
+    """
+
+    def __init__(self, package: ModelPackage) -> None:
+        self._operating_points = package.operating_points
+        self._algorithm = AlgorithmIdentification(
+            algorithm_name=package.algorithm_name,
+            algorithm_version=package.algorithm_version,
+            weights_sha256=package.weights_sha256,
+            trained=package.trained,
+            parameters=tuple(
+                (f"{kind}.{name}", f"{value:g}")
+                for kind, point in package.operating_points.items()
+                for name, value in (
+                    ("global_saliency_threshold", point.global_saliency_threshold),
+                    ("minimum_area_px", point.minimum_area_px),
+                )
+            ),
+        )
+
+    @property
+    def algorithm(self) -> AlgorithmIdentification:
+        """Who finds; constant for the life of the predictor."""
+        return self._algorithm
+
+    @classmethod
+    def from_package(cls, package: ModelPackage, device: str) -> Self:  # noqa: ARG003 - runs anywhere
+        """The predictor of a "threshold" package. Raises PackageMismatch for any other."""
+        if package.architecture != ARCHITECTURE or package.weights_sha256 != WEIGHTS_SHA256:
+            raise PackageMismatch(f"{package.path} is a {package.architecture} package, not a {ARCHITECTURE} package.")
+        return cls(package)
+
+    def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
+        """One result per mammogram, in order; an image without any tissue has `failure` set."""
+        return [self._segment_one(mammogram) for mammogram in mammograms]
+
+    def _segment_one(self, mammogram: Mammogram) -> ImageFindings:
+        brightest = int(mammogram.pixels.max())
+        if brightest == 0:
+            return self._result(mammogram, (), failure="The image is black everywhere: there is no breast to analyse.")
+        saliency = mammogram.pixels.astype(np.float32) / (2 ** brightest.bit_length() - 1)
+        return self._result(mammogram, tuple(self._findings(saliency)))
+
+    def _findings(self, saliency: NDArray[np.float32]) -> Iterator[Finding]:
+        lowest = min(point.global_saliency_threshold for point in self._operating_points.values())
+        bright = (saliency > lowest).astype(np.uint8)
+        count, labels, boxes, _ = cv2.connectedComponentsWithStats(bright, connectivity=8)
+        for label in range(1, count):
+            left, top, width, height, area = (int(value) for value in boxes[label])
+            region = np.s_[top : top + height, left : left + width]
+            mask = labels[region] == label
+            score = float(saliency[region][mask].max())
+            kind = FindingKind.BENIGN if score >= _LEAST_BENIGN_SALIENCY else FindingKind.MALIGNANT
+            point = self._operating_points[kind]
+            if (
+                area >= max(point.minimum_area_px, _LEAST_AREA * saliency.size)
+                and score > point.global_saliency_threshold
+            ):
+                yield Finding(kind=kind, score=score, origin=(top, left), mask=mask)
+
+    def _result(self, mammogram: Mammogram, findings: tuple[Finding, ...], failure: str | None = None) -> ImageFindings:
+        scores = {
+            kind: max((finding.score for finding in findings if finding.kind is kind), default=0.0)
+            for kind in FindingKind
+        }
+        return ImageFindings(
+            sop_instance_uid=mammogram.sop_instance_uid,
+            image_laterality=mammogram.image_laterality,
+            view_position=mammogram.view_position,
+            shape=mammogram.shape,
+            benign_score=None if failure else scores[FindingKind.BENIGN],
+            malignant_score=None if failure else scores[FindingKind.MALIGNANT],
+            findings=findings,
+            failure=failure,
+        )
