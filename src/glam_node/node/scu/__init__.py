@@ -1,0 +1,1 @@
+"""What we ask of others: store results, verify."""

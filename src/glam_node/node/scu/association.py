@@ -1,0 +1,190 @@
+"""Associations that we request; every way in which one fails becomes one TransientError or PermanentError."""
+
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.uid import UID
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AssociationSocket
+
+from glam_node.node.errors import NodeError, PermanentError, TransientError
+
+DIAGNOSIS_TIMEOUT_S = 2.0
+JOIN_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """An application entity that we call."""
+
+    name: str
+    """The NAME of [destinations.NAME]."""
+    ae_title: str
+    host: str
+    port: int
+    timeout: float
+    """Seconds to wait for the connection and for any answer."""
+    calling_ae_title: str
+    """Ours."""
+
+    def __str__(self) -> str:
+        return f"{self.ae_title} at {self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why an association was rejected and what helps."""
+
+    reason: str
+    remedy: str
+    transient: bool
+
+
+# PS3.8 Table 9-21, A-ASSOCIATE-RJ: (source, reason)
+REJECTIONS = {
+    (1, 1): Rejection("no reason given", "Look into the log of the archive.", True),
+    (1, 2): Rejection("application context name not supported", "Check destinations.{name}.port.", False),
+    (1, 3): Rejection(
+        "calling AE title not recognized", "Register {calling_ae_title} at the archive, or check node.ae_title.", False
+    ),
+    (1, 7): Rejection("called AE title not recognized", "Check destinations.{name}.ae_title.", False),
+    (2, 1): Rejection("no reason given (ACSE)", "Look into the log of the archive.", True),
+    (2, 2): Rejection("protocol version not supported", "Check destinations.{name}.port.", False),
+    (3, 1): Rejection("temporary congestion", "It is tried again.", True),
+    (3, 2): Rejection("local limit exceeded", "It is tried again; allow more associations at the archive.", True),
+}
+UNKNOWN_REJECTION = Rejection("unknown reason", "Look into the log of the archive.", True)
+REJECTED_TRANSIENT = 2
+
+
+@contextmanager
+def associated(peer: Peer, contexts: Sequence[PresentationContext]) -> Iterator[Association]:
+    """An established association with at least one accepted context, released (or aborted, after an error) at the end.
+
+    Raises TransientError or PermanentError that names the peer, what it answered and what to do.
+    """
+    with closing(_RequestingAE(ae_title=peer.calling_ae_title)) as ae:
+        association = _request(ae, peer, contexts)
+        try:
+            yield association
+        except BaseException:
+            association.abort()
+            raise
+        association.release()
+
+
+class _RequestingAE(AE):
+    """An AE with its hands on the connection of the association that it requests."""
+
+    _transport: AssociationSocket | None = None
+    _connection: socket.socket | None = None
+
+    def _create_socket(self, *arguments: Any) -> AssociationSocket:
+        self._transport = super()._create_socket(*arguments)
+        self._connection = self._transport.socket
+        if self._connection is not None:
+            _configure(self._connection, self.connection_timeout or 0)
+        return self._transport
+
+    def close(self) -> None:
+        """pynetdicom leaves a connection open that failed or that the peer broke off."""
+        if self._transport is not None and self._transport.assoc.dul.is_alive():
+            self._transport.assoc.dul.join(JOIN_TIMEOUT_S)
+        if self._connection is not None:
+            self._connection.close()
+
+
+def _configure(connection: socket.socket, timeout: float) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Without this a peer that stops reading in the middle of a data set would hold the sending thread for ever.
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout * 1000))
+
+
+def _request(ae: AE, peer: Peer, contexts: Sequence[PresentationContext]) -> Association:
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = peer.timeout
+    started = time.monotonic()
+    connected: list[Event] = []
+    try:
+        association = ae.associate(
+            peer.host,
+            peer.port,
+            contexts=list(contexts),
+            ae_title=peer.ae_title,
+            evt_handlers=[(evt.EVT_CONN_OPEN, connected.append)],
+        )
+    except socket.gaierror as error:
+        raise TransientError(
+            f"{peer} cannot be reached: the name {peer.host} has no address ({error.strerror}). "
+            f"Check destinations.{peer.name}.host."
+        ) from error
+    if association.is_established:
+        return association
+    if not connected:
+        raise _unreachable(peer)
+    raise _refused(peer, association, contexts, time.monotonic() - started)
+
+
+def _unreachable(peer: Peer) -> TransientError:
+    """pynetdicom logs why a connection failed and keeps it to itself, so it is tried once more to learn the reason."""
+    try:
+        socket.create_connection((peer.host, peer.port), timeout=min(peer.timeout, DIAGNOSIS_TIMEOUT_S)).close()
+        reason = f"no connection within {peer.timeout:g} s"
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+    return TransientError(
+        f"{peer} cannot be reached: {reason}. "
+        f"Is it running? Check destinations.{peer.name}.host and destinations.{peer.name}.port."
+    )
+
+
+def _refused(
+    peer: Peer, association: Association, contexts: Sequence[PresentationContext], elapsed_s: float
+) -> NodeError:
+    answer = association.acceptor.primitive
+    if answer is not None and answer.result == 0:
+        return nothing_accepted(peer, contexts)
+    if answer is not None:
+        return _rejected(peer, answer.result or 0, answer.result_source or 0, answer.diagnostic or 0)
+    if elapsed_s >= peer.timeout:
+        return TransientError(
+            f"{peer} did not answer the association request within {peer.timeout:g} s. "
+            f"Is that a DICOM port? Check destinations.{peer.name}.port and destinations.{peer.name}.timeout."
+        )
+    return TransientError(
+        f"{peer} took the connection and broke it off instead of answering the association request. "
+        f"Is that a DICOM port? Check destinations.{peer.name}.port, and the log of the archive."
+    )
+
+
+def _rejected(peer: Peer, result: int, source: int, reason: int) -> NodeError:
+    rejection = REJECTIONS.get((source, reason), UNKNOWN_REJECTION)
+    remedy = rejection.remedy.format(name=peer.name, calling_ae_title=peer.calling_ae_title)
+    kind = TransientError if rejection.transient or result == REJECTED_TRANSIENT else PermanentError
+    return kind(
+        f"{peer} rejected the association: {rejection.reason}. {remedy}", status=result << 16 | source << 8 | reason
+    )
+
+
+def nothing_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> PermanentError:
+    """What to say of a peer that takes none of the contexts."""
+    proposed = sorted(
+        {f"{UID(context.abstract_syntax or '').name} ({context.transfer_syntax[0].name})" for context in contexts}
+    )
+    return PermanentError(
+        f"{peer} accepts none of: {', '.join(proposed)}. "
+        f"Have the archive accept it from {peer.calling_ae_title}, or take it out of destinations.{peer.name}.results."
+    )
+
+
+def lost(peer: Peer, asked: str, timed_out: bool) -> TransientError:
+    """What to say of an association that ended without an answer to `asked`."""
+    came = f"gave no answer within {peer.timeout:g} s" if timed_out else "ended the association without an answer"
+    return TransientError(f"{peer} {came} to {asked}. It is tried again; look into the log of the archive.")

@@ -1,0 +1,73 @@
+"""Verification SCU: is the archive there, does it know us?"""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pynetdicom import build_context
+
+from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.scu.association import Peer, associated, lost
+from glam_node.settings.schema import DestinationSettings
+
+VERIFICATION = "1.2.840.10008.1.1"
+
+
+@dataclass(frozen=True, slots=True)
+class EchoReport:
+    """What came of asking a destination whether it is there."""
+
+    ok: bool
+    milliseconds: float
+    """From the connection to the release."""
+    message: str
+    """In plain words: who answered, or what to do."""
+
+
+def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> EchoReport:
+    """C-ECHO to [destinations.NAME], or a look at its folder; a failure is a report, not an exception."""
+    started = time.monotonic()
+    try:
+        message = (
+            _look(name, destination.path)
+            if destination.kind == "folder"
+            else _ask(peer_of(name, destination, calling_ae_title))
+        )
+    except NodeError as error:
+        return EchoReport(False, _milliseconds_since(started), str(error))
+    return EchoReport(True, _milliseconds_since(started), message)
+
+
+def peer_of(name: str, destination: DestinationSettings, calling_ae_title: str) -> Peer:
+    """The application entity that [destinations.NAME] describes."""
+    return Peer(name, destination.ae_title, destination.host, destination.port, destination.timeout, calling_ae_title)
+
+
+def _ask(peer: Peer) -> str:
+    with associated(peer, [build_context(VERIFICATION)]) as association:
+        started = time.monotonic()
+        try:
+            answer = association.send_c_echo()
+        except RuntimeError as error:
+            raise lost(peer, "C-ECHO", timed_out=False) from error
+        if "Status" not in answer:
+            raise lost(peer, "C-ECHO", timed_out=time.monotonic() - started >= peer.timeout)
+        if answer.Status != 0:
+            raise PermanentError(
+                f"{peer} answered 0x{answer.Status:04X} to C-ECHO. Look into the log of the archive.",
+                status=answer.Status,
+            )
+    return f"{peer} answers to {peer.calling_ae_title}."
+
+
+def _look(name: str, path: Path | None) -> str:
+    if path is None:
+        raise PermanentError(f"destinations.{name} is a folder without a path. Set destinations.{name}.path.")
+    if path.is_dir() and not os.access(path, os.W_OK):
+        raise PermanentError(f"Folder {path} cannot be written. Check its owner, or destinations.{name}.path.")
+    return f"Folder {path} takes results."
+
+
+def _milliseconds_since(started: float) -> float:
+    return (time.monotonic() - started) * 1000

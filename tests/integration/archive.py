@@ -1,0 +1,117 @@
+"""A real Storage SCP that keeps what it is sent and answers as it is told."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import cast
+
+from pydicom import Dataset, dcmread
+from pydicom.uid import JPEGLosslessSV1
+from pynetdicom import AE, StoragePresentationContexts, build_context, evt
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.events import Event
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import ThreadedAssociationServer
+
+VERIFICATION = "1.2.840.10008.1.1"
+DEFAULT_SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2", JPEGLosslessSV1]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One C-STORE request as it came in."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    calling_ae_title: str
+    association: int
+    encoded: bytes
+    """The data set without preamble and file meta information."""
+    file: bytes
+
+    def dataset(self) -> Dataset:
+        """Decoded."""
+        return dcmread(BytesIO(self.file))
+
+
+@dataclass
+class Archive:
+    """Remembers every C-STORE request and answers `statuses` in turn, then success."""
+
+    ae_title: str = "ARCHIVE"
+    port: int = 0
+    contexts: Sequence[PresentationContext] = ()
+    calling_ae_titles: list[str] = field(default_factory=list)
+    maximum_associations: int = 10
+    received: list[Received] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    abort_after: int | None = None
+    delay_s: float = 0.0
+    _server: ThreadedAssociationServer | None = None
+
+    def start(self) -> None:
+        """Listen: on a free port the first time, on the same port again after `stop`."""
+        ae = AE(ae_title=self.ae_title)
+        ae.maximum_associations = self.maximum_associations
+        ae.require_called_aet = True
+        ae.require_calling_aet = self.calling_ae_titles
+        ae.supported_contexts = list(self.contexts) or default_contexts()
+        server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._stored)])
+        assert server is not None
+        self._server = server
+        self.port = int(server.server_address[1])
+
+    def stop(self) -> None:
+        """Refuse connections."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server = None
+
+    def forget(self) -> None:
+        """As new."""
+        self.received.clear()
+        self.statuses.clear()
+        self.abort_after = None
+        self.delay_s = 0.0
+
+    def uids(self) -> list[str]:
+        """SOP Instance UIDs in the order in which they came."""
+        return [received.sop_instance_uid for received in self.received]
+
+    def _stored(self, event: Event) -> int:
+        time.sleep(self.delay_s)
+        if self.abort_after is not None and len(self.received) >= self.abort_after:
+            event.assoc.abort()
+            return 0xC000
+        request = cast(C_STORE, event.request)
+        self.received.append(
+            Received(
+                str(request.AffectedSOPClassUID),
+                str(request.AffectedSOPInstanceUID),
+                event.context.transfer_syntax,
+                event.assoc.requestor.ae_title,
+                id(event.assoc),
+                event.encoded_dataset(include_meta=False),
+                event.encoded_dataset(),
+            )
+        )
+        return self.statuses.pop(0) if self.statuses else 0x0000
+
+
+def default_contexts() -> list[PresentationContext]:
+    """Verification, and every common Storage class in uncompressed Little Endian and one JPEG."""
+    storage = [build_context(str(context.abstract_syntax), DEFAULT_SYNTAXES) for context in StoragePresentationContexts]
+    return [build_context(VERIFICATION), *storage]
+
+
+@contextmanager
+def listening(archive: Archive) -> Iterator[Archive]:
+    """The archive, started, and stopped at the end."""
+    archive.start()
+    try:
+        yield archive
+    finally:
+        archive.stop()

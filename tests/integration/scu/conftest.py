@@ -1,0 +1,76 @@
+"""Peers that misbehave, and objects to send them."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+
+from glam_node.node.domain.ports import OutgoingInstance
+from glam_node.node.scu.association import Peer
+from tests.integration.archive import Archive
+
+SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
+COMPREHENSIVE_SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88.33"
+
+Outgoing = Callable[..., OutgoingInstance]
+
+
+@pytest.fixture
+def outgoing(tmp_path: Path) -> Outgoing:
+    """Writes one small result object; says what matters by keyword."""
+
+    def write(
+        sop_class_uid: str = COMPREHENSIVE_SR_STORAGE, transfer_syntax_uid: str = ExplicitVRLittleEndian
+    ) -> OutgoingInstance:
+        dataset = Dataset()
+        dataset.SOPClassUID = sop_class_uid
+        dataset.SOPInstanceUID = generate_uid()
+        dataset.ContentLabel = "RESEARCH"
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax_uid)
+        path = tmp_path / f"{dataset.SOPInstanceUID}.dcm"
+        dataset.save_as(path, enforce_file_format=True)
+        return OutgoingInstance(sop_class_uid, dataset.SOPInstanceUID, transfer_syntax_uid, path)
+
+    return write
+
+
+def peer_at(port: int, *, ae_title: str = "ARCHIVE", timeout: float = 10.0, calling: str = "GLAMNODE") -> Peer:
+    """The peer of [destinations.archive] on this machine."""
+    return Peer("archive", ae_title, "127.0.0.1", port, timeout, calling)
+
+
+@pytest.fixture
+def peer(archive: Archive) -> Peer:
+    """The archive as the node is told of it."""
+    return peer_at(archive.port)
+
+
+@contextmanager
+def raw_peer(talk: Callable[[socket.socket], None]) -> Iterator[int]:
+    """The port of a peer that does nothing but `talk` on each connection, and then closes it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                talk(connection)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()

@@ -1,0 +1,121 @@
+"""Every way in which an association fails is told in words that help."""
+
+import socket
+from collections.abc import Callable
+
+import pytest
+from pynetdicom import build_context
+
+from glam_node.node.errors import NodeError, PermanentError, TransientError
+from glam_node.node.scu.association import REJECTIONS, Peer, associated
+from tests.integration.archive import VERIFICATION, Archive, listening
+from tests.integration.scu.conftest import peer_at, raw_peer
+
+A_ABORT = bytes.fromhex("07 00 00000004 0000 0000")
+
+
+def failure_of(peer: Peer) -> NodeError:
+    """The error that an association with the peer ends in."""
+    with pytest.raises(NodeError) as caught, associated(peer, [build_context(VERIFICATION)]):
+        pass
+    return caught.value
+
+
+def reject(result: int, source: int, reason: int) -> Callable[[socket.socket], None]:
+    """A peer that answers with this A-ASSOCIATE-RJ."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(bytes((3, 0, 0, 0, 0, 4, 0, result, source, reason)))
+        connection.recv(1)
+
+    return talk
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_a_wrong_called_ae_title_is_named_with_the_setting_to_check(archive: Archive) -> None:
+    error = failure_of(peer_at(archive.port, ae_title="WRONG"))
+    assert isinstance(error, PermanentError)
+    assert str(error) == (
+        f"WRONG at 127.0.0.1:{archive.port} rejected the association: called AE title not recognized. "
+        "Check destinations.archive.ae_title."
+    )
+
+
+def test_a_calling_ae_title_that_the_archive_does_not_know_is_named() -> None:
+    with listening(Archive(calling_ae_titles=["OTHER"])) as archive:
+        error = failure_of(peer_at(archive.port))
+    assert isinstance(error, PermanentError)
+    assert "calling AE title not recognized. Register GLAMNODE at the archive" in str(error)
+
+
+@pytest.mark.parametrize(("source", "reason"), REJECTIONS)
+@pytest.mark.parametrize("result", [1, 2])
+def test_every_rejection_keeps_its_codes_and_says_why(result: int, source: int, reason: int) -> None:
+    rejection = REJECTIONS[source, reason]
+    with raw_peer(reject(result, source, reason)) as port:
+        error = failure_of(peer_at(port))
+    assert error.status == result << 16 | source << 8 | reason
+    assert f"rejected the association: {rejection.reason}." in str(error)
+    assert isinstance(error, TransientError) == (rejection.transient or result == 2)
+
+
+def test_a_port_where_nobody_listens_is_transient() -> None:
+    port = free_port()
+    error = failure_of(peer_at(port))
+    assert isinstance(error, TransientError)
+    assert f"ARCHIVE at 127.0.0.1:{port} cannot be reached: connection refused." in str(error)
+    assert "destinations.archive.port" in str(error)
+
+
+def test_a_name_without_an_address_is_transient() -> None:
+    error = failure_of(Peer("archive", "ARCHIVE", "no-such-host.invalid", 104, 1.0, "GLAMNODE"))
+    assert isinstance(error, TransientError)
+    assert "Check destinations.archive.host." in str(error)
+
+
+def test_a_peer_that_says_nothing_is_given_up_after_the_timeout() -> None:
+    def say_nothing(connection: socket.socket) -> None:
+        while connection.recv(65536):
+            pass
+
+    with raw_peer(say_nothing) as port:
+        error = failure_of(peer_at(port, timeout=0.5))
+    assert isinstance(error, TransientError)
+    assert "did not answer the association request within 0.5 s" in str(error)
+
+
+@pytest.mark.parametrize("answer", [b"", A_ABORT, b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["close", "abort", "web"])
+def test_a_peer_that_breaks_off_is_transient(answer: bytes) -> None:
+    def talk(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(answer)
+
+    with raw_peer(talk) as port:
+        error = failure_of(peer_at(port))
+    assert isinstance(error, TransientError)
+    assert "broke it off" in str(error)
+
+
+def test_a_peer_that_accepts_no_context_is_permanent() -> None:
+    with listening(Archive(contexts=[build_context("1.2.840.10008.5.1.4.1.1.7")])) as archive:
+        error = failure_of(peer_at(archive.port))
+    assert isinstance(error, PermanentError)
+    assert "accepts none of: Verification SOP Class (Implicit VR Little Endian)" in str(error)
+
+
+def test_an_association_is_released_at_the_end(archive: Archive) -> None:
+    with associated(peer_at(archive.port), [build_context(VERIFICATION)]) as association:
+        assert association.is_established
+    assert association.is_released
+
+
+def test_an_association_is_aborted_after_an_error(archive: Archive) -> None:
+    with pytest.raises(KeyError), associated(peer_at(archive.port), [build_context(VERIFICATION)]) as association:
+        raise KeyError
+    assert association.is_aborted

@@ -1,0 +1,118 @@
+"""Results reach an archive unchanged, and every answer is read."""
+
+import pytest
+from pydicom import dcmread
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1
+from pynetdicom import build_context
+
+from glam_node.node.scu.association import Peer
+from glam_node.node.scu.store import CStoreDestination
+from tests.integration.archive import Archive, listening
+from tests.integration.scu.conftest import COMPREHENSIVE_SR_STORAGE, SEGMENTATION_STORAGE, Outgoing, peer_at
+
+
+def test_instances_arrive_in_order_in_one_association(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+    instances = [outgoing(SEGMENTATION_STORAGE), outgoing(), outgoing(SEGMENTATION_STORAGE)]
+    outcomes = CStoreDestination(peer).store(instances)
+    assert [(outcome.sop_instance_uid, outcome.stored, outcome.status) for outcome in outcomes] == [
+        (instance.sop_instance_uid, True, 0) for instance in instances
+    ]
+    assert archive.uids() == [instance.sop_instance_uid for instance in instances]
+    assert len({received.association for received in archive.received}) == 1
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1])
+def test_a_file_is_sent_as_it_lies_on_disk(syntax: str, archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+    instance = outgoing(transfer_syntax_uid=syntax)
+    CStoreDestination(peer).store([instance])
+    received = archive.received[0]
+    assert received.transfer_syntax_uid == syntax
+    assert instance.path.read_bytes().endswith(received.encoded)
+
+
+def test_an_archive_that_takes_only_implicit_vr_gets_implicit_vr(outgoing: Outgoing) -> None:
+    instance = outgoing(transfer_syntax_uid=ExplicitVRLittleEndian)
+    with listening(Archive(contexts=[build_context(COMPREHENSIVE_SR_STORAGE, ImplicitVRLittleEndian)])) as archive:
+        [outcome] = CStoreDestination(peer_at(archive.port)).store([instance])
+    assert outcome.stored
+    assert archive.received[0].transfer_syntax_uid == ImplicitVRLittleEndian
+    assert archive.received[0].dataset() == dcmread(instance.path)
+
+
+def test_a_class_that_the_archive_does_not_take_fails_alone_and_for_good(outgoing: Outgoing) -> None:
+    report, segmentation = outgoing(), outgoing(SEGMENTATION_STORAGE)
+    with listening(Archive(contexts=[build_context(COMPREHENSIVE_SR_STORAGE)])) as archive:
+        refused, stored = CStoreDestination(peer_at(archive.port)).store([segmentation, report])
+    assert stored.stored
+    assert not refused.stored
+    assert not refused.transient
+    assert "accepts none of: Segmentation Storage" in refused.failure
+    assert "destinations.archive.results" in refused.failure
+
+
+@pytest.mark.parametrize(
+    ("status", "stored", "transient", "words"),
+    [
+        (0xB000, True, False, ""),
+        (0xB006, True, False, ""),
+        (0xB007, True, False, ""),
+        (0x0111, True, False, ""),
+        (0xA700, False, True, "answered 0xA700 (out of resources)"),
+        (0xA7FF, False, True, "answered 0xA7FF (out of resources)"),
+        (0x0110, False, True, "processing failure"),
+        (0x0122, False, False, "Have the archive accept it, or take it out of destinations.archive.results."),
+        (0x0124, False, False, "Give GLAMNODE the right to store there."),
+        (0xA900, False, False, "data set does not match SOP class"),
+        (0xC001, False, False, "cannot understand"),
+        (0xD123, False, True, "unknown status"),
+    ],
+)
+def test_the_status_decides_what_happens_next(
+    status: int, stored: bool, transient: bool, words: str, archive: Archive, peer: Peer, outgoing: Outgoing
+) -> None:
+    archive.statuses = [status]
+    [outcome] = CStoreDestination(peer).store([outgoing()])
+    assert (outcome.stored, outcome.transient, outcome.status) == (stored, transient, status)
+    assert words in outcome.failure
+
+
+def test_every_instance_has_its_own_answer(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+    archive.statuses = [0x0000, 0xA700, 0xC000, 0x0000]
+    outcomes = CStoreDestination(peer).store([outgoing() for _ in range(4)])
+    assert [outcome.stored for outcome in outcomes] == [True, False, False, True]
+
+
+def test_after_an_abort_in_the_middle_the_rest_is_tried_again(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+    archive.abort_after = 1
+    outcomes = CStoreDestination(peer).store([outgoing() for _ in range(3)])
+    assert [outcome.stored for outcome in outcomes] == [True, False, False]
+    assert [outcome.transient for outcome in outcomes] == [False, True, True]
+    assert "ended the association without an answer to C-STORE" in outcomes[1].failure
+
+
+def test_an_archive_that_is_down_is_transient_for_every_instance(outgoing: Outgoing) -> None:
+    with listening(Archive()) as archive:
+        port = archive.port
+    outcomes = CStoreDestination(peer_at(port)).store([outgoing(), outgoing()])
+    assert [(outcome.stored, outcome.transient, outcome.status) for outcome in outcomes] == [(False, True, None)] * 2
+
+
+def test_a_file_that_is_gone_fails_alone_and_for_good(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+    gone, there = outgoing(), outgoing()
+    gone.path.unlink()
+    lost, stored = CStoreDestination(peer).store([gone, there])
+    assert stored.stored
+    assert not lost.transient
+    assert "No such file" in lost.failure
+
+
+def test_an_archive_that_does_not_answer_is_given_up_after_the_timeout(outgoing: Outgoing) -> None:
+    with listening(Archive()) as archive:
+        archive.delay_s = 1.0
+        [outcome] = CStoreDestination(peer_at(archive.port, timeout=0.3)).store([outgoing()])
+    assert outcome.transient
+    assert "gave no answer within 0.3 s to C-STORE" in outcome.failure
+
+
+def test_nothing_to_store_opens_no_association(outgoing: Outgoing) -> None:
+    assert CStoreDestination(peer_at(1)).store([]) == []
