@@ -96,7 +96,7 @@ lease_time = 10.0
 
 
 @contextmanager
-def running_node(settings_path: Path, port: int) -> Iterator[NodeProcess]:
+def running_node(settings_path: Path, port: int, calling_ae_title: str = "DCMTK") -> Iterator[NodeProcess]:
     """`glam-node serve`, listening; stopped by SIGTERM at the end, with exit code 0."""
     log_path = settings_path.with_suffix(".log")
     environment = _clean_environment()
@@ -106,7 +106,7 @@ def running_node(settings_path: Path, port: int) -> Iterator[NodeProcess]:
         )
     node = NodeProcess(settings_path, port, process, log_path)
     try:
-        _wait_until_it_answers(node)
+        _wait_until_it_answers(node, calling_ae_title)
         yield node
     finally:
         process.send_signal(signal.SIGTERM)
@@ -118,7 +118,7 @@ def running_node(settings_path: Path, port: int) -> Iterator[NodeProcess]:
     assert process.returncode == 0, node.log()[-3000:]
 
 
-def _wait_until_it_answers(node: NodeProcess) -> None:
+def _wait_until_it_answers(node: NodeProcess, calling_ae_title: str) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert node.process.poll() is None, f"serve ended: {node.log()[-3000:]}"
@@ -137,19 +137,10 @@ def dcmtk(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([path, *arguments], capture_output=True, text=True, timeout=120)
 
 
-def dcmsend(node_port: int, files: Sequence[Path]) -> None:
+def dcmsend(node_port: int, files: Sequence[Path], calling_ae_title: str = "DCMTK") -> None:
     """Send files as a PACS would; every one is answered with success."""
-    done = dcmtk(
-        "dcmsend",
-        "-v",
-        "-aet",
-        "DCMTK",
-        "-aec",
-        "GLAMNODE",
-        "127.0.0.1",
-        str(node_port),
-        *[str(path) for path in files],
-    )
+    titles = ["-aet", calling_ae_title, "-aec", "GLAMNODE"]
+    done = dcmtk("dcmsend", "-v", *titles, "127.0.0.1", str(node_port), *[str(path) for path in files])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
