@@ -1,10 +1,13 @@
 """Real servers on free ports, shared by all integration tests."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
+import redis
 
 from tests.integration.archive import Archive, listening
+from tests.integration.redis_server import free_port, redis_server
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +21,17 @@ def archive(_session_archive: Archive) -> Archive:
     """A Storage SCP on a free port that remembers what it was sent in this test."""
     _session_archive.forget()
     return _session_archive
+
+
+@pytest.fixture(scope="session")
+def _session_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis"), free_port()) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(_session_redis: str) -> Iterator[str]:
+    """An empty Redis; a test that asks for it is marked `peer("redis-server")`."""
+    with closing(redis.from_url(_session_redis)) as client:
+        client.flushall()
+        yield _session_redis

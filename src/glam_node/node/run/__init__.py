@@ -1,0 +1,1 @@
+"""The processes of a node: signals and loops, nothing else."""

@@ -1,0 +1,130 @@
+"""Keeps child processes alive, and stops them; they die with it, however it ends."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from glam_node.node.errors import PermanentError
+from glam_node.node.run.lifeline import EXIT_PERMANENT, PARENT, READY_FD
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+GOOD_LIFE_S = 30.0
+"""A child that lived this long is started again at once; one that did not waits longer each time."""
+POLL_INTERVAL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a child process runs."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    grace_s: float = 5.0
+    """Seconds from SIGTERM to SIGKILL."""
+    speaks: bool = True
+    """Says when it is ready; one that does not is ready when it runs."""
+
+
+def module(name: str, *arguments: str) -> tuple[str, ...]:
+    """The command `python -m glam_node.node.run.<name>`."""
+    return (sys.executable, "-m", f"glam_node.node.run.{name}", *arguments)
+
+
+class Child:
+    """One program, started again whenever it ends."""
+
+    def __init__(self, program: Program) -> None:
+        self.name = program.name
+        self.environment = dict(program.environment)
+        """Of its next start."""
+        self.word: str | None = None
+        """What it said when it became ready; None while it is not."""
+        self._program = program
+        self._was_ready = False
+        self._pause_s = FIRST_PAUSE_S
+        self._start_at = 0.0
+        self._start()
+
+    def _start(self) -> None:
+        self._ready_fd, write_fd = os.pipe()
+        os.set_blocking(self._ready_fd, False)
+        self._process = subprocess.Popen(
+            self._program.command,
+            env={**self.environment, READY_FD: str(write_fd), PARENT: str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+            pass_fds=(write_fd,),
+            start_new_session=True,
+        )
+        os.close(write_fd)
+        self._ended = False
+        self.word = None if self._program.speaks else ""
+        self._started_at = time.monotonic()
+
+    def look(self) -> None:
+        """Hear what it says; when it has ended, start it again in due time.
+
+        Raises PermanentError when it never was ready and says that starting it again will not help.
+        """
+        self._hear()
+        if not self._ended and self._process.poll() is not None:
+            self._bury()
+        if self._ended and time.monotonic() >= self._start_at:
+            self._start()
+
+    def _hear(self) -> None:
+        if self.word is not None or self._ended:
+            return
+        try:
+            line = os.read(self._ready_fd, 1024)
+        except BlockingIOError:
+            return
+        if line:
+            self.word = line.decode().strip()
+            self._was_ready = True
+
+    def _bury(self) -> None:
+        os.close(self._ready_fd)
+        self.word, self._ended = None, True
+        exit_code = self._process.returncode
+        if exit_code == EXIT_PERMANENT and not self._was_ready:
+            raise PermanentError(f"The {self.name} cannot start; its own message is above.")
+        lived_s = time.monotonic() - self._started_at
+        self._pause_s = FIRST_PAUSE_S if lived_s > GOOD_LIFE_S else min(self._pause_s * 2, LONGEST_PAUSE_S)
+        self._start_at = time.monotonic() + self._pause_s
+        log.warning("process_ended", name=self.name, exit_code=exit_code, again_in_s=self._pause_s)
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM."""
+        if not self._ended:
+            self._process.terminate()
+
+    def see_it_end(self) -> None:
+        """It has ended when this returns: by itself within its grace, or by SIGKILL."""
+        if self._ended:
+            return
+        try:
+            self._process.wait(self._program.grace_s)
+        except subprocess.TimeoutExpired:
+            log.warning("process_killed", name=self.name, after_s=self._program.grace_s)
+            self._process.kill()
+            self._process.wait()
+        os.close(self._ready_fd)
+        self._ended = True
+
+
+def stop_together(children: Iterable[Child]) -> None:
+    """All have ended when this returns; they were asked at the same time."""
+    together = list(children)
+    for child in together:
+        child.ask_to_stop()
+    for child in together:
+        child.see_it_end()

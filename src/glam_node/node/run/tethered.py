@@ -1,0 +1,11 @@
+"""Becomes another program that dies with its parent: `python -m glam_node.node.run.tethered PROGRAM ARGUMENT...`."""
+
+import os
+import sys
+
+from glam_node.node.run.lifeline import die_with_parent, unblock_signals
+
+if __name__ == "__main__":
+    die_with_parent()
+    unblock_signals()
+    os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606 - the program and its arguments are ours

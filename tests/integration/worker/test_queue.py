@@ -1,0 +1,56 @@
+"""The doorbell through a real broker."""
+
+import base64
+import json
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from glam_node.node.errors import TransientError
+from glam_node.node.worker.broker import embedded_broker, messages_waiting, ping
+from glam_node.node.worker.celery_app import QUEUE, create_app
+from glam_node.node.worker.queue import CeleryQueue
+from tests.integration.redis_server import free_port, wait_for_broker
+
+
+@pytest.mark.peer("redis-server")
+def test_a_message_is_json_and_carries_a_job_id_alone(redis_url: str) -> None:
+    CeleryQueue(create_app(redis_url)).ring("job-1")
+    with closing(redis.from_url(redis_url)) as client:
+        [message] = client.lrange(QUEUE, 0, -1)
+    envelope = json.loads(message)
+    arguments, keywords, _ = json.loads(base64.b64decode(envelope["body"]))
+    assert envelope["content-type"] == "application/json"
+    assert (arguments, keywords) == (["job-1"], {})
+
+
+@pytest.mark.peer("redis-server")
+def test_messages_that_nobody_took_are_counted(redis_url: str) -> None:
+    queue = CeleryQueue(create_app(redis_url))
+    for job_id in ("one", "two", "two"):
+        queue.ring(job_id)
+    assert messages_waiting(redis_url) == 3
+
+
+def test_a_broker_that_is_away_is_transient_and_named_without_its_password() -> None:
+    port = free_port()
+    queue = CeleryQueue(create_app(f"redis://:secret@127.0.0.1:{port}/0"))
+    with pytest.raises(TransientError, match=f"Broker redis://:[*]+@127.0.0.1:{port}/0 .* Check broker_url") as caught:
+        queue.ring("job-1")
+    assert "secret" not in str(caught.value)
+
+
+def test_the_embedded_broker_takes_messages_and_can_be_started_again(tmp_path: Path) -> None:
+    broker = embedded_broker(tmp_path)
+    queue = CeleryQueue(create_app(broker.url))
+    for _ in range(2):
+        with subprocess.Popen(broker.command()) as process:
+            wait_for_broker(broker.url)
+            queue.ring("job-1")
+            assert messages_waiting(broker.url) == 1
+            process.kill()
+    with pytest.raises(TransientError):
+        ping(broker.url)

@@ -1,0 +1,95 @@
+"""Children are started again, and stopped."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from glam_node.node.errors import PermanentError
+from glam_node.node.run.supervisor import Child, Program, stop_together
+
+SAY_READY = "import os, time; os.write(int(os.environ['GLAM_NODE_READY_FD']), b'11112\\n'); "
+
+
+@contextmanager
+def child(program: str, grace_s: float = 5.0, environment: dict[str, str] | None = None) -> Iterator[Child]:
+    """A Python program as a supervised child."""
+    running = Child(Program("child", (sys.executable, "-S", "-c", program), environment or dict(os.environ), grace_s))
+    try:
+        yield running
+    finally:
+        stop_together([running])
+
+
+def look_until(running: Child, true: Callable[[], bool]) -> None:
+    """Look after the child until something is true."""
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        running.look()
+        time.sleep(0.02)
+
+
+def test_a_child_says_when_it_is_ready() -> None:
+    with child(SAY_READY + "time.sleep(60)") as running:
+        assert running.word is None
+        look_until(running, lambda: running.word is not None)
+        assert running.word == "11112"
+
+
+def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
+    with child(SAY_READY + f"open({str(tmp_path / 'starts')!r}, 'a').write('x')") as running:
+        look_until(running, lambda: (tmp_path / "starts").exists() and (tmp_path / "starts").read_text() == "xx")
+
+
+def test_a_child_that_cannot_ever_start_ends_the_whole() -> None:
+    with child("raise SystemExit(78)") as running, pytest.raises(PermanentError, match="child cannot start"):
+        look_until(running, lambda: False)
+
+
+def test_a_child_that_was_ready_once_is_started_again_whatever_it_says(tmp_path: Path) -> None:
+    program = SAY_READY + f"open({str(tmp_path / 'starts')!r}, 'a').write('x'); time.sleep(0.3); raise SystemExit(78)"
+    with child(program) as running:
+        look_until(running, lambda: (tmp_path / "starts").exists() and (tmp_path / "starts").read_text() == "xx")
+
+
+def test_a_child_that_does_not_heed_sigterm_is_killed_after_its_grace() -> None:
+    with child("import signal; signal.signal(15, signal.SIG_IGN); " + SAY_READY + "time.sleep(60)", 0.2) as running:
+        look_until(running, lambda: running.word is not None)
+        started = time.monotonic()
+        stop_together([running])
+        assert time.monotonic() - started < 5
+        assert not psutil.Process().children()
+
+
+PARENT = """
+import os, sys, time
+from glam_node.node.run.supervisor import Child, Program, module
+Child(Program("sleep", module("tethered", "/bin/sleep", "60"), dict(os.environ)))
+time.sleep(60)
+"""
+
+
+def test_a_child_dies_when_its_parent_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT]) as parent:
+        [grandchild] = wait_for_children(parent.pid, "sleep")
+        parent.kill()
+    gone, alive = psutil.wait_procs([grandchild], timeout=5)
+    assert (gone, alive) == ([grandchild], [])
+
+
+def wait_for_children(parent: int, name: str) -> list[psutil.Process]:
+    """The children of a process, once they run the program wanted."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        found = [process for process in psutil.Process(parent).children() if process.name() == name]
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"no child runs {name}")

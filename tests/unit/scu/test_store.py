@@ -1,0 +1,37 @@
+"""What is proposed to an archive, and what its answers mean."""
+
+from pathlib import Path
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1
+
+from glam_node.node.domain.ports import OutgoingInstance
+from glam_node.node.scu.store import ANSWERS, contexts_for
+
+SR, SEG = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.66.4"
+
+
+def proposed(*kinds: tuple[str, str]) -> list[tuple[str, str]]:
+    """(SOP class, transfer syntax) of the contexts for instances of these kinds."""
+    instances = [OutgoingInstance(sop_class, "1.2.3", syntax, Path("x.dcm")) for sop_class, syntax in kinds]
+    return [(str(context.abstract_syntax), str(context.transfer_syntax[0])) for context in contexts_for(instances)]
+
+
+def test_uncompressed_instances_propose_both_uncompressed_syntaxes_their_own_first() -> None:
+    assert proposed((SR, ImplicitVRLittleEndian)) == [(SR, ImplicitVRLittleEndian), (SR, ExplicitVRLittleEndian)]
+
+
+def test_a_compressed_instance_proposes_its_own_syntax_alone() -> None:
+    assert proposed((SEG, JPEGLosslessSV1)) == [(SEG, JPEGLosslessSV1)]
+
+
+def test_a_class_is_proposed_once_however_many_instances_it_has() -> None:
+    assert (
+        len(proposed((SEG, ExplicitVRLittleEndian), (SEG, ExplicitVRLittleEndian), (SR, ExplicitVRLittleEndian))) == 4
+    )
+
+
+@pytest.mark.parametrize("status", [0x0000, 0x0001, 0x0110, 0x0122, 0x02FF, 0xA700, 0xA801, 0xB123, 0xC999, 0xFFFF])
+def test_every_status_has_an_answer_that_says_what_to_do(status: int) -> None:
+    answer = next(answer for answer in ANSWERS if answer.first <= status <= answer.last)
+    assert answer.stored or answer.remedy

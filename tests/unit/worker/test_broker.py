@@ -1,0 +1,32 @@
+"""Where the embedded broker lives, and what is said of another."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from glam_node.node.errors import PermanentError
+from glam_node.node.worker.broker import LONGEST_SOCKET_PATH, broker_url, embedded_broker, without_password
+from glam_node.settings.schema import Settings
+
+
+def test_only_this_user_can_reach_the_embedded_broker(tmp_path: Path) -> None:
+    broker = embedded_broker(tmp_path)
+    assert stat.S_IMODE(broker.directory.stat().st_mode) == 0o700
+    assert "--port 0" in " ".join(broker.command())
+
+
+@pytest.mark.parametrize("depth", [1, 40])
+def test_its_socket_has_a_path_that_every_system_takes(depth: int, tmp_path: Path) -> None:
+    broker = embedded_broker(tmp_path.joinpath(*["storage"] * depth))
+    assert len(str(broker.socket_path)) <= LONGEST_SOCKET_PATH
+    assert broker.directory.is_dir()
+
+
+def test_a_worker_without_a_broker_url_is_told_to_set_one() -> None:
+    with pytest.raises(PermanentError, match="Set broker_url"):
+        broker_url(Settings())
+
+
+def test_a_broker_url_is_shown_without_its_password() -> None:
+    assert without_password("redis://:secret@host:6379/0") == "redis://:**@host:6379/0"

@@ -1,0 +1,11 @@
+"""The doorbell without a broker."""
+
+from glam_node.node.domain.ports import JobQueue
+from glam_node.node.worker.queue import InlineQueue
+
+
+def test_an_inline_queue_has_run_the_job_when_it_was_rung() -> None:
+    done: list[str] = []
+    queue: JobQueue = InlineQueue(done.append)
+    queue.ring("job-1")
+    assert done == ["job-1"]
