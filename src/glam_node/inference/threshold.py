@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import cv2
@@ -83,6 +84,12 @@ class ThresholdPredictor:
     def algorithm(self) -> AlgorithmIdentification:
         """Who finds; constant for the life of the predictor."""
         return self._algorithm
+
+    @classmethod
+    def built_in_package(cls) -> ModelPackage:
+        """The package that is used when settings name none."""
+        with TemporaryDirectory() as directory:
+            return threshold_package(Path(directory))
 
     @classmethod
     def from_package(cls, package: ModelPackage, device: str) -> Self:  # noqa: ARG003 - runs anywhere
