@@ -42,7 +42,7 @@ def database_url(configured: str, root: Path) -> str:
 
 def open_database(url: str) -> SessionFactory:
     """Sessions on the database at `url`; the schema is there after `migrate.upgrade`."""
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True)
     if engine.dialect.name == "sqlite":
         _make_durable(engine)
     return sessionmaker(engine, expire_on_commit=False)
