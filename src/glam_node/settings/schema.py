@@ -1,32 +1,34 @@
 """Every setting, its type, its default and its meaning; frozen, unknown keys refused."""
 
 import ipaddress
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from glam_node.settings.values import (
+    AETitle,
+    BrokerURL,
+    DatabaseURL,
+    Device,
+    Directory,
+    Host,
+    Name,
+    Network,
+    Patience,
+    Port,
+    Predictor,
+    Seconds,
+    SOPClass,
+    Text,
+)
 
 
-def _ae_title(value: str) -> str:
-    """PS3.5 Table 6.2-1, VR AE: 1 to 16 printable ASCII characters, no backslash, spaces around do not count."""
-    title = value.strip(" ")
-    if not 1 <= len(title) <= 16 or not all(" " <= character <= "~" and character != "\\" for character in title):
-        raise ValueError("an AE title is 1 to 16 printable ASCII characters without a backslash")
-    return title
-
-
-def _network(value: str) -> str:
-    try:
-        ipaddress.ip_network(value, strict=False)
-    except ValueError as error:
-        raise ValueError("an address such as 10.0.0.5 or a network such as 10.0.0.0/24") from error
-    return value
-
-
-AETitle = Annotated[str, AfterValidator(_ae_title)]
-Network = Annotated[str, AfterValidator(_network)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(ge=0)]
+def _contradiction(key: str, message: str) -> PydanticCustomError:
+    """Two settings that cannot both be; `key` is relative to the section that finds it."""
+    return PydanticCustomError("contradiction", "{message}", {"key": key, "message": message})
 
 
 class _Section(BaseModel):
@@ -38,7 +40,7 @@ class NodeSettings(_Section):
 
     ae_title: AETitle = "GLAMNODE"
     """AE title of this node: what the PACS calls, and what it presents when it sends."""
-    host: str = "0.0.0.0"  # noqa: S104 - a DICOM node is there to be reached; unknown peers are refused
+    host: Host = "0.0.0.0"  # noqa: S104 - a DICOM node is there to be reached; unknown peers are refused
     """Address to listen on."""
     port: Port = 11112
     """TCP port to listen on; 0 takes a free one."""
@@ -46,11 +48,11 @@ class NodeSettings(_Section):
     """Associations served at once; one more is rejected (RJ 02-03-02) and may try again."""
     maximum_pdu_length: int = Field(default=131072, ge=4096, le=1048576)
     """Bytes; the longest P-DATA-TF that peers may send."""
-    network_timeout: Seconds = 60.0
+    network_timeout: Patience = 60.0
     """Seconds without progress after which an association is aborted."""
     require_called_ae_title: bool = True
     """Refuse associations that call another AE title than ours."""
-    additional_storage_sop_classes: tuple[str, ...] = ()
+    additional_storage_sop_classes: tuple[SOPClass, ...] = ()
     """SOP Class UIDs to accept beside the built-in list; "all" accepts every Storage class of the standard."""
 
 
@@ -63,6 +65,24 @@ class PeerSettings(_Section):
     """Addresses or networks it may call from; empty: from anywhere."""
 
 
+def _overlap(one: PeerSettings, other: PeerSettings) -> bool:
+    """Whether some caller could be both."""
+    if one.ae_title != other.ae_title:
+        return False
+    ours, theirs = ([ipaddress.ip_network(host, strict=False) for host in peer.hosts] for peer in (one, other))
+    return not ours or not theirs or any(a.version == b.version and a.overlaps(b) for a in ours for b in theirs)
+
+
+def _distinct(peers: dict[str, PeerSettings]) -> dict[str, PeerSettings]:
+    for (first, one), (second, other) in combinations(peers.items(), 2):
+        if _overlap(one, other):
+            raise _contradiction(
+                f"{second}.ae_title",
+                f'"{other.ae_title}" from the same hosts is peers.{first} already; leave one out or part their hosts',
+            )
+    return peers
+
+
 class DestinationSettings(_Section):
     """[destinations.NAME]: one archive that results go to."""
 
@@ -70,16 +90,26 @@ class DestinationSettings(_Section):
     """c-store: a DICOM archive; folder: files in a directory, for trials without an archive."""
     ae_title: AETitle = "ARCHIVE"
     """c-store: AE title of the archive."""
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """c-store: its address or name."""
     port: Port = 104
     """c-store: its port."""
-    path: Path | None = None
+    path: Directory | None = None
     """folder: the directory."""
-    results: tuple[Literal["segmentation", "measurement_report"], ...] = ("segmentation", "measurement_report")
+    results: tuple[Literal["segmentation", "measurement_report"], ...] = Field(
+        default=("segmentation", "measurement_report"), min_length=1
+    )
     """Which objects it gets."""
-    timeout: Seconds = 30.0
+    timeout: Patience = 30.0
     """Seconds to wait for any answer of the archive."""
+
+    @model_validator(mode="after")
+    def _is_reachable(self) -> Self:
+        if self.kind == "folder" and self.path is None:
+            raise _contradiction("path", 'is missing: kind = "folder" needs a directory')
+        if self.kind == "c-store" and self.port == 0:
+            raise _contradiction("port", "0 is not allowed: the port that the archive listens on, 1 to 65535")
+        return self
 
 
 class AssemblySettings(_Section):
@@ -91,6 +121,14 @@ class AssemblySettings(_Section):
     """Seconds of silence after which any study is complete."""
     maximum_age: Seconds = 3600.0
     """Seconds since the first instance after which a study is complete even if more keeps arriving."""
+
+    @model_validator(mode="after")
+    def _grow(self) -> Self:
+        if self.quiet_time < self.settle_time:
+            raise _contradiction("quiet_time", f"{self.quiet_time:g} is less than settle_time ({self.settle_time:g})")
+        if self.maximum_age < self.quiet_time:
+            raise _contradiction("maximum_age", f"{self.maximum_age:g} is less than quiet_time ({self.quiet_time:g})")
+        return self
 
 
 class EligibilitySettings(_Section):
@@ -105,7 +143,7 @@ class EligibilitySettings(_Section):
 class StorageSettings(_Section):
     """[storage]: where instances, findings and results are kept."""
 
-    root: Path = Path("var/glam-node")
+    root: Directory = Path("var/glam-node")
     """A directory on a local disk with room for what arrives."""
     minimum_free_bytes: int = Field(default=1_073_741_824, ge=0)
     """Below this many free bytes C-STORE is answered 0xA700."""
@@ -127,15 +165,15 @@ class OperatingPointSettings(_Section):
 class InferenceSettings(_Section):
     """[inference]: the model."""
 
-    predictor: str = "glam_node.inference.glam.predictor:GlamPredictor"
+    predictor: Predictor = "glam_node.inference.glam.predictor:GlamPredictor"
     """The predictor, as "module:Class"."""
-    package: Path | None = None
+    package: Directory | None = None
     """Directory of the model package; unset: the package that ships with glam-node, which is UNTRAINED."""
-    device: str = "auto"
+    device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
     threads: int = Field(default=0, ge=0, le=256)
     """CPU threads of one worker; 0: as many as there are physical cores."""
-    lease_time: Seconds = 120.0
+    lease_time: Patience = 120.0
     """Seconds after which a job whose worker gives no sign of life goes to another."""
     maximum_attempts: int = Field(default=3, ge=1, le=100)
     """Attempts at one job before it is FAILED and a person must act."""
@@ -157,13 +195,13 @@ class DeliverySettings(_Section):
 class ResultsSettings(_Section):
     """[results]: how results present themselves."""
 
-    manufacturer: str = Field(default="glam-node", min_length=1, max_length=64)
+    manufacturer: Text = Field(default="glam-node", min_length=1, max_length=64)
     """Manufacturer (0008,0070) of the objects written."""
-    station_name: str = Field(default="GLAMNODE", max_length=16)
+    station_name: Text = Field(default="GLAMNODE", max_length=16)
     """Station Name (0008,1010)."""
-    institution_name: str = Field(default="", max_length=64)
+    institution_name: Text = Field(default="", max_length=64)
     """Institution Name (0008,0080)."""
-    device_serial_number: str = Field(default="1", min_length=1, max_length=64)
+    device_serial_number: Text = Field(default="1", min_length=1, max_length=64)
     """Device Serial Number (0018,1000)."""
     series_number: int = Field(default=9500, ge=1, le=2_000_000_000)
     """Series Number of the first result series; the others count up from it."""
@@ -182,8 +220,8 @@ class Settings(_Section):
     """All settings of a node."""
 
     node: NodeSettings = NodeSettings()
-    peers: dict[str, PeerSettings] = {}
-    destinations: dict[str, DestinationSettings] = {}
+    peers: Annotated[dict[Name, PeerSettings], AfterValidator(_distinct)] = {}
+    destinations: dict[Name, DestinationSettings] = {}
     assembly: AssemblySettings = AssemblySettings()
     eligibility: EligibilitySettings = EligibilitySettings()
     storage: StorageSettings = StorageSettings()
@@ -191,7 +229,7 @@ class Settings(_Section):
     delivery: DeliverySettings = DeliverySettings()
     results: ResultsSettings = ResultsSettings()
     log: LogSettings = LogSettings()
-    database_url: str = ""
+    database_url: DatabaseURL = ""
     """SQLAlchemy URL; empty: SQLite in the storage root. Across hosts: postgresql+psycopg://user:password@host/name."""
-    broker_url: str = ""
+    broker_url: BrokerURL = ""
     """Celery broker; empty: an embedded one that starts and ends with the node. Across hosts: redis://host:6379/0."""

@@ -1,0 +1,137 @@
+"""Every key that settings can have, read from the schema: where it stands, what it may be, what it means."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from glam_node.settings.schema import Settings
+
+NAME = "NAME"
+"""Stands for a name that the site chooses, as in [peers.NAME]."""
+ENVIRONMENT_PREFIX = "GLAM_NODE__"
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting."""
+
+    path: Path
+    allowed: str
+    """What it may be, in words."""
+    required: bool
+    default: Any
+    """As in JSON; None: unset."""
+    description: str
+
+    @property
+    def dotted(self) -> str:
+        """As in node.port."""
+        return ".".join(self.path)
+
+    @property
+    def environment_variable(self) -> str:
+        """What sets it without a file."""
+        return ENVIRONMENT_PREFIX + "__".join(segment if segment == NAME else segment.upper() for segment in self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of the file and its keys; the first has no name and holds what stands outside of all tables."""
+
+    path: Path
+    description: str
+    keys: tuple[Key, ...]
+
+    @property
+    def dotted(self) -> str:
+        """As in peers.NAME."""
+        return ".".join(self.path)
+
+
+@cache
+def sections() -> tuple[Section, ...]:
+    """All sections, the keys outside of tables first (TOML wants them there), then in the order of the schema."""
+    schema = Settings.model_json_schema()
+    return tuple(_sections(schema, (), schema["$defs"]))
+
+
+@cache
+def keys() -> dict[Path, Key]:
+    """All keys by path."""
+    return {key.path: key for section in sections() for key in section.keys}
+
+
+def generic(path: Path) -> Path:
+    """The path with the names that a site chose replaced by NAME."""
+    known = {section.path for section in sections()} | set(keys())
+    result: Path = ()
+    for segment in path:
+        named = (*result, segment)
+        holds = any(other[: len(named)] == named for other in known)
+        result = named if holds else (*result, NAME if (*result, NAME) in known else segment)
+    return result
+
+
+def below(path: Path) -> list[str]:
+    """What may stand in the section at `path`: its keys and the sections inside it."""
+    depth = len(path)
+    names = [other[depth] for other in _all_paths() if other[:depth] == path and len(other) > depth]
+    return list(dict.fromkeys(names))
+
+
+def _all_paths() -> list[Path]:
+    return [*keys(), *(section.path for section in sections())]
+
+
+def _sections(schema: dict[str, Any], path: Path, definitions: dict[str, Any]) -> list[Section]:
+    required = schema.get("required", ())
+    own: list[Key] = []
+    inner: list[Section] = []
+    for name, given in schema["properties"].items():
+        prop = _resolved(given, definitions)
+        if "properties" in prop:
+            inner += _sections(prop, (*path, name), definitions)
+        elif isinstance(prop.get("additionalProperties"), dict):
+            entry = _resolved(prop["additionalProperties"], definitions)
+            for chosen in prop.get("propertyNames", {}).get("enum", [NAME]):
+                inner += _sections(entry, (*path, name, chosen), definitions)
+        else:
+            own.append(_key(prop, (*path, name), name in required))
+    description = schema["description"].partition("]: ")[2] or schema["description"]
+    return [Section(path, description, tuple(own)), *inner]
+
+
+def _resolved(prop: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    reference = prop.get("$ref", "").rpartition("/")[2]
+    return definitions[reference] if reference else prop
+
+
+def _key(prop: dict[str, Any], path: Path, required: bool) -> Key:
+    return Key(path, _allowed(prop), required, prop.get("default"), " ".join(prop["description"].split()))
+
+
+def _allowed(prop: dict[str, Any]) -> str:
+    if "anyOf" in prop:
+        return " or ".join(_allowed(choice) for choice in prop["anyOf"] if choice.get("type") != "null")
+    if "enum" in prop:
+        return " or ".join(f'"{value}"' for value in prop["enum"])
+    if prop["type"] == "array":
+        return f"a list, each {_allowed(prop['items'])}"
+    words = str(prop.get("allowed") or _TYPES[prop["type"]])
+    return words + _bounds(prop)
+
+
+_TYPES = {"string": "a text", "integer": "an integer", "number": "a number", "boolean": "true or false"}
+
+
+def _bounds(prop: dict[str, Any]) -> str:
+    low = prop.get("minimum", prop.get("minLength"))
+    high = prop.get("maximum", prop.get("maxLength"))
+    unit = " characters" if prop["type"] == "string" else ""
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f", at least {low}{unit}"
+    return f", at most {high}{unit}" if low is None else f", {low} to {high}{unit}"

@@ -1,0 +1,71 @@
+"""A TOML file and the environment become Settings, or a SettingsError that lists every mistake."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from glam_node.settings.environment import Location, Variable, lay_over
+from glam_node.settings.problems import Problem, problem_from
+from glam_node.settings.schema import Settings
+
+SETTINGS_VARIABLE = "GLAM_NODE_SETTINGS"
+
+
+class SettingsError(Exception):
+    """Settings cannot be used; the message lists every mistake with its key."""
+
+    def __init__(self, problems: tuple[Problem, ...], source: Path | None = None) -> None:
+        self.problems = problems
+        self.source = source
+        """The file that was read, where there was one."""
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of the file at `path`, or that GLAM_NODE_SETTINGS names, or no file; the environment wins over it.
+
+    Raises SettingsError with every mistake at once.
+    """
+    source = path or (Path(environ[SETTINGS_VARIABLE]) if environ.get(SETTINGS_VARIABLE) else None)
+    tree = _read(source) if source is not None else {}
+    variables = lay_over(tree, environ)
+    try:
+        return _validate(tree, variables)
+    except ValidationError as error:
+        problems = (problem_from(mistake, variables) for mistake in error.errors())
+        raise SettingsError(tuple(sorted(problems, key=lambda problem: problem.key)), source) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}. Check --settings or {SETTINGS_VARIABLE}."
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8: byte {error.start} of the file. Save it as UTF-8."
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not TOML: {error}."
+    raise SettingsError((Problem("", f"{path} {problem}"),), path)
+
+
+def _validate(tree: dict[str, Any], variables: Mapping[Location, Variable]) -> Settings:
+    """A variable may look like a number and be a text: then it is checked once more as one."""
+    try:
+        return _validated(tree)
+    except ValidationError as error:
+        places = [mistake["loc"] for mistake in error.errors() if mistake["type"] == "string_type"]
+        texts = [variables[place] for place in places if place in variables]
+        if not texts:
+            raise
+    for variable in texts:
+        variable.take_as_text(tree)
+    return _validated(tree)
+
+
+def _validated(tree: dict[str, Any]) -> Settings:
+    """Strict, so that "11112" is not a port; as JSON, because only there a list may be a tuple and a text a path."""
+    return Settings.model_validate_json(json.dumps(tree, default=str), strict=True)

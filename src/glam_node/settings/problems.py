@@ -1,0 +1,110 @@
+"""What is wrong with a setting, in the operator's words: the key, what was given, what is allowed, the nearest key."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from glam_node.settings.environment import Location, Variable
+from glam_node.settings.keys import NAME, Key, below, generic, keys, sections
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+SECRETS = frozenset({"database_url", "broker_url"})
+LONGEST_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in the settings."""
+
+    key: str
+    """As in peers.pacs.hosts[0]; empty for the file as a whole."""
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}" if self.key else self.message
+
+
+def without_password(url: str) -> str:
+    """The URL with *** for its password; a text that only resembles a URL may hide one anywhere and is not shown."""
+    if "@" in url and not re.fullmatch(r"[a-z+\d]+://[^@\s]*@[^@\s]+", url):
+        return "***"
+    masked = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    return re.sub(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*", r"\1***", masked, flags=re.IGNORECASE)
+
+
+def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]) -> Problem:
+    """The mistake that pydantic found, told to the operator."""
+    location = tuple(segment for segment in mistake["loc"] if segment != "[key]")
+    names = tuple(str(segment) for segment in location if not isinstance(segment, int))
+    message = _message(mistake, names, is_name="[key]" in mistake["loc"])
+    inner = mistake.get("ctx", {}).get("key") if mistake["type"] == "contradiction" else None
+    return Problem(_dotted(location) + (f".{inner}" if inner else ""), message + _origin(location, variables))
+
+
+def _dotted(location: Location) -> str:
+    words = [f"[{segment}]" if isinstance(segment, int) else f".{segment}" for segment in location]
+    return "".join(words).removeprefix(".")
+
+
+def _origin(location: Location, variables: Mapping[Location, Variable]) -> str:
+    variable = next(
+        (variables[location[:end]] for end in range(len(location), 0, -1) if location[:end] in variables), None
+    )
+    return f" (environment variable {variable.name})" if variable else ""
+
+
+def _message(mistake: "ErrorDetails", names: tuple[str, ...], *, is_name: bool) -> str:
+    kind = mistake["type"]
+    if kind == "contradiction":
+        return mistake["msg"]
+    if kind == "extra_forbidden" or (is_name and generic(names) not in {section.path for section in sections()}):
+        return _unknown(names)
+    if is_name:
+        return f"{names[-1]!r} is not a name: letters, digits, - and _"
+    key = keys().get(generic(names))
+    if kind == "missing" and key is not None:
+        return f"is missing: {key.allowed}"
+    return f"{_shown(mistake['input'], names)} is not allowed: {_allowed(key, mistake, names)}"
+
+
+def _allowed(key: Key | None, mistake: "ErrorDetails", names: tuple[str, ...]) -> str:
+    if key is None:
+        return f"a section, {_table(names)}" if generic(names) in _tables() else mistake["msg"]
+    if mistake["loc"] and isinstance(mistake["loc"][-1], int):
+        return key.allowed.removeprefix("a list, each ")
+    return key.allowed
+
+
+def _tables() -> set[tuple[str, ...]]:
+    return {section.path[:end] for section in sections() for end in range(len(section.path) + 1)}
+
+
+def _shown(value: Any, names: tuple[str, ...]) -> str:
+    if names and names[-1] in SECRETS:
+        return f'"{without_password(str(value))}"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a section"
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def _unknown(names: tuple[str, ...]) -> str:
+    parent, name = generic(names[:-1]), names[-1].lower()
+    near = difflib.get_close_matches(name, below(parent), 1)
+    if near:
+        return f"unknown; did you mean {'.'.join((*names[:-1], near[0]))}?"
+    elsewhere = [key.dotted for key in keys().values() if key.path[-1] == name]
+    if elsewhere:
+        return f"unknown; did you mean {' or '.join(elsewhere)}?"
+    choices = [choice for choice in below(parent) if choice != NAME]
+    return f"unknown; {_table(names[:-1])} may have {', '.join(choices)}"
+
+
+def _table(names: tuple[str, ...]) -> str:
+    return f"[{'.'.join(names)}]" if names else "the file"

@@ -1,0 +1,103 @@
+"""Renders what the schema knows: the settings reference, a commented settings file, and settings in force."""
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from glam_node.settings.keys import NAME, Key, Section, sections
+from glam_node.settings.problems import SECRETS, without_password
+from glam_node.settings.schema import Settings
+
+WIDTH = 110
+
+_HEAD = """\
+Settings of glam-node: every key at its default. Keep what differs, drop the rest.
+Each can be given as an environment variable, which wins: GLAM_NODE__NODE__PORT=11113.
+Relative paths start at the directory in which glam-node is started.
+"""
+_REFERENCE_HEAD = """\
+# Settings
+
+One TOML file (`--settings FILE` or `GLAM_NODE_SETTINGS`), and environment variables, which win over it:
+`GLAM_NODE__NODE__PORT=11113` is `node.port`, and `GLAM_NODE__PEERS__PACS__AE_TITLE=PACS` makes `[peers.pacs]`.
+Unknown keys are mistakes; `glam-node settings check` lists every mistake at once. Relative paths start at the
+directory in which glam-node is started."""
+_EXAMPLE_NAMES = {"peers": "pacs", "destinations": "archive"}
+_EXAMPLES = {"an AE title": '"PACS"', "a path": '"/srv/directory"', "a number": "0.5", "an integer": "1"}
+
+
+def reference() -> str:
+    """All settings as Markdown, one table per section."""
+    return "\n".join([_REFERENCE_HEAD, *(line for section in sections() for line in _markdown(section))]) + "\n"
+
+
+def _markdown(section: Section) -> Iterator[str]:
+    title = f"[{section.dotted}]: {section.description}" if section.path else "Outside of all sections"
+    yield from ("", f"## {title}", "", "| key | allowed | default | meaning |", "|---|---|---|---|")
+    for key in section.keys:
+        default = "required" if key.required else "unset" if key.default is None else f"`{_toml(key.default)}`"
+        yield f"| `{key.dotted}` | {key.allowed} | {default} | {key.description} |"
+
+
+def commented_file() -> str:
+    """A settings file that says what every key means; as it stands it changes nothing."""
+    lines = [f"# {line}" for line in _HEAD.splitlines()]
+    for section in sections():
+        lines += ["", *_toml_section(section)]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_section(section: Section) -> Iterator[str]:
+    is_example = NAME in section.path
+    path = tuple(_EXAMPLE_NAMES[section.path[0]] if segment == NAME else segment for segment in section.path)
+    off = "# " if is_example or all(key.default is None for key in section.keys) else ""
+    if section.path:
+        repeat = " Repeat it under other names." if is_example else ""
+        yield f"# {section.description[0].upper()}{section.description[1:]}{repeat}"
+        yield f"{off}[{'.'.join(path)}]"
+    for key in section.keys:
+        yield from textwrap.wrap(
+            f"{key.description} ({_range(key)})", WIDTH, initial_indent="# ", subsequent_indent="# "
+        )
+        unset = "# " if not off and key.default is None else ""
+        yield f"{off}{unset}{key.path[-1]} = {_example(key)}"
+
+
+def _range(key: Key) -> str:
+    return (
+        f"{key.allowed}; required" if key.required else f"{key.allowed}; unset" if key.default is None else key.allowed
+    )
+
+
+def _example(key: Key) -> str:
+    if key.default is not None:
+        return _toml(key.default)
+    return next(example for words, example in _EXAMPLES.items() if key.allowed.startswith(words))
+
+
+def in_force(settings: Settings) -> str:
+    """The settings as TOML, passwords masked; read again it gives the same settings."""
+    return "\n".join(_tables(settings.model_dump(mode="json", exclude_none=True), ())).strip() + "\n"
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON values, passwords masked."""
+    tree = settings.model_dump(mode="json")
+    return {key: without_password(value) if key in SECRETS else value for key, value in tree.items()}
+
+
+def _tables(tree: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    values = {key: value for key, value in tree.items() if not isinstance(value, dict)}
+    if path and values:
+        yield from ("", f"[{'.'.join(path)}]")
+    for key, value in values.items():
+        yield f"{key} = {_toml(without_password(value) if key in SECRETS else value)}"
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _tables(value, (*path, key))
+
+
+def _toml(value: Any) -> str:
+    """A JSON value in TOML: its strings, numbers, booleans and lists are written the same way."""
+    return json.dumps(value, ensure_ascii=False)

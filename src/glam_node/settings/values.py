@@ -1,0 +1,85 @@
+"""The kinds of values that settings have beyond numbers and texts, each with the words for what is allowed."""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+_AE_TITLE = "an AE title: 1 to 16 printable ASCII characters without a backslash"
+_NETWORK = "an address such as 10.0.0.5 or a network such as 10.0.0.0/24"
+_HOST = "an address or a host name, without a port"
+_NAME = "a name of letters, digits, - and _"
+_TEXT = "a text without backslash and control characters"
+_SOP_CLASS = 'a SOP Class UID or "all"'
+_PATH = "a path"
+_PREDICTOR = '"module:Class"'
+_DEVICE = '"auto", "cpu", "cuda" or "cuda:N"'
+_DATABASE_URL = 'empty, "sqlite:///FILE" or "postgresql+psycopg://user:password@host/name"'
+_BROKER_URL = 'empty, "redis://host:6379/0", "rediss://..." or "redis+socket:///FILE"'
+
+
+def _ae_title(value: str) -> str:
+    """PS3.5 Table 6.2-1, VR AE: 1 to 16 printable ASCII characters, no backslash, spaces around do not count."""
+    title = value.strip(" ")
+    if not 1 <= len(title) <= 16 or not all(" " <= character <= "~" and character != "\\" for character in title):
+        raise ValueError(_AE_TITLE)
+    return title
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError as error:
+        raise ValueError(_NETWORK) from error
+    return value
+
+
+def _host(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError as error:
+        if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})", value):
+            raise ValueError(_HOST) from error
+    return value
+
+
+def _path(value: Any) -> Any:
+    if value == "":
+        raise ValueError(_PATH)
+    return value
+
+
+def _matching(pattern: str, allowed: str) -> Any:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(allowed)
+        return value
+
+    return AfterValidator(check)
+
+
+def _words(allowed: str) -> Any:
+    return Field(json_schema_extra={"allowed": allowed})
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title), _words(_AE_TITLE)]
+Network = Annotated[str, AfterValidator(_network), _words(_NETWORK)]
+Host = Annotated[str, AfterValidator(_host), _words(_HOST)]
+Name = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9_-]*", _NAME)]
+Text = Annotated[str, _matching(r"[^\\\x00-\x1f\x7f]*", _TEXT), _words(_TEXT)]
+"""PS3.5 Table 6.2-1, VR LO and SH."""
+SOPClass = Annotated[str, _matching(r"all|(0|[1-9]\d*)(\.(0|[1-9]\d*)){1,31}", _SOP_CLASS), _words(_SOP_CLASS)]
+Directory = Annotated[Path, BeforeValidator(_path), AfterValidator(Path.expanduser), _words(_PATH)]
+Predictor = Annotated[str, _matching(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", _PREDICTOR), _words(_PREDICTOR)]
+Device = Annotated[str, _matching(r"auto|cpu|cuda(:\d+)?", _DEVICE), _words(_DEVICE)]
+DatabaseURL = Annotated[
+    str, _matching(r"|sqlite:///[^?]+|postgresql(\+\w+)?://\S+", _DATABASE_URL), _words(_DATABASE_URL)
+]
+BrokerURL = Annotated[str, _matching(r"|rediss?://\S+|redis\+socket://\S+", _BROKER_URL), _words(_BROKER_URL)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
+"""Up to a year."""
+Patience = Annotated[float, Field(ge=0.1, le=31_536_000, allow_inf_nan=False)]
+"""Seconds; waiting for nothing at all is a mistake."""
