@@ -1,8 +1,10 @@
 """A model package: weights, what they need to be run with, and the digest that proves them."""
 
 import hashlib
+import json
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,27 @@ def read_package(path: Path) -> ModelPackage:
     if package.seed is None:
         _verify_weights_file(package)
     return package
+
+
+def write_package(package: ModelPackage) -> None:
+    """Write package.toml into the directory of `package`, so that `read_package` gives it back.
+
+    The weights file must be there already, or the package must have a seed.
+    """
+    tables: list[tuple[str, Mapping[str, Any]]] = [
+        ("weights", {"sha256": package.weights_sha256} | ({} if package.seed is None else {"seed": package.seed})),
+        *((f"operating_points.{kind}", asdict(point)) for kind, point in package.operating_points.items()),
+        ("parameters", package.parameters),
+    ]
+    names = ("architecture", "algorithm_name", "algorithm_version", "trained")
+    head = {"format_version": FORMAT_VERSION} | {name: getattr(package, name) for name in names}
+    text = _toml_lines(head) + "".join(f"\n[{name}]\n{_toml_lines(values)}" for name, values in tables)
+    (package.path / PACKAGE_FILE).write_text(text, encoding="utf-8")
+
+
+def _toml_lines(values: Mapping[str, Any]) -> str:
+    """Strings, numbers and truth values look in TOML as they do in JSON."""
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
 
 def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:

@@ -1,0 +1,106 @@
+"""The two residual trunks of GLAM; parameter names are those of the published checkpoints."""
+
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+
+def _conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+
+
+class PreActivationBlock(nn.Module):
+    """Residual block that normalises before each convolution; nothing follows the sum."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, project: bool) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = _conv3x3(in_channels, out_channels, stride)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.conv2 = _conv3x3(out_channels, out_channels)
+        self.downsample = (
+            nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)) if project else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x in x H x W -> N x out x H/stride x W/stride."""
+        activated = relu(self.bn1(x), inplace=True)
+        shortcut = x if self.downsample is None else self.downsample(activated)
+        inner = relu(self.bn2(self.conv1(activated)), inplace=True)
+        result: Tensor = self.conv2(inner)
+        return result.add_(shortcut)
+
+
+class GlobalTrunk(nn.Module):
+    """ResNet-22 of five stages, 16 to 256 channels; the first convolution has neither batch norm nor activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first_conv = nn.Conv2d(1, 16, 7, 2, padding=3, bias=False)
+        self.first_pool = nn.MaxPool2d(3, 2)
+        channels = [16, 16, 32, 64, 128, 256]
+        self.layer_list = nn.ModuleList(
+            nn.Sequential(
+                PreActivationBlock(channels[stage], channels[stage + 1], 1 if stage == 0 else 2, project=True),
+                PreActivationBlock(channels[stage + 1], channels[stage + 1], 1, project=False),
+            )
+            for stage in range(5)
+        )
+        self.final_bn = nn.BatchNorm2d(256)
+
+    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of stages 2, 3 (raw) and 4 (normalised, activated): 1/16, 1/32 and 1/64 of the window's sides."""
+        x = self.first_pool(self.first_conv(windows))
+        features = []
+        for stage in self.layer_list:
+            x = stage(x)
+            features.append(x)
+        return features[2], features[3], relu(self.final_bn(x))
+
+
+class BasicBlock(nn.Module):
+    """Residual block that activates after the sum; the shortcut is projected where the width changes."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = _conv3x3(in_channels, out_channels)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = _conv3x3(out_channels, out_channels)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.downsample = (
+            None
+            if in_channels == out_channels
+            else nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x in x H x W -> N x out x H x W."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        inner = relu(self.bn1(self.conv1(x)), inplace=True)
+        result: Tensor = self.bn2(self.conv2(inner))
+        return relu(result.add_(shortcut), inplace=True)
+
+
+class LocalTrunk(nn.Module):
+    """ResNet-34 whose four stages keep the resolution: 1/4 of the patch's sides throughout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1)
+        self.layer1 = _stage(64, 64, 3)
+        self.layer2 = _stage(64, 128, 4)
+        self.layer3 = _stage(128, 256, 6)
+        self.layer4 = _stage(256, 512, 3)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """N x 1 x H x W -> N x 512 x H/4 x W/4; the stem sees the same channel as often as it has inputs."""
+        x = patches.expand(-1, self.conv1.in_channels, -1, -1)
+        x = self.maxpool(relu(self.bn1(self.conv1(x)), inplace=True))
+        result: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return result
+
+
+def _stage(in_channels: int, out_channels: int, blocks: int) -> nn.Sequential:
+    following = (BasicBlock(out_channels, out_channels) for _ in range(blocks - 1))
+    return nn.Sequential(BasicBlock(in_channels, out_channels), *following)

@@ -1,0 +1,83 @@
+"""A published checkpoint made into a model package, once, without running anything that the file contains."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.glam.predictor import ARCHITECTURE
+from glam_node.inference.glam.weights import StateDict, complete_state_dict
+from glam_node.inference.package import WEIGHTS_FILE, ModelPackage, OperatingPoint, read_package, write_package
+
+# Placeholders: the scores of the published weights are not calibrated, and nobody has tuned these on patients.
+UNCALIBRATED_OPERATING_POINTS = {
+    FindingKind.BENIGN: OperatingPoint(0.4, 0.5, 0.5, 400),
+    FindingKind.MALIGNANT: OperatingPoint(0.2, 0.5, 0.5, 400),
+}
+
+_NESTED_UNDER = ("model", "state_dict", "model_state_dict")
+
+
+def read_checkpoint(path: Path) -> StateDict:
+    """The 352 tensors of GLAM in the .ckpt file `path`.
+
+    Raises PackageMismatch when the file cannot be read, would run code, or holds anything but those tensors and the
+    leftovers of training that the published files carry.
+    """
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise PackageMismatch(f"{path} is not a checkpoint that can be loaded safely: {reason}") from error
+    return complete_state_dict(_state_in(loaded, path), str(path))
+
+
+def _state_in(loaded: Any, path: Path) -> Mapping[str, torch.Tensor]:
+    """The state dict itself, at the top or one level down."""
+    if isinstance(loaded, Mapping):
+        nested = (loaded[key] for key in _NESTED_UNDER if isinstance(loaded.get(key), Mapping))
+        state = next(nested, loaded)
+        if all(isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()):
+            return state
+    raise PackageMismatch(f"{path} is not a checkpoint: it holds no dictionary of tensors by name.")
+
+
+def convert_checkpoint(path: Path, out: Path) -> ModelPackage:
+    """The package made of checkpoint `path`, written into directory `out` and read back.
+
+    Raises PackageMismatch for a checkpoint that is not GLAM's, OSError when `out` cannot be written.
+    """
+    state = read_checkpoint(path)
+    out.mkdir(parents=True, exist_ok=True)
+    weights_path = out / WEIGHTS_FILE
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, weights_path)
+    checkpoint_sha256 = _sha256(path)
+    write_package(
+        ModelPackage(
+            path=out,
+            architecture=ARCHITECTURE,
+            algorithm_name="GLAM",
+            algorithm_version=f"{path.stem} {checkpoint_sha256[:8]}",
+            trained=True,
+            weights_sha256=_sha256(weights_path),
+            seed=None,
+            operating_points=UNCALIBRATED_OPERATING_POINTS,
+            parameters={
+                "patches_per_image": 1,
+                "maximum_findings_per_class": 5,
+                "checkpoint_sha256": checkpoint_sha256,
+            },
+        )
+    )
+    return read_package(out)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,129 @@
+"""GLAM as one module: global network, patch proposal, local network, and everything that they computed."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from glam_node.inference.glam.backbone import GlobalTrunk, LocalTrunk
+from glam_node.inference.glam.patches import PATCH_SIZE, STRIDE, cut_patches, propose_patches
+from glam_node.inference.glam.pooling import top_fraction_mean
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GlobalOutput:
+    """What the global network says of N windows; channel 0 is benign, channel 1 malignant."""
+
+    layer_maps: tuple[Tensor, Tensor, Tensor]
+    """Saliency at 1/16, 1/32 and 1/64 of the window's sides, each N x 2 x H x W, 0 to 1."""
+    saliency: Tensor
+    """Their weighted sum at 1/16: N x 2 x 184 x 120 for the usual window."""
+    layer_scores: Tensor
+    """N x 3 x 2: the score by each map alone."""
+    scores: Tensor
+    """N x 2: the score of the image, the model's output; not calibrated."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GlamOutput:
+    """Everything computed for N windows with k patches each."""
+
+    overview: GlobalOutput
+    patch_cells: Tensor
+    """N x k x 2: first row and column of each patch in cells of the saliency map, in the order of choice."""
+    local_saliency: Tensor
+    """N x k x 2 x 128 x 128: raw local saliency, one value per 4 x 4 pixels of the patch, 0 to 1."""
+
+    @property
+    def patch_positions(self) -> Tensor:
+        """N x k x 2: first row and column of each patch in pixels of the window."""
+        return self.patch_cells * STRIDE
+
+    def fused_saliency(self, image: int) -> Tensor:
+        """The published fused map of one image, 2 x 2944 x 1920: (local + global) / 2, local being 0 outside patches.
+
+        It is half of the global saliency outside the patches, so a threshold on it draws the patch itself.
+        """
+        fused = _replicate(self.overview.saliency[image], STRIDE)
+        local = torch.zeros_like(fused)
+        factor = PATCH_SIZE // self.local_saliency.shape[-1]
+        for (row, column), saliency in zip(
+            self.patch_positions[image].tolist(), self.local_saliency[image], strict=True
+        ):
+            local[:, row : row + PATCH_SIZE, column : column + PATCH_SIZE] = _replicate(saliency, factor)
+        return (local + fused) / 2
+
+
+def _replicate(maps: Tensor, factor: int) -> Tensor:
+    return maps.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)
+
+
+class SaliencyHeads(nn.Module):
+    """Three saliency maps out of three depths of the trunk, and the score of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gn_conv_1 = nn.Conv2d(64, 2, 1, bias=False)
+        self.gn_conv_2 = nn.Conv2d(128, 2, 1, bias=False)
+        self.gn_conv_last = nn.Conv2d(256, 2, 1, bias=False)
+        self.combine = nn.Conv2d(6, 2, 1, bias=False)
+        """Part of every checkpoint, used by none."""
+
+    def forward(self, features: tuple[Tensor, Tensor, Tensor]) -> GlobalOutput:
+        """Features of stages 2, 3 and 4 -> maps and scores."""
+        heads = (self.gn_conv_1, self.gn_conv_2, self.gn_conv_last)
+        first, second, last = (head(feature).sigmoid() for head, feature in zip(heads, features, strict=True))
+        size = first.shape[2:]
+        second_large, last_large = interpolate(second, size=size), interpolate(last, size=size)
+        layer_scores = torch.stack([top_fraction_mean(maps) for maps in (first, second_large, last_large)], dim=1)
+        return GlobalOutput(
+            layer_maps=(first, second, last),
+            saliency=0.2 * last_large + 0.6 * second_large + 0.2 * first,
+            layer_scores=layer_scores,
+            scores=layer_scores.sum(dim=1) / 3,
+        )
+
+
+class GlobalNetwork(nn.Module):
+    """Looks at whole windows: standardised, breast pointing right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.downsampling_branch = GlobalTrunk()
+        self.postprocess_module = SaliencyHeads()
+
+    def forward(self, windows: Tensor) -> GlobalOutput:
+        """N x 1 x 2944 x 1920 (or other multiples of 64) -> maps and scores."""
+        result: GlobalOutput = self.postprocess_module(self.downsampling_branch(windows))
+        return result
+
+
+class LocalNetwork(nn.Module):
+    """Looks at patches cut out of the standardised windows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dn_resnet = LocalTrunk()
+        self.gn_conv_last = nn.Conv2d(512, 2, 1, bias=False)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1."""
+        logits: Tensor = self.gn_conv_last(self.dn_resnet(patches))
+        return logits.sigmoid()
+
+
+class Glam(nn.Module):
+    """The whole model; its state dict has the names and shapes of the published checkpoints."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.global_network = GlobalNetwork()
+        self.detection_network = LocalNetwork()
+
+    def forward(self, windows: Tensor, patches_per_image: int = 1) -> GlamOutput:
+        """N x 1 x 2944 x 1920 standardised windows -> everything."""
+        overview: GlobalOutput = self.global_network(windows)
+        cells = propose_patches(overview.saliency, patches_per_image)
+        local_saliency: Tensor = self.detection_network(cut_patches(windows, cells))
+        return GlamOutput(overview, cells, local_saliency.reshape(*cells.shape[:2], *local_saliency.shape[1:]))

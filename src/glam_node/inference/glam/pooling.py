@@ -1,0 +1,12 @@
+"""From a saliency map to one score per class."""
+
+from torch import Tensor
+
+TOP_FRACTION = 0.03
+
+
+def top_fraction_mean(maps: Tensor, fraction: float = TOP_FRACTION) -> Tensor:
+    """Mean of the largest `fraction` of the values of each map: N x C x H x W -> N x C; at least one value counts."""
+    values = maps.flatten(2)
+    count = max(1, round(values.shape[2] * fraction))
+    return values.topk(count, dim=2, sorted=False).values.mean(dim=2)

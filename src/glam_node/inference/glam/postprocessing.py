@@ -1,0 +1,98 @@
+"""From saliency to findings: connected regions on the source image, inside the breast.
+
+Inside the proposed patches the local saliency decides, outside them the global one, each by its own threshold. The
+published fused map is not used: it is halved outside the patches, so a threshold on it would outline the patch.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.findings import Finding, FindingKind
+from glam_node.inference.glam.patches import PATCH_CELLS, STRIDE
+from glam_node.inference.glam.preprocessing import PreparedView
+from glam_node.inference.package import OperatingPoint
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+# Classes in the order of the network's channels
+CHANNELS = (FindingKind.BENIGN, FindingKind.MALIGNANT)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ViewSaliency:
+    """What the network says of one view."""
+
+    scores: tuple[float, float]
+    global_saliency: NDArray[np.float32]
+    """2 x 184 x 120."""
+    patch_cells: NDArray[np.int64]
+    """k x 2: first row and column of each patch, in cells of the global map."""
+    local_saliency: NDArray[np.float32] | None
+    """k x 2 x 128 x 128; None when the local network was not asked, since every class is negative."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Evidence:
+    """Saliency of one class where each source decides, and whether it exceeds that source's threshold."""
+
+    saliency: NDArray[np.float32]
+    positive: NDArray[np.bool_]
+
+
+def is_positive(score: float, point: OperatingPoint | None) -> bool:
+    """Whether an image with this score may have findings of the class; never without an operating point."""
+    return point is not None and score >= point.image_score_threshold
+
+
+def extract_findings(
+    view: PreparedView,
+    saliency: ViewSaliency,
+    operating_points: dict[FindingKind, OperatingPoint],
+    maximum_per_class: int,
+) -> tuple[Finding, ...]:
+    """The findings of every class whose image score reaches its threshold, the highest scores of each class first."""
+    findings: list[Finding] = []
+    for channel, kind in enumerate(CHANNELS):
+        point = operating_points.get(kind)
+        if point is None or saliency.local_saliency is None or not is_positive(saliency.scores[channel], point):
+            continue
+        evidence = _evidence(saliency, saliency.local_saliency, channel, point)
+        found = _regions(view, evidence, kind, point.minimum_area_px)
+        findings += sorted(found, key=lambda finding: -finding.score)[:maximum_per_class]
+    return tuple(findings)
+
+
+def _evidence(saliency: ViewSaliency, local: NDArray[np.float32], channel: int, point: OperatingPoint) -> _Evidence:
+    """On a grid as fine as the local saliency, 4 pixels of the window to a step; later patches cover earlier ones."""
+    steps = local.shape[-1] // PATCH_CELLS
+    values = _replicate(saliency.global_saliency[channel], steps)
+    positive = values > point.global_saliency_threshold
+    for (row, column), patch in zip((saliency.patch_cells * steps).tolist(), local[:, channel], strict=True):
+        square = np.s_[row : row + patch.shape[0], column : column + patch.shape[1]]
+        values[square] = patch
+        positive[square] = patch > point.local_saliency_threshold
+    pixels = STRIDE // steps
+    return _Evidence(_replicate(values, pixels), _replicate(positive, pixels))
+
+
+def _replicate(grid: NDArray[Scalar], factor: int) -> NDArray[Scalar]:
+    return grid.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _regions(view: PreparedView, evidence: _Evidence, kind: FindingKind, minimum_area_px: int) -> list[Finding]:
+    positive = view.geometry.invert(evidence.positive) & view.breast
+    saliency = view.geometry.invert(evidence.saliency)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(positive.astype(np.uint8), connectivity=8)
+    findings = []
+    for label in range(1, count):
+        left, top, width, height, area = (int(value) for value in boxes[label])
+        if area < minimum_area_px:
+            continue
+        box = np.s_[top : top + height, left : left + width]
+        mask = labels[box] == label
+        findings.append(Finding(kind, float(saliency[box][mask].max()), (top, left), mask))
+    return findings

@@ -1,0 +1,222 @@
+"""The predictor of "glam" packages: decoded views in, findings out."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glam_node.inference.errors import DeviceUnavailable, PackageMismatch, UnsupportedMammogram
+from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, ImageFindings
+from glam_node.inference.glam.device import full_precision, resolve_device
+from glam_node.inference.glam.fold import fold_for_inference
+from glam_node.inference.glam.network import Glam, GlobalOutput
+from glam_node.inference.glam.patches import cut_patches, propose_patches
+from glam_node.inference.glam.postprocessing import CHANNELS, ViewSaliency, extract_findings, is_positive
+from glam_node.inference.glam.preprocessing import PreparedView, prepare
+from glam_node.inference.glam.weights import load_network
+from glam_node.inference.mammogram import Mammogram
+from glam_node.inference.package import ModelPackage, OperatingPoint
+
+ARCHITECTURE = "glam"
+# A GPU gains from company, a CPU does not and would only need more memory.
+_CUDA_BATCH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class GlamParameters:
+    """The [parameters] of a glam package."""
+
+    patches_per_image: int = 1
+    maximum_findings_per_class: int = 5
+
+    @classmethod
+    def from_package(cls, package: ModelPackage) -> Self:
+        """Raises PackageMismatch naming the parameter that is not a positive whole number."""
+        values = {}
+        for name in ("patches_per_image", "maximum_findings_per_class"):
+            value = package.parameters.get(name, getattr(cls(), name))
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise PackageMismatch(f"{package.path}: parameters.{name} is {value!r}, must be a whole number >= 1.")
+            values[name] = value
+        return cls(**values)
+
+
+class GlamPredictor:
+    """GLAM on one device, in float32; the number of CPU threads is the process's (OMP_NUM_THREADS, else torch's)."""
+
+    def __init__(
+        self,
+        network: Glam,
+        device: torch.device,
+        operating_points: dict[FindingKind, OperatingPoint],
+        parameters: GlamParameters,
+        algorithm: AlgorithmIdentification,
+    ) -> None:
+        self._network = network
+        self._device = device
+        self._operating_points = operating_points
+        self._parameters = parameters
+        self._algorithm = algorithm
+        self._seconds: dict[str, float] = {}
+        self._batch_size = _CUDA_BATCH if device.type == "cuda" else 1
+
+    @property
+    def algorithm(self) -> AlgorithmIdentification:
+        """Who finds; constant for the life of the predictor."""
+        return self._algorithm
+
+    @property
+    def last_stage_seconds(self) -> dict[str, float]:
+        """Seconds that the last `segment` spent on preprocess, global, local and postprocess, all images together."""
+        return dict(self._seconds)
+
+    @classmethod
+    def from_package(cls, package: ModelPackage, device: str) -> Self:
+        """The predictor of a "glam" package on "cpu", "cuda", "cuda:N" or "auto".
+
+        Raises PackageMismatch for another architecture or other weights than it states, DeviceUnavailable.
+        """
+        if package.architecture != ARCHITECTURE:
+            raise PackageMismatch(f"{package.path} is a {package.architecture} package, not a {ARCHITECTURE} package.")
+        parameters = GlamParameters.from_package(package)
+        resolved = resolve_device(device)
+        network = fold_for_inference(load_network(package))
+        try:
+            network = network.to(resolved)
+        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            raise DeviceUnavailable(f"{resolved} cannot take the model: {error}") from error
+        return cls(network, resolved, package.operating_points, parameters, _identify(package, parameters))
+
+    def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
+        """One result per mammogram, in order; one that cannot be analysed has `failure` set and harms no other.
+
+        Raises DeviceUnavailable when the device is lost or cannot hold a single image.
+        """
+        self._seconds = dict.fromkeys(("preprocess", "global", "local", "postprocess"), 0.0)
+        results: list[ImageFindings] = []
+        while len(results) < len(mammograms):
+            batch = mammograms[len(results) : len(results) + self._batch_size]
+            try:
+                results += self._segment_batch(batch)
+            except torch.OutOfMemoryError as error:
+                self._shrink(error)
+            except torch.AcceleratorError as error:
+                raise DeviceUnavailable(f"{self._device} failed: {error}. Restart the worker.") from error
+        return results
+
+    def _shrink(self, error: torch.OutOfMemoryError) -> None:
+        if self._batch_size == 1:
+            raise DeviceUnavailable(f"{self._device} has not enough free memory for one image.") from error
+        self._batch_size //= 2
+        torch.cuda.empty_cache()
+
+    def _segment_batch(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
+        with self._timed("preprocess"):
+            prepared = [_prepared_or_failure(mammogram) for mammogram in mammograms]
+        views = [view for view in prepared if isinstance(view, PreparedView)]
+        saliencies = iter(self._look(views) if views else ())
+        results = []
+        for mammogram, view in zip(mammograms, prepared, strict=True):
+            if isinstance(view, PreparedView):
+                results.append(self._result(mammogram, view, next(saliencies)))
+            else:
+                results.append(_failure(mammogram, view))
+        return results
+
+    def _look(self, views: Sequence[PreparedView]) -> list[ViewSaliency]:
+        """What the network says of `views`; the local one is asked only about images that may have findings."""
+        with full_precision():
+            with self._timed("global"):
+                windows = torch.from_numpy(np.stack([view.window for view in views])[:, None])
+                windows = windows.to(self._device)
+                overview: GlobalOutput = self._network.global_network(windows)
+                cells = propose_patches(overview.saliency, self._parameters.patches_per_image)
+                scores = overview.scores.cpu()
+            with self._timed("local"):
+                positive = [index for index, score in enumerate(scores.tolist()) if self._is_positive(score)]
+                local = self._look_closely(windows[positive], cells[positive]) if positive else None
+        local_of = dict(zip(positive, local.numpy(), strict=True)) if local is not None else {}
+        maps = overview.saliency.cpu().numpy()
+        return [
+            ViewSaliency((score[0], score[1]), saliency, cell, local_of.get(index))
+            for index, (score, saliency, cell) in enumerate(
+                zip(scores.tolist(), maps, cells.cpu().numpy(), strict=True)
+            )
+        ]
+
+    def _look_closely(self, windows: Tensor, cells: Tensor) -> Tensor:
+        local: Tensor = self._network.detection_network(cut_patches(windows, cells))
+        return local.reshape(*cells.shape[:2], *local.shape[1:]).cpu()
+
+    def _is_positive(self, scores: Sequence[float]) -> bool:
+        points = (self._operating_points.get(kind) for kind in CHANNELS)
+        return any(is_positive(score, point) for score, point in zip(scores, points, strict=True))
+
+    def _result(self, mammogram: Mammogram, view: PreparedView, saliency: ViewSaliency) -> ImageFindings:
+        with self._timed("postprocess"):
+            findings = extract_findings(
+                view, saliency, self._operating_points, self._parameters.maximum_findings_per_class
+            )
+        return _image_findings(mammogram, saliency.scores, findings, remarks=view.remarks)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[stage] += time.perf_counter() - start
+
+
+def _prepared_or_failure(mammogram: Mammogram) -> PreparedView | str:
+    try:
+        return prepare(mammogram)
+    except UnsupportedMammogram as error:
+        return str(error)
+
+
+def _failure(mammogram: Mammogram, reason: str) -> ImageFindings:
+    return _image_findings(mammogram, (None, None), (), failure=reason)
+
+
+def _image_findings(
+    mammogram: Mammogram,
+    scores: tuple[float | None, float | None],
+    findings: tuple[Finding, ...],
+    failure: str | None = None,
+    remarks: tuple[str, ...] = (),
+) -> ImageFindings:
+    score_of = dict(zip(CHANNELS, scores, strict=True))
+    return ImageFindings(
+        sop_instance_uid=mammogram.sop_instance_uid,
+        image_laterality=mammogram.image_laterality,
+        view_position=mammogram.view_position,
+        shape=mammogram.shape,
+        benign_score=score_of[FindingKind.BENIGN],
+        malignant_score=score_of[FindingKind.MALIGNANT],
+        findings=findings,
+        failure=failure,
+        remarks=remarks,
+    )
+
+
+def _identify(package: ModelPackage, parameters: GlamParameters) -> AlgorithmIdentification:
+    """Who finds, with everything that decides what counts as a finding."""
+    thresholds = tuple(
+        (f"{kind}.{name}", f"{value:g}")
+        for kind, point in sorted(package.operating_points.items())
+        for name, value in asdict(point).items()
+    )
+    counts = tuple((name, str(value)) for name, value in asdict(parameters).items())
+    return AlgorithmIdentification(
+        algorithm_name=package.algorithm_name,
+        algorithm_version=package.algorithm_version,
+        weights_sha256=package.weights_sha256,
+        trained=package.trained,
+        parameters=thresholds + counts,
+    )

@@ -1,0 +1,91 @@
+"""From a stored view to what the network sees, and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.glam.centre import optimal_centre
+from glam_node.inference.glam.crop import BreastCrop, breast_tissue, crop_breast, solid_breast
+from glam_node.inference.glam.orientation import Orientation, orientation_of
+from glam_node.inference.glam.window import WindowGeometry, place_window, standardise
+from glam_node.inference.mammogram import Mammogram, ViewPosition
+
+# Detectors have some dead columns at the chest wall.
+_LARGEST_GAP = 20
+_LEAST_UNSEEN = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedView:
+    """One view as the network sees it."""
+
+    window: NDArray[np.float32]
+    """2944 x 1920, standardised, breast pointing right."""
+    geometry: WindowGeometry
+    breast: NDArray[np.bool_]
+    """Rows x Columns of the source: pixels that belong to the breast; findings lie within."""
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the window of a view lies, and how that was found."""
+
+    crop: BreastCrop
+    centre: tuple[int, int]
+    geometry: WindowGeometry
+
+
+def place(
+    pixels: NDArray[np.uint16], solid: NDArray[np.bool_], view_position: ViewPosition, orientation: Orientation
+) -> Placement:
+    """The placement of the window on `pixels` whose solid breast is `solid`, both as stored."""
+    if orientation.upside_down:
+        pixels, solid = pixels[::-1], solid[::-1]
+    crop = crop_breast(solid, orientation.points_right)
+    cropped = pixels[crop.top : crop.bottom, crop.left : crop.right]
+    centre = optimal_centre(cropped if orientation.points_right else cropped[:, ::-1], view_position, crop)
+    return Placement(crop, centre, place_window(pixels.shape, orientation, view_position, crop, centre))
+
+
+def prepare(mammogram: Mammogram) -> PreparedView:
+    """What the network sees of `mammogram`. Raises UnsupportedMammogram with the reason when there is no breast."""
+    pixels = mammogram.pixels
+    if pixels.ndim != 2 or pixels.size == 0:
+        raise UnsupportedMammogram("The image has no pixels.")
+    solid = solid_breast(pixels)
+    orientation, remarks = orientation_of(mammogram, solid)
+    placement = place(pixels, solid, mammogram.view_position, orientation)
+    breast = breast_tissue(pixels, solid)
+    _refuse_without_contrast(pixels, breast)
+    return PreparedView(
+        window=standardise(placement.geometry.apply(pixels)),
+        geometry=placement.geometry,
+        breast=breast,
+        remarks=(*remarks, *_remarks(placement, breast)),
+    )
+
+
+def _refuse_without_contrast(pixels: NDArray[np.uint16], breast: NDArray[np.bool_]) -> None:
+    values = pixels[breast]
+    if values.min() == values.max():
+        raise UnsupportedMammogram("The image has no contrast: every pixel of the breast has the same value.")
+
+
+def _remarks(placement: Placement, breast: NDArray[np.bool_]) -> list[str]:
+    remarks = []
+    distance = placement.crop.distance_from_starting_side
+    if distance > _LARGEST_GAP:
+        remarks.append(
+            f"The breast begins {distance} columns away from the edge where its chest wall should be: "
+            "orientation, laterality or collimation is unusual."
+        )
+    if breast.all():
+        remarks.append("No background was found: the whole image was taken for breast.")
+    seen = np.count_nonzero(placement.geometry.apply(breast))
+    unseen = 1 - seen / np.count_nonzero(breast)
+    if unseen >= _LEAST_UNSEEN:
+        remarks.append(f"{unseen:.1%} of the breast lies outside the 2944 x 1920 pixels that the model sees.")
+    return remarks

@@ -1,0 +1,104 @@
+"""Weights that are whole and fit the network, or PackageMismatch with what is wrong."""
+
+from collections.abc import Mapping
+from functools import cache
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.glam.network import Glam
+from glam_node.inference.glam.seeded import arrays_sha256, seeded_arrays
+from glam_node.inference.package import ModelPackage
+
+StateDict = dict[str, Tensor]
+
+_COUNTER = "num_batches_tracked"
+# Leftovers of training in the published checkpoints; inference never used them.
+_IGNORED_PREFIXES = ("mil.", "fusion_dnn.", "shared_rep_filter.")
+_SHOWN = 3
+
+
+@cache
+def expected_tensors() -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Shape and type of every entry of the network's state dict, by name."""
+    with torch.device("meta"):
+        state = Glam().state_dict()
+    return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()}
+
+
+def seeded_state_dict(seed: int) -> tuple[StateDict, str]:
+    """UNTRAINED weights of `seed`, and their SHA-256."""
+    arrays = seeded_arrays({name: shape for name, (shape, _) in expected_tensors().items()}, seed)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, arrays_sha256(arrays)
+
+
+def complete_state_dict(state: Mapping[str, Tensor], origin: str) -> StateDict:
+    """The entries of `state` that the network has, counters added where they are missing.
+
+    Raises PackageMismatch, saying exactly what, for a missing, unknown, misshapen, mistyped or non-finite tensor.
+    """
+    expected = expected_tensors()
+    missing = [name for name in expected if name not in state and not name.endswith(_COUNTER)]
+    unknown = [name for name in state if name not in expected and not name.startswith(_IGNORED_PREFIXES)]
+    present = {name: tensor for name, tensor in state.items() if name in expected}
+    unlike = [
+        f"{name} is {_describe(tuple(tensor.shape), tensor.dtype)}, must be {_describe(*expected[name])}"
+        for name, tensor in present.items()
+        if (tuple(tensor.shape), tensor.dtype) != expected[name]
+    ]
+    broken = [name for name, tensor in present.items() if not unlike and not tensor.isfinite().all()]
+    problems = [
+        f"{len(names)} {what} ({_first(names)})"
+        for what, names in (
+            ("tensors missing", missing),
+            ("unknown tensors", unknown),
+            ("of another shape or type", unlike),
+            ("not finite", broken),
+        )
+        if names
+    ]
+    if problems:
+        raise PackageMismatch(f"{origin} does not hold the weights of GLAM: {'; '.join(problems)}. Nothing was loaded.")
+    return {name: present.get(name, torch.zeros(shape, dtype=dtype)) for name, (shape, dtype) in expected.items()}
+
+
+def _describe(shape: tuple[int, ...], dtype: torch.dtype) -> str:
+    return f"{'x'.join(map(str, shape)) or 'scalar'} {str(dtype).removeprefix('torch.')}"
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def load_network(package: ModelPackage) -> Glam:
+    """The network with the weights of `package`, on the CPU, ready for inference.
+
+    Raises PackageMismatch when they are not what the package says.
+    """
+    network = network_from(_state_dict_of(package))
+    return network.eval().requires_grad_(False)
+
+
+def network_from(state: StateDict) -> Glam:
+    """A network that owns the tensors of `state`."""
+    with torch.device("meta"):
+        network = Glam()
+    network.load_state_dict(state, strict=True, assign=True)
+    return network
+
+
+def _state_dict_of(package: ModelPackage) -> StateDict:
+    if package.seed is None:
+        try:
+            return complete_state_dict(load_file(package.weights_path), str(package.weights_path))
+        except (OSError, SafetensorError) as error:
+            raise PackageMismatch(f"{package.weights_path} is not a safetensors file: {error}.") from error
+    state, digest = seeded_state_dict(package.seed)
+    if digest != package.weights_sha256:
+        raise PackageMismatch(
+            f"The weights of seed {package.seed} have SHA-256 {digest}, {package.path} says {package.weights_sha256}."
+        )
+    return state

@@ -1,0 +1,92 @@
+"""The model's window: which stored pixels fill it, how they get there and how a mask gets back."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.glam.centre import HALF_HEIGHT, HALF_WIDTH, WINDOW_HEIGHT, WINDOW_WIDTH
+from glam_node.inference.glam.crop import BreastCrop
+from glam_node.inference.glam.orientation import Orientation
+from glam_node.inference.mammogram import ViewPosition
+
+WINDOW_SHAPE = (WINDOW_HEIGHT, WINDOW_WIDTH)
+_LEAST_DEVIATION = 1e-5
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowGeometry:
+    """A box of the stored image, turned so that the breast points right, and its place in the 2944 x 1920 window."""
+
+    source_shape: tuple[int, int]
+    orientation: Orientation
+    rows: tuple[int, int]
+    """First and last (exclusive) row of the box, counted from below when the image is upside down."""
+    columns: tuple[int, int]
+    """First and last (exclusive) stored column of the box."""
+    pad_top: int
+    """Empty rows of the window above the box; whatever the box does not fill on the right and below is empty too."""
+
+    def apply(self, source: NDArray[Scalar]) -> NDArray[Scalar]:
+        """The window of an image of `source_shape`; 0 where it is empty."""
+        window = np.zeros(WINDOW_SHAPE, dtype=source.dtype)
+        self._filled(window)[...] = self._box(source)
+        return window
+
+    def invert(self, window: NDArray[Scalar]) -> NDArray[Scalar]:
+        """An image of `source_shape` that has every value of `window` at the pixel it came from, and 0 elsewhere."""
+        source = np.zeros(self.source_shape, dtype=window.dtype)
+        self._box(source)[...] = self._filled(window)
+        return source
+
+    def _box(self, source: NDArray[Any]) -> NDArray[Any]:
+        upright = source[::-1] if self.orientation.upside_down else source
+        box = upright[slice(*self.rows), slice(*self.columns)]
+        return box if self.orientation.points_right else box[:, ::-1]
+
+    def _filled(self, window: NDArray[Any]) -> NDArray[Any]:
+        height, width = self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]
+        return window[self.pad_top : self.pad_top + height, :width]
+
+
+def place_window(
+    source_shape: tuple[int, int],
+    orientation: Orientation,
+    view_position: ViewPosition,
+    crop: BreastCrop,
+    centre: tuple[int, int],
+) -> WindowGeometry:
+    """The geometry of a window around `centre`, moved into the crop where it is larger than the window.
+
+    `crop` counts rows as `orientation` says, `centre` is in the crop once flipped to the right.
+    """
+    height, width = crop.bottom - crop.top, crop.right - crop.left
+    first_row, row_count = _clamped(centre[0] - HALF_HEIGHT, height, WINDOW_HEIGHT)
+    first_column, column_count = _clamped(centre[1] - HALF_WIDTH, width, WINDOW_WIDTH)
+    left = crop.left + first_column if orientation.points_right else crop.right - first_column - column_count
+    centred = view_position is ViewPosition.CC
+    return WindowGeometry(
+        source_shape=source_shape,
+        orientation=orientation,
+        rows=(crop.top + first_row, crop.top + first_row + row_count),
+        columns=(left, left + column_count),
+        pad_top=(WINDOW_HEIGHT - row_count) // 2 if centred else 0,
+    )
+
+
+def _clamped(start: int, size: int, window: int) -> tuple[int, int]:
+    """First index and number of the pixels along one axis that the window takes of `size`."""
+    if size <= window:
+        return 0, size
+    return min(max(start, 0), size - window), window
+
+
+def standardise(window: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """`window` with mean 0 and standard deviation 1, empty pixels included; a constant window becomes 0 everywhere."""
+    values = window.astype(np.float32)
+    values -= values.mean()
+    values /= max(float(values.std()), _LEAST_DEVIATION)
+    return values
