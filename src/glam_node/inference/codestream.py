@@ -1,0 +1,118 @@
+"""What a compressed image says of itself, checked before a decoder written in C is let at it.
+
+Decoders accept images that were cut short and fill up with grey, and some end the process on headers that make no
+sense; both must be refusals.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from glam_node.inference.errors import UnsupportedMammogram
+
+_START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
+_JPEG2000_START = b"\xff\x4f\xff\x51"
+
+# ITU-T T.81 Table B.1 and T.87: the frame headers of the processes that DICOM uses
+_BASELINE, _EXTENDED, _LOSSLESS, _JPEG_LS = 0xC0, 0xC1, 0xC3, 0xF7
+_FRAME_HEADERS = frozenset({_BASELINE, _EXTENDED, _LOSSLESS, _JPEG_LS})
+_HUFFMAN_TABLES, _QUANTISATION_TABLES, _START_OF_SCAN, _RESTART_INTERVAL, _JPEG_LS_PRESET = 0xC4, 0xDB, 0xDA, 0xDD, 0xF8
+_ESSENTIAL = _FRAME_HEADERS | {
+    _HUFFMAN_TABLES,
+    _QUANTISATION_TABLES,
+    _START_OF_SCAN,
+    _RESTART_INTERVAL,
+    _JPEG_LS_PRESET,
+}
+_APPLICATION_DATA_AND_COMMENTS = frozenset({*range(0xE0, 0xF0), 0xFE})
+_TABLES_NEEDED = {
+    _BASELINE: {_HUFFMAN_TABLES, _QUANTISATION_TABLES},
+    _EXTENDED: {_HUFFMAN_TABLES, _QUANTISATION_TABLES},
+    _LOSSLESS: {_HUFFMAN_TABLES},
+    _JPEG_LS: set(),
+}
+_RESTARTS = range(0xD0, 0xD8)
+
+
+def check_codestream(frame: bytes, rows: int, columns: int, bits_allocated: int) -> None:
+    """Raises UnsupportedMammogram when a JPEG, JPEG-LS or JPEG 2000 frame is cut short, damaged or of another size."""
+    try:
+        if frame.startswith(_START_OF_IMAGE):
+            stated = _jpeg_frame(frame)
+        elif frame.startswith(_JPEG2000_START):
+            stated = _jpeg2000_frame(frame)
+        else:
+            return
+    except (struct.error, IndexError) as error:
+        raise UnsupportedMammogram("The compressed image is damaged.") from error
+    if not frame.rstrip(b"\0").endswith(_END_OF_IMAGE):
+        raise UnsupportedMammogram("The compressed image is cut short: its end is missing.")
+    if stated[:2] != (rows, columns) or stated[3] != 1:
+        raise UnsupportedMammogram(f"The compressed image is {stated[:2]}, the header says {(rows, columns)}.")
+    if not 1 < stated[2] <= bits_allocated:
+        raise UnsupportedMammogram(f"The compressed image has {stated[2]} bits, the header allows {bits_allocated}.")
+
+
+def essential_jpeg(frame: bytes) -> bytes:
+    """A JPEG frame that was checked, without application data and comments, over which GDCM stumbles."""
+    kept, end = [_START_OF_IMAGE], len(frame)
+    for marker, at, end in _segments(frame):
+        if marker in _ESSENTIAL:
+            kept.append(frame[at:end])
+    return b"".join([*kept, frame[end:]])
+
+
+def _jpeg2000_frame(frame: bytes) -> tuple[int, int, int, int]:
+    """Rows, columns, bits and components of the SIZ segment (ISO/IEC 15444-1 A.5.1)."""
+    width, height, left, top = struct.unpack_from(">4I", frame, 8)
+    components, depth = struct.unpack_from(">HB", frame, 40)
+    return height - top, width - left, (depth & 0x7F) + 1, components
+
+
+def _jpeg_frame(frame: bytes) -> tuple[int, int, int, int]:
+    """Rows, columns, bits and components of the one frame header, in a stream whose segments are all in order."""
+    stated, process, seen = None, None, set()
+    for marker, at, _ in _segments(frame):
+        if marker not in _ESSENTIAL | _APPLICATION_DATA_AND_COMMENTS:
+            raise UnsupportedMammogram("The compressed image is damaged: a marker is not one of a still image.")
+        seen.add(marker)
+        if marker in _FRAME_HEADERS and stated is None:
+            bits, rows, columns, components = struct.unpack_from(">BHHB", frame, at + 4)
+            stated, process = (rows, columns, bits, components), marker
+        if marker == _START_OF_SCAN:
+            _check_scan(frame, at)
+    if stated is None or process is None or _START_OF_SCAN not in seen or not _TABLES_NEEDED[process] <= seen:
+        raise UnsupportedMammogram("The compressed image is damaged: a part of its header is missing.")
+    return stated
+
+
+def _segments(frame: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, offset and end of every segment up to the first scan's entropy-coded data."""
+    at = 2
+    while True:
+        if frame[at] != 0xFF:
+            raise UnsupportedMammogram("The compressed image is damaged: a marker is missing.")
+        marker = frame[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        end = at + 2 + int(struct.unpack_from(">H", frame, at + 2)[0])
+        yield marker, at, end
+        if marker == _START_OF_SCAN:
+            return
+        at = end
+
+
+def _check_scan(frame: bytes, at: int) -> None:
+    """One scan of one component, then data without any marker but restarts and the end."""
+    (length,) = struct.unpack_from(">H", frame, at + 2)
+    data = at + 2 + int(length)
+    if frame[at + 4] != 1:
+        raise UnsupportedMammogram("The compressed image is damaged: its scan is not of one component.")
+    found = frame.find(b"\xff", data)
+    while found != -1 and found + 1 < len(frame):
+        follower = frame[found + 1]
+        if follower == _END_OF_IMAGE[1]:
+            return
+        if follower & 0x80 and follower not in _RESTARTS and follower != 0xFF:
+            raise UnsupportedMammogram("The compressed image is damaged: a marker stands within its data.")
+        found = frame.find(b"\xff", found + 1)
