@@ -1,0 +1,137 @@
+"""Findings as one versioned file, so that results can be written again without running the model again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.errors import InferenceError
+from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, Findings, ImageFindings
+from glam_node.inference.mammogram import Laterality, ViewPosition
+
+FORMAT_VERSION = 1
+
+
+def write_findings(path: Path, findings: Findings) -> None:
+    """`path` holds exactly `findings`: an npz of JSON and of all masks, bit-packed one after the other."""
+    masks = [np.packbits(finding.mask) for image in findings.images for finding in image.findings]
+    meta = json.dumps({"format_version": FORMAT_VERSION, **_study(findings)})
+    with path.open("wb") as file:
+        np.savez_compressed(
+            file,
+            meta=np.frombuffer(meta.encode("utf-8"), np.uint8),
+            masks=np.concatenate([*masks, np.empty(0, np.uint8)]),
+        )
+
+
+def read_findings(path: Path) -> Findings:
+    """What `write_findings` wrote. Raises InferenceError when the file is another, or damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            meta = json.loads(archive["meta"].tobytes().decode("utf-8"))
+            packed = archive["masks"]
+        if meta["format_version"] != FORMAT_VERSION:
+            raise InferenceError(f"{path} has findings format {meta['format_version']}; this reads {FORMAT_VERSION}.")
+        return _study_from(meta, _MaskReader(packed))
+    except (InferenceError, FileNotFoundError):
+        raise
+    except Exception as error:  # zipfile, numpy, json and our own look-ups each raise their kinds for damage
+        raise InferenceError(f"{path} is not a readable findings file ({type(error).__name__}).") from error
+
+
+def _study(findings: Findings) -> dict[str, Any]:
+    algorithm = findings.algorithm
+    return {
+        "study_instance_uid": findings.study_instance_uid,
+        "algorithm": {
+            "algorithm_name": algorithm.algorithm_name,
+            "algorithm_version": algorithm.algorithm_version,
+            "weights_sha256": algorithm.weights_sha256,
+            "trained": algorithm.trained,
+            "parameters": list(algorithm.parameters),
+        },
+        "images": [_image(image) for image in findings.images],
+        "stage_seconds": list(findings.stage_seconds),
+    }
+
+
+def _image(image: ImageFindings) -> dict[str, Any]:
+    return {
+        "sop_instance_uid": image.sop_instance_uid,
+        "image_laterality": image.image_laterality.value,
+        "view_position": image.view_position.value,
+        "shape": list(image.shape),
+        "benign_score": image.benign_score,
+        "malignant_score": image.malignant_score,
+        "failure": image.failure,
+        "remarks": list(image.remarks),
+        "findings": [
+            {
+                "kind": finding.kind.value,
+                "score": finding.score,
+                "origin": list(finding.origin),
+                "mask_shape": list(finding.mask.shape),
+            }
+            for finding in image.findings
+        ],
+    }
+
+
+class _MaskReader:
+    """Takes the masks out of the packed bytes, in the order in which they were written."""
+
+    def __init__(self, packed: NDArray[np.uint8]) -> None:
+        self._packed = packed
+        self._at = 0
+
+    def take(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        count = shape[0] * shape[1]
+        size = -(-count // 8)
+        part = self._packed[self._at : self._at + size]
+        self._at += size
+        return np.unpackbits(part, count=count).reshape(shape).astype(np.bool_)
+
+
+def _study_from(meta: dict[str, Any], masks: _MaskReader) -> Findings:
+    algorithm = dict(meta["algorithm"])
+    algorithm["parameters"] = _pairs(algorithm["parameters"])
+    return Findings(
+        study_instance_uid=meta["study_instance_uid"],
+        algorithm=AlgorithmIdentification(**algorithm),
+        images=tuple(_image_from(image, masks) for image in meta["images"]),
+        stage_seconds=_pairs(meta["stage_seconds"]),
+    )
+
+
+def _pairs(values: list[list[Any]]) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, value) for name, value in values)
+
+
+def _image_from(image: dict[str, Any], masks: _MaskReader) -> ImageFindings:
+    return ImageFindings(
+        sop_instance_uid=image["sop_instance_uid"],
+        image_laterality=Laterality(image["image_laterality"]),
+        view_position=ViewPosition(image["view_position"]),
+        shape=_pair(image["shape"]),
+        benign_score=image["benign_score"],
+        malignant_score=image["malignant_score"],
+        findings=tuple(_finding_from(finding, masks) for finding in image["findings"]),
+        failure=image["failure"],
+        remarks=tuple(image["remarks"]),
+    )
+
+
+def _finding_from(finding: dict[str, Any], masks: _MaskReader) -> Finding:
+    return Finding(
+        kind=FindingKind(finding["kind"]),
+        score=finding["score"],
+        origin=_pair(finding["origin"]),
+        mask=masks.take(_pair(finding["mask_shape"])),
+    )
+
+
+def _pair(values: list[int]) -> tuple[int, int]:
+    first, second = values
+    return first, second
