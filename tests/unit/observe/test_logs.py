@@ -1,0 +1,129 @@
+"""Logs: one line per event, and no patient in any of them, whoever speaks."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from pydicom.dataset import Dataset
+
+from glam_node.node.domain.instance import StudyAttributes
+from glam_node.node.observe import logs
+
+SECRET = "DOE"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Whatever a test configures is gone after it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    """What was written as JSON."""
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_an_event_is_one_line_with_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    structlog.get_logger("glam_node.x").info("study_complete", study_instance_uid="1.2", instances=4)
+    (line,) = lines(capsys)
+    assert (line["event"], line["study_instance_uid"], line["instances"]) == ("study_complete", "1.2", 4)
+
+
+def test_less_severe_events_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("warning", "json")
+    structlog.get_logger("glam_node.x").info("study_complete")
+    assert lines(capsys) == []
+
+
+def test_what_is_bound_goes_with_every_event(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    structlog.contextvars.bind_contextvars(process="receiver")
+    structlog.get_logger("glam_node.x").info("listening")
+    assert lines(capsys)[0]["process"] == "receiver"
+
+
+def person() -> Dataset:
+    """A data set that names somebody."""
+    dataset = Dataset()
+    dataset.PatientName = SECRET
+    return dataset
+
+
+@pytest.mark.parametrize("format", ["console", "json"])
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"patient_name": SECRET},
+        {"PatientName": SECRET},
+        {"patient_id": SECRET},
+        {"issuer_of_patient_id": SECRET},
+        {"patient_birth_date": SECRET},
+        {"other_patient_ids": [SECRET]},
+        {"accession_number": SECRET},
+        {"study_description": SECRET},
+        {"referring_physician_name": SECRET},
+        {"request": {"patient_id": SECRET}},
+        {"requests": [{"patient_id": SECRET}]},
+        {"dataset": person()},
+        {"datasets": [person()]},
+        {"attributes": StudyAttributes(patient_id=SECRET)},
+        {"database_password": SECRET},
+    ],
+    ids=str,
+)
+def test_patients_are_not_written(
+    detail: dict[str, object], format: logs.Format, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure("debug", format)
+    structlog.get_logger("glam_node.x").info("event", **detail)
+    written = capsys.readouterr().err
+    assert "event" in written
+    assert SECRET not in written
+
+
+@pytest.mark.parametrize("library", ["pynetdicom", "pynetdicom.assoc", "sqlalchemy.engine.Engine", "celery", "pydicom"])
+def test_libraries_do_not_dump_what_they_handle(library: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("debug", "json")
+    logger = logging.getLogger(library)
+    logger.setLevel(logging.DEBUG)
+    logger.info("(0010,0010) PN [%s]", SECRET)
+    logger.setLevel(logging.NOTSET)
+    assert lines(capsys) == []
+
+
+def test_a_library_in_trouble_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    logging.getLogger("celery.worker").error("broker %s is away", "redis")
+    assert lines(capsys)[0]["event"] == "broker redis is away"
+
+
+@pytest.mark.filterwarnings("default")
+def test_an_invalid_value_that_pydicom_warns_of_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logs.configure("debug", "json")
+        Dataset().PatientBirthDate = f"{SECRET}^JANE"
+        logging.captureWarnings(False)
+    assert lines(capsys) == []
+
+
+def test_a_traceback_is_written_without_the_values_of_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "console")
+    name = SECRET
+    try:
+        raise ValueError(len(name))
+    except ValueError:
+        structlog.get_logger("glam_node.x").exception("failed")
+    written = capsys.readouterr().err
+    assert "Traceback" in written
+    assert SECRET not in written.replace("name = SECRET", "")
