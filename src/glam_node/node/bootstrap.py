@@ -1,0 +1,154 @@
+"""Builds a node from Settings: the one place that picks implementations."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, OperatingPoint, read_package
+from glam_node.inference.predictor import Predictor, load_object
+from glam_node.node.db import migrate
+from glam_node.node.db.engine import SessionFactory, database_url, open_database
+from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.node.domain.ports import Destination
+from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.screening import AssemblyRules
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.scu.echo import peer_of
+from glam_node.node.scu.folder import FolderDestination
+from glam_node.node.scu.store import CStoreDestination
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.settings.digest import settings_digest
+from glam_node.settings.schema import DestinationSettings, OperatingPointSettings, Settings
+
+RETRY_JOB_AFTER_S = 10.0
+RETRY_JOB_AT_MOST_EVERY_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Everything that the processes and commands of one node share; opening it connects to nothing but the database."""
+
+    settings: Settings
+    sessions: SessionFactory
+    store: InstanceStore
+    destinations: Mapping[str, Destination]
+    assembly_rules: AssemblyRules
+    eligibility_rules: EligibilityRules
+    inference_policy: RetryPolicy
+    delivery_policy: RetryPolicy
+    identity: ResultIdentity
+    settings_digest: str
+
+
+def build_node(settings: Settings) -> Node:
+    """The node that settings describe: its directories are there and its database has the newest schema.
+
+    Raises PermanentError when the storage root cannot be written or a setting cannot work, TransientError when the
+    database does not answer.
+    """
+    root = settings.storage.root
+    prepare_root(root)
+    url = database_url(settings.database_url, root)
+    with database_trouble(settings):
+        migrate.upgrade(url)
+    return Node(
+        settings=settings,
+        sessions=open_database(url),
+        store=InstanceStore(root),
+        destinations={
+            name: _destination(name, destination, settings.node.ae_title)
+            for name, destination in settings.destinations.items()
+        },
+        assembly_rules=AssemblyRules(
+            settings.assembly.settle_time, settings.assembly.quiet_time, settings.assembly.maximum_age
+        ),
+        eligibility_rules=EligibilityRules(settings.eligibility.minimum_views, settings.eligibility.accept_implants),
+        inference_policy=RetryPolicy(
+            RETRY_JOB_AFTER_S, 2.0, RETRY_JOB_AT_MOST_EVERY_S, settings.inference.maximum_attempts
+        ),
+        delivery_policy=RetryPolicy(
+            settings.delivery.initial_delay, 2.0, settings.delivery.maximum_delay, settings.delivery.maximum_attempts
+        ),
+        identity=ResultIdentity(**settings.results.model_dump()),
+        settings_digest=settings_digest(settings),
+    )
+
+
+def prepare_root(root: Path) -> None:
+    """The storage root is there and takes files. Raises PermanentError saying what to do when it does not."""
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise PermanentError(
+            f"storage.root {root.absolute()} cannot be written by user {os.getuid()}: {error.strerror}. "
+            "Give that user the directory, or set another storage.root."
+        ) from error
+
+
+@contextmanager
+def database_trouble(settings: Settings) -> Iterator[None]:
+    """Inside, a database that does not answer raises TransientError, and one that cannot ever, PermanentError."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise TransientError(
+            f"{_shown_database(settings)} does not answer: {getattr(error, 'orig', None) or error}. Check database_url."
+        ) from error
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise PermanentError(f"database_url cannot be used: {error}.") from error
+
+
+def _shown_database(settings: Settings) -> str:
+    url = make_url(database_url(settings.database_url, settings.storage.root))
+    return f"Database {url.render_as_string(hide_password=True)}"
+
+
+def _destination(name: str, destination: DestinationSettings, ae_title: str) -> Destination:
+    if destination.kind == "c-store":
+        return CStoreDestination(peer_of(name, destination, ae_title))
+    if destination.path is None:
+        raise PermanentError(f"destinations.{name} is a folder without a path. Set destinations.{name}.path.")
+    return FolderDestination(name, destination.path)
+
+
+def load_configured_predictor(settings: Settings) -> Predictor:
+    """The predictor, loaded. Raises PackageMismatch or DeviceUnavailable."""
+    if settings.inference.threads:
+        # Read by torch when it is first imported, which happens below and must not happen here.
+        os.environ["OMP_NUM_THREADS"] = str(settings.inference.threads)
+    package = configured_package(settings)
+    predictor: Predictor = load_object(settings.inference.predictor).from_package(package, settings.inference.device)
+    return predictor
+
+
+def configured_package(settings: Settings) -> ModelPackage:
+    """The package that settings name, with their operating points. Raises PackageMismatch when it is damaged."""
+    package = _package(settings)
+    overrides = settings.inference.operating_points
+    points = {
+        kind: _operating_point(point, overrides[kind.value]) if kind.value in overrides else point
+        for kind, point in package.operating_points.items()
+    }
+    return replace(package, operating_points=points)
+
+
+def _package(settings: Settings) -> ModelPackage:
+    if settings.inference.package is not None:
+        return read_package(settings.inference.package)
+    built_in = getattr(load_object(settings.inference.predictor), "built_in_package", None)
+    package: ModelPackage = built_in() if built_in is not None else read_package(DEFAULT_PACKAGE)
+    return package
+
+
+def _operating_point(point: OperatingPoint, override: OperatingPointSettings) -> OperatingPoint:
+    return replace(point, **override.model_dump(exclude_none=True))

@@ -1,0 +1,121 @@
+"""A whole node in one tree of processes: receiver, dispatcher, sender, and with the embedded broker a worker too."""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from glam_node.node.bootstrap import build_node, prepare_root
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.run.lifeline import stop_on_signals
+from glam_node.node.run.process import child_environment, until_it_works
+from glam_node.node.run.supervisor import (
+    GRACE_S,
+    POLL_INTERVAL_S,
+    WORKER_GRACE_S,
+    Child,
+    Program,
+    module,
+    stop_together,
+)
+from glam_node.node.worker.broker import embedded_broker, ping
+from glam_node.settings.schema import Settings
+
+log = structlog.get_logger(__name__)
+
+LOCK_FILE = "serve.lock"
+BROKER_START_S = 10.0
+BROKER_URL = "GLAM_NODE__BROKER_URL"
+PORT = "GLAM_NODE__NODE__PORT"
+
+Children = dict[str, Child]
+
+
+def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str], None] | None = None) -> None:
+    """Run a node until SIGTERM or SIGINT; no process of it is left when this returns.
+
+    `ready` is called once, with a line for people, when the port listens and every process does its work. To be called
+    in the main thread. Raises PermanentError when the node cannot start and a person must act.
+    """
+    stop = stop_on_signals()
+    prepare_root(settings.storage.root)
+    with only_one(settings.storage.root):
+        if until_it_works(lambda: build_node(settings), stop) is None:
+            return
+        children: Children = {}
+        try:
+            _start(children, settings, child_environment(settings_path))
+            _attend(children, settings, stop, ready or (lambda _line: None))
+        finally:
+            _stop(children)
+
+
+@contextmanager
+def only_one(root: Path) -> Iterator[None]:
+    """This process alone serves the storage root. Raises PermanentError when another does."""
+    with (root / LOCK_FILE).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise PermanentError(
+                f"Another glam-node (process {lock.read().strip()}) serves {root}. "
+                "Stop it, or set another storage.root."
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _start(children: Children, settings: Settings, environment: dict[str, str]) -> None:
+    names = ["receiver", "dispatcher", "sender"]
+    if not settings.broker_url:
+        broker = embedded_broker(settings.storage.root)
+        children["broker"] = Child(Program("broker", module("tethered", *broker.command()), environment, speaks=False))
+        _wait_for_broker(broker.url)
+        environment = {**environment, BROKER_URL: broker.url}
+        names.append("worker")
+    for name in names:
+        children[name] = Child(
+            Program(name, module(name), environment, WORKER_GRACE_S if name == "worker" else GRACE_S)
+        )
+
+
+def _wait_for_broker(url: str) -> None:
+    deadline = time.monotonic() + BROKER_START_S
+    while True:
+        try:
+            return ping(url)
+        except TransientError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_INTERVAL_S)
+
+
+def _attend(children: Children, settings: Settings, stop: threading.Event, ready: Callable[[str], None]) -> None:
+    receiver = children["receiver"]
+    listening = complete = False
+    while not stop.wait(POLL_INTERVAL_S):
+        for child in children.values():
+            child.look()
+        if receiver.word is not None and not listening:
+            listening = True
+            receiver.environment[PORT] = receiver.word
+            log.info("listening", host=settings.node.host, port=receiver.word, ae_title=settings.node.ae_title)
+        if not complete and all(child.word is not None for child in children.values()):
+            complete = True
+            ready(f"listening on {settings.node.host}:{receiver.word} as {settings.node.ae_title}")
+
+
+def _stop(children: Children) -> None:
+    """In the order of the data's way, so that nobody waits for somebody who is gone."""
+    log.info("stopping")
+    stop_together(child for name, child in children.items() if name == "receiver")
+    stop_together(child for name, child in children.items() if name != "broker")
+    stop_together(children.values())

@@ -1,0 +1,39 @@
+"""The dispatcher: closes studies, makes jobs of them, and rings for every job that nobody works on."""
+
+from datetime import UTC, datetime
+
+from glam_node.node.bootstrap import Node, database_trouble
+from glam_node.node.domain.ports import JobQueue
+from glam_node.node.run.process import Running, main, repeat
+from glam_node.node.worker.broker import broker_url
+from glam_node.node.worker.celery_app import create_app
+from glam_node.node.worker.queue import CeleryQueue
+from glam_node.node.workflow.assemble import close_complete_studies
+from glam_node.node.workflow.submit import ring_waiting_jobs, submit_complete_studies
+
+INTERVAL_S = 0.5
+
+
+def run(running: Running) -> None:
+    """Dispatch until asked to stop."""
+    queue = CeleryQueue(create_app(broker_url(running.settings)))
+    running.ready()
+    repeat(lambda: tick(running.node, queue, datetime.now(UTC)), every_s=INTERVAL_S, stop=running.stop)
+
+
+def tick(node: Node, queue: JobQueue, now: datetime) -> None:
+    """Every study that is whole has its job, and every job that waits has been announced.
+
+    Each step is a transaction of its own: what the first has decided stays decided when the broker is away.
+    """
+    with database_trouble(node.settings):
+        with node.sessions.begin() as session:
+            close_complete_studies(session, now, node.assembly_rules)
+        with node.sessions.begin() as session:
+            submit_complete_studies(session, now, node.eligibility_rules, node.settings_digest)
+        with node.sessions() as session:
+            ring_waiting_jobs(session, queue, now)
+
+
+if __name__ == "__main__":
+    main("dispatcher", run)

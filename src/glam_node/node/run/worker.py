@@ -1,0 +1,101 @@
+"""The worker: loads the model once and runs job after job; the only process that touches a GPU."""
+
+import os
+import threading
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from glam_node.inference.errors import DeviceUnavailable, InferenceError
+from glam_node.inference.predictor import Predictor
+from glam_node.node.bootstrap import Node, load_configured_predictor
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.run.lifeline import stop_on_signals
+from glam_node.node.run.process import Running, child_environment, main
+from glam_node.node.run.supervisor import POLL_INTERVAL_S, WORKER_GRACE_S, Child, Program, module, stop_together
+from glam_node.node.worker.broker import broker_url, messages_waiting
+from glam_node.node.worker.celery_app import create_app
+from glam_node.node.worker.consume import consume
+from glam_node.node.worker.tasks import register_run_job
+from glam_node.node.worker.watchdog import Watchdog
+from glam_node.node.workflow.context import InferenceContext
+from glam_node.node.workflow.infer import run_job
+from glam_node.node.workflow.recover import this_process
+from glam_node.settings.schema import Settings
+
+log = structlog.get_logger(__name__)
+
+EXIT_DEAF = 75
+"""EX_TEMPFAIL of sysexits.h: start me again."""
+
+
+def work(settings: Settings, settings_path: Path | None) -> None:
+    """Run one worker, and another when it dies, until SIGTERM or SIGINT; to be called in the main thread.
+
+    Raises PermanentError when no worker can start and a person must act.
+    """
+    stop = stop_on_signals()
+    broker_url(settings)
+    child = Child(Program("worker", module("worker"), child_environment(settings_path), WORKER_GRACE_S))
+    try:
+        while not stop.wait(POLL_INTERVAL_S):
+            child.look()
+    finally:
+        stop_together([child])
+
+
+def run(running: Running) -> None:
+    """Work until asked to stop, or until the device is lost, which only a new process may find again."""
+    url = broker_url(running.settings)
+    predictor = _load(running.settings)
+    watchdog = Watchdog(partial(messages_waiting, url), lambda: os._exit(EXIT_DEAF))
+    lost = threading.Event()
+    app = create_app(url)
+    register_run_job(app, watchdog.watched(partial(_run_job, running, predictor, lost)))
+    watchdog.start()
+    log.info("worker_ready", algorithm_version=predictor.algorithm.algorithm_version)
+    consume(app, ready=running.ready, stop=running.stop)
+    if lost.is_set():
+        raise TransientError("The device is lost; the worker starts again.")
+
+
+def _load(settings: Settings) -> Predictor:
+    try:
+        return load_configured_predictor(settings)
+    except DeviceUnavailable as error:
+        raise TransientError(str(error)) from error
+    except InferenceError as error:
+        raise PermanentError(str(error)) from error
+
+
+def _run_job(running: Running, predictor: Predictor, lost: threading.Event, job_id: str) -> None:
+    try:
+        run_job(
+            job_id,
+            sessions=running.node.sessions,
+            store=running.node.store,
+            predictor=predictor,
+            context=inference_context(running.node),
+            now=lambda: datetime.now(UTC),
+            owner=this_process(),
+        )
+    except DeviceUnavailable as error:
+        log.error("device_lost", failure=str(error))
+        lost.set()
+        running.stop.set()
+
+
+def inference_context(node: Node) -> InferenceContext:
+    """What a job needs to know of the node."""
+    return InferenceContext(
+        identity=node.identity,
+        destinations={name: settings.results for name, settings in node.settings.destinations.items()},
+        policy=node.inference_policy,
+        lease_time_s=node.settings.inference.lease_time,
+    )
+
+
+if __name__ == "__main__":
+    main("worker", run)

@@ -1,0 +1,113 @@
+"""A node for one test: its settings file, its processes, and what its database says."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.run.supervisor import Child, Program, module, stop_together
+from glam_node.settings.load import load_settings
+from tests.integration.modality import MODALITY
+
+THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDirectory:
+    """A directory with node.toml and a storage root."""
+
+    path: Path
+
+    @property
+    def settings_path(self) -> Path:
+        """node.toml"""
+        return self.path / "node.toml"
+
+    def environment(self) -> dict[str, str]:
+        """What a process of this node is started with."""
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("GLAM_NODE")}
+        return clean | {"GLAM_NODE_SETTINGS": str(self.settings_path), "PYTHONPATH": str(REPOSITORY)}
+
+    def build(self) -> Node:
+        """The node as its processes build it."""
+        return build_node(load_settings(self.settings_path, {}))
+
+    @contextmanager
+    def running(self, *names: str, **environment: str) -> Iterator[list[Child]]:
+        """Processes of this node, each ready; stopped at the end."""
+        children = [Child(Program(name, module(name), self.environment() | environment)) for name in names]
+        try:
+            wait_until(lambda: all_ready(children))
+            yield children
+        finally:
+            stop_together(children)
+
+
+def all_ready(children: list[Child]) -> bool:
+    """Whether each has said that it does its work."""
+    for child in children:
+        child.look()
+    return all(child.word is not None for child in children)
+
+
+def write_node(
+    path: Path, *, archive_port: int = 104, broker_url: str = "", predictor: str = THRESHOLD, port: int = 0
+) -> NodeDirectory:
+    """A node that hears MODALITY, sends to one archive, and does not wait long for anything."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "node.toml").write_text(
+        f"""
+broker_url = "{broker_url}"
+[node]
+host = "127.0.0.1"
+port = {port}
+[peers.modality]
+ae_title = "{MODALITY}"
+[destinations.archive]
+ae_title = "ARCHIVE"
+host = "127.0.0.1"
+port = {archive_port}
+[assembly]
+settle_time = 0.5
+[delivery]
+initial_delay = 0.5
+maximum_delay = 0.5
+[storage]
+root = "{path / "storage"}"
+[inference]
+predictor = "{predictor}"
+lease_time = 2.0
+"""
+    )
+    return NodeDirectory(path)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    """It is true before the time is over."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+SERVE = """
+import os, sys
+from pathlib import Path
+from glam_node.node.errors import NodeError
+from glam_node.node.observe import logs
+from glam_node.node.run.all_in_one import serve
+from glam_node.settings.load import load_settings
+path = Path(os.environ["GLAM_NODE_SETTINGS"])
+settings = load_settings(path, os.environ)
+logs.configure(settings.log.level, settings.log.format)
+try:
+    serve(settings, path, ready=lambda line: print(line, flush=True))
+except NodeError as error:
+    sys.exit(str(error))
+"""
+SERVE_COMMAND = (sys.executable, "-c", SERVE)

@@ -1,0 +1,136 @@
+"""A whole node as one process tree, with the embedded broker."""
+
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from tests.integration.archive import Archive, listening
+from tests.integration.modality import send, small_exam
+from tests.integration.node_directory import SERVE_COMMAND, NodeDirectory, wait_until, write_node
+from tests.integration.redis_server import free_port
+
+SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.33"
+
+
+class Serving:
+    """`serve` as a process, and its port."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+) as GLAMNODE\n", line)
+        assert found, line
+        self.port = int(found[1])
+
+    def children(self) -> dict[str, psutil.Process]:
+        """Its processes by role."""
+        roles = ("receiver", "dispatcher", "sender", "worker", "valkey-server")
+        return {
+            role: child
+            for child in psutil.Process(self.process.pid).children(recursive=True)
+            for role in roles
+            if role in " ".join(child.cmdline())
+        }
+
+
+@contextmanager
+def serving(node: NodeDirectory) -> Iterator[Serving]:
+    """The node, listening; ended by SIGTERM."""
+    with (node.path / "log").open("ab") as log:
+        process = subprocess.Popen(SERVE_COMMAND, env=node.environment(), stdout=subprocess.PIPE, stderr=log, text=True)
+    with process:
+        try:
+            yield Serving(process)
+        finally:
+            process.terminate()
+
+
+def results(archive: Archive) -> Counter[str]:
+    """How many objects of which class the archive was sent; each must be another."""
+    assert len(set(archive.uids())) == len(archive.uids())
+    return Counter(received.sop_class_uid for received in archive.received)
+
+
+def test_the_results_of_a_study_come_to_the_archive(archive: Archive, tmp_path: Path) -> None:
+    with serving(write_node(tmp_path, archive_port=archive.port)) as node:
+        send(node.port, small_exam(1))
+        wait_until(lambda: results(archive) == {SEG: 2, SR: 1})
+
+
+def test_an_archive_that_was_down_gets_every_result_once(tmp_path: Path) -> None:
+    port = free_port()
+    node_directory = write_node(tmp_path, archive_port=port)
+    with serving(node_directory) as node:
+        send(node.port, small_exam(2))
+        wait_until(lambda: "cannot be reached" in (tmp_path / "log").read_text())
+        with listening(Archive(port=port)) as archive:
+            wait_until(lambda: results(archive) == {SEG: 2, SR: 1})
+            time.sleep(1.5)
+            assert results(archive) == {SEG: 2, SR: 1}
+
+
+@pytest.mark.parametrize("role", ["receiver", "dispatcher", "sender", "worker", "valkey-server"])
+def test_a_process_that_is_killed_is_replaced_and_the_next_study_is_reported(
+    role: str, archive: Archive, tmp_path: Path
+) -> None:
+    with serving(write_node(tmp_path, archive_port=archive.port)) as node:
+        killed = node.children()[role]
+        killed.kill()
+        wait_until(lambda: role in node.children() and node.children()[role].pid != killed.pid)
+        wait_until(lambda: accepts(node.port))
+        send(node.port, small_exam(3))
+        wait_until(lambda: results(archive) == {SEG: 2, SR: 1})
+
+
+def accepts(port: int) -> bool:
+    """Whether a study could be sent now."""
+    try:
+        send(port, [])
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_no_process_is_left_behind(stop: signal.Signals, tmp_path: Path) -> None:
+    with serving(write_node(tmp_path)) as node:
+        children = list(node.children().values())
+        assert len(children) == 5
+        node.process.send_signal(stop)
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert alive == []
+        assert node.process.wait(5) == (0 if stop != signal.SIGKILL else -signal.SIGKILL)
+
+
+def refusal(node: NodeDirectory) -> str:
+    """What `serve` says when it does not start."""
+    done = subprocess.run(SERVE_COMMAND, env=node.environment(), capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_a_second_node_on_the_same_storage_root_is_refused(tmp_path: Path) -> None:
+    node_directory = write_node(tmp_path)
+    with serving(node_directory) as node:
+        assert f"Another glam-node (process {node.process.pid}) serves" in refusal(node_directory)
+
+
+def test_a_port_that_is_taken_is_said_so(archive: Archive, tmp_path: Path) -> None:
+    said = refusal(write_node(tmp_path, port=archive.port))
+    assert "address already in use" in said.lower()
+    assert "node.port" in said
+
+
+def test_a_storage_root_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    node = write_node(tmp_path)
+    (tmp_path / "storage").write_text("a file, not a directory")
+    assert "Give that user the directory, or set another storage.root." in refusal(node)

@@ -1,0 +1,68 @@
+"""Worker processes on a real Redis: every job is run once, whatever is lost in between."""
+
+import os
+import signal
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from glam_node.node.bootstrap import Node
+from glam_node.node.db import audit, jobs
+from glam_node.node.domain.job import JobState
+from tests.integration.modality import send, small_exam
+from tests.integration.node_directory import wait_until, write_node
+
+pytestmark = pytest.mark.peer("redis-server")
+
+
+def states(node: Node) -> dict[JobState, int]:
+    """How many jobs are in which state."""
+    with node.sessions() as session:
+        return {state: count for state, count in jobs.counts_by_state(session).items() if count}
+
+
+def starts(node: Node) -> Counter[str]:
+    """How often each study's job was started."""
+    with node.sessions() as session:
+        return Counter(event.study_instance_uid for event in audit.recent(session, "job_started", 1000))
+
+
+def test_two_workers_run_every_job_once(redis_url: str, tmp_path: Path) -> None:
+    directory = write_node(tmp_path, broker_url=redis_url)
+    with directory.running("receiver", "dispatcher", "worker", "worker") as (receiver, *_):
+        for seed in range(8):
+            send(int(receiver.word or 0), small_exam(seed))
+        node = directory.build()
+        wait_until(lambda: states(node) == {JobState.SUCCEEDED: 8})
+    assert set(starts(node).values()) == {1}
+
+
+def test_a_job_whose_message_was_lost_is_announced_again(redis_url: str, tmp_path: Path) -> None:
+    directory = write_node(tmp_path, broker_url=redis_url)
+    with directory.running("receiver", "dispatcher") as (receiver, _):
+        send(int(receiver.word or 0), small_exam(1))
+        node = directory.build()
+        wait_until(lambda: states(node) == {JobState.PENDING: 1})
+        with closing(redis.from_url(redis_url)) as client:
+            wait_until(lambda: bool(client.dbsize()))
+            client.flushall()
+        with directory.running("worker"):
+            wait_until(lambda: states(node) == {JobState.SUCCEEDED: 1}, seconds=60)
+
+
+def test_the_job_of_a_killed_worker_is_done_by_another(redis_url: str, tmp_path: Path) -> None:
+    directory = write_node(tmp_path, broker_url=redis_url, predictor="tests.integration.worker.held:HeldPredictor")
+    hold = tmp_path / "hold"
+    hold.touch()
+    with directory.running("receiver", "dispatcher") as (receiver, _):
+        node = directory.build()
+        with directory.running("worker", HOLD=str(hold)) as [doomed]:
+            send(int(receiver.word or 0), small_exam(1))
+            wait_until(lambda: states(node) == {JobState.RUNNING: 1})
+            with directory.running("worker", HOLD=str(tmp_path / "nothing")):
+                os.kill(doomed.pid, signal.SIGKILL)
+                wait_until(lambda: states(node) == {JobState.SUCCEEDED: 1}, seconds=60)
+    assert set(starts(node).values()) == {2}

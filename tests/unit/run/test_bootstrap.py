@@ -1,0 +1,71 @@
+"""Settings become a node, or a message that says what to change."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glam_node.inference.findings import FindingKind
+from glam_node.node.bootstrap import build_node, configured_package, database_trouble, load_configured_predictor
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.settings.schema import Settings
+
+THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
+
+
+def settings(root: Path, **sections: Any) -> Settings:
+    """Settings with the threshold predictor and a storage root."""
+    return Settings.model_validate({"storage": {"root": root}, "inference": {"predictor": THRESHOLD}} | sections)
+
+
+def test_a_node_has_its_directories_database_and_destinations(tmp_path: Path) -> None:
+    destinations = {"archive": {}, "trial": {"kind": "folder", "path": tmp_path / "out"}}
+    node = build_node(settings(tmp_path / "root", destinations=destinations))
+    assert (tmp_path / "root" / "glam-node.sqlite").is_file()
+    assert {name: destination.name for name, destination in node.destinations.items()} == {
+        "archive": "archive",
+        "trial": "trial",
+    }
+
+
+def test_a_root_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PermanentError, match=r"storage.root .* cannot be written .* set another storage.root"):
+        build_node(settings(tmp_path / "file" / "root"))
+
+
+def test_a_folder_destination_without_a_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match=r"Set destinations.trial.path"):
+        build_node(settings(tmp_path, destinations={"trial": {"kind": "folder"}}))
+
+
+def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
+    away = settings(tmp_path, database_url="postgresql+psycopg://node:secret@127.0.0.1:1/glam")
+    with pytest.raises(TransientError, match=r"node:\*\*\*@127.0.0.1:1/glam does not answer") as caught:
+        build_node(away)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nosuch://host/name"])
+def test_a_database_url_that_cannot_be_used_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match="database_url cannot be used"):
+        build_node(settings(tmp_path, database_url=url))
+
+
+def test_other_errors_pass_through_unchanged(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), database_trouble(settings(tmp_path)):
+        raise KeyError
+
+
+def test_settings_override_operating_points_one_by_one(tmp_path: Path) -> None:
+    override = {"malignant": {"minimum_area_px": 99}}
+    plain = configured_package(settings(tmp_path)).operating_points
+    changed = configured_package(
+        settings(tmp_path, inference={"predictor": THRESHOLD, "operating_points": override})
+    ).operating_points
+    assert changed[FindingKind.MALIGNANT].minimum_area_px == 99
+    assert changed[FindingKind.BENIGN] == plain[FindingKind.BENIGN]
+
+
+def test_a_predictor_without_a_package_brings_its_own(tmp_path: Path) -> None:
+    assert load_configured_predictor(settings(tmp_path)).algorithm.algorithm_name == "Threshold"
