@@ -42,7 +42,7 @@ def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]
     names = tuple(str(segment) for segment in location if not isinstance(segment, int))
     message = _message(mistake, names, is_name="[key]" in mistake["loc"])
     inner = mistake.get("ctx", {}).get("key") if mistake["type"] == "contradiction" else None
-    return Problem(_dotted(location) + (f".{inner}" if inner else ""), message + _origin(location, variables))
+    return Problem(_dotted(location) + (f".{inner}" if inner else ""), message + _origin(mistake, variables))
 
 
 def _dotted(location: Location) -> str:
@@ -50,11 +50,13 @@ def _dotted(location: Location) -> str:
     return "".join(words).removeprefix(".")
 
 
-def _origin(location: Location, variables: Mapping[Location, Variable]) -> str:
-    variable = next(
-        (variables[location[:end]] for end in range(len(location), 0, -1) if location[:end] in variables), None
-    )
-    return f" (environment variable {variable.name})" if variable else ""
+def _origin(mistake: "ErrorDetails", variables: Mapping[Location, Variable]) -> str:
+    """The variable that gave the value, a part of it, or, where a section should not be, something inside it."""
+    location, has_inside = tuple(mistake["loc"]), isinstance(mistake["input"], dict)
+    for place, variable in variables.items():
+        if location[: len(place)] == place or (has_inside and place[: len(location)] == location):
+            return f" (environment variable {variable.name})"
+    return ""
 
 
 def _message(mistake: "ErrorDetails", names: tuple[str, ...], *, is_name: bool) -> str:

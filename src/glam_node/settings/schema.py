@@ -23,6 +23,7 @@ from glam_node.settings.values import (
     Seconds,
     SOPClass,
     Text,
+    not_empty,
 )
 
 
@@ -96,8 +97,9 @@ class DestinationSettings(_Section):
     """c-store: its port."""
     path: Directory | None = None
     """folder: the directory."""
-    results: tuple[Literal["segmentation", "measurement_report"], ...] = Field(
-        default=("segmentation", "measurement_report"), min_length=1
+    results: Annotated[tuple[Literal["segmentation", "measurement_report"], ...], AfterValidator(not_empty)] = (
+        "segmentation",
+        "measurement_report",
     )
     """Which objects it gets."""
     timeout: Patience = 30.0

@@ -3,9 +3,11 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
+
+T = TypeVar("T")
 
 _AE_TITLE = "an AE title: 1 to 16 printable ASCII characters without a backslash"
 _NETWORK = "an address such as 10.0.0.5 or a network such as 10.0.0.0/24"
@@ -49,6 +51,13 @@ def _path(value: Any) -> Any:
     if value == "":
         raise ValueError(_PATH)
     return value
+
+
+def not_empty(values: tuple[T, ...]) -> tuple[T, ...]:
+    """At least one."""
+    if not values:
+        raise ValueError("at least one")
+    return values
 
 
 def _matching(pattern: str, allowed: str) -> Any:

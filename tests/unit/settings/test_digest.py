@@ -1,0 +1,26 @@
+"""The digest of settings changes when, and only when, results may."""
+
+import pytest
+
+from glam_node.settings.digest import settings_digest
+from glam_node.settings.load import load_settings
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "changes"),
+    [
+        ("GLAM_NODE__RESULTS__SERIES_NUMBER", "7", True),
+        ("GLAM_NODE__INFERENCE__PACKAGE", "elsewhere", True),
+        ("GLAM_NODE__INFERENCE__OPERATING_POINTS__BENIGN__MINIMUM_AREA_PX", "7", True),
+        ("GLAM_NODE__INFERENCE__DEVICE", "cpu", False),
+        ("GLAM_NODE__INFERENCE__LEASE_TIME", "7", False),
+        ("GLAM_NODE__NODE__PORT", "7", False),
+    ],
+)
+def test_the_digest_follows_what_changes_results(name: str, text: str, changes: bool) -> None:
+    before, after = settings_digest(load_settings(None, {})), settings_digest(load_settings(None, {name: text}))
+    assert (before != after) is changes
+
+
+def test_the_digest_is_a_sha256_in_hex() -> None:
+    assert len(bytes.fromhex(settings_digest(load_settings(None, {})))) == 32
