@@ -5,11 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import DateTime, Engine, TypeDecorator, create_engine, event
+from sqlalchemy import Connection, DateTime, Engine, TypeDecorator, create_engine, event
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Session, sessionmaker
 
+from glam_node.node.db.local_disk import refuse_network_disk
+
 BUSY_TIMEOUT_MS = 30_000
+READ_ONLY = "glam_node_read_only"
 
 SessionFactory = sessionmaker[Session]
 
@@ -40,12 +43,24 @@ def database_url(configured: str, root: Path) -> str:
     return configured or f"sqlite:///{root.resolve() / 'glam-node.sqlite'}"
 
 
-def open_database(url: str) -> SessionFactory:
-    """Sessions on the database at `url`; the schema is there after `migrate.upgrade`."""
+def open_engine(url: str) -> Engine:
+    """Connections to the database at `url`. Raises PermanentError for SQLite on a network disk."""
+    refuse_network_disk(url)
     engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True)
     if engine.dialect.name == "sqlite":
         _make_durable(engine)
-    return sessionmaker(engine, expire_on_commit=False)
+    return engine
+
+
+def open_database(url: str) -> SessionFactory:
+    """Sessions on the database at `url`; the schema is there after `migrate.upgrade`."""
+    return sessionmaker(open_engine(url), expire_on_commit=False)
+
+
+def reading(sessions: SessionFactory) -> SessionFactory:
+    """Sessions on the same database that only read; on SQLite they wait for no writer and no writer for them."""
+    engine: Engine = sessions.kw["bind"]
+    return sessionmaker(engine.execution_options(**{READ_ONLY: True}), expire_on_commit=False)
 
 
 def _make_durable(engine: Engine) -> None:
@@ -60,5 +75,6 @@ def _make_durable(engine: Engine) -> None:
     # IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once with "database is locked",
     # busy_timeout or not, when another process wrote in between.
     @event.listens_for(engine, "begin")
-    def begin_immediate(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    def begin(connection: Connection) -> None:
+        read_only = connection.get_execution_options().get(READ_ONLY, False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -32,7 +32,8 @@ class StudyRow(Base):
     rule: Mapped[str] = mapped_column(Text, default="")
     reason: Mapped[str] = mapped_column(Text, default="")
     first_received_at: Mapped[datetime]
-    last_received_at: Mapped[datetime]
+    receiving_since: Mapped[datetime]
+    last_received_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class InstanceRow(Base):
@@ -82,8 +83,8 @@ class DeliveryRow(Base):
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        UniqueConstraint("destination", "sop_instance_uid"),
-        Index("ix_deliveries_state_next_attempt_at", "state", "next_attempt_at"),
+        UniqueConstraint("destination", "sop_instance_uid", name="uq_deliveries_destination_sop_instance_uid"),
+        Index("ix_deliveries_state_destination_next_attempt_at", "state", "destination", "next_attempt_at"),
     )
 
     delivery_id: Mapped[str] = mapped_column(String(36), primary_key=True)

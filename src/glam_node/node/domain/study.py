@@ -44,5 +44,7 @@ class Study:
     reason: str
     """The same in plain words."""
     first_received_at: datetime
+    receiving_since: datetime
+    """When the instances of this round began to arrive: the first ever, or the one that reopened the study."""
     last_received_at: datetime
     instances: tuple[SOPInstance, ...]

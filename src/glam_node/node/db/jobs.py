@@ -1,0 +1,218 @@
+"""Inference jobs: made once, claimed by one worker at a time, ended by the worker that holds the lease."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from glam_node.node.db.tables import JobRow
+from glam_node.node.domain.job import InferenceJob, JobState
+
+UNFINISHED = (JobState.PENDING, JobState.RUNNING)
+
+
+def add(
+    session: Session, study_instance_uid: str, sop_instance_uids: Sequence[str], settings_digest: str, now: datetime
+) -> InferenceJob:
+    """A new job waits for a worker."""
+    row = JobRow(
+        job_id=str(uuid4()),
+        study_instance_uid=study_instance_uid,
+        state=JobState.PENDING,
+        attempt=0,
+        sop_instance_uids=list(sop_instance_uids),
+        settings_digest=settings_digest,
+        algorithm_version="",
+        lease_owner="",
+        next_attempt_at=now,
+        failure="",
+        created_at=now,
+        stage_seconds=[],
+    )
+    session.add(row)
+    session.flush()
+    return _job(row)
+
+
+def get(session: Session, job_id: str) -> InferenceJob | None:
+    """The job, if there is one."""
+    row = session.get(JobRow, job_id, populate_existing=True)
+    return None if row is None else _job(row)
+
+
+def of_study(session: Session, study_instance_uid: str) -> list[InferenceJob]:
+    """All jobs of one study, the newest first."""
+    query = (
+        select(JobRow)
+        .where(JobRow.study_instance_uid == study_instance_uid)
+        .order_by(JobRow.created_at.desc(), JobRow.job_id)
+    )
+    return [_job(row) for row in session.scalars(query.execution_options(populate_existing=True))]
+
+
+def newest(session: Session, study_instance_uid: str) -> InferenceJob | None:
+    """The job that stands for the study as it is: the newest that was not superseded."""
+    jobs = of_study(session, study_instance_uid)
+    return next((job for job in jobs if job.state is not JobState.SUPERSEDED), None)
+
+
+def counts_by_state(session: Session) -> dict[JobState, int]:
+    """How many jobs are in each state that has any."""
+    query = select(JobRow.state, func.count()).group_by(JobRow.state)
+    return {JobState(state): count for state, count in session.execute(query)}
+
+
+def supersede_unfinished(session: Session, study_instance_uid: str, now: datetime) -> list[InferenceJob]:
+    """No earlier job of the study is waiting or running any more; whoever runs one will find out at its end."""
+    condition = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state.in_(UNFINISHED))
+    return _change(session, condition, state=JobState.SUPERSEDED, finished_at=now, lease_expires_at=None)
+
+
+def claim(
+    session: Session, job_id: str, *, owner: str, now: datetime, lease_s: float, maximum_attempts: int
+) -> InferenceJob | None:
+    """The job is leased to `owner`, which is told so; None when it is not due, done, or another's.
+
+    One statement, so that of any number of workers that ask at once exactly one is told.
+    """
+    due = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at <= now)
+    claimable = or_(due, and_(_lost(now), JobRow.attempt < maximum_attempts))
+    changed = _change(
+        session,
+        and_(JobRow.job_id == job_id, claimable),
+        state=JobState.RUNNING,
+        attempt=JobRow.attempt + 1,
+        lease_owner=owner,
+        lease_expires_at=now + timedelta(seconds=lease_s),
+        started_at=now,
+    )
+    return next(iter(changed), None)
+
+
+def give_up_lost(
+    session: Session, job_id: str, *, now: datetime, maximum_attempts: int, failure: str
+) -> InferenceJob | None:
+    """A job whose last permitted worker died is FAILED and returned: it may be what killed them."""
+    condition = and_(JobRow.job_id == job_id, _lost(now), JobRow.attempt >= maximum_attempts)
+    changed = _change(
+        session, condition, state=JobState.FAILED, failure=failure, finished_at=now, lease_expires_at=None
+    )
+    return next(iter(changed), None)
+
+
+def renew(session: Session, job: InferenceJob, *, now: datetime, lease_s: float) -> bool:
+    """The lease lasts longer; False when this run of the job does not hold it any more."""
+    return bool(_change(session, _held(job), lease_expires_at=now + timedelta(seconds=lease_s)))
+
+
+def succeed(
+    session: Session,
+    job: InferenceJob,
+    *,
+    now: datetime,
+    algorithm_version: str,
+    stage_seconds: Sequence[tuple[str, float]],
+) -> bool:
+    """The job is SUCCEEDED; False, and nothing changed, when this run of the job does not hold it any more."""
+    return bool(
+        _change(
+            session,
+            _held(job),
+            state=JobState.SUCCEEDED,
+            algorithm_version=algorithm_version,
+            stage_seconds=[list(stage) for stage in stage_seconds],
+            failure="",
+            finished_at=now,
+            lease_expires_at=None,
+        )
+    )
+
+
+def fail(session: Session, job: InferenceJob, *, now: datetime, failure: str, next_attempt_at: datetime | None) -> bool:
+    """The job waits for `next_attempt_at`, or is FAILED without one; False when this run does not hold it any more."""
+    waits = next_attempt_at is not None
+    values: dict[str, Any] = {"next_attempt_at": next_attempt_at} if waits else {"finished_at": now}
+    state = JobState.PENDING if waits else JobState.FAILED
+    return bool(
+        _change(session, _held(job), state=state, failure=failure, lease_expires_at=None, rung_at=None, **values)
+    )
+
+
+def retry(session: Session, job_id: str, now: datetime) -> bool:
+    """A FAILED job, or one that waits for its next attempt, starts over now; False for any other."""
+    waiting = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at > now)
+    condition = and_(JobRow.job_id == job_id, or_(JobRow.state == JobState.FAILED, waiting))
+    changed = _change(
+        session, condition, state=JobState.PENDING, attempt=0, next_attempt_at=now, rung_at=None, finished_at=None
+    )
+    return bool(changed)
+
+
+def to_ring(session: Session, *, now: datetime, rung_before: datetime, limit: int) -> list[str]:
+    """Of the `limit` jobs that wait longest, those that were not rung since `rung_before`; they count as rung now."""
+    due = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at <= now)
+    query = select(JobRow.job_id, JobRow.rung_at).where(or_(due, _lost(now))).order_by(JobRow.created_at).limit(limit)
+    waiting = [job_id for job_id, rung_at in session.execute(query) if rung_at is None or rung_at <= rung_before]
+    if waiting:
+        set_rung_at(session, waiting, now)
+    return waiting
+
+
+def set_rung_at(session: Session, job_ids: Sequence[str], rung_at: datetime | None) -> None:
+    """The jobs were announced then, or never."""
+    session.execute(update(JobRow).where(JobRow.job_id.in_(job_ids)).values(rung_at=rung_at))
+
+
+def running(session: Session) -> list[InferenceJob]:
+    """All jobs that are leased."""
+    query = select(JobRow).where(JobRow.state == JobState.RUNNING)
+    return [_job(row) for row in session.scalars(query.execution_options(populate_existing=True))]
+
+
+def expire(session: Session, job: InferenceJob, now: datetime) -> bool:
+    """The lease of a worker that is known to be gone is over; False when the job is not its any more."""
+    return bool(_change(session, _held(job), lease_expires_at=now, rung_at=None))
+
+
+def _lost(now: datetime) -> ColumnElement[bool]:
+    return and_(JobRow.state == JobState.RUNNING, JobRow.lease_expires_at <= now)
+
+
+def _held(job: InferenceJob) -> ColumnElement[bool]:
+    """By the same worker in the same attempt; a lease that ran out but that nobody took is still held."""
+    return and_(
+        JobRow.job_id == job.job_id,
+        JobRow.state == JobState.RUNNING,
+        JobRow.lease_owner == job.lease_owner,
+        JobRow.attempt == job.attempt,
+    )
+
+
+def _change(session: Session, condition: ColumnElement[bool], **values: Any) -> list[InferenceJob]:
+    """Whatever meets the condition has the values, and is returned."""
+    statement = update(JobRow).where(condition).values(values).returning(JobRow)
+    rows = session.scalars(statement.execution_options(synchronize_session=False, populate_existing=True))
+    return [_job(row) for row in rows]
+
+
+def _job(row: JobRow) -> InferenceJob:
+    return InferenceJob(
+        job_id=row.job_id,
+        study_instance_uid=row.study_instance_uid,
+        state=JobState(row.state),
+        attempt=row.attempt,
+        sop_instance_uids=tuple(row.sop_instance_uids),
+        settings_digest=row.settings_digest,
+        algorithm_version=row.algorithm_version,
+        lease_owner=row.lease_owner,
+        lease_expires_at=row.lease_expires_at,
+        next_attempt_at=row.next_attempt_at,
+        failure=row.failure,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        stage_seconds=tuple((str(stage), float(seconds)) for stage, seconds in row.stage_seconds),
+    )

@@ -1,0 +1,39 @@
+"""SQLite needs a disk of this machine: its locks do not hold over a network."""
+
+import re
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from glam_node.node.errors import PermanentError
+
+MOUNTS = Path("/proc/self/mounts")
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse.rclone"}
+)
+
+
+def refuse_network_disk(url: str, mounts: Path = MOUNTS) -> None:
+    """Raises PermanentError when `url` is an SQLite database on a network file system, where that can be known."""
+    database = make_url(url).database
+    if not url.startswith("sqlite") or not database or not mounts.exists():
+        return
+    path = Path(database).resolve()
+    file_system = _file_system(path, mounts.read_text(encoding="utf-8", errors="replace"))
+    if file_system in NETWORK_FILE_SYSTEMS:
+        raise PermanentError(
+            f"SQLite database {path} lies on a network file system ({file_system}), where it would be damaged. "
+            "Set database_url to a file on a local disk, or to PostgreSQL."
+        )
+
+
+def _file_system(path: Path, mounts: str) -> str:
+    """The type of the innermost mount that holds `path` (fstab(5): device, mount point, type ...)."""
+    entries = [line.split(" ") for line in mounts.splitlines()]
+    points = {_unescaped(entry[1]): entry[2] for entry in entries if len(entry) > 2}
+    holding = [point for point in points if path.is_relative_to(point)]
+    return points[max(holding, key=len)] if holding else ""
+
+
+def _unescaped(point: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), point)

@@ -1,0 +1,69 @@
+"""Brings the database to the schema of this version."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+
+from glam_node.node.db.engine import open_engine
+from glam_node.node.errors import PermanentError
+
+SCRIPTS = Path(__file__).parent / "migrations"
+ADVISORY_LOCK = 0x474C414D
+"""Number of PostgreSQL's lock that lets one process migrate at a time; "GLAM"."""
+
+
+def upgrade(url: str) -> None:
+    """The database at `url` has the newest schema, whoever else is upgrading it at the moment.
+
+    Raises PermanentError when a newer glam-node made it. Repeating it changes nothing.
+    """
+    engine = open_engine(url)
+    try:
+        with engine.begin() as connection:
+            _lock(connection)
+            if not _has_newest_schema(connection):
+                command.upgrade(_config(connection), "head")
+    except CommandError as error:
+        raise PermanentError(
+            f"Database {engine.url.render_as_string(hide_password=True)} cannot be upgraded: {error}. "
+            "It was probably made by a newer glam-node: install that version, or name another database_url."
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def is_current(url: str) -> bool:
+    """Whether the database at `url` is there and has the newest schema; changes nothing."""
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
+        return False
+    engine = open_engine(url)
+    try:
+        with engine.connect() as connection:
+            return _has_newest_schema(connection)
+    finally:
+        engine.dispose()
+
+
+def _lock(connection: Connection) -> None:
+    """SQLite's transaction is IMMEDIATE, which is lock enough."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
+
+
+def _has_newest_schema(connection: Connection) -> bool:
+    newest = ScriptDirectory(str(SCRIPTS)).get_heads()
+    return set(MigrationContext.configure(connection).get_current_heads()) == set(newest)
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

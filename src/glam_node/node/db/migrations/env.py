@@ -1,0 +1,9 @@
+"""Runs the revisions on the connection that `migrate` hands over; Alembic executes this file."""
+
+from alembic import context
+
+from glam_node.node.db.tables import Base
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,169 @@
+"""Studies and their instances."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from glam_node.node.db.tables import InstanceRow, StudyRow
+from glam_node.node.db.upsert import insert_missing
+from glam_node.node.domain.eligibility import STANDARD_VIEWS, is_mammogram
+from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
+from glam_node.node.domain.screening import AssemblyRules
+from glam_node.node.domain.study import LEGAL_TRANSITIONS, Study, StudyState
+
+
+def find_instance(session: Session, sop_instance_uid: str) -> SOPInstance | None:
+    """The instance, if we have it."""
+    row = session.get(InstanceRow, sop_instance_uid)
+    return None if row is None else _instance(row)
+
+
+def add_instance(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> None:
+    """The instance belongs to its study, which exists; a mammogram that comes late has reopened it.
+
+    What cannot change the judgement (SEG, SR, presentation states, our own results on their way back) reopens nothing.
+    """
+    new_study = _new_study(instance, attributes)
+    insert_missing(session, StudyRow, [new_study])
+    query = select(StudyRow).where(StudyRow.study_instance_uid == instance.study_instance_uid).with_for_update()
+    study = session.scalars(query).one()
+    session.add(InstanceRow(**asdict(instance)))
+    study.last_received_at = max(study.last_received_at, instance.received_at)
+    if study.state != StudyState.RECEIVING and is_mammogram(instance):
+        _move(study, StudyState.RECEIVING, "", "")
+        study.receiving_since = instance.received_at
+
+
+def _new_study(instance: SOPInstance, attributes: StudyAttributes) -> dict[str, object]:
+    return {
+        "study_instance_uid": instance.study_instance_uid,
+        **asdict(attributes),
+        "state": StudyState.RECEIVING,
+        "rule": "",
+        "reason": "",
+        "first_received_at": instance.received_at,
+        "receiving_since": instance.received_at,
+        "last_received_at": instance.received_at,
+    }
+
+
+def get(session: Session, study_instance_uid: str) -> Study | None:
+    """The study with all its instances."""
+    query = select(StudyRow).where(StudyRow.study_instance_uid == study_instance_uid)
+    return next(iter(_studies(session, query)), None)
+
+
+def recent(session: Session, limit: int) -> list[Study]:
+    """The `limit` studies that received something last, the latest first."""
+    return _studies(session, select(StudyRow).order_by(StudyRow.last_received_at.desc()).limit(limit))
+
+
+def counts_by_state(session: Session) -> dict[StudyState, int]:
+    """How many studies are in each state that has any."""
+    query = select(StudyRow.state, func.count()).group_by(StudyRow.state)
+    return {StudyState(state): count for state, count in session.execute(query)}
+
+
+def perhaps_complete(session: Session, rules: AssemblyRules, now: datetime, limit: int) -> list[Study]:
+    """Studies still receiving that a rule might call complete; their rows are locked until the transaction ends."""
+    mammograms = (
+        select(func.count())
+        .where(InstanceRow.study_instance_uid == StudyRow.study_instance_uid)
+        .where(InstanceRow.attributes["modality"].as_string() == "MG")
+        .scalar_subquery()
+    )
+    settled = StudyRow.last_received_at <= now - timedelta(seconds=rules.settle_time_s)
+    quiet = StudyRow.last_received_at <= now - timedelta(seconds=rules.quiet_time_s)
+    old = StudyRow.receiving_since <= now - timedelta(seconds=rules.maximum_age_s)
+    due = or_(quiet, old, and_(settled, mammograms >= len(STANDARD_VIEWS)))
+    return _locked(session, and_(StudyRow.state == StudyState.RECEIVING, due), limit)
+
+
+def complete(session: Session, limit: int) -> list[Study]:
+    """Studies that wait for judgement; their rows are locked until the transaction ends."""
+    return _locked(session, StudyRow.state == StudyState.COMPLETE, limit)
+
+
+def set_state(session: Session, study: Study, state: StudyState, rule: str, reason: str) -> Study:
+    """The study is in `state` because of `rule`. Raises ValueError for a transition that is not legal."""
+    row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=True)
+    _move(row, state, rule, reason)
+    return replace(study, state=state, rule=rule, reason=reason)
+
+
+def _move(row: StudyRow, state: StudyState, rule: str, reason: str) -> None:
+    if state not in LEGAL_TRANSITIONS[StudyState(row.state)]:
+        raise ValueError(f"study {row.study_instance_uid} cannot go from {row.state} to {state}")
+    row.state, row.rule, row.reason = state, rule, reason
+
+
+def _locked(session: Session, condition: ColumnElement[bool], limit: int) -> list[Study]:
+    query = select(StudyRow).where(condition).order_by(StudyRow.last_received_at).limit(limit)
+    return _studies(session, query.with_for_update(skip_locked=True))
+
+
+def _studies(session: Session, query: Select[Any]) -> list[Study]:
+    rows = session.scalars(query.execution_options(populate_existing=True)).all()
+    instances = _instances_of(session, [row.study_instance_uid for row in rows])
+    return [_study(row, instances[row.study_instance_uid]) for row in rows]
+
+
+def _instances_of(session: Session, uids: Sequence[str]) -> dict[str, list[SOPInstance]]:
+    query = (
+        select(InstanceRow)
+        .where(InstanceRow.study_instance_uid.in_(uids))
+        .order_by(InstanceRow.received_at, InstanceRow.sop_instance_uid)
+    )
+    instances: dict[str, list[SOPInstance]] = defaultdict(list)
+    for row in session.scalars(query):
+        instances[row.study_instance_uid].append(_instance(row))
+    return instances
+
+
+def _study(row: StudyRow, instances: Iterable[SOPInstance]) -> Study:
+    return Study(
+        study_instance_uid=row.study_instance_uid,
+        attributes=StudyAttributes(
+            patient_id=row.patient_id,
+            issuer_of_patient_id=row.issuer_of_patient_id,
+            accession_number=row.accession_number,
+            study_date=row.study_date,
+            study_description=row.study_description,
+        ),
+        state=StudyState(row.state),
+        rule=row.rule,
+        reason=row.reason,
+        first_received_at=row.first_received_at,
+        receiving_since=row.receiving_since,
+        last_received_at=row.last_received_at,
+        instances=tuple(instances),
+    )
+
+
+def _instance(row: InstanceRow) -> SOPInstance:
+    stated = row.attributes
+    attributes = ImageAttributes(
+        **{
+            **stated,
+            "view_modifiers": tuple(stated["view_modifiers"]),
+            "image_type": tuple(stated["image_type"]),
+        }
+    )
+    return SOPInstance(
+        sop_class_uid=row.sop_class_uid,
+        sop_instance_uid=row.sop_instance_uid,
+        series_instance_uid=row.series_instance_uid,
+        study_instance_uid=row.study_instance_uid,
+        transfer_syntax_uid=row.transfer_syntax_uid,
+        path=row.path,
+        sha256=row.sha256,
+        byte_count=row.byte_count,
+        calling_ae_title=row.calling_ae_title,
+        received_at=row.received_at,
+        attributes=attributes,
+    )

@@ -1,0 +1,77 @@
+"""When a screening study is whole, and why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from glam_node.node.domain.eligibility import STANDARD_VIEWS, View, exclusion_of, standard_view, views_named
+from glam_node.node.domain.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class AssemblyRules:
+    """How long to wait for more."""
+
+    settle_time_s: float
+    """Silence after which a study with all four standard views is complete."""
+    quiet_time_s: float
+    """Silence after which any study is complete."""
+    maximum_age_s: float
+    """Time since it began to arrive after which a study is complete even if more keeps coming."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """Whether to wait for more; rule and reason are empty while we do."""
+
+    complete: bool
+    rule: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    views: frozenset[View]
+    silence_s: float
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    name: str
+    holds: Callable[[_Facts, AssemblyRules], bool]
+    because: str
+
+
+# The first that holds completes the study.
+_RULES = (
+    _Rule(
+        "settle_time",
+        lambda facts, rules: facts.views.issuperset(STANDARD_VIEWS) and facts.silence_s >= rules.settle_time_s,
+        "{views} received, sender quiet for {silence:.0f} s",
+    ),
+    _Rule(
+        "quiet_time",
+        lambda facts, rules: facts.silence_s >= rules.quiet_time_s,
+        "{views} received, sender quiet for {silence:.0f} s",
+    ),
+    _Rule(
+        "maximum_age",
+        lambda facts, rules: facts.age_s >= rules.maximum_age_s,
+        "{views} received, still arriving {age:.0f} s after the first",
+    ),
+)
+
+
+def completeness(study: Study, rules: AssemblyRules, now: datetime) -> Completeness:
+    """Whether the study is whole by `now`, and the rule that says so."""
+    facts = _Facts(
+        views=frozenset(standard_view(instance) for instance in study.instances if exclusion_of(instance) is None),
+        silence_s=(now - study.last_received_at).total_seconds(),
+        age_s=(now - study.receiving_since).total_seconds(),
+    )
+    rule = next((rule for rule in _RULES if rule.holds(facts, rules)), None)
+    if rule is None:
+        return Completeness(False)
+    reason = rule.because.format(views=views_named(facts.views), silence=facts.silence_s, age=facts.age_s)
+    return Completeness(True, rule.name, reason)

@@ -1,0 +1,1 @@
+"""One verb per file, over plain data and one open session."""

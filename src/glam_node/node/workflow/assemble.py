@@ -1,0 +1,34 @@
+"""Notices that a study is whole."""
+
+from datetime import datetime
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import audit, studies
+from glam_node.node.domain.screening import AssemblyRules, completeness
+from glam_node.node.domain.study import Study, StudyState
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 100
+
+
+def close_complete_studies(session: Session, now: datetime, rules: AssemblyRules) -> list[Study]:
+    """Every study that some rule calls whole is COMPLETE, with the rule and the reason on its record.
+
+    A hundred at a time, those that have waited longest first; the next call takes the next.
+    """
+    closed = []
+    for study in studies.perhaps_complete(session, rules, now, AT_ONCE):
+        whole = completeness(study, rules, now)
+        if whole.complete:
+            closed.append(studies.set_state(session, study, StudyState.COMPLETE, whole.rule, whole.reason))
+            _tell(session, closed[-1], now)
+    return closed
+
+
+def _tell(session: Session, study: Study, now: datetime) -> None:
+    facts = {"rule": study.rule, "reason": study.reason, "instances": len(study.instances)}
+    audit.record(session, "study_complete", now, study_instance_uid=study.study_instance_uid, **facts)
+    log.info("study_complete", study_instance_uid=study.study_instance_uid, **facts)

@@ -1,0 +1,56 @@
+"""Every test of this folder runs on SQLite and on PostgreSQL."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from glam_node.node.db import migrate
+from glam_node.node.db.engine import SessionFactory, open_database
+from tests.integration.postgresql import execute, postgresql_server, url_of
+
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))]
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgresql_socket() -> Iterator[Path]:
+    """The directory of a running server's socket; its database `migrated` has the newest schema."""
+    with postgresql_server() as directory:
+        execute(directory, "CREATE DATABASE migrated")
+        migrate.upgrade(url_of(directory, "migrated"))
+        yield directory
+
+
+@pytest.fixture(params=DATABASES)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'node.sqlite'}"
+    return _new_database(request.getfixturevalue("postgresql_socket"), "template1")
+
+
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database with the newest schema and nothing in it."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'node.sqlite'}"
+        migrate.upgrade(url)
+        return url
+    return _new_database(request.getfixturevalue("postgresql_socket"), "migrated")
+
+
+@pytest.fixture
+def sessions(url: str) -> Iterator[SessionFactory]:
+    """Sessions on it."""
+    opened = open_database(url)
+    yield opened
+    opened.kw["bind"].dispose()
+
+
+def _new_database(socket_directory: Path, template: str) -> str:
+    name = f"test{next(_numbers)}"
+    execute(socket_directory, f"CREATE DATABASE {name} TEMPLATE {template}")
+    return url_of(socket_directory, name)

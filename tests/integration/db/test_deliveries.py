@@ -1,0 +1,151 @@
+"""Deliveries: queued once, sent by one sender at a time."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from glam_node.node.db import deliveries, jobs, studies
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.instance import StudyAttributes
+from tests.builders import COMPREHENSIVE_3D_SR, NOW, STUDY_UID, after, delivery, sop_instance
+from tests.integration.db import contenders
+
+
+@pytest.fixture(autouse=True)
+def job_id(sessions: SessionFactory) -> str:
+    with sessions.begin() as session:
+        studies.add_instance(session, sop_instance("R CC"), StudyAttributes())
+        return jobs.add(session, STUDY_UID, ["2.25.1"], "digest", NOW).job_id
+
+
+def add(sessions: SessionFactory, job_id: str, *queued: Delivery) -> list[Delivery]:
+    with sessions.begin() as session:
+        return deliveries.add_missing(session, [replace(one, job_id=job_id) for one in queued])
+
+
+def claim(sessions: SessionFactory, seconds: float = 0, destination: str = "archive") -> list[Delivery]:
+    with sessions.begin() as session:
+        return deliveries.claim_due(session, destination, now=after(seconds), until=after(seconds + 60), limit=10)
+
+
+def stored(sessions: SessionFactory) -> list[Delivery]:
+    with sessions() as session:
+        return deliveries.of_study(session, STUDY_UID)
+
+
+def test_what_is_published_again_is_not_queued_again(sessions: SessionFactory, job_id: str) -> None:
+    first = delivery()
+    assert len(add(sessions, job_id, first)) == 1
+    assert add(sessions, job_id, replace(first, delivery_id="again"), replace(first, delivery_id="and again")) == []
+    assert [one.delivery_id for one in stored(sessions)] == [first.delivery_id]
+
+
+def test_an_object_is_queued_for_every_destination(sessions: SessionFactory, job_id: str) -> None:
+    first = delivery()
+    add(sessions, job_id, first, replace(first, delivery_id="other", destination="workstation"))
+    assert len(claim(sessions, destination="workstation")) == 1
+
+
+def test_nothing_is_queued_for_nobody(sessions: SessionFactory, job_id: str) -> None:
+    assert add(sessions, job_id) == []
+
+
+def test_a_delivery_comes_back_as_it_went_in(sessions: SessionFactory, job_id: str) -> None:
+    first = delivery()
+    add(sessions, job_id, first)
+    assert stored(sessions) == [replace(first, job_id=job_id)]
+
+
+def test_a_claimed_delivery_is_nobody_elses_until_the_claim_runs_out(sessions: SessionFactory, job_id: str) -> None:
+    add(sessions, job_id, delivery())
+    assert [one.attempt for one in claim(sessions)] == [1]
+    assert claim(sessions, 59) == []
+    assert [one.attempt for one in claim(sessions, 60)] == [2]
+
+
+def test_a_claim_can_be_held(sessions: SessionFactory, job_id: str) -> None:
+    add(sessions, job_id, delivery())
+    mine = claim(sessions)
+    with sessions.begin() as session:
+        deliveries.hold(session, mine, after(100))
+    assert claim(sessions, 99) == []
+
+
+def test_segmentations_go_before_the_report_that_refers_to_them(sessions: SessionFactory, job_id: str) -> None:
+    report, segmentation = delivery(sop_class_uid=COMPREHENSIVE_3D_SR), delivery()
+    older_report = delivery(sop_class_uid=COMPREHENSIVE_3D_SR, created_at=after(-1))
+    add(sessions, job_id, report, segmentation, older_report)
+    assert [one.delivery_id for one in claim(sessions)] == [
+        one.delivery_id for one in (older_report, segmentation, report)
+    ]
+
+
+def test_a_stored_delivery_is_not_sent_again(sessions: SessionFactory, job_id: str) -> None:
+    add(sessions, job_id, delivery())
+    (mine,) = claim(sessions)
+    with sessions.begin() as session:
+        assert deliveries.mark_stored(session, mine, after(1))
+        assert not deliveries.mark_stored(session, mine, after(2))
+    assert claim(sessions, 3600) == []
+    assert [(one.state, one.stored_at) for one in stored(sessions)] == [(DeliveryState.STORED, after(1))]
+
+
+def test_a_postponed_delivery_is_due_then_and_says_why(sessions: SessionFactory, job_id: str) -> None:
+    add(sessions, job_id, delivery())
+    (mine,) = claim(sessions)
+    with sessions.begin() as session:
+        assert deliveries.postpone(session, mine, after(10), "archive down")
+    assert stored(sessions)[0].failure == "archive down"
+    assert claim(sessions, 9) == []
+    assert len(claim(sessions, 10)) == 1
+
+
+def test_an_abandoned_delivery_waits_for_a_person(sessions: SessionFactory, job_id: str) -> None:
+    add(sessions, job_id, delivery())
+    (mine,) = claim(sessions)
+    with sessions.begin() as session:
+        assert deliveries.abandon(session, mine, "SOP class not supported")
+    assert claim(sessions, 9999) == []
+    with sessions.begin() as session:
+        assert deliveries.retry(session, STUDY_UID, now=after(9999), later_than=after(9999)) == 1
+    assert [one.attempt for one in claim(sessions, 9999)] == [1]
+
+
+def test_a_person_does_not_wait_for_the_backoff_and_does_not_disturb_a_sender(
+    sessions: SessionFactory, job_id: str
+) -> None:
+    add(sessions, job_id, delivery())
+    (mine,) = claim(sessions)
+    with sessions.begin() as session:
+        assert deliveries.retry(session, STUDY_UID, now=NOW, later_than=after(60)) == 0
+        deliveries.postpone(session, mine, after(900), "archive down")
+        assert deliveries.retry(session, STUDY_UID, now=NOW, later_than=after(60)) == 1
+
+
+def test_a_sender_that_lost_its_claim_changes_nothing_but_what_it_knows(sessions: SessionFactory, job_id: str) -> None:
+    add(sessions, job_id, delivery())
+    (late,) = claim(sessions)
+    claim(sessions, 60)
+    with sessions.begin() as session:
+        assert not deliveries.postpone(session, late, after(600), "late")
+        assert not deliveries.abandon(session, late, "late")
+        assert deliveries.mark_stored(session, late, after(61))
+
+
+def test_deliveries_are_counted_by_destination_and_state(sessions: SessionFactory, job_id: str) -> None:
+    add(sessions, job_id, delivery(), delivery(), delivery(destination="workstation"))
+    with sessions() as session:
+        assert deliveries.counts(session) == {
+            ("archive", DeliveryState.PENDING): 2,
+            ("workstation", DeliveryState.PENDING): 1,
+        }
+
+
+def test_of_senders_that_claim_at_once_one_wins_each_delivery(sessions: SessionFactory, url: str, job_id: str) -> None:
+    queued = [delivery() for _ in range(60)]
+    add(sessions, job_id, *queued)
+    with ThreadPoolExecutor(4) as pool:
+        won = list(pool.map(contenders.claim_deliveries, [url] * 4, ["archive"] * 4))
+    assert sorted(one for wins in won for one in wins) == sorted(one.delivery_id for one in queued)

@@ -1,0 +1,135 @@
+"""Studies and instances on record."""
+
+from dataclasses import replace
+
+import pytest
+
+from glam_node.node.db import studies
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.instance import SOPInstance, StudyAttributes
+from glam_node.node.domain.screening import AssemblyRules
+from glam_node.node.domain.study import Study, StudyState
+from tests.builders import NOW, STUDY_UID, after, four_views, report, sop_instance
+
+RULES = AssemblyRules(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
+
+
+def receive(sessions: SessionFactory, *instances: SOPInstance) -> None:
+    with sessions.begin() as session:
+        for instance in instances:
+            studies.add_instance(session, instance, StudyAttributes(patient_id="P1", accession_number="A1"))
+
+
+def the_study(sessions: SessionFactory) -> Study:
+    with sessions() as session:
+        return studies.recent(session, 1)[0]
+
+
+def move(sessions: SessionFactory, *states: StudyState) -> None:
+    study = the_study(sessions)
+    with sessions.begin() as session:
+        for state in states:
+            studies.set_state(session, study, state, "rule", "reason")
+
+
+def due(sessions: SessionFactory, seconds: float) -> list[str]:
+    with sessions.begin() as session:
+        found = studies.perhaps_complete(session, RULES, after(seconds), 100)
+    return [study.study_instance_uid for study in found]
+
+
+def test_an_instance_comes_back_as_it_went_in(sessions: SessionFactory) -> None:
+    instance = sop_instance("L MLO", view_modifiers=("implant_displaced",), breast_implant_present=True)
+    receive(sessions, instance)
+    with sessions() as session:
+        assert studies.find_instance(session, instance.sop_instance_uid) == instance
+        assert studies.find_instance(session, "2.25.404") is None
+
+
+def test_the_first_instance_makes_the_study(sessions: SessionFactory) -> None:
+    receive(sessions, sop_instance("R CC"))
+    study = the_study(sessions)
+    assert (study.state, study.first_received_at, study.receiving_since) == (StudyState.RECEIVING, NOW, NOW)
+    assert study.attributes.accession_number == "A1"
+
+
+def test_further_instances_keep_the_study_as_the_first_described_it(sessions: SessionFactory) -> None:
+    receive(sessions, sop_instance("R CC"))
+    with sessions.begin() as session:
+        studies.add_instance(session, sop_instance("L CC", received_at=after(5)), StudyAttributes(patient_id="P2"))
+    study = the_study(sessions)
+    assert (study.attributes.patient_id, study.last_received_at, len(study.instances)) == ("P1", after(5), 2)
+
+
+def test_a_clock_that_jumps_back_does_not_make_the_last_arrival_earlier(sessions: SessionFactory) -> None:
+    receive(sessions, sop_instance("R CC"), sop_instance("L CC", received_at=after(-3600)))
+    assert the_study(sessions).last_received_at == NOW
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        [StudyState.COMPLETE],
+        [StudyState.COMPLETE, StudyState.INELIGIBLE],
+        [StudyState.COMPLETE, StudyState.SUBMITTED],
+        [StudyState.COMPLETE, StudyState.SUBMITTED, StudyState.REPORTED],
+    ],
+)
+def test_a_late_mammogram_reopens_a_study_from_anywhere(sessions: SessionFactory, way: list[StudyState]) -> None:
+    receive(sessions, *four_views())
+    move(sessions, *way)
+    receive(sessions, sop_instance("L CC", received_at=after(7200)))
+    study = the_study(sessions)
+    assert (study.state, study.rule, study.receiving_since) == (StudyState.RECEIVING, "", after(7200))
+
+
+def test_a_report_that_comes_back_reopens_nothing(sessions: SessionFactory) -> None:
+    receive(sessions, *four_views())
+    move(sessions, StudyState.COMPLETE, StudyState.SUBMITTED, StudyState.REPORTED)
+    receive(sessions, report(received_at=after(60)))
+    study = the_study(sessions)
+    assert (study.state, study.rule, len(study.instances)) == (StudyState.REPORTED, "rule", 5)
+
+
+def test_an_illegal_transition_is_refused(sessions: SessionFactory) -> None:
+    receive(sessions, sop_instance("R CC"))
+    with pytest.raises(ValueError, match="cannot go from RECEIVING to REPORTED"):
+        move(sessions, StudyState.REPORTED)
+
+
+def test_four_mammograms_are_looked_at_when_settled_fewer_when_quiet(sessions: SessionFactory) -> None:
+    receive(sessions, *four_views())
+    few = [replace(view, study_instance_uid="2.25.200") for view in four_views()[:3]]
+    receive(sessions, *few)
+    assert due(sessions, 9) == []
+    assert due(sessions, 10) == [STUDY_UID]
+    assert sorted(due(sessions, 300)) == [STUDY_UID, "2.25.200"]
+
+
+def test_a_study_that_never_ends_is_looked_at_when_old(sessions: SessionFactory) -> None:
+    receive(sessions, sop_instance("R CC"), sop_instance("L CC", received_at=after(3599)))
+    assert due(sessions, 3599) == []
+    assert due(sessions, 3600) == [STUDY_UID]
+
+
+# On SQLite the second waits until the first is done.
+@pytest.mark.parametrize("url", [pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))], indirect=True)
+def test_a_study_that_another_dispatcher_looks_at_is_left_to_it(sessions: SessionFactory) -> None:
+    receive(sessions, *four_views())
+    with sessions.begin() as first, sessions.begin() as second:
+        assert len(studies.perhaps_complete(first, RULES, after(10), 100)) == 1
+        assert studies.perhaps_complete(second, RULES, after(10), 100) == []
+
+
+def test_the_latest_studies_come_first(sessions: SessionFactory) -> None:
+    for number in range(3):
+        receive(sessions, sop_instance("R CC", study_instance_uid=f"2.25.{number}", received_at=after(number)))
+    with sessions() as session:
+        assert [study.study_instance_uid for study in studies.recent(session, 2)] == ["2.25.2", "2.25.1"]
+
+
+def test_studies_are_counted_by_state(sessions: SessionFactory) -> None:
+    receive(sessions, sop_instance("R CC", study_instance_uid="2.25.1", received_at=after(-1)), *four_views())
+    move(sessions, StudyState.COMPLETE)
+    with sessions() as session:
+        assert studies.counts_by_state(session) == {StudyState.COMPLETE: 1, StudyState.RECEIVING: 1}

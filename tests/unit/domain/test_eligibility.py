@@ -1,0 +1,106 @@
+"""Which studies and images are analysed."""
+
+from typing import Any
+
+import pytest
+
+from glam_node.inference.reading import SCREENING_VIEW_MODIFIERS
+from glam_node.node.domain.eligibility import (
+    EXCLUSIONS,
+    STANDARD_VIEW_MODIFIERS,
+    Eligibility,
+    EligibilityRules,
+    judge,
+)
+from glam_node.node.domain.instance import SOPInstance
+from tests.builders import four_views, report, sop_instance, study
+
+ANY_VIEW = EligibilityRules(minimum_views=1, accept_implants=True)
+
+# rule -> what an image of an otherwise ordinary study says
+NOT_ANALYSED: list[tuple[str, dict[str, Any]]] = [
+    ("no_mammography", {"modality": "CT"}),
+    ("no_mammography", {"modality": ""}),
+    ("secondary_capture", {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.7"}),
+    ("secondary_capture", {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.7.4"}),
+    ("specimen", {"specimen": True}),
+    ("stereotactic", {"stereotactic": True}),
+    ("tomosynthesis_only", {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.13.1.3"}),
+    ("tomosynthesis_only", {"number_of_frames": 60}),
+    ("tomosynthesis_only", {"image_type": ("ORIGINAL", "PRIMARY", "TOMO_PROJ")}),
+    ("tomosynthesis_only", {"image_type": ("DERIVED", "PRIMARY", "", "GENERATED_2D")}),
+    ("for_processing_only", {"presentation_intent_type": "FOR PROCESSING"}),
+    ("presentation_intent_missing", {"presentation_intent_type": ""}),
+    ("no_pixels", {"rows": 0}),
+    ("no_pixels", {"columns": 0}),
+    ("no_standard_view", {"view_position": "ML"}),
+    ("no_standard_view", {"view_modifiers": ("magnification",)}),
+    ("no_standard_view", {"view_modifiers": ("implant_displaced", "spot_compression")}),
+    ("laterality_or_view_missing", {"view_position": ""}),
+    ("laterality_or_view_missing", {"image_laterality": ""}),
+    ("laterality_or_view_missing", {"image_laterality": "B"}),
+    ("contradiction", {"contradiction": "Image Laterality says L but Laterality says R"}),
+]
+
+
+def judged(*instances: SOPInstance, rules: EligibilityRules = ANY_VIEW) -> Eligibility:
+    return judge(study(*instances), rules)
+
+
+@pytest.mark.parametrize(("rule", "stated"), NOT_ANALYSED)
+def test_a_study_of_such_images_is_not_eligible_and_says_which_rule(rule: str, stated: dict[str, Any]) -> None:
+    judgement = judged(sop_instance("R CC", **stated))
+    assert (judgement.eligible, judgement.rule, judgement.instances) == (False, rule, ())
+
+
+@pytest.mark.parametrize(("rule", "stated"), NOT_ANALYSED)
+def test_such_an_image_beside_four_views_is_left_out_and_the_reason_says_so(rule: str, stated: dict[str, Any]) -> None:
+    judgement = judged(*four_views(), sop_instance("R CC", **stated))
+    phrase = next(exclusion.phrase for exclusion in EXCLUSIONS if exclusion.rule == rule)
+    assert judgement.eligible
+    assert judgement.reason == f"4 images to analyse: R CC, L CC, R MLO, L MLO; left out: 1 {phrase}"
+
+
+def test_every_exclusion_is_tried_above() -> None:
+    assert {rule for rule, _ in NOT_ANALYSED} == {exclusion.rule for exclusion in EXCLUSIONS}
+
+
+def test_the_rule_of_a_study_is_that_of_the_image_that_came_nearest() -> None:
+    judgement = judged(report(), sop_instance(presentation_intent_type="FOR PROCESSING"), sop_instance("R ML"))
+    assert judgement.rule == "no_standard_view"
+    assert judgement.reason == (
+        "no image can be analysed: 1 not of mammography, 1 for processing, "
+        "1 of other views (spot, magnification, ML ...)"
+    )
+
+
+def test_images_are_in_an_order_that_does_not_depend_on_their_arrival() -> None:
+    views = four_views()
+    assert judged(*views).instances == judged(*reversed(views)).instances == tuple(views)
+
+
+def test_retakes_are_analysed() -> None:
+    assert len(judged(*four_views(), sop_instance("L CC")).instances) == 5
+
+
+def test_a_study_with_too_few_views_is_not_eligible() -> None:
+    judgement = judged(sop_instance("R CC"), sop_instance("R CC"), rules=EligibilityRules(2, accept_implants=True))
+    assert (judgement.rule, judgement.reason) == ("too_few_views", "1 of the standard views (R CC), 2 needed")
+
+
+@pytest.mark.parametrize("stated", [{"breast_implant_present": True}, {"view_modifiers": ("implant_displaced",)}])
+def test_breasts_with_implants_are_left_out_where_the_site_says_so(stated: dict[str, Any]) -> None:
+    rules = EligibilityRules(1, accept_implants=False)
+    assert judged(sop_instance("R CC", **stated), rules=rules).rule == "implants"
+    assert len(judged(sop_instance("R CC", **stated), sop_instance("L CC"), rules=rules).instances) == 1
+
+
+def test_where_the_implant_was_displaced_the_view_full_of_implant_is_left_out() -> None:
+    displaced = sop_instance("R CC", breast_implant_present=True, view_modifiers=("implant_displaced",))
+    full = sop_instance("R CC", breast_implant_present=True)
+    only = sop_instance("L CC", breast_implant_present=True)
+    assert judged(full, displaced, only).instances == (displaced, only)
+
+
+def test_what_is_submitted_is_what_can_be_read() -> None:
+    assert STANDARD_VIEW_MODIFIERS == SCREENING_VIEW_MODIFIERS

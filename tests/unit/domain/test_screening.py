@@ -1,0 +1,53 @@
+"""When a study is whole."""
+
+import pytest
+
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.screening import AssemblyRules, completeness
+from tests.builders import after, four_views, report, sop_instance, study
+
+RULES = AssemblyRules(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
+FOR_PROCESSING = four_views(presentation_intent_type="FOR PROCESSING")
+
+CASES: list[tuple[str, list[SOPInstance], float, str]] = [
+    ("four views, just arrived", four_views(), 9.9, ""),
+    ("four views, settled", four_views(), 10, "settle_time"),
+    ("four views with extra ones", [*four_views(), sop_instance("L ML"), report()], 10, "settle_time"),
+    ("four views with a retake", [*four_views(), sop_instance("L CC")], 10, "settle_time"),
+    ("three views", four_views()[:3], 299, ""),
+    ("three views, quiet", four_views()[:3], 300, "quiet_time"),
+    ("one view twice over", four_views()[:2] * 2, 299, ""),
+    ("four views for processing", FOR_PROCESSING, 299, ""),
+    ("four views for processing, quiet", FOR_PROCESSING, 300, "quiet_time"),
+    ("no mammogram, quiet", [report()], 300, "quiet_time"),
+]
+
+
+@pytest.mark.parametrize(("name", "instances", "silence_s", "rule"), CASES)
+def test_the_first_rule_that_holds_completes_a_study(
+    name: str, instances: list[SOPInstance], silence_s: float, rule: str
+) -> None:
+    whole = completeness(study(*instances), RULES, after(silence_s))
+    assert (whole.complete, whole.rule) == (bool(rule), rule)
+
+
+def test_the_reason_tells_the_facts() -> None:
+    reason = completeness(study(*four_views()), RULES, after(12)).reason
+    assert reason == "R CC, L CC, R MLO, L MLO received, sender quiet for 12 s"
+
+
+def test_the_reason_says_when_there_is_no_standard_view() -> None:
+    assert completeness(study(report()), RULES, after(300)).reason.startswith("no standard view received")
+
+
+def test_a_study_that_never_ends_is_complete_at_its_maximum_age() -> None:
+    endless = study(*four_views()[:2], last_received_at=after(3599))
+    assert not completeness(endless, RULES, after(3599)).complete
+    assert completeness(endless, RULES, after(3600)).reason == (
+        "R CC, L CC received, still arriving 3600 s after the first"
+    )
+
+
+def test_the_age_counts_from_when_the_study_was_reopened() -> None:
+    reopened = study(*four_views()[:2], receiving_since=after(5000), last_received_at=after(5000))
+    assert not completeness(reopened, RULES, after(5100)).complete
