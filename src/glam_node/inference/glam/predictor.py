@@ -56,6 +56,7 @@ class GlamPredictor:
         operating_points: dict[FindingKind, OperatingPoint],
         parameters: GlamParameters,
         algorithm: AlgorithmIdentification,
+        batch_size: int,
     ) -> None:
         self._network = network
         self._device = device
@@ -63,7 +64,7 @@ class GlamPredictor:
         self._parameters = parameters
         self._algorithm = algorithm
         self._seconds: dict[str, float] = {}
-        self._batch_size = _CUDA_BATCH if device.type == "cuda" else 1
+        self._batch_size = batch_size
 
     @property
     def algorithm(self) -> AlgorithmIdentification:
@@ -90,7 +91,9 @@ class GlamPredictor:
             network = network.to(resolved)
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
             raise DeviceUnavailable(f"{resolved} cannot take the model: {error}") from error
-        return cls(network, resolved, package.operating_points, parameters, _identify(package, parameters))
+        algorithm = _identify(package, parameters)
+        batch_size = _CUDA_BATCH if resolved.type == "cuda" else 1
+        return cls(network, resolved, package.operating_points, parameters, algorithm, batch_size)
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
         """One result per mammogram, in order; one that cannot be analysed has `failure` set and harms no other.
