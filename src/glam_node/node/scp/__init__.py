@@ -1,0 +1,1 @@
+"""What others call: associations, C-STORE and C-ECHO."""

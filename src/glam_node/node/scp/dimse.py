@@ -1,0 +1,88 @@
+"""Command sets: Implicit VR Little Endian, group 0000 (PS3.7 section 6.3)."""
+
+import struct
+from dataclasses import dataclass
+
+C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
+C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
+NO_DATA_SET = 0x0101
+# PS3.7 Annex C and PS3.4 Table B.2-1
+SUCCESS = 0x0000
+PROCESSING_FAILURE = 0x0110
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+UNRECOGNIZED_OPERATION = 0x0211
+OUT_OF_RESOURCES = 0xA700
+
+_AFFECTED_SOP_CLASS_UID, _COMMAND_FIELD, _MESSAGE_ID, _RESPONDED_TO = 0x0002, 0x0100, 0x0110, 0x0120
+_DATA_SET_TYPE, _STATUS, _ERROR_COMMENT, _AFFECTED_SOP_INSTANCE_UID = 0x0800, 0x0900, 0x0902, 0x1000
+
+
+class MalformedCommand(Exception):
+    """The bytes are no command set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A request."""
+
+    command_field: int
+    message_id: int
+    has_data_set: bool
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+def decode(encoded: bytes) -> Command:
+    """The request that `encoded` is. Raises MalformedCommand."""
+    elements: dict[int, bytes] = {}
+    offset = 0
+    while offset < len(encoded):
+        if offset + 8 > len(encoded):
+            raise MalformedCommand("cut inside an element")
+        group, element, length = struct.unpack_from("<HHI", encoded, offset)
+        offset += 8
+        if group != 0 or offset + length > len(encoded):
+            raise MalformedCommand("an element that is no command element, or longer than the command")
+        elements[element] = encoded[offset : offset + length]
+        offset += length
+    return Command(
+        command_field=_number(elements, _COMMAND_FIELD),
+        message_id=_number(elements, _MESSAGE_ID),
+        has_data_set=_number(elements, _DATA_SET_TYPE) != NO_DATA_SET,
+        sop_class_uid=_uid(elements, _AFFECTED_SOP_CLASS_UID),
+        sop_instance_uid=_uid(elements, _AFFECTED_SOP_INSTANCE_UID),
+    )
+
+
+def response(command: Command, status: int, comment: str = "") -> bytes:
+    """The command set that answers `command` with `status`; `comment` becomes Error Comment (LO, 64 characters)."""
+    body = _element(_AFFECTED_SOP_CLASS_UID, _padded(command.sop_class_uid, b"\0"))
+    body += _element(_COMMAND_FIELD, struct.pack("<H", command.command_field | 0x8000))
+    body += _element(_RESPONDED_TO, struct.pack("<H", command.message_id))
+    body += _element(_DATA_SET_TYPE, struct.pack("<H", NO_DATA_SET))
+    body += _element(_STATUS, struct.pack("<H", status))
+    if comment:
+        body += _element(_ERROR_COMMENT, _padded(comment[:64], b" "))
+    if command.sop_instance_uid:
+        body += _element(_AFFECTED_SOP_INSTANCE_UID, _padded(command.sop_instance_uid, b"\0"))
+    return _element(0x0000, struct.pack("<I", len(body))) + body
+
+
+def _number(elements: dict[int, bytes], element: int) -> int:
+    value = elements.get(element, b"")
+    if len(value) != 2:
+        raise MalformedCommand(f"(0000,{element:04X}) is missing or no US")
+    return int.from_bytes(value, "little")
+
+
+def _uid(elements: dict[int, bytes], element: int) -> str:
+    return elements.get(element, b"").decode("ascii", "replace").rstrip("\0 ")
+
+
+def _element(element: int, value: bytes) -> bytes:
+    return struct.pack("<HHI", 0, element, len(value)) + value
+
+
+def _padded(text: str, pad: bytes) -> bytes:
+    value = text.encode("ascii", "replace")
+    return value + pad * (len(value) % 2)

@@ -1,0 +1,142 @@
+"""C-STORE: every data set goes to a file as it comes, and its status says what became of it (PS3.4 Annex B)."""
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
+
+from glam_node.node.errors import NodeError
+from glam_node.node.scp import dimse
+from glam_node.node.scp.negotiation import IMPLEMENTATION_CLASS_UID, AcceptedContext
+from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
+from glam_node.node.workflow.receive import DATA_SET_DOES_NOT_MATCH, Received, Refused
+
+log = structlog.get_logger(__name__)
+
+Receive = Callable[[Received, str, datetime], object]
+OnRefused = Callable[[str, dict[str, object]], None]
+
+
+@dataclass
+class Storing:
+    """One C-STORE while its data set arrives; once it is refused the rest of the data set is read and forgotten."""
+
+    command: dimse.Command
+    context: AcceptedContext
+    calling_ae_title: str
+    receive: Receive
+    on_refused: OnRefused
+    file: IncomingFile | None = None
+    refusal: tuple[int, str] | None = None
+
+    def write(self, data: memoryview) -> None:
+        """One fragment more."""
+        if self.file is None:
+            return
+        try:
+            self.file.write(data)
+        except OSError as error:
+            self._fail(error)
+
+    def finish(self) -> tuple[int, str]:
+        """Status and error comment; 0x0000 only when the instance is durable and its row committed."""
+        try:
+            if self.file is not None:
+                self._receive(self.file)
+        except Refused as error:
+            self.refusal = (error.status or dimse.PROCESSING_FAILURE, str(error))
+        except (NodeError, OSError) as error:
+            self._fail(error)
+        except Exception as error:
+            log.exception("receive_failed", sop_instance_uid=self.command.sop_instance_uid)
+            self._fail(error)
+        finally:
+            self.discard()
+        if self.refusal is None:
+            return dimse.SUCCESS, ""
+        status, reason = self.refusal
+        self._tell(status, reason)
+        return status, reason
+
+    def discard(self) -> None:
+        """No part of the instance stays in `incoming`."""
+        if self.file is not None:
+            self.file.discard()
+            self.file = None
+
+    def _receive(self, file: IncomingFile) -> None:
+        received = Received(
+            sop_class_uid=self.command.sop_class_uid,
+            sop_instance_uid=self.command.sop_instance_uid,
+            transfer_syntax_uid=self.context.transfer_syntax,
+            file=file,
+        )
+        self.receive(received, self.calling_ae_title, datetime.now(UTC))
+
+    def _fail(self, error: Exception) -> None:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        status = dimse.OUT_OF_RESOURCES if full else dimse.PROCESSING_FAILURE
+        self.refusal = (status, "the disk is full" if full else "could not be kept now; send it again")
+        log.error("store_failed", sop_instance_uid=self.command.sop_instance_uid, failure=type(error).__name__)
+        self.discard()
+
+    def _tell(self, status: int, reason: str) -> None:
+        detail: dict[str, object] = {
+            "status": f"0x{status:04X}",
+            "reason": reason,
+            "calling_ae_title": self.calling_ae_title,
+            "sop_class_uid": self.command.sop_class_uid[:64],
+            "sop_instance_uid": self.command.sop_instance_uid[:64],
+        }
+        log.warning("instance_refused", **detail)
+        self.on_refused("instance_refused", detail)
+
+
+def open_store(
+    command: dimse.Command,
+    context: AcceptedContext,
+    *,
+    calling_ae_title: str,
+    store: InstanceStore,
+    minimum_free_bytes: int,
+    receive: Receive,
+    on_refused: OnRefused,
+) -> Storing:
+    """A C-STORE whose file is open, or one that is refused already."""
+    storing = Storing(command, context, calling_ae_title, receive, on_refused)
+    storing.refusal = _refusal(command, context)
+    if storing.refusal is None and store.free_bytes() < minimum_free_bytes:
+        storing.refusal = (dimse.OUT_OF_RESOURCES, "too little space is free on the node's disk")
+    if storing.refusal is None:
+        try:
+            storing.file = store.incoming(_head(command, context))
+        except OSError as error:
+            storing._fail(error)
+    return storing
+
+
+def _refusal(command: dimse.Command, context: AcceptedContext) -> tuple[int, str] | None:
+    if command.sop_class_uid != context.abstract_syntax:
+        return dimse.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context"
+    if not is_valid_uid(command.sop_instance_uid):
+        return DATA_SET_DOES_NOT_MATCH, "Affected SOP Instance UID is no UID"
+    return None
+
+
+def _head(command: dimse.Command, context: AcceptedContext) -> bytes:
+    """Preamble and file meta information (PS3.10 section 7.1)."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(command.sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(command.sop_instance_uid)
+    meta.TransferSyntaxUID = UID(context.transfer_syntax)
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    head = DicomBytesIO()
+    head.write(bytes(128) + b"DICM")
+    write_file_meta_info(head, meta, enforce_standard=True)
+    return head.getvalue()

@@ -1,0 +1,1 @@
+"""Where instances, findings and results are kept: durable files under one root."""

@@ -1,0 +1,149 @@
+"""Make one streamed instance ours: understood, durable, and in the database; only then may it be answered 0x0000."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+import pydicom
+import structlog
+from pydicom.dataset import Dataset
+from sqlalchemy.orm import Session
+
+from glam_node.inference.view import ViewDescription, describe_view
+from glam_node.node.db import audit, studies
+from glam_node.node.db.writer import Writer
+from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
+from glam_node.node.errors import PermanentError
+from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
+
+log = structlog.get_logger(__name__)
+
+# PS3.4 Table B.2-1
+DATA_SET_DOES_NOT_MATCH = 0xA900
+CANNOT_UNDERSTAND = 0xC000
+
+
+class Refused(PermanentError):
+    """The instance cannot be taken; `status` is the DIMSE status and the message the reason in plain words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came over the association: the command's word for what the data set is, and the data set in a file."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    file: IncomingFile
+
+
+def receive(
+    received: Received, calling_ae_title: str, *, store: InstanceStore, writer: Writer, now: datetime
+) -> SOPInstance:
+    """The instance is durable and its row committed; the same bytes again are accepted quietly.
+
+    Raises Refused when it cannot be understood, TransientError or OSError when it could not be kept.
+    """
+    header = _header(received)
+    instance = _instance(received, header, calling_ae_title, now)
+    known = writer.submit(lambda session: studies.find_instance(session, instance.sop_instance_uid))
+    if known is not None:
+        return _again(known, instance, received, store=store, writer=writer)
+    store.admit(received.file, instance.path)
+    writer.submit(lambda session: _add(session, instance, _study_attributes(header)))
+    return instance
+
+
+def _again(
+    known: SOPInstance, instance: SOPInstance, received: Received, *, store: InstanceStore, writer: Writer
+) -> SOPInstance:
+    """The first bytes stay; other bytes under the same UID are kept beside them and recorded, never mixed in."""
+    same = known.sha256 == instance.sha256
+    conflict = "" if same else f"conflicts/{instance.sop_instance_uid}-{instance.sha256[:16]}.dcm"
+    if conflict:
+        store.admit(received.file, conflict)
+        log.warning("instance_conflict", sop_instance_uid=instance.sop_instance_uid, kept_at=conflict)
+    writer.submit(
+        lambda session: audit.record(
+            session,
+            "instance_duplicate",
+            instance.received_at,
+            study_instance_uid=known.study_instance_uid,
+            sop_instance_uid=instance.sop_instance_uid,
+            calling_ae_title=instance.calling_ae_title,
+            same_bytes=same,
+            kept_at=conflict,
+        )
+    )
+    return known
+
+
+def _add(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> None:
+    if studies.find_instance(session, instance.sop_instance_uid) is not None:
+        return
+    studies.add_instance(session, instance, attributes)
+    audit.record(
+        session,
+        "instance_stored",
+        instance.received_at,
+        study_instance_uid=instance.study_instance_uid,
+        sop_instance_uid=instance.sop_instance_uid,
+        calling_ae_title=instance.calling_ae_title,
+        byte_count=instance.byte_count,
+    )
+
+
+def _header(received: Received) -> Dataset:
+    try:
+        header = pydicom.dcmread(received.file.path, stop_before_pixels=True)
+    except Exception as error:  # pydicom raises whatever its converters raise; nothing of it is ours to know
+        raise Refused(f"not a readable data set ({type(error).__name__})", status=CANNOT_UNDERSTAND) from error
+    if not len(header):
+        raise Refused("the data set is empty", status=CANNOT_UNDERSTAND)
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
+        if not is_valid_uid(_text(header, keyword)):
+            raise Refused(f"{keyword} is missing or no UID", status=CANNOT_UNDERSTAND)
+    stated = (_text(header, "SOPClassUID"), _text(header, "SOPInstanceUID"))
+    if stated != (received.sop_class_uid, received.sop_instance_uid):
+        raise Refused("SOP Class or Instance UID differs from the command's", status=DATA_SET_DOES_NOT_MATCH)
+    return header
+
+
+def _instance(received: Received, header: Dataset, calling_ae_title: str, now: datetime) -> SOPInstance:
+    view = describe_view(header)
+    study_instance_uid = _text(header, "StudyInstanceUID")
+    return SOPInstance(
+        sop_class_uid=received.sop_class_uid,
+        sop_instance_uid=received.sop_instance_uid,
+        series_instance_uid=_text(header, "SeriesInstanceUID"),
+        study_instance_uid=study_instance_uid,
+        transfer_syntax_uid=received.transfer_syntax_uid,
+        path=f"instances/{study_instance_uid}/{received.sop_instance_uid}.dcm",
+        sha256=received.file.sha256,
+        byte_count=received.file.byte_count,
+        calling_ae_title=calling_ae_title,
+        received_at=now,
+        attributes=image_attributes(view),
+    )
+
+
+def image_attributes(view: ViewDescription) -> ImageAttributes:
+    """What the domain keeps of a view's description."""
+    return ImageAttributes(**{field.name: getattr(view, field.name) for field in fields(ImageAttributes)})
+
+
+def _study_attributes(header: Dataset) -> StudyAttributes:
+    return StudyAttributes(
+        patient_id=_text(header, "PatientID"),
+        issuer_of_patient_id=_text(header, "IssuerOfPatientID"),
+        accession_number=_text(header, "AccessionNumber"),
+        study_date=_text(header, "StudyDate"),
+        study_description=_text(header, "StudyDescription"),
+    )
+
+
+def _text(header: Dataset, keyword: str) -> str:
+    try:
+        value = header.get(keyword)
+    except Exception:  # pydicom converts on access
+        return ""
+    return "" if value is None else str(value).strip()
