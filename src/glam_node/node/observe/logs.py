@@ -12,6 +12,7 @@ from glam_node.node.observe.privacy import mask_patients
 OURS = ("glam_node", "__main__")
 # pydicom warns of an invalid value by showing it, and that may be a name.
 _SILENT = "pydicom"
+_MIGRATIONS = "alembic.runtime.migration"
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
@@ -63,9 +64,8 @@ def _route(common: list[Processor], rendering: list[Processor], level: str) -> N
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    for name in OURS:
+    for name in (*OURS, _MIGRATIONS):
         logging.getLogger(name).setLevel(level)
-    logging.getLogger("alembic").setLevel(logging.INFO)
     logging.captureWarnings(True)
 
 
@@ -74,4 +74,6 @@ def _may_be_written(record: logging.LogRecord) -> bool:
     family = record.name.partition(".")[0]
     if record.name == "py.warnings":
         return _SILENT not in record.getMessage().partition("Warning:")[0]
-    return family in OURS or (family != _SILENT and record.levelno >= logging.WARNING) or family == "alembic"
+    if record.levelno < logging.WARNING:
+        return family in OURS or (record.name == _MIGRATIONS and record.levelno >= logging.INFO)
+    return family != _SILENT

@@ -1,0 +1,1 @@
+"""The command line `glam-node`: one command per file; what is slow to import is imported inside commands."""

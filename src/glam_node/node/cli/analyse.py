@@ -1,0 +1,5 @@
+"""`glam-node analyse`"""
+
+
+def analyse() -> None:
+    """Not yet."""

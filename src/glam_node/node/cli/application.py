@@ -1,0 +1,126 @@
+"""What all commands have in common: settings, errors in words, exit codes."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from glam_node.node.db.engine import SessionFactory
+    from glam_node.settings.schema import Settings
+
+SETTINGS_VARIABLE = "GLAM_NODE_SETTINGS"
+EXIT_FINDING = 1
+"""Something that a person must act on."""
+EXIT_WRONG_USE = 2
+WIDTH_OF_FILES = 240
+"""Characters; lines that no terminal limits are not broken before."""
+
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option("--settings", metavar="FILE", help=f"Settings file.  \\[env var: {SETTINGS_VARIABLE}]"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for machines.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Directory to write to; made when it is not there.")
+]
+
+
+class Commands(TyperGroup):
+    """Commands whose foreseen errors are told in words: no traceback for what a person can mend."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; exit code 2 for settings that cannot be used, 1 for other trouble."""
+        from glam_node.inference.errors import InferenceError
+        from glam_node.node.errors import NodeError
+        from glam_node.settings.load import SettingsError
+
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            tell_problems(error)
+            raise typer.Exit(EXIT_WRONG_USE) from None
+        except (NodeError, InferenceError) as error:
+            failure = str(error)
+        except BrokenPipeError:
+            # The reader of our output, `head` for example, has seen enough.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except OSError as error:
+            failure = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        complain(failure)
+        raise typer.Exit(EXIT_FINDING)
+
+
+def settings_of(ctx: typer.Context, path: Path | None) -> "Settings":
+    """The settings that the command works with; what goes wrong from here on is logged for people."""
+    from glam_node.node.observe import logs
+    from glam_node.settings.load import load_settings
+
+    settings = load_settings(settings_path(ctx, path), os.environ)
+    logs.configure("warning", "console")
+    return settings
+
+
+def settings_path(ctx: typer.Context, path: Path | None) -> Path | None:
+    """The file given to the command, else to `glam-node`, else by the environment."""
+    given: Path | None = path or ctx.find_root().obj
+    return given
+
+
+def sessions_of(settings: "Settings") -> "SessionFactory":
+    """Sessions that only read. Raises PermanentError when no node has ever run with these settings."""
+    from glam_node.node.bootstrap import database_trouble
+    from glam_node.node.db import migrate
+    from glam_node.node.db.engine import database_url, open_database, reading
+    from glam_node.node.errors import PermanentError
+    from glam_node.settings.problems import without_password
+
+    url = database_url(settings.database_url, settings.storage.root)
+    with database_trouble(settings):
+        if not migrate.is_current(url):
+            raise PermanentError(
+                f"{without_password(url)} is not there yet, or of an older version: `glam-node serve` makes it. "
+                "Check --settings, storage.root and database_url."
+            )
+        return reading(open_database(url))
+
+
+def console() -> Console:
+    """Where results go; as wide as it takes when that is a file or another program."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=WIDTH_OF_FILES)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def complain(message: str) -> None:
+    """One error line on standard error."""
+    typer.secho(f"Error: {message}", fg=typer.colors.RED, err=True)
+
+
+def tell_problems(error: Any) -> None:
+    """Every mistake in the settings on a line of its own, on standard error."""
+    complain(f"settings cannot be used{f': {error.source}' if error.source else ''}")
+    for problem in error.problems:
+        typer.echo(f"  {problem}", err=True)
+    typer.echo("`glam-node settings explain` tells what every key may be.", err=True)
+
+
+def writable(directory: Path) -> Path:
+    """The directory, made when it was not there. Raises a usage error when nothing can be written to it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"{directory} cannot be made: {error.strerror}.", param_hint="--out") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise typer.BadParameter(f"{directory} cannot be written.", param_hint="--out")
+    return directory

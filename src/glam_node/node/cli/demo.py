@@ -1,0 +1,5 @@
+"""`glam-node demo`"""
+
+
+def demo() -> None:
+    """Not yet."""

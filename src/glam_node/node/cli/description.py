@@ -1,0 +1,131 @@
+"""What the commands tell about a study, as plain data: never names, ids or birth dates."""
+
+from pathlib import Path
+from typing import Any
+
+from glam_node.inference.errors import InferenceError
+from glam_node.inference.findings import Findings
+from glam_node.inference.findings_file import read_findings
+from glam_node.node.db import audit, deliveries, jobs
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.delivery import Delivery
+from glam_node.node.domain.eligibility import exclusion_of, standard_view, views_named
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.study import Study
+
+# PS3.4 Table B.5-1, the classes that we write
+_KINDS = {"1.2.840.10008.5.1.4.1.1.66.4": "SEG", "1.2.840.10008.5.1.4.1.1.88.33": "SR"}
+
+
+def summary(study: Study) -> dict[str, Any]:
+    """One line of a list of studies."""
+    images = [instance for instance in study.instances if exclusion_of(instance) is None]
+    return {
+        "study_instance_uid": study.study_instance_uid,
+        "state": str(study.state),
+        "rule": study.rule,
+        "reason": study.reason,
+        "views": views_named(standard_view(instance) for instance in images),
+        "instance_count": len(study.instances),
+        "first_received_at": study.first_received_at,
+        "last_received_at": study.last_received_at,
+    }
+
+
+def describe(study: Study, sessions: SessionFactory, root: Path) -> dict[str, Any]:
+    """All about one study."""
+    uid = study.study_instance_uid
+    with sessions() as session:
+        its_jobs = jobs.of_study(session, uid)
+        its_deliveries = deliveries.of_study(session, uid)
+        timeline = audit.timeline(session, uid)
+    findings = findings_of(its_jobs, root)
+    return {
+        **summary(study),
+        "instances": [_instance(instance) for instance in study.instances],
+        "jobs": [_job(job) for job in its_jobs],
+        "algorithm": named(findings) if findings else "",
+        "scores": scores(findings) if findings else [],
+        "deliveries": [_delivery(delivery) for delivery in its_deliveries],
+        "timeline": [{"at": event.at, "event": event.event, "detail": event.detail} for event in timeline],
+    }
+
+
+def findings_of(newest_first: list[InferenceJob], root: Path) -> Findings | None:
+    """What the newest job that succeeded has found, as long as it is on the disk."""
+    for job in newest_first:
+        if job.state is JobState.SUCCEEDED:
+            try:
+                return read_findings(root / "findings" / f"{job.job_id}.npz")
+            except (InferenceError, OSError):
+                return None
+    return None
+
+
+def named(findings: Findings) -> str:
+    """The algorithm, and whether it knows anything."""
+    algorithm = findings.algorithm
+    untrained = "" if algorithm.trained else ", UNTRAINED: scores and findings are meaningless"
+    return f"{algorithm.algorithm_name} {algorithm.algorithm_version}{untrained}, for research use"
+
+
+def scores(findings: Findings) -> list[dict[str, Any]]:
+    """One row per image."""
+    return [
+        {
+            "view": f"{image.image_laterality} {image.view_position}",
+            "sop_instance_uid": image.sop_instance_uid,
+            "malignant_score": image.malignant_score,
+            "benign_score": image.benign_score,
+            "findings": len(image.findings),
+            "failure": image.failure or "",
+            "remarks": list(image.remarks),
+        }
+        for image in findings.images
+    ]
+
+
+def _instance(instance: SOPInstance) -> dict[str, Any]:
+    exclusion = exclusion_of(instance)
+    return {
+        "view": " ".join(standard_view(instance)).strip(),
+        "sop_instance_uid": instance.sop_instance_uid,
+        "sop_class_uid": instance.sop_class_uid,
+        "transfer_syntax_uid": instance.transfer_syntax_uid,
+        "rows": instance.attributes.rows,
+        "columns": instance.attributes.columns,
+        "byte_count": instance.byte_count,
+        "calling_ae_title": instance.calling_ae_title,
+        "received_at": instance.received_at,
+        "excluded": exclusion.rule if exclusion else "",
+    }
+
+
+def _job(job: InferenceJob) -> dict[str, Any]:
+    return {
+        "job_id": job.job_id,
+        "state": str(job.state),
+        "attempt": job.attempt,
+        "algorithm_version": job.algorithm_version,
+        "settings_digest": job.settings_digest,
+        "failure": job.failure,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "stage_seconds": dict(job.stage_seconds),
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "destination": delivery.destination,
+        "kind": _KINDS.get(delivery.sop_class_uid, delivery.sop_class_uid),
+        "sop_class_uid": delivery.sop_class_uid,
+        "sop_instance_uid": delivery.sop_instance_uid,
+        "state": str(delivery.state),
+        "attempt": delivery.attempt,
+        "next_attempt_at": delivery.next_attempt_at,
+        "stored_at": delivery.stored_at,
+        "failure": delivery.failure,
+    }

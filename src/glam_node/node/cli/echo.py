@@ -1,0 +1,30 @@
+"""`glam-node echo`"""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from glam_node.node.cli.application import EXIT_FINDING, JsonOption, SettingsOption, print_json, settings_of
+
+
+def echo(
+    ctx: typer.Context,
+    destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="NAME of [destinations.NAME].")],
+    settings: SettingsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a destination whether it is there and knows us (C-ECHO)."""
+    configured = settings_of(ctx, settings)
+    if destination not in configured.destinations:
+        names = ", ".join(configured.destinations) or "none"
+        raise typer.BadParameter(f"there is no [destinations.{destination}]; there is: {names}.")
+    from glam_node.node.scu.echo import echo as ask
+
+    report = ask(destination, configured.destinations[destination], configured.node.ae_title)
+    if as_json:
+        print_json({"destination": destination, **asdict(report)})
+    else:
+        typer.echo(f"{'ok' if report.ok else 'FAIL'}  {report.message} ({report.milliseconds:.0f} ms)")
+    if not report.ok:
+        raise typer.Exit(EXIT_FINDING)

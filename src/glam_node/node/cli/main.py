@@ -1,0 +1,72 @@
+"""`glam-node`: the commands, in the order in which a new user needs them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glam_node import __version__
+from glam_node.node.cli import (
+    analyse,
+    demo,
+    doctor,
+    echo,
+    model,
+    phantom,
+    retry,
+    serve,
+    status,
+    studies,
+    study,
+    worker,
+)
+from glam_node.node.cli import settings as settings_command
+from glam_node.node.cli.application import SETTINGS_VARIABLE, Commands
+
+app = typer.Typer(
+    name="glam-node",
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"glam-node {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def glam_node(
+    ctx: typer.Context,
+    settings: Annotated[
+        Path | None, typer.Option(metavar="FILE", envvar=SETTINGS_VARIABLE, help="Settings file, for any command.")
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is, and end.")
+    ] = False,
+) -> None:
+    """A DICOM node that reads screening mammograms with GLAM and sends DICOM SEG and SR back. For research use."""
+    ctx.obj = settings
+
+
+app.command()(demo.demo)
+app.command()(serve.serve)
+app.command()(worker.worker)
+app.command()(doctor.doctor)
+app.command()(echo.echo)
+app.command()(status.status)
+app.command()(studies.studies)
+app.command()(study.study)
+app.command()(retry.retry)
+app.command()(analyse.analyse)
+app.command()(phantom.phantom)
+app.add_typer(settings_command.app, name="settings")
+app.add_typer(model.app, name="model")
+
+
+def main() -> None:
+    """The entry point of the program."""
+    app()

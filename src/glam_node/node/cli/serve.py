@@ -1,0 +1,15 @@
+"""`glam-node serve`"""
+
+import typer
+
+from glam_node.node.cli.application import SettingsOption, settings_of, settings_path
+
+
+def serve(ctx: typer.Context, settings: SettingsOption = None) -> None:
+    """Run the node: receiver, dispatcher, sender, and a worker too unless broker_url names a Redis."""
+    configured = settings_of(ctx, settings)
+    from glam_node.node.observe import logs
+    from glam_node.node.run import all_in_one
+
+    logs.configure(configured.log.level, configured.log.format)
+    all_in_one.serve(configured, settings_path(ctx, settings), ready=lambda line: typer.echo(f"glam-node: {line}"))

@@ -1,0 +1,107 @@
+"""`glam-node settings`: check, show, explain"""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glam_node.node.cli.application import (
+    EXIT_FINDING,
+    JsonOption,
+    SettingsOption,
+    console,
+    print_json,
+    settings_of,
+    settings_path,
+    tell_problems,
+)
+
+app = typer.Typer(no_args_is_help=True, help="The settings: check them, show those in force, explain every key.")
+
+
+class Format(StrEnum):
+    """How settings are explained."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    TOML = "toml"
+
+
+@app.command()
+def check(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
+    """Say whether the settings can be used, and list every mistake; exit code 1 when there is any."""
+    from glam_node.settings.load import SettingsError, load_settings
+
+    path = settings_path(ctx, settings)
+    try:
+        load_settings(path, os.environ)
+    except SettingsError as error:
+        if as_json:
+            problems = [{"key": problem.key, "message": problem.message} for problem in error.problems]
+            print_json({"settings": _source(path), "valid": False, "problems": problems})
+        else:
+            tell_problems(error)
+        raise typer.Exit(EXIT_FINDING) from None
+    if as_json:
+        print_json({"settings": _source(path), "valid": True, "problems": []})
+    else:
+        typer.echo(f"ok  {_source(path)}")
+
+
+@app.command()
+def show(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
+    """Show the settings in force, file and environment together, passwords hidden."""
+    configured = settings_of(ctx, settings)
+    from glam_node.settings.digest import settings_digest
+    from glam_node.settings.reference import in_force, masked
+
+    if as_json:
+        print_json({**masked(configured), "settings_digest": settings_digest(configured)})
+    else:
+        typer.echo(f"# {_source(settings_path(ctx, settings))}, digest {settings_digest(configured)}")
+        typer.echo(in_force(configured), nl=False)
+
+
+@app.command()
+def explain(
+    key: Annotated[str, typer.Argument(help="A key or a section, such as node.port or peers; all when left out.")] = "",
+    format: Annotated[
+        Format, typer.Option(help="text; markdown: the reference; toml: a commented file to start from.")
+    ] = Format.TEXT,
+) -> None:
+    """Explain what settings there are, what each may be, its default and its environment variable."""
+    from glam_node.settings import reference
+
+    if format is Format.TOML:
+        typer.echo(reference.commented_file(), nl=False)
+    elif format is Format.MARKDOWN:
+        typer.echo(reference.reference(), nl=False)
+    else:
+        _explain(key)
+
+
+def _explain(wanted: str) -> None:
+    from glam_node.settings.keys import generic, keys
+
+    path = generic(tuple(wanted.split("."))) if wanted else ()
+    found = [key for key in keys().values() if key.path[: len(path)] == path]
+    if not found:
+        raise typer.BadParameter(f"there is no setting {wanted}; `glam-node settings explain` lists all.")
+    out = console()
+    for key in found:
+        default = "required" if key.required else f"default {_shown(key.default)}"
+        out.print(f"[bold]{key.dotted}[/bold]  ({default})")
+        out.print(f"    {key.description}", markup=False)
+        out.print(f"    Allowed: {key.allowed}. Environment: {key.environment_variable}", markup=False)
+
+
+def _shown(default: object) -> str:
+    return "unset" if default is None else f'"{default}"' if isinstance(default, str) else str(default).lower()
+
+
+def _source(path: Path | None) -> str:
+    variables = [name for name in os.environ if name.upper().startswith("GLAM_NODE__")]
+    file = str(path) if path else "no settings file, all defaults"
+    return f"{file} and {len(variables)} environment variables" if variables else file

@@ -1,0 +1,75 @@
+"""`glam-node status`"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from glam_node.node.cli.application import (
+    EXIT_FINDING,
+    JsonOption,
+    SettingsOption,
+    print_json,
+    sessions_of,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from glam_node.node.db.engine import SessionFactory
+
+REFUSED_SHOWN = 5
+
+
+def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
+    """Show what waits and what a person must look at; exit code 1 when something was given up."""
+    configured = settings_of(ctx, settings)
+    state = _state(sessions_of(configured), list(configured.destinations))
+    if as_json:
+        print_json(state)
+    else:
+        _print(state)
+    if state["jobs"].get("FAILED") or any(row.get("ABANDONED") for row in state["destinations"].values()):
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _state(sessions: "SessionFactory", names: list[str]) -> dict[str, Any]:
+    from glam_node.node.db import audit, backlog, deliveries, jobs, studies
+
+    with sessions() as session:
+        destinations: dict[str, dict[str, Any]] = {name: {} for name in names}
+        for (name, delivery_state), count in deliveries.counts(session).items():
+            destinations.setdefault(name, {})[str(delivery_state)] = count
+        for name, since in backlog.oldest_pending_deliveries(session).items():
+            destinations[name]["oldest_pending_at"] = since
+        return {
+            "studies": {str(state): count for state, count in studies.counts_by_state(session).items()},
+            "jobs": {str(state): count for state, count in jobs.counts_by_state(session).items()},
+            "oldest_unfinished_job_at": backlog.oldest_unfinished_job(session),
+            "destinations": destinations,
+            "association_rejected": [
+                {"at": event.at, **event.detail}
+                for event in audit.recent(session, "association_rejected", REFUSED_SHOWN)
+            ],
+        }
+
+
+def _print(state: dict[str, Any]) -> None:
+    now = datetime.now(UTC)
+    typer.echo(f"studies       {_counts(state['studies'])}")
+    waiting = state["oldest_unfinished_job_at"]
+    typer.echo(f"jobs          {_counts(state['jobs'])}{_since(waiting, now)}")
+    for name, row in state["destinations"].items():
+        counts = {key: value for key, value in row.items() if isinstance(value, int)}
+        typer.echo(f"destinations.{name}  {_counts(counts)}{_since(row.get('oldest_pending_at'), now)}")
+    for refused in state["association_rejected"]:
+        typer.echo(f"refused {refused.pop('at'):%Y-%m-%d %H:%M:%S} UTC")
+        for key, value in refused.items():
+            typer.echo(f"    {key}: {value}")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def _since(then: datetime | None, now: datetime) -> str:
+    return "" if then is None else f"; the oldest waits for {(now - then).total_seconds():.0f} s"

@@ -1,0 +1,43 @@
+"""`glam-node studies`"""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from glam_node.node.cli.application import (
+    JsonOption,
+    SettingsOption,
+    console,
+    print_json,
+    sessions_of,
+    settings_of,
+)
+
+
+def studies(
+    ctx: typer.Context,
+    settings: SettingsOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, those that received something last first.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List studies with state and reason."""
+    configured = settings_of(ctx, settings)
+    from glam_node.node.cli.description import summary
+    from glam_node.node.db.studies import recent
+
+    with sessions_of(configured)() as session:
+        rows = [summary(study) for study in recent(session, limit)]
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        typer.echo(f"No study yet. {configured.node.ae_title} waits on port {configured.node.port}.")
+        return
+    table = Table()
+    for column in ("study_instance_uid", "state", "views", "last_received_at (UTC)", "reason"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        at = row["last_received_at"].strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(row["study_instance_uid"], row["state"], row["views"], at, row["reason"] or row["rule"])
+    console().print(table)

@@ -1,0 +1,110 @@
+"""`glam-node study`"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from glam_node.node.cli.application import (
+    JsonOption,
+    SettingsOption,
+    console,
+    print_json,
+    sessions_of,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from glam_node.node.db.engine import SessionFactory
+    from glam_node.node.domain.study import Study
+
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="UID", help="Study Instance UID, as `glam-node studies` lists it.")
+]
+
+
+def known(sessions: "SessionFactory", study_instance_uid: str) -> "Study":
+    """The study. Raises a usage error when the node has none of that UID."""
+    from glam_node.node.db import studies
+
+    with sessions() as session:
+        study = studies.get(session, study_instance_uid)
+    if study is None:
+        raise typer.BadParameter(f"no study {study_instance_uid} has arrived here. `glam-node studies` lists them.")
+    return study
+
+
+def study(
+    ctx: typer.Context, study_instance_uid: StudyArgument, settings: SettingsOption = None, as_json: JsonOption = False
+) -> None:
+    """Show all about one study: images, state and reason, jobs, scores, deliveries, and every step with its time."""
+    configured = settings_of(ctx, settings)
+    sessions = sessions_of(configured)
+    found = known(sessions, study_instance_uid)
+    from glam_node.node.cli.description import describe
+
+    description = describe(found, sessions, configured.storage.root)
+    if as_json:
+        print_json(description)
+    else:
+        _print(description, console())
+
+
+def _print(study: dict[str, Any], out: "Console") -> None:
+    out.print(f"Study [bold]{study['study_instance_uid']}[/bold]")
+    out.print(f"{study['state']}  {study['rule']}  {study['reason']}", markup=False)
+    _table(
+        out, "Images", study["instances"], ("view", "sop_instance_uid", "rows", "columns", "excluded", "received_at")
+    )
+    for job in study["jobs"]:
+        stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["stage_seconds"].items())
+        out.print(f"Job {job['job_id']}  {job['state']}  attempt {job['attempt']}  {stages}", markup=False)
+        if job["failure"]:
+            out.print(f"  {job['failure']}", markup=False)
+    if study["scores"]:
+        out.print(f"Algorithm {study['algorithm']}", markup=False)
+    _table(out, "Scores", study["scores"], ("view", "malignant_score", "benign_score", "findings", "failure"))
+    _table(
+        out,
+        "Deliveries",
+        study["deliveries"],
+        ("destination", "kind", "sop_instance_uid", "state", "attempt", "failure"),
+    )
+    _timeline(out, study["timeline"])
+
+
+def _table(out: "Console", title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    if not rows:
+        return
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*[_cell(row[column]) for column in columns])
+    out.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
+    return "" if value is None else str(value)
+
+
+def _timeline(out: "Console", events: list[dict[str, Any]]) -> None:
+    """Milliseconds since the step before stand beside each."""
+    table = Table(title="Timeline (UTC)", title_justify="left")
+    for column in ("at", "after ms", "event", "detail"):
+        table.add_column(column, overflow="fold")
+    before: datetime | None = None
+    for event in events:
+        at: datetime = event["at"]
+        waited = "" if before is None else f"{(at - before).total_seconds() * 1000:.0f}"
+        detail = " ".join(f"{key}={value}" for key, value in event["detail"].items())
+        table.add_row(at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], waited, event["event"], detail)
+        before = at
+    out.print(table)

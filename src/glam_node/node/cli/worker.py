@@ -1,0 +1,15 @@
+"""`glam-node worker`"""
+
+import typer
+
+from glam_node.node.cli.application import SettingsOption, settings_of, settings_path
+
+
+def worker(ctx: typer.Context, settings: SettingsOption = None) -> None:
+    """Run one worker for a node whose broker_url names a Redis; `serve` starts its own when it is empty."""
+    configured = settings_of(ctx, settings)
+    from glam_node.node.observe import logs
+    from glam_node.node.run.worker import work
+
+    logs.configure(configured.log.level, configured.log.format)
+    work(configured, settings_path(ctx, settings))
