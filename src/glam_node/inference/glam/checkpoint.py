@@ -72,6 +72,7 @@ def convert_checkpoint(path: Path, out: Path) -> ModelPackage:
                 "patches_per_image": 1,
                 "maximum_findings_per_class": 5,
                 "checkpoint_sha256": checkpoint_sha256,
+                "calibration": "none: the operating points are placeholders",
             },
         )
     )

@@ -83,7 +83,7 @@ def _seeded_network(ledger: GoldenLedger, meta: Meta) -> Glam:
     ledger.same("weights (SHA-256)", f"seed {meta['seed']}", arrays_sha256(arrays), meta["weights_sha256"])
     digests: Mapping[str, str] = meta["tensor_sha256"]
     ledger.same("names of tensors", "weights", sorted(arrays), sorted(digests))
-    for name in arrays.keys() & digests.keys():
+    for name in sorted(arrays.keys() & digests.keys()):
         digest = hashlib.sha256(little_endian_bytes(arrays[name])).hexdigest()
         ledger.same("tensors (SHA-256)", name, digest[: len(digests[name])], digests[name])
     return fold_for_inference(network_from({name: torch.from_numpy(array) for name, array in arrays.items()}))

@@ -60,6 +60,7 @@ def test_a_package_names_the_checkpoint_it_came_from(state: StateDict, path: Pat
     package = convert_checkpoint(path, tmp_path / "package")
     digest = package.parameters["checkpoint_sha256"]
     assert package.trained
+    assert package.parameters["calibration"].startswith("none")
     assert package.algorithm_version == f"model_joint {digest[:8]}"
 
 
