@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, OperatingPoint, read_package
@@ -59,6 +59,7 @@ def build_node(settings: Settings) -> Node:
     url = database_url(settings.database_url, root)
     with database_trouble(settings):
         migrate.upgrade(url)
+    digest = settings_digest(settings)
     return Node(
         settings=settings,
         sessions=open_database(url),
@@ -77,8 +78,8 @@ def build_node(settings: Settings) -> Node:
         delivery_policy=RetryPolicy(
             settings.delivery.initial_delay, 2.0, settings.delivery.maximum_delay, settings.delivery.maximum_attempts
         ),
-        identity=ResultIdentity(**settings.results.model_dump()),
-        settings_digest=settings_digest(settings),
+        identity=ResultIdentity(**settings.results.model_dump(), settings_digest=digest),
+        settings_digest=digest,
     )
 
 
@@ -97,15 +98,17 @@ def prepare_root(root: Path) -> None:
 
 @contextmanager
 def database_trouble(settings: Settings) -> Iterator[None]:
-    """Inside, a database that does not answer raises TransientError, and one that cannot ever, PermanentError."""
+    """Inside, a database that does not answer raises TransientError, and one without a driver PermanentError."""
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         raise TransientError(
             f"{_shown_database(settings)} does not answer: {getattr(error, 'orig', None) or error}. Check database_url."
         ) from error
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise PermanentError(f"database_url cannot be used: {error}.") from error
+    except ModuleNotFoundError as error:
+        raise PermanentError(
+            f"database_url needs the package {error.name}: pip install 'glam-node[postgresql]'."
+        ) from error
 
 
 def _shown_database(settings: Settings) -> str:
@@ -116,8 +119,7 @@ def _shown_database(settings: Settings) -> str:
 def _destination(name: str, destination: DestinationSettings, ae_title: str) -> Destination:
     if destination.kind == "c-store":
         return CStoreDestination(peer_of(name, destination, ae_title))
-    if destination.path is None:
-        raise PermanentError(f"destinations.{name} is a folder without a path. Set destinations.{name}.path.")
+    assert destination.path is not None  # noqa: S101 - the schema asks for it
     return FolderDestination(name, destination.path)
 
 

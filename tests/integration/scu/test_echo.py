@@ -25,11 +25,5 @@ def test_a_wrong_ae_title_is_reported_with_what_to_do(archive: Archive) -> None:
     assert report.message.endswith("called AE title not recognized. Check destinations.archive.ae_title.")
 
 
-def test_a_folder_without_a_path_is_reported() -> None:
-    report = echo("trial", DestinationSettings(kind="folder"), "GLAMNODE")
-    assert not report.ok
-    assert "Set destinations.trial.path." in report.message
-
-
 def test_a_folder_answers(tmp_path: Path) -> None:
     assert echo("trial", DestinationSettings(kind="folder", path=tmp_path), "GLAMNODE").ok

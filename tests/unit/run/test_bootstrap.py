@@ -1,5 +1,6 @@
 """Settings become a node, or a message that says what to change."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,6 @@ def test_a_root_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         build_node(settings(tmp_path / "file" / "root"))
 
 
-def test_a_folder_destination_without_a_path_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match=r"Set destinations.trial.path"):
-        build_node(settings(tmp_path, destinations={"trial": {"kind": "folder"}}))
-
-
 def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
     away = settings(tmp_path, database_url="postgresql+psycopg://node:secret@127.0.0.1:1/glam")
     with pytest.raises(TransientError, match=r"node:\*\*\*@127.0.0.1:1/glam does not answer") as caught:
@@ -46,10 +42,10 @@ def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["nonsense", "nosuch://host/name"])
-def test_a_database_url_that_cannot_be_used_is_refused(url: str, tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match="database_url cannot be used"):
-        build_node(settings(tmp_path, database_url=url))
+def test_a_database_without_its_driver_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(PermanentError, match=r"pip install 'glam-node\[postgresql\]'"):
+        build_node(settings(tmp_path, database_url="postgresql+psycopg://127.0.0.1/glam"))
 
 
 def test_other_errors_pass_through_unchanged(tmp_path: Path) -> None:

@@ -1,10 +1,34 @@
 """The receiver: listens, keeps what arrives, and says so when it is kept."""
 
+from glam_node.node.db.writer import Writer
 from glam_node.node.run.process import Running, main
+from glam_node.node.scp.server import StorageServer
+from glam_node.node.workflow.receive import receive
+from glam_node.node.workflow.refusals import Refusals
 
 
 def run(running: Running) -> None:
-    """Receive until asked to stop."""
+    """Receive until asked to stop; then associations are finished or aborted."""
+    settings, node = running.settings, running.node
+    node.store.sweep()
+    writer = Writer(node.sessions)
+    server = StorageServer(
+        settings.node,
+        settings.peers,
+        store=node.store,
+        minimum_free_bytes=settings.storage.minimum_free_bytes,
+        receive=lambda received, calling_ae_title, now: receive(
+            received, calling_ae_title, store=node.store, writer=writer, now=now
+        ),
+        on_refused=Refusals(writer).record,
+    )
+    try:
+        server.start()
+        running.ready(str(server.port))
+        running.stop.wait()
+        server.stop()
+    finally:
+        writer.stop()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ LONGEST_PAUSE_S = 30.0
 GOOD_LIFE_S = 30.0
 """A child that lived this long is started again at once; one that did not waits longer each time."""
 POLL_INTERVAL_S = 0.1
-GRACE_S = 5.0
+GRACE_S = 12.0
+"""What the slowest to stop, the receiver, takes to see its associations end."""
 WORKER_GRACE_S = 10.0
 """A job that takes longer is given up, and starts anew with the next worker."""
 

@@ -30,7 +30,7 @@ def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> 
     started = time.monotonic()
     try:
         message = (
-            _look(name, destination.path)
+            _look(name, destination.path or Path())
             if destination.kind == "folder"
             else _ask(peer_of(name, destination, calling_ae_title))
         )
@@ -61,9 +61,7 @@ def _ask(peer: Peer) -> str:
     return f"{peer} answers to {peer.calling_ae_title}."
 
 
-def _look(name: str, path: Path | None) -> str:
-    if path is None:
-        raise PermanentError(f"destinations.{name} is a folder without a path. Set destinations.{name}.path.")
+def _look(name: str, path: Path) -> str:
     if path.is_dir() and not os.access(path, os.W_OK):
         raise PermanentError(f"Folder {path} cannot be written. Check its owner, or destinations.{name}.path.")
     return f"Folder {path} takes results."

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
-from glam_node.node.errors import NodeError, TransientError
 from glam_node.node.storage.files import write_durably
 
 
@@ -29,11 +28,7 @@ class FolderDestination:
         try:
             self._path.mkdir(parents=True, exist_ok=True)
             write_durably(self._path / f"{uid}.dcm", instance.path.read_bytes())
-        except (OSError, NodeError) as error:
+        except OSError as error:
             failure = f"Folder {self._path} did not take {uid}: {error}. Check destinations.{self._name}.path."
-            return StoreOutcome(uid, False, None, not isinstance(error, NodeError) or _is_transient(error), failure)
+            return StoreOutcome(uid, False, None, True, failure)
         return StoreOutcome(uid, True, None, False, "")
-
-
-def _is_transient(error: NodeError) -> bool:
-    return isinstance(error, TransientError)

@@ -1,0 +1,32 @@
+"""A folder in the place of an archive."""
+
+from pathlib import Path
+
+from glam_node.node.domain.ports import OutgoingInstance
+from glam_node.node.scu.folder import FolderDestination
+
+
+def outgoing(path: Path, data: bytes = b"result") -> OutgoingInstance:
+    """A result object on disk."""
+    path.write_bytes(data)
+    return OutgoingInstance("1.2.840.10008.5.1.4.1.1.88.33", "1.2.3", "1.2.840.10008.1.2.1", path)
+
+
+def test_a_result_is_a_file_named_by_its_uid(tmp_path: Path) -> None:
+    [outcome] = FolderDestination("trial", tmp_path / "out").store([outgoing(tmp_path / "x")])
+    assert outcome.stored
+    assert (tmp_path / "out" / "1.2.3.dcm").read_bytes() == b"result"
+
+
+def test_storing_it_again_changes_nothing(tmp_path: Path) -> None:
+    instance = outgoing(tmp_path / "x")
+    outcomes = FolderDestination("trial", tmp_path / "out").store([instance, instance])
+    assert [outcome.stored for outcome in outcomes] == [True, True]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["1.2.3.dcm"]
+
+
+def test_a_folder_that_cannot_be_had_is_tried_again(tmp_path: Path) -> None:
+    instance = outgoing(tmp_path / "x")
+    [outcome] = FolderDestination("trial", tmp_path / "x" / "out").store([instance])
+    assert (outcome.stored, outcome.transient) == (False, True)
+    assert "Check destinations.trial.path." in outcome.failure
