@@ -21,6 +21,7 @@ WEIGHTS_SHA256 = hashlib.sha256(b"glam-node threshold 1").hexdigest()
 # The dense round lesions of our phantoms are brighter than this, the spiculated ones are not.
 _LEAST_BENIGN_SALIENCY = 0.91
 
+_LEAST_FULL_SCALE = 4095
 # A region under this part of the image is noise, however many pixels it has.
 _LEAST_AREA = 1 / 16_000
 
@@ -60,7 +61,7 @@ def threshold_package(path: Path) -> ModelPackage:
 class ThresholdPredictor:
     """Connected regions brighter than the global saliency threshold; the brightest count as benign, as in our phantoms.
 
-    Saliency is brightness as a part of full scale: the least 2^n - 1 that is not below the brightest pixel.
+    Saliency is brightness as a part of full scale: the least 2^n - 1, n >= 12, not below the brightest pixel.
     """
 
     def __init__(self, package: ModelPackage) -> None:
@@ -106,7 +107,7 @@ class ThresholdPredictor:
         brightest = int(mammogram.pixels.max())
         if brightest == 0:
             return self._result(mammogram, (), failure="The image is black everywhere: there is no breast to analyse.")
-        saliency = mammogram.pixels.astype(np.float32) / (2 ** brightest.bit_length() - 1)
+        saliency = mammogram.pixels.astype(np.float32) / max(_LEAST_FULL_SCALE, 2 ** brightest.bit_length() - 1)
         return self._result(mammogram, tuple(self._findings(saliency)))
 
     def _findings(self, saliency: NDArray[np.float32]) -> Iterator[Finding]:

@@ -1,0 +1,55 @@
+"""What every result says of the device that made it, and of when and for what."""
+
+from highdicom import ContributingEquipment
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from glam_node.inference.findings import AlgorithmIdentification
+from glam_node.node.results import codes
+from glam_node.node.results.identity import RESEARCH_USE, UNTRAINED, ResultIdentity
+from glam_node.node.results.sources import character_set
+
+# PS3.5 B.2; the same in all that this software writes
+_IMPLEMENTATION_CLASS_UID = UID("2.25.208996143174893029214396393402929420817")
+
+
+def contributing_equipment(algorithm: AlgorithmIdentification, identity: ResultIdentity) -> ContributingEquipment:
+    """The algorithm as equipment (PS3.3 C.12.1, IHE AIR: one item per algorithm)."""
+    return ContributingEquipment(
+        manufacturer=identity.manufacturer,
+        purpose_of_reference=codes.PROCESSING_EQUIPMENT,
+        manufacturer_model_name=algorithm.algorithm_name,
+        software_versions=[algorithm.algorithm_version, f"weights {algorithm.weights_sha256[:16]}"],
+        device_serial_number=identity.device_serial_number,
+        institution_name=identity.institution_name or None,
+        station_name=identity.station_name or None,
+        contribution_description=research_statement(algorithm),
+    )
+
+
+def research_statement(algorithm: AlgorithmIdentification) -> str:
+    """One sentence, in every object: what it is not for; and that untrained weights know nothing."""
+    statement = f"For {RESEARCH_USE}; not for diagnosis."
+    return statement if algorithm.trained else f"{statement} {UNTRAINED} weights: without any meaning."
+
+
+def short_research_statement(algorithm: AlgorithmIdentification) -> str:
+    """The same in at most 64 characters (LO)."""
+    statement = f"For {RESEARCH_USE}, not for diagnosis"
+    return statement if algorithm.trained else f"{statement}, {UNTRAINED}"
+
+
+def finish(result: Dataset, source: Dataset, identity: ResultIdentity) -> None:
+    """Sets dates and times, station, character set and implementation, so that nothing depends on when this runs."""
+    for event in ("InstanceCreation", "Content", "Series"):
+        setattr(result, f"{event}Date", identity.date)
+        setattr(result, f"{event}Time", identity.time)
+    if identity.station_name:
+        result.StationName = identity.station_name
+    terms = character_set(source, identity.manufacturer, identity.institution_name, identity.station_name)
+    if terms is None:
+        result.pop("SpecificCharacterSet", None)
+    else:
+        result.SpecificCharacterSet = terms
+    result.file_meta.ImplementationClassUID = _IMPLEMENTATION_CLASS_UID
+    result.file_meta.ImplementationVersionName = f"GLAMNODE_{identity.software_version}"[:16]

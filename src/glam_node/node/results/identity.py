@@ -1,0 +1,107 @@
+"""Who writes the results, and names for them that follow from what they were made of."""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Self
+
+from glam_node import __version__
+from glam_node.inference.findings import AlgorithmIdentification, Finding, ImageFindings
+from glam_node.inference.mammogram import Laterality, ViewPosition
+
+# Goes up when the writers change what they write, so that re-issued objects get names of their own.
+_WRITER_VERSION = 1
+_UID_NAMESPACE = uuid.UUID("9d3a3a3c-7a54-5d0f-8f43-0d0f6b5f2a11")
+
+_VIEW_ORDER = [(laterality, view) for view in ViewPosition for laterality in (Laterality.RIGHT, Laterality.LEFT)]
+_SERIES_PER_VIEW = 100
+
+RESEARCH_USE = "research use"
+UNTRAINED = "UNTRAINED"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultIdentity:
+    """How results present themselves, when they are made, and with which settings."""
+
+    manufacturer: str = "glam-node"
+    station_name: str = "GLAMNODE"
+    institution_name: str = ""
+    device_serial_number: str = "1"
+    series_number: int = 9500
+    """Series Number of the report; those of the segmentations follow from it, the view and the object's place."""
+    manufacturer_model_name: str = "glam-node"
+    software_version: str = __version__
+    settings_digest: str = ""
+    """SHA-256 of the settings that change results; part of every derived UID."""
+    created_at: datetime | None = None
+    """When the objects are made; the one thing in them that sources and findings do not determine."""
+
+    def at(self, created_at: datetime, settings_digest: str = "") -> Self:
+        """The same identity, ready to write results."""
+        return replace(self, created_at=created_at, settings_digest=settings_digest or self.settings_digest)
+
+    def derived_uid(self, role: str, sop_instance_uids: Iterable[str], algorithm: AlgorithmIdentification) -> str:
+        """A UID (PS3.5 B.2) that follows from sources, algorithm with weights and parameters, settings and role."""
+        made_of = [_WRITER_VERSION, role, sorted(sop_instance_uids), asdict(algorithm), self.settings_digest]
+        return f"2.25.{uuid.uuid5(_UID_NAMESPACE, json.dumps(made_of)).int}"
+
+    @property
+    def device_uid(self) -> str:
+        """Names this device: manufacturer, model and serial number."""
+        device = [self.manufacturer, self.manufacturer_model_name, self.device_serial_number]
+        return f"2.25.{uuid.uuid5(_UID_NAMESPACE, json.dumps(device)).int}"
+
+    def segmentation_series_number(self, image: ImageFindings, place: int) -> int:
+        """Series Number of the `place`-th (0, 1, ...) segmentation of a view, whatever else the study holds."""
+        view = _VIEW_ORDER.index((image.image_laterality, image.view_position))
+        return self.series_number + 1 + view * _SERIES_PER_VIEW + place
+
+    @property
+    def date(self) -> str:
+        """Creation date, DA."""
+        return self._created_at().strftime("%Y%m%d")
+
+    @property
+    def time(self) -> str:
+        """Creation time, TM."""
+        return self._created_at().strftime("%H%M%S.%f")
+
+    def _created_at(self) -> datetime:
+        if self.created_at is None:
+            raise ValueError("A result needs the time of its creation: use identity.at(now, settings_digest).")
+        # DA and TM are local times, as those of the modality are (PS3.5 6.2).
+        return self.created_at.astimezone() if self.created_at.tzinfo else self.created_at
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFinding:
+    """A finding and its name, the same in segmentation and report."""
+
+    finding: Finding
+    tracking_id: str
+    tracking_uid: str
+
+
+def tracked_findings(
+    image: ImageFindings, algorithm: AlgorithmIdentification, identity: ResultIdentity
+) -> Iterator[TrackedFinding]:
+    """The findings of an image in order, numbered within their class."""
+    counts: dict[str, int] = {}
+    for finding in image.findings:
+        counts[finding.kind] = counts.get(finding.kind, 0) + 1
+        name = f"{finding.kind} {counts[finding.kind]}"
+        tracking_uid = identity.derived_uid(f"finding {name}", [image.sop_instance_uid], algorithm)
+        yield TrackedFinding(finding, f"{view_name(image)} {name}", tracking_uid)
+
+
+def view_name(image: ImageFindings) -> str:
+    """R CC, L MLO ..."""
+    return f"{image.image_laterality} {image.view_position}"
+
+
+def series_description(subject: str, algorithm: AlgorithmIdentification) -> str:
+    """Says whose it is and that it is for research; at most 64 characters (LO)."""
+    return " ".join(["GLAM-NODE", subject, RESEARCH_USE, *([] if algorithm.trained else [UNTRAINED])])[:64]

@@ -1,0 +1,177 @@
+"""The groups of measurements in a report: study, breasts, images, findings (PS3.16 TID 1501 and TID 1410)."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from highdicom import sr
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from glam_node.inference.findings import AlgorithmIdentification, FindingKind, Findings, ImageFindings
+from glam_node.inference.mammogram import Laterality
+from glam_node.node.results import codes
+from glam_node.node.results.aggregate import breast_scores, image_score, study_score
+from glam_node.node.results.equipment import research_statement
+from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
+from glam_node.node.results.outline import outline
+
+_SIDE = {Laterality.RIGHT: "Right breast", Laterality.LEFT: "Left breast"}
+
+Group = sr.MeasurementsAndQualitativeEvaluations | sr.PlanarROIMeasurementsAndQualitativeEvaluations
+
+
+def measurement_groups(findings: Findings, headers: Mapping[str, Dataset], identity: ResultIdentity) -> Iterator[Group]:
+    """All groups of a report, from the whole to its parts; `headers` maps SOP Instance UID to source header."""
+    writer = _Writer(findings, headers, identity)
+    yield writer.study()
+    for laterality in _SIDE:
+        if any(image.image_laterality is laterality for image in findings.images):
+            yield writer.breast(laterality)
+    for image in findings.images:
+        yield writer.image(image)
+        for tracked in tracked_findings(image, findings.algorithm, identity):
+            yield writer.finding(image, tracked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    findings: Findings
+    headers: Mapping[str, Dataset]
+    identity: ResultIdentity
+
+    def study(self) -> Group:
+        images = self.findings.images
+        scores = {kind: study_score(breast_scores(images, kind)) for kind in FindingKind}
+        parameters = [f"{name} = {value}" for name, value in self.findings.algorithm.parameters]
+        return _with_comments(
+            sr.MeasurementsAndQualitativeEvaluations(
+                tracking_identifier=self._tracking("Study"),
+                finding_sites=[sr.FindingSite(codes.BREAST, codes.BOTH_SIDES)],
+                algorithm_id=self._algorithm_id(parameters),
+                measurements=self._certainties(scores, codes.MAXIMUM),
+                qualitative_evaluations=[_summary(images)],
+                source_images=self._references(images),
+            ),
+            [
+                research_statement(self.findings.algorithm),
+                "The score of the study is the larger of its breasts' scores.",
+            ],
+        )
+
+    def breast(self, laterality: Laterality) -> Group:
+        images = [image for image in self.findings.images if image.image_laterality is laterality]
+        scores = {kind: breast_scores(images, kind).get(laterality) for kind in FindingKind}
+        return _with_comments(
+            sr.MeasurementsAndQualitativeEvaluations(
+                tracking_identifier=self._tracking(_SIDE[laterality]),
+                finding_sites=[_site(laterality)],
+                measurements=self._certainties(scores, codes.MEAN),
+                qualitative_evaluations=[_summary(images)],
+                source_images=self._references(images),
+            ),
+            ["The score of a breast is the mean of the scores of its views that could be analysed."],
+        )
+
+    def image(self, image: ImageFindings) -> Group:
+        return _with_comments(
+            sr.MeasurementsAndQualitativeEvaluations(
+                tracking_identifier=self._tracking(view_name(image), image),
+                finding_sites=[_site(image.image_laterality)],
+                measurements=self._certainties({kind: image_score(image, kind) for kind in FindingKind}),
+                qualitative_evaluations=[
+                    sr.QualitativeEvaluation(codes.VIEW, codes.VIEWS[image.view_position]),
+                    _summary([image]),
+                ],
+                source_images=self._references([image]),
+            ),
+            _comments(image),
+        )
+
+    def finding(self, image: ImageFindings, tracked: TrackedFinding) -> Group:
+        header = self.headers[image.sop_instance_uid]
+        kind, score = tracked.finding.kind, tracked.finding.score
+        region = sr.ImageRegion(
+            graphic_type=sr.GraphicTypeValues.POLYLINE,
+            graphic_data=outline(tracked.finding),
+            source_image=sr.SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID),
+        )
+        return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+            tracking_identifier=sr.TrackingIdentifier(tracked.tracking_uid, tracked.tracking_id),
+            referenced_region=region,
+            finding_category=codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+            finding_type=codes.LESION,
+            finding_sites=[_site(image.image_laterality)],
+            measurements=[*self._certainties({kind: score}), *self._area(tracked, header)],
+        )
+
+    def _area(self, tracked: TrackedFinding, header: Dataset) -> Iterator[sr.Measurement]:
+        """At the detector, as Imager Pixel Spacing is; nothing when the image does not state it."""
+        if "ImagerPixelSpacing" in header:
+            row_spacing, column_spacing = header.ImagerPixelSpacing
+            area = tracked.finding.pixel_count * float(row_spacing) * float(column_spacing)
+            yield sr.Measurement(
+                name=codes.AREA, value=round(area, 2), unit=codes.SQUARE_MILLIMETER, algorithm_id=self._algorithm_id()
+            )
+
+    def _certainties(
+        self, scores: Mapping[FindingKind, float | None], derivation: Code | None = None
+    ) -> list[sr.Measurement]:
+        return [
+            sr.Measurement(
+                name=codes.CERTAINTY[kind],
+                value=round(100 * score, 3),
+                unit=codes.PERCENT,
+                derivation=derivation,
+                algorithm_id=self._algorithm_id(),
+            )
+            for kind, score in scores.items()
+            if score is not None
+        ]
+
+    def _algorithm_id(self, parameters: Sequence[str] = ()) -> sr.AlgorithmIdentification:
+        algorithm: AlgorithmIdentification = self.findings.algorithm
+        return sr.AlgorithmIdentification(
+            name=algorithm.algorithm_name,
+            version=algorithm.algorithm_version,
+            parameters=[f"weights SHA-256 = {algorithm.weights_sha256}", *parameters],
+        )
+
+    def _tracking(self, name: str, image: ImageFindings | None = None) -> sr.TrackingIdentifier:
+        made_of = [image.sop_instance_uid] if image else self.headers
+        uid = self.identity.derived_uid(f"group {name}", made_of, self.findings.algorithm)
+        return sr.TrackingIdentifier(uid, name)
+
+    def _references(self, images: Iterable[ImageFindings]) -> list[sr.SourceImageForMeasurementGroup]:
+        headers = [self.headers[image.sop_instance_uid] for image in images]
+        return [sr.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID) for header in headers]
+
+
+def _site(laterality: Laterality) -> sr.FindingSite:
+    return sr.FindingSite(codes.BREAST, codes.LATERALITY[laterality])
+
+
+def _summary(images: Sequence[ImageFindings]) -> sr.QualitativeEvaluation:
+    """Whether all, some or none of the images could be analysed, and whether anything was found."""
+    failed = sum(image.failure is not None for image in images)
+    found = any(image.findings for image in images)
+    if failed == len(images):
+        outcome = codes.FAILED_WITHOUT_FINDINGS
+    elif failed:
+        outcome = codes.PARTLY_SUCCEEDED_WITH_FINDINGS if found else codes.PARTLY_SUCCEEDED_WITHOUT_FINDINGS
+    else:
+        outcome = codes.SUCCEEDED_WITH_FINDINGS if found else codes.SUCCEEDED_WITHOUT_FINDINGS
+    return sr.QualitativeEvaluation(codes.PROCESSING_AND_FINDINGS_SUMMARY, outcome)
+
+
+def _comments(image: ImageFindings) -> list[str]:
+    if image.failure is not None:
+        return [f"This image could not be analysed: {image.failure}", *image.remarks]
+    return [*([] if image.findings else ["No findings in this image."]), *image.remarks]
+
+
+def _with_comments(group: Group, comments: Iterable[str]) -> Group:
+    for comment in comments:
+        group[0].ContentSequence.append(
+            sr.TextContentItem(name=codes.COMMENT, value=comment, relationship_type=sr.RelationshipTypeValues.CONTAINS)
+        )
+    return group

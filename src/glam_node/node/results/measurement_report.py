@@ -1,0 +1,93 @@
+"""The report: a Comprehensive 3D SR after PS3.16 TID 1500 with scores, findings, and what could not be analysed."""
+
+from collections.abc import Mapping, Sequence
+
+from highdicom import sr
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from glam_node.inference.findings import AlgorithmIdentification, Findings
+from glam_node.node.results import codes
+from glam_node.node.results.equipment import (
+    contributing_equipment,
+    finish,
+    short_research_statement,
+)
+from glam_node.node.results.identity import ResultIdentity, series_description
+from glam_node.node.results.measurement_groups import measurement_groups
+from glam_node.node.results.sources import source_header
+
+
+def write_measurement_report(
+    findings: Findings,
+    sources: Mapping[str, Dataset],
+    segmentations: Sequence[Dataset],
+    identity: ResultIdentity,
+) -> Dataset:
+    """The report on a study, with at least one image, in a series of its own.
+
+    It has a group of measurements for the study, each breast, each image and each finding; an image without findings
+    and an image that could not be analysed say so, the latter with the reason. `segmentations` are what
+    `write_segmentations` wrote; the report lists them as evidence beside every image. `sources` maps SOP Instance UID
+    to source data set. Raises PermanentError when a source cannot be referred to.
+    """
+    headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
+    first = sources[findings.images[0].sop_instance_uid]
+    content = sr.MeasurementReport(
+        observation_context=_observation_context(findings.algorithm, identity),
+        procedure_reported=codes.IMAGING_PROCEDURE,
+        imaging_measurements=list(measurement_groups(findings, headers, identity)),
+        title=codes.IMAGING_MEASUREMENT_REPORT,
+        language_of_content_item_and_descendants=sr.LanguageOfContentItemAndDescendants(
+            sr.CodedConcept.from_code(codes.ENGLISH)
+        ),
+        # TID 1603 has these two mandatory; the groups of measurements refer to every image in any case.
+        referenced_images=[
+            header for header in headers.values() if "PatientOrientation" in header and "ImagerPixelSpacing" in header
+        ],
+    )
+    report = sr.Comprehensive3DSR(
+        evidence=[*headers.values(), *segmentations],
+        content=content,
+        series_instance_uid=identity.derived_uid("report series", headers, findings.algorithm),
+        series_number=identity.series_number,
+        sop_instance_uid=identity.derived_uid("report", headers, findings.algorithm),
+        instance_number=1,
+        manufacturer=identity.manufacturer,
+        is_complete=True,
+        institution_name=identity.institution_name or None,
+        series_description=series_description("report", findings.algorithm),
+        manufacturer_model_name=identity.manufacturer_model_name,
+        software_versions=identity.software_version,
+        device_serial_number=identity.device_serial_number,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        contributing_equipment=[contributing_equipment(findings.algorithm, identity)],
+    )
+    report.CompletionFlagDescription = short_research_statement(findings.algorithm)
+    report.CodingSchemeIdentificationSequence = [_private_scheme(identity)]
+    finish(report, first, identity)
+    return report
+
+
+def _private_scheme(identity: ResultIdentity) -> Dataset:
+    item = Dataset()
+    item.CodingSchemeDesignator = codes.PRIVATE_SCHEME
+    item.CodingSchemeName = codes.PRIVATE_SCHEME_NAME
+    item.CodingSchemeResponsibleOrganization = identity.manufacturer
+    return item
+
+
+def _observation_context(algorithm: AlgorithmIdentification, identity: ResultIdentity) -> sr.ObservationContext:
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=identity.device_uid,
+        name=f"{algorithm.algorithm_name} {algorithm.algorithm_version}: {short_research_statement(algorithm)}",
+        manufacturer_name=identity.manufacturer,
+        model_name=identity.manufacturer_model_name,
+        serial_number=identity.device_serial_number,
+        physical_location=identity.institution_name or None,
+    )
+    return sr.ObservationContext(
+        observer_device_context=sr.ObserverContext(
+            observer_type=sr.CodedConcept.from_code(codes.DEVICE_OBSERVER), observer_identifying_attributes=device
+        )
+    )

@@ -1,0 +1,27 @@
+"""The outline of a finding as SR coordinates."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.findings import Finding
+
+_MAGNIFICATION = 3
+_TOLERANCE_PX = 0.4
+
+
+def outline(finding: Finding) -> NDArray[np.float64]:
+    """A closed polyline around the largest part of a finding: n x 2 of (column, row), the first point again at the end.
+
+    Image coordinates of PS3.3 C.18.6.1.2: the first pixel's outer corner is (0, 0), its centre (0.5, 0.5); n is at
+    least 4, also around a single pixel.
+    """
+    magnified = np.kron(np.pad(finding.mask, 1), np.ones((_MAGNIFICATION, _MAGNIFICATION), dtype=np.bool_))
+    contours, _ = cv2.findContours(magnified.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    largest = max(contours, key=cv2.contourArea)
+    points = cv2.approxPolyDP(largest, _TOLERANCE_PX * _MAGNIFICATION, closed=True).reshape(-1, 2)
+    if len(points) < 3:
+        points = largest.reshape(-1, 2)
+    row, column = finding.origin
+    places = (points + 0.5) / _MAGNIFICATION - 1 + (column, row)
+    return np.vstack([places, places[:1]])

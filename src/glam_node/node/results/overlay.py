@@ -1,0 +1,138 @@
+"""A picture for people: the source image with what the stored segmentation objects say lies on it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from highdicom.color import CIELabColor
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from pydicom.dataset import Dataset
+
+from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
+from glam_node.inference.reading import read_mammogram
+from glam_node.node.results.equipment import short_research_statement
+from glam_node.node.results.identity import view_name
+
+_FILL = 0.22
+_TEXT_COLOUR = (235, 235, 235)
+_WARNING_COLOUR = (255, 200, 60)
+# Brightness that the display ends at: some marker or clip outshines everything else.
+_WHITE_PERCENTILE = 99.7
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSegment:
+    """One segment as an archive holds it."""
+
+    label: str
+    colour: tuple[int, int, int]
+    mask: Mask
+
+
+def stored_segments(sop_instance_uid: str, segmentations: Iterable[Dataset]) -> Iterator[StoredSegment]:
+    """The segments in `segmentations` whose source is the image `sop_instance_uid`; other objects are passed over."""
+    for segmentation in segmentations:
+        sources = {item.ReferencedSOPInstanceUID for item in segmentation.get("SourceImageSequence", [])}
+        if sop_instance_uid not in sources:
+            continue
+        frames = segmentation.pixel_array.reshape(-1, segmentation.Rows, segmentation.Columns) > 0
+        segments = {int(segment.SegmentNumber): segment for segment in segmentation.SegmentSequence}
+        shared = segmentation.SharedFunctionalGroupsSequence[0]
+        for frame, groups in zip(frames, segmentation.PerFrameFunctionalGroupsSequence, strict=True):
+            # What all frames share may stand in one place for all of them (PS3.3 C.7.6.16).
+            identification = groups if "SegmentIdentificationSequence" in groups else shared
+            segment = segments[int(identification.SegmentIdentificationSequence[0].ReferencedSegmentNumber)]
+            colour = CIELabColor.from_dicom_value(segment.RecommendedDisplayCIELabValue).to_rgb(clip=True)
+            yield StoredSegment(str(segment.SegmentLabel), colour, frame)
+
+
+def write_overlay(
+    path: Path,
+    source: Dataset,
+    segmentations: Sequence[Dataset],
+    image: ImageFindings,
+    algorithm: AlgorithmIdentification,
+    *,
+    maximum_height: int = 1200,
+) -> None:
+    """A PNG in `path`: `source` with each segment that refers to it outlined and tinted in the segment's colour.
+
+    The caption has the view, the scores (or why there are none) and what the picture is not for. Raises
+    UnsupportedMammogram when `source` cannot be decoded.
+    """
+    draw_overlay(source, segmentations, image, algorithm, maximum_height=maximum_height).save(path, format="PNG")
+
+
+def draw_overlay(
+    source: Dataset,
+    segmentations: Sequence[Dataset],
+    image: ImageFindings,
+    algorithm: AlgorithmIdentification,
+    *,
+    maximum_height: int = 1200,
+) -> Image.Image:
+    """The picture that `write_overlay` writes; small images are enlarged by a whole factor so that text fits beside."""
+    pixels = read_mammogram(source).pixels
+    scale = _scale(pixels.shape[0], maximum_height)
+    canvas = np.repeat(_resized(_displayed(pixels), scale)[..., np.newaxis], 3, axis=2).astype(np.float32)
+    segments = list(stored_segments(image.sop_instance_uid, segmentations))
+    for segment in segments:
+        _tint(canvas, _resized(segment.mask.astype(np.uint8) * 255, scale) > 127, segment.colour)
+    picture = Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
+    return _captioned(picture, _lines(image, algorithm), segments)
+
+
+def _scale(rows: int, maximum_height: int) -> float:
+    return maximum_height / rows if rows > maximum_height else float(max(1, 480 // rows))
+
+
+def _displayed(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    white = max(1.0, float(np.percentile(pixels[pixels > 0][::7], _WHITE_PERCENTILE)))
+    return np.asarray(np.clip(pixels * (255.0 / white), 0, 255), dtype=np.uint8)
+
+
+def _resized(values: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    rows, columns = values.shape
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(values, size, interpolation=interpolation), dtype=np.uint8)
+
+
+def _tint(canvas: NDArray[np.float32], mask: Mask, colour: tuple[int, int, int]) -> None:
+    canvas[mask] = (1 - _FILL) * canvas[mask] + _FILL * np.array(colour, dtype=np.float32)
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(canvas, contours, -1, colour, 2)
+
+
+def _lines(image: ImageFindings, algorithm: AlgorithmIdentification) -> list[str]:
+    if image.failure is None:
+        scores = (
+            f"benign {image.benign_score:.3f}   malignant {image.malignant_score:.3f}   {len(image.findings)} findings"
+        )
+    else:
+        scores = f"not analysed: {image.failure}"
+    return [
+        f"{view_name(image)}   {algorithm.algorithm_name} {algorithm.algorithm_version}",
+        scores,
+        short_research_statement(algorithm),
+    ]
+
+
+def _captioned(picture: Image.Image, lines: Sequence[str], segments: Sequence[StoredSegment]) -> Image.Image:
+    size = max(13, picture.height // 60)
+    font = ImageFont.load_default(size)
+    entries = [(line, _TEXT_COLOUR) for line in lines[:-1]] + [(lines[-1], _WARNING_COLOUR)]
+    entries += [(segment.label, segment.colour) for segment in segments]
+    pitch = size + 5
+    widest = max(int(font.getlength(text)) for text, _ in entries) + 2 * pitch
+    captioned = Image.new("RGB", (max(picture.width, widest), picture.height + pitch * len(entries) + pitch))
+    captioned.paste(picture, (0, 0))
+    draw = ImageDraw.Draw(captioned)
+    for number, (text, colour) in enumerate(entries):
+        draw.text((pitch // 2, picture.height + pitch // 2 + number * pitch), text, fill=colour, font=font)
+    return captioned

@@ -1,0 +1,144 @@
+"""DICOM Segmentation objects: where the findings of a view are, pixel by pixel (PS3.3 A.51)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import highdicom as hd
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from glam_node.inference.findings import AlgorithmIdentification, Findings, ImageFindings
+from glam_node.node.results import codes
+from glam_node.node.results.appearance import RGB
+from glam_node.node.results.equipment import (
+    contributing_equipment,
+    finish,
+    research_statement,
+    short_research_statement,
+)
+from glam_node.node.results.identity import (
+    ResultIdentity,
+    TrackedFinding,
+    series_description,
+    tracked_findings,
+    view_name,
+)
+from glam_node.node.results.sources import source_header
+
+# A projection has no plane in space. Viewers want one to lay the mask over the image; this one says "as the image is".
+_ROW_AND_COLUMN_COSINES = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+_ORIGIN = (0.0, 0.0, 0.0)
+_SLICE_THICKNESS_MM = 1.0
+
+
+def write_segmentations(findings: Findings, sources: Mapping[str, Dataset], identity: ResultIdentity) -> list[Dataset]:
+    """One BINARY segmentation per view with findings, each a series of its own; none for a view without.
+
+    A segment is a finding; segments may overlap. Where a frame's bits do not fill whole bytes (Rows x Columns is not
+    a multiple of 8) each finding gets an object, since viewers misplace the second frame otherwise. `sources` maps SOP
+    Instance UID to source data set. Raises PermanentError when a source cannot be referred to.
+    """
+    return [
+        _write(findings.algorithm, image, tracked, place, sources[image.sop_instance_uid], identity)
+        for image in findings.images
+        for place, tracked in enumerate(_objects(image, findings.algorithm, identity))
+    ]
+
+
+def _objects(
+    image: ImageFindings, algorithm: AlgorithmIdentification, identity: ResultIdentity
+) -> Iterator[Sequence[TrackedFinding]]:
+    tracked = list(tracked_findings(image, algorithm, identity))
+    rows, columns = image.shape
+    if rows * columns % 8 == 0:
+        yield from [tracked] if tracked else []
+    else:
+        yield from ([one] for one in tracked)
+
+
+def _write(
+    algorithm: AlgorithmIdentification,
+    image: ImageFindings,
+    tracked: Sequence[TrackedFinding],
+    place: int,
+    source: Dataset,
+    identity: ResultIdentity,
+) -> Dataset:
+    header = source_header(source)
+    masks = np.stack([one.finding.full_mask(image.shape) for one in tracked], axis=-1)[np.newaxis]
+    sources = [image.sop_instance_uid]
+    segmentation = hd.seg.Segmentation(
+        source_images=[header],
+        pixel_array=masks,
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_segment(number, one, image, algorithm) for number, one in enumerate(tracked, start=1)],
+        series_instance_uid=identity.derived_uid(f"segmentation series {place}", sources, algorithm),
+        series_number=identity.segmentation_series_number(image, place),
+        sop_instance_uid=identity.derived_uid(f"segmentation {place}", sources, algorithm),
+        instance_number=1,
+        manufacturer=identity.manufacturer,
+        manufacturer_model_name=identity.manufacturer_model_name,
+        software_versions=identity.software_version,
+        device_serial_number=identity.device_serial_number,
+        institution_name=identity.institution_name or None,
+        content_label="FINDINGS",
+        content_description=short_research_statement(algorithm),
+        content_qualification=hd.ContentQualificationValues.RESEARCH,
+        series_description=series_description(f"findings {view_name(image)}", algorithm),
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        omit_empty_frames=False,
+        contributing_equipment=[contributing_equipment(algorithm, identity)],
+    )
+    segmentation.ContentCreatorName = ""
+    dimension_organization_uid = identity.derived_uid(f"dimension organization {place}", sources, algorithm)
+    for item in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
+        item.DimensionOrganizationUID = dimension_organization_uid
+    _place(segmentation, header)
+    finish(segmentation, source, identity)
+    return segmentation
+
+
+def _segment(
+    number: int, tracked: TrackedFinding, image: ImageFindings, algorithm: AlgorithmIdentification
+) -> hd.seg.SegmentDescription:
+    finding = tracked.finding
+    segment = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=f"{tracked.tracking_id}, score {finding.score:.2f}",
+        segmented_property_category=codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+        segmented_property_type=codes.LESION,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name=algorithm.algorithm_name, family=codes.ARTIFICIAL_INTELLIGENCE, version=algorithm.algorithm_version
+        ),
+        tracking_uid=tracked.tracking_uid,
+        tracking_id=tracked.tracking_id,
+        anatomic_regions=[codes.BREAST],
+        display_color=hd.color.CIELabColor.from_rgb(*RGB[finding.kind]),
+    )
+    segment.SegmentDescription = research_statement(algorithm)
+    laterality = hd.sr.CodedConcept.from_code(codes.LATERALITY[image.image_laterality])
+    segment.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [laterality]
+    return segment
+
+
+def _place(segmentation: Dataset, header: Dataset) -> None:
+    """What viewers and readers need of a mask without Frame of Reference; highdicom leaves it out.
+
+    Without Patient Orientation dciodvfy finds an error; without pixel measures, orientation and position dcmqi cannot
+    read the object and OHIF does not show it. An image that states no spacing gets none of them: nothing is invented.
+    """
+    segmentation.PatientOrientation = header.get("PatientOrientation", "")
+    if "ImagerPixelSpacing" not in header:
+        return
+    shared = segmentation.SharedFunctionalGroupsSequence[0]
+    shared.PixelMeasuresSequence = hd.PixelMeasuresSequence(
+        pixel_spacing=header.ImagerPixelSpacing, slice_thickness=_SLICE_THICKNESS_MM
+    )
+    shared.PlaneOrientationSequence = hd.PlaneOrientationSequence(
+        coordinate_system=hd.CoordinateSystemNames.PATIENT, image_orientation=_ROW_AND_COLUMN_COSINES
+    )
+    for frame in segmentation.PerFrameFunctionalGroupsSequence:
+        frame.PlanePositionSequence = hd.PlanePositionSequence(
+            coordinate_system=hd.CoordinateSystemNames.PATIENT, image_position=_ORIGIN
+        )

@@ -1,0 +1,159 @@
+"""Headers of source images, made such that results can be written from them and still say what the source says.
+
+highdicom copies patient and study from the source, raises where a value is missing or illegal, and copies values that
+validators refuse. What identifies patient and study is kept as it is, however long; all else is kept where it is legal.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydicom.config import RAISE
+from pydicom.dataset import Dataset
+from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation
+from pydicom.valuerep import DA, TM, validate_value
+
+from glam_node.inference.reading import imager_pixel_spacing
+from glam_node.node.errors import PermanentError
+
+# PS3.3 C.7.1.1 and C.7.2.1, type 2: there, if need be empty
+_IDENTIFYING = ("PatientID", "PatientName", "AccessionNumber", "StudyID")
+# PS3.3 C.7.1.1, C.7.2.1 and C.7.2.2, type 3; C.7.5.1 of the acquiring equipment
+_OPTIONAL = (
+    "IssuerOfPatientID",
+    "OtherPatientIDs",
+    "PatientBirthTime",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "EthnicGroup",
+    "PatientComments",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialSubjectID",
+    "StudyDescription",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "SoftwareVersions",
+    "DeviceSerialNumber",
+    "InstitutionName",
+    "StationName",
+)
+_NEEDED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+
+# PS3.3 C.12.1.1.2
+_CHARACTER_SETS = frozenset(
+    [f"{prefix} {number}" for prefix in ("ISO_IR", "ISO 2022 IR") for number in (13, 100, 101, 109, 110, 126, 127)]
+    + [f"{prefix} {number}" for prefix in ("ISO_IR", "ISO 2022 IR") for number in (138, 144, 148, 166, 203)]
+    + [f"ISO 2022 IR {number}" for number in (6, 58, 87, 149, 159)]
+    + ["ISO_IR 192", "GB18030", "GBK"]
+)
+_UTF_8 = "ISO_IR 192"
+
+
+def source_header(source: Dataset) -> Dataset:
+    """What results need of `source`, without pixels; text is decoded, Specific Character Set is left out.
+
+    Raises PermanentError when a UID without which nothing can refer to the image is missing.
+    """
+    header = Dataset()
+    header.SOPClassUID = source.get("SOPClassUID") or DigitalMammographyXRayImageStorageForPresentation
+    for keyword in _NEEDED_UIDS:
+        uid = source.get(keyword)
+        if not uid:
+            raise PermanentError(f"A source image has no {keyword}: no result can refer to it.")
+        setattr(header, keyword, uid)
+    for keyword in _IDENTIFYING:
+        setattr(header, keyword, _value(source, keyword) or "")
+    for keyword, legal in _REPAIRED.items():
+        setattr(header, keyword, legal(str(_value(source, keyword) or "")))
+    header.ReferringPhysicianName = _legal(source, "ReferringPhysicianName") or ""
+    for keyword in _OPTIONAL:
+        value = _legal(source, keyword)
+        if value:
+            setattr(header, keyword, value)
+    _copy_image(source, header)
+    return header
+
+
+def character_set(source: Dataset, *texts: str) -> str | list[str] | None:
+    """The source's Specific Character Set where legal and enough for `texts`, else UTF-8; None for the default."""
+    terms = _values(source, "SpecificCharacterSet")
+    if not all(text.isascii() for text in texts):
+        return _UTF_8
+    if terms in ([], [""], ["ISO_IR 6"]):
+        return None
+    first_may_be_empty = terms[1:] if len(terms) > 1 and not terms[0] else terms
+    if not set(first_may_be_empty) <= _CHARACTER_SETS:
+        return _UTF_8
+    return terms if len(terms) > 1 else terms[0]
+
+
+def _copy_image(source: Dataset, header: Dataset) -> None:
+    header.Modality = "MG"
+    header.Rows, header.Columns = int(source.Rows), int(source.Columns)
+    orientation = _values(source, "PatientOrientation")
+    if len(orientation) == 2 and all(orientation) and _legal(source, "PatientOrientation"):
+        header.PatientOrientation = orientation
+    spacing = imager_pixel_spacing(source)
+    if spacing:
+        header.ImagerPixelSpacing = list(spacing)
+
+
+def _value(source: Dataset, keyword: str) -> Any:
+    try:
+        return source.get(keyword)
+    except Exception:  # pydicom converts on access and raises whatever its converters raise
+        return None
+
+
+def _values(source: Dataset, keyword: str) -> list[str]:
+    value = _value(source, keyword)
+    if value is None:
+        return []
+    return [str(item).strip() for item in ([value] if isinstance(value, str) else value)]
+
+
+def _legal(source: Dataset, keyword: str) -> Any:
+    """The value when every part of it is legal for its VR (PS3.5 6.2), else None."""
+    value = _value(source, keyword)
+    if value is None or value == "":
+        return None
+    try:
+        vr = source[keyword].VR
+        for item in value if isinstance(value, list | tuple) or hasattr(value, "append") else [value]:
+            validate_value(vr, str(item) if vr != "PN" else item, RAISE)
+    except Exception:  # ValueError of the validator, and what lazy conversion raises
+        return None
+    return value
+
+
+def _sex(value: str) -> str:
+    return value.strip().upper() if value.strip().upper() in ("M", "F", "O") else ""
+
+
+def _date(value: str) -> str:
+    plain = value.strip().replace(".", "")
+    return plain if _accepted(DA, plain) else ""
+
+
+def _time(value: str) -> str:
+    whole, _, fraction = value.strip().replace(":", "").partition(".")
+    plain = f"{whole}.{fraction[:6]}" if fraction else whole
+    return plain if _accepted(TM, plain) else ""
+
+
+def _accepted(vr: Callable[[str], Any], value: str) -> bool:
+    try:
+        return bool(value) and vr(value) is not None
+    except ValueError:
+        return False
+
+
+_REPAIRED: Mapping[str, Callable[[str], str]] = {
+    "PatientBirthDate": _date,
+    "PatientSex": _sex,
+    "StudyDate": _date,
+    "StudyTime": _time,
+}
