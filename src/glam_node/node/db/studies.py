@@ -15,6 +15,7 @@ from glam_node.node.domain.eligibility import STANDARD_VIEWS, is_mammogram
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
 from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.domain.study import LEGAL_TRANSITIONS, Study, StudyState
+from glam_node.node.errors import PermanentError
 
 
 def find_instance(session: Session, sop_instance_uid: str) -> SOPInstance | None:
@@ -28,11 +29,10 @@ def add_instance(session: Session, instance: SOPInstance, attributes: StudyAttri
 
     What cannot change the judgement (SEG, SR, presentation states, our own results on their way back) reopens nothing.
     """
-    new_study = _new_study(instance, attributes)
-    insert_missing(session, StudyRow, [new_study])
+    insert_missing(session, StudyRow, [_new_study(instance, attributes)])
     query = select(StudyRow).where(StudyRow.study_instance_uid == instance.study_instance_uid).with_for_update()
     study = session.scalars(query).one()
-    session.add(InstanceRow(**asdict(instance)))
+    insert_missing(session, InstanceRow, [asdict(instance)])
     study.last_received_at = max(study.last_received_at, instance.received_at)
     if study.state != StudyState.RECEIVING and is_mammogram(instance):
         _move(study, StudyState.RECEIVING, "", "")
@@ -52,9 +52,23 @@ def _new_study(instance: SOPInstance, attributes: StudyAttributes) -> dict[str, 
     }
 
 
-def get(session: Session, study_instance_uid: str) -> Study | None:
-    """The study with all its instances."""
+def find_instances(session: Session, sop_instance_uids: Sequence[str]) -> list[SOPInstance]:
+    """These instances, in this order. Raises PermanentError when one is not there."""
+    query = select(InstanceRow).where(InstanceRow.sop_instance_uid.in_(sop_instance_uids))
+    found = {row.sop_instance_uid: _instance(row) for row in session.scalars(query)}
+    missing = [uid for uid in sop_instance_uids if uid not in found]
+    if missing:
+        raise PermanentError(
+            f"{len(missing)} images are not on record any more: {', '.join(missing)}. Send them again."
+        )
+    return [found[uid] for uid in sop_instance_uids]
+
+
+def get(session: Session, study_instance_uid: str, *, for_update: bool = False) -> Study | None:
+    """The study with all its instances; for_update: nobody else changes it until the transaction ends."""
     query = select(StudyRow).where(StudyRow.study_instance_uid == study_instance_uid)
+    if for_update:
+        query = query.with_for_update()
     return next(iter(_studies(session, query)), None)
 
 

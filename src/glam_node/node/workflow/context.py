@@ -1,0 +1,18 @@
+"""What a worker needs to know of the node to run jobs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.results.identity import ResultIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceContext:
+    """The same for all jobs of one worker."""
+
+    identity: ResultIdentity
+    destinations: Mapping[str, tuple[str, ...]]
+    """Which results ("segmentation", "measurement_report") each destination gets, by its name."""
+    policy: RetryPolicy
+    lease_time_s: float

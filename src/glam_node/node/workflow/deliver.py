@@ -1,0 +1,106 @@
+"""Sends what is due, and records for every object what became of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import audit, deliveries
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.delivery import Delivery
+from glam_node.node.domain.ports import Destination, OutgoingInstance, StoreOutcome
+from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.failure import describe
+from glam_node.node.workflow.heartbeat import heartbeat
+
+log = structlog.get_logger(__name__)
+
+Clock = Callable[[], datetime]
+
+CLAIM_TIME = timedelta(seconds=60)
+"""How long after a sender's death another takes its deliveries up; renewed while it lives."""
+AT_ONCE = 20
+"""Objects per association: as many are sent twice, at most, when a sender dies before it recorded what it sent."""
+
+
+def deliver_due(
+    sessions: SessionFactory,
+    store: InstanceStore,
+    destinations: Mapping[str, Destination],
+    policy: RetryPolicy,
+    now: Clock,
+) -> int:
+    """How many objects were stored; every delivery to these destinations that was due has been tried once.
+
+    One association per destination and batch. What a destination refuses for good is ABANDONED at once, whatever else
+    fails is tried again by `policy`.
+    """
+    return sum(
+        _deliver_batch(name, destination, sessions, store, policy, now) for name, destination in destinations.items()
+    )
+
+
+def _deliver_batch(
+    name: str, destination: Destination, sessions: SessionFactory, store: InstanceStore, policy: RetryPolicy, now: Clock
+) -> int:
+    with sessions.begin() as session:
+        claimed = deliveries.claim_due(session, name, now=now(), until=now() + CLAIM_TIME, limit=AT_ONCE)
+    if not claimed:
+        return 0
+    with heartbeat(partial(_hold, claimed, sessions, now), every_s=CLAIM_TIME.total_seconds() / 4):
+        outcomes = _store(destination, claimed, store)
+    with sessions.begin() as session:
+        for delivery, outcome in zip(claimed, outcomes, strict=True):
+            _record(session, delivery, outcome, policy, now())
+    return sum(outcome.stored for outcome in outcomes)
+
+
+def _hold(claimed: Sequence[Delivery], sessions: SessionFactory, now: Clock) -> None:
+    with sessions.begin() as session:
+        deliveries.hold(session, claimed, now() + CLAIM_TIME)
+
+
+def _store(destination: Destination, claimed: Sequence[Delivery], store: InstanceStore) -> list[StoreOutcome]:
+    outgoing = [
+        OutgoingInstance(
+            delivery.sop_class_uid,
+            delivery.sop_instance_uid,
+            delivery.transfer_syntax_uid,
+            store.resolve(delivery.path),
+        )
+        for delivery in claimed
+    ]
+    try:
+        return destination.store(outgoing)
+    except Exception as error:  # a fault of ours must not send the same batch for ever
+        failure = f"Sending to {destination.name} failed: {describe(error)}."
+        log.error("sending_failed", destination=destination.name, failure=failure)
+        return [StoreOutcome(instance.sop_instance_uid, False, None, True, failure) for instance in outgoing]
+
+
+def _record(session: Session, delivery: Delivery, outcome: StoreOutcome, policy: RetryPolicy, now: datetime) -> None:
+    if outcome.stored:
+        if deliveries.mark_stored(session, delivery, now):
+            _tell(session, "result_stored", delivery, now)
+        return
+    again = policy.next_attempt_at(delivery.attempt, now) if outcome.transient else None
+    if again is None:
+        if deliveries.abandon(session, delivery, outcome.failure):
+            _tell(session, "delivery_abandoned", delivery, now, outcome.failure)
+    # An archive that is down all night is told once, not at every attempt.
+    elif deliveries.postpone(session, delivery, again, outcome.failure) and outcome.failure != delivery.failure:
+        _tell(session, "result_failed", delivery, now, outcome.failure)
+
+
+def _tell(session: Session, event: str, delivery: Delivery, now: datetime, failure: str = "") -> None:
+    facts = {
+        "destination": delivery.destination,
+        "sop_instance_uid": delivery.sop_instance_uid,
+        "attempt": delivery.attempt,
+        **({"failure": failure} if failure else {}),
+    }
+    audit.record(session, event, now, study_instance_uid=delivery.study_instance_uid, **facts)
+    (log.warning if failure else log.info)(event, study_instance_uid=delivery.study_instance_uid, **facts)

@@ -1,0 +1,154 @@
+"""Runs one job: claims it, finds, publishes, and records how it went."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from glam_node.inference.errors import DeviceUnavailable, InferenceError
+from glam_node.inference.findings import Findings
+from glam_node.inference.findings_file import read_findings, write_findings
+from glam_node.inference.mammogram import Laterality, ViewPosition
+from glam_node.inference.predictor import Predictor
+from glam_node.inference.study import SourceImage, segment_study
+from glam_node.node.db import audit, jobs, studies
+from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.job import InferenceJob
+from glam_node.node.errors import PermanentError
+from glam_node.node.storage.files import write_durably
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.context import InferenceContext
+from glam_node.node.workflow.failure import describe, is_permanent
+from glam_node.node.workflow.heartbeat import heartbeat
+from glam_node.node.workflow.publish import LeaseLost, publish
+
+log = structlog.get_logger(__name__)
+
+Clock = Callable[[], datetime]
+
+WORKER_DIED = (
+    "{attempts} workers ended without a word while they ran this job; it may be what ended them. "
+    "Look into their logs (out of memory?), then retry."
+)
+
+
+def run_job(
+    job_id: str,
+    *,
+    sessions: SessionFactory,
+    store: InstanceStore,
+    predictor: Predictor,
+    context: InferenceContext,
+    now: Clock,
+    owner: str,
+) -> bool:
+    """The job is done, or its failure is recorded and it waits for its next attempt or a person.
+
+    False, and nothing was changed, when it is not due, done already, or another worker's. Raises DeviceUnavailable,
+    once recorded, when the device is lost.
+    """
+    job = _claim(job_id, sessions, context, now(), owner)
+    if job is None:
+        return False
+    with structlog.contextvars.bound_contextvars(job_id=job_id, study_instance_uid=job.study_instance_uid):
+        try:
+            with heartbeat(partial(_renew, job, sessions, context, now), every_s=context.lease_time_s / 4):
+                findings = find(job, sessions=sessions, store=store, predictor=predictor)
+                publish(job, findings, sessions=sessions, store=store, context=context, now=now)
+        except LeaseLost:
+            log.warning("job_lost", attempt=job.attempt)
+            return False
+        except Exception as error:
+            _record_failure(job, error, sessions, context, now())
+            if isinstance(error, DeviceUnavailable):
+                raise
+    return True
+
+
+def _claim(
+    job_id: str, sessions: SessionFactory, context: InferenceContext, now: datetime, owner: str
+) -> InferenceJob | None:
+    attempts = context.policy.maximum_attempts
+    with sessions.begin() as session:
+        job = jobs.claim(session, job_id, owner=owner, now=now, lease_s=context.lease_time_s, maximum_attempts=attempts)
+        if job is not None:
+            facts = {"job_id": job_id, "attempt": job.attempt, "owner": owner}
+            audit.record(session, "job_started", now, study_instance_uid=job.study_instance_uid, **facts)
+            log.info("job_started", study_instance_uid=job.study_instance_uid, **facts)
+            return job
+        failure = WORKER_DIED.format(attempts=attempts)
+        given_up = jobs.give_up_lost(session, job_id, now=now, maximum_attempts=attempts, failure=failure)
+        if given_up is not None:
+            facts = {"job_id": job_id, "attempt": given_up.attempt, "failure": failure, "next_attempt_at": ""}
+            audit.record(session, "job_failed", now, study_instance_uid=given_up.study_instance_uid, **facts)
+            log.error("job_failed", study_instance_uid=given_up.study_instance_uid, **facts)
+        return None
+
+
+def _renew(job: InferenceJob, sessions: SessionFactory, context: InferenceContext, now: Clock) -> None:
+    with sessions.begin() as session:
+        jobs.renew(session, job, now=now(), lease_s=context.lease_time_s)
+
+
+def find(job: InferenceJob, *, sessions: SessionFactory, store: InstanceStore, predictor: Predictor) -> Findings:
+    """What the predictor found in the job's images, durably on disk; taken from there when it was found before."""
+    path = store.resolve(f"findings/{job.job_id}.npz")
+    found = _found_before(path, predictor)
+    if found is not None:
+        return found
+    with reading(sessions)() as session:
+        instances = studies.find_instances(session, job.sop_instance_uids)
+    found = segment_study(job.study_instance_uid, source_images(instances, store), predictor)
+    _keep(path, found)
+    return found
+
+
+def source_images(instances: Sequence[SOPInstance], store: InstanceStore) -> list[SourceImage]:
+    """The views as a predictor wants them. Raises PermanentError for an image that is no screening view."""
+    try:
+        return [
+            SourceImage(
+                path=store.resolve(instance.path),
+                sop_instance_uid=instance.sop_instance_uid,
+                image_laterality=Laterality(instance.attributes.image_laterality),
+                view_position=ViewPosition(instance.attributes.view_position),
+                shape=(instance.attributes.rows, instance.attributes.columns),
+            )
+            for instance in instances
+        ]
+    except ValueError as error:
+        raise PermanentError(f"The job has an image that is no screening view: {error}.") from error
+
+
+def _found_before(path: Path, predictor: Predictor) -> Findings | None:
+    """By this very algorithm, in an attempt that ended before its results were handed over."""
+    try:
+        found = read_findings(path)
+    except (FileNotFoundError, InferenceError):
+        return None
+    return found if found.algorithm == predictor.algorithm else None
+
+
+def _keep(path: Path, findings: Findings) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        draft = Path(directory) / path.name
+        write_findings(draft, findings)
+        write_durably(path, draft.read_bytes())
+
+
+def _record_failure(
+    job: InferenceJob, error: Exception, sessions: SessionFactory, context: InferenceContext, now: datetime
+) -> None:
+    again = None if is_permanent(error) else context.policy.next_attempt_at(job.attempt, now)
+    failure = describe(error)
+    facts = {"attempt": job.attempt, "failure": failure, "next_attempt_at": again.isoformat() if again else ""}
+    with sessions.begin() as session:
+        if jobs.fail(session, job, now=now, failure=failure, next_attempt_at=again):
+            audit.record(
+                session, "job_failed", now, study_instance_uid=job.study_instance_uid, job_id=job.job_id, **facts
+            )
+    log.error("job_failed", **facts)

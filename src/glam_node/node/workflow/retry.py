@@ -1,0 +1,61 @@
+"""A person says: try again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import audit, deliveries, jobs, studies
+from glam_node.node.domain.study import StudyState
+from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.deliver import CLAIM_TIME
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryReport:
+    """What was set going again."""
+
+    study_instance_uid: str
+    job_id: str
+    """Empty when there was no failed or waiting job."""
+    deliveries: int
+    judged_again: bool
+
+    @property
+    def did_something(self) -> bool:
+        """Whether there was anything to try again."""
+        return bool(self.job_id) or self.deliveries > 0 or self.judged_again
+
+    def __str__(self) -> str:
+        """In plain words."""
+        done = [
+            *(["the study is judged again"] if self.judged_again else []),
+            *([f"job {self.job_id} starts over"] if self.job_id else []),
+            *([f"{self.deliveries} results are sent again"] if self.deliveries else []),
+        ]
+        return "; ".join(done) if done else "there is nothing to try again: nothing failed, nothing was refused"
+
+
+def retry_study(session: Session, study_instance_uid: str, now: datetime) -> RetryReport:
+    """A failed or waiting job and abandoned or waiting deliveries are due now; an ineligible study is judged anew.
+
+    Raises PermanentError when the study is not known.
+    """
+    study = studies.get(session, study_instance_uid, for_update=True)
+    if study is None:
+        raise PermanentError(f"Study {study_instance_uid} is not known here. `glam-node studies` lists what is.")
+    judged_again = study.state is StudyState.INELIGIBLE
+    if judged_again:
+        studies.set_state(session, study, StudyState.RECEIVING, "", "")
+    newest = jobs.newest(session, study_instance_uid)
+    job_id = newest.job_id if newest is not None and jobs.retry(session, newest.job_id, now) else ""
+    later_than = now + CLAIM_TIME  # what is due before that may be on its way at this moment
+    sent_again = deliveries.retry(session, study_instance_uid, now=now, later_than=later_than)
+    report = RetryReport(study_instance_uid, job_id, sent_again, judged_again)
+    facts = {"job_id": job_id, "deliveries": sent_again, "judged_again": judged_again}
+    audit.record(session, "retry_requested", now, study_instance_uid=study_instance_uid, **facts)
+    log.info("retry_requested", study_instance_uid=study_instance_uid, **facts)
+    return report
