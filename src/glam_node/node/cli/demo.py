@@ -1,5 +1,124 @@
 """`glam-node demo`"""
 
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-def demo() -> None:
-    """Not yet."""
+import typer
+from rich.table import Table
+
+from glam_node.node.cli.application import EXIT_FINDING, console, writable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from glam_node.node.demo.scenario import Outcome, Result
+
+
+def demo(
+    source: Annotated[
+        Path | None,
+        typer.Option("--input", exists=True, file_okay=False, help="Folder with DICOM files of your own to send."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for all that the demo writes.")] = Path(
+        "glam-node-demo"
+    ),
+    fast: Annotated[
+        bool, typer.Option("--fast", help="A small exam and no network: bright regions are findings.")
+    ] = False,
+) -> None:
+    """Run the main job once: a modality sends an exam, the node reads it, SEG and SR arrive in an archive."""
+    from glam_node.node.demo.scenario import run_demo
+    from glam_node.node.observe import logs
+
+    logs.configure("error", "console")
+    folder = writable(out)
+    screen = console()
+    screen.print("glam-node demo. For research use: not a medical device.")
+    with _Steps(screen) as steps:
+        outcome = run_demo(folder, source=source, fast=fast, tell=steps.tell)
+    _print(outcome, screen)
+    if any(result.findings is None for result in outcome.results):
+        raise typer.Exit(EXIT_FINDING)
+
+
+class _Steps:
+    """Shows the step in work with a spinner, and what is behind it with its seconds."""
+
+    def __init__(self, screen: "Console") -> None:
+        self._screen = screen
+        self._status = screen.status("")
+        self._step = ""
+        self._since = time.monotonic()
+
+    def __enter__(self) -> "_Steps":
+        self._status.start()
+        return self
+
+    def __exit__(self, failure: object, *_rest: object) -> None:
+        self._finish("ok" if failure is None else "--")
+        self._status.stop()
+
+    def tell(self, step: str) -> None:
+        """A new step began; the same words again are no news."""
+        if step == self._step:
+            return
+        self._finish("ok")
+        self._step, self._since = step, time.monotonic()
+        self._status.update(step)
+
+    def _finish(self, verdict: str) -> None:
+        if self._step:
+            self._screen.print(f"  {verdict}  {self._step}  ({time.monotonic() - self._since:.1f} s)", markup=False)
+
+
+def _print(outcome: "Outcome", screen: "Console") -> None:
+    for result in outcome.results:
+        _print_result(result, screen)
+    for reason in outcome.left_out:
+        screen.print(f"Not sent: {reason}", markup=False)
+    pictures = [picture for result in outcome.results for picture in result.pictures]
+    if pictures:
+        screen.print("\nPictures, drawn from the segmentation objects in the archive:")
+        for picture in pictures:
+            screen.print(f"  {picture}", markup=False, soft_wrap=True)
+    _print_next(outcome, screen)
+
+
+def _print_result(result: "Result", screen: "Console") -> None:
+    from glam_node.node.cli.description import named, scores
+    from glam_node.node.demo.timing import stages
+
+    study = result.progress.study
+    screen.print(f"\nStudy {study.study_instance_uid}: {study.state}", markup=False)
+    if result.findings is None:
+        screen.print(f"  {study.reason}", markup=False)
+        return
+    screen.print(f"  {named(result.findings)}", markup=False)
+    table = Table("view", "malignant", "benign", "findings", "remark")
+    for row in scores(result.findings):
+        shown = ["-" if row[key] is None else f"{row[key]:.3f}" for key in ("malignant_score", "benign_score")]
+        table.add_row(row["view"], *shown, str(row["findings"]), row["failure"] or "; ".join(row["remarks"]))
+    screen.print(table)
+    objects = Table("object in the archive", "how many")
+    for kind, count in result.object_counts.items():
+        objects.add_row(kind, str(count))
+    screen.print(objects)
+    seconds = Table("stage", "seconds")
+    for stage, duration in stages(result.progress):
+        seconds.add_row(stage, f"{duration:.2f}")
+    screen.print(seconds)
+
+
+def _print_next(outcome: "Outcome", screen: "Console") -> None:
+    settings = os.path.relpath(outcome.settings_path)
+    screen.print(f"\nThe archive's objects lie in {os.path.relpath(outcome.archive)}; any DICOM viewer opens them.")
+    screen.print("What next:")
+    for command, purpose in (
+        (f"glam-node --settings {settings} studies", "what the node of this demo knows"),
+        (f"glam-node --settings {settings} study UID", "every step of a study with its time"),
+        ("glam-node demo --input DIR", "the same with your own MG files"),
+        ("glam-node settings explain --format toml", "a settings file to connect your PACS; see README.md"),
+    ):
+        screen.print(f"  {command:55} {purpose}", markup=False, soft_wrap=True)

@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from glam_node.inference.errors import InferenceError
 from glam_node.inference.findings import Findings
-from glam_node.inference.findings_file import read_findings
 from glam_node.node.db import audit, deliveries, jobs
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.eligibility import exclusion_of, standard_view, views_named
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.job import InferenceJob
 from glam_node.node.domain.study import Study
+from glam_node.node.storage.findings import latest_findings
 
 # PS3.4 Table B.5-1, the classes that we write
 _KINDS = {"1.2.840.10008.5.1.4.1.1.66.4": "SEG", "1.2.840.10008.5.1.4.1.1.88.33": "SR"}
@@ -40,7 +39,7 @@ def describe(study: Study, sessions: SessionFactory, root: Path) -> dict[str, An
         its_jobs = jobs.of_study(session, uid)
         its_deliveries = deliveries.of_study(session, uid)
         timeline = audit.timeline(session, uid)
-    findings = findings_of(its_jobs, root)
+    findings = latest_findings(root, its_jobs)
     return {
         **summary(study),
         "instances": [_instance(instance) for instance in study.instances],
@@ -50,17 +49,6 @@ def describe(study: Study, sessions: SessionFactory, root: Path) -> dict[str, An
         "deliveries": [_delivery(delivery) for delivery in its_deliveries],
         "timeline": [{"at": event.at, "event": event.event, "detail": event.detail} for event in timeline],
     }
-
-
-def findings_of(newest_first: list[InferenceJob], root: Path) -> Findings | None:
-    """What the newest job that succeeded has found, as long as it is on the disk."""
-    for job in newest_first:
-        if job.state is JobState.SUCCEEDED:
-            try:
-                return read_findings(root / "findings" / f"{job.job_id}.npz")
-            except (InferenceError, OSError):
-                return None
-    return None
 
 
 def named(findings: Findings) -> str:

@@ -75,5 +75,5 @@ def _may_be_written(record: logging.LogRecord) -> bool:
     if record.name == "py.warnings":
         return _SILENT not in record.getMessage().partition("Warning:")[0]
     if record.levelno < logging.WARNING:
-        return family in OURS or (record.name == _MIGRATIONS and record.levelno >= logging.INFO)
+        return family in OURS or (record.name == _MIGRATIONS and record.getMessage().startswith("Running"))
     return family != _SILENT

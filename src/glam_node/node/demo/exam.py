@@ -1,0 +1,65 @@
+"""What the simulated modality sends: a phantom exam, or the files of a folder."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.reading import read_dataset
+from glam_node.node.domain.ports import OutgoingInstance
+from glam_node.node.errors import PermanentError
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """Files to send."""
+
+    instances: tuple[OutgoingInstance, ...]
+    study_instance_uids: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    """Files that are no DICOM objects, with the reason."""
+
+
+def phantom_exam(folder: Path, seed: int, rows: int, columns: int) -> Exam:
+    """A synthetic four-view exam in `folder`: one lesion like a benign one, one like a malignant one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    instances: list[OutgoingInstance] = []
+    studies: dict[str, None] = {}
+    for view in make_exam(seed, rows=rows, columns=columns):
+        path = folder / f"{view.dataset.ImageLaterality}-{view.dataset.ViewPosition}.dcm"
+        view.dataset.save_as(path, enforce_file_format=True)
+        instances.append(_outgoing(view.dataset, path))
+        studies[str(view.dataset.StudyInstanceUID)] = None
+    return Exam(tuple(instances), tuple(studies))
+
+
+def exam_of(folder: Path) -> Exam:
+    """All DICOM objects under `folder`. Raises PermanentError when there is none."""
+    instances: list[OutgoingInstance] = []
+    studies: dict[str, None] = {}
+    left_out: list[str] = []
+    for path in _files(folder):
+        try:
+            header = read_dataset(path)
+            instances.append(_outgoing(header, path))
+            studies[str(header.StudyInstanceUID)] = None
+        except (UnsupportedMammogram, OSError, AttributeError, KeyError) as error:
+            left_out.append(f"{path}: {error}")
+    if not instances:
+        raise PermanentError(f"There is no DICOM file in {folder}. Give a folder with MG images to --input.")
+    return Exam(tuple(instances), tuple(studies), tuple(left_out))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "DICOMDIR")
+
+
+def _outgoing(header: Dataset, path: Path) -> OutgoingInstance:
+    meta: pydicom.dataset.FileMetaDataset = header.file_meta
+    return OutgoingInstance(
+        str(header.SOPClassUID), str(header.SOPInstanceUID), str(meta.TransferSyntaxUID), path.absolute()
+    )

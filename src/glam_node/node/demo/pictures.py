@@ -1,0 +1,40 @@
+"""One picture per view, drawn from the segmentation objects that the archive holds."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.findings import Findings
+from glam_node.inference.reading import read_dataset
+from glam_node.node.results.overlay import write_overlay
+
+# PS3.4 Table B.5-1
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+
+
+def stored_segmentations(files: Iterable[Path], study_instance_uid: str) -> list[Dataset]:
+    """The segmentations of one study among `files`."""
+    found = (pydicom.dcmread(path) for path in files)
+    return [one for one in found if one.SOPClassUID == SEGMENTATION and one.StudyInstanceUID == study_instance_uid]
+
+
+def draw_pictures(
+    findings: Findings, sources: Mapping[str, Path], segmentations: list[Dataset], folder: Path
+) -> list[Path]:
+    """A PNG in `folder` for every view that can be shown; `sources` maps SOP Instance UID to file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures: list[Path] = []
+    for image in findings.images:
+        name = f"{image.image_laterality}-{image.view_position}"
+        taken = sum(picture.stem.startswith(name) for picture in pictures)
+        picture = folder / f"{name}{f'-{taken + 1}' if taken else ''}.png"
+        try:
+            source = read_dataset(sources[image.sop_instance_uid])
+            write_overlay(picture, source, segmentations, image, findings.algorithm)
+        except UnsupportedMammogram:
+            continue
+        pictures.append(picture)
+    return pictures

@@ -1,0 +1,121 @@
+"""The demo from beginning to end: a modality sends, the node reads, an archive receives, pictures are drawn."""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.uid import UID
+
+from glam_node.inference.findings import Findings
+from glam_node.node.demo import archive, modality
+from glam_node.node.demo.exam import Exam, exam_of, phantom_exam
+from glam_node.node.demo.node_process import AE_TITLE, DemoNode, free_port, running, write_settings
+from glam_node.node.demo.pictures import draw_pictures, stored_segmentations
+from glam_node.node.demo.watch import Progress, open_demo_database, wait_until_done
+from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.storage.findings import latest_findings
+
+SEED = 1
+RESULTS_WITHIN_S = 900.0
+SETTINGS = "node.toml"
+OURS = (SETTINGS, "node.log", "exam", "storage", "archive", "pictures")
+"""What a demo leaves in its folder, and the next one clears away."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One study at the end."""
+
+    progress: Progress
+    findings: Findings | None
+    """None when the study was not eligible."""
+    pictures: tuple[Path, ...]
+
+    @property
+    def object_counts(self) -> Counter[str]:
+        """How many objects of each SOP class the archive received."""
+        return Counter(UID(delivery.sop_class_uid).name for delivery in self.progress.deliveries)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the demo leaves behind."""
+
+    folder: Path
+    results: tuple[Result, ...]
+    left_out: tuple[str, ...]
+    """Files of the input that are no DICOM objects, with the reason."""
+
+    @property
+    def archive(self) -> Path:
+        """Where the objects lie that the archive received."""
+        return self.folder / "archive"
+
+    @property
+    def settings_path(self) -> Path:
+        """The settings of the node."""
+        return self.folder / SETTINGS
+
+
+def run_demo(folder: Path, *, source: Path | None, fast: bool, tell: Tell) -> Outcome:
+    """A phantom exam, or the files in `source`, has gone the whole road; nothing of the demo runs any more.
+
+    `tell` gets a line for people at every step. Raises PermanentError, with the path of the node's log, when the
+    results do not come.
+    """
+    _clear(folder)
+    tell("making a phantom exam" if source is None else f"reading {source}")
+    exam = _exam(folder, source, fast)
+    with archive.listening(folder / "archive", AE_TITLE) as receiving:
+        tell("starting the node; its worker loads the model")
+        port = free_port()
+        node = DemoNode(port, folder / SETTINGS, folder / "node.log")
+        write_settings(node.settings_path, port=port, archive_port=receiving.port, fast=fast)
+        with running(node):
+            studies = _send_and_wait(exam, node, folder / "storage", tell)
+        tell("drawing pictures from the stored segmentations")
+        sources = {instance.sop_instance_uid: instance.path for instance in exam.instances}
+        results = tuple(_result(progress, folder, receiving, sources) for progress in studies)
+    return Outcome(folder, results, exam.left_out)
+
+
+def _clear(folder: Path) -> None:
+    """The folder is there, without what an earlier demo left. Raises PermanentError when it holds anything else's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not (folder / SETTINGS).is_file():
+        raise PermanentError(f"{folder} is not empty and not of an earlier demo. Name another folder with --out.")
+    for name in OURS:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _exam(folder: Path, source: Path | None, fast: bool) -> Exam:
+    if source is not None:
+        return exam_of(source)
+    rows, columns = (416, 320) if fast else (3328, 2560)
+    return phantom_exam(folder / "exam", SEED, rows, columns)
+
+
+def _send_and_wait(exam: Exam, node: DemoNode, root: Path, tell: Tell) -> list[Progress]:
+    try:
+        tell(f"the modality sends {len(exam.instances)} images by C-STORE")
+        modality.send(exam.instances, AE_TITLE, node.port)
+        return wait_until_done(open_demo_database(root), exam.study_instance_uids, tell, RESULTS_WITHIN_S)
+    except NodeError as error:
+        raise PermanentError(f"{error} The node's log: {node.log_path}") from error
+
+
+def _result(progress: Progress, folder: Path, receiving: archive.Archive, sources: Mapping[str, Path]) -> Result:
+    missing = [one.sop_instance_uid for one in progress.deliveries if not receiving.has(one.sop_instance_uid)]
+    if missing:
+        raise PermanentError(f"The node says stored, the archive has not: {', '.join(missing)}.")
+    findings = latest_findings(folder / "storage", progress.jobs)
+    if findings is None:
+        return Result(progress, None, ())
+    uid = progress.study.study_instance_uid
+    segmentations = stored_segmentations(receiving.files(), uid)
+    return Result(progress, findings, tuple(draw_pictures(findings, sources, segmentations, folder / "pictures" / uid)))

@@ -1,0 +1,98 @@
+"""Watches a study on its way through the node, in the node's own database."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glam_node.node.db import audit, deliveries, jobs, studies
+from glam_node.node.db.audit import Event
+from glam_node.node.db.engine import SessionFactory, database_url, open_database, reading
+from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.errors import PermanentError
+
+POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one study has come."""
+
+    study: Study
+    jobs: tuple[InferenceJob, ...]
+    """The newest first."""
+    deliveries: tuple[Delivery, ...]
+    timeline: tuple[Event, ...]
+
+    @property
+    def stored(self) -> int:
+        """How many of its result objects the archive has."""
+        return sum(delivery.state is DeliveryState.STORED for delivery in self.deliveries)
+
+    @property
+    def is_done(self) -> bool:
+        """Nothing more will happen to it."""
+        if self.study.state is StudyState.REPORTED:
+            return bool(self.deliveries) and self.stored == len(self.deliveries)
+        return self.study.state is StudyState.INELIGIBLE
+
+    @property
+    def failure(self) -> str:
+        """Why it will not be done; empty as long as it may."""
+        if self.jobs and self.jobs[0].state is JobState.FAILED:
+            return self.jobs[0].failure
+        return next((d.failure for d in self.deliveries if d.state is DeliveryState.ABANDONED), "")
+
+    @property
+    def words(self) -> str:
+        """For people, what it does at the moment."""
+        if self.study.state is StudyState.REPORTED:
+            return f"results stored in the archive: {self.stored} of {len(self.deliveries)}"
+        if self.study.state is StudyState.SUBMITTED:
+            running = any(job.state is JobState.RUNNING for job in self.jobs)
+            return "the model looks at the images" if running else "a worker is called"
+        if self.study.state is StudyState.RECEIVING:
+            return f"{len(self.study.instances)} images arrived; waiting for the sender to be quiet"
+        return self.study.reason or str(self.study.state)
+
+
+def open_demo_database(root: Path) -> SessionFactory:
+    """Sessions that only read the database of the node with this storage root."""
+    return reading(open_database(database_url("", root)))
+
+
+def progress_of(sessions: SessionFactory, study_instance_uid: str) -> Progress | None:
+    """How far the study has come; None before its first instance."""
+    with sessions() as session:
+        study = studies.get(session, study_instance_uid)
+        if study is None:
+            return None
+        return Progress(
+            study,
+            tuple(jobs.of_study(session, study_instance_uid)),
+            tuple(deliveries.of_study(session, study_instance_uid)),
+            tuple(audit.timeline(session, study_instance_uid)),
+        )
+
+
+def wait_until_done(
+    sessions: SessionFactory, study_instance_uids: Sequence[str], tell: Callable[[str], None], timeout_s: float
+) -> list[Progress]:
+    """The studies, nothing more to come. Raises PermanentError when one was given up or takes longer than allowed."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = [progress_of(sessions, uid) for uid in study_instance_uids]
+        known = [progress for progress in found if progress is not None]
+        unfinished = [progress for progress in known if not progress.is_done]
+        for progress in unfinished:
+            if progress.failure:
+                raise PermanentError(f"Study {progress.study.study_instance_uid}: {progress.failure}")
+        if len(known) == len(study_instance_uids) and not unfinished:
+            return known
+        if unfinished:
+            tell(f"study {len(known) - len(unfinished) + 1} of {len(study_instance_uids)}: {unfinished[0].words}")
+        if time.monotonic() > deadline:
+            raise PermanentError(f"The results did not arrive within {timeout_s:.0f} s.")
+        time.sleep(POLL_S)

@@ -1,0 +1,22 @@
+"""What predictors have found, where the storage root keeps it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from glam_node.inference.findings import Findings
+from glam_node.inference.findings_file import read_findings
+from glam_node.node.domain.job import InferenceJob, JobState
+
+
+def latest_findings(root: Path, newest_first: Iterable[InferenceJob]) -> Findings | None:
+    """The findings of the newest job that succeeded; None when none did or its file is gone.
+
+    Raises InferenceError when the file is damaged.
+    """
+    succeeded = next((job for job in newest_first if job.state is JobState.SUCCEEDED), None)
+    if succeeded is None:
+        return None
+    try:
+        return read_findings(root / "findings" / f"{succeeded.job_id}.npz")
+    except FileNotFoundError:
+        return None
