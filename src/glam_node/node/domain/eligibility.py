@@ -140,6 +140,12 @@ def exclusion_of(instance: SOPInstance) -> Exclusion | None:
 
 def judge(study: Study, rules: EligibilityRules) -> Eligibility:
     """Whether the study is analysed, with which images, and by which rule."""
+    strangers = sum(instance.attributes.patient_mismatch for instance in study.instances)
+    if strangers:
+        reason = (
+            f"{strangers} of {len(study.instances)} instances carry another Patient ID than the first"
+        )
+        return Eligibility(False, "two_patients", reason, ())
     excluded: Counter[Exclusion] = Counter()
     images: list[SOPInstance] = []
     for instance in study.instances:

@@ -26,6 +26,8 @@ class ImageAttributes:
     breast_implant_present: bool = False
     contradiction: str = ""
     """What the image says of itself in two ways that cannot both be true; empty when there is nothing of the kind."""
+    patient_mismatch: bool = False
+    """It arrived under the Study Instance UID of another Patient ID."""
 
 
 @dataclass(frozen=True, slots=True)

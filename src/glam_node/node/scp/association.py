@@ -43,13 +43,18 @@ class Association:
         self._contexts = contexts
         self._open_store = open_store
         self._message: _Message | None = None
-        self.stopping = threading.Event()
+        self._stopping = threading.Event()
+
+    def ask_to_stop(self) -> bool:
+        """Whether nothing is half received, so that the association may end now; else it ends after that."""
+        self._stopping.set()
+        return self._message is None
 
     def serve(self) -> None:
         """Answer until release, abort, silence or nonsense. Raises ConnectionLost, MalformedPDU."""
         try:
             while self._step():
-                if self.stopping.is_set() and self._message is None:
+                if self._stopping.is_set() and self._message is None:
                     self._connection.sendall(pdu.abort(2, 0))
                     return
         finally:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -75,26 +76,21 @@ class StorageServer:
         if self._listener is not None:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
-        self._each_association(lambda association: association.stopping.set())
+        self._close(lambda association: association is None or association.ask_to_stop())
         self._join(STOP_PATIENCE_S)
-        self._close_all()
+        self._close(lambda _: True)
         self._join(STOP_PATIENCE_S)
 
-    def _each_association(self, do: Callable[[Association], None]) -> None:
+    def _close(self, which: Callable[[Association | None], bool]) -> None:
         with self._lock:
             for connection, association in self._connections.items():
-                if association is not None:
-                    do(association)
-                _shut(connection, socket.SHUT_RD if association is None else None)
-
-    def _close_all(self) -> None:
-        with self._lock:
-            for connection in self._connections:
-                _shut(connection, socket.SHUT_RDWR)
+                if which(association):
+                    _shut(connection)
 
     def _join(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
         for thread in tuple(self._threads):
-            thread.join(timeout_s)
+            thread.join(max(deadline - time.monotonic(), 0))
 
     def _accept(self) -> None:
         assert self._listener is not None  # noqa: S101 - start has set it
@@ -197,10 +193,8 @@ def _send(connection: socket.socket, data: bytes) -> None:
         return
 
 
-def _shut(connection: socket.socket, how: int | None) -> None:
-    if how is None:
-        return
+def _shut(connection: socket.socket) -> None:
     try:
-        connection.shutdown(how)
+        connection.shutdown(socket.SHUT_RD)
     except OSError:
         return

@@ -5,6 +5,9 @@ import os
 import re
 import secrets
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from glam_node.node.storage.files import make_directory, sync_directory
@@ -25,10 +28,17 @@ class InstanceStore:
         self.root = root.resolve()
         self._incoming = self.root / "incoming"
         make_directory(self._incoming)
+        self._locks = tuple(threading.Lock() for _ in range(64))
 
     def resolve(self, relative: str) -> Path:
         """The file of a path that a row holds."""
         return self.root / relative
+
+    @contextmanager
+    def exclusively(self, sop_instance_uid: str) -> Iterator[None]:
+        """Inside, no other thread of this process keeps an instance of the same UID."""
+        with self._locks[hash(sop_instance_uid) % len(self._locks)]:
+            yield
 
     def free_bytes(self) -> int:
         """Bytes that are free on the storage root's file system."""

@@ -1,6 +1,6 @@
 """Make one streamed instance ours: understood, durable, and in the database; only then may it be answered 0x0000."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 import pydicom
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.inference.view import ViewDescription, describe_view
 from glam_node.node.db import audit, studies
+from glam_node.node.db.tables import StudyRow
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
 from glam_node.node.errors import PermanentError
@@ -45,11 +46,12 @@ def receive(
     """
     header = _header(received)
     instance = _instance(received, header, calling_ae_title, now)
-    known = writer.submit(lambda session: studies.find_instance(session, instance.sop_instance_uid))
-    if known is not None:
-        return _again(known, instance, received, store=store, writer=writer)
-    store.admit(received.file, instance.path)
-    writer.submit(lambda session: _add(session, instance, _study_attributes(header)))
+    with store.exclusively(instance.sop_instance_uid):
+        known = writer.submit(lambda session: studies.find_instance(session, instance.sop_instance_uid))
+        if known is not None:
+            return _again(known, instance, received, store=store, writer=writer)
+        store.admit(received.file, instance.path)
+        writer.submit(lambda session: _add(session, instance, _study_attributes(header)))
     return instance
 
 
@@ -78,8 +80,12 @@ def _again(
 
 
 def _add(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> None:
-    if studies.find_instance(session, instance.sop_instance_uid) is not None:
-        return
+    """A second Patient ID in a study keeps the whole study from being analysed: no result on the wrong patient."""
+    study = session.get(StudyRow, instance.study_instance_uid)
+    known_id = study.patient_id if study is not None else ""
+    if known_id and attributes.patient_id and known_id != attributes.patient_id:
+        instance = replace(instance, attributes=replace(instance.attributes, patient_mismatch=True))
+        log.warning("patient_mismatch", study_instance_uid=instance.study_instance_uid)
     studies.add_instance(session, instance, attributes)
     audit.record(
         session,
@@ -128,7 +134,7 @@ def _instance(received: Received, header: Dataset, calling_ae_title: str, now: d
 
 def image_attributes(view: ViewDescription) -> ImageAttributes:
     """What the domain keeps of a view's description."""
-    return ImageAttributes(**{field.name: getattr(view, field.name) for field in fields(ImageAttributes)})
+    return ImageAttributes(**{field.name: getattr(view, field.name) for field in fields(ViewDescription)})
 
 
 def _study_attributes(header: Dataset) -> StudyAttributes:

@@ -1,0 +1,74 @@
+"""A receiver on a real socket, over a real database, in a temporary storage root."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from glam_node.node.db import migrate
+from glam_node.node.db.engine import SessionFactory, open_database
+from glam_node.node.db.tables import InstanceRow
+from glam_node.node.db.writer import Writer
+from glam_node.node.scp.server import StorageServer
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.receive import receive
+from glam_node.settings.schema import NodeSettings, PeerSettings
+
+PEERS = {"pacs": PeerSettings(ae_title="DCMTK", hosts=("127.0.0.1",)), "other": PeerSettings(ae_title="PYNETDICOM")}
+
+
+@dataclass
+class Receiver:
+    """What a test may look at."""
+
+    server: StorageServer
+    store: InstanceStore
+    sessions: SessionFactory
+    refused: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    def rows(self) -> dict[str, InstanceRow]:
+        with self.sessions() as session:
+            return {row.sop_instance_uid: row for row in session.scalars(select(InstanceRow))}
+
+    def parts(self) -> list[Path]:
+        return list((self.store.root / "incoming").iterdir())
+
+
+@contextmanager
+def running_receiver(root: Path, *, minimum_free_bytes: int = 0, **node: Any) -> Iterator[Receiver]:
+    """A receiver with short patience, unless told otherwise."""
+    root.mkdir(exist_ok=True)
+    url = f"sqlite:///{root / 'test.sqlite'}"
+    migrate.upgrade(url)
+    sessions = open_database(url)
+    store, writer = InstanceStore(root), Writer(sessions)
+    refused: list[tuple[str, dict[str, Any]]] = []
+    settings = NodeSettings(**{"host": "127.0.0.1", "port": 0, "network_timeout": 2.0, **node})
+    server = StorageServer(
+        settings,
+        PEERS,
+        store=store,
+        minimum_free_bytes=minimum_free_bytes,
+        receive=lambda received, title, now: receive(received, title, store=store, writer=writer, now=now),
+        on_refused=lambda event, detail: refused.append((event, detail)),
+    )
+    server.start()
+    try:
+        yield Receiver(server, store, sessions, refused)
+    finally:
+        server.stop()
+        writer.stop()
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[Receiver]:
+    with running_receiver(tmp_path / "root") as running:
+        yield running

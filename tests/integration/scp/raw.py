@@ -1,0 +1,157 @@
+"""A sender that costs nothing and obeys nothing: pre-built PDUs over a plain socket."""
+
+import socket
+import struct
+import warnings
+from dataclasses import dataclass, field
+
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom.pdu import A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
+from pynetdicom.presentation import build_context
+
+MG = "1.2.840.10008.5.1.4.1.1.1.2"
+VERIFICATION = "1.2.840.10008.1.1"
+
+
+def associate_rq(calling: str = "DCMTK", called: str = "GLAMNODE", abstract_syntaxes: tuple[str, ...] = (MG,)) -> bytes:
+    """An A-ASSOCIATE-RQ with one Explicit VR Little Endian context (ids 1, 3 ...) per abstract syntax."""
+    request = A_ASSOCIATE()
+    request.application_context_name = "1.2.840.10008.3.1.1.1"
+    request.calling_ae_title, request.called_ae_title = calling, called
+    contexts = [build_context(uid, ExplicitVRLittleEndian) for uid in abstract_syntaxes]
+    for number, context in enumerate(contexts):
+        context.context_id = 2 * number + 1
+    request.presentation_context_definition_list = contexts
+    length, class_uid = MaximumLengthNotification(), ImplementationClassUIDNotification()
+    length.maximum_length_received, class_uid.implementation_class_uid = 16384, "1.2.3"
+    request.user_information = [length, class_uid]
+    pdu = A_ASSOCIATE_RQ()
+    pdu.from_primitive(request)
+    encoded: bytes = pdu.encode()
+    return encoded
+
+
+def element(number: int, value: bytes) -> bytes:
+    return struct.pack("<HHI", 0, number, len(value)) + value
+
+
+def even(text: str) -> bytes:
+    value = text.encode()
+    return value + b"\0" * (len(value) % 2)
+
+
+def store_rq(sop_instance_uid: str, sop_class_uid: str = MG, message_id: int = 1, command_field: int = 1) -> bytes:
+    """A C-STORE-RQ command set (or another command with a data set)."""
+    body = element(0x0002, even(sop_class_uid)) + element(0x0100, struct.pack("<H", command_field))
+    body += element(0x0110, struct.pack("<H", message_id)) + element(0x0700, b"\0\0")
+    body += element(0x0800, b"\0\0") + element(0x1000, even(sop_instance_uid))
+    return element(0x0000, struct.pack("<I", len(body))) + body
+
+
+def echo_rq() -> bytes:
+    """A C-ECHO-RQ command set."""
+    body = element(0x0002, even(VERIFICATION)) + element(0x0100, b"\x30\0")
+    body += element(0x0110, b"\x01\0") + element(0x0800, b"\x01\x01")
+    return element(0x0000, struct.pack("<I", len(body))) + body
+
+
+def pdv(data: bytes, *, command: bool, last: bool, context_id: int = 1) -> bytes:
+    """One presentation data value."""
+    return struct.pack(">IBB", len(data) + 2, context_id, command | last << 1) + data
+
+
+def p_data(*values: bytes) -> bytes:
+    """One P-DATA-TF PDU."""
+    body = b"".join(values)
+    return struct.pack(">BBI", 4, 0, len(body)) + body
+
+
+def data_set(sop_instance_uid: str, pixel_bytes: int = 0, **values: object) -> bytes:
+    """An Explicit VR Little Endian MG data set without file meta information."""
+    dataset = Dataset()
+    given: dict[str, object] = {"SOPClassUID": MG, "SOPInstanceUID": sop_instance_uid, "Modality": "MG"}
+    given |= {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.1"} | values
+    if pixel_bytes:
+        given |= {"BitsAllocated": 16, "PixelData": bytes(pixel_bytes)}
+    encoded = DicomBytesIO()
+    encoded.is_little_endian, encoded.is_implicit_VR = True, False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # wrong values are what some tests want
+        for keyword, value in given.items():
+            setattr(dataset, keyword, value)
+        write_dataset(encoded, dataset)
+    return encoded.getvalue()
+
+
+@dataclass
+class Sender:
+    """A connection to the receiver."""
+
+    port: int
+    connection: socket.socket = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def __enter__(self) -> "Sender":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def send(self, data: bytes) -> None:
+        self.connection.sendall(data)
+
+    def associate(self, **request: object) -> int:
+        """The type of the PDU that answers an association request (2: accepted, 3: rejected)."""
+        self.send(associate_rq(**request))  # type: ignore[arg-type]
+        return self.read()[0]
+
+    def read(self) -> tuple[int, bytes]:
+        """Type and body of the next PDU; type 0 when the peer closed."""
+        head = self._exactly(6)
+        if len(head) < 6:
+            return 0, b""
+        pdu_type, _, length = struct.unpack(">BBI", head)
+        return pdu_type, self._exactly(length)
+
+    def status(self) -> int:
+        """The status in the next response."""
+        pdu_type, body = self.read()
+        assert pdu_type == 4, f"PDU type {pdu_type}"
+        command = body[6:]
+        at = command.index(struct.pack("<HHI", 0, 0x0900, 2))
+        return int.from_bytes(command[at + 8 : at + 10], "little")
+
+    def store(self, uid: str, data: bytes, **request: object) -> int:
+        """The status that answers one C-STORE."""
+        self.send(p_data(pdv(store_rq(uid, **request), command=True, last=True)))  # type: ignore[arg-type]
+        for start in range(0, len(data), 16000):
+            piece = data[start : start + 16000]
+            self.send(p_data(pdv(piece, command=False, last=start + 16000 >= len(data))))
+        return self.status()
+
+    def is_closed_within(self, seconds: float) -> bool:
+        """Whether the peer ends the connection in that time (an A-ABORT may come first)."""
+        self.connection.settimeout(seconds)
+        try:
+            while self.connection.recv(4096):
+                pass
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def _exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            piece = self.connection.recv(count - len(data))
+            if not piece:
+                return data
+            data += piece
+        return data

@@ -1,0 +1,165 @@
+"""Who gets an association, and what becomes of connections that mean no good (the table in receiving.md)."""
+
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.scp.conftest import Receiver, running_receiver
+from tests.integration.scp.raw import VERIFICATION, Sender, associate_rq, data_set, echo_rq, p_data, pdv, store_rq
+
+PATIENCE_S = 1.0
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> object:
+    """A receiver that waits one second."""
+    with running_receiver(tmp_path / "root", network_timeout=PATIENCE_S) as receiver:
+        yield receiver
+
+
+def echoes(receiver: Receiver) -> bool:
+    """Whether a good peer gets an association and an answer at once."""
+    with Sender(receiver.port) as sender:
+        accepted = sender.associate(abstract_syntaxes=(VERIFICATION,)) == 2
+        sender.send(p_data(pdv(echo_rq(), command=True, last=True)))
+        return accepted and sender.status() == 0x0000
+
+
+def test_a_known_peer_is_answered(receiver: Receiver) -> None:
+    assert echoes(receiver)
+
+
+def test_an_unknown_calling_ae_title_is_rejected_with_the_line_that_would_admit_it(receiver: Receiver) -> None:
+    with Sender(receiver.port) as sender:
+        sender.send(associate_rq(calling="STRANGER"))
+        assert sender.read() == (3, bytes([0, 1, 1, 3]))
+    wait_until(lambda: receiver.refused)
+    ((event, detail),) = receiver.refused
+    assert event == "association_rejected"
+    assert detail["remedy"] == 'peers.stranger = { ae_title = "STRANGER", hosts = ["127.0.0.1"] }'
+
+
+def test_a_wrong_called_ae_title_is_rejected(receiver: Receiver) -> None:
+    with Sender(receiver.port) as sender:
+        sender.send(associate_rq(called="ELSEWHERE"))
+        assert sender.read() == (3, bytes([0, 1, 1, 7]))
+
+
+def test_one_association_too_many_is_told_to_try_again(tmp_path: Path) -> None:
+    with running_receiver(tmp_path / "root", maximum_associations=1) as receiver, Sender(receiver.port) as first:
+        assert first.associate() == 2
+        with Sender(receiver.port) as second:
+            second.send(associate_rq())
+            assert second.read() == (3, bytes([0, 2, 3, 2]))
+
+
+def test_an_unknown_sop_class_gets_no_context_and_the_others_work(receiver: Receiver) -> None:
+    with Sender(receiver.port) as sender:
+        sender.send(associate_rq(abstract_syntaxes=("1.2.3.4", VERIFICATION)))
+        pdu_type, _ = sender.read()
+        assert pdu_type == 2
+        sender.send(p_data(pdv(echo_rq(), command=True, last=True, context_id=3)))
+        assert sender.status() == 0x0000
+
+
+ATTACKS = {
+    "64 KB of garbage": [b"\xaa" * 65536],
+    "three bytes of a header": [b"\x01\x00\x00"],
+    "nothing at all": [],
+    "a PDU of 4 GB": [struct.pack(">BBI", 1, 0, 0xFFFFFFFF) + b"x" * 100_000],
+    "P-DATA before an association": [p_data(pdv(echo_rq(), command=True, last=True))],
+    "half a P-DATA, then silence": [associate_rq(), p_data(pdv(store_rq("1.2"), command=True, last=True))[:40]],
+    "a P-DATA longer than agreed": [associate_rq(), struct.pack(">BBI", 4, 0, 10_000_000) + b"x" * 200_000],
+    "a context that was never accepted": [
+        associate_rq(),
+        p_data(pdv(echo_rq(), command=True, last=True, context_id=99)),
+    ],
+    "a value longer than its PDU": [associate_rq(), struct.pack(">BBIIBB", 4, 0, 6, 9999, 1, 3)],
+    "a command that is none": [associate_rq(), p_data(pdv(b"\xff" * 50, command=True, last=True))],
+    "a data set without a command": [associate_rq(), p_data(pdv(b"x" * 50, command=False, last=True))],
+    "an endless command": [associate_rq(), *[p_data(pdv(b"\0" * 16000, command=True, last=False))] * 6],
+    "a cut in the middle of an instance": [
+        associate_rq(),
+        p_data(pdv(store_rq("1.2.3"), command=True, last=True), pdv(data_set("1.2.3"), command=False, last=False)),
+    ],
+}
+
+
+@pytest.mark.parametrize("pieces", ATTACKS.values(), ids=ATTACKS.keys())
+def test_an_attack_ends_within_the_patience_and_leaves_nothing(impatient: Receiver, pieces: list[bytes]) -> None:
+    with Sender(impatient.port) as sender:
+        for piece in pieces:
+            try:
+                sender.send(piece)
+            except OSError:
+                break
+        assert sender.is_closed_within(2 * PATIENCE_S + 1)
+    assert echoes(impatient)
+    assert impatient.parts() == []
+    assert impatient.rows() == {}
+
+
+def test_one_byte_at_a_time_does_not_hold_a_connection(impatient: Receiver) -> None:
+    with Sender(impatient.port) as sender:
+        started = time.monotonic()
+        try:
+            for byte in associate_rq():
+                sender.send(bytes([byte]))
+                time.sleep(0.05)
+        except OSError:
+            pass
+        assert time.monotonic() - started < 4 * PATIENCE_S
+
+
+def test_a_connection_cut_in_the_middle_leaves_no_file(receiver: Receiver) -> None:
+    sender = Sender(receiver.port)
+    sender.associate()
+    sender.send(p_data(pdv(store_rq("1.2.3"), command=True, last=True)))
+    sender.send(p_data(pdv(b"x" * 10_000, command=False, last=False)))
+    wait_until(lambda: len(receiver.parts()) == 1)
+    sender.connection.close()
+    wait_until(lambda: receiver.parts() == [])
+
+
+def test_many_silent_connections_do_not_keep_a_good_peer_out(impatient: Receiver) -> None:
+    silent = [socket.create_connection(("127.0.0.1", impatient.port)) for _ in range(150)]
+    wait_until(lambda: echoes_or_not(impatient), seconds=3 * PATIENCE_S)
+    for connection in silent:
+        connection.close()
+    wait_until(lambda: len(association_threads()) == 0)
+
+
+def echoes_or_not(receiver: Receiver) -> bool:
+    try:
+        return echoes(receiver)
+    except (OSError, AssertionError):
+        return False
+
+
+def association_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("association")]
+
+
+def wait_until(condition: object, seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():  # type: ignore[operator]
+            return
+        time.sleep(0.02)
+    raise AssertionError("did not come about")
+
+
+def test_stopping_leaves_no_thread_and_no_listener(tmp_path: Path) -> None:
+    with running_receiver(tmp_path / "root") as receiver:
+        port = receiver.port
+        sender = Sender(port)
+        sender.associate()
+    with sender:
+        assert sender.is_closed_within(2)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
+    wait_until(lambda: len(association_threads()) == 0)
