@@ -15,8 +15,8 @@ fi
 
 echo "== setting up $venv (a few minutes the first time)"
 [ -x "$venv/bin/python" ] || "$PYTHON" -m venv "$venv"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --upgrade pip
+"$venv/bin/pip" install -qq --disable-pip-version-check --upgrade pip
 echo "== installing $TORCH"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --progress-bar off "$TORCH"
+"$venv/bin/pip" install -qq --disable-pip-version-check --progress-bar off "$TORCH"
 echo "== installing glam-node and what it needs"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --progress-bar off --editable "$requirement"
+"$venv/bin/pip" install -qq --disable-pip-version-check --progress-bar off --editable "$requirement"
