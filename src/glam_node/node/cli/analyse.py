@@ -1,5 +1,98 @@
 """`glam-node analyse`"""
 
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-def analyse() -> None:
-    """Not yet."""
+import typer
+
+from glam_node.node.cli.application import (
+    EXIT_FINDING,
+    JsonOption,
+    OutOption,
+    SettingsOption,
+    console,
+    print_json,
+    settings_of,
+    writable,
+)
+
+if TYPE_CHECKING:
+    from glam_node.node.cli.offline import Analysis, Rules
+    from glam_node.settings.schema import Settings
+
+
+def analyse(
+    ctx: typer.Context,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM files, or folders of them.")
+    ],
+    out: OutOption,
+    settings: SettingsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Analyse DICOM files without a network: SEG, SR and pictures go to DIR; exit code 1 when not all could be."""
+    configured = settings_of(ctx, settings)
+    directory = writable(out)
+    from glam_node.node.cli import offline
+
+    now = datetime.now(UTC)
+    analysis = offline.analyse(paths, directory, _rules(configured, now), now)
+    if as_json:
+        _print_json(analysis)
+    else:
+        _print(analysis)
+    if analysis.refused or not analysis.written:
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _rules(settings: "Settings", now: datetime) -> "Rules":
+    from glam_node.node.bootstrap import load_configured_predictor
+    from glam_node.node.cli.offline import Rules
+    from glam_node.node.domain.eligibility import EligibilityRules
+    from glam_node.node.results.identity import ResultIdentity
+    from glam_node.settings.digest import settings_digest
+
+    return Rules(
+        EligibilityRules(settings.eligibility.minimum_views, settings.eligibility.accept_implants),
+        ResultIdentity(**settings.results.model_dump()).at(now, settings_digest(settings)),
+        partial(load_configured_predictor, settings),
+    )
+
+
+def _print(analysis: "Analysis") -> None:
+    from glam_node.node.cli.tables import print_scores
+
+    screen = console()
+    for written in analysis.written:
+        screen.print(f"Study {written.findings.study_instance_uid}", markup=False)
+        print_scores(written.findings, screen)
+        for path in (*written.objects, *written.pictures):
+            screen.print(f"  {path}", markup=False, soft_wrap=True)
+    for left_out in analysis.left_out:
+        typer.echo(f"{left_out.what}: {left_out.reason}")
+    for refused in analysis.refused:
+        typer.echo(f"not analysed: {refused.what}: {refused.reason}")
+
+
+def _print_json(analysis: "Analysis") -> None:
+    from glam_node.node.cli.description import named, scores
+
+    print_json(
+        {
+            "studies": [
+                {
+                    "study_instance_uid": written.findings.study_instance_uid,
+                    "algorithm": named(written.findings),
+                    "scores": scores(written.findings),
+                    "objects": written.objects,
+                    "pictures": written.pictures,
+                }
+                for written in analysis.written
+            ],
+            "refused": [asdict(refusal) for refusal in analysis.refused],
+            "left_out": [asdict(refusal) for refusal in analysis.left_out],
+        }
+    )

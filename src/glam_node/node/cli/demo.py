@@ -1,6 +1,8 @@
 """`glam-node demo`"""
 
 import os
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,7 +79,7 @@ def _print(outcome: "Outcome", screen: "Console") -> None:
     for result in outcome.results:
         _print_result(result, screen)
     for reason in outcome.left_out:
-        screen.print(f"Not sent: {reason}", markup=False)
+        screen.print(f"Not read: {reason}", markup=False)
     pictures = [picture for result in outcome.results for picture in result.pictures]
     if pictures:
         screen.print("\nPictures, drawn from the segmentation objects in the archive:")
@@ -87,7 +89,7 @@ def _print(outcome: "Outcome", screen: "Console") -> None:
 
 
 def _print_result(result: "Result", screen: "Console") -> None:
-    from glam_node.node.cli.description import named, scores
+    from glam_node.node.cli.tables import print_scores
     from glam_node.node.demo.timing import stages
 
     study = result.progress.study
@@ -95,12 +97,7 @@ def _print_result(result: "Result", screen: "Console") -> None:
     if result.findings is None:
         screen.print(f"  {study.reason}", markup=False)
         return
-    screen.print(f"  {named(result.findings)}", markup=False)
-    table = Table("view", "malignant", "benign", "findings", "remark")
-    for row in scores(result.findings):
-        shown = ["-" if row[key] is None else f"{row[key]:.3f}" for key in ("malignant_score", "benign_score")]
-        table.add_row(row["view"], *shown, str(row["findings"]), row["failure"] or "; ".join(row["remarks"]))
-    screen.print(table)
+    print_scores(result.findings, screen)
     objects = Table("object in the archive", "how many")
     for kind, count in result.object_counts.items():
         objects.add_row(kind, str(count))
@@ -112,13 +109,18 @@ def _print_result(result: "Result", screen: "Console") -> None:
 
 
 def _print_next(outcome: "Outcome", screen: "Console") -> None:
-    settings = os.path.relpath(outcome.settings_path)
+    settings = f"--settings {os.path.relpath(outcome.settings_path)}"
     screen.print(f"\nThe archive's objects lie in {os.path.relpath(outcome.archive)}; any DICOM viewer opens them.")
     screen.print("What next:")
     for command, purpose in (
-        (f"glam-node --settings {settings} studies", "what the node of this demo knows"),
-        (f"glam-node --settings {settings} study UID", "every step of a study with its time"),
-        ("glam-node demo --input DIR", "the same with your own MG files"),
-        ("glam-node settings explain --format toml", "a settings file to connect your PACS; see README.md"),
+        (f"{settings} studies", "what the node of this demo knows"),
+        (f"{settings} study UID", "every step of a study with its time"),
+        ("demo --input DIR", "the same with your own MG files"),
+        ("settings explain --format toml", "a settings file to connect your PACS; see README.md"),
     ):
-        screen.print(f"  {command:55} {purpose}", markup=False, soft_wrap=True)
+        screen.print(f"  {_program()} {command:44} {purpose}", markup=False, soft_wrap=True)
+
+
+def _program() -> str:
+    """How the user can call it again."""
+    return "glam-node" if shutil.which("glam-node") else os.path.relpath(sys.argv[0])

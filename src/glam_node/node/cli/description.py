@@ -14,7 +14,11 @@ from glam_node.node.domain.study import Study
 from glam_node.node.storage.findings import latest_findings
 
 # PS3.4 Table B.5-1, the classes that we write
-_KINDS = {"1.2.840.10008.5.1.4.1.1.66.4": "SEG", "1.2.840.10008.5.1.4.1.1.88.33": "SR"}
+_KINDS = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "SEG",
+    "1.2.840.10008.5.1.4.1.1.88.33": "SR",
+    "1.2.840.10008.5.1.4.1.1.88.34": "SR",
+}
 
 
 def summary(study: Study) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the simulated modality sends: a phantom exam, or the files of a folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ class Exam:
     """Files to send."""
 
     instances: tuple[OutgoingInstance, ...]
-    study_instance_uids: tuple[str, ...]
+    studies: Mapping[str, str]
+    """SOP Instance UID -> Study Instance UID."""
     left_out: tuple[str, ...] = ()
     """Files that are no DICOM objects, with the reason."""
 
@@ -28,30 +29,30 @@ def phantom_exam(folder: Path, seed: int, rows: int, columns: int) -> Exam:
     """A synthetic four-view exam in `folder`: one lesion like a benign one, one like a malignant one."""
     folder.mkdir(parents=True, exist_ok=True)
     instances: list[OutgoingInstance] = []
-    studies: dict[str, None] = {}
+    studies: dict[str, str] = {}
     for view in make_exam(seed, rows=rows, columns=columns):
         path = folder / f"{view.dataset.ImageLaterality}-{view.dataset.ViewPosition}.dcm"
         view.dataset.save_as(path, enforce_file_format=True)
         instances.append(_outgoing(view.dataset, path))
-        studies[str(view.dataset.StudyInstanceUID)] = None
-    return Exam(tuple(instances), tuple(studies))
+        studies[instances[-1].sop_instance_uid] = str(view.dataset.StudyInstanceUID)
+    return Exam(tuple(instances), studies)
 
 
 def exam_of(folder: Path) -> Exam:
     """All DICOM objects under `folder`. Raises PermanentError when there is none."""
     instances: list[OutgoingInstance] = []
-    studies: dict[str, None] = {}
+    studies: dict[str, str] = {}
     left_out: list[str] = []
     for path in _files(folder):
         try:
             header = read_dataset(path)
             instances.append(_outgoing(header, path))
-            studies[str(header.StudyInstanceUID)] = None
+            studies[instances[-1].sop_instance_uid] = str(header.StudyInstanceUID)
         except (UnsupportedMammogram, OSError, AttributeError, KeyError) as error:
             left_out.append(f"{path}: {error}")
     if not instances:
         raise PermanentError(f"There is no DICOM file in {folder}. Give a folder with MG images to --input.")
-    return Exam(tuple(instances), tuple(studies), tuple(left_out))
+    return Exam(tuple(instances), studies, tuple(left_out))
 
 
 def _files(folder: Path) -> Iterator[Path]:

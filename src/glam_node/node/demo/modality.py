@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from glam_node.node.domain.ports import OutgoingInstance
+from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.errors import PermanentError
 from glam_node.node.scu.association import Peer
 from glam_node.node.scu.store import CStoreDestination
@@ -11,9 +11,10 @@ AE_TITLE = "DEMOMODALITY"
 TIMEOUT_S = 60.0
 
 
-def send(instances: Sequence[OutgoingInstance], ae_title: str, port: int) -> None:
-    """Every instance was answered with success by the node on this machine. Raises PermanentError when one was not."""
+def send(instances: Sequence[OutgoingInstance], ae_title: str, port: int) -> list[StoreOutcome]:
+    """What the node on this machine answered, instance by instance. Raises PermanentError when it took none."""
     node = Peer("node", ae_title, "127.0.0.1", port, TIMEOUT_S, AE_TITLE)
-    failures = [outcome.failure for outcome in CStoreDestination(node).store(instances) if not outcome.stored]
-    if failures:
-        raise PermanentError(f"The node did not take {len(failures)} of {len(instances)} images: {failures[0]}")
+    outcomes = CStoreDestination(node).store(instances)
+    if not any(outcome.stored for outcome in outcomes):
+        raise PermanentError(f"The node took none of {len(instances)} images: {outcomes[0].failure}")
+    return outcomes

@@ -1,6 +1,7 @@
 """One picture per view, drawn from the segmentation objects that the archive holds."""
 
 from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 
 import pydicom
@@ -21,6 +22,12 @@ def stored_segmentations(files: Iterable[Path], study_instance_uid: str) -> list
     return [one for one in found if one.SOPClassUID == SEGMENTATION and one.StudyInstanceUID == study_instance_uid]
 
 
+def _free(folder: Path, name: str) -> Path:
+    """Retakes and other studies do not write over each other."""
+    names = (f"{name}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
+    return next(folder / one for one in names if not (folder / one).exists())
+
+
 def draw_pictures(
     findings: Findings, sources: Mapping[str, Path], segmentations: list[Dataset], folder: Path
 ) -> list[Path]:
@@ -28,9 +35,7 @@ def draw_pictures(
     folder.mkdir(parents=True, exist_ok=True)
     pictures: list[Path] = []
     for image in findings.images:
-        name = f"{image.image_laterality}-{image.view_position}"
-        taken = sum(picture.stem.startswith(name) for picture in pictures)
-        picture = folder / f"{name}{f'-{taken + 1}' if taken else ''}.png"
+        picture = _free(folder, f"{image.image_laterality}-{image.view_position}")
         try:
             source = read_dataset(sources[image.sop_instance_uid])
             write_overlay(picture, source, segmentations, image, findings.algorithm)

@@ -20,6 +20,8 @@ from glam_node.node.storage.findings import latest_findings
 SEED = 1
 RESULTS_WITHIN_S = 900.0
 SETTINGS = "node.toml"
+MARK = ".glam-node-demo"
+"""Says that the folder is a demo's."""
 OURS = (SETTINGS, "node.log", "exam", "storage", "archive", "pictures")
 """What a demo leaves in its folder, and the next one clears away."""
 
@@ -48,7 +50,7 @@ class Outcome:
     folder: Path
     results: tuple[Result, ...]
     left_out: tuple[str, ...]
-    """Files of the input that are no DICOM objects, with the reason."""
+    """What was not sent or not taken, with the reason."""
 
     @property
     def archive(self) -> Path:
@@ -67,7 +69,7 @@ def run_demo(folder: Path, *, source: Path | None, fast: bool, tell: Tell) -> Ou
     `tell` gets a line for people at every step. Raises PermanentError, with the path of the node's log, when the
     results do not come.
     """
-    _clear(folder)
+    _clear(folder, source)
     tell("making a phantom exam" if source is None else f"reading {source}")
     exam = _exam(folder, source, fast)
     with archive.listening(folder / "archive", AE_TITLE) as receiving:
@@ -76,18 +78,21 @@ def run_demo(folder: Path, *, source: Path | None, fast: bool, tell: Tell) -> Ou
         node = DemoNode(port, folder / SETTINGS, folder / "node.log")
         write_settings(node.settings_path, port=port, archive_port=receiving.port, fast=fast)
         with running(node):
-            studies = _send_and_wait(exam, node, folder / "storage", tell)
+            studies, refused = _send_and_wait(exam, node, folder / "storage", tell)
         tell("drawing pictures from the stored segmentations")
         sources = {instance.sop_instance_uid: instance.path for instance in exam.instances}
         results = tuple(_result(progress, folder, receiving, sources) for progress in studies)
-    return Outcome(folder, results, exam.left_out)
+    return Outcome(folder, results, (*exam.left_out, *refused))
 
 
-def _clear(folder: Path) -> None:
-    """The folder is there, without what an earlier demo left. Raises PermanentError when it holds anything else's."""
+def _clear(folder: Path, source: Path | None) -> None:
+    """The folder is there, without what an earlier demo left. Raises PermanentError when that could be somebody's."""
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()) and not (folder / SETTINGS).is_file():
+    if any(folder.iterdir()) and not (folder / MARK).is_file():
         raise PermanentError(f"{folder} is not empty and not of an earlier demo. Name another folder with --out.")
+    if source is not None and source.resolve().is_relative_to(folder.resolve()):
+        raise PermanentError(f"{source} lies in {folder}, which every demo clears. Name another folder with --out.")
+    (folder / MARK).touch()
     for name in OURS:
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -100,13 +105,16 @@ def _exam(folder: Path, source: Path | None, fast: bool) -> Exam:
     return phantom_exam(folder / "exam", SEED, rows, columns)
 
 
-def _send_and_wait(exam: Exam, node: DemoNode, root: Path, tell: Tell) -> list[Progress]:
+def _send_and_wait(exam: Exam, node: DemoNode, root: Path, tell: Tell) -> tuple[list[Progress], list[str]]:
+    """The studies at the end of their way, and why the node refused what it refused."""
     try:
         tell(f"the modality sends {len(exam.instances)} images by C-STORE")
-        modality.send(exam.instances, AE_TITLE, node.port)
-        return wait_until_done(open_demo_database(root), exam.study_instance_uids, tell, RESULTS_WITHIN_S)
+        outcomes = modality.send(exam.instances, AE_TITLE, node.port)
+        uids = dict.fromkeys(exam.studies[outcome.sop_instance_uid] for outcome in outcomes if outcome.stored)
+        studies = wait_until_done(open_demo_database(root), tuple(uids), tell, RESULTS_WITHIN_S)
     except NodeError as error:
         raise PermanentError(f"{error} The node's log: {node.log_path}") from error
+    return studies, [outcome.failure for outcome in outcomes if not outcome.stored]
 
 
 def _result(progress: Progress, folder: Path, receiving: archive.Archive, sources: Mapping[str, Path]) -> Result:
@@ -116,6 +124,5 @@ def _result(progress: Progress, folder: Path, receiving: archive.Archive, source
     findings = latest_findings(folder / "storage", progress.jobs)
     if findings is None:
         return Result(progress, None, ())
-    uid = progress.study.study_instance_uid
-    segmentations = stored_segmentations(receiving.files(), uid)
-    return Result(progress, findings, tuple(draw_pictures(findings, sources, segmentations, folder / "pictures" / uid)))
+    segmentations = stored_segmentations(receiving.files(), findings.study_instance_uid)
+    return Result(progress, findings, tuple(draw_pictures(findings, sources, segmentations, folder / "pictures")))

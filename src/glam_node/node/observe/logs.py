@@ -10,8 +10,9 @@ from structlog.typing import Processor
 from glam_node.node.observe.privacy import mask_patients
 
 OURS = ("glam_node", "__main__")
-# pydicom warns of an invalid value by showing it, and that may be a name.
-_SILENT = "pydicom"
+# pydicom warns of an invalid value by showing it, and that may be a name; what pynetdicom complains of, scu says in
+# the operator's words.
+_SILENT = frozenset({"pydicom", "pynetdicom"})
 _MIGRATIONS = "alembic.runtime.migration"
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -73,7 +74,7 @@ def _may_be_written(record: logging.LogRecord) -> bool:
     """Whatever levels a library sets: below WARNING it dumps data sets (pynetdicom) and rows (sqlalchemy)."""
     family = record.name.partition(".")[0]
     if record.name == "py.warnings":
-        return _SILENT not in record.getMessage().partition("Warning:")[0]
+        return "pydicom" not in record.getMessage().partition("Warning:")[0]
     if record.levelno < logging.WARNING:
         return family in OURS or (record.name == _MIGRATIONS and record.getMessage().startswith("Running"))
-    return family != _SILENT
+    return family not in _SILENT

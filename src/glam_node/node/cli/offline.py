@@ -1,0 +1,233 @@
+"""Files in, results out, by the node's own rules; no network and no database."""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.findings import Findings
+from glam_node.inference.mammogram import Laterality, ViewPosition
+from glam_node.inference.predictor import Predictor
+from glam_node.inference.reading import read_dataset
+from glam_node.inference.study import SourceImage, segment_study
+from glam_node.inference.view import describe_view
+from glam_node.node.demo.pictures import draw_pictures
+from glam_node.node.domain.eligibility import EligibilityRules, exclusion_of, judge
+from glam_node.node.domain.instance import SOPInstance, StudyAttributes
+from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.measurement_report import write_measurement_report
+from glam_node.node.results.segmentation import write_segmentations
+from glam_node.node.storage.instances import is_valid_uid
+from glam_node.node.workflow.receive import image_attributes
+
+NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What could not be analysed, and why."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings decide."""
+
+    eligibility: EligibilityRules
+    identity: ResultIdentity
+    load_predictor: Callable[[], Predictor]
+    """Called once there is something to analyse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The studies among some files."""
+
+    studies: tuple[Study, ...]
+    """Their instances have absolute paths."""
+    refused: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The results of one study."""
+
+    findings: Findings
+    objects: tuple[Path, ...]
+    """Segmentations, then the report."""
+    pictures: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What became of some files."""
+
+    written: list[Written]
+    refused: list[Refusal]
+    """What should have been analysed and could not be."""
+    left_out: list[Refusal]
+    """Images of analysed studies that are not meant to be analysed."""
+
+
+def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> Analysis:
+    """The results of every eligible study in `paths` are in `out`/<Study Instance UID>.
+
+    Raises PackageMismatch, DeviceUnavailable, OSError.
+    """
+    given = read_input(paths, now)
+    analysis = Analysis([], list(given.refused), [])
+    predictor: Predictor | None = None
+    for study in given.studies:
+        eligibility = judge(study, rules.eligibility)
+        if not eligibility.eligible:
+            what = f"study {study.study_instance_uid}"
+            analysis.refused.append(Refusal(what, f"{eligibility.rule}: {eligibility.reason}"))
+            continue
+        predictor = predictor or rules.load_predictor()
+        findings = _segment(study, eligibility.instances, predictor)
+        analysis.refused.extend(_failures(findings, eligibility.instances))
+        analysis.left_out.extend(_left_out(study, eligibility.instances))
+        folder = out / study.study_instance_uid
+        analysis.written.append(_write(findings, eligibility.instances, rules.identity, folder))
+    return analysis
+
+
+def read_input(paths: Iterable[Path], now: datetime) -> Input:
+    """The studies in `paths`, files or folders; what is no DICOM object is refused with its reason."""
+    instances: dict[str, dict[str, SOPInstance]] = {}
+    patients: dict[str, str] = {}
+    refused = []
+    for path in _files(paths):
+        try:
+            instance, patient_id = _instance(path, now)
+        except (UnsupportedMammogram, OSError) as error:
+            refused.append(Refusal(str(path), str(error)))
+            continue
+        known_id = patients.setdefault(instance.study_instance_uid, patient_id) or patient_id
+        if patient_id and patient_id != known_id:
+            instance = replace(instance, attributes=replace(instance.attributes, patient_mismatch=True))
+        patients[instance.study_instance_uid] = known_id
+        same_study = instances.setdefault(instance.study_instance_uid, {})
+        if instance.sop_instance_uid in same_study:
+            refused.append(Refusal(str(path), f"the same instance as {same_study[instance.sop_instance_uid].path}"))
+        else:
+            same_study[instance.sop_instance_uid] = instance
+    studies = (_study(uid, tuple(by_uid.values()), now) for uid, by_uid in instances.items())
+    return Input(tuple(studies), tuple(refused))
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from (file for file in sorted(path.rglob("*")) if file.is_file() and file.name != "DICOMDIR")
+        else:
+            yield path
+
+
+def _instance(path: Path, now: datetime) -> tuple[SOPInstance, str]:
+    """As `receive` would describe it, and the Patient ID. Raises UnsupportedMammogram, OSError."""
+    dataset = read_dataset(path)
+    uids = {keyword: _text(dataset, keyword) for keyword in NEEDED_UIDS}
+    for keyword, uid in uids.items():
+        if not is_valid_uid(uid):
+            raise UnsupportedMammogram(f"{keyword} is missing or no UID.")
+    instance = SOPInstance(
+        sop_class_uid=uids["SOPClassUID"],
+        sop_instance_uid=uids["SOPInstanceUID"],
+        series_instance_uid=uids["SeriesInstanceUID"],
+        study_instance_uid=uids["StudyInstanceUID"],
+        transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID", "")),
+        path=str(path.absolute()),
+        sha256="",
+        byte_count=path.stat().st_size,
+        calling_ae_title="",
+        received_at=now,
+        attributes=image_attributes(describe_view(dataset)),
+    )
+    return instance, _text(dataset, "PatientID")
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    try:
+        return str(dataset.get(keyword) or "").strip()
+    except Exception:  # pydicom converts on access and raises whatever its converters raise
+        return ""
+
+
+def _study(uid: str, instances: tuple[SOPInstance, ...], now: datetime) -> Study:
+    return Study(
+        study_instance_uid=uid,
+        attributes=StudyAttributes(),
+        state=StudyState.COMPLETE,
+        rule="",
+        reason="",
+        first_received_at=now,
+        receiving_since=now,
+        last_received_at=now,
+        instances=instances,
+    )
+
+
+def _left_out(study: Study, chosen: Sequence[SOPInstance]) -> Iterator[Refusal]:
+    """The images of a study that is analysed which are not, with the reason."""
+    for instance in study.instances:
+        exclusion = exclusion_of(instance)
+        if instance not in chosen:
+            reason = f"left out: it is one {exclusion.phrase}" if exclusion else "left out: another image serves better"
+            yield Refusal(instance.path, reason)
+
+
+def _failures(findings: Findings, instances: Sequence[SOPInstance]) -> Iterator[Refusal]:
+    paths = {instance.sop_instance_uid: instance.path for instance in instances}
+    return (Refusal(paths[image.sop_instance_uid], image.failure) for image in findings.images if image.failure)
+
+
+def _segment(study: Study, instances: Sequence[SOPInstance], predictor: Predictor) -> Findings:
+    sources = [
+        SourceImage(
+            path=Path(instance.path),
+            sop_instance_uid=instance.sop_instance_uid,
+            image_laterality=Laterality(instance.attributes.image_laterality),
+            view_position=ViewPosition(instance.attributes.view_position),
+            shape=(instance.attributes.rows, instance.attributes.columns),
+        )
+        for instance in instances
+    ]
+    return segment_study(study.study_instance_uid, sources, predictor)
+
+
+def _write(findings: Findings, instances: Sequence[SOPInstance], identity: ResultIdentity, folder: Path) -> Written:
+    """Segmentations, report and one picture per view; those of an earlier run are gone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in (*folder.glob("SEG-*.dcm"), *folder.glob("[LR]-*.png")):
+        stale.unlink()
+    paths = {instance.sop_instance_uid: Path(instance.path) for instance in instances}
+    sources = {uid: _header(path) for uid, path in paths.items()}
+    segmentations = write_segmentations(findings, sources, identity)
+    report = write_measurement_report(findings, sources, segmentations, identity)
+    objects = [
+        *(_save(dataset, folder / f"SEG-{number}.dcm") for number, dataset in enumerate(segmentations, start=1)),
+        _save(report, folder / "SR.dcm"),
+    ]
+    stored: list[Dataset] = [pydicom.dcmread(path) for path in objects[:-1]]
+    return Written(findings, tuple(objects), tuple(draw_pictures(findings, paths, stored, folder)))
+
+
+def _header(path: Path) -> Dataset:
+    """pydicom warns of an invalid value by showing it, and that may be a name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pydicom.dcmread(path, stop_before_pixels=True)
+
+
+def _save(dataset: Dataset, path: Path) -> Path:
+    dataset.save_as(path, enforce_file_format=True)
+    return path

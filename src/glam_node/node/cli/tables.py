@@ -1,0 +1,17 @@
+"""Tables that more than one command prints."""
+
+from rich.console import Console
+from rich.table import Table
+
+from glam_node.inference.findings import Findings
+from glam_node.node.cli.description import named, scores
+
+
+def print_scores(findings: Findings, screen: Console) -> None:
+    """Who analysed, and one row of scores per image."""
+    screen.print(f"  {named(findings)}", markup=False)
+    table = Table("view", "malignant", "benign", "findings", "remark")
+    for row in scores(findings):
+        shown = ["-" if row[key] is None else f"{row[key]:.3f}" for key in ("malignant_score", "benign_score")]
+        table.add_row(row["view"], *shown, str(row["findings"]), row["failure"] or "; ".join(row["remarks"]))
+    screen.print(table)
