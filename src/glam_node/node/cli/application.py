@@ -73,8 +73,8 @@ def settings_path(ctx: typer.Context, path: Path | None) -> Path | None:
     return given
 
 
-def sessions_of(settings: "Settings") -> "SessionFactory":
-    """Sessions that only read. Raises PermanentError when no node has ever run with these settings."""
+def sessions_of(ctx: typer.Context, settings: "Settings") -> "SessionFactory":
+    """Sessions that only read, while the command runs. Raises PermanentError when no node ever ran with these settings."""
     from glam_node.node.bootstrap import database_trouble
     from glam_node.node.db import migrate
     from glam_node.node.db.engine import database_url, open_database, reading
@@ -88,7 +88,9 @@ def sessions_of(settings: "Settings") -> "SessionFactory":
                 f"{without_password(url)} is not there yet, or of an older version: `glam-node serve` makes it. "
                 "Check --settings, storage.root and database_url."
             )
-        return reading(open_database(url))
+        sessions = open_database(url)
+    ctx.call_on_close(sessions.kw["bind"].dispose)
+    return reading(sessions)
 
 
 def console() -> Console:

@@ -17,13 +17,15 @@ from glam_node.node.cli.application import (
 if TYPE_CHECKING:
     from glam_node.node.db.engine import SessionFactory
 
+REFUSALS = ("association_rejected", "instance_refused")
 REFUSED_SHOWN = 5
+"""Of each kind, the last ones."""
 
 
 def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
     """Show what waits and what a person must look at; exit code 1 when something was given up."""
     configured = settings_of(ctx, settings)
-    state = _state(sessions_of(configured), list(configured.destinations))
+    state = _state(sessions_of(ctx, configured), list(configured.destinations))
     if as_json:
         print_json(state)
     else:
@@ -61,10 +63,16 @@ def _print(state: dict[str, Any]) -> None:
     for name, row in state["destinations"].items():
         counts = {key: value for key, value in row.items() if isinstance(value, int)}
         typer.echo(f"destinations.{name}  {_counts(counts)}{_since(row.get('oldest_pending_at'), now)}")
-    for refused in state["association_rejected"]:
-        typer.echo(f"refused {refused.pop('at'):%Y-%m-%d %H:%M:%S} UTC")
-        for key, value in refused.items():
-            typer.echo(f"    {key}: {value}")
+    for event, refusals in state["refused"].items():
+        for refused in refusals:
+            _print_refused(event, refused)
+
+
+def _print_refused(event: str, refused: dict[str, Any]) -> None:
+    """The reason, and the settings that would admit the peer."""
+    typer.echo(f"{event} {refused['at']:%Y-%m-%d %H:%M:%S} UTC: {refused.get('reason', '')}")
+    if refused.get("remedy"):
+        typer.echo(f"    to admit it: {refused['remedy']}")
 
 
 def _counts(counts: dict[str, int]) -> str:

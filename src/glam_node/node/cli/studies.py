@@ -26,7 +26,7 @@ def studies(
     from glam_node.node.cli.description import summary
     from glam_node.node.db.studies import recent
 
-    with sessions_of(configured)() as session:
+    with sessions_of(ctx, configured)() as session:
         rows = [summary(study) for study in recent(session, limit)]
     if as_json:
         print_json(rows)

@@ -42,7 +42,7 @@ def study(
 ) -> None:
     """Show all about one study: images, state and reason, jobs, scores, deliveries, and every step with its time."""
     configured = settings_of(ctx, settings)
-    sessions = sessions_of(configured)
+    sessions = sessions_of(ctx, configured)
     found = known(sessions, study_instance_uid)
     from glam_node.node.cli.description import describe
 

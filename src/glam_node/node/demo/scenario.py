@@ -111,7 +111,8 @@ def _send_and_wait(exam: Exam, node: DemoNode, root: Path, tell: Tell) -> tuple[
         tell(f"the modality sends {len(exam.instances)} images by C-STORE")
         outcomes = modality.send(exam.instances, AE_TITLE, node.port)
         uids = dict.fromkeys(exam.studies[outcome.sop_instance_uid] for outcome in outcomes if outcome.stored)
-        studies = wait_until_done(open_demo_database(root), tuple(uids), tell, RESULTS_WITHIN_S)
+        with open_demo_database(root) as sessions:
+            studies = wait_until_done(sessions, tuple(uids), tell, RESULTS_WITHIN_S)
     except NodeError as error:
         raise PermanentError(f"{error} The node's log: {node.log_path}") from error
     return studies, [outcome.failure for outcome in outcomes if not outcome.stored]

@@ -1,7 +1,8 @@
 """Watches a study on its way through the node, in the node's own database."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,9 +59,14 @@ class Progress:
         return self.study.reason or str(self.study.state)
 
 
-def open_demo_database(root: Path) -> SessionFactory:
+@contextmanager
+def open_demo_database(root: Path) -> Iterator[SessionFactory]:
     """Sessions that only read the database of the node with this storage root."""
-    return reading(open_database(database_url("", root)))
+    sessions = open_database(database_url("", root))
+    try:
+        yield reading(sessions)
+    finally:
+        sessions.kw["bind"].dispose()
 
 
 def progress_of(sessions: SessionFactory, study_instance_uid: str) -> Progress | None:
