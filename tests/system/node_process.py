@@ -122,10 +122,8 @@ def _wait_until_it_answers(node: NodeProcess, calling_ae_title: str) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert node.process.poll() is None, f"serve ended: {node.log()[-3000:]}"
-        if (
-            dcmtk("echoscu", "-to", "1", "-aet", "DCMTK", "-aec", "GLAMNODE", "127.0.0.1", str(node.port)).returncode
-            == 0
-        ):
+        titles = ["-aet", calling_ae_title, "-aec", "GLAMNODE"]
+        if dcmtk("echoscu", "-to", "1", *titles, "127.0.0.1", str(node.port)).returncode == 0:
             return
         time.sleep(0.3)
     raise AssertionError(f"no C-ECHO answer within 60 s: {node.log()[-3000:]}")

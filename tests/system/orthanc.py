@@ -51,8 +51,8 @@ class Orthanc:
         }
         path = self.directory / "orthanc.json"
         path.write_text(json.dumps(configuration))
-        log = (self.directory / "orthanc.log").open("ab")
-        self._process = subprocess.Popen([PEERS["orthanc"].program, path], stdout=log, stderr=log)
+        with (self.directory / "orthanc.log").open("ab") as log:
+            self._process = subprocess.Popen([PEERS["orthanc"].program, path], stdout=log, stderr=log)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
@@ -66,6 +66,13 @@ class Orthanc:
         """Nothing listens on its ports any more."""
         if self._process is not None:
             self._process.terminate()
+            self._process.wait(timeout=30)
+            self._process = None
+
+    def kill(self) -> None:
+        """The same at once, for a storage that nobody needs any more."""
+        if self._process is not None:
+            self._process.kill()
             self._process.wait(timeout=30)
             self._process = None
 
@@ -114,4 +121,4 @@ def running_orthanc(directory: Path) -> Iterator[Orthanc]:
     try:
         yield orthanc
     finally:
-        orthanc.stop()
+        orthanc.kill()

@@ -38,7 +38,7 @@ def test_results_wait_for_an_archive_that_is_down_and_are_stored_once(orthanc: O
         dcmsend(node.port, small_exam(tmp_path / "exam", 1))
         wait_for_state(node, "REPORTED")
         orthanc.start()
-        orthanc.wait_for({"SR": 1, "SEG": 2}, seconds=60)
+        orthanc.wait_for({"SR": 1, "SEG": 4}, seconds=60)
         time.sleep(3)
         results = orthanc.fetch("SR", tmp_path / "got") + orthanc.fetch("SEG", tmp_path / "got")
         assert len(uids(results)) == len(set(uids(results)))
@@ -62,7 +62,7 @@ def test_a_study_sent_twice_is_reported_once(orthanc: Orthanc, tmp_path: Path) -
     files = small_exam(tmp_path / "exam", 2)
     with running_node(settings_path, port) as node:
         dcmsend(node.port, files)
-        orthanc.wait_for({"SR": 1, "SEG": 2}, seconds=60)
+        orthanc.wait_for({"SR": 1, "SEG": 4}, seconds=60)
         before = uids(orthanc.fetch("SR", tmp_path / "one") + orthanc.fetch("SEG", tmp_path / "one"))
         dcmsend(node.port, files)
         dcmsend(node.port, orthanc.fetch("SEG", tmp_path / "one"))
@@ -78,7 +78,7 @@ def test_a_node_killed_outright_finishes_the_study_after_its_next_start(orthanc:
         node.process.kill()
         node.process.wait(timeout=10)
     with running_node(settings_path, port):
-        orthanc.wait_for({"SR": 1, "SEG": 2}, seconds=60)
+        orthanc.wait_for({"SR": 1, "SEG": 4}, seconds=60)
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def test_two_workers_on_redis_report_every_study_once(orthanc: Orthanc, tmp_path
             stack.enter_context(worker(settings_path))
         for seed in range(10, 14):
             dcmsend(node.port, small_exam(tmp_path / f"exam{seed}", seed))
-        orthanc.wait_for({"SR": 4, "SEG": 8}, seconds=90)
+        orthanc.wait_for({"SR": 4, "SEG": 16}, seconds=90)
         time.sleep(2)
         assert len(orthanc.instances("SR")) == 4
         assert {study["state"] for study in node.studies()} == {"REPORTED"}
