@@ -42,7 +42,10 @@ def _lookup_table(dataset: Dataset) -> NDArray[np.uint16]:
     else:
         values = patterns
     try:
-        shown = np.asarray(apply_voi_lut(apply_modality_lut(values, dataset), dataset), dtype=np.float64)
+        modality = apply_modality_lut(values, dataset)
+        if dataset.get("VOILUTSequence"):
+            modality = np.round(modality).astype(np.int32)
+        shown = np.asarray(apply_voi_lut(modality, dataset), dtype=np.float64)
     except Exception as error:  # whatever pydicom raises, the cause is a table or window that makes no sense
         raise UnsupportedMammogram(f"The image's look-up table or window cannot be applied: {error}") from error
     darkest, brightest = float(shown.min()), float(shown.max())

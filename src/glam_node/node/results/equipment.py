@@ -7,7 +7,7 @@ from pydicom.uid import UID
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.results import codes
 from glam_node.node.results.identity import RESEARCH_USE, UNTRAINED, ResultIdentity
-from glam_node.node.results.sources import character_set
+from glam_node.node.results.sources import character_set, patient_name
 
 # PS3.5 B.2; the same in all that this software writes
 _IMPLEMENTATION_CLASS_UID = UID("2.25.208996143174893029214396393402929420817")
@@ -40,10 +40,13 @@ def short_research_statement(algorithm: AlgorithmIdentification) -> str:
 
 
 def finish(result: Dataset, source: Dataset, identity: ResultIdentity) -> None:
-    """Sets dates and times, station, character set and implementation, so that nothing depends on when this runs."""
+    """Sets what highdicom leaves out, prints, or takes from the clock: name, station, times, character set."""
+    result.PatientName = patient_name(source)
     for event in ("InstanceCreation", "Content", "Series"):
         setattr(result, f"{event}Date", identity.date)
         setattr(result, f"{event}Time", identity.time)
+    # highdicom's own item is the last.
+    result.ContributingEquipmentSequence[-1].ContributionDateTime = identity.date + identity.time
     if identity.station_name:
         result.StationName = identity.station_name
     terms = character_set(source, identity.manufacturer, identity.institution_name, identity.station_name)

@@ -73,7 +73,7 @@ class ResultIdentity:
         if self.created_at is None:
             raise ValueError("A result needs the time of its creation: use identity.at(now, settings_digest).")
         # DA and TM are local times, as those of the modality are (PS3.5 6.2).
-        return self.created_at.astimezone() if self.created_at.tzinfo else self.created_at
+        return self.created_at.astimezone()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from glam_node.inference.reading import imager_pixel_spacing
 from glam_node.node.errors import PermanentError
 
 # PS3.3 C.7.1.1 and C.7.2.1, type 2: there, if need be empty
-_IDENTIFYING = ("PatientID", "PatientName", "AccessionNumber", "StudyID")
+_IDENTIFYING = ("PatientID", "AccessionNumber", "StudyID")
 # PS3.3 C.7.1.1, C.7.2.1 and C.7.2.2, type 3; C.7.5.1 of the acquiring equipment
 _OPTIONAL = (
     "IssuerOfPatientID",
@@ -55,7 +55,9 @@ _UTF_8 = "ISO_IR 192"
 def source_header(source: Dataset) -> Dataset:
     """What results need of `source`, without pixels; text is decoded, Specific Character Set is left out.
 
-    Raises PermanentError when a UID without which nothing can refer to the image is missing.
+    Patient's Name is empty: highdicom prints names that it finds unlikely. `patient_name` has it.
+
+    Raises PermanentError when a UID is missing without which nothing can refer to the image.
     """
     header = Dataset()
     header.SOPClassUID = source.get("SOPClassUID") or DigitalMammographyXRayImageStorageForPresentation
@@ -66,6 +68,7 @@ def source_header(source: Dataset) -> Dataset:
         setattr(header, keyword, uid)
     for keyword in _IDENTIFYING:
         setattr(header, keyword, _value(source, keyword) or "")
+    header.PatientName = ""
     for keyword, legal in _REPAIRED.items():
         setattr(header, keyword, legal(str(_value(source, keyword) or "")))
     header.ReferringPhysicianName = _legal(source, "ReferringPhysicianName") or ""
@@ -75,6 +78,11 @@ def source_header(source: Dataset) -> Dataset:
             setattr(header, keyword, value)
     _copy_image(source, header)
     return header
+
+
+def patient_name(source: Dataset) -> Any:
+    """Patient's Name as it is in the source, if need be empty."""
+    return _value(source, "PatientName") or ""
 
 
 def character_set(source: Dataset, *texts: str) -> str | list[str] | None:

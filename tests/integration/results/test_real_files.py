@@ -1,0 +1,77 @@
+"""Files that nobody here wrote: each is read or refused, and what is read becomes valid results."""
+
+import gzip
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.findings import Findings
+from glam_node.inference.reading import read_dataset, read_mammogram
+from glam_node.inference.threshold import ThresholdPredictor
+from tests.shared_data import SHARED, needs_shared_data
+from tests.system.mammograms import wrap_exam
+from tests.system.validators import dciodvfy_errors
+from tests.unit.results.analysed import Analysed, encoded
+
+pytestmark = [needs_shared_data, pytest.mark.shared_data]
+
+DICOM = (SHARED or Path()) / "data" / "dicom"
+MAMMOGRAMS = (SHARED or Path()) / "data" / "mammograms"
+FILES = sorted(
+    path for folder in ("mg", "malformed", "ts", "charset", "seg", "sr") for path in DICOM.glob(f"{folder}/*")
+)
+SCREENING_VIEWS = {"fodicom_GH133_GE_Essential_RMLO.dcm": "R MLO", "omama_GE_Essential_RCC_2294.dcm": "R CC"}
+
+
+def plain(path: Path, directory: Path) -> Path:
+    """The file itself, unpacked where it is packed."""
+    if path.suffix != ".gz":
+        return path
+    unpacked = directory / path.stem
+    unpacked.write_bytes(gzip.decompress(path.read_bytes()))
+    return unpacked
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_is_read_or_refused_and_nothing_else(path: Path, tmp_path: Path) -> None:
+    try:
+        mammogram = read_mammogram(read_dataset(plain(path, tmp_path)))
+    except UnsupportedMammogram as refusal:
+        assert path.name not in SCREENING_VIEWS, refusal
+    else:
+        assert f"{mammogram.image_laterality} {mammogram.view_position}" == SCREENING_VIEWS[path.name]
+
+
+@pytest.mark.parametrize("name", SCREENING_VIEWS)
+def test_the_background_of_a_real_image_is_black_and_the_breast_is_its_largest_piece(name: str) -> None:
+    pixels = read_mammogram(read_dataset(DICOM / "mg" / name)).pixels
+    count, _, statistics, _ = cv2.connectedComponentsWithStats((pixels > 0).astype(np.uint8))
+    largest = max(int(statistics[label][cv2.CC_STAT_AREA]) for label in range(1, count))
+    assert 0.5 < np.mean(pixels == 0) < 0.8
+    assert largest > 0.9 * np.count_nonzero(pixels)
+
+
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.parametrize("name", SCREENING_VIEWS)
+def test_results_of_a_real_image_are_valid(name: str, tmp_path: Path) -> None:
+    dataset = read_dataset(DICOM / "mg" / name)
+    predictor = ThresholdPredictor(ThresholdPredictor.built_in_package())
+    (image,) = predictor.segment([read_mammogram(dataset)])
+    findings = Findings(str(dataset.StudyInstanceUID), predictor.algorithm, (image,))
+    exam = Analysed(findings, {str(dataset.SOPInstanceUID): dataset})
+    path = tmp_path / "result.dcm"
+    assert image.findings
+    for result in (*exam.segmentations(), exam.report()):
+        path.write_bytes(encoded(result))
+        assert dciodvfy_errors(path) == []
+
+
+def test_the_real_16_bit_views_are_read_as_they_are(tmp_path: Path) -> None:
+    exam = wrap_exam(MAMMOGRAMS, tmp_path)
+    for view, path in exam.files.items():
+        original = cv2.imread(str(MAMMOGRAMS / f"0_{view}.png"), cv2.IMREAD_UNCHANGED)
+        assert original is not None
+        assert np.array_equal(read_mammogram(read_dataset(path)).pixels, original)

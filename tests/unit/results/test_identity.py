@@ -1,0 +1,78 @@
+"""Names that follow from what the results were made of."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from pydicom.uid import UID
+
+from glam_node.inference.findings import AlgorithmIdentification
+from glam_node.node.results.identity import ResultIdentity, series_description, tracked_findings
+from tests.unit.results.analysed import IDENTITY, analysed_exam
+
+ALGORITHM = AlgorithmIdentification("GLAM", "1.0", "ab" * 32, trained=True, parameters=(("threshold", "0.5"),))
+UNTRAINED = replace(ALGORITHM, trained=False)
+
+
+def uid(
+    role: str = "report",
+    sources: tuple[str, ...] = ("1.2", "1.3"),
+    algorithm: AlgorithmIdentification = ALGORITHM,
+    identity: ResultIdentity = IDENTITY,
+) -> str:
+    return identity.derived_uid(role, sources, algorithm)
+
+
+def test_a_derived_uid_is_a_valid_uid() -> None:
+    assert UID(uid()).is_valid
+
+
+def test_the_same_input_gives_the_same_uid_in_every_order_and_at_any_time() -> None:
+    later = IDENTITY.at(datetime(2027, 5, 5, tzinfo=UTC))
+    assert uid() == uid(sources=("1.3", "1.2")) == uid(identity=later)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"role": "segmentation"},
+        {"sources": ("1.2",)},
+        {"algorithm": replace(ALGORITHM, weights_sha256="cd" * 32)},
+        {"algorithm": replace(ALGORITHM, algorithm_version="1.1")},
+        {"algorithm": replace(ALGORITHM, parameters=(("threshold", "0.6"),))},
+        {"identity": replace(IDENTITY, settings_digest="other")},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_whatever_changes_the_result_changes_its_uid(other: dict[str, object]) -> None:
+    assert uid(**other) != uid()  # type: ignore[arg-type]
+
+
+def test_series_numbers_of_a_study_differ() -> None:
+    images = analysed_exam().findings.images
+    numbers = {IDENTITY.segmentation_series_number(image, place) for image in images for place in range(100)}
+    assert len(numbers) == 400
+    assert IDENTITY.series_number not in numbers
+
+
+def test_findings_are_numbered_within_their_class() -> None:
+    exam = analysed_exam()
+    image = exam.image("L CC")
+    twice = replace(image, findings=(*image.findings, *image.findings))
+    names = [tracked.tracking_id for tracked in tracked_findings(twice, exam.findings.algorithm, IDENTITY)]
+    assert names == ["L CC malignant 1", "L CC benign 1", "L CC malignant 2", "L CC benign 2"]
+
+
+def test_the_description_says_research_use_and_untrained() -> None:
+    assert series_description("report", UNTRAINED) == "GLAM-NODE report research use UNTRAINED"
+    assert "UNTRAINED" not in series_description("report", ALGORITHM)
+
+
+def test_times_are_local() -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert IDENTITY.at(moment).time == moment.astimezone().strftime("%H%M%S.000000")
+
+
+def test_results_without_a_time_of_creation_are_not_written() -> None:
+    with pytest.raises(ValueError, match="time of its creation"):
+        _ = ResultIdentity().date

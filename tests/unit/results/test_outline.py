@@ -1,0 +1,55 @@
+"""Outlines enclose what they outline."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from glam_node.inference.findings import Finding, FindingKind
+from glam_node.node.results.outline import outline
+from tests.unit.results.analysed import finding
+
+
+def enclosed(one: Finding, rows: int, columns: int) -> list[tuple[int, int]]:
+    """The pixels whose centre lies within the outline."""
+    polygon = outline(one).astype(np.float32).reshape(-1, 1, 2)
+    return [
+        (row, column)
+        for row in range(rows)
+        for column in range(columns)
+        if cv2.pointPolygonTest(polygon, (column + 0.5, row + 0.5), measureDist=False) >= 0
+    ]
+
+
+def test_the_outline_is_closed() -> None:
+    points = outline(finding([[1, 1], [1, 1]]))
+    assert (points[0] == points[-1]).all()
+
+
+def test_a_single_pixel_is_outlined_around_its_centre() -> None:
+    assert enclosed(finding([[1]], origin=(4, 2)), 8, 8) == [(4, 2)]
+
+
+@pytest.mark.parametrize("mask", [[[1, 1, 1]], [[1], [1], [1]], [[1, 0], [1, 1]], [[0, 1, 0], [1, 1, 1], [0, 1, 0]]])
+def test_small_shapes_are_outlined_exactly(mask: list[list[int]]) -> None:
+    expected = [(row + 2, column + 1) for row, column in np.argwhere(mask)]
+    assert enclosed(finding(mask, origin=(2, 1)), 8, 8) == expected
+
+
+@given(arrays(np.bool_, (12, 12), elements=st.booleans()))
+def test_every_outlined_pixel_is_near_the_finding(mask: np.ndarray) -> None:
+    if not mask.any():
+        mask[5, 5] = True
+    one = Finding(kind=FindingKind.BENIGN, score=0.5, origin=(3, 1), mask=mask)
+    low, high = outline(one).min(axis=0), outline(one).max(axis=0)
+    assert (low >= (1, 3)).all()
+    assert (high <= (13, 15)).all()
+
+
+def test_a_large_round_finding_has_an_outline_of_its_area() -> None:
+    y, x = np.mgrid[:101, :101]
+    mask = (y - 50) ** 2 + (x - 50) ** 2 <= 48**2
+    area = cv2.contourArea(outline(Finding(FindingKind.BENIGN, 0.5, (0, 0), mask)).astype(np.float32))
+    assert area == pytest.approx(np.count_nonzero(mask), rel=0.03)

@@ -1,0 +1,63 @@
+"""Pictures drawn from stored segmentation objects."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from glam_node.node.results.appearance import RGB
+from glam_node.node.results.overlay import draw_overlay, stored_segments, write_overlay
+from tests.unit.results.analysed import Analysed, analysed_exam, failed
+
+
+@pytest.fixture(scope="module")
+def exam() -> Analysed:
+    return analysed_exam()
+
+
+def picture(exam: Analysed, view: str, **options: int) -> Image.Image:
+    return draw_overlay(exam.source(view), exam.segmentations(), exam.image(view), exam.findings.algorithm, **options)
+
+
+def coloured(image: Image.Image) -> int:
+    """Number of pixels that are not grey."""
+    values = np.asarray(image).astype(int)
+    return int(np.count_nonzero(values.max(axis=2) - values.min(axis=2) > 20))
+
+
+def test_findings_are_drawn_in_the_colour_of_their_class(exam: Analysed) -> None:
+    values = np.asarray(picture(exam, "L CC"))
+    for colour in RGB.values():
+        assert (np.abs(values.astype(int) - colour).max(axis=2) <= 3).any()
+
+
+def test_what_lies_on_another_image_is_not_drawn(exam: Analysed) -> None:
+    assert list(stored_segments(exam.image("R CC").sop_instance_uid, exam.segmentations())) == []
+    assert coloured(picture(exam, "R CC")) < coloured(picture(exam, "L CC"))
+
+
+def test_a_finding_is_drawn_where_it_is(exam: Analysed) -> None:
+    image = exam.image("L CC")
+    values = np.asarray(picture(exam, "L CC")).astype(int)
+    tinted = (values.max(axis=2) - values.min(axis=2))[: 128 * 3, : 96 * 3] > 20
+    found = np.logical_or.reduce([finding.full_mask(image.shape) for finding in image.findings])
+    enlarged = np.kron(found, np.ones((3, 3), bool))
+    assert tinted[enlarged].mean() > 0.95
+    assert tinted[~enlarged].mean() < 0.05
+
+
+def test_a_large_image_is_made_smaller(exam: Analysed) -> None:
+    assert picture(exam, "L CC", maximum_height=64).height < 64 + 140
+
+
+def test_an_image_that_could_not_be_analysed_is_drawn_with_the_reason(exam: Analysed) -> None:
+    broken = exam.with_images(failed(exam.image("R CC"), "Black."))
+    assert picture(broken, "R CC").width > 96
+
+
+def test_a_png_is_written(exam: Analysed, tmp_path: Path) -> None:
+    path = tmp_path / "overlay.png"
+    write_overlay(path, exam.source("L CC"), exam.segmentations(), exam.image("L CC"), exam.findings.algorithm)
+    with Image.open(path) as image:
+        assert image.format == "PNG"

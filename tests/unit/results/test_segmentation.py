@@ -1,0 +1,124 @@
+"""Segmentations: the masks of the findings, on the source's own rows and columns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from glam_node.inference.findings import Finding, FindingKind
+from glam_node.node.results.overlay import stored_segments
+from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, failed, finding
+
+
+@pytest.fixture(scope="module")
+def exam() -> Analysed:
+    return analysed_exam()
+
+
+def test_there_is_one_object_per_view_with_findings_and_none_for_the_others(exam: Analysed) -> None:
+    sources = [result.SourceImageSequence[0].ReferencedSOPInstanceUID for result in exam.segmentations()]
+    assert sources == [exam.image(view).sop_instance_uid for view in ("L CC", "L MLO")]
+
+
+def test_nothing_is_written_for_an_image_that_could_not_be_analysed(exam: Analysed) -> None:
+    broken = exam.with_images(failed(exam.image("L CC"), "Black."))
+    assert len(broken.segmentations()) == 1
+
+
+def test_each_object_is_a_series_of_its_own_in_the_study_of_its_source(exam: Analysed) -> None:
+    results = exam.segmentations()
+    assert len({result.SeriesInstanceUID for result in results}) == len(results)
+    assert {result.StudyInstanceUID for result in results} == {exam.findings.study_instance_uid}
+
+
+def test_a_segment_is_a_finding_pixel_by_pixel(exam: Analysed) -> None:
+    image = exam.image("L MLO")
+    segments = list(stored_segments(image.sop_instance_uid, exam.segmentations()))
+    for segment, found in zip(segments, image.findings, strict=True):
+        assert (segment.mask == found.full_mask(image.shape)).all()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(63, 47), (129, 97), (65, 50)])
+def test_where_frames_do_not_fill_bytes_each_finding_gets_an_object(rows: int, columns: int) -> None:
+    exam = analysed_exam(rows, columns)
+    results = exam.segmentations()
+    assert [result.NumberOfFrames for result in results] == [1] * sum(len(i.findings) for i in exam.findings.images)
+    assert len({result.SOPInstanceUID for result in results}) == len(results)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_any_mask_survives_at_any_place(exam: Analysed, data: st.DataObject) -> None:
+    image = exam.image("L CC")
+    height, width = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12))
+    row, column = data.draw(st.integers(0, 128 - height)), data.draw(st.integers(0, 96 - width))
+    mask = np.random.default_rng(data.draw(st.integers(0, 9))).random((height, width)) > 0.5
+    mask[0, 0] = True
+    placed = Finding(FindingKind.BENIGN, 0.5, (row, column), mask)
+    written = exam.with_images(replace(image, findings=(placed,))).segmentations()
+    (segment,) = stored_segments(image.sop_instance_uid, written)
+    assert (segment.mask == placed.full_mask(image.shape)).all()
+
+
+def test_findings_may_overlap(exam: Analysed) -> None:
+    image = exam.image("L CC")
+    both = (finding([[1, 1]], FindingKind.BENIGN), finding([[1, 1]], FindingKind.MALIGNANT))
+    written = exam.with_images(replace(image, findings=both)).segmentations()
+    segments = list(stored_segments(image.sop_instance_uid, written))
+    assert [int(segment.mask.sum()) for segment in segments] == [2, 2]
+
+
+def test_segments_are_coloured_by_class(exam: Analysed) -> None:
+    segments = list(stored_segments(exam.image("L CC").sop_instance_uid, exam.segmentations()))
+    (red, green, _), label = segments[0].colour, segments[0].label
+    assert "malignant" in label
+    assert red > green
+    assert segments[1].colour[1] > segments[1].colour[0]
+
+
+def test_left_is_left_in_the_anatomic_region(exam: Analysed) -> None:
+    segment = exam.segmentations()[0].SegmentSequence[0]
+    assert segment.AnatomicRegionSequence[0].AnatomicRegionModifierSequence[0].CodeMeaning == "Left"
+
+
+def test_geometry_lies_over_the_source_without_a_frame_of_reference(exam: Analysed) -> None:
+    result, source = exam.segmentations()[0], exam.source("L CC")
+    measures = result.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert measures.PixelSpacing == source.ImagerPixelSpacing
+    assert result.PatientOrientation == source.PatientOrientation
+    assert (result.Rows, result.Columns) == (source.Rows, source.Columns)
+    assert "FrameOfReferenceUID" not in result
+
+
+def test_no_spacing_is_invented() -> None:
+    result = analysed_exam().with_source_elements(ImagerPixelSpacing=None).segmentations()[0]
+    assert "PixelMeasuresSequence" not in result.SharedFunctionalGroupsSequence[0]
+
+
+def test_objects_say_research_use_and_untrained(exam: Analysed) -> None:
+    result = exam.segmentations()[0]
+    assert result.ContentQualification == "RESEARCH"
+    assert "research use UNTRAINED" in result.SeriesDescription
+    assert "UNTRAINED" in result.ContributingEquipmentSequence[-2].ContributionDescription
+
+
+def test_trained_weights_are_not_called_untrained(exam: Analysed) -> None:
+    trained = replace(exam.findings, algorithm=replace(exam.findings.algorithm, trained=True))
+    assert b"UNTRAINED" not in encoded(replace(exam, findings=trained).segmentations()[0])
+
+
+def test_the_same_input_gives_the_same_bytes(exam: Analysed) -> None:
+    first, second = exam.segmentations(), exam.segmentations()
+    assert [encoded(result) for result in first] == [encoded(result) for result in second]
+
+
+def test_no_pixel_data_of_the_source_is_needed(exam: Analysed) -> None:
+    headers = analysed_exam().with_source_elements(PixelData=None)
+    assert [encoded(result) for result in headers.segmentations()] == [encoded(r) for r in exam.segmentations()]
+
+
+def test_the_time_of_creation_does_not_name_the_object(exam: Analysed) -> None:
+    later = exam.segmentations(IDENTITY.at(IDENTITY.created_at.replace(year=2030)))  # type: ignore[union-attr]
+    assert [result.SOPInstanceUID for result in later] == [result.SOPInstanceUID for result in exam.segmentations()]

@@ -1,0 +1,157 @@
+"""Headers as real mammograms have them: results are written, and say of the patient what the source says."""
+
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.inference.phantom import make_exam
+from glam_node.node.errors import PermanentError
+from glam_node.node.results.sources import character_set, source_header
+from tests.unit.results.analysed import analysed_exam
+
+ABSENT = [
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "Modality",
+    "Manufacturer",
+    "SOPClassUID",
+    "ImagerPixelSpacing",
+    "PatientOrientation",
+    "SpecificCharacterSet",
+]
+ODD: dict[str, Any] = {
+    "PatientSex": "W",
+    "PatientBirthDate": "19600000",
+    "StudyTime": "10:15:00",
+    "StudyDate": "nodate",
+    "PatientAge": "0056Y",
+    "PatientOrientation": ["A"],
+    "ImagerPixelSpacing": [0.07],
+    "SpecificCharacterSet": "ISO_IR 6",
+    "StudyDescription": "x" * 90,
+    "Manufacturer": "m" * 90,
+}
+
+
+def source(**elements: Any) -> Dataset:
+    dataset = make_exam(1, rows=64, columns=48)[0].dataset
+    for keyword, value in elements.items():
+        if value is None:
+            dataset.pop(keyword, None)
+        else:
+            setattr(dataset, keyword, value)
+    return dataset
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize("keyword", ABSENT)
+def test_results_are_written_from_a_source_that_lacks(keyword: str) -> None:
+    exam = analysed_exam().only("L CC").with_source_elements(**{keyword: None})
+    assert exam.report().StudyInstanceUID == exam.findings.study_instance_uid
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize("keyword", ODD)
+def test_results_are_written_from_a_source_with_an_illegal(keyword: str) -> None:
+    exam = analysed_exam().only("L CC").with_source_elements(**{keyword: ODD[keyword]})
+    assert exam.report().StudyInstanceUID == exam.findings.study_instance_uid
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize(
+    ("keyword", "value", "kept"),
+    [
+        ("PatientSex", "f", "F"),
+        ("PatientSex", "W", ""),
+        ("PatientBirthDate", "19600101", "19600101"),
+        ("PatientBirthDate", "1960.01.01", "19600101"),
+        ("PatientBirthDate", "19600000", ""),
+        ("StudyTime", "10:15:00", "101500"),
+        ("StudyTime", "101500.1234567", "101500.123456"),
+        ("StudyTime", "noon", ""),
+    ],
+)
+def test_values_are_kept_repaired_or_emptied(keyword: str, value: str, kept: str) -> None:
+    assert source_header(source(**{keyword: value})).get(keyword) == kept
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize("keyword", ["PatientID", "AccessionNumber", "StudyID"])
+def test_what_identifies_is_kept_however_long(keyword: str) -> None:
+    assert source_header(source(**{keyword: "7" * 80})).get(keyword) == "7" * 80
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+def test_an_illegal_optional_value_is_left_out() -> None:
+    assert "StudyDescription" not in source_header(source(StudyDescription="x" * 90))
+
+
+def test_patient_and_study_are_those_of_the_source() -> None:
+    exam = analysed_exam().with_source_elements(IssuerOfPatientID="HOSPITAL", PatientComments="none")
+    view = exam.source("L CC")
+    for result in (*exam.segmentations(), exam.report()):
+        for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
+            assert result.get(keyword) == view.get(keyword)
+        assert (result.StudyDate, result.StudyTime, result.StudyDescription) == (
+            view.StudyDate,
+            view.StudyTime,
+            view.StudyDescription,
+        )
+        assert (result.IssuerOfPatientID, result.PatientComments) == ("HOSPITAL", "none")
+
+
+def test_an_unlikely_name_is_kept_and_not_printed() -> None:
+    exam = analysed_exam().only("L CC").with_source_elements(PatientName="Noname")
+    assert str(exam.report().PatientName) == "Noname"
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
+def test_a_source_that_cannot_be_referred_to_is_a_permanent_error(keyword: str) -> None:
+    with pytest.raises(PermanentError, match=keyword):
+        source_header(source(**{keyword: None}))
+
+
+@pytest.mark.parametrize(
+    ("terms", "name"),
+    [
+        ("ISO_IR 100", "Müller^Ärztin"),
+        ("ISO_IR 144", "Люкceмбypг"),
+        ("ISO_IR 192", "王^小東"),
+        ("GB18030", "王^小东"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+        (["ISO 2022 IR 6", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+    ],
+    ids=str,
+)
+def test_a_name_survives_in_the_character_set_of_its_source(terms: str | list[str], name: str) -> None:
+    exam = analysed_exam().only("L CC").with_source_elements(SpecificCharacterSet=terms, PatientName=name)
+    for result in (*exam.segmentations(), exam.report()):
+        assert str(result.PatientName) == name
+        assert result.SpecificCharacterSet == terms
+
+
+@pytest.mark.parametrize(
+    ("terms", "written"),
+    [
+        ("ISO_IR 100", "ISO_IR 100"),
+        ("ISO_IR 6", None),
+        ("", None),
+        (["", "ISO 2022 IR 87"], ["", "ISO 2022 IR 87"]),
+        ("ISO_IR 999", "ISO_IR 192"),
+    ],
+    ids=str,
+)
+def test_the_character_set_is_kept_where_it_is_legal(terms: str | list[str], written: str | list[str] | None) -> None:
+    assert character_set(source(SpecificCharacterSet=terms)) == written
+
+
+def test_our_own_text_outside_ascii_takes_utf_8() -> None:
+    assert character_set(source(SpecificCharacterSet="ISO_IR 100"), "Klinik Żory") == "ISO_IR 192"
