@@ -10,7 +10,7 @@ MODALITY = "MODALITY"
 
 
 def small_exam(seed: int) -> list[Dataset]:
-    """Four views that are analysed in milliseconds: two SEG and one SR will come of them."""
+    """Four views that are analysed in milliseconds: four SEG and one SR will come of them."""
     return [view.dataset for view in make_exam(seed, rows=256, columns=192)]
 
 

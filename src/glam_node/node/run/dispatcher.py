@@ -9,6 +9,7 @@ from glam_node.node.worker.broker import broker_url
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.assemble import close_complete_studies
+from glam_node.node.workflow.recover import recover
 from glam_node.node.workflow.submit import ring_waiting_jobs, submit_complete_studies
 
 INTERVAL_S = 0.5
@@ -22,7 +23,7 @@ def run(running: Running) -> None:
 
 
 def tick(node: Node, queue: JobQueue, now: datetime) -> None:
-    """Every study that is whole has its job, and every job that waits has been announced.
+    """Every study that is whole has its job, and every job that waits, or whose worker here died, has been announced.
 
     Each step is a transaction of its own: what the first has decided stays decided when the broker is away.
     """
@@ -31,6 +32,8 @@ def tick(node: Node, queue: JobQueue, now: datetime) -> None:
             close_complete_studies(session, now, node.assembly_rules)
         with node.sessions.begin() as session:
             submit_complete_studies(session, now, node.eligibility_rules, node.settings_digest)
+        with node.sessions.begin() as session:
+            recover(session, now)
         with node.sessions() as session:
             ring_waiting_jobs(session, queue, now)
 

@@ -30,21 +30,21 @@ def die_with_parent() -> None:
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set, by a thread that waits for them: nothing is interrupted half-way.
+    """An event that SIGTERM and SIGINT set; nothing is interrupted half-way. To be called in the main thread.
 
-    To be called in the main thread before other threads start; children inherit that the signals are blocked.
+    The interpreter writes the signal to a pipe and a thread waits there: a handler that set the event itself could meet
+    the main thread in the middle of the event's own lock.
     """
     stop = threading.Event()
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(write_fd, False)
+    signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: None)
 
     def wait() -> None:
-        signal.sigwait(STOP_SIGNALS)
+        os.read(read_fd, 1)
         stop.set()
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
     return stop
-
-
-def unblock_signals() -> None:
-    """What a parent of ours blocked for itself reaches this process again."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)

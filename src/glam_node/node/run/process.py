@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
+from structlog.typing import EventDict
 from tenacity import (
     RetryCallState,
     RetryError,
@@ -60,7 +61,7 @@ def main(role: str, work: Callable[[Running], None]) -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_PERMANENT)
     logs.configure(settings.log.level, settings.log.format)
-    structlog.contextvars.bind_contextvars(process=role)
+    _sign_logs(role)
     try:
         node = until_it_works(lambda: build_node(settings), stop)
         if node is not None:
@@ -68,6 +69,15 @@ def main(role: str, work: Callable[[Running], None]) -> None:
     except NodeError as error:
         log.error("process_failed", failure=str(error))
         sys.exit(EXIT_PERMANENT if isinstance(error, PermanentError) else 1)
+
+
+def _sign_logs(role: str) -> None:
+    """Every line of this process says whose it is, whatever thread wrote it."""
+
+    def sign(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {**event, "process": role}
+
+    structlog.configure(processors=[sign, *structlog.get_config()["processors"]])
 
 
 def child_environment(settings_path: Path | None) -> dict[str, str]:

@@ -3,9 +3,8 @@
 import os
 import sys
 
-from glam_node.node.run.lifeline import die_with_parent, unblock_signals
+from glam_node.node.run.lifeline import die_with_parent
 
 if __name__ == "__main__":
     die_with_parent()
-    unblock_signals()
     os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606 - the program and its arguments are ours

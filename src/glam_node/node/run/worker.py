@@ -10,10 +10,10 @@ import structlog
 
 from glam_node.inference.errors import DeviceUnavailable, InferenceError
 from glam_node.inference.predictor import Predictor
-from glam_node.node.bootstrap import Node, load_configured_predictor
+from glam_node.node.bootstrap import Node, database_trouble, load_configured_predictor
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.run.lifeline import stop_on_signals
-from glam_node.node.run.process import Running, child_environment, main
+from glam_node.node.run.process import Running, child_environment, main, until_it_works
 from glam_node.node.run.supervisor import POLL_INTERVAL_S, WORKER_GRACE_S, Child, Program, module, stop_together
 from glam_node.node.worker.broker import broker_url, messages_waiting
 from glam_node.node.worker.celery_app import create_app
@@ -22,10 +22,10 @@ from glam_node.node.worker.tasks import register_run_job
 from glam_node.node.worker.watchdog import Watchdog
 from glam_node.node.workflow.context import InferenceContext
 from glam_node.node.workflow.infer import run_job
-from glam_node.node.workflow.recover import this_process
+from glam_node.node.workflow.recover import recover, this_process
 from glam_node.settings.schema import Settings
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger("glam_node.node.run.worker")
 
 EXIT_DEAF = 75
 """EX_TEMPFAIL of sysexits.h: start me again."""
@@ -49,6 +49,7 @@ def work(settings: Settings, settings_path: Path | None) -> None:
 def run(running: Running) -> None:
     """Work until asked to stop, or until the device is lost, which only a new process may find again."""
     url = broker_url(running.settings)
+    until_it_works(lambda: _recover(running.node), running.stop)
     predictor = _load(running.settings)
     watchdog = Watchdog(partial(messages_waiting, url), lambda: os._exit(EXIT_DEAF))
     lost = threading.Event()
@@ -59,6 +60,12 @@ def run(running: Running) -> None:
     consume(app, ready=running.ready, stop=running.stop)
     if lost.is_set():
         raise TransientError("The device is lost; the worker starts again.")
+
+
+def _recover(node: Node) -> None:
+    """Take back what died with the worker before this one, where no dispatcher could see it die."""
+    with database_trouble(node.settings), node.sessions.begin() as session:
+        recover(session, datetime.now(UTC))
 
 
 def _load(settings: Settings) -> Predictor:

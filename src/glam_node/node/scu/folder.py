@@ -26,7 +26,6 @@ class FolderDestination:
     def _store_one(self, instance: OutgoingInstance) -> StoreOutcome:
         uid = instance.sop_instance_uid
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
             write_durably(self._path / f"{uid}.dcm", instance.path.read_bytes())
         except OSError as error:
             failure = f"Folder {self._path} did not take {uid}: {error}. Check destinations.{self._name}.path."

@@ -25,7 +25,8 @@ def this_process() -> str:
 
 def recover(session: Session, now: datetime) -> int:
     """How many jobs were leased to processes of this host that are no more; their leases are over."""
-    gone = [job for job in jobs.running(session) if _is_gone(job.lease_owner)]
+    held = [job for job in jobs.running(session) if job.lease_expires_at is None or job.lease_expires_at > now]
+    gone = [job for job in held if _is_gone(job.lease_owner)]
     freed = [job for job in gone if jobs.expire(session, job, now)]
     for job in freed:
         log.info("job_freed", job_id=job.job_id, study_instance_uid=job.study_instance_uid, owner=job.lease_owner)
