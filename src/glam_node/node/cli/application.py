@@ -74,7 +74,7 @@ def settings_path(ctx: typer.Context, path: Path | None) -> Path | None:
 
 
 def sessions_of(ctx: typer.Context, settings: "Settings") -> "SessionFactory":
-    """Sessions that only read, while the command runs. Raises PermanentError when no node ever ran with these settings."""
+    """Sessions that only read, while the command runs. Raises PermanentError when no node ever ran with these."""
     from glam_node.node.bootstrap import database_trouble
     from glam_node.node.db import migrate
     from glam_node.node.db.engine import database_url, open_database, reading

@@ -15,6 +15,7 @@ from glam_node.node.cli.application import (
 )
 
 if TYPE_CHECKING:
+    from glam_node.node.db.audit import Event
     from glam_node.node.db.engine import SessionFactory
 
 REFUSALS = ("association_rejected", "instance_refused")
@@ -48,11 +49,12 @@ def _state(sessions: "SessionFactory", names: list[str]) -> dict[str, Any]:
             "jobs": {str(state): count for state, count in jobs.counts_by_state(session).items()},
             "oldest_unfinished_job_at": backlog.oldest_unfinished_job(session),
             "destinations": destinations,
-            "association_rejected": [
-                {"at": event.at, **event.detail}
-                for event in audit.recent(session, "association_rejected", REFUSED_SHOWN)
-            ],
+            "refused": {event: _refused(audit.recent(session, event, REFUSED_SHOWN)) for event in REFUSALS},
         }
+
+
+def _refused(events: "list[Event]") -> list[dict[str, Any]]:
+    return [{"at": event.at, **event.detail} for event in events]
 
 
 def _print(state: dict[str, Any]) -> None:

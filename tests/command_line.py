@@ -1,0 +1,38 @@
+"""`glam-node` in this process, as a test calls it."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+from typer.testing import CliRunner, Result
+
+from glam_node.node.cli.main import app
+
+THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
+
+
+def glam_node(*arguments: str | Path, expect: int = 0, **environment: str) -> Result:
+    """What the command wrote; it ended with the exit code expected, and without a traceback."""
+    cleared = {name: None for name in os.environ if name.upper().startswith("GLAM_NODE")}
+    with _logging_as_before():
+        result = CliRunner().invoke(app, [str(one) for one in arguments], env={**cleared, **environment})
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == expect, result.output
+    return result
+
+
+@contextmanager
+def _logging_as_before() -> Iterator[None]:
+    """Whatever the command configures is gone after it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    try:
+        yield
+    finally:
+        root.handlers, root.level = handlers, level
+        logging.captureWarnings(False)
+        structlog.reset_defaults()

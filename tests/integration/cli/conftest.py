@@ -1,0 +1,53 @@
+"""A storage root as a node leaves it, made without processes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.threshold import ThresholdPredictor, threshold_package
+from glam_node.node.db import migrate
+from glam_node.node.db.engine import database_url, open_database
+from glam_node.node.storage.instances import InstanceStore
+from tests.command_line import THRESHOLD
+from tests.unit.workflow.workbench import Workbench
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A settings file and the node that it describes."""
+
+    settings_path: Path
+    bench: Workbench
+
+
+@pytest.fixture(scope="session")
+def exam() -> list[Dataset]:
+    """R CC, L CC, R MLO, L MLO with a lesion each."""
+    return [view.dataset for view in make_exam(3, rows=128, columns=96)]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A node that has received nothing yet."""
+    root = tmp_path / "root"
+    settings_path = tmp_path / "node.toml"
+    settings_path.write_text(
+        f"""
+storage.root = "{root}"
+inference.predictor = "{THRESHOLD}"
+node.host = "127.0.0.1"
+node.port = 0
+peers.pacs = {{ ae_title = "PACS", hosts = ["127.0.0.1"] }}
+destinations.archive = {{ kind = "folder", path = "{tmp_path / "archive"}" }}
+"""
+    )
+    store = InstanceStore(root)
+    url = database_url("", root)
+    migrate.upgrade(url)
+    sessions = open_database(url)
+    yield Site(settings_path, Workbench(sessions, store, ThresholdPredictor(threshold_package(tmp_path / "package"))))
+    sessions.kw["bind"].dispose()

@@ -1,0 +1,120 @@
+"""`glam-node analyse`: files in, results out, and a reason for whatever is not analysed."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, DigitalMammographyXRayImageStorageForProcessing
+from sqlalchemy import update
+
+from glam_node.node.db.tables import JobRow
+from glam_node.settings.digest import settings_digest
+from glam_node.settings.load import load_settings
+from tests.command_line import THRESHOLD, glam_node
+from tests.integration.cli.conftest import Site
+
+
+@pytest.fixture
+def folder(tmp_path: Path, exam: list[Dataset]) -> Path:
+    """The exam as files."""
+    (tmp_path / "exam" / "deeper").mkdir(parents=True)
+    for number, dataset in enumerate(exam):
+        dataset.save_as(tmp_path / "exam" / ("deeper" if number else "") / f"{number}", enforce_file_format=True)
+    return tmp_path / "exam"
+
+
+def analysed(*arguments: str | Path, expect: int = 0) -> dict[str, Any]:
+    """What `analyse --json` tells."""
+    result = glam_node("analyse", *arguments, "--json", expect=expect, GLAM_NODE__INFERENCE__PREDICTOR=THRESHOLD)
+    told: dict[str, Any] = json.loads(result.stdout)
+    return told
+
+
+def test_segmentations_report_and_pictures_are_written(folder: Path, tmp_path: Path) -> None:
+    (study,) = analysed(folder, "--out", tmp_path / "out")["studies"]
+    directory = tmp_path / "out" / study["study_instance_uid"]
+    modalities = [pydicom.dcmread(path).Modality for path in study["objects"]]
+    assert modalities == ["SEG", "SEG", "SEG", "SEG", "SR"]
+    assert sorted(path.name for path in directory.glob("*.png")) == ["L-CC.png", "L-MLO.png", "R-CC.png", "R-MLO.png"]
+
+
+def test_people_get_a_table_that_says_untrained(folder: Path, tmp_path: Path) -> None:
+    told = glam_node("analyse", folder, "--out", tmp_path / "out", GLAM_NODE__INFERENCE__PREDICTOR=THRESHOLD).stdout
+    assert "UNTRAINED" in told
+    assert "R MLO" in told
+
+
+def test_the_results_are_those_of_the_node(site: Site, folder: Path, exam: list[Dataset], tmp_path: Path) -> None:
+    """Same UIDs, so that whoever sends both to an archive has each object once."""
+    glam_node("--settings", site.settings_path, "analyse", folder, "--out", tmp_path / "out")
+    ours = {str(pydicom.dcmread(path).SOPInstanceUID) for path in (tmp_path / "out").rglob("*.dcm")}
+    job = site.bench.submitted(*exam)
+    with site.bench.sessions.begin() as session:
+        digest = settings_digest(load_settings(site.settings_path, {}))
+        session.execute(update(JobRow).values(settings_digest=digest))
+    site.bench.run(job)
+    assert set(site.bench.results()) == ours
+
+
+def test_the_same_again_leaves_the_same(folder: Path, tmp_path: Path) -> None:
+    names = []
+    for _ in range(2):
+        analysed(folder, "--out", tmp_path / "out")
+        names.append(sorted(path.name for path in (tmp_path / "out").rglob("*")))
+    assert names[0] == names[1]
+
+
+def test_what_is_no_dicom_file_is_refused_with_its_reason(folder: Path, tmp_path: Path) -> None:
+    (folder / "note.txt").write_text("no image")
+    told = analysed(folder, "--out", tmp_path / "out", expect=1)
+    assert len(told["studies"]) == 1
+    assert [(Path(one["what"]).name, one["reason"]) for one in told["refused"]] == [
+        ("note.txt", "This is not a readable DICOM file (InvalidDicomError).")
+    ]
+
+
+def test_a_study_that_is_not_eligible_is_refused_with_the_rule(exam: list[Dataset], tmp_path: Path) -> None:
+    raw = deepcopy(exam[0])
+    raw.PresentationIntentType = "FOR PROCESSING"
+    raw.SOPClassUID = raw.file_meta.MediaStorageSOPClassUID = DigitalMammographyXRayImageStorageForProcessing
+    raw.save_as(tmp_path / "raw.dcm", enforce_file_format=True)
+    told = analysed(tmp_path / "raw.dcm", "--out", tmp_path / "out", expect=1)
+    assert told["studies"] == []
+    assert "for_processing_only" in told["refused"][0]["reason"]
+
+
+def test_files_of_two_patients_in_one_study_are_not_mixed(exam: list[Dataset], folder: Path, tmp_path: Path) -> None:
+    stranger = pydicom.dcmread(folder / "0")
+    stranger.PatientID = "SOMEBODY ELSE"
+    stranger.save_as(folder / "0")
+    told = analysed(folder, "--out", tmp_path / "out", expect=1)
+    assert "two_patients" in told["refused"][0]["reason"]
+    assert "SOMEBODY" not in json.dumps(told)
+
+
+def test_an_image_that_cannot_be_decoded_harms_no_other(folder: Path, tmp_path: Path) -> None:
+    broken = pydicom.dcmread(folder / "0")
+    broken.PixelData = broken.PixelData[:100]
+    broken.save_as(folder / "0")
+    told = analysed(folder, "--out", tmp_path / "out", expect=1)
+    assert [score["failure"] == "" for score in told["studies"][0]["scores"]].count(True) == 3
+    assert "cut short" in told["refused"][0]["reason"]
+
+
+def test_an_image_of_another_view_is_left_out_and_that_is_no_failure(folder: Path, tmp_path: Path) -> None:
+    other = pydicom.dcmread(folder / "0")
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = UID("2.25.7")
+    other.ViewPosition = "ML"
+    del other.ViewCodeSequence
+    other.save_as(folder / "ml.dcm")
+    told = analysed(folder, "--out", tmp_path / "out")
+    assert [Path(one["what"]).name for one in told["left_out"]] == ["ml.dcm"]
+
+
+def test_without_any_image_the_answer_is_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert analysed(tmp_path / "empty", "--out", tmp_path / "out", expect=1)["studies"] == []

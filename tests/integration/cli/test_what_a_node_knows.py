@@ -1,0 +1,129 @@
+"""`status`, `studies`, `study` and `retry` over a real database; nobody's name in any of them."""
+
+import json
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.node.db import audit
+from glam_node.node.domain.job import JobState
+from tests.builders import NOW
+from tests.command_line import glam_node
+from tests.integration.cli.conftest import Site
+from tests.unit.workflow.workbench import Archive, down, unsupported
+
+
+def reported(site: Site, exam: list[Dataset]) -> str:
+    """The UID of a study that has gone the whole road."""
+    site.bench.run(site.bench.submitted(*exam))
+    site.bench.deliver(Archive())
+    return str(exam[0].StudyInstanceUID)
+
+
+def failed(site: Site, exam: list[Dataset]) -> str:
+    """The UID of a study whose results the archive does not take."""
+    site.bench.run(site.bench.submitted(*exam))
+    site.bench.deliver(Archive(answer=unsupported))
+    return str(exam[0].StudyInstanceUID)
+
+
+def test_before_the_first_study_studies_says_so(site: Site) -> None:
+    assert "No study yet" in glam_node("--settings", site.settings_path, "studies").stdout
+
+
+def test_studies_lists_state_views_and_reason(site: Site, exam: list[Dataset]) -> None:
+    uid = reported(site, exam)
+    told = glam_node("--settings", site.settings_path, "studies").stdout
+    for words in (uid, "REPORTED", "R CC, L CC, R MLO, L MLO"):
+        assert words in told
+
+
+def test_studies_tells_machines_the_same(site: Site, exam: list[Dataset]) -> None:
+    uid = reported(site, exam)
+    (study,) = json.loads(glam_node("--settings", site.settings_path, "studies", "--json").stdout)
+    assert (study["study_instance_uid"], study["state"], study["instance_count"]) == (uid, "REPORTED", 4)
+
+
+def test_study_tells_every_step_with_its_time(site: Site, exam: list[Dataset]) -> None:
+    uid = reported(site, exam)
+    told = glam_node("--settings", site.settings_path, "study", uid).stdout
+    for words in (
+        "R MLO",
+        "SUCCEEDED",
+        "malignant_score",
+        "UNTRAINED",
+        "SEG",
+        "SR",
+        "STORED",
+        "job_started",
+        "after ms",
+    ):
+        assert words in told
+
+
+def test_study_tells_machines_the_same(site: Site, exam: list[Dataset]) -> None:
+    uid = reported(site, exam)
+    study = json.loads(glam_node("--settings", site.settings_path, "study", uid, "--json").stdout)
+    assert [job["state"] for job in study["jobs"]] == ["SUCCEEDED"]
+    assert len(study["instances"]) == len(study["scores"]) == 4
+    assert [event["event"] for event in study["timeline"]][-1] == "result_stored"
+
+
+def test_a_study_that_is_not_known_is_a_mistake_of_the_user(site: Site) -> None:
+    for command in ("study", "retry"):
+        assert "no study 1.2.3" in glam_node("--settings", site.settings_path, command, "1.2.3", expect=2).stderr
+
+
+@pytest.mark.parametrize("arguments", [["studies"], ["studies", "--json"], ["study"], ["study", "--json"], ["status"]])
+def test_nobody_is_named(site: Site, exam: list[Dataset], arguments: list[str]) -> None:
+    uid = failed(site, exam)
+    words = [arguments[0], *([uid] if arguments[0] == "study" else []), *arguments[1:]]
+    expect = 1 if arguments == ["status"] else 0
+    told = glam_node("--settings", site.settings_path, *words, expect=expect).output
+    assert uid in told or arguments == ["status"]
+    for secret in (str(exam[0].PatientName), exam[0].PatientID, exam[0].PatientBirthDate, exam[0].AccessionNumber):
+        assert secret not in told
+
+
+def test_status_counts_and_is_content(site: Site, exam: list[Dataset]) -> None:
+    reported(site, exam)
+    told = glam_node("--settings", site.settings_path, "status").stdout
+    assert "1 REPORTED" in told
+    assert "destinations.archive" in told
+    assert "STORED" in told
+
+
+def test_status_tells_what_waits_and_for_how_long(site: Site, exam: list[Dataset]) -> None:
+    site.bench.run(site.bench.submitted(*exam))
+    site.bench.deliver(Archive(answer=down))
+    state = json.loads(glam_node("--settings", site.settings_path, "status", "--json").stdout)
+    assert state["destinations"]["archive"]["PENDING"] == 5
+    assert state["destinations"]["archive"]["oldest_pending_at"].startswith("2026-01-02")
+    assert "the oldest waits for" in glam_node("--settings", site.settings_path, "status").stdout
+
+
+def test_status_is_exit_code_1_when_something_was_given_up(site: Site, exam: list[Dataset]) -> None:
+    failed(site, exam)
+    assert "ABANDONED" in glam_node("--settings", site.settings_path, "status", expect=1).stdout
+
+
+def test_status_has_the_settings_that_would_admit_who_was_refused(site: Site) -> None:
+    remedy = 'peers.mg1 = { ae_title = "MG1", hosts = ["10.0.0.9"] }'
+    with site.bench.sessions.begin() as session:
+        audit.record(session, "association_rejected", NOW, reason="'MG1' is none of the peers", remedy=remedy)
+    told = glam_node("--settings", site.settings_path, "status").stdout
+    assert "association_rejected 2026-01-02 10:15:00 UTC: 'MG1' is none of the peers" in told
+    assert f"to admit it: {remedy}" in told
+
+
+def test_retry_takes_up_what_was_given_up(site: Site, exam: list[Dataset]) -> None:
+    uid = failed(site, exam)
+    assert "5 results are sent again" in glam_node("--settings", site.settings_path, "retry", uid).stdout
+    site.bench.clock.turn(10**9)
+    assert site.bench.deliver(Archive()) == 5
+
+
+def test_retry_with_nothing_to_do_says_so(site: Site, exam: list[Dataset]) -> None:
+    uid = reported(site, exam)
+    assert "nothing to try again" in glam_node("--settings", site.settings_path, "retry", uid).stdout
+    assert site.bench.job().state is JobState.SUCCEEDED

@@ -1,0 +1,153 @@
+"""The command line as a whole: what it says of itself, and what it does with mistakes."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from glam_node import __version__
+from glam_node.node.cli.main import app
+from tests.command_line import glam_node
+
+COMMANDS = [
+    "demo",
+    "serve",
+    "worker",
+    "doctor",
+    "echo",
+    "status",
+    "studies",
+    "study",
+    "retry",
+    "analyse",
+    "phantom",
+    "settings check",
+    "settings show",
+    "settings explain",
+    "model import",
+    "model show",
+    "model golden",
+]
+FOR_MACHINES = [
+    "doctor",
+    "echo",
+    "status",
+    "studies",
+    "study",
+    "analyse",
+    "settings check",
+    "settings show",
+    "model show",
+]
+
+
+def leaves(command: Any, path: str = "") -> dict[str, Any]:
+    """Every command that does something, by its words."""
+    if not hasattr(command, "commands"):
+        return {path: command}
+    found: dict[str, Any] = {}
+    for name, inner in command.commands.items():
+        found.update(leaves(inner, f"{path} {name}".strip()))
+    return found
+
+
+ALL = leaves(get_command(app))
+
+
+def plain(text: str) -> str:
+    """Without boxes, colours and line breaks."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", " ", text).split())
+
+
+def test_these_are_the_commands() -> None:
+    assert sorted(ALL) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_every_option_of_it_is_documented(name: str) -> None:
+    command = ALL[name]
+    assert (command.help or "").rstrip().endswith((".", "any FAIL."))
+    assert [parameter.name for parameter in command.params if parameter.name != "help" and not parameter.help] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_works(name: str) -> None:
+    assert "Usage:" in glam_node(*name.split(), "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, command in ALL.items() if "settings" in {p.name for p in command.params}]
+)
+def test_every_command_that_takes_settings_names_the_variable(name: str) -> None:
+    assert "[env var: GLAM_NODE_SETTINGS]" in plain(glam_node(*name.split(), "--help").stdout)
+
+
+@pytest.mark.parametrize("name", FOR_MACHINES)
+def test_what_machines_may_read_comes_as_json_too(name: str) -> None:
+    assert "--json" in {option for parameter in ALL[name].params for option in parameter.opts}
+
+
+def test_commands_have_a_file_each() -> None:
+    modules = {inspect.unwrap(command.callback).__module__.rpartition(".")[2] for command in ALL.values()}
+    assert modules == {name.split()[0] for name in COMMANDS}
+
+
+def test_the_version_is_told() -> None:
+    assert glam_node("--version").stdout == f"glam-node {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nonsense"], "No such command"),
+        (["study"], "UID"),
+        (["phantom"], "--out"),
+        (["phantom", "--out", "x", "--rows", "none"], "--rows"),
+        (["phantom", "--out", "/proc/nowhere"], "cannot be made"),
+        (["analyse", "/nowhere", "--out", "x"], "does not exist"),
+        (["model", "import", "/nowhere.ckpt", "--out", "x"], "does not exist"),
+        (["model", "golden", "/nowhere.npz"], "does not exist"),
+        (["demo", "--input", "/nowhere"], "does not exist"),
+        (["echo", "archive"], "there is no [destinations.archive]"),
+        (["settings", "explain", "node.prt"], "there is no setting node.prt"),
+        (["--settings", "/nowhere.toml", "status"], "cannot be read"),
+        (["status", "--settings", "/nowhere.toml"], "cannot be read"),
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_of_the_user_is_exit_code_2_and_words(arguments: list[str], words: str) -> None:
+    result = glam_node(*arguments, expect=2)
+    assert words in plain(result.stderr)
+    assert "Traceback" not in result.output
+
+
+def test_trouble_is_exit_code_1_and_one_line(tmp_path: Path) -> None:
+    result = glam_node("status", expect=1, GLAM_NODE__STORAGE__ROOT=str(tmp_path / "none"))
+    assert result.stderr.startswith("Error: ")
+    assert "glam-node serve" in result.stderr
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    glam_node("studies", expect=1, GLAM_NODE__STORAGE__ROOT=str(tmp_path / "none"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_as_a_process_it_starts_fast_and_loads_little() -> None:
+    heavy = ("torch", "pydicom", "pynetdicom", "sqlalchemy", "celery", "numpy", "pydantic")
+    program = (
+        "import sys; from typer.testing import CliRunner; from glam_node.node.cli.main import app; "
+        f"CliRunner().invoke(app, ['--help']); sys.exit(', '.join(set({heavy}) & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_as_a_process_a_mistake_is_told_on_standard_error() -> None:
+    done = subprocess.run([sys.executable, "-m", "glam_node", "nonsense"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such command" in done.stderr
