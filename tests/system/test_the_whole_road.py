@@ -1,5 +1,6 @@
 """DCMTK sends a study, Orthanc gets the results, and programs that nobody here wrote read them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +23,29 @@ from tests.system.validators import dciodvfy_errors, dcmqi_masks
 pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(600)]
 
 
-def results_of_analyse(sources: list[Path], directory: Path, settings_path: Path) -> dict[str, Path]:
-    """SOP Instance UID -> file of what `analyse` writes for the same sources, without any network."""
-    run_glam_node("analyse", *[str(path) for path in sources], "--out", str(directory), settings_path=settings_path)
-    return {str(pydicom.dcmread(path).SOPInstanceUID): path for path in directory.rglob("*.dcm")}
+Scores = dict[str, tuple[float, float]]
 
 
-def assert_results_are_sound(orthanc: Orthanc, sources: list[Path], node: NodeProcess, directory: Path) -> None:
+def analyse(sources: list[Path], directory: Path, settings_path: Path) -> tuple[dict[str, Path], Scores]:
+    """What `analyse` says of the same sources without any network: its objects by UID, (benign, malignant) by view."""
+    arguments = ["analyse", *[str(path) for path in sources], "--out", str(directory), "--json"]
+    (study,) = json.loads(run_glam_node(*arguments, settings_path=settings_path))["studies"]
+    objects = {str(pydicom.dcmread(path).SOPInstanceUID): path for path in directory.rglob("*.dcm")}
+    return objects, {
+        score["view"].replace(" ", "-"): (score["benign_score"], score["malignant_score"]) for score in study["scores"]
+    }
+
+
+def assert_results_are_sound(orthanc: Orthanc, sources: list[Path], node: NodeProcess, directory: Path) -> Scores:
     """Every object in the archive is valid, readable by others, and what `analyse` writes for the same input."""
     segmentations = orthanc.fetch("SEG", directory / "seg")
     reports = orthanc.fetch("SR", directory / "sr")
     assert len(reports) == 1
     assert segmentations
-    expected = results_of_analyse(sources, directory / "analyse", node.settings_path)
+    expected, scores = analyse(sources, directory / "analyse", node.settings_path)
+    assert {str(pydicom.dcmread(path).SOPInstanceUID) for path in [*segmentations, *reports]} == set(expected)
     for path in [*segmentations, *reports]:
         assert dciodvfy_errors(path) == []
-        assert str(pydicom.dcmread(path).SOPInstanceUID) in expected
         assert "SOPInstanceUID" in dcmtk("dcmdump", str(path)).stdout
     rendered = dcmtk("dsrdump", str(reports[0]))
     assert rendered.returncode == 0, rendered.stderr
@@ -45,6 +53,7 @@ def assert_results_are_sound(orthanc: Orthanc, sources: list[Path], node: NodePr
     by_uid = {str(header.SOPInstanceUID): header for header in headers}
     for path in segmentations:
         assert_others_read_the_same_mask(path, expected, by_uid, directory / "nrrd" / path.stem)
+    return scores
 
 
 def assert_others_read_the_same_mask(
@@ -81,7 +90,7 @@ def test_a_phantom_exam_goes_from_dcmtk_through_glam_to_orthanc(
 @pytest.mark.shared_data
 @pytest.mark.peer("dicom3tools")
 @pytest.mark.peer("dcmqi")
-def test_the_real_mammograms_go_the_whole_road(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_the_real_mammograms_go_the_whole_road_and_get_the_golden_scores(orthanc: Orthanc, tmp_path: Path) -> None:
     assert SHARED is not None
     real = wrap_exam(SHARED / "data" / "mammograms", tmp_path / "real")
     sources = list(real.files.values())
@@ -89,6 +98,9 @@ def test_the_real_mammograms_go_the_whole_road(orthanc: Orthanc, tmp_path: Path)
     with running_node(settings_path, port) as node:
         dcmsend(node.port, sources)
         orthanc.wait_for({"SEG": 1, "SR": 1}, seconds=240)
-        assert_results_are_sound(orthanc, sources, node, tmp_path / "results")
+        scores = assert_results_are_sound(orthanc, sources, node, tmp_path / "results")
         for path in orthanc.fetch("SEG", tmp_path / "results" / "seg"):
             assert str(pydicom.dcmread(path).StudyInstanceUID) == real.study_instance_uid
+    golden = np.load(SHARED / "golden" / "golden_public.npz")
+    for view, got in scores.items():
+        assert got == pytest.approx(golden[f"img/{view}/y_global"], abs=1e-4)
