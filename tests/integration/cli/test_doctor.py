@@ -1,0 +1,111 @@
+"""`glam-node doctor` finds what is wrong with a site and names it; `echo` asks one destination."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command_line import THRESHOLD, glam_node
+from tests.integration.archive import Archive
+from tests.integration.cli.conftest import Site
+from tests.integration.redis_server import free_port
+
+
+def examined(site: Site, more: dict[str, str] | None = None, expect: int = 0) -> dict[str, dict[str, Any]]:
+    """The lines of doctor by the name of the check."""
+    result = glam_node("--settings", site.settings_path, "doctor", "--json", expect=expect, **(more or {}))
+    return {line["check"]: line for line in json.loads(result.stdout)}
+
+
+def test_a_sound_site_has_no_fail(site: Site) -> None:
+    lines = examined(site)
+    assert {line["verdict"] for line in lines.values()} <= {"ok", "warn"}
+    assert {"packages", "decoders", "settings", "storage", "port", "database", "broker", "peers", "model"} <= set(lines)
+
+
+def test_people_get_one_line_per_check_and_the_remedy_under_it(site: Site) -> None:
+    told = glam_node("--settings", site.settings_path, "doctor").stdout.splitlines()
+    model = next(number for number, line in enumerate(told) if line.startswith("warn model"))
+    assert "UNTRAINED" in told[model]
+    assert "-> Bring your own weights" in told[model + 1]
+
+
+@pytest.fixture(scope="module")
+def closed_port() -> int:
+    """Nobody listens here."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def taken_port() -> Iterator[int]:
+    """Somebody else listens here."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield int(other.getsockname()[1])
+
+
+MISTAKES = [
+    ({"NODE__PORT": "{taken}"}, "port", "Address already in use"),
+    ({"NODE__HOST": "203.0.113.1", "NODE__PORT": "11112"}, "port", "cannot be used"),
+    ({"STORAGE__ROOT": "/dev/null/root"}, "storage", "cannot be written"),
+    ({"STORAGE__MINIMUM_FREE_BYTES": str(10**18)}, "storage", "GB free"),
+    ({"BROKER_URL": "redis://127.0.0.1:{closed}/0"}, "broker", "does not answer"),
+    ({"DATABASE_URL": "postgresql+psycopg://glam:hunter2@127.0.0.1:{closed}/glam"}, "database", "does not answer"),
+    ({"DESTINATIONS__PACS__PORT": "{closed}"}, "destinations.pacs", "connection refused"),
+    ({"DESTINATIONS__PACS__HOST": "nowhere.invalid"}, "destinations.pacs", "has no address"),
+    ({"INFERENCE__PACKAGE": "/nowhere"}, "model", "is not a model package"),
+    ({"INFERENCE__PREDICTOR": "nowhere:Predictor"}, "model", "cannot be loaded"),
+    ({"INFERENCE__DEVICE": "cuda:77", "INFERENCE__PREDICTOR": "glam_node.inference.glam.predictor:GlamPredictor"},
+     "model", "cuda"),
+    ({"NODE__PORT": "-1"}, "settings", "node.port: -1 is not allowed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "check", "fact"), MISTAKES, ids=[" ".join(given) for given, _, _ in MISTAKES])
+def test_what_is_wrong_is_found_and_named(
+    site: Site, closed_port: int, taken_port: int, given: dict[str, str], check: str, fact: str
+) -> None:
+    environment = {
+        f"GLAM_NODE__{key}": value.format(closed=closed_port, taken=taken_port) for key, value in given.items()
+    }
+    lines = examined(site, environment, expect=1)
+    assert [name for name, line in lines.items() if line["verdict"] == "FAIL"] == [check]
+    assert fact in lines[check]["fact"]
+    assert lines[check]["remedy"]
+    assert "hunter2" not in str(lines)
+
+
+def test_a_site_that_hears_nobody_and_tells_nobody_is_warned(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text(
+        f"node.port = 0\nstorage.root = '{tmp_path}'\ninference.predictor = '{THRESHOLD}'"
+    )
+    told = glam_node("--settings", tmp_path / "node.toml", "doctor").stdout
+    assert "warn peers" in told
+    assert "warn destinations" in told
+
+
+def reached(site: Site, archive: Archive, expect: int = 0, *, port: int = 0) -> dict[str, Any]:
+    """What `echo` says of the archive."""
+    environment = {
+        "GLAM_NODE__DESTINATIONS__PACS__PORT": str(port or archive.port),
+        "GLAM_NODE__DESTINATIONS__PACS__AE_TITLE": archive.ae_title,
+    }
+    result = glam_node("--settings", site.settings_path, "echo", "pacs", "--json", expect=expect, **environment)
+    told: dict[str, Any] = json.loads(result.stdout)
+    return told
+
+
+def test_echo_reaches_a_destination(site: Site, archive: Archive) -> None:
+    told = reached(site, archive)
+    assert told["ok"]
+    assert told["milliseconds"] > 0
+
+
+def test_echo_says_why_a_destination_is_not_reached(site: Site, archive: Archive, closed_port: int) -> None:
+    assert "connection refused" in reached(site, archive, expect=1, port=closed_port)["message"]
+
+
+def test_echo_names_the_destinations_there_are(site: Site) -> None:
+    assert "archive" in glam_node("--settings", site.settings_path, "echo", "pacs", expect=2).stderr

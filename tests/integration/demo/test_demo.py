@@ -1,0 +1,112 @@
+"""`glam-node demo --fast`: everything runs, results arrive, nothing stays behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pydicom
+import pytest
+from PIL import Image
+
+from tests.command_line import glam_node
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Whatever still runs for the demo in this folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        words = [*(process.info["cmdline"] or []), *(process.info["environ"] or {}).values()]
+        if any(str(folder) in word for word in words):
+            found.append(" ".join(process.info["cmdline"] or []))
+    return found
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder and the words of one demo."""
+    folder = tmp_path_factory.mktemp("demo") / "here"
+    return folder, glam_node("demo", "--fast", "--out", folder).stdout
+
+
+def test_segmentations_and_a_report_arrive_in_the_archive(demo: tuple[Path, str]) -> None:
+    modalities = [pydicom.dcmread(path).Modality for path in (demo[0] / "archive").glob("*.dcm")]
+    assert sorted(modalities) == ["SEG", "SEG", "SEG", "SEG", "SR"]
+
+
+def test_one_picture_per_view_is_drawn(demo: tuple[Path, str]) -> None:
+    pictures = sorted((demo[0] / "pictures").iterdir())
+    assert [path.name for path in pictures] == ["L-CC.png", "L-MLO.png", "R-CC.png", "R-MLO.png"]
+    with Image.open(pictures[0]) as picture:
+        assert min(picture.size) > 100
+
+
+def test_it_ends_with_scores_times_and_what_to_do_next(demo: tuple[Path, str]) -> None:
+    for words in ("REPORTED", "UNTRAINED", "For research use", "R MLO", "last C-STORE to last result", "What next"):
+        assert words in demo[1]
+
+
+def test_nobody_is_named(demo: tuple[Path, str]) -> None:
+    assert "PHANTOM" not in demo[1].upper().replace("A PHANTOM EXAM", "")
+    assert "PHANTOM^" not in (demo[0] / "node.log").read_text()
+
+
+def test_nothing_runs_any_more(demo: tuple[Path, str]) -> None:
+    assert processes_of(demo[0]) == []
+
+
+def test_what_it_left_can_be_asked(demo: tuple[Path, str]) -> None:
+    assert "REPORTED" in glam_node("--settings", demo[0] / "node.toml", "studies").stdout
+
+
+def test_it_can_be_repeated_with_files_of_ones_own(demo: tuple[Path, str], tmp_path: Path) -> None:
+    glam_node("phantom", "--out", tmp_path / "mine", "--rows", "128", "--columns", "96")
+    (tmp_path / "mine" / "note.txt").write_text("no image")
+    for _ in range(2):
+        told = glam_node("demo", "--fast", "--input", tmp_path / "mine", "--out", tmp_path / "demo").stdout
+        assert "note.txt" in told
+        assert len(list((tmp_path / "demo" / "archive").glob("*.dcm"))) == 5
+
+
+def test_a_folder_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text("mine")
+    assert "is not empty" in glam_node("demo", "--fast", "--out", tmp_path, expect=1).stderr
+    assert (tmp_path / "node.toml").read_text() == "mine"
+
+
+def test_an_input_that_the_demo_would_clear_is_not_taken(demo: tuple[Path, str]) -> None:
+    refused = glam_node("demo", "--fast", "--input", demo[0] / "archive", "--out", demo[0], expect=1)
+    assert "which every demo clears" in refused.stderr
+    assert list((demo[0] / "archive").iterdir())
+
+
+def test_an_input_without_dicom_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    told = glam_node("demo", "--fast", "--input", tmp_path / "empty", "--out", tmp_path / "demo", expect=1)
+    assert "There is no DICOM file" in told.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
+def test_no_process_outlives_it(number: signal.Signals, tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GLAM_NODE")}
+    command = [sys.executable, "-m", "glam_node", "demo", "--fast", "--out", str(tmp_path / "demo")]
+    process = subprocess.Popen(command, env=clean, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until_node_works(tmp_path / "demo" / "node.log")
+    process.send_signal(number)
+    assert process.wait(30) != 0
+    deadline = time.monotonic() + 10
+    while processes_of(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_of(tmp_path) == []
+
+
+def wait_until_node_works(log_path: Path) -> None:
+    """It has processes of its own by now."""
+    deadline = time.monotonic() + 60
+    while not (log_path.exists() and "upgrade" in log_path.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1)
