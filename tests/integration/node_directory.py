@@ -56,13 +56,20 @@ def all_ready(children: list[Child]) -> bool:
 
 
 def write_node(
-    path: Path, *, archive_port: int = 104, broker_url: str = "", predictor: str = THRESHOLD, port: int = 0
+    path: Path,
+    *,
+    archive_port: int = 104,
+    broker_url: str = "",
+    database_url: str = "",
+    predictor: str = THRESHOLD,
+    port: int = 0,
 ) -> NodeDirectory:
     """A node that hears MODALITY, sends to one archive, and does not wait long for anything."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "node.toml").write_text(
         f"""
 broker_url = "{broker_url}"
+database_url = "{database_url}"
 [node]
 host = "127.0.0.1"
 port = {port}

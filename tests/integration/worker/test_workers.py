@@ -19,7 +19,7 @@ from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.submit import RING_AGAIN_AFTER
 from tests.integration.modality import send, small_exam
-from tests.integration.node_directory import wait_until, write_node
+from tests.integration.node_directory import all_ready, wait_until, write_node
 
 pytestmark = pytest.mark.peer("redis-server")
 
@@ -66,7 +66,9 @@ def test_a_job_whose_message_was_lost_is_announced_again(redis_url: str, tmp_pat
 
 
 def test_the_job_of_a_killed_worker_is_done_by_another(redis_url: str, tmp_path: Path) -> None:
-    directory = write_node(tmp_path, broker_url=redis_url, predictor="tests.integration.worker.held:HeldPredictor")
+    directory = write_node(
+        tmp_path, broker_url=redis_url, predictor="tests.integration.worker.predictors:HeldPredictor"
+    )
     hold = tmp_path / "hold"
     hold.touch()
     with directory.running("receiver", "dispatcher") as (receiver, _):
@@ -78,3 +80,15 @@ def test_the_job_of_a_killed_worker_is_done_by_another(redis_url: str, tmp_path:
                 os.kill(doomed.pid, signal.SIGKILL)
                 wait_until(lambda: states(node) == {JobState.SUCCEEDED: 1}, seconds=60)
     assert set(starts(node).values()) == {2}
+
+
+def test_a_worker_that_lost_its_device_is_replaced_and_the_job_waits(redis_url: str, tmp_path: Path) -> None:
+    predictor = "tests.integration.worker.predictors:LostDevicePredictor"
+    directory = write_node(tmp_path, broker_url=redis_url, predictor=predictor)
+    (tmp_path / "hold").touch()
+    node = directory.build()
+    with directory.running("receiver", "dispatcher", "worker", HOLD=str(tmp_path / "hold")) as processes:
+        first = processes[2].pid
+        send(int(processes[0].word or 0), small_exam(1))
+        wait_until(lambda: all_ready(processes) and processes[2].pid != first)
+    assert states(node) == {JobState.PENDING: 1}

@@ -1,10 +1,11 @@
-"""A predictor that takes its time."""
+"""Predictors that try a worker."""
 
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from glam_node.inference.errors import DeviceUnavailable
 from glam_node.inference.findings import ImageFindings
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.threshold import ThresholdPredictor
@@ -17,4 +18,14 @@ class HeldPredictor(ThresholdPredictor):
         """As the threshold predictor, later."""
         while Path(os.environ["HOLD"]).exists():
             time.sleep(0.02)
+        return super().segment(mammograms)
+
+
+class LostDevicePredictor(ThresholdPredictor):
+    """Its GPU falls off the bus as long as the file that HOLD names is there."""
+
+    def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
+        """As the threshold predictor, on another day."""
+        if Path(os.environ["HOLD"]).exists():
+            raise DeviceUnavailable("CUDA error: the GPU has fallen off the bus.")
         return super().segment(mammograms)

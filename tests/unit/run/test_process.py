@@ -1,0 +1,77 @@
+"""A process outlives trouble, and ends on a signal."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+from structlog.testing import capture_logs
+
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.run.process import repeat, until_it_works
+
+AWAY = TransientError("the database is away")
+
+
+def failing(times: int, error: Exception = AWAY) -> Callable[[], str]:
+    """An action that works after a number of failures."""
+    failures = iter([error] * times)
+
+    def act() -> str:
+        for failure in failures:
+            raise failure
+        return "done"
+
+    return act
+
+
+def test_what_is_away_is_tried_again_until_it_is_back() -> None:
+    assert until_it_works(failing(1), threading.Event()) == "done"
+
+
+def test_trouble_is_said_once_and_that_it_is_over() -> None:
+    with capture_logs() as logs:
+        until_it_works(failing(2), threading.Event())
+    assert [(line["event"], line.get("failure")) for line in logs] == [
+        ("trouble", "the database is away"),
+        ("trouble_over", None),
+    ]
+
+
+def test_what_a_person_must_mend_is_not_tried_again() -> None:
+    with pytest.raises(PermanentError):
+        until_it_works(failing(1, PermanentError("no")), threading.Event())
+
+
+def test_nobody_waits_for_what_is_away_when_asked_to_stop() -> None:
+    stop = threading.Event()
+    threading.Timer(0.1, stop.set).start()
+    assert until_it_works(failing(1000), stop) is None
+
+
+def test_a_loop_goes_on_after_an_unforeseen_error() -> None:
+    stop, act = threading.Event(), failing(1, KeyError("a fault of ours"))
+    repeat(lambda: (act(), stop.set()), every_s=0.01, stop=stop)
+    assert stop.is_set()
+
+
+STOPPABLE = """
+from glam_node.node.run.lifeline import stop_on_signals
+stop = stop_on_signals()
+print("ready", flush=True)
+stop.wait()
+print("in order", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_process_in_order(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", STOPPABLE], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        os.kill(process.pid, number)
+        assert process.stdout.readline() == "in order\n"
+        assert process.wait(5) == 0
