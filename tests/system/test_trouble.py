@@ -11,6 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from tests.integration.postgresql import postgresql_server, url_of
 from tests.peers import PEERS
 from tests.system.node_process import GLAM_NODE, NodeProcess, dcmsend, run_glam_node, running_node, settings_and_port
 from tests.system.orthanc import Orthanc, free_port
@@ -125,6 +126,21 @@ def test_two_workers_on_redis_report_every_study_once(orthanc: Orthanc, tmp_path
         time.sleep(2)
         assert len(orthanc.instances("SR")) == 4
         assert {study["state"] for study in node.studies()} == {"REPORTED"}
+
+
+@pytest.mark.peer("redis-server")
+@pytest.mark.peer("postgresql")
+def test_the_same_road_on_postgresql_and_redis(orthanc: Orthanc, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        broker_url = stack.enter_context(redis_server(tmp_path))
+        database_url = url_of(stack.enter_context(postgresql_server()), "postgres")
+        more = f'broker_url = "{broker_url}"\ndatabase_url = "{database_url}"'
+        settings_path, port = settings_and_port(tmp_path / "node", orthanc, predictor=THRESHOLD, more=more)
+        node = stack.enter_context(running_node(settings_path, port))
+        stack.enter_context(worker(settings_path))
+        dcmsend(node.port, small_exam(tmp_path / "exam", 20))
+        orthanc.wait_for({"SR": 1, "SEG": 4}, seconds=60)
+        assert not list((tmp_path / "node" / "storage").glob("*.sqlite"))
 
 
 @pytest.mark.peer("redis-server")
