@@ -12,6 +12,8 @@ import pydicom
 import pytest
 from PIL import Image
 
+from glam_node.node.demo.node_process import DemoNode, free_port, running
+from glam_node.node.errors import PermanentError
 from tests.command_line import glam_node
 
 
@@ -87,6 +89,13 @@ def test_an_input_without_dicom_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     told = glam_node("demo", "--fast", "--input", tmp_path / "empty", "--out", tmp_path / "demo", expect=1)
     assert "There is no DICOM file" in told.stderr
+
+
+def test_a_node_that_does_not_start_is_told_with_its_last_words_and_its_log(tmp_path: Path) -> None:
+    node = DemoNode(free_port(), tmp_path / "node.toml", tmp_path / "node.log")
+    node.settings_path.write_text("node.prt = 5")
+    with pytest.raises(PermanentError, match=r"did you mean node\.port\?.*node\.log"), running(node):
+        pytest.fail("it runs")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])

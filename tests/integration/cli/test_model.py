@@ -1,0 +1,72 @@
+"""`glam-node model`: show, import, golden."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from glam_node.inference.glam.network import Glam
+from tests.command_line import THRESHOLD, glam_node
+from tests.shared_data import SHARED, needs_shared_data
+
+
+def test_the_package_that_ships_says_that_it_is_untrained() -> None:
+    told = glam_node("model", "show").stdout
+    assert "UNTRAINED" in told
+    assert "made from seed" in told
+    assert "For research use." in told
+
+
+def test_show_tells_machines_the_same() -> None:
+    told = json.loads(glam_node("model", "show", "--json", GLAM_NODE__INFERENCE__PREDICTOR=THRESHOLD).stdout)
+    assert (told["architecture"], told["trained"]) == ("threshold", False)
+    assert set(told["operating_points"]) == {"benign", "malignant"}
+
+
+def test_show_has_the_operating_points_of_the_settings() -> None:
+    result = glam_node(
+        "model",
+        "show",
+        "--json",
+        GLAM_NODE__INFERENCE__PREDICTOR=THRESHOLD,
+        GLAM_NODE__INFERENCE__OPERATING_POINTS__BENIGN__MINIMUM_AREA_PX="77",
+    )
+    told = json.loads(result.stdout)
+    assert told["operating_points"]["benign"]["minimum_area_px"] == 77
+
+
+def test_a_package_that_is_none_is_refused(tmp_path: Path) -> None:
+    told = glam_node("model", "show", expect=1, GLAM_NODE__INFERENCE__PACKAGE=str(tmp_path)).stderr
+    assert "is not a model package" in told
+
+
+def test_a_checkpoint_becomes_a_package_that_can_be_shown(tmp_path: Path) -> None:
+    torch.save(Glam().state_dict(), tmp_path / "model.ckpt")
+    told = glam_node("model", "import", tmp_path / "model.ckpt", "--out", tmp_path / "package").stdout
+    assert f'inference.package = "{tmp_path / "package"}"' in told
+    shown = glam_node("model", "show", GLAM_NODE__INFERENCE__PACKAGE=str(tmp_path / "package")).stdout
+    assert "weights file, digest checked" in shown
+    shutil.rmtree(tmp_path)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "model.ckpt").write_bytes(b"no checkpoint")
+    told = glam_node("model", "import", tmp_path / "model.ckpt", "--out", tmp_path / "package", expect=1).stderr
+    assert told.startswith("Error: ")
+    assert "model.ckpt" in told
+
+
+def test_a_file_that_is_no_golden_file_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "golden.npz").write_bytes(b"no golden file")
+    assert "is not a golden file" in glam_node("model", "golden", tmp_path / "golden.npz", expect=1).stderr
+
+
+@needs_shared_data
+@pytest.mark.shared_data
+def test_the_golden_file_is_recomputed_and_what_was_not_is_named() -> None:
+    assert SHARED is not None
+    told = glam_node("model", "golden", SHARED / "golden" / "golden_public.npz").stdout
+    assert "not computed: view L-CC" in told
+    assert told.splitlines()[-1].startswith("ok  all ")
