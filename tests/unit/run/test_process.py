@@ -54,7 +54,12 @@ def test_nobody_waits_for_what_is_away_when_asked_to_stop() -> None:
 
 def test_a_loop_goes_on_after_an_unforeseen_error() -> None:
     stop, act = threading.Event(), failing(1, KeyError("a fault of ours"))
-    repeat(lambda: (act(), stop.set()), every_s=0.01, stop=stop)
+
+    def tick() -> None:
+        act()
+        stop.set()
+
+    repeat(tick, every_s=0.01, stop=stop)
     assert stop.is_set()
 
 
