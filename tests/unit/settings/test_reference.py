@@ -23,7 +23,8 @@ def test_every_setting_is_in_the_reference() -> None:
 
 
 def test_the_file_that_ships_is_the_one_that_the_schema_gives() -> None:
-    assert NODE_TOML.read_text(encoding="utf-8") == commented_file()
+    written = NODE_TOML.read_text(encoding="utf-8")
+    assert written == commented_file(), "write it again: glam-node settings explain --format toml"
 
 
 def test_the_file_that_ships_changes_nothing() -> None:
