@@ -17,6 +17,7 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
 from glam_node.inference.codestream import check_codestream, essential_jpeg
@@ -27,13 +28,15 @@ MAXIMUM_PIXELS = 64 * 2**20
 # Lossless coding of a mammogram saves a factor of 2 to 10, lossy perhaps 50.
 _MAXIMUM_PIXELS_PER_ENCODED_BYTE = 2000
 
-# GDCM, pydicom's first choice, ends the process on some damaged images; it gets only what nothing else decodes.
+# GDCM ends the process on some damaged images and pylibjpeg's RLE decoder raises what is no Exception; each gets only
+# what nothing else decodes.
 _PLUGINS = {
     JPEGBaseline8Bit: "pillow",
     JPEG2000Lossless: "pillow",
     JPEG2000: "pillow",
     JPEGLSLossless: "pyjpegls",
     JPEGLSNearLossless: "pyjpegls",
+    RLELossless: "pydicom",
 }
 _DECODED_BY_GDCM = frozenset({JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
 

@@ -328,6 +328,23 @@ def test_a_missing_file_is_an_error_of_the_disk(tmp_path: Path) -> None:
         read_dataset(tmp_path / "none.dcm")
 
 
+@pytest.mark.parametrize("option", ["--jpeg", "--jpegls", "--rle"])
+def test_damaged_pixel_data_are_decoded_or_refused_and_nothing_else(tmp_path: Path, option: str) -> None:
+    dataset = read_dataset(gdcm_encoded(option, tmp_path))
+    frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
+    generator, refused = random.Random(0), 0
+    for _ in range(60):
+        damaged = bytearray(frame)
+        for _ in range(20):
+            damaged[generator.randrange(len(damaged))] = generator.randrange(256)
+        dataset.PixelData = pydicom.encaps.encapsulate([bytes(damaged)])
+        try:
+            read_mammogram(dataset)
+        except UnsupportedMammogram:
+            refused += 1
+    assert refused > 0
+
+
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
     whole = write(mammogram(), tmp_path / "whole.dcm").read_bytes()
     generator, path = random.Random(0), tmp_path / "damaged.dcm"

