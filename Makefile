@@ -23,7 +23,8 @@ test: lint
 	@scripts/peers.sh
 	@echo "== tests"
 	@$(BIN)/python -m pytest -m "not benchmark" $(PYTEST_ARGS)
-	@echo "== all checks and tests passed. Next: make demo, or README.md to connect a PACS."
+	@echo "== checks and tests passed; lines that begin with NOT RUN, if any, name what was left out."
+	@echo "   Next: make demo, or README.md to connect a PACS."
 
 lint: $(VENV)/.dev
 	@echo "== format, lint, types, import contracts"
