@@ -12,7 +12,7 @@ import redis
 from glam_node.node.errors import TransientError
 from glam_node.node.worker.broker import embedded_broker, messages_waiting, ping
 from glam_node.node.worker.celery_app import QUEUE, create_app
-from glam_node.node.worker.queue import CeleryQueue
+from glam_node.node.worker.queue import PLENTY, CeleryQueue
 from tests.integration.redis_server import free_port, wait_for_broker
 
 
@@ -33,6 +33,16 @@ def test_messages_that_nobody_took_are_counted(redis_url: str) -> None:
     for job_id in ("one", "two", "two"):
         queue.ring(job_id)
     assert messages_waiting(redis_url) == 3
+
+
+@pytest.mark.peer("redis-server")
+def test_a_bell_that_nobody_hears_is_not_rung_for_ever(redis_url: str) -> None:
+    queue = CeleryQueue(create_app(redis_url))
+    rings = 0
+    while not queue.is_ringing():
+        queue.ring("job-1")
+        rings += 1
+    assert rings == PLENTY
 
 
 def test_a_broker_that_is_away_is_transient_and_named_without_its_password() -> None:

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from glam_node.node.bootstrap import Node, database_trouble
-from glam_node.node.domain.ports import JobQueue
 from glam_node.node.run.process import Running, main, repeat
 from glam_node.node.worker.broker import broker_url
 from glam_node.node.worker.celery_app import create_app
@@ -22,7 +21,7 @@ def run(running: Running) -> None:
     repeat(lambda: tick(running.node, queue, datetime.now(UTC)), every_s=INTERVAL_S, stop=running.stop)
 
 
-def tick(node: Node, queue: JobQueue, now: datetime) -> None:
+def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
     """Every study that is whole has its job, and every job that waits, or whose worker here died, has been announced.
 
     Each step is a transaction of its own: what the first has decided stays decided when the broker is away.
@@ -34,8 +33,9 @@ def tick(node: Node, queue: JobQueue, now: datetime) -> None:
             submit_complete_studies(session, now, node.eligibility_rules, node.settings_digest)
         with node.sessions.begin() as session:
             recover(session, now)
-        with node.sessions() as session:
-            ring_waiting_jobs(session, queue, now)
+        if not queue.is_ringing():
+            with node.sessions() as session:
+                ring_waiting_jobs(session, queue, now)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-LONGEST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)

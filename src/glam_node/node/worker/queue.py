@@ -7,8 +7,12 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from glam_node.node.errors import TransientError
+from glam_node.node.worker.broker import messages_waiting
 from glam_node.node.worker.celery_app import TASK_NAME
 from glam_node.settings.problems import without_password
+
+PLENTY = 100
+"""Messages."""
 
 
 class CeleryQueue:
@@ -26,6 +30,14 @@ class CeleryQueue:
             raise TransientError(
                 f"Broker {url} did not take a message: {error}. It is tried again. Check broker_url."
             ) from error
+
+    def is_ringing(self) -> bool:
+        """Whether so many messages wait that another would tell nobody anything.
+
+        Jobs are announced again and again; without a limit a night without workers would fill the broker. Raises
+        TransientError when the broker cannot be reached.
+        """
+        return messages_waiting(self._app.conf.broker_url) >= PLENTY
 
 
 class InlineQueue:
