@@ -113,15 +113,13 @@ def describe_view(dataset: Dataset) -> ViewDescription:
 def _values(dataset: Dataset, keyword: str) -> list[Any]:
     try:
         value = dataset.get(keyword)
+        return list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]
     except Exception:  # pydicom converts on access and raises whatever its converters raise
         return []
-    if value is None:
-        return []
-    return [value] if isinstance(value, str | bytes) or not isinstance(value, Iterable) else list(value)
 
 
 def _texts(dataset: Dataset, keyword: str) -> list[str]:
-    return [str(value).strip() for value in _values(dataset, keyword)]
+    return [str(value).strip() for value in _values(dataset, keyword) if value is not None]
 
 
 def _text(dataset: Dataset, keyword: str) -> str:

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from glam_node.inference.phantom import make_exam
 from glam_node.node.errors import PermanentError
 from glam_node.node.results.sources import character_set, source_header
-from tests.unit.results.analysed import analysed_exam
+from tests.unit.results.analysed import analysed_exam, encoded, failed
 
 ABSENT = [
     "PatientID",
@@ -106,6 +106,26 @@ def test_patient_and_study_are_those_of_the_source() -> None:
             view.StudyDescription,
         )
         assert (result.IssuerOfPatientID, result.PatientComments) == ("HOSPITAL", "none")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize("elements", [{"Rows": None}, {"Columns": 0}, {"Rows": "many"}], ids=str)
+def test_an_image_that_could_not_be_read_at_all_is_reported(elements: dict[str, Any]) -> None:
+    exam = analysed_exam().only("L CC")
+    exam = exam.with_images(failed(exam.image("L CC"), "No size."))
+    source = exam.source("L CC")
+    for keyword, value in elements.items():
+        if value is None:
+            delattr(source, keyword)
+        else:
+            source[keyword]._value = value
+    assert b"could not be analysed: No size." in encoded(exam.report())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+def test_a_patient_id_that_is_too_long_is_written_whole() -> None:
+    exam = analysed_exam().only("L CC").with_source_elements(PatientID="7" * 80)
+    assert {result.PatientID for result in (*exam.segmentations(), exam.report())} == {"7" * 80}
 
 
 def test_an_unlikely_name_is_kept_and_not_printed() -> None:

@@ -17,6 +17,9 @@ from glam_node.node.results.identity import ResultIdentity, series_description
 from glam_node.node.results.measurement_groups import measurement_groups
 from glam_node.node.results.sources import source_header
 
+# What TID 1602 and 1603 tell of an image in the library; the groups of measurements refer to every image in any case.
+_DESCRIBED = {"Rows", "Columns", "PatientOrientation", "ImagerPixelSpacing"}
+
 
 def write_measurement_report(
     findings: Findings,
@@ -41,10 +44,7 @@ def write_measurement_report(
         language_of_content_item_and_descendants=sr.LanguageOfContentItemAndDescendants(
             sr.CodedConcept.from_code(codes.ENGLISH)
         ),
-        # TID 1603 has these two mandatory; the groups of measurements refer to every image in any case.
-        referenced_images=[
-            header for header in headers.values() if "PatientOrientation" in header and "ImagerPixelSpacing" in header
-        ],
+        referenced_images=[header for header in headers.values() if set(header.dir()) >= _DESCRIBED],
     )
     report = sr.Comprehensive3DSR(
         evidence=[*headers.values(), *segmentations],

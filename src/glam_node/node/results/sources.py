@@ -4,6 +4,7 @@ highdicom copies patient and study from the source, raises where a value is miss
 validators refuse. What identifies patient and study is kept as it is, however long; all else is kept where it is legal.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -100,7 +101,10 @@ def character_set(source: Dataset, *texts: str) -> str | list[str] | None:
 
 def _copy_image(source: Dataset, header: Dataset) -> None:
     header.Modality = "MG"
-    header.Rows, header.Columns = int(source.Rows), int(source.Columns)
+    for keyword in ("Rows", "Columns"):
+        size = _value(source, keyword)
+        if isinstance(size, int) and size > 0:
+            setattr(header, keyword, size)
     orientation = _values(source, "PatientOrientation")
     if len(orientation) == 2 and all(orientation) and _legal(source, "PatientOrientation"):
         header.PatientOrientation = orientation
@@ -111,7 +115,10 @@ def _copy_image(source: Dataset, header: Dataset) -> None:
 
 def _value(source: Dataset, keyword: str) -> Any:
     try:
-        return source.get(keyword)
+        with warnings.catch_warnings():
+            # pydicom warns with the offending value, which may be a patient's.
+            warnings.simplefilter("ignore")
+            return source.get(keyword)
     except Exception:  # pydicom converts on access and raises whatever its converters raise
         return None
 
