@@ -1,6 +1,5 @@
 """The sender: takes results to their destinations, and tries again."""
 
-import logging
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,8 +14,6 @@ INTERVAL_S = 0.5
 
 def run(running: Running) -> None:
     """Send until asked to stop; each destination has its own thread, so that a dead archive holds up no other."""
-    # Whatever goes wrong with an association is in the failure of its delivery.
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     threads = [
         threading.Thread(target=_serve, args=(running, {name: destination}), name=name)
         for name, destination in running.node.destinations.items()
