@@ -1,5 +1,6 @@
 """Every test of this folder runs on SQLite and on PostgreSQL."""
 
+import shutil
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -32,13 +33,19 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return _new_database(request.getfixturevalue("postgresql_socket"), "template1")
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database with the newest schema, to be copied."""
+    path = tmp_path_factory.mktemp("database") / "node.sqlite"
+    migrate.upgrade(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture(params=DATABASES)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> str:
     """A database with the newest schema and nothing in it."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'node.sqlite'}"
-        migrate.upgrade(url)
-        return url
+        return f"sqlite:///{shutil.copy(migrated, tmp_path)}"
     return _new_database(request.getfixturevalue("postgresql_socket"), "migrated")
 
 

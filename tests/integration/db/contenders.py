@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.synchronize import Barrier
 
 from glam_node.node.db import deliveries, jobs, migrate
 from glam_node.node.db.engine import SessionFactory, open_database
@@ -43,6 +44,7 @@ def claim_deliveries(url: str, destination: str) -> list[str]:
             won += [delivery.delivery_id for delivery in claimed]
 
 
-def upgrade(url: str) -> None:
-    """Bring the database to the newest schema."""
+def upgrade(url: str, barrier: Barrier) -> None:
+    """Bring the database to the newest schema, all at the same moment."""
+    barrier.wait(timeout=60)
     migrate.upgrade(url)

@@ -101,6 +101,17 @@ def test_a_worker_is_not_taken_for_its_earlier_self(sessions: SessionFactory) ->
         assert not jobs.succeed(session, earlier, now=after(61), algorithm_version="1", stage_seconds=[])
 
 
+def test_a_worker_is_not_taken_for_another_that_began_anew_after_a_retry(sessions: SessionFactory) -> None:
+    stuck = claimed(sessions, add(sessions), "stuck")
+    other = claimed(sessions, stuck.job_id, "other", seconds=60)
+    with sessions.begin() as session:
+        jobs.fail(session, other, now=after(61), failure="no", next_attempt_at=None)
+        jobs.retry(session, stuck.job_id, after(62))
+    assert claimed(sessions, stuck.job_id, "third", seconds=62).attempt == stuck.attempt
+    with sessions.begin() as session:
+        assert not jobs.succeed(session, stuck, now=after(63), algorithm_version="1", stage_seconds=[])
+
+
 def test_a_worker_whose_lease_ran_out_unnoticed_may_still_end_the_job(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:

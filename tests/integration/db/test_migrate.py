@@ -1,6 +1,5 @@
 """The schema that migrations make."""
 
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
@@ -45,8 +44,14 @@ def test_upgrading_again_changes_nothing(url: str) -> None:
 
 
 def test_processes_that_upgrade_at_once_do_not_harm_each_other(empty_url: str) -> None:
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        list(pool.map(contenders.upgrade, [empty_url] * 4))
+    spawn = get_context("spawn")
+    barrier = spawn.Barrier(4)
+    processes = [spawn.Process(target=contenders.upgrade, args=(empty_url, barrier)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
     assert migrate.is_current(empty_url)
 
 

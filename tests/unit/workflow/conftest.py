@@ -1,0 +1,41 @@
+"""A workbench on a new database and disk."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.mammogram import Laterality
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.threshold import ThresholdPredictor, threshold_package
+from glam_node.node.db import migrate
+from glam_node.node.db.engine import open_database
+from glam_node.node.storage.instances import InstanceStore
+from tests.unit.workflow.workbench import Workbench
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database, to be copied."""
+    path = tmp_path_factory.mktemp("database") / "node.sqlite"
+    migrate.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def bench(tmp_path: Path, migrated: Path) -> Iterator[Workbench]:
+    """A node without processes."""
+    sessions = open_database(f"sqlite:///{shutil.copy(migrated, tmp_path)}")
+    predictor = ThresholdPredictor.from_package(threshold_package(tmp_path / "package"), "cpu")
+    yield Workbench(sessions, InstanceStore(tmp_path / "root"), predictor)
+    sessions.kw["bind"].dispose()
+
+
+@pytest.fixture(scope="session")
+def exam() -> list[Dataset]:
+    """R CC, L CC, R MLO, L MLO; the left breast has a malignant lesion, which shows in both views."""
+    lesions = [(FindingKind.MALIGNANT, Laterality.LEFT)]
+    return [view.dataset for view in make_exam(7, rows=64, columns=48, lesions=lesions)]

@@ -1,0 +1,36 @@
+"""Slow work gives signs of life."""
+
+import threading
+import time
+
+import pytest
+
+from glam_node.node.workflow.heartbeat import heartbeat
+
+
+def test_it_beats_while_the_work_lasts_and_not_afterwards() -> None:
+    beats: list[float] = []
+    with heartbeat(lambda: beats.append(time.monotonic()), every_s=0.01):
+        time.sleep(0.2)
+    count = len(beats)
+    time.sleep(0.05)
+    assert count >= 3
+    assert len(beats) == count
+
+
+def test_a_beat_that_fails_is_not_the_last() -> None:
+    beats = threading.Semaphore(0)
+
+    def fail() -> None:
+        beats.release()
+        raise OSError("database away")
+
+    with heartbeat(fail, every_s=0.01):
+        assert beats.acquire(timeout=5)
+        assert beats.acquire(timeout=5)
+
+
+def test_it_ends_when_the_work_fails() -> None:
+    with pytest.raises(ValueError, match="no"), heartbeat(lambda: None, every_s=60):
+        raise ValueError("no")
+    assert "heartbeat" not in [thread.name for thread in threading.enumerate()]

@@ -1,0 +1,251 @@
+"""One job by one worker: done once, retried, or given up with a reason."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+from sqlalchemy import update
+
+from glam_node.inference.errors import DeviceUnavailable
+from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
+from glam_node.inference.mammogram import Mammogram
+from glam_node.inference.package import ModelPackage
+from glam_node.inference.predictor import Predictor
+from glam_node.node.db import jobs
+from glam_node.node.db.tables import JobRow
+from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.study import StudyState
+from glam_node.node.errors import PermanentError
+from tests.unit.workflow import workbench
+from tests.unit.workflow.workbench import LEASE_S, RETRY_JOBS, Clock, Workbench
+
+
+class Watched:
+    """A predictor that calls back before it segments."""
+
+    def __init__(self, predictor: Predictor, before: Callable[[], object]) -> None:
+        self._predictor = predictor
+        self._before = before
+        self.calls = 0
+        self.version = predictor.algorithm.algorithm_version
+
+    @property
+    def algorithm(self) -> AlgorithmIdentification:
+        return replace(self._predictor.algorithm, algorithm_version=self.version)
+
+    @classmethod
+    def from_package(cls, package: ModelPackage, device: str) -> "Watched":
+        raise NotImplementedError
+
+    def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
+        self.calls += 1
+        self._before()
+        return self._predictor.segment(mammograms)
+
+
+class RealTime(Clock):
+    """A clock that goes by itself."""
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def failing(bench: Workbench, error: Exception) -> Watched:
+    def fail() -> None:
+        raise error
+
+    bench.predictor = watched = Watched(bench.predictor, fail)
+    return watched
+
+
+@pytest.fixture
+def job(bench: Workbench, exam: list[Dataset]) -> InferenceJob:
+    return bench.submitted(*exam[:2])
+
+
+def test_a_job_that_is_done_is_succeeded_and_its_study_reported(bench: Workbench, job: InferenceJob) -> None:
+    assert bench.run(job)
+    done = bench.job()
+    assert (done.state, done.attempt, done.algorithm_version) == (JobState.SUCCEEDED, 1, "1")
+    assert [stage for stage, _ in done.stage_seconds] == ["read", "segment", "write"]
+    assert bench.study().state is StudyState.REPORTED
+
+
+def test_a_message_that_comes_twice_does_the_work_once(bench: Workbench, job: InferenceJob) -> None:
+    bench.predictor = watched = Watched(bench.predictor, lambda: None)
+    assert [bench.run(job), bench.run(job)] == [True, False]
+    assert watched.calls == 1
+
+
+def test_a_message_for_an_unknown_job_does_no_harm(bench: Workbench, job: InferenceJob) -> None:
+    with bench.sessions.begin() as session:
+        jobs.supersede_unfinished(session, job.study_instance_uid, bench.clock())
+    assert not bench.run(job)
+
+
+def test_a_second_worker_leaves_a_running_job_alone(bench: Workbench, job: InferenceJob) -> None:
+    second: list[bool] = []
+    bench.predictor = Watched(bench.predictor, lambda: second.append(bench.run(job, "second")))
+    assert bench.run(job, "first")
+    assert second == [False]
+
+
+def test_a_worker_that_lost_its_lease_hands_nothing_over(bench: Workbench, job: InferenceJob) -> None:
+    def take_over() -> None:
+        bench.clock.turn(LEASE_S)
+        bench.predictor = quick
+        assert bench.run(job, "second")
+
+    quick = bench.predictor
+    bench.predictor = Watched(quick, take_over)
+    assert not bench.run(job, "first")
+    assert (bench.job().lease_owner, bench.job().attempt) == ("second", 2)
+    assert bench.events().count("job_succeeded") == 1
+
+
+def test_a_lease_is_renewed_while_the_work_takes_its_time(
+    bench: Workbench, job: InferenceJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def second_worker_comes_late() -> None:
+        time.sleep(0.3)
+        second.append(bench.run(job, "second"))
+
+    second: list[bool] = []
+    monkeypatch.setattr(workbench, "LEASE_S", 0.2)
+    bench.clock = RealTime()
+    bench.predictor = Watched(bench.predictor, second_worker_comes_late)
+    assert bench.run(job, "first")
+    assert second == [False]
+
+
+def test_a_job_superseded_while_it_runs_hands_nothing_over(
+    bench: Workbench, job: InferenceJob, exam: list[Dataset]
+) -> None:
+    quick = bench.predictor
+    bench.predictor = Watched(quick, lambda: bench.submitted(exam[2]))
+    assert not bench.run(job)
+    assert bench.deliveries() == []
+    assert [one.state for one in bench.jobs()] == [JobState.PENDING, JobState.SUPERSEDED]
+
+
+def test_a_study_reopened_while_its_job_runs_is_judged_anew(
+    bench: Workbench, job: InferenceJob, exam: list[Dataset]
+) -> None:
+    bench.predictor = Watched(bench.predictor, lambda: bench.receive(exam[2]))
+    assert bench.run(job)
+    assert (bench.job().state, bench.study().state) == (JobState.SUCCEEDED, StudyState.RECEIVING)
+    bench.clock.turn(300)
+    assert len(bench.dispatch()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (OSError(5, "Input/output error", "/disk/x.dcm"), "Input/output error: /disk/x.dcm"),
+        (MemoryError(), "MemoryError at test_infer.py"),
+        (ValueError("PHANTOM^JANE is no number"), "ValueError at test_infer.py"),
+    ],
+)
+def test_a_failure_is_recorded_and_tried_again(
+    bench: Workbench, job: InferenceJob, error: Exception, failure: str
+) -> None:
+    failing(bench, error)
+    assert bench.run(job)
+    failed = bench.job()
+    assert (failed.state, failed.failure.startswith(failure)) == (JobState.PENDING, True)
+    assert failed.next_attempt_at == RETRY_JOBS.next_attempt_at(1, bench.clock())
+
+
+def test_a_failure_does_not_tell_what_a_library_says_of_a_patient(bench: Workbench, job: InferenceJob) -> None:
+    failing(bench, ValueError("PHANTOM^JANE is no number"))
+    bench.run(job)
+    assert "JANE" not in bench.job().failure
+
+
+def test_a_job_is_failed_after_its_last_attempt(bench: Workbench, job: InferenceJob) -> None:
+    watched = failing(bench, OSError(28, "No space left on device"))
+    for _ in range(5):
+        bench.run(job)
+        bench.clock.turn(600)
+    assert (bench.job().state, watched.calls) == (JobState.FAILED, 3)
+    assert bench.job().failure == "No space left on device"
+
+
+def test_what_cannot_be_helped_is_not_tried_again(bench: Workbench, job: InferenceJob) -> None:
+    failing(bench, PermanentError("The image has no StudyInstanceUID."))
+    bench.run(job)
+    assert (bench.job().state, bench.job().failure) == (JobState.FAILED, "The image has no StudyInstanceUID.")
+
+
+def test_a_lost_device_is_recorded_and_raised(bench: Workbench, job: InferenceJob) -> None:
+    failing(bench, DeviceUnavailable("cuda:0 failed. Restart the worker."))
+    with pytest.raises(DeviceUnavailable):
+        bench.run(job)
+    assert (bench.job().state, bench.job().failure) == (JobState.PENDING, "cuda:0 failed. Restart the worker.")
+
+
+def test_a_file_that_is_gone_is_a_failure_that_names_it(bench: Workbench, job: InferenceJob) -> None:
+    lost = next(bench.store.root.glob("instances/*/*.dcm"))
+    lost.unlink()
+    bench.run(job)
+    assert bench.job().state is JobState.PENDING
+    assert str(lost) in bench.job().failure
+
+
+def test_a_job_that_kills_every_worker_is_set_aside(bench: Workbench, job: InferenceJob) -> None:
+    with bench.sessions.begin() as session:
+        for _ in range(3):
+            assert jobs.claim(session, job.job_id, owner="w", now=bench.clock(), lease_s=60, maximum_attempts=3)
+            bench.clock.turn(60)
+    assert not bench.run(job)
+    assert bench.job().state is JobState.FAILED
+    assert "3 workers ended without a word" in bench.job().failure
+    assert bench.events()[-1] == "job_failed"
+
+
+def test_images_that_cannot_be_analysed_are_reported_so(bench: Workbench, job: InferenceJob) -> None:
+    for path in bench.store.root.glob("instances/*/*.dcm"):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) - 1000])
+    bench.run(job)
+    assert bench.job().state is JobState.SUCCEEDED
+    assert [result.sop_class_uid for result in bench.deliveries()] == ["1.2.840.10008.5.1.4.1.1.88.34"]
+
+
+def test_findings_made_before_are_used_again(bench: Workbench, job: InferenceJob) -> None:
+    bench.run(job)
+    again(bench, job)
+    bench.predictor = watched = Watched(bench.predictor, lambda: None)
+    assert bench.run(job)
+    assert watched.calls == 0
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"?"), Path.unlink])
+def test_findings_that_are_damaged_or_gone_are_made_again(
+    bench: Workbench, job: InferenceJob, damage: Callable[[Path], object]
+) -> None:
+    bench.run(job)
+    again(bench, job)
+    damage(bench.store.resolve(f"findings/{job.job_id}.npz"))
+    bench.predictor = watched = Watched(bench.predictor, lambda: None)
+    assert bench.run(job)
+    assert watched.calls == 1
+
+
+def test_findings_of_another_algorithm_are_not_used(bench: Workbench, job: InferenceJob) -> None:
+    bench.run(job)
+    again(bench, job)
+    bench.predictor = newer = Watched(bench.predictor, lambda: None)
+    newer.version = "2"
+    assert bench.run(job)
+    assert (newer.calls, bench.job().algorithm_version) == (1, "2")
+
+
+def again(bench: Workbench, job: InferenceJob) -> None:
+    """As if the worker had died before it handed over."""
+    with bench.sessions.begin() as session:
+        session.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(state=JobState.PENDING))

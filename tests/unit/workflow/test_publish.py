@@ -1,0 +1,55 @@
+"""Results on disk and in the queue of delivery, once."""
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from glam_node.node.domain.delivery import DeliveryState
+from tests.builders import COMPREHENSIVE_3D_SR, SEGMENTATION
+from tests.unit.workflow.workbench import BOTH, Workbench
+
+
+def reported(bench: Workbench, *images: Dataset) -> None:
+    bench.run(bench.submitted(*images))
+
+
+def test_a_view_with_a_finding_has_a_segmentation_and_the_study_a_report(bench: Workbench, exam: list[Dataset]) -> None:
+    reported(bench, *exam)
+    classes = sorted(dcmread(path).SOPClassUID for path in bench.results().values())
+    assert classes == [SEGMENTATION, SEGMENTATION, COMPREHENSIVE_3D_SR]
+
+
+def test_results_lie_with_their_study_under_their_uid(bench: Workbench, exam: list[Dataset]) -> None:
+    reported(bench, exam[0])
+    (uid,) = bench.results()
+    path = bench.store.resolve(f"results/{exam[0].StudyInstanceUID}/{uid}.dcm")
+    assert dcmread(path).SOPInstanceUID == uid
+
+
+def test_every_object_is_queued_for_every_destination_that_wants_it(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.destinations = {"archive": BOTH, "workstation": ("segmentation",), "registry": ()}
+    reported(bench, exam[1])
+    queued = sorted((delivery.destination, delivery.sop_class_uid) for delivery in bench.deliveries())
+    assert queued == [("archive", SEGMENTATION), ("archive", COMPREHENSIVE_3D_SR), ("workstation", SEGMENTATION)]
+    assert {delivery.state for delivery in bench.deliveries()} == {DeliveryState.PENDING}
+
+
+def test_a_node_without_destinations_keeps_its_results(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.destinations = {}
+    reported(bench, exam[1])
+    assert (len(bench.results()), bench.deliveries()) == (2, [])
+
+
+def test_another_job_of_the_study_sends_only_what_is_new(bench: Workbench, exam: list[Dataset]) -> None:
+    reported(bench, exam[1])
+    before = {delivery.sop_instance_uid: delivery for delivery in bench.deliveries()}
+    kept = {uid: path.read_bytes() for uid, path in bench.results().items()}
+    reported(bench, exam[0])
+    after = {delivery.sop_instance_uid: delivery for delivery in bench.deliveries()}
+    assert {uid: after[uid] for uid in before} == before
+    assert [after[uid].sop_class_uid for uid in after.keys() - before.keys()] == [COMPREHENSIVE_3D_SR]
+    assert {uid: bench.results()[uid].read_bytes() for uid in kept} == kept
+
+
+def test_what_was_written_is_in_the_timeline(bench: Workbench, exam: list[Dataset]) -> None:
+    reported(bench, exam[1])
+    assert bench.events()[2:] == ["job_started", "result_written", "result_written", "job_succeeded"]

@@ -1,0 +1,200 @@
+"""A node without processes: a database, a disk, a clock to turn, and archives that answer what a test wants."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from glam_node.inference.predictor import Predictor
+from glam_node.inference.view import describe_view
+from glam_node.node.db import audit, deliveries, jobs, studies
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.delivery import Delivery
+from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.node.domain.instance import SOPInstance, StudyAttributes
+from glam_node.node.domain.job import InferenceJob
+from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
+from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.screening import AssemblyRules
+from glam_node.node.domain.study import Study
+from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.storage.files import write_durably
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.assemble import close_complete_studies
+from glam_node.node.workflow.context import InferenceContext
+from glam_node.node.workflow.deliver import deliver_due
+from glam_node.node.workflow.infer import run_job
+from glam_node.node.workflow.receive import image_attributes
+from glam_node.node.workflow.submit import submit_complete_studies
+from tests.builders import NOW
+
+ASSEMBLY = AssemblyRules(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
+ELIGIBILITY = EligibilityRules(minimum_views=1, accept_implants=True)
+RETRY_JOBS = RetryPolicy(initial_delay_s=10, multiplier=2, maximum_delay_s=600, maximum_attempts=3)
+RETRY_DELIVERIES = RetryPolicy(initial_delay_s=5, multiplier=2, maximum_delay_s=900, maximum_attempts=4)
+LEASE_S = 120.0
+BOTH = ("segmentation", "measurement_report")
+
+
+class Killed(BaseException):
+    """The process ends here, as by SIGKILL: nothing of ours may handle it."""
+
+
+@dataclass
+class Clock:
+    """Stands still until it is turned."""
+
+    time: datetime = NOW
+
+    def __call__(self) -> datetime:
+        """What it shows."""
+        return self.time
+
+    def turn(self, seconds: float) -> None:
+        """Forward."""
+        self.time += timedelta(seconds=seconds)
+
+
+@dataclass
+class Archive:
+    """A destination that keeps what it is sent; `answer` may refuse."""
+
+    name: str = "archive"
+    answer: Callable[[OutgoingInstance], StoreOutcome | None] = lambda _instance: None
+    received: list[str] = field(default_factory=list)
+    """SOP Instance UIDs in the order of their arrival."""
+    associations: int = 0
+
+    def store(self, instances: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
+        """One outcome per instance."""
+        self.associations += 1
+        return [self._store_one(instance) for instance in instances]
+
+    def _store_one(self, instance: OutgoingInstance) -> StoreOutcome:
+        refusal = self.answer(instance)
+        if refusal is not None:
+            return refusal
+        assert pydicom.dcmread(instance.path).SOPInstanceUID == instance.sop_instance_uid
+        self.received.append(instance.sop_instance_uid)
+        return StoreOutcome(instance.sop_instance_uid, True, 0x0000, False, "")
+
+
+def down(instance: OutgoingInstance) -> StoreOutcome:
+    """The answer of an archive that is not there."""
+    return StoreOutcome(instance.sop_instance_uid, False, None, True, "ARCHIVE does not answer.")
+
+
+def unsupported(instance: OutgoingInstance) -> StoreOutcome:
+    """The answer of an archive that does not take such objects."""
+    return StoreOutcome(instance.sop_instance_uid, False, 0x0122, False, "ARCHIVE does not take the SOP class.")
+
+
+@dataclass
+class Workbench:
+    """What the processes of a node do, called by hand."""
+
+    sessions: SessionFactory
+    store: InstanceStore
+    predictor: Predictor
+    destinations: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"archive": BOTH})
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def context(self) -> InferenceContext:
+        """What a worker knows."""
+        return InferenceContext(ResultIdentity(), self.destinations, RETRY_JOBS, LEASE_S)
+
+    def receive(self, *images: Dataset) -> None:
+        """The images are on disk and on record."""
+        for image in images:
+            relative = f"instances/{image.StudyInstanceUID}/{image.SOPInstanceUID}.dcm"
+            path = self.store.resolve(relative)
+            write_durably(path, b"")
+            image.save_as(path, enforce_file_format=True)
+            self.record(self._instance(image, relative))
+
+    def record(self, *instances: SOPInstance) -> None:
+        """The instances are on record, without files."""
+        with self.sessions.begin() as session:
+            for instance in instances:
+                studies.add_instance(session, instance, StudyAttributes(patient_id="P1"))
+
+    def _instance(self, image: Dataset, relative: str) -> SOPInstance:
+        return SOPInstance(
+            sop_class_uid=image.SOPClassUID,
+            sop_instance_uid=image.SOPInstanceUID,
+            series_instance_uid=image.SeriesInstanceUID,
+            study_instance_uid=image.StudyInstanceUID,
+            transfer_syntax_uid=image.file_meta.TransferSyntaxUID,
+            path=relative,
+            sha256="0" * 64,
+            byte_count=1,
+            calling_ae_title="MODALITY",
+            received_at=self.clock(),
+            attributes=image_attributes(describe_view(image)),
+        )
+
+    def dispatch(self) -> list[InferenceJob]:
+        """One round of the dispatcher, without the bell."""
+        with self.sessions.begin() as session:
+            close_complete_studies(session, self.clock(), ASSEMBLY)
+        with self.sessions.begin() as session:
+            return submit_complete_studies(session, self.clock(), ELIGIBILITY, "digest")
+
+    def submitted(self, *images: Dataset) -> InferenceJob:
+        """The job of a study of these images, received and quiet since."""
+        self.receive(*images)
+        self.clock.turn(ASSEMBLY.quiet_time_s)
+        (job,) = self.dispatch()
+        return job
+
+    def run(self, job: InferenceJob, owner: str = "worker") -> bool:
+        """One worker follows the bell."""
+        return run_job(
+            job.job_id,
+            sessions=self.sessions,
+            store=self.store,
+            predictor=self.predictor,
+            context=self.context,
+            now=self.clock,
+            owner=owner,
+        )
+
+    def deliver(self, archive: Archive, policy: RetryPolicy = RETRY_DELIVERIES) -> int:
+        """One round of the sender."""
+        return deliver_due(self.sessions, self.store, {archive.name: archive}, policy, self.clock)
+
+    def study(self) -> Study:
+        """The only study."""
+        with self.sessions() as session:
+            (study,) = studies.recent(session, 2)
+        return study
+
+    def job(self) -> InferenceJob:
+        """Its newest job."""
+        return self.jobs()[0]
+
+    def jobs(self) -> list[InferenceJob]:
+        """Its jobs, newest first."""
+        uid = self.study().study_instance_uid
+        with self.sessions() as session:
+            return jobs.of_study(session, uid)
+
+    def deliveries(self) -> list[Delivery]:
+        """Its deliveries."""
+        uid = self.study().study_instance_uid
+        with self.sessions() as session:
+            return deliveries.of_study(session, uid)
+
+    def events(self) -> list[str]:
+        """What happened to it, in order."""
+        uid = self.study().study_instance_uid
+        with self.sessions() as session:
+            return [event.event for event in audit.timeline(session, uid)]
+
+    def results(self) -> dict[str, Path]:
+        """Files of results by SOP Instance UID."""
+        return {path.stem: path for path in sorted(self.store.root.glob("results/*/*.dcm"))}
