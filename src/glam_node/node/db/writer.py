@@ -2,19 +2,25 @@
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from glam_node.node.db.engine import SessionFactory
-from glam_node.node.errors import NodeError, PermanentError, TransientError
+from glam_node.node.errors import PermanentError, TransientError
 
 T = TypeVar("T")
 GROUP = 64
-Change = tuple[Callable[[Session], Any], "Future[Any]"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    apply: Callable[[Session], Any]
+    outcome: Future[Any] = field(default_factory=Future)
 
 
 class Writer:
@@ -22,19 +28,30 @@ class Writer:
 
     def __init__(self, sessions: SessionFactory) -> None:
         self._sessions = sessions
-        self._changes: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
+        self._changes: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
 
     def submit(self, change: Callable[[Session], T]) -> T:
-        """What `change` returned, once committed. Raises TransientError, PermanentError or what `change` raised."""
-        outcome: Future[T] = Future()
-        self._changes.put((change, outcome))
-        return outcome.result()
+        """What `change` returned, once committed. Raises TransientError, PermanentError or what `change` raised.
+
+        `change` is called again when a neighbour of its group has failed: it touches nothing but the session.
+        """
+        waiting = _Change(change)
+        with self._lock:
+            if self._stopped:
+                raise TransientError("The node is stopping; nothing more goes into the database. Try again later.")
+            self._changes.put(waiting)
+        result: T = waiting.outcome.result()
+        return result
 
     def stop(self) -> None:
         """All that was submitted is committed and the thread has ended."""
-        self._changes.put(None)
+        with self._lock:
+            self._stopped = True
+            self._changes.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -45,7 +62,7 @@ class Writer:
             if ending:
                 return
 
-    def _gather(self, group: list[Change]) -> bool:
+    def _gather(self, group: list[_Change]) -> bool:
         while len(group) < GROUP:
             try:
                 change = self._changes.get_nowait()
@@ -56,42 +73,30 @@ class Writer:
             group.append(change)
         return False
 
-    def _commit(self, group: list[Change]) -> None:
-        done: list[tuple[Future[Any], Any]] = []
+    def _commit(self, group: Sequence[_Change]) -> None:
         try:
             with self._sessions.begin() as session:
-                for change, outcome in group:
-                    self._apply(session, change, outcome, done)
+                results = [_applied(session, change) for change in group]
         except Exception as error:
-            for outcome, _ in done:
-                outcome.set_exception(_translated(error))
-            for _, outcome in group:
-                if not outcome.done():
-                    outcome.set_exception(_translated(error))
-            return
-        for outcome, result in done:
-            outcome.set_result(result)
-
-    def _apply(
-        self,
-        session: Session,
-        change: Callable[[Session], Any],
-        outcome: "Future[Any]",
-        done: list[tuple["Future[Any]", Any]],
-    ) -> None:
-        savepoint = session.begin_nested()
-        try:
-            result = change(session)
-            savepoint.commit()
-        except (IntegrityError, NodeError, ValueError, KeyError) as error:
-            savepoint.rollback()
-            outcome.set_exception(_translated(error))
+            if len(group) == 1:
+                group[0].outcome.set_exception(_translated(error))
+                return
+            for change in group:
+                self._commit([change])
         else:
-            done.append((outcome, result))
+            for change, result in zip(group, results, strict=True):
+                change.outcome.set_result(result)
+
+
+def _applied(session: Session, change: _Change) -> Any:
+    """Flushed, so that a row that the database refuses fails its own change."""
+    result = change.apply(session)
+    session.flush()
+    return result
 
 
 def _translated(error: Exception) -> Exception:
-    if isinstance(error, NodeError) or not isinstance(error, SQLAlchemyError):
+    if not isinstance(error, SQLAlchemyError):
         return error
-    kind = PermanentError if isinstance(error, IntegrityError) else TransientError
+    kind = PermanentError if isinstance(error, IntegrityError | DataError) else TransientError
     return kind(f"the database did not take a change ({type(error).__name__}). Check database_url and its disk.")
