@@ -1,0 +1,106 @@
+"""Receivers, dispatchers, workers and senders, two of each, on one database at the same time."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.mammogram import Laterality
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.threshold import ThresholdPredictor, threshold_package
+from glam_node.node.db import deliveries, jobs, studies
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.job import JobState
+from glam_node.node.domain.study import StudyState
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.worker.queue import InlineQueue
+from glam_node.node.workflow.submit import ring_waiting_jobs
+from tests.builders import NOW
+from tests.unit.workflow.workbench import Archive, Clock, Workbench
+
+STUDIES = 6
+
+
+class LongAfterwards(Clock):
+    """Goes by itself; by then every study has been quiet for long."""
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def workbench(sessions: SessionFactory, root: Path, clock: Clock) -> Workbench:
+    predictor = ThresholdPredictor.from_package(threshold_package(root / "package"), "cpu")
+    return Workbench(sessions, InstanceStore(root / "store"), predictor, clock=clock)
+
+
+def one_view(seed: int) -> Dataset:
+    lesions = [(FindingKind.MALIGNANT, Laterality.RIGHT)]
+    return make_exam(seed, rows=64, columns=48, lesions=lesions)[0].dataset
+
+
+@contextmanager
+def all_the_time(*actions: Callable[[], object]) -> Iterator[list[BaseException]]:
+    """Inside, every action is done over and over in two threads of its own."""
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def repeat(action: Callable[[], object]) -> None:
+        while not stop.is_set():
+            try:
+                action()
+            except BaseException as error:
+                errors.append(error)
+                return
+            stop.wait(0.01)
+
+    threads = [threading.Thread(target=repeat, args=(action,)) for action in (*actions, *actions)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield errors
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def wait_until_stored(sessions: SessionFactory, count: int, errors: list[BaseException]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not errors:
+        with sessions() as session:
+            if deliveries.counts(session) == {("archive", DeliveryState.STORED): count}:
+                return
+        time.sleep(0.05)
+    pytest.fail(f"not all were stored: {errors}")
+
+
+def test_every_study_is_reported_once(sessions: SessionFactory, tmp_path: Path) -> None:
+    receiver, node = workbench(sessions, tmp_path, Clock(NOW)), workbench(sessions, tmp_path, LongAfterwards())
+    archive = Archive()
+
+    def ring() -> None:
+        with sessions() as session:
+            ring_waiting_jobs(session, InlineQueue(run), node.clock())
+
+    def run(job_id: str) -> None:
+        with sessions() as session:
+            job = jobs.get(session, job_id)
+        assert job is not None
+        node.run(job, owner=threading.current_thread().name)
+
+    with all_the_time(node.dispatch, ring, lambda: node.deliver(archive)) as errors:
+        for seed in range(STUDIES):
+            receiver.receive(one_view(seed))
+        wait_until_stored(sessions, 2 * STUDIES, errors)
+    assert errors == []
+    assert len(archive.received) == len(set(archive.received)) == 2 * STUDIES
+    with sessions() as session:
+        assert jobs.counts_by_state(session) == {JobState.SUCCEEDED: STUDIES}
+        assert studies.counts_by_state(session) == {StudyState.REPORTED: STUDIES}
