@@ -97,6 +97,13 @@ def test_an_archive_that_is_down_is_transient_for_every_instance(outgoing: Outgo
     assert [(outcome.stored, outcome.transient, outcome.status) for outcome in outcomes] == [(False, True, None)] * 2
 
 
+def test_results_wait_while_the_archive_does_not_know_us(outgoing: Outgoing) -> None:
+    with listening(Archive(calling_ae_titles=["OTHER"])) as archive:
+        [outcome] = CStoreDestination(peer_at(archive.port)).store([outgoing()])
+    assert (outcome.stored, outcome.transient) == (False, True)
+    assert "Register GLAMNODE at the archive" in outcome.failure
+
+
 def test_a_file_that_is_gone_fails_alone_and_for_good(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
     gone, there = outgoing(), outgoing()
     gone.path.unlink()

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from pydicom import dcmread
@@ -85,7 +85,12 @@ class CStoreDestination:
                 for message_id, instance in enumerate(instances, start=1):
                     outcomes.append(self._store_one(association, instance, message_id % 0x10000))
         except NodeError as error:
-            outcomes.extend(_failed(instance, error) for instance in instances[len(outcomes) :])
+            # A rejection says nothing of the objects: when a person has mended the AE title they go out by themselves.
+            rejected = error.status is not None
+            outcomes.extend(
+                replace(outcome, transient=rejected or outcome.transient)
+                for outcome in (_failed(instance, error) for instance in instances[len(outcomes) :])
+            )
         return outcomes
 
     def _store_one(self, association: Association, instance: OutgoingInstance, message_id: int) -> StoreOutcome:
