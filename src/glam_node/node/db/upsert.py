@@ -14,4 +14,4 @@ def insert_missing(session: Session, table: type[Base], rows: Sequence[dict[str,
     if not rows:
         return
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    session.execute(insert(table).values(list(rows)).on_conflict_do_nothing())
+    session.execute(insert(Base.metadata.tables[table.__tablename__]).on_conflict_do_nothing(), list(rows))

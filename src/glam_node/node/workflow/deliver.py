@@ -33,10 +33,10 @@ def deliver_due(
     policy: RetryPolicy,
     now: Clock,
 ) -> int:
-    """How many objects were stored; every delivery to these destinations that was due has been tried once.
+    """How many objects were stored, of up to twenty that were due at each destination; each was tried once.
 
-    One association per destination and batch. What a destination refuses for good is ABANDONED at once, whatever else
-    fails is tried again by `policy`.
+    One association per destination. What a destination refuses for good is ABANDONED at once, whatever else fails is
+    tried again by `policy`. To be called again at once while it stores anything.
     """
     return sum(
         _deliver_batch(name, destination, sessions, store, policy, now) for name, destination in destinations.items()
