@@ -2,18 +2,15 @@
 
 import socket
 import struct
-import warnings
 from dataclasses import dataclass, field
 
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
 from pynetdicom.presentation import build_context
 
-MG = "1.2.840.10008.5.1.4.1.1.1.2"
+from tests.data_sets import MG
+
 VERIFICATION = "1.2.840.10008.1.1"
 
 
@@ -68,23 +65,6 @@ def p_data(*values: bytes) -> bytes:
     """One P-DATA-TF PDU."""
     body = b"".join(values)
     return struct.pack(">BBI", 4, 0, len(body)) + body
-
-
-def data_set(sop_instance_uid: str, pixel_bytes: int = 0, **values: object) -> bytes:
-    """An Explicit VR Little Endian MG data set without file meta information."""
-    dataset = Dataset()
-    given: dict[str, object] = {"SOPClassUID": MG, "SOPInstanceUID": sop_instance_uid, "Modality": "MG"}
-    given |= {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.1"} | values
-    if pixel_bytes:
-        given |= {"BitsAllocated": 16, "PixelData": bytes(pixel_bytes)}
-    encoded = DicomBytesIO()
-    encoded.is_little_endian, encoded.is_implicit_VR = True, False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # wrong values are what some tests want
-        for keyword, value in given.items():
-            setattr(dataset, keyword, value)
-        write_dataset(encoded, dataset)
-    return encoded.getvalue()
 
 
 @dataclass

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.data_sets import data_set
 from tests.integration.scp.conftest import Receiver, running_receiver
-from tests.integration.scp.raw import VERIFICATION, Sender, associate_rq, data_set, echo_rq, p_data, pdv, store_rq
+from tests.integration.scp.raw import VERIFICATION, Sender, associate_rq, echo_rq, p_data, pdv, store_rq
 
 PATIENCE_S = 1.0
 

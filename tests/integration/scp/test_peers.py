@@ -16,8 +16,9 @@ from glam_node.inference.phantom import make_exam
 from glam_node.node.db.engine import open_database
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.scp.contexts import DEFAULT_STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
+from tests.data_sets import data_set
 from tests.integration.scp.conftest import Receiver
-from tests.integration.scp.raw import Sender, data_set
+from tests.integration.scp.raw import Sender
 from tests.peers import PEERS
 from tests.shared_data import SHARED, needs_shared_data
 

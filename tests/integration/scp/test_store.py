@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glam_node.node.scp.contexts import TRANSFER_SYNTAXES
+from tests.data_sets import MG, data_set
 from tests.integration.scp.conftest import Receiver, running_receiver
-from tests.integration.scp.raw import MG, Sender, data_set, echo_rq, p_data, pdv, store_rq
+from tests.integration.scp.raw import Sender, echo_rq, p_data, pdv, store_rq
 from tests.shared_data import SHARED, needs_shared_data
 
 UID = "1.2.3.4.5"

@@ -2,7 +2,11 @@
 
 import os
 import secrets
+import threading
 from pathlib import Path
+
+# Whoever finds a directory that another thread has just made must not rely on it before it is on the disk.
+_making = threading.RLock()
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -30,13 +34,11 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def make_directory(directory: Path) -> None:
-    """`directory` and all above it exist, durably."""
-    if directory.is_dir():
-        return
-    make_directory(directory.parent)
-    try:
-        directory.mkdir()
-    except FileExistsError:
-        return
-    sync_directory(directory.parent)
+def make_directory(directory: Path, mode: int = 0o777) -> None:
+    """`directory` and all above it exist, durably; what was missing has `mode`, less the umask."""
+    with _making:
+        if directory.is_dir():
+            return
+        make_directory(directory.parent, mode)
+        directory.mkdir(mode, exist_ok=True)
+        sync_directory(directory.parent)

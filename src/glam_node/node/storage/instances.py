@@ -14,6 +14,8 @@ from glam_node.node.storage.files import make_directory, sync_directory
 
 # PS3.5 9.1: components of digits without leading zeros, at most 64 characters; nothing else becomes a file name.
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
+# Patients' images: for the user that the node runs as.
+_PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -27,7 +29,7 @@ class InstanceStore:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._incoming = self.root / "incoming"
-        make_directory(self._incoming)
+        make_directory(self._incoming, _PRIVATE_DIRECTORY)
         self._locks = tuple(threading.Lock() for _ in range(64))
 
     def resolve(self, relative: str) -> Path:
@@ -56,11 +58,11 @@ class InstanceStore:
         return IncomingFile(self._incoming / f"{secrets.token_hex(16)}.part", head)
 
     def admit(self, incoming: "IncomingFile", relative: str) -> None:
-        """The bytes of `incoming` are at `relative`, whole and durable. Raises OSError."""
+        """The bytes of `incoming` are at `relative`, whole and durable, and nowhere else. Raises OSError."""
         final = self.root / relative
         incoming.sync()
-        make_directory(final.parent)
-        incoming.path.replace(final)
+        make_directory(final.parent, _PRIVATE_DIRECTORY)
+        incoming.move(final)
         sync_directory(final.parent)
 
 
@@ -69,10 +71,17 @@ class IncomingFile:
 
     def __init__(self, path: Path, head: bytes) -> None:
         self.path = path
+        """Where the bytes are now."""
+        self.head_length = len(head)
         self.byte_count = 0
         self._sha256 = hashlib.sha256()
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        _write_all(self._descriptor, memoryview(head))
+        self._admitted = False
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE)
+        try:
+            _write_all(self._descriptor, memoryview(head))
+        except OSError:
+            self.discard()
+            raise
 
     @property
     def sha256(self) -> str:
@@ -87,13 +96,20 @@ class IncomingFile:
 
     def sync(self) -> None:
         """All that was written is on the disk; nothing more can be written."""
-        os.fsync(self._descriptor)
-        self._close()
+        if self._descriptor >= 0:
+            os.fsync(self._descriptor)
+            self._close()
+
+    def move(self, final: Path) -> None:
+        """The file is at `final` and no longer ours to discard."""
+        self.path.replace(final)
+        self.path, self._admitted = final, True
 
     def discard(self) -> None:
         """The file is gone, unless it was admitted."""
         self._close()
-        self.path.unlink(missing_ok=True)
+        if not self._admitted:
+            self.path.unlink(missing_ok=True)
 
     def _close(self) -> None:
         if self._descriptor >= 0:

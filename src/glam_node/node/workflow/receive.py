@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from typing import Any
 
-import pydicom
 import structlog
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
@@ -14,6 +14,7 @@ from glam_node.node.db.tables import StudyRow
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
 from glam_node.node.errors import PermanentError
+from glam_node.node.storage.header import UnreadableDataSet, read_header
 from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
 
 log = structlog.get_logger(__name__)
@@ -21,6 +22,9 @@ log = structlog.get_logger(__name__)
 # PS3.4 Table B.2-1
 DATA_SET_DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
+
+# No attribute that we keep may have more than 64 characters (LO), or 1,024 with what Unicode adds.
+LONGEST_TEXT = 1024
 
 
 class Refused(PermanentError):
@@ -47,12 +51,15 @@ def receive(
     header = _header(received)
     instance = _instance(received, header, calling_ae_title, now)
     with store.exclusively(instance.sop_instance_uid):
-        known = writer.submit(lambda session: studies.find_instance(session, instance.sop_instance_uid))
-        if known is not None:
-            return _again(known, instance, received, store=store, writer=writer)
+        if store.resolve(instance.path).exists():
+            known = writer.submit(lambda session: studies.find_instance(session, instance.sop_instance_uid))
+            if known is not None:
+                return _again(known, instance, received, store=store, writer=writer)
         store.admit(received.file, instance.path)
-        writer.submit(lambda session: _add(session, instance, _study_attributes(header)))
-    return instance
+        kept = writer.submit(lambda session: _keep(session, instance, _study_attributes(header)))
+        if kept.received_at != instance.received_at or kept.sha256 != instance.sha256:
+            return _again(kept, instance, received, store=store, writer=writer)
+    return kept
 
 
 def _again(
@@ -79,13 +86,18 @@ def _again(
     return known
 
 
-def _add(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> None:
-    """A second Patient ID in a study keeps the whole study from being analysed: no result on the wrong patient."""
+def _keep(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> SOPInstance:
+    """What is on record under this UID now: `instance`, or what was there although its file was not.
+
+    A second Patient ID in a study keeps the whole study from being analysed: no result on the wrong patient.
+    """
+    known = studies.find_instance(session, instance.sop_instance_uid)
+    if known is not None:
+        return known
     study = session.get(StudyRow, instance.study_instance_uid)
-    known_id = study.patient_id if study is not None else ""
-    if known_id and attributes.patient_id and known_id != attributes.patient_id:
-        instance = replace(instance, attributes=replace(instance.attributes, patient_mismatch=True))
-        log.warning("patient_mismatch", study_instance_uid=instance.study_instance_uid)
+    if study is not None and "" not in (study.patient_id, attributes.patient_id):
+        mismatch = study.patient_id != attributes.patient_id
+        instance = replace(instance, attributes=replace(instance.attributes, patient_mismatch=mismatch))
     studies.add_instance(session, instance, attributes)
     audit.record(
         session,
@@ -95,16 +107,16 @@ def _add(session: Session, instance: SOPInstance, attributes: StudyAttributes) -
         sop_instance_uid=instance.sop_instance_uid,
         calling_ae_title=instance.calling_ae_title,
         byte_count=instance.byte_count,
+        patient_mismatch=instance.attributes.patient_mismatch,
     )
+    return instance
 
 
 def _header(received: Received) -> Dataset:
     try:
-        header = pydicom.dcmread(received.file.path, stop_before_pixels=True)
-    except Exception as error:  # pydicom raises whatever its converters raise; nothing of it is ours to know
-        raise Refused(f"not a readable data set ({type(error).__name__})", status=CANNOT_UNDERSTAND) from error
-    if not len(header):
-        raise Refused("the data set is empty", status=CANNOT_UNDERSTAND)
+        header = read_header(received.file.path, received.file.head_length, received.transfer_syntax_uid)
+    except UnreadableDataSet as error:
+        raise Refused(str(error), status=CANNOT_UNDERSTAND) from error
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
         if not is_valid_uid(_text(header, keyword)):
             raise Refused(f"{keyword} is missing or no UID", status=CANNOT_UNDERSTAND)
@@ -133,8 +145,17 @@ def _instance(received: Received, header: Dataset, calling_ae_title: str, now: d
 
 
 def image_attributes(view: ViewDescription) -> ImageAttributes:
-    """What the domain keeps of a view's description."""
-    return ImageAttributes(**{field.name: getattr(view, field.name) for field in fields(ViewDescription)})
+    """What the domain keeps of a view's description, as any database takes it."""
+    return ImageAttributes(**{field.name: _storable(getattr(view, field.name)) for field in fields(ViewDescription)})
+
+
+def _storable(value: Any) -> Any:
+    """Text without NUL, half characters and an end out of sight; PostgreSQL refuses the first two."""
+    if isinstance(value, tuple):
+        return tuple(_storable(one) for one in value[:LONGEST_TEXT])
+    if isinstance(value, str):
+        return value.replace("\0", "").strip()[:LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
+    return value
 
 
 def _study_attributes(header: Dataset) -> StudyAttributes:
@@ -152,4 +173,4 @@ def _text(header: Dataset, keyword: str) -> str:
         value = header.get(keyword)
     except Exception:  # pydicom converts on access
         return ""
-    return "" if value is None else str(value).strip()
+    return "" if value is None else str(_storable(str(value)))

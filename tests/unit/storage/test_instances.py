@@ -1,0 +1,124 @@
+"""Where received instances are kept, and who may read them."""
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glam_node.node.storage import instances
+from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> InstanceStore:
+    return InstanceStore(tmp_path / "root")
+
+
+def arrived(store: InstanceStore, data: bytes = b"data") -> IncomingFile:
+    """A file that has arrived, in two pieces."""
+    file = store.incoming(b"head")
+    file.write(memoryview(data[:2]))
+    file.write(memoryview(data[2:]))
+    return file
+
+
+def incoming(store: InstanceStore) -> list[Path]:
+    return list((store.root / "incoming").iterdir())
+
+
+def test_an_admitted_instance_is_in_its_place_whole_and_nowhere_else(store: InstanceStore) -> None:
+    file = arrived(store)
+    store.admit(file, "instances/1.2/3.dcm")
+    file.discard()
+    assert store.resolve("instances/1.2/3.dcm").read_bytes() == b"headdata"
+    assert incoming(store) == []
+
+
+def test_an_instance_that_was_admitted_can_be_moved_aside(store: InstanceStore) -> None:
+    file = arrived(store)
+    store.admit(file, "instances/1.2/3.dcm")
+    store.admit(file, "conflicts/3.dcm")
+    assert not store.resolve("instances/1.2/3.dcm").exists()
+    assert store.resolve("conflicts/3.dcm").read_bytes() == b"headdata"
+
+
+def test_the_hash_and_the_count_are_of_what_came_after_the_head(store: InstanceStore) -> None:
+    file = arrived(store)
+    assert (file.sha256, file.byte_count) == (hashlib.sha256(b"data").hexdigest(), 4)
+
+
+def test_file_and_directories_are_synchronised_before_admit_returns(
+    store: InstanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synchronised: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synchronised.append(str(Path(f"/proc/self/fd/{fd}").resolve())))
+    file = arrived(store)
+    part = str(file.path)
+    store.admit(file, "instances/1.2/3.dcm")
+    assert synchronised[0] == part
+    assert synchronised[-1] == str(store.root / "instances" / "1.2")
+
+
+def test_a_discarded_instance_is_gone(store: InstanceStore) -> None:
+    arrived(store).discard()
+    assert incoming(store) == []
+
+
+def test_a_head_that_cannot_be_written_leaves_no_file(store: InstanceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def disk_full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", disk_full)
+    with pytest.raises(OSError, match="No space"):
+        store.incoming(b"head")
+    assert incoming(store) == []
+
+
+def test_a_short_write_is_continued(store: InstanceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:1]))
+    file = arrived(store)
+    assert file.path.read_bytes() == b"headdata"
+
+
+def test_what_was_half_received_is_swept(store: InstanceStore) -> None:
+    arrived(store)
+    arrived(store)
+    store.admit(arrived(store), "instances/1.2/3.dcm")
+    assert store.sweep() == 2
+    assert incoming(store) == []
+    assert store.resolve("instances/1.2/3.dcm").exists()
+
+
+def test_images_are_for_the_user_of_the_node_alone(store: InstanceStore) -> None:
+    store.admit(arrived(store), "instances/1.2/3.dcm")
+    assert stat.S_IMODE(store.resolve("instances/1.2/3.dcm").stat().st_mode) == 0o600
+    assert stat.S_IMODE(store.root.stat().st_mode) == 0o700
+    assert stat.S_IMODE(store.resolve("instances/1.2").stat().st_mode) == 0o700
+
+
+def test_free_bytes_are_those_of_the_disk_under_the_root(store: InstanceStore) -> None:
+    assert 0 < store.free_bytes() < 2**60
+
+
+@pytest.mark.parametrize("uid", ["1", "0.1", "1.2.840.10008.1.1", "2.25." + "9" * 39, "1." + "2" * 62])
+def test_a_uid_is_valid(uid: str) -> None:
+    assert is_valid_uid(uid)
+
+
+@pytest.mark.parametrize(
+    "uid", ["", ".", "1.", "1..2", "01.2", "1.02", "../x", "1/2", "1.2\n", "1.2 ", "1.2\0", "1.\u0662", "1." + "2" * 63]
+)
+def test_what_is_no_uid_is_not_taken_for_one(uid: str) -> None:
+    assert not is_valid_uid(uid)
+
+
+@given(st.text(alphabet=st.sampled_from("0123456789./\\\0\n a"), max_size=70))
+def test_no_valid_uid_leaves_its_directory(uid: str) -> None:
+    if instances.is_valid_uid(uid):
+        assert (Path("/root/instances") / f"{uid}.dcm").resolve() == Path("/root/instances") / f"{uid}.dcm"
