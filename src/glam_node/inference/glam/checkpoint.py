@@ -32,7 +32,10 @@ def read_checkpoint(path: Path) -> StateDict:
     """
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:
+        # torch's own words advise to load it all the same.
+        raise PackageMismatch(f"{path} holds more than tensors and was not opened: it could run code.") from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise PackageMismatch(f"{path} is not a checkpoint that can be loaded safely: {reason}") from error
     return complete_state_dict(_state_in(loaded, path), str(path))

@@ -142,9 +142,7 @@ def judge(study: Study, rules: EligibilityRules) -> Eligibility:
     """Whether the study is analysed, with which images, and by which rule."""
     strangers = sum(instance.attributes.patient_mismatch for instance in study.instances)
     if strangers:
-        reason = (
-            f"{strangers} of {len(study.instances)} instances carry another Patient ID than the first"
-        )
+        reason = f"{strangers} of {len(study.instances)} instances carry another Patient ID than the first"
         return Eligibility(False, "two_patients", reason, ())
     excluded: Counter[Exclusion] = Counter()
     images: list[SOPInstance] = []

@@ -112,7 +112,7 @@ def _tint(canvas: NDArray[np.float32], mask: Mask, colour: tuple[int, int, int])
 def _lines(image: ImageFindings, algorithm: AlgorithmIdentification) -> list[str]:
     if image.failure is None:
         scores = (
-            f"benign {image.benign_score:.3f}   malignant {image.malignant_score:.3f}   {len(image.findings)} findings"
+            f"benign {image.benign_score:.3f}   malignant {image.malignant_score:.3f}   findings: {len(image.findings)}"
         )
     else:
         scores = f"not analysed: {image.failure}"

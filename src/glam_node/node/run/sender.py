@@ -31,9 +31,10 @@ def _serve(running: Running, destinations: Mapping[str, Destination]) -> None:
 
 
 def tick(node: Node, destinations: Mapping[str, Destination]) -> None:
-    """Every delivery to these destinations that was due has been tried once."""
+    """Every delivery to these destinations that was due has been tried; batch follows batch while they are taken."""
     with database_trouble(node.settings):
-        deliver_due(node.sessions, node.store, destinations, node.delivery_policy, lambda: datetime.now(UTC))
+        while deliver_due(node.sessions, node.store, destinations, node.delivery_policy, lambda: datetime.now(UTC)):
+            continue
 
 
 if __name__ == "__main__":
