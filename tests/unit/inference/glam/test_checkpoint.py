@@ -111,7 +111,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({STEM: Payload()}, path)
-    with pytest.raises(PackageMismatch, match="loaded safely"):
+    with pytest.raises(PackageMismatch, match="could run code"):
         read_checkpoint(path)
     assert not Path("executed").exists()
 
