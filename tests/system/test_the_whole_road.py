@@ -1,6 +1,8 @@
 """DCMTK sends a study, Orthanc gets the results, and programs that nobody here wrote read them."""
 
 import json
+import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +106,39 @@ def test_the_real_mammograms_go_the_whole_road_and_get_the_golden_scores(orthanc
     golden = np.load(SHARED / "golden" / "golden_public.npz")
     for view, got in scores.items():
         assert got == pytest.approx(golden[f"img/{view}/y_global"], abs=1e-4)
+
+
+@needs_shared_data
+@pytest.mark.shared_data
+@pytest.mark.peer("dicom3tools")
+def test_third_party_files_are_reported_or_set_aside_with_a_reason(orthanc: Orthanc, tmp_path: Path) -> None:
+    assert SHARED is not None
+    folders = [SHARED / "data" / "dicom" / name for name in ("mg", "seg", "sr", "ts", "charset")]
+    files = [path for folder in folders for path in sorted(folder.glob("*.dcm"))]
+    settings_path, port = settings_and_port(tmp_path / "node", orthanc)
+    with running_node(settings_path, port) as node:
+        sent = dcmtk(
+            "dcmsend", "-v", "-nh", "-aet", "DCMTK", "-aec", "GLAMNODE", "127.0.0.1", str(port), *map(str, files)
+        )
+        summary = dict(re.findall(r"(sent to the peer|status SUCCESS) +: (\d+)", sent.stdout)[:2])
+        assert summary["sent to the peer"] == summary["status SUCCESS"]
+        assert int(summary["status SUCCESS"]) >= 37
+        states = wait_until_judged(node)
+        orthanc.wait_for({"SR": states.count("REPORTED")}, seconds=120)
+        assert states.count("REPORTED") >= 2, node.studies()
+        for study in node.studies():
+            assert study["reason"], study
+        for path in orthanc.fetch("SEG", tmp_path / "got") + orthanc.fetch("SR", tmp_path / "got"):
+            assert dciodvfy_errors(path) == []
+
+
+def wait_until_judged(node: NodeProcess, seconds: float = 120) -> list[str]:
+    """The states of all studies once each is reported or set aside."""
+    deadline = time.monotonic() + seconds
+    states: list[str] = []
+    while time.monotonic() < deadline:
+        states = [str(study["state"]) for study in node.studies()]
+        if states and set(states) <= {"REPORTED", "INELIGIBLE"}:
+            return states
+        time.sleep(1)
+    raise AssertionError(f"not judged within {seconds} s: {states}: {node.log()[-2000:]}")
