@@ -120,7 +120,7 @@ def test_third_party_files_are_reported_or_set_aside_with_a_reason(orthanc: Orth
         sent = dcmtk(
             "dcmsend", "-v", "-nh", "-aet", "DCMTK", "-aec", "GLAMNODE", "127.0.0.1", str(port), *map(str, files)
         )
-        summary = dict(re.findall(r"(sent to the peer|status SUCCESS) +: (\d+)", sent.stdout)[:2])
+        summary = dict(re.findall(r"(sent to the peer|status SUCCESS) +: (\d+)", sent.stderr)[:2])
         assert summary["sent to the peer"] == summary["status SUCCESS"]
         assert int(summary["status SUCCESS"]) >= 37
         states = wait_until_judged(node)
