@@ -41,19 +41,25 @@ def even(text: str) -> bytes:
     return value + b"\0" * (len(value) % 2)
 
 
+def command(
+    field: int, sop_class_uid: str, sop_instance_uid: str = "", *, message_id: int = 1, has_data_set: bool = True
+) -> bytes:
+    """A command set of a request."""
+    body = element(0x0002, even(sop_class_uid)) + element(0x0100, struct.pack("<H", field))
+    body += element(0x0110, struct.pack("<H", message_id)) + element(0x0700, b"\0\0")
+    body += element(0x0800, b"\0\0" if has_data_set else b"\1\1")
+    body += element(0x1000, even(sop_instance_uid)) if sop_instance_uid else b""
+    return element(0x0000, struct.pack("<I", len(body))) + body
+
+
 def store_rq(sop_instance_uid: str, sop_class_uid: str = MG, message_id: int = 1, command_field: int = 1) -> bytes:
     """A C-STORE-RQ command set (or another command with a data set)."""
-    body = element(0x0002, even(sop_class_uid)) + element(0x0100, struct.pack("<H", command_field))
-    body += element(0x0110, struct.pack("<H", message_id)) + element(0x0700, b"\0\0")
-    body += element(0x0800, b"\0\0") + element(0x1000, even(sop_instance_uid))
-    return element(0x0000, struct.pack("<I", len(body))) + body
+    return command(command_field, sop_class_uid, sop_instance_uid, message_id=message_id)
 
 
 def echo_rq() -> bytes:
     """A C-ECHO-RQ command set."""
-    body = element(0x0002, even(VERIFICATION)) + element(0x0100, b"\x30\0")
-    body += element(0x0110, b"\x01\0") + element(0x0800, b"\x01\x01")
-    return element(0x0000, struct.pack("<I", len(body))) + body
+    return command(0x0030, VERIFICATION, has_data_set=False)
 
 
 def pdv(data: bytes, *, command: bool, last: bool, context_id: int = 1) -> bytes:
@@ -103,14 +109,13 @@ class Sender:
         """The status in the next response."""
         pdu_type, body = self.read()
         assert pdu_type == 4, f"PDU type {pdu_type}"
-        command = body[6:]
-        at = command.index(struct.pack("<HHI", 0, 0x0900, 2))
-        return int.from_bytes(command[at + 8 : at + 10], "little")
+        at = body.index(struct.pack("<HHI", 0, 0x0900, 2))
+        return int.from_bytes(body[at + 8 : at + 10], "little")
 
     def store(self, uid: str, data: bytes, **request: object) -> int:
         """The status that answers one C-STORE."""
         self.send(p_data(pdv(store_rq(uid, **request), command=True, last=True)))  # type: ignore[arg-type]
-        for start in range(0, len(data), 16000):
+        for start in range(0, max(len(data), 1), 16000):
             piece = data[start : start + 16000]
             self.send(p_data(pdv(piece, command=False, last=start + 16000 >= len(data))))
         return self.status()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from glam_node.node.scp.contexts import TRANSFER_SYNTAXES
 from tests.data_sets import MG, data_set
 from tests.integration.scp.conftest import Receiver, running_receiver
-from tests.integration.scp.raw import Sender, echo_rq, p_data, pdv, store_rq
+from tests.integration.scp.raw import VERIFICATION, Sender, command, echo_rq, element, p_data, pdv, store_rq
 from tests.shared_data import SHARED, needs_shared_data
 
 UID = "1.2.3.4.5"
@@ -78,7 +78,7 @@ def test_bad_input_gets_its_status_and_harms_nothing(
 ) -> None:
     with Sender(receiver.port) as sender:
         sender.associate()
-        assert sender.store(uid, data or b"", **request_) == status if data else True
+        assert sender.store(uid, data, **request_) == status
         assert sender.store("1.2.77", data_set("1.2.77")) == 0x0000
     assert list(receiver.rows()) == ["1.2.77"]
     assert receiver.parts() == []
@@ -89,6 +89,37 @@ def test_bad_input_gets_its_status_and_harms_nothing(
         "test.sqlite-wal",
         "test.sqlite-shm",
     }
+
+
+def test_an_instance_of_the_verification_class_is_refused(receiver: Receiver) -> None:
+    with Sender(receiver.port) as sender:
+        sender.associate(abstract_syntaxes=(VERIFICATION,))
+        assert sender.store(UID, data_set(UID, SOPClassUID=VERIFICATION), sop_class_uid=VERIFICATION) == 0x0122
+    assert receiver.rows() == {}
+
+
+def test_a_store_without_a_data_set_is_answered_at_once(receiver: Receiver) -> None:
+    with Sender(receiver.port) as sender:
+        sender.associate()
+        sender.send(p_data(pdv(command(0x0001, MG, UID, has_data_set=False), command=True, last=True)))
+        assert sender.status() == 0xC000
+        assert sender.store(UID, data_set(UID)) == 0x0000
+
+
+@pytest.mark.parametrize("field", [0x0010, 0x0020, 0x0021, 0x0100, 0x0110, 0x0120, 0x0130, 0x0140, 0x0150])
+def test_every_other_operation_is_not_recognized(receiver: Receiver, field: int) -> None:
+    with Sender(receiver.port) as sender:
+        sender.associate()
+        sender.send(p_data(pdv(command(field, MG, UID, has_data_set=False), command=True, last=True)))
+        assert sender.status() == 0x0211
+
+
+def test_a_cancel_is_not_answered(receiver: Receiver) -> None:
+    cancel = element(0x0100, b"\xff\x0f") + element(0x0120, b"\1\0") + element(0x0800, b"\1\1")
+    with Sender(receiver.port) as sender:
+        sender.associate()
+        sender.send(p_data(pdv(cancel, command=True, last=True)))
+        assert sender.store(UID, data_set(UID)) == 0x0000
 
 
 def test_a_refusal_is_told_in_plain_words(receiver: Receiver) -> None:
@@ -124,9 +155,9 @@ def test_a_command_in_pieces_and_pipelined_requests_are_answered_in_order(receiv
     command = store_rq(UID)
     message = p_data(pdv(command[:20], command=True, last=False), pdv(command[20:], command=True, last=True))
     message += p_data(pdv(data_set(UID), command=False, last=True))
-    echo = p_data(pdv(echo_rq(), command=True, last=True))
+    echo = p_data(pdv(echo_rq(), command=True, last=True, context_id=3))
     with Sender(receiver.port) as sender:
-        sender.associate()
+        sender.associate(abstract_syntaxes=(MG, VERIFICATION))
         sender.send(echo + message + echo)
         assert [sender.status() for _ in range(3)] == [0x0000, 0x0000, 0x0000]
 

@@ -1,19 +1,18 @@
 """One association, served by one thread: commands in, data sets straight to a file, answers out."""
 
-import socket
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import structlog
 
 from glam_node.node.scp import dimse, pdu
 from glam_node.node.scp.negotiation import AcceptedContext
 from glam_node.node.scp.store import Storing
 
-log = structlog.get_logger(__name__)
-
 LONGEST_COMMAND = 65_536
+LEAST_RATE = 1024
+"""Bytes a second, over the whole of a message that takes longer than the timeout."""
 
 OpenStore = Callable[[dimse.Command, AcceptedContext], Storing]
 
@@ -23,6 +22,8 @@ class _Message:
     """What has arrived of one message."""
 
     context_id: int
+    began: float = field(default_factory=time.monotonic)
+    byte_count: int = 0
     command_set: bytearray = field(default_factory=bytearray)
     command: dimse.Command | None = None
     storing: Storing | None = None
@@ -33,17 +34,19 @@ class Association:
 
     def __init__(
         self,
-        connection: socket.socket,
-        reader: pdu.PDUReader,
+        stream: pdu.PDUStream,
         contexts: dict[int, AcceptedContext],
         open_store: OpenStore,
+        timeout_s: float,
     ) -> None:
-        self._connection = connection
-        self._reader = reader
+        self._stream = stream
         self._contexts = contexts
         self._open_store = open_store
+        self._timeout_s = timeout_s
         self._message: _Message | None = None
         self._stopping = threading.Event()
+        self.answered: Counter[int] = Counter()
+        """How often each status was the answer to a C-STORE."""
 
     def ask_to_stop(self) -> bool:
         """Whether nothing is half received, so that the association may end now; else it ends after that."""
@@ -55,24 +58,31 @@ class Association:
         try:
             while self._step():
                 if self._stopping.is_set() and self._message is None:
-                    self._connection.sendall(pdu.abort(2, 0))
-                    return
+                    raise pdu.ConnectionLost("the node is stopping")
         finally:
             if self._message is not None and self._message.storing is not None:
                 self._message.storing.discard()
 
     def _step(self) -> bool:
-        unit = self._reader.read()
+        unit = self._stream.read()
         if unit.pdu_type == pdu.P_DATA_TF:
             for fragment in pdu.fragments(unit.body):
                 self._take(*fragment)
+            self._refuse_to_crawl()
             return True
         if unit.pdu_type == pdu.RELEASE_RQ:
-            self._connection.sendall(pdu.release_rp())
+            self._stream.send(pdu.release_rp())
             return False
         if unit.pdu_type == pdu.ABORT:
             return False
-        raise pdu.MalformedPDU(f"unexpected PDU of type 0x{unit.pdu_type:02X}")
+        raise pdu.MalformedPDU(f"a PDU of type 0x{unit.pdu_type:02X} in an association", pdu.UNEXPECTED_PDU)
+
+    def _refuse_to_crawl(self) -> None:
+        if self._message is None:
+            return
+        elapsed = time.monotonic() - self._message.began
+        if elapsed > self._timeout_s and self._message.byte_count < LEAST_RATE * elapsed:
+            raise pdu.ConnectionLost(f"slower than {LEAST_RATE} bytes a second")
 
     def _take(self, context_id: int, is_command: bool, is_last: bool, data: memoryview) -> None:
         if context_id not in self._contexts:
@@ -80,6 +90,7 @@ class Association:
         message = self._message = self._message or _Message(context_id)
         if message.context_id != context_id or is_command != (message.command is None):
             raise pdu.MalformedPDU("the fragments of two messages are mixed")
+        message.byte_count += len(data)
         if is_command:
             self._take_command(message, is_last, data)
         else:
@@ -92,29 +103,35 @@ class Association:
         if not is_last:
             return
         try:
-            message.command = dimse.decode(bytes(message.command_set))
+            command = message.command = dimse.decode(bytes(message.command_set))
         except dimse.MalformedCommand as error:
             raise pdu.MalformedPDU(f"command set: {error}") from error
-        if message.command.command_field == dimse.C_STORE_RQ and message.command.has_data_set:
-            message.storing = self._open_store(message.command, self._contexts[message.context_id])
-        if not message.command.has_data_set:
-            self._answer(message)
+        if command.command_field == dimse.C_STORE_RQ:
+            message.storing = self._open_store(command, self._contexts[message.context_id])
+        if not command.has_data_set:
+            self._answer(message, command)
 
     def _take_data_set(self, message: _Message, is_last: bool, data: memoryview) -> None:
         if message.storing is not None:
             message.storing.write(data)
-        if is_last:
-            self._answer(message)
+        if is_last and message.command is not None:
+            self._answer(message, message.command)
 
-    def _answer(self, message: _Message) -> None:
-        command = message.command
-        assert command is not None  # noqa: S101 - _take_command has set it
-        self._message = None
+    def _answer(self, message: _Message, command: dimse.Command) -> None:
         if message.storing is not None:
             status, comment = message.storing.finish()
-        elif command.command_field == dimse.C_ECHO_RQ:
-            status, comment = dimse.SUCCESS, ""
+            self.answered[status] += 1
         else:
-            status, comment = dimse.UNRECOGNIZED_OPERATION, "this node takes C-STORE and C-ECHO"
-        answer = dimse.response(command, status, comment)
-        self._connection.sendall(pdu.p_data(message.context_id, answer))
+            status, comment = _without_storing(command, self._contexts[message.context_id])
+        self._message = None
+        if command.command_field != dimse.C_CANCEL_RQ:
+            answer = dimse.response(command, status, comment)
+            self._stream.send(pdu.p_data(message.context_id, answer))
+
+
+def _without_storing(command: dimse.Command, context: AcceptedContext) -> tuple[int, str]:
+    if command.command_field != dimse.C_ECHO_RQ:
+        return dimse.UNRECOGNIZED_OPERATION, "this node takes C-STORE and C-ECHO"
+    if command.sop_class_uid != context.abstract_syntax:
+        return dimse.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context"
+    return dimse.SUCCESS, ""

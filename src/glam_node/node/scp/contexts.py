@@ -6,6 +6,7 @@ from pydicom._uid_dict import UID_dictionary
 
 VERIFICATION = "1.2.840.10008.1.1"
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
+_RADIOTHERAPY = "1.2.840.10008.5.1.4.34."
 
 # PS3.4 Table B.5-1; a name is that of PS3.6 Annex A.
 DEFAULT_STORAGE_SOP_CLASSES = (
@@ -65,6 +66,8 @@ TRANSFER_SYNTAXES = (
     "1.2.840.10008.1.2.2",  # Explicit VR Big Endian
     "1.2.840.10008.1.2",  # Implicit VR Little Endian
 )
+# Near-lossless, JPEG 2000, HTJ2K, JPEG Extended and Baseline
+LOSSY = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (81, 91, 203, 51, 50))
 UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 
 
@@ -77,4 +80,9 @@ def accepted_contexts(additional: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _every_storage_class() -> list[str]:
-    return [uid for uid, (name, kind, *_) in UID_dictionary.items() if kind == "SOP Class" and "Storage" in name]
+    """Those of PS3.4 Annex B: what belongs to a study, no commitment, no media directory."""
+    return [
+        uid
+        for uid, (name, kind, *_) in UID_dictionary.items()
+        if kind == "SOP Class" and "Storage" in name and uid.startswith((f"{_STORAGE}.", _RADIOTHERAPY))
+    ]

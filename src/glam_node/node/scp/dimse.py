@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
+C_CANCEL_RQ = 0x0FFF
+RESPONSE = 0x8000
 NO_DATA_SET = 0x0101
 # PS3.7 Annex C and PS3.4 Table B.2-1
 SUCCESS = 0x0000
@@ -12,6 +14,7 @@ PROCESSING_FAILURE = 0x0110
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 UNRECOGNIZED_OPERATION = 0x0211
 OUT_OF_RESOURCES = 0xA700
+LONGEST_UID = LONGEST_COMMENT = 64
 
 _AFFECTED_SOP_CLASS_UID, _COMMAND_FIELD, _MESSAGE_ID, _RESPONDED_TO = 0x0002, 0x0100, 0x0110, 0x0120
 _DATA_SET_TYPE, _STATUS, _ERROR_COMMENT, _AFFECTED_SOP_INSTANCE_UID = 0x0800, 0x0900, 0x0902, 0x1000
@@ -45,9 +48,13 @@ def decode(encoded: bytes) -> Command:
             raise MalformedCommand("an element that is no command element, or longer than the command")
         elements[element] = encoded[offset : offset + length]
         offset += length
+    command_field = _number(elements, _COMMAND_FIELD)
+    if command_field & RESPONSE:
+        raise MalformedCommand("a response to what was never asked")
+    cancels = command_field == C_CANCEL_RQ
     return Command(
-        command_field=_number(elements, _COMMAND_FIELD),
-        message_id=_number(elements, _MESSAGE_ID),
+        command_field=command_field,
+        message_id=_number(elements, _RESPONDED_TO if cancels else _MESSAGE_ID),
         has_data_set=_number(elements, _DATA_SET_TYPE) != NO_DATA_SET,
         sop_class_uid=_uid(elements, _AFFECTED_SOP_CLASS_UID),
         sop_instance_uid=_uid(elements, _AFFECTED_SOP_INSTANCE_UID),
@@ -56,15 +63,17 @@ def decode(encoded: bytes) -> Command:
 
 def response(command: Command, status: int, comment: str = "") -> bytes:
     """The command set that answers `command` with `status`; `comment` becomes Error Comment (LO, 64 characters)."""
-    body = _element(_AFFECTED_SOP_CLASS_UID, _padded(command.sop_class_uid, b"\0"))
-    body += _element(_COMMAND_FIELD, struct.pack("<H", command.command_field | 0x8000))
+    body = b""
+    if command.sop_class_uid:
+        body += _element(_AFFECTED_SOP_CLASS_UID, _padded(command.sop_class_uid[:LONGEST_UID], b"\0"))
+    body += _element(_COMMAND_FIELD, struct.pack("<H", command.command_field | RESPONSE))
     body += _element(_RESPONDED_TO, struct.pack("<H", command.message_id))
     body += _element(_DATA_SET_TYPE, struct.pack("<H", NO_DATA_SET))
     body += _element(_STATUS, struct.pack("<H", status))
     if comment:
-        body += _element(_ERROR_COMMENT, _padded(comment[:64], b" "))
+        body += _element(_ERROR_COMMENT, _padded(comment[:LONGEST_COMMENT], b" "))
     if command.sop_instance_uid:
-        body += _element(_AFFECTED_SOP_INSTANCE_UID, _padded(command.sop_instance_uid, b"\0"))
+        body += _element(_AFFECTED_SOP_INSTANCE_UID, _padded(command.sop_instance_uid[:LONGEST_UID], b"\0"))
     return _element(0x0000, struct.pack("<I", len(body))) + body
 
 

@@ -1,5 +1,6 @@
-"""Protocol data units from a socket into one reused buffer (PS3.8 section 9.3)."""
+"""Protocol data units over a socket (PS3.8 section 9.3): read into one reused buffer, each within its bounds."""
 
+import mmap
 import socket
 import struct
 import time
@@ -7,10 +8,14 @@ from dataclasses import dataclass
 
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 MAXIMUM_ASSOCIATE_LENGTH = 262_144
-# A PDU of these types has 4 bytes.
+# Every other PDU has 4 bytes.
 SHORT_LENGTH = 4
-BUFFER_LENGTH = 1_048_576 + 65_536
+# Beyond what was advertised: there are senders that leave the headers out of their sums.
 SLACK = 1024
+BUFFER_LENGTH = 1_048_576 + 65_536
+# PS3.8 Table 9-26: source and reason of an A-ABORT
+BY_USER, BY_PROVIDER = 0, 2
+NOT_SPECIFIED, UNRECOGNIZED_PDU, UNEXPECTED_PDU, INVALID_PARAMETER = 0, 1, 2, 6
 
 
 class ConnectionLost(Exception):
@@ -18,7 +23,12 @@ class ConnectionLost(Exception):
 
 
 class MalformedPDU(Exception):
-    """What came is not the upper layer protocol, or longer than agreed."""
+    """What came is not the upper layer protocol, not its turn, or longer than agreed."""
+
+    def __init__(self, message: str, reason: int = INVALID_PARAMETER) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """The reason in an A-ABORT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +39,18 @@ class PDU:
     body: memoryview
 
 
-class PDUReader:
-    """Reads whole PDUs; a recv brings as many as have arrived, none is copied."""
+class PDUStream:
+    """Whole PDUs from a connection and to it; a recv brings as many as have arrived, none is copied."""
 
     def __init__(self, connection: socket.socket, timeout_s: float, maximum_pdu_length: int) -> None:
         self._connection = connection
-        self._timeout_s = timeout_s
+        self._timeout_s = self._patience_s = timeout_s
         self._longest = {P_DATA_TF: maximum_pdu_length + SLACK, ASSOCIATE_RQ: MAXIMUM_ASSOCIATE_LENGTH}
-        self._buffer = memoryview(bytearray(BUFFER_LENGTH))
+        # Anonymous memory takes no page before something arrives in it: many connections never use theirs.
+        self._buffer = memoryview(mmap.mmap(-1, BUFFER_LENGTH, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._start = self._end = 0
+        connection.settimeout(timeout_s)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def read(self) -> PDU:
         """The next PDU. Raises ConnectionLost, MalformedPDU.
@@ -49,13 +62,22 @@ class PDUReader:
         deadline = time.monotonic() + self._timeout_s
         self._need(6, deadline)
         pdu_type, _, length = struct.unpack_from(">BBI", self._buffer, self._start)
-        longest = self._longest.get(pdu_type, SHORT_LENGTH)
-        if pdu_type not in range(ASSOCIATE_RQ, ABORT + 1) or length > longest:
-            raise MalformedPDU(f"PDU of type 0x{pdu_type:02X} with {length} bytes")
+        if not ASSOCIATE_RQ <= pdu_type <= ABORT:
+            raise MalformedPDU(f"0x{pdu_type:02X} is no type of a PDU", UNRECOGNIZED_PDU)
+        if length > self._longest.get(pdu_type, SHORT_LENGTH):
+            raise MalformedPDU(f"a PDU of type 0x{pdu_type:02X} with {length} bytes")
         self._need(6 + length, deadline)
         body = self._buffer[self._start + 6 : self._start + 6 + length]
         self._start += 6 + length
         return PDU(pdu_type, body)
+
+    def send(self, data: bytes) -> None:
+        """The peer's system has taken `data`. Raises ConnectionLost."""
+        self._be_patient_for(self._timeout_s)
+        try:
+            self._connection.sendall(data)
+        except OSError as error:
+            raise ConnectionLost(f"nothing can be sent: {error}") from error
 
     def _need(self, count: int, deadline: float) -> None:
         if self._start + count > len(self._buffer):
@@ -71,7 +93,8 @@ class PDUReader:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise ConnectionLost("a PDU took too long")
-        self._connection.settimeout(remaining)
+        # Setting a timeout is a system call: only those who have used up some of theirs cost it.
+        self._be_patient_for(self._timeout_s if remaining > 0.9 * self._timeout_s else remaining)
         try:
             received = self._connection.recv_into(self._buffer[self._end :])
         except TimeoutError as error:
@@ -81,13 +104,13 @@ class PDUReader:
         if received == 0:
             raise ConnectionLost("closed by the peer")
         self._end += received
-        _acknowledge_at_once(self._connection)
+        # Real senders else wait 40 ms for a delayed acknowledgement; the kernel forgets the option by itself.
+        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
-
-def _acknowledge_at_once(connection: socket.socket) -> None:
-    """Without it real senders wait 40 ms for a delayed acknowledgement; the kernel forgets the option by itself."""
-    if hasattr(socket, "TCP_QUICKACK"):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+    def _be_patient_for(self, seconds: float) -> None:
+        if seconds != self._patience_s:
+            self._patience_s = seconds
+            self._connection.settimeout(seconds)
 
 
 def fragments(body: memoryview) -> list[tuple[int, bool, bool, memoryview]]:
@@ -121,5 +144,5 @@ def release_rp() -> bytes:
 
 
 def abort(source: int, reason: int) -> bytes:
-    """An A-ABORT PDU (PS3.8 table 9-26): source 2 is the upper layer itself."""
+    """An A-ABORT PDU (PS3.8 table 9-26)."""
     return struct.pack(">BBIBBBB", ABORT, 0, 4, 0, 0, source, reason)

@@ -3,16 +3,18 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import structlog
 
 from glam_node.node.errors import PermanentError
 from glam_node.node.scp import negotiation, pdu
-from glam_node.node.scp.access import admission
+from glam_node.node.scp.access import Rejection, admission
 from glam_node.node.scp.association import Association
+from glam_node.node.scp.connections import WAITING, Connections
 from glam_node.node.scp.contexts import accepted_contexts
+from glam_node.node.scp.dimse import SUCCESS
 from glam_node.node.scp.store import OnRefused, Receive, open_store
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.settings.schema import NodeSettings, PeerSettings
@@ -21,10 +23,17 @@ log = structlog.get_logger(__name__)
 
 # PS3.8 Table 9-21: rejected-transient, service provider (presentation), local-limit-exceeded
 LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
+BUSY = Rejection(
+    LOCAL_LIMIT_EXCEEDED,
+    "the node is busy",
+    "node.maximum_associations allows no more at once; the sender may try again",
+)
 BACKLOG = 128
-# Connections that have not asked for an association yet may be this many more than associations.
-UNASSOCIATED = 64
 STOP_PATIENCE_S = 5.0
+ACCEPT_PAUSE_S = 0.1
+# What a peer may take to read our last word, and say meanwhile, before the connection is closed under it.
+LINGER_S = 0.5
+LINGER_BYTES = 1_048_576
 
 
 class StorageServer:
@@ -47,9 +56,11 @@ class StorageServer:
         self._open_store = partial(
             open_store, store=store, minimum_free_bytes=minimum_free_bytes, receive=receive, on_refused=on_refused
         )
-        self._lock = threading.Lock()
-        self._connections: dict[socket.socket, Association | None] = {}
+        self._connections = Connections(settings.maximum_associations)
+        # Who gave way may take a moment to end; so many threads and no more, whatever comes.
+        self._free_threads = threading.Semaphore(settings.maximum_associations + 2 * WAITING)
         self._threads: set[threading.Thread] = set()
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._listener: socket.socket | None = None
 
@@ -61,13 +72,18 @@ class StorageServer:
 
     def start(self) -> None:
         """Listening when this returns. Raises PermanentError when the address cannot be had."""
-        address = (self._settings.host, self._settings.port)
+        host, port = self._settings.host, self._settings.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            self._listener = socket.create_server(address, backlog=BACKLOG)
+            self._listener = socket.create_server(
+                (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::"
+            )
         except OSError as error:
             raise PermanentError(
-                f"{address[0]}:{address[1]} cannot be listened on: {error.strerror}. Check node.host and node.port."
+                f"{host}:{port} cannot be listened on: {error.strerror}. Check node.host and node.port."
             ) from error
+        if not self._peers:
+            log.warning("nobody_may_send", remedy='peers.pacs = { ae_title = "PACS", hosts = ["10.0.0.5"] }')
         threading.Thread(target=self._accept, name="accept", daemon=True).start()
 
     def stop(self) -> None:
@@ -76,125 +92,137 @@ class StorageServer:
         if self._listener is not None:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
-        self._close(lambda association: association is None or association.ask_to_stop())
-        self._join(STOP_PATIENCE_S)
-        self._close(lambda _: True)
-        self._join(STOP_PATIENCE_S)
+        self._connections.finish()
+        self._join()
+        self._connections.cut_all()
+        self._join()
 
-    def _close(self, which: Callable[[Association | None], bool]) -> None:
+    def _join(self) -> None:
+        deadline = time.monotonic() + STOP_PATIENCE_S
         with self._lock:
-            for connection, association in self._connections.items():
-                if which(association):
-                    _shut(connection)
-
-    def _join(self, timeout_s: float) -> None:
-        deadline = time.monotonic() + timeout_s
-        for thread in tuple(self._threads):
+            threads = tuple(self._threads)
+        for thread in threads:
             thread.join(max(deadline - time.monotonic(), 0))
 
     def _accept(self) -> None:
         assert self._listener is not None  # noqa: S101 - start has set it
         while not self._stopping.is_set():
+            self._free_threads.acquire()
             try:
                 connection, address = self._listener.accept()
-            except OSError:
+                self._start_thread(connection, str(address[0]))
+            except (OSError, RuntimeError) as error:  # no file handle or no thread is to be had: it passes
+                self._free_threads.release()
                 if self._stopping.is_set():
                     return
-                continue
-            self._admit(connection, str(address[0]))
+                log.error("cannot_accept", failure=str(error))
+                time.sleep(ACCEPT_PAUSE_S)
 
-    def _admit(self, connection: socket.socket, address: str) -> None:
-        with self._lock:
-            full = len(self._connections) >= self._settings.maximum_associations + UNASSOCIATED
-            if not full:
-                self._connections[connection] = None
-        if full:
-            connection.close()
-            return
+    def _start_thread(self, connection: socket.socket, address: str) -> None:
         thread = threading.Thread(target=self._serve, args=(connection, address), name=f"association {address}")
         thread.daemon = True
-        self._threads.add(thread)
-        thread.start()
+        self._connections.add(connection, address)
+        with self._lock:
+            self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._forget(connection, thread)
+            raise
+
+    def _forget(self, connection: socket.socket, thread: threading.Thread) -> None:
+        self._connections.remove(connection)
+        connection.close()
+        with self._lock:
+            self._threads.discard(thread)
 
     def _serve(self, connection: socket.socket, address: str) -> None:
         try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._associate(connection, address)
-        except pdu.ConnectionLost as error:
-            log.info("connection_lost", address=address, failure=str(error))
-            _send(connection, pdu.abort(2, 0))
-        except pdu.MalformedPDU as error:
-            log.warning("association_aborted", address=address, failure=str(error))
-            _send(connection, pdu.abort(2, 6))
+            _part(connection, self._talk(connection, address))
         except OSError as error:
-            log.info("connection_lost", address=address, failure=str(error))
+            log.debug("connection_lost", address=address, failure=str(error))
         except Exception:
             log.exception("association_failed", address=address)
-            _send(connection, pdu.abort(2, 0))
+            _part(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED))
         finally:
-            with self._lock:
-                self._connections.pop(connection, None)
-            connection.close()
-            self._threads.discard(threading.current_thread())
+            self._forget(connection, threading.current_thread())
+            self._free_threads.release()
 
-    def _associate(self, connection: socket.socket, address: str) -> None:
-        reader = pdu.PDUReader(connection, self._settings.network_timeout, self._settings.maximum_pdu_length)
-        unit = reader.read()
-        if unit.pdu_type != pdu.ASSOCIATE_RQ:
-            raise pdu.MalformedPDU("the first PDU is no A-ASSOCIATE-RQ")
-        proposal = negotiation.parse(bytes(unit.body))
-        rejection = admission(proposal.calling_ae_title, proposal.called_ae_title, address, self._settings, self._peers)
+    def _talk(self, connection: socket.socket, address: str) -> bytes:
+        """What to say last, when all is said."""
+        stream = pdu.PDUStream(connection, self._settings.network_timeout, self._settings.maximum_pdu_length)
+        try:
+            unit = stream.read()
+            if unit.pdu_type != pdu.ASSOCIATE_RQ:
+                raise pdu.MalformedPDU(f"the first PDU is of type 0x{unit.pdu_type:02X}", pdu.UNEXPECTED_PDU)
+            proposal = negotiation.parse(unit.body)
+            opened = self._open(proposal, stream, connection, address)
+            if isinstance(opened, Rejection):
+                self._tell(opened, proposal, address)
+                return pdu.associate_rj(*opened.result)
+        except pdu.ConnectionLost as error:  # health checks and port scans
+            log.debug("connection_lost", address=address, failure=str(error))
+            return b""
+        except pdu.MalformedPDU as error:
+            log.warning("connection_refused", address=address, failure=str(error))
+            return pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
+        return _converse(opened, proposal.calling_ae_title)
+
+    def _open(
+        self, proposal: negotiation.Proposal, stream: pdu.PDUStream, connection: socket.socket, address: str
+    ) -> Association | Rejection:
+        calling_ae_title = proposal.calling_ae_title
+        rejection = admission(calling_ae_title, proposal.called_ae_title, address, self._settings, self._peers)
         if rejection is not None:
-            self._reject(connection, rejection.result, rejection.reason, rejection.remedy, proposal, address)
-            return
-        accepted, contexts = negotiation.accept(proposal, self._contexts, self._settings.maximum_pdu_length)
-        open_one = partial(self._open_store, calling_ae_title=proposal.calling_ae_title)
-        association = Association(connection, reader, contexts, open_one)
-        with self._lock:
-            serving = sum(other is not None for other in self._connections.values())
-            room = serving < self._settings.maximum_associations and not self._stopping.is_set()
-            if room:
-                self._connections[connection] = association
-        if not room:
-            remedy = "node.maximum_associations allows no more at once; the sender may try again"
-            self._reject(connection, LOCAL_LIMIT_EXCEEDED, "the node is busy", remedy, proposal, address)
-            return
-        connection.sendall(accepted)
-        log.info("association_accepted", calling_ae_title=proposal.calling_ae_title, contexts=len(contexts))
-        association.serve()
+            return rejection
+        accepted = negotiation.accept(proposal, self._contexts, self._settings.maximum_pdu_length)
+        if isinstance(accepted, Rejection):
+            return accepted
+        open_one = partial(self._open_store, calling_ae_title=calling_ae_title)
+        association = Association(stream, accepted.contexts, open_one, self._settings.network_timeout)
+        if self._stopping.is_set() or not self._connections.associate(connection, association):
+            return BUSY
+        stream.send(accepted.encoded)
+        log.info("association_accepted", calling_ae_title=calling_ae_title, contexts=len(accepted.contexts))
+        return association
 
-    def _reject(
-        self,
-        connection: socket.socket,
-        result: tuple[int, int, int],
-        reason: str,
-        remedy: str,
-        proposal: negotiation.Proposal,
-        address: str,
-    ) -> None:
-        _send(connection, pdu.associate_rj(*result))
+    def _tell(self, rejection: Rejection, proposal: negotiation.Proposal, address: str) -> None:
         detail: dict[str, object] = {
             "calling_ae_title": proposal.calling_ae_title,
             "called_ae_title": proposal.called_ae_title,
             "address": address,
-            "reason": reason,
-            "remedy": remedy,
+            "reason": rejection.reason,
+            "remedy": rejection.remedy,
         }
         log.warning("association_rejected", **detail)
         self._on_refused("association_rejected", detail)
 
 
-def _send(connection: socket.socket, data: bytes) -> None:
+def _converse(association: Association, calling_ae_title: str) -> bytes:
+    """What to say when the association is over."""
+    failure, last_word = "", b""
     try:
-        connection.settimeout(1.0)
-        connection.sendall(data)
+        association.serve()
+    except pdu.ConnectionLost as error:
+        failure, last_word = str(error), pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
+    except pdu.MalformedPDU as error:
+        failure, last_word = str(error), pdu.abort(pdu.BY_PROVIDER, error.reason)
+    stored = association.answered[SUCCESS]
+    refused = association.answered.total() - stored
+    say = log.warning if failure else log.info
+    say("association_ended", calling_ae_title=calling_ae_title, stored=stored, refused=refused, failure=failure)
+    return last_word
+
+
+def _part(connection: socket.socket, last_word: bytes) -> None:
+    """The peer has read `last_word`, or had its chance: closing with unread data would destroy it on the way."""
+    try:
+        connection.settimeout(LINGER_S)
+        connection.sendall(last_word)
         connection.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
-
-
-def _shut(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RD)
+        deadline, left = time.monotonic() + LINGER_S, LINGER_BYTES
+        while left > 0 and time.monotonic() < deadline:
+            unread = len(connection.recv(65_536))
+            left -= unread or left
     except OSError:
         return

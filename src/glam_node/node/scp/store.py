@@ -13,9 +13,10 @@ from pydicom.uid import UID
 
 from glam_node.node.errors import NodeError
 from glam_node.node.scp import dimse
+from glam_node.node.scp.contexts import VERIFICATION
 from glam_node.node.scp.negotiation import IMPLEMENTATION_CLASS_UID, AcceptedContext
 from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
-from glam_node.node.workflow.receive import DATA_SET_DOES_NOT_MATCH, Received, Refused
+from glam_node.node.workflow.receive import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, Received, Refused
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,7 @@ class Storing:
         try:
             self.file.write(data)
         except OSError as error:
-            self._fail(error)
+            self.fail(error)
 
     def finish(self) -> tuple[int, str]:
         """Status and error comment; 0x0000 only when the instance is durable and its row committed."""
@@ -52,10 +53,10 @@ class Storing:
         except Refused as error:
             self.refusal = (error.status or dimse.PROCESSING_FAILURE, str(error))
         except (NodeError, OSError) as error:
-            self._fail(error)
+            self.fail(error)
         except Exception as error:
             log.exception("receive_failed", sop_instance_uid=self.command.sop_instance_uid)
-            self._fail(error)
+            self.fail(error)
         finally:
             self.discard()
         if self.refusal is None:
@@ -79,11 +80,15 @@ class Storing:
         )
         self.receive(received, self.calling_ae_title, datetime.now(UTC))
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """It is refused because something of ours failed; it may be sent again."""
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         status = dimse.OUT_OF_RESOURCES if full else dimse.PROCESSING_FAILURE
         self.refusal = (status, "the disk is full" if full else "could not be kept now; send it again")
-        log.error("store_failed", sop_instance_uid=self.command.sop_instance_uid, failure=type(error).__name__)
+        failure = (
+            str(error) if isinstance(error, NodeError) else f"{type(error).__name__} {getattr(error, 'errno', '')}"
+        )
+        log.error("store_failed", sop_instance_uid=self.command.sop_instance_uid[: dimse.LONGEST_UID], failure=failure)
         self.discard()
 
     def _tell(self, status: int, reason: str) -> None:
@@ -91,8 +96,8 @@ class Storing:
             "status": f"0x{status:04X}",
             "reason": reason,
             "calling_ae_title": self.calling_ae_title,
-            "sop_class_uid": self.command.sop_class_uid[:64],
-            "sop_instance_uid": self.command.sop_instance_uid[:64],
+            "sop_class_uid": self.command.sop_class_uid[: dimse.LONGEST_UID],
+            "sop_instance_uid": self.command.sop_instance_uid[: dimse.LONGEST_UID],
         }
         log.warning("instance_refused", **detail)
         self.on_refused("instance_refused", detail)
@@ -111,21 +116,25 @@ def open_store(
     """A C-STORE whose file is open, or one that is refused already."""
     storing = Storing(command, context, calling_ae_title, receive, on_refused)
     storing.refusal = _refusal(command, context)
-    if storing.refusal is None and store.free_bytes() < minimum_free_bytes:
-        storing.refusal = (dimse.OUT_OF_RESOURCES, "too little space is free on the node's disk")
-    if storing.refusal is None:
-        try:
+    if storing.refusal is not None:
+        return storing
+    try:
+        if store.free_bytes() < minimum_free_bytes:
+            storing.refusal = (dimse.OUT_OF_RESOURCES, "too little space is free on the node's disk")
+        else:
             storing.file = store.incoming(_head(command, context))
-        except OSError as error:
-            storing._fail(error)
+    except OSError as error:
+        storing.fail(error)
     return storing
 
 
 def _refusal(command: dimse.Command, context: AcceptedContext) -> tuple[int, str] | None:
-    if command.sop_class_uid != context.abstract_syntax:
+    if command.sop_class_uid != context.abstract_syntax or context.abstract_syntax == VERIFICATION:
         return dimse.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context"
     if not is_valid_uid(command.sop_instance_uid):
         return DATA_SET_DOES_NOT_MATCH, "Affected SOP Instance UID is no UID"
+    if not command.has_data_set:
+        return CANNOT_UNDERSTAND, "a C-STORE without a data set"
     return None
 
 
