@@ -36,12 +36,16 @@ class Serving:
     def children(self) -> dict[str, psutil.Process]:
         """Its processes by role."""
         roles = ("receiver", "dispatcher", "sender", "worker", "valkey-server")
-        alive = [
-            child
-            for child in psutil.Process(self.process.pid).children(recursive=True)
-            if child.status() != psutil.STATUS_ZOMBIE
-        ]
-        return {role: child for child in alive for role in roles if role in " ".join(child.cmdline())}
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return {role: child for child in children for role in roles if role in command_of(child)}
+
+
+def command_of(process: psutil.Process) -> str:
+    """Its command line; empty for one that has ended, also if it ends at this moment."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 @contextmanager
