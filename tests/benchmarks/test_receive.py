@@ -20,7 +20,7 @@ from pynetdicom.events import Event
 from glam_node.inference.phantom import make_exam
 from tests.integration.scp.conftest import running_receiver
 from tests.peers import PEERS
-from tests.system.orthanc import free_port
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.peer("dcmtk"), pytest.mark.timeout(600)]
 

@@ -7,7 +7,8 @@ import pytest
 import redis
 
 from tests.integration.archive import Archive, listening
-from tests.integration.redis_server import free_port, redis_server
+from tests.integration.redis_server import redis_server
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")

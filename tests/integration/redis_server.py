@@ -1,6 +1,5 @@
 """Debian's redis-server on a free port."""
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,12 +9,6 @@ from pathlib import Path
 from glam_node.node.errors import TransientError
 from glam_node.node.worker.broker import ping
 from tests.peers import PEERS
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.peers import PEERS
-from tests.system.orthanc import Orthanc, free_port
+from tests.ports import free_port
+from tests.system.orthanc import Orthanc
 
 GLAM_NODE = Path(sys.executable).parent / "glam-node"
 

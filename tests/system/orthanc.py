@@ -1,7 +1,6 @@
 """A real Orthanc on free ports, as the archive that nobody here wrote."""
 
 import json
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,13 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.peers import PEERS
-
-
-def free_port() -> int:
-    """A TCP port on the loopback address that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.ports import free_port
 
 
 @dataclass

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.system.node_process import dcmsend, run_glam_node, running_node
-from tests.system.orthanc import Orthanc, free_port
+from tests.system.orthanc import Orthanc
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(ROOT.glob("*.md"))

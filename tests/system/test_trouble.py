@@ -13,8 +13,9 @@ import pytest
 
 from tests.integration.postgresql import postgresql_server, url_of
 from tests.peers import PEERS
+from tests.ports import free_port
 from tests.system.node_process import GLAM_NODE, NodeProcess, dcmsend, run_glam_node, running_node, settings_and_port
-from tests.system.orthanc import Orthanc, free_port
+from tests.system.orthanc import Orthanc
 
 pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(300)]
 

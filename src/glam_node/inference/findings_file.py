@@ -1,6 +1,7 @@
 """Findings as one versioned file, so that results can be written again without running the model again."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,21 @@ from glam_node.inference.mammogram import Laterality, ViewPosition
 FORMAT_VERSION = 1
 
 
-def write_findings(path: Path, findings: Findings) -> None:
-    """`path` holds exactly `findings`: an npz of JSON and of all masks, bit-packed one after the other."""
+def encode_findings(findings: Findings) -> bytes:
+    """The bytes of a file that holds exactly `findings`: an npz of JSON and of all masks, bit-packed in order."""
     masks = [np.packbits(finding.mask) for image in findings.images for finding in image.findings]
     meta = json.dumps({"format_version": FORMAT_VERSION, **_study(findings)})
-    with path.open("wb") as file:
-        np.savez_compressed(
-            file,
-            meta=np.frombuffer(meta.encode("utf-8"), np.uint8),
-            masks=np.concatenate([*masks, np.empty(0, np.uint8)]),
-        )
+    encoded = BytesIO()
+    np.savez_compressed(
+        encoded,
+        meta=np.frombuffer(meta.encode("utf-8"), np.uint8),
+        masks=np.concatenate([*masks, np.empty(0, np.uint8)]),
+    )
+    return encoded.getvalue()
 
 
 def read_findings(path: Path) -> Findings:
-    """What `write_findings` wrote. Raises InferenceError when the file is another, or damaged."""
+    """What `encode_findings` made. Raises InferenceError when the file is another, or damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             meta = json.loads(archive["meta"].tobytes().decode("utf-8"))

@@ -59,7 +59,7 @@ def build_node(settings: Settings) -> Node:
     url = database_url(settings.database_url, root)
     with database_trouble(settings):
         migrate.upgrade(url)
-    digest = settings_digest(settings)
+    identity = result_identity(settings)
     return Node(
         settings=settings,
         sessions=open_database(url),
@@ -71,16 +71,26 @@ def build_node(settings: Settings) -> Node:
         assembly_rules=AssemblyRules(
             settings.assembly.settle_time, settings.assembly.quiet_time, settings.assembly.maximum_age
         ),
-        eligibility_rules=EligibilityRules(settings.eligibility.minimum_views, settings.eligibility.accept_implants),
+        eligibility_rules=eligibility_rules(settings),
         inference_policy=RetryPolicy(
             RETRY_JOB_AFTER_S, 2.0, RETRY_JOB_AT_MOST_EVERY_S, settings.inference.maximum_attempts
         ),
         delivery_policy=RetryPolicy(
             settings.delivery.initial_delay, 2.0, settings.delivery.maximum_delay, settings.delivery.maximum_attempts
         ),
-        identity=ResultIdentity(**settings.results.model_dump(), settings_digest=digest),
-        settings_digest=digest,
+        identity=identity,
+        settings_digest=identity.settings_digest,
     )
+
+
+def eligibility_rules(settings: Settings) -> EligibilityRules:
+    """Which studies are analysed."""
+    return EligibilityRules(settings.eligibility.minimum_views, settings.eligibility.accept_implants)
+
+
+def result_identity(settings: Settings) -> ResultIdentity:
+    """How results present themselves; `at` gives them their time."""
+    return ResultIdentity(**settings.results.model_dump(), settings_digest=settings_digest(settings))
 
 
 def prepare_root(root: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.command_line import THRESHOLD, glam_node
 from tests.integration.archive import Archive
 from tests.integration.cli.conftest import Site
-from tests.integration.redis_server import free_port
+from tests.ports import free_port
 
 
 def examined(site: Site, more: dict[str, str] | None = None, expect: int = 0) -> dict[str, dict[str, Any]]:

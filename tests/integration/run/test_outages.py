@@ -11,7 +11,8 @@ from tests.integration.archive import Archive
 from tests.integration.modality import send, small_exam
 from tests.integration.node_directory import all_ready, wait_until, write_node
 from tests.integration.postgresql import execute, postgresql_server, url_of
-from tests.integration.redis_server import free_port, redis_server
+from tests.integration.redis_server import redis_server
+from tests.ports import free_port
 
 pytestmark = pytest.mark.peer("redis-server")
 

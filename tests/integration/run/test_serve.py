@@ -17,7 +17,7 @@ from glam_node.settings.schema import DestinationSettings
 from tests.integration.archive import Archive, listening
 from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import SERVE_COMMAND, NodeDirectory, wait_until, write_node
-from tests.integration.redis_server import free_port
+from tests.ports import free_port
 
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
 

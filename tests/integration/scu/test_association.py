@@ -10,6 +10,7 @@ from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.scu.association import REJECTIONS, Peer, associated
 from tests.integration.archive import VERIFICATION, Archive, listening
 from tests.integration.scu.conftest import peer_at, raw_peer
+from tests.ports import free_port
 
 A_ABORT = bytes.fromhex("07 00 00000004 0000 0000")
 
@@ -30,12 +31,6 @@ def reject(result: int, source: int, reason: int) -> Callable[[socket.socket], N
         connection.recv(1)
 
     return talk
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_a_wrong_called_ae_title_is_named_with_the_setting_to_check(archive: Archive) -> None:

@@ -13,7 +13,8 @@ from glam_node.node.errors import TransientError
 from glam_node.node.worker.broker import embedded_broker, messages_waiting, ping
 from glam_node.node.worker.celery_app import QUEUE, create_app
 from glam_node.node.worker.queue import PLENTY, CeleryQueue
-from tests.integration.redis_server import free_port, wait_for_broker
+from tests.integration.redis_server import wait_for_broker
+from tests.ports import free_port
 
 
 @pytest.mark.peer("redis-server")

@@ -9,7 +9,7 @@ import pytest
 
 from glam_node.inference.errors import InferenceError
 from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, Findings, ImageFindings
-from glam_node.inference.findings_file import read_findings, write_findings
+from glam_node.inference.findings_file import encode_findings, read_findings
 from glam_node.inference.mammogram import Laterality, ViewPosition
 
 
@@ -48,24 +48,24 @@ def plain(findings: Findings) -> dict[str, Any]:
 
 
 def test_findings_survive_exactly(tmp_path: Path) -> None:
-    write_findings(tmp_path / "findings.npz", study())
+    (tmp_path / "findings.npz").write_bytes(encode_findings(study()))
     assert plain(read_findings(tmp_path / "findings.npz")) == plain(study())
 
 
 def test_a_study_without_findings_survives(tmp_path: Path) -> None:
     empty = replace(study(), images=())
-    write_findings(tmp_path / "findings", empty)
+    (tmp_path / "findings").write_bytes(encode_findings(empty))
     assert plain(read_findings(tmp_path / "findings")) == plain(empty)
 
 
 def test_the_file_has_exactly_the_path_that_was_given(tmp_path: Path) -> None:
-    write_findings(tmp_path / "findings.part", study())
+    (tmp_path / "findings.part").write_bytes(encode_findings(study()))
     assert [path.name for path in tmp_path.iterdir()] == ["findings.part"]
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "findings.npz"
-    write_findings(path, study())
+    path.write_bytes(encode_findings(study()))
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(InferenceError, match="not a readable findings file"):
         read_findings(path)
@@ -73,7 +73,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 
 def test_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glam_node.inference.findings_file.FORMAT_VERSION", 2)
-    write_findings(tmp_path / "findings.npz", study())
+    (tmp_path / "findings.npz").write_bytes(encode_findings(study()))
     monkeypatch.undo()
     with pytest.raises(InferenceError, match="format 2"):
         read_findings(tmp_path / "findings.npz")

@@ -49,15 +49,12 @@ def analyse(
 
 
 def _rules(settings: "Settings", now: datetime) -> "Rules":
-    from glam_node.node.bootstrap import load_configured_predictor
+    from glam_node.node.bootstrap import eligibility_rules, load_configured_predictor, result_identity
     from glam_node.node.cli.offline import Rules
-    from glam_node.node.domain.eligibility import EligibilityRules
-    from glam_node.node.results.identity import ResultIdentity
-    from glam_node.settings.digest import settings_digest
 
     return Rules(
-        EligibilityRules(settings.eligibility.minimum_views, settings.eligibility.accept_implants),
-        ResultIdentity(**settings.results.model_dump()).at(now, settings_digest(settings)),
+        eligibility_rules(settings),
+        result_identity(settings).at(now),
         partial(load_configured_predictor, settings),
     )
 

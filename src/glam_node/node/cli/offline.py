@@ -1,6 +1,5 @@
 """Files in, results out, by the node's own rules; no network and no database."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,11 +10,11 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import Findings
-from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.reading import read_dataset
-from glam_node.inference.study import SourceImage, segment_study
+from glam_node.inference.study import segment_study
 from glam_node.inference.view import describe_view
+from glam_node.node.demo.exam import files_under
 from glam_node.node.demo.pictures import draw_pictures
 from glam_node.node.domain.eligibility import EligibilityRules, exclusion_of, judge
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
@@ -24,7 +23,9 @@ from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_report import write_measurement_report
 from glam_node.node.results.segmentation import write_segmentations
 from glam_node.node.storage.instances import is_valid_uid
-from glam_node.node.workflow.receive import image_attributes
+from glam_node.node.workflow.infer import source_images
+from glam_node.node.workflow.publish import read_source
+from glam_node.node.workflow.receive import image_attributes, text_of
 
 NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
@@ -126,16 +127,13 @@ def read_input(paths: Iterable[Path], now: datetime) -> Input:
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
-        if path.is_dir():
-            yield from (file for file in sorted(path.rglob("*")) if file.is_file() and file.name != "DICOMDIR")
-        else:
-            yield path
+        yield from files_under(path) if path.is_dir() else (path,)
 
 
 def _instance(path: Path, now: datetime) -> tuple[SOPInstance, str]:
     """As `receive` would describe it, and the Patient ID. Raises UnsupportedMammogram, OSError."""
     dataset = read_dataset(path)
-    uids = {keyword: _text(dataset, keyword) for keyword in NEEDED_UIDS}
+    uids = {keyword: text_of(dataset, keyword) for keyword in NEEDED_UIDS}
     for keyword, uid in uids.items():
         if not is_valid_uid(uid):
             raise UnsupportedMammogram(f"{keyword} is missing or no UID.")
@@ -152,14 +150,7 @@ def _instance(path: Path, now: datetime) -> tuple[SOPInstance, str]:
         received_at=now,
         attributes=image_attributes(describe_view(dataset)),
     )
-    return instance, _text(dataset, "PatientID")
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    try:
-        return str(dataset.get(keyword) or "").strip()
-    except Exception:  # pydicom converts on access and raises whatever its converters raise
-        return ""
+    return instance, text_of(dataset, "PatientID")
 
 
 def _study(uid: str, instances: tuple[SOPInstance, ...], now: datetime) -> Study:
@@ -191,17 +182,7 @@ def _failures(findings: Findings, instances: Sequence[SOPInstance]) -> Iterator[
 
 
 def _segment(study: Study, instances: Sequence[SOPInstance], predictor: Predictor) -> Findings:
-    sources = [
-        SourceImage(
-            path=Path(instance.path),
-            sop_instance_uid=instance.sop_instance_uid,
-            image_laterality=Laterality(instance.attributes.image_laterality),
-            view_position=ViewPosition(instance.attributes.view_position),
-            shape=(instance.attributes.rows, instance.attributes.columns),
-        )
-        for instance in instances
-    ]
-    return segment_study(study.study_instance_uid, sources, predictor)
+    return segment_study(study.study_instance_uid, source_images(instances, Path), predictor)
 
 
 def _write(findings: Findings, instances: Sequence[SOPInstance], identity: ResultIdentity, folder: Path) -> Written:
@@ -210,7 +191,7 @@ def _write(findings: Findings, instances: Sequence[SOPInstance], identity: Resul
     for stale in (*folder.glob("SEG-*.dcm"), *folder.glob("[LR]-*.png")):
         stale.unlink()
     paths = {instance.sop_instance_uid: Path(instance.path) for instance in instances}
-    sources = {uid: _header(path) for uid, path in paths.items()}
+    sources = {uid: read_source(path, uid) for uid, path in paths.items()}
     segmentations = write_segmentations(findings, sources, identity)
     report = write_measurement_report(findings, sources, segmentations, identity)
     objects = [
@@ -219,13 +200,6 @@ def _write(findings: Findings, instances: Sequence[SOPInstance], identity: Resul
     ]
     stored: list[Dataset] = [pydicom.dcmread(path) for path in objects[:-1]]
     return Written(findings, tuple(objects), tuple(draw_pictures(findings, paths, stored, folder)))
-
-
-def _header(path: Path) -> Dataset:
-    """pydicom warns of an invalid value by showing it, and that may be a name."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pydicom.dcmread(path, stop_before_pixels=True)
 
 
 def _save(dataset: Dataset, path: Path) -> Path:

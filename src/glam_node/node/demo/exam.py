@@ -43,7 +43,7 @@ def exam_of(folder: Path) -> Exam:
     instances: list[OutgoingInstance] = []
     studies: dict[str, str] = {}
     left_out: list[str] = []
-    for path in _files(folder):
+    for path in files_under(folder):
         try:
             header = read_dataset(path)
             instances.append(_outgoing(header, path))
@@ -55,7 +55,8 @@ def exam_of(folder: Path) -> Exam:
     return Exam(tuple(instances), studies, tuple(left_out))
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files_under(folder: Path) -> Iterator[Path]:
+    """All files that may be DICOM objects, in order; a DICOMDIR only lists others."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "DICOMDIR")
 
 

@@ -3,8 +3,8 @@
 import struct
 from dataclasses import dataclass
 
-C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
-C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
+C_STORE_RQ = 0x0001
+C_ECHO_RQ = 0x0030
 C_CANCEL_RQ = 0x0FFF
 RESPONSE = 0x8000
 NO_DATA_SET = 0x0101

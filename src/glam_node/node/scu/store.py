@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 from pydicom import dcmread
@@ -87,17 +87,15 @@ class CStoreDestination:
         except NodeError as error:
             # A rejection says nothing of the objects: when a person has mended the AE title they go out by themselves.
             rejected = error.status is not None
-            outcomes.extend(
-                replace(outcome, transient=rejected or outcome.transient)
-                for outcome in (_failed(instance, error) for instance in instances[len(outcomes) :])
-            )
+            transient = rejected or isinstance(error, TransientError)
+            outcomes.extend(_failed(instance, error, transient) for instance in instances[len(outcomes) :])
         return outcomes
 
     def _store_one(self, association: Association, instance: OutgoingInstance, message_id: int) -> StoreOutcome:
         try:
             return self._outcome(instance, self._send(association, instance, message_id))
         except PermanentError as error:
-            return _failed(instance, error)
+            return _failed(instance, error, transient=False)
 
     def _send(self, association: Association, instance: OutgoingInstance, message_id: int) -> int:
         """The status that came back. Raises TransientError when the association is lost."""
@@ -166,5 +164,5 @@ def _accepted(association: Association) -> set[tuple[str, str]]:
     return {(str(context.abstract_syntax), context.transfer_syntax[0]) for context in association.accepted_contexts}
 
 
-def _failed(instance: OutgoingInstance, error: NodeError) -> StoreOutcome:
-    return StoreOutcome(instance.sop_instance_uid, False, error.status, isinstance(error, TransientError), str(error))
+def _failed(instance: OutgoingInstance, error: NodeError, transient: bool) -> StoreOutcome:
+    return StoreOutcome(instance.sop_instance_uid, False, error.status, transient, str(error))

@@ -8,6 +8,11 @@ from glam_node.inference.findings_file import read_findings
 from glam_node.node.domain.job import InferenceJob, JobState
 
 
+def findings_path(root: Path, job_id: str) -> Path:
+    """Where the findings of a job are."""
+    return root / "findings" / f"{job_id}.npz"
+
+
 def latest_findings(root: Path, newest_first: Iterable[InferenceJob]) -> Findings | None:
     """The findings of the newest job that succeeded; None when none did or its file is gone.
 
@@ -17,6 +22,6 @@ def latest_findings(root: Path, newest_first: Iterable[InferenceJob]) -> Finding
     if succeeded is None:
         return None
     try:
-        return read_findings(root / "findings" / f"{succeeded.job_id}.npz")
+        return read_findings(findings_path(root, succeeded.job_id))
     except FileNotFoundError:
         return None

@@ -1,6 +1,5 @@
 """Runs one job: claims it, finds, publishes, and records how it went."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -10,7 +9,7 @@ import structlog
 
 from glam_node.inference.errors import DeviceUnavailable, InferenceError
 from glam_node.inference.findings import Findings
-from glam_node.inference.findings_file import read_findings, write_findings
+from glam_node.inference.findings_file import encode_findings, read_findings
 from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.study import SourceImage, segment_study
@@ -20,6 +19,7 @@ from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
 from glam_node.node.errors import PermanentError
 from glam_node.node.storage.files import write_durably
+from glam_node.node.storage.findings import findings_path
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.context import InferenceContext
 from glam_node.node.workflow.failure import describe, is_permanent
@@ -96,23 +96,26 @@ def _renew(job: InferenceJob, sessions: SessionFactory, context: InferenceContex
 
 def find(job: InferenceJob, *, sessions: SessionFactory, store: InstanceStore, predictor: Predictor) -> Findings:
     """What the predictor found in the job's images, durably on disk; taken from there when it was found before."""
-    path = store.resolve(f"findings/{job.job_id}.npz")
+    path = findings_path(store.root, job.job_id)
     found = _found_before(path, predictor)
     if found is not None:
         return found
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
-    found = segment_study(job.study_instance_uid, source_images(instances, store), predictor)
-    _keep(path, found)
+    found = segment_study(job.study_instance_uid, source_images(instances, store.resolve), predictor)
+    write_durably(path, encode_findings(found))
     return found
 
 
-def source_images(instances: Sequence[SOPInstance], store: InstanceStore) -> list[SourceImage]:
-    """The views as a predictor wants them. Raises PermanentError for an image that is no screening view."""
+def source_images(instances: Sequence[SOPInstance], resolve: Callable[[str], Path]) -> list[SourceImage]:
+    """The views as a predictor wants them; `resolve` finds the file of an instance's path.
+
+    Raises PermanentError for an image that is no screening view.
+    """
     try:
         return [
             SourceImage(
-                path=store.resolve(instance.path),
+                path=resolve(instance.path),
                 sop_instance_uid=instance.sop_instance_uid,
                 image_laterality=Laterality(instance.attributes.image_laterality),
                 view_position=ViewPosition(instance.attributes.view_position),
@@ -131,13 +134,6 @@ def _found_before(path: Path, predictor: Predictor) -> Findings | None:
     except (FileNotFoundError, InferenceError):
         return None
     return found if found.algorithm == predictor.algorithm else None
-
-
-def _keep(path: Path, findings: Findings) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        draft = Path(directory) / path.name
-        write_findings(draft, findings)
-        write_durably(path, draft.read_bytes())
 
 
 def _record_failure(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
+from pathlib import Path
 from uuid import uuid4
 
 import pydicom
@@ -85,7 +86,8 @@ def write_results(
     findings: Findings, instances: Sequence[SOPInstance], identity: ResultIdentity, store: InstanceStore
 ) -> list[Result]:
     """All objects for the study, durably on disk, segmentations first; one that is there already is left as it is."""
-    sources = {instance.sop_instance_uid: _header(instance, store) for instance in instances}
+    paths = {instance.sop_instance_uid: store.resolve(instance.path) for instance in instances}
+    sources = {uid: read_source(path, uid) for uid, path in paths.items()}
     segmentations = write_segmentations(findings, sources, identity)
     report = write_measurement_report(findings, sources, segmentations, identity)
     return [
@@ -94,17 +96,18 @@ def write_results(
     ]
 
 
-def _header(instance: SOPInstance, store: InstanceStore) -> Dataset:
+def read_source(path: Path, sop_instance_uid: str) -> Dataset:
+    """What a source image says before its pixels. Raises PermanentError when it cannot be read, OSError."""
     # pydicom warns with the offending value, which may be a name, and says it in what it raises.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return pydicom.dcmread(store.resolve(instance.path), stop_before_pixels=True)
+            return pydicom.dcmread(path, stop_before_pixels=True)
         except OSError:
             raise
         except Exception as error:
             raise PermanentError(
-                f"Image {instance.sop_instance_uid} cannot be read any more ({type(error).__name__}). Send it again."
+                f"Image {sop_instance_uid} cannot be read any more ({type(error).__name__}). Send it again."
             ) from error
 
 

@@ -118,9 +118,9 @@ def _header(received: Received) -> Dataset:
     except UnreadableDataSet as error:
         raise Refused(str(error), status=CANNOT_UNDERSTAND) from error
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
-        if not is_valid_uid(_text(header, keyword)):
+        if not is_valid_uid(text_of(header, keyword)):
             raise Refused(f"{keyword} is missing or no UID", status=CANNOT_UNDERSTAND)
-    stated = (_text(header, "SOPClassUID"), _text(header, "SOPInstanceUID"))
+    stated = (text_of(header, "SOPClassUID"), text_of(header, "SOPInstanceUID"))
     if stated != (received.sop_class_uid, received.sop_instance_uid):
         raise Refused("SOP Class or Instance UID differs from the command's", status=DATA_SET_DOES_NOT_MATCH)
     return header
@@ -128,11 +128,11 @@ def _header(received: Received) -> Dataset:
 
 def _instance(received: Received, header: Dataset, calling_ae_title: str, now: datetime) -> SOPInstance:
     view = describe_view(header)
-    study_instance_uid = _text(header, "StudyInstanceUID")
+    study_instance_uid = text_of(header, "StudyInstanceUID")
     return SOPInstance(
         sop_class_uid=received.sop_class_uid,
         sop_instance_uid=received.sop_instance_uid,
-        series_instance_uid=_text(header, "SeriesInstanceUID"),
+        series_instance_uid=text_of(header, "SeriesInstanceUID"),
         study_instance_uid=study_instance_uid,
         transfer_syntax_uid=received.transfer_syntax_uid,
         path=f"instances/{study_instance_uid}/{received.sop_instance_uid}.dcm",
@@ -160,15 +160,16 @@ def _storable(value: Any) -> Any:
 
 def _study_attributes(header: Dataset) -> StudyAttributes:
     return StudyAttributes(
-        patient_id=_text(header, "PatientID"),
-        issuer_of_patient_id=_text(header, "IssuerOfPatientID"),
-        accession_number=_text(header, "AccessionNumber"),
-        study_date=_text(header, "StudyDate"),
-        study_description=_text(header, "StudyDescription"),
+        patient_id=text_of(header, "PatientID"),
+        issuer_of_patient_id=text_of(header, "IssuerOfPatientID"),
+        accession_number=text_of(header, "AccessionNumber"),
+        study_date=text_of(header, "StudyDate"),
+        study_description=text_of(header, "StudyDescription"),
     )
 
 
-def _text(header: Dataset, keyword: str) -> str:
+def text_of(header: Dataset, keyword: str) -> str:
+    """The value of an element as any database takes it; empty when it is missing or cannot be converted."""
     try:
         value = header.get(keyword)
     except Exception:  # pydicom converts on access
