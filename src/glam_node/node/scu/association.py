@@ -11,6 +11,8 @@ from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
@@ -112,13 +114,14 @@ def _request(ae: AE, peer: Peer, contexts: Sequence[PresentationContext]) -> Ass
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = peer.timeout
     started = time.monotonic()
     connected: list[Event] = []
+    received: list[Event] = []
     try:
         association = ae.associate(
             peer.host,
             peer.port,
             contexts=list(contexts),
             ae_title=peer.ae_title,
-            evt_handlers=[(evt.EVT_CONN_OPEN, connected.append)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, connected.append), (evt.EVT_PDU_RECV, received.append)],
         )
     except socket.gaierror as error:
         raise TransientError(
@@ -129,7 +132,7 @@ def _request(ae: AE, peer: Peer, contexts: Sequence[PresentationContext]) -> Ass
         return association
     if not connected:
         raise _unreachable(peer)
-    raise _refused(peer, association, contexts, time.monotonic() - started)
+    raise _refused(peer, _answer(received), contexts, time.monotonic() - started)
 
 
 def _unreachable(peer: Peer) -> TransientError:
@@ -145,10 +148,20 @@ def _unreachable(peer: Peer) -> TransientError:
     )
 
 
+def _answer(received: Sequence[Event]) -> A_ASSOCIATE | None:
+    """What the peer said to the request, None where it said nothing or aborted.
+
+    pynetdicom's own record of it is empty when the peer rejects and closes before the requesting thread wakes up.
+    """
+    for event in received:
+        if isinstance(event.pdu, A_ASSOCIATE_AC | A_ASSOCIATE_RJ):
+            return event.pdu.to_primitive()
+    return None
+
+
 def _refused(
-    peer: Peer, association: Association, contexts: Sequence[PresentationContext], elapsed_s: float
+    peer: Peer, answer: A_ASSOCIATE | None, contexts: Sequence[PresentationContext], elapsed_s: float
 ) -> NodeError:
-    answer = association.acceptor.primitive
     if answer is not None and answer.result == 0:
         return nothing_accepted(peer, contexts)
     if answer is not None:

@@ -1,0 +1,1 @@
+"""Labelled mammograms as research groups distribute them."""

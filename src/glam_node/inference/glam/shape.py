@@ -1,0 +1,53 @@
+"""How large a GLAM is: the published network by default, a reduced one by what a package says."""
+
+from dataclasses import dataclass
+from math import prod
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """The sizes of a GLAM and the constants of its aggregation; what is left out is as published."""
+
+    reduction: int = 1
+    """Sides of the squares of window pixels that are averaged into one pixel of the network's input."""
+    global_stem_channels: int = 16
+    global_channels: tuple[int, ...] = (16, 32, 64, 128, 256)
+    """Per stage; the last three feed the heads."""
+    global_strides: tuple[int, ...] = (1, 2, 2, 2, 2)
+    global_blocks: int = 2
+    global_stem_pool: bool = True
+    """False: the stem has no max-pool and reduces by 2 instead of 4."""
+    local_channels: tuple[int, ...] = (64, 128, 256, 512)
+    local_blocks: tuple[int, ...] = (3, 4, 6, 3)
+    local_stem_pool: bool = True
+    head_bias: bool = False
+    """True: the 1 x 1 heads have biases; the published ones have none."""
+    patch_size: int = 512
+    """Window pixels on a side of a patch; a multiple of `cell`."""
+    top_fraction: float = 0.03
+    """Part of each global map whose mean is the image's score."""
+    map_weights: tuple[float, float, float] = (0.2, 0.6, 0.2)
+    """Of the maps from fine to coarse, in the saliency that places the patches."""
+
+    @property
+    def global_stride(self) -> int:
+        """Network pixels per cell of the finest global map."""
+        return (4 if self.global_stem_pool else 2) * prod(self.global_strides[:-2])
+
+    @property
+    def cell(self) -> int:
+        """Window pixels per cell of the finest global map: 16 as published."""
+        return self.reduction * self.global_stride
+
+    @property
+    def patch_cells(self) -> int:
+        """Cells on a side of a patch: 32 as published."""
+        return self.patch_size // self.cell
+
+    @property
+    def local_step(self) -> int:
+        """Window pixels per value of the local saliency: 4 as published."""
+        return self.reduction * (4 if self.local_stem_pool else 2)
+
+
+PUBLISHED = NetworkShape()
