@@ -48,6 +48,8 @@ class ModelPackage:
     operating_points: dict[FindingKind, OperatingPoint]
     parameters: dict[str, Any] = field(default_factory=dict)
     """The architecture's own table, e.g. patches per image."""
+    shape: dict[str, Any] = field(default_factory=dict)
+    """The sizes of the network as the architecture defines them; empty: as published."""
 
     @property
     def weights_path(self) -> Path:
@@ -83,6 +85,7 @@ def write_package(package: ModelPackage) -> None:
         ("weights", {"sha256": package.weights_sha256} | ({} if package.seed is None else {"seed": package.seed})),
         *((f"operating_points.{kind}", asdict(point)) for kind, point in package.operating_points.items()),
         ("parameters", package.parameters),
+        *([("shape", package.shape)] if package.shape else []),
     ]
     names = ("architecture", "algorithm_name", "algorithm_version", "trained")
     head = {"format_version": FORMAT_VERSION} | {name: getattr(package, name) for name in names}
@@ -113,6 +116,7 @@ def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
             FindingKind(kind): OperatingPoint(**point) for kind, point in table["operating_points"].items()
         },
         parameters=table.get("parameters", {}),
+        shape=table.get("shape", {}),
     )
 
 

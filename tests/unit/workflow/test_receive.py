@@ -151,6 +151,17 @@ def test_a_second_patient_in_a_study_is_marked(receiving: Receiving, patient_id:
     assert receiving.study().attributes.patient_id == "P1"
 
 
+def test_the_first_stated_patient_id_is_the_studys_also_when_an_instance_without_one_came_before(
+    receiving: Receiving,
+) -> None:
+    mismatches = [
+        receiving.take(data_set(uid, PatientID=patient_id), uid).attributes.patient_mismatch
+        for uid, patient_id in (("1.2.3.4", ""), ("1.2.3.5", "P1"), ("1.2.3.6", "P2"), ("1.2.3.7", "P1"))
+    ]
+    assert mismatches == [False, False, True, False]
+    assert receiving.study().attributes.patient_id == "P1"
+
+
 REFUSED = {
     "another instance": (data_set("1.2.9"), DATA_SET_DOES_NOT_MATCH, "differs from the command"),
     "another class": (data_set(UID, SOPClassUID="1.2"), DATA_SET_DOES_NOT_MATCH, "differs from the command"),

@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
+
 
 def _conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
@@ -31,30 +33,37 @@ class PreActivationBlock(nn.Module):
 
 
 class GlobalTrunk(nn.Module):
-    """ResNet-22 of five stages, 16 to 256 channels; the first convolution has neither batch norm nor activation."""
+    """As published, ResNet-22 of five stages; the first convolution has neither batch norm nor activation."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
-        self.first_conv = nn.Conv2d(1, 16, 7, 2, padding=3, bias=False)
-        self.first_pool = nn.MaxPool2d(3, 2)
-        channels = [16, 16, 32, 64, 128, 256]
+        self.first_conv = nn.Conv2d(1, shape.global_stem_channels, 7, 2, padding=3, bias=False)
+        self.first_pool = nn.MaxPool2d(3, 2) if shape.global_stem_pool else nn.Identity()
+        inputs = (shape.global_stem_channels, *shape.global_channels)
         self.layer_list = nn.ModuleList(
-            nn.Sequential(
-                PreActivationBlock(channels[stage], channels[stage + 1], 1 if stage == 0 else 2, project=True),
-                PreActivationBlock(channels[stage + 1], channels[stage + 1], 1, project=False),
+            _pre_activation_stage(in_channels, out_channels, stride, shape.global_blocks)
+            for in_channels, out_channels, stride in zip(
+                inputs, shape.global_channels, shape.global_strides, strict=False
             )
-            for stage in range(5)
         )
-        self.final_bn = nn.BatchNorm2d(256)
+        self.final_bn = nn.BatchNorm2d(shape.global_channels[-1])
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features of stages 2, 3 (raw) and 4 (normalised, activated): 1/16, 1/32 and 1/64 of the window's sides."""
+        """Features of the last three stages, only the last normalised and activated.
+
+        As published they have 1/16, 1/32 and 1/64 of the window's sides.
+        """
         x = self.first_pool(self.first_conv(windows))
         features = []
         for stage in self.layer_list:
             x = stage(x)
             features.append(x)
-        return features[2], features[3], relu(self.final_bn(x))
+        return features[-3], features[-2], relu(self.final_bn(x))
+
+
+def _pre_activation_stage(in_channels: int, out_channels: int, stride: int, blocks: int) -> nn.Sequential:
+    following = (PreActivationBlock(out_channels, out_channels, 1, project=False) for _ in range(blocks - 1))
+    return nn.Sequential(PreActivationBlock(in_channels, out_channels, stride, project=True), *following)
 
 
 class BasicBlock(nn.Module):
@@ -81,17 +90,18 @@ class BasicBlock(nn.Module):
 
 
 class LocalTrunk(nn.Module):
-    """ResNet-34 whose four stages keep the resolution: 1/4 of the patch's sides throughout."""
+    """As published, ResNet-34 whose four stages keep the resolution: 1/4 of the patch's sides throughout."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.maxpool = nn.MaxPool2d(3, 2, padding=1)
-        self.layer1 = _stage(64, 64, 3)
-        self.layer2 = _stage(64, 128, 4)
-        self.layer3 = _stage(128, 256, 6)
-        self.layer4 = _stage(256, 512, 3)
+        channels = shape.local_channels
+        self.conv1 = nn.Conv2d(3, channels[0], 7, 2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels[0])
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1) if shape.local_stem_pool else nn.Identity()
+        self.layer1 = _stage(channels[0], channels[0], shape.local_blocks[0])
+        self.layer2 = _stage(channels[0], channels[1], shape.local_blocks[1])
+        self.layer3 = _stage(channels[1], channels[2], shape.local_blocks[2])
+        self.layer4 = _stage(channels[2], channels[3], shape.local_blocks[3])
 
     def forward(self, patches: Tensor) -> Tensor:
         """N x 1 x H x W -> N x 512 x H/4 x W/4; the stem sees the same channel as often as it has inputs."""

@@ -18,9 +18,10 @@ from glam_node.inference.glam.device import full_precision
 from glam_node.inference.glam.golden_report import GoldenLedger
 from glam_node.inference.glam.network import Glam, GlamOutput, GlobalOutput
 from glam_node.inference.glam.orientation import Orientation
-from glam_node.inference.glam.patches import PATCH_CELLS, cut_patches, normalise, propose_patches
+from glam_node.inference.glam.patches import cut_patches, normalise, propose_patches
 from glam_node.inference.glam.pooling import top_fraction_mean
 from glam_node.inference.glam.preprocessing import place
+from glam_node.inference.glam.shape import PUBLISHED
 from glam_node.inference.glam.window import standardise
 from glam_node.inference.mammogram import ViewPosition
 
@@ -150,7 +151,7 @@ def _compare_patches(ledger: GoldenLedger, case: str, output: GlamOutput, patche
     certain = int(ties[0]) if ties.size else len(golden["patch_small_top6"])
     picks = propose_patches(saliency, len(golden["patch_small_top6"]))[0].cpu()
     ledger.same("further picks", case, picks[:certain], golden["patch_small_top6"][:certain])
-    interest = avg_pool2d(normalise(saliency).sum(dim=1, keepdim=True), PATCH_CELLS, stride=1)
+    interest = avg_pool2d(normalise(saliency).sum(dim=1, keepdim=True), PUBLISHED.patch_cells, stride=1)
     best = interest.flatten().topk(2).values.cpu()
     ledger.compare("saliency of the best squares", case, best, golden["pool_top2"], MAP_TOLERANCE)
     ledger.compare("patch", case, patches[0, 0, ::16, ::16].cpu(), golden["patch_sub"], WINDOW_TOLERANCE)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import avg_pool2d, interpolate
 
 from glam_node.inference.glam.backbone import GlobalTrunk, LocalTrunk
-from glam_node.inference.glam.patches import PATCH_SIZE, STRIDE, cut_patches, propose_patches
+from glam_node.inference.glam.patches import cut_patches, propose_patches
 from glam_node.inference.glam.pooling import top_fraction_mean
+from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,24 +35,25 @@ class GlamOutput:
     """N x k x 2: first row and column of each patch in cells of the saliency map, in the order of choice."""
     local_saliency: Tensor
     """N x k x 2 x 128 x 128: raw local saliency, one value per 4 x 4 pixels of the patch, 0 to 1."""
+    shape: NetworkShape = PUBLISHED
 
     @property
     def patch_positions(self) -> Tensor:
         """N x k x 2: first row and column of each patch in pixels of the window."""
-        return self.patch_cells * STRIDE
+        return self.patch_cells * self.shape.cell
 
     def fused_saliency(self, image: int) -> Tensor:
         """The published fused map of one image, 2 x 2944 x 1920: (local + global) / 2, local being 0 outside patches.
 
         It is half of the global saliency outside the patches, so a threshold on it draws the patch itself.
         """
-        fused = _replicate(self.overview.saliency[image], STRIDE)
+        fused = _replicate(self.overview.saliency[image], self.shape.cell)
         local = torch.zeros_like(fused)
-        factor = PATCH_SIZE // self.local_saliency.shape[-1]
+        size = self.shape.patch_size
         for (row, column), saliency in zip(
             self.patch_positions[image].tolist(), self.local_saliency[image], strict=True
         ):
-            local[:, row : row + PATCH_SIZE, column : column + PATCH_SIZE] = _replicate(saliency, factor)
+            local[:, row : row + size, column : column + size] = _replicate(saliency, self.shape.local_step)
         return (local + fused) / 2
 
 
@@ -62,24 +64,29 @@ def _replicate(maps: Tensor, factor: int) -> Tensor:
 class SaliencyHeads(nn.Module):
     """Three saliency maps out of three depths of the trunk, and the score of the image."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
-        self.gn_conv_1 = nn.Conv2d(64, 2, 1, bias=False)
-        self.gn_conv_2 = nn.Conv2d(128, 2, 1, bias=False)
-        self.gn_conv_last = nn.Conv2d(256, 2, 1, bias=False)
+        self._shape = shape
+        first, second, last = shape.global_channels[-3:]
+        self.gn_conv_1 = nn.Conv2d(first, 2, 1, bias=shape.head_bias)
+        self.gn_conv_2 = nn.Conv2d(second, 2, 1, bias=shape.head_bias)
+        self.gn_conv_last = nn.Conv2d(last, 2, 1, bias=shape.head_bias)
         self.combine = nn.Conv2d(6, 2, 1, bias=False)
         """Part of every checkpoint, used by none."""
 
     def forward(self, features: tuple[Tensor, Tensor, Tensor]) -> GlobalOutput:
-        """Features of stages 2, 3 and 4 -> maps and scores."""
+        """Features of the last three stages -> maps and scores."""
         heads = (self.gn_conv_1, self.gn_conv_2, self.gn_conv_last)
         first, second, last = (head(feature).sigmoid() for head, feature in zip(heads, features, strict=True))
         size = first.shape[2:]
         second_large, last_large = interpolate(second, size=size), interpolate(last, size=size)
-        layer_scores = torch.stack([top_fraction_mean(maps) for maps in (first, second_large, last_large)], dim=1)
+        maps = (first, second_large, last_large)
+        fraction = self._shape.top_fraction
+        layer_scores = torch.stack([top_fraction_mean(each, fraction) for each in maps], dim=1)
+        fine, middle, coarse = self._shape.map_weights
         return GlobalOutput(
             layer_maps=(first, second, last),
-            saliency=0.2 * last_large + 0.6 * second_large + 0.2 * first,
+            saliency=coarse * last_large + middle * second_large + fine * first,
             layer_scores=layer_scores,
             scores=layer_scores.sum(dim=1) / 3,
         )
@@ -88,24 +95,24 @@ class SaliencyHeads(nn.Module):
 class GlobalNetwork(nn.Module):
     """Looks at whole windows: standardised, breast pointing right."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
-        self.downsampling_branch = GlobalTrunk()
-        self.postprocess_module = SaliencyHeads()
+        self.downsampling_branch = GlobalTrunk(shape)
+        self.postprocess_module = SaliencyHeads(shape)
 
-    def forward(self, windows: Tensor) -> GlobalOutput:
+    def forward(self, inputs: Tensor) -> GlobalOutput:
         """N x 1 x 2944 x 1920 (or other multiples of 64) -> maps and scores."""
-        result: GlobalOutput = self.postprocess_module(self.downsampling_branch(windows))
+        result: GlobalOutput = self.postprocess_module(self.downsampling_branch(inputs))
         return result
 
 
 class LocalNetwork(nn.Module):
     """Looks at patches cut out of the standardised windows."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
-        self.dn_resnet = LocalTrunk()
-        self.gn_conv_last = nn.Conv2d(512, 2, 1, bias=False)
+        self.dn_resnet = LocalTrunk(shape)
+        self.gn_conv_last = nn.Conv2d(shape.local_channels[-1], 2, 1, bias=shape.head_bias)
 
     def forward(self, patches: Tensor) -> Tensor:
         """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1."""
@@ -114,16 +121,24 @@ class LocalNetwork(nn.Module):
 
 
 class Glam(nn.Module):
-    """The whole model; its state dict has the names and shapes of the published checkpoints."""
+    """The whole model; its state dict has the names of the published checkpoints, and by default their shapes."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
-        self.global_network = GlobalNetwork()
-        self.detection_network = LocalNetwork()
+        self.shape = shape
+        self.global_network = GlobalNetwork(shape)
+        self.detection_network = LocalNetwork(shape)
 
     def forward(self, windows: Tensor, patches_per_image: int = 1) -> GlamOutput:
         """N x 1 x 2944 x 1920 standardised windows -> everything."""
-        overview: GlobalOutput = self.global_network(windows)
-        cells = propose_patches(overview.saliency, patches_per_image)
-        local_saliency: Tensor = self.detection_network(cut_patches(windows, cells))
-        return GlamOutput(overview, cells, local_saliency.reshape(*cells.shape[:2], *local_saliency.shape[1:]))
+        inputs = self.reduce(windows)
+        overview: GlobalOutput = self.global_network(inputs)
+        cells = propose_patches(overview.saliency, patches_per_image, self.shape.patch_cells)
+        local_saliency: Tensor = self.detection_network(cut_patches(inputs, cells, self.shape))
+        return GlamOutput(
+            overview, cells, local_saliency.reshape(*cells.shape[:2], *local_saliency.shape[1:]), self.shape
+        )
+
+    def reduce(self, windows: Tensor) -> Tensor:
+        """What both networks look at: `windows` averaged over squares of `shape.reduction` pixels."""
+        return windows if self.shape.reduction == 1 else avg_pool2d(windows, self.shape.reduction)

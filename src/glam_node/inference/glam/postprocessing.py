@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glam_node.inference.findings import Finding, FindingKind
-from glam_node.inference.glam.patches import PATCH_CELLS, STRIDE
 from glam_node.inference.glam.preprocessing import PreparedView
+from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
 from glam_node.inference.package import OperatingPoint
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -33,6 +33,7 @@ class ViewSaliency:
     """k x 2: first row and column of each patch, in cells of the global map."""
     local_saliency: NDArray[np.float32] | None
     """k x 2 x 128 x 128; None when the local network was not asked, since every class is negative."""
+    shape: NetworkShape = PUBLISHED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,15 +68,15 @@ def extract_findings(
 
 
 def _evidence(saliency: ViewSaliency, local: NDArray[np.float32], channel: int, point: OperatingPoint) -> _Evidence:
-    """On a grid as fine as the local saliency, 4 pixels of the window to a step; later patches cover earlier ones."""
-    steps = local.shape[-1] // PATCH_CELLS
+    """On a grid as fine as the local saliency, then on the window's pixels; later patches cover earlier ones."""
+    steps = saliency.shape.cell // saliency.shape.local_step
     values = _replicate(saliency.global_saliency[channel], steps)
     positive = values > point.global_saliency_threshold
     for (row, column), patch in zip((saliency.patch_cells * steps).tolist(), local[:, channel], strict=True):
         square = np.s_[row : row + patch.shape[0], column : column + patch.shape[1]]
         values[square] = patch
         positive[square] = patch > point.local_saliency_threshold
-    pixels = STRIDE // steps
+    pixels = saliency.shape.local_step
     return _Evidence(_replicate(values, pixels), _replicate(positive, pixels))
 
 

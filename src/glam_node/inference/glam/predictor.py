@@ -136,24 +136,26 @@ class GlamPredictor:
         with full_precision():
             with self._timed("global"):
                 windows = torch.from_numpy(np.stack([view.window for view in views])[:, None])
-                windows = windows.to(self._device)
-                overview: GlobalOutput = self._network.global_network(windows)
-                cells = propose_patches(overview.saliency, self._parameters.patches_per_image)
+                inputs = self._network.reduce(windows.to(self._device))
+                overview: GlobalOutput = self._network.global_network(inputs)
+                cells = propose_patches(
+                    overview.saliency, self._parameters.patches_per_image, self._network.shape.patch_cells
+                )
                 scores = overview.scores.cpu()
             with self._timed("local"):
                 positive = [index for index, score in enumerate(scores.tolist()) if self._is_positive(score)]
-                local = self._look_closely(windows[positive], cells[positive]) if positive else None
+                local = self._look_closely(inputs[positive], cells[positive]) if positive else None
         local_of = dict(zip(positive, local.numpy(), strict=True)) if local is not None else {}
         maps = overview.saliency.cpu().numpy()
         return [
-            ViewSaliency((score[0], score[1]), saliency, cell, local_of.get(index))
+            ViewSaliency((score[0], score[1]), saliency, cell, local_of.get(index), self._network.shape)
             for index, (score, saliency, cell) in enumerate(
                 zip(scores.tolist(), maps, cells.cpu().numpy(), strict=True)
             )
         ]
 
-    def _look_closely(self, windows: Tensor, cells: Tensor) -> Tensor:
-        local: Tensor = self._network.detection_network(cut_patches(windows, cells))
+    def _look_closely(self, inputs: Tensor, cells: Tensor) -> Tensor:
+        local: Tensor = self._network.detection_network(cut_patches(inputs, cells, self._network.shape))
         return local.reshape(*cells.shape[:2], *local.shape[1:]).cpu()
 
     def _is_positive(self, scores: Sequence[float]) -> bool:

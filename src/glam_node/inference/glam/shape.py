@@ -1,7 +1,12 @@
 """How large a GLAM is: the published network by default, a reduced one by what a package says."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from math import prod
+from typing import Any
+
+_WINDOW_SIDES = (2944, 1920)
+_LOCAL_STAGES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,18 @@ class NetworkShape:
     map_weights: tuple[float, float, float] = (0.2, 0.6, 0.2)
     """Of the maps from fine to coarse, in the saliency that places the patches."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError with the fields that do not fit together."""
+        if len(self.global_channels) != len(self.global_strides) or len(self.global_channels) < len(self.map_weights):
+            raise ValueError("shape.global_channels and shape.global_strides must be as long, and three or longer.")
+        if len(self.local_channels) != len(self.local_blocks) or len(self.local_channels) != _LOCAL_STAGES:
+            raise ValueError("shape.local_channels and shape.local_blocks must have four numbers.")
+        if any(side % self.cell for side in (*_WINDOW_SIDES, self.patch_size)) or self.cell % self.local_step:
+            raise ValueError(
+                f"shape gives cells of {self.cell} pixels and local steps of {self.local_step}: the window's sides and "
+                f"patch_size must be multiples of the cell, and the cell a multiple of the local step."
+            )
+
     @property
     def global_stride(self) -> int:
         """Network pixels per cell of the finest global map."""
@@ -51,3 +68,27 @@ class NetworkShape:
 
 
 PUBLISHED = NetworkShape()
+
+
+def shape_from_table(table: Mapping[str, Any]) -> NetworkShape:
+    """The shape that a package's [shape] table describes; what it leaves out is as published.
+
+    Raises ValueError naming the key that is unknown, of the wrong kind, or does not fit the others.
+    """
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        published = getattr(PUBLISHED, name) if name in _NAMES else None
+        given = tuple(value) if isinstance(value, list) else value
+        if published is None or type(given) is not type(published) or not _same_kinds(given, published):
+            raise ValueError(f"shape.{name} = {value!r} is not understood; known are {', '.join(sorted(_NAMES))}.")
+        values[name] = given
+    return NetworkShape(**values)
+
+
+_NAMES = {field.name for field in fields(NetworkShape)}
+
+
+def _same_kinds(given: Any, published: Any) -> bool:
+    if not isinstance(published, tuple):
+        return True
+    return {type(one) for one in given} == {type(one) for one in published}

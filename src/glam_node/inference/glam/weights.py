@@ -11,6 +11,7 @@ from torch import Tensor
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.seeded import arrays_sha256, seeded_arrays
+from glam_node.inference.glam.shape import PUBLISHED, NetworkShape, shape_from_table
 from glam_node.inference.package import ModelPackage
 
 StateDict = dict[str, Tensor]
@@ -22,25 +23,25 @@ _SHOWN = 3
 
 
 @cache
-def expected_tensors() -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+def expected_tensors(shape: NetworkShape = PUBLISHED) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
     """Shape and type of every entry of the network's state dict, by name."""
     with torch.device("meta"):
-        state = Glam().state_dict()
+        state = Glam(shape).state_dict()
     return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()}
 
 
-def seeded_state_dict(seed: int) -> tuple[StateDict, str]:
+def seeded_state_dict(seed: int, shape: NetworkShape = PUBLISHED) -> tuple[StateDict, str]:
     """UNTRAINED weights of `seed`, and their SHA-256."""
-    arrays = seeded_arrays({name: shape for name, (shape, _) in expected_tensors().items()}, seed)
+    arrays = seeded_arrays({name: size for name, (size, _) in expected_tensors(shape).items()}, seed)
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, arrays_sha256(arrays)
 
 
-def complete_state_dict(state: Mapping[str, Tensor], origin: str) -> StateDict:
+def complete_state_dict(state: Mapping[str, Tensor], origin: str, shape: NetworkShape = PUBLISHED) -> StateDict:
     """The entries of `state` that the network has, counters added where they are missing.
 
     Raises PackageMismatch, saying exactly what, for a missing, unknown, misshapen, mistyped or non-finite tensor.
     """
-    expected = expected_tensors()
+    expected = expected_tensors(shape)
     missing = [name for name in expected if name not in state and not name.endswith(_COUNTER)]
     unknown = [name for name in state if name not in expected and not name.startswith(_IGNORED_PREFIXES)]
     present = {name: tensor for name, tensor in state.items() if name in expected}
@@ -62,7 +63,7 @@ def complete_state_dict(state: Mapping[str, Tensor], origin: str) -> StateDict:
     ]
     if problems:
         raise PackageMismatch(f"{origin} does not hold the weights of GLAM: {'; '.join(problems)}. Nothing was loaded.")
-    return {name: present.get(name, torch.zeros(shape, dtype=dtype)) for name, (shape, dtype) in expected.items()}
+    return {name: present.get(name, torch.zeros(size, dtype=dtype)) for name, (size, dtype) in expected.items()}
 
 
 def _describe(shape: tuple[int, ...], dtype: torch.dtype) -> str:
@@ -78,25 +79,33 @@ def load_network(package: ModelPackage) -> Glam:
 
     Raises PackageMismatch when they are not what the package says.
     """
-    network = network_from(_state_dict_of(package))
+    shape = _shape_of(package)
+    network = network_from(_state_dict_of(package, shape), shape)
     return network.eval().requires_grad_(False)
 
 
-def network_from(state: StateDict) -> Glam:
+def network_from(state: StateDict, shape: NetworkShape = PUBLISHED) -> Glam:
     """A network that owns the tensors of `state`."""
     with torch.device("meta"):
-        network = Glam()
+        network = Glam(shape)
     network.load_state_dict(state, strict=True, assign=True)
     return network
 
 
-def _state_dict_of(package: ModelPackage) -> StateDict:
+def _shape_of(package: ModelPackage) -> NetworkShape:
+    try:
+        return shape_from_table(package.shape)
+    except ValueError as error:
+        raise PackageMismatch(f"{package.path}: {error}") from error
+
+
+def _state_dict_of(package: ModelPackage, shape: NetworkShape) -> StateDict:
     if package.seed is None:
         try:
-            return complete_state_dict(load_file(package.weights_path), str(package.weights_path))
+            return complete_state_dict(load_file(package.weights_path), str(package.weights_path), shape)
         except (OSError, SafetensorError) as error:
             raise PackageMismatch(f"{package.weights_path} is not a safetensors file: {error}.") from error
-    state, digest = seeded_state_dict(package.seed)
+    state, digest = seeded_state_dict(package.seed, shape)
     if digest != package.weights_sha256:
         raise PackageMismatch(
             f"The weights of seed {package.seed} have SHA-256 {digest}, {package.path} says {package.weights_sha256}."

@@ -5,12 +5,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from glam_node.inference.findings import AlgorithmIdentification
+from glam_node.node.domain import implementation
 from glam_node.node.results import codes
 from glam_node.node.results.identity import RESEARCH_USE, UNTRAINED, ResultIdentity
 from glam_node.node.results.sources import character_set, patient_name
-
-# PS3.5 B.2; the same in all that this software writes
-_IMPLEMENTATION_CLASS_UID = UID("2.25.208996143174893029214396393402929420817")
 
 
 def contributing_equipment(algorithm: AlgorithmIdentification, identity: ResultIdentity) -> ContributingEquipment:
@@ -54,5 +52,5 @@ def finish(result: Dataset, source: Dataset, identity: ResultIdentity) -> None:
         result.pop("SpecificCharacterSet", None)
     else:
         result.SpecificCharacterSet = terms
-    result.file_meta.ImplementationClassUID = _IMPLEMENTATION_CLASS_UID
-    result.file_meta.ImplementationVersionName = f"GLAMNODE_{identity.software_version}"[:16]
+    result.file_meta.ImplementationClassUID = UID(implementation.CLASS_UID)
+    result.file_meta.ImplementationVersionName = implementation.version_name(identity.software_version)

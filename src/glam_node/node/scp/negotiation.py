@@ -15,11 +15,11 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext
 
 from glam_node import __version__
+from glam_node.node.domain import implementation
 from glam_node.node.scp.access import Rejection
 from glam_node.node.scp.contexts import LOSSY
 from glam_node.node.scp.pdu import ASSOCIATE_RQ, MalformedPDU
 
-IMPLEMENTATION_CLASS_UID = "2.25.302043790172249692526321623266752743501"
 # PS3.7 A.2.1
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 # PS3.8 Table 9-11: what stands before the variable items
@@ -145,7 +145,7 @@ def _user_information(maximum_pdu_length: int) -> list[Any]:
     length = MaximumLengthNotification()
     length.maximum_length_received = maximum_pdu_length
     class_uid = ImplementationClassUIDNotification()
-    class_uid.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    class_uid.implementation_class_uid = implementation.CLASS_UID
     version = ImplementationVersionNameNotification()
-    version.implementation_version_name = f"GLAM_NODE_{__version__}"[:16]
+    version.implementation_version_name = implementation.version_name(__version__)
     return [length, class_uid, version]

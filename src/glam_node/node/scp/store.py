@@ -11,10 +11,11 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
+from glam_node.node.domain import implementation
 from glam_node.node.errors import NodeError
 from glam_node.node.scp import dimse
 from glam_node.node.scp.contexts import VERIFICATION
-from glam_node.node.scp.negotiation import IMPLEMENTATION_CLASS_UID, AcceptedContext
+from glam_node.node.scp.negotiation import AcceptedContext
 from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
 from glam_node.node.workflow.receive import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, Received, Refused
 
@@ -144,7 +145,7 @@ def _head(command: dimse.Command, context: AcceptedContext) -> bytes:
     meta.MediaStorageSOPClassUID = UID(command.sop_class_uid)
     meta.MediaStorageSOPInstanceUID = UID(command.sop_instance_uid)
     meta.TransferSyntaxUID = UID(context.transfer_syntax)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationClassUID = UID(implementation.CLASS_UID)
     head = DicomBytesIO()
     head.write(bytes(128) + b"DICM")
     write_file_meta_info(head, meta, enforce_standard=True)

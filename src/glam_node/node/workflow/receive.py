@@ -89,13 +89,15 @@ def _again(
 def _keep(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> SOPInstance:
     """What is on record under this UID now: `instance`, or what was there although its file was not.
 
-    A second Patient ID in a study keeps the whole study from being analysed: no result on the wrong patient.
+    A second Patient ID in a study keeps the whole study from being analysed: no result on the wrong patient. The first
+    that an instance states is the study's.
     """
     known = studies.find_instance(session, instance.sop_instance_uid)
     if known is not None:
         return known
     study = session.get(StudyRow, instance.study_instance_uid)
-    if study is not None and "" not in (study.patient_id, attributes.patient_id):
+    if study is not None and attributes.patient_id:
+        study.patient_id = study.patient_id or attributes.patient_id
         mismatch = study.patient_id != attributes.patient_id
         instance = replace(instance, attributes=replace(instance.attributes, patient_mismatch=mismatch))
     studies.add_instance(session, instance, attributes)
