@@ -43,7 +43,10 @@ def test_an_unknown_calling_ae_title_is_rejected_with_the_line_that_would_admit_
     wait_until(lambda: receiver.refused)
     ((event, detail),) = receiver.refused
     assert event == "association_rejected"
-    assert detail["remedy"] == 'peers.stranger = { ae_title = "STRANGER", hosts = ["127.0.0.1"] }'
+    assert (
+        detail["remedy"]
+        == 'peers.stranger = { ae_title = "STRANGER", hosts = ["127.0.0.1"] }  # above the first [section]'
+    )
 
 
 def test_a_wrong_called_ae_title_is_rejected(receiver: Receiver) -> None:

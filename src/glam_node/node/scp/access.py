@@ -54,11 +54,10 @@ def _matches(peer: PeerSettings, calling_ae_title: str, caller: Address) -> bool
 
 
 def _remedy(calling_ae_title: str, caller: Address, peers: Mapping[str, PeerSettings]) -> str:
-    """One line of TOML; a peer that is known from other hosts gets one host more."""
+    """One line of TOML and where it goes; a peer that is known from other hosts gets one host more."""
     name = "".join(character for character in calling_ae_title.lower() if character.isalnum()) or "peer"
     known = next(((name, peer) for name, peer in peers.items() if peer.ae_title == calling_ae_title), None)
-    hosts: tuple[str, ...] = ()
     if known is not None:
-        name, hosts = known[0], known[1].hosts
-    listed = json.dumps([*hosts, str(caller)])
-    return f"peers.{name} = {{ ae_title = {json.dumps(calling_ae_title)}, hosts = {listed} }}"
+        return f"peers.{known[0]}.hosts = {json.dumps([*known[1].hosts, str(caller)])}  # in place of its present hosts"
+    peer = f"{{ ae_title = {json.dumps(calling_ae_title)}, hosts = {json.dumps([str(caller)])} }}"
+    return f"peers.{name} = {peer}  # above the first [section]"

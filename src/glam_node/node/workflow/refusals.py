@@ -1,6 +1,7 @@
 """What was refused goes on record, once in a while: a port scan must not fill the database."""
 
 import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,35 +14,56 @@ from glam_node.node.errors import NodeError
 log = structlog.get_logger(__name__)
 
 EVERY = timedelta(minutes=1)
-REMEMBERED = 1000
+REMEMBERED = 100
 _SAME = ("calling_ae_title", "address", "reason", "sop_instance_uid")
 
 
+@dataclass(slots=True)
+class _Recorded:
+    at: datetime
+    repeated: int = 0
+
+
 class Refusals:
-    """Records each refusal unless the same one was recorded within the last minute."""
+    """Records each refusal unless the same one was recorded within the last minute, and at most 100 different a minute.
+
+    The next that is recorded says how often it was `repeated` since, and how many others are `unlisted`.
+    """
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._lock = threading.Lock()
-        self._recorded: dict[tuple[object, ...], datetime] = {}
+        self._recorded: dict[tuple[object, ...], _Recorded] = {}
+        self._unlisted = 0
 
-    def record(self, event: str, detail: dict[str, Any]) -> None:
-        """The refusal is in the audit trail, or was a moment ago; never raises for a database that is away."""
-        now = datetime.now(UTC)
-        if not self._is_news((event, *[detail.get(key) for key in _SAME]), now):
+    def record(self, event: str, detail: dict[str, Any], now: datetime | None = None) -> None:
+        """The refusal is in the audit trail, or is counted; never raises for a database that is away."""
+        now = now or datetime.now(UTC)
+        counts = self._counted((event, *[detail.get(key) for key in _SAME]), now)
+        if counts is None:
             return
         try:
-            self._writer.submit(lambda session: audit.record(session, event, now, **detail))
+            self._writer.submit(lambda session: audit.record(session, event, now, **detail, **counts))
         except NodeError as error:
             log.error("refusal_not_recorded", refused=event, failure=str(error))
 
-    def _is_news(self, refusal: tuple[object, ...], now: datetime) -> bool:
+    def _counted(self, refusal: tuple[object, ...], now: datetime) -> dict[str, Any] | None:
+        """What to say of those that were not recorded before this one; None where it is not recorded either."""
         with self._lock:
             last = self._recorded.get(refusal)
-            if last is not None and now - last < EVERY:
-                return False
-            if len(self._recorded) >= REMEMBERED:
-                self._recorded = {known: at for known, at in self._recorded.items() if now - at < EVERY}
-            if len(self._recorded) < REMEMBERED:
-                self._recorded[refusal] = now
-            return len(self._recorded) < REMEMBERED
+            if last is not None and now - last.at < EVERY:
+                last.repeated += 1
+                return None
+            if last is None and not self._has_room(now):
+                self._unlisted += 1
+                return None
+            counts = {"repeated": last.repeated if last else 0, "unlisted": self._unlisted}
+            self._recorded[refusal] = _Recorded(now)
+            self._unlisted = 0
+        return {name: count for name, count in counts.items() if count}
+
+    def _has_room(self, now: datetime) -> bool:
+        if len(self._recorded) >= REMEMBERED:
+            past = [known for known, recorded in self._recorded.items() if now - recorded.at >= EVERY]
+            self._unlisted += sum(self._recorded.pop(known).repeated for known in past)
+        return len(self._recorded) < REMEMBERED
