@@ -64,8 +64,8 @@ def reading(sessions: SessionFactory) -> SessionFactory:
     return sessionmaker(engine.execution_options(**{READ_ONLY: True}), expire_on_commit=False)
 
 
-# Two connections that switch a new database at the same moment would deadlock, so SQLite fails one at once, busy_timeout
-# or not (https://sqlite.org/c3ref/busy_handler.html); the other's switch then holds for both.
+# Two connections that switch a new database at the same moment would deadlock, so SQLite fails one of them at once,
+# busy_timeout or not (https://sqlite.org/c3ref/busy_handler.html); the other's switch then holds for both.
 @retry(
     retry=retry_if_exception(lambda error: isinstance(error, sqlite3.OperationalError) and "locked" in str(error)),
     stop=stop_after_delay(BUSY_TIMEOUT_MS / 1000),
