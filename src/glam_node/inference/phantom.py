@@ -57,18 +57,39 @@ def make_exam(
     Images of 64 x 48 and more work; 12 bits; the breast touches the edge on the chest wall's side, background is
     black. MONOCHROME1 stores the same image inverted.
     """
+    return [
+        make_view(
+            seed,
+            *view,
+            rows=rows,
+            columns=columns,
+            lesions=lesions,
+            photometric_interpretation=photometric_interpretation,
+        )
+        for view in VIEWS
+    ]
+
+
+def make_view(
+    seed: int,
+    laterality: Laterality,
+    view_position: ViewPosition,
+    *,
+    rows: int = 3328,
+    columns: int = 2560,
+    lesions: Lesions = DEFAULT_LESIONS,
+    photometric_interpretation: str = "MONOCHROME2",
+) -> PhantomView:
+    """One view of `make_exam` with the same arguments, without drawing the others."""
     exam = f"{_SOFTWARE_VERSION}/{seed}/{rows}x{columns}/{photometric_interpretation}/{sorted(lesions)}"
-    study = _study_attributes(seed, exam)
-    views = []
-    for number, (laterality, view_position) in enumerate(VIEWS, start=1):
-        drawn = [_lesion(seed, kind, laterality, view_position) for kind, side in lesions if side is laterality]
-        pixels, masks = render(seed * len(VIEWS) + number, (rows, columns), view_position, drawn)
-        if laterality is Laterality.RIGHT:
-            pixels, masks = pixels[:, ::-1], {kind: mask[:, ::-1] for kind, mask in masks.items()}
-        dataset = _view_attributes(study, exam, number, laterality, view_position)
-        _set_pixels(dataset, pixels, photometric_interpretation)
-        views.append(PhantomView(dataset, masks[FindingKind.BENIGN], masks[FindingKind.MALIGNANT]))
-    return views
+    number = VIEWS.index((laterality, view_position)) + 1
+    drawn = [_lesion(seed, kind, laterality, view_position) for kind, side in lesions if side is laterality]
+    pixels, masks = render(seed * len(VIEWS) + number, (rows, columns), view_position, drawn)
+    if laterality is Laterality.RIGHT:
+        pixels, masks = pixels[:, ::-1], {kind: mask[:, ::-1] for kind, mask in masks.items()}
+    dataset = _view_attributes(_study_attributes(seed, exam), exam, number, laterality, view_position)
+    _set_pixels(dataset, pixels, photometric_interpretation)
+    return PhantomView(dataset, masks[FindingKind.BENIGN], masks[FindingKind.MALIGNANT])
 
 
 def _uid(exam: str, role: str) -> UID:

@@ -26,6 +26,8 @@ class LabelledView:
     malignant: bool
     split: str = ""
     """The part that the data set itself assigns ("training", "validation", "test"), "" where it assigns none."""
+    patient_key: str = ""
+    """The same for all studies of one woman where the data set tells ("" where not); never her Patient ID."""
 
     @property
     def breast_id(self) -> str:
@@ -56,5 +58,9 @@ class LabelledDataset(Protocol):
         ...
 
     def masks(self, view: LabelledView) -> Masks | None:
-        """Outlined lesions on the grid of `read(view).pixels`, per kind; None where nobody outlined any."""
+        """Outlined lesions on the grid of `read(view).pixels`; None where nobody outlined any.
+
+        Both kinds are there, each a mask of its own; it is empty where no lesion of its kind is outlined. Raises
+        UnsupportedMammogram with the reason when an outline cannot be read.
+        """
         ...

@@ -1,0 +1,100 @@
+"""Synthetic exams as a data set: labels drawn per seed, exact masks, any size."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+
+from glam_node.inference.datasets.labelled import LabelledView, Masks
+from glam_node.inference.datasets.listed import Entry, ListedDataset
+from glam_node.inference.datasets.problems import DatasetError
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
+from glam_node.inference.phantom import VIEWS, PhantomView, make_view
+from glam_node.inference.reading import read_mammogram
+
+DrawnLesions = tuple[tuple[FindingKind, Laterality], ...]
+
+# Keeps the draw apart from the others that are made from the same seed.
+_LESION_STREAM = 0x6C6573
+_LEAST_ROWS, _LEAST_COLUMNS = 64, 48
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomMix:
+    """How often a breast has which lesions; only the proportions count."""
+
+    normal: float = 0.4
+    benign: float = 0.25
+    malignant: float = 0.25
+    both: float = 0.1
+
+    def draw(self, seed: int) -> DrawnLesions:
+        """The lesions of the exam with this seed: the same whenever they are drawn, whatever other seeds there are."""
+        kinds: list[tuple[FindingKind, ...]] = [(), (FindingKind.BENIGN,), (FindingKind.MALIGNANT,), tuple(FindingKind)]
+        weights = np.array((self.normal, self.benign, self.malignant, self.both))
+        generator = np.random.default_rng([seed, _LESION_STREAM])
+        drawn = generator.choice(len(kinds), size=len(Laterality), p=weights / weights.sum())
+        return tuple(
+            (kind, laterality) for laterality, place in zip(Laterality, drawn, strict=True) for kind in kinds[place]
+        )
+
+
+def open_phantoms(
+    seeds: range | str, *, rows: int = 3328, columns: int = 2560, mix: PhantomMix | None = None
+) -> ListedDataset:
+    """Four views of each seed, `rows` x `columns`, with their exact masks (empty where there is no lesion).
+
+    `seeds` may be written "first:end", the end not included. Raises DatasetError when it is not, or for images of
+    fewer than 64 x 48 pixels.
+    """
+    drawn_from = _range(seeds) if isinstance(seeds, str) else seeds
+    if rows < _LEAST_ROWS or columns < _LEAST_COLUMNS:
+        raise DatasetError(f"Phantoms have at least {_LEAST_ROWS} x {_LEAST_COLUMNS} pixels, not {rows} x {columns}.")
+    name = f"phantoms, seeds {drawn_from.start} to {drawn_from.stop - 1}, {rows} x {columns}"
+    return ListedDataset(name, partial(_entries, drawn_from, rows, columns, mix or PhantomMix()))
+
+
+def _range(seeds: str) -> range:
+    first, colon, end = seeds.partition(":")
+    if not (colon and first.isdecimal() and end.isdecimal() and int(first) < int(end)):
+        raise DatasetError('Seeds of phantoms are written "first:end", for example 0:100 for one hundred exams.')
+    return range(int(first), int(end))
+
+
+def _entries(seeds: range, rows: int, columns: int, mix: PhantomMix) -> Iterator[Entry]:
+    for seed in seeds:
+        lesions = mix.draw(seed)
+        for laterality, view_position in VIEWS:
+            view = LabelledView(
+                image_id=f"phantom-{seed:06}-{laterality}-{view_position}",
+                study_id=f"phantom-{seed:06}",
+                image_laterality=laterality,
+                view_position=view_position,
+                benign=(FindingKind.BENIGN, laterality) in lesions,
+                malignant=(FindingKind.MALIGNANT, laterality) in lesions,
+            )
+            drawn = (seed, laterality, view_position, rows, columns, lesions)
+            yield Entry(view, partial(_read, *drawn), partial(_masks, *drawn))
+
+
+@lru_cache(maxsize=2)
+def _phantom(
+    seed: int, laterality: Laterality, view_position: ViewPosition, rows: int, columns: int, lesions: DrawnLesions
+) -> PhantomView:
+    """Kept until the next but one is asked for: pixels and masks come from one drawing."""
+    return make_view(seed, laterality, view_position, rows=rows, columns=columns, lesions=lesions)
+
+
+def _read(
+    seed: int, laterality: Laterality, view_position: ViewPosition, rows: int, columns: int, lesions: DrawnLesions
+) -> Mammogram:
+    return read_mammogram(_phantom(seed, laterality, view_position, rows, columns, lesions).dataset)
+
+
+def _masks(
+    seed: int, laterality: Laterality, view_position: ViewPosition, rows: int, columns: int, lesions: DrawnLesions
+) -> Masks:
+    phantom = _phantom(seed, laterality, view_position, rows, columns, lesions)
+    return {FindingKind.BENIGN: phantom.benign_mask, FindingKind.MALIGNANT: phantom.malignant_mask}
