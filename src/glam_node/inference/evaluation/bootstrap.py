@@ -1,0 +1,78 @@
+"""95 % confidence intervals by resampling studies: all views of one woman are drawn together or not at all."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+RESAMPLES = 2000
+_PERCENTILES = (2.5, 97.5)
+# Floats that are worked on at a time.
+_CHUNK = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number and its 95 % confidence interval; None where it cannot be told."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    count: int = 0
+    """Rows that it is made of: images, breasts, studies or lesions."""
+
+
+class Resamples:
+    """How often each study is drawn in each of `count` resamples; the same for every number that is estimated."""
+
+    def __init__(self, study_ids: Sequence[str], count: int = RESAMPLES, seed: int = 1) -> None:
+        self._place = {study_id: place for place, study_id in enumerate(dict.fromkeys(study_ids))}
+        studies = len(self._place)
+        generator = np.random.default_rng(seed)
+        drawn = (np.bincount(generator.integers(studies, size=studies), minlength=studies) for _ in range(count))
+        self._times = np.array([np.minimum(times, 255).astype(np.uint8) for times in drawn]).reshape(count, studies)
+
+    def estimate(
+        self, statistic: Callable[[Values | None], Values], study_ids: Sequence[str], count: int | None = None
+    ) -> Estimate:
+        """The value of `statistic` for rows of these studies, with the interval of its resamples.
+
+        `statistic` takes B x N weights of the rows (None: each once) and gives B values; resamples in which it is NaN
+        (one class only, for example) are left out.
+        """
+        if not study_ids:
+            return Estimate(None)
+        value = float(statistic(None)[0])
+        rows = len(study_ids) if count is None else count
+        if np.isnan(value):
+            return Estimate(None, count=rows)
+        places = [self._place[study_id] for study_id in study_ids]
+        step = max(1, _CHUNK // len(places))
+        chunks = range(0, len(self._times), step)
+        resampled = [statistic(self._times[first : first + step][:, places].astype(np.float64)) for first in chunks]
+        defined = np.concatenate(resampled) if resampled else np.empty(0)
+        defined = defined[~np.isnan(defined)]
+        if not defined.size:
+            return Estimate(value, count=rows)
+        low, high = np.percentile(defined, _PERCENTILES)
+        return Estimate(value, float(low), float(high), rows)
+
+    def mean(self, values: Sequence[float], study_ids: Sequence[str]) -> Estimate:
+        """The mean of one value per row."""
+        return self.ratio(values, np.ones(len(values)), study_ids)
+
+    def ratio(
+        self, numerators: Sequence[float], denominators: Sequence[float] | Values, studies: Sequence[str]
+    ) -> Estimate:
+        """The sum of `numerators` over the sum of `denominators`, one of each per row."""
+        above, below = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
+
+        def statistic(weights: Values | None) -> Values:
+            drawn = np.ones((1, len(above))) if weights is None else weights
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return np.asarray(drawn @ above / (drawn @ below))
+
+        return self.estimate(statistic, studies, count=round(float(below.sum())))

@@ -1,0 +1,60 @@
+"""Saliency counted in levels, so that a curve over any number of pixels needs a fixed amount of memory.
+
+A level is a range of 1/512 of an octave between 2^-20 and 1: the first bits of the float32 itself. Comparing levels
+is comparing values, exactly, at every threshold that is the lower end of a level.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_OCTAVES = 20
+_BITS = 9
+_SHIFT = 23 - _BITS
+_FIRST = ((127 - _OCTAVES) << 23) >> _SHIFT
+LEVELS = (_OCTAVES << _BITS) + 2
+"""Level 0 is everything under 2^-20, the last level is 1."""
+KEPT = np.arange(1, LEVELS, 8)
+"""The levels that thresholds are chosen from: 64 in an octave."""
+
+Counts = NDArray[np.int64]
+
+
+def levels_of(saliency: NDArray[np.float32]) -> NDArray[np.int32]:
+    """The level of each value; values are 0 to 1."""
+    levels = np.ascontiguousarray(saliency).view(np.int32) >> _SHIFT
+    levels -= _FIRST - 1
+    return np.clip(levels, 0, LEVELS - 1, out=levels)
+
+
+def threshold_of(level: int) -> float:
+    """The float32 t for which `saliency > t` is true exactly at `level` and above; 1.0 beyond the last: never."""
+    if level >= LEVELS:
+        return 1.0
+    floor = np.array([(level + _FIRST - 1) << _SHIFT], dtype=np.int32).view(np.float32)[0]
+    return float(np.nextafter(floor, np.float32(0)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelCounts:
+    """How many pixels have which saliency: all of them, and those inside a lesion."""
+
+    everywhere: Counts
+    """One count per level."""
+    inside: Counts
+
+    def __add__(self, other: "PixelCounts") -> "PixelCounts":
+        """Both sets of pixels in one ranking."""
+        return PixelCounts(self.everywhere + other.everywhere, self.inside + other.inside)
+
+
+def count_pixels(saliency: NDArray[np.float32], lesion: NDArray[np.bool_]) -> PixelCounts:
+    """The counts of values of one map, given the mask of the lesions; any shape, the same for both."""
+    levels = levels_of(saliency)
+    return PixelCounts(np.bincount(levels.ravel(), minlength=LEVELS), np.bincount(levels[lesion], minlength=LEVELS))
+
+
+def at_least(counts: Counts) -> Counts:
+    """Per level, the pixels of that level and above."""
+    return counts[::-1].cumsum()[::-1]

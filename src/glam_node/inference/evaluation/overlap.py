@@ -1,0 +1,94 @@
+"""How well a saliency map covers a lesion: Dice, soft Dice, pixel average precision, pointing hit.
+
+Definitions: only images with a lesion of the class enter, so none of these says anything about false positives.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.evaluation.levels import KEPT, PixelCounts, at_least, count_pixels
+
+Mask = NDArray[np.bool_]
+Saliency = NDArray[np.float32]
+
+TOP_FRACTIONS = np.geomspace(0.5, 1e-4, 40)
+"""The 40 quantiles that thresholds are tried at, as the share of pixels above; dense where lesions are."""
+MISS_DICE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """One class of one image that has a lesion of it."""
+
+    lesion_px: int
+    dice: float | None
+    """At the frozen threshold; None without one."""
+    oracle_dice: float
+    """At the best threshold for this very image: what no frozen threshold can reach."""
+    soft_dice: float
+    average_precision: float
+    pointing_hit: bool
+
+
+def dice(found: Mask, lesion: Mask) -> float:
+    """2 |found and lesion| / (|found| + |lesion|); 0 for two empty masks."""
+    total = np.count_nonzero(found) + np.count_nonzero(lesion)
+    return 2 * np.count_nonzero(found & lesion) / total if total else 0.0
+
+
+def soft_dice(saliency: Saliency, lesion: Mask) -> float:
+    """2 sum(saliency x lesion) / (sum saliency + sum lesion): no threshold, and haze is punished."""
+    inside = saliency.sum(where=lesion, dtype=np.float64)
+    return float(2 * inside / (saliency.sum(dtype=np.float64) + np.count_nonzero(lesion)))
+
+
+def average_precision(counts: PixelCounts) -> float:
+    """Sum over thresholds of (recall gained) x precision; pixels of one level are tied."""
+    found, hits = at_least(counts.everywhere)[::-1], at_least(counts.inside)[::-1]
+    precision = hits / np.maximum(found, 1)
+    return float(np.diff(hits, prepend=0) @ precision / hits[-1])
+
+
+def oracle_dice(counts: PixelCounts) -> float:
+    """The largest Dice that any threshold gives."""
+    found, hits = at_least(counts.everywhere), at_least(counts.inside)
+    return float((2 * hits / (found + hits[0])).max())
+
+
+def pointing_hit(saliency: Saliency, lesion: Mask) -> bool:
+    """Whether the most salient pixel lies in a lesion; of several equal ones, at least half must."""
+    return bool(lesion[saliency == saliency.max()].mean() >= 0.5)
+
+
+def measure_overlap(saliency: Saliency, lesion: Mask, threshold: float | None) -> tuple[Overlap, PixelCounts]:
+    """Everything about one map and the counts that it adds to the pooled ranking."""
+    counts = count_pixels(saliency, lesion)
+    overlap = Overlap(
+        lesion_px=int(np.count_nonzero(lesion)),
+        dice=None if threshold is None else dice(saliency > threshold, lesion),
+        oracle_dice=oracle_dice(counts),
+        soft_dice=soft_dice(saliency, lesion),
+        average_precision=average_precision(counts),
+        pointing_hit=pointing_hit(saliency, lesion),
+    )
+    return overlap, counts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThresholdTrial:
+    """What one image contributes to the choice of a threshold: pixels above each of the kept levels."""
+
+    found: NDArray[np.uint32]
+    hits: NDArray[np.uint32]
+    lesion_px: int
+    """Of the whole image, so that trials of parts of an image can be added up."""
+    pixel_count: int
+
+
+def trial_of(saliency: Saliency, lesion: Mask, lesion_px: int) -> ThresholdTrial:
+    """The trial of an image, or of the part of it whose values are given."""
+    counts = count_pixels(saliency, lesion)
+    found, hits = at_least(counts.everywhere)[KEPT], at_least(counts.inside)[KEPT]
+    return ThresholdTrial(found.astype(np.uint32), hits.astype(np.uint32), lesion_px, saliency.size)
