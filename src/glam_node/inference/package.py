@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from glam_node.inference.card import ModelCard, card_from_table, card_table
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import FindingKind
 
@@ -15,6 +16,9 @@ PACKAGE_FILE = "package.toml"
 WEIGHTS_FILE = "weights.safetensors"
 DEFAULT_PACKAGE = Path(__file__).parent / "default_package"
 FORMAT_VERSION = 1
+
+_HEAD = ("architecture", "algorithm_name", "algorithm_version", "trained")
+_KNOWN = {"format_version", *_HEAD, "weights", "operating_points", "parameters", "shape", "card"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class ModelPackage:
     """The architecture's own table, e.g. patches per image."""
     shape: dict[str, Any] = field(default_factory=dict)
     """The sizes of the network as the architecture defines them; empty: as published."""
+    card: ModelCard = field(default_factory=ModelCard)
+    """Origin, licence, training data, intended use, limits, and which images it may be shown."""
 
     @property
     def weights_path(self) -> Path:
@@ -69,7 +75,7 @@ def read_package(path: Path) -> ModelPackage:
         raise PackageMismatch(f"{path} is not a model package: {error}. Check inference.package.") from error
     except tomllib.TOMLDecodeError as error:
         raise PackageMismatch(f"{path / PACKAGE_FILE} is not TOML: {error}.") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PackageMismatch(f"{path / PACKAGE_FILE} lacks or garbles {error}.") from error
     if package.seed is None:
         _verify_weights_file(package)
@@ -85,17 +91,16 @@ def write_package(package: ModelPackage) -> None:
         ("weights", {"sha256": package.weights_sha256} | ({} if package.seed is None else {"seed": package.seed})),
         *((f"operating_points.{kind}", asdict(point)) for kind, point in package.operating_points.items()),
         ("parameters", package.parameters),
-        *([("shape", package.shape)] if package.shape else []),
+        *((name, table) for name, table in (("shape", package.shape), ("card", card_table(package.card))) if table),
     ]
-    names = ("architecture", "algorithm_name", "algorithm_version", "trained")
-    head = {"format_version": FORMAT_VERSION} | {name: getattr(package, name) for name in names}
+    head = {"format_version": FORMAT_VERSION} | {name: getattr(package, name) for name in _HEAD}
     text = _toml_lines(head) + "".join(f"\n[{name}]\n{_toml_lines(values)}" for name, values in tables)
     (package.path / PACKAGE_FILE).write_text(text, encoding="utf-8")
 
 
 def _toml_lines(values: Mapping[str, Any]) -> str:
-    """Strings, numbers and truth values look in TOML as they do in JSON."""
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+    """Strings, numbers, truth values and lists of them look in TOML as they do in JSON."""
+    return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
 
 
 def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
@@ -103,6 +108,9 @@ def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
         raise PackageMismatch(
             f"{path / PACKAGE_FILE} has format_version {table['format_version']}, this is {FORMAT_VERSION}."
         )
+    unknown = sorted(table.keys() - _KNOWN)
+    if unknown:
+        raise PackageMismatch(f"{path / PACKAGE_FILE} has unknown keys: {', '.join(unknown)}.")
     weights = table["weights"]
     return ModelPackage(
         path=path,
@@ -117,6 +125,7 @@ def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
         },
         parameters=table.get("parameters", {}),
         shape=table.get("shape", {}),
+        card=card_from_table(table.get("card", {})),
     )
 
 

@@ -1,0 +1,62 @@
+"""The card of a model package: where it comes from, what it is for, and which images it may be shown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+_SPACING_LIMITS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """The [card] table of package.toml; every key may be left out, none may be added."""
+
+    origin: str = ""
+    """Who made the weights, from what."""
+    licence: str = ""
+    training_data: str = ""
+    intended_use: str = ""
+    limitations: str = ""
+    vendors: tuple[str, ...] = ()
+    """Manufacturers (0008,0070) of the images that it was trained with; empty: not stated."""
+    pixel_spacing_mm: tuple[float, ...] = ()
+    """Least and largest Imager Pixel Spacing (0018,1164) of these images, mm; empty: not stated."""
+    presentation: str = ""
+    """How their pixels were presented: for presentation or processing, which VOI LUT, bits."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError when the pixel spacing is neither empty nor a range of positive numbers."""
+        spacing = self.pixel_spacing_mm
+        if spacing and (len(spacing) != _SPACING_LIMITS or not 0 < spacing[0] <= spacing[1]):
+            raise ValueError(f"card.pixel_spacing_mm = {list(spacing)} is not a least and a largest spacing in mm.")
+
+
+def card_from_table(table: Mapping[str, Any]) -> ModelCard:
+    """The card in a [card] table. Raises ValueError naming the key that is unknown or of the wrong kind."""
+    return ModelCard(**{name: _value(name, value) for name, value in table.items()})
+
+
+def card_table(card: ModelCard) -> dict[str, Any]:
+    """The [card] table of `card`, without what it leaves out."""
+    return {field.name: value for field in fields(card) if (value := getattr(card, field.name))}
+
+
+_KNOWN = tuple(field.name for field in fields(ModelCard))
+
+
+def _value(name: str, value: Any) -> Any:
+    if name not in _KNOWN:
+        raise ValueError(f"card.{name} is not known; known are {', '.join(_KNOWN)}.")
+    if name == "vendors":
+        return _tuple_of(str, name, value)
+    if name == "pixel_spacing_mm":
+        return tuple(float(limit) for limit in _tuple_of((int, float), name, value))
+    if not isinstance(value, str):
+        raise ValueError(f"card.{name} = {value!r} is not text.")
+    return value
+
+
+def _tuple_of(kind: type | tuple[type, ...], name: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, kind) and not isinstance(one, bool) for one in value):
+        raise ValueError(f"card.{name} = {value!r} is not a list of the right kind.")
+    return tuple(value)
