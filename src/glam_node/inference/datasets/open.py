@@ -4,11 +4,21 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 
+from glam_node.inference.datasets.cbis_ddsm import open_cbis_ddsm
+from glam_node.inference.datasets.cmmd import open_cmmd
+from glam_node.inference.datasets.folder import open_folder
+from glam_node.inference.datasets.inbreast import open_inbreast
 from glam_node.inference.datasets.labelled import LabelledDataset
 from glam_node.inference.datasets.phantoms import open_phantoms
 from glam_node.inference.datasets.problems import DatasetError
+from glam_node.inference.datasets.vindr_mammo import open_vindr_mammo
 
 _LOADERS: dict[str, Callable[..., LabelledDataset]] = {
+    "folder": open_folder,
+    "cbis-ddsm": open_cbis_ddsm,
+    "inbreast": open_inbreast,
+    "vindr-mammo": open_vindr_mammo,
+    "cmmd": open_cmmd,
     "phantoms": open_phantoms,
 }
 KINDS = tuple(_LOADERS)

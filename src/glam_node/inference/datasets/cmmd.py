@@ -1,0 +1,100 @@
+"""CMMD, the Chinese Mammography Database, as TCIA distributes it (version 1, revised clinical data): biopsy labels.
+
+Layout: CMMD_clinicaldata_revision.csv (TCIA has it as .xlsx: open it in a spreadsheet and save it as CSV) with the
+columns ID1, LeftRight, classification; images in [manifest-*/]CMMD/<ID1>/.../*.dcm. Which patient, breast and view an
+image shows is in its own header only: every header is read once when the views are first asked for. No lesion is
+outlined.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from glam_node.inference.datasets.images import read_header, read_view
+from glam_node.inference.datasets.labelled import LabelledView
+from glam_node.inference.datasets.listed import Entry, ListedDataset
+from glam_node.inference.datasets.problems import Problems
+from glam_node.inference.datasets.tables import Table, read_laterality, read_table
+from glam_node.inference.datasets.tcia import collection_folders, dicom_files
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.mammogram import Laterality, ViewPosition
+from glam_node.inference.view import describe_view
+
+TABLE = "CMMD_clinicaldata_revision.csv"
+_COLUMNS = ("ID1", "LeftRight", "classification")
+
+_Breast = tuple[str, Laterality]
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    path: Path
+    sop_instance_uid: str
+    breast: _Breast
+    view_position: ViewPosition
+
+
+def open_cmmd(path: Path, *, others_are_normal: bool = False, incomplete: bool = False) -> ListedDataset:
+    """CMMD in the folder `path`.
+
+    The table names the breasts that had a biopsy. The other breast of the same patient is left out, since nobody says
+    that it is healthy, unless `others_are_normal`. `incomplete`: rows without images are left out, not refused.
+    """
+    return ListedDataset("CMMD", partial(_entries, path, others_are_normal, incomplete))
+
+
+def _entries(path: Path, others_are_normal: bool, incomplete: bool) -> Iterator[Entry]:
+    table = read_table(path / TABLE, _COLUMNS)
+    images = list(_images(path))
+    breasts = {image.breast for image in images}
+    kinds = _kinds(table, None if incomplete else breasts)
+    patients = {patient for patient, _ in kinds}
+    for image in images:
+        patient, laterality = image.breast
+        if image.breast in kinds or (others_are_normal and patient in patients):
+            found = kinds.get(image.breast, set())
+            yield Entry(
+                LabelledView(
+                    image.sop_instance_uid,
+                    patient,
+                    laterality,
+                    image.view_position,
+                    benign=FindingKind.BENIGN in found,
+                    malignant=FindingKind.MALIGNANT in found,
+                ),
+                partial(read_view, image.path, laterality, image.view_position),
+            )
+
+
+def _images(path: Path) -> Iterator[_Image]:
+    """Every CC and MLO view; whatever else lies there is no part of the collection."""
+    for folder in collection_folders(path, "CMMD"):
+        for file in dicom_files(folder):
+            try:
+                header = read_header(file)
+                view = describe_view(header)
+                breast = str(header.PatientID).strip(), Laterality(view.image_laterality)
+                yield _Image(file, str(header.SOPInstanceUID), breast, ViewPosition(view.view_position))
+            except (UnsupportedMammogram, AttributeError, ValueError):
+                continue
+
+
+def _kinds(table: Table, breasts: set[_Breast] | None) -> Mapping[_Breast, set[FindingKind]]:
+    """What was found in each breast; rows without images are problems, unless `breasts` is None."""
+    problems = Problems(table.name)
+    kinds: dict[_Breast, set[FindingKind]] = defaultdict(set)
+    for row in table.rows:
+        laterality = read_laterality(row, "LeftRight", problems)
+        classification = row.get("classification").lower()
+        if classification not in set(FindingKind):
+            problems.add(row.number, "classification", "must be Benign or Malignant")
+        elif laterality:
+            breast = row.get("ID1"), laterality
+            kinds[breast].add(FindingKind(classification))
+            if breasts is not None and breast not in breasts:
+                problems.add(row.number, "ID1", "no image of this breast is there")
+    problems.raise_if_any()
+    return dict(kinds)

@@ -1,0 +1,144 @@
+"""A folder of DICOM files and a CSV table of labels: the layout for data of one's own.
+
+The table (labels.csv in the folder, any usual delimiter) has the columns
+
+- `path` of an image (relative to the folder), or `sop_instance_uid`, or `study_instance_uid` with `image_laterality`,
+  and perhaps `view_position`: then the row is about every image of that breast;
+- `benign`, `malignant`: 0 or 1 (or yes, no, true, false), the same for all views of a breast;
+- `split` (optional): the part, "training", "validation" or "test";
+- `image_laterality`, `view_position` (optional): what the images' own headers do not say;
+- `benign_mask`, `malignant_mask` (optional): a PNG file, DICOM image or DICOM segmentation on the image's grid, not
+  black where the lesions are; relative to the folder.
+
+Each header is read once, when the views are first asked for.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from glam_node.inference.datasets.folder_images import FolderImage, FolderImages
+from glam_node.inference.datasets.images import image_shape, read_header, read_view
+from glam_node.inference.datasets.labelled import LabelledView, Masks
+from glam_node.inference.datasets.listed import Entry, ListedDataset
+from glam_node.inference.datasets.outlines import masks_of, read_mask
+from glam_node.inference.datasets.problems import DatasetError, Problems, RowProblem
+from glam_node.inference.datasets.tables import Row, Table, read_laterality, read_table, read_truth, read_view_position
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.mammogram import Laterality, ViewPosition
+
+LABELS = "labels.csv"
+_MASK_COLUMNS = {kind: f"{kind}_mask" for kind in FindingKind}
+
+_Find = Callable[[Row, Problems], Sequence[FolderImage]]
+_Outlines = Sequence[tuple[FindingKind, Path]]
+
+Value = TypeVar("Value", Laterality, ViewPosition)
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    row: int
+    image: FolderImage
+    view: LabelledView
+    outlines: _Outlines
+
+
+def open_folder(path: Path, *, labels: str = LABELS) -> ListedDataset:
+    """The images under `path` that the table `labels` (relative to `path`) is about.
+
+    Image and study ids are the UIDs of the headers; studies of one patient have one patient_key.
+    """
+    return ListedDataset("a folder of DICOM files", partial(_entries, path, labels))
+
+
+def _entries(path: Path, labels: str) -> Iterator[Entry]:
+    table = read_table(path / labels, ("benign", "malignant"))
+    images = FolderImages(path)
+    find = _finder(table, images)
+    problems = Problems(table.name)
+    labelled = [each for row in table.rows for each in _read_row(row, path, find(row, problems), problems)]
+    _check_consistency(labelled, problems)
+    problems.raise_if_any()
+    patient_keys = images.patient_keys()
+    for each in labelled:
+        view = replace(each.view, patient_key=patient_keys.get(each.image.path, ""))
+        yield Entry(
+            view,
+            partial(read_view, each.image.path, view.image_laterality, view.view_position),
+            partial(_masks, each.image.path, each.outlines),
+        )
+
+
+def _finder(table: Table, images: FolderImages) -> _Find:
+    """How the rows of this table say which images they are about."""
+    for columns, find in (
+        (("path",), images.at_path),
+        (("sop_instance_uid",), images.with_uid),
+        (("study_instance_uid", "image_laterality"), images.of_breast),
+    ):
+        if all(map(table.has, columns)):
+            return find
+    wanted = "path, or sop_instance_uid, or study_instance_uid and image_laterality"
+    raise DatasetError(f"{table.name} cannot be used, it lacks columns:", [RowProblem(0, wanted, "missing")])
+
+
+def _read_row(row: Row, folder: Path, images: Sequence[FolderImage], problems: Problems) -> Iterator[_Labelled]:
+    benign, malignant = (read_truth(row, column, problems) for column in ("benign", "malignant"))
+    outlines = list(_outlines(row, folder, problems))
+    if outlines and len(images) > 1:
+        column = _MASK_COLUMNS[outlines[0][0]]
+        problems.add(row.number, column, f"the row is about {len(images)} images, a mask belongs to one")
+    for image in images:
+        laterality = _known(row, "image_laterality", image.image_laterality, read_laterality, problems)
+        view_position = _known(row, "view_position", image.view_position, read_view_position, problems)
+        if not image.study_instance_uid or not image.sop_instance_uid:
+            problems.add(row.number, "", "the image has no Study Instance UID or no SOP Instance UID")
+        elif laterality and view_position and benign is not None and malignant is not None:
+            ids = image.sop_instance_uid, image.study_instance_uid
+            view = LabelledView(*ids, laterality, view_position, benign, malignant, split=row.get("split"))
+            yield _Labelled(row.number, image, view, outlines)
+
+
+def _known(
+    row: Row,
+    column: str,
+    in_header: str,
+    read: Callable[[Row, str, Problems], Value | None],
+    problems: Problems,
+) -> Value | None:
+    """What the column says; where it says nothing, what the header does."""
+    said = row if row.get(column) else Row(row.number, {column: in_header})
+    return read(said, column, problems)
+
+
+def _outlines(row: Row, folder: Path, problems: Problems) -> Iterator[tuple[FindingKind, Path]]:
+    for kind, column in _MASK_COLUMNS.items():
+        if row.get(column):
+            path = folder / row.get(column)
+            if path.is_file():
+                yield kind, path
+            else:
+                problems.add(row.number, column, "there is no such file")
+
+
+def _check_consistency(labelled: Sequence[_Labelled], problems: Problems) -> None:
+    """No image in two rows, and the same labels for all views of a breast."""
+    row_of_image: dict[str, int] = {}
+    first_of_breast: dict[str, _Labelled] = {}
+    for each in labelled:
+        earlier = row_of_image.setdefault(each.view.image_id, each.row)
+        first = first_of_breast.setdefault(each.view.breast_id, each)
+        if earlier != each.row:
+            problems.add(each.row, "", f"is about an image that row {earlier} is about")
+        elif first.view.labels != each.view.labels:
+            problems.add(each.row, "", f"has other labels than row {first.row}, which is about the same breast")
+
+
+def _masks(image: Path, outlines: _Outlines) -> Masks | None:
+    if not outlines:
+        return None
+    shape = image_shape(read_header(image))
+    return masks_of(shape, [(kind, read_mask(path, shape)) for kind, path in outlines])

@@ -1,0 +1,56 @@
+"""DICOM images whose laterality and view the labels know, whether or not their own header says them."""
+
+import warnings
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
+from glam_node.inference.reading import read_dataset, read_mammogram
+from glam_node.inference.view import FOR_PRESENTATION, describe_view
+
+
+def read_header(path: Path) -> Dataset:
+    """Everything in the DICOM file before its pixels.
+
+    Raises UnsupportedMammogram for whatever is no DICOM file, OSError when the disk fails.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return pydicom.dcmread(path, stop_before_pixels=True)
+        except Exception as error:  # pydicom raises what its parsers raise for a damaged file
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise UnsupportedMammogram(f"This is not a readable DICOM file ({type(error).__name__}).") from error
+
+
+def image_shape(header: Dataset) -> tuple[int, int]:
+    """Rows and Columns. Raises UnsupportedMammogram when the header lacks them."""
+    rows, columns = header.get("Rows"), header.get("Columns")
+    if not (isinstance(rows, int) and isinstance(columns, int) and rows > 0 and columns > 0):
+        raise UnsupportedMammogram("The image has no size: Rows or Columns is missing or zero.")
+    return rows, columns
+
+
+def read_view(path: Path, image_laterality: Laterality, view_position: ViewPosition) -> Mammogram:
+    """The image at `path` as the view that its labels say it is; what its header lacks for that is filled in.
+
+    Digitised films come as secondary capture, and anonymised images without laterality or intent. Raises
+    UnsupportedMammogram when the header says something else than the labels, or the image cannot be read.
+    """
+    dataset = read_dataset(path)
+    said = describe_view(dataset)
+    for element, header_says, labels_say in (
+        ("laterality", said.image_laterality, image_laterality.value),
+        ("view", said.view_position, view_position.value),
+    ):
+        if header_says not in ("", labels_say):
+            raise UnsupportedMammogram(f"The image says {element} {header_says}, its labels say {labels_say}.")
+    dataset.Modality = "MG" if said.modality in ("", "CR", "DX", "OT") else said.modality
+    dataset.ImageLaterality, dataset.ViewPosition = image_laterality.value, view_position.value
+    if not said.presentation_intent_type:
+        dataset.PresentationIntentType = FOR_PRESENTATION
+    return read_mammogram(dataset)

@@ -1,0 +1,85 @@
+"""Outlined lesions as masks: polygons, boxes, PNG files, DICOM images and segmentations."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.utils import pixel_array
+
+from glam_node.inference.datasets.labelled import Masks
+from glam_node.inference.decoding import stored_values
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.reading import read_dataset
+
+Mask = NDArray[np.bool_]
+Point = tuple[float, float]
+"""Column and row; 0 is the middle of the first pixel."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_COLOUR_CHANNELS = 3
+
+
+def masks_of(shape: tuple[int, int], outlined: Iterable[tuple[FindingKind, Mask]]) -> Masks | None:
+    """The union of what is outlined, for each kind; None where nothing is."""
+    masks = {kind: np.zeros(shape, dtype=np.bool_) for kind in FindingKind}
+    for kind, mask in outlined:
+        masks[kind] |= mask
+    return masks if any(mask.any() for mask in masks.values()) else None
+
+
+def polygon_mask(points: Sequence[Point], shape: tuple[int, int]) -> Mask:
+    """The pixels in and on the polygon; one or two points are drawn as such."""
+    canvas = np.zeros(shape, dtype=np.uint8)
+    cv2.fillPoly(canvas, [np.round(np.asarray(points)).astype(np.int32)], (1,))
+    return canvas.astype(np.bool_)
+
+
+def box_mask(corner: Point, opposite: Point, shape: tuple[int, int]) -> Mask:
+    """The pixels between two corners; what lies outside the image is cut off."""
+    (left, top), (right, bottom) = corner, opposite
+    mask = np.zeros(shape, dtype=np.bool_)
+    rows = slice(max(round(top), 0), max(round(bottom), 0))
+    mask[rows, max(round(left), 0) : max(round(right), 0)] = True
+    return mask
+
+
+def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
+    """What is not 0 in a PNG file, a DICOM image or any segment of a DICOM segmentation.
+
+    Raises UnsupportedMammogram when it is none of these or its size is not `shape`, OSError when the disk fails.
+    """
+    with path.open("rb") as file:
+        is_png = file.read(len(_PNG)) == _PNG
+    mask = read_png(path).any(axis=2) if is_png else _dicom_mask(read_dataset(path))
+    if mask.shape != shape:
+        raise UnsupportedMammogram(f"The outline is {mask.shape} pixels, its image is {shape}.")
+    return mask
+
+
+def read_png(path: Path) -> NDArray[np.uint8 | np.uint16]:
+    """Rows x Columns x channels (1 or 3, any opacity left out) of a PNG file, 8 or 16 bits as stored.
+
+    Raises UnsupportedMammogram when it cannot be decoded, OSError when the disk fails.
+    """
+    decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype not in (np.uint8, np.uint16):
+        raise UnsupportedMammogram("The PNG file is damaged.")
+    return cast("NDArray[np.uint8 | np.uint16]", np.atleast_3d(decoded)[..., :_COLOUR_CHANNELS])
+
+
+def _dicom_mask(dataset: Dataset) -> Mask:
+    if dataset.get("Modality") != "SEG":
+        return np.asarray(stored_values(dataset) != 0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            frames = pixel_array(dataset)
+    except Exception as error:  # pydicom raises what its decoders raise
+        raise UnsupportedMammogram(f"The segmentation cannot be decoded ({type(error).__name__}).") from error
+    return np.asarray(frames.reshape(-1, *frames.shape[-2:]).any(axis=0))
