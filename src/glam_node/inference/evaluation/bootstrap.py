@@ -1,4 +1,7 @@
-"""95 % confidence intervals by resampling studies: all views of one woman are drawn together or not at all."""
+"""95 % confidence intervals by resampling women: all views of one are drawn together or not at all.
+
+Where a data set does not tell who is the same woman, studies are drawn instead.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,34 +25,32 @@ class Estimate:
     low: float | None = None
     high: float | None = None
     count: int = 0
-    """Rows that it is made of: images, breasts, studies or lesions."""
+    """Rows that it is made of: images, breasts or studies."""
 
 
 class Resamples:
-    """How often each study is drawn in each of `count` resamples; the same for every number that is estimated."""
+    """How often each woman is drawn in each of `count` resamples; the same for every number that is estimated."""
 
-    def __init__(self, study_ids: Sequence[str], count: int = RESAMPLES, seed: int = 1) -> None:
-        self._place = {study_id: place for place, study_id in enumerate(dict.fromkeys(study_ids))}
-        studies = len(self._place)
+    def __init__(self, clusters: Sequence[str], count: int = RESAMPLES, seed: int = 1) -> None:
+        self._place = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
+        women = len(self._place)
         generator = np.random.default_rng(seed)
-        drawn = (np.bincount(generator.integers(studies, size=studies), minlength=studies) for _ in range(count))
-        self._times = np.array([np.minimum(times, 255).astype(np.uint8) for times in drawn]).reshape(count, studies)
+        drawn = (np.bincount(generator.integers(women, size=women), minlength=women) for _ in range(count))
+        self._times = np.array([np.minimum(times, 255).astype(np.uint8) for times in drawn]).reshape(count, women)
 
-    def estimate(
-        self, statistic: Callable[[Values | None], Values], study_ids: Sequence[str], count: int | None = None
-    ) -> Estimate:
-        """The value of `statistic` for rows of these studies, with the interval of its resamples.
+    def estimate(self, statistic: Callable[[Values | None], Values], clusters: Sequence[str]) -> Estimate:
+        """The value of `statistic` for rows of these women, with the interval of its resamples.
 
         `statistic` takes B x N weights of the rows (None: each once) and gives B values; resamples in which it is NaN
         (one class only, for example) are left out.
         """
-        if not study_ids:
+        if not clusters:
             return Estimate(None)
         value = float(statistic(None)[0])
-        rows = len(study_ids) if count is None else count
+        rows = len(clusters)
         if np.isnan(value):
             return Estimate(None, count=rows)
-        places = [self._place[study_id] for study_id in study_ids]
+        places = [self._place[cluster] for cluster in clusters]
         step = max(1, _CHUNK // len(places))
         chunks = range(0, len(self._times), step)
         resampled = [statistic(self._times[first : first + step][:, places].astype(np.float64)) for first in chunks]
@@ -60,13 +61,11 @@ class Resamples:
         low, high = np.percentile(defined, _PERCENTILES)
         return Estimate(value, float(low), float(high), rows)
 
-    def mean(self, values: Sequence[float], study_ids: Sequence[str]) -> Estimate:
+    def mean(self, values: Sequence[float], clusters: Sequence[str]) -> Estimate:
         """The mean of one value per row."""
-        return self.ratio(values, np.ones(len(values)), study_ids)
+        return self.ratio(values, [1.0] * len(values), clusters)
 
-    def ratio(
-        self, numerators: Sequence[float], denominators: Sequence[float] | Values, studies: Sequence[str]
-    ) -> Estimate:
+    def ratio(self, numerators: Sequence[float], denominators: Sequence[float], clusters: Sequence[str]) -> Estimate:
         """The sum of `numerators` over the sum of `denominators`, one of each per row."""
         above, below = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
 
@@ -75,4 +74,4 @@ class Resamples:
             with np.errstate(invalid="ignore", divide="ignore"):
                 return np.asarray(drawn @ above / (drawn @ below))
 
-        return self.estimate(statistic, studies, count=round(float(below.sum())))
+        return self.estimate(statistic, clusters)

@@ -55,7 +55,7 @@ def test_average_precision_is_that_of_scikit_learn() -> None:
 
 
 def test_pooled_average_precision_ranks_the_pixels_of_all_images_together() -> None:
-    first, second = noise(1), noise(3, (9, 7)) / 2
+    first, second = noise(1), (noise(3, (9, 7)) / 2).astype(np.float32)
     lesion, other = noise(2) > 0.4, noise(4, (9, 7)) > 0.1
     ranked, lesions = np.append(first, second), np.append(lesion, other)
     expected = average_precision_score(lesions, ranked)

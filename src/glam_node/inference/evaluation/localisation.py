@@ -1,0 +1,158 @@
+"""How well lesions are outlined and found, over all test images of one class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glam_node.inference.evaluation.bootstrap import Estimate, Resamples
+from glam_node.inference.evaluation.froc import RATES, FrocCurve, best_scores, froc
+from glam_node.inference.evaluation.levels import PixelCounts
+from glam_node.inference.evaluation.measuring import ClassRow, ImageRow
+from glam_node.inference.evaluation.overlap import MISS_DICE, Overlap, average_precision
+from glam_node.inference.evaluation.parts import cluster_of
+from glam_node.inference.evaluation.regions import Regions
+from glam_node.inference.evaluation.tuning import normal_views
+from glam_node.inference.findings import FindingKind
+
+_CURVE_POINTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Tertile:
+    """Images whose lesion is of one third of all sizes."""
+
+    largest_px: int
+    """The largest lesion area among them."""
+    dice: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapMeasures:
+    """Of the saliency map, over images with a lesion of the class."""
+
+    threshold: float | None
+    dice: Estimate
+    """At the frozen threshold."""
+    oracle_dice: Estimate
+    """Each image at its own best threshold: an upper bound, not a result."""
+    soft_dice: Estimate
+    pooled_average_precision: float
+    """Pixels of all images in one ranking."""
+    mean_average_precision: Estimate
+    """Mean of each image's own."""
+    pointing_hit: Estimate
+    miss_rate: Estimate
+    """Share of images with Dice under 0.1."""
+    dice_by_area: tuple[Tertile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FindingMeasures:
+    """Of what becomes a finding at the operating point."""
+
+    dice: Estimate
+    """Of all findings of an image together with its lesions; 0 where the score is under its threshold."""
+    lesion_sensitivity: Estimate
+    """Share of lesions that a finding hits."""
+    false_positives_per_normal: Estimate
+    """Findings per normal image, as the node reports them."""
+    ungated_false_positives_per_normal: Estimate
+    """The same if every image's score passed."""
+    normals_with_findings: Estimate
+    froc: FrocCurve | None
+    """Whatever the image's score, with the least area applied."""
+    sensitivity_at: tuple[tuple[float, float], ...]
+    """False positives per normal image, and the sensitivity on the curve."""
+
+
+def measure_maps(
+    rows: Sequence[ImageRow],
+    kind: FindingKind,
+    pooled: PixelCounts | None,
+    threshold: float | None,
+    resamples: Resamples,
+) -> OverlapMeasures | None:
+    """None where no lesion of the class is outlined."""
+    outlined = [(row, overlap) for row in rows if (overlap := row.classes[kind].overlap) is not None]
+    if pooled is None or not outlined:
+        return None
+    clusters = [cluster_of(row.view) for row, _ in outlined]
+    overlaps = [overlap for _, overlap in outlined]
+    with_dice = [overlap.dice for overlap in overlaps if overlap.dice is not None]
+    frozen = clusters if with_dice else []
+    return OverlapMeasures(
+        threshold=threshold,
+        dice=resamples.mean(with_dice, frozen),
+        oracle_dice=resamples.mean([overlap.oracle_dice for overlap in overlaps], clusters),
+        soft_dice=resamples.mean([overlap.soft_dice for overlap in overlaps], clusters),
+        pooled_average_precision=average_precision(pooled),
+        mean_average_precision=resamples.mean([overlap.average_precision for overlap in overlaps], clusters),
+        pointing_hit=resamples.mean([float(overlap.pointing_hit) for overlap in overlaps], clusters),
+        miss_rate=resamples.mean([float(dice < MISS_DICE) for dice in with_dice], frozen),
+        dice_by_area=tuple(_tertiles(overlaps, clusters, resamples)) if with_dice else (),
+    )
+
+
+def _tertiles(overlaps: Sequence[Overlap], clusters: Sequence[str], resamples: Resamples) -> list[Tertile]:
+    """Three lots of as many images, from small lesions to large ones."""
+    order = np.argsort([overlap.lesion_px for overlap in overlaps], kind="stable")
+    tertiles = []
+    for places in np.array_split(order, 3):
+        chosen = [overlaps[place] for place in places]
+        if chosen:
+            dice = resamples.mean([overlap.dice or 0.0 for overlap in chosen], [clusters[place] for place in places])
+            tertiles.append(Tertile(chosen[-1].lesion_px, dice))
+    return tertiles
+
+
+def measure_findings(rows: Sequence[ImageRow], kind: FindingKind, resamples: Resamples) -> FindingMeasures | None:
+    """None without an operating point."""
+    of_class = [(row, row.classes[kind]) for row in rows if row.classes[kind].regions is not None]
+    if not of_class:
+        return None
+    normal = {view.image_id for view in normal_views([row.view for row, _ in of_class], kind)}
+    normals = [(row, each) for row, each in of_class if row.view.image_id in normal]
+    outlined = [(row, each) for row, each in of_class if each.overlap is not None]
+    clusters, normal_clusters = ([cluster_of(row.view) for row, _ in some] for some in (outlined, normals))
+    curve = froc(_regions(normals), _regions(outlined))
+    reported = [_reported(each) for _, each in normals]
+    return FindingMeasures(
+        dice=resamples.mean([each.finding_dice or 0.0 for _, each in outlined], clusters),
+        lesion_sensitivity=resamples.ratio(*_lesions(outlined), clusters),
+        false_positives_per_normal=resamples.mean(reported, normal_clusters),
+        ungated_false_positives_per_normal=resamples.mean(
+            [float(len(regions.areas)) for regions in _regions(normals)], normal_clusters
+        ),
+        normals_with_findings=resamples.mean([float(count > 0) for count in reported], normal_clusters),
+        froc=curve and _thinned(curve),
+        sensitivity_at=tuple((rate, curve.sensitivity_at(rate)) for rate in RATES) if curve else (),
+    )
+
+
+def _regions(rows: Sequence[tuple[ImageRow, ClassRow]]) -> list[Regions]:
+    return [each.regions for _, each in rows if each.regions is not None]
+
+
+def _reported(each: ClassRow) -> float:
+    return float(len(each.regions.areas)) if each.regions is not None and each.passes else 0.0
+
+
+def _lesions(outlined: Sequence[tuple[ImageRow, ClassRow]]) -> tuple[list[float], list[float]]:
+    """Lesions that a reported finding hits, and all lesions, per image."""
+    found, all_of_them = [], []
+    for _, each in outlined:
+        regions = each.regions
+        if regions is not None:
+            found.append(float((best_scores(regions) > 0).sum()) if each.passes else 0.0)
+            all_of_them.append(float(regions.lesion_count))
+    return found, all_of_them
+
+
+def _thinned(curve: FrocCurve) -> FrocCurve:
+    count = len(curve.sensitivity)
+    places = np.unique(np.linspace(0, count - 1, min(count, _CURVE_POINTS)).round().astype(int))
+    return FrocCurve(
+        tuple(curve.false_positives_per_normal[place] for place in places),
+        tuple(curve.sensitivity[place] for place in places),
+    )

@@ -1,0 +1,88 @@
+"""Connected regions that a model calls findings, and which lesions they hit."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.evaluation.model import Opinion
+
+Mask = NDArray[np.bool_]
+
+LEAST_OVERLAP = 0.1
+"""A region hits a lesion when intersection over union of the two is this or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaliencyThresholds:
+    """When a pixel belongs to a finding; both the same for a model without evidence of two sources."""
+
+    closely: float
+    """Where the local network looked."""
+    elsewhere: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """The regions of one class of one image, and the lesions (8-connected parts of the mask) that they hit."""
+
+    scores: NDArray[np.float32]
+    """Largest saliency of each region."""
+    areas: NDArray[np.int64]
+    """Pixels of each region."""
+    hits: NDArray[np.bool_]
+    """Regions x lesions."""
+    pixels_in_lesions: NDArray[np.int64]
+    """Of each region."""
+
+    @property
+    def lesion_count(self) -> int:
+        """Lesions of the class in the image."""
+        return int(self.hits.shape[1])
+
+    def at_least(self, minimum_area_px: int) -> "Regions":
+        """Without those that are smaller."""
+        kept = self.areas >= minimum_area_px
+        return Regions(self.scores[kept], self.areas[kept], self.hits[kept], self.pixels_in_lesions[kept])
+
+
+def positive_pixels(opinion: Opinion, channel: int, thresholds: SaliencyThresholds) -> Mask:
+    """Rows x Columns: where the class is found, whatever the image's score."""
+    if opinion.evidence is None:
+        return np.asarray(opinion.saliency[channel] > thresholds.elsewhere)
+    values = opinion.evidence.saliency[channel]
+    closely = opinion.evidence.closely
+    return np.asarray(np.where(closely, values > thresholds.closely, values > thresholds.elsewhere))
+
+
+def find_regions(opinion: Opinion, channel: int, thresholds: SaliencyThresholds, lesion: Mask | None) -> Regions:
+    """The 8-connected regions of one class; `lesion` None: nobody outlined any."""
+    saliency = (opinion.evidence or opinion).saliency[channel]
+    positive = positive_pixels(opinion, channel, thresholds)
+    count, labels = _components(positive)
+    scores = np.zeros(count, dtype=np.float32)
+    found = labels[positive]
+    np.maximum.at(scores, found, saliency[positive])
+    areas = np.bincount(found, minlength=count)
+    hits, inside = _hits(labels, count, areas, lesion)
+    return Regions(scores[1:], areas[1:], hits, inside)
+
+
+def _components(mask: Mask) -> tuple[int, NDArray[np.int32]]:
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    return count, np.asarray(labels, dtype=np.int32)
+
+
+def _hits(
+    labels: NDArray[np.int32], count: int, areas: NDArray[np.int64], lesion: Mask | None
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    if lesion is None or not lesion.any():
+        return np.zeros((count - 1, 0), dtype=np.bool_), np.zeros(count - 1, dtype=np.int64)
+    lesion_count, lesion_labels = _components(lesion)
+    pairs = labels[lesion] * lesion_count + lesion_labels[lesion]
+    common = np.bincount(pairs, minlength=count * lesion_count).reshape(count, lesion_count)
+    lesion_areas = np.bincount(lesion_labels[lesion], minlength=lesion_count)
+    union = areas[:, None] + lesion_areas - common
+    overlapping = common >= LEAST_OVERLAP * np.maximum(union, 1)
+    return overlapping[1:, 1:], common[1:].sum(axis=1)

@@ -1,0 +1,90 @@
+"""Regions, the lesions that they hit, and the curve that comes of it."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from glam_node.inference.evaluation.froc import froc
+from glam_node.inference.evaluation.model import Evidence, Opinion
+from glam_node.inference.evaluation.regions import Regions, SaliencyThresholds, find_regions
+
+HALF = SaliencyThresholds(0.5, 0.5)
+
+
+def opinion(values: NDArray[np.float64], evidence: Evidence | None = None) -> Opinion:
+    """An opinion whose two maps are the same."""
+    return Opinion((0.5, 0.5), np.stack([values, values]).astype(np.float32), evidence)
+
+
+def squares(*corners: tuple[int, int], value: float = 1.0, side: int = 4) -> NDArray[np.float64]:
+    """A 20 x 20 map with squares on it."""
+    values = np.zeros((20, 20))
+    for row, column in corners:
+        values[row : row + side, column : column + side] = value
+    return values
+
+
+def test_a_region_has_the_score_of_its_most_salient_pixel_and_the_area_of_all() -> None:
+    values = squares((0, 0), value=0.6) + squares((10, 10), value=0.7, side=2)
+    values[1, 1] = 0.9
+    regions = find_regions(opinion(values), 0, HALF, None)
+    assert regions.scores.tolist() == pytest.approx([0.9, 0.7])
+    assert regions.areas.tolist() == [16, 4]
+
+
+def test_pixels_that_touch_at_a_corner_are_one_region() -> None:
+    assert len(find_regions(opinion(squares((0, 0), (4, 4))), 0, HALF, None).areas) == 1
+
+
+def test_a_region_hits_where_it_covers_a_tenth_of_what_both_cover() -> None:
+    lesions = squares((0, 0), (10, 10)) > 0
+    regions = find_regions(opinion(squares((2, 2), (10, 0), side=4)), 0, HALF, lesions)
+    # 4 pixels in common of 28: one seventh.
+    assert regions.hits.tolist() == [[True, False], [False, False]]
+    assert regions.pixels_in_lesions.tolist() == [4, 0]
+
+
+def test_a_region_as_large_as_the_image_hits_nothing() -> None:
+    assert not find_regions(opinion(np.ones((20, 20))), 0, HALF, squares((0, 0)) > 0).hits.any()
+
+
+def test_each_source_of_evidence_has_its_own_threshold() -> None:
+    values = squares((0, 0), (10, 10), value=0.4).astype(np.float32)
+    closely = np.zeros((20, 20), dtype=bool)
+    closely[:10] = True
+    looked = opinion(np.zeros((20, 20)), Evidence(np.stack([values, values]), closely))
+    assert find_regions(looked, 1, SaliencyThresholds(0.3, 0.5), squares((0, 0)) > 0).hits.tolist() == [[True]]
+    assert not len(find_regions(looked, 1, SaliencyThresholds(0.5, 0.5), None).areas)
+
+
+def test_small_regions_are_dropped() -> None:
+    regions = find_regions(opinion(squares((0, 0)) + squares((10, 10), side=2)), 0, HALF, None)
+    assert regions.at_least(5).areas.tolist() == [16]
+
+
+def of_scores(scores: list[float], hits: list[list[bool]]) -> Regions:
+    """Regions of which only scores and hits matter."""
+    count = np.ones(len(scores), dtype=np.int64)
+    return Regions(
+        np.array(scores, dtype=np.float32),
+        count,
+        np.array(hits, dtype=bool).reshape(len(scores), len(hits[0]) if hits else 0),
+        count,
+    )
+
+
+def test_the_curve_counts_lesions_hit_and_false_regions_on_normals_as_the_score_falls() -> None:
+    normal = [of_scores([0.8, 0.3], []), of_scores([], [])]
+    outlined = [of_scores([0.9, 0.5], [[True, False], [True, False]]), of_scores([0.4], [[True]])]
+    curve = froc(normal, outlined)
+    assert curve is not None
+    # Thresholds 0.9, 0.8, 0.4, 0.3; three lesions, of which one is never hit; two normal images.
+    assert list(curve.false_positives_per_normal) == [0, 0, 0.5, 0.5, 1.0]
+    assert curve.sensitivity == pytest.approx((0, 1 / 3, 1 / 3, 2 / 3, 2 / 3))
+    assert (curve.sensitivity_at(0.25), curve.sensitivity_at(0.5)) == pytest.approx((1 / 3, 2 / 3))
+
+
+def test_there_is_no_curve_without_normals_or_lesions() -> None:
+    one = of_scores([0.5], [[True]])
+    assert froc([], [one]) is None
+    assert froc([one], []) is None
