@@ -67,20 +67,33 @@ def extract_findings(
     return tuple(findings)
 
 
-def _evidence(saliency: ViewSaliency, local: NDArray[np.float32], channel: int, point: OperatingPoint) -> _Evidence:
-    """On a grid as fine as the local saliency, then on the window's pixels; later patches cover earlier ones."""
+def decisive_saliency(
+    saliency: ViewSaliency, local: NDArray[np.float32], channel: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The values of one class that decide on findings, and where they are the local network's: window / local step.
+
+    Inside the patches the local saliency, elsewhere the global one; later patches cover earlier ones.
+    """
     steps = saliency.shape.cell // saliency.shape.local_step
-    values = _replicate(saliency.global_saliency[channel], steps)
-    positive = values > point.global_saliency_threshold
+    values = replicate(saliency.global_saliency[channel], steps)
+    closely = np.zeros(values.shape, dtype=np.bool_)
     for (row, column), patch in zip((saliency.patch_cells * steps).tolist(), local[:, channel], strict=True):
         square = np.s_[row : row + patch.shape[0], column : column + patch.shape[1]]
         values[square] = patch
-        positive[square] = patch > point.local_saliency_threshold
+        closely[square] = True
+    return values, closely
+
+
+def _evidence(saliency: ViewSaliency, local: NDArray[np.float32], channel: int, point: OperatingPoint) -> _Evidence:
+    """On a grid as fine as the local saliency, then on the window's pixels."""
+    values, closely = decisive_saliency(saliency, local, channel)
+    positive = np.where(closely, values > point.local_saliency_threshold, values > point.global_saliency_threshold)
     pixels = saliency.shape.local_step
-    return _Evidence(_replicate(values, pixels), _replicate(positive, pixels))
+    return _Evidence(replicate(values, pixels), replicate(positive, pixels))
 
 
-def _replicate(grid: NDArray[Scalar], factor: int) -> NDArray[Scalar]:
+def replicate(grid: NDArray[Scalar], factor: int) -> NDArray[Scalar]:
+    """Each value of a map as a square of `factor` x `factor`."""
     return grid.repeat(factor, axis=0).repeat(factor, axis=1)
 
 

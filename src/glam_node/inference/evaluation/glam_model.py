@@ -1,0 +1,75 @@
+"""A GLAM package as evaluation sees it: the published saliency map, and the evidence behind the node's findings.
+
+The only module of evaluation that imports torch.
+"""
+
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from glam_node.inference.evaluation.model import CHANNELS, Evidence, Opinion
+from glam_node.inference.glam.device import full_precision, resolve_device
+from glam_node.inference.glam.fold import fold_for_inference
+from glam_node.inference.glam.network import Glam, GlamOutput
+from glam_node.inference.glam.postprocessing import ViewSaliency, decisive_saliency, replicate
+from glam_node.inference.glam.predictor import GlamParameters
+from glam_node.inference.glam.preprocessing import PreparedView, prepare
+from glam_node.inference.glam.weights import load_network
+from glam_node.inference.mammogram import Mammogram
+from glam_node.inference.package import ModelPackage
+
+
+class GlamModel:
+    """GLAM in float32; both networks look at every view, whatever the global one says of it."""
+
+    def __init__(self, name: str, network: Glam, device: torch.device, patches_per_image: int) -> None:
+        self._name = name
+        self._network = network.to(device)
+        self._device = device
+        self._patches_per_image = patches_per_image
+
+    @property
+    def name(self) -> str:
+        """What tables and legends call it."""
+        return self._name
+
+    @classmethod
+    def from_package(cls, package: ModelPackage, device: str) -> Self:
+        """The model of a "glam" package on "cpu", "cuda", "cuda:N" or "auto".
+
+        Raises PackageMismatch for other weights than it states, DeviceUnavailable.
+        """
+        parameters = GlamParameters.from_package(package)
+        network = fold_for_inference(load_network(package))
+        return cls(package.algorithm_name, network, resolve_device(device), parameters.patches_per_image)
+
+    def look(self, mammogram: Mammogram) -> Opinion:
+        """The scores, (local + global) / 2 as published, and what decides on findings, on the pixels of the image."""
+        view = prepare(mammogram)
+        with full_precision():
+            window = torch.from_numpy(view.window)[None, None].to(self._device)
+            output: GlamOutput = self._network(window, self._patches_per_image)
+            fused = output.fused_saliency(0).cpu().numpy()
+        saliency = np.stack([view.geometry.invert(each) for each in fused])
+        scores = output.overview.scores[0].tolist()
+        return Opinion((scores[0], scores[1]), saliency, _evidence(view, output))
+
+
+def _evidence(view: PreparedView, output: GlamOutput) -> Evidence:
+    """On the pixels of the image, 0 outside the breast, as `extract_findings` judges it."""
+    local: NDArray[np.float32] = output.local_saliency[0].cpu().numpy()
+    said = ViewSaliency(
+        scores=(0.0, 0.0),
+        global_saliency=output.overview.saliency[0].cpu().numpy(),
+        patch_cells=output.patch_cells[0].cpu().numpy(),
+        local_saliency=local,
+        shape=output.shape,
+    )
+    saliency = np.zeros((len(CHANNELS), *view.breast.shape), dtype=np.float32)
+    for channel in range(len(CHANNELS)):
+        values, closely = decisive_saliency(said, local, channel)
+        on_image = view.geometry.invert(replicate(values, output.shape.local_step))
+        np.copyto(saliency[channel], on_image, where=view.breast)
+    return Evidence(saliency, view.geometry.invert(replicate(closely, output.shape.local_step)))
