@@ -9,6 +9,7 @@ from glam_node.inference.datasets.cmmd import open_cmmd
 from glam_node.inference.datasets.folder import open_folder
 from glam_node.inference.datasets.inbreast import open_inbreast
 from glam_node.inference.datasets.labelled import LabelledDataset
+from glam_node.inference.datasets.nyu import open_nyu
 from glam_node.inference.datasets.phantoms import open_phantoms
 from glam_node.inference.datasets.problems import DatasetError
 from glam_node.inference.datasets.vindr_mammo import open_vindr_mammo
@@ -19,6 +20,7 @@ _LOADERS: dict[str, Callable[..., LabelledDataset]] = {
     "inbreast": open_inbreast,
     "vindr-mammo": open_vindr_mammo,
     "cmmd": open_cmmd,
+    "nyu": open_nyu,
     "phantoms": open_phantoms,
 }
 KINDS = tuple(_LOADERS)
@@ -27,8 +29,8 @@ KINDS = tuple(_LOADERS)
 def open_dataset(kind: str, path: Path | str, **options: object) -> LabelledDataset:
     """The data set of this kind (KINDS) at `path`, with the keyword options of its loader.
 
-    For phantoms `path` is the range of seeds, "first:end". Nothing is read before the views are asked for. Raises
-    DatasetError for a kind or option that is not known; the message lists those that are.
+    For "nyu" `path` is the exam list, for "phantoms" the range of seeds, "first:end". Nothing is read before the views
+    are asked for. Raises DatasetError for a kind or option that is not known; the message lists those that are.
     """
     loader = _LOADERS.get(kind)
     if loader is None:

@@ -1,7 +1,7 @@
 """Splits: no study and no patient in two parts, the same on every machine."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glam_node.inference.datasets.labelled import LabelledView
@@ -31,6 +31,7 @@ def part_of_each(parts: dict[str, tuple[LabelledView, ...]], key: str) -> list[s
     return [{getattr(view, key) for view in part} - {""} for part in parts.values()]
 
 
+@settings(deadline=None)
 @given(st.lists(origins, max_size=30), st.integers(0, 5), st.sampled_from([split_views, assigned_parts]))
 def test_no_study_and_no_patient_is_in_two_parts(origins, seed, split) -> None:  # type: ignore[no-untyped-def]
     views = [view(number, *origin) for number, origin in enumerate(origins)]

@@ -43,7 +43,7 @@ def anonymised(laterality: str = "L", view_position: str = "CC", *, seed: int = 
     return mammogram(laterality, view_position, seed=seed, **dict.fromkeys(gone))
 
 
-def secondary_capture(pixels: NDArray[np.uint8] | NDArray[np.uint16], uid: str = "2.25.1") -> Dataset:
+def secondary_capture(pixels: NDArray[np.uint8 | np.uint16], uid: str = "2.25.1") -> Dataset:
     """A digitised film, mask or crop as CBIS-DDSM has them."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
@@ -88,7 +88,7 @@ def square(top: int, left: int, side: int = 4, shape: tuple[int, int] = SHAPE) -
     return mask
 
 
-def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Path:
+def write_png(path: Path, pixels: NDArray[np.uint8 | np.uint16]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     encoded, png = cv2.imencode(".png", pixels)
     assert encoded
