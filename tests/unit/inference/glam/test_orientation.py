@@ -1,21 +1,25 @@
-"""How a stored view lies: the header first, then custom, then the pixels."""
+"""How a stored view lies: what the header says, unless it contradicts itself or the pixels clearly show otherwise."""
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from glam_node.inference.chest_wall import ShownSide, shown_side
 from glam_node.inference.errors import UnsupportedMammogram
-from glam_node.inference.glam.orientation import Orientation, orientation_of, shown_direction
+from glam_node.inference.glam.orientation import Orientation, orientation_of
 from glam_node.inference.mammogram import Laterality, ViewPosition
-from tests.unit.inference.glam.views import Pixels, half_ellipse, posed, view_of
+from tests.unit.inference.glam.views import Pixels, half_ellipse, orientation_header, posed, view_of
 
 L, R, CC, MLO = Laterality.LEFT, Laterality.RIGHT, ViewPosition.CC, ViewPosition.MLO
 RIGHTWARDS = half_ellipse((300, 240), 260, 200)
 LEFTWARDS = posed(RIGHTWARDS, points_right=False)
 UNTOLD = np.ones((300, 240), dtype=np.uint16)
+Header = tuple[str, str]
 
 
 def judge(
-    pixels: Pixels, laterality: Laterality, view: ViewPosition, header: tuple[str, str] | None
+    pixels: Pixels, laterality: Laterality, view: ViewPosition, header: Header | None
 ) -> tuple[Orientation, tuple[str, ...]]:
     return orientation_of(view_of(pixels, laterality, view, header), pixels > 0)
 
@@ -23,53 +27,116 @@ def judge(
 @pytest.mark.parametrize(
     ("laterality", "view", "header", "expected"),
     [
-        (L, CC, ("A", "R"), Orientation(True, False)),
-        (R, CC, ("P", "L"), Orientation(False, False)),
-        (L, MLO, ("A", "FR"), Orientation(True, False)),
-        (R, MLO, ("P", "FL"), Orientation(False, False)),
-        (R, CC, ("A", "L"), Orientation(True, False)),
-        (L, CC, ("A", "L"), Orientation(True, True)),
-        (R, MLO, ("P", "HR"), Orientation(False, True)),
-        (L, CC, ("P", "L"), Orientation(False, True)),
+        (L, CC, ("A", "R"), Orientation(True)),
+        (R, CC, ("P", "L"), Orientation(False)),
+        (L, MLO, ("A", "FR"), Orientation(True)),
+        (R, MLO, ("P", "FL"), Orientation(False)),
+        (L, MLO, ("A", "F"), Orientation(True)),
+        (R, MLO, ("P", "F"), Orientation(False)),
+        (R, CC, ("A", "L"), Orientation(True)),
+        (R, MLO, ("A", "FL"), Orientation(True)),
+        (R, MLO, ("A", "H"), Orientation(True, True)),
+        (R, MLO, ("A", "HR"), Orientation(True, True)),
     ],
 )
 def test_the_header_tells_the_pose(
-    laterality: Laterality, view: ViewPosition, header: tuple[str, str], expected: Orientation
+    laterality: Laterality, view: ViewPosition, header: Header, expected: Orientation
 ) -> None:
-    assert judge(UNTOLD, laterality, view, header) == (expected, ())
+    pixels = posed(RIGHTWARDS, points_right=expected.points_right)
+    assert judge(pixels, laterality, view, header) == (expected, ())
 
 
-def test_a_header_that_the_pixels_contradict_is_believed_with_a_remark() -> None:
-    orientation, (remark,) = judge(LEFTWARDS, L, CC, ("A", "R"))
-    assert orientation.points_right
-    assert "the pixels show the opposite" in remark
+@pytest.mark.parametrize(
+    ("laterality", "view", "header"),
+    [
+        (R, CC, ("A", "R")),
+        (L, CC, ("P", "L")),
+        (L, CC, ("A", "L")),
+        (R, MLO, ("A", "FR")),
+        (L, MLO, ("P", "FL")),
+        (R, MLO, ("A", "F")),
+        (L, MLO, ("P", "F")),
+        (R, MLO, ("P", "HL")),
+    ],
+)
+def test_a_header_that_would_fit_the_other_breast_is_refused(
+    laterality: Laterality, view: ViewPosition, header: Header
+) -> None:
+    with pytest.raises(UnsupportedMammogram, match="laterality may be wrong"):
+        judge(posed(RIGHTWARDS, points_right=header[0] == "A"), laterality, view, header)
 
 
-@pytest.mark.parametrize("header", [None, ("X", "Y")])
-@pytest.mark.parametrize(("laterality", "pixels"), [(L, RIGHTWARDS), (R, LEFTWARDS), (L, UNTOLD), (R, UNTOLD)])
+sizes = st.tuples(st.integers(250, 420), st.integers(200, 340))
+parts = st.tuples(st.floats(0.5, 1.1), st.floats(0.5, 0.95))
+few = settings(max_examples=60, deadline=None, derandomize=True)
+
+
+@few
+@given(st.sampled_from(Laterality), st.sampled_from(ViewPosition), sizes, parts, st.booleans())
+def test_a_view_is_accepted_and_mirrored_or_with_the_other_laterality_refused(
+    laterality: Laterality,
+    view: ViewPosition,
+    size: tuple[int, int],
+    part: tuple[float, float],
+    header_is_stated: bool,
+) -> None:
+    pixels = posed(half_ellipse(size, int(size[0] * part[0]), int(size[1] * part[1])), points_right=laterality is L)
+    header = orientation_header(laterality, view, points_right=laterality is L) if header_is_stated else None
+    other = R if laterality is L else L
+    assert judge(pixels, laterality, view, header) == (Orientation(laterality is L), ())
+    for mirrored, stated in ((pixels[:, ::-1], laterality), (pixels, other)):
+        with pytest.raises(UnsupportedMammogram, match="laterality"):
+            judge(mirrored, stated, view, header)
+
+
+def test_a_view_of_one_breast_with_the_whole_header_of_the_other_is_refused() -> None:
+    with pytest.raises(UnsupportedMammogram, match="says that the breast points left, but it points right"):
+        judge(RIGHTWARDS, R, CC, ("P", "L"))
+
+
+def test_a_doubtful_contradiction_is_remarked() -> None:
+    pixels = np.zeros((400, 400), dtype=np.uint16)
+    pixels[50:350, 100:200], pixels[50:322, 200:300] = 5, 5
+    orientation, (remark,) = judge(pixels, R, CC, ("P", "L"))
+    assert not orientation.points_right
+    assert "hints at the opposite" in remark
+
+
+def test_an_outline_that_does_not_tell_is_remarked() -> None:
+    orientation, (remark,) = judge(UNTOLD, R, CC, None)
+    assert not orientation.points_right
+    assert "does not show whether that is so" in remark
+
+
+@pytest.mark.parametrize("header", [None, ("X", "Y"), ("", "")])
+@pytest.mark.parametrize(("laterality", "pixels"), [(L, RIGHTWARDS), (R, LEFTWARDS)])
 def test_without_a_header_left_breasts_point_right(
-    laterality: Laterality, pixels: Pixels, header: tuple[str, str] | None
+    laterality: Laterality, pixels: Pixels, header: Header | None
 ) -> None:
     assert judge(pixels, laterality, CC, header) == (Orientation(laterality is L), ())
 
 
-def test_without_a_header_the_pixels_overrule_custom_with_a_remark() -> None:
-    orientation, (remark,) = judge(RIGHTWARDS, R, MLO, None)
-    assert orientation.points_right
-    assert "laterality may be wrong" in remark
-
-
-def test_an_image_turned_by_90_degrees_is_refused() -> None:
+def test_an_image_that_says_it_is_turned_by_90_degrees_is_refused() -> None:
     with pytest.raises(UnsupportedMammogram, match="90 degrees"):
         judge(RIGHTWARDS, L, MLO, ("F", "A"))
 
 
-def test_a_breast_that_touches_neither_edge_is_larger_at_its_chest_wall() -> None:
+@pytest.mark.parametrize("turns", [1, 3])
+def test_an_image_that_looks_turned_by_90_degrees_is_refused(turns: int) -> None:
+    with pytest.raises(UnsupportedMammogram, match="seems to be turned by 90 degrees"):
+        judge(np.rot90(RIGHTWARDS, turns), L, CC, ("A", "R"))
+
+
+def test_a_breast_that_reaches_neither_side_is_larger_at_its_chest_wall() -> None:
     shifted = np.pad(RIGHTWARDS, ((0, 0), (30, 30))) > 0
-    assert shown_direction(shifted) is True
-    assert shown_direction(shifted[:, ::-1]) is False
+    assert shown_side(shifted) == ShownSide(points_right=True, certain=True)
+    assert shown_side(shifted[:, ::-1]) == ShownSide(points_right=False, certain=True)
+
+
+def test_a_nipple_at_the_opposite_edge_changes_nothing() -> None:
+    assert shown_side(half_ellipse((300, 240), 260, 241) > 0) == ShownSide(points_right=True, certain=True)
 
 
 def test_a_shape_without_sides_tells_nothing() -> None:
-    assert shown_direction(UNTOLD > 0) is None
-    assert shown_direction(np.zeros((5, 5), dtype=np.bool_)) is None
+    assert shown_side(UNTOLD > 0) is None
+    assert shown_side(np.zeros((5, 5), dtype=np.bool_)) is None

@@ -98,12 +98,12 @@ def test_the_same_view_gives_the_same_findings(eager: GlamPredictor, found: Imag
 def test_a_view_stored_in_another_pose_has_the_same_findings_in_that_pose(
     eager: GlamPredictor, found: ImageFindings
 ) -> None:
-    pose = {"points_right": False, "upside_down": True}
+    pose = {"points_right": False, "upside_down": False}
     header = orientation_header(Laterality.LEFT, ViewPosition.CC, **pose)
     (turned,) = eager.segment([view_of(posed(BREAST, **pose), patient_orientation=header)])
     assert turned.malignant_score == found.malignant_score
     for one, other in zip(turned.findings, found.findings, strict=True):
-        assert np.array_equal(one.full_mask(turned.shape), other.full_mask(found.shape)[::-1, ::-1])
+        assert np.array_equal(one.full_mask(turned.shape), other.full_mask(found.shape)[:, ::-1])
 
 
 def test_a_bad_image_fails_with_a_reason_and_harms_no_other(eager: GlamPredictor, found: ImageFindings) -> None:

@@ -25,8 +25,10 @@ def test_the_window_is_standardised_and_holds_the_breast_at_its_left_edge() -> N
     assert window[1472, 0] > window[0, 0]
 
 
-@pytest.mark.parametrize("view", ViewPosition)
-@pytest.mark.parametrize(("points_right", "upside_down"), [(False, False), (True, True), (False, True)])
+@pytest.mark.parametrize(
+    ("view", "points_right", "upside_down"),
+    [(CC, False, False), (MLO, False, False), (MLO, True, True), (MLO, False, True)],
+)
 def test_the_network_sees_the_same_in_every_pose(view: ViewPosition, points_right: bool, upside_down: bool) -> None:
     plain = prepare(view_of(breast(), L, view, orientation_header(L, view)))
     header = orientation_header(L, view, points_right=points_right, upside_down=upside_down)
@@ -46,9 +48,9 @@ def test_a_breast_away_from_its_edge_is_remarked() -> None:
     assert "begins 60 columns away" in remark
 
 
-def test_a_breast_on_the_wrong_side_is_remarked_twice() -> None:
-    remarks = prepare(view_of(posed(breast(), points_right=False), patient_orientation=("A", "R"))).remarks
-    assert len(remarks) == 2
+def test_a_breast_on_the_wrong_side_is_refused() -> None:
+    with pytest.raises(UnsupportedMammogram, match="mirrored or its laterality is wrong"):
+        prepare(view_of(posed(breast(), points_right=False), patient_orientation=("A", "R")))
 
 
 def test_an_image_without_background_is_remarked() -> None:

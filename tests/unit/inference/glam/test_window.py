@@ -12,6 +12,10 @@ from glam_node.inference.mammogram import Laterality, ViewPosition
 from tests.unit.inference.glam.views import Pixels, half_ellipse, orientation_header, posed, view_of
 
 poses = st.fixed_dictionaries({"points_right": st.booleans(), "upside_down": st.booleans()})
+# An upside-down CC view could be the other breast's: it is refused.
+posed_views = st.tuples(st.sampled_from(ViewPosition), poses).filter(
+    lambda drawn: drawn[0] is ViewPosition.MLO or not drawn[1]["upside_down"]
+)
 # Smaller than the window, and larger than it in one direction or both
 sizes = st.tuples(
     st.integers(400, 900) | st.integers(2900, 3400),
@@ -26,14 +30,14 @@ def breast_of(size: tuple[int, int], part: tuple[float, float]) -> Pixels:
 
 
 @few
-@given(st.sampled_from(Laterality), st.sampled_from(ViewPosition), sizes, parts, poses)
+@given(st.sampled_from(Laterality), posed_views, sizes, parts)
 def test_every_pixel_of_the_window_maps_back_to_the_pixel_it_came_from(
     laterality: Laterality,
-    view: ViewPosition,
+    posed_view: tuple[ViewPosition, dict[str, bool]],
     size: tuple[int, int],
     part: tuple[float, float],
-    pose: dict[str, bool],
 ) -> None:
+    view, pose = posed_view
     pixels = posed(breast_of(size, part), **pose)
     header = orientation_header(laterality, view, **pose)
     geometry = prepare(view_of(pixels, laterality, view, header)).geometry
@@ -46,15 +50,15 @@ def test_every_pixel_of_the_window_maps_back_to_the_pixel_it_came_from(
 
 
 @few
-@given(st.sampled_from(Laterality), st.sampled_from(ViewPosition), sizes, parts, poses, st.floats(0, 0.999))
+@given(st.sampled_from(Laterality), posed_views, sizes, parts, st.floats(0, 0.999))
 def test_a_mark_in_the_window_is_the_mark_in_the_stored_image(
     laterality: Laterality,
-    view: ViewPosition,
+    posed_view: tuple[ViewPosition, dict[str, bool]],
     size: tuple[int, int],
     part: tuple[float, float],
-    pose: dict[str, bool],
     mark: float,
 ) -> None:
+    view, pose = posed_view
     breast = breast_of(size, part)
     rows, columns = np.nonzero(breast)
     chosen = int(mark * rows.size)

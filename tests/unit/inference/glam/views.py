@@ -27,11 +27,9 @@ def orientation_header(
     laterality: Laterality, view: ViewPosition, *, points_right: bool = True, upside_down: bool = False
 ) -> tuple[str, str]:
     """Patient Orientation of an image in that pose."""
-    rows_run = "A" if points_right else "P"
-    if view is ViewPosition.MLO:
-        return rows_run, "H" if upside_down else "F"
     inner, outer = ("R", "L") if laterality is Laterality.LEFT else ("L", "R")
-    return rows_run, outer if upside_down else inner
+    down = "" if view is ViewPosition.CC else "H" if upside_down else "F"
+    return "A" if points_right else "P", down + (outer if upside_down else inner)
 
 
 def view_of(
