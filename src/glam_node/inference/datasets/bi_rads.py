@@ -16,6 +16,14 @@ class BiRadsRule:
     benign: frozenset[int] = frozenset({2, 3})
     malignant: frozenset[int] = frozenset({4, 5, 6})
 
+    @classmethod
+    def from_text(cls, text: str) -> "BiRadsRule":
+        """The rule written as "2,3/4,5,6": benign and malignant categories. Raises ValueError for anything else."""
+        benign, malignant = (frozenset(map(int, part.split(","))) for part in text.split("/"))
+        if not benign | malignant <= frozenset(range(1, 7)):
+            raise ValueError("BI-RADS categories are 1 to 6")
+        return cls(benign, malignant)
+
     def kinds(self, categories: Collection[int]) -> frozenset[FindingKind]:
         """The kinds that these assessments stand for; category 1 stands for none."""
         return frozenset(

@@ -24,6 +24,7 @@ from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.inference.view import describe_view
 
 TABLE = "CMMD_clinicaldata_revision.csv"
+_ADVICE = "Where there is CMMD_clinicaldata_revision.xlsx only, open it in a spreadsheet and save it as CSV."
 _COLUMNS = ("ID1", "LeftRight", "classification")
 
 _Breast = tuple[str, Laterality]
@@ -47,7 +48,7 @@ def open_cmmd(path: Path, *, others_are_normal: bool = False, incomplete: bool =
 
 
 def _entries(path: Path, others_are_normal: bool, incomplete: bool) -> Iterator[Entry]:
-    table = read_table(path / TABLE, _COLUMNS)
+    table = read_table(path / TABLE, _COLUMNS, _ADVICE)
     images = list(_images(path))
     breasts = {image.breast for image in images}
     kinds = _kinds(table, None if incomplete else breasts)

@@ -25,6 +25,7 @@ from glam_node.inference.findings import FindingKind
 
 TABLE = "INbreast.csv"
 _COLUMNS = ("Laterality", "View", "Acquisition date", "File Name", "Bi-Rads")
+_ADVICE = "Where there is INbreast.xls only, open it in a spreadsheet and save it as INbreast.csv."
 LESIONS = frozenset({"mass", "cluster", "distortion", "spiculated region", "asymmetry"})
 """Contours that outline a lesion; single calcifications are mostly one point, and may lie anywhere."""
 _SPELLINGS = {"espiculated region": "spiculated region", "assymetry": "asymmetry"}
@@ -41,7 +42,7 @@ def open_inbreast(path: Path, *, rule: BiRadsRule = DEFAULT_RULE, lesions: froze
 
 
 def _entries(path: Path, rule: BiRadsRule, lesions: frozenset[str]) -> Iterator[Entry]:
-    table = read_table(path / TABLE, _COLUMNS)
+    table = read_table(path / TABLE, _COLUMNS, _ADVICE)
     listed = list(_listed(table, _images(path)))
     categories: dict[str, set[int]] = defaultdict(set)
     for view, _, category in listed:

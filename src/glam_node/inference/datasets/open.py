@@ -1,17 +1,19 @@
 """Data sets by name: what commands and recipes call them."""
 
-import inspect
 from collections.abc import Callable
+from inspect import Parameter, signature
 from pathlib import Path
 
+from glam_node.inference.datasets.bi_rads import BiRadsRule
 from glam_node.inference.datasets.cbis_ddsm import open_cbis_ddsm
 from glam_node.inference.datasets.cmmd import open_cmmd
 from glam_node.inference.datasets.folder import open_folder
 from glam_node.inference.datasets.inbreast import open_inbreast
 from glam_node.inference.datasets.labelled import LabelledDataset
 from glam_node.inference.datasets.nyu import open_nyu
-from glam_node.inference.datasets.phantoms import open_phantoms
+from glam_node.inference.datasets.phantoms import PhantomMix, open_phantoms
 from glam_node.inference.datasets.problems import DatasetError
+from glam_node.inference.datasets.tables import TRUTH
 from glam_node.inference.datasets.vindr_mammo import open_vindr_mammo
 
 _LOADERS: dict[str, Callable[..., LabelledDataset]] = {
@@ -25,22 +27,41 @@ _LOADERS: dict[str, Callable[..., LabelledDataset]] = {
 }
 KINDS = tuple(_LOADERS)
 
+# By the type of an option's default: how it is read when it comes as text.
+_FROM_TEXT: dict[type, Callable[[str], object]] = {
+    bool: lambda text: TRUTH[text.lower()],
+    int: int,
+    tuple: lambda text: tuple(text.split(",")),
+    frozenset: lambda text: frozenset(text.split(",")),
+    BiRadsRule: BiRadsRule.from_text,
+    PhantomMix: PhantomMix.from_text,
+}
+
 
 def open_dataset(kind: str, path: Path | str, **options: object) -> LabelledDataset:
     """The data set of this kind (KINDS) at `path`, with the keyword options of its loader.
 
-    For "nyu" `path` is the exam list, for "phantoms" the range of seeds, "first:end". Nothing is read before the views
-    are asked for. Raises DatasetError for a kind or option that is not known; the message lists those that are.
+    For "nyu" `path` is the exam list, for "phantoms" the range of seeds, "first:end". Options may come as text, as from
+    a command line: numbers, yes or no, lists with commas, rule="2,3/4,5,6" (BI-RADS benign/malignant), mix="0.4,0.25,
+    0.25,0.1" (normal, benign, malignant, both). Nothing is read before the views are asked for. Raises DatasetError
+    for a kind or option that is not known, listing those that are, and for text that an option cannot be.
     """
     loader = _LOADERS.get(kind)
     if loader is None:
         raise DatasetError(f"There is no data set kind {kind!r}. The kinds are: {', '.join(KINDS)}.")
-    known = [
-        name
-        for name, parameter in inspect.signature(loader).parameters.items()
-        if parameter.kind.name == "KEYWORD_ONLY"
-    ]
+    known = {name: each for name, each in signature(loader).parameters.items() if each.kind is Parameter.KEYWORD_ONLY}
     unknown = [name for name in options if name not in known]
     if unknown:
         raise DatasetError(f"{kind} has no option {', '.join(unknown)}. Its options are: {', '.join(known)}.")
-    return loader(str(path) if loader is open_phantoms else Path(path), **options)
+    values = {name: _value(kind, known[name], value) for name, value in options.items()}
+    return loader(str(path) if loader is open_phantoms else Path(path), **values)
+
+
+def _value(kind: str, parameter: Parameter, value: object) -> object:
+    read = _FROM_TEXT.get(type(parameter.default))
+    if read is None or not isinstance(value, str):
+        return value
+    try:
+        return read(value)
+    except (KeyError, ValueError):
+        raise DatasetError(f"The option {parameter.name} of {kind} cannot be {value!r}.") from None

@@ -67,7 +67,8 @@ def read_png(path: Path) -> NDArray[np.uint8 | np.uint16]:
 
     Raises UnsupportedMammogram when it cannot be decoded, OSError when the disk fails.
     """
-    decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    encoded = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if encoded.size else None
     if decoded is None or decoded.dtype not in (np.uint8, np.uint16):
         raise UnsupportedMammogram("The PNG file is damaged.")
     return cast("NDArray[np.uint8 | np.uint16]", np.atleast_3d(decoded)[..., :_COLOUR_CHANNELS])

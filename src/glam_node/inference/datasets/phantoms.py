@@ -1,5 +1,6 @@
 """Synthetic exams as a data set: labels drawn per seed, exact masks, any size."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -30,6 +31,18 @@ class PhantomMix:
     malignant: float = 0.25
     both: float = 0.1
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where the proportions are none."""
+        weights = (self.normal, self.benign, self.malignant, self.both)
+        if min(weights) < 0 or not 0 < sum(weights) < math.inf:
+            raise ValueError(f"the proportions of a mix must not be negative, nor all 0, but are {weights}")
+
+    @classmethod
+    def from_text(cls, text: str) -> "PhantomMix":
+        """The mix written as "0.4,0.25,0.25,0.1", in the order of the fields. Raises ValueError for anything else."""
+        normal, benign, malignant, both = map(float, text.split(","))
+        return cls(normal, benign, malignant, both)
+
     def draw(self, seed: int) -> DrawnLesions:
         """The lesions of the exam with this seed: the same whenever they are drawn, whatever other seeds there are."""
         kinds: list[tuple[FindingKind, ...]] = [(), (FindingKind.BENIGN,), (FindingKind.MALIGNANT,), tuple(FindingKind)]
@@ -41,8 +54,11 @@ class PhantomMix:
         )
 
 
+DEFAULT_MIX = PhantomMix()
+
+
 def open_phantoms(
-    seeds: range | str, *, rows: int = 3328, columns: int = 2560, mix: PhantomMix | None = None
+    seeds: range | str, *, rows: int = 3328, columns: int = 2560, mix: PhantomMix = DEFAULT_MIX
 ) -> ListedDataset:
     """Four views of each seed, `rows` x `columns`, with their exact masks (empty where there is no lesion).
 
@@ -53,7 +69,7 @@ def open_phantoms(
     if rows < _LEAST_ROWS or columns < _LEAST_COLUMNS:
         raise DatasetError(f"Phantoms have at least {_LEAST_ROWS} x {_LEAST_COLUMNS} pixels, not {rows} x {columns}.")
     name = f"phantoms, seeds {drawn_from.start} to {drawn_from.stop - 1}, {rows} x {columns}"
-    return ListedDataset(name, partial(_entries, drawn_from, rows, columns, mix or PhantomMix()))
+    return ListedDataset(name, partial(_entries, drawn_from, rows, columns, mix))
 
 
 def _range(seeds: str) -> range:

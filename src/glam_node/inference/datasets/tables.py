@@ -12,7 +12,7 @@ from glam_node.inference.datasets.problems import DatasetError, Problems, RowPro
 from glam_node.inference.mammogram import Laterality, ViewPosition
 
 _DELIMITERS = ",;\t"
-_TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _LATERALITIES = {"l": Laterality.LEFT, "left": Laterality.LEFT, "r": Laterality.RIGHT, "right": Laterality.RIGHT}
 _VIEW_POSITIONS = {position.value.lower(): position for position in ViewPosition}
 
@@ -46,12 +46,13 @@ class Table:
         return _normalised(column) in self.columns
 
 
-def read_table(path: Path, required: Sequence[str] = ()) -> Table:
+def read_table(path: Path, required: Sequence[str] = (), advice: str = "Check the path of the data set.") -> Table:
     """The CSV file at `path`; rows without any value are left out.
 
-    Raises DatasetError when there is none, when it is no table, or when it lacks one of the `required` columns.
+    Raises DatasetError when there is none (with `advice`), when it is no table, or when it lacks one of the `required`
+    columns.
     """
-    text = _text(path)
+    text = _text(path, advice)
     delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
     try:
         header, *records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -71,11 +72,11 @@ def read_table(path: Path, required: Sequence[str] = ()) -> Table:
     return Table(path.name, frozenset(names), rows)
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, advice: str) -> str:
     try:
         encoded = path.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{path.name} cannot be read: {error.strerror}. Check the path of the data set.") from None
+        raise DatasetError(f"{path.name} cannot be read: {error.strerror}. {advice}") from None
     try:
         return encoded.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -96,6 +97,6 @@ def _one_of(known: Mapping[str, Value], wanted: str) -> Callable[[Row, str, Prob
     return read
 
 
-read_truth = _one_of(_TRUTH, "0 or 1 (or yes, no, true, false)")
+read_truth = _one_of(TRUTH, "0 or 1 (or yes, no, true, false)")
 read_laterality = _one_of(_LATERALITIES, "L or R (or LEFT, RIGHT)")
 read_view_position = _one_of(_VIEW_POSITIONS, "CC or MLO")

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from glam_node.inference.datasets.listed import ListedDataset
-from glam_node.inference.datasets.phantoms import PhantomMix, open_phantoms
+from glam_node.inference.datasets.phantoms import DEFAULT_MIX, PhantomMix, open_phantoms
 from glam_node.inference.datasets.problems import DatasetError
 from glam_node.inference.findings import FindingKind
 
 BOTH = PhantomMix(normal=0, benign=0, malignant=0, both=1)
 
 
-def small(seeds: range | str = range(4), mix: PhantomMix | None = None) -> ListedDataset:
+def small(seeds: range | str = range(4), mix: PhantomMix = DEFAULT_MIX) -> ListedDataset:
     return open_phantoms(seeds, rows=128, columns=96, mix=mix)
 
 

@@ -13,7 +13,16 @@ from glam_node.inference.datasets.labelled import LabelledDataset
 from glam_node.inference.datasets.open import open_dataset
 from glam_node.inference.errors import InferenceError
 from tests.unit.inference.datasets import test_cbis_ddsm, test_cmmd, test_inbreast, test_vindr_mammo
-from tests.unit.inference.datasets.tiny import PATIENT_ID, PATIENT_NAME, film, mammogram, write, write_csv
+from tests.unit.inference.datasets.tiny import (
+    PATIENT_ID,
+    PATIENT_NAME,
+    film,
+    mammogram,
+    square,
+    write,
+    write_csv,
+    write_png,
+)
 
 NAMES = [*PATIENT_NAME.lower().split("^"), PATIENT_ID.lower()]
 CASE = f"Mass-Training_{PATIENT_ID}_LEFT_CC"
@@ -57,6 +66,7 @@ def cmmd_collection(root: Path, **changes: str) -> LabelledDataset:
 def nyu(root: Path, **changes: str) -> LabelledDataset:
     labels = {"left_malignant": 1, "right_malignant": 0}
     exam = {"L-CC": [PATIENT_ID], "L-CC_benign_seg": [PATIENT_NAME], "horizontal_flip": "NO", "cancer_label": labels}
+    write_png(root / "images" / f"{PATIENT_ID}.png", square(1, 1).astype("uint16"))
     (root / "exams.json").write_text(json.dumps([exam | changes]))
     return open_dataset("nyu", root / "exams.json")
 
@@ -107,7 +117,7 @@ def test_damaged_images_are_told_without_names(
     tmp_path: Path, build: Callable[..., LabelledDataset], damage: str
 ) -> None:
     def spoil() -> None:
-        for file in [*tmp_path.rglob("*.dcm"), *tmp_path.rglob("*.dicom")]:
+        for file in [*tmp_path.rglob("*.dcm"), *tmp_path.rglob("*.dicom"), *tmp_path.rglob("*.png")]:
             if damage == "gone":
                 shutil.rmtree(file.parent, ignore_errors=True)
             else:
