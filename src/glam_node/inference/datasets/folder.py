@@ -110,8 +110,10 @@ def _known(
     problems: Problems,
 ) -> Value | None:
     """What the column says; where it says nothing, what the header does."""
-    said = row if row.get(column) else Row(row.number, {column: in_header})
-    return read(said, column, problems)
+    if not row.get(column) and not in_header:
+        problems.add(row.number, column, "neither the table nor the image's header says it")
+        return None
+    return read(row if row.get(column) else Row(row.number, {column: in_header}), column, problems)
 
 
 def _outlines(row: Row, folder: Path, problems: Problems) -> Iterator[tuple[FindingKind, Path]]:

@@ -1,6 +1,7 @@
 """DICOM images whose laterality and view the labels know, whether or not their own header says them."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import pydicom
@@ -10,6 +11,8 @@ from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.reading import read_dataset, read_mammogram
 from glam_node.inference.view import FOR_PRESENTATION, describe_view
+
+NO_SPELLINGS: Mapping[str, ViewPosition] = {}
 
 
 def read_header(path: Path) -> Dataset:
@@ -35,20 +38,29 @@ def image_shape(header: Dataset) -> tuple[int, int]:
     return rows, columns
 
 
-def read_view(path: Path, image_laterality: Laterality, view_position: ViewPosition) -> Mammogram:
+def read_view(
+    path: Path,
+    image_laterality: Laterality,
+    view_position: ViewPosition,
+    spellings: Mapping[str, ViewPosition] = NO_SPELLINGS,
+) -> Mammogram:
     """The image at `path` as the view that its labels say it is; what its header lacks for that is filled in.
 
-    Digitised films come as secondary capture, and anonymised images without laterality or intent. Raises
-    UnsupportedMammogram when the header says something else than the labels, or the image cannot be read.
+    Digitised films come as secondary capture, and anonymised images without laterality or intent; `spellings` are
+    the views that a release writes in a way of its own. Raises UnsupportedMammogram when the header says something
+    else than the labels, or the image cannot be read.
     """
     dataset = read_dataset(path)
     said = describe_view(dataset)
+    said_position = spellings.get(said.view_position, said.view_position)
     for element, header_says, labels_say in (
         ("laterality", said.image_laterality, image_laterality.value),
-        ("view", said.view_position, view_position.value),
+        ("view", said_position, view_position.value),
     ):
         if header_says not in ("", labels_say):
             raise UnsupportedMammogram(f"The image says {element} {header_says}, its labels say {labels_say}.")
+    if said_position != said.view_position:
+        dataset.pop("ViewCodeSequence", None)
     dataset.Modality = "MG" if said.modality in ("", "CR", "DX", "OT") else said.modality
     dataset.ImageLaterality, dataset.ViewPosition = image_laterality.value, view_position.value
     if not said.presentation_intent_type:

@@ -2,7 +2,8 @@
 
 Layout: AllDICOMs/<File Name>_<patient>_MG_<L or R>_<CC or ML>_ANON.dcm, AllXML/<File Name>.xml (OsiriX property
 lists), and INbreast.csv with columns Laterality, View, Acquisition date, File Name, Bi-Rads, separated by ";". A copy
-that has INbreast.xls only: open it in a spreadsheet and save it as CSV. The release writes MLO as ML in file names.
+that has INbreast.xls only: open it in a spreadsheet and save it as CSV. The release writes MLO as ML in file names;
+ML in a header is taken for the same.
 """
 
 import plistlib
@@ -22,6 +23,7 @@ from glam_node.inference.datasets.problems import Problems
 from glam_node.inference.datasets.tables import Row, Table, read_laterality, read_table, read_view_position
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import FindingKind
+from glam_node.inference.mammogram import ViewPosition
 
 TABLE = "INbreast.csv"
 _COLUMNS = ("Laterality", "View", "Acquisition date", "File Name", "Bi-Rads")
@@ -29,6 +31,7 @@ _ADVICE = "Where there is INbreast.xls only, open it in a spreadsheet and save i
 LESIONS = frozenset({"mass", "cluster", "distortion", "spiculated region", "asymmetry"})
 """Contours that outline a lesion; single calcifications are mostly one point, and may lie anywhere."""
 _SPELLINGS = {"espiculated region": "spiculated region", "assymetry": "asymmetry"}
+_SPELLINGS_OF_VIEWS = {"ML": ViewPosition.MLO}
 _POINT = re.compile(r"\(\s*([-+.\deE]+)\s*,\s*([-+.\deE]+)\s*\)")
 
 
@@ -60,7 +63,7 @@ def _entries(path: Path, rule: BiRadsRule, lesions: frozenset[str]) -> Iterator[
                 malignant=FindingKind.MALIGNANT in kinds,
                 patient_key=view.patient_key,
             ),
-            partial(read_view, image, view.image_laterality, view.view_position),
+            partial(read_view, image, view.image_laterality, view.view_position, _SPELLINGS_OF_VIEWS),
             partial(_masks, image, contours, rule.kinds({category}), lesions),
         )
 

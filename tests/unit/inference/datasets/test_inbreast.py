@@ -10,7 +10,7 @@ from glam_node.inference.datasets.listed import ListedDataset
 from glam_node.inference.datasets.problems import DatasetError
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import FindingKind
-from tests.unit.inference.datasets.tiny import anonymised, box, write, write_csv
+from tests.unit.inference.datasets.tiny import anonymised, box, mammogram, write, write_csv
 
 ROW = {
     "Patient ID": "removed",
@@ -71,6 +71,13 @@ def test_an_image_without_laterality_is_read_as_the_table_says(tmp_path: Path) -
     dataset = inbreast(tmp_path, {"View": "MLO"})
     mammogram = dataset.read(dataset.views[0])
     assert (mammogram.image_laterality, mammogram.view_position) == ("L", "MLO")
+
+
+def test_a_header_that_writes_mlo_as_ml_is_believed_to_mean_it(tmp_path: Path) -> None:
+    dataset = inbreast(tmp_path, {"View": "MLO"})
+    (image,) = (tmp_path / "AllDICOMs").iterdir()
+    write(image, mammogram("L", "MLO", ViewPosition="ML", ViewCodeSequence=None))
+    assert dataset.read(dataset.views[0]).view_position == "MLO"
 
 
 def test_a_contour_is_a_mask_of_its_images_kind(tmp_path: Path) -> None:
