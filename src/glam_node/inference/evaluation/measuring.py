@@ -3,11 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from glam_node.inference.datasets.labelled import LabelledView, Masks
 from glam_node.inference.evaluation.levels import PixelCounts
 from glam_node.inference.evaluation.model import CHANNELS, Opinion
 from glam_node.inference.evaluation.overlap import Overlap, measure_overlap
-from glam_node.inference.evaluation.regions import Mask, Regions, SaliencyThresholds, find_regions
+from glam_node.inference.evaluation.regions import (
+    Mask,
+    Regions,
+    SaliencyThresholds,
+    find_regions,
+    positive_pixels,
+    without_specks,
+)
 from glam_node.inference.evaluation.tuning import ClassTuning
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.package import OperatingPoint
@@ -87,3 +96,11 @@ def _finding_dice(regions: Regions, passes: bool, lesion_px: int) -> float:
     if not passes:
         return 0.0
     return float(2 * regions.pixels_in_lesions.sum() / (regions.areas.sum() + lesion_px))
+
+
+def finding_mask(opinion: Opinion, channel: int, point: OperatingPoint) -> Mask:
+    """Rows x Columns: the pixels of the findings that the node would report."""
+    thresholds = SaliencyThresholds(point.local_saliency_threshold, point.global_saliency_threshold)
+    if opinion.scores[channel] < point.image_score_threshold:
+        return np.zeros(opinion.saliency.shape[1:], dtype=np.bool_)
+    return without_specks(positive_pixels(opinion, channel, thresholds), point.minimum_area_px)

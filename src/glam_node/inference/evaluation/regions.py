@@ -86,3 +86,11 @@ def _hits(
     union = areas[:, None] + lesion_areas - common
     overlapping = common >= LEAST_OVERLAP * np.maximum(union, 1)
     return overlapping[1:, 1:], common[1:].sum(axis=1)
+
+
+def without_specks(mask: Mask, minimum_area_px: int) -> Mask:
+    """`mask` without its regions of fewer pixels."""
+    count, labels = _components(mask)
+    large = np.bincount(labels.ravel(), minlength=count) >= minimum_area_px
+    large[0] = False
+    return np.asarray(large[labels])

@@ -11,6 +11,7 @@ from glam_node.node.cli import (
     demo,
     doctor,
     echo,
+    evaluate,
     model,
     phantom,
     retry,
@@ -63,6 +64,7 @@ app.command()(study.study)
 app.command()(retry.retry)
 app.command()(analyse.analyse)
 app.command()(phantom.phantom)
+app.command()(evaluate.evaluate)
 app.add_typer(settings_command.app, name="settings")
 app.add_typer(model.app, name="model")
 

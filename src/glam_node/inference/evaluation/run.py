@@ -1,0 +1,159 @@
+"""From a package and the name of a data set to a report: what `glam-node evaluate` does."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from glam_node import __version__
+from glam_node.inference.datasets.labelled import LabelledDataset
+from glam_node.inference.datasets.nyu_predictions import write_breast_predictions, write_image_predictions
+from glam_node.inference.datasets.open import open_dataset
+from glam_node.inference.evaluation.bootstrap import RESAMPLES
+from glam_node.inference.evaluation.evaluation import Evaluation, ModelEvaluation, evaluate
+from glam_node.inference.evaluation.gallery import EACH, draw_gallery
+from glam_node.inference.evaluation.looking import silent
+from glam_node.inference.evaluation.metrics_file import write_metrics
+from glam_node.inference.evaluation.model import SaliencyModel
+from glam_node.inference.evaluation.models import load_models
+from glam_node.inference.evaluation.report import Heading, render_report
+from glam_node.inference.evaluation.tables import (
+    TextTable,
+    comparison_table,
+    kinds_of,
+    measures_table,
+    operating_point_table,
+)
+from glam_node.inference.evaluation.tuning import Wanted
+from glam_node.inference.package import ModelPackage, read_package, write_package
+
+DatasetName = tuple[str, str]
+"""Kind and path, as `open_dataset` takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an evaluation."""
+
+    tables: tuple[TextTable, ...]
+    files: tuple[Path, ...]
+    failures: tuple[str, ...]
+    """Views that could not be measured, each with model and reason."""
+    remarks: tuple[str, ...]
+    """What could not be chosen, and why."""
+    written_points: tuple[str, ...]
+    """Classes whose operating points are in the package now."""
+
+
+def run_evaluation(
+    package: Path,
+    data: DatasetName,
+    out: Path,
+    now: datetime,
+    *,
+    validation: DatasetName | None = None,
+    options: Mapping[str, object] | None = None,
+    compare: Sequence[Path] = (),
+    sensitivity: float = 0.95,
+    specificity: float | None = None,
+    false_positives_per_normal: float = 0.2,
+    keep_operating_points: bool = False,
+    write_operating_points: bool = False,
+    resamples: int = RESAMPLES,
+    seed: int = 1,
+    device: str = "auto",
+    gallery: int = EACH,
+    progress: Callable[[str, int, int], None] = silent,
+) -> Outcome:
+    """Evaluate the package in directory `package` on `data`; report, metrics and predictions are in directory `out`.
+
+    `options` go to the loaders of `data` and `validation`.
+
+    Raises PackageMismatch, DatasetError, DeviceUnavailable, OSError.
+    """
+    packages = [read_package(path) for path in (package, *compare)]
+    dataset = _open(data, options)
+    chosen_on = _open(validation, options) if validation else None
+    models = load_models(packages, device)
+    evaluation = evaluate(
+        dataset,
+        models,
+        validation=chosen_on,
+        wanted=Wanted(sensitivity, specificity, false_positives_per_normal),
+        kept_points={models[0].name: packages[0].operating_points} if keep_operating_points else None,
+        resamples=resamples,
+        seed=seed,
+        progress=progress,
+    )
+    files = _write(out, evaluation, _heading(packages, now), (dataset, models), gallery, progress)
+    written = _write_points(packages[0], evaluation.models[0]) if write_operating_points else ()
+    return Outcome(_tables(evaluation), files, _failures(evaluation), _remarks(evaluation), written)
+
+
+def _open(name: DatasetName, options: Mapping[str, object] | None) -> LabelledDataset:
+    kind, path = name
+    return open_dataset(kind, path, **dict(options or {}))
+
+
+def _heading(packages: Sequence[ModelPackage], now: datetime) -> Heading:
+    first = packages[0]
+    described = [f"{each.algorithm_name} {each.algorithm_version} ({each.architecture})" for each in packages]
+    digests = [f"{name}, weights SHA-256 {each.weights_sha256}" for name, each in zip(described, packages, strict=True)]
+    others = (("Compared with", digest) for digest in digests[1:])
+    facts = (("Package", digests[0]), *others, ("Made", f"{now:%Y-%m-%d %H:%M %Z} by glam-node {__version__}"))
+    return Heading(f"Evaluation of {first.algorithm_name} {first.algorithm_version}", first.trained, tuple(facts))
+
+
+def _write(
+    out: Path,
+    evaluation: Evaluation,
+    heading: Heading,
+    source: tuple[LabelledDataset, Sequence[SaliencyModel]],
+    gallery: int,
+    progress: Callable[[str, int, int], None],
+) -> tuple[Path, ...]:
+    out.mkdir(parents=True, exist_ok=True)
+    report, metrics = out / "report.html", out / "metrics.json"
+    write_metrics(metrics, evaluation, heading)
+    predictions = [path for number, model in enumerate(evaluation.models) for path in _predictions(out, number, model)]
+    exhibits = draw_gallery(*source, evaluation, progress, gallery) if gallery else []
+    report.write_text(render_report(evaluation, heading, exhibits), encoding="utf-8")
+    return report, metrics, *predictions
+
+
+def _predictions(out: Path, number: int, model: ModelEvaluation) -> tuple[Path, Path]:
+    """Predictions of the first model have plain names, those of others a number."""
+    suffix = f"-{number + 1}" if number else ""
+    images, breasts = out / f"images{suffix}.csv", out / f"breasts{suffix}.csv"
+    views = [row.view for row in model.rows]
+    scores = {row.view.image_id: (row.scores[0], row.scores[1]) for row in model.rows}
+    write_image_predictions(images, views, scores)
+    write_breast_predictions(breasts, views, scores)
+    return images, breasts
+
+
+def _write_points(package: ModelPackage, model: ModelEvaluation) -> tuple[str, ...]:
+    """The points that were chosen are in the package; a class without one keeps what it had."""
+    chosen = {each.kind: each.point for each in model.tuning.classes if each.point is not None}
+    if chosen:
+        write_package(replace(package, operating_points=package.operating_points | chosen))
+        read_package(package.path)
+    return tuple(str(kind) for kind in chosen)
+
+
+def _tables(evaluation: Evaluation) -> tuple[TextTable, ...]:
+    compared = (comparison_table(evaluation),) if evaluation.comparisons else ()
+    measures = (measures_table(evaluation, place) for place in range(len(kinds_of(evaluation))))
+    return *measures, *compared, operating_point_table(evaluation)
+
+
+def _failures(evaluation: Evaluation) -> tuple[str, ...]:
+    return tuple(
+        f"{model.name}: {failure.image_id}: {failure.reason}"
+        for model in evaluation.models
+        for failure in (*model.tuning.failures, *model.failures)
+    )
+
+
+def _remarks(evaluation: Evaluation) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(remark for each in evaluation.models[0].tuning.classes for remark in each.remarks))

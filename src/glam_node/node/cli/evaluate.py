@@ -1,0 +1,182 @@
+"""`glam-node evaluate`"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from glam_node.node.cli.application import EXIT_FINDING, JsonOption, OutOption, console, print_json, writable
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+# Reached by name: evaluation imports torch for packages that need it.
+RUN_EVALUATION = "glam_node.inference.evaluation.run:run_evaluation"
+_SHOWN_FAILURES = 20
+
+
+def evaluate(
+    package: Annotated[
+        Path, typer.Option("--package", exists=True, file_okay=False, metavar="DIR", help="The model package.")
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND:PATH",
+            help="Labelled images: folder, cbis-ddsm, inbreast ... and where; phantoms:FIRST..LAST.",
+        ),
+    ],
+    out: OutOption,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:PATH",
+            help="Images to choose thresholds on; without it the validation part of --data, or half of its studies.",
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of the data set, for example rows=1664; may be repeated."),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True, file_okay=False, metavar="DIR", help="Another package to measure beside; may be repeated."
+        ),
+    ] = None,
+    sensitivity: Annotated[
+        float, typer.Option(min=0, max=1, help="What the score threshold shall reach on validation images.")
+    ] = 0.95,
+    specificity: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The same as a specificity, instead of --sensitivity.")
+    ] = None,
+    false_positives: Annotated[
+        float, typer.Option(min=0, help="Findings allowed per normal validation image, per class.")
+    ] = 0.2,
+    keep_operating_points: Annotated[
+        bool, typer.Option("--keep-operating-points", help="Measure findings at the package's own operating points.")
+    ] = False,
+    write_operating_points: Annotated[
+        bool, typer.Option("--write-operating-points", help="Write the operating points chosen here into the package.")
+    ] = False,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the 95 % intervals.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 1,
+    gallery: Annotated[int, typer.Option(min=0, help="Best, worst and falsely alarming images to draw per class.")] = 3,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model package on labelled images: report.html, metrics.json and predictions go to DIR.
+
+    Thresholds are chosen on validation images and frozen. Exit code 1 when a view could not be measured. Research use.
+    """
+    if keep_operating_points and write_operating_points:
+        raise typer.BadParameter(
+            "there is nothing to write with --keep-operating-points.", param_hint="--write-operating-points"
+        )
+    named, chosen_on = _dataset(data, "--data"), _dataset(validation, "--validation") if validation else None
+    options = dict(_option(each) for each in option or ())
+    directory = writable(out)
+    from glam_node.inference.predictor import load_object
+
+    run = load_object(RUN_EVALUATION)
+    with _progress() as progress:
+        outcome = run(
+            package,
+            named,
+            directory,
+            datetime.now(UTC),
+            validation=chosen_on,
+            options=options,
+            compare=compare or (),
+            sensitivity=sensitivity,
+            specificity=specificity,
+            false_positives_per_normal=false_positives,
+            keep_operating_points=keep_operating_points,
+            write_operating_points=write_operating_points,
+            resamples=bootstrap,
+            seed=seed,
+            device=device,
+            gallery=gallery,
+            progress=progress,
+        )
+    if as_json:
+        print_json({**asdict(outcome), "package": package})
+    else:
+        _print(outcome, package)
+    if outcome.failures or (write_operating_points and outcome.remarks):
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _dataset(text: str, hint: str) -> tuple[str, str]:
+    """Kind and path. Raises a usage error for anything else."""
+    from glam_node.inference.datasets.open import KINDS
+
+    kind, colon, path = text.partition(":")
+    if not colon or not path or kind not in KINDS:
+        raise typer.BadParameter(f"{text!r} is not KIND:PATH; kinds are {', '.join(KINDS)}.", param_hint=hint)
+    first, dots, last = path.partition("..")
+    if kind == "phantoms" and dots and first.isdecimal() and last.isdecimal():
+        path = f"{first}:{int(last) + 1}"
+    return kind, path
+
+
+def _option(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE.", param_hint="--option")
+    if value in ("true", "false"):
+        return name, value == "true"
+    return name, int(value) if value.isdecimal() else value
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error where a person watches."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True), disable=not Console(stderr=True).is_terminal) as bars:
+
+        def tell(doing: str, done: int, total: int) -> None:
+            if doing not in tasks:
+                tasks[doing] = bars.add_task(doing, total=total)
+            bars.update(tasks[doing], completed=done)
+
+        yield tell
+
+
+def _print(outcome: Any, package: Path) -> None:
+    screen = console()
+    for given in outcome.tables:
+        table = Table(title=given.title, title_justify="left")
+        for number, column in enumerate(given.columns):
+            table.add_column(column, justify="right" if number else "left")
+        for row in given.rows:
+            table.add_row(*row)
+        screen.print(table, markup=False)
+    for remark in outcome.remarks:
+        typer.echo(remark)
+    for failure in outcome.failures[:_SHOWN_FAILURES]:
+        typer.echo(f"not measured: {failure}")
+    if len(outcome.failures) > _SHOWN_FAILURES:
+        typer.echo(f"... and {len(outcome.failures) - _SHOWN_FAILURES} more, all of them in metrics.json")
+    for path in outcome.files:
+        typer.echo(str(path))
+    typer.echo(_last_line(outcome, package))
+
+
+def _last_line(outcome: Any, package: Path) -> str:
+    """What happened, and what to do next."""
+    report = f"open {outcome.files[0]}"
+    if outcome.failures:
+        return f"{len(outcome.failures)} views could not be measured, the reasons are above; for the others {report}"
+    if outcome.written_points:
+        written = " and ".join(outcome.written_points)
+        return f"ok  operating points for {written} are in {package}; restart the workers that use it, and {report}"
+    return f"ok  measured; {report}"
