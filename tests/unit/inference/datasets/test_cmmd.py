@@ -69,6 +69,14 @@ def test_the_image_is_read_that_the_header_says(tmp_path: Path) -> None:
         assert (read.sop_instance_uid, read.view_position) == (view.image_id, view.view_position)
 
 
+def test_files_that_are_no_views_are_left_out(tmp_path: Path) -> None:
+    write_patient(tmp_path)
+    folder = tmp_path / "manifest-1616439774456" / "CMMD" / "D1-0001"
+    (folder / "damaged.dcm").write_bytes(b"no DICOM")
+    write(folder / "ml.dcm", mammogram("R", ViewCodeSequence=None, ViewPosition="ML", PatientID="D1-0001"))
+    assert len(opened(tmp_path).views) == 2
+
+
 def test_no_lesion_is_outlined(tmp_path: Path) -> None:
     write_patient(tmp_path)
     dataset = opened(tmp_path)

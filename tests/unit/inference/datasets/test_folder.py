@@ -175,6 +175,31 @@ def test_every_bad_row_is_listed(tmp_path: Path) -> None:
     assert problems_of(dataset) == wanted
 
 
+def test_an_image_that_nobody_says_the_view_of_is_a_bad_row(tmp_path: Path) -> None:
+    write(tmp_path / "a.dcm", anonymised())
+    with pytest.raises(DatasetError, match="neither the table nor the image's header says it") as caught:
+        _ = opened(tmp_path, {"path": "a.dcm"}).views
+    assert [problem.column for problem in caught.value.problems] == ["image_laterality", "view_position"]
+
+
+def test_an_image_without_study_is_a_bad_row(tmp_path: Path) -> None:
+    write(tmp_path / "a.dcm", mammogram(StudyInstanceUID=None))
+    assert problems_of(opened(tmp_path, {"path": "a.dcm"})) == [(2, "")]
+
+
+def test_images_without_patient_id_have_no_patient_key(tmp_path: Path) -> None:
+    write(tmp_path / "a.dcm", mammogram(PatientID=""))
+    assert opened(tmp_path, {"path": "a.dcm"}).views[0].patient_key == ""
+
+
+def test_a_damaged_segmentation_is_refused(tmp_path: Path) -> None:
+    write_exam(tmp_path)
+    write(tmp_path / "seg.dcm", mammogram(Modality="SEG", BitsAllocated=1, PixelData=b"\0\0"))
+    dataset = opened(tmp_path, {"path": "images/0.dcm", "malignant_mask": "seg.dcm"})
+    with pytest.raises(UnsupportedMammogram, match="segmentation cannot be decoded"):
+        dataset.masks(dataset.views[0])
+
+
 def test_a_mask_that_is_not_there_is_a_bad_row(tmp_path: Path) -> None:
     write_exam(tmp_path)
     assert problems_of(opened(tmp_path, {"path": "images/0.dcm", "benign_mask": "x.png"})) == [(2, "benign_mask")]

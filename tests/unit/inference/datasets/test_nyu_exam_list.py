@@ -83,3 +83,8 @@ def test_what_is_no_exam_list_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "exams.json").write_text(text)
     with pytest.raises(DatasetError):
         read_exam_list(tmp_path / "exams.json")
+
+
+def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="No such file"):
+        read_exam_list(tmp_path / "exams.json")
