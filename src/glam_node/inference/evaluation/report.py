@@ -8,6 +8,7 @@ from itertools import groupby
 
 from glam_node.inference.evaluation.definitions import DEFINITIONS, RESEARCH_USE, UNTRAINED
 from glam_node.inference.evaluation.evaluation import Evaluation, ModelEvaluation
+from glam_node.inference.evaluation.froc import FrocCurve
 from glam_node.inference.evaluation.gallery import Exhibit
 from glam_node.inference.evaluation.style import STYLE
 from glam_node.inference.evaluation.svg import Chart, Series, draw, legend
@@ -23,6 +24,11 @@ from glam_node.inference.evaluation.tables import (
 
 _SHOWN_FAILURES = 200
 _FROC_RATE = 2.0
+# Whatever a data set calls its images, a browser loads and runs nothing for this page.
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,7 @@ def render_report(evaluation: Evaluation, heading: Heading, gallery: Sequence[Ex
         *(f'<p class="warning">{escape(text)}</p>' for text in _warnings(heading)),
         _facts(heading, evaluation),
         *_classes(evaluation),
-        *([_table(comparison_table(evaluation))] if evaluation.comparisons else []),
-        _table(operating_point_table(evaluation)),
+        *(_section(table) for table in (comparison_table(evaluation), operating_point_table(evaluation)) if table.rows),
         *_remarks(evaluation),
         *_gallery(gallery),
         *_failures(evaluation.models),
@@ -51,7 +56,7 @@ def render_report(evaluation: Evaluation, heading: Heading, gallery: Sequence[Ex
         *(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in DEFINITIONS),
         "</dl>",
     ]
-    head = f'<meta charset="utf-8"><title>{escape(heading.title)}</title><style>{STYLE}</style>'
+    head = f'<meta charset="utf-8">{_POLICY}<title>{escape(heading.title)}</title><style>{STYLE}</style>'
     viewport = '<meta name="viewport" content="width=device-width, initial-scale=1">'
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}{viewport}</head><body>{"".join(body)}</body></html>\n'
 
@@ -81,7 +86,7 @@ def _classes(evaluation: Evaluation) -> Iterator[str]:
     names = [model.name for model in evaluation.models]
     for place, kind in enumerate(kinds_of(evaluation)):
         table = measures_table(evaluation, place)
-        yield f"<h2>{escape(table.title)}</h2>{_table(table, titled=False)}"
+        yield _section(table)
         yield legend(names)
         charts = "".join(draw(chart) for chart in _charts(evaluation.models, place, str(kind)))
         yield f'<div class="charts">{charts}</div>'
@@ -93,11 +98,7 @@ def _charts(models: Sequence[ModelEvaluation], place: int, kind: str) -> list[Ch
     roc = [Series(name, each.image.roc, number) for number, name, each in measures]
     pr = [Series(name, each.image.pr, number) for number, name, each in measures]
     found = [(number, name, each.findings.froc) for number, name, each in measures if each.findings]
-    froc = [
-        Series(name, list(zip(curve.false_positives_per_normal, curve.sensitivity, strict=True)), number)
-        for number, name, curve in found
-        if curve
-    ]
+    froc = [Series(name, _froc_points(curve), number) for number, name, curve in found if curve]
     bins = [(number, name, each.calibration.bins) for number, name, each in measures if each.calibration]
     reliable = [
         Series(name, [(one.mean_score, one.positive_share) for one in some], number, marked=True)
@@ -105,10 +106,16 @@ def _charts(models: Sequence[ModelEvaluation], place: int, kind: str) -> list[Ch
     ]
     return [
         Chart(f"ROC, images, {kind}", "false positive rate", "sensitivity", roc, diagonal=True),
-        Chart(f"Precision and recall, images, {kind}", "recall", "precision", pr),
+        Chart(f"PR, images, {kind}", "recall", "precision", pr),
         Chart(f"FROC, lesions, {kind}", "false positives per normal image", "lesions found", froc, _FROC_RATE),
         Chart(f"Reliability, images, {kind}", "mean score", "share with a lesion", reliable, diagonal=True),
     ]
+
+
+def _froc_points(curve: FrocCurve) -> list[tuple[float, float]]:
+    """To the right edge: no more false positives, no more lesions."""
+    points = list(zip(curve.false_positives_per_normal, curve.sensitivity, strict=True))
+    return [*points, (max(_FROC_RATE, points[-1][0]), points[-1][1])]
 
 
 def _table(table: TextTable, titled: bool = True) -> str:
@@ -121,6 +128,10 @@ def _table(table: TextTable, titled: bool = True) -> str:
     )
     caption = f"<caption>{escape(table.title)}</caption>" if titled else ""
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _section(table: TextTable) -> str:
+    return f"<h2>{escape(table.title)}</h2>{_table(table, titled=False)}"
 
 
 def _remarks(evaluation: Evaluation) -> Iterator[str]:
@@ -156,7 +167,7 @@ def _gallery(gallery: Sequence[Exhibit]) -> Iterator[str]:
         return
     yield (
         "<h2>Gallery</h2><p>Green: outlined by the data set. Tint: the saliency map, as strong as its value. "
-        "Yellow lines: findings as the node would report them. Ids are those of the data set.</p>"
+        "Cyan lines: findings as the node would report them. Ids are those of the data set.</p>"
     )
     for heading, exhibits in groupby(gallery, key=lambda exhibit: exhibit.pick.heading):
         yield f"<h3>{escape(heading)}</h3>"

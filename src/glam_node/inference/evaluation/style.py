@@ -20,7 +20,7 @@ svg .grid { stroke: #e3e3e3; fill: none; } svg .diagonal { stroke: #999; fill: n
 .exhibit > p { margin: .6rem 0 .2rem; font-family: ui-monospace, monospace; font-size: .85rem;
   overflow-wrap: anywhere; }
 .exhibit > div { display: flex; flex-wrap: wrap; gap: 10px; }
-figure { margin: 0; background: #000; } figure img { display: block; margin: auto; max-width: 100%; }
+figure { margin: 0; } figure img { display: block; max-width: 100%; }
 figcaption { background: #fff; font-size: .8rem; padding-top: .2rem; max-width: 260px; }
 dt { font-weight: 600; } dd { margin: 0 0 .5rem 1.2rem; }
 """

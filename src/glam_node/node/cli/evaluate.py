@@ -127,13 +127,11 @@ def _dataset(text: str, hint: str) -> tuple[str, str]:
     return kind, path
 
 
-def _option(text: str) -> tuple[str, object]:
+def _option(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise typer.BadParameter(f"{text!r} is not NAME=VALUE.", param_hint="--option")
-    if value in ("true", "false"):
-        return name, value == "true"
-    return name, int(value) if value.isdecimal() else value
+    return name, value
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What is measured of GLAM is what its predictor reports."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,8 @@ def package() -> ModelPackage:
 
 @pytest.fixture(scope="module")
 def mammogram() -> Mammogram:
-    """A right breast that is smaller than the window."""
-    return read_mammogram(make_exam(3, rows=832, columns=640)[0].dataset)
+    """A right breast that is smaller than the window; its pixels are not said to be as large as they are."""
+    return replace(read_mammogram(make_exam(3, rows=832, columns=640)[0].dataset), imager_pixel_spacing=None)
 
 
 @pytest.fixture(scope="module")

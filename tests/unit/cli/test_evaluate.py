@@ -1,0 +1,82 @@
+"""`glam-node evaluate`: what it tells, what it writes, and how it ends."""
+
+from pathlib import Path
+
+import pytest
+
+from glam_node.inference.package import read_package
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.threshold import threshold_package
+from tests.command_line import glam_node
+
+SMALL = ("--option", "rows=104", "--option", "columns=80", "--bootstrap", "10", "--gallery", "0")
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Of brightness, which needs no network."""
+    return threshold_package(tmp_path / "package").path
+
+
+def test_it_ends_with_what_happened_and_what_to_do(package: Path, tmp_path: Path) -> None:
+    given = ("--package", str(package), "--data", "phantoms:0..7", "--out", str(tmp_path / "out"))
+    result = glam_node("evaluate", *given, *SMALL)
+    assert result.stdout.splitlines()[-1] == f"ok  measured; open {tmp_path / 'out' / 'report.html'}"
+    assert "ROC AUC, breast" in result.stdout
+    assert (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_the_package_changes_only_when_that_is_asked_for(package: Path, tmp_path: Path) -> None:
+    given = ("--package", str(package), "--data", "phantoms:0:8", "--out", str(tmp_path))
+    before = read_package(package)
+    glam_node("evaluate", *given, *SMALL)
+    assert read_package(package) == before
+    result = glam_node("evaluate", *given, *SMALL, "--write-operating-points")
+    assert "operating points for benign and malignant are in" in result.stdout
+    assert read_package(package) != before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data", "phantoms"], "KIND:PATH"),
+        (["--data", "nonsense:x"], "kinds are"),
+        (["--data", "phantoms:0:8", "--validation", "nonsense"], "--validation"),
+        (["--data", "phantoms:0:8", "--option", "rows"], "NAME=VALUE"),
+        (["--data", "phantoms:0:8", "--keep-operating-points", "--write-operating-points"], "nothing to write"),
+        (["--data", "phantoms:0:8", "--compare", "/nowhere"], "does not exist"),
+    ],
+)
+def test_wrong_use_is_told_in_words(package: Path, tmp_path: Path, options: list[str], words: str) -> None:
+    result = glam_node("evaluate", "--package", str(package), "--out", str(tmp_path), *options, expect=2)
+    assert words in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("phantoms:0:1", "both are needed"),
+        ("phantoms:x", "first:end"),
+        ("folder:/nowhere", "labels.csv cannot be read"),
+    ],
+)
+def test_data_that_cannot_be_used_are_told_in_words(package: Path, tmp_path: Path, data: str, words: str) -> None:
+    given = ("--package", str(package), "--data", data, "--out", str(tmp_path))
+    assert words in glam_node("evaluate", *given, "--bootstrap", "0", expect=1).stderr
+
+
+def test_a_view_that_cannot_be_measured_is_named_and_the_exit_code_is_1(package: Path, tmp_path: Path) -> None:
+    rows = ["sop_instance_uid,benign,malignant"]
+    for seed in range(6):
+        for view in make_exam(seed, rows=104, columns=80)[: 2 if seed else 1]:
+            dataset = view.dataset
+            if seed == 0:
+                dataset.PixelData = b"\0\0"
+            dataset.save_as(tmp_path / f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
+            rows.append(f"{dataset.SOPInstanceUID},{int(dataset.ImageLaterality == 'R')},0")
+    (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    given = ("--package", str(package), "--data", f"folder:{tmp_path}", "--out", str(tmp_path / "out"))
+    result = glam_node("evaluate", *given, "--bootstrap", "10", "--gallery", "0", expect=1)
+    told = result.stdout.splitlines()
+    assert [line for line in told if line.startswith("not measured: Threshold: ")]
+    assert told[-1].startswith("1 views could not be measured")
