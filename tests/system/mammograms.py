@@ -30,13 +30,17 @@ def wrap_exam(images: Path, directory: Path) -> RealExam:
     study_instance_uid = generate_uid()
     files = {}
     for number, view in enumerate(PATIENT_ORIENTATION, start=1):
-        pixels = cv2.imread(str(images / f"0_{view}.png"), cv2.IMREAD_UNCHANGED)
-        assert pixels is not None
-        assert pixels.dtype == np.uint16
         files[view] = directory / f"{view}.dcm"
-        dataset = _mammogram(view, pixels.astype(np.uint16), study_instance_uid, number)
-        pydicom.dcmwrite(files[view], dataset, enforce_file_format=True)
+        pydicom.dcmwrite(files[view], real_view(images, view, study_instance_uid, number), enforce_file_format=True)
     return RealExam(study_instance_uid, files)
+
+
+def real_view(images: Path, view: str, study_instance_uid: str = "2.25.1", number: int = 1) -> Dataset:
+    """One view of sample exam 0, "L-CC" for example, as an MG For Presentation data set."""
+    pixels = cv2.imread(str(images / f"0_{view}.png"), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    assert pixels.dtype == np.uint16
+    return _mammogram(view, pixels.astype(np.uint16), study_instance_uid, number)
 
 
 def _set(dataset: Dataset, **values: object) -> None:

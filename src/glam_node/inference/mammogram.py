@@ -34,6 +34,12 @@ class Mammogram:
     """Row and column spacing at the detector, mm (0018,1164); None when the image does not say."""
     patient_orientation: tuple[str, str] | None
     """(0020,0020): where rows run to and where columns run to, e.g. ("A", "R"); None when absent or not two values."""
+    bits_stored: int = 16
+    """(0028,0101)."""
+    manufacturer: str = ""
+    """(0008,0070); empty when the image does not say."""
+    remarks: tuple[str, ...] = ()
+    """What a reader should know about how the image was read, in plain words."""
 
     @property
     def shape(self) -> tuple[int, int]:

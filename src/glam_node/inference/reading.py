@@ -4,6 +4,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,9 +13,11 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from glam_node.inference.background import blacken
 from glam_node.inference.decoding import stored_values
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.grey_scale import presented_values
+from glam_node.inference.guard_subject import subject_refusals, subject_remarks
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.view import FOR_PRESENTATION, ViewDescription, describe_view
 
@@ -64,22 +67,26 @@ def read_mammogram(dataset: Dataset) -> Mammogram:
 
 def _read(dataset: Dataset) -> Mammogram:
     view = describe_view(dataset)
-    refusal = next(_refusals(view), None)
+    refusal = next(chain(_refusals(view), subject_refusals(dataset)), None)
     if refusal:
         raise UnsupportedMammogram(refusal)
     sop_instance_uid = str(dataset.get("SOPInstanceUID") or "")
     if not sop_instance_uid:
         raise UnsupportedMammogram("The image has no SOP Instance UID.")
-    pixels = presented_values(dataset, stored_values(dataset))
-    if not pixels.any():
+    presented = presented_values(dataset, stored_values(dataset))
+    if not presented.any():
         raise UnsupportedMammogram("The image is black everywhere.")
+    blackened = blacken(presented)
     return Mammogram(
         sop_instance_uid=sop_instance_uid,
         image_laterality=Laterality(view.image_laterality),
         view_position=ViewPosition(view.view_position),
-        pixels=pixels,
+        pixels=blackened.pixels,
         imager_pixel_spacing=imager_pixel_spacing(dataset),
         patient_orientation=_patient_orientation(dataset),
+        bits_stored=int(dataset.BitsStored),
+        manufacturer=str(dataset.get("Manufacturer") or "").strip(),
+        remarks=(*subject_remarks(dataset), *blackened.remarks),
     )
 
 

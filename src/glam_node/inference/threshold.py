@@ -141,4 +141,5 @@ class ThresholdPredictor:
             malignant_score=None if failure else scores[FindingKind.MALIGNANT],
             findings=findings,
             failure=failure,
+            remarks=mammogram.remarks,
         )

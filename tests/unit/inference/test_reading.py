@@ -198,6 +198,24 @@ def test_black_specks_within_the_breast_are_not_background() -> None:
     assert read.pixels[0, -1] == 0
 
 
+@pytest.mark.parametrize(
+    ("changes", "remark"),
+    [({"PartialView": "YES"}, "partial view"), ({"BurnedInAnnotation": "YES"}, "burned-in annotation")],
+)
+def test_what_a_reader_should_know_of_the_image_is_remarked(changes: dict[str, object], remark: str) -> None:
+    (told,) = read_mammogram(mammogram(**changes)).remarks
+    assert remark in told
+
+
+def test_a_background_that_was_made_black_is_remarked() -> None:
+    (told,) = read_mammogram(with_pixels(disc(700, 3000))).remarks
+    assert "values up to 700 were made black" in told
+
+
+def test_an_ordinary_view_has_no_remarks() -> None:
+    assert read_mammogram(mammogram()).remarks == ()
+
+
 def test_bits_above_those_stored_do_not_count() -> None:
     pixels = disc(0, 3000)
     pixels[0, 0] |= 0x8000
@@ -246,6 +264,9 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "32 bits": ({"BitsAllocated": 32, "BitsStored": 32}, "bits per pixel"),
     "no photometric interpretation": ({"PhotometricInterpretation": None}, "not a grey-scale image"),
     "no SOP Instance UID": ({"SOPInstanceUID": None}, "SOP Instance UID"),
+    "quality control": ({"QualityControlImage": "YES"}, "quality control phantom"),
+    "another body part": ({"BodyPartExamined": "CHEST"}, "does not show a breast: Body Part Examined is CHEST"),
+    "another region": ({"AnatomicRegionSequence": [code("51185008")]}, "anatomic region is 51185008"),
     "black": ({"PixelData": bytes(2 * ROWS * COLUMNS)}, "black everywhere"),
 }
 

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from glam_node.inference.card import ModelCard
 from glam_node.inference.errors import DeviceUnavailable, PackageMismatch, UnsupportedMammogram
 from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, ImageFindings
 from glam_node.inference.glam.device import full_precision, resolve_device
@@ -19,6 +20,7 @@ from glam_node.inference.glam.patches import cut_patches, propose_patches
 from glam_node.inference.glam.postprocessing import CHANNELS, ViewSaliency, extract_findings, is_positive
 from glam_node.inference.glam.preprocessing import PreparedView, prepare
 from glam_node.inference.glam.weights import load_network
+from glam_node.inference.guard import check_image
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.package import ModelPackage, OperatingPoint
 
@@ -57,6 +59,7 @@ class GlamPredictor:
         parameters: GlamParameters,
         algorithm: AlgorithmIdentification,
         batch_size: int,
+        card: ModelCard | None = None,
     ) -> None:
         self._network = network
         self._device = device
@@ -65,6 +68,7 @@ class GlamPredictor:
         self._algorithm = algorithm
         self._seconds: dict[str, float] = {}
         self._batch_size = batch_size
+        self._card = card or ModelCard()
 
     @property
     def algorithm(self) -> AlgorithmIdentification:
@@ -93,7 +97,7 @@ class GlamPredictor:
             raise DeviceUnavailable(f"{resolved} cannot take the model: {error}") from error
         algorithm = _identify(package, parameters)
         batch_size = _CUDA_BATCH if resolved.type == "cuda" else 1
-        return cls(network, resolved, package.operating_points, parameters, algorithm, batch_size)
+        return cls(network, resolved, package.operating_points, parameters, algorithm, batch_size, package.card)
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
         """One result per mammogram, in order; one that cannot be analysed has `failure` set and harms no other.
@@ -120,7 +124,7 @@ class GlamPredictor:
 
     def _segment_batch(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
         with self._timed("preprocess"):
-            prepared = [_prepared_or_failure(mammogram) for mammogram in mammograms]
+            prepared = [_prepared_or_failure(mammogram, self._card) for mammogram in mammograms]
         views = [view for view in prepared if isinstance(view, PreparedView)]
         saliencies = iter(self._look(views) if views else ())
         results = []
@@ -178,9 +182,11 @@ class GlamPredictor:
             self._seconds[stage] += time.perf_counter() - start
 
 
-def _prepared_or_failure(mammogram: Mammogram) -> PreparedView | str:
+def _prepared_or_failure(mammogram: Mammogram, card: ModelCard) -> PreparedView | str:
     try:
-        return prepare(mammogram)
+        unlike = check_image(mammogram, card)
+        view = prepare(mammogram)
+        return replace(view, remarks=(*unlike, *view.remarks))
     except UnsupportedMammogram as error:
         return str(error)
 

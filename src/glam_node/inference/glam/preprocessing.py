@@ -10,6 +10,7 @@ from glam_node.inference.glam.centre import optimal_centre
 from glam_node.inference.glam.crop import BreastCrop, breast_tissue, crop_breast, solid_breast
 from glam_node.inference.glam.orientation import Orientation, orientation_of
 from glam_node.inference.glam.window import WindowGeometry, place_window, standardise
+from glam_node.inference.guard import check_breast
 from glam_node.inference.mammogram import Mammogram, ViewPosition
 
 # Detectors have some dead columns at the chest wall.
@@ -56,22 +57,16 @@ def prepare(mammogram: Mammogram) -> PreparedView:
     if pixels.ndim != 2 or pixels.size == 0:
         raise UnsupportedMammogram("The image has no pixels.")
     solid = solid_breast(pixels)
+    breast = breast_tissue(pixels, solid)
+    doubts = check_breast(pixels, breast)
     orientation, remarks = orientation_of(mammogram, solid)
     placement = place(pixels, solid, mammogram.view_position, orientation)
-    breast = breast_tissue(pixels, solid)
-    _refuse_without_contrast(pixels, breast)
     return PreparedView(
         window=standardise(placement.geometry.apply(pixels)),
         geometry=placement.geometry,
         breast=breast,
-        remarks=(*remarks, *_remarks(placement, breast)),
+        remarks=(*mammogram.remarks, *remarks, *doubts, *_remarks(placement, breast)),
     )
-
-
-def _refuse_without_contrast(pixels: NDArray[np.uint16], breast: NDArray[np.bool_]) -> None:
-    values = pixels[breast]
-    if values.min() == values.max():
-        raise UnsupportedMammogram("The image has no contrast: every pixel of the breast has the same value.")
 
 
 def _remarks(placement: Placement, breast: NDArray[np.bool_]) -> list[str]:
@@ -82,8 +77,6 @@ def _remarks(placement: Placement, breast: NDArray[np.bool_]) -> list[str]:
             f"The breast begins {distance} columns away from the edge where its chest wall should be: "
             "orientation, laterality or collimation is unusual."
         )
-    if breast.all():
-        remarks.append("No background was found: the whole image was taken for breast.")
     seen = np.count_nonzero(placement.geometry.apply(breast))
     unseen = 1 - seen / np.count_nonzero(breast)
     if unseen >= _LEAST_UNSEEN:

@@ -1,5 +1,7 @@
 """What becomes of a view, and which views are refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,9 +55,15 @@ def test_a_breast_on_the_wrong_side_is_refused() -> None:
         prepare(view_of(posed(breast(), points_right=False), patient_orientation=("A", "R")))
 
 
-def test_an_image_without_background_is_remarked() -> None:
-    noise = np.random.default_rng(1).integers(1, 9, (500, 400)).astype(np.uint16)
-    assert any("No background" in remark for remark in prepare(view_of(noise)).remarks)
+def test_an_image_without_background_is_refused() -> None:
+    noise = np.random.default_rng(1).integers(1, 99, (500, 400)).astype(np.uint16)
+    with pytest.raises(UnsupportedMammogram, match="No background was found"):
+        prepare(view_of(noise))
+
+
+def test_what_reading_remarked_is_kept() -> None:
+    read = replace(view_of(breast()), remarks=("The image has a frame.",))
+    assert prepare(read).remarks == ("The image has a frame.",)
 
 
 def test_tissue_outside_the_window_is_remarked_with_its_part() -> None:

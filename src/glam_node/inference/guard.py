@@ -1,0 +1,126 @@
+"""The domain guard: whether an image is one that a mammography model may score, before it is shown to the model.
+
+What the header says of kind, intent and view is checked in reading.py, laterality and pose in guard_orientation.py and
+chest_wall.py, background in background.py; here are the scale, the depth of grey and the breast as it was found.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.card import ModelCard
+from glam_node.inference.chest_wall import edge_contact
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.mammogram import Mammogram
+
+
+@dataclass(frozen=True, slots=True)
+class DomainLimits:
+    """What is plausible for a whole-breast screening view; limits are inclusive."""
+
+    pixel_spacing_mm: tuple[float, float] = (0.04, 0.2)
+    """At the detector. Digital detectors have 0.05 (CR, Fuji) to 0.1 (GE), film digitisers 0.042 and more (DDSM); the
+    coarsest public screening films are those of MIAS, reduced to 0.2."""
+    largest_anisotropy: float = 1.02
+    """Row spacing over column spacing, or the reverse; detector elements are squares."""
+    field_mm: tuple[float, float] = (40.0, 400.0)
+    """Either side of the image. Detectors have 180 x 240 to 300 x 400 mm with film; images that were cut to the breast
+    are as narrow as the breast is deep."""
+    bits_stored: tuple[int, int] = (8, 16)
+    """PS3.3 C.8.11.3 allows 6 to 16 for X-ray images of this kind; mammograms have 8 (lossy exports) to 16."""
+    least_grey_levels: int = 32
+    """Different values within the breast, counted on every fourth pixel; masks and drawings have a handful."""
+    largest_contact: float = 0.75
+    """Part of the breast's height that may reach both sides of the image: no breast is as wide as a detector there."""
+    remarkable_contact: float = 0.33
+    """The same on the side of the nipple alone, from where on it is remarked."""
+
+
+SCREENING = DomainLimits()
+
+_EVERY = 4
+
+
+def check_image(mammogram: Mammogram, card: ModelCard, limits: DomainLimits = SCREENING) -> tuple[str, ...]:
+    """Remarks where `mammogram` is unlike the images that a model with `card` was trained with.
+
+    Raises UnsupportedMammogram when its bits, pixel spacing or field of view is implausible for a screening view; a
+    spacing that the card names is always plausible.
+    """
+    least_bits, most_bits = limits.bits_stored
+    if not least_bits <= mammogram.bits_stored <= most_bits:
+        raise UnsupportedMammogram(
+            f"The image has {mammogram.bits_stored} bits stored; mammograms have {least_bits} to {most_bits}."
+        )
+    spacing = mammogram.imager_pixel_spacing
+    if spacing is not None:
+        _check_scale(spacing, mammogram.shape, card, limits)
+    return tuple(_unlike_card(mammogram, card))
+
+
+def _within(spacing: tuple[float, float], limits: tuple[float, ...]) -> bool:
+    return bool(limits) and all(limits[0] <= side <= limits[1] for side in spacing)
+
+
+def _check_scale(spacing: tuple[float, float], shape: tuple[int, int], card: ModelCard, limits: DomainLimits) -> None:
+    written = " x ".join(f"{side:g}" for side in spacing)
+    if not (_within(spacing, limits.pixel_spacing_mm) or _within(spacing, card.pixel_spacing_mm)):
+        least, largest = limits.pixel_spacing_mm
+        raise UnsupportedMammogram(f"The pixel spacing is {written} mm; mammograms have {least:g} to {largest:g} mm.")
+    if max(spacing) > limits.largest_anisotropy * min(spacing):
+        raise UnsupportedMammogram(f"The pixels are not square: their spacing is {written} mm.")
+    field = [count * side for count, side in zip(shape, spacing, strict=True)]
+    if not all(limits.field_mm[0] <= side <= limits.field_mm[1] for side in field):
+        raise UnsupportedMammogram(
+            f"The image shows a field of {field[0]:.0f} x {field[1]:.0f} mm; that is no view of a whole breast."
+        )
+
+
+def _unlike_card(mammogram: Mammogram, card: ModelCard) -> Iterator[str]:
+    spacing = mammogram.imager_pixel_spacing
+    if spacing is None:
+        yield "The image does not say its pixel spacing (Imager Pixel Spacing): its scale was not checked."
+    elif card.pixel_spacing_mm and not _within(spacing, card.pixel_spacing_mm):
+        least, largest = card.pixel_spacing_mm
+        yield (
+            f"The pixel spacing is {spacing[0]:g} x {spacing[1]:g} mm, "
+            f"the model was trained with {least:g} to {largest:g} mm."
+        )
+    if mammogram.manufacturer and card.vendors and not _is_of(mammogram.manufacturer, card.vendors):
+        yield f"The model was not trained with images of {mammogram.manufacturer}."
+
+
+def _is_of(manufacturer: str, vendors: tuple[str, ...]) -> bool:
+    """Manufacturers write themselves in many ways; the shorter name is a part of the longer one."""
+    name = manufacturer.casefold()
+    return any(vendor.casefold() in name or name in vendor.casefold() for vendor in vendors)
+
+
+def check_breast(
+    pixels: NDArray[np.uint16], breast: NDArray[np.bool_], limits: DomainLimits = SCREENING
+) -> tuple[str, ...]:
+    """Remarks where `breast`, the mask on Rows x Columns of what was taken for it, is doubtful.
+
+    Raises UnsupportedMammogram when it fills the image, so that there is no background, or has hardly any contrast.
+    """
+    values = pixels[::_EVERY, ::_EVERY][breast[::_EVERY, ::_EVERY]]
+    levels = np.count_nonzero(np.bincount(values)) if values.size else 0
+    if levels < limits.least_grey_levels:
+        raise UnsupportedMammogram(
+            f"The image has no contrast: the breast has {levels} different values where a mammogram has hundreds."
+        )
+    contact = edge_contact(breast)
+    nearer, farther = sorted((contact.left, contact.right))
+    if nearer >= limits.largest_contact:
+        raise UnsupportedMammogram(
+            "No background was found, the whole width of the image was taken for breast: its background is not black, "
+            "or it does not show a whole breast."
+        )
+    if nearer >= limits.remarkable_contact:
+        return (
+            f"The breast reaches both sides of the image, along {farther:.0%} and {nearer:.0%} of its height: "
+            "a part of it may be missing.",
+        )
+    return ()
