@@ -58,10 +58,11 @@ def read_view(
         ("view", said_position, view_position.value),
     ):
         if header_says not in ("", labels_say):
-            raise UnsupportedMammogram(f"The image says {element} {header_says}, its labels say {labels_say}.")
+            raise UnsupportedMammogram(f"The image says another {element} than its labels, which say {labels_say}.")
     if said_position != said.view_position:
         dataset.pop("ViewCodeSequence", None)
-    dataset.Modality = "MG" if said.modality in ("", "CR", "DX", "OT") else said.modality
+    if said.modality in ("", "CR", "DX", "OT"):
+        dataset.Modality = "MG"
     dataset.ImageLaterality, dataset.ViewPosition = image_laterality.value, view_position.value
     if not said.presentation_intent_type:
         dataset.PresentationIntentType = FOR_PRESENTATION

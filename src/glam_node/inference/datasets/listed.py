@@ -1,5 +1,6 @@
 """The data set that every loader gives: entries listed once, when they are first asked for, and read one by one."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,17 +47,18 @@ class ListedDataset:
 
     def read(self, view: LabelledView) -> Mammogram:
         """The decoded view. Raises UnsupportedMammogram with the reason when it cannot be read."""
-        with _without_paths("image"):
+        with _discreetly("image"):
             return self._entries[view.image_id].read()
 
     def masks(self, view: LabelledView) -> Masks | None:
         """Outlined lesions on the grid of `read(view).pixels`; None where nobody outlined any."""
-        with _without_paths("outline"):
+        with _discreetly("outline"):
             return self._entries[view.image_id].masks()
 
     @cached_property
     def _entries(self) -> dict[str, Entry]:
-        entries = sorted(self._list_entries(), key=lambda entry: entry.view.image_id)
+        with _without_warnings():
+            entries = sorted(self._list_entries(), key=lambda entry: entry.view.image_id)
         by_id = {entry.view.image_id: entry for entry in entries}
         if len(by_id) < len(entries):
             raise DatasetError(f"{self._name} lists {len(entries) - len(by_id)} images more than once.")
@@ -66,10 +68,19 @@ class ListedDataset:
 
 
 @contextmanager
-def _without_paths(what: str) -> Iterator[None]:
+def _discreetly(what: str) -> Iterator[None]:
     """Paths may hold patients' names: what the system says of them is told without."""
     try:
-        yield
+        with _without_warnings():
+            yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UnsupportedMammogram(f"The file of the {what} cannot be read: {reason}.") from None
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """pydicom warns with the offending value, which may be a patient's name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

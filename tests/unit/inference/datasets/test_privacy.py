@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from glam_node.inference.datasets import cmmd, inbreast
+from glam_node.inference.datasets.images import read_header
 from glam_node.inference.datasets.labelled import LabelledDataset
 from glam_node.inference.datasets.open import open_dataset
 from glam_node.inference.errors import InferenceError
@@ -16,6 +17,7 @@ from tests.unit.inference.datasets import test_cbis_ddsm, test_cmmd, test_inbrea
 from tests.unit.inference.datasets.tiny import (
     PATIENT_ID,
     PATIENT_NAME,
+    add_illegal,
     film,
     mammogram,
     square,
@@ -124,6 +126,22 @@ def test_damaged_images_are_told_without_names(
                 file.write_bytes(file.read_bytes()[: 600 if damage == "cut short" else 0])
 
     errors = list(errors_of(build(tmp_path), spoil))
+    assert errors
+    assert not [name for error in errors for name in NAMES if name in whole_story(error)]
+
+
+@pytest.mark.parametrize("build", [folder, cmmd_collection, vindr])
+def test_illegal_values_in_headers_are_read_without_a_warning(
+    tmp_path: Path, build: Callable[..., LabelledDataset]
+) -> None:
+    dataset = build(tmp_path)
+    for file in [*tmp_path.rglob("*.dcm"), *tmp_path.rglob("*.dicom")]:
+        spoilt = read_header(file)
+        for keyword in ("BodyPartExamined", "ImageLaterality", "ViewPosition"):
+            add_illegal(spoilt, keyword, "CS", PATIENT_NAME)
+        add_illegal(spoilt, "PatientID", "LO", 9 * PATIENT_ID)
+        write(file, spoilt)
+    errors = list(errors_of(dataset, lambda: None))
     assert errors
     assert not [name for error in errors for name in NAMES if name in whole_story(error)]
 

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom import DataElement, config
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
@@ -37,6 +39,13 @@ def mammogram(laterality: str = "L", view_position: str = "CC", *, seed: int = 1
     return dataset
 
 
+def add_illegal(dataset: Dataset, keyword: str, vr: str, value: str) -> None:
+    """A value that the standard does not allow, as it may stand in a file."""
+    tag = tag_for_keyword(keyword)
+    assert tag is not None
+    dataset.add(DataElement(tag, vr, value, validation_mode=config.IGNORE))
+
+
 def anonymised(laterality: str = "L", view_position: str = "CC", *, seed: int = 1) -> Dataset:
     """A screening view that does not say which."""
     gone = ("ImageLaterality", "ViewPosition", "ViewCodeSequence", "PatientOrientation")
@@ -51,6 +60,7 @@ def secondary_capture(pixels: NDArray[np.uint8 | np.uint16], uid: str = "2.25.1"
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(uid)
     dataset.Modality, dataset.ConversionType, dataset.PatientOrientation = "MG", "WSD", "CC"
+    add_illegal(dataset, "BodyPartExamined", "CS", "Left Breast")
     dataset.PatientName, dataset.PatientID = PATIENT_NAME, PATIENT_ID
     dataset.Rows, dataset.Columns = pixels.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
