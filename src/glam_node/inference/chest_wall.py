@@ -19,7 +19,7 @@ _LEAST_CONTACT = 0.2
 _OTHER_CONTACT = 0.5
 _LARGER = 1.1
 _CLEARLY_LARGER = 1.25
-_LEAST_CONTACT_OF_TURNED = 0.5
+_LEAST_CONTACT_OF_TURNED = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,16 @@ class ShownSide:
 def edge_contact(breast: Mask) -> EdgeContact:
     """How `breast`, a mask on Rows x Columns that is not empty, lies against the edges of the image."""
     rows, columns = (max(1, int(_TOUCHING * side)) for side in breast.shape)
-    height, width = (np.count_nonzero(breast.any(axis=axis)) for axis in (1, 0))
     return EdgeContact(
-        left=np.count_nonzero(breast[:, :columns].any(axis=1)) / height,
-        right=np.count_nonzero(breast[:, -columns:].any(axis=1)) / height,
-        top=np.count_nonzero(breast[:rows].any(axis=0)) / width,
-        bottom=np.count_nonzero(breast[-rows:].any(axis=0)) / width,
+        left=_part(breast[:, :columns], breast, 1),
+        right=_part(breast[:, -columns:], breast, 1),
+        top=_part(breast[:rows], breast, 0),
+        bottom=_part(breast[-rows:], breast, 0),
     )
+
+
+def _part(strip: Mask, breast: Mask, axis: int) -> float:
+    return float(np.count_nonzero(strip.any(axis=axis)) / np.count_nonzero(breast.any(axis=axis)))
 
 
 def shown_side(breast: Mask) -> ShownSide | None:
@@ -64,13 +67,12 @@ def shown_side(breast: Mask) -> ShownSide | None:
     first, last = int(occupied[0]), int(occupied[-1])
     middle = (first + last + 1) // 2
     left, right = int(per_column[first:middle].sum()), int(per_column[middle : last + 1].sum())
-    larger_left = left / max(right, 1)
     if max(contact.left, contact.right) >= _LEAST_CONTACT and (
         min(contact.left, contact.right) <= _OTHER_CONTACT * max(contact.left, contact.right)
     ):
         at_left = contact.left > contact.right
-        opposed = (1 / larger_left if at_left and larger_left else larger_left) >= _LARGER
-        return ShownSide(at_left, certain=not opposed)
+        here, there = (left, right) if at_left else (right, left)
+        return ShownSide(at_left, certain=there < _LARGER * here)
     if max(left, right) < _LARGER * min(left, right):
         return None
     return ShownSide(left > right, certain=max(left, right) >= _CLEARLY_LARGER * min(left, right))
