@@ -1,15 +1,19 @@
 """Free-response ROC: lesions found against false positives per normal image, as the least score of a region falls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glam_node.inference.evaluation.bootstrap import Values
 from glam_node.inference.evaluation.regions import Regions
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0)
 """False positives per normal image at which sensitivity is tabulated."""
+
+Clustered = Sequence[tuple[str, Regions]]
+"""Regions of one image each, and what a bootstrap draws as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +24,62 @@ class FrocCurve:
     sensitivity: tuple[float, ...]
     """Share of all lesions that a region hits."""
 
-    def sensitivity_at(self, rate: float) -> float:
-        """The largest sensitivity with at most `rate` false positives per normal image."""
-        reached = [y for x, y in zip(self.false_positives_per_normal, self.sensitivity, strict=True) if x <= rate]
-        return max(reached)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Froc:
+    """False regions on normal images, lesions, and the normal images themselves: one row each, highest score first."""
+
+    clusters: tuple[str, ...]
+    """Of each row."""
+    false: Values
+    """Per row 1 for a region on a normal image."""
+    hit: Values
+    """1 for a lesion that a region hits; its score is that of the best of them."""
+    lesion: Values
+    """1 for a lesion, hit or not."""
+    normal: Values
+    """1 for a normal image."""
+    starts: NDArray[np.intp]
+    """First row of each group of equal scores."""
+
+    def points(self, weights: Values | None = None) -> tuple[Values, Values]:
+        """False positives per normal image and sensitivity, B x groups each, for B x rows weights (None: 1 each)."""
+        drawn = np.ones((1, len(self.clusters))) if weights is None else weights
+        counts = [np.add.reduceat(drawn * each, self.starts, axis=1).cumsum(axis=1) for each in (self.false, self.hit)]
+        totals = [(drawn @ each)[:, None] for each in (self.normal, self.lesion)]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rates, sensitivities = (count / total for count, total in zip(counts, totals, strict=True))
+        return rates, sensitivities
+
+    def sensitivity_at(self, rate: float) -> Callable[[Values | None], Values]:
+        """What a bootstrap estimates: the largest sensitivity with at most `rate` false positives per normal image."""
+
+        def statistic(weights: Values | None) -> Values:
+            rates, sensitivities = self.points(weights)
+            defined = np.isfinite(rates[:, -1]) & np.isfinite(sensitivities[:, -1])
+            reached = np.where(rates <= rate, sensitivities, 0).max(axis=1)
+            return np.asarray(np.where(defined, reached, np.nan))
+
+        return statistic
+
+    @property
+    def curve(self) -> FrocCurve:
+        """Every point of it."""
+        rates, sensitivities = self.points()
+        return FrocCurve((0.0, *rates[0].tolist()), (0.0, *sensitivities[0].tolist()))
 
 
-def froc(normal: Sequence[Regions], with_lesions: Sequence[Regions]) -> FrocCurve | None:
-    """The curve; None without a normal image or without a lesion."""
-    lesions = sum(regions.lesion_count for regions in with_lesions)
-    if not normal or not lesions:
+def froc(normal: Clustered, with_lesions: Clustered) -> Froc | None:
+    """The rows of all images; None without a normal image or without a lesion."""
+    rows = [row for cluster, regions in normal for row in _normal_rows(cluster, regions)]
+    rows += [row for cluster, regions in with_lesions for row in _lesion_rows(cluster, regions)]
+    if not normal or not any(regions.lesion_count for _, regions in with_lesions):
         return None
-    false = np.concatenate([regions.scores for regions in normal])
-    best = np.concatenate([best_scores(regions) for regions in with_lesions])
-    best = best[best > 0]
-    thresholds = np.unique(np.concatenate([false, best]))[::-1]
-    rates = _above(false, thresholds) / len(normal)
-    sensitivities = _above(best, thresholds) / lesions
-    return FrocCurve((0.0, *rates.tolist()), (0.0, *sensitivities.tolist()))
+    rows.sort(key=lambda row: -row[1])
+    scores = np.array([row[1] for row in rows])
+    false, hit, lesion, image = np.array([row[2:] for row in rows], dtype=np.float64).T
+    starts = np.flatnonzero(np.diff(scores, prepend=np.inf))
+    return Froc(tuple(row[0] for row in rows), false, hit, lesion, image, starts)
 
 
 def best_scores(regions: Regions) -> NDArray[np.float32]:
@@ -45,6 +87,15 @@ def best_scores(regions: Regions) -> NDArray[np.float32]:
     return np.asarray(np.where(regions.hits, regions.scores[:, None], 0).max(axis=0, initial=0))
 
 
-def _above(values: NDArray[np.float32], thresholds: NDArray[np.float32]) -> NDArray[np.int64]:
-    """How many values reach each threshold."""
-    return len(values) - np.searchsorted(np.sort(values), thresholds, side="left")
+_Row = tuple[str, float, bool, bool, bool, bool]
+"""Cluster, score, and whether it is a false region, a lesion hit, a lesion, a normal image."""
+
+
+def _normal_rows(cluster: str, regions: Regions) -> list[_Row]:
+    """An image has the score 0, under that of any region."""
+    found: list[_Row] = [(cluster, float(score), True, False, False, False) for score in regions.scores]
+    return [*found, (cluster, 0.0, False, False, False, True)]
+
+
+def _lesion_rows(cluster: str, regions: Regions) -> list[_Row]:
+    return [(cluster, float(score), False, bool(score > 0), True, False) for score in best_scores(regions)]

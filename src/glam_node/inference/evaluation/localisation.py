@@ -1,15 +1,15 @@
 """How well lesions are outlined and found, over all test images of one class."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glam_node.inference.evaluation.bootstrap import Estimate, Resamples
-from glam_node.inference.evaluation.froc import RATES, FrocCurve, best_scores, froc
+from glam_node.inference.evaluation.bootstrap import Estimate, Resamples, Values
+from glam_node.inference.evaluation.froc import RATES, Froc, FrocCurve, best_scores, froc
 from glam_node.inference.evaluation.levels import PixelCounts
 from glam_node.inference.evaluation.measuring import ClassRow, ImageRow
-from glam_node.inference.evaluation.overlap import MISS_DICE, Overlap, average_precision
+from glam_node.inference.evaluation.overlap import MISS_DICE, Overlap, average_precision, average_precision_of
 from glam_node.inference.evaluation.parts import cluster_of
 from glam_node.inference.evaluation.regions import Regions
 from glam_node.inference.evaluation.tuning import normal_views
@@ -37,7 +37,7 @@ class OverlapMeasures:
     oracle_dice: Estimate
     """Each image at its own best threshold: an upper bound, not a result."""
     soft_dice: Estimate
-    pooled_average_precision: float
+    pooled_average_precision: Estimate
     """Pixels of all images in one ranking."""
     mean_average_precision: Estimate
     """Mean of each image's own."""
@@ -62,7 +62,7 @@ class FindingMeasures:
     normals_with_findings: Estimate
     froc: FrocCurve | None
     """Whatever the image's score, with the least area applied."""
-    sensitivity_at: tuple[tuple[float, float], ...]
+    sensitivity_at: tuple[tuple[float, Estimate], ...]
     """False positives per normal image, and the sensitivity on the curve."""
 
 
@@ -86,12 +86,25 @@ def measure_maps(
         dice=resamples.mean(with_dice, frozen),
         oracle_dice=resamples.mean([overlap.oracle_dice for overlap in overlaps], clusters),
         soft_dice=resamples.mean([overlap.soft_dice for overlap in overlaps], clusters),
-        pooled_average_precision=average_precision(pooled),
+        pooled_average_precision=_pooled(overlaps, average_precision(pooled), clusters, resamples),
         mean_average_precision=resamples.mean([overlap.average_precision for overlap in overlaps], clusters),
         pointing_hit=resamples.mean([float(overlap.pointing_hit) for overlap in overlaps], clusters),
         miss_rate=resamples.mean([float(dice < MISS_DICE) for dice in with_dice], frozen),
         dice_by_area=tuple(_tertiles(overlaps, clusters, resamples)) if with_dice else (),
     )
+
+
+def _pooled(overlaps: Sequence[Overlap], value: float, clusters: Sequence[str], resamples: Resamples) -> Estimate:
+    """The value is of all levels, its interval of every eighth of them."""
+    trials = [overlap.trial for overlap in overlaps]
+    found = np.array([[trial.pixel_count, *trial.found] for trial in trials], dtype=np.float64)
+    hits = np.array([[trial.lesion_px, *trial.hits] for trial in trials], dtype=np.float64)
+
+    def statistic(weights: Values | None) -> Values:
+        drawn = np.ones((1, len(found))) if weights is None else weights
+        return np.array([average_precision_of(*counts) for counts in zip(drawn @ found, drawn @ hits, strict=True)])
+
+    return replace(resamples.estimate(statistic, clusters), value=value)
 
 
 def _tertiles(overlaps: Sequence[Overlap], clusters: Sequence[str], resamples: Resamples) -> list[Tertile]:
@@ -115,23 +128,28 @@ def measure_findings(rows: Sequence[ImageRow], kind: FindingKind, resamples: Res
     normals = [(row, each) for row, each in of_class if row.view.image_id in normal]
     outlined = [(row, each) for row, each in of_class if each.overlap is not None]
     clusters, normal_clusters = ([cluster_of(row.view) for row, _ in some] for some in (outlined, normals))
-    curve = froc(_regions(normals), _regions(outlined))
+    rates = froc(_clustered(normals), _clustered(outlined))
     reported = [_reported(each) for _, each in normals]
     return FindingMeasures(
         dice=resamples.mean([each.finding_dice or 0.0 for _, each in outlined], clusters),
         lesion_sensitivity=resamples.ratio(*_lesions(outlined), clusters),
         false_positives_per_normal=resamples.mean(reported, normal_clusters),
         ungated_false_positives_per_normal=resamples.mean(
-            [float(len(regions.areas)) for regions in _regions(normals)], normal_clusters
+            [float(len(regions.areas)) for _, regions in _clustered(normals)], normal_clusters
         ),
         normals_with_findings=resamples.mean([float(count > 0) for count in reported], normal_clusters),
-        froc=curve and _thinned(curve),
-        sensitivity_at=tuple((rate, curve.sensitivity_at(rate)) for rate in RATES) if curve else (),
+        froc=_thinned(rates.curve) if rates else None,
+        sensitivity_at=tuple(_sensitivities(rates, resamples)) if rates else (),
     )
 
 
-def _regions(rows: Sequence[tuple[ImageRow, ClassRow]]) -> list[Regions]:
-    return [each.regions for _, each in rows if each.regions is not None]
+def _clustered(rows: Sequence[tuple[ImageRow, ClassRow]]) -> list[tuple[str, Regions]]:
+    return [(cluster_of(row.view), each.regions) for row, each in rows if each.regions is not None]
+
+
+def _sensitivities(rates: Froc, resamples: Resamples) -> Iterator[tuple[float, Estimate]]:
+    for rate in RATES:
+        yield rate, resamples.estimate(rates.sensitivity_at(rate), rates.clusters)
 
 
 def _reported(each: ClassRow) -> float:

@@ -1,4 +1,4 @@
-"""What is measured of one test view with everything frozen; a few hundred bytes per view are kept."""
+"""What is measured of one test view with everything frozen; ten kilobytes are kept where there is a lesion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -3,7 +3,8 @@
 Definitions: only images with a lesion of the class enter, so none of these says anything about false positives.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ class Overlap:
     soft_dice: float
     average_precision: float
     pointing_hit: bool
+    trial: "ThresholdTrial"
+    """For intervals of what all images share."""
 
 
 def dice(found: Mask, lesion: Mask) -> float:
@@ -46,9 +49,13 @@ def soft_dice(saliency: Saliency, lesion: Mask) -> float:
 
 def average_precision(counts: PixelCounts) -> float:
     """Sum over thresholds of (recall gained) x precision; pixels of one level are tied."""
-    found, hits = at_least(counts.everywhere)[::-1], at_least(counts.inside)[::-1]
-    precision = hits / np.maximum(found, 1)
-    return float(np.diff(hits, prepend=0) @ precision / hits[-1])
+    return average_precision_of(at_least(counts.everywhere), at_least(counts.inside))
+
+
+def average_precision_of(found: NDArray[Any], hits: NDArray[Any]) -> float:
+    """The same, given the pixels at and above each of some rising levels, all and those in lesions."""
+    precision = hits[::-1] / np.maximum(found[::-1], 1)
+    return float(np.diff(hits[::-1], prepend=0) @ precision / hits[0])
 
 
 def oracle_dice(counts: PixelCounts) -> float:
@@ -72,6 +79,7 @@ def measure_overlap(saliency: Saliency, lesion: Mask, threshold: float | None) -
         soft_dice=soft_dice(saliency, lesion),
         average_precision=average_precision(counts),
         pointing_hit=pointing_hit(saliency, lesion),
+        trial=_trial(counts, saliency.size),
     )
     return overlap, counts
 
@@ -89,6 +97,9 @@ class ThresholdTrial:
 
 def trial_of(saliency: Saliency, lesion: Mask, lesion_px: int) -> ThresholdTrial:
     """The trial of an image, or of the part of it whose values are given."""
-    counts = count_pixels(saliency, lesion)
-    found, hits = at_least(counts.everywhere)[KEPT], at_least(counts.inside)[KEPT]
-    return ThresholdTrial(found.astype(np.uint32), hits.astype(np.uint32), lesion_px, saliency.size)
+    return replace(_trial(count_pixels(saliency, lesion), saliency.size), lesion_px=lesion_px)
+
+
+def _trial(counts: PixelCounts, pixel_count: int) -> ThresholdTrial:
+    found, hits = (at_least(each)[KEPT].astype(np.uint32) for each in (counts.everywhere, counts.inside))
+    return ThresholdTrial(found, hits, int(counts.inside.sum()), pixel_count)

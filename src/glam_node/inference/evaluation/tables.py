@@ -49,7 +49,7 @@ _MAPS: tuple[tuple[str, Callable[[OverlapMeasures], str]], ...] = (
     ("Threshold of the map", lambda maps: _number(maps.threshold, 4)),
     ("Dice of the map, oracle (per image)", lambda maps: estimate_text(maps.oracle_dice)),
     ("Soft Dice of the map", lambda maps: estimate_text(maps.soft_dice)),
-    ("Pixel AP, pooled", lambda maps: _number(maps.pooled_average_precision)),
+    ("Pixel AP, pooled", lambda maps: estimate_text(maps.pooled_average_precision)),
     ("Pixel AP, mean of images", lambda maps: estimate_text(maps.mean_average_precision)),
     ("Pointing hits", lambda maps: estimate_text(maps.pointing_hit)),
     ("Misses (Dice under 0.1)", lambda maps: estimate_text(maps.miss_rate)),
@@ -109,7 +109,7 @@ def froc_table(evaluation: Evaluation, place: int) -> TextTable:
     for number, model in enumerate(evaluation.models):
         findings = model.classes[place].findings
         for rate, sensitivity in findings.sensitivity_at if findings else ():
-            rows.setdefault(f"{rate:g}", [NONE] * len(evaluation.models))[number] = f"{sensitivity:.3f}"
+            rows.setdefault(f"{rate:g}", [NONE] * len(evaluation.models))[number] = estimate_text(sensitivity)
     columns = ("False positives per normal image", *(model.name for model in evaluation.models))
     return TextTable("Lesions found (FROC)", columns, tuple((label, *cells) for label, cells in rows.items()))
 

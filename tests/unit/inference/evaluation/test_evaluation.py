@@ -31,7 +31,7 @@ def test_a_model_that_sees_everything_is_perfect(evaluation: Evaluation) -> None
         assert measures.findings is not None
         assert (measures.image.roc_auc.value, measures.image.pr_auc.value) == (1.0, 1.0)
         assert measures.maps.dice.value == pytest.approx(1.0)
-        assert measures.maps.pooled_average_precision == pytest.approx(1.0)
+        assert measures.maps.pooled_average_precision.low == pytest.approx(1.0)
         assert (measures.maps.pointing_hit.value, measures.maps.miss_rate.value) == (1.0, 0.0)
         assert measures.findings.dice.value == pytest.approx(1.0)
         assert measures.findings.lesion_sensitivity.value == 1.0
@@ -138,3 +138,11 @@ def test_one_study_cannot_be_halved() -> None:
 def test_models_need_names_of_their_own() -> None:
     with pytest.raises(ValueError, match="name of its own"):
         evaluate(TOYS, [ToyModel(), ToyModel()])
+
+
+def test_pooled_average_precision_lies_in_its_interval(evaluation: Evaluation) -> None:
+    maps = evaluation.models[1].classes[0].maps
+    assert maps is not None
+    pooled = maps.pooled_average_precision
+    assert pooled.value is not None and pooled.low is not None and pooled.high is not None
+    assert pooled.low < pooled.value < pooled.high

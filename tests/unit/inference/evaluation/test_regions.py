@@ -76,15 +76,25 @@ def of_scores(scores: list[float], hits: list[list[bool]]) -> Regions:
 def test_the_curve_counts_lesions_hit_and_false_regions_on_normals_as_the_score_falls() -> None:
     normal = [of_scores([0.8, 0.3], []), of_scores([], [])]
     outlined = [of_scores([0.9, 0.5], [[True, False], [True, False]]), of_scores([0.4], [[True]])]
-    curve = froc(normal, outlined)
-    assert curve is not None
+    rows = froc([("", each) for each in normal], [("", each) for each in outlined])
+    assert rows is not None
     # Thresholds 0.9, 0.8, 0.4, 0.3; three lesions, of which one is never hit; two normal images.
-    assert list(curve.false_positives_per_normal) == [0, 0, 0.5, 0.5, 1.0]
-    assert curve.sensitivity == pytest.approx((0, 1 / 3, 1 / 3, 2 / 3, 2 / 3))
-    assert (curve.sensitivity_at(0.25), curve.sensitivity_at(0.5)) == pytest.approx((1 / 3, 2 / 3))
+    assert list(rows.curve.false_positives_per_normal) == [0, 0, 0.5, 0.5, 1.0, 1.0]
+    assert rows.curve.sensitivity == pytest.approx((0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 2 / 3))
+    assert [rows.sensitivity_at(rate)(None)[0] for rate in (0.25, 0.5)] == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_a_resample_counts_an_image_as_often_as_it_is_drawn() -> None:
+    normal, outlined = of_scores([0.8], []), of_scores([0.9], [[True, False]])
+    rows = froc([("a", normal), ("b", of_scores([], []))], [("a", outlined), ("b", of_scores([0.4], [[True]]))])
+    assert rows is not None
+    weights = np.array([[{"a": 3.0, "b": 1.0}[cluster] for cluster in rows.clusters]])
+    # Three of four normals have a false region; of seven lesions three are found above its score, one under it.
+    assert rows.sensitivity_at(0.5)(weights)[0] == pytest.approx(3 / 7)
+    assert rows.sensitivity_at(0.75)(weights)[0] == pytest.approx(4 / 7)
 
 
 def test_there_is_no_curve_without_normals_or_lesions() -> None:
     one = of_scores([0.5], [[True]])
-    assert froc([], [one]) is None
-    assert froc([one], []) is None
+    assert froc([], [("", one)]) is None
+    assert froc([("", one)], []) is None
