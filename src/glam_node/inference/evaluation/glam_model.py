@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from glam_node.inference.card import ModelCard
 from glam_node.inference.evaluation.model import CHANNELS, Evidence, Opinion
 from glam_node.inference.glam.device import full_precision, resolve_device
 from glam_node.inference.glam.fold import fold_for_inference
@@ -17,18 +18,22 @@ from glam_node.inference.glam.postprocessing import ViewSaliency, decisive_salie
 from glam_node.inference.glam.predictor import GlamParameters
 from glam_node.inference.glam.preprocessing import PreparedView, prepare
 from glam_node.inference.glam.weights import load_network
+from glam_node.inference.guard import check_image
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.package import ModelPackage
 
 
 class GlamModel:
-    """GLAM in float32; both networks look at every view, whatever the global one says of it."""
+    """GLAM in float32; both networks look at every view that the node would show it, whatever the global one says."""
 
-    def __init__(self, name: str, network: Glam, device: torch.device, patches_per_image: int) -> None:
+    def __init__(
+        self, name: str, network: Glam, device: torch.device, patches_per_image: int, card: ModelCard | None = None
+    ) -> None:
         self._name = name
         self._network = network.to(device)
         self._device = device
         self._patches_per_image = patches_per_image
+        self._card = card or ModelCard()
 
     @property
     def name(self) -> str:
@@ -43,10 +48,15 @@ class GlamModel:
         """
         parameters = GlamParameters.from_package(package)
         network = fold_for_inference(load_network(package))
-        return cls(package.algorithm_name, network, resolve_device(device), parameters.patches_per_image)
+        patches = parameters.patches_per_image
+        return cls(package.algorithm_name, network, resolve_device(device), patches, package.card)
 
     def look(self, mammogram: Mammogram) -> Opinion:
-        """The scores, (local + global) / 2 as published, and what decides on findings, on the pixels of the image."""
+        """The scores, (local + global) / 2 as published, and what decides on findings, on the pixels of the image.
+
+        Raises UnsupportedMammogram for an image that the node would refuse.
+        """
+        check_image(mammogram, self._card)
         view = prepare(mammogram)
         with full_precision():
             window = torch.from_numpy(view.window)[None, None].to(self._device)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.evaluation.glam_model import GlamModel
 from glam_node.inference.evaluation.measuring import regions_of
 from glam_node.inference.evaluation.model import CHANNELS, Opinion, require_valid
@@ -93,3 +94,8 @@ def test_the_published_map_is_at_most_half_where_the_local_network_did_not_look(
     assert opinion.evidence is not None
     assert opinion.saliency[:, ~opinion.evidence.closely].max() <= 0.5
     assert opinion.evidence.closely.any()
+
+
+def test_an_image_that_the_node_would_refuse_is_refused(mammogram: Mammogram) -> None:
+    with pytest.raises(UnsupportedMammogram, match="spacing"):
+        GlamModel.from_package(package(), "cpu").look(replace(mammogram, imager_pixel_spacing=(0.5, 0.5)))
