@@ -1,5 +1,6 @@
 """`glam-node evaluate`"""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -76,10 +77,8 @@ def evaluate(
 
     Thresholds are chosen on validation images and frozen. Exit code 1 when a view could not be measured. Research use.
     """
-    if keep_operating_points and write_operating_points:
-        raise typer.BadParameter(
-            "there is nothing to write with --keep-operating-points.", param_hint="--write-operating-points"
-        )
+    if write_operating_points:
+        _require_writable(package, keep_operating_points)
     named, chosen_on = _dataset(data, "--data"), _dataset(validation, "--validation") if validation else None
     options = dict(_option(each) for each in option or ())
     directory = writable(out)
@@ -112,6 +111,17 @@ def evaluate(
         _print(outcome, package)
     if outcome.failures or (write_operating_points and outcome.remarks):
         raise typer.Exit(EXIT_FINDING)
+
+
+def _require_writable(package: Path, keep_operating_points: bool) -> None:
+    """Raises a usage error before anything is measured in vain."""
+    from glam_node.inference.package import PACKAGE_FILE
+
+    hint = "--write-operating-points"
+    if keep_operating_points:
+        raise typer.BadParameter("there is nothing to write with --keep-operating-points.", param_hint=hint)
+    if not os.access(package / PACKAGE_FILE, os.W_OK):
+        raise typer.BadParameter(f"{package / PACKAGE_FILE} cannot be written.", param_hint=hint)
 
 
 def _dataset(text: str, hint: str) -> tuple[str, str]:
