@@ -62,8 +62,9 @@ class GlamModel:
             window = torch.from_numpy(view.window)[None, None].to(self._device)
             output: GlamOutput = self._network(window, self._patches_per_image)
             fused = output.fused_saliency(0).cpu().numpy()
-        saliency = np.stack([view.geometry.invert(each) for each in fused])
-        scores = output.overview.scores[0].tolist()
+        # Weights of maps add up to 1 but for the last bit of a float32.
+        saliency = np.stack([view.geometry.invert(each) for each in fused]).clip(0, 1)
+        scores = output.overview.scores[0].clamp(0, 1).tolist()
         return Opinion((scores[0], scores[1]), saliency, _evidence(view, output))
 
 
@@ -80,6 +81,6 @@ def _evidence(view: PreparedView, output: GlamOutput) -> Evidence:
     saliency = np.zeros((len(CHANNELS), *view.breast.shape), dtype=np.float32)
     for channel in range(len(CHANNELS)):
         values, closely = decisive_saliency(said, local, channel)
-        on_image = view.geometry.invert(replicate(values, output.shape.local_step))
+        on_image = view.geometry.invert(replicate(values.clip(0, 1), output.shape.local_step))
         np.copyto(saliency[channel], on_image, where=view.breast)
     return Evidence(saliency, view.geometry.invert(replicate(closely, output.shape.local_step)))

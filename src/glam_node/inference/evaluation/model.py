@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Mammogram
 
@@ -52,12 +53,13 @@ class SaliencyModel(Protocol):
 
 
 def require_valid(opinion: Opinion, shape: tuple[int, int]) -> None:
-    """Raises ValueError when a model broke its promise: wrong shape, or values that are not 0 to 1."""
+    """Raises PackageMismatch when a model broke its promise: wrong shape, or values that are not 0 to 1."""
     maps = [("saliency", opinion.saliency), *([("evidence", opinion.evidence.saliency)] if opinion.evidence else [])]
+    wanted = (len(CHANNELS), *shape)
     for name, values in maps:
-        if values.shape != (len(CHANNELS), *shape) or values.dtype != np.float32:
-            raise ValueError(f"{name} is {values.dtype} {values.shape}, must be float32 {(len(CHANNELS), *shape)}.")
+        if values.shape != wanted or values.dtype != np.float32:
+            raise PackageMismatch(f"The {name} is {values.dtype} {values.shape}, must be float32 {wanted}.")
         if not (values.min() >= 0 and values.max() <= 1):
-            raise ValueError(f"{name} has values that are not 0 to 1.")
+            raise PackageMismatch(f"The {name} of the model has values that are not 0 to 1.")
     if not all(0 <= score <= 1 for score in opinion.scores):
-        raise ValueError(f"scores {opinion.scores} are not 0 to 1.")
+        raise PackageMismatch(f"The scores of the model, {opinion.scores}, are not 0 to 1.")

@@ -1,14 +1,17 @@
 """One data set, several models: what is frozen, what is measured, what is named."""
 
+import numpy as np
 import pytest
 
 from glam_node.inference.datasets.problems import DatasetError
+from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.evaluation.evaluation import Evaluation, evaluate
+from glam_node.inference.evaluation.model import Opinion, require_valid
 from glam_node.inference.evaluation.parts import divide
 from glam_node.inference.evaluation.tuning import Wanted
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.package import OperatingPoint
-from tests.unit.inference.evaluation.toys import SIDE, ToyDataset, ToyModel
+from tests.unit.inference.evaluation.toys import SHAPE, SIDE, ToyDataset, ToyModel
 
 
 def by_tens(woman: int) -> str:
@@ -146,3 +149,16 @@ def test_pooled_average_precision_lies_in_its_interval(evaluation: Evaluation) -
     pooled = maps.pooled_average_precision
     assert pooled.value is not None and pooled.low is not None and pooled.high is not None
     assert pooled.low < pooled.value < pooled.high
+
+
+@pytest.mark.parametrize(
+    ("opinion", "words"),
+    [
+        (Opinion((0.5, 1.5), np.zeros((2, *SHAPE), dtype=np.float32)), "scores"),
+        (Opinion((0.5, 0.5), np.full((2, *SHAPE), np.nan, dtype=np.float32)), "not 0 to 1"),
+        (Opinion((0.5, 0.5), np.zeros((1, *SHAPE), dtype=np.float32)), "must be float32"),
+    ],
+)
+def test_a_model_that_breaks_its_promise_stops_everything(opinion: Opinion, words: str) -> None:
+    with pytest.raises(PackageMismatch, match=words):
+        require_valid(opinion, SHAPE)
