@@ -79,11 +79,17 @@ def make_view(
     columns: int = 2560,
     lesions: Lesions = DEFAULT_LESIONS,
     photometric_interpretation: str = "MONOCHROME2",
+    varied: bool = False,
 ) -> PhantomView:
-    """One view of `make_exam` with the same arguments, without drawing the others."""
+    """One view of `make_exam` with the same arguments, without drawing the others.
+
+    `varied`: lesions of more sizes and anywhere in the breast, as training needs them; an exam of other UIDs.
+    """
     exam = f"{_SOFTWARE_VERSION}/{seed}/{rows}x{columns}/{photometric_interpretation}/{sorted(lesions)}"
+    exam += "/varied" if varied else ""
+    draw = _varied_lesion if varied else _lesion
     number = VIEWS.index((laterality, view_position)) + 1
-    drawn = [_lesion(seed, kind, laterality, view_position) for kind, side in lesions if side is laterality]
+    drawn = [draw(seed, kind, laterality, view_position) for kind, side in lesions if side is laterality]
     pixels, masks = render(seed * len(VIEWS) + number, (rows, columns), view_position, drawn)
     if laterality is Laterality.RIGHT:
         pixels, masks = pixels[:, ::-1], {kind: mask[:, ::-1] for kind, mask in masks.items()}
@@ -109,6 +115,19 @@ def _lesion(seed: int, kind: FindingKind, laterality: Laterality, view_position:
     heights = dict(zip(ViewPosition, generator.uniform(0.05, 0.1, 2), strict=True))
     below = place == 0
     return PhantomLesion(kind, shape_seed, radius, depth, heights[view_position] * (1 if below else -1))
+
+
+def _varied_lesion(seed: int, kind: FindingKind, laterality: Laterality, view_position: ViewPosition) -> PhantomLesion:
+    """As `_lesion`, but neither its size nor its place tells the kind."""
+    place = list(FindingKind).index(kind)
+    generator = np.random.default_rng([seed, place, list(Laterality).index(laterality), 1])
+    shape_seed, radius, depth = (
+        int(generator.integers(2**31)),
+        generator.uniform(0.018, 0.036),
+        generator.uniform(0.35, 0.72),
+    )
+    heights = dict(zip(ViewPosition, generator.uniform(-0.13, 0.13, 2), strict=True))
+    return PhantomLesion(kind, shape_seed, radius, depth, heights[view_position])
 
 
 def _set(dataset: Dataset, **values: object) -> None:

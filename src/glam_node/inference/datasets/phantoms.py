@@ -57,10 +57,21 @@ class PhantomMix:
 DEFAULT_MIX = PhantomMix()
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """How all phantoms of one data set are drawn."""
+
+    rows: int
+    columns: int
+    varied: bool
+
+
 def open_phantoms(
-    seeds: range | str, *, rows: int = 3328, columns: int = 2560, mix: PhantomMix = DEFAULT_MIX
+    seeds: range | str, *, rows: int = 3328, columns: int = 2560, mix: PhantomMix = DEFAULT_MIX, varied: bool = False
 ) -> ListedDataset:
     """Four views of each seed, `rows` x `columns`, with their exact masks (empty where there is no lesion).
+
+    `varied` lesions have more sizes and lie anywhere in the breast; the others are as in the demo's exams.
 
     `seeds` may be written "first:end", the end not included. Raises DatasetError when it is not, or for images of
     fewer than 64 x 48 pixels.
@@ -69,7 +80,8 @@ def open_phantoms(
     if rows < _LEAST_ROWS or columns < _LEAST_COLUMNS:
         raise DatasetError(f"Phantoms have at least {_LEAST_ROWS} x {_LEAST_COLUMNS} pixels, not {rows} x {columns}.")
     name = f"phantoms, seeds {drawn_from.start} to {drawn_from.stop - 1}, {rows} x {columns}"
-    return ListedDataset(name, partial(_entries, drawn_from, rows, columns, mix))
+    name += ", varied lesions" if varied else ""
+    return ListedDataset(name, partial(_entries, drawn_from, _Drawing(rows, columns, varied), mix))
 
 
 def _range(seeds: str) -> range:
@@ -79,7 +91,7 @@ def _range(seeds: str) -> range:
     return range(int(first), int(end))
 
 
-def _entries(seeds: range, rows: int, columns: int, mix: PhantomMix) -> Iterator[Entry]:
+def _entries(seeds: range, drawing: _Drawing, mix: PhantomMix) -> Iterator[Entry]:
     for seed in seeds:
         lesions = mix.draw(seed)
         for laterality, view_position in VIEWS:
@@ -91,26 +103,34 @@ def _entries(seeds: range, rows: int, columns: int, mix: PhantomMix) -> Iterator
                 benign=(FindingKind.BENIGN, laterality) in lesions,
                 malignant=(FindingKind.MALIGNANT, laterality) in lesions,
             )
-            drawn = (seed, laterality, view_position, rows, columns, lesions)
+            drawn = (seed, laterality, view_position, drawing, lesions)
             yield Entry(view, partial(_read, *drawn), partial(_masks, *drawn))
 
 
 @lru_cache(maxsize=2)
 def _phantom(
-    seed: int, laterality: Laterality, view_position: ViewPosition, rows: int, columns: int, lesions: DrawnLesions
+    seed: int, laterality: Laterality, view_position: ViewPosition, drawing: _Drawing, lesions: DrawnLesions
 ) -> PhantomView:
     """Kept until the next but one is asked for: pixels and masks come from one drawing."""
-    return make_view(seed, laterality, view_position, rows=rows, columns=columns, lesions=lesions)
+    return make_view(
+        seed,
+        laterality,
+        view_position,
+        rows=drawing.rows,
+        columns=drawing.columns,
+        lesions=lesions,
+        varied=drawing.varied,
+    )
 
 
 def _read(
-    seed: int, laterality: Laterality, view_position: ViewPosition, rows: int, columns: int, lesions: DrawnLesions
+    seed: int, laterality: Laterality, view_position: ViewPosition, drawing: _Drawing, lesions: DrawnLesions
 ) -> Mammogram:
-    return read_mammogram(_phantom(seed, laterality, view_position, rows, columns, lesions).dataset)
+    return read_mammogram(_phantom(seed, laterality, view_position, drawing, lesions).dataset)
 
 
 def _masks(
-    seed: int, laterality: Laterality, view_position: ViewPosition, rows: int, columns: int, lesions: DrawnLesions
+    seed: int, laterality: Laterality, view_position: ViewPosition, drawing: _Drawing, lesions: DrawnLesions
 ) -> Masks:
-    phantom = _phantom(seed, laterality, view_position, rows, columns, lesions)
+    phantom = _phantom(seed, laterality, view_position, drawing, lesions)
     return {FindingKind.BENIGN: phantom.benign_mask, FindingKind.MALIGNANT: phantom.malignant_mask}

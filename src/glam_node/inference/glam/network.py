@@ -131,7 +131,10 @@ class Glam(nn.Module):
 
     def forward(self, windows: Tensor, patches_per_image: int = 1) -> GlamOutput:
         """N x 1 x 2944 x 1920 standardised windows -> everything."""
-        inputs = self.reduce(windows)
+        return self.look(self.reduce(windows), patches_per_image)
+
+    def look(self, inputs: Tensor, patches_per_image: int) -> GlamOutput:
+        """Windows that are reduced already -> everything."""
         overview: GlobalOutput = self.global_network(inputs)
         cells = propose_patches(overview.saliency, patches_per_image, self.shape.patch_cells)
         local_saliency: Tensor = self.detection_network(cut_patches(inputs, cells, self.shape))

@@ -19,6 +19,7 @@ from glam_node.node.cli import (
     status,
     studies,
     study,
+    train,
     worker,
 )
 from glam_node.node.cli import settings as settings_command
@@ -64,6 +65,7 @@ app.command()(study.study)
 app.command()(retry.retry)
 app.command()(analyse.analyse)
 app.command()(phantom.phantom)
+app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.add_typer(settings_command.app, name="settings")
 app.add_typer(model.app, name="model")

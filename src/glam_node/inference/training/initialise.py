@@ -1,0 +1,24 @@
+"""A network before its first step."""
+
+import torch
+from torch import nn
+
+from glam_node.inference.glam.network import Glam
+from glam_node.inference.glam.shape import NetworkShape
+
+_HEAD_DEVIATION = 0.05
+# With 0 every pixel would begin at 0.5, and the sparsity of the maps would be all that the first steps learn.
+_HEAD_BIAS = -2.5
+
+
+def new_network(shape: NetworkShape, seed: int) -> Glam:
+    """A GLAM of `shape` with random weights that depend on `seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Glam(shape)
+        heads = network.global_network.postprocess_module
+        for head in (heads.gn_conv_1, heads.gn_conv_2, heads.gn_conv_last, network.detection_network.gn_conv_last):
+            nn.init.normal_(head.weight, 0.0, _HEAD_DEVIATION)
+            if head.bias is not None:
+                nn.init.constant_(head.bias, _HEAD_BIAS)
+    return network

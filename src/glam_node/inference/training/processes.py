@@ -1,0 +1,59 @@
+"""One process per device, as torchrun starts them; alone without it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """This process among those of the run."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one writes files and tells people."""
+        return self.rank == 0
+
+    def share(self, indices: torch.Tensor) -> torch.Tensor:
+        """This process's part of a batch; all get as many. Raises ValueError when the batch cannot be divided."""
+        if len(indices) % self.count:
+            raise ValueError(f"A batch of {len(indices)} cannot be divided among {self.count} processes.")
+        return indices.chunk(self.count)[self.rank]
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """`module`, whose gradients become the mean over all processes."""
+        return DistributedDataParallel(module) if self.count > 1 else module
+
+    def wait(self) -> None:
+        """All have come here."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Processes]:
+    """The processes that torchrun started together (RANK, WORLD_SIZE), connected; or this one alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield Processes()
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Processes(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()
+
+
+def device_of_this_process(device: str) -> str:
+    """`device`, or the CUDA device that torchrun means for this process."""
+    rank = os.environ.get("LOCAL_RANK")
+    return f"cuda:{rank}" if rank and device in ("auto", "cuda") and torch.cuda.is_available() else device

@@ -1,0 +1,175 @@
+"""What a training run does, as a TOML file says it; every mistake in it is named at once."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from glam_node.inference.card import ModelCard, card_from_table
+from glam_node.inference.errors import InferenceError
+from glam_node.inference.glam.shape import PUBLISHED, NetworkShape, shape_from_table
+
+T = TypeVar("T")
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+class RecipeError(InferenceError):
+    """A recipe that cannot be followed; `problems` has one line for each mistake."""
+
+    def __init__(self, path: Path, problems: tuple[str, ...]) -> None:
+        super().__init__(f"{path}: " + "; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class DataRecipe:
+    """[data] and [validation]: a data set by kind and path, as in `glam-node evaluate`."""
+
+    kind: str
+    path: str
+    options: dict[str, Any] = field(default_factory=dict)
+    """Keyword options of the loader."""
+    parts: tuple[str, ...] = ()
+    """Only views of these parts of the data set; empty: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentationRecipe:
+    """[augmentation]: what is changed at random every time that a view is looked at."""
+
+    shift_px: int = 100
+    """Largest displacement of the window, in window pixels, each way."""
+    size_px: int = 100
+    """Largest growth or shrinkage of the window's height, in window pixels."""
+    vertical_flip: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecipe:
+    """[global_stage], [local_stage] and [joint_stage]; a stage of 0 steps is left out."""
+
+    steps: int = 0
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    top_fraction: float = 0.03
+    """Part of the pooled values whose mean is the score in the loss."""
+    initial_top_fraction: float = 0.0
+    """Where that part begins; it falls to `top_fraction` over the first 30 % of the stage. 0: no fall."""
+    sparsity: float = 0.03
+    """Weight of the L1 norm of the maps over the number of pooled values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run."""
+
+    name: str
+    """Algorithm name of the package."""
+    data: DataRecipe
+    validation: DataRecipe
+    version: str = "1"
+    seed: int = 1
+    precision: str = "float32"
+    """"float32", or "bfloat16" for autocast; losses are float32 always."""
+    patches_per_image: int = 1
+    """In training and in the package."""
+    validate_every: int = 100
+    """Steps between two looks at the validation views."""
+    checkpoint_every: int = 100
+    global_stage: StageRecipe = StageRecipe()
+    local_stage: StageRecipe = StageRecipe(top_fraction=0.3)
+    joint_stage: StageRecipe = StageRecipe()
+    local_joint_top_fraction: float = 0.3
+    """`top_fraction` of the local maps in the joint stage."""
+    augmentation: AugmentationRecipe = AugmentationRecipe()
+    shape: NetworkShape = PUBLISHED
+    card: ModelCard = field(default_factory=ModelCard)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in the TOML file `path`. Raises RecipeError with every mistake, OSError."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(path, (f"not TOML: {error}",)) from error
+    problems: list[str] = []
+    recipe = _build(Recipe, table, "", problems)
+    if recipe is not None:
+        problems += _contradictions(recipe)
+    if recipe is None or problems:
+        raise RecipeError(path, tuple(problems))
+    return recipe
+
+
+def _contradictions(recipe: Recipe) -> list[str]:
+    problems = []
+    if recipe.precision not in PRECISIONS:
+        problems.append(f"precision is {recipe.precision!r}, must be one of {', '.join(PRECISIONS)}")
+    counts = ("patches_per_image", "validate_every", "checkpoint_every")
+    problems += [f"{name} must be 1 or more" for name in counts if getattr(recipe, name) < 1]
+    for name in ("global_stage", "local_stage", "joint_stage"):
+        stage: StageRecipe = getattr(recipe, name)
+        if stage.steps < 0 or stage.batch_size < 1:
+            problems.append(f"{name}: steps must not be negative, batch_size must be 1 or more")
+        if not 0 < stage.top_fraction <= 1:
+            problems.append(f"{name}.top_fraction must be over 0 and at most 1")
+    return problems
+
+
+def _build(kind: type[T], table: Mapping[str, Any], prefix: str, problems: list[str]) -> T | None:
+    """`kind` from its table; None, and why in `problems`, when it cannot be built."""
+    known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]
+    before = len(problems)
+    problems += [
+        f"{prefix}{name} is not known; known are {', '.join(sorted(known))}" for name in table if name not in known
+    ]
+    problems += [
+        f"{prefix}{name} is missing"
+        for name, each in known.items()
+        if name not in table and each.default is MISSING and each.default_factory is MISSING
+    ]
+    values = {
+        name: _value(known[name].type, value, prefix + name, problems) for name, value in table.items() if name in known
+    }
+    return None if len(problems) > before else kind(**values)
+
+
+_TABLES: dict[type, Any] = {NetworkShape: shape_from_table, ModelCard: card_from_table}
+
+
+def _value(kind: Any, value: Any, name: str, problems: list[str]) -> Any:
+    if kind in _TABLES:
+        try:
+            return _TABLES[kind](value)
+        except ValueError as error:
+            problems.append(str(error).rstrip("."))
+            return None
+    if kind in (DataRecipe, AugmentationRecipe, StageRecipe) and isinstance(value, Mapping):
+        return _build(kind, value, f"{name}.", problems)
+    if kind == tuple[str, ...] and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    if kind == dict[str, Any] and isinstance(value, Mapping):
+        return dict(value)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and type(value) is kind:
+        return value
+    problems.append(f"{name} is {value!r}, must be {getattr(kind, '__name__', kind)}")
+    return None
+
+
+def find_recipe(name: str) -> Path:
+    """The file `name`, or the recipe of that name that comes with this software.
+
+    Raises RecipeError listing those when there is neither.
+    """
+    shipped = {path.stem: path for path in (Path(__file__).parent / "recipes").glob("*.toml")}
+    path = Path(name)
+    if path.is_file():
+        return path
+    if name not in shipped:
+        raise RecipeError(path, (f"no such file, and no recipe of that name; there are {', '.join(sorted(shipped))}",))
+    return shipped[name]

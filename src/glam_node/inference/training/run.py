@@ -1,0 +1,41 @@
+"""A recipe followed from data set to package; what `glam-node train` calls."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from glam_node.inference.glam.device import resolve_device
+from glam_node.inference.training.export import write_trained_package
+from glam_node.inference.training.journal import Tell
+from glam_node.inference.training.processes import device_of_this_process, joined
+from glam_node.inference.training.recipe import read_recipe
+from glam_node.inference.training.trainer import Trainer, prepare_data
+
+RECIPES = Path(__file__).parent / "recipes"
+PACKAGE_FOLDER, PREPARED_FOLDER = "package", "prepared"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run left."""
+
+    package: Path
+    training_views: int
+    validation_views: int
+    failures: tuple[str, ...]
+    """Views that could not be prepared, and why."""
+
+
+def run_training(recipe_path: Path, out: Path, *, device: str, workers: int, tell: Tell) -> Trained:
+    """The package of the recipe is in `out`/package; goes on where an earlier run into `out` was stopped.
+
+    Raises RecipeError, DatasetError, DeviceUnavailable, ValueError for a directory of another run, OSError.
+    """
+    recipe = read_recipe(recipe_path)
+    resolved = resolve_device(device_of_this_process(device))
+    with joined(resolved) as processes:
+        data = prepare_data(recipe, out / PREPARED_FOLDER, processes, workers, tell)
+        network = Trainer(recipe, data, out, resolved, processes, tell).run()
+        if processes.leads:
+            write_trained_package(network, recipe, out / PACKAGE_FOLDER)
+    failures = (*data.training.failures, *data.validation.failures)
+    return Trained(out / PACKAGE_FOLDER, len(data.training), len(data.validation), failures)

@@ -1,0 +1,195 @@
+"""One run: stage after stage, step after step, and on from the checkpoint after a kill."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.optim import AdamW
+
+from glam_node.inference.datasets.labelled import LabelledDataset, LabelledView
+from glam_node.inference.datasets.open import open_dataset
+from glam_node.inference.datasets.problems import DatasetError
+from glam_node.inference.glam.network import Glam
+from glam_node.inference.training.augmentation import batch_indices, seeded
+from glam_node.inference.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from glam_node.inference.training.initialise import new_network
+from glam_node.inference.training.journal import CHANNELS, Journal, Tell, open_journal
+from glam_node.inference.training.processes import Processes
+from glam_node.inference.training.recipe import DataRecipe, Recipe, StageRecipe
+from glam_node.inference.training.samples import PreparedViews, prepare_views
+from glam_node.inference.training.schedule import learning_rate, top_fraction
+from glam_node.inference.training.stages import (
+    GlobalStage,
+    JointStage,
+    Loader,
+    LocalStage,
+    patch_loader,
+    stages_of,
+    view_loader,
+)
+from glam_node.inference.training.validation import validate
+
+_STAGES = {"global": GlobalStage, "local": LocalStage, "joint": JointStage}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingData:
+    """The prepared views to learn from and to validate on."""
+
+    training: PreparedViews
+    validation: PreparedViews
+
+
+def prepare_data(recipe: Recipe, folder: Path, processes: Processes, workers: int, tell: Tell) -> TrainingData:
+    """Both data sets, prepared by the leading process. Raises DatasetError, ValueError, RecipeError."""
+    sets = {name: _open(data) for name, data in (("training", recipe.data), ("validation", recipe.validation))}
+    shared = {view.study_id for view in sets["training"][1]} & {view.study_id for view in sets["validation"][1]}
+    if shared:
+        raise DatasetError(f"{len(shared)} studies are in both data and validation; they must share none.")
+    prepared = {}
+    for leading in (True, False):
+        if processes.leads == leading:
+            for name, (dataset, views) in sets.items():
+                prepared[name] = prepare_views(dataset, views, recipe.shape.reduction, folder / name, workers, tell)
+        processes.wait()
+    return TrainingData(**prepared)
+
+
+def _open(data: DataRecipe) -> tuple[LabelledDataset, list[LabelledView]]:
+    dataset = open_dataset(data.kind, data.path, **data.options)
+    views = [view for view in dataset.views if not data.parts or view.split in data.parts]
+    if not views:
+        raise DatasetError(f"{dataset.name} has no views in the parts {', '.join(data.parts)}.")
+    return dataset, views
+
+
+class Trainer:
+    """Trains one network as `recipe` says, in `device`, with checkpoints and curves in directory `out`."""
+
+    def __init__(
+        self, recipe: Recipe, data: TrainingData, out: Path, device: torch.device, processes: Processes, tell: Tell
+    ) -> None:
+        self._recipe = recipe
+        self._data = data
+        self._out = out
+        self._device = device
+        self._processes = processes
+        self._tell = tell
+        self._digest = hashlib.sha256(repr(recipe).encode()).hexdigest()
+        self.network = new_network(recipe.shape, recipe.seed).to(device)
+
+    def run(self, stop_after: int | None = None) -> Glam:
+        """The trained network, in evaluation mode; on from the checkpoint in `out` where there is one of this recipe.
+
+        `stop_after` ends after so many steps of this call, as a kill would right after a checkpoint. Raises ValueError
+        for a checkpoint of another recipe.
+        """
+        journal = open_journal(self._out / "tensorboard", self._processes.leads)
+        checkpoint = self._resumed()
+        left = stop_after
+        try:
+            for place, (name, stage) in enumerate(stages_of(self._recipe)):
+                if checkpoint is not None and name != checkpoint.stage:
+                    continue
+                done = self._run_stage(place, name, stage, checkpoint, journal, left)
+                checkpoint = None
+                left = None if left is None else left - done
+                if left is not None and left <= 0:
+                    break
+        finally:
+            journal.close()
+        return self.network.eval()
+
+    def _resumed(self) -> Checkpoint | None:
+        checkpoint = read_checkpoint(self._out, self._device)
+        if checkpoint is None:
+            return None
+        if checkpoint.recipe_digest != self._digest:
+            raise ValueError(f"{self._out} holds a run of another recipe. Choose another directory, or delete it.")
+        self.network.load_state_dict(checkpoint.network)
+        return checkpoint
+
+    def _run_stage(
+        self,
+        place: int,
+        name: str,
+        stage: StageRecipe,
+        checkpoint: Checkpoint | None,
+        journal: Journal,
+        left: int | None,
+    ) -> int:
+        """How many steps were done."""
+        module = _STAGES[name](self.network, self._recipe)
+        optimizer = AdamW(module.parameters(), lr=stage.learning_rate, weight_decay=stage.weight_decay)
+        first = 0
+        if checkpoint is not None:
+            optimizer.load_state_dict(checkpoint.optimizer)
+            first = checkpoint.step
+        last = stage.steps if left is None else min(stage.steps, first + left)
+        if first >= last:
+            return 0
+        steps = _Steps(self._recipe, stage, place, self._processes, self._device)
+        load = self._loader(name)
+        wrapped = self._processes.wrap(module)
+        for step in range(first, last):
+            loss = steps.take(wrapped, optimizer, load, step, len(self._data.training))
+            journal.scalar(f"{name}/loss", loss, step)
+            self._tell(f"{name} stage, loss {loss:.3f}", step + 1, stage.steps)
+            if (step + 1) % self._recipe.validate_every == 0 or step + 1 == stage.steps:
+                self._validate(name, step, journal)
+            if (step + 1) % self._recipe.checkpoint_every == 0 or step + 1 in (last, stage.steps):
+                self._keep(name, step + 1, optimizer)
+        return last - first
+
+    def _loader(self, name: str) -> Loader:
+        if name == "local":
+            return patch_loader(self._data.training, self.network, self._recipe, self._device)
+        return view_loader(self._data.training, self._recipe, self._device)
+
+    def _validate(self, name: str, step: int, journal: Journal) -> None:
+        if not self._processes.leads:
+            return
+        views, patches = self._data.validation, self._recipe.patches_per_image
+        said = validate(self.network, views, self._recipe.global_stage.batch_size, patches, self._device)
+        for kind, auc in zip(CHANNELS, said.auc, strict=True):
+            journal.scalar(f"{name}/auc_{kind}", auc, step)
+        journal.picture(f"{name}/maps", said.output, said.inputs, step)
+        self._tell(f"{name} stage, AUC {said.auc[0]:.3f} benign {said.auc[1]:.3f} malignant", step + 1, 0)
+
+    def _keep(self, name: str, step: int, optimizer: AdamW) -> None:
+        if self._processes.leads:
+            state = Checkpoint(self._digest, name, step, self.network.state_dict(), optimizer.state_dict())
+            write_checkpoint(state, self._out)
+        self._processes.wait()
+
+
+class _Steps:
+    """One step after another of one stage; each a function of seed, stage and step alone."""
+
+    def __init__(
+        self, recipe: Recipe, stage: StageRecipe, place: int, processes: Processes, device: torch.device
+    ) -> None:
+        self._recipe = recipe
+        self._stage = stage
+        self._place = place
+        self._processes = processes
+        self._device = device
+
+    def take(self, module: nn.Module, optimizer: AdamW, load: Loader, step: int, count: int) -> float:
+        """The loss of this step; the optimizer has moved."""
+        module.train()
+        done = step / self._stage.steps
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(self._stage, done + 1 / self._stage.steps)
+        seed = self._recipe.seed
+        indices = self._processes.share(batch_indices(seed + self._place, step, self._stage.batch_size, count))
+        batch = load(indices, seeded(seed, self._place + 1, step, self._processes.rank))
+        narrow = self._recipe.precision == "bfloat16"
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=narrow):
+            loss = module(batch, top_fraction(self._stage, done))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
