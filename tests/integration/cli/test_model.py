@@ -1,15 +1,21 @@
-"""`glam-node model`: show, import, golden."""
+"""`glam-node model`: show, import, verify, golden."""
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from glam_node.inference.card import ModelCard
 from glam_node.inference.glam.network import Glam
+from glam_node.inference.glam.package_golden import write_golden_case
+from glam_node.inference.package import write_package
 from tests.command_line import THRESHOLD, glam_node
 from tests.shared_data import SHARED, needs_shared_data
+from tests.unit.inference.glam.tiny_package import tiny_package
 
 
 def test_the_package_that_ships_says_that_it_is_untrained() -> None:
@@ -49,6 +55,44 @@ def test_a_checkpoint_becomes_a_package_that_can_be_shown(tmp_path: Path) -> Non
     shown = glam_node("model", "show", GLAM_NODE__INFERENCE__PACKAGE=str(tmp_path / "package")).stdout
     assert "weights file, digest checked" in shown
     shutil.rmtree(tmp_path)
+
+
+def test_show_prints_the_card_of_any_package(tmp_path: Path) -> None:
+    card = ModelCard(licence="Apache-2.0", vendors=("Hologic", "GE"), pixel_spacing_mm=(0.05, 0.1))
+    tiny_package(tmp_path, card=card)
+    told = " ".join(glam_node("model", "show", tmp_path).stdout.split())
+    assert "licence Apache-2.0 training_data not stated" in told
+    assert "vendors Hologic, GE pixel_spacing_mm 0.05 to 0.1 presentation not stated" in told
+    assert "benign image_score_threshold" in told
+
+
+def test_a_package_is_verified_with_the_largest_error_of_each_quantity(tmp_path: Path) -> None:
+    write_golden_case(tiny_package(tmp_path))
+    told = glam_node("model", "verify", tmp_path).stdout
+    assert "local_saliency" in told
+    assert told.splitlines()[-1].startswith("ok  all 7 quantities are within tolerance")
+
+
+def test_a_package_that_computes_otherwise_fails_with_exit_code_1(tmp_path: Path) -> None:
+    path = write_golden_case(tiny_package(tmp_path))
+    with np.load(path) as archive:
+        changed = {name: archive[name] + (1e-5 if name == "scores" else 0) for name in archive.files if name != "meta"}
+        np.savez(path, meta=archive["meta"], **changed)
+    told = glam_node("model", "verify", tmp_path, expect=1).stdout
+    assert told.splitlines()[-1].startswith("FAIL  1 of 7 quantities")
+
+
+def test_a_package_without_a_golden_case_fails_with_exit_code_1(tmp_path: Path) -> None:
+    tiny_package(tmp_path)
+    told = glam_node("model", "verify", tmp_path, expect=1).stdout
+    assert "the package has no golden.npz" in told
+    assert told.splitlines()[-1] == "FAIL  nothing could be compared"
+
+
+def test_a_package_with_another_digest_is_refused_in_words(tmp_path: Path) -> None:
+    package = tiny_package(tmp_path)
+    write_package(replace(package, weights_sha256="0" * 64))
+    assert "have SHA-256" in glam_node("model", "verify", tmp_path, expect=1).stderr
 
 
 def test_a_file_that_is_no_checkpoint_is_refused_in_words(tmp_path: Path) -> None:

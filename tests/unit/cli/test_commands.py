@@ -32,6 +32,7 @@ COMMANDS = [
     "settings explain",
     "model import",
     "model show",
+    "model verify",
     "model golden",
 ]
 FOR_MACHINES = [

@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from glam_node.inference.card import ModelCard
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import FindingKind
+from glam_node.inference.glam.package_golden import write_golden_case
 from glam_node.inference.glam.predictor import ARCHITECTURE
 from glam_node.inference.glam.weights import StateDict, complete_state_dict
 from glam_node.inference.package import WEIGHTS_FILE, ModelPackage, OperatingPoint, read_package, write_package
@@ -20,6 +22,9 @@ UNCALIBRATED_OPERATING_POINTS = {
     FindingKind.BENIGN: OperatingPoint(0.4, 0.5, 0.5, 400),
     FindingKind.MALIGNANT: OperatingPoint(0.2, 0.5, 0.5, 400),
 }
+
+# model_sep was trained in stages, model_joint as a whole: the same network, other weights.
+PUBLISHED_CHECKPOINTS = ("model_sep", "model_joint")
 
 _NESTED_UNDER = ("model", "state_dict", "model_state_dict")
 
@@ -74,12 +79,41 @@ def convert_checkpoint(path: Path, out: Path) -> ModelPackage:
             parameters={
                 "patches_per_image": 1,
                 "maximum_findings_per_class": 5,
+                "checkpoint": _published_name(path),
                 "checkpoint_sha256": checkpoint_sha256,
                 "calibration": "none: the operating points are placeholders",
             },
+            card=_card(path),
         )
     )
-    return read_package(out)
+    package = read_package(out)
+    write_golden_case(package)
+    return package
+
+
+def _published_name(path: Path) -> str:
+    """Which of the published checkpoints a file of this name is; the name of the file when it is none."""
+    return next((name for name in PUBLISHED_CHECKPOINTS if name in path.stem.lower()), path.stem)
+
+
+def _card(path: Path) -> ModelCard:
+    """What is known of the published checkpoints; of others only where they came from."""
+    if _published_name(path) not in PUBLISHED_CHECKPOINTS:
+        return ModelCard(origin=f"Imported from {path.name}.", intended_use="Research use only.")
+    return ModelCard(
+        origin=f"Imported from {path.name} of the published GLAM (github.com/nyukat/GLAM, 2021).",
+        licence=(
+            "NYU licence: internal non-commercial research and evaluation, no redistribution, no modification; "
+            "the files' headers say GNU AGPLv3 instead. Whoever imported it holds the licence, nobody else."
+        ),
+        training_data="Screening mammograms of NYU Langone Health with labels per image, none with outlines.",
+        intended_use="Research use only.",
+        limitations=(
+            "Scores are not calibrated and the operating points are placeholders. Tissue outside a window of "
+            "2944 x 1920 pixels is not seen; pixel spacing is ignored."
+        ),
+        presentation="For presentation, VOI LUT applied, 12 bits, MONOCHROME2, background 0.",
+    )
 
 
 def _sha256(path: Path) -> str:

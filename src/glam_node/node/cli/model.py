@@ -1,31 +1,28 @@
-"""`glam-node model`: import, show, golden"""
+"""`glam-node model`: import, show, verify, golden"""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from glam_node.node.cli.application import (
-    EXIT_FINDING,
-    JsonOption,
-    OutOption,
-    SettingsOption,
-    console,
-    print_json,
-    settings_of,
-    writable,
-)
+from glam_node.node.cli.application import JsonOption, OutOption, SettingsOption, print_json, settings_of, writable
+from glam_node.node.cli.model_tables import operating_points, print_package, print_report
 
 if TYPE_CHECKING:
     from glam_node.inference.package import ModelPackage
 
 # Reached by name: a module that imports torch is never imported by the node itself.
 CONVERT_CHECKPOINT = "glam_node.inference.glam.checkpoint:convert_checkpoint"
+VERIFY_PACKAGE = "glam_node.inference.glam.package_verification:verify_package"
 VERIFY_GOLDEN = "glam_node.inference.glam.golden:verify_golden"
 
-app = typer.Typer(no_args_is_help=True, help="Model packages: make one from a checkpoint, show one, prove the code.")
+ImagesOption = Annotated[
+    Path | None, typer.Option(exists=True, file_okay=False, help="Folder with the published sample views as PNG files.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+app = typer.Typer(no_args_is_help=True, help="Model packages: make one from a checkpoint, show or prove one.")
 
 
 @app.command("import")
@@ -33,71 +30,65 @@ def import_(
     checkpoint: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A published GLAM .ckpt file.")],
     out: OutOption,
 ) -> None:
-    """Convert a published GLAM checkpoint, once, into a model package."""
+    """Convert a published GLAM checkpoint, once, into a model package; nothing that the file contains is executed."""
     directory = writable(out)
     from glam_node.inference.predictor import load_object
 
     package: ModelPackage = load_object(CONVERT_CHECKPOINT)(checkpoint, directory)
-    _print_package(package)
+    print_package(package)
     typer.echo(f'Use it: inference.package = "{directory.resolve()}"')
 
 
 @app.command()
-def show(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
-    """Show the model package in force, after its digest was checked."""
+def show(
+    ctx: typer.Context,
+    package: Annotated[
+        Path | None, typer.Argument(exists=True, file_okay=False, help="A package; the one in force by default.")
+    ] = None,
+    settings: SettingsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a model package and its card, after its digest was checked."""
+    shown = _package(ctx, package, settings)
+    if as_json:
+        print_json({**asdict(shown), "operating_points": operating_points(shown)})
+    else:
+        print_package(shown)
+
+
+def _package(ctx: typer.Context, path: Path | None, settings: Path | None) -> "ModelPackage":
+    if path is not None:
+        from glam_node.inference.package import read_package
+
+        return read_package(path)
     configured = settings_of(ctx, settings)
     from glam_node.node.bootstrap import configured_package
 
-    package = configured_package(configured)
-    if as_json:
-        print_json({**asdict(package), "operating_points": _points(package)})
-    else:
-        _print_package(package)
+    return configured_package(configured)
+
+
+@app.command()
+def verify(
+    package: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A model package.")],
+    images: ImagesOption = None,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Check the digests of a package and recompute its golden case; exit code 1 when a value is out of tolerance.
+
+    With --images the scores of a published checkpoint are compared with those that its authors print.
+    """
+    from glam_node.inference.predictor import load_object
+
+    print_report(load_object(VERIFY_PACKAGE)(package, images, device))
 
 
 @app.command()
 def golden(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A golden .npz file.")],
-    images: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Folder with the real views as PNG files.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
+    images: ImagesOption = None,
+    device: DeviceOption = "cpu",
 ) -> None:
     """Recompute the values of a golden file and compare; exit code 1 when one is out of tolerance."""
     from glam_node.inference.predictor import load_object
 
-    report = load_object(VERIFY_GOLDEN)(file, images, device)
-    table = Table()
-    for column in ("quantity", "cases", "largest error", "tolerance", "worst case", ""):
-        table.add_column(column, justify="right" if column in ("cases", "largest error", "tolerance") else "left")
-    for row in report.quantities:
-        verdict = "ok" if row.within_tolerance else "FAIL"
-        table.add_row(
-            row.name, str(row.cases), f"{row.largest_error:.2e}", f"{row.tolerance:g}", row.worst_case, verdict
-        )
-    console().print(table)
-    for left_out in report.not_computed:
-        typer.echo(f"not computed: {left_out.name}: {left_out.reason}")
-    bad = sum(not row.within_tolerance for row in report.quantities)
-    if not report.passed:
-        typer.echo(f"FAIL  {bad} of {len(report.quantities)} quantities are out of tolerance ({report.seconds:.1f} s)")
-        raise typer.Exit(EXIT_FINDING)
-    typer.echo(f"ok  all {len(report.quantities)} quantities are within tolerance ({report.seconds:.1f} s)")
-
-
-def _points(package: "ModelPackage") -> dict[str, Any]:
-    return {str(kind): asdict(point) for kind, point in package.operating_points.items()}
-
-
-def _print_package(package: "ModelPackage") -> None:
-    state = "trained" if package.trained else "UNTRAINED: its scores and findings are meaningless"
-    source = "weights file, digest checked" if package.seed is None else f"made from seed {package.seed}"
-    typer.echo(f"{package.algorithm_name} {package.algorithm_version} ({package.architecture}), {state}")
-    typer.echo(f"path            {package.path}")
-    typer.echo(f"weights         {source}")
-    typer.echo(f"weights_sha256  {package.weights_sha256}")
-    for kind, point in _points(package).items():
-        typer.echo(f"{kind:15} {', '.join(f'{name} {value:g}' for name, value in point.items())}")
-    for name, value in package.parameters.items():
-        typer.echo(f"{name:15} {value}")
-    typer.echo("For research use.")
+    print_report(load_object(VERIFY_GOLDEN)(file, images, device))

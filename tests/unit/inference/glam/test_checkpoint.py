@@ -11,6 +11,8 @@ from safetensors.torch import load_file
 
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.glam.checkpoint import convert_checkpoint, read_checkpoint
+from glam_node.inference.glam.package_verification import published_table, verify_package
+from glam_node.inference.glam.published_scores import PUBLISHED_SCORES
 from glam_node.inference.glam.weights import StateDict, load_network
 from glam_node.inference.package import read_package
 
@@ -62,6 +64,29 @@ def test_a_package_names_the_checkpoint_it_came_from(state: StateDict, path: Pat
     assert package.trained
     assert package.parameters["calibration"].startswith("none")
     assert package.algorithm_version == f"model_joint {digest[:8]}"
+
+
+@pytest.mark.parametrize("name", ["model_sep", "model_joint"])
+def test_a_package_of_a_published_checkpoint_is_proved_and_says_whose_it_is(
+    published: StateDict, state: StateDict, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / f"{name}.ckpt"
+    torch.save(published if name == "model_joint" else state, path)
+    package = convert_checkpoint(path, tmp_path / "package")
+    assert published_table(package) == PUBLISHED_SCORES[name]
+    assert "nyukat/GLAM" in package.card.origin
+    assert "non-commercial research" in package.card.licence
+    assert verify_package(package.path).passed
+    shutil.rmtree(tmp_path)
+
+
+def test_a_checkpoint_of_another_name_is_taken_for_no_published_one(state: StateDict, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "mine.ckpt")
+    package = convert_checkpoint(tmp_path / "mine.ckpt", tmp_path / "package")
+    assert published_table(package) == ()
+    assert package.card.origin == "Imported from mine.ckpt."
+    assert package.card.licence == ""
+    shutil.rmtree(tmp_path)
 
 
 @pytest.mark.parametrize("key", ["model", "state_dict"])

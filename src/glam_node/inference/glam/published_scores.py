@@ -1,0 +1,96 @@
+"""The scores that the authors of the published weights print for their sample images, and a comparison with them."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.glam.device import full_precision
+from glam_node.inference.glam.golden_report import GoldenLedger
+from glam_node.inference.glam.network import Glam
+from glam_node.inference.glam.postprocessing import CHANNELS
+from glam_node.inference.glam.preprocessing import prepare
+from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
+
+# The tables have four decimals; the rest is float32 on another machine.
+_OF_TABLE = 5e-5 + 2e-6
+_OF_NOTEBOOK = 2e-6
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedScore:
+    """One printed number."""
+
+    image: str
+    """Stem of the sample's PNG file: exam, laterality, view."""
+    kind: FindingKind
+    score: float
+    tolerance: float
+
+
+def _of_readme(image: str, benign: float, malignant: float) -> tuple[PublishedScore, PublishedScore]:
+    return (
+        PublishedScore(image, FindingKind.BENIGN, benign, _OF_TABLE),
+        PublishedScore(image, FindingKind.MALIGNANT, malignant, _OF_TABLE),
+    )
+
+
+Table = tuple[PublishedScore, ...]
+
+# README (model_sep) and notebook (model_joint) of the published repository, by the name of the checkpoint
+PUBLISHED_SCORES: Mapping[str, Table] = {
+    "model_sep": (
+        *_of_readme("0_L-CC", 0.3141, 0.0111),
+        *_of_readme("0_R-CC", 0.4512, 0.1458),
+        *_of_readme("0_L-MLO", 0.3604, 0.0723),
+        *_of_readme("0_R-MLO", 0.4853, 0.1042),
+    ),
+    "model_joint": (PublishedScore("1_R-CC", FindingKind.MALIGNANT, 0.24665324, _OF_NOTEBOOK),),
+}
+
+
+def compare_published_scores(
+    ledger: GoldenLedger, network: Glam, device: torch.device, images_dir: Path, table: Table
+) -> None:
+    """Note in `ledger` how far the scores of `network` are from `table`, for those of its images in `images_dir`."""
+    network = network.to(device)
+    for image in dict.fromkeys(row.image for row in table):
+        path = images_dir / f"{image}.png"
+        try:
+            window = prepare(sample_view(path)).window
+        except UnsupportedMammogram as error:
+            ledger.leave_out(f"published scores of {image}", str(error))
+            continue
+        with full_precision():
+            inputs = network.reduce(torch.from_numpy(window)[None, None].to(device))
+            scores = network.global_network(inputs).scores[0].cpu().numpy()
+        for row in table:
+            if row.image == image:
+                name = f"published {row.kind} score"
+                ledger.compare(name, image, scores[CHANNELS.index(row.kind)], row.score, row.tolerance)
+
+
+def sample_view(path: Path) -> Mammogram:
+    """The published sample at `path`, a 16-bit grey PNG named like 0_L-CC.png; right breasts point left.
+
+    Raises UnsupportedMammogram when there is no such file.
+    """
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
+        raise UnsupportedMammogram(f"{path} is not there, or not a grey PNG image of 16 bits")
+    laterality_text, _, view_text = path.stem.partition("_")[2].partition("-")
+    laterality, view_position = Laterality(laterality_text), ViewPosition(view_text)
+    return Mammogram(
+        sop_instance_uid=f"2.25.{int(hashlib.sha256(path.stem.encode()).hexdigest()[:30], 16)}",
+        image_laterality=laterality,
+        view_position=view_position,
+        pixels=pixels.astype(np.uint16),
+        imager_pixel_spacing=None,
+        patient_orientation=None,
+    )

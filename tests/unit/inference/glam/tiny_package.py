@@ -1,0 +1,33 @@
+"""A package with a network so small that its golden case costs nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from glam_node.inference.glam.shape import shape_from_table
+from glam_node.inference.glam.weights import seeded_state_dict
+from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, read_package, write_package
+
+SHAPE: dict[str, Any] = {
+    "reduction": 8,
+    "global_stem_channels": 4,
+    "global_channels": [4, 4, 8],
+    "global_strides": [1, 2, 2],
+    "global_blocks": 1,
+    "global_stem_pool": False,
+    "local_channels": [4, 4, 8, 8],
+    "local_blocks": [1, 1, 1, 1],
+    "local_stem_pool": False,
+    "head_bias": True,
+}
+
+
+def tiny_package(path: Path, seed: int = 5, **changes: Any) -> ModelPackage:
+    """A package in `path` with seeded weights of SHAPE."""
+    path.mkdir(parents=True, exist_ok=True)
+    digest = seeded_state_dict(seed, shape_from_table(SHAPE))[1]
+    package = replace(
+        read_package(DEFAULT_PACKAGE), path=path, seed=seed, weights_sha256=digest, shape=SHAPE, **changes
+    )
+    write_package(package)
+    return read_package(path)
