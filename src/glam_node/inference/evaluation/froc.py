@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glam_node.inference.evaluation.bootstrap import Values
-from glam_node.inference.evaluation.regions import Regions
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0)
 """False positives per normal image at which sensitivity is tabulated."""
 
-Clustered = Sequence[tuple[str, Regions]]
-"""Regions of one image each, and what a bootstrap draws as a whole."""
+MOST_PER_NORMAL = 20
+"""False positives per normal image at which the curve ends."""
+
+Clustered = Sequence[tuple[str, NDArray[np.float32]]]
+"""Scores of one image each, and what a bootstrap draws as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +72,25 @@ class Froc:
 
 
 def froc(normal: Clustered, with_lesions: Clustered) -> Froc | None:
-    """The rows of all images; None without a normal image or without a lesion."""
-    rows = [row for cluster, regions in normal for row in _normal_rows(cluster, regions)]
-    rows += [row for cluster, regions in with_lesions for row in _lesion_rows(cluster, regions)]
-    if not normal or not any(regions.lesion_count for _, regions in with_lesions):
+    """The rows of all images: scores of the regions of each normal one, and per lesion that of the best hit (0: none).
+
+    None without a normal image or without a lesion. Scores under that of the false region after which there are 20
+    per normal image are not told apart from none.
+    """
+    lesions = [(cluster, float(score)) for cluster, scores in with_lesions for score in scores]
+    if not normal or not lesions:
         return None
+    false = sorted(((cluster, float(score)) for cluster, scores in normal for score in scores), key=lambda row: -row[1])
+    allowed = MOST_PER_NORMAL * len(normal)
+    least = false[allowed][1] if len(false) > allowed else 0.0
+    rows: list[_Row] = [(cluster, score, True, False, False, False) for cluster, score in false[:allowed]]
+    rows += [(cluster, score, False, score > least, True, False) for cluster, score in lesions]
+    rows += [(cluster, 0.0, False, False, False, True) for cluster, _ in normal]
     rows.sort(key=lambda row: -row[1])
-    scores = np.array([row[1] for row in rows])
-    false, hit, lesion, image = np.array([row[2:] for row in rows], dtype=np.float64).T
-    starts = np.flatnonzero(np.diff(scores, prepend=np.inf))
-    return Froc(tuple(row[0] for row in rows), false, hit, lesion, image, starts)
-
-
-def best_scores(regions: Regions) -> NDArray[np.float32]:
-    """Per lesion the score of the best region that hits it, 0 where none does."""
-    return np.asarray(np.where(regions.hits, regions.scores[:, None], 0).max(axis=0, initial=0))
+    false_region, hit, lesion, image = np.array([row[2:] for row in rows], dtype=np.float64).T
+    starts = np.flatnonzero(np.diff([row[1] for row in rows], prepend=np.inf))
+    return Froc(tuple(row[0] for row in rows), false_region, hit, lesion, image, starts)
 
 
 _Row = tuple[str, float, bool, bool, bool, bool]
 """Cluster, score, and whether it is a false region, a lesion hit, a lesion, a normal image."""
-
-
-def _normal_rows(cluster: str, regions: Regions) -> list[_Row]:
-    """An image has the score 0, under that of any region."""
-    found: list[_Row] = [(cluster, float(score), True, False, False, False) for score in regions.scores]
-    return [*found, (cluster, 0.0, False, False, False, True)]
-
-
-def _lesion_rows(cluster: str, regions: Regions) -> list[_Row]:
-    return [(cluster, float(score), False, bool(score > 0), True, False) for score in best_scores(regions)]

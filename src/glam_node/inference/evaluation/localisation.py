@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from glam_node.inference.evaluation.bootstrap import Estimate, Resamples, Values
-from glam_node.inference.evaluation.froc import RATES, Froc, FrocCurve, best_scores, froc
+from glam_node.inference.evaluation.froc import RATES, Froc, FrocCurve, froc
 from glam_node.inference.evaluation.levels import PixelCounts
-from glam_node.inference.evaluation.measuring import ClassRow, ImageRow
+from glam_node.inference.evaluation.measuring import ImageRow
 from glam_node.inference.evaluation.overlap import MISS_DICE, Overlap, average_precision, average_precision_of
 from glam_node.inference.evaluation.parts import cluster_of
-from glam_node.inference.evaluation.regions import Regions
 from glam_node.inference.evaluation.tuning import normal_views
 from glam_node.inference.findings import FindingKind
 
@@ -121,50 +120,34 @@ def _tertiles(overlaps: Sequence[Overlap], clusters: Sequence[str], resamples: R
 
 def measure_findings(rows: Sequence[ImageRow], kind: FindingKind, resamples: Resamples) -> FindingMeasures | None:
     """None without an operating point."""
-    of_class = [(row, row.classes[kind]) for row in rows if row.classes[kind].regions is not None]
+    of_class = [(row.view, found) for row in rows if (found := row.classes[kind].found) is not None]
     if not of_class:
         return None
-    normal = {view.image_id for view in normal_views([row.view for row, _ in of_class], kind)}
-    normals = [(row, each) for row, each in of_class if row.view.image_id in normal]
-    outlined = [(row, each) for row, each in of_class if each.overlap is not None]
-    clusters, normal_clusters = ([cluster_of(row.view) for row, _ in some] for some in (outlined, normals))
-    rates = froc(_clustered(normals), _clustered(outlined))
-    reported = [_reported(each) for _, each in normals]
+    normal = {view.image_id for view in normal_views([view for view, _ in of_class], kind)}
+    normals = [(cluster_of(view), found) for view, found in of_class if view.image_id in normal]
+    outlined = [(cluster_of(view), found) for view, found in of_class if found.dice is not None]
+    clusters, normal_clusters = ([cluster for cluster, _ in some] for some in (outlined, normals))
+    rates = froc(
+        [(cluster, found.scores) for cluster, found in normals],
+        [(cluster, found.lesion_scores) for cluster, found in outlined],
+    )
+    hit = [float(found.lesions_hit) for _, found in outlined]
     return FindingMeasures(
-        dice=resamples.mean([each.finding_dice or 0.0 for _, each in outlined], clusters),
-        lesion_sensitivity=resamples.ratio(*_lesions(outlined), clusters),
-        false_positives_per_normal=resamples.mean(reported, normal_clusters),
+        dice=resamples.mean([found.dice or 0.0 for _, found in outlined], clusters),
+        lesion_sensitivity=resamples.ratio(hit, [float(len(found.lesion_scores)) for _, found in outlined], clusters),
+        false_positives_per_normal=resamples.mean([float(found.reported) for _, found in normals], normal_clusters),
         ungated_false_positives_per_normal=resamples.mean(
-            [float(len(regions.areas)) for _, regions in _clustered(normals)], normal_clusters
+            [float(found.count) for _, found in normals], normal_clusters
         ),
-        normals_with_findings=resamples.mean([float(count > 0) for count in reported], normal_clusters),
+        normals_with_findings=resamples.mean([float(found.reported > 0) for _, found in normals], normal_clusters),
         froc=_thinned(rates.curve) if rates else None,
         sensitivity_at=tuple(_sensitivities(rates, resamples)) if rates else (),
     )
 
 
-def _clustered(rows: Sequence[tuple[ImageRow, ClassRow]]) -> list[tuple[str, Regions]]:
-    return [(cluster_of(row.view), each.regions) for row, each in rows if each.regions is not None]
-
-
 def _sensitivities(rates: Froc, resamples: Resamples) -> Iterator[tuple[float, Estimate]]:
     for rate in RATES:
         yield rate, resamples.estimate(rates.sensitivity_at(rate), rates.clusters)
-
-
-def _reported(each: ClassRow) -> float:
-    return float(len(each.regions.areas)) if each.regions is not None and each.passes else 0.0
-
-
-def _lesions(outlined: Sequence[tuple[ImageRow, ClassRow]]) -> tuple[list[float], list[float]]:
-    """Lesions that a reported finding hits, and all lesions, per image."""
-    found, all_of_them = [], []
-    for _, each in outlined:
-        regions = each.regions
-        if regions is not None:
-            found.append(float((best_scores(regions) > 0).sum()) if each.passes else 0.0)
-            all_of_them.append(float(regions.lesion_count))
-    return found, all_of_them
 
 
 def _thinned(curve: FrocCurve) -> FrocCurve:

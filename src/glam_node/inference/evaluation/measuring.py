@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glam_node.inference.datasets.labelled import LabelledView, Masks
 from glam_node.inference.evaluation.levels import PixelCounts
 from glam_node.inference.evaluation.model import CHANNELS, Opinion
 from glam_node.inference.evaluation.overlap import Overlap, measure_overlap
 from glam_node.inference.evaluation.regions import (
+    MOST_SCORES,
     Mask,
     Regions,
     SaliencyThresholds,
@@ -23,18 +25,39 @@ from glam_node.inference.package import OperatingPoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What the operating point makes of one class of one view: its regions, whatever the score of the image."""
+
+    passes: bool
+    """Whether the score lets the node report them."""
+    count: int
+    scores: NDArray[np.float32]
+    """Of the regions with the highest, at most 200."""
+    lesion_scores: NDArray[np.float32]
+    """Per lesion the score of the best region that hits it; 0 where none does."""
+    dice: float | None
+    """Of what the node reports; None where no lesion is outlined."""
+
+    @property
+    def reported(self) -> int:
+        """Findings."""
+        return self.count if self.passes else 0
+
+    @property
+    def lesions_hit(self) -> int:
+        """Lesions that a finding hits."""
+        return int((self.lesion_scores > 0).sum()) if self.passes else 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ClassRow:
     """One class of one test view."""
 
     score: float
     overlap: Overlap | None
     """None where no lesion of the class is outlined."""
-    regions: Regions | None
-    """Of the operating point's thresholds and least area, whatever the score; None without an operating point."""
-    passes: bool
-    """Whether the score lets the node report the regions."""
-    finding_dice: float | None
-    """Of the findings that the node would report; None where no lesion is outlined or no operating point is there."""
+    found: Found | None
+    """None without an operating point."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,13 +93,8 @@ class Measurer:
     def _class_row(self, opinion: Opinion, channel: int, tuning: ClassTuning, lesion: Mask | None) -> ClassRow:
         outlined = lesion if lesion is not None and lesion.any() else None
         overlap = None if outlined is None else self._overlap(opinion, channel, tuning, outlined)
-        score, point = opinion.scores[channel], tuning.point
-        if point is None:
-            return ClassRow(score, overlap, None, False, None)
-        passes = score >= point.image_score_threshold
-        regions = regions_of(opinion, channel, point, lesion)
-        dice = None if outlined is None else _finding_dice(regions, passes, int(outlined.sum()))
-        return ClassRow(score, overlap, regions, passes, dice)
+        found = None if tuning.point is None else _found(opinion, channel, tuning.point, lesion)
+        return ClassRow(opinion.scores[channel], overlap, found)
 
     def _overlap(self, opinion: Opinion, channel: int, tuning: ClassTuning, lesion: Mask) -> Overlap:
         threshold = tuning.map_threshold.threshold if tuning.map_threshold else None
@@ -92,10 +110,18 @@ def regions_of(opinion: Opinion, channel: int, point: OperatingPoint, lesion: Ma
     return find_regions(opinion, channel, thresholds, lesion).at_least(point.minimum_area_px)
 
 
-def _finding_dice(regions: Regions, passes: bool, lesion_px: int) -> float:
-    if not passes:
-        return 0.0
-    return float(2 * regions.pixels_in_lesions.sum() / (regions.areas.sum() + lesion_px))
+def _found(opinion: Opinion, channel: int, point: OperatingPoint, lesion: Mask | None) -> Found:
+    regions = regions_of(opinion, channel, point, lesion)
+    passes = opinion.scores[channel] >= point.image_score_threshold
+    lesion_px = 0 if lesion is None else int(lesion.sum())
+    dice = 2 * regions.pixels_in_lesions.sum() / (regions.areas.sum() + lesion_px) if lesion_px and passes else 0.0
+    return Found(
+        passes=passes,
+        count=len(regions.areas),
+        scores=np.sort(regions.scores)[-MOST_SCORES:],
+        lesion_scores=regions.best_scores,
+        dice=float(dice) if lesion_px else None,
+    )
 
 
 def finding_mask(opinion: Opinion, channel: int, point: OperatingPoint) -> Mask:

@@ -12,6 +12,8 @@ Mask = NDArray[np.bool_]
 
 LEAST_OVERLAP = 0.1
 """A region hits a lesion when intersection over union of the two is this or more."""
+MOST_SCORES = 200
+"""Regions of one image that are kept when all images were looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class Regions:
     def lesion_count(self) -> int:
         """Lesions of the class in the image."""
         return int(self.hits.shape[1])
+
+    @property
+    def best_scores(self) -> NDArray[np.float32]:
+        """Per lesion the score of the best region that hits it, 0 where none does."""
+        return np.asarray(np.where(self.hits, self.scores[:, None], 0).max(axis=0, initial=0), dtype=np.float32)
 
     def at_least(self, minimum_area_px: int) -> "Regions":
         """Without those that are smaller."""

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from glam_node.inference.datasets.labelled import LabelledDataset, LabelledView, Masks
 from glam_node.inference.evaluation.calibration import IsotonicScale, PlattScale, fit_isotonic, fit_platt
 from glam_node.inference.evaluation.looking import Failure, look_at
 from glam_node.inference.evaluation.model import CHANNELS, Opinion, SaliencyModel
 from glam_node.inference.evaluation.overlap import ThresholdTrial, trial_of
-from glam_node.inference.evaluation.regions import SaliencyThresholds, find_regions
+from glam_node.inference.evaluation.regions import MOST_SCORES, Regions, SaliencyThresholds, find_regions
 from glam_node.inference.evaluation.thresholds import (
     ChosenPair,
     ChosenThreshold,
@@ -177,11 +179,16 @@ def _areas_on_normals(
                 continue
             pair = SaliencyThresholds(each.evidence_thresholds.closely, each.evidence_thresholds.elsewhere)
             passes = opinion.scores[channel] >= each.score.threshold
-            areas[each.kind].append(find_regions(opinion, channel, pair, None).areas.tolist() if passes else [])
+            areas[each.kind].append(_largest(find_regions(opinion, channel, pair, None)) if passes else [])
 
     wanted = [view for view in views if any(view.image_id in normal for normal in normal_of.values())]
     look_at(dataset, wanted, model, measure, lambda *at: progress(f"{model.name}: choosing areas", *at))
     return areas
+
+
+def _largest(regions: Regions) -> list[int]:
+    """Areas, of as many regions as could matter."""
+    return [int(area) for area in np.sort(regions.areas)[-MOST_SCORES:]]
 
 
 def _point(each: ClassTuning, areas: list[list[int]], wanted: Wanted) -> OperatingPoint | None:

@@ -76,7 +76,7 @@ def of_scores(scores: list[float], hits: list[list[bool]]) -> Regions:
 def test_the_curve_counts_lesions_hit_and_false_regions_on_normals_as_the_score_falls() -> None:
     normal = [of_scores([0.8, 0.3], []), of_scores([], [])]
     outlined = [of_scores([0.9, 0.5], [[True, False], [True, False]]), of_scores([0.4], [[True]])]
-    rows = froc([("", each) for each in normal], [("", each) for each in outlined])
+    rows = froc([("", each.scores) for each in normal], [("", each.best_scores) for each in outlined])
     assert rows is not None
     # Thresholds 0.9, 0.8, 0.4, 0.3; three lesions, of which one is never hit; two normal images.
     assert list(rows.curve.false_positives_per_normal) == [0, 0, 0.5, 0.5, 1.0, 1.0]
@@ -86,7 +86,10 @@ def test_the_curve_counts_lesions_hit_and_false_regions_on_normals_as_the_score_
 
 def test_a_resample_counts_an_image_as_often_as_it_is_drawn() -> None:
     normal, outlined = of_scores([0.8], []), of_scores([0.9], [[True, False]])
-    rows = froc([("a", normal), ("b", of_scores([], []))], [("a", outlined), ("b", of_scores([0.4], [[True]]))])
+    rows = froc(
+        [("a", normal.scores), ("b", np.zeros(0, dtype=np.float32))],
+        [("a", outlined.best_scores), ("b", np.array([0.4], dtype=np.float32))],
+    )
     assert rows is not None
     weights = np.array([[{"a": 3.0, "b": 1.0}[cluster] for cluster in rows.clusters]])
     # Three of four normals have a false region; of seven lesions three are found above its score, one under it.
@@ -95,6 +98,13 @@ def test_a_resample_counts_an_image_as_often_as_it_is_drawn() -> None:
 
 
 def test_there_is_no_curve_without_normals_or_lesions() -> None:
-    one = of_scores([0.5], [[True]])
+    one = np.array([0.5], dtype=np.float32)
     assert froc([], [("", one)]) is None
     assert froc([("", one)], []) is None
+
+
+def test_the_curve_ends_at_20_false_positives_per_normal_image() -> None:
+    many = np.linspace(0.5, 0.9, 100).astype(np.float32)
+    rows = froc([("", many)], [("", np.array([0.95, 0.55], dtype=np.float32))])
+    assert rows is not None
+    assert (rows.curve.false_positives_per_normal[-1], rows.curve.sensitivity[-1]) == (20, 0.5)
