@@ -100,7 +100,9 @@ def _heading(packages: Sequence[ModelPackage], now: datetime) -> Heading:
     described = [f"{each.algorithm_name} {each.algorithm_version} ({each.architecture})" for each in packages]
     digests = [f"{name}, weights SHA-256 {each.weights_sha256}" for name, each in zip(described, packages, strict=True)]
     others = (("Compared with", digest) for digest in digests[1:])
-    facts = (("Package", digests[0]), *others, ("Made", f"{now:%Y-%m-%d %H:%M %Z} by glam-node {__version__}"))
+    card = (("Training data", first.card.training_data), ("Intended use", first.card.intended_use))
+    stated = ((name, text) for name, text in card if text)
+    facts = (("Package", digests[0]), *stated, *others, ("Made", f"{now:%Y-%m-%d %H:%M %Z} by glam-node {__version__}"))
     return Heading(f"Evaluation of {first.algorithm_name} {first.algorithm_version}", first.trained, tuple(facts))
 
 
