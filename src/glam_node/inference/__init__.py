@@ -1,1 +1,77 @@
-"""Mammogram in, findings out: no network, no database, no queue; torch only in `glam`."""
+"""Mammogram in, findings out: no network, no database, no queue; torch only in `glam`, `training` and what loads them.
+
+A program of one's own needs no node:
+
+    from glam_node.inference import load_model, read_file
+
+    (image,) = load_model().segment([read_file("view.dcm")])
+    print(image.failure or (image.malignant_score, image.benign_score), *image.remarks)
+    for finding in image.findings:
+        print(finding.kind, round(finding.score, 3), finding.origin, finding.mask.shape)
+
+Every name below is imported when it is first used, so that importing this package imports nothing else. Research use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from glam_node.inference.card import ModelCard
+    from glam_node.inference.errors import DeviceUnavailable, InferenceError, PackageMismatch, UnsupportedMammogram
+    from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, Findings, ImageFindings
+    from glam_node.inference.loading import load_model, read_file
+    from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
+    from glam_node.inference.package import ModelPackage, OperatingPoint, read_package, write_package
+    from glam_node.inference.predictor import Predictor
+    from glam_node.inference.reading import read_dataset, read_mammogram
+    from glam_node.inference.study import SourceImage, segment_study
+
+__all__ = [
+    "AlgorithmIdentification",
+    "DeviceUnavailable",
+    "Finding",
+    "FindingKind",
+    "Findings",
+    "ImageFindings",
+    "InferenceError",
+    "Laterality",
+    "Mammogram",
+    "ModelCard",
+    "ModelPackage",
+    "OperatingPoint",
+    "PackageMismatch",
+    "Predictor",
+    "SourceImage",
+    "UnsupportedMammogram",
+    "ViewPosition",
+    "load_model",
+    "read_dataset",
+    "read_file",
+    "read_mammogram",
+    "read_package",
+    "segment_study",
+    "write_package",
+]
+
+_MODULE_OF = {
+    **dict.fromkeys(("DeviceUnavailable", "InferenceError", "PackageMismatch", "UnsupportedMammogram"), "errors"),
+    **dict.fromkeys(("AlgorithmIdentification", "Finding", "FindingKind", "Findings", "ImageFindings"), "findings"),
+    **dict.fromkeys(("load_model", "read_file"), "loading"),
+    **dict.fromkeys(("Laterality", "Mammogram", "ViewPosition"), "mammogram"),
+    **dict.fromkeys(("ModelPackage", "OperatingPoint", "read_package", "write_package"), "package"),
+    **dict.fromkeys(("read_dataset", "read_mammogram"), "reading"),
+    **dict.fromkeys(("SourceImage", "segment_study"), "study"),
+    "ModelCard": "card",
+    "Predictor": "predictor",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The public name `name` of the module that owns it."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -65,7 +65,9 @@ class ImageFindings:
     shape: tuple[int, int]
     """Rows and Columns of the source image."""
     benign_score: float | None
+    """0 to 1, not calibrated, independent of the other score; None when the image could not be analysed."""
     malignant_score: float | None
+    """The same for the other class."""
     findings: tuple[Finding, ...] = ()
     failure: str | None = None
     """Why the image could not be analysed, in plain words; then both scores are None and findings is empty."""

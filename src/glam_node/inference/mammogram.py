@@ -29,15 +29,16 @@ class Mammogram:
     image_laterality: Laterality
     view_position: ViewPosition
     pixels: NDArray[np.uint16]
-    """Rows x Columns; MONOCHROME1 is already inverted and padding is 0, so background is exactly 0."""
+    """uint16, Rows x Columns, 0 to 2^bits_stored - 1; bright is dense: MONOCHROME1 is already inverted, VOI LUT applied.
+    Background is exactly 0."""
     imager_pixel_spacing: tuple[float, float] | None
     """Row and column spacing at the detector, mm (0018,1164); None when the image does not say."""
     patient_orientation: tuple[str, str] | None
     """(0020,0020): where rows run to and where columns run to, e.g. ("A", "R"); None when absent or not two values."""
     bits_stored: int = 16
-    """(0028,0101)."""
+    """Bits Stored (0028,0101)."""
     manufacturer: str = ""
-    """(0008,0070); empty when the image does not say."""
+    """Manufacturer (0008,0070); empty when the image does not say."""
     remarks: tuple[str, ...] = ()
     """What a reader should know about how the image was read, in plain words."""
 

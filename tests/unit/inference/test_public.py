@@ -1,0 +1,104 @@
+"""`inference` stands alone: a few lines read a DICOM file and show its findings, without a node."""
+
+import inspect
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pydicom
+import pytest
+
+import glam_node.inference as public
+from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.loading import load_model, read_file
+from glam_node.inference.phantom import make_view
+from glam_node.inference.threshold import ThresholdPredictor, threshold_package
+from tests.unit.inference.glam.tiny_package import tiny_package
+
+SOURCES = Path(inspect.getfile(public)).parents[1]
+NODE_LIBRARIES = {"celery", "kombu", "redis", "sqlalchemy", "alembic", "pynetdicom", "pydantic", "highdicom", "typer"}
+
+
+def modules_after(program: str, directory: Path) -> set[str]:
+    """What is imported when `program` has run by itself in `directory`."""
+    told = "\nimport sys\nprint('MODULES', *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program + told],
+        cwd=directory,
+        check=True,
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
+    return set(done.stdout.rpartition("MODULES ")[2].split())
+
+
+def example() -> str:
+    """The indented lines of the package's docstring."""
+    lines = inspect.getsource(public).split('"""')[1].splitlines()
+    return textwrap.dedent("\n".join(line for line in lines if line.startswith("    ") or not line))
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> Path:
+    """A phantom as large as a mammogram's pixel spacing needs."""
+    dataset = make_view(1, public.Laterality.LEFT, public.ViewPosition.CC, rows=1280, columns=960).dataset
+    pydicom.dcmwrite(tmp_path / "view.dcm", dataset, enforce_file_format=True)
+    return tmp_path / "view.dcm"
+
+
+def test_the_example_has_five_lines() -> None:
+    assert len([line for line in example().splitlines() if line.strip()]) == 5
+
+
+def test_the_example_shows_the_findings_of_a_file_and_imports_nothing_of_a_node(view: Path) -> None:
+    imported = modules_after(example() + "\nassert image.failure is None", view.parent)
+    assert "torch" in imported
+    assert {name.partition(".")[0] for name in imported} & NODE_LIBRARIES == set()
+    assert not any(name.startswith(("glam_node.node", "glam_node.settings")) for name in imported)
+
+
+def test_importing_the_package_imports_nothing_else(tmp_path: Path) -> None:
+    imported = modules_after("import glam_node.inference", tmp_path)
+    assert {name for name in imported if name.startswith("glam_node")} == {"glam_node", "glam_node.inference"}
+    assert imported & {"torch", "numpy", "pydicom", "cv2"} == set()
+
+
+def test_reading_a_file_does_not_import_torch(view: Path) -> None:
+    program = "from glam_node.inference import read_file; assert read_file('view.dcm').shape == (1280, 960)"
+    assert "torch" not in modules_after(program, view.parent)
+
+
+def test_the_node_imports_from_the_modules_that_own_the_names() -> None:
+    sources = [path for folder in ("node", "settings") for path in (SOURCES / folder).rglob("*.py")]
+    careless = [str(path) for path in sources if "from glam_node.inference import" in path.read_text(encoding="utf-8")]
+    assert careless == []
+
+
+@pytest.mark.parametrize("name", public.__all__)
+def test_every_public_name_is_there_and_says_what_it_is(name: str) -> None:
+    assert inspect.getdoc(getattr(public, name))
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        public.nothing  # noqa: B018
+    assert dir(public) == sorted(public.__all__)
+
+
+def test_a_model_is_chosen_by_the_architecture_of_its_package(tmp_path: Path) -> None:
+    threshold_package(tmp_path / "threshold")
+    assert isinstance(load_model(tmp_path / "threshold"), ThresholdPredictor)
+    assert load_model(str(tiny_package(tmp_path / "glam").path), "cpu").algorithm.algorithm_name == "GLAM (UNTRAINED)"
+
+
+def test_a_package_of_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
+    path = threshold_package(tmp_path).path / "package.toml"
+    path.write_text(path.read_text().replace('architecture = "threshold"', 'architecture = "other"'))
+    with pytest.raises(PackageMismatch, match="has the architecture other; known are glam, threshold"):
+        load_model(tmp_path)
+
+
+def test_a_file_is_named_by_text_or_path(view: Path) -> None:
+    assert read_file(str(view)).sop_instance_uid == read_file(view).sop_instance_uid
