@@ -29,7 +29,7 @@ class Mammogram:
     image_laterality: Laterality
     view_position: ViewPosition
     pixels: NDArray[np.uint16]
-    """uint16, Rows x Columns, 0 to 2^bits_stored - 1; bright is dense: MONOCHROME1 is already inverted, VOI LUT applied.
+    """Rows x Columns, 0 to 2^bits_stored - 1; bright is dense: MONOCHROME1 is already inverted, VOI LUT applied.
     Background is exactly 0."""
     imager_pixel_spacing: tuple[float, float] | None
     """Row and column spacing at the detector, mm (0018,1164); None when the image does not say."""
