@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
 
-# SNOMED CT and retired SNOMED-RT values of the breast, both breasts, the right and the left one: PS3.3 C.8.11.7 asks for it
+# SNOMED CT and retired SNOMED-RT values of the breast, both breasts, the right and the left one (PS3.3 C.8.11.7)
 _BREAST_REGIONS = frozenset(
     {"76752008", "T-04000", "63762007", "T-04080", "73056007", "T-04020", "80248007", "T-04030"}
 )
