@@ -34,6 +34,8 @@ class DomainLimits:
     """Different values within the breast, counted on every fourth pixel; masks and drawings have a handful."""
     largest_contact: float = 0.75
     """Part of the breast's height that may reach both sides of the image: no breast is as wide as a detector there."""
+    largest_in_corner: float = 0.5
+    """Part of a corner on the side of the nipple that may be breast: outlines round off towards it."""
     remarkable_contact: float = 0.33
     """The same on the side of the nipple alone, from where on it is remarked."""
 
@@ -41,6 +43,8 @@ class DomainLimits:
 SCREENING = DomainLimits()
 
 _EVERY = 4
+# Side of the corners that are looked at, as a part of the image's smaller side
+_CORNER = 1 / 32
 
 
 def check_image(mammogram: Mammogram, card: ModelCard, limits: DomainLimits = SCREENING) -> tuple[str, ...]:
@@ -103,7 +107,8 @@ def check_breast(
 ) -> tuple[str, ...]:
     """Remarks where `breast`, the mask on Rows x Columns of what was taken for it, is doubtful.
 
-    Raises UnsupportedMammogram when it fills the image, so that there is no background, or has hardly any contrast.
+    Raises UnsupportedMammogram when it has hardly any contrast, or reaches where only background can be: the whole
+    width of the image, or a corner on the side of the nipple.
     """
     values = pixels[::_EVERY, ::_EVERY][breast[::_EVERY, ::_EVERY]]
     levels = np.count_nonzero(np.bincount(values)) if values.size else 0
@@ -118,9 +123,20 @@ def check_breast(
             "No background was found, the whole width of the image was taken for breast: its background is not black, "
             "or it does not show a whole breast."
         )
+    if _in_corners(breast, at_right=contact.left >= contact.right) > limits.largest_in_corner:
+        raise UnsupportedMammogram(
+            "A corner of the image opposite to the chest wall was taken for breast: its background is not black."
+        )
     if nearer >= limits.remarkable_contact:
         return (
             f"The breast reaches both sides of the image, along {farther:.0%} and {nearer:.0%} of its height: "
             "a part of it may be missing.",
         )
     return ()
+
+
+def _in_corners(breast: NDArray[np.bool_], at_right: bool) -> float:
+    """How much of the upper or the lower corner on one side is breast, whichever is more, 0 to 1."""
+    side = max(2, int(min(breast.shape) * _CORNER))
+    columns = slice(-side, None) if at_right else slice(None, side)
+    return max(float(breast[rows, columns].mean()) for rows in (slice(None, side), slice(-side, None)))

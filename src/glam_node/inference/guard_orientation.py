@@ -5,6 +5,8 @@ breasts, so the header must tell them apart: seen from the X-ray tube, the colum
 those of an MLO view to the feet and the inner side, and its rows to the front of a left breast, to the back of a right
 one. Equipment that stores a view mirrored says so with rows that run the other way; then the side that columns run to
 must be stated as well. What would fit the other breast as well is refused, however the image may have come to be so.
+Field of View Rotation and Horizontal Flip (0018,7032 and 7034) tell of the way from the detector to the image, and
+nothing of the image as it is stored.
 """
 
 from dataclasses import dataclass

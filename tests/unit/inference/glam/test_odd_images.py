@@ -135,6 +135,10 @@ def gradient(pixels: Pixels) -> Pixels:
     return np.where(pixels == 0, np.linspace(100, 1200, 640)[:, None], pixels).astype(np.uint16)
 
 
+def gradient_below(pixels: Pixels) -> Pixels:
+    return np.where(pixels == 0, np.linspace(-1200, 600, 640).clip(0)[:, None], pixels).astype(np.uint16)
+
+
 def mask(pixels: Pixels) -> Pixels:
     return (pixels > 0) * np.uint16(255)
 
@@ -151,6 +155,7 @@ def inverted(pixels: Pixels) -> Pixels:
         (label_alone, "no breast"),
         (noise, "No background was found"),
         (gradient, "No background was found"),
+        (gradient_below, "A corner of the image opposite to the chest wall was taken for breast"),
         (mask, "no contrast"),
         (inverted, "the image is inverted"),
         (np.rot90, "turned by 90 degrees"),
