@@ -17,6 +17,8 @@ def new_network(shape: NetworkShape, seed: int) -> Glam:
         torch.manual_seed(seed)
         network = Glam(shape)
         heads = network.global_network.postprocess_module
+        # Part of every checkpoint, used by none: several processes would wait for its gradient.
+        heads.combine.requires_grad_(False)
         for head in (heads.gn_conv_1, heads.gn_conv_2, heads.gn_conv_last, network.detection_network.gn_conv_last):
             nn.init.normal_(head.weight, 0.0, _HEAD_DEVIATION)
             if head.bias is not None:

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
+from torch.nn.functional import adaptive_avg_pool2d
 
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.glam.network import GlamOutput
+from glam_node.inference.glam.patches import cut_patches
 
 Tell = Callable[[str, int, int], None]
 CHANNELS = (FindingKind.BENIGN, FindingKind.MALIGNANT)
-_THUMBNAIL_ROWS = 368
 
 
 class Journal(Protocol):
@@ -23,7 +23,7 @@ class Journal(Protocol):
         ...
 
     def picture(self, name: str, output: GlamOutput, inputs: torch.Tensor, step: int) -> None:
-        """The first view of a batch beside its fused maps."""
+        """A view and a patch beside their maps."""
         ...
 
     def close(self) -> None:
@@ -57,15 +57,17 @@ class TensorBoardJournal:
         self._writer.add_scalar(name, value, step)
 
     def picture(self, name: str, output: GlamOutput, inputs: torch.Tensor, step: int) -> None:
-        """The first view, its benign and its malignant map side by side, grey."""
-        rows = inputs.shape[2]
-        stride = max(1, rows // _THUMBNAIL_ROWS)
-        view = inputs[0, 0, ::stride, ::stride].float().cpu().numpy()
-        view = (view - view.min()) / max(float(np.ptp(view)), 1e-6)
-        reach = output.shape.reduction * stride
-        maps = output.fused_saliency(0)[:, ::reach, ::reach].float().cpu().numpy()
-        panels = np.concatenate([view, *(each[: view.shape[0], : view.shape[1]] for each in maps)], axis=1)
-        self._writer.add_image(name, panels[None], step)
+        """The first view and its first patch, each beside its benign and its malignant map."""
+        self._panels(f"{name}/view", inputs[0, 0], output.overview.saliency[0], step)
+        patch = cut_patches(inputs, output.patch_cells[:1, :1].cpu(), output.shape)[0, 0]
+        self._panels(f"{name}/patch", patch, output.local_saliency[0, 0], step)
+
+    def _panels(self, name: str, pixels: torch.Tensor, maps: torch.Tensor, step: int) -> None:
+        """Grey `pixels` as small as `maps` (2 x H x W)."""
+        small = adaptive_avg_pool2d(pixels[None, None].float().cpu(), (maps.shape[1], maps.shape[2]))[0, 0]
+        low, high = small.amin(), small.amax()
+        grey = (small - low) / (high - low).clamp_min(1e-6)
+        self._writer.add_image(name, torch.cat([grey, *maps.float().cpu()], dim=1)[None], step)
 
     def close(self) -> None:
         """Everything is on disk."""

@@ -9,6 +9,8 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from glam_node.inference.datasets.problems import DatasetError
+
 
 @dataclass(frozen=True, slots=True)
 class Processes:
@@ -23,9 +25,9 @@ class Processes:
         return self.rank == 0
 
     def share(self, indices: torch.Tensor) -> torch.Tensor:
-        """This process's part of a batch; all get as many. Raises ValueError when the batch cannot be divided."""
+        """This process's part of a batch; all get as many. Raises DatasetError when the batch cannot be divided."""
         if len(indices) % self.count:
-            raise ValueError(f"A batch of {len(indices)} cannot be divided among {self.count} processes.")
+            raise DatasetError(f"A batch of {len(indices)} cannot be divided among {self.count} processes.")
         return indices.chunk(self.count)[self.rank]
 
     def wrap(self, module: nn.Module) -> nn.Module:

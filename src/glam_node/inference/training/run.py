@@ -28,7 +28,7 @@ class Trained:
 def run_training(recipe_path: Path, out: Path, *, device: str, workers: int, tell: Tell) -> Trained:
     """The package of the recipe is in `out`/package; goes on where an earlier run into `out` was stopped.
 
-    Raises RecipeError, DatasetError, DeviceUnavailable, ValueError for a directory of another run, OSError.
+    Raises RecipeError, DatasetError (for a directory of another run too), DeviceUnavailable, OSError.
     """
     recipe = read_recipe(recipe_path)
     resolved = resolve_device(device_of_this_process(device))

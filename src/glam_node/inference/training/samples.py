@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from glam_node.inference.datasets.labelled import LabelledDataset, LabelledView
+from glam_node.inference.datasets.problems import DatasetError
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.glam.preprocessing import prepare
 from glam_node.inference.glam.window import WINDOW_SHAPE
@@ -49,7 +50,7 @@ def prepare_views(
 ) -> PreparedViews:
     """`views`, prepared by `workers` processes (0: this one) into `folder`, or as an earlier run left them there.
 
-    Raises ValueError when none could be prepared.
+    Raises DatasetError when none could be prepared.
     """
     listed = _listed(dataset, views, reduction)
     known = _read_list(folder)
@@ -58,7 +59,7 @@ def prepare_views(
         _write_list(folder, known)
     kept = known["kept"]
     if not kept:
-        raise ValueError(f"No view of {dataset.name} could be prepared: {known['failures'][:1]}")
+        raise DatasetError(f"No view of {dataset.name} could be prepared: {known['failures'][:1]}")
     inputs = np.load(folder / _PREPARED_FILE, mmap_mode="r")[: len(kept)]
     labels = np.array([views[index].labels for index in kept], dtype=np.float32)
     return PreparedViews(inputs, labels, tuple(known["failures"]))

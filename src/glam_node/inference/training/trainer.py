@@ -43,7 +43,7 @@ class TrainingData:
 
 
 def prepare_data(recipe: Recipe, folder: Path, processes: Processes, workers: int, tell: Tell) -> TrainingData:
-    """Both data sets, prepared by the leading process. Raises DatasetError, ValueError, RecipeError."""
+    """Both data sets, prepared by the leading process. Raises DatasetError."""
     sets = {name: _open(data) for name, data in (("training", recipe.data), ("validation", recipe.validation))}
     shared = {view.study_id for view in sets["training"][1]} & {view.study_id for view in sets["validation"][1]}
     if shared:
@@ -83,8 +83,8 @@ class Trainer:
     def run(self, stop_after: int | None = None) -> Glam:
         """The trained network, in evaluation mode; on from the checkpoint in `out` where there is one of this recipe.
 
-        `stop_after` ends after so many steps of this call, as a kill would right after a checkpoint. Raises ValueError
-        for a checkpoint of another recipe.
+        `stop_after` ends after so many steps of this call, as a kill would right after a checkpoint. Raises
+        DatasetError for a checkpoint of another recipe.
         """
         journal = open_journal(self._out / "tensorboard", self._processes.leads)
         checkpoint = self._resumed()
@@ -107,7 +107,7 @@ class Trainer:
         if checkpoint is None:
             return None
         if checkpoint.recipe_digest != self._digest:
-            raise ValueError(f"{self._out} holds a run of another recipe. Choose another directory, or delete it.")
+            raise DatasetError(f"{self._out} holds a run of another recipe. Choose another directory, or delete it.")
         self.network.load_state_dict(checkpoint.network)
         return checkpoint
 
@@ -155,7 +155,7 @@ class Trainer:
         said = validate(self.network, views, self._recipe.global_stage.batch_size, patches, self._device)
         for kind, auc in zip(CHANNELS, said.auc, strict=True):
             journal.scalar(f"{name}/auc_{kind}", auc, step)
-        journal.picture(f"{name}/maps", said.output, said.inputs, step)
+        journal.picture(name, said.output, said.inputs, step)
         self._tell(f"{name} stage, AUC {said.auc[0]:.3f} benign {said.auc[1]:.3f} malignant", step + 1, 0)
 
     def _keep(self, name: str, step: int, optimizer: AdamW) -> None:
@@ -192,4 +192,5 @@ class _Steps:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return loss.item()
+        value: float = loss.item()
+        return value

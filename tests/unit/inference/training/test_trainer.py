@@ -1,0 +1,127 @@
+"""A toy network through all stages: it learns, it resumes exactly, several processes agree."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from glam_node.inference.datasets.problems import DatasetError
+from glam_node.inference.glam.predictor import GlamPredictor
+from glam_node.inference.mammogram import Mammogram
+from glam_node.inference.package import read_package
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.reading import read_mammogram
+from glam_node.inference.training.checkpoint import CHECKPOINT_FILE
+from glam_node.inference.training.export import write_trained_package
+from glam_node.inference.training.processes import Processes
+from glam_node.inference.training.recipe import Recipe
+from glam_node.inference.training.trainer import TrainingData, prepare_data
+from tests.unit.inference.training.toy import RECIPE, SMALL, longer, silent, toy_data, trainer
+
+
+def state_of(data: TrainingData, out: Path, *stops: int | None, recipe: Recipe = RECIPE) -> dict[str, Tensor]:
+    """The weights after runs into `out` that were stopped after so many steps."""
+    for stop in stops:
+        network = trainer(data, out, recipe).run(stop)
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_that_was_stopped_in_every_stage_ends_with_the_same_weights(data: TrainingData, tmp_path: Path) -> None:
+    whole = state_of(data, tmp_path / "whole", None)
+    assert_same(whole, state_of(data, tmp_path / "stopped", 1, 3, 2, None))
+
+
+@pytest.mark.parametrize("other", ["seed", "recipe"])
+def test_another_seed_or_recipe_gives_other_weights(data: TrainingData, tmp_path: Path, other: str) -> None:
+    changed = replace(RECIPE, seed=2) if other == "seed" else replace(RECIPE, patches_per_image=2)
+    first, second = state_of(data, tmp_path / "1", None), state_of(data, tmp_path / "2", None, recipe=changed)
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_directory_of_another_recipe_is_refused(data: TrainingData, tmp_path: Path) -> None:
+    state_of(data, tmp_path, 1)
+    with pytest.raises(DatasetError, match="another recipe"):
+        trainer(data, tmp_path, replace(RECIPE, seed=2)).run()
+
+
+def test_a_run_that_is_done_leaves_its_weights_as_they_are(data: TrainingData, tmp_path: Path) -> None:
+    done = state_of(data, tmp_path, None)
+    assert_same(done, state_of(data, tmp_path, None))
+
+
+def test_the_loss_falls(data: TrainingData, tmp_path: Path) -> None:
+    told: list[str] = []
+    subject = trainer(data, tmp_path, longer(40))
+    subject._tell = lambda doing, *_: told.append(doing)
+    subject.run()
+    losses = [float(doing.split()[-1]) for doing in told if "loss" in doing]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_curves_and_pictures_are_kept_for_tensorboard(data: TrainingData, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    state_of(data, tmp_path, None)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    assert {"global/loss", "local/auc_benign", "joint/auc_malignant"} <= set(tags["scalars"])
+    assert set(tags["images"]) == {
+        f"{stage}/{what}" for stage in ("global", "local", "joint") for what in ("view", "patch")
+    }
+
+
+def test_the_package_of_a_run_is_one_that_the_node_can_load(data: TrainingData, tmp_path: Path) -> None:
+    network = trainer(data, tmp_path, RECIPE).run()
+    write_trained_package(network, RECIPE, tmp_path / "package")
+    predictor = GlamPredictor.from_package(read_package(tmp_path / "package"), "cpu")
+    exam: list[Mammogram] = [read_mammogram(view.dataset) for view in make_exam(3, rows=1664, columns=1280)]
+    assert [image.failure for image in predictor.segment(exam)] == [None] * 4
+    assert predictor.algorithm.trained
+
+
+def test_prepared_views_are_used_again_and_made_anew_for_other_data(tmp_path: Path) -> None:
+    first = toy_data(tmp_path)
+    before = (tmp_path / "training" / "views.npy").stat().st_mtime_ns
+    assert (toy_data(tmp_path).training.inputs == first.training.inputs).all()
+    assert (tmp_path / "training" / "views.npy").stat().st_mtime_ns == before
+    other = replace(RECIPE, data=replace(RECIPE.data, path="4:5"))
+    assert len(prepare_data(other, tmp_path, Processes(), 0, silent).training) == 4
+
+
+def test_a_study_in_both_data_sets_is_refused(tmp_path: Path) -> None:
+    leaking = replace(RECIPE, validation=replace(RECIPE.validation, path="1:3", options=SMALL))
+    with pytest.raises(DatasetError, match="1 studies are in both"):
+        prepare_data(leaking, tmp_path, Processes(), 0, silent)
+
+
+def test_a_batch_is_divided_equally_or_refused() -> None:
+    assert Processes(1, 2).share(torch.arange(4)).tolist() == [2, 3]
+    with pytest.raises(DatasetError, match="cannot be divided among 3"):
+        Processes(1, 3).share(torch.arange(4))
+
+
+def test_two_processes_train_one_network(data: TrainingData, tmp_path: Path) -> None:
+    toy_data(tmp_path / "prepared")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    program = Path(__file__).with_name("two_processes.py")
+    subprocess.run(
+        [*command, program, tmp_path],
+        check=True,
+        timeout=120,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": "."},
+        cwd=Path.cwd(),
+    )
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+    parameters = [name for name in first if "running" not in name and "num_batches" not in name]
+    assert all(torch.equal(first[name], second[name]) for name in parameters)
+    assert (tmp_path / CHECKPOINT_FILE).exists()
