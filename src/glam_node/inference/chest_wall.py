@@ -20,6 +20,8 @@ _OTHER_CONTACT = 0.5
 _LARGER = 1.1
 _CLEARLY_LARGER = 1.25
 _LEAST_CONTACT_OF_TURNED = 0.35
+_LEAST_CONTACT_OF_AXILLA = 0.25
+_LARGEST_CONTACT_OF_FOLD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +85,9 @@ def looks_turned(breast: Mask) -> bool:
     contact = edge_contact(breast)
     sides = max(contact.left, contact.right)
     return max(contact.top, contact.bottom) >= _LEAST_CONTACT_OF_TURNED and sides < _LEAST_CONTACT
+
+
+def looks_upside_down(breast: Mask) -> bool:
+    """Whether the axilla of this MLO view seems to be at the lower edge: it reaches its edge, the fold does not."""
+    contact = edge_contact(breast)
+    return contact.bottom >= _LEAST_CONTACT_OF_AXILLA and contact.top <= _LARGEST_CONTACT_OF_FOLD

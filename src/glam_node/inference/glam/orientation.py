@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glam_node.inference.chest_wall import ShownSide, looks_turned, shown_side
+from glam_node.inference.chest_wall import ShownSide, looks_turned, looks_upside_down, shown_side
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.guard_orientation import stated_pose
-from glam_node.inference.mammogram import Laterality, Mammogram
+from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def orientation_of(mammogram: Mammogram, breast: NDArray[np.bool_]) -> tuple[Ori
 
     Patient Orientation is believed, without it that left breasts point right. Raises UnsupportedMammogram when the
     header contradicts itself, when the pixels clearly show the opposite (the view is mirrored or its laterality is
-    wrong), and for an image that is turned by 90 degrees.
+    wrong), and for an image that is turned by 90 degrees or an MLO view that is upside down without saying so.
     """
     pose = stated_pose(mammogram.image_laterality, mammogram.view_position, mammogram.patient_orientation)
     if pose is None:
@@ -35,10 +35,18 @@ def orientation_of(mammogram: Mammogram, breast: NDArray[np.bool_]) -> tuple[Ori
     else:
         orientation = Orientation(pose.points_right, pose.upside_down)
         source = "Patient Orientation says"
+    _refuse_upside_down(mammogram.view_position, breast[::-1] if orientation.upside_down else breast)
     shown = shown_side(breast)
     if looks_turned(breast) and (shown is None or not shown.certain):
         raise UnsupportedMammogram("The image seems to be turned by 90 degrees: the breast reaches neither side of it.")
     return orientation, _contradicted(source, orientation.points_right, shown)
+
+
+def _refuse_upside_down(view_position: ViewPosition, breast: NDArray[np.bool_]) -> None:
+    if view_position is ViewPosition.MLO and looks_upside_down(breast):
+        raise UnsupportedMammogram(
+            "The axilla is at the lower edge where the lower fold should be: the image is upside down or mirrored."
+        )
 
 
 def _contradicted(source: str, points_right: bool, shown: ShownSide | None) -> tuple[str, ...]:

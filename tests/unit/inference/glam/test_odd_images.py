@@ -67,6 +67,21 @@ def test_a_view_is_analysed_but_not_mirrored_nor_with_the_other_laterality(
         seen(with_pixels(dataset, stored(dataset)[:, ::-1]))
 
 
+@pytest.mark.parametrize("laterality", Laterality)
+def test_an_mlo_view_that_is_upside_down_without_saying_so_is_refused(laterality: Laterality) -> None:
+    dataset = phantom(laterality, ViewPosition.MLO, (1280, 960))
+    turned = with_pixels(dataset, stored(dataset)[::-1])
+    with pytest.raises(UnsupportedMammogram, match="upside down"):
+        seen(turned)
+
+
+def test_a_view_that_says_it_is_rotated_by_half_a_turn_is_seen_upright() -> None:
+    plain = phantom(L, ViewPosition.MLO, (900, 560))
+    turned = with_pixels(phantom(L, ViewPosition.MLO, (900, 560)), stored(plain)[::-1, ::-1])
+    turned.PatientOrientation = ["P", "HL"]
+    assert np.array_equal(seen(turned).window, seen(plain).window)
+
+
 def test_monochrome1_is_seen_as_monochrome2() -> None:
     assert np.array_equal(seen(phantom(photometric_interpretation="MONOCHROME1")).window, seen(phantom()).window)
 
