@@ -128,10 +128,14 @@ def _computed(network: Glam, window: NDArray[np.float32], device: torch.device, 
 
 
 def _gap(saliency: Tensor, size: int) -> Tensor:
-    """By how much the best square is better than the next one."""
+    """By how much the best square is better than the next one, in units of saliency.
+
+    The squares are compared after each class was stretched to 0 .. 1, which stretches rounding errors as well.
+    """
     pooled = avg_pool2d(normalise(saliency).sum(dim=1, keepdim=True), size, stride=1).flatten()
     best = pooled.topk(min(2, pooled.numel())).values
-    return best[0] - best[-1]
+    extent = saliency.amax(dim=(2, 3)) - saliency.amin(dim=(2, 3))
+    return (best[0] - best[-1]) * extent.min()
 
 
 def _sha256(window: NDArray[np.float32]) -> str:

@@ -37,6 +37,7 @@ def import_(
     package: ModelPackage = load_object(CONVERT_CHECKPOINT)(checkpoint, directory)
     print_package(package)
     typer.echo(f'Use it: inference.package = "{directory.resolve()}"')
+    typer.echo(f"Prove it on another machine: glam-node model verify {directory}")
 
 
 @app.command()
