@@ -37,7 +37,9 @@ def orientation_of(mammogram: Mammogram, breast: NDArray[np.bool_]) -> tuple[Ori
         source = "Patient Orientation says"
     _refuse_upside_down(mammogram.view_position, breast[::-1] if orientation.upside_down else breast)
     shown = shown_side(breast)
-    if looks_turned(breast) and (shown is None or not shown.certain):
+    # The axilla of an MLO view reaches the upper edge as well; then the sides decide.
+    sides_tell = mammogram.view_position is ViewPosition.MLO and shown is not None and shown.certain
+    if looks_turned(breast) and not sides_tell:
         raise UnsupportedMammogram("The image seems to be turned by 90 degrees: the breast reaches neither side of it.")
     return orientation, _contradicted(source, orientation.points_right, shown)
 

@@ -48,3 +48,18 @@ def test_a_real_view_that_is_mirrored_or_mislabelled_is_refused(name: str, says:
     ):
         with pytest.raises(UnsupportedMammogram, match="laterality"):
             prepare(wrong)
+
+
+@pytest.mark.parametrize("turns", [1, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_real_view_that_is_turned_by_90_degrees_is_refused(name: str, turns: int) -> None:
+    turned = np.ascontiguousarray(np.rot90(view(name).pixels, turns))
+    with pytest.raises(UnsupportedMammogram):
+        prepare(replace(view(name), pixels=turned))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "MLO" in name])
+def test_a_real_mlo_view_that_is_upside_down_is_refused(name: str) -> None:
+    flipped = np.ascontiguousarray(view(name).pixels[::-1])
+    with pytest.raises(UnsupportedMammogram, match="upside down"):
+        prepare(replace(view(name), pixels=flipped))
