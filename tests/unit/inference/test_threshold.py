@@ -1,5 +1,6 @@
 """The predictor without a network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +81,8 @@ def test_a_package_of_another_architecture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "package.toml").write_text((tmp_path / "package.toml").read_text().replace('"threshold"', '"glam"'))
     with pytest.raises(PackageMismatch, match="glam package"):
         ThresholdPredictor.from_package(read_package(package.path), "cpu")
+
+
+def test_what_reading_remarked_is_told_with_the_result(predictor: Predictor) -> None:
+    (image,) = predictor.segment([replace(black(), remarks=("The image has a frame.",))])
+    assert image.remarks == ("The image has a frame.",)
