@@ -50,8 +50,9 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Lesion, hit",
-        "A lesion is an 8-connected part of the outline. A region hits it when intersection over union of the"
-        f" two is {LEAST_OVERLAP:g} or more.",
+        "A lesion is a part of the outline; parts nearer to each other than a hundredth of the image's height are "
+        "one. A region hits it when intersection over union of the two is "
+        f"{LEAST_OVERLAP:g} or more.",
     ),
     (
         "False positives per normal image",

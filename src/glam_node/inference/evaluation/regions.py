@@ -12,6 +12,8 @@ Mask = NDArray[np.bool_]
 
 LEAST_OVERLAP = 0.1
 """A region hits a lesion when intersection over union of the two is this or more."""
+NEAREST_LESIONS = 0.01
+"""Parts of a mask that are nearer to each other than this part of the image's height are one lesion."""
 MOST_SCORES = 200
 """Regions of one image that are kept when all images were looked at."""
 
@@ -27,7 +29,7 @@ class SaliencyThresholds:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
-    """The regions of one class of one image, and the lesions (8-connected parts of the mask) that they hit."""
+    """The regions of one class of one image, and the lesions that they hit."""
 
     scores: NDArray[np.float32]
     """Largest saliency of each region."""
@@ -81,15 +83,26 @@ def _components(mask: Mask) -> tuple[int, NDArray[np.int32]]:
     return count, np.asarray(labels, dtype=np.int32)
 
 
+def _lesions(mask: Mask) -> tuple[int, NDArray[np.int32]]:
+    """One more than there are lesions, and the lesion, from 1, of each pixel of `mask` row by row."""
+    reach = round(NEAREST_LESIONS * mask.shape[0] / 2)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    side = 2 * reach + 1
+    grown = cv2.dilate(np.pad(box, reach).astype(np.uint8), np.ones((side, side), dtype=np.uint8))
+    count, labels = _components(grown > 0)
+    return count, labels[reach : reach + box.shape[0], reach : reach + box.shape[1]][box]
+
+
 def _hits(
     labels: NDArray[np.int32], count: int, areas: NDArray[np.int64], lesion: Mask | None
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     if lesion is None or not lesion.any():
         return np.zeros((count - 1, 0), dtype=np.bool_), np.zeros(count - 1, dtype=np.int64)
-    lesion_count, lesion_labels = _components(lesion)
-    pairs = labels[lesion] * lesion_count + lesion_labels[lesion]
+    lesion_count, lesion_labels = _lesions(lesion)
+    pairs = labels[lesion] * lesion_count + lesion_labels
     common = np.bincount(pairs, minlength=count * lesion_count).reshape(count, lesion_count)
-    lesion_areas = np.bincount(lesion_labels[lesion], minlength=lesion_count)
+    lesion_areas = np.bincount(lesion_labels, minlength=lesion_count)
     union = areas[:, None] + lesion_areas - common
     overlapping = common >= LEAST_OVERLAP * np.maximum(union, 1)
     return overlapping[1:, 1:], common[1:].sum(axis=1)

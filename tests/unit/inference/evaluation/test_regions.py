@@ -108,3 +108,18 @@ def test_the_curve_ends_at_20_false_positives_per_normal_image() -> None:
     rows = froc([("", many)], [("", np.array([0.95, 0.55], dtype=np.float32))])
     assert rows is not None
     assert (rows.curve.false_positives_per_normal[-1], rows.curve.sensitivity[-1]) == (20, 0.5)
+
+
+def test_a_speck_that_came_off_an_outline_is_no_lesion_of_its_own() -> None:
+    outline = np.zeros((400, 300), dtype=bool)
+    outline[100:140, 100:140] = outline[143:145, 120:122] = outline[300:310, 10:20] = True
+    regions = find_regions(opinion(outline.astype(float)), 0, HALF, outline)
+    assert regions.lesion_count == 2
+    assert regions.best_scores.tolist() == [1, 1]
+    assert regions.pixels_in_lesions.tolist() == [1600, 4, 100]
+
+
+def test_outlines_that_lie_apart_are_lesions_of_their_own() -> None:
+    outline = np.zeros((400, 300), dtype=bool)
+    outline[100:140, 100:140] = outline[150:160, 120:130] = True
+    assert find_regions(opinion(outline.astype(float)), 0, HALF, outline).lesion_count == 2
