@@ -26,6 +26,7 @@ COMMANDS = [
     "retry",
     "analyse",
     "phantom",
+    "train",
     "evaluate",
     "settings check",
     "settings show",

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.glam.network import Glam
+from glam_node.inference.glam.package_golden import write_golden_case
 from glam_node.inference.glam.predictor import ARCHITECTURE
 from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
 from glam_node.inference.package import WEIGHTS_FILE, ModelPackage, OperatingPoint, read_package, write_package
@@ -19,7 +20,7 @@ UNCHOSEN = OperatingPoint(0.5, 0.5, 0.5, 1000)
 
 
 def write_trained_package(network: Glam, recipe: Recipe, out: Path) -> ModelPackage:
-    """The package in directory `out`, read back; its operating points are still to be chosen on validation images."""
+    """The package in directory `out`, with its golden case; its operating points are still to be chosen."""
     out.mkdir(parents=True, exist_ok=True)
     weights = out / WEIGHTS_FILE
     save_file({name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}, weights)
@@ -38,7 +39,9 @@ def write_trained_package(network: Glam, recipe: Recipe, out: Path) -> ModelPack
             card=recipe.card,
         )
     )
-    return read_package(out)
+    package = read_package(out)
+    write_golden_case(package)
+    return package
 
 
 def shape_table(shape: NetworkShape) -> dict[str, Any]:
