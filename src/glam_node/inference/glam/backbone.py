@@ -112,5 +112,7 @@ class LocalTrunk(nn.Module):
 
 
 def _stage(in_channels: int, out_channels: int, blocks: int) -> nn.Sequential:
+    if not blocks:
+        return nn.Sequential()
     following = (BasicBlock(out_channels, out_channels) for _ in range(blocks - 1))
     return nn.Sequential(BasicBlock(in_channels, out_channels), *following)

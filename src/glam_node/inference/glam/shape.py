@@ -24,6 +24,7 @@ class NetworkShape:
     """False: the stem has no max-pool and reduces by 2 instead of 4."""
     local_channels: tuple[int, ...] = (64, 128, 256, 512)
     local_blocks: tuple[int, ...] = (3, 4, 6, 3)
+    """Per stage; a stage without blocks leaves everything as it is, which keeps the receptive field small."""
     local_stem_pool: bool = True
     head_bias: bool = False
     """True: the 1 x 1 heads have biases; the published ones have none."""
@@ -40,6 +41,9 @@ class NetworkShape:
             raise ValueError("shape.global_channels and shape.global_strides must be as long, and three or longer.")
         if len(self.local_channels) != len(self.local_blocks) or len(self.local_channels) != _LOCAL_STAGES:
             raise ValueError("shape.local_channels and shape.local_blocks must have four numbers.")
+        widths = (self.local_channels[0], *self.local_channels)
+        if any(widths[stage] != widths[stage + 1] for stage, blocks in enumerate(self.local_blocks) if not blocks):
+            raise ValueError("shape.local_blocks: a stage without blocks cannot change the number of channels.")
         if any(side % self.cell for side in (*_WINDOW_SIDES, self.patch_size)) or self.cell % self.local_step:
             raise ValueError(
                 f"shape gives cells of {self.cell} pixels and local steps of {self.local_step}: the window's sides and "

@@ -54,6 +54,7 @@ def test_a_table_changes_what_it_names_and_leaves_the_rest_as_published() -> Non
         ({"reduction": "4"}, "shape.reduction"),
         ({"local_blocks": [1, 1, 1, 2.5]}, "shape.local_blocks"),
         ({"local_blocks": [1, 1]}, "shape.local_blocks"),
+        ({"local_blocks": [1, 0, 1, 1]}, "shape.local_blocks: a stage without blocks"),
         ({"global_strides": [1, 2]}, "shape.global_strides"),
         ({"reduction": 7}, "cells of 112 pixels"),
     ],
