@@ -1,6 +1,7 @@
 """`inference` stands alone: a few lines read a DICOM file and show its findings, without a node."""
 
 import inspect
+import re
 import subprocess
 import sys
 import textwrap
@@ -50,6 +51,12 @@ def view(tmp_path: Path) -> Path:
 
 def test_the_example_has_five_lines() -> None:
     assert len([line for line in example().splitlines() if line.strip()]) == 5
+
+
+def test_the_readme_shows_the_same_example() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert block.strip() == example().strip()
 
 
 def test_the_example_shows_the_findings_of_a_file_and_imports_nothing_of_a_node(view: Path) -> None:
