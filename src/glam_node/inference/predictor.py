@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
 from glam_node.inference.mammogram import Mammogram
+from glam_node.inference.options import REFERENCE_RUN, RunOptions
 from glam_node.inference.package import ModelPackage
 
 
@@ -19,8 +20,8 @@ class Predictor(Protocol):
         ...
 
     @classmethod
-    def from_package(cls, package: ModelPackage, device: str) -> Self:
-        """Load a verified package on `device` ("cpu", "cuda", "cuda:1" ...).
+    def from_package(cls, package: ModelPackage, device: str, options: RunOptions = REFERENCE_RUN) -> Self:
+        """Load a verified package on `device` ("cpu", "cuda", "cuda:1" ...), to run as `options` say where it can.
 
         Raises PackageMismatch when the package is for another predictor, DeviceUnavailable without such a device.
         """

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, ImageFindings
 from glam_node.inference.mammogram import Mammogram
+from glam_node.inference.options import REFERENCE_RUN, RunOptions
 from glam_node.inference.package import PACKAGE_FILE, ModelPackage, read_package
 
 ARCHITECTURE = "threshold"
@@ -93,7 +94,12 @@ class ThresholdPredictor:
             return threshold_package(Path(directory))
 
     @classmethod
-    def from_package(cls, package: ModelPackage, device: str) -> Self:  # noqa: ARG003 - runs anywhere
+    def from_package(
+        cls,
+        package: ModelPackage,
+        device: str,  # noqa: ARG003 - runs anywhere
+        options: RunOptions = REFERENCE_RUN,  # noqa: ARG003 - in one way
+    ) -> Self:
         """The predictor of a "threshold" package. Raises PackageMismatch for any other."""
         if package.architecture != ARCHITECTURE or package.weights_sha256 != WEIGHTS_SHA256:
             raise PackageMismatch(f"{package.path} is a {package.architecture} package, not a {ARCHITECTURE} package.")

@@ -11,6 +11,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from glam_node.inference.cores import usable_cores
+from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
 from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, OperatingPoint, read_package
 from glam_node.inference.predictor import Predictor, load_object
 from glam_node.node.db import migrate
@@ -135,11 +137,15 @@ def _destination(name: str, destination: DestinationSettings, ae_title: str) -> 
 
 def load_configured_predictor(settings: Settings) -> Predictor:
     """The predictor, loaded. Raises PackageMismatch or DeviceUnavailable."""
+    # Read by torch when it is first imported, which happens below and must not happen here.
     if settings.inference.threads:
-        # Read by torch when it is first imported, which happens below and must not happen here.
         os.environ["OMP_NUM_THREADS"] = str(settings.inference.threads)
+    else:
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     package = configured_package(settings)
-    predictor: Predictor = load_object(settings.inference.predictor).from_package(package, settings.inference.device)
+    chosen = settings.inference
+    options = RunOptions(Precision(chosen.precision), Runtime(chosen.runtime), Segment(chosen.segment))
+    predictor: Predictor = load_object(chosen.predictor).from_package(package, chosen.device, options)
     return predictor
 
 

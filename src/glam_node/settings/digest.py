@@ -5,7 +5,7 @@ import json
 
 from glam_node.settings.schema import Settings
 
-_WITHOUT_EFFECT = {"device", "threads", "lease_time", "maximum_attempts"}
+_WITHOUT_EFFECT = {"device", "runtime", "threads", "lease_time", "maximum_attempts"}
 
 
 def settings_digest(settings: Settings) -> str:

@@ -173,8 +173,15 @@ class InferenceSettings(_Section):
     """Directory of the model package; unset: the package that ships with glam-node, which is UNTRAINED."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
+    precision: Literal["exact", "fast"] = "exact"
+    """exact: float32; fast: the local network in narrower numbers where the processor has them (saliency within
+    0.025, scores and place of the patch unchanged)."""
+    runtime: Literal["auto", "torch", "openvino"] = "auto"
+    """On a CPU; openvino: OpenVINO and ncnn, the extra `fast`; auto: those where they are installed, else torch."""
+    segment: Literal["positive", "always"] = "positive"
+    """Images to outline; positive: those whose score reaches an operating point (others cost a tenth); always: all."""
     threads: int = Field(default=0, ge=0, le=256)
-    """CPU threads of one worker; 0: as many as there are physical cores."""
+    """CPU threads of one worker; 0: one for each physical core that it may use, within its container's quota."""
     lease_time: Patience = 120.0
     """Seconds after which a job whose worker gives no sign of life goes to another."""
     maximum_attempts: int = Field(default=3, ge=1, le=100)

@@ -13,6 +13,7 @@ from sqlalchemy import update
 from glam_node.inference.errors import DeviceUnavailable
 from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
 from glam_node.inference.mammogram import Mammogram
+from glam_node.inference.options import REFERENCE_RUN, RunOptions
 from glam_node.inference.package import ModelPackage
 from glam_node.inference.predictor import Predictor
 from glam_node.node.db import jobs
@@ -38,7 +39,7 @@ class Watched:
         return replace(self._predictor.algorithm, algorithm_version=self.version)
 
     @classmethod
-    def from_package(cls, package: ModelPackage, device: str) -> "Watched":
+    def from_package(cls, package: ModelPackage, device: str, options: RunOptions = REFERENCE_RUN) -> "Watched":
         raise NotImplementedError
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:

@@ -6,25 +6,27 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from glam_node.inference.card import ModelCard
 from glam_node.inference.errors import DeviceUnavailable, PackageMismatch, UnsupportedMammogram
 from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, ImageFindings
-from glam_node.inference.glam.device import full_precision, resolve_device
+from glam_node.inference.glam.device import full_precision, on_device, resolve_device
 from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.network import Glam, GlobalOutput
 from glam_node.inference.glam.patches import cut_patches, propose_patches
 from glam_node.inference.glam.postprocessing import CHANNELS, ViewSaliency, extract_findings, is_positive
 from glam_node.inference.glam.preprocessing import PreparedView, prepare
+from glam_node.inference.glam.routes import Route, choose_route, take_route
 from glam_node.inference.glam.weights import load_network
 from glam_node.inference.guard import check_image
 from glam_node.inference.mammogram import Mammogram
+from glam_node.inference.options import REFERENCE_RUN, RunOptions, Runtime, Segment
 from glam_node.inference.package import ModelPackage, OperatingPoint
 
 ARCHITECTURE = "glam"
+_TORCH = Route(Runtime.TORCH)
 # A GPU gains from company, a CPU does not and would only need more memory.
 _CUDA_BATCH = 4
 
@@ -49,7 +51,7 @@ class GlamParameters:
 
 
 class GlamPredictor:
-    """GLAM on one device, in float32; the number of CPU threads is the process's (OMP_NUM_THREADS, else torch's)."""
+    """GLAM on one device by one route; the number of CPU threads is torch's when it is loaded."""
 
     def __init__(
         self,
@@ -60,6 +62,8 @@ class GlamPredictor:
         algorithm: AlgorithmIdentification,
         batch_size: int,
         card: ModelCard | None = None,
+        route: Route = _TORCH,
+        falls_back: bool = False,
     ) -> None:
         self._network = network
         self._device = device
@@ -69,6 +73,8 @@ class GlamPredictor:
         self._seconds: dict[str, float] = {}
         self._batch_size = batch_size
         self._card = card or ModelCard()
+        self._route = route
+        self._falls_back = falls_back
 
     @property
     def algorithm(self) -> AlgorithmIdentification:
@@ -76,28 +82,44 @@ class GlamPredictor:
         return self._algorithm
 
     @property
+    def route(self) -> str:
+        """Where and by what the networks are computed, for people."""
+        return f"{self._device}, {self._route}"
+
+    @property
     def last_stage_seconds(self) -> dict[str, float]:
         """Seconds that the last `segment` spent on preprocess, global, local and postprocess, all images together."""
         return dict(self._seconds)
 
     @classmethod
-    def from_package(cls, package: ModelPackage, device: str) -> Self:
+    def from_package(cls, package: ModelPackage, device: str, options: RunOptions = REFERENCE_RUN) -> Self:
         """The predictor of a "glam" package on "cpu", "cuda", "cuda:N" or "auto".
 
-        Raises PackageMismatch for another architecture or other weights than it states, DeviceUnavailable.
+        "auto" goes on on the CPU when the GPU has no memory for a single image. Raises PackageMismatch for another
+        architecture, other weights than it states or a runtime that is not installed, DeviceUnavailable.
         """
         if package.architecture != ARCHITECTURE:
             raise PackageMismatch(f"{package.path} is a {package.architecture} package, not a {ARCHITECTURE} package.")
+        package = _with_segment(package, options.segment)
         parameters = GlamParameters.from_package(package)
         resolved = resolve_device(device)
+        route = choose_route(options, resolved)
         network = fold_for_inference(load_network(package))
         try:
-            network = network.to(resolved)
+            network = take_route(network.to(resolved), route, torch.get_num_threads())
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
             raise DeviceUnavailable(f"{resolved} cannot take the model: {error}") from error
-        algorithm = _identify(package, parameters)
-        batch_size = _CUDA_BATCH if resolved.type == "cuda" else 1
-        return cls(network, resolved, package.operating_points, parameters, algorithm, batch_size, package.card)
+        return cls(
+            network,
+            resolved,
+            package.operating_points,
+            parameters,
+            _identify(package, parameters, route, options.segment),
+            batch_size=_CUDA_BATCH if resolved.type == "cuda" else 1,
+            card=package.card,
+            route=route,
+            falls_back=device == "auto",
+        )
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
         """One result per mammogram, in order; one that cannot be analysed has `failure` set and harms no other.
@@ -117,9 +139,13 @@ class GlamPredictor:
         return results
 
     def _shrink(self, error: torch.OutOfMemoryError) -> None:
-        if self._batch_size == 1:
+        if self._batch_size > 1:
+            self._batch_size //= 2
+        elif self._falls_back and self._device.type != "cpu":
+            self._device = torch.device("cpu")
+            self._network.to(self._device)
+        else:
             raise DeviceUnavailable(f"{self._device} has not enough free memory for one image.") from error
-        self._batch_size //= 2
         torch.cuda.empty_cache()
 
     def _segment_batch(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
@@ -139,8 +165,7 @@ class GlamPredictor:
         """What the network says of `views`; the local one is asked only about images that may have findings."""
         with full_precision():
             with self._timed("global"):
-                windows = torch.from_numpy(np.stack([view.window for view in views])[:, None])
-                inputs = self._network.reduce(windows.to(self._device))
+                inputs = self._network.reduce(on_device([view.window for view in views], self._device))
                 overview: GlobalOutput = self._network.global_network(inputs)
                 cells = propose_patches(
                     overview.saliency, self._parameters.patches_per_image, self._network.shape.patch_cells
@@ -216,7 +241,17 @@ def _image_findings(
     )
 
 
-def _identify(package: ModelPackage, parameters: GlamParameters) -> AlgorithmIdentification:
+def _with_segment(package: ModelPackage, segment: Segment) -> ModelPackage:
+    """`package`, its operating points reached by every score where every image is to be outlined."""
+    if segment is Segment.POSITIVE:
+        return package
+    points = {kind: replace(point, image_score_threshold=0.0) for kind, point in package.operating_points.items()}
+    return replace(package, operating_points=points)
+
+
+def _identify(
+    package: ModelPackage, parameters: GlamParameters, route: Route, segment: Segment
+) -> AlgorithmIdentification:
     """Who finds, with everything that decides what counts as a finding."""
     thresholds = tuple(
         (f"{kind}.{name}", f"{value:g}")
@@ -224,10 +259,11 @@ def _identify(package: ModelPackage, parameters: GlamParameters) -> AlgorithmIde
         for name, value in asdict(point).items()
     )
     counts = tuple((name, str(value)) for name, value in asdict(parameters).items())
+    always = () if segment is Segment.POSITIVE else (("segment", str(segment)),)
     return AlgorithmIdentification(
         algorithm_name=package.algorithm_name,
         algorithm_version=package.algorithm_version,
         weights_sha256=package.weights_sha256,
         trained=package.trained,
-        parameters=thresholds + counts,
+        parameters=thresholds + counts + always + route.parameters,
     )

@@ -62,12 +62,15 @@ def check_model(settings: Settings) -> Check:
 
     started = time.monotonic()
     try:
-        algorithm = load_configured_predictor(settings).algorithm
+        predictor = load_configured_predictor(settings)
+        algorithm = predictor.algorithm
     except DeviceUnavailable as error:
         return Check("model", Verdict.FAIL, str(error), 'Check inference.device; "auto" takes what is there.')
     except InferenceError as error:
         return Check("model", Verdict.FAIL, str(error), "Check inference.package and inference.predictor.")
-    loaded = f"{algorithm.algorithm_name} {algorithm.algorithm_version} loads in {time.monotonic() - started:.1f} s"
+    seconds = time.monotonic() - started
+    route = f" ({route})" if (route := getattr(predictor, "route", "")) else ""
+    loaded = f"{algorithm.algorithm_name} {algorithm.algorithm_version} loads in {seconds:.1f} s{route}"
     if not algorithm.trained:
         remedy = "Bring your own weights: `glam-node model import`, then inference.package."
         return Check("model", Verdict.WARN, f"{loaded}; UNTRAINED: what it finds is meaningless", remedy)

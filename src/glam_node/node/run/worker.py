@@ -56,7 +56,8 @@ def run(running: Running) -> None:
     app = create_app(url)
     register_run_job(app, watchdog.watched(partial(_run_job, running, predictor, lost)))
     watchdog.start()
-    log.info("worker_ready", algorithm_version=predictor.algorithm.algorithm_version)
+    route: str = getattr(predictor, "route", "")
+    log.info("worker_ready", algorithm_version=predictor.algorithm.algorithm_version, route=route)
     consume(app, ready=running.ready, stop=running.stop)
     if lost.is_set():
         raise TransientError("The device is lost; the worker starts again.")

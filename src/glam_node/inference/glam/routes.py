@@ -1,0 +1,122 @@
+"""Who computes which network, and in which numbers: chosen by the options and by what is installed.
+
+A route puts other modules of the same call in the place of a folded network's; all that surrounds them stays torch.
+"""
+
+import copy
+import importlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.glam.network import Glam
+from glam_node.inference.options import Precision, RunOptions, Runtime
+
+_EXTRA = ("openvino", "ncnn")
+_CPU_FLAGS = Path("/proc/cpuinfo")
+_BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
+"""Of x86 and of ARM processors: those with arithmetic for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What computes the global and the local network."""
+
+    runtime: Runtime
+    """Never AUTO."""
+    local_type: torch.dtype = torch.float32
+    """Of the local network's arithmetic; the global one's is float32."""
+
+    def __str__(self) -> str:
+        narrow = "" if self.local_type is torch.float32 else f", local network in {_name(self.local_type)}"
+        return f"{self.runtime}{narrow}"
+
+    @property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """What an AlgorithmIdentification must say of it: nothing where the numbers are the reference's."""
+        return () if self.local_type is torch.float32 else (("local_precision", _name(self.local_type)),)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def choose_route(options: RunOptions, device: torch.device) -> Route:
+    """The route for `options` on `device`. Raises PackageMismatch when a runtime asked for by name is not there."""
+    narrow = torch.float32 if options.precision is Precision.EXACT else _narrow_type(device)
+    if options.runtime is Runtime.OPENVINO:
+        _demand_openvino(device)
+    elif options.runtime is Runtime.TORCH or device.type != "cpu" or missing_packages():
+        return Route(Runtime.TORCH, narrow)
+    return Route(Runtime.OPENVINO, narrow)
+
+
+def _demand_openvino(device: torch.device) -> None:
+    if device.type != "cpu":
+        raise PackageMismatch(f'inference.runtime = "openvino" is for the CPU, not {device}: take "auto" or "torch".')
+    missing = missing_packages()
+    if missing:
+        raise PackageMismatch(
+            f'inference.runtime = "openvino" needs {" and ".join(missing)}: pip install "glam-node[fast]", '
+            'or take "auto" or "torch".'
+        )
+
+
+def missing_packages() -> tuple[str, ...]:
+    """What of the extra `fast` is not installed."""
+    return tuple(name for name in _EXTRA if find_spec(name) is None)
+
+
+def _narrow_type(device: torch.device) -> torch.dtype:
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.bfloat16 if processor_has_bfloat16() else torch.float32
+
+
+def processor_has_bfloat16(cpu_information: Path = _CPU_FLAGS) -> bool:
+    """Whether narrow numbers save time here; emulated they cost some."""
+    try:
+        words = cpu_information.read_text(encoding="ascii", errors="replace").split()
+    except OSError:
+        return False
+    return not _BFLOAT16_FLAGS.isdisjoint(words)
+
+
+def take_route(network: Glam, route: Route, threads: int) -> Glam:
+    """`network`, folded and on its device, with the modules of `route` put in; changed in place."""
+    local = network.detection_network
+    if route.runtime is Runtime.TORCH:
+        if route.local_type is not torch.float32:
+            _replace(network, "detection_network", NarrowLocalNetwork(local, route.local_type))
+        return network
+    openvino = importlib.import_module("glam_node.inference.glam.openvino_route")
+    trunk = network.global_network.downsampling_branch
+    _replace(network.global_network, "downsampling_branch", openvino.OpenVinoTrunk(trunk, threads))
+    if route.local_type is torch.float32:
+        ncnn = importlib.import_module("glam_node.inference.glam.ncnn_local")
+        _replace(network, "detection_network", ncnn.NcnnLocalNetwork(local, threads))
+    else:
+        _replace(network, "detection_network", openvino.OpenVinoLocalNetwork(local, threads))
+    return network
+
+
+def _replace(parent: nn.Module, name: str, module: nn.Module) -> None:
+    setattr(parent, name, module.eval())
+
+
+class NarrowLocalNetwork(nn.Module):
+    """A folded LocalNetwork in bfloat16 or float16, on its device."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._network = copy.deepcopy(network).to(dtype)
+        self._dtype = dtype
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1, float32."""
+        saliency: Tensor = self._network(patches.to(self._dtype))
+        return saliency.float()

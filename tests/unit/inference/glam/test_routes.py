@@ -1,0 +1,127 @@
+"""Every route says what the plain network says, within what it promises; and says which it is."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.glam import routes
+from glam_node.inference.glam.fold import fold_for_inference
+from glam_node.inference.glam.network import Glam
+from glam_node.inference.glam.predictor import GlamPredictor
+from glam_node.inference.glam.routes import Route, choose_route, processor_has_bfloat16, take_route
+from glam_node.inference.glam.weights import StateDict, load_network, network_from
+from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
+from glam_node.inference.package import OperatingPoint
+from tests.reference.network import look_globally, look_locally
+from tests.unit.inference.glam.tiny_package import tiny_package
+from tests.unit.inference.glam.views import half_ellipse, view_of
+
+CPU = torch.device("cpu")
+EXACT = [Route(Runtime.TORCH), Route(Runtime.OPENVINO)]
+FAST = [Route(Runtime.TORCH, torch.bfloat16), Route(Runtime.OPENVINO, torch.bfloat16)]
+NEVER = {kind: OperatingPoint(1.0, 0.5, 0.5, 1) for kind in FindingKind}
+
+Along = Callable[[Route], Glam]
+
+
+@pytest.fixture(scope="module")
+def along(state: StateDict) -> Along:
+    """The network by a route."""
+
+    def by(route: Route) -> Glam:
+        folded = fold_for_inference(network_from({name: tensor.clone() for name, tensor in state.items()}))
+        return take_route(folded, route, threads=1)
+
+    return by
+
+
+@pytest.mark.parametrize("route", [*EXACT, *FAST], ids=str)
+def test_scores_are_those_of_the_plain_network(along: Along, route: Route, state: StateDict) -> None:
+    windows = torch.randn(2, 1, 192, 256, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        overview = along(route).global_network(windows)
+    scores, saliency = look_globally(state, windows)
+    torch.testing.assert_close(overview.scores, scores, rtol=0, atol=2e-6)
+    torch.testing.assert_close(overview.saliency, saliency, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("route", "tolerance"), [*((each, 2e-5) for each in EXACT), *((each, 2.5e-2) for each in FAST)]
+)
+def test_local_saliency_is_that_of_the_plain_network(
+    along: Along, route: Route, tolerance: float, state: StateDict
+) -> None:
+    patches = torch.randn(2, 1, 96, 64, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        local = along(route).detection_network(patches)
+    assert local.dtype == torch.float32
+    torch.testing.assert_close(local, look_locally(state, patches), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("route", EXACT, ids=str)
+def test_a_reduced_network_takes_every_route(route: Route, tmp_path: Path) -> None:
+    package = tiny_package(tmp_path)
+    window = torch.randn(1, 1, 2944, 1920, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        plain = load_network(package)(window)
+        taken = take_route(fold_for_inference(load_network(package)), route, threads=1)(window)
+    torch.testing.assert_close(taken.overview.scores, plain.overview.scores, rtol=0, atol=2e-6)
+    torch.testing.assert_close(taken.local_saliency, plain.local_saliency, rtol=0, atol=2e-5)
+
+
+def test_auto_takes_what_is_installed() -> None:
+    assert choose_route(RunOptions(runtime=Runtime.AUTO), CPU) == Route(Runtime.OPENVINO)
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without the extra: `None` in sys.modules is how Python itself marks what cannot be imported."""
+    monkeypatch.setattr(routes, "find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+
+
+def test_auto_takes_torch_where_the_extra_is_missing(nothing_installed: None) -> None:
+    assert choose_route(RunOptions(runtime=Runtime.AUTO), CPU) == Route(Runtime.TORCH)
+
+
+def test_a_runtime_that_is_missing_and_asked_for_by_name_is_refused(nothing_installed: None) -> None:
+    with pytest.raises(PackageMismatch, match=r"openvino and ncnn: pip install .*fast"):
+        choose_route(RunOptions(runtime=Runtime.OPENVINO), CPU)
+
+
+def test_openvino_is_refused_for_a_gpu() -> None:
+    with pytest.raises(PackageMismatch, match="is for the CPU, not cuda"):
+        choose_route(RunOptions(runtime=Runtime.OPENVINO), torch.device("cuda"))
+
+
+@pytest.mark.parametrize(("flags", "has"), [("fpu avx512f", False), ("fpu avx512_bf16", True), ("fpu amx_bf16", True)])
+def test_bfloat16_is_taken_where_the_processor_has_it(flags: str, has: bool, tmp_path: Path) -> None:
+    information = tmp_path / "cpuinfo"
+    information.write_text(f"processor : 0\nflags : {flags}\n")
+    assert processor_has_bfloat16(information) is has
+
+
+def test_fast_is_exact_on_a_processor_without_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "processor_has_bfloat16", lambda: False)
+    options = RunOptions(Precision.FAST, Runtime.TORCH)
+    assert choose_route(options, CPU) == Route(Runtime.TORCH)
+
+
+def test_narrow_numbers_are_told_with_the_algorithm() -> None:
+    assert Route(Runtime.TORCH, torch.bfloat16).parameters == (("local_precision", "bfloat16"),)
+    assert Route(Runtime.OPENVINO).parameters == ()
+
+
+def test_when_every_image_is_segmented_the_score_decides_nothing(tmp_path: Path) -> None:
+    package = replace(tiny_package(tmp_path), operating_points=NEVER)
+    view = view_of(half_ellipse((900, 600), 800, 500))
+    positive, always = (GlamPredictor.from_package(package, "cpu", RunOptions(segment=segment)) for segment in Segment)
+    assert positive.segment([view])[0].findings == ()
+    assert len(always.segment([view])[0].findings) > 0
+    assert ("segment", "always") in always.algorithm.parameters
