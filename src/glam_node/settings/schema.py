@@ -84,6 +84,16 @@ def _distinct(peers: dict[str, PeerSettings]) -> dict[str, PeerSettings]:
     return peers
 
 
+ResultKind = Literal[
+    "segmentation",
+    "measurement_report",
+    "mammography_cad_sr",
+    "presentation_state",
+    "secondary_capture",
+    "key_object_selection",
+]
+
+
 class DestinationSettings(_Section):
     """[destinations.NAME]: one archive that results go to."""
 
@@ -97,11 +107,8 @@ class DestinationSettings(_Section):
     """c-store: its port."""
     path: Directory | None = None
     """folder: the directory."""
-    results: Annotated[tuple[Literal["segmentation", "measurement_report"], ...], AfterValidator(not_empty)] = (
-        "segmentation",
-        "measurement_report",
-    )
-    """Which objects it gets."""
+    results: Annotated[tuple[ResultKind, ...], AfterValidator(not_empty)] = ("segmentation", "measurement_report")
+    """Which objects it gets; what no destination asks for is not made."""
     timeout: Patience = 30.0
     """Seconds to wait for any answer of the archive."""
 
@@ -214,6 +221,8 @@ class ResultsSettings(_Section):
     """Device Serial Number (0018,1000)."""
     series_number: int = Field(default=9500, ge=1, le=2_000_000_000)
     """Series Number of the first result series; the others count up from it."""
+    secondary_capture: Literal["sheet", "views"] = "sheet"
+    """sheet: all views on one picture; views: one picture each; for destinations that ask for secondary_capture."""
 
 
 class LogSettings(_Section):

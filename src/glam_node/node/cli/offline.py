@@ -24,8 +24,8 @@ from glam_node.node.results.measurement_report import write_measurement_report
 from glam_node.node.results.segmentation import write_segmentations
 from glam_node.node.storage.instances import is_valid_uid
 from glam_node.node.workflow.infer import source_images
-from glam_node.node.workflow.publish import read_source
 from glam_node.node.workflow.receive import image_attributes, text_of
+from glam_node.node.workflow.write import read_source
 
 NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 

@@ -53,3 +53,9 @@ FAILED_WITHOUT_FINDINGS = Code("111245", "DCM", "No algorithms succeeded; withou
 # PS3.16 CID 7005 purpose of Contributing Equipment; CID 7162 family of algorithms
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+
+# Key Object Selection: PS3.16 CID 7010, TID 2010
+OF_INTEREST = Code("113000", "DCM", "Of Interest")
+
+# PS3.16 CID 7202
+SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")

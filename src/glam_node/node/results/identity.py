@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Self
+from typing import Literal, Self
 
 from glam_node import __version__
 from glam_node.inference.findings import AlgorithmIdentification, Finding, ImageFindings
@@ -17,6 +17,9 @@ _UID_NAMESPACE = uuid.UUID("9d3a3a3c-7a54-5d0f-8f43-0d0f6b5f2a11")
 
 _VIEW_ORDER = [(laterality, view) for view in ViewPosition for laterality in (Laterality.RIGHT, Laterality.LEFT)]
 _SERIES_PER_VIEW = 100
+_PRESENTATION_STATES = 500
+_SECONDARY_CAPTURES = 510
+_KEY_OBJECT_SELECTION = 520
 
 RESEARCH_USE = "research use"
 UNTRAINED = "UNTRAINED"
@@ -34,6 +37,8 @@ class ResultIdentity:
     """Series Number of the report; those of the segmentations follow from it, the view and the object's place."""
     manufacturer_model_name: str = "glam-node"
     software_version: str = __version__
+    secondary_capture: Literal["sheet", "views"] = "sheet"
+    """All views on one picture, or a picture per view."""
     settings_digest: str = ""
     """SHA-256 of the settings that change results; part of every derived UID."""
     created_at: datetime | None = None
@@ -58,6 +63,21 @@ class ResultIdentity:
         """Series Number of the `place`-th (0, 1, ...) segmentation of a view, whatever else the study holds."""
         view = _VIEW_ORDER.index((image.image_laterality, image.view_position))
         return self.series_number + 1 + view * _SERIES_PER_VIEW + place
+
+    def presentation_state_series_number(self, image: ImageFindings) -> int:
+        """Series Number of the presentation state of a view."""
+        view = _VIEW_ORDER.index((image.image_laterality, image.view_position))
+        return self.series_number + _PRESENTATION_STATES + view
+
+    def secondary_capture_series_number(self, image: ImageFindings | None = None) -> int:
+        """Series Number of the picture of a view; without one, of the sheet of all views."""
+        view = len(_VIEW_ORDER) if image is None else _VIEW_ORDER.index((image.image_laterality, image.view_position))
+        return self.series_number + _SECONDARY_CAPTURES + view
+
+    @property
+    def key_object_selection_series_number(self) -> int:
+        """Series Number of the selection of key objects."""
+        return self.series_number + _KEY_OBJECT_SELECTION
 
     @property
     def date(self) -> str:

@@ -37,7 +37,7 @@ def write_measurement_report(
     headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
     first = sources[findings.images[0].sop_instance_uid]
     content = sr.MeasurementReport(
-        observation_context=_observation_context(findings.algorithm, identity),
+        observation_context=sr.ObservationContext(observer_device_context=device_context(findings.algorithm, identity)),
         procedure_reported=codes.IMAGING_PROCEDURE,
         imaging_measurements=list(measurement_groups(findings, headers, identity)),
         title=codes.IMAGING_MEASUREMENT_REPORT,
@@ -77,7 +77,8 @@ def _private_scheme(identity: ResultIdentity) -> Dataset:
     return item
 
 
-def _observation_context(algorithm: AlgorithmIdentification, identity: ResultIdentity) -> sr.ObservationContext:
+def device_context(algorithm: AlgorithmIdentification, identity: ResultIdentity) -> sr.ObserverContext:
+    """This device as the observer (PS3.16 TID 1004)."""
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=identity.device_uid,
         name=f"{algorithm.algorithm_name} {algorithm.algorithm_version}: {short_research_statement(algorithm)}",
@@ -86,8 +87,6 @@ def _observation_context(algorithm: AlgorithmIdentification, identity: ResultIde
         serial_number=identity.device_serial_number,
         physical_location=identity.institution_name or None,
     )
-    return sr.ObservationContext(
-        observer_device_context=sr.ObserverContext(
-            observer_type=sr.CodedConcept.from_code(codes.DEVICE_OBSERVER), observer_identifying_attributes=device
-        )
+    return sr.ObserverContext(
+        observer_type=sr.CodedConcept.from_code(codes.DEVICE_OBSERVER), observer_identifying_attributes=device
     )

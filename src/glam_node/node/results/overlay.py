@@ -77,14 +77,27 @@ def draw_overlay(
     maximum_height: int = 1200,
 ) -> Image.Image:
     """The picture that `write_overlay` writes; small images are enlarged by a whole factor so that text fits beside."""
-    pixels = read_mammogram(source).pixels
+    segments = list(stored_segments(image.sop_instance_uid, segmentations))
+    return draw_segments(read_mammogram(source).pixels, segments, image, algorithm, maximum_height=maximum_height)
+
+
+def draw_segments(
+    pixels: NDArray[np.uint16],
+    segments: Iterable[StoredSegment],
+    image: ImageFindings,
+    algorithm: AlgorithmIdentification,
+    *,
+    maximum_height: int,
+) -> Image.Image:
+    """The same of decoded `pixels`; of `segments` one mask at a time is kept."""
     scale = _scale(pixels.shape[0], maximum_height)
     canvas = np.repeat(_resized(_displayed(pixels), scale)[..., np.newaxis], 3, axis=2).astype(np.float32)
-    segments = list(stored_segments(image.sop_instance_uid, segmentations))
+    labels = []
     for segment in segments:
         _tint(canvas, _resized(segment.mask.astype(np.uint8) * 255, scale) > 127, segment.colour)
+        labels.append((segment.label, segment.colour))
     picture = Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
-    return _captioned(picture, _lines(image, algorithm), segments)
+    return _captioned(picture, caption(image, algorithm), labels)
 
 
 def _scale(rows: int, maximum_height: int) -> float:
@@ -109,7 +122,8 @@ def _tint(canvas: NDArray[np.float32], mask: Mask, colour: tuple[int, int, int])
     cv2.drawContours(canvas, contours, -1, colour, 2)
 
 
-def _lines(image: ImageFindings, algorithm: AlgorithmIdentification) -> list[str]:
+def caption(image: ImageFindings, algorithm: AlgorithmIdentification) -> list[str]:
+    """The lines under a picture: the view, its scores or why there are none, what it is not for."""
     if image.failure is None:
         scores = (
             f"benign {image.benign_score:.3f}   malignant {image.malignant_score:.3f}   findings: {len(image.findings)}"
@@ -123,11 +137,13 @@ def _lines(image: ImageFindings, algorithm: AlgorithmIdentification) -> list[str
     ]
 
 
-def _captioned(picture: Image.Image, lines: Sequence[str], segments: Sequence[StoredSegment]) -> Image.Image:
+def _captioned(
+    picture: Image.Image, lines: Sequence[str], labels: Sequence[tuple[str, tuple[int, int, int]]]
+) -> Image.Image:
     size = max(13, picture.height // 60)
     font = ImageFont.load_default(size)
     entries = [(line, _TEXT_COLOUR) for line in lines[:-1]] + [(lines[-1], _WARNING_COLOUR)]
-    entries += [(segment.label, segment.colour) for segment in segments]
+    entries += labels
     pitch = size + 5
     widest = max(int(font.getlength(text)) for text, _ in entries) + 2 * pitch
     captioned = Image.new("RGB", (max(picture.width, widest), picture.height + pitch * len(entries) + pitch))

@@ -98,13 +98,18 @@ def _write(
     return segmentation
 
 
+def segment_label(tracked: TrackedFinding) -> str:
+    """What viewers show of a finding."""
+    return f"{tracked.tracking_id}, score {tracked.finding.score:.2f}"
+
+
 def _segment(
     number: int, tracked: TrackedFinding, image: ImageFindings, algorithm: AlgorithmIdentification
 ) -> hd.seg.SegmentDescription:
     finding = tracked.finding
     segment = hd.seg.SegmentDescription(
         segment_number=number,
-        segment_label=f"{tracked.tracking_id}, score {finding.score:.2f}",
+        segment_label=segment_label(tracked),
         segmented_property_category=codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
         segmented_property_type=codes.LESION,
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,

@@ -2,13 +2,16 @@
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pynetdicom import build_context
 
 from glam_node.node.errors import NodeError, PermanentError
-from glam_node.node.scu.association import Peer, associated, lost
+from glam_node.node.results.kinds import SOP_CLASSES
+from glam_node.node.scu.association import Peer, associated, lost, nothing_accepted
+from glam_node.node.scu.store import CONVERTIBLE
 from glam_node.settings.schema import DestinationSettings
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -26,13 +29,13 @@ class EchoReport:
 
 
 def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> EchoReport:
-    """C-ECHO to [destinations.NAME], or a look at its folder; a failure is a report, not an exception."""
+    """[destinations.NAME] answers and takes its kinds of results, or says why not; a failure is no exception."""
     started = time.monotonic()
     try:
         message = (
             _look(name, destination.path or Path())
             if destination.kind == "folder"
-            else _ask(peer_of(name, destination, calling_ae_title))
+            else _ask(peer_of(name, destination, calling_ae_title), destination.results)
         )
     except NodeError as error:
         return EchoReport(False, _milliseconds_since(started), str(error))
@@ -44,8 +47,13 @@ def peer_of(name: str, destination: DestinationSettings, calling_ae_title: str) 
     return Peer(name, destination.ae_title, destination.host, destination.port, destination.timeout, calling_ae_title)
 
 
-def _ask(peer: Peer) -> str:
-    with associated(peer, [build_context(VERIFICATION)]) as association:
+def _ask(peer: Peer, results: Iterable[str]) -> str:
+    """C-ECHO on an association that proposes what the chosen results need, too."""
+    storage = [build_context(SOP_CLASSES[kind], list(CONVERTIBLE)) for kind in results]
+    with associated(peer, [build_context(VERIFICATION), *storage]) as association:
+        accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
+        if VERIFICATION not in accepted:
+            raise nothing_accepted(peer, [build_context(VERIFICATION)])
         started = time.monotonic()
         try:
             answer = association.send_c_echo()
@@ -58,6 +66,12 @@ def _ask(peer: Peer) -> str:
                 f"{peer} answered 0x{answer.Status:04X} to C-ECHO. Look into the log of the archive.",
                 status=answer.Status,
             )
+    refused = [SOP_CLASSES[kind].name for kind in results if SOP_CLASSES[kind] not in accepted]
+    if refused:
+        raise PermanentError(
+            f"{peer} answers to {peer.calling_ae_title} but does not accept {', '.join(refused)}. "
+            f"Have the archive accept it, or take it out of destinations.{peer.name}.results."
+        )
     return f"{peer} answers to {peer.calling_ae_title}."
 
 

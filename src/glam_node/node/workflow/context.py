@@ -13,6 +13,6 @@ class InferenceContext:
 
     identity: ResultIdentity
     destinations: Mapping[str, tuple[str, ...]]
-    """Which results ("segmentation", "measurement_report") each destination gets, by its name."""
+    """Which kinds of results (results.kinds.SOP_CLASSES) each destination gets, by its name."""
     policy: RetryPolicy
     lease_time_s: float

@@ -1,52 +1,29 @@
-"""Makes DICOM objects of findings and hands them to delivery; a pure function of stored findings and source headers."""
+"""Hands the results of a job to delivery, once."""
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
-from pathlib import Path
 from uuid import uuid4
 
-import pydicom
 import structlog
-from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from glam_node.inference.findings import Findings
 from glam_node.node.db import audit, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery, DeliveryState
-from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
 from glam_node.node.domain.study import StudyState
-from glam_node.node.errors import PermanentError
-from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.measurement_report import write_measurement_report
-from glam_node.node.results.segmentation import write_segmentations
-from glam_node.node.storage.files import write_durably
+from glam_node.node.results.kinds import wanted_kinds
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.context import InferenceContext
+from glam_node.node.workflow.write import Result, write_results
 
 log = structlog.get_logger(__name__)
 
 
 class LeaseLost(Exception):
     """The job is another worker's by now, or superseded; nothing was handed over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One object on disk."""
-
-    kind: str
-    """"segmentation" or "measurement_report", as in destinations.NAME.results."""
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    path: str
-    """Relative to the storage root."""
 
 
 def publish(
@@ -67,7 +44,8 @@ def publish(
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
     identity = context.identity.at(job.created_at, job.settings_digest)
-    results = write_results(findings, instances, identity, store)
+    wanted = wanted_kinds(context.destinations.values())
+    results = write_results(findings, instances, identity, store, wanted)
     stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
     with sessions.begin() as session:
         queued = _hand_over(session, job, findings, results, stages, context.destinations, now())
@@ -80,46 +58,6 @@ def publish(
         stage_seconds={stage: round(seconds, 3) for stage, seconds in stages},
     )
     return queued
-
-
-def write_results(
-    findings: Findings, instances: Sequence[SOPInstance], identity: ResultIdentity, store: InstanceStore
-) -> list[Result]:
-    """All objects for the study, durably on disk, segmentations first; one that is there already is left as it is."""
-    paths = {instance.sop_instance_uid: store.resolve(instance.path) for instance in instances}
-    sources = {uid: read_source(path, uid) for uid, path in paths.items()}
-    segmentations = write_segmentations(findings, sources, identity)
-    report = write_measurement_report(findings, sources, segmentations, identity)
-    return [
-        *(_keep("segmentation", segmentation, store) for segmentation in segmentations),
-        _keep("measurement_report", report, store),
-    ]
-
-
-def read_source(path: Path, sop_instance_uid: str) -> Dataset:
-    """What a source image says before its pixels. Raises PermanentError when it cannot be read, OSError."""
-    # pydicom warns with the offending value, which may be a name, and says it in what it raises.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return pydicom.dcmread(path, stop_before_pixels=True)
-        except OSError:
-            raise
-        except Exception as error:
-            raise PermanentError(
-                f"Image {sop_instance_uid} cannot be read any more ({type(error).__name__}). Send it again."
-            ) from error
-
-
-def _keep(kind: str, dataset: Dataset, store: InstanceStore) -> Result:
-    uid = str(dataset.SOPInstanceUID)
-    relative = f"results/{dataset.StudyInstanceUID}/{uid}.dcm"
-    path = store.resolve(relative)
-    if not path.exists():
-        buffer = BytesIO()
-        pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
-        write_durably(path, buffer.getvalue())
-    return Result(kind, str(dataset.SOPClassUID), uid, str(dataset.file_meta.TransferSyntaxUID), relative)
 
 
 def _hand_over(

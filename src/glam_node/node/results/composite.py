@@ -1,0 +1,63 @@
+"""What every object that no class of highdicom fits begins with: patient, study, series, equipment, instance."""
+
+import highdicom as hd
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from glam_node.inference.findings import AlgorithmIdentification
+from glam_node.node.results.equipment import contributing_equipment
+from glam_node.node.results.identity import ResultIdentity, series_description
+
+
+def new_object(
+    header: Dataset,
+    algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
+    *,
+    sop_class_uid: str,
+    modality: str,
+    role: str,
+    made_of: list[str],
+    series_number: int,
+    subject: str,
+) -> hd.SOPClass:
+    """An object of the source's study that is a series of its own; `equipment.finish` must follow.
+
+    UIDs follow from `role` and the SOP Instance UIDs in `made_of`; `subject` goes into the Series Description.
+    """
+    result = hd.SOPClass(
+        study_instance_uid=header.StudyInstanceUID,
+        series_instance_uid=identity.derived_uid(f"{role} series", made_of, algorithm),
+        series_number=series_number,
+        sop_instance_uid=identity.derived_uid(role, made_of, algorithm),
+        sop_class_uid=sop_class_uid,
+        instance_number=1,
+        modality=modality,
+        manufacturer=identity.manufacturer,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        patient_id=header.PatientID,
+        patient_name=header.PatientName,
+        patient_birth_date=header.PatientBirthDate,
+        patient_sex=header.PatientSex,
+        accession_number=header.AccessionNumber,
+        study_id=header.StudyID,
+        study_date=header.StudyDate,
+        study_time=header.StudyTime,
+        referring_physician_name=header.ReferringPhysicianName,
+        manufacturer_model_name=identity.manufacturer_model_name,
+        software_versions=identity.software_version,
+        device_serial_number=identity.device_serial_number,
+        institution_name=identity.institution_name or None,
+        series_description=series_description(subject, algorithm),
+    )
+    result.copy_patient_and_study_information(header)
+    result.ContributingEquipmentSequence = [contributing_equipment(algorithm, identity)]
+    return result
+
+
+def reference(dataset: Dataset) -> Dataset:
+    """An item of a sequence of references (PS3.3 Table 10-11)."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = dataset.SOPClassUID
+    item.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
+    return item

@@ -1,0 +1,61 @@
+"""Graphic and text objects of a presentation state (PS3.3 C.10.5)."""
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from glam_node.inference.findings import Finding
+from glam_node.node.results.outline import outline
+
+GREY = 0xFFFF
+"""Recommended display value of graphics where there is no colour: white."""
+
+# A value with VR FL holds at most 65,534 bytes in Explicit VR (PS3.5 7.1.2): two of four bytes for each point.
+_MAXIMUM_POINTS = 65534 // 8
+_TEXT_WIDTH = 0.4
+_TEXT_HEIGHT = 0.04
+
+
+def polyline(finding: Finding) -> Dataset:
+    """The closed outline of a finding.
+
+    PIXEL units are those of SR coordinates: the outer corner of the first pixel is 0\\0, column before row.
+    """
+    points = outline(finding)
+    if len(points) > _MAXIMUM_POINTS:
+        step = -(-len(points) // (_MAXIMUM_POINTS - 1))
+        points = np.vstack([points[:-1:step], points[:1]])
+    graphic = Dataset()
+    graphic.GraphicAnnotationUnits = "PIXEL"
+    graphic.GraphicDimensions = 2
+    graphic.NumberOfGraphicPoints = len(points)
+    graphic.GraphicData = [float(value) for value in points.ravel()]
+    graphic.GraphicType = "POLYLINE"
+    graphic.GraphicFilled = "N"
+    return graphic
+
+
+def text_beside(finding: Finding, shape: tuple[int, int], text: str) -> Dataset:
+    """`text` right of a finding, or left of it where the right has no room; inside the image."""
+    rows, columns = shape
+    row, column = finding.origin
+    width = _TEXT_WIDTH * columns
+    right = column + finding.mask.shape[1]
+    left = float(right) if right + width <= columns else max(0.0, column - width)
+    top = min(float(row), rows * (1 - _TEXT_HEIGHT))
+    return _text(text, left, top, left + width, top + rows * _TEXT_HEIGHT)
+
+
+def text_in_corner(shape: tuple[int, int], text: str) -> Dataset:
+    """`text` along the upper edge of the image."""
+    rows, columns = shape
+    return _text(text, 0.0, 0.0, float(columns), rows * _TEXT_HEIGHT)
+
+
+def _text(text: str, left: float, top: float, right: float, bottom: float) -> Dataset:
+    item = Dataset()
+    item.BoundingBoxAnnotationUnits = "PIXEL"
+    item.UnformattedTextValue = text
+    item.BoundingBoxTopLeftHandCorner = [left, top]
+    item.BoundingBoxBottomRightHandCorner = [right, bottom]
+    item.BoundingBoxTextHorizontalJustification = "LEFT"
+    return item

@@ -1,0 +1,57 @@
+"""The Key Object Selection: which views are positive, and what was written of them (PS3.3 A.35.4, PS3.16 TID 2010)."""
+
+from collections.abc import Mapping, Sequence
+
+from highdicom import ko
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from glam_node.inference.findings import Findings
+from glam_node.node.results import codes
+from glam_node.node.results.equipment import contributing_equipment, finish, research_statement
+from glam_node.node.results.identity import ResultIdentity, series_description, view_name
+from glam_node.node.results.measurement_report import device_context
+from glam_node.node.results.sources import source_header
+
+
+def write_key_object_selection(
+    findings: Findings, sources: Mapping[str, Dataset], others: Sequence[Dataset], identity: ResultIdentity
+) -> Dataset | None:
+    """The views with findings and every other result in `others`, as of interest; None when no view has findings.
+
+    Of `others` identifiers alone are needed; what they are decides the object's UID too. `sources` maps SOP Instance
+    UID to source data set. Raises PermanentError when a source cannot be referred to.
+    """
+    positive = [image for image in findings.images if image.findings]
+    if not positive:
+        return None
+    headers = [source_header(sources[image.sop_instance_uid]) for image in positive]
+    objects = [*headers, *others]
+    description = (
+        f"Views with findings: {', '.join(map(view_name, positive))}. {research_statement(findings.algorithm)}"
+    )
+    made_of = [str(item.SOPInstanceUID) for item in objects]
+    content = ko.KeyObjectSelection(
+        document_title=codes.OF_INTEREST,
+        referenced_objects=objects,
+        observer_device_context=device_context(findings.algorithm, identity),
+        description=description,
+    )
+    selection = ko.KeyObjectSelectionDocument(
+        evidence=objects,
+        content=content,
+        series_instance_uid=identity.derived_uid("key object selection series", made_of, findings.algorithm),
+        series_number=identity.key_object_selection_series_number,
+        sop_instance_uid=identity.derived_uid("key object selection", made_of, findings.algorithm),
+        instance_number=1,
+        manufacturer=identity.manufacturer,
+        institution_name=identity.institution_name or None,
+        series_description=series_description("key images", findings.algorithm),
+        manufacturer_model_name=identity.manufacturer_model_name,
+        software_versions=identity.software_version,
+        device_serial_number=identity.device_serial_number,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        contributing_equipment=[contributing_equipment(findings.algorithm, identity)],
+    )
+    finish(selection, sources[positive[0].sop_instance_uid], identity)
+    return selection

@@ -1,0 +1,31 @@
+"""The kinds of results that a destination can ask for, by the names in destinations.NAME.results."""
+
+from collections.abc import Iterable, Mapping
+
+from pydicom import uid
+
+SEGMENTATION = "segmentation"
+MEASUREMENT_REPORT = "measurement_report"
+MAMMOGRAPHY_CAD_SR = "mammography_cad_sr"
+PRESENTATION_STATE = "presentation_state"
+SECONDARY_CAPTURE = "secondary_capture"
+KEY_OBJECT_SELECTION = "key_object_selection"
+
+# In the order of writing: what refers to another comes after it.
+SOP_CLASSES: Mapping[str, uid.UID] = {
+    SEGMENTATION: uid.SegmentationStorage,
+    MEASUREMENT_REPORT: uid.Comprehensive3DSRStorage,
+    MAMMOGRAPHY_CAD_SR: uid.MammographyCADSRStorage,
+    PRESENTATION_STATE: uid.GrayscaleSoftcopyPresentationStateStorage,
+    SECONDARY_CAPTURE: uid.SecondaryCaptureImageStorage,
+    KEY_OBJECT_SELECTION: uid.KeyObjectSelectionDocumentStorage,
+}
+
+# Kept on disk where there is no destination to ask for anything.
+KEPT_ANYWAY = frozenset({SEGMENTATION, MEASUREMENT_REPORT})
+
+
+def wanted_kinds(destinations: Iterable[Iterable[str]]) -> frozenset[str]:
+    """What some destination asks for; without destinations what is kept anyway."""
+    kinds = [frozenset(kinds) for kinds in destinations]
+    return frozenset().union(*kinds) if kinds else KEPT_ANYWAY

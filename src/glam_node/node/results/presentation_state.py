@@ -1,0 +1,141 @@
+"""Grayscale Softcopy Presentation States: outlines and scores drawn on a view by the workstation (PS3.3 A.33.1)."""
+
+from collections.abc import Mapping, Sequence
+
+from highdicom.color import CIELabColor
+from pydicom.dataset import Dataset
+from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
+
+from glam_node.inference.findings import AlgorithmIdentification, Findings, ImageFindings
+from glam_node.inference.reading import imager_pixel_spacing
+from glam_node.node.results.appearance import RGB
+from glam_node.node.results.composite import new_object, reference
+from glam_node.node.results.equipment import finish, short_research_statement
+from glam_node.node.results.graphics import GREY, polyline, text_beside, text_in_corner
+from glam_node.node.results.grey_scale import copy_grey_scale
+from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
+from glam_node.node.results.sources import source_header
+
+_STATEMENT_LAYER = "RESEARCH USE"
+
+
+def write_presentation_states(
+    findings: Findings,
+    sources: Mapping[str, Dataset],
+    segmentations: Sequence[Dataset],  # noqa: ARG001 - all writers are called alike
+    identity: ResultIdentity,
+) -> list[Dataset]:
+    """One presentation state per view with findings, each a series of its own; none for a view without.
+
+    Each finding is a graphic layer with its outline and its score. The whole image is shown, scaled to fit, with its
+    own grey scale. `sources` maps SOP Instance UID to source data set. Raises PermanentError when a source cannot be
+    referred to.
+    """
+    return [
+        _write(findings.algorithm, image, sources[image.sop_instance_uid], identity)
+        for image in findings.images
+        if image.findings
+    ]
+
+
+def _write(
+    algorithm: AlgorithmIdentification, image: ImageFindings, source: Dataset, identity: ResultIdentity
+) -> Dataset:
+    header = source_header(source)
+    state = new_object(
+        header,
+        algorithm,
+        identity,
+        sop_class_uid=GrayscaleSoftcopyPresentationStateStorage,
+        modality="PR",
+        role="presentation state",
+        made_of=[image.sop_instance_uid],
+        series_number=identity.presentation_state_series_number(image),
+        subject=f"marks {view_name(image)}",
+    )
+    state.Laterality = str(image.image_laterality)
+    state.ContentLabel = "FINDINGS"
+    state.ContentDescription = short_research_statement(algorithm)
+    state.ContentCreatorName = ""
+    state.PresentationCreationDate = identity.date
+    state.PresentationCreationTime = identity.time
+    tracked = list(tracked_findings(image, algorithm, identity))
+    _refer(state, header)
+    state.DisplayedAreaSelectionSequence = [_whole_image(image, source)]
+    state.GraphicLayerSequence = [_layer(number, one) for number, one in enumerate(tracked, start=1)]
+    state.GraphicLayerSequence.append(_statement_layer(len(tracked) + 1))
+    state.GraphicAnnotationSequence = [_annotation(one, image, header, algorithm) for one in tracked]
+    state.GraphicAnnotationSequence.append(_statement(image, header, algorithm))
+    copy_grey_scale(source, state)
+    finish(state, source, identity)
+    # A presentation state has a creation date of its own name.
+    del state.ContentDate, state.ContentTime
+    return state
+
+
+def _refer(state: Dataset, header: Dataset) -> None:
+    series = Dataset()
+    series.SeriesInstanceUID = header.SeriesInstanceUID
+    series.ReferencedImageSequence = [reference(header)]
+    state.ReferencedSeriesSequence = [series]
+
+
+def _whole_image(image: ImageFindings, source: Dataset) -> Dataset:
+    """PS3.3 C.10.4: here the first pixel is 1\\1, other than in graphics."""
+    rows, columns = image.shape
+    area = Dataset()
+    area.DisplayedAreaTopLeftHandCorner = [1, 1]
+    area.DisplayedAreaBottomRightHandCorner = [columns, rows]
+    area.PresentationSizeMode = "SCALE TO FIT"
+    row_spacing, column_spacing = imager_pixel_spacing(source) or (1.0, 1.0)
+    square = row_spacing == column_spacing
+    area.PresentationPixelAspectRatio = [1, 1] if square else [round(row_spacing * 1e6), round(column_spacing * 1e6)]
+    return area
+
+
+def _layer_name(tracked: TrackedFinding) -> str:
+    """MALIGNANT 1 ..., CS: at most 16 characters."""
+    _, _, name = tracked.tracking_id.partition(f" {tracked.finding.kind} ")
+    return f"{tracked.finding.kind} {name}".upper()[:16]
+
+
+def _layer(order: int, tracked: TrackedFinding) -> Dataset:
+    layer = Dataset()
+    layer.GraphicLayer = _layer_name(tracked)
+    layer.GraphicLayerOrder = order
+    layer.GraphicLayerRecommendedDisplayGrayscaleValue = GREY
+    layer.GraphicLayerRecommendedDisplayCIELabValue = list(CIELabColor.from_rgb(*RGB[tracked.finding.kind]).value)
+    layer.GraphicLayerDescription = tracked.tracking_id
+    return layer
+
+
+def _statement_layer(order: int) -> Dataset:
+    layer = Dataset()
+    layer.GraphicLayer = _STATEMENT_LAYER
+    layer.GraphicLayerOrder = order
+    layer.GraphicLayerRecommendedDisplayGrayscaleValue = GREY
+    return layer
+
+
+def _annotation(
+    tracked: TrackedFinding, image: ImageFindings, header: Dataset, algorithm: AlgorithmIdentification
+) -> Dataset:
+    finding = tracked.finding
+    annotation = Dataset()
+    annotation.ReferencedImageSequence = [reference(header)]
+    annotation.GraphicLayer = _layer_name(tracked)
+    annotation.GraphicObjectSequence = [polyline(finding)]
+    text = f"{tracked.tracking_id}: score {finding.score:.2f}\r\n{short_research_statement(algorithm)}"
+    annotation.TextObjectSequence = [text_beside(finding, image.shape, text)]
+    return annotation
+
+
+def _statement(image: ImageFindings, header: Dataset, algorithm: AlgorithmIdentification) -> Dataset:
+    scores = f"benign {image.benign_score:.2f}, malignant {image.malignant_score:.2f}"
+    whose = f"{algorithm.algorithm_name} {algorithm.algorithm_version}  {view_name(image)}"
+    text = f"{whose}: {scores}\r\n{short_research_statement(algorithm)}"
+    annotation = Dataset()
+    annotation.ReferencedImageSequence = [reference(header)]
+    annotation.GraphicLayer = _STATEMENT_LAYER
+    annotation.TextObjectSequence = [text_in_corner(image.shape, text)]
+    return annotation

@@ -1,0 +1,172 @@
+"""Secondary Captures: pictures with burned-in marks, for workstations that show nothing else (PS3.3 A.8)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+from highdicom.sr import CodedConcept
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from pydicom.dataset import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from glam_node.inference.findings import AlgorithmIdentification, Findings, ImageFindings
+from glam_node.inference.mammogram import Laterality, ViewPosition
+from glam_node.node.results import codes
+from glam_node.node.results.appearance import RGB
+from glam_node.node.results.composite import new_object, reference
+from glam_node.node.results.equipment import finish, research_statement, short_research_statement
+from glam_node.node.results.identity import ResultIdentity, tracked_findings, view_name
+from glam_node.node.results.overlay import StoredSegment, caption, draw_segments
+from glam_node.node.results.segmentation import segment_label
+from glam_node.node.results.sources import source_header
+
+ReadPixels = Callable[[str], NDArray[np.uint16]]
+"""The decoded pixels of the image with this SOP Instance UID, bright is dense."""
+
+_VIEW_HEIGHT = 1600
+_PANEL_HEIGHT = 800
+_BANNER_COLOUR = (255, 200, 60)
+_TEXT_COLOUR = (235, 235, 235)
+_EMPTY_PANEL = (480, 480)
+_LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
+
+
+def write_secondary_captures(
+    findings: Findings,
+    sources: Mapping[str, Dataset],
+    segmentations: Sequence[Dataset],  # noqa: ARG001 - all writers are called alike
+    identity: ResultIdentity,
+    pixels: ReadPixels,
+) -> Iterator[Dataset]:
+    """One picture of all views or, after `identity.secondary_capture`, one per view; each a series of its own.
+
+    Views are smaller than they came; marks, scores, reasons of failure and what the picture is not for are burned in.
+    The pixels of one view are read at a time; of a view that was not analysed none are. `sources` maps SOP Instance
+    UID to source data set. Raises PermanentError when a source cannot be referred to.
+    """
+    images = findings.images
+    if identity.secondary_capture == "views":
+        for image in images:
+            panel = _panel(image, findings.algorithm, identity, pixels, _VIEW_HEIGHT)
+            yield _write(findings.algorithm, [image], sources, _bannered(panel, findings.algorithm), identity)
+        return
+    panels = {}
+    for image in images:
+        panel = _panel(image, findings.algorithm, identity, pixels, _PANEL_HEIGHT)
+        panels[image.image_laterality, image.view_position] = panel
+    yield _write(findings.algorithm, images, sources, _bannered(_sheet(panels), findings.algorithm), identity)
+
+
+def _panel(
+    image: ImageFindings,
+    algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
+    pixels: ReadPixels,
+    maximum_height: int,
+) -> Image.Image:
+    if image.failure is not None:
+        return _text_panel(caption(image, algorithm))
+    segments = (
+        StoredSegment(segment_label(one), RGB[one.finding.kind], one.finding.full_mask(image.shape))
+        for one in tracked_findings(image, algorithm, identity)
+    )
+    return draw_segments(pixels(image.sop_instance_uid), segments, image, algorithm, maximum_height=maximum_height)
+
+
+def _text_panel(lines: Sequence[str]) -> Image.Image:
+    font = ImageFont.load_default(16)
+    width = max(_EMPTY_PANEL[0], *(int(font.getlength(line)) + 32 for line in lines))
+    panel = Image.new("RGB", (width, _EMPTY_PANEL[1]))
+    draw = ImageDraw.Draw(panel)
+    for number, line in enumerate(lines):
+        draw.text((16, 16 + 24 * number), line, fill=_TEXT_COLOUR, font=font)
+    return panel
+
+
+def _sheet(panels: Mapping[tuple[Laterality, ViewPosition], Image.Image]) -> Image.Image:
+    """CC above MLO, right breast on the left, as films hang."""
+    width = max(panel.width for panel in panels.values())
+    height = max(panel.height for panel in panels.values())
+    sheet = Image.new("RGB", (2 * width, 2 * height))
+    for (laterality, view), panel in panels.items():
+        column = 0 if laterality is Laterality.RIGHT else 1
+        row = 0 if view is ViewPosition.CC else 1
+        # The chest walls meet in the middle.
+        left = width - panel.width if column == 0 else width
+        sheet.paste(panel, (left, row * height))
+    return sheet
+
+
+def _bannered(picture: Image.Image, algorithm: AlgorithmIdentification) -> Image.Image:
+    text = short_research_statement(algorithm).upper()
+    size = 28
+    while size > 10 and ImageFont.load_default(size).getlength(text) > picture.width - size:
+        size -= 1
+    font = ImageFont.load_default(size)
+    width = max(picture.width, int(font.getlength(text)) + size)
+    bannered = Image.new("RGB", (width, picture.height + 2 * size))
+    bannered.paste(picture, (0, 2 * size))
+    ImageDraw.Draw(bannered).text((size // 2, size // 3), text, fill=_BANNER_COLOUR, font=font)
+    return bannered
+
+
+def _write(
+    algorithm: AlgorithmIdentification,
+    images: Sequence[ImageFindings],
+    sources: Mapping[str, Dataset],
+    picture: Image.Image,
+    identity: ResultIdentity,
+) -> Dataset:
+    headers = [source_header(sources[image.sop_instance_uid]) for image in images]
+    one_view = identity.secondary_capture == "views"
+    capture = new_object(
+        headers[0],
+        algorithm,
+        identity,
+        sop_class_uid=SecondaryCaptureImageStorage,
+        modality="OT",
+        role=f"secondary capture of {identity.secondary_capture}",
+        made_of=[image.sop_instance_uid for image in images],
+        series_number=identity.secondary_capture_series_number(images[0] if one_view else None),
+        subject=f"picture {view_name(images[0])}" if one_view else "picture",
+    )
+    sides = {str(image.image_laterality) for image in images}
+    capture.Laterality = sides.pop() if len(sides) == 1 else ""
+    capture.PatientOrientation = headers[0].get("PatientOrientation", "") if one_view else ""
+    capture.ConversionType = "WSD"
+    capture.DateOfSecondaryCapture, capture.TimeOfSecondaryCapture = identity.date, identity.time
+    capture.ImageType = ["DERIVED", "SECONDARY"]
+    capture.BurnedInAnnotation = "YES"
+    capture.ImageComments = research_statement(algorithm)
+    capture.SourceImageSequence = [_source(header) for header in headers]
+    _state_lossy(capture, [sources[image.sop_instance_uid] for image in images])
+    _set_pixels(capture, picture)
+    finish(capture, sources[images[0].sop_instance_uid], identity)
+    return capture
+
+
+def _source(header: Dataset) -> Dataset:
+    item = reference(header)
+    item.PurposeOfReferenceCodeSequence = [CodedConcept.from_code(codes.SOURCE_IMAGE)]
+    return item
+
+
+def _state_lossy(capture: Dataset, sources: Sequence[Dataset]) -> None:
+    """What was lossy once stays so (PS3.3 C.7.6.1.1.5)."""
+    lossy = [source for source in sources if source.get("LossyImageCompression") == "01"]
+    capture.LossyImageCompression = "01" if lossy else "00"
+    for keyword in _LOSSY:
+        if lossy and lossy[0].get(keyword):
+            setattr(capture, keyword, lossy[0].get(keyword))
+
+
+def _set_pixels(capture: Dataset, picture: Image.Image) -> None:
+    capture.SamplesPerPixel = 3
+    capture.PhotometricInterpretation = "RGB"
+    capture.PlanarConfiguration = 0
+    capture.Rows, capture.Columns = picture.height, picture.width
+    capture.BitsAllocated = capture.BitsStored = 8
+    capture.HighBit = 7
+    capture.PixelRepresentation = 0
+    values = picture.tobytes()
+    capture.PixelData = values + b"\0" * (len(values) % 2)
