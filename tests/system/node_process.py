@@ -56,7 +56,9 @@ def _clean_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("GLAM_NODE")}
 
 
-def write_settings(directory: Path, archive: Orthanc, *, port: int, predictor: str = "", more: str = "") -> Path:
+def write_settings(
+    directory: Path, archive: Orthanc, *, port: int, predictor: str = "", more: str = "", archive_gets: str = ""
+) -> Path:
     """A settings file for a node that knows the peer DCMTK and sends to `archive`."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "node.toml"
@@ -76,6 +78,7 @@ hosts = ["127.0.0.1"]
 ae_title = "{archive.ae_title}"
 host = "127.0.0.1"
 port = {archive.dicom_port}
+{archive_gets}
 
 [assembly]
 settle_time = 1.0

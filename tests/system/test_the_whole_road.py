@@ -25,6 +25,7 @@ from tests.system.validators import dciodvfy_errors, dcmqi_masks
 pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(600)]
 
 
+KINDS = ["segmentation", "measurement_report", "presentation_state", "secondary_capture", "key_object_selection"]
 Scores = dict[str, tuple[float, float]]
 
 
@@ -86,6 +87,36 @@ def test_a_phantom_exam_goes_from_dcmtk_through_glam_to_orthanc(
         assert study["state"] == "REPORTED"
         assert_results_are_sound(orthanc, exam, node, tmp_path / "results")
         assert "PHANTOM" not in node.log().upper().replace("INFERENCE/PHANTOM", "")
+
+
+EVERY_KIND = {"SEG": 2, "SR": 1, "PR": 2, "OT": 1, "KO": 1}
+
+
+@pytest.mark.peer("dicom3tools")
+def test_an_archive_that_asks_for_every_kind_of_result_has_them_byte_for_byte(
+    orthanc: Orthanc, exam: list[Path], tmp_path: Path
+) -> None:
+    settings_path, port = settings_and_port(
+        tmp_path / "node",
+        orthanc,
+        predictor='predictor = "glam_node.inference.threshold:ThresholdPredictor"',
+        archive_gets=f"results = {KINDS}",
+    )
+    with running_node(settings_path, port) as node:
+        dcmsend(node.port, exam)
+        orthanc.wait_for(EVERY_KIND, seconds=120)
+    ours = {path.stem: path for path in (tmp_path / "node" / "storage" / "results").rglob("*.dcm")}
+    theirs = [path for modality in EVERY_KIND for path in orthanc.fetch(modality, tmp_path / "got" / modality)]
+    assert {str(pydicom.dcmread(path).SOPInstanceUID) for path in theirs} == set(ours)
+    for path in theirs:
+        assert data_set(path) == data_set(ours[str(pydicom.dcmread(path).SOPInstanceUID)])
+        assert dciodvfy_errors(path) == []
+
+
+def data_set(path: Path) -> bytes:
+    """The bytes after the File Meta Information, which each keeper of a file writes anew (PS3.10 7.1)."""
+    length = int(pydicom.filereader.read_file_meta_info(path).FileMetaInformationGroupLength)
+    return path.read_bytes()[132 + 12 + length :]
 
 
 @needs_shared_data

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
-from glam_node.node.scu.echo import echo
+from pynetdicom import build_context
+
+from glam_node.node.results.kinds import SOP_CLASSES
+from glam_node.node.scu.echo import VERIFICATION, echo
 from glam_node.settings.schema import DestinationSettings
-from tests.integration.archive import Archive
+from tests.integration.archive import Archive, listening
 
 
 def destination(archive: Archive, ae_title: str = "ARCHIVE") -> DestinationSettings:
@@ -23,6 +26,16 @@ def test_a_wrong_ae_title_is_reported_with_what_to_do(archive: Archive) -> None:
     report = echo("archive", destination(archive, "WRONG"), "GLAMNODE")
     assert not report.ok
     assert report.message.endswith("called AE title not recognized. Check destinations.archive.ae_title.")
+
+
+def test_an_archive_that_does_not_take_a_chosen_result_is_reported_before_there_is_one() -> None:
+    contexts = [build_context(VERIFICATION), build_context(SOP_CLASSES["segmentation"])]
+    with listening(Archive(contexts=contexts)) as archive:
+        chosen = destination(archive).model_copy(update={"results": ("segmentation", "presentation_state")})
+        report = echo("archive", chosen, "GLAMNODE")
+    assert not report.ok
+    assert "does not accept Grayscale Softcopy Presentation State Storage." in report.message
+    assert report.message.endswith("or take it out of destinations.archive.results.")
 
 
 def test_a_folder_answers(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Results on disk and in the queue of delivery, once."""
 
+from pathlib import Path
+
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.results.kinds import MAMMOGRAPHY_CAD_SR, SOP_CLASSES
 from tests.builders import COMPREHENSIVE_3D_SR, SEGMENTATION
 from tests.unit.workflow.workbench import BOTH, Workbench
 
@@ -53,3 +56,30 @@ def test_another_job_of_the_study_sends_only_what_is_new(bench: Workbench, exam:
 def test_what_was_written_is_in_the_timeline(bench: Workbench, exam: list[Dataset]) -> None:
     reported(bench, exam[1])
     assert bench.events()[2:] == ["job_started", "result_written", "result_written", "job_succeeded"]
+
+
+def test_only_what_some_destination_asks_for_is_made(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.destinations = {"viewer": ("presentation_state",), "registry": ("key_object_selection",)}
+    reported(bench, *exam)
+    made = sorted((dcmread(path).Modality, delivery.destination) for path, delivery in joined(bench))
+    assert made == [("KO", "registry"), ("PR", "viewer"), ("PR", "viewer")]
+    assert len(bench.results()) == 3
+
+
+def joined(bench: Workbench) -> list[tuple[Path, Delivery]]:
+    """Each delivery with its file."""
+    return [(bench.results()[delivery.sop_instance_uid], delivery) for delivery in bench.deliveries()]
+
+
+def test_all_kinds_together_are_made_of_the_files_that_were_received(bench: Workbench, exam: list[Dataset]) -> None:
+    kinds = {kind: uid for kind, uid in SOP_CLASSES.items() if kind != MAMMOGRAPHY_CAD_SR}
+    bench.destinations = {"archive": tuple(kinds)}
+    reported(bench, *exam)
+    assert {dcmread(path).SOPClassUID for path in bench.results().values()} == set(kinds.values())
+    (selection,) = [dcmread(path) for path in bench.results().values() if dcmread(path).Modality == "KO"]
+    referred = {
+        str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+        for item in selection.ContentSequence
+        if "ReferencedSOPSequence" in item
+    }
+    assert set(bench.results()) - {str(selection.SOPInstanceUID)} < referred

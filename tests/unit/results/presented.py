@@ -1,0 +1,49 @@
+"""Presentation states, pictures and selections of an analysed exam, as an archive gives them back."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from glam_node.inference.reading import read_mammogram
+from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.key_object_selection import write_key_object_selection
+from glam_node.node.results.presentation_state import write_presentation_states
+from glam_node.node.results.secondary_capture import write_secondary_captures
+from tests.unit.results.analysed import IDENTITY, Analysed, stored
+
+
+def presentation_states(exam: Analysed) -> list[Dataset]:
+    """One per view with findings."""
+    return [stored(state) for state in write_presentation_states(exam.findings, exam.sources, [], IDENTITY)]
+
+
+def secondary_captures(
+    exam: Analysed,
+    secondary_capture: Literal["sheet", "views"] = "sheet",
+    pixels: Callable[[str], NDArray[np.uint16]] | None = None,
+) -> list[Dataset]:
+    """The sheet, or one per view."""
+    identity: ResultIdentity = replace(IDENTITY, secondary_capture=secondary_capture)
+    read = pixels or (lambda uid: read_mammogram(exam.sources[uid]).pixels)
+    return [stored(one) for one in write_secondary_captures(exam.findings, exam.sources, [], identity, read)]
+
+
+def key_object_selection(exam: Analysed, *others: Dataset) -> Dataset | None:
+    """The positive views and other results."""
+    selection = write_key_object_selection(exam.findings, exam.sources, others, IDENTITY)
+    return selection and stored(selection)
+
+
+def drawn(annotation: Dataset, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The pixels whose centres lie inside the outline; PIXEL units: the first pixel's centre is 0.5\\0.5."""
+    (graphic,) = annotation.GraphicObjectSequence
+    points = np.array(graphic.GraphicData, dtype=np.float32).reshape(-1, 1, 2)
+    inside = np.zeros(shape, dtype=np.bool_)
+    for row, column in np.ndindex(shape):
+        inside[row, column] = cv2.pointPolygonTest(points, (column + 0.5, row + 0.5), False) > 0
+    return inside

@@ -1,0 +1,18 @@
+"""What destinations ask for."""
+
+from typing import get_args
+
+from glam_node.node.results.kinds import KEPT_ANYWAY, SOP_CLASSES, wanted_kinds
+from glam_node.settings.schema import DestinationSettings, ResultKind
+
+
+def test_the_settings_offer_every_kind_in_the_order_of_writing() -> None:
+    assert get_args(ResultKind) == tuple(SOP_CLASSES)
+
+
+def test_what_some_destination_asks_for_is_wanted() -> None:
+    assert wanted_kinds([["segmentation"], ["secondary_capture"]]) == {"segmentation", "secondary_capture"}
+
+
+def test_without_destinations_the_ordinary_results_are_kept() -> None:
+    assert wanted_kinds([]) == KEPT_ANYWAY == set(DestinationSettings().results)

@@ -1,0 +1,103 @@
+"""Pictures with burned-in marks."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from glam_node.inference.reading import read_mammogram
+from glam_node.node.results.appearance import RGB
+from tests.unit.results.analysed import Analysed, analysed_exam, encoded, failed
+from tests.unit.results.presented import secondary_captures
+
+
+@pytest.fixture(scope="module")
+def exam() -> Analysed:
+    return analysed_exam()
+
+
+def coloured(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where it is green or red as a mark is, not yellow as the banner is."""
+    values = pixels.astype(int)
+    near = [np.abs(values - colour).max(axis=-1) <= 3 for colour in RGB.values()]
+    return np.asarray(np.logical_or.reduce(near))
+
+
+def test_a_sheet_is_one_object_that_names_all_views_as_its_sources(exam: Analysed) -> None:
+    (sheet,) = secondary_captures(exam)
+    sources = [item.ReferencedSOPInstanceUID for item in sheet.SourceImageSequence]
+    assert sources == [image.sop_instance_uid for image in exam.findings.images]
+
+
+def test_on_a_sheet_the_left_breast_is_on_the_right(exam: Analysed) -> None:
+    (sheet,) = secondary_captures(exam)
+    marks = coloured(sheet.pixel_array)
+    middle = sheet.Columns // 2
+    assert marks[:, :middle].sum() == 0
+    assert marks[: sheet.Rows // 2, middle:].any()
+    assert marks[sheet.Rows // 2 :, middle:].any()
+
+
+def test_views_are_one_object_each(exam: Analysed) -> None:
+    captures = secondary_captures(exam, "views")
+    assert [capture.SeriesDescription.split()[2:4] for capture in captures] == [
+        ["R", "CC"],
+        ["L", "CC"],
+        ["R", "MLO"],
+        ["L", "MLO"],
+    ]
+    assert [coloured(capture.pixel_array).any() for capture in captures] == [False, True, False, True]
+    assert len({capture.SeriesInstanceUID for capture in captures}) == 4
+
+
+@pytest.mark.parametrize("photometric_interpretation", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_mark_lies_on_its_finding(photometric_interpretation: str) -> None:
+    exam = analysed_exam(photometric_interpretation=photometric_interpretation).only("L CC")
+    (capture,) = secondary_captures(exam, "views")
+    image = exam.image("L CC")
+    scale, banner = 3, 2 * 28
+    pixels = capture.pixel_array.astype(int)[:, : image.shape[1] * scale]
+    tinted = pixels.max(axis=2) - pixels.min(axis=2) > 20
+    offsets = range(10, banner + 1)
+    truth = np.logical_or.reduce([found.full_mask(image.shape) for found in image.findings])
+    enlarged = np.kron(truth, np.ones((scale, scale), bool))
+    overlap = max(tinted[offset : offset + len(enlarged)][enlarged].mean() for offset in offsets)
+    assert overlap > 0.95
+
+
+def test_a_picture_says_that_it_is_derived_burned_in_and_for_research(exam: Analysed) -> None:
+    (sheet,) = secondary_captures(exam)
+    assert (sheet.ConversionType, sheet.BurnedInAnnotation, sheet.Modality) == ("WSD", "YES", "OT")
+    assert list(sheet.ImageType) == ["DERIVED", "SECONDARY"]
+    assert "UNTRAINED" in sheet.SeriesDescription
+    assert "research use" in sheet.ImageComments
+    banner = sheet.pixel_array[:40].reshape(-1, 3).astype(int)
+    assert (np.abs(banner - (255, 200, 60)).max(axis=1) < 20).sum() > 100
+
+
+def test_a_view_that_was_not_analysed_is_a_panel_with_the_reason_and_is_not_decoded(exam: Analysed) -> None:
+    broken = exam.with_images(failed(exam.image("R CC"), "The image is black everywhere."))
+    read = []
+
+    def pixels(uid: str) -> NDArray[np.uint16]:
+        read.append(uid)
+        return read_mammogram(exam.sources[uid]).pixels
+
+    captures = secondary_captures(broken, "views", pixels)
+    assert len(captures) == 4
+    assert read == [image.sop_instance_uid for image in broken.findings.images if not image.failure]
+
+
+def test_what_was_lossy_stays_so() -> None:
+    exam = analysed_exam().with_source_elements(
+        LossyImageCompression="01", LossyImageCompressionRatio=12, LossyImageCompressionMethod="ISO_10918_1"
+    )
+    (sheet,) = secondary_captures(exam)
+    assert (sheet.LossyImageCompression, sheet.LossyImageCompressionRatio) == ("01", 12)
+    assert secondary_captures(analysed_exam())[0].LossyImageCompression == "00"
+
+
+def test_sheet_and_views_have_names_of_their_own_and_the_same_bytes_every_time(exam: Analysed) -> None:
+    single = exam.only("L CC")
+    sheet, again = secondary_captures(single), secondary_captures(single)
+    assert [encoded(one) for one in sheet] == [encoded(one) for one in again]
+    assert sheet[0].SOPInstanceUID != secondary_captures(single, "views")[0].SOPInstanceUID
