@@ -37,7 +37,7 @@ class BreastCrop:
     """Columns between the breast and the edge where its chest wall should be; not 0 when something is wrong."""
 
 
-def solid_breast(pixels: NDArray[np.uint16]) -> Mask:
+def solid_breast(pixels: NDArray[np.uint16] | NDArray[np.uint8]) -> Mask:
     """The largest region of non-zero pixels that a diamond of radius 100 fits into, opened by that diamond.
 
     Raises UnsupportedMammogram when there is none.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from glam_node.inference.errors import UnsupportedMammogram
-from glam_node.inference.glam.crop import solid_breast
+from glam_node.inference.glam.breast import locate_breast
 from glam_node.inference.glam.device import full_precision
 from glam_node.inference.glam.golden_report import GoldenLedger
 from glam_node.inference.glam.network import Glam, GlamOutput, GlobalOutput
@@ -67,7 +67,7 @@ class Pose:
 def find_breast(ledger: GoldenLedger, case: str, pixels: NDArray[np.uint16], expected: bool) -> Mask | None:
     """The solid breast in `pixels`, after its presence was compared; None unless it is there and should be."""
     try:
-        solid = solid_breast(pixels)
+        solid = locate_breast(pixels).solid
     except UnsupportedMammogram:
         solid = None
     ledger.same("breast found", case, solid is not None, expected)

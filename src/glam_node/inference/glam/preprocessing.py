@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.glam.breast import locate_breast
 from glam_node.inference.glam.centre import optimal_centre
-from glam_node.inference.glam.crop import BreastCrop, breast_tissue, crop_breast, solid_breast
+from glam_node.inference.glam.crop import BreastCrop, crop_breast
 from glam_node.inference.glam.orientation import Orientation, orientation_of
 from glam_node.inference.glam.window import WindowGeometry, place_window, standardise
 from glam_node.inference.guard import check_breast
@@ -56,8 +57,8 @@ def prepare(mammogram: Mammogram) -> PreparedView:
     pixels = mammogram.pixels
     if pixels.ndim != 2 or pixels.size == 0:
         raise UnsupportedMammogram("The image has no pixels.")
-    solid = solid_breast(pixels)
-    breast = breast_tissue(pixels, solid)
+    located = locate_breast(pixels)
+    solid, breast = located.solid, located.tissue
     doubts = check_breast(pixels, breast)
     orientation, remarks = orientation_of(mammogram, solid)
     placement = place(pixels, solid, mammogram.view_position, orientation)

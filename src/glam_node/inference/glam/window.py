@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,7 +87,8 @@ def _clamped(start: int, size: int, window: int) -> tuple[int, int]:
 
 def standardise(window: NDArray[np.uint16]) -> NDArray[np.float32]:
     """`window` with mean 0 and standard deviation 1, empty pixels included; a constant window becomes 0 everywhere."""
-    values = window.astype(np.float32)
-    values -= values.mean()
-    values /= max(float(values.std()), _LEAST_DEVIATION)
+    # OpenCV adds whole numbers up in float64.
+    mean, deviation = (float(each[0, 0]) for each in cv2.meanStdDev(window))
+    values = np.subtract(window, np.float32(mean), dtype=np.float32)
+    values *= np.float32(1 / max(deviation, _LEAST_DEVIATION))
     return values
