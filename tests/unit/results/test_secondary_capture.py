@@ -1,12 +1,16 @@
 """Pictures with burned-in marks."""
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from glam_node.inference.reading import read_mammogram
 from glam_node.node.results.appearance import RGB
-from tests.unit.results.analysed import Analysed, analysed_exam, encoded, failed
+from glam_node.node.results.secondary_capture import write_secondary_captures
+from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, failed, finding
 from tests.unit.results.presented import secondary_captures
 
 
@@ -101,3 +105,22 @@ def test_sheet_and_views_have_names_of_their_own_and_the_same_bytes_every_time(e
     sheet, again = secondary_captures(single), secondary_captures(single)
     assert [encoded(one) for one in sheet] == [encoded(one) for one in again]
     assert sheet[0].SOPInstanceUID != secondary_captures(single, "views")[0].SOPInstanceUID
+
+
+def test_a_full_size_view_takes_at_most_three_times_its_pixels(exam: Analysed) -> None:
+    rows, columns = 3328, 2560
+    lesions = tuple(finding([[1] * 600] * 600, origin=(1000, start)) for start in (200, 900, 1600))
+    views = exam.only("L CC", "L MLO")
+    large = views.with_images(*[replace(one, shape=(rows, columns), findings=lesions) for one in views.findings.images])
+    secondary_captures(exam, "views")
+    tracemalloc.start()
+    try:
+        for capture_of in ("sheet", "views"):
+            identity = replace(IDENTITY, secondary_capture=capture_of)
+            for _ in write_secondary_captures(
+                large.findings, large.sources, [], identity, lambda _: np.full((rows, columns), 900, np.uint16)
+            ):
+                pass
+        assert tracemalloc.get_traced_memory()[1] < 3 * rows * columns * 2
+    finally:
+        tracemalloc.stop()

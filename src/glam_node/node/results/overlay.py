@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ _WARNING_COLOUR = (255, 200, 60)
 _WHITE_PERCENTILE = 99.7
 
 Mask = NDArray[np.bool_]
+_Value = TypeVar("_Value", np.uint8, np.uint16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,34 +93,35 @@ def draw_segments(
 ) -> Image.Image:
     """The same of decoded `pixels`; of `segments` one mask at a time is kept."""
     scale = _scale(pixels.shape[0], maximum_height)
-    canvas = np.repeat(_resized(_displayed(pixels), scale)[..., np.newaxis], 3, axis=2).astype(np.float32)
+    white = _white(pixels)
+    shown = np.clip(_resized(pixels, scale) * np.float32(255.0 / white), 0, 255).astype(np.uint8)
+    canvas = np.repeat(shown[..., np.newaxis], 3, axis=2)
     labels = []
     for segment in segments:
-        _tint(canvas, _resized(segment.mask.astype(np.uint8) * 255, scale) > 127, segment.colour)
+        _tint(canvas, _resized(segment.mask.view(np.uint8) * np.uint8(255), scale) > 127, segment.colour)
         labels.append((segment.label, segment.colour))
-    picture = Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
-    return _captioned(picture, caption(image, algorithm), labels)
+    return _captioned(Image.fromarray(canvas), caption(image, algorithm), labels)
 
 
 def _scale(rows: int, maximum_height: int) -> float:
     return maximum_height / rows if rows > maximum_height else float(max(1, 480 // rows))
 
 
-def _displayed(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    white = max(1.0, float(np.percentile(pixels[pixels > 0][::7], _WHITE_PERCENTILE)))
-    return np.asarray(np.clip(pixels * (255.0 / white), 0, 255), dtype=np.uint8)
+def _white(pixels: NDArray[np.uint16]) -> float:
+    sample = pixels.ravel()[::7]
+    return max(1.0, float(np.percentile(sample[sample > 0], _WHITE_PERCENTILE)))
 
 
-def _resized(values: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+def _resized(values: NDArray[_Value], scale: float) -> NDArray[_Value]:
     rows, columns = values.shape
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(values, size, interpolation=interpolation), dtype=np.uint8)
+    return np.asarray(cv2.resize(values, size, interpolation=interpolation), dtype=values.dtype)
 
 
-def _tint(canvas: NDArray[np.float32], mask: Mask, colour: tuple[int, int, int]) -> None:
-    canvas[mask] = (1 - _FILL) * canvas[mask] + _FILL * np.array(colour, dtype=np.float32)
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+def _tint(canvas: NDArray[np.uint8], mask: Mask, colour: tuple[int, int, int]) -> None:
+    canvas[mask] = ((1 - _FILL) * canvas[mask] + _FILL * np.array(colour)).astype(np.uint8)
+    contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(canvas, contours, -1, colour, 2)
 
 
