@@ -50,6 +50,11 @@ def test_it_is_titled_of_interest_and_says_research_use(exam: Analysed) -> None:
     assert "UNTRAINED" in text
 
 
+def test_references_have_no_purpose(exam: Analysed) -> None:
+    items = [item for item in selected(exam, exam.report()).ContentSequence if "ReferencedSOPSequence" in item]
+    assert [item for item in items if "ConceptNameCodeSequence" in item] == []
+
+
 def test_what_it_refers_to_decides_its_name(exam: Analysed) -> None:
     assert encoded(selected(exam)) == encoded(selected(exam))
     assert selected(exam).SOPInstanceUID != selected(exam, exam.report()).SOPInstanceUID

@@ -53,5 +53,9 @@ def write_key_object_selection(
         transfer_syntax_uid=ExplicitVRLittleEndian,
         contributing_equipment=[contributing_equipment(findings.algorithm, identity)],
     )
+    for item in selection.ContentSequence:
+        # highdicom names the references "Source"; TID 2010 rows 8 and 10 forbid a name, and PixelMed finds an error.
+        if "ReferencedSOPSequence" in item:
+            del item.ConceptNameCodeSequence
     finish(selection, sources[positive[0].sop_instance_uid], identity)
     return selection
