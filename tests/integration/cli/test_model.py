@@ -14,15 +14,21 @@ from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.package_golden import write_golden_case
 from glam_node.inference.package import write_package
 from tests.command_line import THRESHOLD, glam_node
+from tests.packages import SEEDED_PACKAGE
 from tests.shared_data import SHARED, needs_shared_data
 from tests.unit.inference.glam.tiny_package import tiny_package
 
 
-def test_the_package_that_ships_says_that_it_is_untrained() -> None:
+def test_the_package_that_ships_says_that_it_is_not_for_patients() -> None:
     told = glam_node("model", "show").stdout
-    assert "UNTRAINED" in told
-    assert "made from seed" in told
-    assert "For research use." in told
+    for words in ("not for patients", "synthetic", "For research use."):
+        assert words in told
+
+
+def test_a_seeded_package_says_that_it_is_untrained() -> None:
+    told = glam_node("model", "show", SEEDED_PACKAGE).stdout
+    for words in ("UNTRAINED", "made from seed", "For research use."):
+        assert words in told
 
 
 def test_show_tells_machines_the_same() -> None:

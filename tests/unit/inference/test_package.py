@@ -7,7 +7,8 @@ import pytest
 
 from glam_node.inference.card import ModelCard
 from glam_node.inference.errors import PackageMismatch
-from glam_node.inference.package import DEFAULT_PACKAGE, PACKAGE_FILE, read_package, write_package
+from glam_node.inference.package import PACKAGE_FILE, read_package, write_package
+from tests.packages import SEEDED_PACKAGE
 
 CARD = ModelCard(
     origin='Trained here ü "quoted" \\ 日本',
@@ -20,13 +21,13 @@ SHAPE = {"reduction": 4, "global_channels": [8, 16, 32], "global_stem_pool": Fal
 
 
 def test_a_package_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    package = replace(read_package(DEFAULT_PACKAGE), path=tmp_path, card=CARD, shape=SHAPE)
+    package = replace(read_package(SEEDED_PACKAGE), path=tmp_path, card=CARD, shape=SHAPE)
     write_package(package)
     assert read_package(tmp_path) == package
 
 
 def test_a_package_without_a_card_has_an_empty_one(tmp_path: Path) -> None:
-    package = replace(read_package(DEFAULT_PACKAGE), path=tmp_path, card=ModelCard(), shape={})
+    package = replace(read_package(SEEDED_PACKAGE), path=tmp_path, card=ModelCard(), shape={})
     write_package(package)
     assert "[card]" not in (tmp_path / PACKAGE_FILE).read_text()
     assert read_package(tmp_path).card == ModelCard()
@@ -46,7 +47,7 @@ def test_a_package_without_a_card_has_an_empty_one(tmp_path: Path) -> None:
     ],
 )
 def test_a_key_that_is_unknown_or_of_the_wrong_kind_is_named(tmp_path: Path, lines: str, reason: str) -> None:
-    write_package(replace(read_package(DEFAULT_PACKAGE), path=tmp_path, card=ModelCard()))
+    write_package(replace(read_package(SEEDED_PACKAGE), path=tmp_path, card=ModelCard()))
     with (tmp_path / PACKAGE_FILE).open("a") as file:
         file.write(lines)
     with pytest.raises(PackageMismatch, match=reason):
@@ -54,7 +55,7 @@ def test_a_key_that_is_unknown_or_of_the_wrong_kind_is_named(tmp_path: Path, lin
 
 
 def test_a_card_that_is_no_table_is_refused(tmp_path: Path) -> None:
-    write_package(replace(read_package(DEFAULT_PACKAGE), path=tmp_path, card=ModelCard()))
+    write_package(replace(read_package(SEEDED_PACKAGE), path=tmp_path, card=ModelCard()))
     text = (tmp_path / PACKAGE_FILE).read_text()
     (tmp_path / PACKAGE_FILE).write_text(f'card = "x"\n{text}')
     with pytest.raises(PackageMismatch, match="lacks or garbles"):

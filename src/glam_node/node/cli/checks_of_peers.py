@@ -71,7 +71,10 @@ def check_model(settings: Settings) -> Check:
     seconds = time.monotonic() - started
     route = f" ({route})" if (route := getattr(predictor, "route", "")) else ""
     loaded = f"{algorithm.algorithm_name} {algorithm.algorithm_version} loads in {seconds:.1f} s{route}"
+    remedy = "Bring your own weights: `glam-node model import`, then inference.package."
     if not algorithm.trained:
-        remedy = "Bring your own weights: `glam-node model import`, then inference.package."
         return Check("model", Verdict.WARN, f"{loaded}; UNTRAINED: what it finds is meaningless", remedy)
+    if settings.inference.package is None:
+        meaningless = "trained on synthetic images: what it finds on patients' images is meaningless"
+        return Check("model", Verdict.WARN, f"{loaded}; {meaningless}", remedy)
     return Check("model", Verdict.OK, f"{loaded}, digest {algorithm.weights_sha256[:12]}")

@@ -14,10 +14,11 @@ from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.predictor import GlamParameters, GlamPredictor
 from glam_node.inference.glam.weights import StateDict, network_from
 from glam_node.inference.mammogram import Laterality, ViewPosition
-from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, OperatingPoint, read_package
+from glam_node.inference.package import ModelPackage, OperatingPoint, read_package
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.predictor import Predictor, load_predictor
 from glam_node.inference.reading import read_mammogram
+from tests.packages import SEEDED_PACKAGE
 from tests.unit.inference.glam.views import half_ellipse, orientation_header, posed, view_of
 
 NEVER = {kind: OperatingPoint(1.0, 0.5, 0.5, 1) for kind in FindingKind}
@@ -28,7 +29,7 @@ BREAST[300:360, 100:180] = 9000
 
 @pytest.fixture(scope="module")
 def package() -> ModelPackage:
-    return read_package(DEFAULT_PACKAGE)
+    return read_package(SEEDED_PACKAGE)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ from typing import Any
 
 from glam_node.inference.glam.shape import shape_from_table
 from glam_node.inference.glam.weights import seeded_state_dict
-from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, read_package, write_package
+from glam_node.inference.package import ModelPackage, read_package, write_package
+from tests.packages import SEEDED_PACKAGE
 
 SHAPE: dict[str, Any] = {
     "reduction": 8,
@@ -26,8 +27,6 @@ def tiny_package(path: Path, seed: int = 5, **changes: Any) -> ModelPackage:
     """A package in `path` with seeded weights of SHAPE."""
     path.mkdir(parents=True, exist_ok=True)
     digest = seeded_state_dict(seed, shape_from_table(SHAPE))[1]
-    package = replace(
-        read_package(DEFAULT_PACKAGE), path=path, seed=seed, weights_sha256=digest, shape=SHAPE, **changes
-    )
+    package = replace(read_package(SEEDED_PACKAGE), path=path, seed=seed, weights_sha256=digest, shape=SHAPE, **changes)
     write_package(package)
     return read_package(path)

@@ -1,0 +1,46 @@
+"""The package that ships: small, honest about what it is, and able to find the lesions of the demo's phantoms."""
+
+import pytest
+
+from glam_node.inference.findings import FindingKind, ImageFindings
+from glam_node.inference.glam.package_verification import verify_package
+from glam_node.inference.glam.predictor import GlamPredictor
+from glam_node.inference.mammogram import Laterality
+from glam_node.inference.package import DEFAULT_PACKAGE, read_package
+from glam_node.inference.phantom import DEFAULT_LESIONS, Lesions, make_exam
+from glam_node.inference.reading import read_mammogram
+
+# Neither trained nor tuned on
+SEED = 77
+
+
+@pytest.fixture(scope="module")
+def predictor() -> GlamPredictor:
+    return GlamPredictor.from_package(read_package(DEFAULT_PACKAGE), "cpu")
+
+
+def found(predictor: GlamPredictor, lesions: Lesions) -> list[ImageFindings]:
+    exam = make_exam(SEED, lesions=lesions)
+    return predictor.segment([read_mammogram(view.dataset) for view in exam])
+
+
+def test_it_is_small_and_says_that_it_is_not_for_patients() -> None:
+    package = read_package(DEFAULT_PACKAGE)
+    assert package.weights_path.stat().st_size < 4_000_000
+    assert "not for patients" in package.algorithm_name
+    assert "not for patients" in package.card.intended_use
+    assert "synthetic" in package.card.training_data
+
+
+def test_it_computes_here_what_it_computed_where_it_was_made() -> None:
+    assert verify_package(DEFAULT_PACKAGE).passed
+
+
+def test_both_lesions_of_an_exam_are_found_in_both_views_and_nothing_else(predictor: GlamPredictor) -> None:
+    for image in found(predictor, DEFAULT_LESIONS):
+        kind = FindingKind.BENIGN if image.image_laterality is Laterality.RIGHT else FindingKind.MALIGNANT
+        assert {finding.kind for finding in image.findings} == {kind}
+
+
+def test_nothing_is_found_in_a_normal_exam(predictor: GlamPredictor) -> None:
+    assert [image.findings for image in found(predictor, ())] == [()] * 4
