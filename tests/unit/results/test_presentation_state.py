@@ -136,8 +136,17 @@ def test_an_image_without_window_gets_none() -> None:
 def test_a_voi_lut_is_copied_before_any_window(first: int) -> None:
     exam = analysed_exam().with_source_elements(VOILUTSequence=[lut([0, 7, 4095], first), lut([1, 2])])
     (table,) = presentation_states(exam)[0].SoftcopyVOILUTSequence[0].VOILUTSequence
-    assert list(table.LUTDescriptor) == [3, first, 12]
-    assert np.frombuffer(table.LUTData, "<u2")[:3].tolist() == [0, 7, 4095]
+    assert list(table.LUTDescriptor) == [3, first, 16]
+    assert np.frombuffer(table.LUTData, "<u2")[:3].tolist() == [0, 112, 65535]
+
+
+def test_entries_of_a_voi_lut_that_are_packed_are_unpacked() -> None:
+    packed = lut([0])
+    packed.LUTDescriptor = [4, 0, 8]
+    packed.add_new("LUTData", "OW", bytes([0, 1, 128, 255]))
+    state = presentation_states(analysed_exam().with_source_elements(VOILUTSequence=[packed]))[0]
+    (table,) = state.SoftcopyVOILUTSequence[0].VOILUTSequence
+    assert np.frombuffer(table.LUTData, "<u2").tolist() == [0, 257, 128 * 257, 65535]
 
 
 def test_a_modality_lut_or_rescale_is_copied() -> None:

@@ -7,6 +7,7 @@ and its VOI LUT or window (the first ones, as when the image was analysed) are c
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import DSfloat
@@ -17,7 +18,7 @@ _VOI_LUT_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 def copy_grey_scale(source: Dataset, state: Dataset) -> None:
     """`state` shows `source` as it shows itself (PS3.3 C.11.1, C.11.8, C.11.6)."""
     if source.get("ModalityLUTSequence"):
-        item = _look_up_table(source.ModalityLUTSequence[0])
+        item = _look_up_table(source.ModalityLUTSequence[0], scaled=False)
         item.ModalityLUTType = str(source.ModalityLUTSequence[0].get("ModalityLUTType") or "US")
         state.ModalityLUTSequence = [item]
     elif source.get("RescaleSlope") is not None and source.get("RescaleIntercept") is not None:
@@ -34,7 +35,7 @@ def copy_grey_scale(source: Dataset, state: Dataset) -> None:
 def _voi(source: Dataset) -> Dataset | None:
     item = Dataset()
     if source.get("VOILUTSequence"):
-        item.VOILUTSequence = [_look_up_table(source.VOILUTSequence[0])]
+        item.VOILUTSequence = [_look_up_table(source.VOILUTSequence[0], scaled=True)]
         return item
     center, width = (_first(source.get(keyword)) for keyword in ("WindowCenter", "WindowWidth"))
     if center is None or width is None:
@@ -46,18 +47,31 @@ def _voi(source: Dataset) -> Dataset | None:
     return item
 
 
-def _look_up_table(table: Dataset) -> Dataset:
-    """The same table with data as OW: US holds no 65,536 entries in Explicit VR."""
+def _look_up_table(table: Dataset, scaled: bool) -> Dataset:
+    """The same table with data as OW: US holds no 65,536 entries in Explicit VR.
+
+    `scaled`: to 16 bits, which shows the same; dciodvfy finds an error in others, as the 12 of a mammogram's VOI LUT.
+    """
     count, first, bits = (int(value) for value in table.LUTDescriptor)
+    entries = _entries(table.LUTData, count % 2**16 or 2**16)
+    if scaled and bits < 16:
+        entries = np.round(entries * ((2**16 - 1) / (2**bits - 1)))
+        bits = 16
     item = Dataset()
     item.add_new("LUTDescriptor", "SS" if first < 0 else "US", [_signed(count) if first < 0 else count, first, bits])
-    data = table.LUTData
-    item.add_new("LUTData", "OW", data if isinstance(data, bytes) else np.atleast_1d(data).astype("<u2").tobytes())
+    item.add_new("LUTData", "OW", np.clip(entries, 0, 2**16 - 1).astype("<u2").tobytes())
     return item
 
 
+def _entries(data: Any, count: int) -> NDArray[Any]:
+    if not isinstance(data, bytes):
+        return np.atleast_1d(data)
+    # PS3.3 C.11.1.1: entries of 8 bits may be packed two to a word.
+    return np.frombuffer(data, "<u2" if len(data) >= 2 * count else "u1")[:count]
+
+
 def _signed(count: int) -> int:
-    return count - 2**16 if count >= 2**15 else count
+    return (count + 2**15) % 2**16 - 2**15
 
 
 def _first(value: Any) -> float | None:
