@@ -3,4 +3,4 @@
 from pathlib import Path
 
 SEEDED_PACKAGE = Path(__file__).parent / "seeded_package"
-"""GLAM of the published size with seeded, UNTRAINED weights; its thresholds give about every second phantom a finding."""
+"""GLAM of the published size, seeded and UNTRAINED; its thresholds give about every second phantom a finding."""

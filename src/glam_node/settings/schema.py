@@ -177,7 +177,7 @@ class InferenceSettings(_Section):
     predictor: Predictor = "glam_node.inference.glam.predictor:GlamPredictor"
     """The predictor, as "module:Class"."""
     package: Directory | None = None
-    """Directory of the model package; unset: the demonstration that ships with glam-node, trained on synthetic images: not for patients."""
+    """Directory of the model package; unset: the demonstration that ships with glam-node, which is not for patients."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Literal["exact", "fast"] = "exact"
