@@ -6,7 +6,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from glam_node.node.domain.delivery import Delivery, DeliveryState
-from glam_node.node.results.kinds import MAMMOGRAPHY_CAD_SR, SOP_CLASSES
+from glam_node.node.results.kinds import SOP_CLASSES
 from tests.builders import COMPREHENSIVE_3D_SR, SEGMENTATION
 from tests.unit.workflow.workbench import BOTH, Workbench
 
@@ -72,10 +72,9 @@ def joined(bench: Workbench) -> list[tuple[Path, Delivery]]:
 
 
 def test_all_kinds_together_are_made_of_the_files_that_were_received(bench: Workbench, exam: list[Dataset]) -> None:
-    kinds = {kind: uid for kind, uid in SOP_CLASSES.items() if kind != MAMMOGRAPHY_CAD_SR}
-    bench.destinations = {"archive": tuple(kinds)}
+    bench.destinations = {"archive": tuple(SOP_CLASSES)}
     reported(bench, *exam)
-    assert {dcmread(path).SOPClassUID for path in bench.results().values()} == set(kinds.values())
+    assert {dcmread(path).SOPClassUID for path in bench.results().values()} == set(SOP_CLASSES.values())
     (selection,) = [dcmread(path) for path in bench.results().values() if dcmread(path).Modality == "KO"]
     referred = {
         str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
