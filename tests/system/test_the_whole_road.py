@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from tests.packages import SEEDED_PACKAGE
 from tests.shared_data import SHARED, needs_shared_data
 from tests.system.mammograms import wrap_exam
 from tests.system.node_process import (
@@ -127,7 +128,8 @@ def test_the_real_mammograms_go_the_whole_road_and_get_the_golden_scores(orthanc
     assert SHARED is not None
     real = wrap_exam(SHARED / "data" / "mammograms", tmp_path / "real")
     sources = list(real.files.values())
-    settings_path, port = settings_and_port(tmp_path / "node", orthanc)
+    seeded = f'package = "{SEEDED_PACKAGE}"\nruntime = "torch"'
+    settings_path, port = settings_and_port(tmp_path / "node", orthanc, predictor=seeded)
     with running_node(settings_path, port) as node:
         dcmsend(node.port, sources)
         orthanc.wait_for({"SEG": 1, "SR": 1}, seconds=240)

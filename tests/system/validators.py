@@ -25,7 +25,8 @@ def dcmqi_masks(path: Path, directory: Path) -> list[NDArray[np.bool_]]:
         capture_output=True,
         timeout=120,
     )
-    return [read_nrrd(file) > 0 for file in sorted(directory.glob("*.nrrd"))]
+    numbered = sorted(directory.glob("*.nrrd"), key=lambda file: int(file.stem))
+    return [read_nrrd(file) > 0 for file in numbered]
 
 
 def read_nrrd(path: Path) -> NDArray[np.uint8]:
