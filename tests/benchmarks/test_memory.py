@@ -1,0 +1,97 @@
+"""How much memory each route takes at most, each in a process of its own; it does not grow with the studies."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
+
+# In KiB of resident set; torch gives freed blocks back late, so some are kept.
+LARGEST_GROWTH = 64 * 1024
+STUDIES = int(os.environ.get("BENCHMARK_STUDIES", "200"))
+
+PLAIN = """
+import json, resource, torch
+from glam_node.inference.glam.weights import seeded_state_dict
+from tests.reference.network import look
+state = seeded_state_dict(128)[0]
+with torch.inference_mode():
+    for _ in range(2):
+        look(state, torch.randn(1, 1, 2944, 1920))
+print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+"""
+ROUTE = """
+import json, resource, sys, torch
+from glam_node.inference.glam.fold import fold_for_inference
+from glam_node.inference.glam.routes import Route, take_route
+from glam_node.inference.glam.weights import network_from, seeded_state_dict
+from glam_node.inference.options import Runtime
+route = Route(Runtime(sys.argv[1]), getattr(torch, sys.argv[2]))
+network = take_route(fold_for_inference(network_from(seeded_state_dict(128)[0])), route, torch.get_num_threads())
+with torch.inference_mode():
+    for _ in range(2):
+        network(torch.randn(1, 1, 2944, 1920))
+print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+"""
+MANY = """
+import json, sys
+from pathlib import Path
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.glam.predictor import GlamPredictor
+from glam_node.inference.options import RunOptions, Runtime, Segment
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.reading import read_mammogram
+from tests.unit.inference.glam.tiny_package import tiny_package
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+
+with TemporaryDirectory() as directory:
+    package = tiny_package(Path(directory))
+    options = RunOptions(runtime=Runtime(sys.argv[1]), segment=Segment.ALWAYS)
+    predictor = GlamPredictor.from_package(package, "cpu", options)
+exam = [read_mammogram(view.dataset) for view in make_exam(1, rows=1664, columns=1280)]
+kept = []
+for number in range(int(sys.argv[2])):
+    assert all(image.failure is None for image in predictor.segment(exam))
+    kept.append(resident())
+print(json.dumps(kept))
+"""
+
+
+def answer(program: str, *arguments: str) -> object:
+    finished = subprocess.run(
+        [sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True, timeout=1500
+    )
+    return json.loads(finished.stdout)
+
+
+def kibibytes(program: str, *arguments: str) -> int:
+    peak = answer(program, *arguments)
+    assert isinstance(peak, int)
+    return peak
+
+
+def test_the_peak_of_each_route() -> None:
+    plain = kibibytes(PLAIN)
+    print(f"\nplain: peak {plain / 1024:.0f} MB")
+    for runtime in ("torch", "openvino"):
+        for dtype in ("float32", "bfloat16"):
+            peak = kibibytes(ROUTE, runtime, dtype)
+            print(f"{runtime}, local network in {dtype}: peak {peak / 1024:.0f} MB, {peak / plain:.0%} of plain")
+
+
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_memory_is_flat_over_many_studies(runtime: str) -> None:
+    kept = answer(MANY, runtime, str(STUDIES))
+    assert isinstance(kept, list)
+    settled = STUDIES // 10
+    print(
+        f"\n{runtime}: {kept[settled] / 1024:.0f} MB after {settled} studies, {kept[-1] / 1024:.0f} MB after {STUDIES}"
+    )
+    assert kept[-1] - kept[settled] < LARGEST_GROWTH
