@@ -8,26 +8,26 @@ from typing import Any
 from safetensors.torch import save_file
 
 from glam_node.inference.findings import FindingKind
-from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.package_golden import write_golden_case
 from glam_node.inference.glam.predictor import ARCHITECTURE
 from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
 from glam_node.inference.package import WEIGHTS_FILE, ModelPackage, OperatingPoint, read_package, write_package
+from glam_node.inference.training.baseline_networks import Learner
 from glam_node.inference.training.recipe import Recipe
 
 # Nobody has chosen operating points yet: `glam-node evaluate --write-operating-points` does.
 UNCHOSEN = OperatingPoint(0.5, 0.5, 0.5, 1000)
 
 
-def write_trained_package(network: Glam, recipe: Recipe, out: Path) -> ModelPackage:
-    """The package in directory `out`, with its golden case; its operating points are still to be chosen."""
+def write_trained_package(network: Learner, recipe: Recipe, out: Path) -> ModelPackage:
+    """The package in directory `out`, its operating points still to be chosen; a GLAM's has a golden case."""
     out.mkdir(parents=True, exist_ok=True)
     weights = out / WEIGHTS_FILE
     save_file({name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}, weights)
     write_package(
         ModelPackage(
             path=out,
-            architecture=ARCHITECTURE,
+            architecture=recipe.baseline or ARCHITECTURE,
             algorithm_name=recipe.name,
             algorithm_version=recipe.version,
             trained=True,
@@ -40,7 +40,8 @@ def write_trained_package(network: Glam, recipe: Recipe, out: Path) -> ModelPack
         )
     )
     package = read_package(out)
-    write_golden_case(package)
+    if not recipe.baseline:
+        write_golden_case(package)
     return package
 
 

@@ -20,7 +20,12 @@ def new_network(shape: NetworkShape, seed: int) -> Glam:
         # Part of every checkpoint, used by none: several processes would wait for its gradient.
         heads.combine.requires_grad_(False)
         for head in (heads.gn_conv_1, heads.gn_conv_2, heads.gn_conv_last, network.detection_network.gn_conv_last):
-            nn.init.normal_(head.weight, 0.0, _HEAD_DEVIATION)
-            if head.bias is not None:
-                nn.init.constant_(head.bias, _HEAD_BIAS)
+            start_head(head)
     return network
+
+
+def start_head(head: nn.Conv2d) -> None:
+    """A saliency head whose map begins low, with little contrast."""
+    nn.init.normal_(head.weight, 0.0, _HEAD_DEVIATION)
+    if head.bias is not None:
+        nn.init.constant_(head.bias, _HEAD_BIAS)

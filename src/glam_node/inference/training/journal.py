@@ -23,7 +23,7 @@ class Journal(Protocol):
         ...
 
     def picture(self, name: str, output: GlamOutput, inputs: torch.Tensor, step: int) -> None:
-        """A view and a patch beside their maps."""
+        """A view and, where there is one, a patch beside their maps."""
         ...
 
     def close(self) -> None:
@@ -57,8 +57,10 @@ class TensorBoardJournal:
         self._writer.add_scalar(name, value, step)
 
     def picture(self, name: str, output: GlamOutput, inputs: torch.Tensor, step: int) -> None:
-        """The first view and its first patch, each beside its benign and its malignant map."""
+        """The first view and its first patch, if any, each beside its benign and its malignant map."""
         self._panels(f"{name}/view", inputs[0, 0], output.overview.saliency[0], step)
+        if not output.patch_cells.shape[1]:
+            return
         patch = cut_patches(inputs, output.patch_cells[:1, :1].cpu(), output.shape)[0, 0]
         self._panels(f"{name}/patch", patch, output.local_saliency[0, 0], step)
 

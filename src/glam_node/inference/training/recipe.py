@@ -13,6 +13,7 @@ from glam_node.inference.glam.shape import PUBLISHED, NetworkShape, shape_from_t
 T = TypeVar("T")
 
 PRECISIONS = ("float32", "bfloat16")
+BASELINES = ("cam", "gmic")
 
 
 class RecipeError(InferenceError):
@@ -87,6 +88,8 @@ class Recipe:
     augmentation: AugmentationRecipe = AugmentationRecipe()
     shape: NetworkShape = PUBLISHED
     card: ModelCard = field(default_factory=ModelCard)
+    baseline: str = field(default="", repr=False)
+    """What is trained instead of GLAM, for comparison: "cam" or "gmic"."""
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -116,6 +119,19 @@ def _contradictions(recipe: Recipe) -> list[str]:
             problems.append(f"{name}: steps must not be negative, batch_size must be 1 or more")
         if not 0 < stage.top_fraction <= 1:
             problems.append(f"{name}.top_fraction must be over 0 and at most 1")
+    return problems + (_contradictions_of_baseline(recipe) if recipe.baseline else [])
+
+
+def _contradictions_of_baseline(recipe: Recipe) -> list[str]:
+    problems = []
+    if recipe.baseline not in BASELINES:
+        problems.append(f"baseline is {recipe.baseline!r}, must be one of {', '.join(BASELINES)}, or left out for GLAM")
+    if recipe.baseline == "cam" and (recipe.local_stage.steps or recipe.joint_stage.steps):
+        problems.append("baseline cam has a global stage alone: local_stage.steps and joint_stage.steps must be 0")
+    if recipe.baseline == "gmic" and not (recipe.local_stage.steps or recipe.joint_stage.steps):
+        problems.append("baseline gmic needs steps in local_stage or joint_stage: its scores need the local network")
+    if recipe.shape.global_strides[-2:] != (1, 1):
+        problems.append("shape.global_strides of a baseline must end in 1, 1: its map is made of the last features")
     return problems
 
 

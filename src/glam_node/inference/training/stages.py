@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.patches import cut_patches, propose_patches
 from glam_node.inference.training.augmentation import augment_patches, augment_views, jitter_cells
+from glam_node.inference.training.baseline_networks import Learner
 from glam_node.inference.training.losses import bag_loss
 from glam_node.inference.training.recipe import Recipe, StageRecipe
 from glam_node.inference.training.samples import PreparedViews
@@ -92,7 +93,7 @@ def view_loader(views: PreparedViews, recipe: Recipe, device: torch.device) -> L
     return load
 
 
-def patch_loader(views: PreparedViews, network: Glam, recipe: Recipe, device: torch.device) -> Loader:
+def patch_loader(views: PreparedViews, network: Learner, recipe: Recipe, device: torch.device) -> Loader:
     """Batches of the patches that the global network, which stays as it is, proposes for each view once."""
     shape = network.shape
     cells = _proposals(views, network, recipe, device)
@@ -111,7 +112,7 @@ def patch_loader(views: PreparedViews, network: Glam, recipe: Recipe, device: to
 
 
 @torch.no_grad()
-def _proposals(views: PreparedViews, network: Glam, recipe: Recipe, device: torch.device) -> Tensor:
+def _proposals(views: PreparedViews, network: Learner, recipe: Recipe, device: torch.device) -> Tensor:
     """N x k x 2, on the CPU."""
     network.eval()
     size = recipe.local_stage.batch_size

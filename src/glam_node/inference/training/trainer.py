@@ -1,6 +1,7 @@
 """One run: stage after stage, step after step, and on from the checkpoint after a kill."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from torch.optim import AdamW
 from glam_node.inference.datasets.labelled import LabelledDataset, LabelledView
 from glam_node.inference.datasets.open import open_dataset
 from glam_node.inference.datasets.problems import DatasetError
-from glam_node.inference.glam.network import Glam
 from glam_node.inference.training.augmentation import batch_indices, seeded
+from glam_node.inference.training.baseline_networks import Learner, new_learner
+from glam_node.inference.training.baseline_stages import CamStage, GmicJointStage, GmicLocalStage
 from glam_node.inference.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from glam_node.inference.training.initialise import new_network
 from glam_node.inference.training.journal import CHANNELS, Journal, Tell, open_journal
 from glam_node.inference.training.processes import Processes
 from glam_node.inference.training.recipe import DataRecipe, Recipe, StageRecipe
@@ -31,7 +32,12 @@ from glam_node.inference.training.stages import (
 )
 from glam_node.inference.training.validation import validate
 
-_STAGES = {"global": GlobalStage, "local": LocalStage, "joint": JointStage}
+# By what is trained; the global network of the GMIC-like one has one map, its loss is the same.
+_STAGES: dict[str, dict[str, Callable[..., nn.Module]]] = {
+    "": {"global": GlobalStage, "local": LocalStage, "joint": JointStage},
+    "cam": {"global": CamStage},
+    "gmic": {"global": GlobalStage, "local": GmicLocalStage, "joint": GmicJointStage},
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,10 +83,10 @@ class Trainer:
         self._device = device
         self._processes = processes
         self._tell = tell
-        self._digest = hashlib.sha256(repr(recipe).encode()).hexdigest()
-        self.network = new_network(recipe.shape, recipe.seed).to(device)
+        self._digest = hashlib.sha256((recipe.baseline + repr(recipe)).encode()).hexdigest()
+        self.network = new_learner(recipe.baseline, recipe.shape, recipe.seed).to(device)
 
-    def run(self, stop_after: int | None = None) -> Glam:
+    def run(self, stop_after: int | None = None) -> Learner:
         """The trained network, in evaluation mode; on from the checkpoint in `out` where there is one of this recipe.
 
         `stop_after` ends after so many steps of this call, as a kill would right after a checkpoint. Raises
@@ -121,7 +127,7 @@ class Trainer:
         left: int | None,
     ) -> int:
         """How many steps were done."""
-        module = _STAGES[name](self.network, self._recipe)
+        module = _STAGES[self._recipe.baseline][name](self.network, self._recipe)
         optimizer = AdamW(module.parameters(), lr=stage.learning_rate, weight_decay=stage.weight_decay)
         first = 0
         if checkpoint is not None:

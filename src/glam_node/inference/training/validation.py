@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 
 from glam_node.inference.evaluation.ranking import Ranking
-from glam_node.inference.glam.network import Glam, GlamOutput
+from glam_node.inference.glam.network import GlamOutput
+from glam_node.inference.training.baseline_networks import Learner
 from glam_node.inference.training.journal import CHANNELS
 from glam_node.inference.training.samples import PreparedViews
 
@@ -22,7 +23,7 @@ class Validated:
 
 
 @torch.no_grad()
-def validate(network: Glam, views: PreparedViews, batch_size: int, patches: int, device: torch.device) -> Validated:
+def validate(network: Learner, views: PreparedViews, batch_size: int, patches: int, device: torch.device) -> Validated:
     """Looks at all `views` in float32 with the network as it is; leaves it in evaluation mode."""
     network.eval()
     scores = []

@@ -1,0 +1,153 @@
+"""What GLAM is compared with: class activation maps, and one global map with attention over patches.
+
+Written from what the papers describe, on GLAM's own trunks, input and patch proposal; not the published code.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from glam_node.inference.glam.backbone import GlobalTrunk, LocalTrunk
+from glam_node.inference.glam.network import Glam, GlamOutput, GlobalOutput
+from glam_node.inference.glam.patches import cut_patches, propose_patches
+from glam_node.inference.glam.pooling import top_fraction_mean
+from glam_node.inference.glam.shape import NetworkShape
+from glam_node.inference.training.initialise import new_network, start_head
+
+_CLASSES = 2
+_MOMENTUM = 0.02
+
+
+class CamNetwork(nn.Module):
+    """A classifier of globally average-pooled features; its map is the class weights on them (Zhou et al. 2016)."""
+
+    scale: Tensor
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__()
+        self.trunk = GlobalTrunk(shape)
+        self.head = nn.Conv2d(shape.global_channels[-1], _CLASSES, 1)
+        self.register_buffer("scale", torch.ones(()))
+        """The usual largest evidence of a training image: what is half-way up in the map."""
+
+    def evidence(self, inputs: Tensor) -> Tensor:
+        """N x 1 x H x W -> N x 2 x h x w, float32; its mean over space is the logit of the image.
+
+        Averaging after the class weights is averaging before them: both are linear.
+        """
+        evidence: Tensor = self.head(self.trunk(inputs)[-1]).float()
+        if self.training:
+            self.scale.lerp_(evidence.detach().abs().amax(dim=(1, 2, 3)).mean(), _MOMENTUM)
+        return evidence
+
+    def forward(self, inputs: Tensor) -> GlobalOutput:
+        """N x 1 x H x W -> the map and the scores."""
+        evidence = self.evidence(inputs)
+        return _of_one_map(squash(evidence, self.scale), evidence.mean(dim=(2, 3)).sigmoid())
+
+
+def squash(evidence: Tensor, scale: Tensor) -> Tensor:
+    """0 to 1, 0.5 where there is no evidence, in the order of the evidence.
+
+    A sigmoid would not keep that order: a lesion of a thousandth of the image has evidence of some thousands.
+    """
+    return 0.5 + 0.5 * evidence / (evidence.abs() + scale)
+
+
+class GmicGlobal(nn.Module):
+    """One saliency map; the score is the mean of its largest values."""
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__()
+        self._top_fraction = shape.top_fraction
+        self.trunk = GlobalTrunk(shape)
+        self.head = nn.Conv2d(shape.global_channels[-1], _CLASSES, 1, bias=shape.head_bias)
+
+    def forward(self, inputs: Tensor) -> GlobalOutput:
+        """N x 1 x H x W -> the map and the scores."""
+        saliency = self.head(self.trunk(inputs)[-1]).sigmoid()
+        return _of_one_map(saliency, top_fraction_mean(saliency, self._top_fraction))
+
+
+class GmicLocal(nn.Module):
+    """All patches of an image as one vector, weighted by gated attention (Ilse et al. 2018), and its classes."""
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__()
+        width = shape.local_channels[-1]
+        self.trunk = LocalTrunk(shape)
+        self.attention_value = nn.Linear(width, width)
+        self.attention_gate = nn.Linear(width, width)
+        self.attention = nn.Linear(width, 1)
+        self.classes = nn.Linear(width, _CLASSES)
+
+    def forward(self, patches: Tensor, images: int) -> Tensor:
+        """B*k x 1 x S x S patches of B images -> B x 2 logits, float32."""
+        vectors = self.trunk(patches).mean(dim=(2, 3)).reshape(images, -1, self.classes.in_features)
+        gated = self.attention_value(vectors).tanh() * self.attention_gate(vectors).sigmoid()
+        weights = self.attention(gated).softmax(dim=1)
+        logits: Tensor = self.classes((weights * vectors).sum(dim=1))
+        return logits.float()
+
+
+class Cam(nn.Module):
+    """A class activation map beside the interface of GLAM; it has no patches."""
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.global_network = CamNetwork(shape)
+
+    def look(self, inputs: Tensor, patches_per_image: int) -> GlamOutput:  # noqa: ARG002 - as GLAM is called
+        """Reduced windows -> map and scores."""
+        return _without_patches(self.global_network(inputs), self.shape)
+
+
+class Gmic(nn.Module):
+    """Global map, proposed patches, patches aggregated by attention; the map is the global one."""
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.global_network = GmicGlobal(shape)
+        self.local_network = GmicLocal(shape)
+
+    def look(self, inputs: Tensor, patches_per_image: int) -> GlamOutput:
+        """Reduced windows -> map and scores; a score is the mean of what the map and the patches say."""
+        overview: GlobalOutput = self.global_network(inputs)
+        local = self.patch_logits(inputs, overview.saliency, patches_per_image).sigmoid()
+        return _without_patches(_of_one_map(overview.saliency, (overview.scores + local) / 2), self.shape)
+
+    def patch_logits(self, inputs: Tensor, saliency: Tensor, patches_per_image: int) -> Tensor:
+        """B x 2 for the patches that `saliency`, without gradient, proposes."""
+        cells = propose_patches(saliency.detach().float(), patches_per_image, self.shape.patch_cells)
+        logits: Tensor = self.local_network(cut_patches(inputs, cells, self.shape), len(inputs))
+        return logits
+
+
+Learner = Glam | Cam | Gmic
+"""What a recipe can train."""
+
+
+def new_learner(baseline: str, shape: NetworkShape, seed: int) -> Learner:
+    """GLAM ("") or a baseline ("cam", "gmic"), with random weights that depend on `seed` alone."""
+    if not baseline:
+        return new_network(shape, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if baseline == "cam":
+            return Cam(shape)
+        network = Gmic(shape)
+        start_head(network.global_network.head)
+    return network
+
+
+def _of_one_map(saliency: Tensor, scores: Tensor) -> GlobalOutput:
+    layer_scores = scores[:, None].expand(-1, 3, -1)
+    return GlobalOutput((saliency, saliency, saliency), saliency, layer_scores, scores)
+
+
+def _without_patches(overview: GlobalOutput, shape: NetworkShape) -> GlamOutput:
+    """No patch whose local saliency could be shown."""
+    count = len(overview.scores)
+    cells = torch.zeros((count, 0, 2), dtype=torch.long, device=overview.scores.device)
+    return GlamOutput(overview, cells, overview.scores.new_zeros((count, 0, _CLASSES, 1, 1)), shape)
