@@ -21,7 +21,7 @@ _SHOWN_FAILURES = 20
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe file, or the name of one that comes with glam-node: phantom.")
+        str, typer.Argument(help="A recipe file, or the name of one that comes along: phantom, phantom-cam ...")
     ],
     out: OutOption,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N; torchrun chooses for each process.")] = "auto",
