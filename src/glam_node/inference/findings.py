@@ -16,6 +16,10 @@ class FindingKind(StrEnum):
     MALIGNANT = "malignant"
 
 
+CHANNELS = (FindingKind.BENIGN, FindingKind.MALIGNANT)
+"""The kinds in the order of scores and maps."""
+
+
 @dataclass(frozen=True, slots=True)
 class AlgorithmIdentification:
     """Who found it: PS3.16 TID 4019, and what a reader must know to reproduce it."""

@@ -129,10 +129,15 @@ def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
     )
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the file's bytes, in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _verify_weights_file(package: ModelPackage) -> None:
     try:
-        with package.weights_path.open("rb") as weights_file:
-            digest = hashlib.file_digest(weights_file, "sha256").hexdigest()
+        digest = file_sha256(package.weights_path)
     except OSError as error:
         raise PackageMismatch(f"{package.path} has no readable {WEIGHTS_FILE}: {error}.") from error
     if digest != package.weights_sha256:

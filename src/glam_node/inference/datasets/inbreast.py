@@ -54,15 +54,7 @@ def _entries(path: Path, rule: BiRadsRule, lesions: frozenset[str]) -> Iterator[
         kinds = rule.kinds(categories[view.breast_id])
         contours = path / "AllXML" / f"{view.image_id}.xml"
         yield Entry(
-            LabelledView(
-                view.image_id,
-                view.study_id,
-                view.image_laterality,
-                view.view_position,
-                benign=FindingKind.BENIGN in kinds,
-                malignant=FindingKind.MALIGNANT in kinds,
-                patient_key=view.patient_key,
-            ),
+            view.with_kinds(kinds),
             partial(read_view, image, view.image_laterality, view.view_position, _SPELLINGS_OF_VIEWS),
             partial(_masks, image, contours, rule.kinds({category}), lesions),
         )

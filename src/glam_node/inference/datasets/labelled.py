@@ -1,7 +1,7 @@
 """What training and evaluation need of a data set: views with labels, and outlines where somebody drew them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -33,6 +33,10 @@ class LabelledView:
     def breast_id(self) -> str:
         """The same for all views of one breast in one study."""
         return f"{self.study_id}/{self.image_laterality}"
+
+    def with_kinds(self, kinds: Collection[FindingKind]) -> "LabelledView":
+        """The same view, labelled with these kinds and no other."""
+        return replace(self, benign=FindingKind.BENIGN in kinds, malignant=FindingKind.MALIGNANT in kinds)
 
     @property
     def labels(self) -> tuple[bool, bool]:

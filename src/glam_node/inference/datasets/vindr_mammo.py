@@ -17,7 +17,6 @@ from glam_node.inference.datasets.listed import Entry, ListedDataset
 from glam_node.inference.datasets.outlines import Point, box_mask, masks_of
 from glam_node.inference.datasets.problems import Problems
 from glam_node.inference.datasets.tables import Row, Table, read_laterality, read_table, read_view_position
-from glam_node.inference.findings import FindingKind
 
 BREASTS = "breast-level_annotations.csv"
 FINDINGS = "finding_annotations.csv"
@@ -52,15 +51,7 @@ def _entries(path: Path, rule: BiRadsRule) -> Iterator[Entry]:
         kinds = rule.kinds(categories[view.breast_id])
         image = path / "images" / view.study_id / f"{view.image_id}.dicom"
         yield Entry(
-            LabelledView(
-                view.image_id,
-                view.study_id,
-                view.image_laterality,
-                view.view_position,
-                benign=FindingKind.BENIGN in kinds,
-                malignant=FindingKind.MALIGNANT in kinds,
-                split=view.split,
-            ),
+            view.with_kinds(kinds),
             partial(read_view, image, view.image_laterality, view.view_position),
             partial(_masks, image, boxes.get(view.image_id, ()), rule),
         )

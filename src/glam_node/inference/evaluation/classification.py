@@ -7,10 +7,9 @@ import numpy as np
 
 from glam_node.inference.evaluation.bootstrap import Estimate, Resamples, Values
 from glam_node.inference.evaluation.measuring import ImageRow
-from glam_node.inference.evaluation.model import CHANNELS
 from glam_node.inference.evaluation.parts import cluster_of
 from glam_node.inference.evaluation.ranking import Ranking
-from glam_node.inference.findings import FindingKind
+from glam_node.inference.findings import CHANNELS, FindingKind
 
 _CURVE_POINTS = 200
 

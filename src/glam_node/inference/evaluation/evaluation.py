@@ -24,10 +24,10 @@ from glam_node.inference.evaluation.localisation import (
 )
 from glam_node.inference.evaluation.looking import Failure, look_at, silent
 from glam_node.inference.evaluation.measuring import ImageRow, Measurer
-from glam_node.inference.evaluation.model import CHANNELS, SaliencyModel
+from glam_node.inference.evaluation.model import SaliencyModel
 from glam_node.inference.evaluation.parts import Parts, cluster_of, divide
 from glam_node.inference.evaluation.tuning import ClassTuning, Points, Tuning, Wanted, tune
-from glam_node.inference.findings import FindingKind
+from glam_node.inference.findings import CHANNELS, FindingKind
 
 
 @dataclass(frozen=True, slots=True)

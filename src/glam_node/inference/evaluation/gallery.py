@@ -11,9 +11,9 @@ from glam_node.inference.datasets.labelled import LabelledDataset, LabelledView,
 from glam_node.inference.evaluation.evaluation import Evaluation
 from glam_node.inference.evaluation.looking import look_at
 from glam_node.inference.evaluation.measuring import ImageRow, finding_mask
-from glam_node.inference.evaluation.model import CHANNELS, Mask, Opinion, SaliencyModel
+from glam_node.inference.evaluation.model import Mask, Opinion, SaliencyModel
 from glam_node.inference.evaluation.tuning import ClassTuning, normal_views
-from glam_node.inference.findings import FindingKind
+from glam_node.inference.findings import CHANNELS, FindingKind
 
 EACH = 3
 _HEIGHT = 260

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from glam_node.inference.card import ModelCard
-from glam_node.inference.evaluation.model import CHANNELS, Evidence, Opinion
+from glam_node.inference.evaluation.model import Evidence, Opinion
+from glam_node.inference.findings import CHANNELS
 from glam_node.inference.glam.device import full_precision, resolve_device
 from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.network import Glam, GlamOutput

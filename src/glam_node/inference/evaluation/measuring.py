@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from glam_node.inference.datasets.labelled import LabelledView, Masks
 from glam_node.inference.evaluation.levels import PixelCounts
-from glam_node.inference.evaluation.model import CHANNELS, Opinion
+from glam_node.inference.evaluation.model import Opinion
 from glam_node.inference.evaluation.overlap import Overlap, measure_overlap
 from glam_node.inference.evaluation.regions import (
     MOST_SCORES,
@@ -20,7 +20,7 @@ from glam_node.inference.evaluation.regions import (
     without_specks,
 )
 from glam_node.inference.evaluation.tuning import ClassTuning
-from glam_node.inference.findings import FindingKind
+from glam_node.inference.findings import CHANNELS, FindingKind
 from glam_node.inference.package import OperatingPoint
 
 

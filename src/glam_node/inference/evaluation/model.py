@@ -7,11 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glam_node.inference.errors import PackageMismatch
-from glam_node.inference.findings import FindingKind
+from glam_node.inference.findings import CHANNELS
 from glam_node.inference.mammogram import Mammogram
-
-CHANNELS = (FindingKind.BENIGN, FindingKind.MALIGNANT)
-"""Classes in the order of scores and maps."""
 
 Saliency = NDArray[np.float32]
 Mask = NDArray[np.bool_]

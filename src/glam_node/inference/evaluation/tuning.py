@@ -8,7 +8,7 @@ import numpy as np
 from glam_node.inference.datasets.labelled import LabelledDataset, LabelledView, Masks
 from glam_node.inference.evaluation.calibration import IsotonicScale, PlattScale, fit_isotonic, fit_platt
 from glam_node.inference.evaluation.looking import Failure, look_at
-from glam_node.inference.evaluation.model import CHANNELS, Opinion, SaliencyModel
+from glam_node.inference.evaluation.model import Opinion, SaliencyModel
 from glam_node.inference.evaluation.overlap import ThresholdTrial, trial_of
 from glam_node.inference.evaluation.regions import MOST_SCORES, Regions, SaliencyThresholds, find_regions
 from glam_node.inference.evaluation.thresholds import (
@@ -20,7 +20,7 @@ from glam_node.inference.evaluation.thresholds import (
     minimum_area,
     score_threshold,
 )
-from glam_node.inference.findings import FindingKind
+from glam_node.inference.findings import CHANNELS, FindingKind
 from glam_node.inference.package import OperatingPoint
 
 Points = Mapping[FindingKind, OperatingPoint]

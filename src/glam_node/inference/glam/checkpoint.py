@@ -1,21 +1,19 @@
 """A published checkpoint made into a model package, once, without running anything that the file contains."""
 
-import hashlib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from glam_node.inference.card import ModelCard
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.glam.package_golden import write_golden_case
 from glam_node.inference.glam.predictor import ARCHITECTURE
-from glam_node.inference.glam.weights import StateDict, complete_state_dict
-from glam_node.inference.package import WEIGHTS_FILE, ModelPackage, OperatingPoint, read_package, write_package
+from glam_node.inference.glam.weights import StateDict, complete_state_dict, save_weights
+from glam_node.inference.package import ModelPackage, OperatingPoint, file_sha256, read_package, write_package
 
 # Placeholders: the scores of the published weights are not calibrated, and nobody has tuned these on patients.
 UNCALIBRATED_OPERATING_POINTS = {
@@ -62,10 +60,7 @@ def convert_checkpoint(path: Path, out: Path) -> ModelPackage:
     Raises PackageMismatch for a checkpoint that is not GLAM's, OSError when `out` cannot be written.
     """
     state = read_checkpoint(path)
-    out.mkdir(parents=True, exist_ok=True)
-    weights_path = out / WEIGHTS_FILE
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, weights_path)
-    checkpoint_sha256 = _sha256(path)
+    checkpoint_sha256 = file_sha256(path)
     write_package(
         ModelPackage(
             path=out,
@@ -73,7 +68,7 @@ def convert_checkpoint(path: Path, out: Path) -> ModelPackage:
             algorithm_name="GLAM",
             algorithm_version=f"{path.stem} {checkpoint_sha256[:8]}",
             trained=True,
-            weights_sha256=_sha256(weights_path),
+            weights_sha256=save_weights(state, out),
             seed=None,
             operating_points=UNCALIBRATED_OPERATING_POINTS,
             parameters={
@@ -114,8 +109,3 @@ def _card(path: Path) -> ModelCard:
         ),
         presentation="For presentation, VOI LUT applied, 12 bits, MONOCHROME2, background 0.",
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

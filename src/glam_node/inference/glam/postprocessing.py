@@ -11,15 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glam_node.inference.findings import Finding, FindingKind
+from glam_node.inference.findings import CHANNELS, Finding, FindingKind
 from glam_node.inference.glam.preprocessing import PreparedView
 from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
 from glam_node.inference.package import OperatingPoint
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-
-# Classes in the order of the network's channels
-CHANNELS = (FindingKind.BENIGN, FindingKind.MALIGNANT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

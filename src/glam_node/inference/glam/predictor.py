@@ -11,12 +11,12 @@ from torch import Tensor
 
 from glam_node.inference.card import ModelCard
 from glam_node.inference.errors import DeviceUnavailable, PackageMismatch, UnsupportedMammogram
-from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, ImageFindings
+from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, Finding, FindingKind, ImageFindings
 from glam_node.inference.glam.device import full_precision, on_device, resolve_device
 from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.network import Glam, GlobalOutput
 from glam_node.inference.glam.patches import cut_patches, propose_patches
-from glam_node.inference.glam.postprocessing import CHANNELS, ViewSaliency, extract_findings, is_positive
+from glam_node.inference.glam.postprocessing import ViewSaliency, extract_findings, is_positive
 from glam_node.inference.glam.preprocessing import PreparedView, prepare
 from glam_node.inference.glam.routes import Route, choose_route, take_route
 from glam_node.inference.glam.weights import load_network

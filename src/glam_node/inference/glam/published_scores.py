@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from glam_node.inference.errors import UnsupportedMammogram
-from glam_node.inference.findings import FindingKind
+from glam_node.inference.findings import CHANNELS, FindingKind
 from glam_node.inference.glam.device import full_precision
 from glam_node.inference.glam.golden_report import GoldenLedger
 from glam_node.inference.glam.network import Glam
-from glam_node.inference.glam.postprocessing import CHANNELS
 from glam_node.inference.glam.preprocessing import prepare
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 

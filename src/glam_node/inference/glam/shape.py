@@ -1,11 +1,12 @@
 """How large a GLAM is: the published network by default, a reduced one by what a package says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from math import prod
 from typing import Any
 
-_WINDOW_SIDES = (2944, 1920)
+from glam_node.inference.glam.window import WINDOW_SHAPE
+
 _LOCAL_STAGES = 4
 
 
@@ -44,7 +45,7 @@ class NetworkShape:
         widths = (self.local_channels[0], *self.local_channels)
         if any(widths[stage] != widths[stage + 1] for stage, blocks in enumerate(self.local_blocks) if not blocks):
             raise ValueError("shape.local_blocks: a stage without blocks cannot change the number of channels.")
-        if any(side % self.cell for side in (*_WINDOW_SIDES, self.patch_size)) or self.cell % self.local_step:
+        if any(side % self.cell for side in (*WINDOW_SHAPE, self.patch_size)) or self.cell % self.local_step:
             raise ValueError(
                 f"shape gives cells of {self.cell} pixels and local steps of {self.local_step}: the window's sides and "
                 f"patch_size must be multiples of the cell, and the cell a multiple of the local step."
@@ -96,3 +97,13 @@ def _same_kinds(given: Any, published: Any) -> bool:
     if not isinstance(published, tuple):
         return True
     return {type(one) for one in given} == {type(one) for one in published}
+
+
+def shape_table(shape: NetworkShape) -> dict[str, Any]:
+    """The [shape] table of a package: what differs from the published network."""
+    values = asdict(shape)
+    return {
+        each.name: list(value) if isinstance(value, tuple) else value
+        for each in fields(shape)
+        if (value := values[each.name]) != getattr(PUBLISHED, each.name)
+    }

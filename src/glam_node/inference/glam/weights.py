@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.seeded import arrays_sha256, seeded_arrays
 from glam_node.inference.glam.shape import PUBLISHED, NetworkShape, shape_from_table
-from glam_node.inference.package import ModelPackage
+from glam_node.inference.package import WEIGHTS_FILE, ModelPackage, file_sha256
 
 StateDict = dict[str, Tensor]
 
@@ -90,6 +91,14 @@ def network_from(state: StateDict, shape: NetworkShape = PUBLISHED) -> Glam:
         network = Glam(shape)
     network.load_state_dict(state, strict=True, assign=True)
     return network
+
+
+def save_weights(state: Mapping[str, Tensor], folder: Path) -> str:
+    """The tensors are the weights file of the package in `folder`, which is made where it is missing; its SHA-256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / WEIGHTS_FILE
+    save_file({name: tensor.contiguous().cpu() for name, tensor in state.items()}, path)
+    return file_sha256(path)
 
 
 def _shape_of(package: ModelPackage) -> NetworkShape:

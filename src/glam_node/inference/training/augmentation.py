@@ -1,14 +1,11 @@
 """Random changes of prepared views that leave their labels true."""
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from glam_node.inference.glam.window import WINDOW_SHAPE
 from glam_node.inference.training.recipe import AugmentationRecipe
-
-_WINDOW_SIDES = (2944, 1920)
 
 
 def augment_views(inputs: Tensor, recipe: AugmentationRecipe, generator: torch.Generator) -> Tensor:
@@ -18,13 +15,13 @@ def augment_views(inputs: Tensor, recipe: AugmentationRecipe, generator: torch.G
     """
     count = len(inputs)
     moved = (2 * torch.rand(count, 2, generator=generator) - 1) * recipe.shift_px
-    scale = 1 + (2 * torch.rand(count, generator=generator) - 1) * recipe.size_px / _WINDOW_SIDES[0]
+    scale = 1 + (2 * torch.rand(count, generator=generator) - 1) * recipe.size_px / WINDOW_SHAPE[0]
     flip = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
     theta = torch.zeros(count, 2, 3)
     theta[:, 0, 0] = scale
     theta[:, 1, 1] = scale * flip if recipe.vertical_flip else scale
-    theta[:, 0, 2] = 2 * moved[:, 1] / _WINDOW_SIDES[1]
-    theta[:, 1, 2] = 2 * moved[:, 0] / _WINDOW_SIDES[0]
+    theta[:, 0, 2] = 2 * moved[:, 1] / WINDOW_SHAPE[1]
+    theta[:, 1, 2] = 2 * moved[:, 0] / WINDOW_SHAPE[0]
     background = inputs.amin(dim=(2, 3), keepdim=True)
     grid = affine_grid(theta.to(inputs.device), list(inputs.shape), align_corners=False)
     return grid_sample(inputs - background, grid, align_corners=False) + background
@@ -61,5 +58,5 @@ def seeded(*parts: int) -> torch.Generator:
     """A generator that depends on all `parts`, on the CPU."""
     mixed = 0
     for part in parts:
-        mixed = (mixed * 1_000_003 + part + 0x9E3779B9) % (1 << math.floor(math.log2(2**62)))
+        mixed = (mixed * 1_000_003 + part + 0x9E3779B9) % 2**62
     return torch.Generator().manual_seed(mixed)

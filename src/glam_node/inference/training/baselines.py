@@ -21,6 +21,7 @@ from glam_node.inference.guard import check_image
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.package import ModelPackage
 from glam_node.inference.training.baseline_networks import Cam, Gmic
+from glam_node.inference.training.samples import reduced
 
 
 class BaselineModel(ABC):
@@ -64,8 +65,7 @@ class BaselineModel(ABC):
         view = prepare(mammogram)
         shape = self._network.shape
         with full_precision():
-            squares = view.window.reshape(view.window.shape[0] // shape.reduction, shape.reduction, -1, shape.reduction)
-            inputs = torch.from_numpy(squares.mean(axis=(1, 3)))[None, None].to(self._device)
+            inputs = torch.from_numpy(reduced(view.window, shape.reduction))[None, None].to(self._device)
             overview: GlobalOutput = self._network.look(inputs, self._patches_per_image).overview
             maps = overview.saliency[0].clamp(0, 1).cpu().numpy()
             scores = overview.scores[0].clamp(0, 1).tolist()

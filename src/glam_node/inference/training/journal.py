@@ -1,18 +1,13 @@
 """What a run tells while it goes on: progress to whoever called, scalars and pictures to TensorBoard."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from glam_node.inference.findings import FindingKind
 from glam_node.inference.glam.network import GlamOutput
 from glam_node.inference.glam.patches import cut_patches
-
-Tell = Callable[[str, int, int], None]
-CHANNELS = (FindingKind.BENIGN, FindingKind.MALIGNANT)
 
 
 class Journal(Protocol):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from glam_node.inference.glam.device import resolve_device
 from glam_node.inference.training.export import write_trained_package
-from glam_node.inference.training.journal import Tell
 from glam_node.inference.training.processes import device_of_this_process, joined
 from glam_node.inference.training.recipe import read_recipe
+from glam_node.inference.training.samples import Tell
 from glam_node.inference.training.trainer import Trainer, prepare_data
 
 RECIPES = Path(__file__).parent / "recipes"

@@ -124,7 +124,10 @@ class _Preparing(Dataset[Any]):
             window = prepare(self._dataset.read(self._views[index])).window
         except UnsupportedMammogram as error:
             return str(error)
-        side = self._reduction
-        squares = window.reshape(window.shape[0] // side, side, window.shape[1] // side, side)
-        reduced: NDArray[np.float16] = squares.mean(axis=(1, 3)).astype(np.float16)
-        return reduced
+        return reduced(window, self._reduction).astype(np.float16)
+
+
+def reduced(window: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """`window` averaged over squares of `side` pixels."""
+    squares = window.reshape(window.shape[0] // side, side, window.shape[1] // side, side)
+    return np.asarray(squares.mean(axis=(1, 3)))

@@ -12,14 +12,15 @@ from torch.optim import AdamW
 from glam_node.inference.datasets.labelled import LabelledDataset, LabelledView
 from glam_node.inference.datasets.open import open_dataset
 from glam_node.inference.datasets.problems import DatasetError
+from glam_node.inference.findings import CHANNELS
 from glam_node.inference.training.augmentation import batch_indices, seeded
 from glam_node.inference.training.baseline_networks import Learner, new_learner
 from glam_node.inference.training.baseline_stages import CamStage, GmicJointStage, GmicLocalStage
 from glam_node.inference.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from glam_node.inference.training.journal import CHANNELS, Journal, Tell, open_journal
+from glam_node.inference.training.journal import Journal, open_journal
 from glam_node.inference.training.processes import Processes
 from glam_node.inference.training.recipe import DataRecipe, Recipe, StageRecipe
-from glam_node.inference.training.samples import PreparedViews, prepare_views
+from glam_node.inference.training.samples import PreparedViews, Tell, prepare_views
 from glam_node.inference.training.schedule import learning_rate, top_fraction
 from glam_node.inference.training.stages import (
     GlobalStage,

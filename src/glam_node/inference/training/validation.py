@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from glam_node.inference.evaluation.ranking import Ranking
+from glam_node.inference.findings import CHANNELS
 from glam_node.inference.glam.network import GlamOutput
 from glam_node.inference.training.baseline_networks import Learner
-from glam_node.inference.training.journal import CHANNELS
 from glam_node.inference.training.samples import PreparedViews
 
 

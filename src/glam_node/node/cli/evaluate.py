@@ -1,22 +1,16 @@
 """`glam-node evaluate`"""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from glam_node.node.cli.application import EXIT_FINDING, JsonOption, OutOption, console, print_json, writable
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
+from glam_node.node.cli.progress import progress_bars
 
 # Reached by name: evaluation imports torch for packages that need it.
 RUN_EVALUATION = "glam_node.inference.evaluation.run:run_evaluation"
@@ -85,7 +79,7 @@ def evaluate(
     from glam_node.inference.predictor import load_object
 
     run = load_object(RUN_EVALUATION)
-    with _progress() as progress:
+    with progress_bars() as progress:
         outcome = run(
             package,
             named,
@@ -142,21 +136,6 @@ def _option(text: str) -> tuple[str, str]:
     if not equals or not name.isidentifier():
         raise typer.BadParameter(f"{text!r} is not NAME=VALUE.", param_hint="--option")
     return name, value
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on standard error where a person watches."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True), disable=not Console(stderr=True).is_terminal) as bars:
-
-        def tell(doing: str, done: int, total: int) -> None:
-            if doing not in tasks:
-                tasks[doing] = bars.add_task(doing, total=total)
-            bars.update(tasks[doing], completed=done)
-
-        yield tell
 
 
 def _print(outcome: Any, package: Path) -> None:

@@ -1,17 +1,11 @@
 """`glam-node train`"""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from glam_node.node.cli.application import EXIT_FINDING, OutOption, complain, writable
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
+from glam_node.node.cli.progress import progress_bars
 
 # Reached by name: training imports torch.
 RUN_TRAINING = "glam_node.inference.training.run:run_training"
@@ -35,7 +29,8 @@ def train(
     from glam_node.inference.predictor import load_object
 
     path = load_object(FIND_RECIPE)(recipe)
-    with _progress() as progress:
+    # "global stage, loss 0.3": one bar for each stage
+    with progress_bars(lambda doing: doing.split(",")[0]) as progress:
         trained = load_object(RUN_TRAINING)(path, directory, device=device, workers=workers, tell=progress)
     for failure in trained.failures[:_SHOWN_FAILURES]:
         typer.echo(f"not prepared: {failure}")
@@ -47,23 +42,3 @@ def train(
     if trained.failures:
         complain(f"{len(trained.failures)} views could not be prepared and were left out.")
         raise typer.Exit(EXIT_FINDING)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """One bar for each kind of work on standard error; lines where nobody watches."""
-    screen = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=screen, disable=not screen.is_terminal) as bars:
-
-        def tell(doing: str, done: int, total: int) -> None:
-            if not total:
-                screen.print(f"step {done}: {doing}", highlight=False)
-                return
-            kind = doing.split(",")[0]
-            if kind not in tasks:
-                tasks[kind] = bars.add_task(doing, total=total)
-            bars.update(tasks[kind], completed=done, total=total, description=doing)
-
-        yield tell

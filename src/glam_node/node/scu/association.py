@@ -114,14 +114,14 @@ def _request(ae: AE, peer: Peer, contexts: Sequence[PresentationContext]) -> Ass
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = peer.timeout
     started = time.monotonic()
     connected: list[Event] = []
-    received: list[Event] = []
+    answers: list[A_ASSOCIATE] = []
     try:
         association = ae.associate(
             peer.host,
             peer.port,
             contexts=list(contexts),
             ae_title=peer.ae_title,
-            evt_handlers=[(evt.EVT_CONN_OPEN, connected.append), (evt.EVT_PDU_RECV, received.append)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, connected.append), (evt.EVT_PDU_RECV, _keep_answer, [answers])],
         )
     except socket.gaierror as error:
         raise TransientError(
@@ -132,7 +132,7 @@ def _request(ae: AE, peer: Peer, contexts: Sequence[PresentationContext]) -> Ass
         return association
     if not connected:
         raise _unreachable(peer)
-    raise _refused(peer, _answer(received), contexts, time.monotonic() - started)
+    raise _refused(peer, next(iter(answers), None), contexts, time.monotonic() - started)
 
 
 def _unreachable(peer: Peer) -> TransientError:
@@ -148,15 +148,13 @@ def _unreachable(peer: Peer) -> TransientError:
     )
 
 
-def _answer(received: Sequence[Event]) -> A_ASSOCIATE | None:
-    """What the peer said to the request, None where it said nothing or aborted.
+def _keep_answer(event: Event, answers: list[A_ASSOCIATE]) -> None:
+    """What the peer says to the request is in `answers`, nothing that it sends later.
 
     pynetdicom's own record of it is empty when the peer rejects and closes before the requesting thread wakes up.
     """
-    for event in received:
-        if isinstance(event.pdu, A_ASSOCIATE_AC | A_ASSOCIATE_RJ):
-            return event.pdu.to_primitive()
-    return None
+    if isinstance(event.pdu, A_ASSOCIATE_AC | A_ASSOCIATE_RJ):
+        answers.append(event.pdu.to_primitive())
 
 
 def _refused(

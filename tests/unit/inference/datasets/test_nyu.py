@@ -12,6 +12,7 @@ from glam_node.inference.datasets.listed import ListedDataset
 from glam_node.inference.datasets.nyu import WINDOW_SHAPE, open_nyu
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import FindingKind
+from glam_node.inference.glam import window
 from tests.shared_data import SHARED, needs_shared_data
 from tests.unit.inference.datasets.tiny import SHAPE, box, square, write_png
 
@@ -128,3 +129,7 @@ def test_a_published_mask_lies_within_the_breast_of_its_image(tmp_path: Path) ->
     assert np.count_nonzero(lesion) > 1000
     assert pixels[lesion].all()
     assert pixels[lesion].mean() > pixels[pixels > 0].mean()
+
+
+def test_outlines_are_expected_on_the_window_that_the_model_sees() -> None:
+    assert WINDOW_SHAPE == window.WINDOW_SHAPE

@@ -9,8 +9,8 @@ import pytest
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.evaluation.glam_model import GlamModel
 from glam_node.inference.evaluation.measuring import regions_of
-from glam_node.inference.evaluation.model import CHANNELS, Opinion, require_valid
-from glam_node.inference.findings import FindingKind, ImageFindings
+from glam_node.inference.evaluation.model import Opinion, require_valid
+from glam_node.inference.findings import CHANNELS, FindingKind, ImageFindings
 from glam_node.inference.glam.predictor import GlamPredictor
 from glam_node.inference.glam.shape import shape_from_table
 from glam_node.inference.glam.weights import seeded_state_dict

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from glam_node.inference.datasets.labelled import LabelledView, Masks
 from glam_node.inference.errors import UnsupportedMammogram
-from glam_node.inference.evaluation.model import CHANNELS, Evidence, Opinion
-from glam_node.inference.findings import FindingKind
+from glam_node.inference.evaluation.model import Evidence, Opinion
+from glam_node.inference.findings import CHANNELS, FindingKind
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 
 SHAPE = (32, 24)
