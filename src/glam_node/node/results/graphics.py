@@ -1,6 +1,5 @@
 """Graphic and text objects of a presentation state (PS3.3 C.10.5)."""
 
-import numpy as np
 from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import Finding
@@ -9,8 +8,6 @@ from glam_node.node.results.outline import outline
 GREY = 0xFFFF
 """Recommended display value of graphics where there is no colour: white."""
 
-# A value with VR FL holds at most 65,534 bytes in Explicit VR (PS3.5 7.1.2): two of four bytes for each point.
-_MAXIMUM_POINTS = 65534 // 8
 _TEXT_WIDTH = 0.4
 _TEXT_HEIGHT = 0.04
 
@@ -21,9 +18,6 @@ def polyline(finding: Finding) -> Dataset:
     PIXEL units are those of SR coordinates: the outer corner of the first pixel is 0\\0, column before row.
     """
     points = outline(finding)
-    if len(points) > _MAXIMUM_POINTS:
-        step = -(-len(points) // (_MAXIMUM_POINTS - 1))
-        points = np.vstack([points[:-1:step], points[:1]])
     graphic = Dataset()
     graphic.GraphicAnnotationUnits = "PIXEL"
     graphic.GraphicDimensions = 2

@@ -20,6 +20,7 @@ _SERIES_PER_VIEW = 100
 _PRESENTATION_STATES = 500
 _SECONDARY_CAPTURES = 510
 _KEY_OBJECT_SELECTION = 520
+_MAMMOGRAPHY_CAD_SR = 530
 
 RESEARCH_USE = "research use"
 UNTRAINED = "UNTRAINED"
@@ -78,6 +79,11 @@ class ResultIdentity:
     def key_object_selection_series_number(self) -> int:
         """Series Number of the selection of key objects."""
         return self.series_number + _KEY_OBJECT_SELECTION
+
+    @property
+    def mammography_cad_sr_series_number(self) -> int:
+        """Series Number of the Mammography CAD SR."""
+        return self.series_number + _MAMMOGRAPHY_CAD_SR
 
     @property
     def date(self) -> str:

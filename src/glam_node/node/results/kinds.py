@@ -6,6 +6,7 @@ from pydicom import uid
 
 SEGMENTATION = "segmentation"
 MEASUREMENT_REPORT = "measurement_report"
+MAMMOGRAPHY_CAD_SR = "mammography_cad_sr"
 PRESENTATION_STATE = "presentation_state"
 SECONDARY_CAPTURE = "secondary_capture"
 KEY_OBJECT_SELECTION = "key_object_selection"
@@ -14,6 +15,7 @@ KEY_OBJECT_SELECTION = "key_object_selection"
 SOP_CLASSES: Mapping[str, uid.UID] = {
     SEGMENTATION: uid.SegmentationStorage,
     MEASUREMENT_REPORT: uid.Comprehensive3DSRStorage,
+    MAMMOGRAPHY_CAD_SR: uid.MammographyCADSRStorage,
     PRESENTATION_STATE: uid.GrayscaleSoftcopyPresentationStateStorage,
     SECONDARY_CAPTURE: uid.SecondaryCaptureImageStorage,
     KEY_OBJECT_SELECTION: uid.KeyObjectSelectionDocumentStorage,

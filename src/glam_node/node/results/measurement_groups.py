@@ -14,6 +14,7 @@ from glam_node.node.results.aggregate import breast_scores, image_score, study_s
 from glam_node.node.results.equipment import research_statement
 from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
 from glam_node.node.results.outline import outline
+from glam_node.node.results.summary import processing_and_findings_summary
 
 _SIDE = {Laterality.RIGHT: "Right breast", Laterality.LEFT: "Left breast"}
 
@@ -152,14 +153,7 @@ def _site(laterality: Laterality) -> sr.FindingSite:
 
 def _summary(images: Sequence[ImageFindings]) -> sr.QualitativeEvaluation:
     """Whether all, some or none of the images could be analysed, and whether anything was found."""
-    failed = sum(image.failure is not None for image in images)
-    found = any(image.findings for image in images)
-    if failed == len(images):
-        outcome = codes.FAILED_WITHOUT_FINDINGS
-    elif failed:
-        outcome = codes.PARTLY_SUCCEEDED_WITH_FINDINGS if found else codes.PARTLY_SUCCEEDED_WITHOUT_FINDINGS
-    else:
-        outcome = codes.SUCCEEDED_WITH_FINDINGS if found else codes.SUCCEEDED_WITHOUT_FINDINGS
+    outcome = processing_and_findings_summary(images)
     return sr.QualitativeEvaluation(codes.PROCESSING_AND_FINDINGS_SUMMARY, outcome)
 
 

@@ -8,13 +8,15 @@ from glam_node.inference.findings import Finding
 
 _MAGNIFICATION = 3
 _TOLERANCE_PX = 0.4
+# A value with VR FL holds at most 65,534 bytes in Explicit VR (PS3.5 7.1.2): two of four bytes for each point.
+_MAXIMUM_POINTS = 65534 // 8
 
 
 def outline(finding: Finding) -> NDArray[np.float64]:
     """A closed polyline around the largest part of a finding: n x 2 of (column, row), the first point again at the end.
 
     Image coordinates of PS3.3 C.18.6.1.2: the first pixel's outer corner is (0, 0), its centre (0.5, 0.5); n is at
-    least 4, also around a single pixel.
+    least 4, also around a single pixel, and at most what a value holds.
     """
     magnified = np.kron(np.pad(finding.mask, 1), np.ones((_MAGNIFICATION, _MAGNIFICATION), dtype=np.bool_))
     contours, _ = cv2.findContours(magnified.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -24,4 +26,5 @@ def outline(finding: Finding) -> NDArray[np.float64]:
         points = largest.reshape(-1, 2)
     row, column = finding.origin
     places = (points + 0.5) / _MAGNIFICATION - 1 + (column, row)
-    return np.vstack([places, places[:1]])
+    step = -(-len(places) // (_MAXIMUM_POINTS - 1))
+    return np.vstack([places[::step], places[:1]])

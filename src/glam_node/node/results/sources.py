@@ -105,6 +105,10 @@ def _copy_image(source: Dataset, header: Dataset) -> None:
         size = _value(source, keyword)
         if isinstance(size, int) and size > 0:
             setattr(header, keyword, size)
+    for keyword, legal in _OF_THE_IMAGE.items():
+        moment = legal(str(_value(source, keyword) or ""))
+        if moment:
+            setattr(header, keyword, moment)
     orientation = _values(source, "PatientOrientation")
     if len(orientation) == 2 and all(orientation) and _legal(source, "PatientOrientation"):
         header.PatientOrientation = orientation
@@ -172,3 +176,5 @@ _REPAIRED: Mapping[str, Callable[[str], str]] = {
     "StudyDate": _date,
     "StudyTime": _time,
 }
+# PS3.3 C.7.6.1
+_OF_THE_IMAGE: Mapping[str, Callable[[str], str]] = {"ContentDate": _date, "ContentTime": _time}

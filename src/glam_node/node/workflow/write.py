@@ -21,6 +21,7 @@ from glam_node.node.errors import PermanentError
 from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.key_object_selection import write_key_object_selection
+from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
 from glam_node.node.results.measurement_report import write_measurement_report
 from glam_node.node.results.presentation_state import write_presentation_states
 from glam_node.node.results.secondary_capture import write_secondary_captures
@@ -91,6 +92,8 @@ def _made(
         yield from segmentations
     elif kind == kinds.MEASUREMENT_REPORT:
         yield write_measurement_report(findings, sources, segmentations, identity)
+    elif kind == kinds.MAMMOGRAPHY_CAD_SR:
+        yield write_mammography_cad_sr(findings, sources, segmentations, identity)
     elif kind == kinds.PRESENTATION_STATE:
         yield from write_presentation_states(findings, sources, segmentations, identity)
     elif kind == kinds.SECONDARY_CAPTURE:

@@ -125,3 +125,4 @@ def test_when_every_image_is_segmented_the_score_decides_nothing(tmp_path: Path)
     assert positive.segment([view])[0].findings == ()
     assert len(always.segment([view])[0].findings) > 0
     assert ("segment", "always") in always.algorithm.parameters
+    assert set(positive.algorithm.parameters) < set(always.algorithm.parameters), "the operating points are the same"

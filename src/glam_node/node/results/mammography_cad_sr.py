@@ -1,0 +1,89 @@
+"""The Mammography CAD SR: marks for workstations that know no other report of an algorithm (PS3.3 A.35.5)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from highdicom import sr
+from pydicom.dataset import Dataset
+from pydicom.uid import MammographyCADSRStorage
+
+from glam_node.inference.findings import Findings
+from glam_node.node.results import codes
+from glam_node.node.results.composite import new_object, reference
+from glam_node.node.results.equipment import finish, short_research_statement
+from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.mammography_cad_sr_agreement import agreeing_findings, compared_images, placed_findings
+from glam_node.node.results.mammography_cad_sr_findings import Impressions
+from glam_node.node.results.mammography_cad_sr_items import HAS_CONCEPT_MOD, with_children
+from glam_node.node.results.mammography_cad_sr_library import image_library, image_places
+from glam_node.node.results.mammography_cad_sr_performed import summary_of_analyses, summary_of_detections
+from glam_node.node.results.sources import source_header
+
+
+def write_mammography_cad_sr(
+    findings: Findings,
+    sources: Mapping[str, Dataset],
+    segmentations: Sequence[Dataset],
+    identity: ResultIdentity,
+) -> Dataset:
+    """The report after PS3.16 TID 4000 on a study with at least one image, in a series of its own.
+
+    Each finding stands in it once, with outline, centre and score; findings of both views of a breast that may be one
+    lesion are one composite feature. An image without findings and an image that could not be analysed say so, the
+    latter with the reason. `segmentations` are listed as evidence beside every image. `sources` maps SOP Instance UID
+    to source data set. Raises PermanentError when a source cannot be referred to.
+    """
+    headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
+    first = findings.images[0].sop_instance_uid
+    report = new_object(
+        headers[first],
+        findings.algorithm,
+        identity,
+        sop_class_uid=MammographyCADSRStorage,
+        modality="SR",
+        role="mammography cad sr",
+        made_of=list(headers),
+        series_number=identity.mammography_cad_sr_series_number,
+        subject="CAD",
+    )
+    report.ReferencedPerformedProcedureStepSequence = []
+    report.PerformedProcedureCodeSequence = []
+    report.CompletionFlag = "COMPLETE"
+    report.CompletionFlagDescription = short_research_statement(findings.algorithm)
+    report.VerificationFlag = "UNVERIFIED"
+    report.PreliminaryFlag = "PRELIMINARY"
+    report.CurrentRequestedProcedureEvidenceSequence = [_evidence([*headers.values(), *segmentations])]
+    report.update(_root(findings, headers, identity))
+    finish(report, sources[first], identity)
+    return report
+
+
+def _root(findings: Findings, headers: Mapping[str, Dataset], identity: ResultIdentity) -> Dataset:
+    places = image_places(findings)
+    placed = placed_findings(findings, identity)
+    compared = compared_images(findings.images, headers)
+    pairs = agreeing_findings(placed, compared, headers)
+    root = sr.ContainerContentItem(codes.MAMMOGRAPHY_CAD_REPORT, is_content_continuous=False, template_id="4000")
+    items = [
+        sr.CodeContentItem(codes.LANGUAGE, codes.ENGLISH, HAS_CONCEPT_MOD),
+        image_library(findings, headers),
+        Impressions(findings, placed, pairs, places, identity).overall(),
+        summary_of_detections(findings, places),
+        summary_of_analyses(findings.images, compared, places, identity),
+    ]
+    return with_children(root, items)
+
+
+def _evidence(objects: Iterable[Dataset]) -> Dataset:
+    """References to objects of one study, series by series (PS3.3 Table C.17-3b)."""
+    study = Dataset()
+    series: dict[str, list[Dataset]] = {}
+    for one in objects:
+        study.StudyInstanceUID = one.StudyInstanceUID
+        series.setdefault(str(one.SeriesInstanceUID), []).append(reference(one))
+    study.ReferencedSeriesSequence = []
+    for uid, references in series.items():
+        item = Dataset()
+        item.SeriesInstanceUID = uid
+        item.ReferencedSOPSequence = references
+        study.ReferencedSeriesSequence.append(item)
+    return study

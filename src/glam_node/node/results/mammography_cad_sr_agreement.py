@@ -1,0 +1,110 @@
+"""Which findings of the two views of a breast may be the same lesion.
+
+In both projections a lesion lies about as far from the chest wall. A pair is a hint for the reader, no proof.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from glam_node.inference.findings import Finding, Findings, ImageFindings
+from glam_node.inference.mammogram import Laterality, ViewPosition
+from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings
+
+LARGEST_DIFFERENCE_MM = 25.0
+"""Of the distances from the chest wall's edge, at the detector; the pectoral muscle shifts that edge in the MLO."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedFinding:
+    """A finding with its name and its image."""
+
+    tracked: TrackedFinding
+    image: ImageFindings
+
+
+@dataclass(frozen=True, slots=True)
+class AgreeingFindings:
+    """Findings of one class in the CC and in the MLO view of a breast that may be one lesion."""
+
+    craniocaudal: PlacedFinding
+    oblique: PlacedFinding
+
+
+def placed_findings(findings: Findings, identity: ResultIdentity) -> list[PlacedFinding]:
+    """All findings of a study, view by view."""
+    return [
+        PlacedFinding(tracked, image)
+        for image in findings.images
+        for tracked in tracked_findings(image, findings.algorithm, identity)
+    ]
+
+
+def compared_images(images: Iterable[ImageFindings], headers: Mapping[str, Dataset]) -> list[ImageFindings]:
+    """The images of each breast whose views can be compared: both analysed, chest wall and spacing known."""
+    usable = [
+        image for image in images if image.failure is None and _chest_wall(headers[image.sop_instance_uid]) is not None
+    ]
+    views = {side: {image.view_position for image in usable if image.image_laterality is side} for side in Laterality}
+    return [image for image in usable if views[image.image_laterality] == set(ViewPosition)]
+
+
+def agreeing_findings(
+    placed: Iterable[PlacedFinding], compared: Iterable[ImageFindings], headers: Mapping[str, Dataset]
+) -> list[AgreeingFindings]:
+    """Pairs of one breast and class, about as far from the chest wall: nearest first, each finding at most once."""
+    uids = {image.sop_instance_uid for image in compared}
+    of_view: dict[ViewPosition, list[PlacedFinding]] = {view: [] for view in ViewPosition}
+    for one in placed:
+        if one.image.sop_instance_uid in uids:
+            of_view[one.image.view_position].append(one)
+    distances = {id(one): _distance_mm(one, headers) for view in of_view.values() for one in view}
+    candidates = [
+        (abs(distances[id(first)] - distances[id(second)]), AgreeingFindings(first, second))
+        for first, second in product(of_view[ViewPosition.CC], of_view[ViewPosition.MLO])
+        if _comparable(first, second)
+    ]
+    near = sorted((one for one in candidates if one[0] <= LARGEST_DIFFERENCE_MM), key=lambda one: one[0])
+    taken: set[int] = set()
+    pairs = []
+    for _, pair in near:
+        names = {id(pair.craniocaudal), id(pair.oblique)}
+        if not names & taken:
+            taken |= names
+            pairs.append(pair)
+    return pairs
+
+
+def center(finding: Finding) -> NDArray[np.float64]:
+    """Column and row of the finding's own pixel nearest to its centroid, at that pixel's centre.
+
+    Image coordinates of PS3.3 C.18.6.1.2: the centre of the first pixel is (0.5, 0.5).
+    """
+    places = np.argwhere(finding.mask)
+    nearest = places[np.argmin(((places - places.mean(axis=0)) ** 2).sum(axis=1))]
+    row, column = nearest + finding.origin
+    return np.array([column + 0.5, row + 0.5])
+
+
+def _comparable(first: PlacedFinding, second: PlacedFinding) -> bool:
+    same_breast = first.image.image_laterality is second.image.image_laterality
+    return same_breast and first.tracked.finding.kind is second.tracked.finding.kind
+
+
+def _chest_wall(header: Dataset) -> str | None:
+    """The edge at which the chest wall is, "left" or "right"; None when the header does not say (PS3.3 C.7.6.1.1.1)."""
+    if "ImagerPixelSpacing" not in header:
+        return None
+    rows_run_to = str(header.get("PatientOrientation", [""])[0])
+    return {"A": "left", "P": "right"}.get(rows_run_to[:1])
+
+
+def _distance_mm(one: PlacedFinding, headers: Mapping[str, Dataset]) -> float:
+    header = headers[one.image.sop_instance_uid]
+    column = float(center(one.tracked.finding)[0])
+    from_edge = column if _chest_wall(header) == "left" else one.image.shape[1] - column
+    return from_edge * float(header.ImagerPixelSpacing[1])

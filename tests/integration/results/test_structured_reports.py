@@ -1,0 +1,87 @@
+"""PixelMed's validator finds no error in either report, and DCMTK reads in the CAD report what we found."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+
+from tests.integration.results.test_validators import exam_of, written
+from tests.peers import PEERS
+from tests.system.validators import pixelmed_errors
+from tests.unit.results.analysed import Analysed, analysed_exam
+from tests.unit.results.cad_reports import EVERYWHERE, cad_report, flipped
+
+CASES = [
+    "findings",
+    "no findings",
+    "failed image",
+    "all failed",
+    "single breast",
+    "single view",
+    "MONOCHROME1",
+    "flipped",
+    "bare headers",
+]
+BARE = {"ImagerPixelSpacing": None, "PatientOrientation": None, "StudyDate": None, "StudyTime": None}
+
+
+def case(name: str) -> Analysed:
+    exam = exam_of(name)
+    if name == "single breast":
+        return exam.only("L CC", "L MLO")
+    if name == "single view":
+        return exam.only("R MLO")
+    if name == "MONOCHROME1":
+        return analysed_exam(65, 50, lesions=EVERYWHERE, photometric_interpretation=name).only("R CC", "R MLO")
+    if name == "flipped":
+        return flipped(exam).only("L CC", "R CC", "L MLO")
+    return exam.with_source_elements(**BARE) if name == "bare headers" else exam
+
+
+@pytest.mark.peer("java")
+@pytest.mark.peer("pixelmed")
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("kind", ["measurement report", "mammography cad sr"])
+def test_pixelmed_finds_no_error(tmp_path: Path, kind: str, name: str) -> None:
+    exam = case(name)
+    report = exam.report() if kind == "measurement report" else cad_report(exam)
+    assert pixelmed_errors(written(report, tmp_path)) == []
+
+
+@pytest.mark.peer("java")
+@pytest.mark.peer("pixelmed")
+def test_pixelmed_would_find_a_finding_without_centre(tmp_path: Path) -> None:
+    report = cad_report(exam_of("findings").only("L CC"))
+    (finding,) = report.ContentSequence[2].ContentSequence[-1].ContentSequence[1:]
+    del finding.ContentSequence[-2]
+    assert any("Center" in error for error in pixelmed_errors(written(report, tmp_path)))
+
+
+def dumped(report: Dataset, directory: Path) -> str:
+    """The document as DCMTK prints it."""
+    program = PEERS["dcmtk"].program.with_name("dsrdump")
+    done = subprocess.run([program, "+Pl", written(report, directory)], capture_output=True, timeout=60, check=True)
+    return done.stdout.decode("utf-8")
+
+
+@pytest.mark.peer("dcmtk")
+@pytest.mark.parametrize("name", CASES)
+def test_dcmtk_reads_the_centres_scores_and_images_that_were_found(tmp_path: Path, name: str) -> None:
+    exam = case(name)
+    text = dumped(cad_report(exam), tmp_path)
+    read = re.findall(
+        r'"([RL] \w+ \w+ \d+)">.*?Certainty.*?"([\d.]+)" .*?POINT,([\d.]+)/([\d.]+)\)>\s+<selected from 1.2.(\d)>',
+        text,
+        re.S,
+    )
+    images = exam.findings.images
+    assert len(read) == sum(len(image.findings) for image in images)
+    for tracking_id, certainty, column, row, number in read:
+        image = images[int(number) - 1]
+        assert tracking_id.startswith(f"{image.image_laterality} {image.view_position} ")
+        masks = {round(100 * one.score, 3): one.full_mask(image.shape) for one in image.findings}
+        assert masks[float(certainty)][int(float(row)), int(float(column))]
+    assert "UNTRAINED" in text
+    assert text.count("could not be analysed") == sum(image.failure is not None for image in images)

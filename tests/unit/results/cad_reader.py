@@ -1,0 +1,126 @@
+"""Reads a Mammography CAD SR by the code values that PS3.16 TID 4000 prints, without any of our writing code."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A single image finding (TID 4006)."""
+
+    tracking_id: str
+    tracking_uid: str
+    required: bool
+    certainty: float
+    image: Dataset
+    """Its entry in the image library."""
+    center: NDArray[np.float64]
+    """Column, row."""
+    outline: NDArray[np.float64]
+    """n x 2 of column, row."""
+    algorithm: list[str]
+
+    @property
+    def sop_instance_uid(self) -> str:
+        return str(self.image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+
+
+def name(item: Dataset) -> str:
+    """Code value of the concept name; empty for references and entries of the library."""
+    return str(item.ConceptNameCodeSequence[0].CodeValue) if "ConceptNameCodeSequence" in item else ""
+
+
+def value(item: Dataset) -> str:
+    """Code value of a coded item."""
+    return str(item.ConceptCodeSequence[0].CodeValue)
+
+
+def children(item: Dataset, *names: str) -> list[Dataset]:
+    """The items right below, of these names where there are any."""
+    return [child for child in item.get("ContentSequence", []) if not names or name(child) in names]
+
+
+def child(item: Dataset, wanted: str) -> Dataset:
+    """The one item of that name right below."""
+    (one,) = children(item, wanted)
+    return one
+
+
+def everything(item: Dataset) -> Iterator[Dataset]:
+    """The item and all below it."""
+    yield item
+    for one in children(item):
+        yield from everything(one)
+
+
+def referred(report: Dataset, item: Dataset) -> Dataset:
+    """What an item that is a reference refers to: places count from 1, the root first."""
+    place = item.ReferencedContentItemIdentifier
+    root, *rest = [int(number) for number in (place if not isinstance(place, int) else [place])]
+    assert root == 1
+    found = report
+    for number in rest:
+        found = found.ContentSequence[number - 1]
+    return found
+
+
+def library(report: Dataset) -> list[Dataset]:
+    """The images."""
+    return children(child(report, "111028"))
+
+
+def summary(report: Dataset) -> Dataset:
+    """The overall impression."""
+    return child(report, "111017")
+
+
+def impression(report: Dataset) -> str:
+    """What it says in words."""
+    return str(child(summary(report), "111033").TextValue)
+
+
+def marks(report: Dataset) -> list[Mark]:
+    """Every single image finding, alone or within a composite feature."""
+    return [_mark(report, item) for item in everything(summary(report)) if name(item) == "111059"]
+
+
+def composites(report: Dataset) -> list[list[Mark]]:
+    """The single image findings of each composite feature."""
+    features = [item for item in everything(summary(report)) if name(item) == "111015"]
+    return [[_mark(report, item) for item in children(feature, "111059")] for feature in features]
+
+
+def performed(report: Dataset, status: str, outcome: str) -> list[str]:
+    """SOP Instance UIDs of the images below an outcome ("111063", ...) of a status ("111064", "111065")."""
+    return [
+        str(referred(report, item).ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+        for container in children(child(report, status), outcome)
+        for done in children(container)
+        for item in children(done)
+        if "ReferencedContentItemIdentifier" in item
+    ]
+
+
+def _mark(report: Dataset, item: Dataset) -> Mark:
+    center, outline = child(item, "111010"), child(item, "111041")
+    (image,) = {id(one): one for one in (_selected(report, center), _selected(report, outline))}.values()
+    return Mark(
+        tracking_id=str(child(item, "112039").TextValue),
+        tracking_uid=str(child(item, "112040").UID),
+        required=value(child(item, "111056")) == "111150",
+        certainty=float(child(item, "111012").MeasuredValueSequence[0].NumericValue),
+        image=image,
+        center=np.array(center.GraphicData, dtype=float),
+        outline=np.array(outline.GraphicData, dtype=float).reshape(-1, 2),
+        algorithm=[str(text.TextValue) for text in children(item, "111001", "111003", "111002")],
+    )
+
+
+def _selected(report: Dataset, coordinates: Dataset) -> Dataset:
+    (reference,) = children(coordinates)
+    assert reference.RelationshipType == "SELECTED FROM"
+    return referred(report, reference)
