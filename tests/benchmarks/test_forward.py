@@ -27,7 +27,7 @@ GLOBAL_GFLOP, LOCAL_GFLOP = 32.0, 697.9
 SCREENING_NEGATIVES = 0.95
 ROUTES = {
     "torch": Route(Runtime.TORCH),
-    "openvino + ncnn": Route(Runtime.OPENVINO),
+    "openvino": Route(Runtime.OPENVINO),
     "torch, bfloat16": Route(Runtime.TORCH, torch.bfloat16),
     "openvino, bfloat16": Route(Runtime.OPENVINO, torch.bfloat16),
 }

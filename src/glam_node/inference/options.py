@@ -17,10 +17,10 @@ class Runtime(StrEnum):
     """Who computes on a CPU; on a GPU it is always torch."""
 
     AUTO = "auto"
-    """The extra `fast` where it is installed, else torch."""
+    """OpenVINO where it is installed, else torch."""
     TORCH = "torch"
     OPENVINO = "openvino"
-    """OpenVINO, with ncnn for an exact local network: the extra `fast`."""
+    """The extra `fast`: OpenVINO for the global network, and for the local one in bfloat16."""
 
 
 class Segment(StrEnum):

@@ -184,7 +184,7 @@ class InferenceSettings(_Section):
     """exact: float32; fast: the local network in narrower numbers where the processor has them (saliency within
     0.025, scores and place of the patch unchanged)."""
     runtime: Literal["auto", "torch", "openvino"] = "auto"
-    """On a CPU; openvino: OpenVINO and ncnn, the extra `fast`; auto: those where they are installed, else torch."""
+    """On a CPU; openvino: OpenVINO, the extra `fast`; auto: that where it is installed, else torch."""
     segment: Literal["positive", "always"] = "positive"
     """Images to outline; positive: those whose score reaches an operating point (others cost a tenth); always: all."""
     threads: int = Field(default=0, ge=0, le=256)

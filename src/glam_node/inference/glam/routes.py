@@ -8,15 +8,18 @@ import importlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from glam_node.inference.errors import PackageMismatch
-from glam_node.inference.glam.network import Glam
+from glam_node.inference.glam.network import Glam, GlobalNetwork
+from glam_node.inference.glam.stem import BandedStem
+from glam_node.inference.glam.winograd import TILE, WinogradLocalNetwork
 from glam_node.inference.options import Precision, RunOptions, Runtime
 
-_EXTRA = ("openvino", "ncnn")
+_EXTRA = "openvino"
 _CPU_FLAGS = Path("/proc/cpuinfo")
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
 """Of x86 and of ARM processors: those with arithmetic for it."""
@@ -50,7 +53,7 @@ def choose_route(options: RunOptions, device: torch.device) -> Route:
     narrow = torch.float32 if options.precision is Precision.EXACT else _narrow_type(device)
     if options.runtime is Runtime.OPENVINO:
         _demand_openvino(device)
-    elif options.runtime is Runtime.TORCH or device.type != "cpu" or missing_packages():
+    elif options.runtime is Runtime.TORCH or device.type != "cpu" or not openvino_is_installed():
         return Route(Runtime.TORCH, narrow)
     return Route(Runtime.OPENVINO, narrow)
 
@@ -58,17 +61,15 @@ def choose_route(options: RunOptions, device: torch.device) -> Route:
 def _demand_openvino(device: torch.device) -> None:
     if device.type != "cpu":
         raise PackageMismatch(f'inference.runtime = "openvino" is for the CPU, not {device}: take "auto" or "torch".')
-    missing = missing_packages()
-    if missing:
+    if not openvino_is_installed():
         raise PackageMismatch(
-            f'inference.runtime = "openvino" needs {" and ".join(missing)}: pip install "glam-node[fast]", '
-            'or take "auto" or "torch".'
+            'inference.runtime = "openvino" needs OpenVINO: pip install "glam-node[fast]", or take "auto" or "torch".'
         )
 
 
-def missing_packages() -> tuple[str, ...]:
-    """What of the extra `fast` is not installed."""
-    return tuple(name for name in _EXTRA if find_spec(name) is None)
+def openvino_is_installed() -> bool:
+    """Whether the extra `fast` is."""
+    return find_spec(_EXTRA) is not None
 
 
 def _narrow_type(device: torch.device) -> torch.dtype:
@@ -88,20 +89,32 @@ def processor_has_bfloat16(cpu_information: Path = _CPU_FLAGS) -> bool:
 
 def take_route(network: Glam, route: Route, threads: int) -> Glam:
     """`network`, folded and on its device, with the modules of `route` put in; changed in place."""
-    local = network.detection_network
-    if route.runtime is Runtime.TORCH:
-        if route.local_type is not torch.float32:
-            _replace(network, "detection_network", NarrowLocalNetwork(local, route.local_type))
-        return network
-    openvino = importlib.import_module("glam_node.inference.glam.openvino_route")
-    trunk = network.global_network.downsampling_branch
-    _replace(network.global_network, "downsampling_branch", openvino.OpenVinoTrunk(trunk, threads))
-    if route.local_type is torch.float32:
-        ncnn = importlib.import_module("glam_node.inference.glam.ncnn_local")
-        _replace(network, "detection_network", ncnn.NcnnLocalNetwork(local, threads))
-    else:
-        _replace(network, "detection_network", openvino.OpenVinoLocalNetwork(local, threads))
+    _take_global_route(network.global_network, route, threads)
+    local, narrow = network.detection_network, route.local_type is not torch.float32
+    if narrow and route.runtime is Runtime.OPENVINO:
+        _replace(network, "detection_network", _openvino().OpenVinoLocalNetwork(local, threads))
+    elif narrow:
+        _replace(network, "detection_network", NarrowLocalNetwork(local, route.local_type))
+    elif _on_cpu(network) and network.shape.patch_size // network.shape.local_step % TILE == 0:
+        _replace(network, "detection_network", WinogradLocalNetwork(local))
     return network
+
+
+def _take_global_route(network: GlobalNetwork, route: Route, threads: int) -> None:
+    trunk = network.downsampling_branch
+    if route.runtime is Runtime.OPENVINO:
+        _replace(network, "downsampling_branch", _openvino().OpenVinoTrunk(trunk, threads))
+    elif _on_cpu(network) and isinstance(trunk.first_pool, nn.MaxPool2d):
+        _replace(trunk, "first_conv", BandedStem(trunk.first_conv, trunk.first_pool))
+        _replace(trunk, "first_pool", nn.Identity())
+
+
+def _openvino() -> Any:
+    return importlib.import_module("glam_node.inference.glam.openvino_route")
+
+
+def _on_cpu(network: nn.Module) -> bool:
+    return next(network.parameters()).device.type == "cpu"
 
 
 def _replace(parent: nn.Module, name: str, module: nn.Module) -> None:

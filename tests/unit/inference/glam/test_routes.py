@@ -91,7 +91,7 @@ def test_auto_takes_torch_where_the_extra_is_missing(nothing_installed: None) ->
 
 
 def test_a_runtime_that_is_missing_and_asked_for_by_name_is_refused(nothing_installed: None) -> None:
-    with pytest.raises(PackageMismatch, match=r"openvino and ncnn: pip install .*fast"):
+    with pytest.raises(PackageMismatch, match=r"needs OpenVINO: pip install .*fast"):
         choose_route(RunOptions(runtime=Runtime.OPENVINO), CPU)
 
 
