@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
+from glam_node.node.results.kinds import MAMMOGRAPHY_CAD_SR, REPORTS
+from glam_node.node.workflow.predecessors import name_predecessor
 from tests.integration.results.test_validators import exam_of, written
 from tests.peers import PEERS
-from tests.system.validators import pixelmed_errors
+from tests.system.validators import dciodvfy_errors, pixelmed_errors
 from tests.unit.results.analysed import Analysed, analysed_exam
 from tests.unit.results.cad_reports import EVERYWHERE, cad_report, flipped
 
@@ -48,6 +50,19 @@ def test_pixelmed_finds_no_error(tmp_path: Path, kind: str, name: str) -> None:
     exam = case(name)
     report = exam.report() if kind == "measurement report" else cad_report(exam)
     assert pixelmed_errors(written(report, tmp_path)) == []
+
+
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.peer("java")
+@pytest.mark.peer("pixelmed")
+@pytest.mark.parametrize("kind", REPORTS)
+def test_no_validator_finds_an_error_in_a_report_that_follows_another(tmp_path: Path, kind: str) -> None:
+    exam = exam_of("findings")
+    write = cad_report if kind == MAMMOGRAPHY_CAD_SR else Analysed.report
+    report = write(exam)
+    name_predecessor(kind, report, {kind: write(exam.only("L CC"))})
+    path = written(report, tmp_path)
+    assert (dciodvfy_errors(path), pixelmed_errors(path)) == ([], [])
 
 
 @pytest.mark.peer("java")

@@ -8,7 +8,8 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import FindingKind
 from glam_node.node.results import codes
-from tests.unit.results.analysed import Analysed, analysed_exam, encoded, failed
+from glam_node.node.results.measurement_report import write_measurement_report
+from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, failed
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +188,11 @@ def test_the_same_input_gives_the_same_bytes(exam: Analysed) -> None:
 
 def test_another_image_makes_another_report(exam: Analysed) -> None:
     assert exam.only("L CC", "L MLO").report().SOPInstanceUID != exam.report().SOPInstanceUID
+
+
+def test_a_report_with_other_evidence_is_another_report(exam: Analysed) -> None:
+    bare = write_measurement_report(exam.findings, exam.sources, [], IDENTITY)
+    assert bare.SOPInstanceUID != exam.report().SOPInstanceUID
 
 
 def test_both_classes_have_a_name_of_their_own() -> None:

@@ -1,5 +1,6 @@
 """Results on disk and in the queue of delivery, once."""
 
+from itertools import pairwise
 from pathlib import Path
 
 from pydicom import dcmread
@@ -51,6 +52,30 @@ def test_another_job_of_the_study_sends_only_what_is_new(bench: Workbench, exam:
     assert {uid: after[uid] for uid in before} == before
     assert [after[uid].sop_class_uid for uid in after.keys() - before.keys()] == [COMPREHENSIVE_3D_SR]
     assert {uid: bench.results()[uid].read_bytes() for uid in kept} == kept
+
+
+def test_a_report_names_that_of_the_run_before(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.destinations = {"archive": ("measurement_report", "mammography_cad_sr")}
+    runs: list[dict[str, Dataset]] = []
+    for image in exam[:3]:
+        before = set(bench.results())
+        reported(bench, image)
+        made = (dcmread(path) for uid, path in bench.results().items() if uid not in before)
+        runs.append({report.SOPClassUID: report for report in made})
+    assert not any("PredecessorDocumentsSequence" in report for report in runs[0].values())
+    for earlier, later in pairwise(runs):
+        named = {sop_class: predecessors(report) for sop_class, report in later.items()}
+        assert named == {sop_class: [report.SOPInstanceUID] for sop_class, report in earlier.items()}
+
+
+def predecessors(report: Dataset) -> list[str]:
+    """UIDs of the documents that it follows."""
+    return [
+        reference.ReferencedSOPInstanceUID
+        for study in report.PredecessorDocumentsSequence
+        for series in study.ReferencedSeriesSequence
+        for reference in series.ReferencedSOPSequence
+    ]
 
 
 def test_what_was_written_is_in_the_timeline(bench: Workbench, exam: list[Dataset]) -> None:

@@ -1,5 +1,7 @@
 """What every object that no class of highdicom fits begins with: patient, study, series, equipment, instance."""
 
+from collections.abc import Iterable
+
 import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -53,6 +55,22 @@ def new_object(
     result.copy_patient_and_study_information(header)
     result.ContributingEquipmentSequence = [contributing_equipment(algorithm, identity)]
     return result
+
+
+def hierarchical_reference(objects: Iterable[Dataset]) -> Dataset:
+    """References to objects of one study, series by series (PS3.3 Table C.17-3b)."""
+    study = Dataset()
+    series: dict[str, list[Dataset]] = {}
+    for one in objects:
+        study.StudyInstanceUID = one.StudyInstanceUID
+        series.setdefault(str(one.SeriesInstanceUID), []).append(reference(one))
+    study.ReferencedSeriesSequence = []
+    for uid, references in series.items():
+        item = Dataset()
+        item.SeriesInstanceUID = uid
+        item.ReferencedSOPSequence = references
+        study.ReferencedSeriesSequence.append(item)
+    return study
 
 
 def reference(dataset: Dataset) -> Dataset:

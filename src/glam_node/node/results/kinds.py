@@ -21,6 +21,9 @@ SOP_CLASSES: Mapping[str, uid.UID] = {
     KEY_OBJECT_SELECTION: uid.KeyObjectSelectionDocumentStorage,
 }
 
+# What can name the document that it follows
+REPORTS = (MEASUREMENT_REPORT, MAMMOGRAPHY_CAD_SR)
+
 # Kept on disk where there is no destination to ask for anything.
 KEPT_ANYWAY = frozenset({SEGMENTATION, MEASUREMENT_REPORT})
 

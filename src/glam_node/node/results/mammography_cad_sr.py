@@ -1,6 +1,6 @@
 """The Mammography CAD SR: marks for workstations that know no other report of an algorithm (PS3.3 A.35.5)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from highdicom import sr
 from pydicom.dataset import Dataset
@@ -8,7 +8,7 @@ from pydicom.uid import MammographyCADSRStorage
 
 from glam_node.inference.findings import Findings
 from glam_node.node.results import codes
-from glam_node.node.results.composite import new_object, reference
+from glam_node.node.results.composite import hierarchical_reference, new_object
 from glam_node.node.results.equipment import finish, short_research_statement
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.mammography_cad_sr_agreement import agreeing_findings, compared_images, placed_findings
@@ -41,7 +41,7 @@ def write_mammography_cad_sr(
         sop_class_uid=MammographyCADSRStorage,
         modality="SR",
         role="mammography cad sr",
-        made_of=list(headers),
+        made_of=[*headers, *(segmentation.SOPInstanceUID for segmentation in segmentations)],
         series_number=identity.mammography_cad_sr_series_number,
         subject="CAD",
     )
@@ -51,7 +51,7 @@ def write_mammography_cad_sr(
     report.CompletionFlagDescription = short_research_statement(findings.algorithm)
     report.VerificationFlag = "UNVERIFIED"
     report.PreliminaryFlag = "PRELIMINARY"
-    report.CurrentRequestedProcedureEvidenceSequence = [_evidence([*headers.values(), *segmentations])]
+    report.CurrentRequestedProcedureEvidenceSequence = [hierarchical_reference([*headers.values(), *segmentations])]
     report.update(_root(findings, headers, identity))
     finish(report, sources[first], identity)
     return report
@@ -71,19 +71,3 @@ def _root(findings: Findings, headers: Mapping[str, Dataset], identity: ResultId
         summary_of_analyses(findings.images, compared, places, identity),
     ]
     return with_children(root, items)
-
-
-def _evidence(objects: Iterable[Dataset]) -> Dataset:
-    """References to objects of one study, series by series (PS3.3 Table C.17-3b)."""
-    study = Dataset()
-    series: dict[str, list[Dataset]] = {}
-    for one in objects:
-        study.StudyInstanceUID = one.StudyInstanceUID
-        series.setdefault(str(one.SeriesInstanceUID), []).append(reference(one))
-    study.ReferencedSeriesSequence = []
-    for uid, references in series.items():
-        item = Dataset()
-        item.SeriesInstanceUID = uid
-        item.ReferencedSOPSequence = references
-        study.ReferencedSeriesSequence.append(item)
-    return study

@@ -46,12 +46,13 @@ def write_measurement_report(
         ),
         referenced_images=[header for header in headers.values() if set(header.dir()) >= _DESCRIBED],
     )
+    made_of = [*headers, *(segmentation.SOPInstanceUID for segmentation in segmentations)]
     report = sr.Comprehensive3DSR(
         evidence=[*headers.values(), *segmentations],
         content=content,
-        series_instance_uid=identity.derived_uid("report series", headers, findings.algorithm),
+        series_instance_uid=identity.derived_uid("report series", made_of, findings.algorithm),
         series_number=identity.series_number,
-        sop_instance_uid=identity.derived_uid("report", headers, findings.algorithm),
+        sop_instance_uid=identity.derived_uid("report", made_of, findings.algorithm),
         instance_number=1,
         manufacturer=identity.manufacturer,
         is_complete=True,

@@ -28,6 +28,7 @@ from glam_node.node.results.secondary_capture import write_secondary_captures
 from glam_node.node.results.segmentation import write_segmentations
 from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.predecessors import latest_reports, name_predecessor
 
 # What a selection of key objects needs to refer to a result.
 _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Rows", "Columns")
@@ -55,11 +56,14 @@ def write_results(
 ) -> list[Result]:
     """The objects of the kinds in `wanted`, durably on disk; one that is there already is left as it is.
 
-    What refers to another comes after it. Raises PermanentError when a source cannot be read any more, OSError.
+    A report names the one of the study's run before. What refers to another comes after it. Raises PermanentError
+    when a source cannot be read any more, OSError.
     """
     paths = {instance.sop_instance_uid: store.resolve(instance.path) for instance in instances}
+    predecessors = latest_reports(store.resolve(results_directory(findings.study_instance_uid)), identity)
     results = []
     for kind, dataset in made_objects(findings, paths, identity, wanted):
+        name_predecessor(kind, dataset, predecessors)
         results.append(_keep(kind, dataset, store))
     return results
 
@@ -118,6 +122,11 @@ def _pixels(paths: dict[str, Path], sop_instance_uid: str) -> NDArray[np.uint16]
         raise _unreadable(sop_instance_uid, error) from error
 
 
+def results_directory(study_instance_uid: str) -> str:
+    """Where a study's results are, relative to the storage root."""
+    return f"results/{study_instance_uid}"
+
+
 def read_source(path: Path, sop_instance_uid: str) -> Dataset:
     """What a source image says before its pixels. Raises PermanentError when it cannot be read, OSError."""
     # pydicom warns with the offending value, which may be a name, and says it in what it raises.
@@ -137,7 +146,7 @@ def _unreadable(sop_instance_uid: str, error: Exception) -> PermanentError:
 
 def _keep(kind: str, dataset: Dataset, store: InstanceStore) -> Result:
     uid = str(dataset.SOPInstanceUID)
-    relative = f"results/{dataset.StudyInstanceUID}/{uid}.dcm"
+    relative = f"{results_directory(dataset.StudyInstanceUID)}/{uid}.dcm"
     path = store.resolve(relative)
     if not path.exists():
         buffer = BytesIO()
