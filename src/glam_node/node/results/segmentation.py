@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import highdicom as hd
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from glam_node.inference.findings import AlgorithmIdentification, Findings, ImageFindings
+from glam_node.inference.findings import AlgorithmIdentification, Finding, Findings, ImageFindings
 from glam_node.node.results import codes
 from glam_node.node.results.appearance import RGB
 from glam_node.node.results.equipment import (
@@ -65,11 +66,10 @@ def _write(
     identity: ResultIdentity,
 ) -> Dataset:
     header = source_header(source)
-    masks = np.stack([one.finding.full_mask(image.shape) for one in tracked], axis=-1)[np.newaxis]
     sources = [image.sop_instance_uid]
     segmentation = hd.seg.Segmentation(
         source_images=[header],
-        pixel_array=masks,
+        pixel_array=_pixels([one.finding for one in tracked], image.shape),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_segment(number, one, image, algorithm) for number, one in enumerate(tracked, start=1)],
         series_instance_uid=identity.derived_uid(f"segmentation series {place}", sources, algorithm),
@@ -96,6 +96,21 @@ def _write(
     _place(segmentation, header)
     finish(segmentation, source, identity)
     return segmentation
+
+
+def _pixels(findings: Sequence[Finding], shape: tuple[int, int]) -> NDArray[np.uint16] | NDArray[np.bool_]:
+    """The number of the segment per pixel, 1 x Rows x Columns; a mask for each, stacked last, where some overlap.
+
+    Of stacked masks highdicom adds up every pixel, which is most of the time that an object takes.
+    """
+    labels = np.zeros((1, *shape), dtype=np.uint16)
+    for number, finding in enumerate(findings, start=1):
+        (row, column), (height, width) = finding.origin, finding.mask.shape
+        region = labels[0, row : row + height, column : column + width]
+        if region[finding.mask].any():
+            return np.stack([one.full_mask(shape) for one in findings], axis=-1)[np.newaxis]
+        region[finding.mask] = number
+    return labels
 
 
 def segment_label(tracked: TrackedFinding) -> str:

@@ -1,0 +1,101 @@
+"""What the results of a study cost: seconds beside the forward passes that found them, memory beside a view."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.findings_file import encode_findings
+from glam_node.inference.glam.fold import fold_for_inference
+from glam_node.inference.glam.routes import Route, take_route
+from glam_node.inference.glam.weights import network_from, seeded_state_dict
+from glam_node.inference.mammogram import Laterality
+from glam_node.inference.options import Runtime
+from tests.unit.results.analysed import Analysed, analysed_exam
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
+
+# A finding of each class in each of the four views
+LESIONS = tuple((kind, laterality) for kind in FindingKind for laterality in Laterality)
+ROWS, COLUMNS = 3328, 2560
+VIEW_KIB = 2 * ROWS * COLUMNS / 1024
+LARGEST_SHARE = 0.15
+LARGEST_MEMORY = 3.0
+
+# A process of its own, whose peak of memory is the writers'; the small study pays for imports and caches.
+WRITE = """
+import json, sys, time
+from collections import Counter
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+import pydicom
+from glam_node.inference.findings_file import read_findings
+from glam_node.node.results import kinds
+from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.workflow.write import made_objects
+
+identity = ResultIdentity().at(datetime(2026, 1, 2, tzinfo=UTC))
+
+def peak():
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1])
+
+def write(directory):
+    findings = read_findings(directory / "findings.npz")
+    paths = {image.sop_instance_uid: directory / f"{image.sop_instance_uid}.dcm" for image in findings.images}
+    seconds, started = Counter(), time.perf_counter()
+    for kind, dataset in made_objects(findings, paths, identity, set(kinds.SOP_CLASSES)):
+        pydicom.dcmwrite(BytesIO(), dataset, enforce_file_format=True)
+        seconds[kind] += time.perf_counter() - started
+        started = time.perf_counter()
+    return seconds
+
+write(Path(sys.argv[1]))
+before = peak()
+seconds = write(Path(sys.argv[2]))
+print(json.dumps([seconds, peak() - before]))
+"""
+
+
+def stored(exam: Analysed, directory: Path) -> Path:
+    """A directory with the exam's images and findings."""
+    directory.mkdir()
+    for uid, source in exam.sources.items():
+        source.save_as(directory / f"{uid}.dcm", enforce_file_format=True)
+    (directory / "findings.npz").write_bytes(encode_findings(exam.findings))
+    return directory
+
+
+def forward_seconds() -> float:
+    """Of four positive views by torch, exact: the least of three."""
+    folded = fold_for_inference(network_from(seeded_state_dict(128)[0]))
+    network = take_route(folded, Route(Runtime.TORCH), torch.get_num_threads())
+    window, seconds = torch.randn(1, 1, 2944, 1920), []
+    with torch.inference_mode():
+        for _ in range(3):
+            started = time.perf_counter()
+            for _ in range(4):
+                network(window)
+            seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def test_all_results_of_a_study(tmp_path: Path) -> None:
+    exam = analysed_exam(ROWS, COLUMNS, lesions=LESIONS)
+    assert all(image.findings for image in exam.findings.images), "results without findings cost little"
+    small = stored(analysed_exam(lesions=LESIONS), tmp_path / "small")
+    command = [sys.executable, "-c", WRITE, str(small), str(stored(exam, tmp_path / "full"))]
+    seconds, risen = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=300).stdout)
+    forward = forward_seconds()
+    print(f"\nforward passes of four views {forward:.2f} s")
+    for kind, spent in seconds.items():
+        print(f"{kind:22} {spent:.2f} s, {spent / forward:5.1%} of forward")
+    share, memory = sum(seconds.values()) / forward, risen / VIEW_KIB
+    print(f"all {share:.1%} of forward (wanted {LARGEST_SHARE:.0%})")
+    print(f"memory {memory:.1f} views (wanted {LARGEST_MEMORY:.0f})")
