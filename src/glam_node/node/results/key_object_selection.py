@@ -53,6 +53,7 @@ def write_key_object_selection(
         transfer_syntax_uid=ExplicitVRLittleEndian,
         contributing_equipment=[contributing_equipment(findings.algorithm, identity)],
     )
+    selection.copy_patient_and_study_information(headers[0])
     for item in selection.ContentSequence:
         # highdicom names the references "Source"; TID 2010 rows 8 and 10 forbid a name, and PixelMed finds an error.
         if "ReferencedSOPSequence" in item:
