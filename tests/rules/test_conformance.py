@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from pydicom.sr.coding import Code
+
+from glam_node.node.results import codes
 from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scp.contexts import DEFAULT_STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
 
@@ -21,6 +24,21 @@ def test_every_kind_of_result_is_stated_with_its_class() -> None:
         (row[1].strip().split(" ")[0], row[3].strip()) for row in map(split, requestor.splitlines()) if len(row) == 5
     ]
     assert [row for row in stated if row[0] in SOP_CLASSES] == list(SOP_CLASSES.items())
+
+
+def test_every_code_that_is_written_is_stated_and_no_other() -> None:
+    stated = STATEMENT.partition("### 4.1 Codes")[2].partition("\n#")[0]
+    assert stated.strip().splitlines()[-len(coded()) :] == [
+        f"| {code.value} | {code.scheme_designator} | {code.meaning} |" for code in coded()
+    ]
+
+
+def coded() -> list[Code]:
+    """Every code in the writers' table, by scheme and value."""
+    values = [value for name, value in vars(codes).items() if name.isupper()]
+    found = [value for value in values if isinstance(value, Code)]
+    found += [code for value in values if isinstance(value, dict) for code in value.values()]
+    return sorted(set(found), key=lambda code: (code.scheme_designator, code.value))
 
 
 def split(line: str) -> list[str]:

@@ -66,7 +66,16 @@ def test_dcmtk_reads_the_names(tmp_path: Path, alphabet: str) -> None:
     exam.sources.update({uid: stored(source) for uid, source in exam.sources.items()})
     program = PEERS["dcmtk"].program.with_name("dcmdump")
     for result in everything(exam):
-        command = [program, "+U8", "+L", "+P", "PatientName", "+P", "StudyDescription", written(result, tmp_path)]
+        command: list[str | Path] = [
+            program,
+            "+U8",
+            "+L",
+            "+P",
+            "PatientName",
+            "+P",
+            "StudyDescription",
+            written(result, tmp_path),
+        ]
         printed = subprocess.run(command, check=True, capture_output=True).stdout.decode("utf-8")
         assert f"[{name}]" in printed
         assert f"[{text}]" in printed

@@ -1,5 +1,6 @@
 """Programs that nobody here wrote read the results and find no error."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
+from glam_node.node.results import codes
+from glam_node.node.results.aggregate import image_score
 from tests.peers import PEERS
 from tests.system.validators import dciodvfy_errors, dcmqi_masks
 from tests.unit.results.analysed import Analysed, analysed_exam, encoded, failed
@@ -117,13 +120,29 @@ def test_dsrdump_renders_the_report(tmp_path: Path, case: str) -> None:
 
 
 @pytest.mark.peer("dcmqi")
-def test_tid1500reader_reads_the_report(tmp_path: Path) -> None:
+def test_tid1500reader_reads_the_numbers_that_were_found(tmp_path: Path) -> None:
     exam = exam_of("findings")
     path, output = written(exam.report(), tmp_path), tmp_path / "report.json"
     program = PEERS["dcmqi"].program.with_name("tid1500reader")
     subprocess.run(
         [program, "--inputDICOM", path, "--outputMetadata", output], check=True, capture_output=True, timeout=60
     )
-    text = output.read_text(encoding="utf-8")
-    assert "L MLO malignant 1" in text
-    assert "GLAM-MALIGNANT" in text
+    read = {
+        (group["TrackingIdentifier"], group["Laterality"]["CodeMeaning"], item["quantity"]["CodeValue"]): item["value"]
+        for group in json.loads(output.read_text(encoding="utf-8"))["Measurements"]
+        for item in group["measurementItems"]
+    }
+    sides = {Laterality.RIGHT: "Right", Laterality.LEFT: "Left"}
+    found = 0
+    for image in exam.findings.images:
+        side, view = sides[image.image_laterality], f"{image.image_laterality} {image.view_position}"
+        for kind in FindingKind:
+            name = codes.CERTAINTY[kind].value
+            assert float(read[view, side, name]) == pytest.approx(100 * (image_score(image, kind) or 0), abs=1e-3)
+            (one,) = [one for one in image.findings if one.kind is kind]
+            row, column = exam.sources[image.sop_instance_uid].ImagerPixelSpacing
+            group = f"{view} {kind} 1"
+            assert float(read[group, side, name]) == pytest.approx(100 * one.score, abs=1e-3)
+            assert float(read[group, side, codes.AREA.value]) == pytest.approx(one.pixel_count * row * column, abs=0.01)
+            found += 1
+    assert found == 8
