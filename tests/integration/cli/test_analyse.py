@@ -42,6 +42,21 @@ def test_segmentations_report_and_pictures_are_written(folder: Path, tmp_path: P
     assert sorted(path.name for path in directory.glob("*.png")) == ["L-CC.png", "L-MLO.png", "R-CC.png", "R-MLO.png"]
 
 
+def test_what_else_is_asked_for_is_written_too(folder: Path, tmp_path: Path) -> None:
+    kinds = ("mammography_cad_sr", "presentation_state", "secondary_capture", "key_object_selection")
+    also = [argument for kind in kinds for argument in ("--also", kind)]
+    (study,) = analysed(folder, "--out", tmp_path / "out", *also)["studies"]
+    names = [Path(path).name for path in study["objects"]]
+    assert names[4:6] + names[-2:] == ["SR-1.dcm", "CAD-1.dcm", "SC-1.dcm", "KO-1.dcm"]
+    assert {pydicom.dcmread(path).Modality for path in study["objects"]} == {"SEG", "SR", "PR", "OT", "KO"}
+
+
+def test_an_unknown_kind_is_refused_with_those_that_are_known(folder: Path, tmp_path: Path) -> None:
+    told = glam_node("analyse", folder, "--out", tmp_path / "out", "--also", "overlay", expect=2).stderr
+    assert "overlay is no kind of result" in told
+    assert not (tmp_path / "out").exists()
+
+
 def test_people_get_a_table_that_says_untrained(folder: Path, tmp_path: Path) -> None:
     told = glam_node("analyse", folder, "--out", tmp_path / "out", GLAM_NODE__INFERENCE__PREDICTOR=THRESHOLD).stdout
     assert "UNTRAINED" in told

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -24,12 +24,33 @@ if TYPE_CHECKING:
     from glam_node.settings.schema import Settings
 
 
+def _known(also: list[str] | None) -> list[str] | None:
+    from glam_node.settings.schema import ResultKind
+
+    for kind in also or []:
+        if kind not in get_args(ResultKind):
+            raise typer.BadParameter(f"{kind} is no kind of result; known are {', '.join(get_args(ResultKind))}.")
+    return also
+
+
+AlsoOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND",
+        callback=_known,
+        help="Write such results too, as in destinations.NAME.results: mammography_cad_sr, presentation_state, "
+        "secondary_capture or key_object_selection; may be repeated.",
+    ),
+]
+
+
 def analyse(
     ctx: typer.Context,
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM files, or folders of them.")
     ],
     out: OutOption,
+    also: AlsoOption = None,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -39,7 +60,7 @@ def analyse(
     from glam_node.node.cli import offline
 
     now = datetime.now(UTC)
-    analysis = offline.analyse(paths, directory, _rules(configured, now), now)
+    analysis = offline.analyse(paths, directory, _rules(configured, now, also or []), now)
     if as_json:
         _print_json(analysis)
     else:
@@ -48,14 +69,16 @@ def analyse(
         raise typer.Exit(EXIT_FINDING)
 
 
-def _rules(settings: "Settings", now: datetime) -> "Rules":
+def _rules(settings: "Settings", now: datetime, also: list[str]) -> "Rules":
     from glam_node.node.bootstrap import eligibility_rules, load_configured_predictor, result_identity
     from glam_node.node.cli.offline import Rules
+    from glam_node.node.results.kinds import KEPT_ANYWAY
 
     return Rules(
         eligibility_rules(settings),
         result_identity(settings).at(now),
         partial(load_configured_predictor, settings),
+        KEPT_ANYWAY.union(also),
     )
 
 

@@ -1,6 +1,8 @@
 """Files in, results out, by the node's own rules; no network and no database."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,14 +21,22 @@ from glam_node.node.demo.pictures import draw_pictures
 from glam_node.node.domain.eligibility import EligibilityRules, exclusion_of, judge
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.measurement_report import write_measurement_report
-from glam_node.node.results.segmentation import write_segmentations
 from glam_node.node.storage.instances import is_valid_uid
 from glam_node.node.workflow.infer import source_images
 from glam_node.node.workflow.receive import image_attributes, text_of
-from glam_node.node.workflow.write import read_source
+from glam_node.node.workflow.write import made_objects
 
+# Of files, in the order of writing
+_PREFIXES = {
+    kinds.SEGMENTATION: "SEG",
+    kinds.MEASUREMENT_REPORT: "SR",
+    kinds.MAMMOGRAPHY_CAD_SR: "CAD",
+    kinds.PRESENTATION_STATE: "PR",
+    kinds.SECONDARY_CAPTURE: "SC",
+    kinds.KEY_OBJECT_SELECTION: "KO",
+}
 NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
 
@@ -46,6 +56,8 @@ class Rules:
     identity: ResultIdentity
     load_predictor: Callable[[], Predictor]
     """Called once there is something to analyse."""
+    wanted: AbstractSet[str] = kinds.KEPT_ANYWAY
+    """Kinds of results; these two are among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ class Written:
 
     findings: Findings
     objects: tuple[Path, ...]
-    """Segmentations, then the report."""
+    """Segmentations, the report, then what else was wanted."""
     pictures: tuple[Path, ...]
 
 
@@ -97,7 +109,7 @@ def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> An
         analysis.refused.extend(_failures(findings, eligibility.instances))
         analysis.left_out.extend(_left_out(study, eligibility.instances))
         folder = out / study.study_instance_uid
-        analysis.written.append(_write(findings, eligibility.instances, rules.identity, folder))
+        analysis.written.append(_write(findings, eligibility.instances, rules, folder))
     return analysis
 
 
@@ -185,23 +197,18 @@ def _segment(study: Study, instances: Sequence[SOPInstance], predictor: Predicto
     return segment_study(study.study_instance_uid, source_images(instances, Path), predictor)
 
 
-def _write(findings: Findings, instances: Sequence[SOPInstance], identity: ResultIdentity, folder: Path) -> Written:
-    """Segmentations, report and one picture per view; those of an earlier run are gone."""
+def _write(findings: Findings, instances: Sequence[SOPInstance], rules: Rules, folder: Path) -> Written:
+    """The objects and one picture per view; those of an earlier run are gone."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (*folder.glob("SEG-*.dcm"), *folder.glob("[LR]-*.png")):
-        stale.unlink()
+    for pattern in ("[LR]-*.png", *(f"{prefix}-*.dcm" for prefix in _PREFIXES.values())):
+        for stale in folder.glob(pattern):
+            stale.unlink()
     paths = {instance.sop_instance_uid: Path(instance.path) for instance in instances}
-    sources = {uid: read_source(path, uid) for uid, path in paths.items()}
-    segmentations = write_segmentations(findings, sources, identity)
-    report = write_measurement_report(findings, sources, segmentations, identity)
-    objects = [
-        *(_save(dataset, folder / f"SEG-{number}.dcm") for number, dataset in enumerate(segmentations, start=1)),
-        _save(report, folder / "SR.dcm"),
-    ]
-    stored: list[Dataset] = [pydicom.dcmread(path) for path in objects[:-1]]
-    return Written(findings, tuple(objects), tuple(draw_pictures(findings, paths, stored, folder)))
-
-
-def _save(dataset: Dataset, path: Path) -> Path:
-    dataset.save_as(path, enforce_file_format=True)
-    return path
+    objects: list[Path] = []
+    counts: Counter[str] = Counter()
+    for kind, dataset in made_objects(findings, paths, rules.identity, rules.wanted):
+        counts[kind] += 1
+        objects.append(folder / f"{_PREFIXES[kind]}-{counts[kind]}.dcm")
+        dataset.save_as(objects[-1], enforce_file_format=True)
+    segmentations: list[Dataset] = [pydicom.dcmread(path) for path in objects[: counts[kinds.SEGMENTATION]]]
+    return Written(findings, tuple(objects), tuple(draw_pictures(findings, paths, segmentations, folder)))
