@@ -60,7 +60,9 @@ def test_no_validator_finds_an_error_in_a_report_that_follows_another(tmp_path: 
     exam = exam_of("findings")
     write = cad_report if kind == MAMMOGRAPHY_CAD_SR else Analysed.report
     report = write(exam)
-    name_predecessor(kind, report, {kind: write(exam.only("L CC"))})
+    earlier = written(write(exam.only("L CC")), tmp_path)
+    name_predecessor(report, {report.SOPClassUID: earlier})
+    assert "PredecessorDocumentsSequence" in report
     path = written(report, tmp_path)
     assert (dciodvfy_errors(path), pixelmed_errors(path)) == ([], [])
 

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from glam_node.inference.findings import FindingKind
 from glam_node.node.results import codes
 from glam_node.node.results.measurement_report import write_measurement_report
+from glam_node.node.results.outline import long_axis_mm, outline
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, failed
 
 
@@ -88,7 +89,7 @@ def test_a_breast_has_the_mean_of_its_views_and_the_study_the_larger_breast(repo
     assert found["Study"] == max(found["Left breast"], found["Right breast"])
 
 
-def test_a_finding_has_outline_score_area_and_the_names_of_its_segment(exam: Analysed, report: Dataset) -> None:
+def test_a_finding_has_outline_score_sizes_and_the_names_of_its_segment(exam: Analysed, report: Dataset) -> None:
     group = groups(report)["L CC malignant 1"]
     segment = exam.segmentations()[0].SegmentSequence[0]
     found = exam.image("L CC").findings[0]
@@ -99,6 +100,7 @@ def test_a_finding_has_outline_score_area_and_the_names_of_its_segment(exam: Ana
     assert values(group) == {
         "GLAM-MALIGNANT": pytest.approx(100 * found.score, abs=1e-3),
         codes.AREA.value: pytest.approx(found.pixel_count * 1.82**2, abs=0.01),
+        codes.LONG_AXIS.value: pytest.approx(long_axis_mm(outline(found), (1.82, 1.82)), abs=0.01),
     }
     (region,) = [item for item in group.ContentSequence if item.ValueType == "SCOORD"]
     assert region.GraphicType == "POLYLINE"
@@ -106,7 +108,7 @@ def test_a_finding_has_outline_score_area_and_the_names_of_its_segment(exam: Ana
     assert reference.ReferencedSOPInstanceUID == exam.image("L CC").sop_instance_uid
 
 
-def test_no_area_is_given_when_the_spacing_is_unknown() -> None:
+def test_no_size_is_given_when_the_spacing_is_unknown() -> None:
     report = analysed_exam().with_source_elements(ImagerPixelSpacing=None).report()
     assert set(values(groups(report)["L CC malignant 1"])) == {"GLAM-MALIGNANT"}
 

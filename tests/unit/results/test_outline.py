@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from glam_node.inference.findings import Finding, FindingKind
-from glam_node.node.results.outline import outline
+from glam_node.node.results.outline import long_axis_mm, outline
 from tests.unit.results.analysed import finding
 
 
@@ -26,6 +27,23 @@ def enclosed(one: Finding, rows: int, columns: int) -> list[tuple[int, int]]:
 def test_the_outline_is_closed() -> None:
     points = outline(finding([[1, 1], [1, 1]]))
     assert (points[0] == points[-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "spacing", "expected"),
+    [
+        (np.ones((30, 40)), (1.0, 1.0), 50.0),
+        (np.ones((30, 40)), (2.0, 2.0), 100.0),
+        (np.ones((30, 5)), (0.1, 1.0), np.hypot(3, 5)),
+        (np.ones((1, 200)), (0.1, 0.1), 20.0),
+        (np.eye(60), (0.1, 0.1), 6 * np.sqrt(2)),
+    ],
+)
+def test_the_long_axis_reaches_from_corner_to_corner(
+    mask: NDArray[np.float64], spacing: tuple[float, float], expected: float
+) -> None:
+    found = long_axis_mm(outline(finding(mask.astype(int).tolist())), spacing)
+    assert found == pytest.approx(expected, abs=1.5 * max(spacing)), "within a pixel at both ends"
 
 
 def test_a_single_pixel_is_outlined_around_its_centre() -> None:

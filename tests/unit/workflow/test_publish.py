@@ -68,6 +68,26 @@ def test_a_report_names_that_of_the_run_before(bench: Workbench, exam: list[Data
         assert named == {sop_class: [report.SOPInstanceUID] for sop_class, report in earlier.items()}
 
 
+def test_a_study_with_presentation_states_is_read_again(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.destinations = {"archive": tuple(SOP_CLASSES)}
+    reported(bench, *exam[:3])
+    before = set(bench.results())
+    reported(bench, exam[3])
+    made = [dcmread(path) for uid, path in bench.results().items() if uid not in before]
+    assert {"PR", "SR", "OT"} <= {result.Modality for result in made}
+    assert all(set(predecessors(result)) < before for result in made if result.SOPClassUID == COMPREHENSIVE_3D_SR)
+
+
+def test_a_report_that_is_gone_from_disk_is_not_named(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.destinations = {"archive": ("measurement_report",)}
+    reported(bench, exam[0])
+    (first,) = bench.results().values()
+    first.unlink()
+    reported(bench, exam[1])
+    (second,) = bench.results().values()
+    assert "PredecessorDocumentsSequence" not in dcmread(second)
+
+
 def predecessors(report: Dataset) -> list[str]:
     """UIDs of the documents that it follows."""
     return [

@@ -37,6 +37,9 @@ CERTAINTY = {
 }
 PERCENT = Code("%", "UCUM", "Percent")
 AREA = Code("42798000", "SCT", "Area")
+# PS3.16 CID 7470
+LONG_AXIS = Code("103339001", "SCT", "Long axis")
+MILLIMETER = Code("mm", "UCUM", "mm")
 SQUARE_MILLIMETER = Code("mm2", "UCUM", "Square millimeter")
 # PS3.16 CID 7464
 MEAN = Code("373098007", "SCT", "Mean")

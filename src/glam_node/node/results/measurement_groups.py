@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from highdicom import sr
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
@@ -13,7 +15,7 @@ from glam_node.node.results import codes
 from glam_node.node.results.aggregate import breast_scores, image_score, study_score
 from glam_node.node.results.equipment import research_statement
 from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
-from glam_node.node.results.outline import outline
+from glam_node.node.results.outline import long_axis_mm, outline
 from glam_node.node.results.summary import processing_and_findings_summary
 
 _SIDE = {Laterality.RIGHT: "Right breast", Laterality.LEFT: "Left breast"}
@@ -91,9 +93,10 @@ class _Writer:
     def finding(self, image: ImageFindings, tracked: TrackedFinding) -> Group:
         header = self.headers[image.sop_instance_uid]
         kind, score = tracked.finding.kind, tracked.finding.score
+        points = outline(tracked.finding)
         region = sr.ImageRegion(
             graphic_type=sr.GraphicTypeValues.POLYLINE,
-            graphic_data=outline(tracked.finding),
+            graphic_data=points,
             source_image=sr.SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID),
         )
         return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
@@ -102,17 +105,20 @@ class _Writer:
             finding_category=codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
             finding_type=codes.LESION,
             finding_sites=[_site(image.image_laterality)],
-            measurements=[*self._certainties({kind: score}), *self._area(tracked, header)],
+            measurements=[*self._certainties({kind: score}), *self._sizes(tracked, points, header)],
         )
 
-    def _area(self, tracked: TrackedFinding, header: Dataset) -> Iterator[sr.Measurement]:
-        """At the detector, as Imager Pixel Spacing is; nothing when the image does not state it."""
-        if "ImagerPixelSpacing" in header:
-            row_spacing, column_spacing = header.ImagerPixelSpacing
-            area = tracked.finding.pixel_count * float(row_spacing) * float(column_spacing)
-            yield sr.Measurement(
-                name=codes.AREA, value=round(area, 2), unit=codes.SQUARE_MILLIMETER, algorithm_id=self._algorithm_id()
-            )
+    def _sizes(self, tracked: TrackedFinding, points: NDArray[np.float64], header: Dataset) -> Iterator[sr.Measurement]:
+        """Area, and long axis of the outline, at the detector; nothing without Imager Pixel Spacing."""
+        if "ImagerPixelSpacing" not in header:
+            return
+        spacing = [float(value) for value in header.ImagerPixelSpacing]
+        sizes = [
+            (codes.AREA, codes.SQUARE_MILLIMETER, tracked.finding.pixel_count * spacing[0] * spacing[1]),
+            (codes.LONG_AXIS, codes.MILLIMETER, long_axis_mm(points, spacing)),
+        ]
+        for name, unit, value in sizes:
+            yield sr.Measurement(name=name, value=round(value, 2), unit=unit, algorithm_id=self._algorithm_id())
 
     def _certainties(
         self, scores: Mapping[FindingKind, float | None], derivation: Code | None = None

@@ -1,5 +1,7 @@
 """The outline of a finding as SR coordinates."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,14 @@ _MAGNIFICATION = 3
 _TOLERANCE_PX = 0.4
 # A value with VR FL holds at most 65,534 bytes in Explicit VR (PS3.5 7.1.2): two of four bytes for each point.
 _MAXIMUM_POINTS = 65534 // 8
+
+
+def long_axis_mm(points: NDArray[np.float64], pixel_spacing: Sequence[float]) -> float:
+    """The largest distance between two of the points (n x 2 of column, row); spacing of rows, then columns, in mm."""
+    row_spacing, column_spacing = pixel_spacing
+    places = points * (column_spacing, row_spacing)
+    hull = cv2.convexHull(places.astype(np.float32)).reshape(-1, 2).astype(np.float64)
+    return float(np.sqrt(((hull[:, None] - hull[None]) ** 2).sum(axis=-1).max()))
 
 
 def outline(finding: Finding) -> NDArray[np.float64]:

@@ -5,28 +5,34 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
+from sqlalchemy.orm import Session
 
+from glam_node.node.db import deliveries, jobs
+from glam_node.node.domain.job import InferenceJob
 from glam_node.node.results import kinds
 from glam_node.node.results.composite import hierarchical_reference
-from glam_node.node.results.identity import ResultIdentity
 
-_READ = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "ContentDate", "ContentTime"]
-
-
-def latest_reports(results: Path, identity: ResultIdentity) -> dict[str, Dataset]:
-    """By kind, what names the latest report in the directory that was made before `identity.created_at`."""
-    latest: dict[str, tuple[str, Dataset]] = {}
-    for path in sorted(results.glob("*.dcm")):
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_READ)
-        made_at = f"{header.ContentDate}{header.ContentTime}"
-        for kind in kinds.REPORTS:
-            known = latest.get(kind, ("", None))[0]
-            if header.SOPClassUID == kinds.SOP_CLASSES[kind] and known < made_at < identity.date + identity.time:
-                latest[kind] = (made_at, header)
-    return {kind: header for kind, (_, header) in latest.items()}
+_REPORTS = frozenset(kinds.SOP_CLASSES[kind] for kind in kinds.REPORTS)
+_READ = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"]
 
 
-def name_predecessor(kind: str, report: Dataset, predecessors: Mapping[str, Dataset]) -> None:
-    """A report says which report it follows, where there is one (PS3.3 C.17.2); nothing else has a place for that."""
-    if kind in predecessors:
-        report.PredecessorDocumentsSequence = [hierarchical_reference([predecessors[kind]])]
+def earlier_reports(session: Session, job: InferenceJob) -> dict[str, str]:
+    """By SOP class, the file of the latest report that a job before this one handed to delivery."""
+    uid = job.study_instance_uid
+    made_at = {one.job_id: one.created_at for one in jobs.of_study(session, uid) if one.created_at < job.created_at}
+    queued = (one for one in deliveries.of_study(session, uid) if one.job_id in made_at)
+    reports = [one for one in queued if one.sop_class_uid in _REPORTS]
+    return {one.sop_class_uid: one.path for one in sorted(reports, key=lambda one: (made_at[one.job_id], one.path))}
+
+
+def name_predecessor(result: Dataset, earlier: Mapping[str, Path]) -> None:
+    """A report says which other report it follows, where there is one (PS3.3 C.17.2); no other result has a place.
+
+    Of an earlier report that is not on disk any more nothing is said.
+    """
+    path = earlier.get(result.SOPClassUID)
+    if path is None or not path.exists():
+        return
+    predecessor = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_READ)
+    if predecessor.SOPInstanceUID != result.SOPInstanceUID:
+        result.PredecessorDocumentsSequence = [hierarchical_reference([predecessor])]

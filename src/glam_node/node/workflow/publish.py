@@ -17,6 +17,7 @@ from glam_node.node.domain.study import StudyState
 from glam_node.node.results.kinds import wanted_kinds
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.context import InferenceContext
+from glam_node.node.workflow.predecessors import earlier_reports
 from glam_node.node.workflow.write import Result, write_results
 
 log = structlog.get_logger(__name__)
@@ -43,9 +44,10 @@ def publish(
     started = time.monotonic()
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
+        earlier = earlier_reports(session, job)
     identity = context.identity.at(job.created_at, job.settings_digest)
     wanted = wanted_kinds(context.destinations.values())
-    results = write_results(findings, instances, identity, store, wanted)
+    results = write_results(findings, instances, identity, store, wanted, earlier)
     stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
     with sessions.begin() as session:
         queued = _hand_over(session, job, findings, results, stages, context.destinations, now())

@@ -1,7 +1,7 @@
 """Makes DICOM objects of findings; on disk they follow from stored findings and source images alone."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +28,7 @@ from glam_node.node.results.secondary_capture import write_secondary_captures
 from glam_node.node.results.segmentation import write_segmentations
 from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.predecessors import latest_reports, name_predecessor
+from glam_node.node.workflow.predecessors import name_predecessor
 
 # What a selection of key objects needs to refer to a result.
 _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Rows", "Columns")
@@ -52,18 +52,19 @@ def write_results(
     instances: Sequence[SOPInstance],
     identity: ResultIdentity,
     store: InstanceStore,
-    wanted: AbstractSet[str] = kinds.KEPT_ANYWAY,
+    wanted: AbstractSet[str],
+    earlier: Mapping[str, str],
 ) -> list[Result]:
     """The objects of the kinds in `wanted`, durably on disk; one that is there already is left as it is.
 
-    A report names the one of the study's run before. What refers to another comes after it. Raises PermanentError
-    when a source cannot be read any more, OSError.
+    What refers to another comes after it. A report names the one in `earlier` (paths by SOP class). Raises
+    PermanentError when a source cannot be read any more, OSError.
     """
     paths = {instance.sop_instance_uid: store.resolve(instance.path) for instance in instances}
-    predecessors = latest_reports(store.resolve(results_directory(findings.study_instance_uid)), identity)
+    files = {sop_class: store.resolve(path) for sop_class, path in earlier.items()}
     results = []
     for kind, dataset in made_objects(findings, paths, identity, wanted):
-        name_predecessor(kind, dataset, predecessors)
+        name_predecessor(dataset, files)
         results.append(_keep(kind, dataset, store))
     return results
 
@@ -122,11 +123,6 @@ def _pixels(paths: dict[str, Path], sop_instance_uid: str) -> NDArray[np.uint16]
         raise _unreadable(sop_instance_uid, error) from error
 
 
-def results_directory(study_instance_uid: str) -> str:
-    """Where a study's results are, relative to the storage root."""
-    return f"results/{study_instance_uid}"
-
-
 def read_source(path: Path, sop_instance_uid: str) -> Dataset:
     """What a source image says before its pixels. Raises PermanentError when it cannot be read, OSError."""
     # pydicom warns with the offending value, which may be a name, and says it in what it raises.
@@ -146,7 +142,7 @@ def _unreadable(sop_instance_uid: str, error: Exception) -> PermanentError:
 
 def _keep(kind: str, dataset: Dataset, store: InstanceStore) -> Result:
     uid = str(dataset.SOPInstanceUID)
-    relative = f"{results_directory(dataset.StudyInstanceUID)}/{uid}.dcm"
+    relative = f"results/{dataset.StudyInstanceUID}/{uid}.dcm"
     path = store.resolve(relative)
     if not path.exists():
         buffer = BytesIO()
