@@ -12,6 +12,8 @@ from glam_node.inference.threshold import ThresholdPredictor, threshold_package
 from glam_node.node.db import migrate
 from glam_node.node.db.engine import database_url, open_database
 from glam_node.node.storage.instances import InstanceStore
+from glam_node.settings.digest import settings_digest
+from glam_node.settings.load import load_settings
 from tests.command_line import THRESHOLD
 from tests.unit.workflow.workbench import Workbench
 
@@ -49,5 +51,7 @@ destinations.archive = {{ kind = "folder", path = "{tmp_path / "archive"}" }}
     url = database_url("", root)
     migrate.upgrade(url)
     sessions = open_database(url)
-    yield Site(settings_path, Workbench(sessions, store, ThresholdPredictor(threshold_package(tmp_path / "package"))))
+    bench = Workbench(sessions, store, ThresholdPredictor(threshold_package(tmp_path / "package")))
+    bench.settings_digest = settings_digest(load_settings(settings_path, {}))
+    yield Site(settings_path, bench)
     sessions.kw["bind"].dispose()

@@ -1,6 +1,7 @@
 """A person says: try again."""
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from glam_node.node.domain.delivery import DeliveryState
@@ -15,7 +16,7 @@ from tests.unit.workflow.workbench import Archive, Workbench, down, unsupported
 
 def retry(bench: Workbench) -> RetryReport:
     with bench.sessions.begin() as session:
-        return retry_study(session, bench.study().study_instance_uid, bench.clock())
+        return retry_study(session, bench.study().study_instance_uid, bench.clock(), bench.settings_digest)
 
 
 def test_a_failed_job_starts_over(bench: Workbench, exam: list[Dataset]) -> None:
@@ -48,6 +49,24 @@ def test_deliveries_that_wait_long_for_their_next_attempt_go_at_once(bench: Work
     assert bench.deliver(Archive()) == 1
 
 
+def test_a_study_is_read_again_with_other_settings_and_its_report_names_the_first(
+    bench: Workbench, exam: list[Dataset]
+) -> None:
+    bench.destinations = {"archive": ("measurement_report",)}
+    bench.run(bench.submitted(exam[0]))
+    assert not retry(bench).did_something
+    bench.settings_digest = "other settings"
+    bench.clock.turn(60)
+    assert retry(bench).judged_again
+    (job,) = bench.dispatch()
+    assert bench.run(job)
+    first, second = (delivery.sop_instance_uid for delivery in bench.deliveries())
+    report = dcmread(bench.results()[second])
+    (series,) = report.PredecessorDocumentsSequence[0].ReferencedSeriesSequence
+    assert [one.ReferencedSOPInstanceUID for one in series.ReferencedSOPSequence] == [first]
+    assert bench.study().state is StudyState.REPORTED
+
+
 def test_an_ineligible_study_is_judged_again(bench: Workbench) -> None:
     bench.record(*four_views(presentation_intent_type="FOR PROCESSING"))
     bench.clock.turn(300)
@@ -74,7 +93,7 @@ def test_the_report_says_what_was_done() -> None:
 
 def test_an_unknown_study_is_an_error(bench: Workbench) -> None:
     with bench.sessions() as session, pytest.raises(PermanentError, match="not known"):
-        retry_study(session, "2.25.404", bench.clock())
+        retry_study(session, "2.25.404", bench.clock(), "")
 
 
 def test_a_retry_is_in_the_timeline(bench: Workbench) -> None:

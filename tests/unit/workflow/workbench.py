@@ -101,6 +101,7 @@ class Workbench:
     predictor: Predictor
     destinations: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"archive": BOTH})
     clock: Clock = field(default_factory=Clock)
+    settings_digest: str = "digest"
 
     @property
     def context(self) -> InferenceContext:
@@ -142,7 +143,7 @@ class Workbench:
         with self.sessions.begin() as session:
             close_complete_studies(session, self.clock(), ASSEMBLY)
         with self.sessions.begin() as session:
-            return submit_complete_studies(session, self.clock(), ELIGIBILITY, "digest")
+            return submit_complete_studies(session, self.clock(), ELIGIBILITY, self.settings_digest)
 
     def submitted(self, *images: Dataset) -> InferenceJob:
         """The job of a study of these images, received and quiet since."""

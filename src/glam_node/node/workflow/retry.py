@@ -39,18 +39,20 @@ class RetryReport:
         return "; ".join(done) if done else "there is nothing to try again: nothing failed, nothing was refused"
 
 
-def retry_study(session: Session, study_instance_uid: str, now: datetime) -> RetryReport:
+def retry_study(session: Session, study_instance_uid: str, now: datetime, settings_digest: str) -> RetryReport:
     """A failed or waiting job and abandoned or waiting deliveries are due now; an ineligible study is judged anew.
 
-    Raises PermanentError when the study is not known.
+    So is one that was read with other settings than those of `settings_digest`: it is read again. Raises
+    PermanentError when the study is not known.
     """
     study = studies.get(session, study_instance_uid, for_update=True)
     if study is None:
         raise PermanentError(f"Study {study_instance_uid} is not known here. `glam-node studies` lists what is.")
-    judged_again = study.state is StudyState.INELIGIBLE
+    newest = jobs.newest(session, study_instance_uid)
+    outdated = study.state is StudyState.REPORTED and newest is not None and newest.settings_digest != settings_digest
+    judged_again = study.state is StudyState.INELIGIBLE or outdated
     if judged_again:
         studies.set_state(session, study, StudyState.RECEIVING, "", "")
-    newest = jobs.newest(session, study_instance_uid)
     job_id = newest.job_id if newest is not None and jobs.retry(session, newest.job_id, now) else ""
     later_than = now + CLAIM_TIME  # what is due before that may be on its way at this moment
     sent_again = deliveries.retry(session, study_instance_uid, now=now, later_than=later_than)

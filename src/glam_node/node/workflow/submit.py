@@ -27,8 +27,8 @@ def submit_complete_studies(
 ) -> list[InferenceJob]:
     """Every COMPLETE study is judged: INELIGIBLE with the reason, or it has a job for exactly its images.
 
-    A study whose images already have a job (it was reopened by what changes nothing) gets no other. Judgement and job
-    are one transaction.
+    A study whose images already have a job of the same settings (it was reopened by what changes nothing) gets no
+    other. Judgement and job are one transaction.
     """
     submitted = [
         _submit(session, study, judge(study, rules), settings_digest, now)
@@ -49,7 +49,7 @@ def _submit(
     images = tuple(instance.sop_instance_uid for instance in eligibility.instances)
     study = studies.set_state(session, study, StudyState.SUBMITTED, study.rule, study.reason)
     newest = jobs.newest(session, uid)
-    if newest is not None and newest.sop_instance_uids == images:
+    if newest is not None and (newest.sop_instance_uids, newest.settings_digest) == (images, settings_digest):
         if newest.state is JobState.SUCCEEDED:
             studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
         return None
