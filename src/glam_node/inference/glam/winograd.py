@@ -1,8 +1,8 @@
 """The local network in float32 by Winograd's convolutions: the same values for a quarter of the multiplications.
 
 F(4 x 4, 3 x 3) of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The points of
-interpolation are 0, 3/4, -3/4, 3/2, -3/2 and infinity: their matrices are exact in float32, and the error of a
-convolution is a quarter of that of the usual 0, 1, -1, 2, -2.
+interpolation are 0, 3/4, -3/4, 3/2, -3/2 and infinity: the matrices for tiles are exact in float32, and the error of
+a convolution is a quarter of that with the usual 0, 1, -1, 2, -2.
 """
 
 from collections.abc import Iterator
