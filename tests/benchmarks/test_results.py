@@ -50,7 +50,7 @@ def write(directory):
     findings = read_findings(directory / "findings.npz")
     paths = {image.sop_instance_uid: directory / f"{image.sop_instance_uid}.dcm" for image in findings.images}
     seconds, started = Counter(), time.perf_counter()
-    for kind, dataset in made_objects(findings, paths, identity, set(kinds.SOP_CLASSES)):
+    for kind, dataset in made_objects(findings, paths, identity, set(kinds.OF_FINDINGS)):
         pydicom.dcmwrite(BytesIO(), dataset, enforce_file_format=True)
         seconds[kind] += time.perf_counter() - started
         started = time.perf_counter()

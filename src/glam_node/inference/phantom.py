@@ -11,6 +11,7 @@ from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation, 
 
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality, ViewPosition
+from glam_node.inference.phantom_distractors import add_distractors
 from glam_node.inference.phantom_image import FIELD_HEIGHT_MM, MAXIMUM_VALUE, PhantomLesion, render
 
 Lesions = Sequence[tuple[FindingKind, Laterality]]
@@ -83,14 +84,16 @@ def make_view(
 ) -> PhantomView:
     """One view of `make_exam` with the same arguments, without drawing the others.
 
-    `varied`: lesions of more sizes and anywhere in the breast, as training needs them; an exam of other UIDs.
+    `varied`: lesions of more sizes and anywhere in the breast, among structures that are as bright and no lesions, as
+    training needs them; an exam of other UIDs.
     """
     exam = f"{_SOFTWARE_VERSION}/{seed}/{rows}x{columns}/{photometric_interpretation}/{sorted(lesions)}"
-    exam += "/varied" if varied else ""
+    exam += "/varied, distractors" if varied else ""
     draw = _varied_lesion if varied else _lesion
     number = VIEWS.index((laterality, view_position)) + 1
     drawn = [draw(seed, kind, laterality, view_position) for kind, side in lesions if side is laterality]
-    pixels, masks = render(seed * len(VIEWS) + number, (rows, columns), view_position, drawn)
+    distract = add_distractors if varied else None
+    pixels, masks = render(seed * len(VIEWS) + number, (rows, columns), view_position, drawn, distract)
     if laterality is Laterality.RIGHT:
         pixels, masks = pixels[:, ::-1], {kind: mask[:, ::-1] for kind, mask in masks.items()}
     dataset = _view_attributes(_study_attributes(seed, exam), exam, number, laterality, view_position)

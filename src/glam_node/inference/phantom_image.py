@@ -1,6 +1,6 @@
 """Pixels of a synthetic mammogram: breast, pectoral muscle, gland and known lesions, all from one seed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,9 @@ class PhantomLesion:
     """Offset from the nipple's row; positive is down."""
 
 
+Distract = Callable[[Image, int, NDArray[np.float64], Sequence[PhantomLesion], tuple[float, float]], None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Anatomy:
     """Outlines of one view on a grid of `rows`; the breast points right."""
@@ -52,14 +55,25 @@ class _Anatomy:
 
 
 def render(
-    seed: int, shape: tuple[int, int], view_position: ViewPosition, lesions: Sequence[PhantomLesion]
+    seed: int,
+    shape: tuple[int, int],
+    view_position: ViewPosition,
+    lesions: Sequence[PhantomLesion],
+    distract: Distract | None = None,
 ) -> tuple[NDArray[np.uint16], dict[FindingKind, Mask]]:
-    """A 12-bit image with the chest wall on the left, background 0, and the mask of the lesions of each kind."""
+    """A 12-bit image with the chest wall on the left, background 0, and the mask of the lesions of each kind.
+
+    `distract` draws what is no lesion: it is given the image, the seed, the skin's distance from the chest wall in
+    pixels for each row, the lesions and the nipple's row and column as fractions of the height.
+    """
     generator = np.random.default_rng(seed)
     outline = _Outline.draw(generator, view_position, shape)
     image = _tissue(generator, outline, shape)
-    inside = _inside(outline.at(shape[0]).edge, shape)
+    edge = outline.at(shape[0]).edge
+    inside = _inside(edge, shape)
     masks = {kind: np.zeros(shape, dtype=np.bool_) for kind in FindingKind}
+    if distract is not None:
+        distract(image, seed, edge, lesions, outline.nipple)
     for lesion in lesions:
         _add_lesion(image, masks[lesion.kind], lesion, outline.nipple)
     image += generator.standard_normal(shape, dtype=np.float32) * np.float32(20.0)

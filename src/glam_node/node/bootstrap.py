@@ -23,6 +23,7 @@ from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.kinds import NOT_ANALYSED_REPORT
 from glam_node.node.scu.echo import peer_of
 from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
@@ -48,6 +49,11 @@ class Node:
     delivery_policy: RetryPolicy
     identity: ResultIdentity
     settings_digest: str
+
+    @property
+    def notices(self) -> bool:
+        """Whether some destination wants to be told of studies without an analysis."""
+        return any(NOT_ANALYSED_REPORT in one.results for one in self.settings.destinations.values())
 
 
 def build_node(settings: Settings) -> Node:

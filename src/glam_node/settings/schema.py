@@ -91,6 +91,7 @@ ResultKind = Literal[
     "presentation_state",
     "secondary_capture",
     "key_object_selection",
+    "not_analysed_report",
 ]
 
 

@@ -102,7 +102,7 @@ def results_of(change: Change, directory: Path) -> tuple[Analysed, list[tuple[st
             for image, seen in zip(read, exam.findings.images, strict=True)
         )
     )
-    made = made_objects(exam.findings, paths, IDENTITY, frozenset(kinds.SOP_CLASSES))
+    made = made_objects(exam.findings, paths, IDENTITY, frozenset(kinds.OF_FINDINGS))
     return exam, [(kind, stored(result)) for kind, result in made]
 
 
@@ -120,7 +120,7 @@ def errors(results: list[tuple[str, Dataset]], directory: Path) -> list[str]:
 def test_every_kind_of_result_of_an_odd_source_is_valid(tmp_path: Path, case: str) -> None:
     exam, results = results_of(READ[case], tmp_path)
     assert all(image.findings for image in exam.findings.images)
-    assert {kind for kind, _ in results} == set(kinds.SOP_CLASSES)
+    assert {kind for kind, _ in results} == set(kinds.OF_FINDINGS)
     assert errors(results, tmp_path) == []
 
 

@@ -45,6 +45,7 @@ def errors(exam: Analysed, directory: Path) -> list[str]:
         *exam.segmentations(),
         exam.report(),
         cad_report(exam),
+        exam.notice(),
         *presentation_states(exam),
         *secondary_captures(exam),
     ]

@@ -16,6 +16,7 @@ from glam_node.inference.reading import read_mammogram
 from glam_node.inference.threshold import ThresholdPredictor
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_report import write_measurement_report
+from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
 from glam_node.node.results.segmentation import write_segmentations
 
 IDENTITY = ResultIdentity().at(datetime(2026, 1, 2, 11, 30, 15, 250_000, tzinfo=UTC), settings_digest="5e77")
@@ -47,6 +48,12 @@ class Analysed:
         """The report, as an archive gives it back."""
         segmentations = self.segmentations(identity)
         return stored(write_measurement_report(self.findings, self.sources, segmentations, identity))
+
+    def notice(self, identity: ResultIdentity = IDENTITY, *, attempted: bool = False) -> Dataset:
+        """The report that the study was not analysed, as an archive gives it back."""
+        notice = Notice(attempted, "rule no_standard_view: no image can be analysed: 4 of other views")
+        sources = list(self.sources.values())
+        return stored(write_not_analysed_report(notice, sources, self.findings.algorithm, identity))
 
     def with_images(self, *images: ImageFindings) -> "Analysed":
         """The same exam, but for the results of these images."""

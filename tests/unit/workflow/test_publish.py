@@ -7,7 +7,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from glam_node.node.domain.delivery import Delivery, DeliveryState
-from glam_node.node.results.kinds import SOP_CLASSES
+from glam_node.node.results.kinds import OF_FINDINGS, SOP_CLASSES
 from tests.builders import COMPREHENSIVE_3D_SR, SEGMENTATION
 from tests.unit.workflow.workbench import BOTH, Workbench
 
@@ -69,7 +69,7 @@ def test_a_report_names_that_of_the_run_before(bench: Workbench, exam: list[Data
 
 
 def test_a_study_with_presentation_states_is_read_again(bench: Workbench, exam: list[Dataset]) -> None:
-    bench.destinations = {"archive": tuple(SOP_CLASSES)}
+    bench.destinations = {"archive": OF_FINDINGS}
     reported(bench, *exam[:3])
     before = set(bench.results())
     reported(bench, exam[3])
@@ -117,7 +117,7 @@ def joined(bench: Workbench) -> list[tuple[Path, Delivery]]:
 
 
 def test_all_kinds_together_are_made_of_the_files_that_were_received(bench: Workbench, exam: list[Dataset]) -> None:
-    bench.destinations = {"archive": tuple(SOP_CLASSES)}
+    bench.destinations = {"archive": OF_FINDINGS}
     reported(bench, *exam)
     assert {dcmread(path).SOPClassUID for path in bench.results().values()} == set(SOP_CLASSES.values())
     (selection,) = [dcmread(path) for path in bench.results().values() if dcmread(path).Modality == "KO"]

@@ -143,7 +143,9 @@ class Workbench:
         with self.sessions.begin() as session:
             close_complete_studies(session, self.clock(), ASSEMBLY)
         with self.sessions.begin() as session:
-            return submit_complete_studies(session, self.clock(), ELIGIBILITY, self.settings_digest)
+            return submit_complete_studies(
+                session, self.clock(), ELIGIBILITY, self.settings_digest, notices=self.context.notices
+            )
 
     def submitted(self, *images: Dataset) -> InferenceJob:
         """The job of a study of these images, received and quiet since."""

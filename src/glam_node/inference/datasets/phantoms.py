@@ -71,7 +71,8 @@ def open_phantoms(
 ) -> ListedDataset:
     """Four views of each seed, `rows` x `columns`, with their exact masks (empty where there is no lesion).
 
-    `varied` lesions have more sizes and lie anywhere in the breast; the others are as in the demo's exams.
+    `varied` lesions have more sizes, lie anywhere in the breast and have neighbours as bright as they are that are no
+    lesions; the others are as in the demo's exams.
 
     `seeds` may be written "first:end", the end not included. Raises DatasetError when it is not, or for images of
     fewer than 64 x 48 pixels.
@@ -80,7 +81,7 @@ def open_phantoms(
     if rows < _LEAST_ROWS or columns < _LEAST_COLUMNS:
         raise DatasetError(f"Phantoms have at least {_LEAST_ROWS} x {_LEAST_COLUMNS} pixels, not {rows} x {columns}.")
     name = f"phantoms, seeds {drawn_from.start} to {drawn_from.stop - 1}, {rows} x {columns}"
-    name += ", varied lesions" if varied else ""
+    name += ", varied lesions and distractors" if varied else ""
     return ListedDataset(name, partial(_entries, drawn_from, _Drawing(rows, columns, varied), mix))
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 def _known(also: list[str] | None) -> list[str] | None:
-    from glam_node.settings.schema import ResultKind
+    from glam_node.node.results.kinds import OF_FINDINGS
 
     for kind in also or []:
-        if kind not in get_args(ResultKind):
-            raise typer.BadParameter(f"{kind} is no kind of result; known are {', '.join(get_args(ResultKind))}.")
+        if kind not in OF_FINDINGS:
+            raise typer.BadParameter(f"{kind} is no kind of result; known are {', '.join(OF_FINDINGS)}.")
     return also
 
 

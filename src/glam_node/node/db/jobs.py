@@ -37,6 +37,11 @@ def add(
     return _job(row)
 
 
+def add_notice(session: Session, study_instance_uid: str, settings_digest: str, now: datetime) -> InferenceJob:
+    """A job without images waits for a worker, which writes down why the study was not analysed."""
+    return add(session, study_instance_uid, (), settings_digest, now)
+
+
 def get(session: Session, job_id: str) -> InferenceJob | None:
     """The job, if there is one."""
     row = session.get(JobRow, job_id, populate_existing=True)
@@ -54,9 +59,9 @@ def of_study(session: Session, study_instance_uid: str) -> list[InferenceJob]:
 
 
 def newest(session: Session, study_instance_uid: str) -> InferenceJob | None:
-    """The job that stands for the study as it is: the newest that was not superseded."""
+    """The job that stands for the study as it is: the newest analysis that was not superseded."""
     jobs = of_study(session, study_instance_uid)
-    return next((job for job in jobs if job.state is not JobState.SUPERSEDED), None)
+    return next((job for job in jobs if job.state is not JobState.SUPERSEDED and not job.is_notice), None)
 
 
 def counts_by_state(session: Session) -> dict[JobState, int]:

@@ -24,6 +24,10 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 BREAST_TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
 
 
+# Of these nothing is written down for the archive: it would have to bear one of two patients' names.
+UNSPOKEN = frozenset({"two_patients"})
+
+
 @dataclass(frozen=True, slots=True)
 class EligibilityRules:
     """What the site decided."""

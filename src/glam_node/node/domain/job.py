@@ -30,7 +30,7 @@ class InferenceJob:
     attempt: int
     """How often it was claimed."""
     sop_instance_uids: tuple[str, ...]
-    """The images to analyse, fixed when the job was made."""
+    """The images to analyse, fixed when the job was made; none where there is only to be said that nothing is."""
     settings_digest: str
     algorithm_version: str
     """Empty until a worker has run it."""
@@ -43,3 +43,8 @@ class InferenceJob:
     finished_at: datetime | None
     stage_seconds: tuple[tuple[str, float], ...] = ()
     """Seconds per stage of the run that succeeded."""
+
+    @property
+    def is_notice(self) -> bool:
+        """Whether it analyses nothing and writes down why."""
+        return not self.sop_instance_uids

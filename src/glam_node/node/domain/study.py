@@ -48,3 +48,11 @@ class Study:
     """When the instances of this round began to arrive: the first ever, or the one that reopened the study."""
     last_received_at: datetime
     instances: tuple[SOPInstance, ...]
+
+    def one_image_per_series(self) -> list[SOPInstance]:
+        """The first of each by UID; what has no rows, and segmentations, are no images."""
+        images = [one for one in self.instances if one.attributes.rows and one.attributes.modality != "SEG"]
+        first: dict[str, SOPInstance] = {}
+        for image in sorted(images, key=lambda image: (image.series_instance_uid, image.sop_instance_uid)):
+            first.setdefault(image.series_instance_uid, image)
+        return list(first.values())

@@ -21,6 +21,7 @@ _PRESENTATION_STATES = 500
 _SECONDARY_CAPTURES = 510
 _KEY_OBJECT_SELECTION = 520
 _MAMMOGRAPHY_CAD_SR = 530
+_NOT_ANALYSED_REPORT = 540
 
 RESEARCH_USE = "research use"
 UNTRAINED = "UNTRAINED"
@@ -84,6 +85,11 @@ class ResultIdentity:
     def mammography_cad_sr_series_number(self) -> int:
         """Series Number of the Mammography CAD SR."""
         return self.series_number + _MAMMOGRAPHY_CAD_SR
+
+    @property
+    def not_analysed_report_series_number(self) -> int:
+        """Series Number of the report that a study was not analysed."""
+        return self.series_number + _NOT_ANALYSED_REPORT
 
     @property
     def date(self) -> str:

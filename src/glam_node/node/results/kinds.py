@@ -10,6 +10,7 @@ MAMMOGRAPHY_CAD_SR = "mammography_cad_sr"
 PRESENTATION_STATE = "presentation_state"
 SECONDARY_CAPTURE = "secondary_capture"
 KEY_OBJECT_SELECTION = "key_object_selection"
+NOT_ANALYSED_REPORT = "not_analysed_report"
 
 # In the order of writing: what refers to another comes after it.
 SOP_CLASSES: Mapping[str, uid.UID] = {
@@ -19,7 +20,11 @@ SOP_CLASSES: Mapping[str, uid.UID] = {
     PRESENTATION_STATE: uid.GrayscaleSoftcopyPresentationStateStorage,
     SECONDARY_CAPTURE: uid.SecondaryCaptureImageStorage,
     KEY_OBJECT_SELECTION: uid.KeyObjectSelectionDocumentStorage,
+    NOT_ANALYSED_REPORT: uid.Comprehensive3DSRStorage,
 }
+
+# All but what is made where there are no findings to write down
+OF_FINDINGS = tuple(kind for kind in SOP_CLASSES if kind != NOT_ANALYSED_REPORT)
 
 # What can name the document that it follows
 REPORTS = (MEASUREMENT_REPORT, MAMMOGRAPHY_CAD_SR)

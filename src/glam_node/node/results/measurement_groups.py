@@ -46,7 +46,7 @@ class _Writer:
         images = self.findings.images
         scores = {kind: study_score(breast_scores(images, kind)) for kind in FindingKind}
         parameters = [f"{name} = {value}" for name, value in self.findings.algorithm.parameters]
-        return _with_comments(
+        return with_comments(
             sr.MeasurementsAndQualitativeEvaluations(
                 tracking_identifier=self._tracking("Study"),
                 finding_sites=[sr.FindingSite(codes.BREAST, codes.BOTH_SIDES)],
@@ -64,7 +64,7 @@ class _Writer:
     def breast(self, laterality: Laterality) -> Group:
         images = [image for image in self.findings.images if image.image_laterality is laterality]
         scores = {kind: breast_scores(images, kind).get(laterality) for kind in FindingKind}
-        return _with_comments(
+        return with_comments(
             sr.MeasurementsAndQualitativeEvaluations(
                 tracking_identifier=self._tracking(_SIDE[laterality]),
                 finding_sites=[_site(laterality)],
@@ -76,7 +76,7 @@ class _Writer:
         )
 
     def image(self, image: ImageFindings) -> Group:
-        return _with_comments(
+        return with_comments(
             sr.MeasurementsAndQualitativeEvaluations(
                 tracking_identifier=self._tracking(view_name(image), image),
                 finding_sites=[_site(image.image_laterality)],
@@ -169,7 +169,8 @@ def _comments(image: ImageFindings) -> list[str]:
     return [*([] if image.findings else ["No findings in this image."]), *image.remarks]
 
 
-def _with_comments(group: Group, comments: Iterable[str]) -> Group:
+def with_comments(group: Group, comments: Iterable[str]) -> Group:
+    """The group with comments at its end."""
     for comment in comments:
         group[0].ContentSequence.append(
             sr.TextContentItem(name=codes.COMMENT, value=comment, relationship_type=sr.RelationshipTypeValues.CONTAINS)

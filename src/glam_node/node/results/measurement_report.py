@@ -14,7 +14,7 @@ from glam_node.node.results.equipment import (
     short_research_statement,
 )
 from glam_node.node.results.identity import ResultIdentity, series_description
-from glam_node.node.results.measurement_groups import measurement_groups
+from glam_node.node.results.measurement_groups import Group, measurement_groups
 from glam_node.node.results.sources import source_header
 
 # What TID 1602 and 1603 tell of an image in the library; the groups of measurements refer to every image in any case.
@@ -36,37 +36,67 @@ def write_measurement_report(
     """
     headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
     first = sources[findings.images[0].sop_instance_uid]
+    groups = list(measurement_groups(findings, headers, identity))
+    described = [header for header in headers.values() if set(header.dir()) >= _DESCRIBED]
+    report = new_report(
+        groups,
+        described,
+        evidence=[*headers.values(), *segmentations],
+        role="report",
+        subject="report",
+        series_number=identity.series_number,
+        algorithm=findings.algorithm,
+        identity=identity,
+    )
+    report.CodingSchemeIdentificationSequence = [_private_scheme(identity)]
+    finish(report, first, identity)
+    return report
+
+
+def new_report(
+    groups: Sequence[Group],
+    described: Sequence[Dataset],
+    *,
+    evidence: Sequence[Dataset],
+    role: str,
+    subject: str,
+    series_number: int,
+    algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
+) -> sr.Comprehensive3DSR:
+    """A Comprehensive 3D SR after TID 1500 with these groups of measurements; `equipment.finish` must follow.
+
+    UIDs follow from `evidence` and `role`; `subject` goes into the Series Description.
+    """
     content = sr.MeasurementReport(
-        observation_context=sr.ObservationContext(observer_device_context=device_context(findings.algorithm, identity)),
+        observation_context=sr.ObservationContext(observer_device_context=device_context(algorithm, identity)),
         procedure_reported=codes.IMAGING_PROCEDURE,
-        imaging_measurements=list(measurement_groups(findings, headers, identity)),
+        imaging_measurements=list(groups),
         title=codes.IMAGING_MEASUREMENT_REPORT,
         language_of_content_item_and_descendants=sr.LanguageOfContentItemAndDescendants(
             sr.CodedConcept.from_code(codes.ENGLISH)
         ),
-        referenced_images=[header for header in headers.values() if set(header.dir()) >= _DESCRIBED],
+        referenced_images=list(described) or None,
     )
-    made_of = [*headers, *(segmentation.SOPInstanceUID for segmentation in segmentations)]
+    made_of = [one.SOPInstanceUID for one in evidence]
     report = sr.Comprehensive3DSR(
-        evidence=[*headers.values(), *segmentations],
+        evidence=list(evidence),
         content=content,
-        series_instance_uid=identity.derived_uid("report series", made_of, findings.algorithm),
-        series_number=identity.series_number,
-        sop_instance_uid=identity.derived_uid("report", made_of, findings.algorithm),
+        series_instance_uid=identity.derived_uid(f"{role} series", made_of, algorithm),
+        series_number=series_number,
+        sop_instance_uid=identity.derived_uid(role, made_of, algorithm),
         instance_number=1,
         manufacturer=identity.manufacturer,
         is_complete=True,
         institution_name=identity.institution_name or None,
-        series_description=series_description("report", findings.algorithm),
+        series_description=series_description(subject, algorithm),
         manufacturer_model_name=identity.manufacturer_model_name,
         software_versions=identity.software_version,
         device_serial_number=identity.device_serial_number,
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        contributing_equipment=[contributing_equipment(findings.algorithm, identity)],
+        contributing_equipment=[contributing_equipment(algorithm, identity)],
     )
-    report.CompletionFlagDescription = short_research_statement(findings.algorithm)
-    report.CodingSchemeIdentificationSequence = [_private_scheme(identity)]
-    finish(report, first, identity)
+    report.CompletionFlagDescription = short_research_statement(algorithm)
     return report
 
 

@@ -30,7 +30,8 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
         with node.sessions.begin() as session:
             close_complete_studies(session, now, node.assembly_rules)
         with node.sessions.begin() as session:
-            submit_complete_studies(session, now, node.eligibility_rules, node.settings_digest)
+            notices = node.notices
+            submit_complete_studies(session, now, node.eligibility_rules, node.settings_digest, notices=notices)
         with node.sessions.begin() as session:
             recover(session, now)
         if not queue.is_ringing():

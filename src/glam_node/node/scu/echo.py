@@ -49,7 +49,7 @@ def peer_of(name: str, destination: DestinationSettings, calling_ae_title: str) 
 
 def _ask(peer: Peer, results: Iterable[str]) -> str:
     """C-ECHO on an association that proposes what the chosen results need, too."""
-    storage = [build_context(SOP_CLASSES[kind], list(CONVERTIBLE)) for kind in results]
+    storage = [build_context(uid, list(CONVERTIBLE)) for uid in dict.fromkeys(SOP_CLASSES[kind] for kind in results)]
     with associated(peer, [build_context(VERIFICATION), *storage]) as association:
         accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
         if VERIFICATION not in accepted:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +17,8 @@ class InferenceContext:
     """Which kinds of results (results.kinds.SOP_CLASSES) each destination gets, by its name."""
     policy: RetryPolicy
     lease_time_s: float
+
+    @property
+    def notices(self) -> bool:
+        """Whether some destination wants to be told of studies without an analysis."""
+        return NOT_ANALYSED_REPORT in wanted_kinds(self.destinations.values())

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import structlog
+from sqlalchemy.orm import Session
 
 from glam_node.inference.errors import DeviceUnavailable, InferenceError
 from glam_node.inference.findings import Findings
@@ -83,10 +84,16 @@ def _claim(
         failure = WORKER_DIED.format(attempts=attempts)
         given_up = jobs.give_up_lost(session, job_id, now=now, maximum_attempts=attempts, failure=failure)
         if given_up is not None:
+            _ask_for_notice(session, given_up, context, now)
             facts = {"job_id": job_id, "attempt": given_up.attempt, "failure": failure, "next_attempt_at": ""}
             audit.record(session, "job_failed", now, study_instance_uid=given_up.study_instance_uid, **facts)
             log.error("job_failed", study_instance_uid=given_up.study_instance_uid, **facts)
         return None
+
+
+def _ask_for_notice(session: Session, job: InferenceJob, context: InferenceContext, now: datetime) -> None:
+    if context.notices and not job.is_notice:
+        jobs.add_notice(session, job.study_instance_uid, job.settings_digest, now)
 
 
 def _renew(job: InferenceJob, sessions: SessionFactory, context: InferenceContext, now: Clock) -> None:
@@ -95,7 +102,12 @@ def _renew(job: InferenceJob, sessions: SessionFactory, context: InferenceContex
 
 
 def find(job: InferenceJob, *, sessions: SessionFactory, store: InstanceStore, predictor: Predictor) -> Findings:
-    """What the predictor found in the job's images, durably on disk; taken from there when it was found before."""
+    """What the predictor found in the job's images, durably on disk; taken from there when it was found before.
+
+    Nothing, and nothing is written, for a job without images.
+    """
+    if job.is_notice:
+        return Findings(job.study_instance_uid, predictor.algorithm, images=())
     path = findings_path(store.root, job.job_id)
     found = _found_before(path, predictor)
     if found is not None:
@@ -144,6 +156,8 @@ def _record_failure(
     facts = {"attempt": job.attempt, "failure": failure, "next_attempt_at": again.isoformat() if again else ""}
     with sessions.begin() as session:
         if jobs.fail(session, job, now=now, failure=failure, next_attempt_at=again):
+            if again is None:
+                _ask_for_notice(session, job, context, now)
             audit.record(
                 session, "job_failed", now, study_instance_uid=job.study_instance_uid, job_id=job.job_id, **facts
             )

@@ -12,13 +12,14 @@ from glam_node.inference.findings import Findings
 from glam_node.node.db import audit, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery, DeliveryState
-from glam_node.node.domain.job import InferenceJob
-from glam_node.node.domain.study import StudyState
+from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.results.kinds import wanted_kinds
+from glam_node.node.results.not_analysed_report import Notice
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.context import InferenceContext
 from glam_node.node.workflow.predecessors import earlier_reports
-from glam_node.node.workflow.write import Result, write_results
+from glam_node.node.workflow.write import Result, write_notice, write_results
 
 log = structlog.get_logger(__name__)
 
@@ -42,12 +43,8 @@ def publish(
     LeaseLost when this run of the job does not hold it any more.
     """
     started = time.monotonic()
-    with reading(sessions)() as session:
-        instances = studies.find_instances(session, job.sop_instance_uids)
-        earlier = earlier_reports(session, job)
-    identity = context.identity.at(job.created_at, job.settings_digest)
-    wanted = wanted_kinds(context.destinations.values())
-    results = write_results(findings, instances, identity, store, wanted, earlier)
+    write = _write_notice if job.is_notice else _write_results
+    results = write(job, findings, sessions, store, context)
     stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
     with sessions.begin() as session:
         queued = _hand_over(session, job, findings, results, stages, context.destinations, now())
@@ -60,6 +57,39 @@ def publish(
         stage_seconds={stage: round(seconds, 3) for stage, seconds in stages},
     )
     return queued
+
+
+def _write_results(
+    job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
+) -> list[Result]:
+    with reading(sessions)() as session:
+        instances = studies.find_instances(session, job.sop_instance_uids)
+        earlier = earlier_reports(session, job)
+    identity = context.identity.at(job.created_at, job.settings_digest)
+    return write_results(findings, instances, identity, store, wanted_kinds(context.destinations.values()), earlier)
+
+
+def _write_notice(
+    job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
+) -> list[Result]:
+    """Nothing where the study has been judged otherwise, or its job started over, since the notice was asked for."""
+    with reading(sessions)() as session:
+        study = studies.get(session, job.study_instance_uid)
+        newest = jobs.newest(session, job.study_instance_uid)
+    notice = notice_on(study, newest)
+    if study is None or notice is None:
+        return []
+    identity = context.identity.at(job.created_at, job.settings_digest)
+    return write_notice(notice, study, findings.algorithm, identity, store)
+
+
+def notice_on(study: Study | None, newest: InferenceJob | None) -> Notice | None:
+    """Why there are no results of the study, where that is settled."""
+    if study is not None and study.state is StudyState.INELIGIBLE:
+        return Notice(attempted=False, reason=f"rule {study.rule}: {study.reason}")
+    if study is not None and newest is not None and newest.state is JobState.FAILED:
+        return Notice(attempted=True, reason=newest.failure)
+    return None
 
 
 def _hand_over(
@@ -78,7 +108,7 @@ def _hand_over(
         raise LeaseLost
     queued = deliveries.add_missing(session, list(_deliveries(job, results, destinations, now)))
     # A study that a late image has reopened meanwhile is judged anew when it is whole.
-    if study is not None and study.state is StudyState.SUBMITTED:
+    if study is not None and study.state is StudyState.SUBMITTED and not job.is_notice:
         studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
     for result in results:
         facts = {"job_id": job.job_id, "kind": result.kind, "sop_instance_uid": result.sop_instance_uid}

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import audit, jobs, studies
-from glam_node.node.domain.eligibility import Eligibility, EligibilityRules, judge
+from glam_node.node.domain.eligibility import UNSPOKEN, Eligibility, EligibilityRules, judge
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.ports import JobQueue
 from glam_node.node.domain.study import Study, StudyState
@@ -23,28 +23,31 @@ RUNG_AT_ONCE = 64
 
 
 def submit_complete_studies(
-    session: Session, now: datetime, rules: EligibilityRules, settings_digest: str
+    session: Session, now: datetime, rules: EligibilityRules, settings_digest: str, *, notices: bool
 ) -> list[InferenceJob]:
     """Every COMPLETE study is judged: INELIGIBLE with the reason, or it has a job for exactly its images.
 
     A study whose images already have a job of the same settings (it was reopened by what changes nothing) gets no
-    other. Judgement and job are one transaction.
+    other. With `notices` an INELIGIBLE study has a job too, which writes that down. Judgement and job are one
+    transaction.
     """
     submitted = [
-        _submit(session, study, judge(study, rules), settings_digest, now)
+        _submit(session, study, judge(study, rules), settings_digest, now, notices)
         for study in studies.complete(session, AT_ONCE)
     ]
     return [job for job in submitted if job is not None]
 
 
 def _submit(
-    session: Session, study: Study, eligibility: Eligibility, settings_digest: str, now: datetime
+    session: Session, study: Study, eligibility: Eligibility, settings_digest: str, now: datetime, notices: bool
 ) -> InferenceJob | None:
     uid = study.study_instance_uid
     if not eligibility.eligible:
         _supersede(session, uid, now)
         studies.set_state(session, study, StudyState.INELIGIBLE, eligibility.rule, eligibility.reason)
         _tell(session, "study_ineligible", uid, now, rule=eligibility.rule, reason=eligibility.reason)
+        if notices and eligibility.rule not in UNSPOKEN:
+            jobs.add_notice(session, uid, settings_digest, now)
         return None
     images = tuple(instance.sop_instance_uid for instance in eligibility.instances)
     study = studies.set_state(session, study, StudyState.SUBMITTED, study.rule, study.reason)

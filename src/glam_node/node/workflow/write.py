@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from glam_node.inference.errors import UnsupportedMammogram
-from glam_node.inference.findings import Findings
+from glam_node.inference.findings import AlgorithmIdentification, Findings
 from glam_node.inference.reading import read_dataset, read_mammogram
 from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.study import Study
 from glam_node.node.errors import PermanentError
 from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.key_object_selection import write_key_object_selection
 from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
 from glam_node.node.results.measurement_report import write_measurement_report
+from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
 from glam_node.node.results.presentation_state import write_presentation_states
 from glam_node.node.results.secondary_capture import write_secondary_captures
 from glam_node.node.results.segmentation import write_segmentations
@@ -76,12 +78,22 @@ def made_objects(
     sources = {uid: read_source(path, uid) for uid, path in paths.items()}
     segmentations = write_segmentations(findings, sources, identity) if kinds.SEGMENTATION in wanted else []
     others: list[Dataset] = []
-    for kind in kinds.SOP_CLASSES:
+    for kind in kinds.OF_FINDINGS:
         if kind not in wanted:
             continue
         for dataset in _made(kind, findings, sources, segmentations, others, identity, paths):
             others.append(_identifiers(dataset))
             yield kind, dataset
+
+
+def write_notice(
+    notice: Notice, study: Study, algorithm: AlgorithmIdentification, identity: ResultIdentity, store: InstanceStore
+) -> list[Result]:
+    """The report that says so, durably on disk; none for a study that has no image. Raises as `write_results` does."""
+    sources = [read_source(store.resolve(one.path), one.sop_instance_uid) for one in study.one_image_per_series()]
+    if not sources:
+        return []
+    return [_keep(kinds.NOT_ANALYSED_REPORT, write_not_analysed_report(notice, sources, algorithm, identity), store)]
 
 
 def _made(

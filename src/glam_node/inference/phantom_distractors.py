@@ -1,0 +1,110 @@
+"""Structures as bright as lesions that are none; without them brightness alone would find every lesion of a phantom."""
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glam_node.inference.phantom_image import Image, PhantomLesion
+
+_FEWEST, _MOST = 2, 5
+_LEVEL = (3250.0, 3800.0)
+"""From the level of a malignant lesion to that of a benign one."""
+_RADIUS = (0.018, 0.036)
+"""As the lesions', in fractions of the image's height."""
+_ATTEMPTS = 20
+_CLEARANCE = 3.0
+
+Point = tuple[float, float]
+
+
+def add_distractors(
+    image: Image, seed: int, edge: NDArray[np.float64], lesions: Sequence[PhantomLesion], nipple: Point
+) -> None:
+    """Draw calcified vessels, oil cysts and lymph nodes into `image`, none within three radii of a lesion.
+
+    `edge` is the distance of the skin from the chest wall, in pixels, for each row; the chest wall is on the left.
+    Which ones there are, and where, depends on `seed` and not on whether there are lesions.
+    """
+    generator = np.random.default_rng([seed, 0x646973])
+    taken = [(nipple[0] + lesion.height, nipple[1] * lesion.depth, lesion.radius) for lesion in lesions]
+    for _ in range(int(generator.integers(_FEWEST, _MOST + 1))):
+        draw = _SHAPES[int(generator.integers(len(_SHAPES)))]
+        radius, level = float(generator.uniform(*_RADIUS)), float(generator.uniform(*_LEVEL))
+        places = generator.uniform((0.25, 0.2), (0.85, 0.75), (_ATTEMPTS, 2))
+        shape_seed = int(generator.integers(2**31))
+        place = next((free for row, depth in places if (free := _free(row, depth, radius, edge, taken))), None)
+        if place is not None:
+            taken.append((*place, radius))
+            _blend(image, draw(np.random.default_rng(shape_seed), radius * len(edge)), place, level)
+
+
+def _free(
+    row: float, depth: float, radius: float, edge: NDArray[np.float64], taken: Sequence[tuple[float, float, float]]
+) -> Point | None:
+    """Row and column, as fractions of the height, where nothing else is and the skin is not reached."""
+    rows = len(edge)
+    column = float(edge[int(row * rows)]) / rows * depth
+    if column < 2 * radius:
+        return None
+    clear = all(np.hypot(row - y, column - x) > _CLEARANCE * max(radius, other) for y, x, other in taken)
+    return (float(row), column) if clear else None
+
+
+def _blend(image: Image, weight: Image, place: Point, level: float) -> None:
+    rows, columns = image.shape
+    reach = weight.shape[0] // 2
+    row, column = int(place[0] * rows), int(place[1] * rows)
+    top, left = max(row - reach, 0), max(column - reach, 0)
+    part = image[top : min(row + reach + 1, rows), left : min(column + reach + 1, columns)]
+    weight = weight[top - row + reach :, left - column + reach :][: part.shape[0], : part.shape[1]]
+    part += weight * (level - 0.9 * part)
+
+
+def _vessel(generator: np.random.Generator, radius: float) -> Image:
+    """A calcified vessel: a bent band, as long as four radii."""
+    canvas = _canvas(2.4 * radius)
+    centre = canvas.shape[0] // 2
+    angle, bend = generator.uniform(0, np.pi), generator.uniform(-0.5, 0.5)
+    t = np.linspace(-1, 1, 24)
+    along, across = 2 * radius * t, bend * radius * np.cos(np.pi * t / 2)
+    points = np.stack(
+        (along * np.cos(angle) - across * np.sin(angle), along * np.sin(angle) + across * np.cos(angle)), axis=1
+    )
+    width = max(1, round(0.45 * radius))
+    cv2.polylines(canvas, [np.round((points + centre) * 16).astype(np.int32)], False, 1.0, width, cv2.LINE_8, 4)
+    return _soft(canvas, radius)
+
+
+def _oil_cyst(generator: np.random.Generator, radius: float) -> Image:
+    """A bright rim around a dark centre."""
+    canvas = _canvas(1.3 * radius)
+    centre, thickness = (canvas.shape[0] // 2,) * 2, max(1, round(generator.uniform(0.25, 0.4) * radius))
+    axes = (round(radius), round(radius * generator.uniform(0.75, 1)))
+    cv2.ellipse(canvas, centre, axes, float(generator.uniform(0, 180)), 0, 360, 1.0, thickness)
+    return _soft(canvas, radius)
+
+
+def _lymph_node(generator: np.random.Generator, radius: float) -> Image:
+    """A bean: an oval with a dark notch, its hilum."""
+    canvas = _canvas(1.5 * radius)
+    centre = canvas.shape[0] // 2
+    angle = generator.uniform(0, 2 * np.pi)
+    axes = (round(1.25 * radius), round(0.8 * radius))
+    cv2.ellipse(canvas, (centre, centre), axes, float(np.degrees(angle)) + 90, 0, 360, 1.0, cv2.FILLED)
+    notch = centre + 0.6 * radius * np.array((np.cos(angle), np.sin(angle)))
+    cv2.circle(canvas, (round(notch[0]), round(notch[1])), round(0.6 * radius), 0.0, cv2.FILLED)
+    return _soft(canvas, radius)
+
+
+def _canvas(reach: float) -> Image:
+    side = 2 * int(np.ceil(reach)) + 3
+    return np.zeros((side, side), dtype=np.float32)
+
+
+def _soft(canvas: Image, radius: float) -> Image:
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), max(0.3, 0.06 * radius)), dtype=np.float32)
+
+
+_SHAPES: tuple[Callable[[np.random.Generator, float], Image], ...] = (_vessel, _oil_cyst, _lymph_node)
