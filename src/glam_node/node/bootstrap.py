@@ -23,10 +23,11 @@ from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.kinds import NOT_ANALYSED_REPORT
+from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, by_class
 from glam_node.node.scu.echo import peer_of
 from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
+from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.settings.digest import settings_digest
 from glam_node.settings.schema import DestinationSettings, OperatingPointSettings, Settings
@@ -49,6 +50,11 @@ class Node:
     delivery_policy: RetryPolicy
     identity: ResultIdentity
     settings_digest: str
+
+    @property
+    def fallbacks(self) -> dict[str, dict[str, str]]:
+        """By destination, which SOP class stands in for which."""
+        return by_class({name: one.fallbacks.by_kind for name, one in self.settings.destinations.items()})
 
     @property
     def notices(self) -> bool:
@@ -136,7 +142,8 @@ def _shown_database(settings: Settings) -> str:
 
 def _destination(name: str, destination: DestinationSettings, ae_title: str) -> Destination:
     if destination.kind == "c-store":
-        return CStoreDestination(peer_of(name, destination, ae_title))
+        syntaxes = [TRANSFER_SYNTAXES[syntax] for syntax in destination.transfer_syntaxes]
+        return CStoreDestination(peer_of(name, destination, ae_title), syntaxes)
     assert destination.path is not None  # noqa: S101 - the schema asks for it
     return FolderDestination(name, destination.path)
 

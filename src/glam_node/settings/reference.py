@@ -24,7 +24,13 @@ One TOML file (`--settings FILE` or `GLAM_NODE_SETTINGS`), and environment varia
 Unknown keys are mistakes; `glam-node settings check` lists every mistake at once. Relative paths start at the
 directory in which glam-node is started."""
 _EXAMPLE_NAMES = {"peers": "pacs", "destinations": "archive"}
-_EXAMPLES = {"an AE title": '"PACS"', "a path": '"/srv/directory"', "a number": "0.5", "an integer": "1"}
+_EXAMPLES = {
+    "an AE title": '"PACS"',
+    "a path": '"/srv/directory"',
+    "a number": "0.5",
+    "an integer": "1",
+    '"segmentation" or': '"comprehensive_sr"',
+}
 
 
 def reference() -> str:

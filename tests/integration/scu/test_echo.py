@@ -6,7 +6,7 @@ from pynetdicom import build_context
 
 from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scu.echo import VERIFICATION, echo
-from glam_node.settings.schema import DestinationSettings
+from glam_node.settings.schema import DestinationSettings, FallbackSettings
 from tests.integration.archive import Archive, listening
 
 
@@ -35,7 +35,17 @@ def test_an_archive_that_does_not_take_a_chosen_result_is_reported_before_there_
         report = echo("archive", chosen, "GLAMNODE")
     assert not report.ok
     assert "does not accept Grayscale Softcopy Presentation State Storage." in report.message
-    assert report.message.endswith("or take it out of destinations.archive.results.")
+    assert report.message.endswith("or name what may stand in for it in destinations.archive.fallbacks.")
+
+
+def test_an_archive_that_takes_what_stands_in_is_well_and_says_what_it_gets() -> None:
+    contexts = [build_context(VERIFICATION), build_context(SOP_CLASSES["comprehensive_sr"])]
+    with listening(Archive(contexts=contexts)) as archive:
+        fallbacks = FallbackSettings(measurement_report="comprehensive_sr")
+        changed = {"results": ("measurement_report",), "fallbacks": fallbacks}
+        report = echo("archive", destination(archive).model_copy(update=changed), "GLAMNODE")
+    assert report.ok
+    assert report.message.endswith("It gets comprehensive_sr for measurement_report.")
 
 
 def test_a_folder_answers(tmp_path: Path) -> None:

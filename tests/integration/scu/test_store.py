@@ -1,10 +1,18 @@
 """Results reach an archive unchanged, and every answer is read."""
 
+import numpy as np
 import pytest
 from pydicom import dcmread
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLosslessSV1,
+    RLELossless,
+)
 from pynetdicom import build_context
 
+from glam_node.node.domain.ports import OutgoingInstance
 from glam_node.node.scu.association import Peer
 from glam_node.node.scu.store import CStoreDestination
 from tests.integration.archive import Archive, listening
@@ -24,7 +32,7 @@ def test_instances_arrive_in_order_in_one_association(archive: Archive, peer: Pe
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1])
 def test_a_file_is_sent_as_it_lies_on_disk(syntax: str, archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
     instance = outgoing(transfer_syntax_uid=syntax)
-    CStoreDestination(peer).store([instance])
+    CStoreDestination(peer, [syntax]).store([instance])
     received = archive.received[0]
     assert received.transfer_syntax_uid == syntax
     assert instance.path.read_bytes().endswith(received.encoded)
@@ -123,3 +131,50 @@ def test_an_archive_that_does_not_answer_is_given_up_after_the_timeout(outgoing:
 
 def test_nothing_to_store_opens_no_association(outgoing: Outgoing) -> None:
     assert CStoreDestination(peer_at(1)).store([]) == []
+
+
+def image(outgoing: Outgoing, bits: int) -> OutgoingInstance:
+    """An image of that many bits a pixel."""
+    instance = outgoing(SEGMENTATION_STORAGE)
+    dataset = dcmread(instance.path)
+    for keyword, value in {"Rows": 8, "Columns": 16, "SamplesPerPixel": 1, "PixelRepresentation": 0}.items():
+        setattr(dataset, keyword, value)
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = bits
+    dataset.HighBit = bits - 1
+    dataset.PixelData = bytes(8 * 16 * bits // 8)
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(instance.path, enforce_file_format=True)
+    return instance
+
+
+@pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, RLELossless])
+def test_an_image_arrives_in_the_preferred_syntax_with_the_same_pixels(syntax: str, outgoing: Outgoing) -> None:
+    sent = image(outgoing, 8)
+    with listening(
+        Archive(contexts=[build_context(SEGMENTATION_STORAGE, [ExplicitVRLittleEndian, syntax])])
+    ) as archive:
+        [outcome] = CStoreDestination(peer_at(archive.port), [syntax, ExplicitVRLittleEndian]).store([sent])
+    [received] = archive.received
+    assert (outcome.stored, received.transfer_syntax_uid) == (True, syntax)
+    assert received.dataset().SOPInstanceUID == sent.sop_instance_uid
+    assert np.array_equal(received.dataset().pixel_array, dcmread(sent.path).pixel_array)
+
+
+def test_what_does_not_fit_an_object_is_passed_over(outgoing: Outgoing) -> None:
+    instances = [image(outgoing, 1), outgoing()]
+    with listening(Archive()) as archive:
+        outcomes = CStoreDestination(peer_at(archive.port), [RLELossless, ExplicitVRLittleEndian]).store(instances)
+    assert all(outcome.stored for outcome in outcomes)
+    assert {received.transfer_syntax_uid for received in archive.received} == {ExplicitVRLittleEndian}
+
+
+def test_a_refused_class_is_told_from_other_failures(archive: Archive, outgoing: Outgoing) -> None:
+    with listening(Archive(contexts=[build_context(SEGMENTATION_STORAGE)])) as picky:
+        alone, beside = outgoing(), [outgoing(), outgoing(SEGMENTATION_STORAGE)]
+        destination = CStoreDestination(peer_at(picky.port))
+        assert [outcome.sop_class_refused for outcome in destination.store([alone])] == [True]
+        assert [outcome.sop_class_refused for outcome in destination.store(beside)] == [True, False]
+    archive.statuses = [0x0122, 0xA900]
+    outcomes = CStoreDestination(peer_at(archive.port)).store([outgoing(), outgoing()])
+    assert [outcome.sop_class_refused for outcome in outcomes] == [True, False]

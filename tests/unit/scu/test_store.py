@@ -7,6 +7,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLoss
 
 from glam_node.node.domain.ports import OutgoingInstance
 from glam_node.node.scu.store import ANSWERS, contexts_for
+from glam_node.node.scu.syntaxes import UNCOMPRESSED
 
 SR, SEG = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.66.4"
 
@@ -14,11 +15,14 @@ SR, SEG = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.66.4"
 def proposed(*kinds: tuple[str, str]) -> list[tuple[str, str]]:
     """(SOP class, transfer syntax) of the contexts for instances of these kinds."""
     instances = [OutgoingInstance(sop_class, "1.2.3", syntax, Path("x.dcm")) for sop_class, syntax in kinds]
-    return [(str(context.abstract_syntax), str(context.transfer_syntax[0])) for context in contexts_for(instances)]
+    return [
+        (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+        for context in contexts_for(instances, UNCOMPRESSED)
+    ]
 
 
-def test_uncompressed_instances_propose_both_uncompressed_syntaxes_their_own_first() -> None:
-    assert proposed((SR, ImplicitVRLittleEndian)) == [(SR, ImplicitVRLittleEndian), (SR, ExplicitVRLittleEndian)]
+def test_uncompressed_instances_propose_what_is_preferred_in_order() -> None:
+    assert proposed((SR, ImplicitVRLittleEndian)) == [(SR, ExplicitVRLittleEndian), (SR, ImplicitVRLittleEndian)]
 
 
 def test_a_compressed_instance_proposes_its_own_syntax_alone() -> None:

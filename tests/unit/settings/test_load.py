@@ -53,6 +53,27 @@ MISTAKES = [
     ("[destinations.a9]\nport = 0", "destinations.a9.port", "1 to 65535"),
     ("[destinations.a10]\nresults = []", "destinations.a10.results", "a list"),
     ("[destinations.a11]\nresults = ['sr']", "destinations.a11.results[0]", '"sr" is not allowed: "segmentation"'),
+    (
+        "[destinations.b1.fallbacks]\nsecondary_capture = 'segmentation'",
+        "destinations.b1.fallbacks.secondary_capture",
+        "unknown",
+    ),
+    (
+        "[destinations.b2.fallbacks]\nmammography_cad_sr = 'comprehensive_sr'",
+        "destinations.b2.fallbacks.mammography_cad_sr",
+        "it is not in results",
+    ),
+    (
+        "[destinations.b3.fallbacks]\nsegmentation = 'not_analysed_report'",
+        "destinations.b3.fallbacks.segmentation",
+        "cannot stand in for it",
+    ),
+    ("[destinations.b4]\ntransfer_syntaxes = ['rle_lossless']", "destinations.b4.transfer_syntaxes", "no images"),
+    (
+        "[destinations.b5]\ntransfer_syntaxes = ['jpeg']",
+        "destinations.b5.transfer_syntaxes[0]",
+        '"jpeg" is not allowed',
+    ),
     ("[destinations.a12]\ntimeout = 0", "destinations.a12.timeout", "0 is not allowed"),
     ("[assembly]\nsettle_time = -1", "assembly.settle_time", "-1 is not allowed: a number, 0 to"),
     ("[assembly]\nsettle_time = nan", "assembly.settle_time", "nan is not allowed"),

@@ -106,13 +106,13 @@ def test_a_claim_is_held_while_a_slow_archive_takes_its_time(
 
     def slow(_instance: OutgoingInstance) -> None:
         time.sleep(0.3)
-        deliver.deliver_due(reported.sessions, reported.store, {"archive": second}, RETRY_DELIVERIES, real_time)
+        deliver.deliver_due(reported.sessions, reported.store, {"archive": second}, RETRY_DELIVERIES, real_time, {})
 
     def real_time() -> datetime:
         return datetime.now(UTC)
 
     first = {"archive": Archive(answer=slow)}
-    assert deliver.deliver_due(reported.sessions, reported.store, first, RETRY_DELIVERIES, real_time) == 2
+    assert deliver.deliver_due(reported.sessions, reported.store, first, RETRY_DELIVERIES, real_time, {}) == 2
     assert second.received == []
 
 

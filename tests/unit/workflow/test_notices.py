@@ -61,6 +61,7 @@ def receive_and_judge(bench: Workbench, images: list[Dataset]) -> None:
 
 def fail_for_good(bench: Workbench, exam: list[Dataset]) -> None:
     job, working = bench.submitted(*exam), bench.predictor
+    bench.clock.turn(1)
     bench.predictor = Failing(working)  # type: ignore[assignment]
     assert bench.run(job)
     bench.predictor = working

@@ -21,6 +21,7 @@ from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.domain.study import Study
 from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.kinds import by_class
 from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.assemble import close_complete_studies
@@ -89,7 +90,7 @@ def down(instance: OutgoingInstance) -> StoreOutcome:
 
 def unsupported(instance: OutgoingInstance) -> StoreOutcome:
     """The answer of an archive that does not take such objects."""
-    return StoreOutcome(instance.sop_instance_uid, False, 0x0122, False, "ARCHIVE does not take the SOP class.")
+    return StoreOutcome(instance.sop_instance_uid, False, 0x0122, False, "ARCHIVE does not take the SOP class.", True)
 
 
 @dataclass
@@ -100,13 +101,14 @@ class Workbench:
     store: InstanceStore
     predictor: Predictor
     destinations: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"archive": BOTH})
+    fallbacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     settings_digest: str = "digest"
 
     @property
     def context(self) -> InferenceContext:
         """What a worker knows."""
-        return InferenceContext(ResultIdentity(), self.destinations, RETRY_JOBS, LEASE_S)
+        return InferenceContext(ResultIdentity(), self.destinations, self.fallbacks, RETRY_JOBS, LEASE_S)
 
     def receive(self, *images: Dataset) -> None:
         """The images are on disk and on record."""
@@ -168,7 +170,9 @@ class Workbench:
 
     def deliver(self, archive: Archive, policy: RetryPolicy = RETRY_DELIVERIES) -> int:
         """One round of the sender."""
-        return deliver_due(self.sessions, self.store, {archive.name: archive}, policy, self.clock)
+        return deliver_due(
+            self.sessions, self.store, {archive.name: archive}, policy, self.clock, by_class(self.fallbacks)
+        )
 
     def study(self) -> Study:
         """The only study."""

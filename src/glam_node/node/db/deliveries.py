@@ -77,6 +77,21 @@ def abandon(session: Session, delivery: Delivery, failure: str) -> bool:
     return bool(_change(session, _claimed(delivery), state=DeliveryState.ABANDONED, failure=failure))
 
 
+def replace(session: Session, delivery: Delivery, failure: str, sop_class_uid: str, now: datetime) -> int:
+    """How many objects of `sop_class_uid`, of the same job, go out in its place now; with none nothing is changed."""
+    standby = and_(
+        DeliveryRow.job_id == delivery.job_id,
+        DeliveryRow.destination == delivery.destination,
+        DeliveryRow.sop_class_uid == sop_class_uid,
+    )
+    waiting = and_(standby, DeliveryRow.state == DeliveryState.STANDBY)
+    _change(session, waiting, state=DeliveryState.PENDING, next_attempt_at=now)
+    there = len(session.scalars(select(DeliveryRow.delivery_id).where(standby)).all())
+    if there:
+        _change(session, _claimed(delivery), state=DeliveryState.REPLACED, failure=failure)
+    return there
+
+
 def retry(session: Session, study_instance_uid: str, *, now: datetime, later_than: datetime) -> int:
     """How many of the study's deliveries, abandoned or waiting for an attempt after `later_than`, are due now."""
     waiting = and_(DeliveryRow.state == DeliveryState.PENDING, DeliveryRow.next_attempt_at > later_than)

@@ -9,10 +9,14 @@ class DeliveryState(StrEnum):
     """Where a delivery is."""
 
     PENDING = "PENDING"
+    STANDBY = "STANDBY"
+    """Goes out only if the destination takes no objects of the SOP class that it stands in for."""
     STORED = "STORED"
     """The destination answered success."""
     COMMITTED = "COMMITTED"
     """The destination has taken responsibility (storage commitment)."""
+    REPLACED = "REPLACED"
+    """The destination takes no objects of its SOP class; what stands in for it goes out instead."""
     ABANDONED = "ABANDONED"
     """Given up; `failure` says why; a person acts."""
 

@@ -29,6 +29,8 @@ class StoreOutcome:
     """Not stored: whether trying again may help."""
     failure: str
     """Empty when stored; else peer, what was asked, what came back, what to do."""
+    sop_class_refused: bool = False
+    """Not stored: the destination takes no objects of this SOP class."""
 
 
 class Destination(Protocol):

@@ -22,6 +22,7 @@ _SECONDARY_CAPTURES = 510
 _KEY_OBJECT_SELECTION = 520
 _MAMMOGRAPHY_CAD_SR = 530
 _NOT_ANALYSED_REPORT = 540
+_COMPREHENSIVE_SR = 550
 
 RESEARCH_USE = "research use"
 UNTRAINED = "UNTRAINED"
@@ -90,6 +91,11 @@ class ResultIdentity:
     def not_analysed_report_series_number(self) -> int:
         """Series Number of the report that a study was not analysed."""
         return self.series_number + _NOT_ANALYSED_REPORT
+
+    @property
+    def comprehensive_sr_series_number(self) -> int:
+        """Series Number of the report as a Comprehensive SR."""
+        return self.series_number + _COMPREHENSIVE_SR
 
     @property
     def date(self) -> str:

@@ -10,6 +10,7 @@ MAMMOGRAPHY_CAD_SR = "mammography_cad_sr"
 PRESENTATION_STATE = "presentation_state"
 SECONDARY_CAPTURE = "secondary_capture"
 KEY_OBJECT_SELECTION = "key_object_selection"
+COMPREHENSIVE_SR = "comprehensive_sr"
 NOT_ANALYSED_REPORT = "not_analysed_report"
 
 # In the order of writing: what refers to another comes after it.
@@ -20,6 +21,7 @@ SOP_CLASSES: Mapping[str, uid.UID] = {
     PRESENTATION_STATE: uid.GrayscaleSoftcopyPresentationStateStorage,
     SECONDARY_CAPTURE: uid.SecondaryCaptureImageStorage,
     KEY_OBJECT_SELECTION: uid.KeyObjectSelectionDocumentStorage,
+    COMPREHENSIVE_SR: uid.ComprehensiveSRStorage,
     NOT_ANALYSED_REPORT: uid.Comprehensive3DSRStorage,
 }
 
@@ -27,10 +29,18 @@ SOP_CLASSES: Mapping[str, uid.UID] = {
 OF_FINDINGS = tuple(kind for kind in SOP_CLASSES if kind != NOT_ANALYSED_REPORT)
 
 # What can name the document that it follows
-REPORTS = (MEASUREMENT_REPORT, MAMMOGRAPHY_CAD_SR)
+REPORTS = (MEASUREMENT_REPORT, MAMMOGRAPHY_CAD_SR, COMPREHENSIVE_SR)
 
 # Kept on disk where there is no destination to ask for anything.
 KEPT_ANYWAY = frozenset({SEGMENTATION, MEASUREMENT_REPORT})
+
+
+def by_class(fallbacks: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """By destination, which SOP class stands in for which, from the kinds that do."""
+    return {
+        name: {SOP_CLASSES[kind]: SOP_CLASSES[instead] for kind, instead in kinds.items()}
+        for name, kinds in fallbacks.items()
+    }
 
 
 def wanted_kinds(destinations: Iterable[Iterable[str]]) -> frozenset[str]:

@@ -26,13 +26,16 @@ def write_measurement_report(
     sources: Mapping[str, Dataset],
     segmentations: Sequence[Dataset],
     identity: ResultIdentity,
+    *,
+    comprehensive: bool = False,
 ) -> Dataset:
     """The report on a study, with at least one image, in a series of its own.
 
     It has a group of measurements for the study, each breast, each image and each finding; an image without findings
     and an image that could not be analysed say so, the latter with the reason. `segmentations` are what
-    `write_segmentations` wrote; the report lists them as evidence beside every image. `sources` maps SOP Instance UID
-    to source data set. Raises PermanentError when a source cannot be referred to.
+    `write_segmentations` wrote; the report lists them as evidence beside every image. `comprehensive`: the same as a
+    Comprehensive SR, an object of its own, for archives that take no Comprehensive 3D SR. `sources` maps SOP Instance
+    UID to source data set. Raises PermanentError when a source cannot be referred to.
     """
     headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
     first = sources[findings.images[0].sop_instance_uid]
@@ -42,9 +45,10 @@ def write_measurement_report(
         groups,
         described,
         evidence=[*headers.values(), *segmentations],
-        role="report",
+        role="comprehensive report" if comprehensive else "report",
         subject="report",
-        series_number=identity.series_number,
+        series_number=identity.comprehensive_sr_series_number if comprehensive else identity.series_number,
+        document=sr.ComprehensiveSR if comprehensive else sr.Comprehensive3DSR,
         algorithm=findings.algorithm,
         identity=identity,
     )
@@ -63,8 +67,9 @@ def new_report(
     series_number: int,
     algorithm: AlgorithmIdentification,
     identity: ResultIdentity,
-) -> sr.Comprehensive3DSR:
-    """A Comprehensive 3D SR after TID 1500 with these groups of measurements; `equipment.finish` must follow.
+    document: type[sr.Comprehensive3DSR | sr.ComprehensiveSR] = sr.Comprehensive3DSR,
+) -> Dataset:
+    """A structured report after TID 1500 with these groups of measurements; `equipment.finish` must follow.
 
     UIDs follow from `evidence` and `role`; `subject` goes into the Series Description.
     """
@@ -79,7 +84,7 @@ def new_report(
         referenced_images=list(described) or None,
     )
     made_of = [one.SOPInstanceUID for one in evidence]
-    report = sr.Comprehensive3DSR(
+    report: Dataset = document(
         evidence=list(evidence),
         content=content,
         series_instance_uid=identity.derived_uid(f"{role} series", made_of, algorithm),

@@ -33,7 +33,8 @@ def _serve(running: Running, destinations: Mapping[str, Destination]) -> None:
 def tick(node: Node, destinations: Mapping[str, Destination]) -> None:
     """Every delivery to these destinations that was due has been tried; batch follows batch while they are taken."""
     with database_trouble(node.settings):
-        while deliver_due(node.sessions, node.store, destinations, node.delivery_policy, lambda: datetime.now(UTC)):
+        policy, fallbacks = node.delivery_policy, node.fallbacks
+        while deliver_due(node.sessions, node.store, destinations, policy, lambda: datetime.now(UTC), fallbacks):
             continue
 
 

@@ -97,9 +97,11 @@ def _run_job(running: Running, predictor: Predictor, lost: threading.Event, job_
 
 def inference_context(node: Node) -> InferenceContext:
     """What a job needs to know of the node."""
+    destinations = node.settings.destinations
     return InferenceContext(
         identity=node.identity,
-        destinations={name: settings.results for name, settings in node.settings.destinations.items()},
+        destinations={name: settings.results for name, settings in destinations.items()},
+        fallbacks={name: settings.fallbacks.by_kind for name, settings in destinations.items()},
         policy=node.inference_policy,
         lease_time_s=node.settings.inference.lease_time,
     )

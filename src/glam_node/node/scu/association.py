@@ -49,6 +49,10 @@ class Rejection:
     transient: bool
 
 
+class SOPClassRefused(PermanentError):
+    """The peer accepted no presentation context for what was to be sent."""
+
+
 # PS3.8 Table 9-21, A-ASSOCIATE-RJ: (source, reason)
 REJECTIONS = {
     (1, 1): Rejection("no reason given", "Look into the log of the archive.", True),
@@ -184,14 +188,15 @@ def _rejected(peer: Peer, result: int, source: int, reason: int) -> NodeError:
     )
 
 
-def nothing_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> PermanentError:
+def nothing_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> SOPClassRefused:
     """What to say of a peer that takes none of the contexts."""
     proposed = sorted(
         {f"{UID(context.abstract_syntax or '').name} ({context.transfer_syntax[0].name})" for context in contexts}
     )
-    return PermanentError(
+    return SOPClassRefused(
         f"{peer} accepts none of: {', '.join(proposed)}. "
-        f"Have the archive accept it from {peer.calling_ae_title}, or take it out of destinations.{peer.name}.results."
+        f"Have the archive accept it from {peer.calling_ae_title}, take it out of destinations.{peer.name}.results, "
+        f"or name what may stand in for it in destinations.{peer.name}.fallbacks."
     )
 
 

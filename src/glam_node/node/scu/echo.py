@@ -2,16 +2,16 @@
 
 import os
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom.uid import UID
 from pynetdicom import build_context
 
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scu.association import Peer, associated, lost, nothing_accepted
-from glam_node.node.scu.store import CONVERTIBLE
+from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
 from glam_node.settings.schema import DestinationSettings
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -35,7 +35,7 @@ def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> 
         message = (
             _look(name, destination.path or Path())
             if destination.kind == "folder"
-            else _ask(peer_of(name, destination, calling_ae_title), destination.results)
+            else _ask(peer_of(name, destination, calling_ae_title), destination)
         )
     except NodeError as error:
         return EchoReport(False, _milliseconds_since(started), str(error))
@@ -47,9 +47,12 @@ def peer_of(name: str, destination: DestinationSettings, calling_ae_title: str) 
     return Peer(name, destination.ae_title, destination.host, destination.port, destination.timeout, calling_ae_title)
 
 
-def _ask(peer: Peer, results: Iterable[str]) -> str:
+def _ask(peer: Peer, destination: DestinationSettings) -> str:
     """C-ECHO on an association that proposes what the chosen results need, too."""
-    storage = [build_context(uid, list(CONVERTIBLE)) for uid in dict.fromkeys(SOP_CLASSES[kind] for kind in results)]
+    results, fallbacks = destination.results, destination.fallbacks.by_kind
+    classes = dict.fromkeys(SOP_CLASSES[kind] for kind in (*results, *fallbacks.values()))
+    syntaxes: list[str | UID] = [TRANSFER_SYNTAXES[name] for name in destination.transfer_syntaxes]
+    storage = [build_context(uid, syntaxes) for uid in classes]
     with associated(peer, [build_context(VERIFICATION), *storage]) as association:
         accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
         if VERIFICATION not in accepted:
@@ -66,13 +69,16 @@ def _ask(peer: Peer, results: Iterable[str]) -> str:
                 f"{peer} answered 0x{answer.Status:04X} to C-ECHO. Look into the log of the archive.",
                 status=answer.Status,
             )
-    refused = [SOP_CLASSES[kind].name for kind in results if SOP_CLASSES[kind] not in accepted]
+    taken = {kind for kind in SOP_CLASSES if SOP_CLASSES[kind] in accepted}
+    refused = [SOP_CLASSES[kind].name for kind in results if taken.isdisjoint({kind, fallbacks.get(kind, kind)})]
     if refused:
         raise PermanentError(
             f"{peer} answers to {peer.calling_ae_title} but does not accept {', '.join(refused)}. "
-            f"Have the archive accept it, or take it out of destinations.{peer.name}.results."
+            f"Have the archive accept it, take it out of destinations.{peer.name}.results, "
+            f"or name what may stand in for it in destinations.{peer.name}.fallbacks."
         )
-    return f"{peer} answers to {peer.calling_ae_title}."
+    instead = [f"{fallbacks[kind]} for {kind}" for kind in results if kind not in taken]
+    return f"{peer} answers to {peer.calling_ae_title}." + (f" It gets {', '.join(instead)}." if instead else "")
 
 
 def _look(name: str, path: Path) -> str:

@@ -5,23 +5,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
-from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID
 from pynetdicom import _config, build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.errors import NodeError, PermanentError, TransientError
-from glam_node.node.scu.association import Peer, associated, lost, nothing_accepted
+from glam_node.node.scu.association import Peer, SOPClassRefused, associated, lost, nothing_accepted
+from glam_node.node.scu.syntaxes import UNCOMPRESSED, converted, possible
 
 log = structlog.get_logger(__name__)
 
 # Read by pynetdicom's send_c_store alone: a file goes out as it is, in pieces, instead of being decoded and encoded.
 _config.STORE_SEND_CHUNKED_DATASET = True
 
-CONVERTIBLE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+"""PS3.7 C.5.6"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ ANSWERS = (
     Answer(0x0213, 0x0213, False, True, "resource limitation", "It is tried again; make room at the archive."),
     Answer(0xA700, 0xA7FF, False, True, "out of resources", "It is tried again; make room at the archive."),
     Answer(
-        0x0122,
-        0x0122,
+        SOP_CLASS_NOT_SUPPORTED,
+        SOP_CLASS_NOT_SUPPORTED,
         False,
         False,
         "SOP class not supported",
@@ -67,8 +69,10 @@ ANSWERS = (
 class CStoreDestination:
     """An archive reached by C-STORE; every call is one association."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, transfer_syntaxes: Sequence[str] = UNCOMPRESSED) -> None:
+        """`transfer_syntaxes` (UIDs) are proposed in this order, beside what an encapsulated file is in."""
         self._peer = peer
+        self._transfer_syntaxes = tuple(transfer_syntaxes)
 
     @property
     def name(self) -> str:
@@ -81,7 +85,7 @@ class CStoreDestination:
         if not instances:
             return outcomes
         try:
-            with associated(self._peer, contexts_for(instances)) as association:
+            with associated(self._peer, contexts_for(instances, self._transfer_syntaxes)) as association:
                 for message_id, instance in enumerate(instances, start=1):
                     outcomes.append(self._store_one(association, instance, message_id % 0x10000))
         except NodeError as error:
@@ -99,12 +103,12 @@ class CStoreDestination:
 
     def _send(self, association: Association, instance: OutgoingInstance, message_id: int) -> int:
         """The status that came back. Raises TransientError when the association is lost."""
-        as_it_is = is_accepted_as_it_is(association, instance)
-        if not as_it_is and not is_accepted_converted(association, instance):
-            raise nothing_accepted(self._peer, contexts_for([instance]))
+        syntax = accepted_syntax(association, instance, self._transfer_syntaxes)
+        if syntax is None:
+            raise nothing_accepted(self._peer, contexts_for([instance], self._transfer_syntaxes))
         started = time.monotonic()
         try:
-            data_set = instance.path if as_it_is else dcmread(instance.path)
+            data_set = instance.path if syntax == instance.transfer_syntax_uid else converted(instance.path, syntax)
             answer = association.send_c_store(data_set, msg_id=message_id)
         except (OSError, InvalidDicomError, AttributeError, ValueError) as error:
             raise PermanentError(f"{instance.path} cannot be sent: {error}. Restore the file.") from error
@@ -132,37 +136,27 @@ class CStoreDestination:
             f"{self._peer} answered 0x{status:04X} ({answer.meaning}) "
             f"to C-STORE of {UID(instance.sop_class_uid).name} {instance.sop_instance_uid}. {remedy}"
         )
-        return StoreOutcome(instance.sop_instance_uid, False, status, answer.transient, failure)
+        refused = status == SOP_CLASS_NOT_SUPPORTED
+        return StoreOutcome(instance.sop_instance_uid, False, status, answer.transient, failure, refused)
 
 
-def contexts_for(instances: Sequence[OutgoingInstance]) -> list[PresentationContext]:
-    """One context per SOP class and transfer syntax in the files, and the other uncompressed one to fall back on."""
-    proposed: dict[tuple[str, str], None] = {}
-    for instance in instances:
-        for syntax in _syntaxes(instance):
-            proposed[instance.sop_class_uid, syntax] = None
+def contexts_for(instances: Sequence[OutgoingInstance], syntaxes: Sequence[str]) -> list[PresentationContext]:
+    """One context per SOP class and transfer syntax, the preferred ones first."""
+    proposed = {
+        (instance.sop_class_uid, syntax): None
+        for instance in instances
+        for syntax in possible(instance.path, instance.transfer_syntax_uid, syntaxes)
+    }
     return [build_context(sop_class_uid, [syntax]) for sop_class_uid, syntax in proposed]
 
 
-def _syntaxes(instance: OutgoingInstance) -> tuple[str, ...]:
-    own = instance.transfer_syntax_uid
-    return (own, *(syntax for syntax in CONVERTIBLE if syntax != own)) if own in CONVERTIBLE else (own,)
-
-
-def is_accepted_as_it_is(association: Association, instance: OutgoingInstance) -> bool:
-    """Whether the peer takes the file in its own transfer syntax."""
-    return (instance.sop_class_uid, instance.transfer_syntax_uid) in _accepted(association)
-
-
-def is_accepted_converted(association: Association, instance: OutgoingInstance) -> bool:
-    """Whether the peer takes it in the other uncompressed transfer syntax."""
-    accepted = _accepted(association)
-    return any((instance.sop_class_uid, syntax) in accepted for syntax in _syntaxes(instance))
-
-
-def _accepted(association: Association) -> set[tuple[str, str]]:
-    return {(str(context.abstract_syntax), context.transfer_syntax[0]) for context in association.accepted_contexts}
+def accepted_syntax(association: Association, instance: OutgoingInstance, syntaxes: Sequence[str]) -> str | None:
+    """The first of those that the instance can be sent in which the peer accepts."""
+    accepted = {(str(context.abstract_syntax), context.transfer_syntax[0]) for context in association.accepted_contexts}
+    fitting = possible(instance.path, instance.transfer_syntax_uid, syntaxes)
+    return next((syntax for syntax in fitting if (instance.sop_class_uid, syntax) in accepted), None)
 
 
 def _failed(instance: OutgoingInstance, error: NodeError, transient: bool) -> StoreOutcome:
-    return StoreOutcome(instance.sop_instance_uid, False, error.status, transient, str(error))
+    refused = isinstance(error, SOPClassRefused)
+    return StoreOutcome(instance.sop_instance_uid, False, error.status, transient, str(error), refused)

@@ -15,8 +15,16 @@ class InferenceContext:
     identity: ResultIdentity
     destinations: Mapping[str, tuple[str, ...]]
     """Which kinds of results (results.kinds.SOP_CLASSES) each destination gets, by its name."""
+    fallbacks: Mapping[str, Mapping[str, str]]
+    """By destination: which kind stands in for which where the destination does not accept it."""
     policy: RetryPolicy
     lease_time_s: float
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The kinds of results to make."""
+        instead = [kind for kinds in self.fallbacks.values() for kind in kinds.values()]
+        return wanted_kinds(self.destinations.values()).union(instead)
 
     @property
     def notices(self) -> bool:

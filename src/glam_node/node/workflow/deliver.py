@@ -20,6 +20,9 @@ log = structlog.get_logger(__name__)
 
 Clock = Callable[[], datetime]
 
+Fallbacks = Mapping[str, Mapping[str, str]]
+"""By destination: which SOP class stands in for which."""
+
 CLAIM_TIME = timedelta(seconds=60)
 """How long after a sender's death another takes its deliveries up; renewed while it lives."""
 AT_ONCE = 20
@@ -32,19 +35,28 @@ def deliver_due(
     destinations: Mapping[str, Destination],
     policy: RetryPolicy,
     now: Clock,
+    fallbacks: Fallbacks,
 ) -> int:
     """How many objects were stored, of up to twenty that were due at each destination; each was tried once.
 
-    One association per destination. What a destination refuses for good is ABANDONED at once, whatever else fails is
-    tried again by `policy`. To be called again at once while it stores anything.
+    One association per destination. Where a destination takes no objects of a SOP class, those of the class that
+    `fallbacks` names for it go out instead; what else it refuses for good is ABANDONED at once, and what fails
+    otherwise is tried again by `policy`. To be called again at once while it stores anything.
     """
     return sum(
-        _deliver_batch(name, destination, sessions, store, policy, now) for name, destination in destinations.items()
+        _deliver_batch(name, destination, sessions, store, policy, now, fallbacks.get(name, {}))
+        for name, destination in destinations.items()
     )
 
 
 def _deliver_batch(
-    name: str, destination: Destination, sessions: SessionFactory, store: InstanceStore, policy: RetryPolicy, now: Clock
+    name: str,
+    destination: Destination,
+    sessions: SessionFactory,
+    store: InstanceStore,
+    policy: RetryPolicy,
+    now: Clock,
+    fallbacks: Mapping[str, str],
 ) -> int:
     with sessions.begin() as session:
         claimed = deliveries.claim_due(session, name, now=now(), until=now() + CLAIM_TIME, limit=AT_ONCE)
@@ -54,7 +66,11 @@ def _deliver_batch(
         outcomes = _store(destination, claimed, store)
     with sessions.begin() as session:
         for delivery, outcome in zip(claimed, outcomes, strict=True):
-            _record(session, delivery, outcome, policy, now())
+            instead = fallbacks.get(delivery.sop_class_uid) if outcome.sop_class_refused else None
+            if instead and deliveries.replace(session, delivery, outcome.failure, instead, now()):
+                _tell(session, "delivery_replaced", delivery, now(), outcome.failure)
+            else:
+                _record(session, delivery, outcome, policy, now())
     return sum(outcome.stored for outcome in outcomes)
 
 

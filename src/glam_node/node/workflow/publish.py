@@ -1,7 +1,7 @@
 """Hands the results of a job to delivery, once."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from uuid import uuid4
 
@@ -14,7 +14,6 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
-from glam_node.node.results.kinds import wanted_kinds
 from glam_node.node.results.not_analysed_report import Notice
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.context import InferenceContext
@@ -47,7 +46,7 @@ def publish(
     results = write(job, findings, sessions, store, context)
     stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
     with sessions.begin() as session:
-        queued = _hand_over(session, job, findings, results, stages, context.destinations, now())
+        queued = _hand_over(session, job, findings, results, stages, context, now())
     log.info(
         "job_succeeded",
         job_id=job.job_id,
@@ -66,7 +65,7 @@ def _write_results(
         instances = studies.find_instances(session, job.sop_instance_uids)
         earlier = earlier_reports(session, job)
     identity = context.identity.at(job.created_at, job.settings_digest)
-    return write_results(findings, instances, identity, store, wanted_kinds(context.destinations.values()), earlier)
+    return write_results(findings, instances, identity, store, context.wanted, earlier)
 
 
 def _write_notice(
@@ -98,7 +97,7 @@ def _hand_over(
     findings: Findings,
     results: Sequence[Result],
     stages: Sequence[tuple[str, float]],
-    destinations: Mapping[str, tuple[str, ...]],
+    context: InferenceContext,
     now: datetime,
 ) -> list[Delivery]:
     uid = job.study_instance_uid
@@ -106,7 +105,7 @@ def _hand_over(
     version = findings.algorithm.algorithm_version
     if not jobs.succeed(session, job, now=now, algorithm_version=version, stage_seconds=stages):
         raise LeaseLost
-    queued = deliveries.add_missing(session, list(_deliveries(job, results, destinations, now)))
+    queued = deliveries.add_missing(session, list(_deliveries(job, results, context, now)))
     # A study that a late image has reopened meanwhile is judged anew when it is whole.
     if study is not None and study.state is StudyState.SUBMITTED and not job.is_notice:
         studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
@@ -129,11 +128,12 @@ def _hand_over(
 
 
 def _deliveries(
-    job: InferenceJob, results: Sequence[Result], destinations: Mapping[str, tuple[str, ...]], now: datetime
+    job: InferenceJob, results: Sequence[Result], context: InferenceContext, now: datetime
 ) -> Iterator[Delivery]:
-    for destination, wanted in destinations.items():
+    for destination, wanted in context.destinations.items():
+        instead = context.fallbacks.get(destination, {}).values()
         for result in results:
-            if result.kind in wanted:
+            if result.kind in wanted or result.kind in instead:
                 yield Delivery(
                     delivery_id=str(uuid4()),
                     job_id=job.job_id,
@@ -143,7 +143,7 @@ def _deliveries(
                     sop_instance_uid=result.sop_instance_uid,
                     transfer_syntax_uid=result.transfer_syntax_uid,
                     path=result.path,
-                    state=DeliveryState.PENDING,
+                    state=DeliveryState.PENDING if result.kind in wanted else DeliveryState.STANDBY,
                     attempt=0,
                     next_attempt_at=now,
                     transaction_uid="",

@@ -109,6 +109,8 @@ def _made(
         yield from segmentations
     elif kind == kinds.MEASUREMENT_REPORT:
         yield write_measurement_report(findings, sources, segmentations, identity)
+    elif kind == kinds.COMPREHENSIVE_SR:
+        yield write_measurement_report(findings, sources, segmentations, identity, comprehensive=True)
     elif kind == kinds.MAMMOGRAPHY_CAD_SR:
         yield write_mammography_cad_sr(findings, sources, segmentations, identity)
     elif kind == kinds.PRESENTATION_STATE:
