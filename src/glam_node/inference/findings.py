@@ -60,6 +60,35 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SaliencyMap:
+    """The saliency of each class that decided on the findings of an image, in cells of several pixels."""
+
+    values: NDArray[np.uint8]
+    """2 x height x width, in the order of CHANNELS; 255 means 1, so that a value is within 1/510."""
+    step: int
+    """Pixels of the source image along the side of a cell."""
+    origin: tuple[int, int]
+    """Row and column of the first cell's first pixel; negative where the cell begins outside the image."""
+    box: tuple[int, int, int, int]
+    """First row, first column, last row and last column (exclusive) of what the model saw; elsewhere it is 0."""
+
+    def on_image(self, kind: FindingKind, shape: tuple[int, int]) -> NDArray[np.uint8]:
+        """The map of one class on the source image's Rows x Columns."""
+        image: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
+        top, left, bottom, right = self.box
+        rows = (np.arange(top, bottom) - self.origin[0]) // self.step
+        columns = (np.arange(left, right) - self.origin[1]) // self.step
+        image[top:bottom, left:right] = self.values[CHANNELS.index(kind)][rows][:, columns]
+        return image
+
+
+def quantised(saliency: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Saliency from 0 to 1 in 255 steps."""
+    steps: NDArray[np.uint8] = np.rint(saliency.clip(0, 1) * 255).astype(np.uint8)
+    return steps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ImageFindings:
     """The result for one image; either scores and findings, or the reason why there are none."""
 
@@ -77,6 +106,8 @@ class ImageFindings:
     """Why the image could not be analysed, in plain words; then both scores are None and findings is empty."""
     remarks: tuple[str, ...] = ()
     """What a reader should know although the image was analysed (orientation doubtful, tissue cut off ...)."""
+    saliency: SaliencyMap | None = None
+    """None where the image was not looked at closely, since every score lies under its operating point."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """Findings as one versioned file, so that results can be written again without running the model again."""
 
 import json
+import math
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glam_node.inference.errors import InferenceError
-from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, Findings, ImageFindings
+from glam_node.inference.findings import (
+    AlgorithmIdentification,
+    Finding,
+    FindingKind,
+    Findings,
+    ImageFindings,
+    SaliencyMap,
+)
 from glam_node.inference.mammogram import Laterality, ViewPosition
 
 FORMAT_VERSION = 1
 
 
 def encode_findings(findings: Findings) -> bytes:
-    """The bytes of a file that holds exactly `findings`: an npz of JSON and of all masks, bit-packed in order."""
+    """The bytes of a file that holds exactly `findings`: an npz of JSON, of bit-packed masks and of maps."""
     masks = [np.packbits(finding.mask) for image in findings.images for finding in image.findings]
+    maps = [image.saliency.values.ravel() for image in findings.images if image.saliency is not None]
     meta = json.dumps({"format_version": FORMAT_VERSION, **_study(findings)})
     encoded = BytesIO()
     np.savez_compressed(
         encoded,
         meta=np.frombuffer(meta.encode("utf-8"), np.uint8),
         masks=np.concatenate([*masks, np.empty(0, np.uint8)]),
+        saliency=np.concatenate([*maps, np.empty(0, np.uint8)]),
     )
     return encoded.getvalue()
 
@@ -34,9 +44,10 @@ def read_findings(path: Path) -> Findings:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             meta = json.loads(archive["meta"].tobytes().decode("utf-8"))
             packed = archive["masks"]
+            saliency = archive["saliency"] if "saliency" in archive else np.empty(0, np.uint8)
         if meta["format_version"] != FORMAT_VERSION:
             raise InferenceError(f"{path} has findings format {meta['format_version']}; this reads {FORMAT_VERSION}.")
-        return _study_from(meta, _MaskReader(packed))
+        return _study_from(meta, _Reader(packed, saliency))
     except (InferenceError, FileNotFoundError):
         raise
     except Exception as error:  # zipfile, numpy, json and our own look-ups each raise their kinds for damage
@@ -69,6 +80,7 @@ def _image(image: ImageFindings) -> dict[str, Any]:
         "malignant_score": image.malignant_score,
         "failure": image.failure,
         "remarks": list(image.remarks),
+        "saliency": _saliency(image.saliency),
         "findings": [
             {
                 "kind": finding.kind.value,
@@ -81,14 +93,37 @@ def _image(image: ImageFindings) -> dict[str, Any]:
     }
 
 
-class _MaskReader:
-    """Takes the masks out of the packed bytes, in the order in which they were written."""
+def _saliency(saliency: SaliencyMap | None) -> dict[str, Any] | None:
+    if saliency is None:
+        return None
+    return {
+        "shape": list(saliency.values.shape),
+        "step": saliency.step,
+        "origin": list(saliency.origin),
+        "box": list(saliency.box),
+    }
 
-    def __init__(self, packed: NDArray[np.uint8]) -> None:
+
+class _Reader:
+    """Takes masks and maps out of the bytes, in the order in which they were written."""
+
+    def __init__(self, packed: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> None:
         self._packed = packed
         self._at = 0
+        self._saliency = saliency
+        self._saliency_at = 0
 
-    def take(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    def map(self, stated: dict[str, Any] | None) -> SaliencyMap | None:
+        if stated is None:
+            return None
+        shape = tuple(stated["shape"])
+        size = math.prod(shape)
+        values = self._saliency[self._saliency_at : self._saliency_at + size].reshape(shape)
+        self._saliency_at += size
+        top, left, bottom, right = stated["box"]
+        return SaliencyMap(values, stated["step"], _pair(stated["origin"]), (top, left, bottom, right))
+
+    def mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
         count = shape[0] * shape[1]
         size = -(-count // 8)
         part = self._packed[self._at : self._at + size]
@@ -96,13 +131,13 @@ class _MaskReader:
         return np.unpackbits(part, count=count).reshape(shape).astype(np.bool_)
 
 
-def _study_from(meta: dict[str, Any], masks: _MaskReader) -> Findings:
+def _study_from(meta: dict[str, Any], reader: _Reader) -> Findings:
     algorithm = dict(meta["algorithm"])
     algorithm["parameters"] = _pairs(algorithm["parameters"])
     return Findings(
         study_instance_uid=meta["study_instance_uid"],
         algorithm=AlgorithmIdentification(**algorithm),
-        images=tuple(_image_from(image, masks) for image in meta["images"]),
+        images=tuple(_image_from(image, reader) for image in meta["images"]),
         stage_seconds=_pairs(meta["stage_seconds"]),
     )
 
@@ -111,7 +146,7 @@ def _pairs(values: list[list[Any]]) -> tuple[tuple[str, Any], ...]:
     return tuple((name, value) for name, value in values)
 
 
-def _image_from(image: dict[str, Any], masks: _MaskReader) -> ImageFindings:
+def _image_from(image: dict[str, Any], reader: _Reader) -> ImageFindings:
     return ImageFindings(
         sop_instance_uid=image["sop_instance_uid"],
         image_laterality=Laterality(image["image_laterality"]),
@@ -119,18 +154,19 @@ def _image_from(image: dict[str, Any], masks: _MaskReader) -> ImageFindings:
         shape=_pair(image["shape"]),
         benign_score=image["benign_score"],
         malignant_score=image["malignant_score"],
-        findings=tuple(_finding_from(finding, masks) for finding in image["findings"]),
+        findings=tuple(_finding_from(finding, reader) for finding in image["findings"]),
         failure=image["failure"],
         remarks=tuple(image["remarks"]),
+        saliency=reader.map(image.get("saliency")),
     )
 
 
-def _finding_from(finding: dict[str, Any], masks: _MaskReader) -> Finding:
+def _finding_from(finding: dict[str, Any], reader: _Reader) -> Finding:
     return Finding(
         kind=FindingKind(finding["kind"]),
         score=finding["score"],
         origin=_pair(finding["origin"]),
-        mask=masks.take(_pair(finding["mask_shape"])),
+        mask=reader.mask(_pair(finding["mask_shape"])),
     )
 
 

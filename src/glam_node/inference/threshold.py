@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glam_node.inference.errors import PackageMismatch
-from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, ImageFindings
+from glam_node.inference.findings import (
+    CHANNELS,
+    AlgorithmIdentification,
+    Finding,
+    FindingKind,
+    ImageFindings,
+    SaliencyMap,
+    quantised,
+)
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.options import REFERENCE_RUN, RunOptions
 from glam_node.inference.package import PACKAGE_FILE, ModelPackage, read_package
@@ -25,6 +33,8 @@ _LEAST_BENIGN_SALIENCY = 0.91
 _LEAST_FULL_SCALE = 4095
 # A region under this part of the image is noise, however many pixels it has.
 _LEAST_AREA = 1 / 16_000
+# The map of a larger image has cells of several pixels.
+_MAP_ROWS = 416
 
 _PACKAGE_TOML = f"""\
 # Bright regions, no network: for trials and tests of the node. Research use only.
@@ -114,7 +124,7 @@ class ThresholdPredictor:
         if brightest == 0:
             return self._result(mammogram, (), failure="The image is black everywhere: there is no breast to analyse.")
         saliency = mammogram.pixels.astype(np.float32) / max(_LEAST_FULL_SCALE, 2 ** brightest.bit_length() - 1)
-        return self._result(mammogram, tuple(self._findings(saliency)))
+        return self._result(mammogram, tuple(self._findings(saliency)), saliency=_map_of(saliency))
 
     def _findings(self, saliency: NDArray[np.float32]) -> Iterator[Finding]:
         lowest = min(point.global_saliency_threshold for point in self._operating_points.values())
@@ -133,7 +143,13 @@ class ThresholdPredictor:
             ):
                 yield Finding(kind=kind, score=score, origin=(top, left), mask=mask)
 
-    def _result(self, mammogram: Mammogram, findings: tuple[Finding, ...], failure: str | None = None) -> ImageFindings:
+    def _result(
+        self,
+        mammogram: Mammogram,
+        findings: tuple[Finding, ...],
+        failure: str | None = None,
+        saliency: SaliencyMap | None = None,
+    ) -> ImageFindings:
         scores = {
             kind: max((finding.score for finding in findings if finding.kind is kind), default=0.0)
             for kind in FindingKind
@@ -148,4 +164,17 @@ class ThresholdPredictor:
             findings=findings,
             failure=failure,
             remarks=mammogram.remarks,
+            saliency=saliency,
         )
+
+
+def _map_of(saliency: NDArray[np.float32]) -> SaliencyMap:
+    """The same for both classes; of a large image the mean of each cell."""
+    rows, columns = saliency.shape
+    step = max(1, rows // _MAP_ROWS)
+    height, width = -(-rows // step), -(-columns // step)
+    padded = np.pad(saliency, ((0, height * step - rows), (0, width * step - columns)), mode="edge")
+    cells = cv2.resize(padded, (width, height), interpolation=cv2.INTER_AREA)
+    return SaliencyMap(
+        np.stack([quantised(np.asarray(cells, dtype=np.float32))] * len(CHANNELS)), step, (0, 0), (0, 0, rows, columns)
+    )

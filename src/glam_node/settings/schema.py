@@ -86,6 +86,9 @@ def _distinct(peers: dict[str, PeerSettings]) -> dict[str, PeerSettings]:
 
 ResultKind = Literal[
     "segmentation",
+    "fractional_segmentation",
+    "labelmap_segmentation",
+    "parametric_map",
     "measurement_report",
     "mammography_cad_sr",
     "presentation_state",

@@ -131,6 +131,7 @@ def test_a_source_that_cannot_be_placed_is_reported_and_never_marked(tmp_path: P
     assert {kind for kind, _ in results} == {
         kinds.MEASUREMENT_REPORT,
         kinds.MAMMOGRAPHY_CAD_SR,
+        kinds.COMPREHENSIVE_SR,
         kinds.SECONDARY_CAPTURE,
     }
     assert results[0][1].to_json().count("This image could not be analysed") == 4

@@ -12,6 +12,7 @@ from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results import codes
 from glam_node.node.results.aggregate import image_score
+from glam_node.node.results.segmentation import FRACTIONAL, LABELMAP
 from tests.peers import PEERS
 from tests.system.validators import dciodvfy_errors, dcmqi_masks
 from tests.unit.results.analysed import Analysed, analysed_exam, encoded, failed
@@ -43,6 +44,9 @@ def written(result: Dataset, directory: Path) -> Path:
 def errors(exam: Analysed, directory: Path) -> list[str]:
     results = [
         *exam.segmentations(),
+        *exam.segmentations(segmentation_type=FRACTIONAL),
+        *exam.segmentations(segmentation_type=LABELMAP),
+        *exam.parametric_maps(),
         exam.report(),
         cad_report(exam),
         exam.notice(),

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from glam_node.inference.errors import InferenceError
-from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, Findings, ImageFindings
+from glam_node.inference.findings import (
+    AlgorithmIdentification,
+    Finding,
+    FindingKind,
+    Findings,
+    ImageFindings,
+    SaliencyMap,
+)
 from glam_node.inference.findings_file import encode_findings, read_findings
 from glam_node.inference.mammogram import Laterality, ViewPosition
 
@@ -16,6 +23,11 @@ from glam_node.inference.mammogram import Laterality, ViewPosition
 def finding(kind: FindingKind, height: int, width: int) -> Finding:
     mask = np.random.default_rng(height).random((height, width)) > 0.5
     return Finding(kind=kind, score=0.1 + 0.2, origin=(3, 7), mask=mask)
+
+
+def saliency(height: int, width: int) -> SaliencyMap:
+    values = np.random.default_rng(height).integers(0, 255, (2, height, width), dtype=np.uint8)
+    return SaliencyMap(values, 16, (-3, 5), (0, 5, 100, 70))
 
 
 def study() -> Findings:
@@ -28,12 +40,17 @@ def study() -> Findings:
         malignant_score=0.0,
         findings=(finding(FindingKind.BENIGN, 5, 7), finding(FindingKind.MALIGNANT, 1, 1)),
         remarks=("Orientation doubtful, Größe unklar",),
+        saliency=saliency(7, 5),
     )
     failed = ImageFindings("1.2.4", Laterality.RIGHT, ViewPosition.CC, (10, 10), None, None, failure="Black.")
     return Findings(
         study_instance_uid="1.2",
         algorithm=AlgorithmIdentification("GLAM", "1.0", "ab" * 32, False, (("threshold", "0.5"),)),
-        images=(found, failed, replace(found, findings=(finding(FindingKind.BENIGN, 30, 11),))),
+        images=(
+            found,
+            failed,
+            replace(found, findings=(finding(FindingKind.BENIGN, 30, 11),), saliency=saliency(2, 9)),
+        ),
         stage_seconds=(("decode", 0.25), ("forward", 1.5)),
     )
 
@@ -44,6 +61,8 @@ def plain(findings: Findings) -> dict[str, Any]:
     for image in values["images"]:
         for item in image["findings"]:
             item["mask"] = item["mask"].tolist()
+        if image["saliency"]:
+            image["saliency"]["values"] = image["saliency"]["values"].tolist()
     return values
 
 

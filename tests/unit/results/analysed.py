@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from highdicom.seg import SegmentationTypeValues
 from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import Finding, FindingKind, Findings, ImageFindings
@@ -17,7 +18,8 @@ from glam_node.inference.threshold import ThresholdPredictor
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_report import write_measurement_report
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
-from glam_node.node.results.segmentation import write_segmentations
+from glam_node.node.results.parametric_map import write_parametric_maps
+from glam_node.node.results.segmentation import BINARY, write_segmentations
 
 IDENTITY = ResultIdentity().at(datetime(2026, 1, 2, 11, 30, 15, 250_000, tzinfo=UTC), settings_digest="5e77")
 BOTH_IN_THE_LEFT_BREAST = ((FindingKind.BENIGN, Laterality.LEFT), (FindingKind.MALIGNANT, Laterality.LEFT))
@@ -40,9 +42,16 @@ class Analysed:
         """The source data set of a view."""
         return self.sources[self.image(view).sop_instance_uid]
 
-    def segmentations(self, identity: ResultIdentity = IDENTITY) -> list[Dataset]:
+    def segmentations(
+        self, identity: ResultIdentity = IDENTITY, segmentation_type: SegmentationTypeValues = BINARY
+    ) -> list[Dataset]:
         """What is written, as an archive gives it back."""
-        return [stored(result) for result in write_segmentations(self.findings, self.sources, identity)]
+        results = write_segmentations(self.findings, self.sources, identity, segmentation_type)
+        return [stored(result) for result in results]
+
+    def parametric_maps(self) -> list[Dataset]:
+        """What is written, as an archive gives it back."""
+        return [stored(result) for result in write_parametric_maps(self.findings, self.sources, IDENTITY)]
 
     def report(self, identity: ResultIdentity = IDENTITY) -> Dataset:
         """The report, as an archive gives it back."""
@@ -88,7 +97,7 @@ def analysed_exam(rows: int = 128, columns: int = 96, **options: Any) -> Analyse
 
 def failed(image: ImageFindings, reason: str) -> ImageFindings:
     """The same image, had it not been analysable."""
-    return replace(image, benign_score=None, malignant_score=None, findings=(), failure=reason)
+    return replace(image, benign_score=None, malignant_score=None, findings=(), failure=reason, saliency=None)
 
 
 def finding(

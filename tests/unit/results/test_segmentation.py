@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 
-from glam_node.inference.findings import Finding, FindingKind
+from glam_node.inference.findings import Finding, FindingKind, ImageFindings
+from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.results.overlay import stored_segments
+from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, failed, finding
 
 
@@ -68,6 +71,43 @@ def test_findings_may_overlap(exam: Analysed) -> None:
     written = exam.with_images(replace(image, findings=both)).segmentations()
     segments = list(stored_segments(image.sop_instance_uid, written))
     assert [int(segment.mask.sum()) for segment in segments] == [2, 2]
+
+
+def test_a_fractional_segment_has_the_saliency_inside_the_finding(exam: Analysed) -> None:
+    image = exam.image("L MLO")
+    assert image.saliency is not None
+    written = [one for one in exam.segmentations(segmentation_type=FRACTIONAL) if is_of(one, image)]
+    for result, found in zip(written, image.findings, strict=True):
+        expected = image.saliency.on_image(found.kind, image.shape) * found.full_mask(image.shape)
+        assert (result.SegmentationFractionalType, result.MaximumFractionalValue) == ("PROBABILITY", 255)
+        assert np.array_equal(result.pixel_array, expected)
+        assert result.pixel_array.max() == round(255 * found.score)
+
+
+def is_of(result: Dataset, image: ImageFindings) -> bool:
+    return bool(result.SourceImageSequence[0].ReferencedSOPInstanceUID == image.sop_instance_uid)
+
+
+def test_a_label_map_has_the_number_of_each_finding_and_malignant_over_benign(exam: Analysed) -> None:
+    image = exam.image("L CC")
+    both = (finding([[1, 1]], FindingKind.BENIGN), finding([[0, 1]], FindingKind.MALIGNANT))
+    (written,) = exam.with_images(replace(image, findings=both)).only("L CC").segmentations(segmentation_type=LABELMAP)
+    assert written.SOPClassUID == SOP_CLASSES["labelmap_segmentation"]
+    assert written.pixel_array[0, :3].tolist() == [1, 2, 0]
+    assert np.count_nonzero(written.pixel_array) == 2
+
+
+def test_the_same_finding_has_the_same_tracking_uid_in_every_type(exam: Analysed) -> None:
+    tracked = [
+        {
+            segment.TrackingUID
+            for result in exam.segmentations(segmentation_type=kind)
+            for segment in result.SegmentSequence
+            if "TrackingUID" in segment
+        }
+        for kind in (BINARY, FRACTIONAL, LABELMAP)
+    ]
+    assert tracked[0] == tracked[1] == tracked[2]
 
 
 def test_segments_are_coloured_by_class(exam: Analysed) -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glam_node.inference.findings import CHANNELS, Finding, FindingKind
+from glam_node.inference.findings import CHANNELS, Finding, FindingKind, SaliencyMap, quantised
 from glam_node.inference.glam.preprocessing import PreparedView
 from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
 from glam_node.inference.package import OperatingPoint
@@ -79,6 +79,14 @@ def decisive_saliency(
         values[square] = patch
         closely[square] = True
     return values, closely
+
+
+def map_of(view: PreparedView, saliency: ViewSaliency) -> SaliencyMap | None:
+    """What decides on findings, on the source image; None when the local network was not asked."""
+    if saliency.local_saliency is None:
+        return None
+    maps = [decisive_saliency(saliency, saliency.local_saliency, channel)[0] for channel in range(len(CHANNELS))]
+    return view.geometry.map_on_source(quantised(np.stack(maps)), saliency.shape.local_step)
 
 
 def _evidence(saliency: ViewSaliency, local: NDArray[np.float32], channel: int, point: OperatingPoint) -> _Evidence:

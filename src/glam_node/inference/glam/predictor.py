@@ -11,12 +11,19 @@ from torch import Tensor
 
 from glam_node.inference.card import ModelCard
 from glam_node.inference.errors import DeviceUnavailable, PackageMismatch, UnsupportedMammogram
-from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, Finding, FindingKind, ImageFindings
+from glam_node.inference.findings import (
+    CHANNELS,
+    AlgorithmIdentification,
+    Finding,
+    FindingKind,
+    ImageFindings,
+    SaliencyMap,
+)
 from glam_node.inference.glam.device import full_precision, on_device, resolve_device
 from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.network import Glam, GlobalOutput
 from glam_node.inference.glam.patches import cut_patches, propose_patches
-from glam_node.inference.glam.postprocessing import ViewSaliency, extract_findings, is_positive
+from glam_node.inference.glam.postprocessing import ViewSaliency, extract_findings, is_positive, map_of
 from glam_node.inference.glam.preprocessing import PreparedView, prepare
 from glam_node.inference.glam.routes import Route, choose_route, take_route
 from glam_node.inference.glam.weights import load_network
@@ -195,7 +202,8 @@ class GlamPredictor:
             findings = extract_findings(
                 view, saliency, self._operating_points, self._parameters.maximum_findings_per_class
             )
-        return _image_findings(mammogram, saliency.scores, findings, remarks=view.remarks)
+            saliency_map = map_of(view, saliency)
+        return _image_findings(mammogram, saliency.scores, findings, remarks=view.remarks, saliency=saliency_map)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -225,6 +233,7 @@ def _image_findings(
     findings: tuple[Finding, ...],
     failure: str | None = None,
     remarks: tuple[str, ...] = (),
+    saliency: SaliencyMap | None = None,
 ) -> ImageFindings:
     score_of = dict(zip(CHANNELS, scores, strict=True))
     return ImageFindings(
@@ -237,6 +246,7 @@ def _image_findings(
         findings=findings,
         failure=failure,
         remarks=remarks,
+        saliency=saliency,
     )
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glam_node.inference.findings import SaliencyMap
 from glam_node.inference.glam.centre import HALF_HEIGHT, HALF_WIDTH, WINDOW_HEIGHT, WINDOW_WIDTH
 from glam_node.inference.glam.crop import BreastCrop
 from glam_node.inference.glam.orientation import Orientation
@@ -42,6 +43,21 @@ class WindowGeometry:
         source = np.zeros(self.source_shape, dtype=window.dtype)
         self._box(source)[...] = self._filled(window)
         return source
+
+    def map_on_source(self, values: NDArray[np.uint8], step: int) -> SaliencyMap:
+        """A map of the window, classes x rows x columns in cells of `step` pixels, where it lies on the source."""
+        height, width = values.shape[1] * step, values.shape[2] * step
+        source_rows = self.source_shape[0]
+        top, left = self.rows[0] - self.pad_top, self.columns[0]
+        first, last = self.rows
+        if self.orientation.upside_down:
+            values = values[:, ::-1]
+            top, first, last = source_rows - top - height, source_rows - last, source_rows - first
+        if not self.orientation.points_right:
+            values = values[:, :, ::-1]
+            left = self.columns[1] - width
+        box = (first, self.columns[0], last, self.columns[1])
+        return SaliencyMap(np.ascontiguousarray(values), step, (top, left), box)
 
     def _box(self, source: NDArray[Any]) -> NDArray[Any]:
         upright = source[::-1] if self.orientation.upside_down else source

@@ -53,6 +53,12 @@ PARTLY_SUCCEEDED_WITHOUT_FINDINGS = Code("111243", "DCM", "Not all algorithms su
 PARTLY_SUCCEEDED_WITH_FINDINGS = Code("111244", "DCM", "Not all algorithms succeeded; with findings")
 FAILED_WITHOUT_FINDINGS = Code("111245", "DCM", "No algorithms succeeded; without findings")
 
+# Parametric Map: PS3.16 CID 7180; UCUM
+CLASS_ACTIVATION = Code("130402", "DCM", "Class activation")
+NO_UNITS = Code("1", "UCUM", "no units")
+# PS3.16 CID 7203
+UNSPECIFIED_METHOD = Code("112187", "DCM", "Unspecified method of calculation")
+
 # PS3.16 CID 7005 purpose of Contributing Equipment; CID 7162 family of algorithms
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")

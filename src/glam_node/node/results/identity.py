@@ -23,6 +23,8 @@ _KEY_OBJECT_SELECTION = 520
 _MAMMOGRAPHY_CAD_SR = 530
 _NOT_ANALYSED_REPORT = 540
 _COMPREHENSIVE_SR = 550
+_PARAMETRIC_MAPS = 560
+_SERIES_PER_TYPE = 1000
 
 RESEARCH_USE = "research use"
 UNTRAINED = "UNTRAINED"
@@ -62,10 +64,15 @@ class ResultIdentity:
         device = [self.manufacturer, self.manufacturer_model_name, self.device_serial_number]
         return f"2.25.{uuid.uuid5(_UID_NAMESPACE, json.dumps(device)).int}"
 
-    def segmentation_series_number(self, image: ImageFindings, place: int) -> int:
+    def segmentation_series_number(self, image: ImageFindings, place: int, type_number: int = 0) -> int:
         """Series Number of the `place`-th (0, 1, ...) segmentation of a view, whatever else the study holds."""
         view = _VIEW_ORDER.index((image.image_laterality, image.view_position))
-        return self.series_number + 1 + view * _SERIES_PER_VIEW + place
+        return self.series_number + 1 + type_number * _SERIES_PER_TYPE + view * _SERIES_PER_VIEW + place
+
+    def parametric_map_series_number(self, image: ImageFindings) -> int:
+        """Series Number of the saliency of a view."""
+        view = _VIEW_ORDER.index((image.image_laterality, image.view_position))
+        return self.series_number + _PARAMETRIC_MAPS + view
 
     def presentation_state_series_number(self, image: ImageFindings) -> int:
         """Series Number of the presentation state of a view."""

@@ -4,7 +4,13 @@ from collections.abc import Iterable, Mapping
 
 from pydicom import uid
 
+# Label Map Segmentation Storage (PS3.4 Table B.5-1), which pydicom has no name for
+_LABEL_MAP_SEGMENTATION_STORAGE = uid.UID("1.2.840.10008.5.1.4.1.1.66.7")
+
 SEGMENTATION = "segmentation"
+FRACTIONAL_SEGMENTATION = "fractional_segmentation"
+LABELMAP_SEGMENTATION = "labelmap_segmentation"
+PARAMETRIC_MAP = "parametric_map"
 MEASUREMENT_REPORT = "measurement_report"
 MAMMOGRAPHY_CAD_SR = "mammography_cad_sr"
 PRESENTATION_STATE = "presentation_state"
@@ -16,6 +22,9 @@ NOT_ANALYSED_REPORT = "not_analysed_report"
 # In the order of writing: what refers to another comes after it.
 SOP_CLASSES: Mapping[str, uid.UID] = {
     SEGMENTATION: uid.SegmentationStorage,
+    FRACTIONAL_SEGMENTATION: uid.SegmentationStorage,
+    LABELMAP_SEGMENTATION: _LABEL_MAP_SEGMENTATION_STORAGE,
+    PARAMETRIC_MAP: uid.ParametricMapStorage,
     MEASUREMENT_REPORT: uid.Comprehensive3DSRStorage,
     MAMMOGRAPHY_CAD_SR: uid.MammographyCADSRStorage,
     PRESENTATION_STATE: uid.GrayscaleSoftcopyPresentationStateStorage,

@@ -24,34 +24,49 @@ from glam_node.node.results.identity import (
     tracked_findings,
     view_name,
 )
+from glam_node.node.results.placement import place_frames
 from glam_node.node.results.sources import source_header
 
-# A projection has no plane in space. Viewers want one to lay the mask over the image; this one says "as the image is".
-_ROW_AND_COLUMN_COSINES = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-_ORIGIN = (0.0, 0.0, 0.0)
-_SLICE_THICKNESS_MM = 1.0
+BINARY, FRACTIONAL, LABELMAP = (
+    hd.seg.SegmentationTypeValues.BINARY,
+    hd.seg.SegmentationTypeValues.FRACTIONAL,
+    hd.seg.SegmentationTypeValues.LABELMAP,
+)
+_TYPES = (BINARY, FRACTIONAL, LABELMAP)
 
 
-def write_segmentations(findings: Findings, sources: Mapping[str, Dataset], identity: ResultIdentity) -> list[Dataset]:
-    """One BINARY segmentation per view with findings, each a series of its own; none for a view without.
+def write_segmentations(
+    findings: Findings,
+    sources: Mapping[str, Dataset],
+    identity: ResultIdentity,
+    segmentation_type: hd.seg.SegmentationTypeValues = BINARY,
+) -> list[Dataset]:
+    """One segmentation per view with findings, each a series of its own; none for a view without.
 
-    A segment is a finding; segments may overlap. Where a frame's bits do not fill whole bytes (Rows x Columns is not
-    a multiple of 8) each finding gets an object, since viewers misplace the second frame otherwise. `sources` maps SOP
-    Instance UID to source data set. Raises PermanentError when a source cannot be referred to.
+    A segment is a finding. BINARY: segments may overlap; where a frame's bits do not fill whole bytes (Rows x Columns
+    is not a multiple of 8) each finding gets an object, since viewers misplace the second frame otherwise. FRACTIONAL:
+    each finding gets an object, with the saliency as PROBABILITY inside the finding; none where there is no saliency.
+    LABELMAP: where findings overlap the later one is drawn. `sources` maps SOP Instance UID to source data set. Raises
+    PermanentError when a source cannot be referred to.
     """
     return [
-        _write(findings.algorithm, image, tracked, place, sources[image.sop_instance_uid], identity)
+        _write(findings.algorithm, image, tracked, place, sources[image.sop_instance_uid], identity, segmentation_type)
         for image in findings.images
-        for place, tracked in enumerate(_objects(image, findings.algorithm, identity))
+        if segmentation_type is not FRACTIONAL or image.saliency is not None
+        for place, tracked in enumerate(_objects(image, findings.algorithm, identity, segmentation_type))
     ]
 
 
 def _objects(
-    image: ImageFindings, algorithm: AlgorithmIdentification, identity: ResultIdentity
+    image: ImageFindings,
+    algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
+    segmentation_type: hd.seg.SegmentationTypeValues,
 ) -> Iterator[Sequence[TrackedFinding]]:
     tracked = list(tracked_findings(image, algorithm, identity))
     rows, columns = image.shape
-    if rows * columns % 8 == 0:
+    whole_bytes = rows * columns % 8 == 0
+    if segmentation_type is LABELMAP or (segmentation_type is BINARY and whole_bytes):
         yield from [tracked] if tracked else []
     else:
         yield from ([one] for one in tracked)
@@ -64,17 +79,19 @@ def _write(
     place: int,
     source: Dataset,
     identity: ResultIdentity,
+    segmentation_type: hd.seg.SegmentationTypeValues,
 ) -> Dataset:
     header = source_header(source)
     sources = [image.sop_instance_uid]
+    role = "segmentation" if segmentation_type is BINARY else f"{segmentation_type.value.lower()} segmentation"
     segmentation = hd.seg.Segmentation(
         source_images=[header],
-        pixel_array=_pixels([one.finding for one in tracked], image.shape),
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        pixel_array=_pixels([one.finding for one in tracked], image, segmentation_type),
+        segmentation_type=segmentation_type,
         segment_descriptions=[_segment(number, one, image, algorithm) for number, one in enumerate(tracked, start=1)],
-        series_instance_uid=identity.derived_uid(f"segmentation series {place}", sources, algorithm),
-        series_number=identity.segmentation_series_number(image, place),
-        sop_instance_uid=identity.derived_uid(f"segmentation {place}", sources, algorithm),
+        series_instance_uid=identity.derived_uid(f"{role} series {place}", sources, algorithm),
+        series_number=identity.segmentation_series_number(image, place, _TYPES.index(segmentation_type)),
+        sop_instance_uid=identity.derived_uid(f"{role} {place}", sources, algorithm),
         instance_number=1,
         manufacturer=identity.manufacturer,
         manufacturer_model_name=identity.manufacturer_model_name,
@@ -90,24 +107,32 @@ def _write(
         contributing_equipment=[contributing_equipment(algorithm, identity)],
     )
     segmentation.ContentCreatorName = ""
-    dimension_organization_uid = identity.derived_uid(f"dimension organization {place}", sources, algorithm)
+    dimension_organization_uid = identity.derived_uid(f"{role} dimension organization {place}", sources, algorithm)
     for item in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
         item.DimensionOrganizationUID = dimension_organization_uid
-    _place(segmentation, header)
+    place_frames(segmentation, header)
     finish(segmentation, source, identity)
     return segmentation
 
 
-def _pixels(findings: Sequence[Finding], shape: tuple[int, int]) -> NDArray[np.uint16] | NDArray[np.bool_]:
+def _pixels(
+    findings: Sequence[Finding], image: ImageFindings, segmentation_type: hd.seg.SegmentationTypeValues
+) -> NDArray[np.uint16] | NDArray[np.bool_] | NDArray[np.float32]:
     """The number of the segment per pixel, 1 x Rows x Columns; a mask for each, stacked last, where some overlap.
 
-    Of stacked masks highdicom adds up every pixel, which is most of the time that an object takes.
+    Of stacked masks highdicom adds up every pixel, which is most of the time that an object takes. FRACTIONAL: the
+    saliency of the one finding.
     """
+    shape = image.shape
+    if segmentation_type is FRACTIONAL and image.saliency is not None:
+        (finding,) = findings
+        saliency = image.saliency.on_image(finding.kind, shape) * finding.full_mask(shape)
+        return (saliency.astype(np.float32) / np.float32(255))[np.newaxis]
     labels = np.zeros((1, *shape), dtype=np.uint16)
     for number, finding in enumerate(findings, start=1):
         (row, column), (height, width) = finding.origin, finding.mask.shape
         region = labels[0, row : row + height, column : column + width]
-        if region[finding.mask].any():
+        if segmentation_type is BINARY and region[finding.mask].any():
             return np.stack([one.full_mask(shape) for one in findings], axis=-1)[np.newaxis]
         region[finding.mask] = number
     return labels
@@ -140,25 +165,3 @@ def _segment(
     laterality = hd.sr.CodedConcept.from_code(codes.LATERALITY[image.image_laterality])
     segment.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [laterality]
     return segment
-
-
-def _place(segmentation: Dataset, header: Dataset) -> None:
-    """What viewers and readers need of a mask without Frame of Reference; highdicom leaves it out.
-
-    Without Patient Orientation dciodvfy finds an error; without pixel measures, orientation and position dcmqi cannot
-    read the object and OHIF does not show it. An image that states no spacing gets none of them: nothing is invented.
-    """
-    segmentation.PatientOrientation = header.get("PatientOrientation", "")
-    if "ImagerPixelSpacing" not in header:
-        return
-    shared = segmentation.SharedFunctionalGroupsSequence[0]
-    shared.PixelMeasuresSequence = hd.PixelMeasuresSequence(
-        pixel_spacing=header.ImagerPixelSpacing, slice_thickness=_SLICE_THICKNESS_MM
-    )
-    shared.PlaneOrientationSequence = hd.PlaneOrientationSequence(
-        coordinate_system=hd.CoordinateSystemNames.PATIENT, image_orientation=_ROW_AND_COLUMN_COSINES
-    )
-    for frame in segmentation.PerFrameFunctionalGroupsSequence:
-        frame.PlanePositionSequence = hd.PlanePositionSequence(
-            coordinate_system=hd.CoordinateSystemNames.PATIENT, image_position=_ORIGIN
-        )

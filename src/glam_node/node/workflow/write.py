@@ -25,12 +25,19 @@ from glam_node.node.results.key_object_selection import write_key_object_selecti
 from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
 from glam_node.node.results.measurement_report import write_measurement_report
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
+from glam_node.node.results.parametric_map import write_parametric_maps
 from glam_node.node.results.presentation_state import write_presentation_states
 from glam_node.node.results.secondary_capture import write_secondary_captures
-from glam_node.node.results.segmentation import write_segmentations
+from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP, write_segmentations
 from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.predecessors import name_predecessor
+
+SEGMENTATION_TYPES = {
+    kinds.SEGMENTATION: BINARY,
+    kinds.FRACTIONAL_SEGMENTATION: FRACTIONAL,
+    kinds.LABELMAP_SEGMENTATION: LABELMAP,
+}
 
 # What a selection of key objects needs to refer to a result.
 _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Rows", "Columns")
@@ -76,12 +83,17 @@ def made_objects(
 ) -> Iterator[tuple[str, Dataset]]:
     """Kind and object, one after the other; `paths` are the source images by SOP Instance UID."""
     sources = {uid: read_source(path, uid) for uid, path in paths.items()}
-    segmentations = write_segmentations(findings, sources, identity) if kinds.SEGMENTATION in wanted else []
+    by_kind = {
+        kind: write_segmentations(findings, sources, identity, segmentation_type)
+        for kind, segmentation_type in SEGMENTATION_TYPES.items()
+        if kind in wanted
+    }
+    segmentations = [one for objects in by_kind.values() for one in objects]
     others: list[Dataset] = []
     for kind in kinds.OF_FINDINGS:
         if kind not in wanted:
             continue
-        for dataset in _made(kind, findings, sources, segmentations, others, identity, paths):
+        for dataset in by_kind.get(kind) or _made(kind, findings, sources, segmentations, others, identity, paths):
             others.append(_identifiers(dataset))
             yield kind, dataset
 
@@ -105,8 +117,8 @@ def _made(
     identity: ResultIdentity,
     paths: dict[str, Path],
 ) -> Iterator[Dataset]:
-    if kind == kinds.SEGMENTATION:
-        yield from segmentations
+    if kind == kinds.PARAMETRIC_MAP:
+        yield from write_parametric_maps(findings, sources, identity)
     elif kind == kinds.MEASUREMENT_REPORT:
         yield write_measurement_report(findings, sources, segmentations, identity)
     elif kind == kinds.COMPREHENSIVE_SR:

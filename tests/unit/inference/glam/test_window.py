@@ -4,8 +4,10 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from glam_node.inference.findings import CHANNELS
 from glam_node.inference.glam.crop import solid_breast
 from glam_node.inference.glam.orientation import Orientation
+from glam_node.inference.glam.postprocessing import replicate
 from glam_node.inference.glam.preprocessing import place, prepare
 from glam_node.inference.glam.window import WINDOW_SHAPE, standardise
 from glam_node.inference.mammogram import Laterality, ViewPosition
@@ -47,6 +49,24 @@ def test_every_pixel_of_the_window_maps_back_to_the_pixel_it_came_from(
     placed = back > 0
     assert np.array_equal(back[placed], numbered[placed])
     assert np.count_nonzero(placed) == np.count_nonzero(window) > 0
+
+
+@few
+@given(st.sampled_from(Laterality), posed_views, sizes, parts)
+def test_a_map_in_cells_lies_where_the_window_does(
+    laterality: Laterality,
+    posed_view: tuple[ViewPosition, dict[str, bool]],
+    size: tuple[int, int],
+    part: tuple[float, float],
+) -> None:
+    view, pose = posed_view
+    header = orientation_header(laterality, view, **pose)
+    pixels = posed(breast_of(size, part), **pose)
+    geometry = prepare(view_of(pixels, laterality, view, header)).geometry
+    cells = np.random.default_rng(size[0]).integers(1, 255, (2, 2944 // 16, 1920 // 16), dtype=np.uint8)
+    saliency = geometry.map_on_source(cells, 16)
+    for kind, values in zip(CHANNELS, cells, strict=True):
+        assert np.array_equal(saliency.on_image(kind, pixels.shape), geometry.invert(replicate(values, 16)))
 
 
 @few

@@ -1,0 +1,149 @@
+"""Parametric Maps: the saliency of each class over the whole image (PS3.3 A.75).
+
+highdicom's class takes no source without a frame of reference, which a projection does not have. The object must have
+one (C.7.4.1 is mandatory), so it gets one of its own; that it lies as its source does is said by reference.
+"""
+
+from collections.abc import Mapping
+
+import highdicom as hd
+from highdicom.sr import CodedConcept
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+from pydicom.uid import ParametricMapStorage
+
+from glam_node.inference.findings import (
+    CHANNELS,
+    AlgorithmIdentification,
+    FindingKind,
+    Findings,
+    ImageFindings,
+    SaliencyMap,
+)
+from glam_node.node.results import codes
+from glam_node.node.results.composite import new_object, reference
+from glam_node.node.results.equipment import finish, short_research_statement
+from glam_node.node.results.identity import ResultIdentity, view_name
+from glam_node.node.results.placement import place_frames
+from glam_node.node.results.sources import source_header
+
+_ONE = 255
+_FRAME_TYPE = ["DERIVED", "PRIMARY", "OTHER", "QUANTITY"]
+
+
+def write_parametric_maps(
+    findings: Findings, sources: Mapping[str, Dataset], identity: ResultIdentity
+) -> list[Dataset]:
+    """One map per view that was looked at closely, each a series of its own: a frame per class, Rows x Columns.
+
+    Stored values 0 to 255 stand for saliency 0 to 1 (Real World Value Mapping). `sources` maps SOP Instance UID to
+    source data set. Raises PermanentError when a source cannot be referred to.
+    """
+    return [
+        _write(findings.algorithm, image, image.saliency, sources[image.sop_instance_uid], identity)
+        for image in findings.images
+        if image.saliency is not None
+    ]
+
+
+def _write(
+    algorithm: AlgorithmIdentification,
+    image: ImageFindings,
+    saliency: SaliencyMap,
+    source: Dataset,
+    identity: ResultIdentity,
+) -> Dataset:
+    header = source_header(source)
+    result = new_object(
+        header,
+        algorithm,
+        identity,
+        sop_class_uid=ParametricMapStorage,
+        modality="OT",
+        role="parametric map",
+        made_of=[image.sop_instance_uid],
+        series_number=identity.parametric_map_series_number(image),
+        subject=f"saliency {view_name(image)}",
+    )
+    result.Laterality = image.image_laterality.value
+    result.FrameOfReferenceUID = identity.derived_uid("frame of reference", [image.sop_instance_uid], algorithm)
+    result.PositionReferenceIndicator = ""
+    result.ReferencedSeriesSequence = [_referenced_series(header)]
+    _describe(result, short_research_statement(algorithm))
+    organization_uid = identity.derived_uid("parametric map dimensions", [image.sop_instance_uid], algorithm)
+    _set_frames(result, header, organization_uid)
+    result.Rows, result.Columns = image.shape
+    result.PixelData = b"".join(saliency.on_image(kind, image.shape).astype("<u2").tobytes() for kind in CHANNELS)
+    result["PixelData"].VR = "OW"
+    place_frames(result, header)
+    finish(result, source, identity)
+    return result
+
+
+def _referenced_series(header: Dataset) -> Dataset:
+    """PS3.3 C.12.2"""
+    series = Dataset()
+    series.SeriesInstanceUID = header.SeriesInstanceUID
+    series.ReferencedInstanceSequence = [reference(header)]
+    return series
+
+
+def _describe(result: Dataset, statement: str) -> None:
+    """Parametric Map Series and Image (PS3.3 C.8.32.1 and C.8.32.2), Acquisition Context."""
+    result.ImageType = _FRAME_TYPE
+    result.ContentLabel = "SALIENCY"
+    result.ContentDescription = statement
+    result.ContentCreatorName = ""
+    result.ContentQualification = "RESEARCH"
+    result.BurnedInAnnotation = result.RecognizableVisualFeatures = "NO"
+    result.LossyImageCompression = "00"
+    result.PresentationLUTShape = "IDENTITY"
+    result.AcquisitionContextSequence = []
+    result.SamplesPerPixel, result.PhotometricInterpretation = 1, "MONOCHROME2"
+    result.BitsAllocated, result.BitsStored, result.HighBit, result.PixelRepresentation = 16, 16, 15, 0
+
+
+def _set_frames(result: Dataset, header: Dataset, organization_uid: str) -> None:
+    """Multi-frame Functional Groups and Dimension (PS3.3 C.7.6.16 and C.7.6.17): a frame per class."""
+    result.NumberOfFrames = len(CHANNELS)
+    organization, index = Dataset(), Dataset()
+    organization.DimensionOrganizationUID = index.DimensionOrganizationUID = organization_uid
+    index.DimensionIndexPointer = Tag("FrameLabel")
+    index.FunctionalGroupPointer = Tag("FrameContentSequence")
+    index.DimensionDescriptionLabel = "Class"
+    result.DimensionOrganizationSequence, result.DimensionIndexSequence = [organization], [index]
+    frame_type, derivation = Dataset(), Dataset()
+    frame_type.FrameType = _FRAME_TYPE
+    derivation.DerivationCodeSequence = [CodedConcept.from_code(codes.UNSPECIFIED_METHOD)]
+    derivation.SourceImageSequence = [reference(header)]
+    derivation.SourceImageSequence[0].PurposeOfReferenceCodeSequence = [CodedConcept.from_code(codes.SOURCE_IMAGE)]
+    derivation.SourceImageSequence[0].SpatialLocationsPreserved = "YES"
+    voi = hd.VOILUTTransformation(window_center=(_ONE + 1) / 2, window_width=_ONE + 1)
+    shared = Dataset()
+    shared.ParametricMapFrameTypeSequence = [frame_type]
+    shared.DerivationImageSequence = [derivation]
+    shared.FrameVOILUTSequence = [voi]
+    transformation = Dataset()
+    transformation.RescaleIntercept, transformation.RescaleSlope, transformation.RescaleType = 0, 1, "US"
+    shared.PixelValueTransformationSequence = [transformation]
+    result.SharedFunctionalGroupsSequence = [shared]
+    result.PerFrameFunctionalGroupsSequence = [_frame(number, kind) for number, kind in enumerate(CHANNELS, start=1)]
+
+
+def _frame(number: int, kind: FindingKind) -> Dataset:
+    content, groups = Dataset(), Dataset()
+    content.DimensionIndexValues = number
+    content.FrameLabel = kind.value
+    groups.FrameContentSequence = [content]
+    groups.RealWorldValueMappingSequence = [
+        hd.pm.RealWorldValueMapping(
+            lut_label=kind.value.upper(),
+            lut_explanation=f"Saliency of the {kind} class, 0 to 1, not calibrated",
+            unit=codes.NO_UNITS,
+            value_range=(0, _ONE),
+            slope=1 / _ONE,
+            intercept=0.0,
+            quantity_definition=codes.CLASS_ACTIVATION,
+        )
+    ]
+    return groups
