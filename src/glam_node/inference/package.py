@@ -18,7 +18,15 @@ DEFAULT_PACKAGE = Path(__file__).parent / "default_package"
 FORMAT_VERSION = 1
 
 _HEAD = ("architecture", "algorithm_name", "algorithm_version", "trained")
-_KNOWN = {"format_version", *_HEAD, "weights", "operating_points", "parameters", "shape", "card"}
+_KNOWN = {"format_version", *_HEAD, "weights", "operating_points", "calibration", "parameters", "shape", "card"}
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Platt's scale of one class: the probability is 1 / (1 + exp(-(slope logit(image score) + intercept)))."""
+
+    slope: float
+    intercept: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class ModelPackage:
     """The architecture's own table, e.g. patches per image."""
     shape: dict[str, Any] = field(default_factory=dict)
     """The sizes of the network as the architecture defines them; empty: as published."""
+    calibration: dict[FindingKind, Calibration] = field(default_factory=dict)
+    """Where an evaluation fitted one; of the data that it was fitted on, not of a site's women."""
     card: ModelCard = field(default_factory=ModelCard)
     """Origin, licence, training data, intended use, limits, and which images it may be shown."""
 
@@ -90,6 +100,7 @@ def write_package(package: ModelPackage) -> None:
     tables: list[tuple[str, Mapping[str, Any]]] = [
         ("weights", {"sha256": package.weights_sha256} | ({} if package.seed is None else {"seed": package.seed})),
         *((f"operating_points.{kind}", asdict(point)) for kind, point in package.operating_points.items()),
+        *((f"calibration.{kind}", asdict(scale)) for kind, scale in package.calibration.items()),
         ("parameters", package.parameters),
         *((name, table) for name, table in (("shape", package.shape), ("card", card_table(package.card))) if table),
     ]
@@ -123,6 +134,7 @@ def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
         operating_points={
             FindingKind(kind): OperatingPoint(**point) for kind, point in table["operating_points"].items()
         },
+        calibration={FindingKind(kind): Calibration(**scale) for kind, scale in table.get("calibration", {}).items()},
         parameters=table.get("parameters", {}),
         shape=table.get("shape", {}),
         card=card_from_table(table.get("card", {})),

@@ -29,8 +29,9 @@ from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.storage.instances import InstanceStore
+from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.digest import settings_digest
-from glam_node.settings.schema import DestinationSettings, OperatingPointSettings, Settings
+from glam_node.settings.schema import OperatingPointSettings, Settings
 
 RETRY_JOB_AFTER_S = 10.0
 RETRY_JOB_AT_MOST_EVERY_S = 600.0

@@ -5,9 +5,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, model_validator
 
+from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.section import Section, contradiction
 from glam_node.settings.values import (
     AETitle,
     BrokerURL,
@@ -23,20 +24,10 @@ from glam_node.settings.values import (
     Seconds,
     SOPClass,
     Text,
-    not_empty,
 )
 
 
-def _contradiction(key: str, message: str) -> PydanticCustomError:
-    """Two settings that cannot both be; `key` is relative to the section that finds it."""
-    return PydanticCustomError("contradiction", "{message}", {"key": key, "message": message})
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class NodeSettings(_Section):
+class NodeSettings(Section):
     """[node]: this application entity."""
 
     ae_title: AETitle = "GLAMNODE"
@@ -57,7 +48,7 @@ class NodeSettings(_Section):
     """SOP Class UIDs to accept beside the built-in list; "all" accepts every Storage class of the standard."""
 
 
-class PeerSettings(_Section):
+class PeerSettings(Section):
     """[peers.NAME]: one application entity that may send to us."""
 
     ae_title: AETitle
@@ -77,97 +68,14 @@ def _overlap(one: PeerSettings, other: PeerSettings) -> bool:
 def _distinct(peers: dict[str, PeerSettings]) -> dict[str, PeerSettings]:
     for (first, one), (second, other) in combinations(peers.items(), 2):
         if _overlap(one, other):
-            raise _contradiction(
+            raise contradiction(
                 f"{second}.ae_title",
                 f'"{other.ae_title}" from the same hosts is peers.{first} already; leave one out or part their hosts',
             )
     return peers
 
 
-ResultKind = Literal[
-    "segmentation",
-    "fractional_segmentation",
-    "labelmap_segmentation",
-    "parametric_map",
-    "measurement_report",
-    "mammography_cad_sr",
-    "presentation_state",
-    "secondary_capture",
-    "key_object_selection",
-    "comprehensive_sr",
-    "not_analysed_report",
-]
-
-TransferSyntax = Literal[
-    "explicit_vr_little_endian", "implicit_vr_little_endian", "deflated_explicit_vr_little_endian", "rle_lossless"
-]
-
-
-class FallbackSettings(_Section):
-    """[destinations.NAME.fallbacks]: what goes there instead where it does not accept a result's SOP class."""
-
-    segmentation: ResultKind | None = None
-    """In place of a segmentation."""
-    measurement_report: ResultKind | None = None
-    """In place of the measurement report; comprehensive_sr is the same report in an older class."""
-    mammography_cad_sr: ResultKind | None = None
-    """In place of the Mammography CAD SR."""
-    presentation_state: ResultKind | None = None
-    """In place of a presentation state."""
-
-    @property
-    def by_kind(self) -> dict[str, str]:
-        """What stands in for which."""
-        chosen: dict[str, str] = self.model_dump(exclude_none=True)
-        return chosen
-
-
-class DestinationSettings(_Section):
-    """[destinations.NAME]: one archive that results go to."""
-
-    kind: Literal["c-store", "folder"] = "c-store"
-    """c-store: a DICOM archive; folder: files in a directory, for trials without an archive."""
-    ae_title: AETitle = "ARCHIVE"
-    """c-store: AE title of the archive."""
-    host: Host = "127.0.0.1"
-    """c-store: its address or name."""
-    port: Port = 104
-    """c-store: its port."""
-    path: Directory | None = None
-    """folder: the directory."""
-    results: Annotated[tuple[ResultKind, ...], AfterValidator(not_empty)] = ("segmentation", "measurement_report")
-    """Which objects it gets; what no destination asks for is not made."""
-    transfer_syntaxes: Annotated[tuple[TransferSyntax, ...], AfterValidator(not_empty)] = (
-        "explicit_vr_little_endian",
-        "implicit_vr_little_endian",
-    )
-    """c-store: how objects are sent, the preferred first; what it does not accept, or does not fit an object
-    (rle_lossless: images of 8 bits and more), is passed over."""
-    timeout: Patience = 30.0
-    """Seconds to wait for any answer of the archive."""
-    fallbacks: FallbackSettings = FallbackSettings()
-
-    @model_validator(mode="after")
-    def _fall_back_from_what_is_sent(self) -> Self:
-        for kind, instead in self.fallbacks.by_kind.items():
-            if kind not in self.results:
-                raise _contradiction(f"fallbacks.{kind}", "stands in for nothing: it is not in results")
-            if instead in (kind, "not_analysed_report"):
-                raise _contradiction(f"fallbacks.{kind}", f'"{instead}" cannot stand in for it')
-        return self
-
-    @model_validator(mode="after")
-    def _is_reachable(self) -> Self:
-        if self.kind == "folder" and self.path is None:
-            raise _contradiction("path", 'is missing: kind = "folder" needs a directory')
-        if self.transfer_syntaxes == ("rle_lossless",):
-            raise _contradiction("transfer_syntaxes", "needs one for objects that are no images, beside rle_lossless")
-        if self.kind == "c-store" and self.port == 0:
-            raise _contradiction("port", "0 is not allowed: the port that the archive listens on, 1 to 65535")
-        return self
-
-
-class AssemblySettings(_Section):
+class AssemblySettings(Section):
     """[assembly]: when a study is whole."""
 
     settle_time: Seconds = 10.0
@@ -180,13 +88,13 @@ class AssemblySettings(_Section):
     @model_validator(mode="after")
     def _grow(self) -> Self:
         if self.quiet_time < self.settle_time:
-            raise _contradiction("quiet_time", f"{self.quiet_time:g} is less than settle_time ({self.settle_time:g})")
+            raise contradiction("quiet_time", f"{self.quiet_time:g} is less than settle_time ({self.settle_time:g})")
         if self.maximum_age < self.quiet_time:
-            raise _contradiction("maximum_age", f"{self.maximum_age:g} is less than quiet_time ({self.quiet_time:g})")
+            raise contradiction("maximum_age", f"{self.maximum_age:g} is less than quiet_time ({self.quiet_time:g})")
         return self
 
 
-class EligibilitySettings(_Section):
+class EligibilitySettings(Section):
     """[eligibility]: which studies are analysed."""
 
     minimum_views: int = Field(default=1, ge=1, le=4)
@@ -195,7 +103,7 @@ class EligibilitySettings(_Section):
     """Analyse images of breasts with implants."""
 
 
-class StorageSettings(_Section):
+class StorageSettings(Section):
     """[storage]: where instances, findings and results are kept."""
 
     root: Directory = Path("var/glam-node")
@@ -204,7 +112,7 @@ class StorageSettings(_Section):
     """Below this many free bytes C-STORE is answered 0xA700."""
 
 
-class OperatingPointSettings(_Section):
+class OperatingPointSettings(Section):
     """[inference.operating_points.benign|malignant]: overrides of the package's own values."""
 
     image_score_threshold: float | None = Field(default=None, ge=0, le=1)
@@ -217,7 +125,7 @@ class OperatingPointSettings(_Section):
     """Regions of fewer model pixels are dropped."""
 
 
-class InferenceSettings(_Section):
+class InferenceSettings(Section):
     """[inference]: the model."""
 
     predictor: Predictor = "glam_node.inference.glam.predictor:GlamPredictor"
@@ -239,11 +147,11 @@ class InferenceSettings(_Section):
     """Seconds after which a job whose worker gives no sign of life goes to another."""
     maximum_attempts: int = Field(default=3, ge=1, le=100)
     """Attempts at one job before it is FAILED and a person must act."""
-    operating_points: dict[Literal["benign", "malignant"], OperatingPointSettings] = {}
+    operating_points: dict[Literal["benign", "malignant"], OperatingPointSettings] = Field(default={})
     """Per class, values that take the place of the package's."""
 
 
-class DeliverySettings(_Section):
+class DeliverySettings(Section):
     """[delivery]: sending results, and trying again."""
 
     initial_delay: Seconds = 5.0
@@ -254,7 +162,7 @@ class DeliverySettings(_Section):
     """Attempts before a delivery is ABANDONED and a person must act."""
 
 
-class ResultsSettings(_Section):
+class ResultsSettings(Section):
     """[results]: how results present themselves."""
 
     manufacturer: Text = Field(default="glam-node", min_length=1, max_length=64)
@@ -267,11 +175,18 @@ class ResultsSettings(_Section):
     """Device Serial Number (0018,1000)."""
     series_number: int = Field(default=9500, ge=1, le=2_000_000_000)
     """Series Number of the first result series; the others count up from it."""
+    banner: Text = Field(default="For research use, not for diagnosis", min_length=1, max_length=48)
+    """What every object says of itself. Change it only when your site has validated the package for another use."""
+    series_description: Text = Field(default="GLAM-NODE {subject} research use", pattern=r"\{subject\}", max_length=48)
+    """Series Description (0008,103E) of the objects written; {subject} is what each holds."""
+    score_scale: Literal["percent", "raw", "ten"] = "percent"
+    """Scores of images, breasts and studies; raw: 0 to 1; ten: 1 to 10 by the package's calibration, percent without
+    one. Those of findings are saliency, and no calibration is for them."""
     secondary_capture: Literal["sheet", "views"] = "sheet"
     """sheet: all views on one picture; views: one picture each; for destinations that ask for secondary_capture."""
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """[log]: what is written to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -280,12 +195,12 @@ class LogSettings(_Section):
     """console: for people; json: one object a line, for machines."""
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings of a node."""
 
     node: NodeSettings = NodeSettings()
-    peers: Annotated[dict[Name, PeerSettings], AfterValidator(_distinct)] = {}
-    destinations: dict[Name, DestinationSettings] = {}
+    peers: Annotated[dict[Name, PeerSettings], AfterValidator(_distinct)] = Field(default={})
+    destinations: dict[Name, DestinationSettings] = Field(default={})
     assembly: AssemblySettings = AssemblySettings()
     eligibility: EligibilitySettings = EligibilitySettings()
     storage: StorageSettings = StorageSettings()

@@ -13,7 +13,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from glam_node.node.scu.echo import echo
-from glam_node.settings.schema import DestinationSettings
+from glam_node.settings.destinations import DestinationSettings
 from tests.integration.archive import Archive, listening
 from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import SERVE_COMMAND, NodeDirectory, wait_until, write_node

@@ -6,7 +6,7 @@ from pynetdicom import build_context
 
 from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scu.echo import VERIFICATION, echo
-from glam_node.settings.schema import DestinationSettings, FallbackSettings
+from glam_node.settings.destinations import DestinationSettings, FallbackSettings
 from tests.integration.archive import Archive, listening
 
 

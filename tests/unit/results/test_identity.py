@@ -7,7 +7,7 @@ import pytest
 from pydicom.uid import UID
 
 from glam_node.inference.findings import AlgorithmIdentification
-from glam_node.node.results.identity import ResultIdentity, series_description, tracked_findings
+from glam_node.node.results.identity import ResultIdentity, tracked_findings
 from tests.unit.results.analysed import IDENTITY, analysed_exam
 
 ALGORITHM = AlgorithmIdentification("GLAM", "1.0", "ab" * 32, trained=True, parameters=(("threshold", "0.5"),))
@@ -64,8 +64,17 @@ def test_findings_are_numbered_within_their_class() -> None:
 
 
 def test_the_description_says_research_use_and_untrained() -> None:
-    assert series_description("report", UNTRAINED) == "GLAM-NODE report research use UNTRAINED"
-    assert "UNTRAINED" not in series_description("report", ALGORITHM)
+    assert IDENTITY.described("report", UNTRAINED) == "GLAM-NODE report research use UNTRAINED"
+    assert "UNTRAINED" not in IDENTITY.described("report", ALGORITHM)
+
+
+def test_a_site_words_banner_and_description_and_untrained_weights_are_still_called_so() -> None:
+    identity = replace(IDENTITY, banner="B" * 48, series_description="{subject} by the site" + "x" * 60)
+    assert identity.statement(ALGORITHM) == "B" * 48 + "."
+    for text in (identity.short_statement(UNTRAINED), identity.described("report", UNTRAINED)):
+        assert text.endswith("UNTRAINED")
+        assert len(text) <= 64
+    assert identity.described("report", UNTRAINED).startswith("report by the site")
 
 
 def test_times_are_local() -> None:

@@ -3,7 +3,7 @@
 from typing import get_args
 
 from glam_node.node.results.kinds import KEPT_ANYWAY, SOP_CLASSES, wanted_kinds
-from glam_node.settings.schema import DestinationSettings, ResultKind
+from glam_node.settings.destinations import DestinationSettings, ResultKind
 
 
 def test_the_settings_offer_every_kind_in_the_order_of_writing() -> None:

@@ -235,7 +235,7 @@ def test_remarks_on_an_image_are_said(exam: Analysed) -> None:
 
 def test_it_says_research_use_and_untrained(report: Dataset) -> None:
     assert report.SeriesDescription == "GLAM-NODE CAD research use UNTRAINED"
-    assert impression(report).startswith("For research use; not for diagnosis. UNTRAINED")
+    assert impression(report).startswith("For research use, not for diagnosis. UNTRAINED")
     assert (report.VerificationFlag, report.PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")
 
 

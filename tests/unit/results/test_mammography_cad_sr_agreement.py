@@ -15,6 +15,7 @@ from glam_node.node.results.mammography_cad_sr_agreement import (
     center,
     compared_images,
 )
+from glam_node.node.results.scores import shown_finding_score
 from tests.unit.results.analysed import finding
 
 COLUMNS = 200
@@ -31,13 +32,14 @@ def image(view: ViewPosition) -> ImageFindings:
     return ImageFindings(str(view), Laterality.LEFT, view, (300, COLUMNS), 0.5, 0.5)
 
 
+SHOWN = shown_finding_score(0.75, FindingKind.MALIGNANT, "percent")
 IMAGES = {view: image(view) for view in ViewPosition}
 
 
 def pairs(cc: list[int], mlo: list[int], headers: dict[str, Dataset]) -> list[tuple[str, str]]:
     """The columns of the findings that are put together."""
     placed = [
-        PlacedFinding(TrackedFinding(finding([[1]], origin=(5, column)), str(column), "2.25.1"), IMAGES[view])
+        PlacedFinding(TrackedFinding(finding([[1]], origin=(5, column)), SHOWN, str(column), "2.25.1"), IMAGES[view])
         for view, columns in ((ViewPosition.CC, cc), (ViewPosition.MLO, mlo))
         for column in columns
     ]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from glam_node.node.results.appearance import RGB
 from glam_node.node.results.overlay import draw_overlay, stored_segments, write_overlay
-from tests.unit.results.analysed import Analysed, analysed_exam, failed
+from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, failed
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,8 @@ def exam() -> Analysed:
 
 
 def picture(exam: Analysed, view: str, **options: int) -> Image.Image:
-    return draw_overlay(exam.source(view), exam.segmentations(), exam.image(view), exam.findings.algorithm, **options)
+    algorithm = exam.findings.algorithm
+    return draw_overlay(exam.source(view), exam.segmentations(), exam.image(view), algorithm, IDENTITY, **options)
 
 
 def coloured(image: Image.Image) -> int:
@@ -58,6 +59,7 @@ def test_an_image_that_could_not_be_analysed_is_drawn_with_the_reason(exam: Anal
 
 def test_a_png_is_written(exam: Analysed, tmp_path: Path) -> None:
     path = tmp_path / "overlay.png"
-    write_overlay(path, exam.source("L CC"), exam.segmentations(), exam.image("L CC"), exam.findings.algorithm)
+    algorithm = exam.findings.algorithm
+    write_overlay(path, exam.source("L CC"), exam.segmentations(), exam.image("L CC"), algorithm, IDENTITY)
     with Image.open(path) as image:
         assert image.format == "PNG"

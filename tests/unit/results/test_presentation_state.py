@@ -88,7 +88,7 @@ def test_each_finding_is_a_layer_with_its_score_and_research_use(exam: Analysed,
     assert layers == ["MALIGNANT 1", "BENIGN 1", "RESEARCH USE"]
     assert [annotation.GraphicLayer for annotation in state.GraphicAnnotationSequence] == layers
     text = state.GraphicAnnotationSequence[0].TextObjectSequence[0].UnformattedTextValue
-    assert f"L CC malignant 1: score {exam.image('L CC').findings[0].score:.2f}" in text
+    assert f"L CC malignant 1: score {100 * exam.image('L CC').findings[0].score:.0f} %" in text
     assert "research use, not for diagnosis, UNTRAINED" in text
 
 

@@ -266,6 +266,11 @@ def _identify(
         for kind, point in sorted(package.operating_points.items())
         for name, value in asdict(point).items()
     )
+    calibration = tuple(
+        (f"{kind}.calibration_{name}", f"{value:g}")
+        for kind, scale in sorted(package.calibration.items())
+        for name, value in asdict(scale).items()
+    )
     counts = tuple((name, str(value)) for name, value in asdict(parameters).items())
     always = () if segment is Segment.POSITIVE else (("segment", str(segment)),)
     return AlgorithmIdentification(
@@ -273,5 +278,5 @@ def _identify(
         algorithm_version=package.algorithm_version,
         weights_sha256=package.weights_sha256,
         trained=package.trained,
-        parameters=thresholds + counts + always + route.parameters,
+        parameters=thresholds + calibration + counts + always + route.parameters,
     )

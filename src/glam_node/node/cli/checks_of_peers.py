@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from glam_node.inference.errors import DeviceUnavailable, InferenceError
 from glam_node.node.cli.checks import Check, Verdict, serving_process
-from glam_node.settings.schema import DestinationSettings, PeerSettings, Settings
+from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.schema import PeerSettings, Settings
 
 LOOPBACK = "127.0.0.1"
 

@@ -31,11 +31,15 @@ from glam_node.node.workflow.write import made_objects
 # Of files, in the order of writing
 _PREFIXES = {
     kinds.SEGMENTATION: "SEG",
+    kinds.FRACTIONAL_SEGMENTATION: "FRACTIONAL",
+    kinds.LABELMAP_SEGMENTATION: "LABELMAP",
+    kinds.PARAMETRIC_MAP: "MAP",
     kinds.MEASUREMENT_REPORT: "SR",
     kinds.MAMMOGRAPHY_CAD_SR: "CAD",
     kinds.PRESENTATION_STATE: "PR",
     kinds.SECONDARY_CAPTURE: "SC",
     kinds.KEY_OBJECT_SELECTION: "KO",
+    kinds.COMPREHENSIVE_SR: "SR2",
 }
 NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
@@ -211,4 +215,5 @@ def _write(findings: Findings, instances: Sequence[SOPInstance], rules: Rules, f
         objects.append(folder / f"{_PREFIXES[kind]}-{counts[kind]}.dcm")
         dataset.save_as(objects[-1], enforce_file_format=True)
     segmentations: list[Dataset] = [pydicom.dcmread(path) for path in objects[: counts[kinds.SEGMENTATION]]]
-    return Written(findings, tuple(objects), tuple(draw_pictures(findings, paths, segmentations, folder)))
+    pictures = draw_pictures(findings, paths, segmentations, folder, rules.identity)
+    return Written(findings, tuple(objects), tuple(pictures))

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import Findings
 from glam_node.inference.reading import read_dataset
+from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.overlay import write_overlay
 
 # PS3.4 Table B.5-1
@@ -29,7 +30,11 @@ def _free(folder: Path, name: str) -> Path:
 
 
 def draw_pictures(
-    findings: Findings, sources: Mapping[str, Path], segmentations: list[Dataset], folder: Path
+    findings: Findings,
+    sources: Mapping[str, Path],
+    segmentations: list[Dataset],
+    folder: Path,
+    identity: ResultIdentity,
 ) -> list[Path]:
     """A PNG in `folder` for every view that can be shown; `sources` maps SOP Instance UID to file."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +43,7 @@ def draw_pictures(
         picture = _free(folder, f"{image.image_laterality}-{image.view_position}")
         try:
             source = read_dataset(sources[image.sop_instance_uid])
-            write_overlay(picture, source, segmentations, image, findings.algorithm)
+            write_overlay(picture, source, segmentations, image, findings.algorithm, identity)
         except UnsupportedMammogram:
             continue
         pictures.append(picture)

@@ -15,6 +15,7 @@ from glam_node.node.demo.node_process import AE_TITLE, DemoNode, free_port, runn
 from glam_node.node.demo.pictures import draw_pictures, stored_segmentations
 from glam_node.node.demo.watch import Progress, open_demo_database, wait_until_done
 from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.storage.findings import latest_findings
 
 SEED = 1
@@ -126,4 +127,5 @@ def _result(progress: Progress, folder: Path, receiving: archive.Archive, source
     if findings is None:
         return Result(progress, None, ())
     segmentations = stored_segmentations(receiving.files(), findings.study_instance_uid)
-    return Result(progress, findings, tuple(draw_pictures(findings, sources, segmentations, folder / "pictures")))
+    pictures = draw_pictures(findings, sources, segmentations, folder / "pictures", ResultIdentity())
+    return Result(progress, findings, tuple(pictures))

@@ -35,6 +35,10 @@ CERTAINTY = {
     FindingKind.BENIGN: Code("GLAM-BENIGN", PRIVATE_SCHEME, "Score, benign class (research, not calibrated)"),
     FindingKind.MALIGNANT: Code("GLAM-MALIGNANT", PRIVATE_SCHEME, "Score, malignant class (research, not calibrated)"),
 }
+TEN_POINT_SCORE = {
+    FindingKind.BENIGN: Code("GLAM-BENIGN-10", PRIVATE_SCHEME, "Score 1 to 10, benign class (research)"),
+    FindingKind.MALIGNANT: Code("GLAM-MALIGN-10", PRIVATE_SCHEME, "Score 1 to 10, malignant class (research)"),
+}
 PERCENT = Code("%", "UCUM", "Percent")
 AREA = Code("42798000", "SCT", "Area")
 # PS3.16 CID 7470

@@ -8,7 +8,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.results.equipment import contributing_equipment
-from glam_node.node.results.identity import ResultIdentity, series_description
+from glam_node.node.results.identity import ResultIdentity
 
 
 def new_object(
@@ -50,7 +50,7 @@ def new_object(
         software_versions=identity.software_version,
         device_serial_number=identity.device_serial_number,
         institution_name=identity.institution_name or None,
-        series_description=series_description(subject, algorithm),
+        series_description=identity.described(subject, algorithm),
     )
     result.copy_patient_and_study_information(header)
     result.ContributingEquipmentSequence = [contributing_equipment(algorithm, identity)]

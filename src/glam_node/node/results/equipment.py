@@ -7,7 +7,7 @@ from pydicom.uid import UID
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.domain import implementation
 from glam_node.node.results import codes
-from glam_node.node.results.identity import RESEARCH_USE, UNTRAINED, ResultIdentity
+from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.sources import character_set, patient_name
 
 
@@ -21,20 +21,8 @@ def contributing_equipment(algorithm: AlgorithmIdentification, identity: ResultI
         device_serial_number=identity.device_serial_number,
         institution_name=identity.institution_name or None,
         station_name=identity.station_name or None,
-        contribution_description=research_statement(algorithm),
+        contribution_description=identity.statement(algorithm),
     )
-
-
-def research_statement(algorithm: AlgorithmIdentification) -> str:
-    """One sentence, in every object: what it is not for; and that untrained weights know nothing."""
-    statement = f"For {RESEARCH_USE}; not for diagnosis."
-    return statement if algorithm.trained else f"{statement} {UNTRAINED} weights: without any meaning."
-
-
-def short_research_statement(algorithm: AlgorithmIdentification) -> str:
-    """The same in at most 64 characters (LO)."""
-    statement = f"For {RESEARCH_USE}, not for diagnosis"
-    return statement if algorithm.trained else f"{statement}, {UNTRAINED}"
 
 
 def finish(result: Dataset, source: Dataset, identity: ResultIdentity) -> None:

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Literal, Self
 
 from glam_node import __version__
-from glam_node.inference.findings import AlgorithmIdentification, Finding, ImageFindings
+from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
+from glam_node.node.results.scores import ScoreScale, ShownScore, shown_finding_score, shown_score
 
 # Goes up when the writers change what they write, so that re-issued objects get names of their own.
 _WRITER_VERSION = 1
@@ -26,7 +27,6 @@ _COMPREHENSIVE_SR = 550
 _PARAMETRIC_MAPS = 560
 _SERIES_PER_TYPE = 1000
 
-RESEARCH_USE = "research use"
 UNTRAINED = "UNTRAINED"
 
 
@@ -44,6 +44,12 @@ class ResultIdentity:
     software_version: str = __version__
     secondary_capture: Literal["sheet", "views"] = "sheet"
     """All views on one picture, or a picture per view."""
+    banner: str = "For research use, not for diagnosis"
+    """What every object says of itself; at most 48 characters."""
+    series_description: str = "GLAM-NODE {subject} research use"
+    """Series Description of every object; {subject} is what it holds."""
+    score_scale: ScoreScale = "percent"
+    """How scores of images, breasts and studies are given."""
     settings_digest: str = ""
     """SHA-256 of the settings that change results; part of every derived UID."""
     created_at: datetime | None = None
@@ -52,6 +58,27 @@ class ResultIdentity:
     def at(self, created_at: datetime, settings_digest: str = "") -> Self:
         """The same identity, ready to write results."""
         return replace(self, created_at=created_at, settings_digest=settings_digest or self.settings_digest)
+
+    def statement(self, algorithm: AlgorithmIdentification) -> str:
+        """One sentence, in every object: what it is not for; and that untrained weights know nothing."""
+        return f"{self.banner}." if algorithm.trained else f"{self.banner}. {UNTRAINED} weights: without any meaning."
+
+    def short_statement(self, algorithm: AlgorithmIdentification) -> str:
+        """The same in at most 64 characters (LO)."""
+        return self.banner if algorithm.trained else f"{self.banner}, {UNTRAINED}"
+
+    def described(self, subject: str, algorithm: AlgorithmIdentification) -> str:
+        """Series Description: whose it is and that it is for research; at most 64 characters (LO)."""
+        text = self.series_description.replace("{subject}", subject)
+        return text[:64] if algorithm.trained else f"{text[: 63 - len(UNTRAINED)]} {UNTRAINED}"
+
+    def score_texts(self, image: ImageFindings, algorithm: AlgorithmIdentification) -> str:
+        """Both scores of an image that was analysed, for people."""
+        scores = ((FindingKind.BENIGN, image.benign_score), (FindingKind.MALIGNANT, image.malignant_score))
+        shown = (
+            (kind, shown_score(score, kind, algorithm, self.score_scale)) for kind, score in scores if score is not None
+        )
+        return ", ".join(f"{kind} {score.text}" for kind, score in shown)
 
     def derived_uid(self, role: str, sop_instance_uids: Iterable[str], algorithm: AlgorithmIdentification) -> str:
         """A UID (PS3.5 B.2) that follows from sources, algorithm with weights and parameters, settings and role."""
@@ -123,9 +150,10 @@ class ResultIdentity:
 
 @dataclass(frozen=True, slots=True)
 class TrackedFinding:
-    """A finding and its name, the same in segmentation and report."""
+    """A finding, its name and its score as shown, the same in all results."""
 
     finding: Finding
+    shown: ShownScore
     tracking_id: str
     tracking_uid: str
 
@@ -139,14 +167,10 @@ def tracked_findings(
         counts[finding.kind] = counts.get(finding.kind, 0) + 1
         name = f"{finding.kind} {counts[finding.kind]}"
         tracking_uid = identity.derived_uid(f"finding {name}", [image.sop_instance_uid], algorithm)
-        yield TrackedFinding(finding, f"{view_name(image)} {name}", tracking_uid)
+        shown = shown_finding_score(finding.score, finding.kind, identity.score_scale)
+        yield TrackedFinding(finding, shown, f"{view_name(image)} {name}", tracking_uid)
 
 
 def view_name(image: ImageFindings) -> str:
     """R CC, L MLO ..."""
     return f"{image.image_laterality} {image.view_position}"
-
-
-def series_description(subject: str, algorithm: AlgorithmIdentification) -> str:
-    """Says whose it is and that it is for research; at most 64 characters (LO)."""
-    return " ".join(["GLAM-NODE", subject, RESEARCH_USE, *([] if algorithm.trained else [UNTRAINED])])[:64]

@@ -8,8 +8,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from glam_node.inference.findings import Findings
 from glam_node.node.results import codes
-from glam_node.node.results.equipment import contributing_equipment, finish, research_statement
-from glam_node.node.results.identity import ResultIdentity, series_description, view_name
+from glam_node.node.results.equipment import contributing_equipment, finish
+from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.measurement_report import device_context
 from glam_node.node.results.sources import source_header
 
@@ -28,7 +28,7 @@ def write_key_object_selection(
     headers = [source_header(sources[image.sop_instance_uid]) for image in positive]
     objects = [*headers, *others]
     description = (
-        f"Views with findings: {', '.join(map(view_name, positive))}. {research_statement(findings.algorithm)}"
+        f"Views with findings: {', '.join(map(view_name, positive))}. {identity.statement(findings.algorithm)}"
     )
     made_of = [str(item.SOPInstanceUID) for item in objects]
     content = ko.KeyObjectSelection(
@@ -46,7 +46,7 @@ def write_key_object_selection(
         instance_number=1,
         manufacturer=identity.manufacturer,
         institution_name=identity.institution_name or None,
-        series_description=series_description("key images", findings.algorithm),
+        series_description=identity.described("key images", findings.algorithm),
         manufacturer_model_name=identity.manufacturer_model_name,
         software_versions=identity.software_version,
         device_serial_number=identity.device_serial_number,

@@ -9,7 +9,7 @@ from pydicom.uid import MammographyCADSRStorage
 from glam_node.inference.findings import Findings
 from glam_node.node.results import codes
 from glam_node.node.results.composite import hierarchical_reference, new_object
-from glam_node.node.results.equipment import finish, short_research_statement
+from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.mammography_cad_sr_agreement import agreeing_findings, compared_images, placed_findings
 from glam_node.node.results.mammography_cad_sr_findings import Impressions
@@ -48,7 +48,7 @@ def write_mammography_cad_sr(
     report.ReferencedPerformedProcedureStepSequence = []
     report.PerformedProcedureCodeSequence = []
     report.CompletionFlag = "COMPLETE"
-    report.CompletionFlagDescription = short_research_statement(findings.algorithm)
+    report.CompletionFlagDescription = identity.short_statement(findings.algorithm)
     report.VerificationFlag = "UNVERIFIED"
     report.PreliminaryFlag = "PRELIMINARY"
     report.CurrentRequestedProcedureEvidenceSequence = [hierarchical_reference([*headers.values(), *segmentations])]

@@ -11,7 +11,6 @@ from glam_node.inference.findings import AlgorithmIdentification, FindingKind, F
 from glam_node.node.results import codes
 from glam_node.node.results import mammography_cad_sr_items as items
 from glam_node.node.results.aggregate import image_score
-from glam_node.node.results.equipment import research_statement
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.mammography_cad_sr_agreement import (
     LARGEST_DIFFERENCE_MM,
@@ -44,7 +43,8 @@ class Impressions:
             processing_and_findings_summary(self.findings.images),
             items.CONTAINS,
         )
-        description = " ".join([research_statement(algorithm), _NOT_CALIBRATED, *map(_sentence, self.findings.images)])
+        sentences = map(_sentence, self.findings.images)
+        description = " ".join([self.identity.statement(algorithm), _NOT_CALIBRATED, *sentences])
         return items.with_children(
             summary,
             [

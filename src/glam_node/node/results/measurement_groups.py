@@ -13,9 +13,9 @@ from glam_node.inference.findings import AlgorithmIdentification, FindingKind, F
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results import codes
 from glam_node.node.results.aggregate import breast_scores, image_score, study_score
-from glam_node.node.results.equipment import research_statement
 from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
 from glam_node.node.results.outline import long_axis_mm, outline
+from glam_node.node.results.scores import ShownScore, shown_score
 from glam_node.node.results.summary import processing_and_findings_summary
 
 _SIDE = {Laterality.RIGHT: "Right breast", Laterality.LEFT: "Left breast"}
@@ -56,7 +56,7 @@ class _Writer:
                 source_images=self._references(images),
             ),
             [
-                research_statement(self.findings.algorithm),
+                self.identity.statement(self.findings.algorithm),
                 "The score of the study is the larger of its breasts' scores.",
             ],
         )
@@ -92,7 +92,6 @@ class _Writer:
 
     def finding(self, image: ImageFindings, tracked: TrackedFinding) -> Group:
         header = self.headers[image.sop_instance_uid]
-        kind, score = tracked.finding.kind, tracked.finding.score
         points = outline(tracked.finding)
         region = sr.ImageRegion(
             graphic_type=sr.GraphicTypeValues.POLYLINE,
@@ -105,7 +104,7 @@ class _Writer:
             finding_category=codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
             finding_type=codes.LESION,
             finding_sites=[_site(image.image_laterality)],
-            measurements=[*self._certainties({kind: score}), *self._sizes(tracked, points, header)],
+            measurements=[self._measurement(tracked.shown), *self._sizes(tracked, points, header)],
         )
 
     def _sizes(self, tracked: TrackedFinding, points: NDArray[np.float64], header: Dataset) -> Iterator[sr.Measurement]:
@@ -124,16 +123,19 @@ class _Writer:
         self, scores: Mapping[FindingKind, float | None], derivation: Code | None = None
     ) -> list[sr.Measurement]:
         return [
-            sr.Measurement(
-                name=codes.CERTAINTY[kind],
-                value=round(100 * score, 3),
-                unit=codes.PERCENT,
-                derivation=derivation,
-                algorithm_id=self._algorithm_id(),
-            )
+            self._measurement(shown_score(score, kind, self.findings.algorithm, self.identity.score_scale), derivation)
             for kind, score in scores.items()
             if score is not None
         ]
+
+    def _measurement(self, shown: ShownScore, derivation: Code | None = None) -> sr.Measurement:
+        return sr.Measurement(
+            name=shown.name,
+            value=shown.value,
+            unit=shown.unit,
+            derivation=derivation,
+            algorithm_id=self._algorithm_id(),
+        )
 
     def _algorithm_id(self, parameters: Sequence[str] = ()) -> sr.AlgorithmIdentification:
         algorithm: AlgorithmIdentification = self.findings.algorithm

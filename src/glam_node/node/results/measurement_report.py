@@ -11,9 +11,8 @@ from glam_node.node.results import codes
 from glam_node.node.results.equipment import (
     contributing_equipment,
     finish,
-    short_research_statement,
 )
-from glam_node.node.results.identity import ResultIdentity, series_description
+from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_groups import Group, measurement_groups
 from glam_node.node.results.sources import source_header
 
@@ -94,14 +93,14 @@ def new_report(
         manufacturer=identity.manufacturer,
         is_complete=True,
         institution_name=identity.institution_name or None,
-        series_description=series_description(subject, algorithm),
+        series_description=identity.described(subject, algorithm),
         manufacturer_model_name=identity.manufacturer_model_name,
         software_versions=identity.software_version,
         device_serial_number=identity.device_serial_number,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         contributing_equipment=[contributing_equipment(algorithm, identity)],
     )
-    report.CompletionFlagDescription = short_research_statement(algorithm)
+    report.CompletionFlagDescription = identity.short_statement(algorithm)
     return report
 
 
@@ -117,7 +116,7 @@ def device_context(algorithm: AlgorithmIdentification, identity: ResultIdentity)
     """This device as the observer (PS3.16 TID 1004)."""
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=identity.device_uid,
-        name=f"{algorithm.algorithm_name} {algorithm.algorithm_version}: {short_research_statement(algorithm)}",
+        name=f"{algorithm.algorithm_name} {algorithm.algorithm_version}: {identity.short_statement(algorithm)}",
         manufacturer_name=identity.manufacturer,
         model_name=identity.manufacturer_model_name,
         serial_number=identity.device_serial_number,

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.results import codes
-from glam_node.node.results.equipment import finish, research_statement
+from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_groups import with_comments
 from glam_node.node.results.measurement_report import new_report
@@ -51,7 +51,7 @@ def write_not_analysed_report(
         source_images=[sr.SourceImageForMeasurementGroup(one.SOPClassUID, one.SOPInstanceUID) for one in headers],
     )
     report = new_report(
-        [with_comments(group, [notice.sentence, research_statement(algorithm)])],
+        [with_comments(group, [notice.sentence, identity.statement(algorithm)])],
         [],
         evidence=headers,
         role=role,

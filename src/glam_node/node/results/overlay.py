@@ -14,8 +14,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
 from glam_node.inference.reading import read_mammogram
-from glam_node.node.results.equipment import short_research_statement
-from glam_node.node.results.identity import view_name
+from glam_node.node.results.identity import ResultIdentity, view_name
 
 _FILL = 0.22
 _TEXT_COLOUR = (235, 235, 235)
@@ -59,6 +58,7 @@ def write_overlay(
     segmentations: Sequence[Dataset],
     image: ImageFindings,
     algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
     *,
     maximum_height: int = 1200,
 ) -> None:
@@ -67,7 +67,9 @@ def write_overlay(
     The caption has the view, the scores (or why there are none) and what the picture is not for. Raises
     UnsupportedMammogram when `source` cannot be decoded.
     """
-    draw_overlay(source, segmentations, image, algorithm, maximum_height=maximum_height).save(path, format="PNG")
+    draw_overlay(source, segmentations, image, algorithm, identity, maximum_height=maximum_height).save(
+        path, format="PNG"
+    )
 
 
 def draw_overlay(
@@ -75,12 +77,15 @@ def draw_overlay(
     segmentations: Sequence[Dataset],
     image: ImageFindings,
     algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
     *,
     maximum_height: int = 1200,
 ) -> Image.Image:
     """The picture that `write_overlay` writes; small images are enlarged by a whole factor so that text fits beside."""
     segments = list(stored_segments(image.sop_instance_uid, segmentations))
-    return draw_segments(read_mammogram(source).pixels, segments, image, algorithm, maximum_height=maximum_height)
+    return draw_segments(
+        read_mammogram(source).pixels, segments, image, algorithm, identity, maximum_height=maximum_height
+    )
 
 
 def draw_segments(
@@ -88,6 +93,7 @@ def draw_segments(
     segments: Iterable[StoredSegment],
     image: ImageFindings,
     algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
     *,
     maximum_height: int,
 ) -> Image.Image:
@@ -100,7 +106,7 @@ def draw_segments(
     for segment in segments:
         _tint(canvas, _resized(segment.mask.view(np.uint8) * np.uint8(255), scale) > 127, segment.colour)
         labels.append((segment.label, segment.colour))
-    return _captioned(Image.fromarray(canvas), caption(image, algorithm), labels)
+    return _captioned(Image.fromarray(canvas), caption(image, algorithm, identity), labels)
 
 
 def _scale(rows: int, maximum_height: int) -> float:
@@ -125,18 +131,16 @@ def _tint(canvas: NDArray[np.uint8], mask: Mask, colour: tuple[int, int, int]) -
     cv2.drawContours(canvas, contours, -1, colour, 2)
 
 
-def caption(image: ImageFindings, algorithm: AlgorithmIdentification) -> list[str]:
+def caption(image: ImageFindings, algorithm: AlgorithmIdentification, identity: ResultIdentity) -> list[str]:
     """The lines under a picture: the view, its scores or why there are none, what it is not for."""
     if image.failure is None:
-        scores = (
-            f"benign {image.benign_score:.3f}   malignant {image.malignant_score:.3f}   findings: {len(image.findings)}"
-        )
+        scores = f"{identity.score_texts(image, algorithm)}   findings: {len(image.findings)}"
     else:
         scores = f"not analysed: {image.failure}"
     return [
         f"{view_name(image)}   {algorithm.algorithm_name} {algorithm.algorithm_version}",
         scores,
-        short_research_statement(algorithm),
+        identity.short_statement(algorithm),
     ]
 
 

@@ -20,9 +20,10 @@ from glam_node.inference.findings import (
     ImageFindings,
     SaliencyMap,
 )
+from glam_node.inference.reading import imager_pixel_spacing
 from glam_node.node.results import codes
 from glam_node.node.results.composite import new_object, reference
-from glam_node.node.results.equipment import finish, short_research_statement
+from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.placement import place_frames
 from glam_node.node.results.sources import source_header
@@ -36,13 +37,14 @@ def write_parametric_maps(
 ) -> list[Dataset]:
     """One map per view that was looked at closely, each a series of its own: a frame per class, Rows x Columns.
 
-    Stored values 0 to 255 stand for saliency 0 to 1 (Real World Value Mapping). `sources` maps SOP Instance UID to
-    source data set. Raises PermanentError when a source cannot be referred to.
+    None of an image that states no spacing, without which there is no such object (C.7.6.16.2.1). Stored
+    values 0 to 255 stand for saliency 0 to 1 (Real World Value Mapping). `sources` maps SOP Instance UID to source
+    data set. Raises PermanentError when a source cannot be referred to.
     """
     return [
         _write(findings.algorithm, image, image.saliency, sources[image.sop_instance_uid], identity)
         for image in findings.images
-        if image.saliency is not None
+        if image.saliency is not None and imager_pixel_spacing(sources[image.sop_instance_uid])
     ]
 
 
@@ -69,7 +71,7 @@ def _write(
     result.FrameOfReferenceUID = identity.derived_uid("frame of reference", [image.sop_instance_uid], algorithm)
     result.PositionReferenceIndicator = ""
     result.ReferencedSeriesSequence = [_referenced_series(header)]
-    _describe(result, short_research_statement(algorithm))
+    _describe(result, identity.short_statement(algorithm))
     organization_uid = identity.derived_uid("parametric map dimensions", [image.sop_instance_uid], algorithm)
     _set_frames(result, header, organization_uid)
     result.Rows, result.Columns = image.shape

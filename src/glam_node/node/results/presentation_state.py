@@ -10,7 +10,7 @@ from glam_node.inference.findings import AlgorithmIdentification, Findings, Imag
 from glam_node.inference.reading import imager_pixel_spacing
 from glam_node.node.results.appearance import RGB
 from glam_node.node.results.composite import new_object, reference
-from glam_node.node.results.equipment import finish, short_research_statement
+from glam_node.node.results.equipment import finish
 from glam_node.node.results.graphics import GREY, polyline, text_beside, text_in_corner
 from glam_node.node.results.grey_scale import copy_grey_scale
 from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
@@ -55,7 +55,7 @@ def _write(
     )
     state.Laterality = str(image.image_laterality)
     state.ContentLabel = "FINDINGS"
-    state.ContentDescription = short_research_statement(algorithm)
+    state.ContentDescription = identity.short_statement(algorithm)
     state.ContentCreatorName = ""
     state.PresentationCreationDate = identity.date
     state.PresentationCreationTime = identity.time
@@ -64,8 +64,8 @@ def _write(
     state.DisplayedAreaSelectionSequence = [_whole_image(image, source)]
     state.GraphicLayerSequence = [_layer(number, one) for number, one in enumerate(tracked, start=1)]
     state.GraphicLayerSequence.append(_statement_layer(len(tracked) + 1))
-    state.GraphicAnnotationSequence = [_annotation(one, image, header, algorithm) for one in tracked]
-    state.GraphicAnnotationSequence.append(_statement(image, header, algorithm))
+    state.GraphicAnnotationSequence = [_annotation(one, image, header, algorithm, identity) for one in tracked]
+    state.GraphicAnnotationSequence.append(_statement(image, header, algorithm, identity))
     copy_grey_scale(source, state)
     finish(state, source, identity)
     # A presentation state has a creation date of its own name.
@@ -118,22 +118,27 @@ def _statement_layer(order: int) -> Dataset:
 
 
 def _annotation(
-    tracked: TrackedFinding, image: ImageFindings, header: Dataset, algorithm: AlgorithmIdentification
+    tracked: TrackedFinding,
+    image: ImageFindings,
+    header: Dataset,
+    algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
 ) -> Dataset:
     finding = tracked.finding
     annotation = Dataset()
     annotation.ReferencedImageSequence = [reference(header)]
     annotation.GraphicLayer = _layer_name(tracked)
     annotation.GraphicObjectSequence = [polyline(finding)]
-    text = f"{tracked.tracking_id}: score {finding.score:.2f}\r\n{short_research_statement(algorithm)}"
+    text = f"{tracked.tracking_id}: score {tracked.shown.text}\r\n{identity.short_statement(algorithm)}"
     annotation.TextObjectSequence = [text_beside(finding, image.shape, text)]
     return annotation
 
 
-def _statement(image: ImageFindings, header: Dataset, algorithm: AlgorithmIdentification) -> Dataset:
-    scores = f"benign {image.benign_score:.2f}, malignant {image.malignant_score:.2f}"
+def _statement(
+    image: ImageFindings, header: Dataset, algorithm: AlgorithmIdentification, identity: ResultIdentity
+) -> Dataset:
     whose = f"{algorithm.algorithm_name} {algorithm.algorithm_version}  {view_name(image)}"
-    text = f"{whose}: {scores}\r\n{short_research_statement(algorithm)}"
+    text = f"{whose}: {identity.score_texts(image, algorithm)}\r\n{identity.short_statement(algorithm)}"
     annotation = Dataset()
     annotation.ReferencedImageSequence = [reference(header)]
     annotation.GraphicLayer = _STATEMENT_LAYER

@@ -14,7 +14,7 @@ from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.node.results import codes
 from glam_node.node.results.appearance import RGB
 from glam_node.node.results.composite import new_object, reference
-from glam_node.node.results.equipment import finish, research_statement, short_research_statement
+from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity, tracked_findings, view_name
 from glam_node.node.results.overlay import StoredSegment, caption, draw_segments
 from glam_node.node.results.segmentation import segment_label
@@ -48,13 +48,13 @@ def write_secondary_captures(
     if identity.secondary_capture == "views":
         for image in images:
             panel = _panel(image, findings.algorithm, identity, pixels, _VIEW_HEIGHT)
-            yield _write(findings.algorithm, [image], sources, _bannered(panel, findings.algorithm), identity)
+            yield _write(findings.algorithm, [image], sources, _bannered(panel, findings.algorithm, identity), identity)
         return
     panels = {}
     for image in images:
         panel = _panel(image, findings.algorithm, identity, pixels, _PANEL_HEIGHT)
         panels[image.image_laterality, image.view_position] = panel
-    yield _write(findings.algorithm, images, sources, _bannered(_sheet(panels), findings.algorithm), identity)
+    yield _write(findings.algorithm, images, sources, _bannered(_sheet(panels), findings.algorithm, identity), identity)
 
 
 def _panel(
@@ -65,12 +65,13 @@ def _panel(
     maximum_height: int,
 ) -> Image.Image:
     if image.failure is not None:
-        return _text_panel(caption(image, algorithm))
+        return _text_panel(caption(image, algorithm, identity))
     segments = (
         StoredSegment(segment_label(one), RGB[one.finding.kind], one.finding.full_mask(image.shape))
         for one in tracked_findings(image, algorithm, identity)
     )
-    return draw_segments(pixels(image.sop_instance_uid), segments, image, algorithm, maximum_height=maximum_height)
+    read = pixels(image.sop_instance_uid)
+    return draw_segments(read, segments, image, algorithm, identity, maximum_height=maximum_height)
 
 
 def _text_panel(lines: Sequence[str]) -> Image.Image:
@@ -97,8 +98,8 @@ def _sheet(panels: Mapping[tuple[Laterality, ViewPosition], Image.Image]) -> Ima
     return sheet
 
 
-def _bannered(picture: Image.Image, algorithm: AlgorithmIdentification) -> Image.Image:
-    text = short_research_statement(algorithm).upper()
+def _bannered(picture: Image.Image, algorithm: AlgorithmIdentification, identity: ResultIdentity) -> Image.Image:
+    text = identity.short_statement(algorithm).upper()
     size = 28
     while size > 10 and ImageFont.load_default(size).getlength(text) > picture.width - size:
         size -= 1
@@ -137,7 +138,7 @@ def _write(
     capture.DateOfSecondaryCapture, capture.TimeOfSecondaryCapture = identity.date, identity.time
     capture.ImageType = ["DERIVED", "SECONDARY"]
     capture.BurnedInAnnotation = "YES"
-    capture.ImageComments = research_statement(algorithm)
+    capture.ImageComments = identity.statement(algorithm)
     capture.SourceImageSequence = [_source(header) for header in headers]
     _state_lossy(capture, [sources[image.sop_instance_uid] for image in images])
     _set_pixels(capture, picture)

@@ -14,13 +14,10 @@ from glam_node.node.results.appearance import RGB
 from glam_node.node.results.equipment import (
     contributing_equipment,
     finish,
-    research_statement,
-    short_research_statement,
 )
 from glam_node.node.results.identity import (
     ResultIdentity,
     TrackedFinding,
-    series_description,
     tracked_findings,
     view_name,
 )
@@ -88,7 +85,9 @@ def _write(
         source_images=[header],
         pixel_array=_pixels([one.finding for one in tracked], image, segmentation_type),
         segmentation_type=segmentation_type,
-        segment_descriptions=[_segment(number, one, image, algorithm) for number, one in enumerate(tracked, start=1)],
+        segment_descriptions=[
+            _segment(number, one, image, algorithm, identity) for number, one in enumerate(tracked, start=1)
+        ],
         series_instance_uid=identity.derived_uid(f"{role} series {place}", sources, algorithm),
         series_number=identity.segmentation_series_number(image, place, _TYPES.index(segmentation_type)),
         sop_instance_uid=identity.derived_uid(f"{role} {place}", sources, algorithm),
@@ -99,9 +98,9 @@ def _write(
         device_serial_number=identity.device_serial_number,
         institution_name=identity.institution_name or None,
         content_label="FINDINGS",
-        content_description=short_research_statement(algorithm),
+        content_description=identity.short_statement(algorithm),
         content_qualification=hd.ContentQualificationValues.RESEARCH,
-        series_description=series_description(f"findings {view_name(image)}", algorithm),
+        series_description=identity.described(f"findings {view_name(image)}", algorithm),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         omit_empty_frames=False,
         contributing_equipment=[contributing_equipment(algorithm, identity)],
@@ -140,11 +139,15 @@ def _pixels(
 
 def segment_label(tracked: TrackedFinding) -> str:
     """What viewers show of a finding."""
-    return f"{tracked.tracking_id}, score {tracked.finding.score:.2f}"
+    return f"{tracked.tracking_id}, score {tracked.shown.text}"
 
 
 def _segment(
-    number: int, tracked: TrackedFinding, image: ImageFindings, algorithm: AlgorithmIdentification
+    number: int,
+    tracked: TrackedFinding,
+    image: ImageFindings,
+    algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
 ) -> hd.seg.SegmentDescription:
     finding = tracked.finding
     segment = hd.seg.SegmentDescription(
@@ -161,7 +164,7 @@ def _segment(
         anatomic_regions=[codes.BREAST],
         display_color=hd.color.CIELabColor.from_rgb(*RGB[finding.kind]),
     )
-    segment.SegmentDescription = research_statement(algorithm)
+    segment.SegmentDescription = identity.statement(algorithm)
     laterality = hd.sr.CodedConcept.from_code(codes.LATERALITY[image.image_laterality])
     segment.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [laterality]
     return segment

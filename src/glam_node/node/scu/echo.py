@@ -12,7 +12,7 @@ from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scu.association import Peer, associated, lost, nothing_accepted
 from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
-from glam_node.settings.schema import DestinationSettings
+from glam_node.settings.destinations import DestinationSettings
 
 VERIFICATION = "1.2.840.10008.1.1"
 

@@ -1,0 +1,90 @@
+"""[destinations.NAME]: where results go, which, and in which form."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, model_validator
+
+from glam_node.settings.section import Section, contradiction
+from glam_node.settings.values import AETitle, Directory, Host, Patience, Port, not_empty
+
+ResultKind = Literal[
+    "segmentation",
+    "fractional_segmentation",
+    "labelmap_segmentation",
+    "parametric_map",
+    "measurement_report",
+    "mammography_cad_sr",
+    "presentation_state",
+    "secondary_capture",
+    "key_object_selection",
+    "comprehensive_sr",
+    "not_analysed_report",
+]
+
+TransferSyntax = Literal[
+    "explicit_vr_little_endian", "implicit_vr_little_endian", "deflated_explicit_vr_little_endian", "rle_lossless"
+]
+
+
+class FallbackSettings(Section):
+    """[destinations.NAME.fallbacks]: what goes there instead where it does not accept a result's SOP class."""
+
+    segmentation: ResultKind | None = None
+    """In place of a segmentation."""
+    measurement_report: ResultKind | None = None
+    """In place of the measurement report; comprehensive_sr is the same report in an older class."""
+    mammography_cad_sr: ResultKind | None = None
+    """In place of the Mammography CAD SR."""
+    presentation_state: ResultKind | None = None
+    """In place of a presentation state."""
+
+    @property
+    def by_kind(self) -> dict[str, str]:
+        """What stands in for which."""
+        chosen: dict[str, str] = self.model_dump(exclude_none=True)
+        return chosen
+
+
+class DestinationSettings(Section):
+    """[destinations.NAME]: one archive that results go to."""
+
+    kind: Literal["c-store", "folder"] = "c-store"
+    """c-store: a DICOM archive; folder: files in a directory, for trials without an archive."""
+    ae_title: AETitle = "ARCHIVE"
+    """c-store: AE title of the archive."""
+    host: Host = "127.0.0.1"
+    """c-store: its address or name."""
+    port: Port = 104
+    """c-store: its port."""
+    path: Directory | None = None
+    """folder: the directory."""
+    results: Annotated[tuple[ResultKind, ...], AfterValidator(not_empty)] = ("segmentation", "measurement_report")
+    """Which objects it gets; what no destination asks for is not made."""
+    transfer_syntaxes: Annotated[tuple[TransferSyntax, ...], AfterValidator(not_empty)] = (
+        "explicit_vr_little_endian",
+        "implicit_vr_little_endian",
+    )
+    """c-store: how objects are sent, the preferred first; what it does not accept, or does not fit an object
+    (rle_lossless: images of 8 bits and more), is passed over."""
+    timeout: Patience = 30.0
+    """Seconds to wait for any answer of the archive."""
+    fallbacks: FallbackSettings = FallbackSettings()
+
+    @model_validator(mode="after")
+    def _fall_back_from_what_is_sent(self) -> Self:
+        for kind, instead in self.fallbacks.by_kind.items():
+            if kind not in self.results:
+                raise contradiction(f"fallbacks.{kind}", "stands in for nothing: it is not in results")
+            if instead in (kind, "not_analysed_report"):
+                raise contradiction(f"fallbacks.{kind}", f'"{instead}" cannot stand in for it')
+        return self
+
+    @model_validator(mode="after")
+    def _is_reachable(self) -> Self:
+        if self.kind == "folder" and self.path is None:
+            raise contradiction("path", 'is missing: kind = "folder" needs a directory')
+        if self.transfer_syntaxes == ("rle_lossless",):
+            raise contradiction("transfer_syntaxes", "needs one for objects that are no images, beside rle_lossless")
+        if self.kind == "c-store" and self.port == 0:
+            raise contradiction("port", "0 is not allowed: the port that the archive listens on, 1 to 65535")
+        return self
