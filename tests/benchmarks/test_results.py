@@ -38,7 +38,7 @@ import pydicom
 from glam_node.inference.findings_file import read_findings
 from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.workflow.write import made_objects
+from glam_node.node.workflow.make import made_objects
 
 identity = ResultIdentity().at(datetime(2026, 1, 2, tzinfo=UTC))
 

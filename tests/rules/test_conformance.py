@@ -1,5 +1,6 @@
 """CONFORMANCE.md states what the code accepts."""
 
+import re
 from pathlib import Path
 
 from pydicom.sr.coding import Code
@@ -31,6 +32,14 @@ def test_every_code_that_is_written_is_stated_and_no_other() -> None:
     assert stated.strip().splitlines()[-len(coded()) :] == [
         f"| {code.value} | {code.scheme_designator} | {code.meaning} |" for code in coded()
     ]
+
+
+def test_every_test_that_the_statement_names_is_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", STATEMENT))
+    tests = Path(__file__).resolve().parents[1].rglob("test_*.py")
+    there = {name for path in tests for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)}
+    assert named
+    assert named <= there
 
 
 def coded() -> list[Code]:

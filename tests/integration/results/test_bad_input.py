@@ -13,7 +13,7 @@ from glam_node.inference.mammogram import Laterality
 from glam_node.inference.study import SourceImage, segment_study
 from glam_node.inference.threshold import ThresholdPredictor
 from glam_node.node.results import kinds
-from glam_node.node.workflow.write import made_objects
+from glam_node.node.workflow.make import made_objects
 from tests.system.validators import dciodvfy_errors
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, stored
 from tests.unit.results.cad_reports import EVERYWHERE

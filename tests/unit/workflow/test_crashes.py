@@ -10,7 +10,7 @@ from glam_node.node.db import audit, deliveries, jobs, studies
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
-from glam_node.node.workflow import deliver, infer, write
+from glam_node.node.workflow import deliver, infer, make, write
 from tests.builders import COMPREHENSIVE_3D_SR, SEGMENTATION
 from tests.unit.workflow.workbench import LEASE_S, Archive, Killed, Workbench
 
@@ -22,7 +22,7 @@ IN_THE_WORKER: list[tuple[Any, str, int, bool]] = [
     (infer, "write_durably", 1, BEFORE),
     (infer, "write_durably", 1, AFTER),
     (infer, "publish", 1, BEFORE),
-    (write, "write_segmentations", 1, AFTER),
+    (make, "write_measurement_report", 1, AFTER),
     (write, "write_durably", 1, BEFORE),
     (write, "write_durably", 1, AFTER),
     (write, "write_durably", 2, BEFORE),

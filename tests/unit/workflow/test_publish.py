@@ -7,7 +7,13 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from glam_node.node.domain.delivery import Delivery, DeliveryState
-from glam_node.node.results.kinds import COMPREHENSIVE_SR, OF_FINDINGS, SOP_CLASSES
+from glam_node.node.results.kinds import (
+    COMPREHENSIVE_SR,
+    KEY_OBJECT_SELECTION,
+    MEASUREMENT_REPORT,
+    OF_FINDINGS,
+    SOP_CLASSES,
+)
 from tests.builders import COMPREHENSIVE_3D_SR, SEGMENTATION
 from tests.unit.workflow.workbench import BOTH, Workbench
 
@@ -133,3 +139,34 @@ def test_all_kinds_together_are_made_of_the_files_that_were_received(bench: Work
 def of_class(bench: Workbench, sop_class_uid: str) -> list[str]:
     """UIDs of the results of that class."""
     return [uid for uid, path in bench.results().items() if dcmread(path).SOPClassUID == sop_class_uid]
+
+
+def test_the_measurement_report_names_every_other_object_of_the_run(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.destinations = {"archive": OF_FINDINGS}
+    reported(bench, *exam)
+    (report,) = (dcmread(bench.results()[uid]) for uid in of_class(bench, COMPREHENSIVE_3D_SR))
+    named = {
+        str(reference.ReferencedSOPInstanceUID)
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for reference in series.ReferencedSOPSequence
+    }
+    classes = [SOP_CLASSES[kind] for kind in (MEASUREMENT_REPORT, COMPREHENSIVE_SR, KEY_OBJECT_SELECTION)]
+    beside = set(bench.results()) - {uid for sop_class in classes for uid in of_class(bench, sop_class)}
+    assert named == beside | {str(image.SOPInstanceUID) for image in exam}
+
+
+def test_a_finding_refers_to_its_segment(bench: Workbench, exam: list[Dataset]) -> None:
+    reported(bench, exam[1])
+    (segmentation,) = (dcmread(bench.results()[uid]) for uid in of_class(bench, SEGMENTATION))
+    (report,) = (dcmread(bench.results()[uid]) for uid in of_class(bench, COMPREHENSIVE_3D_SR))
+    references = [
+        (item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID, item.ReferencedSOPSequence[0].ReferencedSegmentNumber)
+        for container in report.ContentSequence
+        for group in container.get("ContentSequence", [])
+        for item in group.get("ContentSequence", [])
+        if item.ConceptNameCodeSequence[0].CodeMeaning == "Segmentation"
+    ]
+    assert references == [
+        (segmentation.SOPInstanceUID, segment.SegmentNumber) for segment in segmentation.SegmentSequence
+    ]

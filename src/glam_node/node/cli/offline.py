@@ -25,8 +25,8 @@ from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.storage.instances import is_valid_uid
 from glam_node.node.workflow.infer import source_images
+from glam_node.node.workflow.make import made_objects
 from glam_node.node.workflow.receive import image_attributes, text_of
-from glam_node.node.workflow.write import made_objects
 
 # Of files, in the order of writing
 _PREFIXES = {

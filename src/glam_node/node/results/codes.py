@@ -40,6 +40,8 @@ TEN_POINT_SCORE = {
     FindingKind.MALIGNANT: Code("GLAM-MALIGN-10", PRIVATE_SCHEME, "Score 1 to 10, malignant class (research)"),
 }
 PERCENT = Code("%", "UCUM", "Percent")
+# PS3.16 CID 7203. TID 1410 has a region by outline or by its own reference to a segment, not both; it may be extended.
+SEGMENTATION = Code("113076", "DCM", "Segmentation")
 AREA = Code("42798000", "SCT", "Area")
 # PS3.16 CID 7470
 LONG_AXIS = Code("103339001", "SCT", "Long axis")

@@ -19,16 +19,16 @@ KEY_OBJECT_SELECTION = "key_object_selection"
 COMPREHENSIVE_SR = "comprehensive_sr"
 NOT_ANALYSED_REPORT = "not_analysed_report"
 
-# In the order of writing: what refers to another comes after it.
+# In the order of writing: what refers to another comes after it. The measurement report names all before it.
 SOP_CLASSES: Mapping[str, uid.UID] = {
     SEGMENTATION: uid.SegmentationStorage,
     FRACTIONAL_SEGMENTATION: uid.SegmentationStorage,
     LABELMAP_SEGMENTATION: _LABEL_MAP_SEGMENTATION_STORAGE,
     PARAMETRIC_MAP: uid.ParametricMapStorage,
-    MEASUREMENT_REPORT: uid.Comprehensive3DSRStorage,
     MAMMOGRAPHY_CAD_SR: uid.MammographyCADSRStorage,
     PRESENTATION_STATE: uid.GrayscaleSoftcopyPresentationStateStorage,
     SECONDARY_CAPTURE: uid.SecondaryCaptureImageStorage,
+    MEASUREMENT_REPORT: uid.Comprehensive3DSRStorage,
     KEY_OBJECT_SELECTION: uid.KeyObjectSelectionDocumentStorage,
     COMPREHENSIVE_SR: uid.ComprehensiveSRStorage,
     NOT_ANALYSED_REPORT: uid.Comprehensive3DSRStorage,

@@ -16,6 +16,7 @@ from glam_node.node.results.aggregate import breast_scores, image_score, study_s
 from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
 from glam_node.node.results.outline import long_axis_mm, outline
 from glam_node.node.results.scores import ShownScore, shown_score
+from glam_node.node.results.segment_references import referenced_segments
 from glam_node.node.results.summary import processing_and_findings_summary
 
 _SIDE = {Laterality.RIGHT: "Right breast", Laterality.LEFT: "Left breast"}
@@ -23,9 +24,14 @@ _SIDE = {Laterality.RIGHT: "Right breast", Laterality.LEFT: "Left breast"}
 Group = sr.MeasurementsAndQualitativeEvaluations | sr.PlanarROIMeasurementsAndQualitativeEvaluations
 
 
-def measurement_groups(findings: Findings, headers: Mapping[str, Dataset], identity: ResultIdentity) -> Iterator[Group]:
-    """All groups of a report, from the whole to its parts; `headers` maps SOP Instance UID to source header."""
-    writer = _Writer(findings, headers, identity)
+def measurement_groups(
+    findings: Findings, headers: Mapping[str, Dataset], segmentations: Iterable[Dataset], identity: ResultIdentity
+) -> Iterator[Group]:
+    """All groups of a report, from the whole to its parts; `headers` maps SOP Instance UID to source header.
+
+    A finding has its outline and, where it is in one of `segmentations`, its segment.
+    """
+    writer = _Writer(findings, headers, identity, referenced_segments(segmentations))
     yield writer.study()
     for laterality in _SIDE:
         if any(image.image_laterality is laterality for image in findings.images):
@@ -41,6 +47,8 @@ class _Writer:
     findings: Findings
     headers: Mapping[str, Dataset]
     identity: ResultIdentity
+    segments: Mapping[str, Dataset]
+    """Tracking UID -> content item that refers to the finding's segment."""
 
     def study(self) -> Group:
         images = self.findings.images
@@ -98,7 +106,7 @@ class _Writer:
             graphic_data=points,
             source_image=sr.SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID),
         )
-        return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=sr.TrackingIdentifier(tracked.tracking_uid, tracked.tracking_id),
             referenced_region=region,
             finding_category=codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
@@ -106,6 +114,10 @@ class _Writer:
             finding_sites=[_site(image.image_laterality)],
             measurements=[self._measurement(tracked.shown), *self._sizes(tracked, points, header)],
         )
+        segment = self.segments.get(tracked.tracking_uid)
+        if segment is not None:
+            group[0].ContentSequence.append(segment)
+        return group
 
     def _sizes(self, tracked: TrackedFinding, points: NDArray[np.float64], header: Dataset) -> Iterator[sr.Measurement]:
         """Area, and long axis of the outline, at the detector; nothing without Imager Pixel Spacing."""

@@ -26,24 +26,26 @@ def write_measurement_report(
     segmentations: Sequence[Dataset],
     identity: ResultIdentity,
     *,
+    others: Sequence[Dataset] = (),
     comprehensive: bool = False,
 ) -> Dataset:
     """The report on a study, with at least one image, in a series of its own.
 
     It has a group of measurements for the study, each breast, each image and each finding; an image without findings
     and an image that could not be analysed say so, the latter with the reason. `segmentations` are what
-    `write_segmentations` wrote; the report lists them as evidence beside every image. `comprehensive`: the same as a
+    `write_segmentations` wrote; findings refer to their segments there. The report lists them, every image and the
+    `others`, the rest of the run, as evidence. `comprehensive`: the same as a
     Comprehensive SR, an object of its own, for archives that take no Comprehensive 3D SR. `sources` maps SOP Instance
     UID to source data set. Raises PermanentError when a source cannot be referred to.
     """
     headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
     first = sources[findings.images[0].sop_instance_uid]
-    groups = list(measurement_groups(findings, headers, identity))
+    groups = list(measurement_groups(findings, headers, segmentations, identity))
     described = [header for header in headers.values() if set(header.dir()) >= _DESCRIBED]
     report = new_report(
         groups,
         described,
-        evidence=[*headers.values(), *segmentations],
+        evidence=[*headers.values(), *segmentations, *others],
         role="comprehensive report" if comprehensive else "report",
         subject="report",
         series_number=identity.comprehensive_sr_series_number if comprehensive else identity.series_number,

@@ -4,7 +4,7 @@ highdicom's class takes no source without a frame of reference, which a projecti
 one (C.7.4.1 is mandatory), so it gets one of its own; that it lies as its source does is said by reference.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import highdicom as hd
 from highdicom.sr import CodedConcept
@@ -34,18 +34,17 @@ _FRAME_TYPE = ["DERIVED", "PRIMARY", "OTHER", "QUANTITY"]
 
 def write_parametric_maps(
     findings: Findings, sources: Mapping[str, Dataset], identity: ResultIdentity
-) -> list[Dataset]:
+) -> Iterator[Dataset]:
     """One map per view that was looked at closely, each a series of its own: a frame per class, Rows x Columns.
 
     None of an image that states no spacing, without which there is no such object (C.7.6.16.2.1). Stored
     values 0 to 255 stand for saliency 0 to 1 (Real World Value Mapping). `sources` maps SOP Instance UID to source
     data set. Raises PermanentError when a source cannot be referred to.
     """
-    return [
-        _write(findings.algorithm, image, image.saliency, sources[image.sop_instance_uid], identity)
-        for image in findings.images
-        if image.saliency is not None and imager_pixel_spacing(sources[image.sop_instance_uid])
-    ]
+    for image in findings.images:
+        source = sources[image.sop_instance_uid]
+        if image.saliency is not None and imager_pixel_spacing(source):
+            yield _write(findings.algorithm, image, image.saliency, source, identity)
 
 
 def _write(

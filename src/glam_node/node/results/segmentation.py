@@ -37,7 +37,7 @@ def write_segmentations(
     sources: Mapping[str, Dataset],
     identity: ResultIdentity,
     segmentation_type: hd.seg.SegmentationTypeValues = BINARY,
-) -> list[Dataset]:
+) -> Iterator[Dataset]:
     """One segmentation per view with findings, each a series of its own; none for a view without.
 
     A segment is a finding. BINARY: segments may overlap; where a frame's bits do not fill whole bytes (Rows x Columns
@@ -46,12 +46,12 @@ def write_segmentations(
     LABELMAP: where findings overlap the later one is drawn. `sources` maps SOP Instance UID to source data set. Raises
     PermanentError when a source cannot be referred to.
     """
-    return [
-        _write(findings.algorithm, image, tracked, place, sources[image.sop_instance_uid], identity, segmentation_type)
-        for image in findings.images
-        if segmentation_type is not FRACTIONAL or image.saliency is not None
-        for place, tracked in enumerate(_objects(image, findings.algorithm, identity, segmentation_type))
-    ]
+    for image in findings.images:
+        if segmentation_type is FRACTIONAL and image.saliency is None:
+            continue
+        source = sources[image.sop_instance_uid]
+        for place, tracked in enumerate(_objects(image, findings.algorithm, identity, segmentation_type)):
+            yield _write(findings.algorithm, image, tracked, place, source, identity, segmentation_type)
 
 
 def _objects(

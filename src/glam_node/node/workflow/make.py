@@ -1,0 +1,140 @@
+"""Makes the DICOM objects of one run, one after the other, from findings and source images."""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.findings import Findings
+from glam_node.inference.reading import read_dataset, read_mammogram
+from glam_node.node.errors import PermanentError
+from glam_node.node.results import kinds
+from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.key_object_selection import write_key_object_selection
+from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
+from glam_node.node.results.measurement_report import write_measurement_report
+from glam_node.node.results.parametric_map import write_parametric_maps
+from glam_node.node.results.presentation_state import write_presentation_states
+from glam_node.node.results.secondary_capture import write_secondary_captures
+from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP, write_segmentations
+
+# What a report or a selection of key objects needs to refer to a result.
+_IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Rows", "Columns")
+_SEGMENTATION_TYPES = {
+    kinds.SEGMENTATION: BINARY,
+    kinds.FRACTIONAL_SEGMENTATION: FRACTIONAL,
+    kinds.LABELMAP_SEGMENTATION: LABELMAP,
+}
+# What a measurement report does not name: itself in another class, and what names it
+_NAMING = {kinds.SOP_CLASSES[kind] for kind in (kinds.MEASUREMENT_REPORT, kinds.KEY_OBJECT_SELECTION)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    findings: Findings
+    sources: dict[str, Dataset]
+    identity: ResultIdentity
+    paths: dict[str, Path]
+    segmentations: list[Dataset] = field(default_factory=list)
+    """Those that others refer to."""
+    made: list[Dataset] = field(default_factory=list)
+    """Identifiers of all objects so far."""
+
+    @property
+    def beside(self) -> list[Dataset]:
+        """What a measurement report names beside images and segmentations."""
+        known = {one.SOPInstanceUID for one in self.segmentations}
+        return [one for one in self.made if one.SOPInstanceUID not in known and one.SOPClassUID not in _NAMING]
+
+
+def made_objects(
+    findings: Findings, paths: dict[str, Path], identity: ResultIdentity, wanted: AbstractSet[str]
+) -> Iterator[tuple[str, Dataset]]:
+    """Kind and object, one after the other; `paths` are the source images by SOP Instance UID.
+
+    Raises PermanentError when a source cannot be read any more, OSError.
+    """
+    run = _Run(findings, {uid: read_source(path, uid) for uid, path in paths.items()}, identity, paths)
+    # What the others refer to; the rest is forgotten as soon as it is written.
+    first = next((kind for kind in _SEGMENTATION_TYPES if kind in wanted), None)
+    if first is not None:
+        run.segmentations.extend(_MAKERS[first](run))
+    for kind in kinds.OF_FINDINGS:
+        if kind not in wanted:
+            continue
+        for dataset in run.segmentations if kind == first else _MAKERS[kind](run):
+            run.made.append(_identifiers(dataset))
+            yield kind, dataset
+
+
+def _segmentations(kind: str, run: _Run) -> Iterator[Dataset]:
+    return write_segmentations(run.findings, run.sources, run.identity, _SEGMENTATION_TYPES[kind])
+
+
+def _measurement_report(run: _Run, *, comprehensive: bool) -> Iterator[Dataset]:
+    yield write_measurement_report(
+        run.findings, run.sources, run.segmentations, run.identity, others=run.beside, comprehensive=comprehensive
+    )
+
+
+def _key_object_selection(run: _Run) -> Iterator[Dataset]:
+    selection = write_key_object_selection(run.findings, run.sources, list(run.made), run.identity)
+    yield from [selection] if selection is not None else []
+
+
+_MAKERS: Mapping[str, Callable[[_Run], Iterable[Dataset]]] = {
+    **{kind: partial(_segmentations, kind) for kind in _SEGMENTATION_TYPES},
+    kinds.PARAMETRIC_MAP: lambda run: write_parametric_maps(run.findings, run.sources, run.identity),
+    kinds.MAMMOGRAPHY_CAD_SR: lambda run: [
+        write_mammography_cad_sr(run.findings, run.sources, run.segmentations, run.identity)
+    ],
+    kinds.PRESENTATION_STATE: lambda run: write_presentation_states(
+        run.findings, run.sources, run.segmentations, run.identity
+    ),
+    kinds.SECONDARY_CAPTURE: lambda run: write_secondary_captures(
+        run.findings, run.sources, run.segmentations, run.identity, partial(_pixels, run.paths)
+    ),
+    kinds.MEASUREMENT_REPORT: partial(_measurement_report, comprehensive=False),
+    kinds.KEY_OBJECT_SELECTION: _key_object_selection,
+    kinds.COMPREHENSIVE_SR: partial(_measurement_report, comprehensive=True),
+}
+
+
+def _identifiers(dataset: Dataset) -> Dataset:
+    identifiers = Dataset()
+    for keyword in _IDENTIFIERS:
+        if keyword in dataset:
+            setattr(identifiers, keyword, dataset[keyword].value)
+    return identifiers
+
+
+def _pixels(paths: dict[str, Path], sop_instance_uid: str) -> NDArray[np.uint16]:
+    try:
+        return read_mammogram(read_dataset(paths[sop_instance_uid])).pixels
+    except UnsupportedMammogram as error:
+        raise _unreadable(sop_instance_uid, error) from error
+
+
+def read_source(path: Path, sop_instance_uid: str) -> Dataset:
+    """What a source image says before its pixels. Raises PermanentError when it cannot be read, OSError."""
+    # pydicom warns with the offending value, which may be a name, and says it in what it raises.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return pydicom.dcmread(path, stop_before_pixels=True)
+        except OSError:
+            raise
+        except Exception as error:
+            raise _unreadable(sop_instance_uid, error) from error
+
+
+def _unreadable(sop_instance_uid: str, error: Exception) -> PermanentError:
+    return PermanentError(f"Image {sop_instance_uid} cannot be read any more ({type(error).__name__}). Send it again.")

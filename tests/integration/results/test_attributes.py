@@ -1,0 +1,7 @@
+"""docs/attributes.md states what is written."""
+
+from tests.attributes import DOCUMENT, document
+
+
+def test_the_document_lists_the_attributes_that_the_writers_write() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8") == document(), "python -m tests.attributes"
