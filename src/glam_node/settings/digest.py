@@ -1,16 +1,31 @@
-"""A short proof of which settings a result was made with."""
+"""A short proof of which settings and which model package a result was made with."""
 
 import hashlib
 import json
+from pathlib import Path
 
 from glam_node.settings.schema import Settings
 
 _WITHOUT_EFFECT = {"device", "runtime", "threads", "lease_time", "maximum_attempts"}
+# Here by its place, since settings know nothing of models.
+_DEFAULT_PACKAGE = Path(__file__).parents[1] / "inference" / "default_package"
 
 
 def settings_digest(settings: Settings) -> str:
-    """SHA-256, in hex, of what changes results: [results], and [inference] without how and where it runs."""
+    """SHA-256, in hex, of what changes results: [results], [inference] without how and where it runs, and the package.
+
+    The package is taken as its package.toml says, which has the digest of the weights; one that is not there counts as
+    none.
+    """
     inference = settings.inference.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
     results = settings.results.model_dump(mode="json")
-    canonical = json.dumps({"inference": inference, "results": results}, sort_keys=True)
+    package = _file_digest((settings.inference.package or _DEFAULT_PACKAGE) / "package.toml")
+    canonical = json.dumps({"inference": inference, "results": results, "package": package}, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -134,7 +134,8 @@ def test_a_source_that_cannot_be_placed_is_reported_and_never_marked(tmp_path: P
         kinds.COMPREHENSIVE_SR,
         kinds.SECONDARY_CAPTURE,
     }
-    assert results[0][1].to_json().count("This image could not be analysed") == 4
+    report = next(result for kind, result in results if kind == kinds.MEASUREMENT_REPORT)
+    assert report.to_json().count("This image could not be analysed") == 4
     assert errors(results, tmp_path) == []
 
 

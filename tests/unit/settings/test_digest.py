@@ -1,5 +1,7 @@
 """The digest of settings changes when, and only when, results may."""
 
+from pathlib import Path
+
 import pytest
 
 from glam_node.settings.digest import settings_digest
@@ -27,3 +29,13 @@ def test_the_digest_follows_what_changes_results(name: str, text: str, changes: 
 
 def test_the_digest_is_a_sha256_in_hex() -> None:
     assert len(bytes.fromhex(settings_digest(load_settings(None, {})))) == 32
+
+
+def test_other_weights_in_the_same_place_are_another_digest(tmp_path: Path) -> None:
+    settings = load_settings(None, {"GLAM_NODE__INFERENCE__PACKAGE": str(tmp_path)})
+    digests = set()
+    for text in (None, '[weights]\nsha256 = "aa"', '[weights]\nsha256 = "bb"'):
+        if text is not None:
+            (tmp_path / "package.toml").write_text(text, encoding="utf-8")
+        digests.add(settings_digest(settings))
+    assert len(digests) == 3
