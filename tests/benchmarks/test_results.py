@@ -32,12 +32,12 @@ WRITE = """
 import json, sys, time
 from collections import Counter
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 import pydicom
 from glam_node.inference.findings_file import read_findings
 from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.storage.files import write_durably
 from glam_node.node.workflow.make import made_objects
 
 identity = ResultIdentity().at(datetime(2026, 1, 2, tzinfo=UTC))
@@ -51,7 +51,7 @@ def write(directory):
     paths = {image.sop_instance_uid: directory / f"{image.sop_instance_uid}.dcm" for image in findings.images}
     seconds, started = Counter(), time.perf_counter()
     for kind, dataset in made_objects(findings, paths, identity, set(kinds.OF_FINDINGS)):
-        pydicom.dcmwrite(BytesIO(), dataset, enforce_file_format=True)
+        write_durably(directory / "result.dcm", lambda file: pydicom.dcmwrite(file, dataset, enforce_file_format=True))
         seconds[kind] += time.perf_counter() - started
         started = time.perf_counter()
     return seconds

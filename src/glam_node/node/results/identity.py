@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, Self
 
 from glam_node import __version__
-from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, ImageFindings
+from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, Finding, FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.node.results.scores import ScoreScale, ShownScore, shown_finding_score, shown_score
 
@@ -96,10 +96,10 @@ class ResultIdentity:
         view = _VIEW_ORDER.index((image.image_laterality, image.view_position))
         return self.series_number + 1 + type_number * _SERIES_PER_TYPE + view * _SERIES_PER_VIEW + place
 
-    def parametric_map_series_number(self, image: ImageFindings) -> int:
-        """Series Number of the saliency of a view."""
+    def parametric_map_series_number(self, image: ImageFindings, kind: FindingKind) -> int:
+        """Series Number of the saliency of a class in a view."""
         view = _VIEW_ORDER.index((image.image_laterality, image.view_position))
-        return self.series_number + _PARAMETRIC_MAPS + view
+        return self.series_number + _PARAMETRIC_MAPS + view * len(CHANNELS) + CHANNELS.index(kind)
 
     def presentation_state_series_number(self, image: ImageFindings) -> int:
         """Series Number of the presentation state of a view."""

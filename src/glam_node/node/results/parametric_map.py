@@ -35,7 +35,7 @@ _FRAME_TYPE = ["DERIVED", "PRIMARY", "OTHER", "QUANTITY"]
 def write_parametric_maps(
     findings: Findings, sources: Mapping[str, Dataset], identity: ResultIdentity
 ) -> Iterator[Dataset]:
-    """One map per view that was looked at closely, each a series of its own: a frame per class, Rows x Columns.
+    """One map per view that was looked at closely, for each class, each a series of its own: a frame of Rows x Columns.
 
     None of an image that states no spacing, without which there is no such object (C.7.6.16.2.1). Stored
     values 0 to 255 stand for saliency 0 to 1 (Real World Value Mapping). `sources` maps SOP Instance UID to source
@@ -44,13 +44,15 @@ def write_parametric_maps(
     for image in findings.images:
         source = sources[image.sop_instance_uid]
         if image.saliency is not None and imager_pixel_spacing(source):
-            yield _write(findings.algorithm, image, image.saliency, source, identity)
+            for kind in CHANNELS:
+                yield _write(findings.algorithm, image, image.saliency, kind, source, identity)
 
 
 def _write(
     algorithm: AlgorithmIdentification,
     image: ImageFindings,
     saliency: SaliencyMap,
+    kind: FindingKind,
     source: Dataset,
     identity: ResultIdentity,
 ) -> Dataset:
@@ -61,20 +63,20 @@ def _write(
         identity,
         sop_class_uid=ParametricMapStorage,
         modality="OT",
-        role="parametric map",
+        role=f"parametric map {kind}",
         made_of=[image.sop_instance_uid],
-        series_number=identity.parametric_map_series_number(image),
-        subject=f"saliency {view_name(image)}",
+        series_number=identity.parametric_map_series_number(image, kind),
+        subject=f"saliency {kind} {view_name(image)}",
     )
     result.Laterality = image.image_laterality.value
     result.FrameOfReferenceUID = identity.derived_uid("frame of reference", [image.sop_instance_uid], algorithm)
     result.PositionReferenceIndicator = ""
     result.ReferencedSeriesSequence = [_referenced_series(header)]
     _describe(result, identity.short_statement(algorithm))
-    organization_uid = identity.derived_uid("parametric map dimensions", [image.sop_instance_uid], algorithm)
-    _set_frames(result, header, organization_uid)
+    organization_uid = identity.derived_uid(f"parametric map dimensions {kind}", [image.sop_instance_uid], algorithm)
+    _set_frames(result, header, kind, organization_uid)
     result.Rows, result.Columns = image.shape
-    result.PixelData = b"".join(saliency.on_image(kind, image.shape).astype("<u2").tobytes() for kind in CHANNELS)
+    result.PixelData = saliency.on_image(kind, image.shape).astype("<u2").tobytes()
     result["PixelData"].VR = "OW"
     place_frames(result, header)
     finish(result, source, identity)
@@ -104,9 +106,9 @@ def _describe(result: Dataset, statement: str) -> None:
     result.BitsAllocated, result.BitsStored, result.HighBit, result.PixelRepresentation = 16, 16, 15, 0
 
 
-def _set_frames(result: Dataset, header: Dataset, organization_uid: str) -> None:
-    """Multi-frame Functional Groups and Dimension (PS3.3 C.7.6.16 and C.7.6.17): a frame per class."""
-    result.NumberOfFrames = len(CHANNELS)
+def _set_frames(result: Dataset, header: Dataset, kind: FindingKind, organization_uid: str) -> None:
+    """Multi-frame Functional Groups and Dimension (PS3.3 C.7.6.16 and C.7.6.17): one frame."""
+    result.NumberOfFrames = 1
     organization, index = Dataset(), Dataset()
     organization.DimensionOrganizationUID = index.DimensionOrganizationUID = organization_uid
     index.DimensionIndexPointer = Tag("FrameLabel")
@@ -128,12 +130,12 @@ def _set_frames(result: Dataset, header: Dataset, organization_uid: str) -> None
     transformation.RescaleIntercept, transformation.RescaleSlope, transformation.RescaleType = 0, 1, "US"
     shared.PixelValueTransformationSequence = [transformation]
     result.SharedFunctionalGroupsSequence = [shared]
-    result.PerFrameFunctionalGroupsSequence = [_frame(number, kind) for number, kind in enumerate(CHANNELS, start=1)]
+    result.PerFrameFunctionalGroupsSequence = [_frame(kind)]
 
 
-def _frame(number: int, kind: FindingKind) -> Dataset:
+def _frame(kind: FindingKind) -> Dataset:
     content, groups = Dataset(), Dataset()
-    content.DimensionIndexValues = number
+    content.DimensionIndexValues = 1
     content.FrameLabel = kind.value
     groups.FrameContentSequence = [content]
     groups.RealWorldValueMappingSequence = [

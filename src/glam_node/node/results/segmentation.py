@@ -105,6 +105,8 @@ def _write(
         omit_empty_frames=False,
         contributing_equipment=[contributing_equipment(algorithm, identity)],
     )
+    if segmentation_type is FRACTIONAL:
+        segmentation.PixelData = _probabilities(tracked[0].finding, image)
     segmentation.ContentCreatorName = ""
     dimension_organization_uid = identity.derived_uid(f"{role} dimension organization {place}", sources, algorithm)
     for item in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
@@ -116,17 +118,14 @@ def _write(
 
 def _pixels(
     findings: Sequence[Finding], image: ImageFindings, segmentation_type: hd.seg.SegmentationTypeValues
-) -> NDArray[np.uint16] | NDArray[np.bool_] | NDArray[np.float32]:
+) -> NDArray[np.uint16] | NDArray[np.bool_]:
     """The number of the segment per pixel, 1 x Rows x Columns; a mask for each, stacked last, where some overlap.
 
-    Of stacked masks highdicom adds up every pixel, which is most of the time that an object takes. FRACTIONAL: the
-    saliency of the one finding.
+    Of stacked masks highdicom adds up every pixel, which is most of the time that an object takes.
     """
     shape = image.shape
-    if segmentation_type is FRACTIONAL and image.saliency is not None:
-        (finding,) = findings
-        saliency = image.saliency.on_image(finding.kind, shape) * finding.full_mask(shape)
-        return (saliency.astype(np.float32) / np.float32(255))[np.newaxis]
+    if segmentation_type is FRACTIONAL:
+        return findings[0].full_mask(shape)[np.newaxis]
     labels = np.zeros((1, *shape), dtype=np.uint16)
     for number, finding in enumerate(findings, start=1):
         (row, column), (height, width) = finding.origin, finding.mask.shape
@@ -135,6 +134,14 @@ def _pixels(
             return np.stack([one.full_mask(shape) for one in findings], axis=-1)[np.newaxis]
         region[finding.mask] = number
     return labels
+
+
+def _probabilities(finding: Finding, image: ImageFindings) -> bytes:
+    """Saliency in 255 steps inside the finding; highdicom takes floats alone, four bytes a pixel."""
+    assert image.saliency is not None  # noqa: S101 - asked by the caller
+    saliency = image.saliency.on_image(finding.kind, image.shape)
+    saliency *= finding.full_mask(image.shape)
+    return saliency.tobytes()
 
 
 def segment_label(tracked: TrackedFinding) -> str:

@@ -3,19 +3,24 @@
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 # Whoever finds a directory that another thread has just made must not rely on it before it is on the disk.
 _making = threading.RLock()
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """`path` holds `data` and nothing else; at no time does it hold a part of it. Raises OSError (ENOSPC when full)."""
+def write_durably(path: Path, data: bytes | Callable[[BinaryIO], object]) -> None:
+    """`path` holds `data`, or what it writes into a file, and nothing else; at no time does it hold a part of it.
+
+    Raises OSError (ENOSPC when full).
+    """
     make_directory(path.parent)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
-            file.write(data)
+            file.write(data) if isinstance(data, bytes) else data(file)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

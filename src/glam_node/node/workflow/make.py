@@ -26,8 +26,24 @@ from glam_node.node.results.presentation_state import write_presentation_states
 from glam_node.node.results.secondary_capture import write_secondary_captures
 from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP, write_segmentations
 
-# What a report or a selection of key objects needs to refer to a result.
-_IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Rows", "Columns")
+# What others need to refer to a result; its pixels are forgotten as soon as it is written.
+_IDENTIFIERS = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "Rows",
+    "Columns",
+    "SegmentSequence",
+)
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "Rows",
+    "Columns",
+    "SegmentSequence",
+)
 _SEGMENTATION_TYPES = {
     kinds.SEGMENTATION: BINARY,
     kinds.FRACTIONAL_SEGMENTATION: FRACTIONAL,
@@ -43,10 +59,10 @@ class _Run:
     sources: dict[str, Dataset]
     identity: ResultIdentity
     paths: dict[str, Path]
-    segmentations: list[Dataset] = field(default_factory=list)
-    """Those that others refer to."""
     made: list[Dataset] = field(default_factory=list)
     """Identifiers of all objects so far."""
+    segmentations: list[Dataset] = field(default_factory=list)
+    """Those among them that others refer to."""
 
     @property
     def beside(self) -> list[Dataset]:
@@ -63,15 +79,14 @@ def made_objects(
     Raises PermanentError when a source cannot be read any more, OSError.
     """
     run = _Run(findings, {uid: read_source(path, uid) for uid, path in paths.items()}, identity, paths)
-    # What the others refer to; the rest is forgotten as soon as it is written.
-    first = next((kind for kind in _SEGMENTATION_TYPES if kind in wanted), None)
-    if first is not None:
-        run.segmentations.extend(_MAKERS[first](run))
+    referred = next((kind for kind in _SEGMENTATION_TYPES if kind in wanted), None)
     for kind in kinds.OF_FINDINGS:
         if kind not in wanted:
             continue
-        for dataset in run.segmentations if kind == first else _MAKERS[kind](run):
+        for dataset in _MAKERS[kind](run):
             run.made.append(_identifiers(dataset))
+            if kind == referred:
+                run.segmentations.append(run.made[-1])
             yield kind, dataset
 
 

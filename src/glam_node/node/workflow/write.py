@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from io import BytesIO
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -70,7 +69,5 @@ def _keep(kind: str, dataset: Dataset, store: InstanceStore) -> Result:
     relative = f"results/{dataset.StudyInstanceUID}/{uid}.dcm"
     path = store.resolve(relative)
     if not path.exists():
-        buffer = BytesIO()
-        pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
-        write_durably(path, buffer.getvalue())
+        write_durably(path, lambda file: pydicom.dcmwrite(file, dataset, enforce_file_format=True))
     return Result(kind, str(dataset.SOPClassUID), uid, str(dataset.file_meta.TransferSyntaxUID), relative)
