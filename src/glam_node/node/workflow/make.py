@@ -36,14 +36,6 @@ _IDENTIFIERS = (
     "Columns",
     "SegmentSequence",
 )
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-    "StudyInstanceUID",
-    "Rows",
-    "Columns",
-    "SegmentSequence",
-)
 _SEGMENTATION_TYPES = {
     kinds.SEGMENTATION: BINARY,
     kinds.FRACTIONAL_SEGMENTATION: FRACTIONAL,
