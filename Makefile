@@ -21,6 +21,7 @@ demo: $(VENV)/.runtime
 
 test: lint
 	@scripts/peers.sh
+	@scripts/viewer.sh
 	@echo "== tests"
 	@$(BIN)/python -m pytest -m "not benchmark" $(PYTEST_ARGS)
 	@echo "== checks and tests passed; lines that begin with NOT RUN, if any, name what was left out."

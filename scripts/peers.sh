@@ -11,6 +11,9 @@ peers=(
     /usr/bin/pg_ctlcluster:postgresql
     /usr/bin/java:default-jre-headless
     /usr/share/java/pixelmed.jar:libpixelmed-java
+    /usr/share/orthanc/plugins/libOrthancDicomWeb.so:orthanc-dicomweb
+    /usr/bin/chromium:chromium
+    /usr/bin/npm:npm
 )
 
 missing=()

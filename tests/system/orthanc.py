@@ -23,6 +23,7 @@ class Orthanc:
     dicom_port: int
     http_port: int
     ae_title: str = "ORTHANC"
+    plugins: tuple[Path, ...] = ()
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -38,7 +39,9 @@ class Orthanc:
             "AuthenticationEnabled": False,
             "DicomCheckCalledAet": True,
             "DicomAlwaysAllowStore": True,
-            "Plugins": [],
+            "Plugins": [str(plugin) for plugin in self.plugins],
+            # The viewer reads what hangs where from the data sets themselves.
+            "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "StudiesMetadata": "Full", "SeriesMetadata": "Full"},
             "StableAge": 1,
             "DicomModalities": {},
         }
@@ -106,10 +109,10 @@ class Orthanc:
 
 
 @contextmanager
-def running_orthanc(directory: Path) -> Iterator[Orthanc]:
-    """A started Orthanc that is stopped at the end."""
+def running_orthanc(directory: Path, plugins: tuple[Path, ...] = ()) -> Iterator[Orthanc]:
+    """A started Orthanc, with these plug-ins, that is stopped at the end."""
     directory.mkdir(parents=True, exist_ok=True)
-    orthanc = Orthanc(directory, free_port(), free_port())
+    orthanc = Orthanc(directory, free_port(), free_port(), plugins=plugins)
     orthanc.start()
     try:
         yield orthanc

@@ -1,0 +1,110 @@
+"""A viewer that nobody here wrote shows findings on the right pixels."""
+
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from glam_node.inference.findings import FindingKind
+from glam_node.inference.mammogram import Laterality
+from glam_node.inference.reading import read_mammogram
+from tests.integration.results.viewer import Viewer, centroid, on_image, overlay, viewing
+from tests.peers import PEERS
+from tests.system.orthanc import Orthanc, running_orthanc
+from tests.unit.results.analysed import Analysed, analysed_exam, encoded
+
+pytestmark = [
+    pytest.mark.peer("orthanc"),
+    pytest.mark.peer("orthanc-dicomweb"),
+    pytest.mark.peer("chromium"),
+    pytest.mark.peer("ohif"),
+    pytest.mark.timeout(600),
+]
+
+LESIONS = tuple((kind, side) for kind in FindingKind for side in Laterality)
+ROWS, COLUMNS = 832, 640
+SHIFT = np.array((40, 24))
+TOLERANCE_PX = 3.0
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """An archive with DICOMweb."""
+    directory = tmp_path_factory.mktemp("archive")
+    with running_orthanc(directory, plugins=(PEERS["orthanc-dicomweb"].program,)) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def viewer(orthanc: Orthanc) -> Iterator[Viewer]:
+    """A viewer of it."""
+    with viewing(orthanc) as running:
+        yield running
+
+
+def archived(orthanc: Orthanc, datasets: Sequence[Dataset]) -> None:
+    for dataset in datasets:
+        url = f"http://127.0.0.1:{orthanc.http_port}/instances"
+        urllib.request.urlopen(urllib.request.Request(url, data=encoded(dataset), method="POST"), timeout=30).close()
+
+
+def exam_in(orthanc: Orthanc, photometric_interpretation: str) -> Analysed:
+    exam = analysed_exam(ROWS, COLUMNS, lesions=LESIONS, photometric_interpretation=photometric_interpretation)
+    archived(orthanc, [*exam.sources.values(), *exam.segmentations()])
+    return exam
+
+
+@pytest.fixture(scope="module")
+def exams(orthanc: Orthanc) -> dict[str, Analysed]:
+    """One exam as it is and one inverted."""
+    return {name: exam_in(orthanc, name) for name in ("MONOCHROME2", "MONOCHROME1")}
+
+
+def segmentation_of(exam: Analysed, view: str) -> Dataset:
+    uid = exam.image(view).sop_instance_uid
+    return next(one for one in exam.segmentations() if one.SourceImageSequence[0].ReferencedSOPInstanceUID == uid)
+
+
+def distances(viewer: Viewer, exam: Analysed, view: str, segmentation: Dataset) -> dict[str, np.ndarray]:
+    """From the middle of each finding to the middle of what the viewer shows of it, in pixels of the image."""
+    picture = viewer.picture(exam.findings.study_instance_uid, segmentation.SeriesInstanceUID)
+    breast = read_mammogram(exam.source(view)).pixels > 0
+    image = exam.image(view)
+    return {
+        finding.kind: on_image(centroid(overlay(picture, finding.kind)), picture, breast)
+        - centroid(finding.full_mask(image.shape))
+        for finding in image.findings
+    }
+
+
+@pytest.mark.parametrize(
+    ("view", "photometric_interpretation"),
+    [*((view, "MONOCHROME2") for view in ("L CC", "R CC", "L MLO", "R MLO")), ("R MLO", "MONOCHROME1")],
+)
+def test_ohif_shows_findings_where_they_are(
+    viewer: Viewer, exams: dict[str, Analysed], view: str, photometric_interpretation: str
+) -> None:
+    exam = exams[photometric_interpretation]
+    found = distances(viewer, exam, view, segmentation_of(exam, view))
+    assert found.keys() == {"benign", "malignant"}
+    for distance in found.values():
+        assert np.abs(distance).max() < TOLERANCE_PX, found
+
+
+def test_a_shifted_segmentation_is_seen_to_be_shifted(
+    viewer: Viewer, orthanc: Orthanc, exams: dict[str, Analysed], tmp_path: Path
+) -> None:
+    exam = exams["MONOCHROME2"]
+    shifted = segmentation_of(exam, "L CC")
+    moved = np.roll(shifted.pixel_array, tuple(SHIFT), axis=(1, 2))
+    shifted.PixelData = np.packbits(moved.ravel(), bitorder="little").tobytes()
+    shifted.SeriesInstanceUID = f"{shifted.SeriesInstanceUID[:50]}.1"
+    shifted.SOPInstanceUID = UID(f"{shifted.SOPInstanceUID[:50]}.1")
+    shifted.file_meta.MediaStorageSOPInstanceUID = shifted.SOPInstanceUID
+    archived(orthanc, [shifted])
+    for distance in distances(viewer, exam, "L CC", shifted).values():
+        assert np.abs(distance - SHIFT).max() < TOLERANCE_PX

@@ -1,0 +1,182 @@
+"""OHIF over an Orthanc in headless Chromium: what a radiologist would see, as pixels."""
+
+import http.server
+import shutil
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.peers import PEERS
+from tests.system.orthanc import Orthanc
+
+WIDTH, HEIGHT = 1400, 900
+# Where OHIF's only viewport is, within its frame
+VIEWPORT = np.s_[53:892, 290:1358]
+# Red and green overlays by hue (OpenCV's 0 to 180) and saturation; the image is grey.
+_HUES = {"malignant": ((0, 12), (168, 180)), "benign": ((40, 85),)}
+_LEAST_SATURATION = 60
+_ATTEMPTS = 3
+
+_CONFIGURATION = """
+window.config = {
+  extensions: [], modes: [], showStudyList: false, disableConfirmationPrompts: true, maxNumberOfWebWorkers: 2,
+  investigationalUseDialog: {option: 'never'}, customizationService: [{'ohif.tours': {$set: []}}],
+  showCPUFallbackMessage: false, defaultDataSourceName: 'archive',
+  dataSources: [{
+    namespace: '@ohif/extension-default.dataSourcesModule.dicomweb', sourceName: 'archive',
+    configuration: {
+      friendlyName: 'archive', name: 'archive', qidoRoot: '/dicom-web', wadoRoot: '/dicom-web', wadoUriRoot: '/wado',
+      imageRendering: 'wadors', thumbnailRendering: 'wadors', enableStudyLazyLoad: true, supportsWildcard: true,
+      qidoSupportsIncludeField: false, supportsFuzzyMatching: false, singlepart: 'bulkdata,video',
+      bulkDataURI: {enabled: true}, omitQuotationForMultipartRequest: true,
+    },
+  }],
+};
+"""
+_CHROMIUM = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--virtual-time-budget=60000",
+    f"--window-size={WIDTH},{HEIGHT}",
+)
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """OHIF at a port of this machine."""
+
+    port: int
+
+    def picture(self, study_instance_uid: str, series_instance_uid: str) -> Picture:
+        """The viewport once it shows that segmentation over its source: Rows x Columns x BGR."""
+        url = f"http://127.0.0.1:{self.port}/viewer?StudyInstanceUIDs={study_instance_uid}"
+        for _ in range(_ATTEMPTS):
+            picture = _screenshot(f"{url}&initialSeriesInstanceUID={series_instance_uid}")[VIEWPORT]
+            if any(overlay(picture, name).any() for name in _HUES):
+                return picture
+        raise AssertionError(f"OHIF shows no overlay for series {series_instance_uid} in {_ATTEMPTS} attempts.")
+
+
+@contextmanager
+def viewing(orthanc: Orthanc) -> Iterator[Viewer]:
+    """A viewer of what `orthanc` holds."""
+    handler = partial(_Handler, orthanc.http_port, directory=str(PEERS["ohif"].program.parent))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield Viewer(server.server_address[1])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    """OHIF's files, our configuration of it, and the archive's DICOMweb, all from one origin."""
+
+    def __init__(self, archive_port: int, *args: Any, **kwargs: Any) -> None:
+        self._archive = f"http://127.0.0.1:{archive_port}"
+        super().__init__(*args, **kwargs)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path.startswith("/dicom-web"):
+            self._ask_archive()
+        elif path == "/app-config.js":
+            self._answer(HTTPStatus.OK, "text/javascript", _CONFIGURATION.encode())
+        else:
+            if not Path(self.directory, path.lstrip("/")).is_file():
+                self.path = "/index.html"
+            super().do_GET()
+
+    def _ask_archive(self) -> None:
+        headers = {"Accept": self.headers.get("Accept", "*/*"), "Host": self.headers["Host"]}
+        request = urllib.request.Request(self._archive + self.path, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                self._answer(answer.status, answer.headers.get("Content-Type", ""), answer.read())
+        except urllib.error.HTTPError as error:
+            self._answer(error.code, "text/plain", error.read())
+
+    def _answer(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _screenshot(url: str) -> Picture:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        target = Path(directory, "screen.png")
+        command = [str(PEERS["chromium"].program), *_CHROMIUM, f"--user-data-dir={directory}/profile"]
+        subprocess.run([*command, f"--screenshot={target}", url], capture_output=True, timeout=120, check=True)
+        shutil.rmtree(Path(directory, "profile"), ignore_errors=True)
+        return np.asarray(cv2.imread(str(target)), dtype=np.uint8)
+
+
+def overlay(picture: Picture, name: str) -> NDArray[np.bool_]:
+    """Where the picture has the colour of the class."""
+    hue, saturation, _ = cv2.split(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV))
+    wanted = np.zeros(hue.shape, dtype=np.bool_)
+    for low, high in _HUES[name]:
+        wanted |= (hue >= low) & (hue <= high)
+    return wanted & (saturation >= _LEAST_SATURATION)
+
+
+def centroid(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Row and column of the middle of the filled mask."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros(mask.shape, dtype=np.uint8)
+    cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
+    return np.asarray(np.argwhere(filled).mean(axis=0), dtype=np.float64)
+
+
+def on_image(place: NDArray[np.float64], picture: Picture, breast: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Row and column in the image of a place in the picture.
+
+    The picture is registered by what in it is not black: the breast, or the whole image where its background is shown
+    bright, whichever has the form that is seen.
+    """
+    shown = _box(picture.max(axis=2) > 24)
+    whole = (0, 0, *breast.shape)
+    (top, left, bottom, right) = min((_box(breast), whole), key=lambda box: abs(_form(box) - _form(shown)))
+    scale = np.array(((bottom - top) / (shown[2] - shown[0]), (right - left) / (shown[3] - shown[1])))
+    return np.asarray((place - shown[:2]) * scale + (top, left))
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """First and last (exclusive) row and column of the largest connected part."""
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    left, top, width, height, _ = (int(value) for value in max(statistics[1:], key=lambda part: int(part[4])))
+    return top, left, top + height, left + width
+
+
+def _form(box: tuple[int, int, int, int]) -> float:
+    return (box[2] - box[0]) / (box[3] - box[1])
