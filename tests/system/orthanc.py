@@ -39,6 +39,8 @@ class Orthanc:
             "AuthenticationEnabled": False,
             "DicomCheckCalledAet": True,
             "DicomAlwaysAllowStore": True,
+            # Label maps are younger than Debian's Orthanc.
+            "UnknownSopClassAccepted": True,
             "Plugins": [str(plugin) for plugin in self.plugins],
             # The viewer reads what hangs where from the data sets themselves.
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "StudiesMetadata": "Full", "SeriesMetadata": "Full"},

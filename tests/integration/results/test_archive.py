@@ -6,13 +6,19 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 
 from glam_node.inference.phantom import make_exam
+from glam_node.node.domain.ports import OutgoingInstance
+from glam_node.node.results import kinds
 from glam_node.node.results.overlay import stored_segments
+from glam_node.node.scu.association import Peer
+from glam_node.node.scu.store import CStoreDestination
+from glam_node.node.workflow.make import made_objects
 from tests.peers import PEERS
 from tests.system.orthanc import running_orthanc
 from tests.system.validators import dciodvfy_errors
-from tests.unit.results.analysed import analysed_exam, encoded
+from tests.unit.results.analysed import IDENTITY, analysed_exam, encoded
 
 
 @pytest.mark.peer("orthanc")
@@ -49,3 +55,33 @@ def test_dciodvfy_finds_no_error_in_a_phantom(
         path = tmp_path / f"{number}.dcm"
         pydicom.dcmwrite(path, view.dataset, enforce_file_format=True)
         assert dciodvfy_errors(path) == []
+
+
+@pytest.mark.peer("orthanc")
+def test_orthanc_gives_back_every_kind_byte_for_byte(tmp_path: Path) -> None:
+    exam = analysed_exam()
+    paths = {uid: tmp_path / f"{uid}.dcm" for uid in exam.sources}
+    for uid, path in paths.items():
+        exam.sources[uid].save_as(path, enforce_file_format=True)
+    sent = {}
+    for kind, dataset in made_objects(exam.findings, paths, IDENTITY, frozenset(kinds.OF_FINDINGS)):
+        path = tmp_path / f"{dataset.SOPInstanceUID}.dcm"
+        path.write_bytes(encoded(dataset))
+        sent[path] = OutgoingInstance(dataset.SOPClassUID, dataset.SOPInstanceUID, ExplicitVRLittleEndian, path), kind
+    with running_orthanc(tmp_path / "orthanc") as orthanc:
+        archive = CStoreDestination(Peer("archive", "ORTHANC", "127.0.0.1", orthanc.dicom_port, 30.0, "GLAMNODE"))
+        outcomes = archive.store([instance for instance, _ in sent.values()])
+        assert [outcome.failure for outcome in outcomes] == [""] * len(sent)
+        identifiers = {
+            entry["MainDicomTags"]["SOPInstanceUID"]: entry["ID"] for entry in orthanc.get("/instances?expand")
+        }
+        for path, (instance, kind) in sent.items():
+            returned = orthanc.get_bytes(f"/instances/{identifiers[instance.sop_instance_uid]}/file")
+            assert data_set(returned) == data_set(path.read_bytes()), kind
+    assert {kind for _, kind in sent.values()} == set(kinds.OF_FINDINGS)
+
+
+def data_set(file: bytes) -> bytes:
+    """What follows the meta information (PS3.10 7.1), whose first element is its own length."""
+    length = int.from_bytes(file[140:144], "little")
+    return file[144 + length :]
