@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from glam_node.settings.section import Section, contradiction
-from glam_node.settings.values import AETitle, Directory, Host, Patience, Port, not_empty
+from glam_node.settings.values import AETitle, Directory, Host, Patience, Port, Text, not_empty
 
 ResultKind = Literal[
     "segmentation",
@@ -45,6 +45,25 @@ class FallbackSettings(Section):
         return chosen
 
 
+class PresentationSettings(Section):
+    """[destinations.NAME.presentation]: how results look there, where not as in [results]; objects of their own."""
+
+    banner: Text | None = Field(default=None, min_length=1, max_length=48)
+    """In place of results.banner."""
+    series_description: Text | None = Field(default=None, pattern=r"\{subject\}", max_length=48)
+    """In place of results.series_description."""
+    series_number: int | None = Field(default=None, ge=1, le=2_000_000_000)
+    """In place of results.series_number."""
+    score_scale: Literal["percent", "raw", "ten"] | None = None
+    """In place of results.score_scale."""
+
+    @property
+    def chosen(self) -> dict[str, object]:
+        """What is other than in [results]."""
+        values: dict[str, object] = self.model_dump(exclude_none=True)
+        return values
+
+
 class DestinationSettings(Section):
     """[destinations.NAME]: one archive that results go to."""
 
@@ -69,6 +88,7 @@ class DestinationSettings(Section):
     timeout: Patience = 30.0
     """Seconds to wait for any answer of the archive."""
     fallbacks: FallbackSettings = FallbackSettings()
+    presentation: PresentationSettings = PresentationSettings()
 
     @model_validator(mode="after")
     def _fall_back_from_what_is_sent(self) -> Self:

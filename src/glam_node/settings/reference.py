@@ -29,6 +29,8 @@ _EXAMPLES = {
     "a path": '"/srv/directory"',
     "a number": "0.5",
     "an integer": "1",
+    "a text": '"Research {subject}"',
+    '"percent" or': '"ten"',
     '"segmentation" or': '"comprehensive_sr"',
 }
 

@@ -25,7 +25,7 @@ from glam_node.node.results.kinds import by_class
 from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.assemble import close_complete_studies
-from glam_node.node.workflow.context import InferenceContext
+from glam_node.node.workflow.context import Audience, InferenceContext
 from glam_node.node.workflow.deliver import deliver_due
 from glam_node.node.workflow.infer import run_job
 from glam_node.node.workflow.receive import image_attributes
@@ -102,13 +102,16 @@ class Workbench:
     predictor: Predictor
     destinations: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"archive": BOTH})
     fallbacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    others: tuple[Audience, ...] = ()
+    """Destinations whose results look otherwise."""
     clock: Clock = field(default_factory=Clock)
     settings_digest: str = "digest"
 
     @property
     def context(self) -> InferenceContext:
         """What a worker knows."""
-        return InferenceContext(ResultIdentity(), self.destinations, self.fallbacks, RETRY_JOBS, LEASE_S)
+        audience = Audience(self.destinations, self.fallbacks)
+        return InferenceContext(ResultIdentity(), (audience, *self.others), RETRY_JOBS, LEASE_S)
 
     def receive(self, *images: Dataset) -> None:
         """The images are on disk and on record."""

@@ -2,10 +2,10 @@
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from glam_node import __version__
 from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, Finding, FindingKind, ImageFindings
@@ -58,6 +58,14 @@ class ResultIdentity:
     def at(self, created_at: datetime, settings_digest: str = "") -> Self:
         """The same identity, ready to write results."""
         return replace(self, created_at=created_at, settings_digest=settings_digest or self.settings_digest)
+
+    def presented(self, presentation: Mapping[str, object]) -> Self:
+        """The same with other values of some fields, which objects with UIDs of their own are made with."""
+        if not presentation:
+            return self
+        changed: dict[str, Any] = dict(presentation)
+        digest = f"{self.settings_digest} {json.dumps(changed, sort_keys=True)}"
+        return replace(self, **changed, settings_digest=digest)
 
     def statement(self, algorithm: AlgorithmIdentification) -> str:
         """One sentence, in every object: what it is not for; and that untrained weights know nothing."""

@@ -1,7 +1,7 @@
 """What a worker needs to know of the node to run jobs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.results.identity import ResultIdentity
@@ -9,16 +9,15 @@ from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
 
 
 @dataclass(frozen=True, slots=True)
-class InferenceContext:
-    """The same for all jobs of one worker."""
+class Audience:
+    """Destinations for which results look alike, and so are the same objects."""
 
-    identity: ResultIdentity
-    destinations: Mapping[str, tuple[str, ...]]
-    """Which kinds of results (results.kinds.SOP_CLASSES) each destination gets, by its name."""
-    fallbacks: Mapping[str, Mapping[str, str]]
+    destinations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Which kinds of results (results.kinds.SOP_CLASSES) each gets, by its name; nobody: what is kept anyway."""
+    fallbacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By destination: which kind stands in for which where the destination does not accept it."""
-    policy: RetryPolicy
-    lease_time_s: float
+    presentation: Mapping[str, object] = field(default_factory=dict)
+    """Fields of ResultIdentity that are other than the site's."""
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -26,7 +25,18 @@ class InferenceContext:
         instead = [kind for kinds in self.fallbacks.values() for kind in kinds.values()]
         return wanted_kinds(self.destinations.values()).union(instead)
 
+
+@dataclass(frozen=True, slots=True)
+class InferenceContext:
+    """The same for all jobs of one worker."""
+
+    identity: ResultIdentity
+    audiences: tuple[Audience, ...]
+    """At least one; each destination is in one of them."""
+    policy: RetryPolicy
+    lease_time_s: float
+
     @property
     def notices(self) -> bool:
         """Whether some destination wants to be told of studies without an analysis."""
-        return NOT_ANALYSED_REPORT in wanted_kinds(self.destinations.values())
+        return any(NOT_ANALYSED_REPORT in audience.wanted for audience in self.audiences)

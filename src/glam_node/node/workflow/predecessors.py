@@ -1,6 +1,6 @@
 """Which reports of earlier runs the reports of a run follow."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import pydicom
@@ -16,11 +16,13 @@ _REPORTS = frozenset(kinds.SOP_CLASSES[kind] for kind in kinds.REPORTS)
 _READ = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"]
 
 
-def earlier_reports(session: Session, job: InferenceJob) -> dict[str, str]:
-    """By SOP class, the file of the latest report that a job before this one handed to delivery."""
+def earlier_reports(session: Session, job: InferenceJob, destinations: Container[str]) -> dict[str, str]:
+    """By SOP class, the file of the latest report that a job before this one handed to delivery there."""
     uid = job.study_instance_uid
     made_at = {one.job_id: one.created_at for one in jobs.of_study(session, uid) if one.created_at < job.created_at}
-    queued = (one for one in deliveries.of_study(session, uid) if one.job_id in made_at)
+    queued = (
+        one for one in deliveries.of_study(session, uid) if one.job_id in made_at and one.destination in destinations
+    )
     reports = [one for one in queued if one.sop_class_uid in _REPORTS]
     return {one.sop_class_uid: one.path for one in sorted(reports, key=lambda one: (made_at[one.job_id], one.path))}
 

@@ -14,9 +14,10 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.results.kinds import NOT_ANALYSED_REPORT
 from glam_node.node.results.not_analysed_report import Notice
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.context import InferenceContext
+from glam_node.node.workflow.context import Audience, InferenceContext
 from glam_node.node.workflow.predecessors import earlier_reports
 from glam_node.node.workflow.write import Result, write_notice, write_results
 
@@ -43,15 +44,15 @@ def publish(
     """
     started = time.monotonic()
     write = _write_notice if job.is_notice else _write_results
-    results = write(job, findings, sessions, store, context)
+    results = [(audience, write(job, findings, sessions, store, context, audience)) for audience in context.audiences]
     stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
     with sessions.begin() as session:
-        queued = _hand_over(session, job, findings, results, stages, context, now())
+        queued = _hand_over(session, job, findings, results, stages, now())
     log.info(
         "job_succeeded",
         job_id=job.job_id,
         study_instance_uid=job.study_instance_uid,
-        results=len(results),
+        results=sum(len(made) for _, made in results),
         queued=len(queued),
         stage_seconds={stage: round(seconds, 3) for stage, seconds in stages},
     )
@@ -59,26 +60,36 @@ def publish(
 
 
 def _write_results(
-    job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
+    job: InferenceJob,
+    findings: Findings,
+    sessions: SessionFactory,
+    store: InstanceStore,
+    context: InferenceContext,
+    audience: Audience,
 ) -> list[Result]:
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
-        earlier = earlier_reports(session, job)
-    identity = context.identity.at(job.created_at, job.settings_digest)
-    return write_results(findings, instances, identity, store, context.wanted, earlier)
+        earlier = earlier_reports(session, job, audience.destinations)
+    identity = context.identity.at(job.created_at, job.settings_digest).presented(audience.presentation)
+    return write_results(findings, instances, identity, store, audience.wanted, earlier)
 
 
 def _write_notice(
-    job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
+    job: InferenceJob,
+    findings: Findings,
+    sessions: SessionFactory,
+    store: InstanceStore,
+    context: InferenceContext,
+    audience: Audience,
 ) -> list[Result]:
     """Nothing where the study has been judged otherwise, or its job started over, since the notice was asked for."""
     with reading(sessions)() as session:
         study = studies.get(session, job.study_instance_uid)
         newest = jobs.newest(session, job.study_instance_uid)
     notice = notice_on(study, newest)
-    if study is None or notice is None:
+    if study is None or notice is None or NOT_ANALYSED_REPORT not in audience.wanted:
         return []
-    identity = context.identity.at(job.created_at, job.settings_digest)
+    identity = context.identity.at(job.created_at, job.settings_digest).presented(audience.presentation)
     return write_notice(notice, study, findings.algorithm, identity, store)
 
 
@@ -95,9 +106,8 @@ def _hand_over(
     session: Session,
     job: InferenceJob,
     findings: Findings,
-    results: Sequence[Result],
+    results: Sequence[tuple[Audience, Sequence[Result]]],
     stages: Sequence[tuple[str, float]],
-    context: InferenceContext,
     now: datetime,
 ) -> list[Delivery]:
     uid = job.study_instance_uid
@@ -105,11 +115,13 @@ def _hand_over(
     version = findings.algorithm.algorithm_version
     if not jobs.succeed(session, job, now=now, algorithm_version=version, stage_seconds=stages):
         raise LeaseLost
-    queued = deliveries.add_missing(session, list(_deliveries(job, results, context, now)))
+    queued = deliveries.add_missing(
+        session, [one for audience, made in results for one in _deliveries(job, made, audience, now)]
+    )
     # A study that a late image has reopened meanwhile is judged anew when it is whole.
     if study is not None and study.state is StudyState.SUBMITTED and not job.is_notice:
         studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
-    for result in results:
+    for result in (one for _, made in results for one in made):
         facts = {"job_id": job.job_id, "kind": result.kind, "sop_instance_uid": result.sop_instance_uid}
         audit.record(session, "result_written", now, study_instance_uid=uid, **facts)
     failed = sum(image.failure is not None for image in findings.images)
@@ -127,11 +139,9 @@ def _hand_over(
     return queued
 
 
-def _deliveries(
-    job: InferenceJob, results: Sequence[Result], context: InferenceContext, now: datetime
-) -> Iterator[Delivery]:
-    for destination, wanted in context.destinations.items():
-        instead = context.fallbacks.get(destination, {}).values()
+def _deliveries(job: InferenceJob, results: Sequence[Result], audience: Audience, now: datetime) -> Iterator[Delivery]:
+    for destination, wanted in audience.destinations.items():
+        instead = audience.fallbacks.get(destination, {}).values()
         for result in results:
             if result.kind in wanted or result.kind in instead:
                 yield Delivery(
