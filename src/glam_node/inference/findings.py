@@ -76,10 +76,17 @@ class SaliencyMap:
         """The map of one class on the source image's Rows x Columns."""
         image: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
         top, left, bottom, right = self.box
-        rows = (np.arange(top, bottom) - self.origin[0]) // self.step
-        columns = (np.arange(left, right) - self.origin[1]) // self.step
-        image[top:bottom, left:right] = self.values[CHANNELS.index(kind)][rows][:, columns]
+        rows, from_row = _cells(top - self.origin[0], bottom - self.origin[0], self.step)
+        columns, from_column = _cells(left - self.origin[1], right - self.origin[1], self.step)
+        cells = self.values[CHANNELS.index(kind), rows, columns].repeat(self.step, axis=1)[:, from_column:]
+        pixels = cells[:, : right - left].repeat(self.step, axis=0)[from_row:]
+        image[top:bottom, left:right] = pixels[: bottom - top]
         return image
+
+
+def _cells(first: int, last: int, step: int) -> tuple[slice, int]:
+    """The cells that the pixels from `first` to `last` (exclusive) lie in, and where in them the first pixel is."""
+    return slice(first // step, -(-last // step)), first % step
 
 
 def quantised(saliency: NDArray[np.float32]) -> NDArray[np.uint8]:
