@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -29,6 +30,7 @@ from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.retire import RetentionRules
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.digest import settings_digest
 from glam_node.settings.schema import OperatingPointSettings, Settings
@@ -47,6 +49,7 @@ class Node:
     destinations: Mapping[str, Destination]
     assembly_rules: AssemblyRules
     eligibility_rules: EligibilityRules
+    retention_rules: RetentionRules
     inference_policy: RetryPolicy
     delivery_policy: RetryPolicy
     identity: ResultIdentity
@@ -87,6 +90,7 @@ def build_node(settings: Settings) -> Node:
             settings.assembly.settle_time, settings.assembly.quiet_time, settings.assembly.maximum_age
         ),
         eligibility_rules=eligibility_rules(settings),
+        retention_rules=RetentionRules(timedelta(days=settings.retention.days), settings.retention.free_bytes),
         inference_policy=RetryPolicy(
             RETRY_JOB_AFTER_S, 2.0, RETRY_JOB_AT_MOST_EVERY_S, settings.inference.maximum_attempts
         ),

@@ -112,6 +112,16 @@ class StorageSettings(Section):
     """Below this many free bytes C-STORE is answered 0xA700."""
 
 
+class RetentionSettings(Section):
+    """[retention]: when what is done is removed here; never what was not delivered, or needs a person."""
+
+    days: float = Field(default=30.0, ge=1)
+    """Days after the last image of a study after which its images, findings and results are removed."""
+    free_bytes: int = Field(default=0, ge=0)
+    """Below this many free bytes the oldest studies go earlier, though never within the hour; should be more than
+    storage.minimum_free_bytes. 0: only age counts."""
+
+
 class OperatingPointSettings(Section):
     """[inference.operating_points.benign|malignant]: overrides of the package's own values."""
 
@@ -204,6 +214,7 @@ class Settings(Section):
     assembly: AssemblySettings = AssemblySettings()
     eligibility: EligibilitySettings = EligibilitySettings()
     storage: StorageSettings = StorageSettings()
+    retention: RetentionSettings = RetentionSettings()
     inference: InferenceSettings = InferenceSettings()
     delivery: DeliverySettings = DeliverySettings()
     results: ResultsSettings = ResultsSettings()

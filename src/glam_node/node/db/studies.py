@@ -6,13 +6,15 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from glam_node.node.db.tables import InstanceRow, StudyRow
+from glam_node.node.db.tables import DeliveryRow, InstanceRow, JobRow, StudyRow
 from glam_node.node.db.upsert import insert_missing
+from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.eligibility import STANDARD_VIEWS, is_mammogram
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
+from glam_node.node.domain.job import JobState
 from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.domain.study import LEGAL_TRANSITIONS, Study, StudyState
 from glam_node.node.errors import PermanentError
@@ -72,6 +74,12 @@ def get(session: Session, study_instance_uid: str, *, for_update: bool = False) 
     return next(iter(_studies(session, query)), None)
 
 
+def state_of(session: Session, study_instance_uid: str) -> StudyState | None:
+    """Where the study is, if it is known."""
+    state = session.scalar(select(StudyRow.state).where(StudyRow.study_instance_uid == study_instance_uid))
+    return None if state is None else StudyState(state)
+
+
 def recent(session: Session, limit: int) -> list[Study]:
     """The `limit` studies that received something last, the latest first."""
     return _studies(session, select(StudyRow).order_by(StudyRow.last_received_at.desc()).limit(limit))
@@ -101,6 +109,29 @@ def perhaps_complete(session: Session, rules: AssemblyRules, now: datetime, limi
 def complete(session: Session, limit: int) -> list[Study]:
     """Studies that wait for judgement; their rows are locked until the transaction ends."""
     return _locked(session, StudyRow.state == StudyState.COMPLETE, limit)
+
+
+def retirable(session: Session, received_before: datetime, limit: int) -> list[Study]:
+    """Studies that are done, the oldest first, with nothing received since; their rows are locked.
+
+    Done: reported or not eligible, no job waits, runs or has failed, and no result waits for its destination or was
+    given up.
+    """
+    unfinished = exists().where(
+        JobRow.study_instance_uid == StudyRow.study_instance_uid,
+        JobRow.state.in_((JobState.PENDING, JobState.RUNNING, JobState.FAILED)),
+    )
+    undelivered = exists().where(
+        DeliveryRow.study_instance_uid == StudyRow.study_instance_uid,
+        DeliveryRow.state.in_((DeliveryState.PENDING, DeliveryState.ABANDONED)),
+    )
+    done = and_(StudyRow.state.in_((StudyState.REPORTED, StudyState.INELIGIBLE)), ~unfinished, ~undelivered)
+    return _locked(session, and_(done, StudyRow.last_received_at < received_before), limit)
+
+
+def forget_instances(session: Session, study_instance_uid: str) -> None:
+    """Nothing of what was received of the study is on record."""
+    session.execute(delete(InstanceRow).where(InstanceRow.study_instance_uid == study_instance_uid))
 
 
 def set_state(session: Session, study: Study, state: StudyState, rule: str, reason: str) -> Study:

@@ -20,15 +20,18 @@ class StudyState(StrEnum):
     """A job exists."""
     REPORTED = "REPORTED"
     """Results are written and handed to delivery."""
+    RETIRED = "RETIRED"
+    """Old or in the way, and done: images, findings and results are removed here, the record stays."""
 
 
 # A late instance takes a study back to RECEIVING from anywhere.
 LEGAL_TRANSITIONS: dict[StudyState, frozenset[StudyState]] = {
     StudyState.RECEIVING: frozenset({StudyState.COMPLETE}),
     StudyState.COMPLETE: frozenset({StudyState.INELIGIBLE, StudyState.SUBMITTED, StudyState.RECEIVING}),
-    StudyState.INELIGIBLE: frozenset({StudyState.RECEIVING}),
+    StudyState.INELIGIBLE: frozenset({StudyState.RECEIVING, StudyState.RETIRED}),
     StudyState.SUBMITTED: frozenset({StudyState.REPORTED, StudyState.RECEIVING}),
-    StudyState.REPORTED: frozenset({StudyState.RECEIVING}),
+    StudyState.REPORTED: frozenset({StudyState.RECEIVING, StudyState.RETIRED}),
+    StudyState.RETIRED: frozenset({StudyState.RECEIVING}),
 }
 
 

@@ -1,24 +1,42 @@
 """The dispatcher: closes studies, makes jobs of them, and rings for every job that nobody works on."""
 
+import threading
 from datetime import UTC, datetime
 
 from glam_node.node.bootstrap import Node, database_trouble
-from glam_node.node.run.process import Running, main, repeat
+from glam_node.node.run.process import Running, main, repeat, until_it_works
 from glam_node.node.worker.broker import broker_url
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.assemble import close_complete_studies
 from glam_node.node.workflow.recover import recover
+from glam_node.node.workflow.retire import finish, retire
 from glam_node.node.workflow.submit import ring_waiting_jobs, submit_complete_studies
 
 INTERVAL_S = 0.5
+TIDY_INTERVAL_S = 60.0
 
 
 def run(running: Running) -> None:
     """Dispatch until asked to stop."""
     queue = CeleryQueue(create_app(broker_url(running.settings)))
     running.ready()
+    retirement = threading.Thread(target=_retire, args=(running,), name="retirement")
+    retirement.start()
     repeat(lambda: tick(running.node, queue, datetime.now(UTC)), every_s=INTERVAL_S, stop=running.stop)
+    retirement.join()
+
+
+def _retire(running: Running) -> None:
+    until_it_works(lambda: finish(running.node.sessions, running.node.store), running.stop, Exception)
+    repeat(lambda: tidy(running.node, datetime.now(UTC)), every_s=TIDY_INTERVAL_S, stop=running.stop)
+
+
+def tidy(node: Node, now: datetime) -> None:
+    """What is done and of age, or in the way of what arrives, is removed."""
+    with database_trouble(node.settings):
+        while retire(node.sessions, node.store, node.retention_rules, now):
+            continue
 
 
 def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:

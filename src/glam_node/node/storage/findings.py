@@ -18,7 +18,7 @@ def latest_findings(root: Path, newest_first: Iterable[InferenceJob]) -> Finding
 
     Raises InferenceError when the file is damaged.
     """
-    succeeded = next((job for job in newest_first if job.state is JobState.SUCCEEDED), None)
+    succeeded = next((job for job in newest_first if job.state is JobState.SUCCEEDED and not job.is_notice), None)
     if succeeded is None:
         return None
     try:

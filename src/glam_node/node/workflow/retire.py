@@ -1,0 +1,97 @@
+"""Removes what is done and old, or in the way, and keeps the record of it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import audit, jobs, studies
+from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.storage.findings import findings_path
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.storage.retired import RetiredFiles
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 20
+LEAST_AGE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRules:
+    """What the site decided."""
+
+    age: timedelta
+    """Since the last image of a study."""
+    free_bytes: int
+    """Under this the oldest go before that age."""
+
+
+def retire(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules, now: datetime) -> int:
+    """How many studies were retired, at most twenty at a time: those of the age, and the oldest while space is short.
+
+    A study is RETIRED first, and its files go then; `finish` removes what a crash in between leaves. To be called again
+    while it retires any. Raises OSError.
+    """
+    retired = RetiredFiles(store.root)
+    count = _retire_before(now - rules.age, AT_ONCE, "age", sessions, store, retired, now)
+    while count < AT_ONCE and store.free_bytes() < rules.free_bytes:
+        if not _retire_before(now - LEAST_AGE, 1, "space", sessions, store, retired, now):
+            break
+        count += 1
+    return count
+
+
+def finish(sessions: SessionFactory, store: InstanceStore) -> int:
+    """How many retired studies had files that an earlier process did not come to remove; they are gone. Raises OSError.
+
+    To be called once, before `retire`.
+    """
+    retired = RetiredFiles(store.root)
+    retired.recover()
+    with reading(sessions)() as session:
+        left = [uid for uid in retired.studies() if studies.state_of(session, uid) is StudyState.RETIRED]
+        findings = {uid: _findings(session, uid, store) for uid in left}
+    for uid in left:
+        for path in findings[uid]:
+            retired.remove(path)
+        retired.remove_study(uid)
+    return len(left)
+
+
+def _retire_before(
+    received_before: datetime,
+    limit: int,
+    rule: str,
+    sessions: SessionFactory,
+    store: InstanceStore,
+    retired: RetiredFiles,
+    now: datetime,
+) -> int:
+    with sessions.begin() as session:
+        done = studies.retirable(session, received_before, limit)
+        files = [_retire_one(session, study, rule, store, now) for study in done]
+    for study, paths in zip(done, files, strict=True):
+        for path in paths:
+            retired.remove(path)
+        retired.remove_study(study.study_instance_uid)
+    return len(done)
+
+
+def _retire_one(session: Session, study: Study, rule: str, store: InstanceStore, now: datetime) -> list[str]:
+    """The files that nobody has on record any more."""
+    uid = study.study_instance_uid
+    paths = [*(instance.path for instance in study.instances), *_findings(session, uid, store)]
+    studies.set_state(session, study, StudyState.RETIRED, rule, f"retired by {rule}; it was {study.state}")
+    studies.forget_instances(session, uid)
+    facts = {"rule": rule, "was": str(study.state), "instances": len(study.instances)}
+    audit.record(session, "study_retired", now, study_instance_uid=uid, **facts)
+    log.info("study_retired", study_instance_uid=uid, **facts)
+    return paths
+
+
+def _findings(session: Session, study_instance_uid: str, store: InstanceStore) -> list[str]:
+    of_jobs = (findings_path(store.root, job.job_id) for job in jobs.of_study(session, study_instance_uid))
+    return [str(path.relative_to(store.root)) for path in of_jobs if path.exists()]

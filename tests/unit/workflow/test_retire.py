@@ -1,0 +1,163 @@
+"""What is done and old is removed; what is not done, or has just come, never is."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.node.db import audit
+from glam_node.node.domain.job import JobState
+from glam_node.node.domain.study import StudyState
+from glam_node.node.storage.retired import RetiredFiles
+from glam_node.node.workflow.retire import RetentionRules, finish, retire
+from tests.unit.workflow.test_notices import Failing
+from tests.unit.workflow.workbench import Archive, Killed, Workbench, unsupported
+
+DAY = 86_400.0
+MONTH = RetentionRules(timedelta(days=30), 0)
+NO_SPACE = RetentionRules(timedelta(days=30), 2**62)
+
+
+def files(bench: Workbench) -> list[str]:
+    """What the storage root keeps of studies."""
+    kept = [path for kind in ("instances", "findings", "results") for path in (bench.store.root / kind).rglob("*")]
+    return sorted(str(path.relative_to(bench.store.root)) for path in kept if path.is_file())
+
+
+def aged(bench: Workbench) -> None:
+    """The files on disk were written long ago."""
+    for name in files(bench):
+        os.utime(bench.store.resolve(name), (0, 0))
+
+
+def tidied(bench: Workbench, rules: RetentionRules = MONTH) -> int:
+    return retire(bench.sessions, bench.store, rules, bench.clock())
+
+
+@pytest.fixture
+def done(bench: Workbench, exam: list[Dataset]) -> Workbench:
+    """A study whose results are in the archive."""
+    bench.run(bench.submitted(*exam))
+    bench.deliver(Archive())
+    aged(bench)
+    return bench
+
+
+def test_a_study_of_age_is_removed_and_stays_on_record(done: Workbench) -> None:
+    done.clock.turn(31 * DAY)
+    assert (tidied(done), files(done)) == (1, [])
+    assert (done.study().state, done.study().instances) == (StudyState.RETIRED, ())
+    assert (done.job().state, len(done.deliveries())) == (JobState.SUCCEEDED, 3)
+    assert done.events()[-1] == "study_retired"
+    assert tidied(done) == 0
+
+
+def test_a_younger_one_stays(done: Workbench) -> None:
+    done.clock.turn(29 * DAY)
+    assert tidied(done) == 0
+    assert len(files(done)) == 8
+
+
+def test_while_space_is_short_the_oldest_go_early_but_not_within_the_hour(done: Workbench) -> None:
+    done.clock.turn(3000 - 300)
+    assert tidied(done, NO_SPACE) == 0
+    done.clock.turn(1000)
+    assert tidied(done, NO_SPACE) == 1
+
+
+def test_what_is_not_delivered_stays(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.run(bench.submitted(*exam))
+    bench.clock.turn(400 * DAY)
+    assert tidied(bench, NO_SPACE) == 0
+    bench.deliver(Archive(answer=unsupported))
+    assert tidied(bench, NO_SPACE) == 0
+
+
+def test_what_waits_for_a_worker_or_has_failed_stays(bench: Workbench, exam: list[Dataset]) -> None:
+    job = bench.submitted(*exam)
+    bench.clock.turn(400 * DAY)
+    assert tidied(bench) == 0
+    bench.predictor = Failing(bench.predictor)  # type: ignore[assignment]
+    bench.run(job)
+    assert bench.job().state is JobState.FAILED
+    assert tidied(bench) == 0
+
+
+def test_a_study_that_was_left_out_goes_too(bench: Workbench, exam: list[Dataset]) -> None:
+    exam[0].PresentationIntentType, before = "FOR PROCESSING", exam[0].PresentationIntentType
+    bench.receive(exam[0])
+    exam[0].PresentationIntentType = before
+    aged(bench)
+    bench.clock.turn(300)
+    bench.dispatch()
+    bench.clock.turn(31 * DAY)
+    assert (tidied(bench), files(bench)) == (1, [])
+
+
+def test_an_image_that_is_sent_again_after_retirement_is_kept_and_read_no_second_time(
+    done: Workbench, exam: list[Dataset]
+) -> None:
+    done.clock.turn(31 * DAY)
+    tidied(done)
+    done.receive(*exam)
+    done.clock.turn(300)
+    assert done.dispatch() == []
+    assert (done.study().state, len(done.study().instances)) == (StudyState.REPORTED, 4)
+
+
+def test_an_image_that_comes_again_while_its_study_is_retired_is_not_removed(
+    done: Workbench, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver has put the file in its place and is about to commit the row when the old one is to be removed."""
+    taken_away = RetiredFiles.remove
+    again = f"instances/{exam[0].StudyInstanceUID}/{exam[0].SOPInstanceUID}.dcm"
+
+    def arrives(retired: RetiredFiles, relative: str) -> bool:
+        if relative == again:
+            exam[0].save_as(done.store.resolve(again), enforce_file_format=True)
+        return taken_away(retired, relative)
+
+    monkeypatch.setattr(RetiredFiles, "remove", arrives)
+    done.clock.turn(31 * DAY)
+    tidied(done)
+    assert files(done) == [again]
+
+
+@pytest.mark.parametrize("event", ["after the transaction", "after a file was taken away"])
+def test_what_a_crash_leaves_is_removed_at_the_next_start(
+    done: Workbench, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RetiredFiles, "remove", killed) if event == "after the transaction" else patched.setattr(
+            Path, "unlink", killed
+        )
+        done.clock.turn(31 * DAY)
+        with pytest.raises(Killed):
+            tidied(done)
+    assert done.study().state is StudyState.RETIRED
+    assert finish(done.sessions, done.store) == 1
+    assert files(done) == []
+    assert not any((done.store.root / "retired").rglob("*.dcm"))
+
+
+def test_files_that_were_taken_away_in_error_are_put_back_at_the_next_start(done: Workbench) -> None:
+    (name,) = [name for name in files(done) if name.startswith("instances")][:1]
+    taken = done.store.root / "retired" / name
+    taken.parent.mkdir(parents=True)
+    done.store.resolve(name).rename(taken)
+    os.utime(taken)
+    assert finish(done.sessions, done.store) == 0
+    assert name in files(done)
+
+
+def test_the_reason_is_told(done: Workbench) -> None:
+    done.clock.turn(31 * DAY)
+    tidied(done)
+    with done.sessions() as session:
+        event = audit.timeline(session, done.study().study_instance_uid)[-1]
+    assert event.detail == {"rule": "age", "was": "REPORTED", "instances": 4}
