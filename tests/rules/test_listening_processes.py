@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-LISTENING = ("receiver", "dispatcher", "sender", "all_in_one")
+LISTENING = ("run.receiver", "run.dispatcher", "run.sender", "run.all_in_one", "console.__main__")
 
 
 @pytest.mark.parametrize("process", LISTENING)
 def test_a_listening_process_does_not_import_torch(process: str) -> None:
-    program = f"import sys, glam_node.node.run.{process}; sys.exit('torch' in sys.modules)"
+    program = f"import sys, glam_node.node.{process}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -196,6 +196,15 @@ class ResultsSettings(Section):
     """sheet: all views on one picture; views: one picture each; for destinations that ask for secondary_capture."""
 
 
+class ConsoleSettings(Section):
+    """[console]: pages for people, metrics and health for monitoring, over HTTP."""
+
+    host: Host = "127.0.0.1"
+    """Address to listen on; pages are served only where no other machine can reach it, metrics and health anywhere."""
+    port: Port = 0
+    """TCP port to listen on; 0: no console."""
+
+
 class LogSettings(Section):
     """[log]: what is written to standard error."""
 
@@ -218,6 +227,7 @@ class Settings(Section):
     inference: InferenceSettings = InferenceSettings()
     delivery: DeliverySettings = DeliverySettings()
     results: ResultsSettings = ResultsSettings()
+    console: ConsoleSettings = ConsoleSettings()
     log: LogSettings = LogSettings()
     database_url: DatabaseURL = ""
     """SQLAlchemy URL; empty: SQLite in the storage root. Across hosts: postgresql+psycopg://user:password@host/name."""

@@ -98,7 +98,7 @@ def _print(analysis: "Analysis") -> None:
 
 
 def _print_json(analysis: "Analysis") -> None:
-    from glam_node.node.cli.description import named, scores
+    from glam_node.node.workflow.description import named, scores
 
     print_json(
         {

@@ -23,8 +23,8 @@ def studies(
 ) -> None:
     """List studies with state and reason."""
     configured = settings_of(ctx, settings)
-    from glam_node.node.cli.description import summary
     from glam_node.node.db.studies import recent
+    from glam_node.node.workflow.description import summary
 
     with sessions_of(ctx, configured)() as session:
         rows = [summary(study) for study in recent(session, limit)]

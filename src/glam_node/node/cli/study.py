@@ -44,7 +44,7 @@ def study(
     configured = settings_of(ctx, settings)
     sessions = sessions_of(ctx, configured)
     found = known(sessions, study_instance_uid)
-    from glam_node.node.cli.description import describe
+    from glam_node.node.workflow.description import describe
 
     description = describe(found, sessions, configured.storage.root)
     if as_json:

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from glam_node.inference.findings import Findings
-from glam_node.node.cli.description import named, scores
+from glam_node.node.workflow.description import named, scores
 
 
 def print_scores(findings: Findings, screen: Console) -> None:

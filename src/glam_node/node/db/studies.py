@@ -74,6 +74,11 @@ def get(session: Session, study_instance_uid: str, *, for_update: bool = False) 
     return next(iter(_studies(session, query)), None)
 
 
+def last_received_at(session: Session) -> datetime | None:
+    """When something was received last."""
+    return session.scalar(select(func.max(StudyRow.last_received_at)))
+
+
 def state_of(session: Session, study_instance_uid: str) -> StudyState | None:
     """Where the study is, if it is known."""
     state = session.scalar(select(StudyRow.state).where(StudyRow.study_instance_uid == study_instance_uid))

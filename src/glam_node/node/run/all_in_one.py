@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from glam_node.settings.schema import Settings
 
 log = structlog.get_logger(__name__)
 
+CONSOLE = "glam_node.node.console"
 LOCK_FILE = "serve.lock"
 BROKER_START_S = 10.0
 BROKER_URL = "GLAM_NODE__BROKER_URL"
@@ -81,6 +83,8 @@ def _start(children: Children, settings: Settings, environment: dict[str, str]) 
         _wait_for_broker(broker.url)
         environment = {**environment, BROKER_URL: broker.url}
         names.append("worker")
+    if settings.console.port:
+        children["console"] = Child(Program("console", (sys.executable, "-m", CONSOLE), environment))
     for name in names:
         children[name] = Child(
             Program(name, module(name), environment, WORKER_GRACE_S if name == "worker" else GRACE_S)

@@ -1,0 +1,1 @@
+"""Pages, metrics and health over HTTP: what people and monitoring look at."""

@@ -1,0 +1,67 @@
+"""Whether the node can do its work."""
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from glam_node.node.bootstrap import Node
+from glam_node.node.db.engine import reading
+from glam_node.node.errors import NodeError
+from glam_node.node.worker.broker import broker_url, ping
+
+_LISTENS_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that work depends on."""
+
+    name: str
+    ok: bool
+    fact: str
+    """What was found, in plain words."""
+
+
+def checks(node: Node) -> list[Check]:
+    """Database, storage, broker and the DICOM port; none raises."""
+    return list(_checked(node))
+
+
+def _checked(node: Node) -> Iterator[Check]:
+    for name, look in (("database", _database), ("storage", _storage), ("broker", _broker), ("receiver", _receiver)):
+        yield _check(name, look, node)
+
+
+def _check(name: str, look: Callable[[Node], str], node: Node) -> Check:
+    try:
+        return Check(name, True, look(node))
+    except (NodeError, OSError, SQLAlchemyError) as error:
+        return Check(name, False, str(error) if isinstance(error, NodeError) else type(error).__name__)
+
+
+def _database(node: Node) -> str:
+    with reading(node.sessions)() as session:
+        session.execute(text("SELECT 1"))
+    return "answers"
+
+
+def _storage(node: Node) -> str:
+    free, least = node.store.free_bytes(), node.settings.storage.minimum_free_bytes
+    if free < least:
+        raise OSError(f"{free} bytes are free, {least} needed")
+    return f"{free} bytes are free"
+
+
+def _broker(node: Node) -> str:
+    ping(broker_url(node.settings))
+    return "answers"
+
+
+def _receiver(node: Node) -> str:
+    host = node.settings.node.host
+    address = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - asked of, not bound
+    with socket.create_connection((address, node.settings.node.port), _LISTENS_WITHIN_S):
+        return f"listens on port {node.settings.node.port}"

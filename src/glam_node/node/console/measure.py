@@ -1,0 +1,79 @@
+"""The values of all metrics at one moment."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy.orm import Session
+
+from glam_node.node.bootstrap import Node
+from glam_node.node.db import audit, backlog, deliveries, jobs, studies
+from glam_node.node.db.engine import reading
+from glam_node.node.observe import metrics
+from glam_node.node.observe.metrics import Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value."""
+
+    metric: Metric
+    value: float
+    labels: tuple[str, ...] = ()
+
+
+def measure(node: Node, now: datetime) -> list[Sample]:
+    """Every metric's samples. Raises what the database and the file system raise."""
+    with reading(node.sessions)() as session:
+        return [*_on_record(session), *_waiting(session, node, now), *_on_disk(node)]
+
+
+def _on_record(session: Session) -> Iterator[Sample]:
+    for study_state, count in studies.counts_by_state(session).items():
+        yield Sample(metrics.STUDIES, count, (str(study_state),))
+    for job_state, count in jobs.counts_by_state(session).items():
+        yield Sample(metrics.JOBS, count, (str(job_state),))
+    for (destination, delivery_state), count in deliveries.counts(session).items():
+        yield Sample(metrics.DELIVERIES, count, (destination, str(delivery_state)))
+    for event, count in audit.counts(session, metrics.COUNTED_EVENTS).items():
+        yield Sample(metrics.EVENTS, count, (event,))
+    yield Sample(metrics.RUNNING_JOBS, len(jobs.running(session)))
+
+
+def _waiting(session: Session, node: Node, now: datetime) -> Iterator[Sample]:
+    yield Sample(metrics.OLDEST_JOB, _age(backlog.oldest_unfinished_job(session), now))
+    since = backlog.oldest_pending_deliveries(session)
+    for destination in node.settings.destinations:
+        yield Sample(metrics.OLDEST_DELIVERY, _age(since.get(destination), now), (destination,))
+    last = studies.last_received_at(session)
+    yield Sample(metrics.LAST_IMAGE, -1 if last is None else _age(last, now))
+
+
+def _on_disk(node: Node) -> Iterator[Sample]:
+    yield Sample(metrics.FREE_BYTES, node.store.free_bytes())
+    yield Sample(metrics.LEAST_FREE_BYTES, node.settings.storage.minimum_free_bytes)
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())
+
+
+class NodeCollector(Collector):
+    """The metrics as prometheus-client renders them."""
+
+    def __init__(self, node: Node, now: Callable[[], datetime]) -> None:
+        self._node = node
+        self._now = now
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Names only, so that registering it measures nothing."""
+        return [GaugeMetricFamily(one.name, one.meaning, labels=one.labels) for one in metrics.METRICS]
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        """All samples, now."""
+        families = {one.name: GaugeMetricFamily(one.name, one.meaning, labels=one.labels) for one in metrics.METRICS}
+        for sample in measure(self._node, self._now()):
+            families[sample.metric.name].add_metric(sample.labels, sample.value)
+        return list(families.values())

@@ -1,0 +1,44 @@
+"""Every metric, declared once: name, meaning and labels. Values are read off database and machine when asked."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One gauge."""
+
+    name: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+
+STUDIES = Metric("glam_node_studies", "Studies on record.", ("state",))
+JOBS = Metric("glam_node_jobs", "Inference jobs on record.", ("state",))
+DELIVERIES = Metric("glam_node_deliveries", "Results for destinations.", ("destination", "state"))
+OLDEST_JOB = Metric("glam_node_oldest_unfinished_job_seconds", "Age of the job that waits or runs longest; 0: none.")
+OLDEST_DELIVERY = Metric(
+    "glam_node_oldest_pending_delivery_seconds",
+    "Age of the result that waits longest for its destination; 0: none.",
+    ("destination",),
+)
+LAST_IMAGE = Metric("glam_node_last_image_seconds", "Since something was received last; -1: never.")
+FREE_BYTES = Metric("glam_node_storage_free_bytes", "Free on the storage root's file system.")
+LEAST_FREE_BYTES = Metric("glam_node_storage_minimum_free_bytes", "Under this C-STORE is answered 0xA700.")
+RUNNING_JOBS = Metric("glam_node_running_jobs", "Jobs that a worker holds at this moment.")
+EVENTS = Metric("glam_node_events", "Events of the kind on record.", ("event",))
+
+METRICS = (
+    STUDIES,
+    JOBS,
+    DELIVERIES,
+    OLDEST_JOB,
+    OLDEST_DELIVERY,
+    LAST_IMAGE,
+    FREE_BYTES,
+    LEAST_FREE_BYTES,
+    RUNNING_JOBS,
+    EVENTS,
+)
+
+COUNTED_EVENTS = ("association_rejected", "instance_refused", "job_failed", "delivery_abandoned", "study_retired")
+"""Those that a person may want to hear of."""

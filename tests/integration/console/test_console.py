@@ -1,0 +1,192 @@
+"""Pages, metrics and health of a real node over real HTTP."""
+
+import json
+import re
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+from pydicom.dataset import Dataset
+
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.threshold import ThresholdPredictor
+from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.console.app import create_console
+from glam_node.node.observe.metrics import METRICS
+from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.schema import ConsoleSettings, NodeSettings, Settings, StorageSettings
+from tests.ports import free_port
+from tests.unit.workflow.workbench import Workbench
+
+
+class Console:
+    """A console that listens."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def get(self, path: str, host: str = "127.0.0.1") -> tuple[int, bytes]:
+        """Status and body."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Host": host})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def text(self, path: str) -> str:
+        """The body of a page that is there."""
+        status, body = self.get(path)
+        assert status == 200, body
+        return body.decode()
+
+
+@contextmanager
+def console_of(node: Node, host: str = "127.0.0.1") -> Iterator[Console]:
+    server = uvicorn.Server(uvicorn.Config(create_console(node, host), port=free_port(), log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            thread.join(0.02)
+        yield Console(server.config.port)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    """A node with an archive, whose receiver does not run."""
+    return build_node(
+        Settings(
+            node=NodeSettings(port=free_port()),
+            storage=StorageSettings(root=tmp_path / "root", minimum_free_bytes=0),
+            destinations={"archive": DestinationSettings()},
+            console=ConsoleSettings(port=1),
+            broker_url="redis://127.0.0.1:1/0",
+        )
+    )
+
+
+@pytest.fixture
+def bench(node: Node) -> Workbench:
+    """What its processes would do."""
+    return Workbench(node.sessions, node.store, ThresholdPredictor(ThresholdPredictor.built_in_package()))
+
+
+@pytest.fixture
+def console(node: Node) -> Iterator[Console]:
+    with console_of(node) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def exam() -> list[Dataset]:
+    return [view.dataset for view in make_exam(3, rows=208, columns=160)]
+
+
+def values(console: Console) -> dict[str, float]:
+    """Samples with their labels."""
+    lines = [line for line in console.text("/metrics").splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_every_metric_that_is_declared_is_shown_with_its_meaning(console: Console) -> None:
+    text = console.text("/metrics")
+    shown = dict(re.findall(r"^# HELP (\S+) (.*)$", text, re.M))
+    assert shown == {metric.name: metric.meaning for metric in METRICS}
+
+
+def test_metrics_follow_a_study_on_its_way(console: Console, bench: Workbench, exam: list[Dataset]) -> None:
+    assert values(console)["glam_node_last_image_seconds"] == -1
+    job = bench.submitted(*exam)
+    waiting = values(console)
+    assert waiting['glam_node_studies{state="SUBMITTED"}'] == 1
+    assert waiting['glam_node_jobs{state="PENDING"}'] == 1
+    assert waiting["glam_node_oldest_unfinished_job_seconds"] > 0
+    bench.run(job)
+    done = values(console)
+    assert done['glam_node_jobs{state="SUCCEEDED"}'] == 1
+    assert done["glam_node_oldest_unfinished_job_seconds"] == 0
+    assert done['glam_node_oldest_pending_delivery_seconds{destination="archive"}'] > 0
+
+
+def test_it_is_alive_and_says_what_it_is_not_ready_for(node: Node, console: Console) -> None:
+    assert console.get("/healthz") == (200, b"ok\n")
+    status, body = console.get("/readyz")
+    facts = json.loads(body)
+    assert status == 503
+    assert {name: fact["ok"] for name, fact in facts.items()} == {
+        "database": True,
+        "storage": True,
+        "broker": False,
+        "receiver": False,
+    }
+    with socket.create_server(("127.0.0.1", node.settings.node.port)):
+        assert json.loads(console.get("/readyz")[1])["receiver"]["ok"]
+
+
+def test_a_study_has_a_page_with_its_views_results_and_timeline(
+    console: Console, bench: Workbench, exam: list[Dataset]
+) -> None:
+    bench.run(bench.submitted(*exam))
+    uid = exam[0].StudyInstanceUID
+    assert f'href="/studies/{uid}"' in console.text("/")
+    page = console.text(f"/studies/{uid}")
+    for words in ("REPORTED", "L MLO with", "archive", "job_succeeded", "UNTRAINED"):
+        assert words in page
+    assert len(re.findall(r"<img ", page)) == 4
+
+
+def test_neither_name_nor_id_nor_birth_date_is_on_any_page(
+    console: Console, bench: Workbench, exam: list[Dataset]
+) -> None:
+    bench.run(bench.submitted(*exam))
+    pages = console.text("/") + console.text(f"/studies/{exam[0].StudyInstanceUID}") + console.text("/metrics")
+    for keyword in ("PatientID", "PatientBirthDate", "AccessionNumber"):
+        assert str(exam[0][keyword].value) not in pages
+    assert "PHANTOM" not in pages
+
+
+def test_a_picture_shows_the_stored_segments(
+    console: Console, bench: Workbench, exam: list[Dataset], tmp_path: Path
+) -> None:
+    bench.run(bench.submitted(*exam))
+    image = next(image for image in exam if image.ImageLaterality == "L")
+    path = f"/studies/{image.StudyInstanceUID}/{image.SOPInstanceUID}.png"
+    (tmp_path / "view.png").write_bytes(console.get(path)[1])
+    with Image.open(tmp_path / "view.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"), dtype=int)[: image.Rows]
+    assert np.count_nonzero(np.ptp(pixels, axis=2) > 60) > 20
+
+
+@pytest.mark.parametrize(
+    "path", ["/studies/1.2.3", "/studies/..%2f..", "/studies/1.2.3/4.5.6.png", "/studies/1.2/..%2f..%2fx.png", "/x"]
+)
+def test_what_is_not_there_is_not_found(console: Console, path: str) -> None:
+    assert console.get(path)[0] == 404
+
+
+def test_a_page_that_calls_this_machine_by_another_name_gets_nothing(console: Console) -> None:
+    assert console.get("/", host="evil.example")[0] == 400
+
+
+def test_where_others_can_reach_it_there_are_metrics_and_health_and_no_pages(node: Node) -> None:
+    with console_of(node, "0.0.0.0") as console:
+        assert console.get("/metrics")[0] == console.get("/healthz")[0] == 200
+        assert console.get("/")[0] == console.get("/studies/1.2.3")[0] == 404
+
+
+def test_answers_forbid_what_pages_do_not_need(console: Console) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{console.port}/", timeout=30) as answer:
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
