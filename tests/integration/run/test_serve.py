@@ -1,12 +1,14 @@
 """A whole node as one process tree, with the embedded broker."""
 
+import http.client
+import json
 import re
 import signal
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -136,3 +138,28 @@ def test_a_storage_root_that_cannot_be_written_is_said_so(tmp_path: Path) -> Non
     node = write_node(tmp_path)
     (tmp_path / "storage").write_text("a file, not a directory")
     assert "Give that user the directory, or set another storage.root." in refusal(node)
+
+
+def test_monitoring_sees_a_node_that_is_ready_and_what_it_did(archive: Archive, tmp_path: Path) -> None:
+    node_directory, console_port = write_node(tmp_path, archive_port=archive.port), free_port()
+    with node_directory.settings_path.open("a") as settings:
+        settings.write(f"\n[console]\nport = {console_port}\n")
+    with serving(node_directory) as node:
+        send(node.port, small_exam(4))
+        wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
+        ready = json.loads(asked(console_port, "/readyz"))
+        assert {name: fact["ok"] for name, fact in ready.items() if name != "receiver"} == {
+            "database": True,
+            "storage": True,
+            "broker": True,
+        }
+        stored = 'glam_node_deliveries{destination="archive",state="STORED"} 5.0'
+        wait_until(lambda: stored in asked(console_port, "/metrics"))
+
+
+def asked(port: int, path: str) -> str:
+    """What the console answers, whatever its status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with closing(connection):
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
