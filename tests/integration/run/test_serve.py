@@ -62,6 +62,17 @@ def serving(node: NodeDirectory) -> Iterator[Serving]:
             process.terminate()
 
 
+def test_what_a_node_keeps_is_for_its_own_user_alone(archive: Archive, tmp_path: Path) -> None:
+    node_directory = write_node(tmp_path / "node", archive_port=archive.port)
+    with serving(node_directory) as node:
+        send(node.port, small_exam(5))
+        wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
+        root = node_directory.build().store.root
+        kept = [path for path in root.rglob("*") if not path.is_socket()]
+        assert {path.suffix for path in kept} >= {".dcm", ".npz", ".sqlite"}
+        assert [path.name for path in kept if path.stat().st_mode & 0o077] == []
+
+
 def results(archive: Archive) -> Counter[str]:
     """How many objects of which class the archive was sent; each must be another."""
     assert len(set(archive.uids())) == len(archive.uids())

@@ -13,7 +13,7 @@ import structlog
 
 from glam_node.node.bootstrap import build_node, prepare_root
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.run.lifeline import stop_on_signals
+from glam_node.node.run.lifeline import keep_private, stop_on_signals
 from glam_node.node.run.process import child_environment, until_it_works
 from glam_node.node.run.supervisor import (
     GRACE_S,
@@ -44,6 +44,7 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
     `ready` is called once, with a line for people, when the port listens and every process does its work. To be called
     in the main thread. Raises PermanentError when the node cannot start and a person must act.
     """
+    keep_private()
     stop = stop_on_signals()
     prepare_root(settings.storage.root)
     with only_one(settings.storage.root):

@@ -48,3 +48,8 @@ def stop_on_signals() -> threading.Event:
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
     return stop
+
+
+def keep_private() -> None:
+    """What this process and its children write is for their own user alone: files 0600, directories 0700."""
+    os.umask(0o077)

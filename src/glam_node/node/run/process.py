@@ -23,7 +23,7 @@ from tenacity import (
 from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
-from glam_node.node.run.lifeline import EXIT_PERMANENT, READY_FD, die_with_parent, stop_on_signals
+from glam_node.node.run.lifeline import EXIT_PERMANENT, READY_FD, die_with_parent, keep_private, stop_on_signals
 from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings
 from glam_node.settings.schema import Settings
 
@@ -54,6 +54,7 @@ class Running:
 def main(role: str, work: Callable[[Running], None]) -> None:
     """Run `work` as this process, with the settings that the environment names; ends the process."""
     die_with_parent()
+    keep_private()
     stop = stop_on_signals()
     try:
         settings = load_settings(None, os.environ)

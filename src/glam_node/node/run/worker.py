@@ -14,7 +14,7 @@ from glam_node.inference.errors import DeviceUnavailable, InferenceError
 from glam_node.inference.predictor import Predictor
 from glam_node.node.bootstrap import Node, database_trouble, load_configured_predictor
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.run.lifeline import stop_on_signals
+from glam_node.node.run.lifeline import keep_private, stop_on_signals
 from glam_node.node.run.process import Running, child_environment, main, until_it_works
 from glam_node.node.run.supervisor import POLL_INTERVAL_S, WORKER_GRACE_S, Child, Program, module, stop_together
 from glam_node.node.worker.broker import broker_url, messages_waiting
@@ -39,6 +39,7 @@ def work(settings: Settings, settings_path: Path | None) -> None:
 
     Raises PermanentError when no worker can start and a person must act.
     """
+    keep_private()
     stop = stop_on_signals()
     broker_url(settings)
     child = Child(Program("worker", module("worker"), child_environment(settings_path), WORKER_GRACE_S))
