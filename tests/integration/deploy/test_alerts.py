@@ -41,9 +41,8 @@ def test_prometheus_takes_the_configuration() -> None:
 
 
 def test_every_alert_is_played() -> None:
-    assert set(re.findall(r"alert: (\w+)", RULES.read_text())) == set(
-        re.findall(r"alertname: (\w+)", PLAYED.read_text())
-    )
+    alerts = set(re.findall(r"alert: (\w+)", RULES.read_text()))
+    assert alerts == set(re.findall(r"alertname: (\w+)", PLAYED.read_text()))
 
 
 def test_alerts_are_about_metrics_that_there_are() -> None:

@@ -1,0 +1,141 @@
+"""What people and monitoring ask of a node with 100,000 studies on record: each answer within 100 ms (stated limit)."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.console.measure import measure
+from glam_node.node.db import audit, backlog, deliveries, jobs, studies
+from glam_node.node.db.engine import reading
+from glam_node.node.db.tables import DeliveryRow, EventRow, InstanceRow, JobRow, StudyRow
+from glam_node.node.domain.screening import AssemblyRules
+from glam_node.settings.schema import Settings, StorageSettings
+from tests.builders import image_attributes
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
+
+STUDIES = 100_000
+AT_ONCE = 5_000
+LIMIT_MS = 100.0
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+ATTRIBUTES = asdict(image_attributes())
+
+
+def rows_of(number: int) -> dict[type, list[dict[str, object]]]:
+    """One reported study with four images, a job, five results and twelve events."""
+    at, uid, job = NOW - timedelta(minutes=number), f"1.2.{number}", f"job-{number}"
+    study: dict[str, object] = {
+        "study_instance_uid": uid,
+        "state": "REPORTED",
+        "rule": "settle_time",
+        "reason": "whole",
+    }
+    times: dict[str, object] = {"first_received_at": at, "receiving_since": at, "last_received_at": at}
+    images = [
+        {
+            "sop_instance_uid": f"{uid}.{view}",
+            "study_instance_uid": uid,
+            "series_instance_uid": f"{uid}.9.{view}",
+            "sop_class_uid": "1.2.840.10008.5.1.4.1.1.1.2",
+            "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+            "path": f"instances/{uid}/{view}.dcm",
+            "sha256": "0" * 64,
+            "byte_count": 17_000_000,
+            "calling_ae_title": "PACS",
+            "received_at": at,
+            "attributes": ATTRIBUTES,
+        }
+        for view in range(4)
+    ]
+    results = [
+        {
+            "delivery_id": f"{uid}-{place}",
+            "job_id": job,
+            "study_instance_uid": uid,
+            "destination": "archive",
+            "sop_class_uid": "1.2.840.10008.5.1.4.1.1.66.4",
+            "sop_instance_uid": f"{uid}.7.{place}",
+            "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+            "path": f"results/{uid}/{place}.dcm",
+            "state": "STORED",
+            "next_attempt_at": at,
+            "created_at": at,
+        }
+        for place in range(5)
+    ]
+    finished: dict[str, object] = {
+        "job_id": job,
+        "study_instance_uid": uid,
+        "state": "SUCCEEDED",
+        "sop_instance_uids": [f"{uid}.0"],
+    }
+    return {
+        StudyRow: [study | times],
+        InstanceRow: images,
+        JobRow: [finished | {"settings_digest": "d", "next_attempt_at": at, "created_at": at}],
+        DeliveryRow: results,
+        EventRow: [
+            {"at": at, "event": f"event_{place}", "study_instance_uid": uid, "detail": {}} for place in range(12)
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """A node, on SQLite, that has been at work for ten weeks."""
+    directory: Path = tmp_path_factory.mktemp("node")
+    built = build_node(Settings(storage=StorageSettings(root=directory)))
+    for first in range(0, STUDIES, AT_ONCE):
+        with built.sessions.begin() as session:
+            fill(session, range(first, first + AT_ONCE))
+    return built
+
+
+def fill(session: Session, numbers: range) -> None:
+    made = [rows_of(number) for number in numbers]
+    for table in (StudyRow, InstanceRow, JobRow, DeliveryRow, EventRow):
+        session.execute(insert(table), [row for one in made for row in one[table]])
+
+
+def milliseconds(ask: Callable[[], object]) -> float:
+    """The least of five."""
+    spent = []
+    for _ in range(5):
+        started = time.perf_counter()
+        ask()
+        spent.append(1000 * (time.perf_counter() - started))
+    return min(spent)
+
+
+def test_every_question_is_answered_in_time(node: Node) -> None:
+    def asked(question: Callable[[Session], object]) -> Callable[[], object]:
+        def ask() -> object:
+            with reading(node.sessions)() as session:
+                return question(session)
+
+        return ask
+
+    rules = AssemblyRules(10, 300, 3600)
+    questions: dict[str, Callable[[], object]] = {
+        "status: studies": asked(studies.counts_by_state),
+        "status: jobs": asked(jobs.counts_by_state),
+        "status: results": asked(deliveries.counts),
+        "status: backlog": asked(lambda s: (backlog.oldest_unfinished_job(s), backlog.oldest_pending_deliveries(s))),
+        "status: refusals": asked(lambda s: audit.recent(s, "association_rejected", 5)),
+        "list of 100 studies": asked(lambda s: studies.recent(s, 100)),
+        "one study": asked(lambda s: (studies.get(s, "1.2.5"), jobs.of_study(s, "1.2.5"), audit.timeline(s, "1.2.5"))),
+        "dispatcher: what is whole": asked(lambda s: studies.perhaps_complete(s, rules, NOW, 100)),
+        "dispatcher: what to retire": asked(lambda s: studies.retirable(s, NOW - timedelta(days=365), 20)),
+        "all metrics": lambda: measure(node, NOW),
+    }
+    took = {name: milliseconds(ask) for name, ask in questions.items()}
+    print(f"\n{STUDIES} studies on record")
+    for name, spent in took.items():
+        print(f"{name:28} {spent:6.1f} ms{'' if spent <= LIMIT_MS else f'  MORE than {LIMIT_MS:.0f}'}")
