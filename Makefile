@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint benchmark clean
+.PHONY: help demo test lint benchmark torture clean
 
 help:
 	@echo "make demo       set up and run the main job: a phantom exam goes in, DICOM SEG and SR come back"
 	@echo "make test       set up, third-party peers included, and run all checks and tests"
 	@echo "make lint       the checks alone: ruff, mypy, import-linter"
 	@echo "make benchmark  ratios against named peers"
+	@echo "make torture    kills, outages and locks at full length: nothing is lost, nothing comes twice"
 	@echo "make clean      remove the virtual environment and what the demo wrote"
 
 demo: $(VENV)/.runtime
@@ -45,6 +46,10 @@ $(VENV)/.runtime: pyproject.toml
 $(VENV)/.dev: pyproject.toml
 	@PYTHON="$(PYTHON)" TORCH="$(TORCH)" scripts/setup.sh $(VENV) '.[dev]'
 	@touch $@ $(VENV)/.runtime
+
+torture: $(VENV)/.dev
+	@scripts/peers.sh
+	@TORTURE_LENGTH=full $(BIN)/python -m pytest -s tests/torture $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) glam-node-demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -2,22 +2,25 @@
 
 import os
 import pwd
+import shlex
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 
 # What a test database may lose in a power cut is of no interest.
-FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_addresses=", "max_connections=50")
+DURABLE = ("fsync=off", "full_page_writes=off", "listen_addresses=", "max_connections=50")
+"""What was committed is there after a crash of the server, though not of the machine."""
+FAST = (*DURABLE, "synchronous_commit=off")
 
 
 @contextmanager
-def postgresql_server() -> Iterator[Path]:
+def postgresql_server(settings: Sequence[str] = FAST) -> Iterator[Path]:
     """The directory of the socket of a running server whose superuser is `postgres`, without a password."""
     directory = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
     data = directory / "data"
@@ -25,8 +28,7 @@ def postgresql_server() -> Iterator[Path]:
         shutil.chown(directory, "postgres")
     try:
         _run(directory, "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
-        options = [argument for setting in FAST for argument in ("-c", setting)]
-        command = _command("postgres", "-D", data, "-k", directory, *options)
+        command = _command("postgres", "-D", data, *_options(directory, settings))
         with (
             (directory.parent / f"{directory.name}.log").open("wb") as log,
             subprocess.Popen(command, cwd=directory, stdout=log, stderr=log) as server,
@@ -35,11 +37,23 @@ def postgresql_server() -> Iterator[Path]:
                 _wait(directory)
                 yield directory
             finally:
-                _run(directory, "pg_ctl", "-D", data, "-m", "immediate", "stop")
+                crash(directory)
                 server.wait(timeout=10)
     finally:
         shutil.rmtree(directory)
         (directory.parent / f"{directory.name}.log").unlink(missing_ok=True)
+
+
+def crash(socket_directory: Path) -> None:
+    """The server is gone at once and has written nothing down before."""
+    _run(socket_directory, "pg_ctl", "-D", socket_directory / "data", "-m", "immediate", "stop")
+
+
+def start_again(socket_directory: Path, settings: Sequence[str]) -> None:
+    """The server is back after a crash, and takes connections."""
+    data, log = socket_directory / "data", socket_directory / "restarts.log"
+    options = " ".join(shlex.quote(str(word)) for word in _options(socket_directory, settings))
+    _run(socket_directory, "pg_ctl", "-D", data, "-w", "-l", log, "-o", options, "start")
 
 
 def url_of(socket_directory: Path, database: str) -> str:
@@ -51,6 +65,10 @@ def execute(socket_directory: Path, statement: str) -> None:
     """Run one statement as superuser."""
     with psycopg.connect(host=str(socket_directory), user="postgres", dbname="postgres", autocommit=True) as connection:
         connection.execute(statement)
+
+
+def _options(directory: Path, settings: Sequence[str]) -> list[str | Path]:
+    return ["-k", directory, *(argument for setting in settings for argument in ("-c", setting))]
 
 
 def _wait(directory: Path) -> None:

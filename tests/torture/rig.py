@@ -1,0 +1,174 @@
+"""A node in parts, modalities that never stop, an archive, and an end at which nothing may be missing."""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from glam_node.node.bootstrap import Node
+from glam_node.node.db import audit
+from glam_node.node.db.tables import DeliveryRow, JobRow
+from tests.integration.node_directory import NodeDirectory, write_node
+from tests.ports import free_port
+from tests.system.orthanc import Orthanc
+from tests.torture.archive import contents, orthanc_archive
+from tests.torture.ledger import Ledger
+from tests.torture.processes import Tree, tree_of
+from tests.torture.sender import Modality
+from tests.torture.verdict import Verdict, evidence, is_at_rest, judge
+
+NEEDS = [
+    pytest.mark.peer("orthanc"),
+    pytest.mark.peer("dcmtk"),
+    pytest.mark.peer("redis-server"),
+    pytest.mark.timeout(3600),
+]
+"""Marks of every test of this folder."""
+
+PATIENCE_S = 150.0
+"""Without progress: longer than any lease, claim, repeated ring and watchdog of the node take together."""
+POLL_S = 0.25
+
+
+@dataclass
+class Rig:
+    """What a scenario plays with."""
+
+    name: str
+    seed: int
+    directory: Path
+    node_directory: NodeDirectory
+    tree: Tree
+    archive: Orthanc
+    ledger: Ledger
+    modalities: list[Modality]
+    random: random.Random
+    redis_url: str
+    started_at: float = 0.0
+
+    @contextmanager
+    def node(self) -> Iterator[Node]:
+        """The node as its processes see it; no connection to its database is left afterwards."""
+        node = self.node_directory.build()
+        try:
+            yield node
+        finally:
+            node.sessions.kw["bind"].dispose()
+
+    def tend(self, seconds: float) -> None:
+        """Time passes; what ended is started again."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.tree.tend()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, POLL_S))
+
+    def until(self, true: Callable[[], bool], progress: Callable[[], object] = lambda: None) -> bool:
+        """Whether it came true before nothing moved for too long; what ended is started again meanwhile."""
+        before, deadline = progress(), time.monotonic() + PATIENCE_S
+        while not true():
+            now = progress()
+            if now != before:
+                before, deadline = now, time.monotonic() + PATIENCE_S
+            if time.monotonic() > deadline:
+                return False
+            self.tend(POLL_S)
+        return True
+
+    def finish(self) -> Verdict:
+        """Nobody disturbs any more, everything that was begun is sent, and the node is at rest."""
+        for modality in self.modalities:
+            modality.stop.set()
+        self.until(lambda: not any(modality.is_alive() for modality in self.modalities), self.ledger.answers.total)
+        with self.node() as node:
+            self.until(lambda: is_at_rest(node), lambda: contents(self.archive))
+            return judge(self.ledger, node, contents(self.archive))
+
+    def assert_nothing_is_lost(self) -> None:
+        """The end of every scenario: its figures, and on failure its seed and where its evidence lies."""
+        disturbed_s = time.monotonic() - self.started_at
+        verdict = self.finish()
+        evidence(self.directory, verdict)
+        with self.node() as node:
+            print(self._figures(verdict, disturbed_s, again(node)))
+        assert verdict.is_innocent(), (
+            f"{self.name} with TORTURE_SEED={self.seed}: {verdict}; logs, database and diary are in {self.directory}"
+        )
+
+    def _figures(self, verdict: Verdict, disturbed_s: float, done_again: str) -> str:
+        tree, ledger = self.tree, self.ledger
+        kills = ", ".join(f"{name} {count}" for name, count in sorted(tree.kills.items()))
+        lines = {
+            "seed": self.seed,
+            "kills": f"{tree.kills.total()} ({kills})" if kills else 0,
+            "ended by themselves": dict(tree.ended) or 0,
+            "studies": len(ledger.studies()),
+            "instances answered": sum(1 for count in ledger.answers.values() if count),
+            "answered otherwise": dict(ledger.refusals) or 0,
+            "done again": done_again,
+            "lost": len(verdict.lost),
+            "studies without results": len(verdict.without_results),
+            "studies with results twice": len(verdict.results_twice),
+            "seconds": f"{disturbed_s:.0f} disturbed, {time.monotonic() - self.started_at:.0f} in all",
+        }
+        return "\n".join([f"\n== {self.name}", *(f"{name:>28}  {value}" for name, value in lines.items())])
+
+
+def again(node: Node) -> str:
+    """How often a kill came at a bad moment: what had been done already, or nearly, and was done again."""
+    with node.sessions() as session:
+        twice = {
+            "instances": len(audit.recent(session, "instance_duplicate", 1_000_000)),
+            "jobs": session.scalar(select(func.count()).where(JobRow.attempt > 1)),
+            "deliveries": session.scalar(select(func.count()).where(DeliveryRow.attempt > 1)),
+        }
+    return ", ".join(f"{count} {what}" for what, count in twice.items())
+
+
+def is_full_length() -> bool:
+    """`make torture`, not `make test`."""
+    return os.environ.get("TORTURE_LENGTH") == "full"
+
+
+def chosen_seed() -> int:
+    """TORTURE_SEED, or another one every time."""
+    return int(os.environ.get("TORTURE_SEED") or random.SystemRandom().randrange(1_000_000))
+
+
+@contextmanager
+def torture(
+    name: str, directory: Path, *, workers: int = 1, modalities: int = 2, pause_s: float = 1.0, database_url: str = ""
+) -> Iterator[Rig]:
+    """Everything running and images coming in; ended with the block."""
+    seed, port, redis_port = chosen_seed(), free_port(), free_port()
+    ledger = Ledger()
+    redis_url = f"redis://127.0.0.1:{redis_port}/0"
+    with ExitStack() as stack:
+        archive = stack.enter_context(orthanc_archive(directory / "archive"))
+        node_directory = write_node(
+            directory, archive_port=archive.dicom_port, broker_url=redis_url, database_url=database_url, port=port
+        )
+        tree = tree_of(node_directory, redis_port=redis_port, workers=workers)
+        senders = [
+            Modality(ledger, port, directory / "sent", seed=1000 * (seed + number), pause_s=pause_s)
+            for number in range(modalities)
+        ]
+        tree.note("seed", name=name, seed=seed)
+        stack.callback(tree.end)
+        tree.start()
+        for sender in senders:
+            sender.start()
+        rig = Rig(name, seed, directory, node_directory, tree, archive, ledger, senders, random.Random(seed), redis_url)
+        assert rig.until(lambda: bool(ledger.studies())), f"nothing was answered; logs are in {directory}"
+        rig.started_at = time.monotonic()
+        yield rig
+        for sender in senders:
+            sender.stop.set()

@@ -1,0 +1,75 @@
+"""The broker forgets everything, or says everything several times: it is a doorbell, and nothing depends on it."""
+
+from collections import Counter
+from pathlib import Path
+
+import redis
+from sqlalchemy import select
+
+from glam_node.node.bootstrap import Node
+from glam_node.node.db import audit, jobs
+from glam_node.node.db.tables import JobRow
+from glam_node.node.worker.celery_app import create_app
+from glam_node.node.worker.queue import CeleryQueue
+from tests.torture.rig import NEEDS, Rig, is_full_length, torture
+
+pytestmark = NEEDS
+
+FLUSHES = 60 if is_full_length() else 6
+STUDIES = 100 if is_full_length() else 12
+RINGS = 3
+
+
+def test_a_broker_that_forgets_everything_again_and_again_loses_no_study(tmp_path: Path) -> None:
+    with torture("Redis FLUSHALL", tmp_path) as rig, redis.from_url(rig.redis_url) as client:
+        for _ in range(FLUSHES):
+            rig.tend(rig.random.uniform(0.1, 2.0))
+            rig.tree.note("flushall")
+            client.flushall()
+        rig.assert_nothing_is_lost()
+
+
+def test_workers_that_hear_of_every_job_at_the_same_moment_run_it_once(tmp_path: Path) -> None:
+    with torture("every message several times, three workers", tmp_path, workers=3, modalities=3) as rig:
+        ring_everything(rig, kill_workers=False)
+        rig.assert_nothing_is_lost()
+        with rig.node() as node:
+            assert set(starts(node).values()) == {1}
+
+
+def test_workers_that_are_killed_and_hear_everything_twice_report_every_study_once(tmp_path: Path) -> None:
+    with torture("every message several times, workers killed", tmp_path, workers=2, modalities=3) as rig:
+        ring_everything(rig, kill_workers=True)
+        rig.tend(0)
+        rig.assert_nothing_is_lost()
+
+
+def ring_everything(rig: Rig, *, kill_workers: bool) -> None:
+    """Every job that anybody may still run is announced to all, until so many are there."""
+    queue = CeleryQueue(create_app(rig.redis_url))
+    with rig.node() as node:
+        while known_jobs(node) < STUDIES:
+            rig.tend(rig.random.uniform(0.05, 0.2))
+            waiting = unfinished(node)
+            for job_id in waiting * RINGS:
+                queue.ring(job_id)
+            if kill_workers and waiting and rig.random.random() < 0.2:
+                rig.tree.kill(rig.random.choice(["worker1", "worker2"]))
+
+
+def known_jobs(node: Node) -> int:
+    """In whatever state."""
+    with node.sessions() as session:
+        return sum(jobs.counts_by_state(session).values())
+
+
+def unfinished(node: Node) -> list[str]:
+    """Jobs that wait or run."""
+    with node.sessions() as session:
+        return list(session.scalars(select(JobRow.job_id).where(JobRow.state.in_(jobs.UNFINISHED))))
+
+
+def starts(node: Node) -> Counter[str]:
+    """How often each study's job was started."""
+    with node.sessions() as session:
+        return Counter(event.study_instance_uid for event in audit.recent(session, "job_started", 100_000))

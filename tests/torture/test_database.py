@@ -1,0 +1,77 @@
+"""The database is locked by somebody else, or dies and comes back."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.postgresql import DURABLE, crash, execute, postgresql_server, start_again, url_of
+from tests.torture.rig import NEEDS, Rig, is_full_length, torture
+
+pytestmark = NEEDS
+
+LOCKS = (3.0, 35.0, *([5.0] * 20)) if is_full_length() else (3.0, 6.0)
+CRASHES = 40 if is_full_length() else 3
+
+LOCK = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+time.sleep(float(sys.argv[2]))
+connection.execute("ROLLBACK")
+"""
+
+
+@contextmanager
+def locked(database: Path, seconds: float) -> Iterator[None]:
+    """Another process keeps everybody from writing that long."""
+    command = (sys.executable, "-c", LOCK, str(database), str(seconds))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        yield
+
+
+def test_a_database_that_others_lock_for_seconds_loses_nothing(tmp_path: Path) -> None:
+    with torture("SQLite locked", tmp_path) as rig:
+        for seconds in LOCKS:
+            with locked(tmp_path / "storage" / "glam-node.sqlite", seconds):
+                rig.tree.note("locked", seconds=seconds)
+                assert_nobody_writes(tmp_path / "storage" / "glam-node.sqlite")
+                rig.tend(seconds)
+            rig.tend(rig.random.uniform(0.5, 2.0))
+        rig.assert_nothing_is_lost()
+
+
+def assert_nobody_writes(database: Path) -> None:
+    """The lock is one."""
+    connection = sqlite3.connect(database, isolation_level=None, timeout=0)
+    try:
+        with pytest.raises(sqlite3.OperationalError):
+            connection.execute("BEGIN IMMEDIATE")
+    finally:
+        connection.close()
+
+
+@pytest.mark.peer("postgresql")
+def test_a_database_server_that_dies_and_comes_back_loses_nothing(tmp_path: Path) -> None:
+    with postgresql_server(DURABLE) as server:
+        execute(server, "CREATE DATABASE node")
+        with torture("PostgreSQL restarted", tmp_path, database_url=url_of(server, "node")) as rig:
+            for _ in range(CRASHES):
+                crash_and_return(rig, server)
+            rig.assert_nothing_is_lost()
+
+
+def crash_and_return(rig: Rig, server: Path) -> None:
+    """Away for up to three seconds, back for up to four."""
+    rig.tree.note("crash")
+    crash(server)
+    rig.tend(rig.random.uniform(0, 3))
+    start_again(server, DURABLE)
+    rig.tend(rig.random.uniform(0.5, 4))
