@@ -23,7 +23,7 @@ Clock = Callable[[], datetime]
 Fallbacks = Mapping[str, Mapping[str, str]]
 """By destination: which SOP class stands in for which."""
 
-CLAIM_TIME = timedelta(seconds=60)
+CLAIM_TIME = timedelta(seconds=15)
 """How long after a sender's death another takes its deliveries up; renewed while it lives."""
 AT_ONCE = 20
 """Objects per association: as many are sent twice, at most, when a sender dies before it recorded what it sent."""
