@@ -14,9 +14,11 @@ Contents = Mapping[str, Mapping[str, int]]
 
 def contents(archive: Orthanc) -> Contents:
     """How many instances of which modality it has, by Study Instance UID."""
+    every_series = archive.get("/series?expand")
+    # Asked for second: every series that was seen has its study here.
     studies = {entry["ID"]: str(entry["MainDicomTags"]["StudyInstanceUID"]) for entry in archive.get("/studies?expand")}
     counted: dict[str, Counter[str]] = defaultdict(Counter)
-    for series in archive.get("/series?expand"):
+    for series in every_series:
         counted[studies[series["ParentStudy"]]][series["MainDicomTags"]["Modality"]] += len(series["Instances"])
     return counted
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -12,10 +13,9 @@ from typing import Any
 
 from glam_node.node.run.lifeline import PARENT
 from glam_node.node.run.supervisor import module
-from tests.integration.node_directory import REPOSITORY, NodeDirectory
+from tests.integration.node_directory import REPOSITORY, SERVE_COMMAND, NodeDirectory
 from tests.peers import PEERS
 
-ROLES = ("receiver", "dispatcher", "worker", "sender")
 GRACE_S = 20.0
 
 
@@ -45,6 +45,16 @@ class Process:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def freeze(self) -> None:
+        """Does nothing, and does not know it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Goes on as if no time had passed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
         """Gone, by SIGTERM if that is enough."""
@@ -76,7 +86,7 @@ class Tree:
         """One is gone; somebody has to start it again."""
         self.note("kill", name=name)
         self.processes[name].kill()
-        self.kills[name.rstrip("0123456789")] += 1
+        self.kills[role_of(name)] += 1
 
     def tend(self) -> None:
         """What is not running is started."""
@@ -99,17 +109,37 @@ class Tree:
             diary.write(json.dumps({"at": round(time.time(), 3), "event": event, **facts}) + "\n")
 
 
-def tree_of(node: NodeDirectory, *, redis_port: int, workers: int) -> Tree:
-    """A node's processes and its Redis, not started."""
-    # As this test imports the product, so do its processes; the attempts of a job are not what is tried here.
-    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    environment = node.environment() | {"PYTHONPATH": path, "GLAM_NODE__INFERENCE__MAXIMUM_ATTEMPTS": "100"}
+def parts_of(node: NodeDirectory, *, redis_port: int, workers: int, senders: int) -> Tree:
+    """A node's processes and its Redis, each on its own, not started."""
     redis_options = ("--port", str(redis_port), "--bind", "127.0.0.1", "--save", "", "--dir", str(node.path))
     processes = {
         "redis": Process("redis", (PEERS["redis-server"].program, *redis_options), {}, node.path / "redis.log")
     }
-    names = [role for role in ROLES if role != "worker"] + [f"worker{number}" for number in range(1, workers + 1)]
-    for name in names:
-        command = module(name.rstrip("0123456789"))
-        processes[name] = Process(name, command, environment, node.path / f"{name}.log")
+    several = [f"worker{number + 1}" for number in range(workers)] + [
+        f"sender{number + 1}" for number in range(senders)
+    ]
+    for name in ("receiver", "dispatcher", *several):
+        processes[name] = Process(name, module(role_of(name)), environment(node), node.path / f"{name}.log")
     return Tree(processes, node.path / "diary.jsonl")
+
+
+def whole(node: NodeDirectory) -> Tree:
+    """A node as `glam-node serve` runs it, with the embedded broker, not started."""
+    return Tree(
+        {"serve": Process("serve", SERVE_COMMAND, environment(node), node.path / "serve.log")},
+        node.path / "diary.jsonl",
+    )
+
+
+def role_of(name: str) -> str:
+    """Of one of several."""
+    return name.rstrip("0123456789")
+
+
+def environment(node: NodeDirectory) -> dict[str, str]:
+    """The product that the processes run is the one that this test imports.
+
+    How often a job may kill its worker before it is given up is not what is tried here.
+    """
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return node.environment() | {"PYTHONPATH": path, "GLAM_NODE__INFERENCE__MAXIMUM_ATTEMPTS": "100"}

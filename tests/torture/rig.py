@@ -4,8 +4,8 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,13 @@ from sqlalchemy import func, select
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit
 from glam_node.node.db.tables import DeliveryRow, JobRow
+from glam_node.settings.load import load_settings
 from tests.integration.node_directory import NodeDirectory, write_node
 from tests.ports import free_port
 from tests.system.orthanc import Orthanc
 from tests.torture.archive import contents, orthanc_archive
 from tests.torture.ledger import Ledger
-from tests.torture.processes import Tree, tree_of
+from tests.torture.processes import Tree, parts_of, whole
 from tests.torture.sender import Modality
 from tests.torture.verdict import Verdict, evidence, is_at_rest, judge
 
@@ -46,11 +47,13 @@ class Rig:
     node_directory: NodeDirectory
     tree: Tree
     archive: Orthanc
-    ledger: Ledger
-    modalities: list[Modality]
-    random: random.Random
     redis_url: str
+    ledger: Ledger = field(default_factory=Ledger)
+    modalities: list[Modality] = field(default_factory=list)
     started_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
 
     @contextmanager
     def node(self) -> Iterator[Node]:
@@ -145,30 +148,51 @@ def chosen_seed() -> int:
 
 @contextmanager
 def torture(
-    name: str, directory: Path, *, workers: int = 1, modalities: int = 2, pause_s: float = 1.0, database_url: str = ""
+    name: str, directory: Path, *, workers: int = 1, senders: int = 1, modalities: int = 2, database_url: str = ""
 ) -> Iterator[Rig]:
-    """Everything running and images coming in; ended with the block."""
-    seed, port, redis_port = chosen_seed(), free_port(), free_port()
-    ledger = Ledger()
-    redis_url = f"redis://127.0.0.1:{redis_port}/0"
-    with ExitStack() as stack:
-        archive = stack.enter_context(orthanc_archive(directory / "archive"))
-        node_directory = write_node(
-            directory, archive_port=archive.dicom_port, broker_url=redis_url, database_url=database_url, port=port
+    """A node in parts; images are coming in, and it all ends with the block."""
+    redis_port = free_port()
+    with orthanc_archive(directory / "archive") as archive:
+        broker_url = f"redis://127.0.0.1:{redis_port}/0"
+        node = write_node(
+            directory,
+            archive_port=archive.dicom_port,
+            broker_url=broker_url,
+            database_url=database_url,
+            port=free_port(),
         )
-        tree = tree_of(node_directory, redis_port=redis_port, workers=workers)
-        senders = [
-            Modality(ledger, port, directory / "sent", seed=1000 * (seed + number), pause_s=pause_s)
-            for number in range(modalities)
-        ]
-        tree.note("seed", name=name, seed=seed)
-        stack.callback(tree.end)
-        tree.start()
-        for sender in senders:
-            sender.start()
-        rig = Rig(name, seed, directory, node_directory, tree, archive, ledger, senders, random.Random(seed), redis_url)
-        assert rig.until(lambda: bool(ledger.studies())), f"nothing was answered; logs are in {directory}"
+        tree = parts_of(node, redis_port=redis_port, workers=workers, senders=senders)
+        with _running(Rig(name, chosen_seed(), directory, node, tree, archive, broker_url), modalities) as rig:
+            yield rig
+
+
+@contextmanager
+def torture_of_a_whole_node(name: str, directory: Path) -> Iterator[Rig]:
+    """The same with `glam-node serve` and its own broker, all of which is one process to the killer."""
+    with orthanc_archive(directory / "archive") as archive:
+        node = write_node(directory, archive_port=archive.dicom_port, port=free_port())
+        with _running(Rig(name, chosen_seed(), directory, node, whole(node), archive, ""), modalities=2) as rig:
+            yield rig
+
+
+@contextmanager
+def _running(rig: Rig, modalities: int) -> Iterator[Rig]:
+    """Something was answered before the block begins."""
+    rig.tree.note("seed", name=rig.name, seed=rig.seed)
+    port = load_settings(rig.node_directory.settings_path, {}).node.port
+    rig.modalities = [
+        Modality(rig.ledger, port, rig.directory / "sent", seed=1000 * (rig.seed + number), pause_s=1.0)
+        for number in range(modalities)
+    ]
+    try:
+        rig.tree.start()
+        for modality in rig.modalities:
+            modality.start()
+        answered = rig.until(lambda: bool(rig.ledger.studies()))
+        assert answered, f"{rig.name}: nothing was answered; logs are in {rig.directory}"
         rig.started_at = time.monotonic()
         yield rig
-        for sender in senders:
-            sender.stop.set()
+    finally:
+        for modality in rig.modalities:
+            modality.stop.set()
+        rig.tree.end()

@@ -16,7 +16,7 @@ def test_an_archive_that_was_away_the_whole_time_gets_every_result_once(tmp_path
         rig.archive.stop()
         for _ in range(KILLS):
             rig.tend(AWAY_S / KILLS)
-            rig.tree.kill("sender")
+            rig.tree.kill("sender1")
         rig.tend(2.0)
         rig.archive.start()
         assert not contents(rig.archive)

@@ -4,20 +4,16 @@ from collections import Counter
 from pathlib import Path
 
 import redis
-from sqlalchemy import select
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, jobs
-from glam_node.node.db.tables import JobRow
-from glam_node.node.worker.celery_app import create_app
-from glam_node.node.worker.queue import CeleryQueue
+from tests.torture.doorbell import ring_unfinished
 from tests.torture.rig import NEEDS, Rig, is_full_length, torture
 
 pytestmark = NEEDS
 
 FLUSHES = 60 if is_full_length() else 6
 STUDIES = 100 if is_full_length() else 12
-RINGS = 3
 
 
 def test_a_broker_that_forgets_everything_again_and_again_loses_no_study(tmp_path: Path) -> None:
@@ -46,14 +42,11 @@ def test_workers_that_are_killed_and_hear_everything_twice_report_every_study_on
 
 def ring_everything(rig: Rig, *, kill_workers: bool) -> None:
     """Every job that anybody may still run is announced to all, until so many are there."""
-    queue = CeleryQueue(create_app(rig.redis_url))
     with rig.node() as node:
         while known_jobs(node) < STUDIES:
             rig.tend(rig.random.uniform(0.05, 0.2))
-            waiting = unfinished(node)
-            for job_id in waiting * RINGS:
-                queue.ring(job_id)
-            if kill_workers and waiting and rig.random.random() < 0.2:
+            rung = ring_unfinished(node, rig.redis_url, times=3)
+            if kill_workers and rung and rig.random.random() < 0.2:
                 rig.tree.kill(rig.random.choice(["worker1", "worker2"]))
 
 
@@ -61,12 +54,6 @@ def known_jobs(node: Node) -> int:
     """In whatever state."""
     with node.sessions() as session:
         return sum(jobs.counts_by_state(session).values())
-
-
-def unfinished(node: Node) -> list[str]:
-    """Jobs that wait or run."""
-    with node.sessions() as session:
-        return list(session.scalars(select(JobRow.job_id).where(JobRow.state.in_(jobs.UNFINISHED))))
 
 
 def starts(node: Node) -> Counter[str]:

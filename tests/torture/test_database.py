@@ -37,13 +37,15 @@ def locked(database: Path, seconds: float) -> Iterator[None]:
         yield
 
 
-def test_a_database_that_others_lock_for_seconds_loses_nothing(tmp_path: Path) -> None:
-    with torture("SQLite locked", tmp_path) as rig:
+def test_a_database_that_others_lock_while_processes_are_killed_loses_nothing(tmp_path: Path) -> None:
+    with torture("SQLite locked, and kills", tmp_path) as rig:
         for seconds in LOCKS:
             with locked(tmp_path / "storage" / "glam-node.sqlite", seconds):
                 rig.tree.note("locked", seconds=seconds)
                 assert_nobody_writes(tmp_path / "storage" / "glam-node.sqlite")
-                rig.tend(seconds)
+                rig.tend(seconds / 2)
+                rig.tree.kill(rig.random.choice(sorted(rig.tree.processes)))
+                rig.tend(seconds / 2)
             rig.tend(rig.random.uniform(0.5, 2.0))
         rig.assert_nothing_is_lost()
 

@@ -1,0 +1,20 @@
+"""More messages than the dispatcher sends."""
+
+from sqlalchemy import select
+
+from glam_node.node.bootstrap import Node
+from glam_node.node.db import jobs
+from glam_node.node.db.engine import reading
+from glam_node.node.db.tables import JobRow
+from glam_node.node.worker.celery_app import create_app
+from glam_node.node.worker.queue import CeleryQueue
+
+
+def ring_unfinished(node: Node, redis_url: str, *, times: int) -> int:
+    """How many jobs wait or run; each was announced so many times, and whoever runs it already hears it too."""
+    with reading(node.sessions)() as session:  # whoever is frozen may hold the database's lock
+        unfinished = list(session.scalars(select(JobRow.job_id).where(JobRow.state.in_(jobs.UNFINISHED))))
+    queue = CeleryQueue(create_app(redis_url))
+    for job_id in unfinished * times:
+        queue.ring(job_id)
+    return len(unfinished)
