@@ -9,6 +9,7 @@ from glam_node.node.worker.broker import broker_url
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.assemble import close_complete_studies
+from glam_node.node.workflow.clock import follow_clock
 from glam_node.node.workflow.recover import recover
 from glam_node.node.workflow.retire import finish, retire
 from glam_node.node.workflow.submit import ring_waiting_jobs, submit_complete_studies
@@ -45,6 +46,14 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
     Each step is a transaction of its own: what the first has decided stays decided when the broker is away.
     """
     with database_trouble(node.settings):
+        with node.sessions.begin() as session:
+            follow_clock(
+                session,
+                now,
+                lease_time_s=node.settings.inference.lease_time,
+                inference_policy=node.inference_policy,
+                delivery_policy=node.delivery_policy,
+            )
         with node.sessions.begin() as session:
             close_complete_studies(session, now, node.assembly_rules)
         with node.sessions.begin() as session:
