@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from glam_node.settings.section import Section, contradiction
-from glam_node.settings.values import AETitle, Directory, Host, Patience, Port, Text, not_empty
+from glam_node.settings.values import AETitle, Directory, File, Host, Patience, Port, Text, not_empty
 
 ResultKind = Literal[
     "segmentation",
@@ -75,6 +75,16 @@ class DestinationSettings(Section):
     """c-store: its address or name."""
     port: Port = 104
     """c-store: its port."""
+    tls: bool = False
+    """c-store: speak TLS to it."""
+    ca: File | None = None
+    """tls: the authorities that sign its certificate, PEM; unset: those of the operating system."""
+    certificate: File | None = None
+    """tls: the certificate that this node shows it, PEM; unset: none."""
+    key: File | None = None
+    """tls: the private key of that certificate, PEM, unencrypted."""
+    server_name: Host | None = None
+    """tls: the name that must stand in its certificate; unset: host."""
     path: Directory | None = None
     """folder: the directory."""
     results: Annotated[tuple[ResultKind, ...], AfterValidator(not_empty)] = ("segmentation", "measurement_report")
@@ -107,4 +117,14 @@ class DestinationSettings(Section):
             raise contradiction("transfer_syntaxes", "needs one for objects that are no images, beside rle_lossless")
         if self.kind == "c-store" and self.port == 0:
             raise contradiction("port", "0 is not allowed: the port that the archive listens on, 1 to 65535")
+        return self
+
+    @model_validator(mode="after")
+    def _speaks_tls_or_needs_no_files(self) -> Self:
+        for key in ("ca", "certificate", "key", "server_name"):
+            if getattr(self, key) is not None and not self.tls:
+                raise contradiction(key, "is for tls = true, which is not set")
+        if (self.certificate is None) != (self.key is None):
+            missing = "key" if self.key is None else "certificate"
+            raise contradiction(missing, "is missing: a certificate and its key go together")
         return self

@@ -27,6 +27,8 @@ _EXAMPLE_NAMES = {"peers": "pacs", "destinations": "archive"}
 _EXAMPLES = {
     "an AE title": '"PACS"',
     "a path": '"/srv/directory"',
+    "a file": '"/etc/glam-node/file.pem"',
+    "an address or": '"archive.example.org"',
     "a number": "0.5",
     "an integer": "1",
     "a text": '"Research {subject}"',

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.section import Section, contradiction
+from glam_node.settings.tls import KnownCertificate, TLSSettings
 from glam_node.settings.values import (
     AETitle,
     BrokerURL,
@@ -55,6 +56,9 @@ class PeerSettings(Section):
     """Its calling AE title."""
     hosts: tuple[Network, ...] = ()
     """Addresses or networks it may call from; empty: from anywhere."""
+    certificates: tuple[KnownCertificate, ...] = ()
+    """The TLS client certificates that it may show, by fingerprint, or by common or alternative name; empty:
+    whatever [tls] lets in; not empty: it may not call without TLS."""
 
 
 def _overlap(one: PeerSettings, other: PeerSettings) -> bool:
@@ -218,6 +222,7 @@ class Settings(Section):
     """All settings of a node."""
 
     node: NodeSettings = NodeSettings()
+    tls: TLSSettings = TLSSettings()
     peers: Annotated[dict[Name, PeerSettings], AfterValidator(_distinct)] = Field(default={})
     destinations: dict[Name, DestinationSettings] = Field(default={})
     assembly: AssemblySettings = AssemblySettings()
@@ -233,3 +238,14 @@ class Settings(Section):
     """SQLAlchemy URL; empty: SQLite in the storage root. Across hosts: postgresql+psycopg://user:password@host/name."""
     broker_url: BrokerURL = ""
     """Celery broker; empty: an embedded one that starts and ends with the node. Across hosts: redis://host:6379/0."""
+
+    @model_validator(mode="after")
+    def _ask_for_certificates(self) -> Self:
+        for name, peer in self.peers.items():
+            if peer.certificates and self.tls.port is None:
+                raise contradiction(f"peers.{name}.certificates", "nobody can show one: tls.port is unset")
+            if peer.certificates and self.tls.client_certificate == "none":
+                raise contradiction(
+                    f"peers.{name}.certificates", 'nobody is asked for one: tls.client_certificate = "none"'
+                )
+        return self

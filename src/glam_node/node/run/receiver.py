@@ -21,6 +21,7 @@ def run(running: Running) -> None:
             received, calling_ae_title, store=node.store, writer=writer, now=now
         ),
         on_refused=Refusals(writer).record,
+        tls=settings.tls,
     )
     try:
         server.start()

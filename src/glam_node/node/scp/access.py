@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from glam_node.node.tls.certificates import PeerCertificate
 from glam_node.settings.schema import NodeSettings, PeerSettings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -12,6 +13,17 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # PS3.8 Table 9-21: result, source and reason of a permanent rejection by the service user
 CALLING_AE_TITLE_NOT_RECOGNIZED = (1, 1, 3)
 CALLED_AE_TITLE_NOT_RECOGNIZED = (1, 1, 7)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is at the other end of a connection."""
+
+    address: str
+    certificate: PeerCertificate | None = None
+    """What it showed, where TLS is spoken and it showed one."""
+    wrong_door: "Rejection | None" = None
+    """Why it gets no association, whoever it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +38,18 @@ class Rejection:
 
 
 def admission(
-    calling_ae_title: str, called_ae_title: str, address: str, node: NodeSettings, peers: Mapping[str, PeerSettings]
+    calling_ae_title: str, called_ae_title: str, who: Caller, node: NodeSettings, peers: Mapping[str, PeerSettings]
 ) -> Rejection | None:
     """None when the association may be opened."""
-    caller = _plain(address)
-    if not any(_matches(peer, calling_ae_title, caller) for peer in peers.values()):
+    if who.wrong_door is not None:
+        return who.wrong_door
+    caller = _plain(who.address)
+    known = {name: peer for name, peer in peers.items() if _matches(peer, calling_ae_title, caller)}
+    if not known:
         reason = f"{calling_ae_title!r} at {caller} is none of the peers that may send"
         return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, reason, _remedy(calling_ae_title, caller, peers))
+    if not any(_shows(peer, who.certificate) for peer in known.values()):
+        return _unproven(calling_ae_title, caller, who.certificate, next(iter(known)))
     if node.require_called_ae_title and called_ae_title != node.ae_title:
         reason = f"{calling_ae_title!r} at {caller} called {called_ae_title!r}, this node is {node.ae_title!r}"
         remedy = f"node.ae_title = {json.dumps(called_ae_title)}  # or, at the sender, call {node.ae_title}"
@@ -51,6 +68,23 @@ def _matches(peer: PeerSettings, calling_ae_title: str, caller: Address) -> bool
         return False
     networks = [ipaddress.ip_network(host, strict=False) for host in peer.hosts]
     return not networks or any(caller in network for network in networks)
+
+
+def _shows(peer: PeerSettings, certificate: PeerCertificate | None) -> bool:
+    if not peer.certificates:
+        return True
+    return certificate is not None and certificate.is_one_of(peer.certificates)
+
+
+def _unproven(calling_ae_title: str, caller: Address, certificate: PeerCertificate | None, name: str) -> Rejection:
+    """It says that it is a peer of which certificates are known, and did not show one of them."""
+    who = f"{calling_ae_title!r} at {caller}"
+    if certificate is None:
+        remedy = f"have it call tls.port with a certificate, or empty peers.{name}.certificates"
+        return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, f"{who} showed no certificate of its own", remedy)
+    shown = f"{certificate.fingerprint} ({', '.join(sorted(certificate.names)) or 'no name'})"
+    remedy = f"if that is right: peers.{name}.certificates = {json.dumps([certificate.fingerprint])}"
+    return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, f"{who} showed another peer's certificate, {shown}", remedy)
 
 
 def _remedy(calling_ae_title: str, caller: Address, peers: Mapping[str, PeerSettings]) -> str:

@@ -1,6 +1,7 @@
 """Listens, admits or rejects, and gives every association a thread of its own."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -8,16 +9,17 @@ from functools import partial
 
 import structlog
 
-from glam_node.node.errors import PermanentError
 from glam_node.node.scp import negotiation, pdu
-from glam_node.node.scp.access import Rejection, admission
+from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.association import Association
 from glam_node.node.scp.connections import WAITING, Connections
 from glam_node.node.scp.contexts import accepted_contexts
 from glam_node.node.scp.dimse import SUCCESS
+from glam_node.node.scp.door import Door, HandshakeRefused, open_doors
 from glam_node.node.scp.store import OnRefused, Receive, open_store
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.settings.schema import NodeSettings, PeerSettings
+from glam_node.settings.tls import TLSSettings
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +30,6 @@ BUSY = Rejection(
     "the node is busy",
     "node.maximum_associations allows no more at once; the sender may try again",
 )
-BACKLOG = 128
 STOP_PATIENCE_S = 5.0
 ACCEPT_PAUSE_S = 0.1
 # What a peer may take to read our last word, and say meanwhile, before the connection is closed under it.
@@ -48,8 +49,10 @@ class StorageServer:
         minimum_free_bytes: int,
         receive: Receive,
         on_refused: OnRefused,
+        tls: TLSSettings | None = None,
     ) -> None:
         self._settings = settings
+        self._tls = tls or TLSSettings()
         self._peers = peers
         self._on_refused = on_refused
         self._contexts = accepted_contexts(settings.additional_storage_sop_classes)
@@ -62,36 +65,31 @@ class StorageServer:
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._listener: socket.socket | None = None
+        self._doors: list[Door] = []
 
     @property
     def port(self) -> int:
-        """The TCP port that it listens on."""
-        assert self._listener is not None  # noqa: S101 - start comes first
-        return int(self._listener.getsockname()[1])
+        """The TCP port that it listens on: without TLS, unless only TLS is spoken."""
+        return self._doors[0].port
+
+    @property
+    def tls_port(self) -> int | None:
+        """The TCP port on which it speaks TLS."""
+        return next((door.port for door in self._doors if door.context is not None), None)
 
     def start(self) -> None:
-        """Listening when this returns. Raises PermanentError when the address cannot be had."""
-        host, port = self._settings.host, self._settings.port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            self._listener = socket.create_server(
-                (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::"
-            )
-        except OSError as error:
-            raise PermanentError(
-                f"{host}:{port} cannot be listened on: {error.strerror}. Check node.host and node.port."
-            ) from error
+        """Listening when this returns. Raises PermanentError when an address cannot be had, or a certificate used."""
+        self._doors = open_doors(self._settings, self._tls)
         if not self._peers:
             log.warning("nobody_may_send", remedy='peers.pacs = { ae_title = "PACS", hosts = ["10.0.0.5"] }')
-        threading.Thread(target=self._accept, name="accept", daemon=True).start()
+        for door in self._doors:
+            threading.Thread(target=self._accept, args=(door,), name=f"accept {door.port}", daemon=True).start()
 
     def stop(self) -> None:
         """Nothing listens, no association is open, nothing half received is left."""
         self._stopping.set()
-        if self._listener is not None:
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
+        for door in self._doors:
+            door.close()
         self._connections.finish()
         self._join()
         self._connections.cut_all()
@@ -104,13 +102,12 @@ class StorageServer:
         for thread in threads:
             thread.join(max(deadline - time.monotonic(), 0))
 
-    def _accept(self) -> None:
-        assert self._listener is not None  # noqa: S101 - start has set it
+    def _accept(self, door: Door) -> None:
         while not self._stopping.is_set():
             self._free_threads.acquire()
             try:
-                connection, address = self._listener.accept()
-                self._start_thread(connection, str(address[0]))
+                connection, address = door.listener.accept()
+                self._start_thread(connection, str(address[0]), door)
             except (OSError, RuntimeError) as error:  # no file handle or no thread is to be had: it passes
                 self._free_threads.release()
                 if self._stopping.is_set():
@@ -118,8 +115,8 @@ class StorageServer:
                 log.error("cannot_accept", failure=str(error))
                 time.sleep(ACCEPT_PAUSE_S)
 
-    def _start_thread(self, connection: socket.socket, address: str) -> None:
-        thread = threading.Thread(target=self._serve, args=(connection, address), name=f"association {address}")
+    def _start_thread(self, connection: socket.socket, address: str, door: Door) -> None:
+        thread = threading.Thread(target=self._serve, args=(connection, address, door), name=f"association {address}")
         thread.daemon = True
         self._connections.add(connection, address)
         with self._lock:
@@ -136,10 +133,14 @@ class StorageServer:
         with self._lock:
             self._threads.discard(thread)
 
-    def _serve(self, connection: socket.socket, address: str) -> None:
+    def _serve(self, connection: socket.socket, address: str, door: Door) -> None:
         try:
-            _part(connection, self._talk(connection, address))
-        except OSError as error:
+            with door.opened(connection, address) as (line, caller):
+                _part(line, self._talk(line, connection, caller))
+        except HandshakeRefused as error:
+            self._tell(error.rejection, address)
+            _part(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED) if door.context is None else b"")
+        except (OSError, pdu.ConnectionLost) as error:  # health checks and port scans
             log.debug("connection_lost", address=address, failure=str(error))
         except Exception:
             log.exception("association_failed", address=address)
@@ -148,31 +149,28 @@ class StorageServer:
             self._forget(connection, threading.current_thread())
             self._free_threads.release()
 
-    def _talk(self, connection: socket.socket, address: str) -> bytes:
-        """What to say last, when all is said."""
-        stream = pdu.PDUStream(connection, self._settings.network_timeout, self._settings.maximum_pdu_length)
+    def _talk(self, line: socket.socket, connection: socket.socket, caller: Caller) -> bytes:
+        """What to say last, when all is said on `line`, which may be `connection` or TLS over it."""
+        stream = pdu.PDUStream(line, self._settings.network_timeout, self._settings.maximum_pdu_length)
         try:
             unit = stream.read()
             if unit.pdu_type != pdu.ASSOCIATE_RQ:
                 raise pdu.MalformedPDU(f"the first PDU is of type 0x{unit.pdu_type:02X}", pdu.UNEXPECTED_PDU)
             proposal = negotiation.parse(unit.body)
-            opened = self._open(proposal, stream, connection, address)
+            opened = self._open(proposal, stream, connection, caller)
             if isinstance(opened, Rejection):
-                self._tell(opened, proposal, address)
+                self._tell(opened, caller.address, proposal.calling_ae_title, proposal.called_ae_title)
                 return pdu.associate_rj(*opened.result)
-        except pdu.ConnectionLost as error:  # health checks and port scans
-            log.debug("connection_lost", address=address, failure=str(error))
-            return b""
         except pdu.MalformedPDU as error:
-            log.warning("connection_refused", address=address, failure=str(error))
+            log.warning("connection_refused", address=caller.address, failure=str(error))
             return pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
         return _converse(opened, proposal.calling_ae_title)
 
     def _open(
-        self, proposal: negotiation.Proposal, stream: pdu.PDUStream, connection: socket.socket, address: str
+        self, proposal: negotiation.Proposal, stream: pdu.PDUStream, connection: socket.socket, caller: Caller
     ) -> Association | Rejection:
         calling_ae_title = proposal.calling_ae_title
-        rejection = admission(calling_ae_title, proposal.called_ae_title, address, self._settings, self._peers)
+        rejection = admission(calling_ae_title, proposal.called_ae_title, caller, self._settings, self._peers)
         if rejection is not None:
             return rejection
         accepted = negotiation.accept(proposal, self._contexts, self._settings.maximum_pdu_length)
@@ -186,10 +184,10 @@ class StorageServer:
         log.info("association_accepted", calling_ae_title=calling_ae_title, contexts=len(accepted.contexts))
         return association
 
-    def _tell(self, rejection: Rejection, proposal: negotiation.Proposal, address: str) -> None:
+    def _tell(self, rejection: Rejection, address: str, calling_ae_title: str = "", called_ae_title: str = "") -> None:
         detail: dict[str, object] = {
-            "calling_ae_title": proposal.calling_ae_title,
-            "called_ae_title": proposal.called_ae_title,
+            "calling_ae_title": calling_ae_title,
+            "called_ae_title": called_ae_title,
             "address": address,
             "reason": rejection.reason,
             "remedy": rejection.remedy,
@@ -219,6 +217,8 @@ def _part(connection: socket.socket, last_word: bytes) -> None:
     try:
         connection.settimeout(LINGER_S)
         connection.sendall(last_word)
+        if isinstance(connection, ssl.SSLSocket):
+            connection = connection.unwrap()
         connection.shutdown(socket.SHUT_WR)
         deadline, left = time.monotonic() + LINGER_S, LINGER_BYTES
         while left > 0 and time.monotonic() < deadline:

@@ -1,0 +1,155 @@
+"""A listening socket, and what is spoken there: DICOM in plain or over TLS; whoever speaks the other is told."""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from glam_node.node.errors import PermanentError
+from glam_node.node.scp.access import Caller, Rejection
+from glam_node.node.scp.pdu import ConnectionLost
+from glam_node.node.tls.certificates import peer_certificate
+from glam_node.node.tls.contexts import ContextOfFiles, Files, server_context
+from glam_node.settings.schema import NodeSettings
+from glam_node.settings.tls import TLSSettings
+
+BACKLOG = 128
+# The first byte of a TLS record with a ClientHello (RFC 8446 5.1); no PDU type of PS3.8 is 0x16.
+HANDSHAKE_RECORD = 0x16
+# PS3.8 Table 9-21: rejected-permanent, service user, no reason given
+NO_REASON_GIVEN = (1, 1, 1)
+CERTIFICATES = {
+    "none": ssl.CERT_NONE,
+    "optional": ssl.CERT_OPTIONAL,
+    "required": ssl.CERT_REQUIRED,
+}
+# What OpenSSL says of a handshake that failed, and what helps.
+REMEDIES = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": 'give the sender a certificate, or tls.client_certificate = "optional"',
+    "UNSUPPORTED_PROTOCOL": "have the sender speak TLS 1.2 or 1.3",
+    "NO_SHARED_CIPHER": "have the sender offer a cipher suite of the BCP 195 profile (ECDHE with AES-GCM)",
+    "CERTIFICATE_VERIFY_FAILED": "put the authority of the sender's certificate into tls.ca, or renew that certificate",
+    "TLSV1_ALERT_UNKNOWN_CA": "have the sender trust the authority of tls.certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "see at the sender why it does not take tls.certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "renew tls.certificate",
+}
+OTHERWISE = "see the log of the sender; `glam-node doctor` looks at our certificates"
+
+
+class HandshakeRefused(Exception):
+    """TLS was not agreed upon."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection.reason)
+        self.rejection = rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One port of the node; `context` is None where no TLS is spoken."""
+
+    listener: socket.socket
+    context: ContextOfFiles | None
+    remedy: str
+    """What to tell those who speak TLS where it is not, or not where it is."""
+    handshake_timeout: float
+
+    @contextmanager
+    def opened(self, connection: socket.socket, address: str) -> Iterator[tuple[socket.socket, Caller]]:
+        """Inside, DICOM may be spoken. Raises HandshakeRefused; ConnectionLost when it takes too long.
+
+        TLS runs on a duplicate, closed afterwards: cutting `connection` cuts both.
+        """
+        speaks_tls = _speaks_tls(connection, self.handshake_timeout)
+        if self.context is None:
+            if speaks_tls:
+                raise HandshakeRefused(Rejection(NO_REASON_GIVEN, "TLS was spoken to the plain port", self.remedy))
+            yield connection, Caller(address)
+        elif not speaks_tls:
+            wrong = Rejection(NO_REASON_GIVEN, "plain DICOM was spoken to the TLS port", self.remedy)
+            yield connection, Caller(address, wrong_door=wrong)
+        else:
+            with _secured(connection, self.context.current(), self.handshake_timeout) as secured:
+                yield secured, Caller(address, peer_certificate(secured))
+
+    def close(self) -> None:
+        """Nobody is accepted here any more."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return int(self.listener.getsockname()[1])
+
+
+def open_doors(node: NodeSettings, tls: TLSSettings) -> list[Door]:
+    """The plain port, unless tls.plain forbids it, and that of TLS, where there is one.
+
+    Raises PermanentError when an address cannot be had or a certificate cannot be used.
+    """
+    doors = []
+    if tls.port is not None:
+        files = Files("tls", tls.certificate, tls.key, tls.ca)
+        context = ContextOfFiles(files, lambda given: server_context(given, CERTIFICATES[tls.client_certificate]))
+        context.current()
+        listener = _listener(node.host, tls.port, "tls.port")
+        plain = f", or call port {node.port}" if tls.plain else ""
+        doors.append(Door(listener, context, f"turn TLS on at the sender{plain}", tls.handshake_timeout))
+    if tls.port is None or tls.plain:
+        try:
+            listener = _listener(node.host, node.port, "node.port")
+        except PermanentError:
+            for door in doors:
+                door.listener.close()
+            raise
+        there = f"call port {doors[0].port} for TLS" if doors else "set tls.port, tls.certificate and tls.key"
+        doors.insert(0, Door(listener, None, f"{there}, or turn TLS off at the sender", node.network_timeout))
+    return doors
+
+
+def _listener(host: str, port: int, key: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::")
+    except OSError as error:
+        raise PermanentError(
+            f"{host}:{port} cannot be listened on: {error.strerror}. Check node.host and {key}."
+        ) from error
+
+
+def _speaks_tls(connection: socket.socket, timeout_s: float) -> bool:
+    """Looks at the first byte and leaves it there."""
+    connection.settimeout(timeout_s)
+    try:
+        first = connection.recv(1, socket.MSG_PEEK)
+    except TimeoutError as error:
+        raise ConnectionLost("silent for too long") from error
+    return first == bytes([HANDSHAKE_RECORD])
+
+
+@contextmanager
+def _secured(connection: socket.socket, context: ssl.SSLContext, timeout_s: float) -> Iterator[ssl.SSLSocket]:
+    with context.wrap_socket(connection.dup(), server_side=True, do_handshake_on_connect=False) as secured:
+        # The deadline is for the handshake as a whole, however slowly its bytes come.
+        secured.settimeout(timeout_s)
+        started = time.monotonic()
+        try:
+            secured.do_handshake()
+        except TimeoutError as error:
+            raise ConnectionLost(f"no TLS handshake within {time.monotonic() - started:.1f} s") from error
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError) as error:
+            raise ConnectionLost(f"closed in the handshake: {error}") from error
+        except ssl.SSLError as error:
+            raise HandshakeRefused(_refusal(error)) from error
+        yield secured
+
+
+def _refusal(error: ssl.SSLError) -> Rejection:
+    said = error.reason or str(error)
+    reason = f"the TLS handshake failed: {said.replace('_', ' ').lower()}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = f"the sender's certificate was refused: {error.verify_message}"
+    return Rejection(NO_REASON_GIVEN, reason, REMEDIES.get(said, OTHERWISE))

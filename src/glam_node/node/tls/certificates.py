@@ -1,0 +1,101 @@
+"""What certificates say: who showed one, until when ours are good."""
+
+import hashlib
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from glam_node.node.errors import PermanentError
+from glam_node.node.tls.contexts import Files, server_context
+
+# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python does not name: dates are what is asked for here.
+NO_CHECK_TIME = 0x200000
+FLIGHTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """A certificate that a peer showed and an authority of ours stands for."""
+
+    fingerprint: str
+    """"sha256:" and the digest of the certificate (DER), in lower case."""
+    names: frozenset[str]
+    """Common and alternative names, in lower case."""
+
+    def is_one_of(self, known: tuple[str, ...]) -> bool:
+        """Whether its fingerprint or one of its names is listed."""
+        return not {self.fingerprint, *self.names}.isdisjoint(known)
+
+
+def peer_certificate(connection: ssl.SSLSocket | ssl.SSLObject) -> PeerCertificate | None:
+    """Of the other side after the handshake; None when it showed none or was not asked."""
+    encoded, told = connection.getpeercert(binary_form=True), _told(connection)
+    if not encoded or not told:
+        return None
+    common = [value for part in told.get("subject", ()) for key, value in part if key == "commonName"]
+    alternative = [str(value) for _, value in told.get("subjectAltName", ())]
+    names = frozenset(name.lower() for name in [*common, *alternative])
+    return PeerCertificate(f"sha256:{hashlib.sha256(encoded).hexdigest()}", names)
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """From when to when a certificate is good."""
+
+    not_before: datetime
+    not_after: datetime
+
+
+def validity(files: Files, *, of_server: bool) -> Validity:
+    """Of the certificate of `files`, used as it will be used. Raises PermanentError when it cannot be used so.
+
+    It is shown in a handshake in memory: the standard library reads no certificate otherwise.
+    """
+    showing, asking = server_context(files, ssl.CERT_NONE), _asking(files, of_server)
+    server, client = (showing, asking) if of_server else (asking, _calling(files))
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    called = server.wrap_bio(to_server, to_client, server_side=True)
+    caller = client.wrap_bio(to_client, to_server)
+    try:
+        for end in [caller, called] * FLIGHTS:
+            with suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    except ssl.SSLError as error:
+        reason = getattr(error, "verify_message", "") or error.reason
+        raise PermanentError(f"{files.section}.certificate {files.certificate} cannot be used: {reason}") from error
+    told = _told(caller if of_server else called)
+    return Validity(_moment(told["notBefore"]), _moment(told["notAfter"]))
+
+
+def _asking(files: Files, of_server: bool) -> ssl.SSLContext:
+    """A context that wants to see the certificate and takes it for its own authority."""
+    if of_server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+    else:
+        context = server_context(files, ssl.CERT_NONE)
+        context.verify_mode = ssl.CERT_REQUIRED
+    assert files.certificate is not None  # noqa: S101 - server_context has read it
+    context.load_verify_locations(files.certificate)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(NO_CHECK_TIME)
+    return context
+
+
+def _calling(files: Files) -> ssl.SSLContext:
+    """A context that shows the certificate and looks at none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    assert files.certificate is not None  # noqa: S101 - server_context has read it
+    context.load_cert_chain(files.certificate, files.key, password="")
+    return context
+
+
+def _told(connection: ssl.SSLSocket | ssl.SSLObject) -> dict[str, Any]:
+    return dict(connection.getpeercert() or {})
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)
