@@ -42,7 +42,8 @@ def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]
     names = tuple(str(segment) for segment in location if not isinstance(segment, int))
     message = _message(mistake, names, is_name="[key]" in mistake["loc"])
     inner = mistake.get("ctx", {}).get("key") if mistake["type"] == "contradiction" else None
-    return Problem(_dotted(location) + (f".{inner}" if inner else ""), message + _origin(mistake, variables))
+    key = ".".join(part for part in (_dotted(location), inner) if part)
+    return Problem(key, message + _origin(mistake, variables))
 
 
 def _dotted(location: Location) -> str:

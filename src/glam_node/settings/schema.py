@@ -240,6 +240,12 @@ class Settings(Section):
     """Celery broker; empty: an embedded one that starts and ends with the node. Across hosts: redis://host:6379/0."""
 
     @model_validator(mode="after")
+    def _part_the_ports(self) -> Self:
+        if self.tls.plain and self.node.port and self.tls.port == self.node.port:
+            raise contradiction("tls.port", f"{self.tls.port} is node.port already; take another, or tls.plain = false")
+        return self
+
+    @model_validator(mode="after")
     def _ask_for_certificates(self) -> Self:
         for name, peer in self.peers.items():
             if peer.certificates and self.tls.port is None:

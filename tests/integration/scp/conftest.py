@@ -17,6 +17,7 @@ from glam_node.node.scp.server import StorageServer
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.receive import receive
 from glam_node.settings.schema import NodeSettings, PeerSettings
+from glam_node.settings.tls import TLSSettings
 
 PEERS = {"pacs": PeerSettings(ae_title="DCMTK", hosts=("127.0.0.1",)), "other": PeerSettings(ae_title="PYNETDICOM")}
 
@@ -43,7 +44,14 @@ class Receiver:
 
 
 @contextmanager
-def running_receiver(root: Path, *, minimum_free_bytes: int = 0, **node: Any) -> Iterator[Receiver]:
+def running_receiver(
+    root: Path,
+    *,
+    minimum_free_bytes: int = 0,
+    tls: TLSSettings | None = None,
+    peers: dict[str, PeerSettings] = PEERS,
+    **node: Any,
+) -> Iterator[Receiver]:
     """A receiver with short patience, unless told otherwise."""
     root.mkdir(exist_ok=True)
     url = f"sqlite:///{root / 'test.sqlite'}"
@@ -54,11 +62,12 @@ def running_receiver(root: Path, *, minimum_free_bytes: int = 0, **node: Any) ->
     settings = NodeSettings(**{"host": "127.0.0.1", "port": 0, "network_timeout": 2.0, **node})
     server = StorageServer(
         settings,
-        PEERS,
+        peers,
         store=store,
         minimum_free_bytes=minimum_free_bytes,
         receive=lambda received, title, now: receive(received, title, store=store, writer=writer, now=now),
         on_refused=lambda event, detail: refused.append((event, detail)),
+        tls=tls,
     )
     server.start()
     try:

@@ -101,7 +101,30 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "key", "message"), MISTAKES, ids=[text for text, _, _ in MISTAKES])
+# Of settings that are right one by one.
+CONTRADICTIONS = [
+    ("[tls]\nport = 2762", "tls.certificate", "is missing: tls.port needs a certificate"),
+    ("[tls]\nport = 2762\ncertificate = 'a'", "tls.key", "needs the certificate's private key"),
+    ("[tls]\nport = 2762\ncertificate = 'a'\nkey = 'b'", "tls.ca", 'client_certificate = "required" needs authorities'),
+    (
+        "tls = { port = 104, certificate = 'a', key = 'b', ca = 'c' }\nnode.port = 104",
+        "tls.port",
+        "104 is node.port already",
+    ),
+    ("[peers.x]\nae_title = 'X'\ncertificates = ['pacs']", "peers.x.certificates", "tls.port is unset"),
+    (
+        "tls = { port = 1, certificate = 'a', key = 'b', client_certificate = 'none' }\n"
+        "peers.x = { ae_title = 'X', certificates = ['pacs'] }",
+        "peers.x.certificates",
+        "nobody is asked for one",
+    ),
+    ("[peers.x]\nae_title = 'X'\ncertificates = ['sha256:12']", "peers.x.certificates[0]", "64 hexadecimal digits"),
+    ("[destinations.x]\nca = 'a'", "destinations.x.ca", "is for tls = true"),
+    ("[destinations.x]\ntls = true\ncertificate = 'a'", "destinations.x.key", "go together"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "message"), [*MISTAKES, *CONTRADICTIONS])
 def test_a_mistake_is_named_with_its_key_and_what_is_allowed(text: str, key: str, message: str, tmp_path: Path) -> None:
     found = problems_of(text, tmp_path)
     assert message in found[key]

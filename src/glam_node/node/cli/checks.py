@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -115,23 +116,28 @@ def _fsync_ms(root: Path) -> float:
     return sorted(durations)[FSYNC_PROBES // 2] * 1000
 
 
-def check_port(settings: Settings) -> Check:
-    """The port is free, or it is this node that listens on it."""
-    where = f"{settings.node.host}:{settings.node.port}"
+def check_ports(settings: Settings) -> Iterator[Check]:
+    """Each port is free, or it is this node that listens on it."""
+    if settings.tls.port is None or settings.tls.plain:
+        yield _check_port("port", "node.port", settings.node.port, settings)
+    if settings.tls.port is not None:
+        yield _check_port("TLS port", "tls.port", settings.tls.port, settings)
+
+
+def _check_port(name: str, key: str, port: int, settings: Settings) -> Check:
+    where = f"{settings.node.host}:{port}"
     serving = serving_process(settings.storage.root)
     try:
-        _bind(settings.node.host, settings.node.port)
+        _bind(settings.node.host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE and serving:
-            return Check("port", Verdict.OK, f"{where} is served by this node (process {serving})")
-        remedy = (
-            "Set another node.port, or stop that program." if error.errno == errno.EADDRINUSE else "Check node.host."
-        )
-        return Check("port", Verdict.FAIL, f"{where} cannot be used: {error.strerror}", remedy)
+            return Check(name, Verdict.OK, f"{where} is served by this node (process {serving})")
+        remedy = f"Set another {key}, or stop that program." if error.errno == errno.EADDRINUSE else "Check node.host."
+        return Check(name, Verdict.FAIL, f"{where} cannot be used: {error.strerror}", remedy)
     if serving:
         fact = f"a node runs (process {serving}) but does not listen on {where}"
-        return Check("port", Verdict.WARN, fact, "It is starting, or was started with another node.port: see its log.")
-    return Check("port", Verdict.OK, f"{where} is free")
+        return Check(name, Verdict.WARN, fact, f"It is starting, or was started with another {key}: see its log.")
+    return Check(name, Verdict.OK, f"{where} is free")
 
 
 def _bind(host: str, port: int) -> None:

@@ -29,6 +29,8 @@ def check_door(settings: Settings) -> Iterator[Check]:
     from glam_node.node.scu.echo import echo
 
     caller = next((peer for peer in settings.peers.values() if _may_call_from_here(peer)), None)
+    if settings.tls.port is not None and not settings.tls.plain:
+        return
     if caller is None or settings.node.port == 0 or not serving_process(settings.storage.root):
         return
     host = LOOPBACK if settings.node.host in ("0.0.0.0", "::") else settings.node.host  # noqa: S104 - compared only
@@ -39,6 +41,8 @@ def check_door(settings: Settings) -> Iterator[Check]:
 
 
 def _may_call_from_here(peer: PeerSettings) -> bool:
+    if peer.certificates:
+        return False
     address = ipaddress.ip_address(LOOPBACK)
     return not peer.hosts or any(address in ipaddress.ip_network(host, strict=False) for host in peer.hosts)
 

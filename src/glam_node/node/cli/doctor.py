@@ -65,11 +65,13 @@ def _checks(path: Path | None) -> "Iterator[Check]":
 
 
 def _checks_of(settings: "Settings") -> "Iterator[Check]":
-    from glam_node.node.cli.checks import check_broker, check_database, check_port, check_storage
+    from glam_node.node.cli.checks import check_broker, check_database, check_ports, check_storage
+    from glam_node.node.cli.checks_of_certificates import check_certificates
     from glam_node.node.cli.checks_of_peers import check_destinations, check_door, check_model, check_peers
 
     yield check_storage(settings)
-    yield check_port(settings)
+    yield from check_ports(settings)
+    yield from check_certificates(settings)
     yield from check_door(settings)
     yield check_database(settings)
     yield check_broker(settings)

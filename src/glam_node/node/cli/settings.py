@@ -3,7 +3,7 @@
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from glam_node.node.cli.application import (
     tell_problems,
 )
 
+if TYPE_CHECKING:
+    from glam_node.settings.problems import Problem
+
 app = typer.Typer(no_args_is_help=True, help="The settings: check them, show those in force, explain every key.")
 
 
@@ -31,23 +34,32 @@ class Format(StrEnum):
 
 @app.command()
 def check(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
-    """Say whether the settings can be used, and list every mistake; exit code 1 when there is any."""
+    """Say whether the settings can be used, their certificates too, and list every mistake; exit code 1 for any."""
+    from glam_node.node.cli.checks_of_certificates import certificate_problems
     from glam_node.settings.load import SettingsError, load_settings
 
     path = settings_path(ctx, settings)
     try:
-        load_settings(path, os.environ)
+        problems, warnings = certificate_problems(load_settings(path, os.environ))
+        if problems:
+            raise SettingsError(problems, path)
     except SettingsError as error:
         if as_json:
-            problems = [{"key": problem.key, "message": problem.message} for problem in error.problems]
-            print_json({"settings": _source(path), "valid": False, "problems": problems})
+            print_json({"settings": _source(path), "valid": False, "problems": _told(error.problems)})
         else:
             tell_problems(error)
         raise typer.Exit(EXIT_FINDING) from None
     if as_json:
-        print_json({"settings": _source(path), "valid": True, "problems": []})
-    else:
-        typer.echo(f"ok  {_source(path)}")
+        told = {"warnings": _told(warnings)} if warnings else {}
+        print_json({"settings": _source(path), "valid": True, "problems": [], **told})
+        return
+    typer.echo(f"ok  {_source(path)}")
+    for warning in warnings:
+        typer.echo(f"warn  {warning}", err=True)
+
+
+def _told(problems: "tuple[Problem, ...]") -> list[dict[str, str]]:
+    return [{"key": problem.key, "message": problem.message} for problem in problems]
 
 
 @app.command()

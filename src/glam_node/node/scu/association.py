@@ -1,6 +1,7 @@
 """Associations that we request; every way in which one fails becomes one TransientError or PermanentError."""
 
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -17,6 +18,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
+from glam_node.node.scu.tls import PeerTLS, speaks_tls, trouble
 
 DIAGNOSIS_TIMEOUT_S = 2.0
 JOIN_TIMEOUT_S = 1.0
@@ -35,9 +37,16 @@ class Peer:
     """Seconds to wait for the connection and for any answer."""
     calling_ae_title: str
     """Ours."""
+    tls: PeerTLS | None = None
+    """None: plain DICOM is spoken."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """As the socket library wants it."""
+        return self.host, self.port
 
     def __str__(self) -> str:
-        return f"{self.ae_title} at {self.host}:{self.port}"
+        return f"{self.ae_title} at {self.host}:{self.port}{' (TLS)' if self.tls is not None else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,8 @@ def associated(peer: Peer, contexts: Sequence[PresentationContext]) -> Iterator[
 
     Raises TransientError or PermanentError that names the peer, what it answered and what to do.
     """
-    with closing(_RequestingAE(ae_title=peer.calling_ae_title)) as ae:
+    secure = (peer.tls.context(), peer.tls.server_name) if peer.tls is not None else None
+    with closing(_RequestingAE(peer.calling_ae_title, secure)) as ae:
         association = _request(ae, peer, contexts)
         try:
             yield association
@@ -92,11 +102,20 @@ class _RequestingAE(AE):
     _transport: AssociationSocket | None = None
     _connection: socket.socket | None = None
 
+    def __init__(self, ae_title: str, secure: tuple[ssl.SSLContext, str] | None) -> None:
+        super().__init__(ae_title=ae_title)
+        self._secure = secure
+
     def _create_socket(self, *arguments: Any) -> AssociationSocket:
         self._transport = super()._create_socket(*arguments)
         self._connection = self._transport.socket
         if self._connection is not None:
             _configure(self._connection, self.connection_timeout or 0)
+            if self._secure is not None:
+                # Here and not by pynetdicom, which would leave us without a hand on what it makes of the connection.
+                context, server_name = self._secure
+                self._connection = context.wrap_socket(self._connection, server_hostname=server_name)
+                self._transport.socket = self._connection
         return self._transport
 
     def close(self) -> None:
@@ -141,8 +160,11 @@ def _request(ae: AE, peer: Peer, contexts: Sequence[PresentationContext]) -> Ass
 
 def _unreachable(peer: Peer) -> TransientError:
     """pynetdicom logs why a connection failed and keeps it to itself, so it is tried once more to learn the reason."""
+    patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     try:
-        socket.create_connection((peer.host, peer.port), timeout=min(peer.timeout, DIAGNOSIS_TIMEOUT_S)).close()
+        if peer.tls is not None and (failure := trouble(peer.tls, peer.address, patience)):
+            return TransientError(f"{peer}: {failure}.")
+        socket.create_connection(peer.address, timeout=patience).close()
         reason = f"no connection within {peer.timeout:g} s"
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
@@ -174,9 +196,24 @@ def _refused(
             f"Is that a DICOM port? Check destinations.{peer.name}.port and destinations.{peer.name}.timeout."
         )
     return TransientError(
-        f"{peer} took the connection and broke it off instead of answering the association request. "
+        _mistaken(peer)
+        or f"{peer} took the connection and broke it off instead of answering the association request. "
         f"Is that a DICOM port? Check destinations.{peer.name}.port, and the log of the archive."
     )
+
+
+def _mistaken(peer: Peer) -> str:
+    """What is to be said where one side speaks TLS and the other does not, or they do not agree; else empty."""
+    patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
+    if peer.tls is None:
+        if speaks_tls(peer.address, patience):
+            return f"{peer} speaks TLS there. Set destinations.{peer.name}.tls = true, or its plain port."
+        return ""
+    try:
+        failure = trouble(peer.tls, peer.address, patience)
+    except OSError:
+        return ""
+    return f"{peer}: {failure}." if failure else ""
 
 
 def _rejected(peer: Peer, result: int, source: int, reason: int) -> NodeError:

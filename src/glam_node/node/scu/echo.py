@@ -12,6 +12,7 @@ from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scu.association import Peer, associated, lost, nothing_accepted
 from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
+from glam_node.node.scu.tls import peer_tls
 from glam_node.settings.destinations import DestinationSettings
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -44,7 +45,15 @@ def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> 
 
 def peer_of(name: str, destination: DestinationSettings, calling_ae_title: str) -> Peer:
     """The application entity that [destinations.NAME] describes."""
-    return Peer(name, destination.ae_title, destination.host, destination.port, destination.timeout, calling_ae_title)
+    return Peer(
+        name,
+        destination.ae_title,
+        destination.host,
+        destination.port,
+        destination.timeout,
+        calling_ae_title,
+        peer_tls(name, destination),
+    )
 
 
 def _ask(peer: Peer, destination: DestinationSettings) -> str:

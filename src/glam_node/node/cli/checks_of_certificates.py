@@ -1,0 +1,68 @@
+"""What `doctor` and `settings check` find out about certificates: there, belonging together, good for how long."""
+
+import ssl
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from glam_node.node.cli.checks import Check, Verdict
+from glam_node.node.errors import PermanentError
+from glam_node.node.tls.certificates import validity
+from glam_node.node.tls.contexts import Files, client_context, server_context
+from glam_node.settings.problems import Problem
+from glam_node.settings.schema import Settings
+
+SOON = timedelta(days=30)
+FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def check_certificates(settings: Settings) -> Iterator[Check]:
+    """One line for [tls] and for each destination that is called with TLS."""
+    now = datetime.now(UTC)
+    tls = settings.tls
+    if tls.port is not None:
+        ca = tls.ca if tls.client_certificate != "none" else None
+        yield _check(Files("tls", tls.certificate, tls.key, ca), now, of_server=True)
+    for name, destination in settings.destinations.items():
+        if destination.tls:
+            files = Files(f"destinations.{name}", destination.certificate, destination.key, destination.ca)
+            yield _check(files, now, of_server=False)
+
+
+def certificate_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """What cannot be used, and what soon will not be usable."""
+    checks = list(check_certificates(settings))
+    failed, warned = (
+        tuple(
+            Problem(f"{check.name.removesuffix(' certificate')}.certificate", f"{check.fact}. {check.remedy}".strip())
+            for check in checks
+            if check.verdict is verdict
+        )
+        for verdict in (Verdict.FAIL, Verdict.WARN)
+    )
+    return failed, warned
+
+
+def _check(files: Files, now: datetime, *, of_server: bool) -> Check:
+    name = f"{files.section} certificate"
+    try:
+        if of_server:
+            server_context(files, ssl.CERT_NONE if files.ca is None else ssl.CERT_REQUIRED)
+        else:
+            client_context(files)
+        if files.certificate is None:
+            return Check(name, Verdict.OK, "none is shown; that of the other side is looked at")
+        good = validity(files, of_server=of_server)
+    except PermanentError as error:
+        return Check(name, Verdict.FAIL, str(error), f"Correct {files.section}.certificate, .key and .ca.")
+    fact = f"{files.certificate} is good from {good.not_before:%Y-%m-%d %H:%M} to {good.not_after:%Y-%m-%d %H:%M} UTC"
+    if now < good.not_before:
+        return Check(name, Verdict.FAIL, f"{fact}: not yet", "Check the clock of this machine, or wait.")
+    if now > good.not_after:
+        return Check(name, Verdict.FAIL, f"{fact}: it has expired", "Renew it; no restart is needed.")
+    if good.not_after - now < SOON:
+        days = (good.not_after - now).days
+        return Check(name, Verdict.WARN, f"{fact}: {days} days are left", "Renew it; no restart is needed.")
+    if files.key is not None and files.key.stat().st_mode & FOR_OTHERS:
+        return Check(name, Verdict.WARN, f"{fact}; others may read {files.key}", f"chmod 600 {files.key}")
+    return Check(name, Verdict.OK, fact)

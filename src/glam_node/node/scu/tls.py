@@ -1,0 +1,98 @@
+"""TLS towards a peer, and in words why it was not agreed upon."""
+
+import socket
+import ssl
+from dataclasses import dataclass, field
+from functools import partial
+
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.tls.contexts import ContextOfFiles, Files, client_context
+from glam_node.settings.destinations import DestinationSettings
+
+# A server of TLS 1.3 refuses our certificate after we take the handshake for done: that long for it to say so.
+REFUSAL_PATIENCE_S = 1.0
+# What OpenSSL says of alerts that the other side sends (RFC 8446 6.2), and of what is no TLS.
+REMEDIES = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it asks for a certificate: set {section}.certificate and {section}.key",
+    "TLSV1_ALERT_UNKNOWN_CA": "have it trust the authority of {section}.certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "see in its log why it does not take {section}.certificate",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "see in its log why it does not take {section}.certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "renew {section}.certificate",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it asks for a certificate ({section}.certificate), or lacks TLS 1.2 with ECDHE",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "have it speak TLS 1.2 or 1.3",
+    "UNSUPPORTED_PROTOCOL": "have it speak TLS 1.2 or 1.3",
+    "WRONG_VERSION_NUMBER": "that is no TLS: check {section}.port, or set {section}.tls = false",
+}
+OTHERWISE = "Does it speak TLS there? Check {section}.port, and the log of the archive"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerTLS:
+    """TLS with one peer."""
+
+    server_name: str
+    """What its certificate must be for."""
+    files: Files
+    _context: ContextOfFiles = field(compare=False, repr=False)
+
+    def context(self) -> ssl.SSLContext:
+        """For one connection more. Raises TransientError when there are no files that can be used."""
+        try:
+            return self._context.current()
+        except PermanentError as error:
+            raise TransientError(f"{error}. It is tried again.") from error
+
+
+def peer_tls(name: str, destination: DestinationSettings) -> PeerTLS | None:
+    """What [destinations.NAME] says of TLS; None when it is not spoken."""
+    if not destination.tls:
+        return None
+    files = Files(f"destinations.{name}", destination.certificate, destination.key, destination.ca)
+    return PeerTLS(destination.server_name or destination.host, files, ContextOfFiles(files, client_context))
+
+
+def trouble(tls: PeerTLS, address: tuple[str, int], timeout_s: float) -> str:
+    """Why TLS is not agreed upon, and what to do; empty when it is. Raises OSError when there is no connection."""
+    say = partial(_said, tls.files.section)
+    with socket.create_connection(address, timeout=timeout_s) as connection:
+        agreed = False
+        try:
+            with tls.context().wrap_socket(connection, server_hostname=tls.server_name) as secured:
+                agreed = True
+                secured.settimeout(min(timeout_s, REFUSAL_PATIENCE_S))
+                secured.recv(1)
+        except ssl.SSLCertVerificationError as error:
+            section = tls.files.section
+            return (
+                f"its certificate is not to be trusted: {error.verify_message}. "
+                f"Check {section}.ca and {section}.server_name, and the dates of its certificate"
+            )
+        except ssl.SSLError as error:
+            return say(error.reason or str(error))
+        except TimeoutError:
+            return "" if agreed else say("no answer to the handshake")
+        except ConnectionError as error:
+            return say(error.strerror or str(error))
+    return ""
+
+
+def speaks_tls(address: tuple[str, int], timeout_s: float) -> bool:
+    """Whether it answers a TLS handshake, by going on with it or by an alert."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(address, timeout=timeout_s) as connection,
+            context.wrap_socket(connection),
+        ):
+            return True
+    except ssl.SSLError as error:
+        return "ALERT" in (error.reason or "")
+    except OSError:
+        return False
+
+
+def _said(section: str, reason: str) -> str:
+    remedy = REMEDIES.get(reason, OTHERWISE).format(section=section)
+    return f"TLS failed: {reason.replace('_', ' ').lower()}; {remedy}"

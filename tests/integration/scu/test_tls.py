@@ -1,0 +1,178 @@
+"""TLS towards archives: DCMTK's and pynetdicom's, and what is said of those that do not agree."""
+
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pynetdicom import AE, evt
+
+from glam_node.node.scu.echo import EchoReport, echo, peer_of
+from glam_node.node.scu.store import CStoreDestination
+from glam_node.settings.destinations import DestinationSettings
+from tests.certificates import Authority, Signed
+from tests.integration.archive import Archive, default_contexts
+from tests.integration.scu.conftest import Outgoing
+from tests.peers import PEERS
+from tests.ports import free_port
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls") / "authority")
+
+
+@pytest.fixture(scope="module")
+def theirs(authority: Authority) -> Signed:
+    return authority.sign("archive")
+
+
+@pytest.fixture(scope="module")
+def ours(authority: Authority) -> Signed:
+    return authority.sign("node")
+
+
+def destination(port: int, ours: Signed | None, ca: Path | None, **stated: Any) -> DestinationSettings:
+    """[destinations.archive] over TLS."""
+    files = {"certificate": ours.certificate, "key": ours.key} if ours is not None else {}
+    values = {"host": "127.0.0.1", "port": port, "tls": True, "ca": ca, "timeout": 5, **files, **stated}
+    return DestinationSettings.model_validate(values)
+
+
+@contextmanager
+def storescp(directory: Path, theirs: Signed) -> Iterator[int]:
+    """The port of DCMTK's archive, which asks for certificates and keeps what it gets."""
+    port = free_port()
+    files: list[str | Path] = ["+tls", theirs.key, theirs.certificate, "+cf", theirs.ca]
+    command = [PEERS["dcmtk"].program.with_name("storescp"), "-rc", *files, "-aet", "ARCHIVE", "-od", directory]
+    process = subprocess.Popen([*command, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 10
+        while f":{port:04X} " not in Path("/proc/net/tcp").read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextmanager
+def pynetdicom_archive(
+    theirs: Signed, asked: ssl.VerifyMode = ssl.CERT_REQUIRED, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+) -> Iterator[int]:
+    """The port of an archive that speaks one version of TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(theirs.certificate, theirs.key)
+    context.load_verify_locations(theirs.ca)
+    context.verify_mode = asked
+    context.minimum_version = context.maximum_version = version
+    ae = AE("ARCHIVE")
+    ae.supported_contexts = default_contexts()
+    server = ae.start_server(
+        ("127.0.0.1", 0), block=False, ssl_context=context, evt_handlers=[(evt.EVT_C_STORE, lambda _: 0x0000)]
+    )
+    assert server is not None
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+
+
+def asked(settings: DestinationSettings) -> EchoReport:
+    return echo("archive", settings, "GLAMNODE")
+
+
+@pytest.mark.peer("dcmtk")
+def test_a_result_is_stored_at_storescp_over_tls(
+    outgoing: Outgoing, theirs: Signed, ours: Signed, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    with storescp(kept, theirs) as port:
+        peer = peer_of("archive", destination(port, ours, theirs.ca), "GLAMNODE")
+        (outcome,) = CStoreDestination(peer).store([outgoing()])
+    assert outcome.stored, outcome.failure
+    assert len(list(kept.iterdir())) == 1
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_the_versions_of_the_profile_are_spoken(theirs: Signed, ours: Signed, version: ssl.TLSVersion) -> None:
+    with pynetdicom_archive(theirs, version=version) as port:
+        report = asked(destination(port, ours, theirs.ca))
+    assert report.ok, report.message
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_archive_that_asks_for_a_certificate_says_which_setting(theirs: Signed, version: ssl.TLSVersion) -> None:
+    with pynetdicom_archive(theirs, version=version) as port:
+        report = asked(destination(port, None, theirs.ca))
+    assert not report.ok
+    assert "it asks for a certificate" in report.message
+    assert "destinations.archive.certificate" in report.message
+
+
+def test_an_archive_that_asks_for_none_needs_none(theirs: Signed) -> None:
+    with pynetdicom_archive(theirs, ssl.CERT_NONE) as port:
+        assert asked(destination(port, None, theirs.ca)).ok
+
+
+def test_an_archive_of_an_unknown_authority_is_not_trusted(theirs: Signed, ours: Signed, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "other").sign("other")
+    with pynetdicom_archive(theirs) as port:
+        report = asked(destination(port, ours, other.ca))
+    assert "its certificate is not to be trusted" in report.message
+    assert "destinations.archive.ca" in report.message
+
+
+def test_an_archive_with_another_name_is_not_trusted(theirs: Signed, ours: Signed) -> None:
+    with pynetdicom_archive(theirs) as port:
+        report = asked(destination(port, ours, theirs.ca, server_name="pacs.example.org"))
+        assert asked(destination(port, ours, theirs.ca, server_name="localhost")).ok
+    assert "pacs.example.org" in report.message
+    assert "destinations.archive.server_name" in report.message
+
+
+def test_an_archive_whose_certificate_expired_is_not_trusted(authority: Authority, ours: Signed) -> None:
+    late = authority.sign("late", ends_in=timedelta(minutes=-1))
+    with pynetdicom_archive(late) as port:
+        assert "certificate has expired" in asked(destination(port, ours, late.ca)).message
+
+
+def test_tls_to_an_archive_that_speaks_plain_dicom_says_so(archive: Archive, ours: Signed) -> None:
+    report = asked(destination(archive.port, ours, ours.ca))
+    assert "TLS failed" in report.message
+    assert "destinations.archive.port" in report.message
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_plain_dicom_to_an_archive_that_speaks_tls_says_so(theirs: Signed, version: ssl.TLSVersion) -> None:
+    with pynetdicom_archive(theirs, version=version) as port:
+        settings = DestinationSettings(host="127.0.0.1", port=port, timeout=5)
+        report = asked(settings)
+    assert "speaks TLS there. Set destinations.archive.tls = true" in report.message
+
+
+def test_a_missing_file_is_named_and_tried_again(outgoing: Outgoing, theirs: Signed, ours: Signed) -> None:
+    gone = Signed(ours.certificate, ours.key.with_name("gone.key"), ours.ca)
+    peer = peer_of("archive", destination(1, gone, theirs.ca), "GLAMNODE")
+    (outcome,) = CStoreDestination(peer).store([outgoing()])
+    assert outcome.transient
+    assert "destinations.archive.key" in outcome.failure
+    assert "no such file" in outcome.failure
+
+
+def test_a_new_certificate_is_shown_without_a_restart(outgoing: Outgoing, theirs: Signed, authority: Authority) -> None:
+    mine, other = authority.sign("mine", ends_in=timedelta(minutes=-1)), authority.sign("other")
+    with pynetdicom_archive(theirs) as port:
+        store = CStoreDestination(peer_of("archive", destination(port, mine, theirs.ca), "GLAMNODE")).store
+        (refused,) = store([outgoing()])
+        other.put_in_place_of(mine)
+        (outcome,) = store([outgoing()])
+    assert (refused.stored, refused.transient) == (False, True)
+    assert "renew destinations.archive.certificate" in refused.failure
+    assert outcome.stored, outcome.failure
