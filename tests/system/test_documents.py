@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import Authority
 from tests.ports import free_port
 from tests.system.node_process import dcmsend, run_glam_node, running_node
 from tests.system.orthanc import Orthanc
@@ -29,7 +30,11 @@ def commands(document: Path) -> list[list[str]]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_settings_blocks_load(document: Path, tmp_path: Path) -> None:
+    signed = Authority(tmp_path / "authority").sign("node")
+    files = {"node.crt": signed.certificate, "node.key": signed.key, "hospital-ca.crt": signed.ca}
     for block in blocks(document, "toml"):
+        for name, path in files.items():
+            block = block.replace(f"/etc/glam-node/{name}", str(path))
         (tmp_path / "node.toml").write_text(block, encoding="utf-8")
         run_glam_node("settings", "check", settings_path=tmp_path / "node.toml")
 
