@@ -2,10 +2,10 @@
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from glam_node.settings.keys import NAME, Key, Section, sections
+from glam_node.settings.keys import NAME, Key, Path, Section, sections
 from glam_node.settings.problems import SECRETS, without_password
 from glam_node.settings.schema import Settings
 
@@ -50,18 +50,23 @@ def _markdown(section: Section) -> Iterator[str]:
         yield f"| `{key.dotted}` | {key.allowed} | {default} | {key.description} |"
 
 
-def commented_file() -> str:
-    """A settings file that says what every key means; as it stands it changes nothing."""
+def commented_file(chosen: Mapping[Path, Any] | None = None) -> str:
+    """A settings file that says what every key means, with the values of `chosen` by path; else it changes nothing.
+
+    Of peers one is called pacs, of destinations one archive.
+    """
     lines = [f"# {line}" for line in _HEAD.splitlines()]
     for section in sections():
-        lines += ["", *_toml_section(section)]
+        lines += ["", *_toml_section(section, chosen or {})]
     return "\n".join(lines) + "\n"
 
 
-def _toml_section(section: Section) -> Iterator[str]:
+def _toml_section(section: Section, chosen: Mapping[Path, Any]) -> Iterator[str]:
     is_example = NAME in section.path
     path = tuple(_EXAMPLE_NAMES[section.path[0]] if segment == NAME else segment for segment in section.path)
-    off = "# " if is_example or all(key.default is None for key in section.keys) else ""
+    has_chosen = any(place[:-1] == path for place in chosen)
+    changes_nothing = is_example or all(key.default is None for key in section.keys)
+    off = "# " if changes_nothing and not has_chosen else ""
     if section.path:
         repeat = " Repeat it under other names." if is_example else ""
         yield f"# {section.description[0].upper()}{section.description[1:]}{repeat}"
@@ -70,8 +75,11 @@ def _toml_section(section: Section) -> Iterator[str]:
         yield from textwrap.wrap(
             f"{key.description} ({_range(key)})", WIDTH, initial_indent="# ", subsequent_indent="# "
         )
-        unset = "# " if not off and key.default is None else ""
-        yield f"{off}{unset}{key.path[-1]} = {_example(key)}"
+        name = key.path[-1]
+        if (*path, name) in chosen:
+            yield f"{name} = {_toml(chosen[*path, name])}"
+        else:
+            yield f"{'# ' if off or changes_nothing or key.default is None else ''}{name} = {_example(key)}"
 
 
 def _range(key: Key) -> str:

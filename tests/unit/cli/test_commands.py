@@ -16,6 +16,7 @@ from tests.command_line import glam_node
 
 COMMANDS = [
     "demo",
+    "init",
     "serve",
     "worker",
     "doctor",

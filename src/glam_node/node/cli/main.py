@@ -12,6 +12,7 @@ from glam_node.node.cli import (
     doctor,
     echo,
     evaluate,
+    init,
     model,
     phantom,
     retry,
@@ -55,6 +56,7 @@ def glam_node(
 
 
 app.command()(demo.demo)
+app.command()(init.init)
 app.command()(serve.serve)
 app.command()(worker.worker)
 app.command()(doctor.doctor)

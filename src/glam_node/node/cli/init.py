@@ -1,0 +1,68 @@
+"""`glam-node init`"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from glam_node.node.cli.application import EXIT_FINDING
+
+_PEER = re.compile(r"(?P<ae_title>[^@]+)(@(?P<host>[^@]+))?")
+_ARCHIVE = re.compile(r"(?P<ae_title>[^@]+)@(?P<host>.+):(?P<port>\d+)")
+
+
+def _matching(pattern: re.Pattern[str], form: str, text: str) -> dict[str, str]:
+    found = pattern.fullmatch(text.strip())
+    if found is None:
+        raise typer.BadParameter(f'"{text}" is not written as {form}.')
+    return {name: value for name, value in found.groupdict().items() if value}
+
+
+def init(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the settings.")] = Path("node.toml"),
+    ae_title: Annotated[str, typer.Option(prompt="AE title of this node", help="What the PACS calls.")] = "GLAMNODE",
+    port: Annotated[
+        int, typer.Option(prompt="TCP port to listen on", min=1, max=65535, help="Where the PACS calls it.")
+    ] = 11112,
+    pacs: Annotated[
+        str,
+        typer.Option(prompt="Who sends studies, as AE@HOST or AE", help="Its AE title, and address or network."),
+    ] = "PACS",
+    archive: Annotated[
+        str, typer.Option(prompt="Where results go, as AE@HOST:PORT", help="The archive's AE title, address and port.")
+    ] = "ARCHIVE@127.0.0.1:104",
+    storage: Annotated[
+        Path, typer.Option(prompt="Directory for images and results", help="On a local disk with room.")
+    ] = Path("var/glam-node"),
+) -> None:
+    """Write a commented settings file: what a new site must decide is asked for, or given as options."""
+    from glam_node.settings.load import SettingsError, load_settings
+    from glam_node.settings.reference import commented_file
+
+    if path.exists():
+        raise typer.BadParameter(f"{path} is there already. Name another file, or move it away.")
+    sender = _matching(_PEER, "AE@HOST or AE", pacs)
+    receiver = _matching(_ARCHIVE, "AE@HOST:PORT", archive)
+    chosen: dict[tuple[str, ...], Any] = {
+        ("node", "ae_title"): ae_title,
+        ("node", "port"): port,
+        ("storage", "root"): str(storage),
+        ("peers", "pacs", "ae_title"): sender["ae_title"],
+        ("peers", "pacs", "hosts"): [sender["host"]] if "host" in sender else [],
+        ("destinations", "archive", "ae_title"): receiver["ae_title"],
+        ("destinations", "archive", "host"): receiver["host"],
+        ("destinations", "archive", "port"): int(receiver["port"]),
+    }
+    path.write_text(commented_file(chosen), encoding="utf-8")
+    try:
+        load_settings(path, {name: value for name, value in os.environ.items() if not name.startswith("GLAM_NODE__")})
+    except SettingsError as error:
+        path.unlink()
+        for problem in error.problems:
+            typer.echo(f"{problem.key}: {problem.message}", err=True)
+        raise typer.Exit(EXIT_FINDING) from None
+    typer.echo(f"{path} is written; every key in it says what it means.")
+    typer.echo(f"Next: glam-node --settings {path} doctor, then serve. At {sender['ae_title']}: route studies to ")
+    typer.echo(f"{ae_title}, port {port}; at {receiver['ae_title']}: let {ae_title} store.")

@@ -1,0 +1,62 @@
+"""`glam-node init`: what a new site must decide, in a commented file."""
+
+from pathlib import Path
+
+import pytest
+
+from glam_node.settings.load import load_settings
+from tests.command_line import glam_node
+
+GIVEN = {
+    "--ae-title": "GLAM",
+    "--port": "11120",
+    "--pacs": "PACS1@10.0.0.0/24",
+    "--archive": "VNA@10.0.0.5:11112",
+    "--storage": "/srv/glam",
+}
+
+
+def options(**changed: str) -> list[str]:
+    return [
+        text for option in (GIVEN | {f"--{name}": value for name, value in changed.items()}).items() for text in option
+    ]
+
+
+def test_the_file_has_what_was_decided_and_explains_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    told = glam_node("init", path, *options()).stdout
+    settings = load_settings(path, {})
+    assert (settings.node.ae_title, settings.node.port, settings.storage.root) == ("GLAM", 11120, Path("/srv/glam"))
+    assert (settings.peers["pacs"].ae_title, settings.peers["pacs"].hosts) == ("PACS1", ("10.0.0.0/24",))
+    archive = settings.destinations["archive"]
+    assert (archive.ae_title, archive.host, archive.port) == ("VNA", "10.0.0.5", 11112)
+    assert "# Seconds of silence after which any study is complete." in path.read_text()
+    assert "route studies to" in told
+
+
+def test_what_is_not_given_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    glam_node("init", path, text="GLAM\n104\nPACS\nVNA@archive.example:104\n/srv\n")
+    settings = load_settings(path, {})
+    assert (settings.node.port, settings.peers["pacs"].hosts) == (104, ())
+    assert settings.destinations["archive"].host == "archive.example"
+
+
+def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text("mine")
+    assert "is there already" in glam_node("init", path, *options(), expect=2).stderr
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(("option", "value", "words"), [("archive", "VNA", "AE@HOST:PORT"), ("pacs", "@", "AE@HOST")])
+def test_what_cannot_be_read_is_named_with_its_form(tmp_path: Path, option: str, value: str, words: str) -> None:
+    told = glam_node("init", tmp_path / "node.toml", *options(**{option: value}), expect=2).stderr
+    assert words in told
+    assert not (tmp_path / "node.toml").exists()
+
+
+def test_what_settings_do_not_allow_writes_nothing(tmp_path: Path) -> None:
+    told = glam_node("init", tmp_path / "node.toml", *options(**{"ae-title": "SEVENTEEN LETTERS"}), expect=1).stderr
+    assert "node.ae_title" in told
+    assert not (tmp_path / "node.toml").exists()
