@@ -62,7 +62,7 @@ def test_the_commands_of_the_readme_run(orthanc: Orthanc, tmp_path: Path, monkey
 
 def readme_settings(directory: Path, orthanc: Orthanc) -> tuple[Path, int]:
     """The README's own settings, with the addresses of this machine put in."""
-    (block,) = blocks(ROOT / "README.md", "toml")
+    block = blocks(ROOT / "README.md", "toml")[0]
     port = free_port()
     for theirs, ours in {
         "11112": str(port),

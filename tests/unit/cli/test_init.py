@@ -45,7 +45,7 @@ def test_what_is_not_given_is_asked_for(tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     path.write_text("mine")
-    assert "is there already" in glam_node("init", path, *options(), expect=2).stderr
+    assert "It exists." in glam_node("init", path, *options(), expect=2).stderr
     assert path.read_text() == "mine"
 
 

@@ -42,7 +42,7 @@ def init(
     from glam_node.settings.reference import commented_file
 
     if path.exists():
-        raise typer.BadParameter(f"{path} is there already. Name another file, or move it away.")
+        raise typer.BadParameter(f"It exists. Name another file, or move it away: {path}")
     sender = _matching(_PEER, "AE@HOST or AE", pacs)
     receiver = _matching(_ARCHIVE, "AE@HOST:PORT", archive)
     chosen: dict[tuple[str, ...], Any] = {
