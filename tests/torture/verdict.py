@@ -7,10 +7,11 @@ from pathlib import Path
 from sqlalchemy import select
 
 from glam_node.node.bootstrap import Node
-from glam_node.node.db import deliveries, jobs
+from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState
+from glam_node.node.domain.study import StudyState
 from tests.torture.archive import Contents, doubled, incomplete
 from tests.torture.ledger import Ledger, Sent, data_set_bytes
 
@@ -49,10 +50,13 @@ def judge(ledger: Ledger, node: Node, found: Contents) -> Verdict:
 
 
 def is_at_rest(node: Node) -> bool:
-    """Whether nothing more will come of what the node has: every job is done, every delivery made."""
+    """Whether nothing more will come of what the node has: every study judged, every job done, every delivery made."""
     with node.sessions() as session:
         waiting_jobs = sum(jobs.counts_by_state(session).get(state, 0) for state in jobs.UNFINISHED)
         counts = deliveries.counts(session)
+        by_state = studies.counts_by_state(session)
+    if any(by_state.get(state) for state in (StudyState.RECEIVING, StudyState.COMPLETE)):
+        return False
     return not waiting_jobs and not any(state is DeliveryState.PENDING for _, state in counts)
 
 
