@@ -11,6 +11,7 @@ from typing import Any
 from glam_node.inference.card import ModelCard, card_from_table, card_table
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import FindingKind
+from glam_node.inference.platt import PlattScale
 
 PACKAGE_FILE = "package.toml"
 WEIGHTS_FILE = "weights.safetensors"
@@ -19,14 +20,6 @@ FORMAT_VERSION = 1
 
 _HEAD = ("architecture", "algorithm_name", "algorithm_version", "trained")
 _KNOWN = {"format_version", *_HEAD, "weights", "operating_points", "calibration", "parameters", "shape", "card"}
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Platt's scale of one class: the probability is 1 / (1 + exp(-(slope logit(image score) + intercept)))."""
-
-    slope: float
-    intercept: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +55,8 @@ class ModelPackage:
     """The architecture's own table, e.g. patches per image."""
     shape: dict[str, Any] = field(default_factory=dict)
     """The sizes of the network as the architecture defines them; empty: as published."""
-    calibration: dict[FindingKind, Calibration] = field(default_factory=dict)
-    """Where an evaluation fitted one; of the data that it was fitted on, not of a site's women."""
+    calibration: dict[FindingKind, PlattScale] = field(default_factory=dict)
+    """Of image scores, where an evaluation fitted one; of the data that it was fitted on, not of a site's women."""
     card: ModelCard = field(default_factory=ModelCard)
     """Origin, licence, training data, intended use, limits, and which images it may be shown."""
 
@@ -134,7 +127,7 @@ def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
         operating_points={
             FindingKind(kind): OperatingPoint(**point) for kind, point in table["operating_points"].items()
         },
-        calibration={FindingKind(kind): Calibration(**scale) for kind, scale in table.get("calibration", {}).items()},
+        calibration={FindingKind(kind): PlattScale(**scale) for kind, scale in table.get("calibration", {}).items()},
         parameters=table.get("parameters", {}),
         shape=table.get("shape", {}),
         card=card_from_table(table.get("card", {})),

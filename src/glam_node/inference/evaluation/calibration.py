@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Values = NDArray[np.float64]
+from glam_node.inference.platt import PlattScale, Values, logit
 
 BINS = 10
 _LEAST = 1e-7
@@ -32,18 +31,6 @@ class Calibration:
     """ECE: mean over rows of |mean score - share of positives| of their bin; ten bins of equal width."""
     bins: tuple[ReliabilityBin, ...]
     """Those that are not empty, in the order of scores."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlattScale:
-    """Probability = 1 / (1 + exp(-(slope x logit(score) + intercept)))."""
-
-    slope: float
-    intercept: float
-
-    def apply(self, scores: Values) -> Values:
-        """Probabilities of `scores`."""
-        return np.asarray(1 / (1 + np.exp(-(self.slope * _logit(scores) + self.intercept))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +68,7 @@ def fit_platt(scores: Sequence[float], labels: Sequence[bool]) -> PlattScale:
     truth = np.asarray(labels, dtype=bool)
     positives, negatives = int(truth.sum()), int((~truth).sum())
     targets = np.where(truth, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    design = np.stack([_logit(np.asarray(scores, dtype=np.float64)), np.ones(len(truth))], axis=1)
+    design = np.stack([logit(np.asarray(scores, dtype=np.float64)), np.ones(len(truth))], axis=1)
     solution = np.array([0.0, np.log((positives + 1) / (negatives + 1))])
     loss = _log_loss(design @ solution, targets)
     for _ in range(_ITERATIONS):
@@ -112,11 +99,6 @@ def fit_isotonic(scores: Sequence[float], labels: Sequence[bool]) -> IsotonicSca
             blocks[-1] = [blocks[-1][0] + last[0], blocks[-1][1] + last[1], blocks[-1][2], last[3]]
     knots = [(end, positive / count) for positive, count, first, last in blocks for end in dict.fromkeys((first, last))]
     return IsotonicScale(tuple(knots))
-
-
-def _logit(scores: Values) -> Values:
-    clipped = np.clip(scores, _LEAST, 1 - _LEAST)
-    return np.asarray(np.log(clipped / (1 - clipped)))
 
 
 def _log_loss(margins: Values, targets: Values) -> float:

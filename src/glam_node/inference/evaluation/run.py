@@ -25,7 +25,7 @@ from glam_node.inference.evaluation.tables import (
     operating_point_table,
 )
 from glam_node.inference.evaluation.tuning import Wanted
-from glam_node.inference.package import Calibration, ModelPackage, read_package, write_package
+from glam_node.inference.package import ModelPackage, read_package, write_package
 
 DatasetName = tuple[str, str]
 """Kind and path, as `open_dataset` takes them."""
@@ -137,9 +137,7 @@ def _predictions(out: Path, number: int, model: ModelEvaluation) -> tuple[Path, 
 def _write_points(package: ModelPackage, model: ModelEvaluation) -> tuple[str, ...]:
     """The points that were chosen, and calibrations, are in the package; a class without one keeps what it had."""
     chosen = {each.kind: each.point for each in model.tuning.classes if each.point is not None}
-    fitted = {
-        each.kind: Calibration(each.platt.slope, each.platt.intercept) for each in model.tuning.classes if each.platt
-    }
+    fitted = {each.kind: each.platt for each in model.tuning.classes if each.platt}
     if chosen:
         points, calibration = package.operating_points | chosen, package.calibration | fitted
         write_package(replace(package, operating_points=points, calibration=calibration))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from glam_node.inference.datasets.labelled import LabelledDataset, LabelledView, Masks
-from glam_node.inference.evaluation.calibration import IsotonicScale, PlattScale, fit_isotonic, fit_platt
+from glam_node.inference.evaluation.calibration import IsotonicScale, fit_isotonic, fit_platt
 from glam_node.inference.evaluation.looking import Failure, look_at
 from glam_node.inference.evaluation.model import Opinion, SaliencyModel
 from glam_node.inference.evaluation.overlap import ThresholdTrial, trial_of
@@ -22,6 +22,7 @@ from glam_node.inference.evaluation.thresholds import (
 )
 from glam_node.inference.findings import CHANNELS, FindingKind
 from glam_node.inference.package import OperatingPoint
+from glam_node.inference.platt import PlattScale
 
 Points = Mapping[FindingKind, OperatingPoint]
 

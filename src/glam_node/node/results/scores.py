@@ -1,17 +1,16 @@
 """How scores are shown: as the model gives them, in percent, or from 1 to 10 by the package's calibration."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from pydicom.sr.coding import Code
 
 from glam_node.inference.findings import AlgorithmIdentification, FindingKind
+from glam_node.inference.platt import PlattScale
 from glam_node.node.results import codes
 
 ScoreScale = Literal["percent", "raw", "ten"]
-
-_LEAST = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,6 @@ def calibration_of(algorithm: AlgorithmIdentification, kind: FindingKind) -> tup
 
 
 def ten_point(score: float, slope: float, intercept: float) -> int:
-    """1 to 10: the tenth in which the calibrated probability 1 / (1 + exp(-(slope logit(score) + intercept))) lies."""
-    bounded = min(max(score, _LEAST), 1 - _LEAST)
-    logit = math.log(bounded / (1 - bounded))
-    probability = 1 / (1 + math.exp(-(slope * logit + intercept)))
+    """1 to 10: the tenth in which the probability of Platt's scale lies."""
+    probability = float(PlattScale(slope, intercept).apply(np.array(score, dtype=np.float64)))
     return min(10, 1 + int(10 * probability))
