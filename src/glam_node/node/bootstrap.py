@@ -1,5 +1,6 @@
 """Builds a node from Settings: the one place that picks implementations."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -24,12 +25,13 @@ from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, by_class
+from glam_node.node.results.kinds import by_class
 from glam_node.node.scu.echo import peer_of
 from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.context import Audience, InferenceContext
 from glam_node.node.workflow.retire import RetentionRules
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.digest import settings_digest
@@ -50,20 +52,11 @@ class Node:
     assembly_rules: AssemblyRules
     eligibility_rules: EligibilityRules
     retention_rules: RetentionRules
-    inference_policy: RetryPolicy
+    inference: InferenceContext
     delivery_policy: RetryPolicy
-    identity: ResultIdentity
+    fallbacks: Mapping[str, Mapping[str, str]]
+    """By destination, which SOP class stands in for which."""
     settings_digest: str
-
-    @property
-    def fallbacks(self) -> dict[str, dict[str, str]]:
-        """By destination, which SOP class stands in for which."""
-        return by_class({name: one.fallbacks.by_kind for name, one in self.settings.destinations.items()})
-
-    @property
-    def notices(self) -> bool:
-        """Whether some destination wants to be told of studies without an analysis."""
-        return any(NOT_ANALYSED_REPORT in one.results for one in self.settings.destinations.values())
 
 
 def build_node(settings: Settings) -> Node:
@@ -91,15 +84,33 @@ def build_node(settings: Settings) -> Node:
         ),
         eligibility_rules=eligibility_rules(settings),
         retention_rules=RetentionRules(timedelta(days=settings.retention.days), settings.retention.free_bytes),
-        inference_policy=RetryPolicy(
-            RETRY_JOB_AFTER_S, 2.0, RETRY_JOB_AT_MOST_EVERY_S, settings.inference.maximum_attempts
+        inference=InferenceContext(
+            identity=identity,
+            audiences=audiences(settings.destinations),
+            policy=RetryPolicy(RETRY_JOB_AFTER_S, 2.0, RETRY_JOB_AT_MOST_EVERY_S, settings.inference.maximum_attempts),
+            lease_time_s=settings.inference.lease_time,
         ),
         delivery_policy=RetryPolicy(
             settings.delivery.initial_delay, 2.0, settings.delivery.maximum_delay, settings.delivery.maximum_attempts
         ),
-        identity=identity,
+        fallbacks=by_class({name: one.fallbacks.by_kind for name, one in settings.destinations.items()}),
         settings_digest=identity.settings_digest,
     )
+
+
+def audiences(destinations: Mapping[str, DestinationSettings]) -> tuple[Audience, ...]:
+    """Destinations whose results look alike together; one audience without any where there is no destination."""
+    alike: dict[str, list[str]] = {}
+    for name, destination in destinations.items():
+        alike.setdefault(json.dumps(destination.presentation.chosen, sort_keys=True), []).append(name)
+    return tuple(
+        Audience(
+            {name: destinations[name].results for name in names},
+            {name: destinations[name].fallbacks.by_kind for name in names},
+            destinations[names[0]].presentation.chosen,
+        )
+        for names in alike.values()
+    ) or (Audience(),)
 
 
 def eligibility_rules(settings: Settings) -> EligibilityRules:

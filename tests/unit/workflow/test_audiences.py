@@ -3,7 +3,7 @@
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from glam_node.node.run.worker import audiences
+from glam_node.node.bootstrap import audiences
 from glam_node.node.workflow.context import Audience
 from glam_node.settings.destinations import DestinationSettings, PresentationSettings
 from tests.unit.workflow.workbench import Workbench

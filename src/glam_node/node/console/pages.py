@@ -43,7 +43,7 @@ def picture(node: Node, study_instance_uid: str, sop_instance_uid: str, maximum_
                 segmentations,
                 images[sop_instance_uid],
                 findings.algorithm,
-                node.identity,
+                node.inference.identity,
                 maximum_height=maximum_height,
             )
     except (InferenceError, OSError):

@@ -50,14 +50,14 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
             follow_clock(
                 session,
                 now,
-                lease_time_s=node.settings.inference.lease_time,
-                inference_policy=node.inference_policy,
+                lease_time_s=node.inference.lease_time_s,
+                inference_policy=node.inference.policy,
                 delivery_policy=node.delivery_policy,
             )
         with node.sessions.begin() as session:
             close_complete_studies(session, now, node.assembly_rules)
         with node.sessions.begin() as session:
-            notices = node.notices
+            notices = node.inference.notices
             submit_complete_studies(session, now, node.eligibility_rules, node.settings_digest, notices=notices)
         with node.sessions.begin() as session:
             recover(session, now)

@@ -1,9 +1,7 @@
 """The worker: loads the model once and runs job after job; the only process that touches a GPU."""
 
-import json
 import os
 import threading
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,10 +20,8 @@ from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.consume import consume
 from glam_node.node.worker.tasks import register_run_job
 from glam_node.node.worker.watchdog import Watchdog
-from glam_node.node.workflow.context import Audience, InferenceContext
 from glam_node.node.workflow.infer import run_job
 from glam_node.node.workflow.recover import recover, this_process
-from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.schema import Settings
 
 log = structlog.get_logger("glam_node.node.run.worker")
@@ -89,7 +85,7 @@ def _run_job(running: Running, predictor: Predictor, lost: threading.Event, job_
             sessions=running.node.sessions,
             store=running.node.store,
             predictor=predictor,
-            context=inference_context(running.node),
+            context=running.node.inference,
             now=lambda: datetime.now(UTC),
             owner=this_process(),
         )
@@ -97,31 +93,6 @@ def _run_job(running: Running, predictor: Predictor, lost: threading.Event, job_
         log.error("device_lost", failure=str(error))
         lost.set()
         running.stop.set()
-
-
-def audiences(destinations: Mapping[str, DestinationSettings]) -> tuple[Audience, ...]:
-    """Destinations whose results look alike together; one audience without any where there is no destination."""
-    alike: dict[str, list[str]] = {}
-    for name, destination in destinations.items():
-        alike.setdefault(json.dumps(destination.presentation.chosen, sort_keys=True), []).append(name)
-    return tuple(
-        Audience(
-            {name: destinations[name].results for name in names},
-            {name: destinations[name].fallbacks.by_kind for name in names},
-            destinations[names[0]].presentation.chosen,
-        )
-        for names in alike.values()
-    ) or (Audience(),)
-
-
-def inference_context(node: Node) -> InferenceContext:
-    """What a job needs to know of the node."""
-    return InferenceContext(
-        identity=node.identity,
-        audiences=audiences(node.settings.destinations),
-        policy=node.inference_policy,
-        lease_time_s=node.settings.inference.lease_time,
-    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import NOT_ANALYSED_REPORT
 from glam_node.node.results.not_analysed_report import Notice
 from glam_node.node.storage.instances import InstanceStore
@@ -22,6 +23,8 @@ from glam_node.node.workflow.predecessors import earlier_reports
 from glam_node.node.workflow.write import Result, write_notice, write_results
 
 log = structlog.get_logger(__name__)
+
+Written = tuple[Audience, Sequence[Result]]
 
 
 class LeaseLost(Exception):
@@ -43,8 +46,8 @@ def publish(
     LeaseLost when this run of the job does not hold it any more.
     """
     started = time.monotonic()
-    write = _write_notice if job.is_notice else _write_results
-    results = [(audience, write(job, findings, sessions, store, context, audience)) for audience in context.audiences]
+    write = _notices if job.is_notice else _results
+    results = write(job, findings, sessions, store, context)
     stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
     with sessions.begin() as session:
         queued = _hand_over(session, job, findings, results, stages, now())
@@ -59,38 +62,40 @@ def publish(
     return queued
 
 
-def _write_results(
-    job: InferenceJob,
-    findings: Findings,
-    sessions: SessionFactory,
-    store: InstanceStore,
-    context: InferenceContext,
-    audience: Audience,
-) -> list[Result]:
+def _results(
+    job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
+) -> list[Written]:
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
-        earlier = earlier_reports(session, job, audience.destinations)
-    identity = context.identity.at(job.created_at, job.settings_digest).presented(audience.presentation)
-    return write_results(findings, instances, identity, store, audience.wanted, earlier)
+        earlier = [earlier_reports(session, job, audience.destinations) for audience in context.audiences]
+    return [
+        (
+            audience,
+            write_results(findings, instances, _identity(job, context, audience), store, audience.wanted, before),
+        )
+        for audience, before in zip(context.audiences, earlier, strict=True)
+    ]
 
 
-def _write_notice(
-    job: InferenceJob,
-    findings: Findings,
-    sessions: SessionFactory,
-    store: InstanceStore,
-    context: InferenceContext,
-    audience: Audience,
-) -> list[Result]:
+def _notices(
+    job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
+) -> list[Written]:
     """Nothing where the study has been judged otherwise, or its job started over, since the notice was asked for."""
     with reading(sessions)() as session:
         study = studies.get(session, job.study_instance_uid)
         newest = jobs.newest(session, job.study_instance_uid)
     notice = notice_on(study, newest)
-    if study is None or notice is None or NOT_ANALYSED_REPORT not in audience.wanted:
+    if study is None or notice is None:
         return []
-    identity = context.identity.at(job.created_at, job.settings_digest).presented(audience.presentation)
-    return write_notice(notice, study, findings.algorithm, identity, store)
+    return [
+        (audience, write_notice(notice, study, findings.algorithm, _identity(job, context, audience), store))
+        for audience in context.audiences
+        if NOT_ANALYSED_REPORT in audience.wanted
+    ]
+
+
+def _identity(job: InferenceJob, context: InferenceContext, audience: Audience) -> ResultIdentity:
+    return context.identity.at(job.created_at, job.settings_digest).presented(audience.presentation)
 
 
 def notice_on(study: Study | None, newest: InferenceJob | None) -> Notice | None:
@@ -106,7 +111,7 @@ def _hand_over(
     session: Session,
     job: InferenceJob,
     findings: Findings,
-    results: Sequence[tuple[Audience, Sequence[Result]]],
+    results: Sequence[Written],
     stages: Sequence[tuple[str, float]],
     now: datetime,
 ) -> list[Delivery]:
