@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glam_node.inference.phantom_image import Image, PhantomLesion
+from glam_node.inference.phantom_image import Image, PhantomLesion, blend
 
 _FEWEST, _MOST = 2, 5
 _LEVEL = (3250.0, 3800.0)
@@ -37,7 +37,8 @@ def add_distractors(
         place = next((free for row, depth in places if (free := _free(row, depth, radius, edge, taken))), None)
         if place is not None:
             taken.append((*place, radius))
-            _blend(image, draw(np.random.default_rng(shape_seed), radius * len(edge)), place, level)
+            row, column = (int(fraction * len(edge)) for fraction in place)
+            blend(image, draw(np.random.default_rng(shape_seed), radius * len(edge)), (row, column), level)
 
 
 def _free(
@@ -50,16 +51,6 @@ def _free(
         return None
     clear = all(np.hypot(row - y, column - x) > _CLEARANCE * max(radius, other) for y, x, other in taken)
     return (float(row), column) if clear else None
-
-
-def _blend(image: Image, weight: Image, place: Point, level: float) -> None:
-    rows, columns = image.shape
-    reach = weight.shape[0] // 2
-    row, column = int(place[0] * rows), int(place[1] * rows)
-    top, left = max(row - reach, 0), max(column - reach, 0)
-    part = image[top : min(row + reach + 1, rows), left : min(column + reach + 1, columns)]
-    weight = weight[top - row + reach :, left - column + reach :][: part.shape[0], : part.shape[1]]
-    part += weight * (level - 0.9 * part)
 
 
 def _vessel(generator: np.random.Generator, radius: float) -> Image:

@@ -206,17 +206,23 @@ def _compression(anatomy: _Anatomy, shape: tuple[int, int]) -> Image:
 
 
 def _add_lesion(image: Image, mask: Mask, lesion: PhantomLesion, nipple: tuple[float, float]) -> None:
-    rows, columns = image.shape
+    rows = image.shape[0]
     radius = max(lesion.radius * rows, _LEAST_RADIUS_PX)
     row, column = int((nipple[0] + lesion.height) * rows), int(nipple[1] * lesion.depth * rows)
-    reach = int(np.ceil(3.2 * radius))
+    weight = _lesion_weight(lesion, radius, int(np.ceil(3.2 * radius)))
+    region, weight = blend(image, weight, (row, column), _LESION_LEVEL[lesion.kind])
+    mask[region] |= weight > _MASK_WEIGHT
+
+
+def blend(image: Image, weight: Image, centre: tuple[int, int], level: float) -> tuple[tuple[slice, slice], Image]:
+    """Bring `image` towards `level` by `weight`, an odd square around `centre`; returns which part, and its weights."""
+    (row, column), (rows, columns), reach = centre, image.shape, weight.shape[0] // 2
     top, left = max(row - reach, 0), max(column - reach, 0)
     region = np.s_[top : min(row + reach + 1, rows), left : min(column + reach + 1, columns)]
-    weight = _lesion_weight(lesion, radius, reach)
     part = image[region]
     weight = weight[top - row + reach :, left - column + reach :][: part.shape[0], : part.shape[1]]
-    part += weight * (_LESION_LEVEL[lesion.kind] - 0.9 * part)
-    mask[region] |= weight > _MASK_WEIGHT
+    part += weight * (level - 0.9 * part)
+    return region, weight
 
 
 def _lesion_weight(lesion: PhantomLesion, radius: float, reach: int) -> Image:
