@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from glam_node.node.db.jobs import UNFINISHED
 from glam_node.node.db.tables import DeliveryRow, InstanceRow, JobRow, StudyRow
 from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.delivery import DeliveryState
@@ -124,7 +125,7 @@ def retirable(session: Session, received_before: datetime, limit: int) -> list[S
     """
     unfinished = exists().where(
         JobRow.study_instance_uid == StudyRow.study_instance_uid,
-        JobRow.state.in_((JobState.PENDING, JobState.RUNNING, JobState.FAILED)),
+        JobRow.state.in_((*UNFINISHED, JobState.FAILED)),
     )
     undelivered = exists().where(
         DeliveryRow.study_instance_uid == StudyRow.study_instance_uid,

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+PRIVATE_DIRECTORY = 0o700
+"""Patients' images: for the user that the node runs as."""
+
 # Whoever finds a directory that another thread has just made must not rely on it before it is on the disk.
 _making = threading.RLock()
 

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from glam_node.node.storage.files import make_directory, sync_directory
+from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, sync_directory
 
 # PS3.5 9.1: components of digits without leading zeros, at most 64 characters; nothing else becomes a file name.
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
-# Patients' images: for the user that the node runs as.
-_PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
+_PRIVATE_FILE = 0o600
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -29,7 +28,7 @@ class InstanceStore:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._incoming = self.root / "incoming"
-        make_directory(self._incoming, _PRIVATE_DIRECTORY)
+        make_directory(self._incoming, PRIVATE_DIRECTORY)
         self._locks = tuple(threading.Lock() for _ in range(64))
 
     def resolve(self, relative: str) -> Path:
@@ -61,7 +60,7 @@ class InstanceStore:
         """The bytes of `incoming` are at `relative`, whole and durable, and nowhere else. Raises OSError."""
         final = self.root / relative
         incoming.sync()
-        make_directory(final.parent, _PRIVATE_DIRECTORY)
+        make_directory(final.parent, PRIVATE_DIRECTORY)
         incoming.move(final)
         sync_directory(final.parent)
 

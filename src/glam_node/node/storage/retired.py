@@ -2,14 +2,14 @@
 
 import shutil
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from glam_node.node.storage.files import make_directory, sync_directory
+from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, sync_directory
 
-_AGE_S = 3600.0
+RECENT_S = 3600.0
 """A file that was written within the hour is another than the one that is to go."""
-_PRIVATE = 0o700
 
 
 class RetiredFiles:
@@ -26,29 +26,24 @@ class RetiredFiles:
         first and looked at then.
         """
         path, taken = self._root / relative, self._retired / relative
-        make_directory(taken.parent, _PRIVATE)
+        make_directory(taken.parent, PRIVATE_DIRECTORY)
         try:
             path.rename(taken)
         except FileNotFoundError:
             return True
-        if time.time() - taken.stat().st_mtime < _AGE_S:
-            self._put_back(taken, path)
-            return False
-        taken.unlink()
-        return True
+        return self._settle(taken, path)
 
     def recover(self) -> int:
         """How many files that a process had taken away before it ended are back, or gone for good."""
         left = [path for path in self._retired.rglob("*") if path.is_file()]
         for taken in left:
-            if time.time() - taken.stat().st_mtime < _AGE_S:
-                self._put_back(taken, self._root / taken.relative_to(self._retired))
-            else:
-                taken.unlink()
+            self._settle(taken, self._root / taken.relative_to(self._retired))
         return len(left)
 
-    def remove_study(self, study_instance_uid: str) -> None:
-        """Its instances are gone, but for those received within the hour, and its results."""
+    def remove_study(self, study_instance_uid: str, findings: Iterable[str]) -> None:
+        """Its `findings`, its instances but for those received within the hour, and its results are gone."""
+        for relative in findings:
+            self.remove(relative)
         directory = self._root / "instances" / study_instance_uid
         for path in directory.glob("*"):
             self.remove(str(path.relative_to(self._root)))
@@ -61,10 +56,16 @@ class RetiredFiles:
         directories = (path for kind in ("instances", "results") for path in (self._root / kind).glob("*"))
         return sorted({path.name for path in directories if path.is_dir()})
 
-    def _put_back(self, taken: Path, path: Path) -> None:
-        """Where yet another has come meanwhile, that one stays."""
-        make_directory(path.parent, _PRIVATE)
-        with suppress(FileExistsError):
-            path.hardlink_to(taken)
-        sync_directory(path.parent)
+    def _settle(self, taken: Path, path: Path) -> bool:
+        """Nothing is at `taken`: it is gone, or back at `path`, and False, where it is recent.
+
+        Where yet another has come to `path` meanwhile, that one stays.
+        """
+        is_old = time.time() - taken.stat().st_mtime >= RECENT_S
+        if not is_old:
+            make_directory(path.parent, PRIVATE_DIRECTORY)
+            with suppress(FileExistsError):
+                path.hardlink_to(taken)
+            sync_directory(path.parent)
         taken.unlink()
+        return is_old

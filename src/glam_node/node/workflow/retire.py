@@ -11,12 +11,12 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.storage.findings import findings_path
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.storage.retired import RetiredFiles
+from glam_node.node.storage.retired import RECENT_S, RetiredFiles
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 20
-LEAST_AGE = timedelta(hours=1)
+LEAST_AGE = timedelta(seconds=RECENT_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,7 @@ def finish(sessions: SessionFactory, store: InstanceStore) -> int:
         left = [uid for uid in retired.studies() if studies.state_of(session, uid) is StudyState.RETIRED]
         findings = {uid: _findings(session, uid, store) for uid in left}
     for uid in left:
-        for path in findings[uid]:
-            retired.remove(path)
-        retired.remove_study(uid)
+        retired.remove_study(uid, findings[uid])
     return len(left)
 
 
@@ -72,24 +70,21 @@ def _retire_before(
 ) -> int:
     with sessions.begin() as session:
         done = studies.retirable(session, received_before, limit)
-        files = [_retire_one(session, study, rule, store, now) for study in done]
-    for study, paths in zip(done, files, strict=True):
-        for path in paths:
-            retired.remove(path)
-        retired.remove_study(study.study_instance_uid)
+        findings = [_findings(session, study.study_instance_uid, store) for study in done]
+        for study in done:
+            _retire_one(session, study, rule, now)
+    for study, files in zip(done, findings, strict=True):
+        retired.remove_study(study.study_instance_uid, files)
     return len(done)
 
 
-def _retire_one(session: Session, study: Study, rule: str, store: InstanceStore, now: datetime) -> list[str]:
-    """The files that nobody has on record any more."""
+def _retire_one(session: Session, study: Study, rule: str, now: datetime) -> None:
     uid = study.study_instance_uid
-    paths = [*(instance.path for instance in study.instances), *_findings(session, uid, store)]
     studies.set_state(session, study, StudyState.RETIRED, rule, f"retired by {rule}; it was {study.state}")
     studies.forget_instances(session, uid)
     facts = {"rule": rule, "was": str(study.state), "instances": len(study.instances)}
     audit.record(session, "study_retired", now, study_instance_uid=uid, **facts)
     log.info("study_retired", study_instance_uid=uid, **facts)
-    return paths
 
 
 def _findings(session: Session, study_instance_uid: str, store: InstanceStore) -> list[str]:
