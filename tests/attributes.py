@@ -1,7 +1,6 @@
 """Which attributes results have, as a document: `python -m tests.attributes` rewrites docs/attributes.md."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,7 +77,7 @@ def _objects(exam: Analysed, hour: int) -> Iterator[tuple[str, Dataset]]:
         paths = {uid: Path(directory) / f"{uid}.dcm" for uid in exam.sources}
         for uid, path in paths.items():
             exam.sources[uid].save_as(path, enforce_file_format=True)
-        for kind, dataset in made_objects(exam.findings, paths, replace(identity), set(kinds.OF_FINDINGS)):
+        for kind, dataset in made_objects(exam.findings, paths, identity, set(kinds.OF_FINDINGS)):
             yield kind, stored(dataset)
 
 

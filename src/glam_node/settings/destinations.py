@@ -2,10 +2,22 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
 from glam_node.settings.section import Section, contradiction
-from glam_node.settings.values import AETitle, Directory, File, Host, Patience, Port, Text, not_empty
+from glam_node.settings.values import (
+    AETitle,
+    Banner,
+    Directory,
+    File,
+    Host,
+    Patience,
+    Port,
+    ScoreScale,
+    SeriesDescription,
+    SeriesNumber,
+    not_empty,
+)
 
 ResultKind = Literal[
     "segmentation",
@@ -48,13 +60,13 @@ class FallbackSettings(Section):
 class PresentationSettings(Section):
     """[destinations.NAME.presentation]: how results look there, where not as in [results]; objects of their own."""
 
-    banner: Text | None = Field(default=None, min_length=1, max_length=48)
+    banner: Banner | None = None
     """In place of results.banner."""
-    series_description: Text | None = Field(default=None, pattern=r"\{subject\}", max_length=48)
+    series_description: SeriesDescription | None = None
     """In place of results.series_description."""
-    series_number: int | None = Field(default=None, ge=1, le=2_000_000_000)
+    series_number: SeriesNumber | None = None
     """In place of results.series_number."""
-    score_scale: Literal["percent", "raw", "ten"] | None = None
+    score_scale: ScoreScale | None = None
     """In place of results.score_scale."""
 
     @property

@@ -12,6 +12,7 @@ from glam_node.settings.section import Section, contradiction
 from glam_node.settings.tls import KnownCertificate, TLSSettings
 from glam_node.settings.values import (
     AETitle,
+    Banner,
     BrokerURL,
     DatabaseURL,
     Device,
@@ -22,7 +23,10 @@ from glam_node.settings.values import (
     Patience,
     Port,
     Predictor,
+    ScoreScale,
     Seconds,
+    SeriesDescription,
+    SeriesNumber,
     SOPClass,
     Text,
 )
@@ -47,6 +51,11 @@ class NodeSettings(Section):
     """Refuse associations that call another AE title than ours."""
     additional_storage_sop_classes: tuple[SOPClass, ...] = ()
     """SOP Class UIDs to accept beside the built-in list; "all" accepts every Storage class of the standard."""
+
+    @property
+    def local_host(self) -> str:
+        """Where this machine reaches it: `host`, or the loopback address of one that listens everywhere."""
+        return "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared only
 
 
 class PeerSettings(Section):
@@ -187,13 +196,13 @@ class ResultsSettings(Section):
     """Institution Name (0008,0080)."""
     device_serial_number: Text = Field(default="1", min_length=1, max_length=64)
     """Device Serial Number (0018,1000)."""
-    series_number: int = Field(default=9500, ge=1, le=2_000_000_000)
+    series_number: SeriesNumber = 9500
     """Series Number of the first result series; the others count up from it."""
-    banner: Text = Field(default="For research use, not for diagnosis", min_length=1, max_length=48)
+    banner: Banner = "For research use, not for diagnosis"
     """What every object says of itself. Change it only when your site has validated the package for another use."""
-    series_description: Text = Field(default="GLAM-NODE {subject} research use", pattern=r"\{subject\}", max_length=48)
+    series_description: SeriesDescription = "GLAM-NODE {subject} research use"
     """Series Description (0008,103E) of the objects written; {subject} is what each holds."""
-    score_scale: Literal["percent", "raw", "ten"] = "percent"
+    score_scale: ScoreScale = "percent"
     """Scores of images, breasts and studies; raw: 0 to 1; ten: 1 to 10 by the package's calibration, percent without
     one. Those of findings are saliency, and no calibration is for them."""
     secondary_capture: Literal["sheet", "views"] = "sheet"

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -93,3 +93,9 @@ Seconds = Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
 """Up to a year."""
 Patience = Annotated[float, Field(ge=0.1, le=31_536_000, allow_inf_nan=False)]
 """Seconds; waiting for nothing at all is a mistake."""
+
+# How results look, at a site and, where other, at one of its destinations
+Banner = Annotated[Text, Field(min_length=1, max_length=48)]
+SeriesDescription = Annotated[Text, Field(pattern=r"\{subject\}", max_length=48)]
+SeriesNumber = Annotated[int, Field(ge=1, le=2_000_000_000)]
+ScoreScale = Literal["percent", "raw", "ten"]

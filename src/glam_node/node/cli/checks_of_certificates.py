@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.errors import PermanentError
+from glam_node.node.scu.tls import peer_tls
 from glam_node.node.tls.certificates import validity
 from glam_node.node.tls.contexts import Files, client_context, server_context
 from glam_node.settings.problems import Problem
@@ -24,9 +25,9 @@ def check_certificates(settings: Settings) -> Iterator[Check]:
         ca = tls.ca if tls.client_certificate != "none" else None
         yield _check(Files("tls", tls.certificate, tls.key, ca), now, of_server=True)
     for name, destination in settings.destinations.items():
-        if destination.tls:
-            files = Files(f"destinations.{name}", destination.certificate, destination.key, destination.ca)
-            yield _check(files, now, of_server=False)
+        called = peer_tls(name, destination)
+        if called is not None:
+            yield _check(called.files, now, of_server=False)
 
 
 def certificate_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:

@@ -33,7 +33,7 @@ def check_door(settings: Settings) -> Iterator[Check]:
         return
     if caller is None or settings.node.port == 0 or not serving_process(settings.storage.root):
         return
-    host = LOOPBACK if settings.node.host in ("0.0.0.0", "::") else settings.node.host  # noqa: S104 - compared only
+    host = settings.node.local_host
     ourselves = DestinationSettings(ae_title=settings.node.ae_title, host=host, port=settings.node.port, timeout=5.0)
     report = echo("this node", ourselves, caller.ae_title)
     verdict = Verdict.OK if report.ok else Verdict.FAIL

@@ -1,6 +1,5 @@
 """`glam-node init`"""
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,11 +56,11 @@ def init(
     }
     path.write_text(commented_file(chosen), encoding="utf-8")
     try:
-        load_settings(path, {name: value for name, value in os.environ.items() if not name.startswith("GLAM_NODE__")})
+        load_settings(path, {})
     except SettingsError as error:
         path.unlink()
         for problem in error.problems:
-            typer.echo(f"{problem.key}: {problem.message}", err=True)
+            typer.echo(str(problem), err=True)
         raise typer.Exit(EXIT_FINDING) from None
     typer.echo(f"{path} is written; every key in it says what it means.")
     typer.echo(f"Next: glam-node --settings {path} doctor, then serve. At {sender['ae_title']}: route studies to ")

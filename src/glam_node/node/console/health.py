@@ -61,7 +61,6 @@ def _broker(node: Node) -> str:
 
 
 def _receiver(node: Node) -> str:
-    host = node.settings.node.host
-    address = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - asked of, not bound
-    with socket.create_connection((address, node.settings.node.port), _LISTENS_WITHIN_S):
-        return f"listens on port {node.settings.node.port}"
+    listener = node.settings.node
+    with socket.create_connection((listener.local_host, listener.port), _LISTENS_WITHIN_S):
+        return f"listens on port {listener.port}"

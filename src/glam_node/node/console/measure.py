@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, backlog, deliveries, jobs, studies
 from glam_node.node.db.engine import reading
+from glam_node.node.domain.job import JobState
 from glam_node.node.observe import metrics
 from glam_node.node.observe.metrics import Metric
 
@@ -33,13 +34,14 @@ def measure(node: Node, now: datetime) -> list[Sample]:
 def _on_record(session: Session) -> Iterator[Sample]:
     for study_state, count in studies.counts_by_state(session).items():
         yield Sample(metrics.STUDIES, count, (str(study_state),))
-    for job_state, count in jobs.counts_by_state(session).items():
+    of_jobs = jobs.counts_by_state(session)
+    for job_state, count in of_jobs.items():
         yield Sample(metrics.JOBS, count, (str(job_state),))
+    yield Sample(metrics.RUNNING_JOBS, of_jobs.get(JobState.RUNNING, 0))
     for (destination, delivery_state), count in deliveries.counts(session).items():
         yield Sample(metrics.DELIVERIES, count, (destination, str(delivery_state)))
     for event, count in audit.counts(session, metrics.COUNTED_EVENTS).items():
         yield Sample(metrics.EVENTS, count, (event,))
-    yield Sample(metrics.RUNNING_JOBS, len(jobs.running(session)))
 
 
 def _waiting(session: Session, node: Node, now: datetime) -> Iterator[Sample]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from glam_node import __version__
 from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, Finding, FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
+from glam_node.node.results.aggregate import image_score
 from glam_node.node.results.scores import ScoreScale, ShownScore, shown_finding_score, shown_score
 
 # Goes up when the writers change what they write, so that re-issued objects get names of their own.
@@ -82,7 +83,7 @@ class ResultIdentity:
 
     def score_texts(self, image: ImageFindings, algorithm: AlgorithmIdentification) -> str:
         """Both scores of an image that was analysed, for people."""
-        scores = ((FindingKind.BENIGN, image.benign_score), (FindingKind.MALIGNANT, image.malignant_score))
+        scores = ((kind, image_score(image, kind)) for kind in CHANNELS)
         shown = (
             (kind, shown_score(score, kind, algorithm, self.score_scale)) for kind, score in scores if score is not None
         )
@@ -101,22 +102,19 @@ class ResultIdentity:
 
     def segmentation_series_number(self, image: ImageFindings, place: int, type_number: int = 0) -> int:
         """Series Number of the `place`-th (0, 1, ...) segmentation of a view, whatever else the study holds."""
-        view = _VIEW_ORDER.index((image.image_laterality, image.view_position))
-        return self.series_number + 1 + type_number * _SERIES_PER_TYPE + view * _SERIES_PER_VIEW + place
+        return self.series_number + 1 + type_number * _SERIES_PER_TYPE + _view_number(image) * _SERIES_PER_VIEW + place
 
     def parametric_map_series_number(self, image: ImageFindings, kind: FindingKind) -> int:
         """Series Number of the saliency of a class in a view."""
-        view = _VIEW_ORDER.index((image.image_laterality, image.view_position))
-        return self.series_number + _PARAMETRIC_MAPS + view * len(CHANNELS) + CHANNELS.index(kind)
+        return self.series_number + _PARAMETRIC_MAPS + _view_number(image) * len(CHANNELS) + CHANNELS.index(kind)
 
     def presentation_state_series_number(self, image: ImageFindings) -> int:
         """Series Number of the presentation state of a view."""
-        view = _VIEW_ORDER.index((image.image_laterality, image.view_position))
-        return self.series_number + _PRESENTATION_STATES + view
+        return self.series_number + _PRESENTATION_STATES + _view_number(image)
 
     def secondary_capture_series_number(self, image: ImageFindings | None = None) -> int:
         """Series Number of the picture of a view; without one, of the sheet of all views."""
-        view = len(_VIEW_ORDER) if image is None else _VIEW_ORDER.index((image.image_laterality, image.view_position))
+        view = len(_VIEW_ORDER) if image is None else _view_number(image)
         return self.series_number + _SECONDARY_CAPTURES + view
 
     @property
@@ -182,3 +180,8 @@ def tracked_findings(
 def view_name(image: ImageFindings) -> str:
     """R CC, L MLO ..."""
     return f"{image.image_laterality} {image.view_position}"
+
+
+def _view_number(image: ImageFindings) -> int:
+    """From 0, in the order of series."""
+    return _VIEW_ORDER.index((image.image_laterality, image.view_position))

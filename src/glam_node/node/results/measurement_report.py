@@ -8,10 +8,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from glam_node.inference.findings import AlgorithmIdentification, Findings
 from glam_node.node.results import codes
-from glam_node.node.results.equipment import (
-    contributing_equipment,
-    finish,
-)
+from glam_node.node.results.equipment import contributing_equipment, finish
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_groups import Group, measurement_groups
 from glam_node.node.results.sources import source_header
@@ -34,9 +31,9 @@ def write_measurement_report(
     It has a group of measurements for the study, each breast, each image and each finding; an image without findings
     and an image that could not be analysed say so, the latter with the reason. `segmentations` are what
     `write_segmentations` wrote; findings refer to their segments there. The report lists them, every image and the
-    `others`, the rest of the run, as evidence. `comprehensive`: the same as a
-    Comprehensive SR, an object of its own, for archives that take no Comprehensive 3D SR. `sources` maps SOP Instance
-    UID to source data set. Raises PermanentError when a source cannot be referred to.
+    `others`, the rest of the run, as evidence. `comprehensive`: the same as a Comprehensive SR, an object of its own,
+    for archives that take no Comprehensive 3D SR. `sources` maps SOP Instance UID to source data set. Raises
+    PermanentError when a source cannot be referred to.
     """
     headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
     first = sources[findings.images[0].sop_instance_uid]

@@ -11,16 +11,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 from glam_node.inference.findings import AlgorithmIdentification, Finding, Findings, ImageFindings
 from glam_node.node.results import codes
 from glam_node.node.results.appearance import RGB
-from glam_node.node.results.equipment import (
-    contributing_equipment,
-    finish,
-)
-from glam_node.node.results.identity import (
-    ResultIdentity,
-    TrackedFinding,
-    tracked_findings,
-    view_name,
-)
+from glam_node.node.results.equipment import contributing_equipment, finish
+from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
 from glam_node.node.results.placement import place_frames
 from glam_node.node.results.sources import source_header
 

@@ -36,7 +36,7 @@ def possible(path: Path, own: str, preferred: Sequence[str]) -> list[str]:
 
 def _has_whole_bytes(path: Path) -> bool:
     try:
-        header = dcmread(path, stop_before_pixels=True, specific_tags=["BitsAllocated", "PixelRepresentation"])
+        header = dcmread(path, stop_before_pixels=True, specific_tags=["BitsAllocated"])
     except OSError:
         return False
     return int(header.get("BitsAllocated") or 0) in (8, 16)

@@ -11,17 +11,20 @@ from glam_node.node.domain.eligibility import exclusion_of, standard_view, views
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
 from glam_node.node.domain.study import Study
+from glam_node.node.results import kinds
 from glam_node.node.storage.findings import latest_findings
 
-# PS3.4 Table B.5-1, the classes that we write
 _KINDS = {
-    "1.2.840.10008.5.1.4.1.1.66.4": "SEG",
-    "1.2.840.10008.5.1.4.1.1.88.33": "SR",
-    "1.2.840.10008.5.1.4.1.1.88.34": "SR",
-    "1.2.840.10008.5.1.4.1.1.88.50": "CAD SR",
-    "1.2.840.10008.5.1.4.1.1.11.1": "PR",
-    "1.2.840.10008.5.1.4.1.1.7": "SC",
-    "1.2.840.10008.5.1.4.1.1.88.59": "KO",
+    str(kinds.SOP_CLASSES[kind]): name
+    for kind, name in (
+        (kinds.SEGMENTATION, "SEG"),
+        (kinds.COMPREHENSIVE_SR, "SR"),
+        (kinds.MEASUREMENT_REPORT, "SR"),
+        (kinds.MAMMOGRAPHY_CAD_SR, "CAD SR"),
+        (kinds.PRESENTATION_STATE, "PR"),
+        (kinds.SECONDARY_CAPTURE, "SC"),
+        (kinds.KEY_OBJECT_SELECTION, "KO"),
+    )
 }
 
 
