@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 import redis
 
+from tests.certificates import Authority
 from tests.integration.archive import Archive, listening
 from tests.integration.redis_server import redis_server
 from tests.ports import free_port
@@ -36,3 +37,9 @@ def redis_url(_session_redis: str) -> Iterator[str]:
     with closing(redis.from_url(_session_redis)) as client:
         client.flushall()
         yield _session_redis
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Signs the certificates of one module's tests."""
+    return Authority(tmp_path_factory.mktemp("tls") / "authority")

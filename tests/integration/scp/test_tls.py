@@ -26,11 +26,6 @@ PATIENCE_S = 0.5
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("tls") / "authority")
-
-
-@pytest.fixture(scope="module")
 def node(authority: Authority) -> Signed:
     return authority.sign("node")
 

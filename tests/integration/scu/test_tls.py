@@ -23,11 +23,6 @@ from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("tls") / "authority")
-
-
-@pytest.fixture(scope="module")
 def theirs(authority: Authority) -> Signed:
     return authority.sign("archive")
 

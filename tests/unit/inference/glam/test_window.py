@@ -9,7 +9,7 @@ from glam_node.inference.glam.crop import solid_breast
 from glam_node.inference.glam.orientation import Orientation
 from glam_node.inference.glam.postprocessing import replicate
 from glam_node.inference.glam.preprocessing import place, prepare
-from glam_node.inference.glam.window import WINDOW_SHAPE, standardise
+from glam_node.inference.glam.window import WINDOW_SHAPE, WindowGeometry, standardise
 from glam_node.inference.mammogram import Laterality, ViewPosition
 from tests.unit.inference.glam.views import Pixels, half_ellipse, orientation_header, posed, view_of
 
@@ -31,19 +31,27 @@ def breast_of(size: tuple[int, int], part: tuple[float, float]) -> Pixels:
     return half_ellipse(size, int(size[0] * part[0]), int(size[1] * part[1]))
 
 
-@few
-@given(st.sampled_from(Laterality), posed_views, sizes, parts)
-def test_every_pixel_of_the_window_maps_back_to_the_pixel_it_came_from(
+def geometry_of(
     laterality: Laterality,
     posed_view: tuple[ViewPosition, dict[str, bool]],
     size: tuple[int, int],
     part: tuple[float, float],
-) -> None:
+) -> WindowGeometry:
+    """Of a breast that lies so."""
     view, pose = posed_view
     pixels = posed(breast_of(size, part), **pose)
     header = orientation_header(laterality, view, **pose)
-    geometry = prepare(view_of(pixels, laterality, view, header)).geometry
-    numbered = np.arange(1, pixels.size + 1, dtype=np.uint32).reshape(pixels.shape)
+    return prepare(view_of(pixels, laterality, view, header)).geometry
+
+
+geometries = st.builds(geometry_of, st.sampled_from(Laterality), posed_views, sizes, parts)
+
+
+@few
+@given(geometries)
+def test_every_pixel_of_the_window_maps_back_to_the_pixel_it_came_from(geometry: WindowGeometry) -> None:
+    rows, columns = geometry.source_shape
+    numbered = np.arange(1, rows * columns + 1, dtype=np.uint32).reshape(rows, columns)
     window = geometry.apply(numbered)
     back = geometry.invert(window)
     placed = back > 0
@@ -52,21 +60,13 @@ def test_every_pixel_of_the_window_maps_back_to_the_pixel_it_came_from(
 
 
 @few
-@given(st.sampled_from(Laterality), posed_views, sizes, parts)
-def test_a_map_in_cells_lies_where_the_window_does(
-    laterality: Laterality,
-    posed_view: tuple[ViewPosition, dict[str, bool]],
-    size: tuple[int, int],
-    part: tuple[float, float],
-) -> None:
-    view, pose = posed_view
-    header = orientation_header(laterality, view, **pose)
-    pixels = posed(breast_of(size, part), **pose)
-    geometry = prepare(view_of(pixels, laterality, view, header)).geometry
-    cells = np.random.default_rng(size[0]).integers(1, 255, (2, 2944 // 16, 1920 // 16), dtype=np.uint8)
+@given(geometries)
+def test_a_map_in_cells_lies_where_the_window_does(geometry: WindowGeometry) -> None:
+    shape = geometry.source_shape
+    cells = np.random.default_rng(shape[0]).integers(1, 255, (2, 2944 // 16, 1920 // 16), dtype=np.uint8)
     saliency = geometry.map_on_source(cells, 16)
     for kind, values in zip(CHANNELS, cells, strict=True):
-        assert np.array_equal(saliency.on_image(kind, pixels.shape), geometry.invert(replicate(values, 16)))
+        assert np.array_equal(saliency.on_image(kind, shape), geometry.invert(replicate(values, 16)))
 
 
 @few
