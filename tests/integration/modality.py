@@ -14,9 +14,11 @@ def small_exam(seed: int) -> list[Dataset]:
     return [view.dataset for view in make_exam(seed, rows=256, columns=192)]
 
 
-def send(port: int, datasets: list[Dataset], called_ae_title: str = "GLAMNODE") -> None:
+def send(
+    port: int, datasets: list[Dataset], called_ae_title: str = "GLAMNODE", calling_ae_title: str = MODALITY
+) -> None:
     """Every data set was answered with 0x0000."""
-    ae = AE(ae_title=MODALITY)
+    ae = AE(ae_title=calling_ae_title)
     ae.add_requested_context(DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian)
     association = ae.associate("127.0.0.1", port, ae_title=called_ae_title)
     assert association.is_established

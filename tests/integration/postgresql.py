@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psycopg
 
+from tests.certificates import Signed
+
 # What a test database may lose in a power cut is of no interest.
 DURABLE = ("fsync=off", "full_page_writes=off", "listen_addresses=", "max_connections=50")
 """What was committed is there after a crash of the server, though not of the machine."""
@@ -20,7 +22,7 @@ FAST = (*DURABLE, "synchronous_commit=off")
 
 
 @contextmanager
-def postgresql_server(settings: Sequence[str] = FAST) -> Iterator[Path]:
+def postgresql_server(settings: Sequence[str] = FAST, port: int = 5432) -> Iterator[Path]:
     """The directory of the socket of a running server whose superuser is `postgres`, without a password."""
     directory = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
     data = directory / "data"
@@ -28,13 +30,13 @@ def postgresql_server(settings: Sequence[str] = FAST) -> Iterator[Path]:
         shutil.chown(directory, "postgres")
     try:
         _run(directory, "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
-        command = _command("postgres", "-D", data, *_options(directory, settings))
+        command = _command("postgres", "-D", data, "-p", port, *_options(directory, settings))
         with (
             (directory.parent / f"{directory.name}.log").open("wb") as log,
             subprocess.Popen(command, cwd=directory, stdout=log, stderr=log) as server,
         ):
             try:
-                _wait(directory)
+                _wait(directory, port)
                 yield directory
             finally:
                 crash(directory)
@@ -42,6 +44,25 @@ def postgresql_server(settings: Sequence[str] = FAST) -> Iterator[Path]:
     finally:
         shutil.rmtree(directory)
         (directory.parent / f"{directory.name}.log").unlink(missing_ok=True)
+
+
+@contextmanager
+def guarded_postgresql_server(port: int, signed: Signed, password: str) -> Iterator[str]:
+    """The `database_url` of a server that takes TLS with a password on 127.0.0.1."""
+    with postgresql_server((*FAST, "listen_addresses=127.0.0.1"), port) as directory:
+        data = directory / "data"
+        for file, name in ((signed.certificate, "server.crt"), (signed.key, "server.key")):
+            (data / name).write_bytes(file.read_bytes())
+            (data / name).chmod(0o600)
+            if os.getuid() == 0:
+                shutil.chown(data / name, "postgres")
+        (data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+        execute(directory, f"CREATE ROLE glam LOGIN PASSWORD '{password}'", port)
+        execute(directory, "CREATE DATABASE glam OWNER glam", port)
+        execute(directory, "ALTER SYSTEM SET ssl = on", port)
+        execute(directory, "SELECT pg_reload_conf()", port)
+        query = f"sslmode=verify-full&sslrootcert={signed.ca}"
+        yield f"postgresql+psycopg://glam:{password}@127.0.0.1:{port}/glam?{query}"
 
 
 def crash(socket_directory: Path) -> None:
@@ -61,9 +82,11 @@ def url_of(socket_directory: Path, database: str) -> str:
     return f"postgresql+psycopg://postgres@/{database}?host={socket_directory}"
 
 
-def execute(socket_directory: Path, statement: str) -> None:
+def execute(socket_directory: Path, statement: str, port: int = 5432) -> None:
     """Run one statement as superuser."""
-    with psycopg.connect(host=str(socket_directory), user="postgres", dbname="postgres", autocommit=True) as connection:
+    with psycopg.connect(
+        host=str(socket_directory), port=port, user="postgres", dbname="postgres", autocommit=True
+    ) as connection:
         connection.execute(statement)
 
 
@@ -71,17 +94,17 @@ def _options(directory: Path, settings: Sequence[str]) -> list[str | Path]:
     return ["-k", directory, *(argument for setting in settings for argument in ("-c", setting))]
 
 
-def _wait(directory: Path) -> None:
+def _wait(directory: Path, port: int) -> None:
     deadline = time.monotonic() + 20
     while True:
         try:
-            return execute(directory, "SELECT 1")
+            return execute(directory, "SELECT 1", port)
         except psycopg.OperationalError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
 
-def _command(program: str, *arguments: str | Path) -> list[str]:
+def _command(program: str, *arguments: str | Path | int) -> list[str]:
     """PostgreSQL refuses to run as root."""
     newest = max(Path("/usr/lib/postgresql").iterdir(), key=lambda version: int(version.name))
     command = [str(newest / "bin" / program), *(str(argument) for argument in arguments)]

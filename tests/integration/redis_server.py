@@ -3,19 +3,31 @@
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from glam_node.node.errors import TransientError
 from glam_node.node.worker.broker import ping
+from tests.certificates import Signed
 from tests.peers import PEERS
 
 
-@contextmanager
-def redis_server(directory: Path, port: int) -> Iterator[str]:
+def redis_server(directory: Path, port: int) -> AbstractContextManager[str]:
     """The URL of a Redis that keeps nothing and ends with the block."""
-    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
-    url = f"redis://127.0.0.1:{port}/0"
+    return _running(directory, ["--port", str(port)], f"redis://127.0.0.1:{port}/0")
+
+
+def guarded_redis_server(directory: Path, port: int, signed: Signed, password: str) -> AbstractContextManager[str]:
+    """The URL of one that speaks TLS alone, and asks for a password."""
+    files = ["--tls-cert-file", signed.certificate, "--tls-key-file", signed.key, "--tls-ca-cert-file", signed.ca]
+    arguments = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no", "--requirepass", password]
+    url = f"rediss://:{password}@127.0.0.1:{port}/0?ssl_cert_reqs=required&ssl_ca_certs={signed.ca}"
+    return _running(directory, [*arguments, *map(str, files)], url)
+
+
+@contextmanager
+def _running(directory: Path, options: list[str], url: str) -> Iterator[str]:
+    arguments = ["--bind", "127.0.0.1", "--save", "", "--dir", str(directory), *options]
     with subprocess.Popen([PEERS["redis-server"].program, *arguments], stdout=subprocess.DEVNULL) as process:
         try:
             wait_for_broker(url)

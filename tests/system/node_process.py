@@ -139,10 +139,12 @@ def dcmtk(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([path, *arguments], capture_output=True, text=True, timeout=120)
 
 
-def dcmsend(node_port: int, files: Sequence[Path], calling_ae_title: str = "DCMTK") -> None:
+def dcmsend(
+    port: int, files: Sequence[Path], calling_ae_title: str = "DCMTK", called_ae_title: str = "GLAMNODE"
+) -> None:
     """Send files as a PACS would; every one is answered with success."""
-    titles = ["-aet", calling_ae_title, "-aec", "GLAMNODE"]
-    done = dcmtk("dcmsend", "-v", *titles, "127.0.0.1", str(node_port), *[str(path) for path in files])
+    titles = ["-aet", calling_ae_title, "-aec", called_ae_title]
+    done = dcmtk("dcmsend", "-v", *titles, "127.0.0.1", str(port), *[str(path) for path in files])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -150,3 +152,15 @@ def settings_and_port(directory: Path, archive: Orthanc, **options: str) -> tupl
     """A settings file for a node on a free port."""
     port = free_port()
     return write_settings(directory, archive, port=port, **options), port
+
+
+def wait_for_state(node: NodeProcess, state: str, seconds: float = 60) -> None:
+    """The one study is in the state wanted, or the test fails."""
+    deadline = time.monotonic() + seconds
+    studies = node.studies()
+    while time.monotonic() < deadline:
+        studies = node.studies()
+        if studies and studies[0]["state"] == state:
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"wanted {state}, have {studies}: {node.log()[-3000:]}")

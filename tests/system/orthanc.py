@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class Orthanc:
     http_port: int
     ae_title: str = "ORTHANC"
     plugins: tuple[Path, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+    """Configuration over that of all tests."""
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -39,6 +41,7 @@ class Orthanc:
             "AuthenticationEnabled": False,
             "DicomCheckCalledAet": True,
             "DicomAlwaysAllowStore": True,
+            "DicomAlwaysAllowFind": True,
             # Label maps are younger than Debian's Orthanc.
             "UnknownSopClassAccepted": True,
             "Plugins": [str(plugin) for plugin in self.plugins],
@@ -46,6 +49,7 @@ class Orthanc:
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "StudiesMetadata": "Full", "SeriesMetadata": "Full"},
             "StableAge": 1,
             "DicomModalities": {},
+            **self.more,
         }
         path = self.directory / "orthanc.json"
         path.write_text(json.dumps(configuration))

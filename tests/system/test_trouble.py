@@ -1,5 +1,6 @@
 """The archive is down, the worker is killed, the broker is another one: nothing is lost, nothing doubled."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,15 @@ import pytest
 from tests.integration.postgresql import postgresql_server, url_of
 from tests.peers import PEERS
 from tests.ports import free_port
-from tests.system.node_process import GLAM_NODE, NodeProcess, dcmsend, run_glam_node, running_node, settings_and_port
+from tests.system.node_process import (
+    GLAM_NODE,
+    NodeProcess,
+    dcmsend,
+    run_glam_node,
+    running_node,
+    settings_and_port,
+    wait_for_state,
+)
 from tests.system.orthanc import Orthanc
 
 pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(300)]
@@ -47,16 +56,22 @@ def test_results_wait_for_an_archive_that_is_down_and_are_stored_once(orthanc: O
         assert "destinations.archive" in node.log()
 
 
-def wait_for_state(node: NodeProcess, state: str, seconds: float = 60) -> None:
-    """The one study is in the state wanted, or the test fails."""
-    deadline = time.monotonic() + seconds
-    studies = node.studies()
-    while time.monotonic() < deadline:
-        studies = node.studies()
-        if studies and studies[0]["state"] == state:
-            return
-        time.sleep(0.5)
-    raise AssertionError(f"wanted {state}, have {studies}: {node.log()[-3000:]}")
+def test_a_study_of_two_views_is_read_at_once_when_the_archive_has_no_more(orthanc: Orthanc, tmp_path: Path) -> None:
+    settings_path, port = settings_and_port(tmp_path / "node", orthanc, predictor=THRESHOLD)
+    asked = settings_path.read_text().replace("quiet_time = 4.0", 'quiet_time = 600.0\nconfirm_with = "archive"')
+    settings_path.write_text(asked)
+    views = small_exam(tmp_path / "exam", 4)[:2]
+    with running_node(settings_path, port) as node:
+        dcmsend(orthanc.dicom_port, views, called_ae_title=orthanc.ae_title)
+        dcmsend(node.port, views)
+        wait_for_state(node, "REPORTED")
+        (study,) = node.studies()
+        told = json.loads(node.command("study", study["study_instance_uid"], "--json"))
+    (complete,) = [event["detail"] for event in told["timeline"] if event["event"] == "study_complete"]
+    assert (complete["rule"], complete["reason"].partition(", ")[2]) == (
+        "confirmed",
+        "L MLO received, all 2 mammograms that archive has",
+    )
 
 
 def test_a_study_sent_twice_is_reported_once(orthanc: Orthanc, tmp_path: Path) -> None:

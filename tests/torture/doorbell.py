@@ -6,6 +6,7 @@ from glam_node.node.bootstrap import Node
 from glam_node.node.db import jobs
 from glam_node.node.db.engine import reading
 from glam_node.node.db.tables import JobRow
+from glam_node.node.domain.job import Priority
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 
@@ -16,5 +17,5 @@ def ring_unfinished(node: Node, redis_url: str, *, times: int) -> int:
         unfinished = list(session.scalars(select(JobRow.job_id).where(JobRow.state.in_(jobs.UNFINISHED))))
     queue = CeleryQueue(create_app(redis_url))
     for job_id in unfinished * times:
-        queue.ring(job_id)
+        queue.ring(job_id, Priority.SCREENING)
     return len(unfinished)

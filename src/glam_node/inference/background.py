@@ -119,9 +119,10 @@ def _occupied(pixels: Pixels) -> tuple[slice, slice] | None:
 
 def _reaching_the_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The part of `mask` that is connected with its edge."""
-    framed = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(1,))
+    framed = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(1,))
     cv2.floodFill(framed, None, (0, 0), (2,))
-    return np.asarray(framed[1:-1, 1:-1] == 2)
+    inner = framed[1:-1, 1:-1]
+    return np.equal(inner, 2, out=inner.view(np.bool_))
 
 
 def _floor(pixels: Pixels) -> int:
@@ -149,5 +150,6 @@ def _ends(side: int) -> tuple[slice, slice]:
 def _without_holes(pixels: Pixels) -> Pixels:
     """Black that does not reach the edge is tissue: a predictor that takes 0 as background must not see a hole."""
     black = pixels == 0
-    pixels[black & ~_reaching_the_edge(black)] = 1
+    np.greater(black, _reaching_the_edge(black), out=black)
+    pixels[black] = 1
     return pixels

@@ -2,11 +2,13 @@
 
 import json
 import os
+import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -17,25 +19,37 @@ from glam_node.inference.cores import usable_cores
 from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
 from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, OperatingPoint, read_package
 from glam_node.inference.predictor import Predictor, load_object
+from glam_node.node.audit.message import Reporter
+from glam_node.node.audit.templates import Party
 from glam_node.node.db import migrate
 from glam_node.node.db.engine import SessionFactory, database_url, open_database
 from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.node.domain.job import Priority
 from glam_node.node.domain.ports import Destination
 from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import by_class
+from glam_node.node.scu.association import Peer
+from glam_node.node.scu.commitment import send_report
 from glam_node.node.scu.echo import peer_of
+from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
+from glam_node.node.scu.syslog import AuditCollector, audit_collector
 from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.answer_commitments import SendReport
+from glam_node.node.workflow.commit_results import CommitmentRules
+from glam_node.node.workflow.confirm import Confirmations
 from glam_node.node.workflow.context import Audience, InferenceContext
+from glam_node.node.workflow.report import Reporting
 from glam_node.node.workflow.retire import RetentionRules
+from glam_node.node.workflow.submit import SubmissionRules
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.digest import settings_digest
-from glam_node.settings.schema import OperatingPointSettings, Settings
+from glam_node.settings.schema import OperatingPointSettings, PeerSettings, Settings
 
 RETRY_JOB_AFTER_S = 10.0
 RETRY_JOB_AT_MOST_EVERY_S = 600.0
@@ -49,14 +63,23 @@ class Node:
     sessions: SessionFactory
     store: InstanceStore
     destinations: Mapping[str, Destination]
+    archives: Mapping[str, Peer]
+    """Those destinations that are application entities."""
+    commitment_rules: CommitmentRules
+    commitment_peers: Mapping[str, SendReport]
+    """Whose requests for storage commitment can be answered, by AE title."""
     assembly_rules: AssemblyRules
-    eligibility_rules: EligibilityRules
+    confirmations: Confirmations | None
+    """None: no archive is asked."""
+    submission_rules: SubmissionRules
     retention_rules: RetentionRules
     inference: InferenceContext
     delivery_policy: RetryPolicy
     fallbacks: Mapping[str, Mapping[str, str]]
     """By destination, which SOP class stands in for which."""
     settings_digest: str
+    reporting: Reporting
+    collector: AuditCollector | None
 
 
 def build_node(settings: Settings) -> Node:
@@ -71,30 +94,54 @@ def build_node(settings: Settings) -> Node:
     with database_trouble(settings):
         migrate.upgrade(url)
     identity = result_identity(settings)
+    archives = _archives(settings)
+    inference = InferenceContext(
+        identity=identity,
+        audiences=audiences(settings.destinations),
+        policy=RetryPolicy(RETRY_JOB_AFTER_S, 2.0, RETRY_JOB_AT_MOST_EVERY_S, settings.inference.maximum_attempts),
+        lease_time_s=settings.inference.lease_time,
+    )
     return Node(
         settings=settings,
         sessions=open_database(url),
         store=InstanceStore(root),
         destinations={
-            name: _destination(name, destination, settings.node.ae_title)
+            name: _destination(name, destination, archives.get(name))
             for name, destination in settings.destinations.items()
         },
+        archives=archives,
+        commitment_rules=CommitmentRules(
+            {name: peer.ae_title for name, peer in archives.items() if settings.destinations[name].storage_commitment},
+            timedelta(seconds=settings.delivery.commitment_timeout),
+            settings.delivery.commitment_requests,
+        ),
+        commitment_peers={
+            peer.ae_title: partial(send_report, archives[peer.destination])
+            for peer in settings.peers.values()
+            if peer.destination
+        },
         assembly_rules=AssemblyRules(
-            settings.assembly.settle_time, settings.assembly.quiet_time, settings.assembly.maximum_age
+            settings.assembly.settle_time,
+            settings.assembly.quiet_time,
+            settings.assembly.maximum_age,
+            bool(settings.assembly.confirm_with),
         ),
-        eligibility_rules=eligibility_rules(settings),
+        confirmations=_confirmations(settings.assembly.confirm_with, archives),
+        submission_rules=SubmissionRules(
+            eligibility_rules(settings),
+            identity.settings_digest,
+            inference.notices,
+            _priorities(settings.peers.values()),
+        ),
         retention_rules=RetentionRules(timedelta(days=settings.retention.days), settings.retention.free_bytes),
-        inference=InferenceContext(
-            identity=identity,
-            audiences=audiences(settings.destinations),
-            policy=RetryPolicy(RETRY_JOB_AFTER_S, 2.0, RETRY_JOB_AT_MOST_EVERY_S, settings.inference.maximum_attempts),
-            lease_time_s=settings.inference.lease_time,
-        ),
+        inference=inference,
         delivery_policy=RetryPolicy(
             settings.delivery.initial_delay, 2.0, settings.delivery.maximum_delay, settings.delivery.maximum_attempts
         ),
         fallbacks=by_class({name: one.fallbacks.by_kind for name, one in settings.destinations.items()}),
         settings_digest=identity.settings_digest,
+        reporting=_reporting(settings),
+        collector=audit_collector(settings.audit),
     )
 
 
@@ -116,6 +163,27 @@ def audiences(destinations: Mapping[str, DestinationSettings]) -> tuple[Audience
 def eligibility_rules(settings: Settings) -> EligibilityRules:
     """Which studies are analysed."""
     return EligibilityRules(settings.eligibility.minimum_views, settings.eligibility.accept_implants)
+
+
+def _archives(settings: Settings) -> dict[str, Peer]:
+    return {
+        name: peer_of(name, destination, settings.node.ae_title)
+        for name, destination in settings.destinations.items()
+        if destination.kind == "c-store"
+    }
+
+
+def _confirmations(name: str, archives: Mapping[str, Peer]) -> Confirmations | None:
+    return Confirmations(partial(count_mammograms, archives[name]), name) if name else None
+
+
+def _priorities(peers: Iterable[PeerSettings]) -> dict[str, Priority]:
+    """Of two peers with one AE title, which differ in their hosts, the more urgent counts."""
+    by_title: dict[str, Priority] = {}
+    for peer in peers:
+        priority = Priority[peer.priority.upper()]
+        by_title[peer.ae_title] = min(priority, by_title.get(peer.ae_title, priority))
+    return by_title
 
 
 def result_identity(settings: Settings) -> ResultIdentity:
@@ -156,12 +224,23 @@ def _shown_database(settings: Settings) -> str:
     return f"Database {url.render_as_string(hide_password=True)}"
 
 
-def _destination(name: str, destination: DestinationSettings, ae_title: str) -> Destination:
-    if destination.kind == "c-store":
-        syntaxes = [TRANSFER_SYNTAXES[syntax] for syntax in destination.transfer_syntaxes]
-        return CStoreDestination(peer_of(name, destination, ae_title), syntaxes)
+def _destination(name: str, destination: DestinationSettings, peer: Peer | None) -> Destination:
+    if peer is not None:
+        return CStoreDestination(peer, [TRANSFER_SYNTAXES[syntax] for syntax in destination.transfer_syntaxes])
     assert destination.path is not None  # noqa: S101 - the schema asks for it
     return FolderDestination(name, destination.path)
+
+
+def _reporting(settings: Settings) -> Reporting:
+    reporter = Reporter(settings.node.ae_title, settings.results.institution_name, socket.gethostname())
+    return Reporting(reporter, {name: _party(name, destination) for name, destination in settings.destinations.items()})
+
+
+def _party(name: str, destination: DestinationSettings) -> Party:
+    if destination.kind == "c-store":
+        return Party(name, destination.ae_title, destination.host)
+    assert destination.path is not None  # noqa: S101 - the schema asks for it
+    return Party(name, uri=destination.path.resolve().as_uri())
 
 
 def load_configured_predictor(settings: Settings) -> Predictor:

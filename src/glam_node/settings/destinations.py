@@ -99,14 +99,17 @@ class DestinationSettings(Section):
     """tls: the name that must stand in its certificate; unset: host."""
     path: Directory | None = None
     """folder: the directory."""
-    results: Annotated[tuple[ResultKind, ...], AfterValidator(not_empty)] = ("segmentation", "measurement_report")
-    """Which objects it gets; what no destination asks for is not made."""
+    results: tuple[ResultKind, ...] = ("segmentation", "measurement_report")
+    """Which objects it gets, if any; what no destination asks for is not made."""
     transfer_syntaxes: Annotated[tuple[TransferSyntax, ...], AfterValidator(not_empty)] = (
         "explicit_vr_little_endian",
         "implicit_vr_little_endian",
     )
     """c-store: how objects are sent, the preferred first; what it does not accept, or does not fit an object
     (rle_lossless: images of 8 bits and more), is passed over."""
+    storage_commitment: bool = False
+    """c-store: ask it to take responsibility for what it stored, and send again what it does not; it must be a peer
+    too, to answer."""
     timeout: Patience = 30.0
     """Seconds to wait for any answer of the archive."""
     fallbacks: FallbackSettings = FallbackSettings()

@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from glam_node.settings.reference import masked
 from glam_node.settings.schema import Settings
 
 _WITHOUT_EFFECT = {"device", "runtime", "threads", "lease_time", "maximum_attempts"}
@@ -22,6 +23,14 @@ def settings_digest(settings: Settings) -> str:
     package = _file_digest((settings.inference.package or _DEFAULT_PACKAGE) / "package.toml")
     canonical = json.dumps({"inference": inference, "results": results, "package": package}, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def section_digests(settings: Settings) -> dict[str, str]:
+    """SHA-256, in hex, of every section as it is in force, passwords left out; of a file its path counts."""
+    return {
+        name: hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        for name, values in masked(settings).items()
+    }
 
 
 def _file_digest(path: Path) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from glam_node.settings.audit import AuditSettings
+from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.tls import KnownCertificate, TLSSettings
@@ -65,6 +67,10 @@ class PeerSettings(Section):
     """Its calling AE title."""
     hosts: tuple[Network, ...] = ()
     """Addresses or networks it may call from; empty: from anywhere."""
+    priority: Literal["urgent", "screening", "backfill"] = "screening"
+    """Which studies are analysed first; a study from several peers counts as its most urgent one."""
+    destination: Name | Literal[""] = ""
+    """The destination that is the same application: its requests for storage commitment are answered there."""
     certificates: tuple[KnownCertificate, ...] = ()
     """The TLS client certificates that it may show, by fingerprint, or by common or alternative name; empty:
     whatever [tls] lets in; not empty: it may not call without TLS."""
@@ -97,6 +103,9 @@ class AssemblySettings(Section):
     """Seconds of silence after which any study is complete."""
     maximum_age: Seconds = 3600.0
     """Seconds since the first instance after which a study is complete even if more keeps arriving."""
+    confirm_with: Name | Literal[""] = ""
+    """The destination whose archive is asked by C-FIND how many mammograms a study has: when all are here it is
+    complete after settle_time, whatever their views; when some are missing, not before quiet_time. Empty: none."""
 
     @model_validator(mode="after")
     def _grow(self) -> Self:
@@ -183,6 +192,10 @@ class DeliverySettings(Section):
     """Seconds; the longest wait between two attempts."""
     maximum_attempts: int = Field(default=1000, ge=1)
     """Attempts before a delivery is ABANDONED and a person must act."""
+    commitment_timeout: Seconds = 3600.0
+    """Seconds for an archive to answer a request for storage commitment; then the results are sent again."""
+    commitment_requests: int = Field(default=5, ge=1)
+    """How often a result is sent and storage commitment asked for before it is ABANDONED."""
 
 
 class ResultsSettings(Section):
@@ -209,15 +222,6 @@ class ResultsSettings(Section):
     """sheet: all views on one picture; views: one picture each; for destinations that ask for secondary_capture."""
 
 
-class ConsoleSettings(Section):
-    """[console]: pages for people, metrics and health for monitoring, over HTTP."""
-
-    host: Host = "127.0.0.1"
-    """Address to listen on; pages are served only where no other machine can reach it, metrics and health anywhere."""
-    port: Port = 0
-    """TCP port to listen on; 0: no console."""
-
-
 class LogSettings(Section):
     """[log]: what is written to standard error."""
 
@@ -241,6 +245,7 @@ class Settings(Section):
     inference: InferenceSettings = InferenceSettings()
     delivery: DeliverySettings = DeliverySettings()
     results: ResultsSettings = ResultsSettings()
+    audit: AuditSettings = AuditSettings()
     console: ConsoleSettings = ConsoleSettings()
     log: LogSettings = LogSettings()
     database_url: DatabaseURL = ""
@@ -252,6 +257,24 @@ class Settings(Section):
     def _part_the_ports(self) -> Self:
         if self.tls.plain and self.node.port and self.tls.port == self.node.port:
             raise contradiction("tls.port", f"{self.tls.port} is node.port already; take another, or tls.plain = false")
+        return self
+
+    @model_validator(mode="after")
+    def _answer_where_somebody_listens(self) -> Self:
+        for name, peer in self.peers.items():
+            if peer.destination and peer.destination not in self.destinations:
+                raise contradiction(f"peers.{name}.destination", f"there is no destinations.{peer.destination}")
+            if peer.destination and self.destinations[peer.destination].kind != "c-store":
+                raise contradiction(f"peers.{name}.destination", f"destinations.{peer.destination} is a folder")
+        return self
+
+    @model_validator(mode="after")
+    def _confirm_with_an_archive(self) -> Self:
+        name = self.assembly.confirm_with
+        if name and name not in self.destinations:
+            raise contradiction("assembly.confirm_with", f"there is no destinations.{name}")
+        if name and self.destinations[name].kind != "c-store":
+            raise contradiction("assembly.confirm_with", f"destinations.{name} is a folder, which answers no C-FIND")
         return self
 
     @model_validator(mode="after")

@@ -23,8 +23,12 @@ def written(tmp_path: Path, signed: Signed, section: str = "tls", more: str = "p
     return path
 
 
-SECTIONS = [("tls", "port = 0"), ("destinations.archive", "tls = true\nport = 1\ntimeout = 1.0")]
-both = pytest.mark.parametrize(("section", "more"), SECTIONS, ids=["tls", "destination"])
+SECTIONS = [
+    ("tls", "port = 0"),
+    ("destinations.archive", "tls = true\nport = 1\ntimeout = 1.0"),
+    ("audit", "host = '127.0.0.1'\nport = 1\ntimeout = 1.0"),
+]
+both = pytest.mark.parametrize(("section", "more"), SECTIONS, ids=["tls", "destination", "audit"])
 
 
 @both

@@ -3,7 +3,6 @@
 import json
 import re
 import socket
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image
 from pydicom.dataset import Dataset
 
@@ -21,8 +19,10 @@ from glam_node.inference.threshold import ThresholdPredictor
 from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.console.app import create_console
 from glam_node.node.observe.metrics import METRICS
+from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.destinations import DestinationSettings
-from glam_node.settings.schema import ConsoleSettings, NodeSettings, Settings, StorageSettings
+from glam_node.settings.schema import NodeSettings, Settings, StorageSettings
+from tests.integration.console.browser import listening
 from tests.ports import free_port
 from tests.unit.workflow.workbench import Workbench
 
@@ -51,16 +51,8 @@ class Console:
 
 @contextmanager
 def console_of(node: Node, host: str = "127.0.0.1") -> Iterator[Console]:
-    server = uvicorn.Server(uvicorn.Config(create_console(node, host), port=free_port(), log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            thread.join(0.02)
-        yield Console(server.config.port)
-    finally:
-        server.should_exit = True
-        thread.join()
+    with listening(create_console(node, host)) as port:
+        yield Console(port)
 
 
 @pytest.fixture

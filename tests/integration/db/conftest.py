@@ -50,6 +50,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> str:
 
 
 @pytest.fixture
+def other_url(url: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of the same kind as `url`, without tables."""
+    if url.startswith("sqlite"):
+        return f"sqlite:///{tmp_path / 'other.sqlite'}"
+    return _new_database(request.getfixturevalue("postgresql_socket"), "template1")
+
+
+@pytest.fixture
 def sessions(url: str) -> Iterator[SessionFactory]:
     """Sessions on it."""
     opened = open_database(url)

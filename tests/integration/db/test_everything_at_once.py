@@ -17,7 +17,7 @@ from glam_node.inference.threshold import ThresholdPredictor, threshold_package
 from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.delivery import DeliveryState
-from glam_node.node.domain.job import JobState
+from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.study import StudyState
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.worker.queue import InlineQueue
@@ -87,7 +87,7 @@ def test_every_study_is_reported_once(sessions: SessionFactory, tmp_path: Path) 
 
     def ring() -> None:
         with sessions() as session:
-            ring_waiting_jobs(session, InlineQueue(run), node.clock())
+            ring_waiting_jobs(session, InlineQueue(run), Priority.SCREENING, node.clock())
 
     def run(job_id: str) -> None:
         with sessions() as session:

@@ -8,7 +8,7 @@ import pytest
 from glam_node.node.db import jobs, studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.instance import StudyAttributes
-from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.job import InferenceJob, JobState, Priority
 from tests.builders import NOW, STUDY_UID, after, sop_instance
 from tests.integration.db import contenders
 
@@ -44,7 +44,9 @@ def get(sessions: SessionFactory, job_id: str) -> InferenceJob:
 
 def rung(sessions: SessionFactory, seconds: float, limit: int = 10) -> list[str]:
     with sessions.begin() as session:
-        return jobs.to_ring(session, now=after(seconds), rung_before=after(seconds - 30), limit=limit)
+        return jobs.to_ring(
+            session, Priority.SCREENING, now=after(seconds), rung_before=after(seconds - 30), limit=limit
+        )
 
 
 def test_a_new_job_waits(sessions: SessionFactory) -> None:

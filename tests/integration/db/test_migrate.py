@@ -1,17 +1,28 @@
 """The schema that migrations make."""
 
+import sqlite3
+from contextlib import closing
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
 
-from glam_node.node.db import migrate
-from glam_node.node.db.engine import open_engine
+from glam_node.node.db import deliveries, jobs, migrate, studies
+from glam_node.node.db.engine import open_database, open_engine
 from glam_node.node.db.tables import Base
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.job import JobState
 from glam_node.node.errors import PermanentError
 from tests.integration.db import contenders
+
+FIRST = Path(__file__).with_name("revision_0001.sql")
+"""What sqlite3's .dump says of a database of the first version that was in use; `TABLES` were in it."""
+TABLES = ("studies", "instances", "jobs", "deliveries", "events")  # each after those that it refers to
 
 
 def differences(url: str) -> list[object]:
@@ -62,3 +73,55 @@ def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
     engine.dispose()
     with pytest.raises(PermanentError, match="newer glam-node"):
         migrate.upgrade(url)
+
+
+def fill_as_the_first_version_did(url: str) -> None:
+    """The database at `url` has the schema 0001 and the rows of `FIRST`."""
+    dump = FIRST.read_text(encoding="utf-8")
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(str(make_url(url).database))) as connection:
+            connection.executescript(dump)
+        return
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(migrate._config(connection), "0001")
+        for table in TABLES:
+            for row in dump.splitlines():
+                if row.startswith(f'INSERT INTO "{table}"'):
+                    connection.exec_driver_sql(row.replace("%", "%%"))
+    engine.dispose()
+
+
+def rows(connection: Connection) -> dict[str, list[dict[str, object]]]:
+    """Of every table of the first version, by its columns' names."""
+    return {
+        table: [dict(row) for row in connection.execute(text(f"SELECT * FROM {table} ORDER BY 1")).mappings()]
+        for table in TABLES
+    }
+
+
+def test_what_the_first_version_kept_is_there_after_the_upgrade(empty_url: str) -> None:
+    fill_as_the_first_version_did(empty_url)
+    engine = open_engine(empty_url)
+    with engine.connect() as connection:
+        before = rows(connection)
+    migrate.upgrade(empty_url)
+    with engine.connect() as connection:
+        after = rows(connection)
+    engine.dispose()
+    assert migrate.is_current(empty_url)
+    for table in TABLES:
+        assert before[table]
+        columns = before[table][0].keys()
+        assert [{column: row[column] for column in columns} for row in after[table]] == before[table]
+
+
+def test_the_newest_code_reads_what_the_first_version_kept(empty_url: str) -> None:
+    fill_as_the_first_version_did(empty_url)
+    migrate.upgrade(empty_url)
+    sessions = open_database(empty_url)
+    with sessions() as session:
+        assert {str(study.state) for study in studies.recent(session, 9)} == {"REPORTED", "SUBMITTED", "RECEIVING"}
+        assert jobs.counts_by_state(session) == {JobState.SUCCEEDED: 2, JobState.PENDING: 1}
+        assert deliveries.counts(session)["archive", DeliveryState.PENDING] > 0
+    sessions.kw["bind"].dispose()

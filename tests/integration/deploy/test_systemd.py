@@ -1,10 +1,12 @@
 """The units that ship are what systemd takes, and are hardened."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.command_line import glam_node
 from tests.peers import PEERS
 
 UNITS = sorted((Path(__file__).resolve().parents[3] / "deploy" / "systemd").glob("*.service"))
@@ -43,3 +45,9 @@ def test_systemd_would_find_a_misspelled_setting(tmp_path: Path) -> None:
 
 def test_there_is_a_unit_for_a_node_and_one_for_workers() -> None:
     assert [unit.name for unit in UNITS] == ["glam-node-worker@.service", "glam-node.service"]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_starts_a_command_that_there_is(unit: Path) -> None:
+    (started,) = re.findall(r"^ExecStart=/opt/glam-node/bin/glam-node (.*)", unit.read_text(), re.MULTILINE)
+    glam_node(*started.split(), "--help")

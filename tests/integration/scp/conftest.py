@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from glam_node.node.db.tables import InstanceRow
 from glam_node.node.db.writer import Writer
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.commit_results import CommitmentRules
+from glam_node.node.workflow.commitment_desk import CommitmentDesk
 from glam_node.node.workflow.receive import receive
 from glam_node.settings.schema import NodeSettings, PeerSettings
 from glam_node.settings.tls import TLSSettings
@@ -67,6 +70,7 @@ def running_receiver(
         minimum_free_bytes=minimum_free_bytes,
         receive=lambda received, title, now: receive(received, title, store=store, writer=writer, now=now),
         on_refused=lambda event, detail: refused.append((event, detail)),
+        desk=CommitmentDesk(writer, {"DCMTK"}, CommitmentRules({"archive": "ARCHIVE"}, timedelta(hours=1), 2)),
         tls=tls,
     )
     server.start()

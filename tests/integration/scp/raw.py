@@ -42,10 +42,17 @@ def even(text: str) -> bytes:
 
 
 def command(
-    field: int, sop_class_uid: str, sop_instance_uid: str = "", *, message_id: int = 1, has_data_set: bool = True
+    field: int,
+    sop_class_uid: str,
+    sop_instance_uid: str = "",
+    *,
+    message_id: int = 1,
+    has_data_set: bool = True,
+    action: int = 0,
 ) -> bytes:
     """A command set of a request."""
     body = element(0x0002, even(sop_class_uid)) + element(0x0100, struct.pack("<H", field))
+    body += element(0x1008, struct.pack("<H", action)) if action else b""
     body += element(0x0110, struct.pack("<H", message_id)) + element(0x0700, b"\0\0")
     body += element(0x0800, b"\0\0" if has_data_set else b"\1\1")
     body += element(0x1000, even(sop_instance_uid)) if sop_instance_uid else b""

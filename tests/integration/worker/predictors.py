@@ -21,6 +21,16 @@ class HeldPredictor(ThresholdPredictor):
         return super().segment(mammograms)
 
 
+class SlowDevicePredictor(HeldPredictor):
+    """A device takes the time that it takes, and no core of this machine."""
+
+    def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
+        """As the threshold predictor, after a second."""
+        findings = super().segment(mammograms)
+        time.sleep(1.0)
+        return findings
+
+
 class LostDevicePredictor(ThresholdPredictor):
     """Its GPU falls off the bus as long as the file that HOLD names is there."""
 

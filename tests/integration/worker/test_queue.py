@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
-from glam_node.node.worker.broker import embedded_broker, messages_waiting, ping
+from glam_node.node.worker.broker import embedded_broker, messages_waiting, ping, waiting_by_priority
 from glam_node.node.worker.celery_app import QUEUE, create_app
 from glam_node.node.worker.queue import PLENTY, CeleryQueue
 from tests.integration.redis_server import wait_for_broker
@@ -19,7 +20,7 @@ from tests.ports import free_port
 
 @pytest.mark.peer("redis-server")
 def test_a_message_is_json_and_carries_a_job_id_alone(redis_url: str) -> None:
-    CeleryQueue(create_app(redis_url)).ring("job-1")
+    CeleryQueue(create_app(redis_url)).ring("job-1", Priority.URGENT)
     with closing(redis.from_url(redis_url)) as client:
         [message] = client.lrange(QUEUE, 0, -1)
     envelope = json.loads(message)
@@ -32,25 +33,28 @@ def test_a_message_is_json_and_carries_a_job_id_alone(redis_url: str) -> None:
 def test_messages_that_nobody_took_are_counted(redis_url: str) -> None:
     queue = CeleryQueue(create_app(redis_url))
     for job_id in ("one", "two", "two"):
-        queue.ring(job_id)
-    assert messages_waiting(redis_url) == 3
+        queue.ring(job_id, Priority.SCREENING)
+    queue.ring("three", Priority.BACKFILL)
+    assert waiting_by_priority(redis_url)[Priority.SCREENING] == 3
+    assert messages_waiting(redis_url) == 4
 
 
 @pytest.mark.peer("redis-server")
 def test_a_bell_that_nobody_hears_is_not_rung_for_ever(redis_url: str) -> None:
     queue = CeleryQueue(create_app(redis_url))
     rings = 0
-    while not queue.is_ringing():
-        queue.ring("job-1")
+    while Priority.URGENT not in queue.ringing():
+        queue.ring("job-1", Priority.URGENT)
         rings += 1
     assert rings == PLENTY
+    assert Priority.SCREENING not in queue.ringing(), "others are still announced"
 
 
 def test_a_broker_that_is_away_is_transient_and_named_without_its_password() -> None:
     port = free_port()
     queue = CeleryQueue(create_app(f"redis://:secret@127.0.0.1:{port}/0"))
     with pytest.raises(TransientError, match=f"Broker redis://:[*]+@127.0.0.1:{port}/0 .* Check broker_url") as caught:
-        queue.ring("job-1")
+        queue.ring("job-1", Priority.URGENT)
     assert "secret" not in str(caught.value)
 
 
@@ -60,7 +64,7 @@ def test_the_embedded_broker_takes_messages_and_can_be_started_again(tmp_path: P
     for _ in range(2):
         with subprocess.Popen(broker.command()) as process:
             wait_for_broker(broker.url)
-            queue.ring("job-1")
+            queue.ring("job-1", Priority.URGENT)
             assert messages_waiting(broker.url) == 1
             process.kill()
     with pytest.raises(TransientError):

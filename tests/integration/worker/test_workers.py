@@ -92,3 +92,28 @@ def test_a_worker_that_lost_its_device_is_replaced_and_the_job_waits(redis_url: 
         send(int(processes[0].word or 0), small_exam(1))
         wait_until(lambda: all_ready(processes) and processes[2].pid != first)
     assert states(node) == {JobState.PENDING: 1}
+
+
+def test_what_is_urgent_is_next_and_what_is_old_comes_last(redis_url: str, tmp_path: Path) -> None:
+    directory = write_node(
+        tmp_path, broker_url=redis_url, predictor="tests.integration.worker.predictors:HeldPredictor"
+    )
+    with directory.settings_path.open("a") as file:
+        file.write('[peers.old]\nae_title = "OLD"\npriority = "backfill"\n')
+        file.write('[peers.clinic]\nae_title = "CLINIC"\npriority = "urgent"\n')
+    hold = tmp_path / "hold"
+    hold.touch()
+    with directory.running("receiver", "dispatcher", "worker", HOLD=str(hold)) as (receiver, *_):
+        node = directory.build()
+        order = []
+        for number, sender in enumerate(["OLD", "OLD", "MODALITY", "CLINIC"]):
+            exam = small_exam(number)
+            send(int(receiver.word or 0), exam, calling_ae_title=sender)
+            order.append(exam[0].StudyInstanceUID)
+            wait_until(lambda: sum(states(node).values()) == len(order))
+        wait_until(lambda: messages_waiting(redis_url) == 3)
+        hold.unlink()
+        wait_until(lambda: states(node) == {JobState.SUCCEEDED: 4})
+    with node.sessions() as session:
+        started = [event.study_instance_uid for event in audit.recent(session, "job_started", 10)]
+    assert started[::-1] == [order[0], order[3], order[2], order[1]]

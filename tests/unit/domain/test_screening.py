@@ -1,9 +1,11 @@
 """When a study is whole."""
 
+from dataclasses import replace
+
 import pytest
 
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.screening import AssemblyRules, completeness
+from glam_node.node.domain.screening import Archived, AssemblyRules, completeness
 from tests.builders import after, four_views, report, sop_instance, study
 
 RULES = AssemblyRules(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
@@ -51,3 +53,32 @@ def test_a_study_that_never_ends_is_complete_at_its_maximum_age() -> None:
 def test_the_age_counts_from_when_the_study_was_reopened() -> None:
     reopened = study(*four_views()[:2], receiving_since=after(5000), last_received_at=after(5000))
     assert not completeness(reopened, RULES, after(5100)).complete
+
+
+CONFIRMING = replace(RULES, confirms=True)
+ARCHIVED: list[tuple[str, list[SOPInstance], Archived | None, float, str]] = [
+    ("four views, not asked yet", four_views(), None, 299, ""),
+    ("two views that are all", four_views()[:2], Archived("pacs", 2, 2), 10, "confirmed"),
+    ("two views that are all, just arrived", four_views()[:2], Archived("pacs", 2, 2), 9, ""),
+    ("four views of six", four_views(), Archived("pacs", 6, 4), 299, ""),
+    ("four views of six, quiet", four_views(), Archived("pacs", 6, 4), 300, "quiet_time"),
+    ("four views, none archived yet", four_views(), Archived("pacs", 0, 4), 10, "settle_time"),
+    ("four views, the archive is away", four_views(), Archived("pacs", None, 4), 10, "settle_time"),
+    ("two views, the archive is away", four_views()[:2], Archived("pacs", None, 2), 299, ""),
+    ("a report alone, nothing archived", [report()], Archived("pacs", 0, 0), 299, ""),
+]
+
+
+@pytest.mark.parametrize(("name", "instances", "archived", "silence_s", "rule"), ARCHIVED)
+def test_an_archive_that_is_asked_ends_the_wait_or_prolongs_it(
+    name: str, instances: list[SOPInstance], archived: Archived | None, silence_s: float, rule: str
+) -> None:
+    whole = completeness(study(*instances), CONFIRMING, after(silence_s), archived)
+    assert (whole.complete, whole.rule) == (bool(rule), rule)
+
+
+def test_the_reason_tells_what_the_archive_has() -> None:
+    confirmed = completeness(study(*four_views()), CONFIRMING, after(12), Archived("pacs", 4, 4))
+    assert confirmed.reason == "R CC, L CC, R MLO, L MLO received, all 4 mammograms that pacs has"
+    missing = completeness(study(*four_views()), CONFIRMING, after(300), Archived("pacs", 6, 4))
+    assert missing.reason.endswith("sender quiet for 300 s; pacs has 6 mammograms, 4 came")

@@ -16,7 +16,7 @@ from glam_node.inference.phantom import make_exam
 from glam_node.inference.reading import read_mammogram
 from glam_node.inference.threshold import ThresholdPredictor
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.measurement_report import write_measurement_report
+from glam_node.node.results.measurement_report import report_content, write_measurement_report
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
 from glam_node.node.results.parametric_map import write_parametric_maps
 from glam_node.node.results.segmentation import BINARY, write_segmentations
@@ -55,8 +55,12 @@ class Analysed:
 
     def report(self, identity: ResultIdentity = IDENTITY) -> Dataset:
         """The report, as an archive gives it back."""
-        segmentations = self.segmentations(identity)
-        return stored(write_measurement_report(self.findings, self.sources, segmentations, identity))
+        return self.report_beside(self.segmentations(identity), identity)
+
+    def report_beside(self, segmentations: list[Dataset], identity: ResultIdentity = IDENTITY) -> Dataset:
+        """The report of a run that wrote these segmentations, as an archive gives it back."""
+        content = report_content(self.findings, self.sources, segmentations, identity)
+        return stored(write_measurement_report(content, self.findings, self.sources, segmentations, identity))
 
     def notice(self, identity: ResultIdentity = IDENTITY, *, attempted: bool = False) -> Dataset:
         """The report that the study was not analysed, as an archive gives it back."""

@@ -2,7 +2,7 @@
 
 from glam_node.inference.findings import FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
-from glam_node.node.results.aggregate import breast_scores, study_score
+from glam_node.node.results.aggregate import breast_scores, mean_scores, study_score
 
 L, R = Laterality.LEFT, Laterality.RIGHT
 
@@ -33,3 +33,9 @@ def test_the_score_of_the_study_is_the_larger_of_its_breasts() -> None:
 
 def test_a_study_of_which_nothing_could_be_analysed_has_no_score() -> None:
     assert study_score({}) is None
+
+
+def test_mean_scores_are_of_the_images_that_have_one() -> None:
+    images = [view(L, 0.25, 0.5), view(R, 0.75, 0.0), view(R, None, None)]
+    assert mean_scores(images) == {"benign": 0.25, "malignant": 0.5}
+    assert mean_scores([view(L, None, None)]) == {}

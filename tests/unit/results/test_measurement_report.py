@@ -8,9 +8,8 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import FindingKind
 from glam_node.node.results import codes
-from glam_node.node.results.measurement_report import write_measurement_report
 from glam_node.node.results.outline import long_axis_mm, outline
-from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, failed
+from tests.unit.results.analysed import Analysed, analysed_exam, encoded, failed
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +192,7 @@ def test_another_image_makes_another_report(exam: Analysed) -> None:
 
 
 def test_a_report_with_other_evidence_is_another_report(exam: Analysed) -> None:
-    bare = write_measurement_report(exam.findings, exam.sources, [], IDENTITY)
-    assert bare.SOPInstanceUID != exam.report().SOPInstanceUID
+    assert exam.report_beside([]).SOPInstanceUID != exam.report().SOPInstanceUID
 
 
 def test_both_classes_have_a_name_of_their_own() -> None:

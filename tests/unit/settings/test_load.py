@@ -51,7 +51,6 @@ MISTAKES = [
     ("[destinations.a7]\nkind = 'folder'", "destinations.a7.path", "needs a directory"),
     ("[destinations.a8]\nkind = 'folder'\npath = ''", "destinations.a8.path", "a path"),
     ("[destinations.a9]\nport = 0", "destinations.a9.port", "1 to 65535"),
-    ("[destinations.a10]\nresults = []", "destinations.a10.results", "a list"),
     ("[destinations.a11]\nresults = ['sr']", "destinations.a11.results[0]", '"sr" is not allowed: "segmentation"'),
     (
         "[destinations.b1.fallbacks]\nsecondary_capture = 'segmentation'",

@@ -1,5 +1,6 @@
 """The doorbell without a broker."""
 
+from glam_node.node.domain.job import Priority
 from glam_node.node.domain.ports import JobQueue
 from glam_node.node.worker.queue import InlineQueue
 
@@ -7,5 +8,5 @@ from glam_node.node.worker.queue import InlineQueue
 def test_an_inline_queue_has_run_the_job_when_it_was_rung() -> None:
     done: list[str] = []
     queue: JobQueue = InlineQueue(done.append)
-    queue.ring("job-1")
+    queue.ring("job-1", Priority.URGENT)
     assert done == ["job-1"]

@@ -4,7 +4,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.node.db import jobs
-from glam_node.node.domain.job import JobState
+from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.ports import JobQueue
 from glam_node.node.workflow.clock import follow_clock
 from glam_node.node.workflow.submit import ring_waiting_jobs
@@ -19,7 +19,7 @@ class Bell(JobQueue):
     def __init__(self) -> None:
         self.rung: list[str] = []
 
-    def ring(self, job_id: str) -> None:
+    def ring(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - all are of the day
         """Once more."""
         self.rung.append(job_id)
 
@@ -38,7 +38,7 @@ def follow(bench: Workbench) -> int:
 def ring(bench: Workbench) -> list[str]:
     bell = Bell()
     with bench.sessions() as session:
-        ring_waiting_jobs(session, bell, bench.clock())
+        ring_waiting_jobs(session, bell, Priority.SCREENING, bench.clock())
     return bell.rung
 
 

@@ -6,7 +6,10 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from glam_node.inference.findings_file import read_findings
+from glam_node.node.db import audit
 from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.results.aggregate import mean_scores
 from glam_node.node.results.kinds import (
     COMPREHENSIVE_SR,
     KEY_OBJECT_SELECTION,
@@ -14,6 +17,7 @@ from glam_node.node.results.kinds import (
     OF_FINDINGS,
     SOP_CLASSES,
 )
+from glam_node.node.storage.findings import findings_path
 from tests.builders import COMPREHENSIVE_3D_SR, SEGMENTATION
 from tests.unit.workflow.workbench import BOTH, Workbench
 
@@ -170,3 +174,12 @@ def test_a_finding_refers_to_its_segment(bench: Workbench, exam: list[Dataset]) 
     assert references == [
         (segmentation.SOPInstanceUID, segment.SegmentNumber) for segment in segmentation.SegmentSequence
     ]
+
+
+def test_the_record_of_an_analysis_has_the_mean_scores_of_its_images(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.run(bench.submitted(*exam))
+    found = read_findings(findings_path(bench.store.root, bench.job().job_id))
+    with bench.sessions() as session:
+        (event,) = audit.recent(session, "job_succeeded", 2)
+    assert event.detail["mean_scores"] == mean_scores(found.images)
+    assert event.detail["mean_scores"]["malignant"] > 0

@@ -7,7 +7,7 @@ import pytest
 
 from glam_node.node.db import jobs
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.job import InferenceJob, JobState, Priority
 from glam_node.node.domain.ports import JobQueue
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import TransientError
@@ -24,7 +24,7 @@ class BrokenQueue:
     takes: int = 0
     rung: list[str] = field(default_factory=list)
 
-    def ring(self, job_id: str) -> None:
+    def ring(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - all are of the day
         """Announce, or fail."""
         if len(self.rung) == self.takes:
             raise TransientError("Broker away.")
@@ -52,7 +52,7 @@ def succeed(bench: Workbench) -> None:
 
 def ring(bench: Workbench, queue: JobQueue) -> None:
     with bench.sessions() as session:
-        ring_waiting_jobs(session, queue, bench.clock())
+        ring_waiting_jobs(session, queue, Priority.SCREENING, bench.clock())
 
 
 def test_an_eligible_study_gets_a_job_for_its_images(bench: Workbench) -> None:
@@ -158,3 +158,16 @@ def test_a_long_queue_is_announced_a_part_at_a_time(bench: Workbench) -> None:
     ring(bench, InlineQueue(rung.append))
     ring(bench, InlineQueue(rung.append))
     assert len(rung) == RUNG_AT_ONCE
+
+
+def test_a_job_is_as_urgent_as_the_most_urgent_that_sent_an_image(bench: Workbench) -> None:
+    bench.priorities = {"ARCHIVE": Priority.BACKFILL, "CLINIC": Priority.URGENT}
+    first, second = sop_instance("L CC", calling_ae_title="ARCHIVE"), sop_instance("L MLO", calling_ae_title="ARCHIVE")
+    (job,) = submit(bench, first, second)
+    (later,) = submit(bench, late(bench, "R CC", calling_ae_title="CLINIC"))
+    assert (job.priority, later.priority) == (Priority.BACKFILL, Priority.URGENT)
+
+
+def test_a_job_from_a_peer_of_no_stated_priority_is_of_the_day(bench: Workbench) -> None:
+    (job,) = submit(bench, *four_views())
+    assert job.priority is Priority.SCREENING

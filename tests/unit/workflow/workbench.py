@@ -15,7 +15,7 @@ from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
-from glam_node.node.domain.job import InferenceJob
+from glam_node.node.domain.job import InferenceJob, Priority
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.domain.screening import AssemblyRules
@@ -29,7 +29,7 @@ from glam_node.node.workflow.context import Audience, InferenceContext
 from glam_node.node.workflow.deliver import deliver_due
 from glam_node.node.workflow.infer import run_job
 from glam_node.node.workflow.receive import image_attributes
-from glam_node.node.workflow.submit import submit_complete_studies
+from glam_node.node.workflow.submit import SubmissionRules, submit_complete_studies
 from tests.builders import NOW
 
 ASSEMBLY = AssemblyRules(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
@@ -106,6 +106,7 @@ class Workbench:
     """Destinations whose results look otherwise."""
     clock: Clock = field(default_factory=Clock)
     settings_digest: str = "digest"
+    priorities: Mapping[str, Priority] = field(default_factory=dict)
 
     @property
     def context(self) -> InferenceContext:
@@ -148,9 +149,8 @@ class Workbench:
         with self.sessions.begin() as session:
             close_complete_studies(session, self.clock(), ASSEMBLY)
         with self.sessions.begin() as session:
-            return submit_complete_studies(
-                session, self.clock(), ELIGIBILITY, self.settings_digest, notices=self.context.notices
-            )
+            rules = SubmissionRules(ELIGIBILITY, self.settings_digest, self.context.notices, self.priorities)
+            return submit_complete_studies(session, self.clock(), rules)
 
     def submitted(self, *images: Dataset) -> InferenceJob:
         """The job of a study of these images, received and quiet since."""

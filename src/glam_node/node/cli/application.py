@@ -11,6 +11,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
+    from glam_node.node.bootstrap import Node
     from glam_node.node.db.engine import SessionFactory
     from glam_node.settings.schema import Settings
 
@@ -91,6 +92,16 @@ def sessions_of(ctx: typer.Context, settings: "Settings") -> "SessionFactory":
         sessions = open_database(url)
     ctx.call_on_close(sessions.kw["bind"].dispose)
     return reading(sessions)
+
+
+def node_of(ctx: typer.Context, settings: "Settings") -> "Node":
+    """The node, to be changed while the command runs. Raises PermanentError when none ever ran with these settings."""
+    sessions_of(ctx, settings)
+    from glam_node.node.bootstrap import build_node
+
+    node = build_node(settings)
+    ctx.call_on_close(node.sessions.kw["bind"].dispose)
+    return node
 
 
 def console() -> Console:

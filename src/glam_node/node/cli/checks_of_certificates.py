@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.errors import PermanentError
+from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.tls import peer_tls
 from glam_node.node.tls.certificates import validity
 from glam_node.node.tls.contexts import Files, client_context, server_context
@@ -18,7 +19,7 @@ FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def check_certificates(settings: Settings) -> Iterator[Check]:
-    """One line for [tls] and for each destination that is called with TLS."""
+    """One line for [tls], for each destination that is called with TLS, and for the collector of audit messages."""
     now = datetime.now(UTC)
     tls = settings.tls
     if tls.port is not None:
@@ -28,6 +29,9 @@ def check_certificates(settings: Settings) -> Iterator[Check]:
         called = peer_tls(name, destination)
         if called is not None:
             yield _check(called.files, now, of_server=False)
+    collector = audit_collector(settings.audit)
+    if collector is not None:
+        yield _check(collector.tls.files, now, of_server=False)
 
 
 def certificate_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:

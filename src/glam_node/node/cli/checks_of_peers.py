@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from glam_node.inference.errors import DeviceUnavailable, InferenceError
 from glam_node.node.cli.checks import Check, Verdict, serving_process
+from glam_node.node.errors import NodeError
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.schema import PeerSettings, Settings
 
@@ -59,6 +60,21 @@ def check_destinations(settings: Settings) -> Iterator[Check]:
         verdict = Verdict.OK if report.ok else Verdict.FAIL
         remedy = "" if report.ok else "Results wait on this machine until it answers."
         yield Check(f"destinations.{name}", verdict, f"{report.message} ({report.milliseconds:.0f} ms)", remedy)
+
+
+def check_collector(settings: Settings) -> Iterator[Check]:
+    """The collector of audit messages, where there is one, lets us in and closes when we do."""
+    from glam_node.node.scu.syslog import audit_collector
+
+    collector = audit_collector(settings.audit)
+    if collector is None:
+        return
+    try:
+        collector.send([])
+    except NodeError as error:
+        yield Check("audit", Verdict.FAIL, str(error), "Audit messages wait on this machine until it answers.")
+        return
+    yield Check("audit", Verdict.OK, f"{collector.host}:{collector.port} takes audit messages")
 
 
 def check_model(settings: Settings) -> Check:

@@ -67,7 +67,13 @@ def _checks(path: Path | None) -> "Iterator[Check]":
 def _checks_of(settings: "Settings") -> "Iterator[Check]":
     from glam_node.node.cli.checks import check_broker, check_database, check_ports, check_storage
     from glam_node.node.cli.checks_of_certificates import check_certificates
-    from glam_node.node.cli.checks_of_peers import check_destinations, check_door, check_model, check_peers
+    from glam_node.node.cli.checks_of_peers import (
+        check_collector,
+        check_destinations,
+        check_door,
+        check_model,
+        check_peers,
+    )
 
     yield check_storage(settings)
     yield from check_ports(settings)
@@ -77,4 +83,5 @@ def _checks_of(settings: "Settings") -> "Iterator[Check]":
     yield check_broker(settings)
     yield check_peers(settings)
     yield from check_destinations(settings)
+    yield from check_collector(settings)
     yield check_model(settings)

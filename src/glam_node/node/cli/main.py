@@ -8,6 +8,9 @@ import typer
 from glam_node import __version__
 from glam_node.node.cli import (
     analyse,
+    audit,
+    backup,
+    console,
     demo,
     doctor,
     echo,
@@ -15,6 +18,7 @@ from glam_node.node.cli import (
     init,
     model,
     phantom,
+    restore,
     retry,
     serve,
     status,
@@ -65,12 +69,16 @@ app.command()(status.status)
 app.command()(studies.studies)
 app.command()(study.study)
 app.command()(retry.retry)
+app.command()(backup.backup)
+app.command()(restore.restore)
 app.command()(analyse.analyse)
 app.command()(phantom.phantom)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.add_typer(audit.app, name="audit")
 app.add_typer(settings_command.app, name="settings")
 app.add_typer(model.app, name="model")
+app.add_typer(console.app, name="console")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The console as a process of the node."""
 
+import ssl
 import threading
 
 import uvicorn
@@ -7,6 +8,7 @@ import uvicorn
 from glam_node.node.console.app import create_console
 from glam_node.node.errors import PermanentError
 from glam_node.node.run.process import Running, main
+from glam_node.node.tls.contexts import Files, server_context
 
 GRACE_S = 3
 
@@ -14,10 +16,13 @@ GRACE_S = 3
 def run(running: Running) -> None:
     """Answer until asked to stop. Raises PermanentError when the port cannot be had."""
     chosen = running.settings.console
-    app = create_console(running.node, chosen.host)
+    app = create_console(running.node, chosen.host, encrypted=chosen.certificate is not None)
     config = uvicorn.Config(
         app, chosen.host, chosen.port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S
     )
+    if chosen.certificate is not None:
+        config.load()
+        config.ssl = server_context(Files("console", chosen.certificate, chosen.key), ssl.CERT_NONE)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=_serve, args=(server, running.stop), name="console")
     thread.start()

@@ -1,4 +1,4 @@
-"""The HTTP application: metrics and health for monitoring, pages for people on this machine."""
+"""The HTTP application: metrics and health for monitoring, pages for people."""
 
 import ipaddress
 from collections.abc import Callable
@@ -19,11 +19,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from glam_node.node.bootstrap import Node
+from glam_node.node.console.door import Door
 from glam_node.node.console.health import checks
 from glam_node.node.console.measure import NodeCollector
 from glam_node.node.console.pages import picture
-from glam_node.node.db import studies
+from glam_node.node.db import accounts, studies
 from glam_node.node.db.engine import reading
+from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.description import describe, summary
 
 _HERE = Path(__file__).parent
@@ -31,7 +33,7 @@ _SHOWN = 100
 _THUMBNAIL, _LARGE = 480, 1600
 _LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; form-action 'self'",
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -46,28 +48,48 @@ def is_local(host: str) -> bool:
         return host == "localhost"
 
 
-def create_console(node: Node, host: str) -> Starlette:
-    """/metrics, /healthz and /readyz; and pages, where `host` is an address that only this machine can reach.
+def create_console(
+    node: Node, host: str, *, encrypted: bool = False, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Starlette:
+    """/metrics, /healthz and /readyz for anybody; pages for those who are signed in.
 
-    Pages are for whoever may sit at this machine: there is no sign-in yet, so they are served to no other.
+    While there is no account, pages are there where only this machine can reach `host`, for whoever sits at it.
+    Raises PermanentError when there are accounts and passwords would go over a network in plain text.
     """
-    console = _Console(node)
+    local = is_local(host)
+    with reading(node.sessions)() as session:
+        if accounts.exist(session):
+            refuse_plain_text(host, encrypted)
+    console = _Console(node, now)
+    door = Door(node, console.templates, local=local, encrypted=encrypted, now=now)
     routes = [
         Route("/metrics", console.metrics),
         Route("/healthz", console.alive),
         Route("/readyz", console.ready),
     ]
     middleware = [Middleware(BaseHTTPMiddleware, dispatch=_with_headers)]
-    if is_local(host):
+    if local:
         # A page of another site that names itself as this machine gets nothing (DNS rebinding).
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL_NAMES))
+    if local or encrypted:
         routes += [
-            Route("/", console.studies),
-            Route("/studies/{study_instance_uid}", console.study),
-            Route("/studies/{study_instance_uid}/{sop_instance_uid}.png", console.view),
+            Route("/sign-in", door.sign_in, methods=["GET", "POST"]),
+            Route("/sign-out", door.sign_out, methods=["POST"]),
+            Route("/", door.guarded(console.studies)),
+            Route("/studies/{study_instance_uid}", door.guarded(console.study)),
+            Route("/studies/{study_instance_uid}/{sop_instance_uid}.png", door.guarded(console.view)),
         ]
     static = Mount("/static", StaticFiles(directory=_HERE / "static"))
     return Starlette(routes=[*routes, static], middleware=middleware)
+
+
+def refuse_plain_text(host: str, encrypted: bool) -> None:
+    """Nothing, where passwords can be asked for. Raises PermanentError where a network would carry them as they are."""
+    if not (encrypted or is_local(host)):
+        raise PermanentError(
+            f"console.host {host} can be reached by other machines, and passwords of accounts would go there in plain "
+            'text. Set console.certificate and console.key, or console.host = "127.0.0.1".'
+        )
 
 
 async def _with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
@@ -79,11 +101,11 @@ async def _with_headers(request: Request, call_next: RequestResponseEndpoint) ->
 class _Console:
     """The answers; plain functions, which Starlette runs in threads of their own."""
 
-    def __init__(self, node: Node, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, node: Node, now: Callable[[], datetime]) -> None:
         self._node = node
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(NodeCollector(node, now))
-        self._templates = Jinja2Templates(directory=_HERE / "templates")
+        self.templates = Jinja2Templates(directory=_HERE / "templates")
 
     def metrics(self, _: Request) -> Response:
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
@@ -100,7 +122,7 @@ class _Console:
         with reading(self._node.sessions)() as session:
             rows = [summary(study) for study in studies.recent(session, _SHOWN)]
             counts = {str(state): count for state, count in studies.counts_by_state(session).items()}
-        return self._templates.TemplateResponse(request, "studies.html", {"studies": rows, "counts": counts})
+        return self.templates.TemplateResponse(request, "studies.html", {"studies": rows, "counts": counts})
 
     def study(self, request: Request) -> Response:
         uid = request.path_params["study_instance_uid"]
@@ -109,7 +131,7 @@ class _Console:
         if study is None:
             raise HTTPException(404, "This study is not known here.")
         described = describe(study, reading(self._node.sessions), self._node.store.root)
-        return self._templates.TemplateResponse(request, "study.html", {"study": described})
+        return self.templates.TemplateResponse(request, "study.html", {"study": described})
 
     def view(self, request: Request) -> Response:
         uids = request.path_params["study_instance_uid"], request.path_params["sop_instance_uid"]

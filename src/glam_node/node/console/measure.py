@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import mean
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -28,7 +29,7 @@ class Sample:
 def measure(node: Node, now: datetime) -> list[Sample]:
     """Every metric's samples. Raises what the database and the file system raise."""
     with reading(node.sessions)() as session:
-        return [*_on_record(session), *_waiting(session, node, now), *_on_disk(node)]
+        return [*_on_record(session), *_scores(session), *_waiting(session, node, now), *_on_disk(node)]
 
 
 def _on_record(session: Session) -> Iterator[Sample]:
@@ -42,6 +43,16 @@ def _on_record(session: Session) -> Iterator[Sample]:
         yield Sample(metrics.DELIVERIES, count, (destination, str(delivery_state)))
     for event, count in audit.counts(session, metrics.COUNTED_EVENTS).items():
         yield Sample(metrics.EVENTS, count, (event,))
+
+
+def _scores(session: Session) -> Iterator[Sample]:
+    """Another algorithm's scores are not compared with the present one's."""
+    analyses = [event.detail for event in audit.recent(session, "job_succeeded", metrics.RECENT_ANALYSES)]
+    told = [detail for detail in analyses if detail.get("mean_scores")]
+    present = [detail for detail in told if detail["algorithm_version"] == told[0]["algorithm_version"]]
+    if len(present) >= metrics.LEAST_ANALYSES:
+        for kind in told[0]["mean_scores"]:
+            yield Sample(metrics.MEAN_SCORE, mean(detail["mean_scores"][kind] for detail in present), (kind,))
 
 
 def _waiting(session: Session, node: Node, now: datetime) -> Iterator[Sample]:

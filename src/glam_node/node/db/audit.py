@@ -1,14 +1,15 @@
 """The timeline of every study, and what was refused; never names, ids or birth dates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from glam_node.node.db.tables import EventRow
+from glam_node.node.errors import TransientError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Event:
     event: str
     study_instance_uid: str
     detail: dict[str, Any]
+    event_id: int
 
 
 def record(session: Session, event: str, at: datetime, *, study_instance_uid: str = "", **detail: Any) -> None:
@@ -44,5 +46,22 @@ def recent(session: Session, event: str, limit: int) -> list[Event]:
     return [_event(row) for row in session.scalars(query)]
 
 
+def unreported(session: Session, limit: int) -> list[Event]:
+    """The first events of which it is not settled which audit message tells of them, oldest first."""
+    query = select(EventRow).where(EventRow.audit_sequence.is_(None)).order_by(EventRow.event_id).limit(limit)
+    return [_event(row) for row in session.scalars(query)]
+
+
+def report(session: Session, told: Mapping[int, int]) -> None:
+    """By event_id: the audit message that tells of the event, by its sequence number; 0: none has to.
+
+    Raises TransientError when another process has settled one of them meanwhile.
+    """
+    unsettled = select(EventRow.event_id).where(EventRow.event_id.in_(told), EventRow.audit_sequence.is_(None))
+    if len(session.scalars(unsettled.with_for_update()).all()) != len(told):
+        raise TransientError("Another process writes audit messages of the same events. Run one dispatcher.")
+    session.execute(update(EventRow), [{"event_id": key, "audit_sequence": told[key]} for key in told])
+
+
 def _event(row: EventRow) -> Event:
-    return Event(row.at, row.event, row.study_instance_uid, row.detail)
+    return Event(row.at, row.event, row.study_instance_uid, row.detail, row.event_id)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from glam_node.node.db.changes import change, claim
 from glam_node.node.db.tables import DeliveryRow
 from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.delivery import Delivery, DeliveryState
@@ -44,37 +44,36 @@ def claim_due(session: Session, destination: str, *, now: datetime, until: datet
         DeliveryRow.destination == destination,
         DeliveryRow.next_attempt_at <= now,
     )
-    oldest = (
-        select(DeliveryRow.delivery_id)
-        .where(due)
-        .order_by(DeliveryRow.created_at, DeliveryRow.sop_class_uid, DeliveryRow.delivery_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    mine = and_(DeliveryRow.delivery_id.in_(oldest), due)
-    return _sorted(_change(session, mine, attempt=DeliveryRow.attempt + 1, next_attempt_at=until))
+    order = (DeliveryRow.created_at, DeliveryRow.sop_class_uid, DeliveryRow.delivery_id)
+    values = {"attempt": DeliveryRow.attempt + 1, "next_attempt_at": until}
+    return _sorted(claim(session, DeliveryRow, DeliveryRow.delivery_id, due, order, limit, **values))
 
 
 def hold(session: Session, deliveries: Sequence[Delivery], until: datetime) -> None:
     """The claim on those that are still being sent lasts until then."""
     for delivery in deliveries:
-        _change(session, _claimed(delivery), next_attempt_at=until)
+        change(session, DeliveryRow, _claimed(delivery), next_attempt_at=until)
 
 
 def mark_stored(session: Session, delivery: Delivery, now: datetime) -> bool:
     """The destination has it, whoever sent it; False when that was known before."""
-    pending = and_(DeliveryRow.delivery_id == delivery.delivery_id, DeliveryRow.state != DeliveryState.STORED)
-    return bool(_change(session, pending, state=DeliveryState.STORED, stored_at=now, failure=""))
+    there = (DeliveryState.STORED, DeliveryState.COMMITTED)
+    pending = and_(DeliveryRow.delivery_id == delivery.delivery_id, DeliveryRow.state.not_in(there))
+    return bool(
+        change(
+            session, DeliveryRow, pending, state=DeliveryState.STORED, stored_at=now, next_attempt_at=now, failure=""
+        )
+    )
 
 
 def postpone(session: Session, delivery: Delivery, next_attempt_at: datetime, failure: str) -> bool:
     """It is tried again then; False when another sender has it by now."""
-    return bool(_change(session, _claimed(delivery), next_attempt_at=next_attempt_at, failure=failure))
+    return bool(change(session, DeliveryRow, _claimed(delivery), next_attempt_at=next_attempt_at, failure=failure))
 
 
 def abandon(session: Session, delivery: Delivery, failure: str) -> bool:
     """It is not tried again until a person acts; False when another sender has it by now."""
-    return bool(_change(session, _claimed(delivery), state=DeliveryState.ABANDONED, failure=failure))
+    return bool(change(session, DeliveryRow, _claimed(delivery), state=DeliveryState.ABANDONED, failure=failure))
 
 
 def replace(session: Session, delivery: Delivery, failure: str, sop_class_uid: str, now: datetime) -> int:
@@ -85,10 +84,10 @@ def replace(session: Session, delivery: Delivery, failure: str, sop_class_uid: s
         DeliveryRow.sop_class_uid == sop_class_uid,
     )
     waiting = and_(standby, DeliveryRow.state == DeliveryState.STANDBY)
-    _change(session, waiting, state=DeliveryState.PENDING, next_attempt_at=now)
+    change(session, DeliveryRow, waiting, state=DeliveryState.PENDING, next_attempt_at=now)
     there = len(session.scalars(select(DeliveryRow.delivery_id).where(standby)).all())
     if there:
-        _change(session, _claimed(delivery), state=DeliveryState.REPLACED, failure=failure)
+        change(session, DeliveryRow, _claimed(delivery), state=DeliveryState.REPLACED, failure=failure)
     return there
 
 
@@ -99,7 +98,96 @@ def retry(session: Session, study_instance_uid: str, *, now: datetime, later_tha
         DeliveryRow.study_instance_uid == study_instance_uid,
         or_(DeliveryRow.state == DeliveryState.ABANDONED, waiting),
     )
-    return len(_change(session, condition, state=DeliveryState.PENDING, attempt=0, next_attempt_at=now))
+    return len(change(session, DeliveryRow, condition, state=DeliveryState.PENDING, attempt=0, next_attempt_at=now))
+
+
+def ask_for(
+    session: Session, destination: str, transaction_uid: str, *, now: datetime, until: datetime, limit: int
+) -> list[Delivery]:
+    """Up to `limit` stored objects that are in no request, the oldest first: they are in this one, until then."""
+    due = and_(
+        DeliveryRow.state == DeliveryState.STORED,
+        DeliveryRow.destination == destination,
+        DeliveryRow.transaction_uid == "",
+        DeliveryRow.next_attempt_at <= now,
+    )
+    values = {
+        "transaction_uid": transaction_uid,
+        "transaction_count": DeliveryRow.transaction_count + 1,
+        "next_attempt_at": until,
+    }
+    order = (DeliveryRow.stored_at,)
+    return _sorted(claim(session, DeliveryRow, DeliveryRow.delivery_id, due, order, limit, **values))
+
+
+def unask(session: Session, transaction_uid: str, next_attempt_at: datetime, failure: str) -> None:
+    """The archive never had that request: its objects are in none, until then."""
+    condition = and_(DeliveryRow.transaction_uid == transaction_uid, DeliveryRow.state == DeliveryState.STORED)
+    change(
+        session,
+        DeliveryRow,
+        condition,
+        transaction_uid="",
+        transaction_count=DeliveryRow.transaction_count - 1,
+        next_attempt_at=next_attempt_at,
+        failure=failure,
+    )
+
+
+def of_transaction(session: Session, transaction_uid: str) -> list[Delivery]:
+    """The objects of a request."""
+    query = select(DeliveryRow).where(DeliveryRow.transaction_uid == transaction_uid, DeliveryRow.transaction_uid != "")
+    return _sorted(session.scalars(query.execution_options(populate_existing=True)).all())
+
+
+def overdue(session: Session, destination: str, now: datetime) -> list[Delivery]:
+    """Objects in a request that was not answered by now."""
+    query = select(DeliveryRow).where(
+        DeliveryRow.state == DeliveryState.STORED,
+        DeliveryRow.destination == destination,
+        DeliveryRow.transaction_uid != "",
+        DeliveryRow.next_attempt_at <= now,
+    )
+    return _sorted(session.scalars(query.execution_options(populate_existing=True)).all())
+
+
+def mark_committed(session: Session, delivery: Delivery) -> None:
+    """The destination has taken responsibility."""
+    change(session, DeliveryRow, _in_request(delivery), state=DeliveryState.COMMITTED, failure="")
+
+
+def send_again(session: Session, delivery: Delivery, now: datetime, failure: str) -> None:
+    """It goes out once more, and into another request after that."""
+    change(
+        session,
+        DeliveryRow,
+        _in_request(delivery),
+        state=DeliveryState.PENDING,
+        transaction_uid="",
+        next_attempt_at=now,
+        failure=failure,
+    )
+
+
+def set_aside(session: Session, delivery: Delivery, failure: str) -> None:
+    """The destination does not take responsibility, however often it is asked; a person acts."""
+    change(
+        session,
+        DeliveryRow,
+        _in_request(delivery),
+        state=DeliveryState.ABANDONED,
+        transaction_uid="",
+        transaction_count=0,
+        failure=failure,
+    )
+
+
+def _in_request(delivery: Delivery) -> ColumnElement[bool]:
+    return and_(
+        DeliveryRow.delivery_id == delivery.delivery_id,
+        DeliveryRow.state == DeliveryState.STORED,
+        DeliveryRow.transaction_uid == delivery.transaction_uid,
+    )
 
 
 def _claimed(delivery: Delivery) -> ColumnElement[bool]:
@@ -109,13 +197,6 @@ def _claimed(delivery: Delivery) -> ColumnElement[bool]:
         DeliveryRow.state == DeliveryState.PENDING,
         DeliveryRow.attempt == delivery.attempt,
     )
-
-
-def _change(session: Session, condition: ColumnElement[bool], **values: Any) -> list[DeliveryRow]:
-    """Whatever meets the condition has the values, and is returned."""
-    statement = update(DeliveryRow).where(condition).values(values).returning(DeliveryRow)
-    options = {"synchronize_session": False, "populate_existing": True}
-    return list(session.scalars(statement.execution_options(**options)))
 
 
 def _sorted(rows: Sequence[DeliveryRow]) -> list[Delivery]:
@@ -142,4 +223,5 @@ def _delivery(row: DeliveryRow) -> Delivery:
         failure=row.failure,
         created_at=row.created_at,
         stored_at=row.stored_at,
+        transaction_count=row.transaction_count,
     )

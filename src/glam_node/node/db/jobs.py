@@ -8,14 +8,20 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from glam_node.node.db.changes import change
 from glam_node.node.db.tables import JobRow
-from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.job import InferenceJob, JobState, Priority
 
 UNFINISHED = (JobState.PENDING, JobState.RUNNING)
 
 
 def add(
-    session: Session, study_instance_uid: str, sop_instance_uids: Sequence[str], settings_digest: str, now: datetime
+    session: Session,
+    study_instance_uid: str,
+    sop_instance_uids: Sequence[str],
+    settings_digest: str,
+    now: datetime,
+    priority: Priority = Priority.SCREENING,
 ) -> InferenceJob:
     """A new job waits for a worker."""
     row = JobRow(
@@ -24,6 +30,7 @@ def add(
         state=JobState.PENDING,
         attempt=0,
         sop_instance_uids=list(sop_instance_uids),
+        priority=priority,
         settings_digest=settings_digest,
         algorithm_version="",
         lease_owner="",
@@ -156,10 +163,18 @@ def retry(session: Session, job_id: str, now: datetime) -> bool:
     return bool(changed)
 
 
-def to_ring(session: Session, *, now: datetime, rung_before: datetime, limit: int) -> list[str]:
-    """Of the `limit` jobs that wait longest, those that were not rung since `rung_before`; they count as rung now."""
+def to_ring(session: Session, priority: Priority, *, now: datetime, rung_before: datetime, limit: int) -> list[str]:
+    """Of the `limit` jobs of a priority that wait longest, those that were not rung since `rung_before`.
+
+    They count as rung now.
+    """
     due = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at <= now)
-    query = select(JobRow.job_id, JobRow.rung_at).where(or_(due, _lost(now))).order_by(JobRow.created_at).limit(limit)
+    query = (
+        select(JobRow.job_id, JobRow.rung_at)
+        .where(JobRow.priority == priority, or_(due, _lost(now)))
+        .order_by(JobRow.created_at)
+        .limit(limit)
+    )
     waiting = [job_id for job_id, rung_at in session.execute(query) if rung_at is None or rung_at <= rung_before]
     if waiting:
         set_rung_at(session, waiting, now)
@@ -197,10 +212,7 @@ def _held(job: InferenceJob) -> ColumnElement[bool]:
 
 
 def _change(session: Session, condition: ColumnElement[bool], **values: Any) -> list[InferenceJob]:
-    """Whatever meets the condition has the values, and is returned."""
-    statement = update(JobRow).where(condition).values(values).returning(JobRow)
-    rows = session.scalars(statement.execution_options(synchronize_session=False, populate_existing=True))
-    return [_job(row) for row in rows]
+    return [_job(row) for row in change(session, JobRow, condition, **values)]
 
 
 def _job(row: JobRow) -> InferenceJob:
@@ -210,6 +222,7 @@ def _job(row: JobRow) -> InferenceJob:
         state=JobState(row.state),
         attempt=row.attempt,
         sop_instance_uids=tuple(row.sop_instance_uids),
+        priority=Priority(row.priority),
         settings_digest=row.settings_digest,
         algorithm_version=row.algorithm_version,
         lease_owner=row.lease_owner,

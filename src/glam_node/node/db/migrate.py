@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
 
 from glam_node.node.db.engine import open_engine
 from glam_node.node.errors import PermanentError
@@ -49,6 +50,16 @@ def is_current(url: str) -> bool:
             return _has_newest_schema(connection)
     finally:
         engine.dispose()
+
+
+def revision(session: Session) -> str:
+    """The schema that the database has."""
+    return MigrationContext.configure(session.connection()).get_current_revision() or ""
+
+
+def knows(revision: str) -> bool:
+    """Whether this version can upgrade from that schema."""
+    return revision in {script.revision for script in ScriptDirectory(str(SCRIPTS)).walk_revisions()}
 
 
 def _lock(connection: Connection) -> None:

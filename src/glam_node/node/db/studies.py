@@ -1,7 +1,7 @@
 """Studies and their instances."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,9 @@ from glam_node.node.domain.job import JobState
 from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.domain.study import LEGAL_TRANSITIONS, Study, StudyState
 from glam_node.node.errors import PermanentError
+
+LOOKED_UP_AT_ONCE = 1000
+"""Values in one statement: databases have a limit."""
 
 
 def find_instance(session: Session, sop_instance_uid: str) -> SOPInstance | None:
@@ -57,14 +60,23 @@ def _new_study(instance: SOPInstance, attributes: StudyAttributes) -> dict[str, 
 
 def find_instances(session: Session, sop_instance_uids: Sequence[str]) -> list[SOPInstance]:
     """These instances, in this order. Raises PermanentError when one is not there."""
-    query = select(InstanceRow).where(InstanceRow.sop_instance_uid.in_(sop_instance_uids))
-    found = {row.sop_instance_uid: _instance(row) for row in session.scalars(query)}
+    found = instances_on_record(session, sop_instance_uids)
     missing = [uid for uid in sop_instance_uids if uid not in found]
     if missing:
         raise PermanentError(
             f"{len(missing)} images are not on record any more: {', '.join(missing)}. Send them again."
         )
     return [found[uid] for uid in sop_instance_uids]
+
+
+def instances_on_record(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, SOPInstance]:
+    """Those of these instances that are there, by UID, however many."""
+    found = {}
+    for first in range(0, len(sop_instance_uids), LOOKED_UP_AT_ONCE):
+        some = sop_instance_uids[first : first + LOOKED_UP_AT_ONCE]
+        rows = session.scalars(select(InstanceRow).where(InstanceRow.sop_instance_uid.in_(some)))
+        found.update({row.sop_instance_uid: _instance(row) for row in rows})
+    return found
 
 
 def get(session: Session, study_instance_uid: str, *, for_update: bool = False) -> Study | None:
@@ -86,6 +98,13 @@ def state_of(session: Session, study_instance_uid: str) -> StudyState | None:
     return None if state is None else StudyState(state)
 
 
+def patients(session: Session, study_instance_uids: Collection[str]) -> dict[str, tuple[str, str]]:
+    """By study the patient's issuer and id, of the studies that are known."""
+    known = select(StudyRow.study_instance_uid, StudyRow.issuer_of_patient_id, StudyRow.patient_id)
+    query = known.where(StudyRow.study_instance_uid.in_(study_instance_uids))
+    return {uid: (issuer, patient_id) for uid, issuer, patient_id in session.execute(query)}
+
+
 def recent(session: Session, limit: int) -> list[Study]:
     """The `limit` studies that received something last, the latest first."""
     return _studies(session, select(StudyRow).order_by(StudyRow.last_received_at.desc()).limit(limit))
@@ -97,8 +116,13 @@ def counts_by_state(session: Session) -> dict[StudyState, int]:
     return {StudyState(state): count for state, count in session.execute(query)}
 
 
-def perhaps_complete(session: Session, rules: AssemblyRules, now: datetime, limit: int) -> list[Study]:
-    """Studies still receiving that a rule might call complete; their rows are locked until the transaction ends."""
+def perhaps_complete(
+    session: Session, rules: AssemblyRules, now: datetime, limit: int, released: Collection[str] = ()
+) -> list[Study]:
+    """Studies still receiving that a rule might call complete; their rows are locked until the transaction ends.
+
+    Where an archive confirms, of those that have only settled just the `released` ones.
+    """
     mammograms = (
         select(func.count())
         .where(InstanceRow.study_instance_uid == StudyRow.study_instance_uid)
@@ -108,8 +132,16 @@ def perhaps_complete(session: Session, rules: AssemblyRules, now: datetime, limi
     settled = StudyRow.last_received_at <= now - timedelta(seconds=rules.settle_time_s)
     quiet = StudyRow.last_received_at <= now - timedelta(seconds=rules.quiet_time_s)
     old = StudyRow.receiving_since <= now - timedelta(seconds=rules.maximum_age_s)
-    due = or_(quiet, old, and_(settled, mammograms >= len(STANDARD_VIEWS)))
+    whole = StudyRow.study_instance_uid.in_(released) if rules.confirms else mammograms >= len(STANDARD_VIEWS)
+    due = or_(quiet, old, and_(settled, whole))
     return _locked(session, and_(StudyRow.state == StudyState.RECEIVING, due), limit)
+
+
+def settled(session: Session, received_before: datetime, limit: int, *, but_not: Collection[str]) -> list[Study]:
+    """Studies still receiving to which nothing came since, but for some; the longest quiet first."""
+    quiet = and_(StudyRow.state == StudyState.RECEIVING, StudyRow.last_received_at <= received_before)
+    query = select(StudyRow).where(quiet, StudyRow.study_instance_uid.not_in(but_not))
+    return _studies(session, query.order_by(StudyRow.last_received_at).limit(limit))
 
 
 def complete(session: Session, limit: int) -> list[Study]:
@@ -118,10 +150,25 @@ def complete(session: Session, limit: int) -> list[Study]:
 
 
 def retirable(session: Session, received_before: datetime, limit: int) -> list[Study]:
-    """Studies that are done, the oldest first, with nothing received since; their rows are locked.
+    """Studies that are done, the oldest first, with nothing received since; their rows are locked."""
+    return _locked(session, and_(_is_done(), StudyRow.last_received_at < received_before), limit)
 
-    Done: reported or not eligible, no job waits, runs or has failed, and no result waits for its destination or was
-    given up.
+
+def done(session: Session) -> set[str]:
+    """UIDs of the studies that are done, and not retired."""
+    return set(session.scalars(select(StudyRow.study_instance_uid).where(_is_done())))
+
+
+def kept(session: Session) -> Iterator[Study]:
+    """Every study that is not retired, by UID."""
+    query = select(StudyRow.study_instance_uid).where(StudyRow.state != StudyState.RETIRED)
+    for uid in session.scalars(query.order_by(StudyRow.study_instance_uid)).all():
+        yield from _studies(session, select(StudyRow).where(StudyRow.study_instance_uid == uid))
+
+
+def _is_done() -> ColumnElement[bool]:
+    """Reported or not eligible, no job waits, runs or has failed, and no result waits for its destination or was
+    given up, or asked about and not committed.
     """
     unfinished = exists().where(
         JobRow.study_instance_uid == StudyRow.study_instance_uid,
@@ -129,10 +176,12 @@ def retirable(session: Session, received_before: datetime, limit: int) -> list[S
     )
     undelivered = exists().where(
         DeliveryRow.study_instance_uid == StudyRow.study_instance_uid,
-        DeliveryRow.state.in_((DeliveryState.PENDING, DeliveryState.ABANDONED)),
+        or_(
+            DeliveryRow.state.in_((DeliveryState.PENDING, DeliveryState.ABANDONED)),
+            and_(DeliveryRow.state == DeliveryState.STORED, DeliveryRow.transaction_uid != ""),
+        ),
     )
-    done = and_(StudyRow.state.in_((StudyState.REPORTED, StudyState.INELIGIBLE)), ~unfinished, ~undelivered)
-    return _locked(session, and_(done, StudyRow.last_received_at < received_before), limit)
+    return and_(StudyRow.state.in_((StudyState.REPORTED, StudyState.INELIGIBLE)), ~unfinished, ~undelivered)
 
 
 def forget_instances(session: Session, study_instance_uid: str) -> None:

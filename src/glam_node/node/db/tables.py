@@ -3,7 +3,18 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from glam_node.node.db.engine import UtcDateTime
@@ -15,6 +26,11 @@ class Base(DeclarativeBase):
     """Metadata of the schema; Alembic compares it with the database."""
 
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON, list[Any]: JSON}  # noqa: RUF012
+
+
+def _where(name: str, column: str, condition: str) -> Index:
+    """An index of the rows for which the condition holds."""
+    return Index(name, column, postgresql_where=text(condition), sqlite_where=text(condition))
 
 
 class StudyRow(Base):
@@ -65,6 +81,7 @@ class JobRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     attempt: Mapped[int] = mapped_column(default=0)
     sop_instance_uids: Mapped[list[str]]
+    priority: Mapped[int] = mapped_column(SmallInteger)
     settings_digest: Mapped[str] = mapped_column(String(64))
     algorithm_version: Mapped[str] = mapped_column(Text, default="")
     lease_owner: Mapped[str] = mapped_column(Text, default="")
@@ -98,19 +115,71 @@ class DeliveryRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     attempt: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime]
-    transaction_uid: Mapped[str] = mapped_column(UID, default="")
+    transaction_uid: Mapped[str] = mapped_column(UID, default="", index=True)
+    transaction_count: Mapped[int] = mapped_column(SmallInteger, default=0)
     failure: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime]
     stored_at: Mapped[datetime | None]
+
+
+class CommitmentRequestRow(Base):
+    """domain.CommitmentRequest"""
+
+    __tablename__ = "commitment_requests"
+    __table_args__ = (
+        UniqueConstraint(
+            "calling_ae_title", "transaction_uid", name="uq_commitment_requests_calling_ae_title_transaction_uid"
+        ),
+        Index("ix_commitment_requests_state_next_attempt_at", "state", "next_attempt_at"),
+    )
+
+    request_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    transaction_uid: Mapped[str] = mapped_column(UID)
+    instances: Mapped[list[Any]]
+    """SOP Class UID and SOP Instance UID of each."""
+    state: Mapped[str] = mapped_column(String(16))
+    attempt: Mapped[int]
+    next_attempt_at: Mapped[datetime]
+    failure: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class AccountRow(Base):
+    """domain.Account"""
+
+    __tablename__ = "accounts"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    password_hash: Mapped[str] = mapped_column(Text)
+    changed_at: Mapped[datetime]
 
 
 class EventRow(Base):
     """What happened when: one line of a study's timeline, or a refusal; never names, ids or birth dates."""
 
     __tablename__ = "events"
+    __table_args__ = (_where("ix_events_unreported", "event_id", "audit_sequence IS NULL"),)
 
     event_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     at: Mapped[datetime] = mapped_column(index=True)
     event: Mapped[str] = mapped_column(String(64), index=True)
     study_instance_uid: Mapped[str] = mapped_column(UID, default="", index=True)
     detail: Mapped[dict[str, Any]]
+    audit_sequence: Mapped[int | None]
+    """The audit message that tells of it; 0 where none has to; unset until that is settled."""
+
+
+class AuditMessageRow(Base):
+    """One DICOM audit message; rows are only appended, and of a row only `sent_at` changes."""
+
+    __tablename__ = "audit_messages"
+    __table_args__ = (_where("ix_audit_messages_unsent", "sequence", "sent_at IS NULL"),)
+
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    event_at: Mapped[datetime]
+    message: Mapped[bytes] = mapped_column(LargeBinary)
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+    sent_at: Mapped[datetime | None]

@@ -39,6 +39,9 @@ class Delivery:
     attempt: int
     next_attempt_at: datetime
     transaction_uid: str
+    """Of the request for storage commitment that it is in, or was in last; empty: none."""
     failure: str
     created_at: datetime
     stored_at: datetime | None
+    transaction_count: int = 0
+    """In how many requests it was."""

@@ -2,7 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
+
+
+class Priority(IntEnum):
+    """Which of the waiting jobs is next; the least number first."""
+
+    URGENT = 0
+    """Somebody waits for it."""
+    SCREENING = 1
+    """Of the day."""
+    BACKFILL = 2
+    """Earlier examinations, when nothing else is to be done."""
 
 
 class JobState(StrEnum):
@@ -31,6 +42,7 @@ class InferenceJob:
     """How often it was claimed."""
     sop_instance_uids: tuple[str, ...]
     """The images to analyse, fixed when the job was made; none where there is only to be said that nothing is."""
+    priority: Priority
     settings_digest: str
     algorithm_version: str
     """Empty until a worker has run it."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from glam_node.node.domain.job import Priority
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingInstance:
@@ -49,6 +51,6 @@ class Destination(Protocol):
 class JobQueue(Protocol):
     """The doorbell: it says that a job waits, and may be lost, late or doubled without harm."""
 
-    def ring(self, job_id: str) -> None:
+    def ring(self, job_id: str, priority: Priority) -> None:
         """Announce a job whose row is committed. Raises TransientError when the broker cannot be reached."""
         ...

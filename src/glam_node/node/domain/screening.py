@@ -18,6 +18,30 @@ class AssemblyRules:
     """Silence after which any study is complete."""
     maximum_age_s: float
     """Time since it began to arrive after which a study is complete even if more keeps coming."""
+    confirms: bool = False
+    """An archive is asked how many images there are: all are here, or some are missing, whatever their views."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What an archive said of a study."""
+
+    archive: str
+    """Its name in the settings."""
+    images: int | None
+    """How many mammograms it has; None: it did not say."""
+    received: int
+    """How many were here when it was asked."""
+
+    @property
+    def has_all(self) -> bool:
+        """Whether it has just what is here, and there is something."""
+        return self.images == self.received > 0
+
+    @property
+    def has_more(self) -> bool:
+        """Whether some are missing here."""
+        return self.images is not None and self.images > self.received
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +58,12 @@ class _Facts:
     views: frozenset[View]
     silence_s: float
     age_s: float
+    archived: Archived | None
+
+    @property
+    def archive_is_waited_for(self) -> bool:
+        """Whether the archive is still to be asked, or has more than we."""
+        return self.archived is None or self.archived.has_more
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +76,19 @@ class _Rule:
 # The first that holds completes the study.
 _RULES = (
     _Rule(
+        "confirmed",
+        lambda facts, rules: (
+            facts.archived is not None and facts.archived.has_all and facts.silence_s >= rules.settle_time_s
+        ),
+        "{views} received, all {images} mammograms that {archive} has",
+    ),
+    _Rule(
         "settle_time",
-        lambda facts, rules: facts.views.issuperset(STANDARD_VIEWS) and facts.silence_s >= rules.settle_time_s,
+        lambda facts, rules: (
+            facts.views.issuperset(STANDARD_VIEWS)
+            and facts.silence_s >= rules.settle_time_s
+            and not (rules.confirms and facts.archive_is_waited_for)
+        ),
         "{views} received, sender quiet for {silence:.0f} s",
     ),
     _Rule(
@@ -63,15 +104,28 @@ _RULES = (
 )
 
 
-def completeness(study: Study, rules: AssemblyRules, now: datetime) -> Completeness:
-    """Whether the study is whole by `now`, and the rule that says so."""
+def completeness(study: Study, rules: AssemblyRules, now: datetime, archived: Archived | None = None) -> Completeness:
+    """Whether the study is whole by `now`, and the rule that says so; `archived` since its last instance came."""
     facts = _Facts(
         views=frozenset(standard_view(instance) for instance in study.instances if exclusion_of(instance) is None),
         silence_s=(now - study.last_received_at).total_seconds(),
         age_s=(now - study.receiving_since).total_seconds(),
+        archived=archived,
     )
     rule = next((rule for rule in _RULES if rule.holds(facts, rules)), None)
     if rule is None:
         return Completeness(False)
-    reason = rule.because.format(views=views_named(facts.views), silence=facts.silence_s, age=facts.age_s)
-    return Completeness(True, rule.name, reason)
+    reason = rule.because.format(
+        views=views_named(facts.views),
+        silence=facts.silence_s,
+        age=facts.age_s,
+        images=study.mammograms,
+        archive=archived.archive if archived is not None else "",
+    )
+    return Completeness(True, rule.name, reason + _still_missing(archived))
+
+
+def _still_missing(archived: Archived | None) -> str:
+    if archived is None or not archived.has_more:
+        return ""
+    return f"; {archived.archive} has {archived.images} mammograms, {archived.received} came"

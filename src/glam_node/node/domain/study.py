@@ -52,6 +52,11 @@ class Study:
     last_received_at: datetime
     instances: tuple[SOPInstance, ...]
 
+    @property
+    def mammograms(self) -> int:
+        """How many of the instances are of Modality MG, whatever they show."""
+        return sum(instance.attributes.modality == "MG" for instance in self.instances)
+
     def one_image_per_series(self) -> list[SOPInstance]:
         """The first of each by UID; what has no rows, and segmentations, are no images."""
         images = [one for one in self.instances if one.attributes.rows and one.attributes.modality != "SEG"]

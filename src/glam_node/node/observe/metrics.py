@@ -25,6 +25,14 @@ LAST_IMAGE = Metric("glam_node_last_image_seconds", "Since something was receive
 FREE_BYTES = Metric("glam_node_storage_free_bytes", "Free on the storage root's file system.")
 LEAST_FREE_BYTES = Metric("glam_node_storage_minimum_free_bytes", "Under this C-STORE is answered 0xA700.")
 RUNNING_JOBS = Metric("glam_node_running_jobs", "Jobs that a worker holds at this moment.")
+RECENT_ANALYSES, LEAST_ANALYSES = 100, 20
+"""How many analyses at most, and at least, tell how scores lie at present."""
+MEAN_SCORE = Metric(
+    "glam_node_recent_mean_score",
+    f"Mean score of the images of the last {RECENT_ANALYSES} analyses by the present algorithm; none under "
+    f"{LEAST_ANALYSES}.",
+    ("kind",),
+)
 EVENTS = Metric("glam_node_events", "Events of the kind on record.", ("event",))
 
 METRICS = (
@@ -37,6 +45,7 @@ METRICS = (
     FREE_BYTES,
     LEAST_FREE_BYTES,
     RUNNING_JOBS,
+    MEAN_SCORE,
     EVENTS,
 )
 

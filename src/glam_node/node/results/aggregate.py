@@ -11,6 +11,15 @@ def image_score(image: ImageFindings, kind: FindingKind) -> float | None:
     return image.benign_score if kind is FindingKind.BENIGN else image.malignant_score
 
 
+def mean_scores(images: Iterable[ImageFindings]) -> dict[str, float]:
+    """Per kind the mean over the images that could be analysed; empty when none could."""
+    seen = tuple(images)
+    scores = {
+        kind: [score for image in seen if (score := image_score(image, kind)) is not None] for kind in FindingKind
+    }
+    return {str(kind): round(sum(values) / len(values), 4) for kind, values in scores.items() if values}
+
+
 def breast_scores(images: Iterable[ImageFindings], kind: FindingKind) -> dict[Laterality, float]:
     """Per breast the mean of the scores of its views; a breast of which no view could be analysed is left out."""
     scores: dict[Laterality, list[float]] = {}

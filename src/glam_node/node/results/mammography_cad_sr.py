@@ -8,7 +8,6 @@ from pydicom.uid import MammographyCADSRStorage
 
 from glam_node.inference.findings import Findings
 from glam_node.node.results import codes
-from glam_node.node.results.composite import hierarchical_reference, new_object
 from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.mammography_cad_sr_agreement import agreeing_findings, compared_images, placed_findings
@@ -17,6 +16,7 @@ from glam_node.node.results.mammography_cad_sr_items import HAS_CONCEPT_MOD, wit
 from glam_node.node.results.mammography_cad_sr_library import image_library, image_places
 from glam_node.node.results.mammography_cad_sr_performed import summary_of_analyses, summary_of_detections
 from glam_node.node.results.sources import source_header
+from glam_node.node.results.structured_report import new_structured_report
 
 
 def write_mammography_cad_sr(
@@ -34,25 +34,16 @@ def write_mammography_cad_sr(
     """
     headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
     first = findings.images[0].sop_instance_uid
-    report = new_object(
-        headers[first],
+    report = new_structured_report(
+        _root(findings, headers, identity),
+        [*headers.values(), *segmentations],
         findings.algorithm,
         identity,
         sop_class_uid=MammographyCADSRStorage,
-        modality="SR",
         role="mammography cad sr",
-        made_of=[*headers, *(segmentation.SOPInstanceUID for segmentation in segmentations)],
         series_number=identity.mammography_cad_sr_series_number,
         subject="CAD",
     )
-    report.ReferencedPerformedProcedureStepSequence = []
-    report.PerformedProcedureCodeSequence = []
-    report.CompletionFlag = "COMPLETE"
-    report.CompletionFlagDescription = identity.short_statement(findings.algorithm)
-    report.VerificationFlag = "UNVERIFIED"
-    report.PreliminaryFlag = "PRELIMINARY"
-    report.CurrentRequestedProcedureEvidenceSequence = [hierarchical_reference([*headers.values(), *segmentations])]
-    report.update(_root(findings, headers, identity))
     finish(report, sources[first], identity)
     return report
 

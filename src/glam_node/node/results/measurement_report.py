@@ -4,74 +4,75 @@ from collections.abc import Mapping, Sequence
 
 from highdicom import sr
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from glam_node.inference.findings import AlgorithmIdentification, Findings
 from glam_node.node.results import codes
-from glam_node.node.results.equipment import contributing_equipment, finish
+from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_groups import Group, measurement_groups
 from glam_node.node.results.sources import source_header
+from glam_node.node.results.structured_report import new_structured_report
 
 # What TID 1602 and 1603 tell of an image in the library; the groups of measurements refer to every image in any case.
 _DESCRIBED = {"Rows", "Columns", "PatientOrientation", "ImagerPixelSpacing"}
 
 
-def write_measurement_report(
-    findings: Findings,
-    sources: Mapping[str, Dataset],
-    segmentations: Sequence[Dataset],
-    identity: ResultIdentity,
-    *,
-    others: Sequence[Dataset] = (),
-    comprehensive: bool = False,
+def report_content(
+    findings: Findings, sources: Mapping[str, Dataset], segmentations: Sequence[Dataset], identity: ResultIdentity
 ) -> Dataset:
-    """The report on a study, with at least one image, in a series of its own.
+    """The root of the report on a study with at least one image.
 
     It has a group of measurements for the study, each breast, each image and each finding; an image without findings
     and an image that could not be analysed say so, the latter with the reason. `segmentations` are what
-    `write_segmentations` wrote; findings refer to their segments there. The report lists them, every image and the
-    `others`, the rest of the run, as evidence. `comprehensive`: the same as a Comprehensive SR, an object of its own,
-    for archives that take no Comprehensive 3D SR. `sources` maps SOP Instance UID to source data set. Raises
-    PermanentError when a source cannot be referred to.
+    `write_segmentations` wrote; findings refer to their segments there. `sources` maps SOP Instance UID to source data
+    set. Raises PermanentError when a source cannot be referred to.
     """
     headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
-    first = sources[findings.images[0].sop_instance_uid]
     groups = list(measurement_groups(findings, headers, segmentations, identity))
     described = [header for header in headers.values() if set(header.dir()) >= _DESCRIBED]
-    report = new_report(
-        groups,
-        described,
-        evidence=[*headers.values(), *segmentations, *others],
+    return grouped(groups, described, findings.algorithm, identity)
+
+
+def write_measurement_report(
+    content: Dataset,
+    findings: Findings,
+    sources: Mapping[str, Dataset],
+    evidence: Sequence[Dataset],
+    identity: ResultIdentity,
+    *,
+    comprehensive: bool = False,
+) -> Dataset:
+    """The report with the `content` that `report_content` made, in a series of its own.
+
+    It lists every image and the `evidence`, the rest of the run and first of it the segmentations that `content` refers
+    to. `comprehensive`: the same as a Comprehensive SR, an object of its own, for archives that take no Comprehensive
+    3D SR. Raises PermanentError when a source cannot be referred to.
+    """
+    images = [sources[image.sop_instance_uid] for image in findings.images]
+    report = new_structured_report(
+        content,
+        [*map(source_header, images), *evidence],
+        findings.algorithm,
+        identity,
+        sop_class_uid=ComprehensiveSRStorage if comprehensive else Comprehensive3DSRStorage,
         role="comprehensive report" if comprehensive else "report",
-        subject="report",
         series_number=identity.comprehensive_sr_series_number if comprehensive else identity.series_number,
-        document=sr.ComprehensiveSR if comprehensive else sr.Comprehensive3DSR,
-        algorithm=findings.algorithm,
-        identity=identity,
+        subject="report",
     )
     report.CodingSchemeIdentificationSequence = [_private_scheme(identity)]
-    finish(report, first, identity)
+    finish(report, images[0], identity)
     return report
 
 
-def new_report(
+def grouped(
     groups: Sequence[Group],
     described: Sequence[Dataset],
-    *,
-    evidence: Sequence[Dataset],
-    role: str,
-    subject: str,
-    series_number: int,
     algorithm: AlgorithmIdentification,
     identity: ResultIdentity,
-    document: type[sr.Comprehensive3DSR | sr.ComprehensiveSR] = sr.Comprehensive3DSR,
 ) -> Dataset:
-    """A structured report after TID 1500 with these groups of measurements; `equipment.finish` must follow.
-
-    UIDs follow from `evidence` and `role`; `subject` goes into the Series Description.
-    """
-    content = sr.MeasurementReport(
+    """The root of a report after TID 1500 with these groups of measurements; `described` are in its image library."""
+    (root,) = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=device_context(algorithm, identity)),
         procedure_reported=codes.IMAGING_PROCEDURE,
         imaging_measurements=list(groups),
@@ -81,26 +82,7 @@ def new_report(
         ),
         referenced_images=list(described) or None,
     )
-    made_of = [one.SOPInstanceUID for one in evidence]
-    report: Dataset = document(
-        evidence=list(evidence),
-        content=content,
-        series_instance_uid=identity.derived_uid(f"{role} series", made_of, algorithm),
-        series_number=series_number,
-        sop_instance_uid=identity.derived_uid(role, made_of, algorithm),
-        instance_number=1,
-        manufacturer=identity.manufacturer,
-        is_complete=True,
-        institution_name=identity.institution_name or None,
-        series_description=identity.described(subject, algorithm),
-        manufacturer_model_name=identity.manufacturer_model_name,
-        software_versions=identity.software_version,
-        device_serial_number=identity.device_serial_number,
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        contributing_equipment=[contributing_equipment(algorithm, identity)],
-    )
-    report.CompletionFlagDescription = identity.short_statement(algorithm)
-    return report
+    return root
 
 
 def _private_scheme(identity: ResultIdentity) -> Dataset:

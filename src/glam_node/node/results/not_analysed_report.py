@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 from highdicom import sr
 from pydicom.dataset import Dataset
+from pydicom.uid import Comprehensive3DSRStorage
 
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.results import codes
 from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_groups import with_comments
-from glam_node.node.results.measurement_report import new_report
+from glam_node.node.results.measurement_report import grouped
 from glam_node.node.results.sources import source_header
+from glam_node.node.results.structured_report import new_structured_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,15 @@ def write_not_analysed_report(
         qualitative_evaluations=[sr.QualitativeEvaluation(codes.SUMMARY_OF_DETECTIONS, outcome)],
         source_images=[sr.SourceImageForMeasurementGroup(one.SOPClassUID, one.SOPInstanceUID) for one in headers],
     )
-    report = new_report(
-        [with_comments(group, [notice.sentence, identity.statement(algorithm)])],
-        [],
-        evidence=headers,
+    report = new_structured_report(
+        grouped([with_comments(group, [notice.sentence, identity.statement(algorithm)])], [], algorithm, identity),
+        headers,
+        algorithm,
+        identity,
+        sop_class_uid=Comprehensive3DSRStorage,
         role=role,
-        subject="not analysed",
         series_number=identity.not_analysed_report_series_number,
-        algorithm=algorithm,
-        identity=identity,
+        subject="not analysed",
     )
     finish(report, sources[0], identity)
     return report

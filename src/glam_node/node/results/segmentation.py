@@ -110,7 +110,7 @@ def _write(
 
 def _pixels(
     findings: Sequence[Finding], image: ImageFindings, segmentation_type: hd.seg.SegmentationTypeValues
-) -> NDArray[np.uint16] | NDArray[np.bool_]:
+) -> NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.bool_]:
     """The number of the segment per pixel, 1 x Rows x Columns; a mask for each, stacked last, where some overlap.
 
     Of stacked masks highdicom adds up every pixel, which is most of the time that an object takes.
@@ -118,7 +118,7 @@ def _pixels(
     shape = image.shape
     if segmentation_type is FRACTIONAL:
         return findings[0].full_mask(shape)[np.newaxis]
-    labels = np.zeros((1, *shape), dtype=np.uint16)
+    labels = np.zeros((1, *shape), dtype=np.min_scalar_type(len(findings)))
     for number, finding in enumerate(findings, start=1):
         (row, column), (height, width) = finding.origin, finding.mask.shape
         region = labels[0, row : row + height, column : column + width]

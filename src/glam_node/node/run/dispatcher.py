@@ -4,15 +4,20 @@ import threading
 from datetime import UTC, datetime
 
 from glam_node.node.bootstrap import Node, database_trouble
+from glam_node.node.domain.job import Priority
+from glam_node.node.run.audit_trail import keep_audit_trail
 from glam_node.node.run.process import Running, main, repeat, until_it_works
 from glam_node.node.worker.broker import broker_url
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.assemble import close_complete_studies
 from glam_node.node.workflow.clock import follow_clock
+from glam_node.node.workflow.confirm import Confirmations
+from glam_node.node.workflow.note import note_settings
 from glam_node.node.workflow.recover import recover
 from glam_node.node.workflow.retire import finish, retire
 from glam_node.node.workflow.submit import ring_waiting_jobs, submit_complete_studies
+from glam_node.settings.digest import section_digests
 
 INTERVAL_S = 0.5
 TIDY_INTERVAL_S = 60.0
@@ -21,11 +26,35 @@ TIDY_INTERVAL_S = 60.0
 def run(running: Running) -> None:
     """Dispatch until asked to stop."""
     queue = CeleryQueue(create_app(broker_url(running.settings)))
+    until_it_works(lambda: _note_settings(running.node), running.stop)
     running.ready()
-    retirement = threading.Thread(target=_retire, args=(running,), name="retirement")
-    retirement.start()
+    confirmations = running.node.confirmations
+    beside = [
+        threading.Thread(target=_retire, args=(running,), name="retirement"),
+        threading.Thread(target=keep_audit_trail, args=(running.node, running.stop), name="audit trail"),
+    ]
+    if confirmations is not None:
+        beside.append(threading.Thread(target=_confirm, args=(running, confirmations), name="confirmation"))
+    for thread in beside:
+        thread.start()
     repeat(lambda: tick(running.node, queue, datetime.now(UTC)), every_s=INTERVAL_S, stop=running.stop)
-    retirement.join()
+    for thread in beside:
+        thread.join()
+
+
+def _confirm(running: Running, confirmations: Confirmations) -> None:
+    node = running.node
+
+    def ask() -> None:
+        with database_trouble(node.settings):
+            confirmations.ask(node.sessions, node.assembly_rules, datetime.now(UTC))
+
+    repeat(ask, every_s=INTERVAL_S, stop=running.stop)
+
+
+def _note_settings(node: Node) -> None:
+    with database_trouble(node.settings):
+        note_settings(node.sessions, section_digests(node.settings), datetime.now(UTC))
 
 
 def _retire(running: Running) -> None:
@@ -55,15 +84,14 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
                 delivery_policy=node.delivery_policy,
             )
         with node.sessions.begin() as session:
-            close_complete_studies(session, now, node.assembly_rules)
+            close_complete_studies(session, now, node.assembly_rules, node.confirmations)
         with node.sessions.begin() as session:
-            notices = node.inference.notices
-            submit_complete_studies(session, now, node.eligibility_rules, node.settings_digest, notices=notices)
+            submit_complete_studies(session, now, node.submission_rules)
         with node.sessions.begin() as session:
             recover(session, now)
-        if not queue.is_ringing():
+        for priority in sorted(set(Priority) - queue.ringing()):
             with node.sessions() as session:
-                ring_waiting_jobs(session, queue, now)
+                ring_waiting_jobs(session, queue, priority, now)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +21,12 @@ from tenacity import (
     wait_exponential,
 )
 
-from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.bootstrap import Node, build_node, database_trouble
+from glam_node.node.db.engine import SessionFactory
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
 from glam_node.node.run.lifeline import EXIT_PERMANENT, READY_FD, die_with_parent, keep_private, stop_on_signals
+from glam_node.node.workflow.note import note_start, note_stop
 from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings
 from glam_node.settings.schema import Settings
 
@@ -66,10 +69,27 @@ def main(role: str, work: Callable[[Running], None]) -> None:
     try:
         node = until_it_works(lambda: build_node(settings), stop)
         if node is not None:
-            work(Running(settings, node, stop))
+            _work(role, work, Running(settings, node, stop))
     except NodeError as error:
         log.error("process_failed", failure=str(error))
         sys.exit(EXIT_PERMANENT if isinstance(error, PermanentError) else 1)
+
+
+def _work(role: str, work: Callable[[Running], None], running: Running) -> None:
+    """Start and end are on record; the end only if the database is there."""
+    until_it_works(lambda: _note(running.node, role, note_start), running.stop)
+    try:
+        work(running)
+    finally:
+        try:
+            _note(running.node, role, note_stop)
+        except NodeError as error:
+            log.warning("stop_not_recorded", failure=str(error))
+
+
+def _note(node: Node, role: str, note: Callable[[SessionFactory, str, datetime], None]) -> None:
+    with database_trouble(node.settings):
+        note(node.sessions, role, datetime.now(UTC))
 
 
 def _sign_logs(role: str) -> None:

@@ -3,6 +3,7 @@
 from glam_node.node.db.writer import Writer
 from glam_node.node.run.process import Running, main
 from glam_node.node.scp.server import StorageServer
+from glam_node.node.workflow.commitment_desk import CommitmentDesk
 from glam_node.node.workflow.receive import receive
 from glam_node.node.workflow.refusals import Refusals
 
@@ -21,6 +22,7 @@ def run(running: Running) -> None:
             received, calling_ae_title, store=node.store, writer=writer, now=now
         ),
         on_refused=Refusals(writer).record,
+        desk=CommitmentDesk(writer, node.commitment_peers, node.commitment_rules),
         tls=settings.tls,
     )
     try:

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.scp import dimse, pdu
+from glam_node.node.scp.contexts import VERIFICATION
 from glam_node.node.scp.negotiation import AcceptedContext
 from glam_node.node.scp.store import Storing
 
@@ -14,7 +16,19 @@ LONGEST_COMMAND = 65_536
 LEAST_RATE = 1024
 """Bytes a second, over the whole of a message that takes longer than the timeout."""
 
+LONGEST_DATA_SET = 4_194_304
+"""Of a command other than C-STORE: a request for storage commitment of some 30,000 instances."""
+
 OpenStore = Callable[[dimse.Command, AcceptedContext], Storing]
+Commit = Callable[[dimse.Command, AcceptedContext, bytes], tuple[int, str]]
+"""Status and comment for an N-ACTION or N-EVENT-REPORT with this data set."""
+
+
+_SERVICES = {
+    dimse.C_ECHO_RQ: VERIFICATION,
+    dimse.N_ACTION_RQ: PUSH_MODEL,
+    dimse.N_EVENT_REPORT_RQ: PUSH_MODEL,
+}
 
 
 @dataclass
@@ -27,6 +41,8 @@ class _Message:
     command_set: bytearray = field(default_factory=bytearray)
     command: dimse.Command | None = None
     storing: Storing | None = None
+    data_set: bytearray = field(default_factory=bytearray)
+    """Of what is no C-STORE; not more than is understood."""
 
 
 class Association:
@@ -37,11 +53,13 @@ class Association:
         stream: pdu.PDUStream,
         contexts: dict[int, AcceptedContext],
         open_store: OpenStore,
+        commit: Commit,
         timeout_s: float,
     ) -> None:
         self._stream = stream
         self._contexts = contexts
         self._open_store = open_store
+        self._commit = commit
         self._timeout_s = timeout_s
         self._message: _Message | None = None
         self._stopping = threading.Event()
@@ -114,6 +132,8 @@ class Association:
     def _take_data_set(self, message: _Message, is_last: bool, data: memoryview) -> None:
         if message.storing is not None:
             message.storing.write(data)
+        elif len(message.data_set) <= LONGEST_DATA_SET:
+            message.data_set += data
         if is_last and message.command is not None:
             self._answer(message, message.command)
 
@@ -122,16 +142,24 @@ class Association:
             status, comment = message.storing.finish()
             self.answered[status] += 1
         else:
-            status, comment = _without_storing(command, self._contexts[message.context_id])
+            status, comment = self._without_storing(command, self._contexts[message.context_id], message.data_set)
         self._message = None
         if command.command_field != dimse.C_CANCEL_RQ:
             answer = dimse.response(command, status, comment)
             self._stream.send(pdu.p_data(message.context_id, answer))
 
-
-def _without_storing(command: dimse.Command, context: AcceptedContext) -> tuple[int, str]:
-    if command.command_field != dimse.C_ECHO_RQ:
-        return dimse.UNRECOGNIZED_OPERATION, "this node takes C-STORE and C-ECHO"
-    if command.sop_class_uid != context.abstract_syntax:
-        return dimse.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context"
-    return dimse.SUCCESS, ""
+    def _without_storing(
+        self, command: dimse.Command, context: AcceptedContext, data_set: bytearray
+    ) -> tuple[int, str]:
+        if command.command_field not in _SERVICES:
+            return dimse.UNRECOGNIZED_OPERATION, "this node takes C-STORE, C-ECHO and storage commitment"
+        if (
+            command.sop_class_uid != context.abstract_syntax
+            or command.sop_class_uid != _SERVICES[command.command_field]
+        ):
+            return dimse.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context"
+        if command.command_field == dimse.C_ECHO_RQ:
+            return dimse.SUCCESS, ""
+        if len(data_set) > LONGEST_DATA_SET:
+            return dimse.RESOURCE_LIMITATION, f"a data set of more than {LONGEST_DATA_SET} bytes"
+        return self._commit(command, context, bytes(data_set))

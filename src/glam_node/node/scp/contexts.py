@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from pydicom._uid_dict import UID_dictionary
 
+from glam_node.node.domain.commitment import PUSH_MODEL
+
 VERIFICATION = "1.2.840.10008.1.1"
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
 _RADIOTHERAPY = "1.2.840.10008.5.1.4.34."
@@ -76,7 +78,7 @@ def accepted_contexts(additional: Iterable[str]) -> dict[str, tuple[str, ...]]:
     classes = set(DEFAULT_STORAGE_SOP_CLASSES)
     for uid in additional:
         classes.update(_every_storage_class() if uid == "all" else (uid,))
-    return {VERIFICATION: UNCOMPRESSED, **dict.fromkeys(sorted(classes), TRANSFER_SYNTAXES)}
+    return {VERIFICATION: UNCOMPRESSED, PUSH_MODEL: UNCOMPRESSED, **dict.fromkeys(sorted(classes), TRANSFER_SYNTAXES)}
 
 
 def _every_storage_class() -> list[str]:

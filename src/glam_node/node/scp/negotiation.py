@@ -1,7 +1,7 @@
 """A-ASSOCIATE by pynetdicom's classes, against a table that is made once."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,13 @@ from pynetdicom.pdu_primitives import (
     ImplementationClassUIDNotification,
     ImplementationVersionNameNotification,
     MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
 )
 from pynetdicom.presentation import PresentationContext
 
 from glam_node import __version__
 from glam_node.node.domain import implementation
+from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.scp.access import Rejection
 from glam_node.node.scp.contexts import LOSSY
 from glam_node.node.scp.pdu import ASSOCIATE_RQ, MalformedPDU
@@ -97,7 +99,7 @@ def accept(
     answer.called_ae_title = request.called_ae_title
     answer.result, answer.result_source = 0, 1
     answer.presentation_context_definition_results_list = results
-    answer.user_information = _user_information(maximum_pdu_length)
+    answer.user_information = [*_user_information(maximum_pdu_length), *_roles(request)]
     pdu = A_ASSOCIATE_AC()
     pdu.from_primitive(answer)
     return Accepted(pdu.encode(), accepted)
@@ -139,6 +141,13 @@ def choose_transfer_syntax(offered: Sequence[str], ours: Sequence[str]) -> str |
         return common[0]
     lossless = [syntax for syntax in common if syntax not in LOSSY]
     return min(lossless, key=ours.index, default=None)
+
+
+def _roles(request: A_ASSOCIATE) -> Iterator[SCP_SCU_RoleSelectionNegotiation]:
+    """Who asked for storage commitment calls as its SCU; who answers to our requests, as its SCP: either may."""
+    for item in request.user_information:
+        if isinstance(item, SCP_SCU_RoleSelectionNegotiation) and item.sop_class_uid == PUSH_MODEL:
+            yield item
 
 
 def _user_information(maximum_pdu_length: int) -> list[Any]:

@@ -12,12 +12,14 @@ import structlog
 from glam_node.node.scp import negotiation, pdu
 from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.association import Association
+from glam_node.node.scp.commitment import commit
 from glam_node.node.scp.connections import WAITING, Connections
 from glam_node.node.scp.contexts import accepted_contexts
 from glam_node.node.scp.dimse import SUCCESS
 from glam_node.node.scp.door import Door, HandshakeRefused, open_doors
 from glam_node.node.scp.store import OnRefused, Receive, open_store
 from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.commitment_desk import CommitmentDesk
 from glam_node.settings.schema import NodeSettings, PeerSettings
 from glam_node.settings.tls import TLSSettings
 
@@ -38,7 +40,7 @@ LINGER_BYTES = 1_048_576
 
 
 class StorageServer:
-    """A Storage and Verification SCP."""
+    """A Storage, Storage Commitment and Verification SCP."""
 
     def __init__(
         self,
@@ -49,12 +51,14 @@ class StorageServer:
         minimum_free_bytes: int,
         receive: Receive,
         on_refused: OnRefused,
+        desk: CommitmentDesk,
         tls: TLSSettings | None = None,
     ) -> None:
         self._settings = settings
         self._tls = tls or TLSSettings()
         self._peers = peers
         self._on_refused = on_refused
+        self._desk = desk
         self._contexts = accepted_contexts(settings.additional_storage_sop_classes)
         self._open_store = partial(
             open_store, store=store, minimum_free_bytes=minimum_free_bytes, receive=receive, on_refused=on_refused
@@ -177,7 +181,8 @@ class StorageServer:
         if isinstance(accepted, Rejection):
             return accepted
         open_one = partial(self._open_store, calling_ae_title=calling_ae_title)
-        association = Association(stream, accepted.contexts, open_one, self._settings.network_timeout)
+        commit_one = partial(commit, calling_ae_title=calling_ae_title, desk=self._desk)
+        association = Association(stream, accepted.contexts, open_one, commit_one, self._settings.network_timeout)
         if self._stopping.is_set() or not self._connections.associate(connection, association):
             return BUSY
         stream.send(accepted.encoded)

@@ -12,6 +12,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from glam_node.node.domain import implementation
+from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.errors import NodeError
 from glam_node.node.scp import dimse
 from glam_node.node.scp.contexts import VERIFICATION
@@ -130,7 +131,7 @@ def open_store(
 
 
 def _refusal(command: dimse.Command, context: AcceptedContext) -> tuple[int, str] | None:
-    if command.sop_class_uid != context.abstract_syntax or context.abstract_syntax == VERIFICATION:
+    if command.sop_class_uid != context.abstract_syntax or context.abstract_syntax in (VERIFICATION, PUSH_MODEL):
         return dimse.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context"
     if not is_valid_uid(command.sop_instance_uid):
         return DATA_SET_DOES_NOT_MATCH, "Affected SOP Instance UID is no UID"

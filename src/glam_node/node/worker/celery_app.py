@@ -2,9 +2,19 @@
 
 from celery import Celery
 
+from glam_node.node.domain.job import Priority
+
 TASK_NAME = "glam_node.run_job"
 QUEUE = "glam-node"
 BROKER_TIMEOUT_S = 5.0
+
+# As Kombu names the lists of a queue: that of the highest priority has no mark.
+_MARK = "\x06\x16"
+
+
+def list_of(priority: Priority) -> str:
+    """The broker's list with the messages of that priority."""
+    return f"{QUEUE}{_MARK}{priority:d}" if priority else QUEUE
 
 
 def create_app(broker_url: str) -> Celery:
@@ -29,6 +39,8 @@ def create_app(broker_url: str) -> Celery:
         broker_connection_timeout=BROKER_TIMEOUT_S,
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0},
         broker_transport_options={
+            # A list of messages for each, which workers look into in this order.
+            "priority_steps": list(Priority),
             "socket_timeout": BROKER_TIMEOUT_S,
             "socket_connect_timeout": BROKER_TIMEOUT_S,
             "socket_keepalive": True,

@@ -6,8 +6,9 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
-from glam_node.node.worker.broker import messages_waiting
+from glam_node.node.worker.broker import waiting_by_priority
 from glam_node.node.worker.celery_app import TASK_NAME
 from glam_node.settings.problems import without_password
 
@@ -21,23 +22,24 @@ class CeleryQueue:
     def __init__(self, app: Celery) -> None:
         self._app = app
 
-    def ring(self, job_id: str) -> None:
+    def ring(self, job_id: str, priority: Priority) -> None:
         """Announce a job whose row is committed. Raises TransientError when the broker cannot be reached."""
         try:
-            self._app.send_task(TASK_NAME, args=[job_id])
+            self._app.send_task(TASK_NAME, args=[job_id], priority=priority)
         except (KombuError, RedisError, OSError) as error:
             url = without_password(self._app.conf.broker_url)
             raise TransientError(
                 f"Broker {url} did not take a message: {error}. It is tried again. Check broker_url."
             ) from error
 
-    def is_ringing(self) -> bool:
-        """Whether so many messages wait that another would tell nobody anything.
+    def ringing(self) -> set[Priority]:
+        """Of which priorities so many messages wait that another would tell nobody anything.
 
         Jobs are announced again and again; without a limit a night without workers would fill the broker. Raises
         TransientError when the broker cannot be reached.
         """
-        return messages_waiting(self._app.conf.broker_url) >= PLENTY
+        waiting = waiting_by_priority(self._app.conf.broker_url)
+        return {priority for priority, count in waiting.items() if count >= PLENTY}
 
 
 class InlineQueue:
@@ -46,6 +48,6 @@ class InlineQueue:
     def __init__(self, run: Callable[[str], object]) -> None:
         self._run = run
 
-    def ring(self, job_id: str) -> None:
+    def ring(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - the caller has no other to do
         """The job has been run when this returns."""
         self._run(job_id)

@@ -5,23 +5,28 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import audit, studies
+from glam_node.node.db import studies
 from glam_node.node.domain.screening import AssemblyRules, completeness
 from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.workflow.confirm import Confirmations
+from glam_node.node.workflow.tell import tell
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
 
 
-def close_complete_studies(session: Session, now: datetime, rules: AssemblyRules) -> list[Study]:
+def close_complete_studies(
+    session: Session, now: datetime, rules: AssemblyRules, confirmations: Confirmations | None = None
+) -> list[Study]:
     """Every study that some rule calls whole is COMPLETE, with the rule and the reason on its record.
 
     A hundred at a time, those that have waited longest first; the next call takes the next.
     """
     closed = []
-    for study in studies.perhaps_complete(session, rules, now, AT_ONCE):
-        whole = completeness(study, rules, now)
+    released = confirmations.release() if confirmations is not None else ()
+    for study in studies.perhaps_complete(session, rules, now, AT_ONCE, released):
+        whole = completeness(study, rules, now, confirmations.of(study) if confirmations is not None else None)
         if whole.complete:
             closed.append(studies.set_state(session, study, StudyState.COMPLETE, whole.rule, whole.reason))
             _tell(session, closed[-1], now)
@@ -30,5 +35,4 @@ def close_complete_studies(session: Session, now: datetime, rules: AssemblyRules
 
 def _tell(session: Session, study: Study, now: datetime) -> None:
     facts = {"rule": study.rule, "reason": study.reason, "instances": len(study.instances)}
-    audit.record(session, "study_complete", now, study_instance_uid=study.study_instance_uid, **facts)
-    log.info("study_complete", study_instance_uid=study.study_instance_uid, **facts)
+    tell(log, session, "study_complete", now, study_instance_uid=study.study_instance_uid, **facts)

@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import audit, deliveries
+from glam_node.node.db import deliveries
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.ports import Destination, OutgoingInstance, StoreOutcome
@@ -15,6 +15,7 @@ from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.failure import describe
 from glam_node.node.workflow.heartbeat import heartbeat
+from glam_node.node.workflow.tell import tell_of_delivery
 
 log = structlog.get_logger(__name__)
 
@@ -112,11 +113,4 @@ def _record(session: Session, delivery: Delivery, outcome: StoreOutcome, policy:
 
 
 def _tell(session: Session, event: str, delivery: Delivery, now: datetime, failure: str = "") -> None:
-    facts = {
-        "destination": delivery.destination,
-        "sop_instance_uid": delivery.sop_instance_uid,
-        "attempt": delivery.attempt,
-        **({"failure": failure} if failure else {}),
-    }
-    audit.record(session, event, now, study_instance_uid=delivery.study_instance_uid, **facts)
-    (log.warning if failure else log.info)(event, study_instance_uid=delivery.study_instance_uid, **facts)
+    tell_of_delivery(log, session, event, delivery, now, failure, attempt=delivery.attempt)

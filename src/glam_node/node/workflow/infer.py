@@ -26,6 +26,7 @@ from glam_node.node.workflow.context import InferenceContext
 from glam_node.node.workflow.failure import describe, is_permanent
 from glam_node.node.workflow.heartbeat import heartbeat
 from glam_node.node.workflow.publish import LeaseLost, publish
+from glam_node.node.workflow.tell import tell
 
 log = structlog.get_logger(__name__)
 
@@ -78,8 +79,7 @@ def _claim(
         job = jobs.claim(session, job_id, owner=owner, now=now, lease_s=context.lease_time_s, maximum_attempts=attempts)
         if job is not None:
             facts = {"job_id": job_id, "attempt": job.attempt, "owner": owner}
-            audit.record(session, "job_started", now, study_instance_uid=job.study_instance_uid, **facts)
-            log.info("job_started", study_instance_uid=job.study_instance_uid, **facts)
+            tell(log, session, "job_started", now, study_instance_uid=job.study_instance_uid, **facts)
             return job
         failure = WORKER_DIED.format(attempts=attempts)
         given_up = jobs.give_up_lost(session, job_id, now=now, maximum_attempts=attempts, failure=failure)

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.key_object_selection import write_key_object_selection
 from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
-from glam_node.node.results.measurement_report import write_measurement_report
+from glam_node.node.results.measurement_report import report_content, write_measurement_report
 from glam_node.node.results.parametric_map import write_parametric_maps
 from glam_node.node.results.presentation_state import write_presentation_states
 from glam_node.node.results.secondary_capture import write_secondary_captures
@@ -45,7 +45,7 @@ _SEGMENTATION_TYPES = {
 _NAMING = {kinds.SOP_CLASSES[kind] for kind in (kinds.MEASUREMENT_REPORT, kinds.KEY_OBJECT_SELECTION)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Run:
     findings: Findings
     sources: dict[str, Dataset]
@@ -57,10 +57,16 @@ class _Run:
     """Those among them that others refer to."""
 
     @property
-    def beside(self) -> list[Dataset]:
-        """What a measurement report names beside images and segmentations."""
+    def evidence(self) -> list[Dataset]:
+        """What a measurement report names beside images: first of all the segmentations."""
         known = {one.SOPInstanceUID for one in self.segmentations}
-        return [one for one in self.made if one.SOPInstanceUID not in known and one.SOPClassUID not in _NAMING]
+        others = [one for one in self.made if one.SOPInstanceUID not in known and one.SOPClassUID not in _NAMING]
+        return [*self.segmentations, *others]
+
+    @cached_property
+    def report_content(self) -> Dataset:
+        """What both classes of measurement report say; asked for when the segmentations are there."""
+        return report_content(self.findings, self.sources, self.segmentations, self.identity)
 
 
 def made_objects(
@@ -88,7 +94,7 @@ def _segmentations(kind: str, run: _Run) -> Iterator[Dataset]:
 
 def _measurement_report(run: _Run, *, comprehensive: bool) -> Iterator[Dataset]:
     yield write_measurement_report(
-        run.findings, run.sources, run.segmentations, run.identity, others=run.beside, comprehensive=comprehensive
+        run.report_content, run.findings, run.sources, run.evidence, run.identity, comprehensive=comprehensive
     )
 
 

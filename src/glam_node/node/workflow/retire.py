@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import audit, jobs, studies
+from glam_node.node.db import jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.storage.findings import findings_path
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.storage.retired import RECENT_S, RetiredFiles
+from glam_node.node.workflow.tell import tell
 
 log = structlog.get_logger(__name__)
 
@@ -72,19 +73,19 @@ def _retire_before(
         done = studies.retirable(session, received_before, limit)
         findings = [_findings(session, study.study_instance_uid, store) for study in done]
         for study in done:
-            _retire_one(session, study, rule, now)
+            retire_one(session, study, rule, now)
     for study, files in zip(done, findings, strict=True):
         retired.remove_study(study.study_instance_uid, files)
     return len(done)
 
 
-def _retire_one(session: Session, study: Study, rule: str, now: datetime) -> None:
+def retire_one(session: Session, study: Study, rule: str, now: datetime) -> None:
+    """The study, which is done, is RETIRED because of `rule`; what it had of files is for the caller to remove."""
     uid = study.study_instance_uid
     studies.set_state(session, study, StudyState.RETIRED, rule, f"retired by {rule}; it was {study.state}")
     studies.forget_instances(session, uid)
     facts = {"rule": rule, "was": str(study.state), "instances": len(study.instances)}
-    audit.record(session, "study_retired", now, study_instance_uid=uid, **facts)
-    log.info("study_retired", study_instance_uid=uid, **facts)
+    tell(log, session, "study_retired", now, study_instance_uid=uid, **facts)
 
 
 def _findings(session: Session, study_instance_uid: str, store: InstanceStore) -> list[str]:

@@ -6,10 +6,11 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import audit, deliveries, jobs, studies
+from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.deliver import CLAIM_TIME
+from glam_node.node.workflow.tell import tell
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +59,5 @@ def retry_study(session: Session, study_instance_uid: str, now: datetime, settin
     sent_again = deliveries.retry(session, study_instance_uid, now=now, later_than=later_than)
     report = RetryReport(study_instance_uid, job_id, sent_again, judged_again)
     facts = {"job_id": job_id, "deliveries": sent_again, "judged_again": judged_again}
-    audit.record(session, "retry_requested", now, study_instance_uid=study_instance_uid, **facts)
-    log.info("retry_requested", study_instance_uid=study_instance_uid, **facts)
+    tell(log, session, "retry_requested", now, study_instance_uid=study_instance_uid, **facts)
     return report

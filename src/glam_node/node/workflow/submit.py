@@ -1,17 +1,20 @@
 """Judges whole studies, makes one job per set of images, and rings for every job that nobody works on."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import audit, jobs, studies
+from glam_node.node.db import jobs, studies
 from glam_node.node.domain.eligibility import UNSPOKEN, Eligibility, EligibilityRules, judge
-from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.job import InferenceJob, JobState, Priority
 from glam_node.node.domain.ports import JobQueue
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import TransientError
+from glam_node.node.workflow.tell import tell
 
 log = structlog.get_logger(__name__)
 
@@ -22,67 +25,84 @@ RUNG_AT_ONCE = 64
 """As many jobs are announced at a time, so that a long queue does not fill the broker with repeated rings."""
 
 
-def submit_complete_studies(
-    session: Session, now: datetime, rules: EligibilityRules, settings_digest: str, *, notices: bool
-) -> list[InferenceJob]:
+@dataclass(frozen=True, slots=True)
+class SubmissionRules:
+    """How studies become jobs."""
+
+    eligibility: EligibilityRules
+    settings_digest: str
+    notices: bool
+    """An INELIGIBLE study has a job too, which writes that down."""
+    priorities: Mapping[str, Priority] = field(default_factory=dict)
+    """By the AE title of who sends; whom it does not name sends what is of the day."""
+
+    def priority_of(self, instances: Iterable[SOPInstance]) -> Priority:
+        """Of the most urgent that sent one of them."""
+        return min(self.priorities.get(one.calling_ae_title, Priority.SCREENING) for one in instances)
+
+
+def submit_complete_studies(session: Session, now: datetime, rules: SubmissionRules) -> list[InferenceJob]:
     """Every COMPLETE study is judged: INELIGIBLE with the reason, or it has a job for exactly its images.
 
     A study whose images already have a job of the same settings (it was reopened by what changes nothing) gets no
-    other. With `notices` an INELIGIBLE study has a job too, which writes that down. Judgement and job are one
-    transaction.
+    other. Judgement and job are one transaction.
     """
     submitted = [
-        _submit(session, study, judge(study, rules), settings_digest, now, notices)
+        _submit(session, study, judge(study, rules.eligibility), rules, now)
         for study in studies.complete(session, AT_ONCE)
     ]
     return [job for job in submitted if job is not None]
 
 
 def _submit(
-    session: Session, study: Study, eligibility: Eligibility, settings_digest: str, now: datetime, notices: bool
+    session: Session, study: Study, eligibility: Eligibility, rules: SubmissionRules, now: datetime
 ) -> InferenceJob | None:
     uid = study.study_instance_uid
     if not eligibility.eligible:
         _supersede(session, uid, now)
         studies.set_state(session, study, StudyState.INELIGIBLE, eligibility.rule, eligibility.reason)
-        _tell(session, "study_ineligible", uid, now, rule=eligibility.rule, reason=eligibility.reason)
-        if notices and eligibility.rule not in UNSPOKEN:
-            jobs.add_notice(session, uid, settings_digest, now)
+        tell(
+            log,
+            session,
+            "study_ineligible",
+            now,
+            study_instance_uid=uid,
+            rule=eligibility.rule,
+            reason=eligibility.reason,
+        )
+        if rules.notices and eligibility.rule not in UNSPOKEN:
+            jobs.add_notice(session, uid, rules.settings_digest, now)
         return None
     images = tuple(instance.sop_instance_uid for instance in eligibility.instances)
     study = studies.set_state(session, study, StudyState.SUBMITTED, study.rule, study.reason)
     newest = jobs.newest(session, uid)
-    if newest is not None and (newest.sop_instance_uids, newest.settings_digest) == (images, settings_digest):
+    if newest is not None and (newest.sop_instance_uids, newest.settings_digest) == (images, rules.settings_digest):
         if newest.state is JobState.SUCCEEDED:
             studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
         return None
     _supersede(session, uid, now)
-    job = jobs.add(session, uid, images, settings_digest, now)
-    _tell(session, "job_submitted", uid, now, job_id=job.job_id, images=len(images), reason=eligibility.reason)
+    job = jobs.add(session, uid, images, rules.settings_digest, now, rules.priority_of(eligibility.instances))
+    facts = {"images": len(images), "priority": job.priority.name.lower(), "reason": eligibility.reason}
+    tell(log, session, "job_submitted", now, study_instance_uid=uid, job_id=job.job_id, **facts)
     return job
 
 
 def _supersede(session: Session, study_instance_uid: str, now: datetime) -> None:
     for job in jobs.supersede_unfinished(session, study_instance_uid, now):
-        _tell(session, "job_superseded", study_instance_uid, now, job_id=job.job_id)
+        tell(log, session, "job_superseded", now, study_instance_uid=study_instance_uid, job_id=job.job_id)
 
 
-def _tell(session: Session, event: str, study_instance_uid: str, now: datetime, **facts: Any) -> None:
-    audit.record(session, event, now, study_instance_uid=study_instance_uid, **facts)
-    log.info(event, study_instance_uid=study_instance_uid, **facts)
-
-
-def ring_waiting_jobs(session: Session, queue: JobQueue, now: datetime) -> None:
-    """Every job that waits, or whose worker is lost, has been announced within the last half minute.
+def ring_waiting_jobs(session: Session, queue: JobQueue, priority: Priority, now: datetime) -> None:
+    """Every job of a priority that waits, or whose worker is lost, has been announced within the last half minute.
 
     Commits before it rings: a broker may be slow. Raises TransientError when the broker is away; the jobs that it did
     not hear of are the first to be announced when it is back.
     """
-    waiting = jobs.to_ring(session, now=now, rung_before=now - RING_AGAIN_AFTER, limit=RUNG_AT_ONCE)
+    waiting = jobs.to_ring(session, priority, now=now, rung_before=now - RING_AGAIN_AFTER, limit=RUNG_AT_ONCE)
     session.commit()
     for number, job_id in enumerate(waiting):
         try:
-            queue.ring(job_id)
+            queue.ring(job_id, priority)
         except TransientError:
             jobs.set_rung_at(session, waiting[number:], None)
             session.commit()

@@ -1,0 +1,91 @@
+"""`glam-node audit show`, `glam-node audit verify`"""
+
+from typing import Annotated, Any
+from xml.etree import ElementTree
+
+import typer
+from rich.table import Table
+
+from glam_node.node.cli.application import (
+    EXIT_FINDING,
+    JsonOption,
+    SettingsOption,
+    console,
+    print_json,
+    sessions_of,
+    settings_of,
+)
+
+app = typer.Typer(no_args_is_help=True, help="See DICOM audit messages, and whether they are as they were written.")
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    settings: SettingsOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the last first.")] = 50,
+    xml: Annotated[bool, typer.Option("--xml", help="Write the messages themselves, one a line.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List audit messages, the last first."""
+    configured = settings_of(ctx, settings)
+    from glam_node.node.db import audit_messages
+
+    with sessions_of(ctx, configured)() as session:
+        messages = audit_messages.recent(session, limit)
+        total, waiting = audit_messages.counts(session)
+    if xml:
+        for message in messages:
+            typer.echo(message.message.decode().replace("\n", ""))
+        return
+    rows = [
+        {"sequence": one.sequence, "at": one.event_at, **_told(one.message), "sent_at": one.sent_at, "hash": one.hash}
+        for one in messages
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table()
+    for column in ("sequence", "at (UTC)", "event", "outcome", "subject", "sent"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        at = f"{row['at']:%Y-%m-%d %H:%M:%S}"
+        sent = "waits" if row["sent_at"] is None else "yes"
+        table.add_row(str(row["sequence"]), at, row["event"], row["outcome"], row["subject"], sent)
+    console().print(table)
+    typer.echo(f"{total} messages, {waiting} of them {_wait(configured.audit.host)}")
+
+
+@app.command()
+def verify(ctx: typer.Context, settings: SettingsOption = None) -> None:
+    """Walk the chain of audit messages; exit code 1 and the first broken link when it does not hold."""
+    configured = settings_of(ctx, settings)
+    from glam_node.node.db import audit_messages
+
+    with sessions_of(ctx, configured)() as session:
+        fault = audit_messages.first_fault(session)
+        total, _ = audit_messages.counts(session)
+        last = audit_messages.recent(session, 1)
+    if fault is not None:
+        typer.echo(f"Audit message {fault.sequence} is not as it was written: {fault.reason}.")
+        raise typer.Exit(EXIT_FINDING)
+    typer.echo(f"{total} audit messages, each as it was written" + (f"; last hash {last[0].hash}" if last else ""))
+
+
+def _told(message: bytes) -> dict[str, Any]:
+    """What a person looks for first."""
+    root = ElementTree.fromstring(message)  # noqa: S314 - written here
+    event = root.find("EventIdentification")
+    codes = [element.get("originalText", "") for element in event or () if element.tag in ("EventID", "EventTypeCode")]
+    described = root.find("ParticipantObjectIdentification")
+    names = [one.get("UserName") or one.get("UserID") or "" for one in root.iter("ActiveParticipant")]
+    return {
+        "event": ", ".join(codes),
+        "outcome": event.get("EventOutcomeIndicator", "") if event is not None else "",
+        "participants": names,
+        "subject": described.get("ParticipantObjectID", "") if described is not None else names[0],
+    }
+
+
+def _wait(host: str | None) -> str:
+    return f"wait for {host}" if host else "were not sent: audit.host is unset"

@@ -1,0 +1,44 @@
+"""`glam-node backup`"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glam_node.node.cli.application import EXIT_FINDING, SettingsOption, complain, sessions_of, settings_of
+
+
+def backup(
+    ctx: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Directory to make; it must not be there.")],
+    settings: SettingsOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Files of studies that are done and delivered, too, not their record alone.")
+    ] = False,
+) -> None:
+    """Copy the node, running or not, to a directory: database, settings, and the files of what is not done.
+
+    It holds patients' images and identity: keep it as you keep those. Passwords, keys and the model are not in it.
+    """
+    configured = settings_of(ctx, settings)
+    sessions_of(ctx, configured)
+    from glam_node.node.bootstrap import database_trouble
+    from glam_node.node.db.engine import database_url
+    from glam_node.node.workflow.backup import back_up
+    from glam_node.settings.reference import in_force
+
+    root = configured.storage.root.resolve()
+    with database_trouble(configured):
+        report = back_up(
+            database_url(configured.database_url, root),
+            root,
+            path,
+            settings=f"# Passwords are shown as ***: put them in.\n{in_force(configured)}",
+            everything=everything,
+            now=datetime.now(UTC),
+        )
+    typer.echo(f"{path}: {report.studies} studies, {report.files} files")
+    if report.lost:
+        complain(f"{len(report.lost)} files were not there to copy, for example {report.lost[0]}. Is the disk sound?")
+        raise typer.Exit(EXIT_FINDING)

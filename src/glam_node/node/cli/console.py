@@ -1,0 +1,53 @@
+"""`glam-node console`"""
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from glam_node.node.cli.application import SettingsOption, node_of, settings_of
+from glam_node.node.domain.account import Role
+
+app = typer.Typer(no_args_is_help=True, help="The console: who may sign in to its pages.")
+user = typer.Typer(no_args_is_help=True, help="Local accounts.")
+app.add_typer(user, name="user")
+
+NameArgument = Annotated[str, typer.Argument(help="Name of the account.")]
+
+
+@user.command()
+def add(
+    ctx: typer.Context,
+    name: NameArgument,
+    role: Annotated[Role, typer.Option(help="viewer: look; operator: look and act.")] = Role.VIEWER,
+    settings: SettingsOption = None,
+) -> None:
+    """Make an account, or set its role and password anew; the password is asked for, or read from standard input."""
+    from glam_node.node.console.app import refuse_plain_text
+    from glam_node.node.workflow.accounts import new_account, set_account
+
+    configured = settings_of(ctx, settings)
+    refuse_plain_text(configured.console.host, configured.console.certificate is not None)
+    sessions = node_of(ctx, configured).sessions
+    account = new_account(name, role, _password())
+    with sessions.begin() as session:
+        set_account(session, account, datetime.now(UTC))
+    typer.echo(f"{name} may sign in to the console as {role}.")
+
+
+@user.command()
+def remove(ctx: typer.Context, name: NameArgument, settings: SettingsOption = None) -> None:
+    """Remove an account; whoever is signed in by it is signed out."""
+    from glam_node.node.workflow.accounts import remove_account
+
+    with node_of(ctx, settings_of(ctx, settings)).sessions.begin() as session:
+        remove_account(session, name, datetime.now(UTC))
+    typer.echo(f"{name} may no longer sign in to the console.")
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return asked
+    return sys.stdin.readline().rstrip("\r\n")

@@ -1,0 +1,35 @@
+"""`glam-node restore`"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glam_node.node.cli.application import SettingsOption, settings_of
+
+
+def restore(
+    ctx: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Directory that `glam-node backup` made.")],
+    settings: SettingsOption = None,
+) -> None:
+    """Make the node again from a backup, in an empty storage root and an empty database, for `serve` to go on.
+
+    The settings are those of this command; the backup's own, without passwords, are in it as node.toml.
+    """
+    configured = settings_of(ctx, settings)
+    from glam_node.node.bootstrap import database_trouble, prepare_root
+    from glam_node.node.db.engine import database_url
+    from glam_node.node.run.all_in_one import LOCK_FILE, only_one
+    from glam_node.node.workflow.restore import restore as make_again
+
+    root = configured.storage.root.resolve()
+    prepare_root(root)
+    url = database_url(configured.database_url, root)
+    with database_trouble(configured), only_one(root):
+        report = make_again(path, url, root, datetime.now(UTC), LOCK_FILE)
+    typer.echo(f"{root}: {report.studies} studies, {report.files} files")
+    if report.retired:
+        typer.echo(f"{report.retired} studies that were done are RETIRED: their files were not in the backup.")
+    typer.echo("Next: glam-node doctor, then serve. What was sent to the node after the backup must be sent again.")

@@ -1,0 +1,163 @@
+"""Signing in and out, and who is let in to a page."""
+
+import secrets
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import parse_qs
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.templating import Jinja2Templates
+
+from glam_node.node.bootstrap import Node
+from glam_node.node.console.sessions import LIFETIME, WINDOW, Attempts, Sessions
+from glam_node.node.db import accounts, audit
+from glam_node.node.db.engine import reading
+from glam_node.node.domain.account import Account, Role
+from glam_node.node.workflow.accounts import LONGEST_PASSWORD, is_password
+
+COOKIE = "glam_node_console"
+FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
+LONGEST_FORM = 16 * LONGEST_PASSWORD
+_STALE = "This form is not one of yours any more. Go back, load the page again, and send it anew."
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who looks at a page; without a name where no account is asked for."""
+
+    name: str = ""
+    role: Role = Role.VIEWER
+    form_token: str = ""
+
+
+class Door:
+    """Lets those in who are signed in; without any account whoever sits at this machine, to look."""
+
+    def __init__(
+        self, node: Node, templates: Jinja2Templates, *, local: bool, encrypted: bool, now: Callable[[], datetime]
+    ) -> None:
+        self._node = node
+        self._templates = templates
+        self._local = local
+        self._encrypted = encrypted
+        self._now = now
+        self._sessions = Sessions()
+        self._attempts = Attempts()
+        # To compare a password takes 64 MiB: one at a time.
+        self._comparing = threading.Lock()
+
+    def guarded(self, page: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+        """The page for those who may see it; the others are sent to sign in."""
+
+        async def answer(request: Request) -> Response:
+            visitor = await run_in_threadpool(self._visitor, request)
+            if visitor is None:
+                return RedirectResponse("/sign-in", 303)
+            request.state.visitor = visitor
+            return await run_in_threadpool(page, request)
+
+        return answer
+
+    async def sign_in(self, request: Request) -> Response:
+        """The form; and once it is sent, a session or what was wrong."""
+        if not await run_in_threadpool(self._has_accounts):
+            raise HTTPException(404, "No account was made: `glam-node console user add NAME` makes one.")
+        if request.method != "POST":
+            return self._form(request)
+        fields = await self._fields(request)
+        return await run_in_threadpool(self._try, request, fields.get("name", ""), fields.get("password", ""))
+
+    async def sign_out(self, request: Request) -> Response:
+        """The session of this browser is over."""
+        await self._fields(request)
+        visitor = await run_in_threadpool(self._visitor, request)
+        self._sessions.end(request.cookies[COOKIE])
+        if visitor is not None and visitor.name:
+            await run_in_threadpool(self._record, "signed_out", account=visitor.name)
+        response = RedirectResponse("/sign-in", 303)
+        response.delete_cookie(COOKIE, secure=self._encrypted, httponly=True, samesite="strict")
+        return response
+
+    def _visitor(self, request: Request) -> Visitor | None:
+        token = request.cookies.get(COOKIE, "")
+        signed_in = self._sessions.account(token, self._now())
+        with reading(self._node.sessions)() as session:
+            if not accounts.exist(session):
+                if self._local:
+                    return Visitor()
+                raise HTTPException(404)
+            present = accounts.get(session, signed_in.name) if signed_in is not None else None
+        # Whoever's account was changed since signs in again.
+        if present is None or present != signed_in:
+            return None
+        return Visitor(present.name, present.role, self._sessions.form_token(token))
+
+    def _has_accounts(self) -> bool:
+        with reading(self._node.sessions)() as session:
+            return accounts.exist(session)
+
+    async def _fields(self, request: Request) -> dict[str, str]:
+        """Of a form that we gave to this browser. Raises HTTPException for any other."""
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LONGEST_FORM:
+                raise HTTPException(413, "No form here is that long.")
+        fields = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+        if not self._sessions.is_form_token(request.cookies.get(COOKIE, ""), fields.get(FORM_TOKEN, "")):
+            raise HTTPException(403, _STALE)
+        return fields
+
+    def _try(self, request: Request, name: str, password: str) -> Response:
+        address = request.client.host if request.client is not None else ""
+        if not self._attempts.may_try(address, name, self._now()):
+            self._record("sign_in_limited", address=address)
+            minutes = int(WINDOW.total_seconds() // 60)
+            response = self._form(request, f"Too many attempts. Try again in {minutes} minutes.", 429)
+            response.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
+            return response
+        with reading(self._node.sessions)() as session:
+            account = accounts.get(session, name)
+        with self._comparing:
+            proved = is_password(account, password[:LONGEST_PASSWORD])
+        if account is None or not proved:
+            # What was typed as a name may be a password: only a name that is there is recorded.
+            self._record("sign_in_refused", address=address, account=account.name if account is not None else "")
+            return self._form(request, "Name or password is wrong.", 401)
+        self._attempts.succeeded(address, name)
+        return self._let_in(request, account, address)
+
+    def _let_in(self, request: Request, account: Account, address: str) -> Response:
+        """With a new token: one that was there before, whoever set it, is worth nothing."""
+        self._sessions.end(request.cookies.get(COOKIE, ""))
+        self._record("signed_in", address=address, account=account.name)
+        response = RedirectResponse("/", 303)
+        self._give(response, self._sessions.begin(account, self._now()))
+        return response
+
+    def _form(self, request: Request, trouble: str = "", status: int = 200) -> Response:
+        token = request.cookies.get(COOKIE, "") or secrets.token_urlsafe(32)
+        shown = {"trouble": trouble, "form_token": self._sessions.form_token(token)}
+        response = self._templates.TemplateResponse(request, "sign_in.html", shown, status_code=status)
+        if COOKIE not in request.cookies:
+            self._give(response, token)
+        return response
+
+    def _give(self, response: Response, token: str) -> None:
+        response.set_cookie(
+            COOKIE,
+            token,
+            max_age=int(LIFETIME.total_seconds()),
+            secure=self._encrypted,
+            httponly=True,
+            samesite="strict",
+        )
+
+    def _record(self, event: str, **detail: str) -> None:
+        with self._node.sessions.begin() as session:
+            audit.record(session, event, self._now(), **detail)

@@ -1,0 +1,92 @@
+"""Who is signed in, and how often signing in was tried; both are forgotten when the console ends."""
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from glam_node.node.domain.account import Account
+
+LIFETIME = timedelta(hours=8)
+WINDOW = timedelta(minutes=5)
+ATTEMPTS_OF_ADDRESS, ATTEMPTS_OF_NAME = 10, 10
+
+
+@dataclass(frozen=True, slots=True)
+class _SignedIn:
+    account: Account
+    until: datetime
+
+
+class Sessions:
+    """Random tokens of browsers, and what belongs to them."""
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+        self._signed_in: dict[str, _SignedIn] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, account: Account, now: datetime) -> str:
+        """A new token, by which the account is signed in for eight hours."""
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            self._signed_in = {key: one for key, one in self._signed_in.items() if one.until > now}
+            self._signed_in[_digest(token)] = _SignedIn(account, now + LIFETIME)
+        return token
+
+    def account(self, token: str, now: datetime) -> Account | None:
+        """As it was when it signed in; None when nobody is, or no longer."""
+        found = self._signed_in.get(_digest(token))
+        return found.account if found is not None and found.until > now else None
+
+    def end(self, token: str) -> None:
+        """Nobody is signed in by the token."""
+        with self._lock:
+            self._signed_in.pop(_digest(token), None)
+
+    def form_token(self, token: str) -> str:
+        """What a form of this browser carries, which no other site can know."""
+        return hmac.new(self._secret, token.encode(), "sha256").hexdigest()
+
+    def is_form_token(self, token: str, given: str) -> bool:
+        """Whether the form is one that we gave to this browser."""
+        return bool(token) and hmac.compare_digest(self.form_token(token).encode(), given.encode())
+
+
+class Attempts:
+    """Limits how often signing in may be tried, from one address and for one name."""
+
+    def __init__(self) -> None:
+        self._at: defaultdict[tuple[str, str], deque[datetime]] = defaultdict(deque)
+        self._lock = threading.Lock()
+
+    def may_try(self, address: str, name: str, now: datetime) -> bool:
+        """Whether one more attempt is allowed, which then counts."""
+        limits = {("address", address): ATTEMPTS_OF_ADDRESS, ("name", name): ATTEMPTS_OF_NAME}
+        with self._lock:
+            self._forget(now)
+            if any(len(self._at[key]) >= limit for key, limit in limits.items()):
+                return False
+            for key in limits:
+                self._at[key].append(now)
+            return True
+
+    def succeeded(self, address: str, name: str) -> None:
+        """What was tried before the right password came no longer counts."""
+        with self._lock:
+            self._at.pop(("address", address), None)
+            self._at.pop(("name", name), None)
+
+    def _forget(self, now: datetime) -> None:
+        for key, moments in list(self._at.items()):
+            while moments and moments[0] <= now - WINDOW:
+                moments.popleft()
+            if not moments:
+                del self._at[key]
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,123 @@
+"""The chain of DICOM audit messages: each row's hash covers the hash before it and its own bytes."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from glam_node.node.db.tables import AuditMessageRow, EventRow
+
+BEGINNING = "0" * 64
+"""In place of a hash before the first."""
+AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AuditMessage:
+    """One link."""
+
+    sequence: int
+    """1, 2, 3 and so on without a gap."""
+    event_at: datetime
+    message: bytes
+    previous_hash: str
+    hash: str
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first link that does not hold."""
+
+    sequence: int
+    reason: str
+
+
+def hash_of(previous_hash: str, message: bytes) -> str:
+    """SHA-256 over the 32 bytes of the hash before and the message, in hex."""
+    return hashlib.sha256(bytes.fromhex(previous_hash) + message).hexdigest()
+
+
+def append(session: Session, messages: Sequence[tuple[datetime, bytes]]) -> list[int]:
+    """The messages, each with the time of its event, are the last of the chain in this order; their sequence numbers.
+
+    Of two processes that append at once one fails with an IntegrityError and has changed nothing.
+    """
+    query = select(AuditMessageRow.sequence, AuditMessageRow.hash).order_by(AuditMessageRow.sequence.desc()).limit(1)
+    last, previous_hash = next(((row.sequence, row.hash) for row in session.execute(query)), (0, BEGINNING))
+    rows: list[dict[str, Any]] = []
+    for sequence, (event_at, message) in enumerate(messages, last + 1):
+        own_hash = hash_of(previous_hash, message)
+        link = {"sequence": sequence, "previous_hash": previous_hash, "hash": own_hash}
+        rows.append({"event_at": event_at, "message": message, **link})
+        previous_hash = own_hash
+    if rows:
+        session.execute(insert(AuditMessageRow), rows)
+    return [row["sequence"] for row in rows]
+
+
+def unsent(session: Session, limit: int) -> list[AuditMessage]:
+    """The first that the collector has not taken, in order."""
+    query = (
+        select(AuditMessageRow).where(AuditMessageRow.sent_at.is_(None)).order_by(AuditMessageRow.sequence).limit(limit)
+    )
+    return [_message(row) for row in session.scalars(query)]
+
+
+def mark_sent(session: Session, messages: Sequence[AuditMessage], now: datetime) -> None:
+    """The collector has taken these."""
+    session.execute(
+        update(AuditMessageRow)
+        .where(AuditMessageRow.sequence.in_([message.sequence for message in messages]))
+        .values(sent_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def recent(session: Session, limit: int) -> list[AuditMessage]:
+    """The last ones, newest first."""
+    query = select(AuditMessageRow).order_by(AuditMessageRow.sequence.desc()).limit(limit)
+    return [_message(row) for row in session.scalars(query)]
+
+
+def counts(session: Session) -> tuple[int, int]:
+    """How many there are, and how many of them wait for the collector."""
+    total = session.scalar(select(func.count()).select_from(AuditMessageRow)) or 0
+    waiting = session.scalar(select(func.count()).select_from(AuditMessageRow).where(AuditMessageRow.sent_at.is_(None)))
+    return total, waiting or 0
+
+
+def first_fault(session: Session) -> Fault | None:
+    """The first message that is not what was appended or is not there; None where the chain holds.
+
+    What was taken from the end is missed by the events that it told of, as long as these were left alone.
+    """
+    query = select(AuditMessageRow).order_by(AuditMessageRow.sequence).execution_options(yield_per=AT_ONCE)
+    sequence, previous_hash = 0, BEGINNING
+    with session.scalars(query) as links:
+        for link in links:
+            reason = _fault_of(link, sequence, previous_hash)
+            if reason:
+                return Fault(sequence + 1, reason)
+            sequence, previous_hash = link.sequence, link.hash
+    told = session.scalar(select(func.max(EventRow.audit_sequence))) or 0
+    return Fault(sequence + 1, "it is missing, an event tells of it") if told > sequence else None
+
+
+def _fault_of(link: AuditMessageRow, sequence: int, previous_hash: str) -> str:
+    if link.sequence != sequence + 1:
+        return "it is missing"
+    if link.previous_hash != previous_hash:
+        return "it does not follow on the message before it"
+    # SQLite gives a text back where somebody has put one.
+    if not isinstance(link.message, bytes) or link.hash != hash_of(previous_hash, link.message):
+        return "its hash is not that of its bytes: one of them was changed"
+    return ""
+
+
+def _message(row: AuditMessageRow) -> AuditMessage:
+    return AuditMessage(row.sequence, row.event_at, row.message, row.previous_hash, row.hash, row.sent_at)

@@ -1,0 +1,113 @@
+"""The whole database as one file beside it, and back: SQLite's online backup, or pg_dump and pg_restore."""
+
+import os
+import shlex
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+from glam_node.node.db.engine import open_database, open_engine, reading
+from glam_node.node.errors import PermanentError, TransientError
+
+SQLITE, POSTGRESQL = "database.sqlite", "database.dump"
+
+
+@contextmanager
+def snapshot(url: str, directory: Path) -> Iterator[tuple[Path, Session]]:
+    """`directory` holds a copy of the database, whoever writes to it; inside, the session reads what the copy holds.
+
+    Raises PermanentError when the programs that PostgreSQL needs for it are not here, or fail.
+    """
+    database = make_url(url)
+    if database.get_backend_name() == "sqlite":
+        copy = directory / SQLITE
+        copy.unlink(missing_ok=True)
+        _copy_sqlite(str(database.database), copy)
+        sessions = open_database(f"sqlite:///{copy}")
+        try:
+            with reading(sessions)() as session:
+                yield copy, session
+        finally:
+            sessions.kw["bind"].dispose()
+        return
+    engine = open_engine(url)
+    try:
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            name = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
+            copy = directory / POSTGRESQL
+            dump = ("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--snapshot={name}")
+            _run_client([*dump, f"--file={copy}", f"--dbname={_without_password(database)}"], database)
+            with Session(connection) as session:
+                yield copy, session
+    finally:
+        engine.dispose()
+
+
+def refuse_occupied(url: str, copy: str) -> None:
+    """Raises PermanentError unless the database at `url` is empty, and of the kind that the file `copy` is for."""
+    database = make_url(url)
+    shown = database.render_as_string(hide_password=True)
+    kind, other = ("SQLite", "PostgreSQL") if copy == SQLITE else ("PostgreSQL", "SQLite")
+    if (database.get_backend_name() == "sqlite") is not (copy == SQLITE):
+        raise PermanentError(f"The backup is of {kind}, and database_url names {other}: {shown}. Set database_url.")
+    if copy == SQLITE:
+        occupied = Path(str(database.database)).exists()
+    else:
+        engine = open_engine(url)
+        occupied = bool(inspect(engine).get_table_names())
+        engine.dispose()
+    if occupied:
+        raise PermanentError(f"{shown} is there already, and nothing is restored over it. Name an empty database.")
+
+
+def load(url: str, copy: Path) -> None:
+    """The empty database at `url` is what `copy` holds, or as empty as before. Raises PermanentError, OSError."""
+    database = make_url(url)
+    if copy.name == SQLITE:
+        # Immutable: nothing is written beside it, so that it may lie where nothing can be.
+        _copy_sqlite(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", Path(str(database.database)))
+        return
+    target = f"--dbname={_without_password(database)}"
+    options = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges")
+    _run_client(["pg_restore", *options, target, str(copy)], database)
+
+
+def _copy_sqlite(source: str, target: Path) -> None:
+    """In one step: writers go on meanwhile, and the copy has all or nothing of each of their transactions."""
+    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        uri = source.startswith("file:")
+        with closing(sqlite3.connect(source, uri=uri)) as original, closing(sqlite3.connect(target)) as copy:
+            original.backup(copy)
+        os.fsync(descriptor)
+    except sqlite3.Error as error:
+        target.unlink()
+        raise TransientError(
+            f"The database {source} cannot be copied to {target}: {error}. Is the disk full?"
+        ) from error
+    finally:
+        os.close(descriptor)
+
+
+def _without_password(database: URL) -> str:
+    return database._replace(drivername="postgresql", password=None).render_as_string(hide_password=False)
+
+
+def _run_client(command: Sequence[str], database: URL) -> None:
+    """The password goes by the environment, where no other user sees it."""
+    if shutil.which(command[0]) is None:
+        raise PermanentError(
+            f"{command[0]} is not installed here: apt-get install postgresql-client. "
+            f"It is to run: {shlex.join(command)}"
+        )
+    password = {"PGPASSWORD": str(database.password)} if database.password else {}
+    done = subprocess.run(command, env={**os.environ, **password}, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PermanentError(f"{shlex.join(command)} failed: {done.stderr.strip()}")

@@ -1,0 +1,57 @@
+"""Query SCU: how many mammograms an archive has of a study (PS3.4 C.4.1, Study Root)."""
+
+import time
+from collections.abc import Iterator
+
+from pydicom.dataset import Dataset
+from pynetdicom import build_context
+from pynetdicom.association import Association
+
+from glam_node.node.errors import PermanentError
+from glam_node.node.scu.association import Peer, SOPClassRefused, associated, lost
+
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+PENDING = (0xFF00, 0xFF01)
+
+
+def count_mammograms(peer: Peer, study_instance_uid: str) -> int:
+    """The images in the study's series of Modality MG, as `peer` counts them.
+
+    Our own results are in series of other modalities. Raises TransientError when no answer comes, PermanentError when
+    it takes no queries, refuses this one, or does not count (Number of Series Related Instances is optional).
+    """
+    query = Dataset()
+    query.QueryRetrieveLevel = "SERIES"
+    query.StudyInstanceUID = study_instance_uid
+    query.Modality = query.SeriesInstanceUID = query.NumberOfSeriesRelatedInstances = ""
+    try:
+        with associated(peer, [build_context(STUDY_ROOT_FIND)]) as association:
+            series = list(_answers(peer, association, query))
+    except SOPClassRefused as error:
+        raise PermanentError(f"{peer} takes no queries (Study Root, C-FIND). {_remedy(peer)}") from error
+    counts = [one.get("NumberOfSeriesRelatedInstances") for one in series if one.get("Modality") == "MG"]
+    if None in counts:
+        raise PermanentError(
+            f"{peer} does not say Number of Series Related Instances (0020,1209). Unset assembly.confirm_with."
+        )
+    return sum(int(count) for count in counts if count is not None)
+
+
+def _answers(peer: Peer, association: Association, query: Dataset) -> Iterator[Dataset]:
+    started = time.monotonic()
+    try:
+        for status, identifier in association.send_c_find(query, STUDY_ROOT_FIND):
+            if "Status" not in status:
+                raise lost(peer, "C-FIND", timed_out=time.monotonic() - started >= peer.timeout)
+            if status.Status in PENDING and identifier is not None:
+                yield identifier
+            elif status.Status != 0:
+                raise PermanentError(
+                    f"{peer} answered 0x{status.Status:04X} to C-FIND. {_remedy(peer)}", status=status.Status
+                )
+    except RuntimeError as error:
+        raise lost(peer, "C-FIND", timed_out=False) from error
+
+
+def _remedy(peer: Peer) -> str:
+    return f"Allow {peer.calling_ae_title} to query there, or unset assembly.confirm_with."

@@ -1,0 +1,108 @@
+"""Answers the requests of peers for storage commitment: what is here, as it was sent, we keep."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import commitments, studies
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.commitment import (
+    CLASS_INSTANCE_CONFLICT,
+    NO_SUCH_OBJECT_INSTANCE,
+    CommitmentRequest,
+    Failure,
+    Reference,
+    Report,
+)
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.tell import tell
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 10
+CLAIM_TIME = timedelta(minutes=2)
+"""Longer than an association with a peer that does not answer takes."""
+
+SendReport = Callable[[Report], None]
+"""The peer has taken the report. Raises NodeError."""
+
+
+def answer_commitments(
+    sessions: SessionFactory,
+    store: InstanceStore,
+    peers: Mapping[str, SendReport],
+    policy: RetryPolicy,
+    now: Callable[[], datetime],
+) -> int:
+    """How many requests were answered, of up to ten that were due; what a peer does not take is sent it again.
+
+    `peers` are those that can be called, by AE title.
+    """
+    with sessions.begin() as session:
+        due = commitments.claim_due(session, now=now(), until=now() + CLAIM_TIME, limit=AT_ONCE)
+    return sum(_answer(request, sessions, store, peers, policy, now()) for request in due)
+
+
+def _answer(
+    request: CommitmentRequest,
+    sessions: SessionFactory,
+    store: InstanceStore,
+    peers: Mapping[str, SendReport],
+    policy: RetryPolicy,
+    now: datetime,
+) -> bool:
+    with sessions() as session:
+        report = report_on(session, store, request)
+    try:
+        send = peers.get(request.calling_ae_title)
+        if send is None:
+            raise PermanentError(f"No peer with AE title {request.calling_ae_title} names its destination any more.")
+        send(report)
+    except NodeError as error:
+        _not_taken(request, sessions, policy.next_attempt_at(request.attempt, now), str(error), now)
+        return False
+    with sessions.begin() as session:
+        commitments.mark_reported(session, request)
+        facts = {"committed": len(report.committed), "failed": len(report.failed)}
+        _tell(session, "commitment_reported", request, now, **facts)
+    return True
+
+
+def _not_taken(
+    request: CommitmentRequest, sessions: SessionFactory, again: datetime | None, failure: str, now: datetime
+) -> None:
+    with sessions.begin() as session:
+        if again is not None:
+            commitments.postpone(session, request, again, failure)
+            log.warning("commitment_not_reported", transaction_uid=request.transaction_uid, failure=failure)
+        else:
+            commitments.abandon(session, request, failure)
+            _tell(session, "commitment_abandoned", request, now, failure=failure)
+
+
+def report_on(session: Session, store: InstanceStore, request: CommitmentRequest) -> Report:
+    """What is committed: an instance on record, of that SOP class, whose file is there."""
+    known = studies.instances_on_record(session, [reference.sop_instance_uid for reference in request.references])
+    reasons = {one: _reason(one, known.get(one.sop_instance_uid), store) for one in request.references}
+    return Report(
+        request.transaction_uid,
+        [reference for reference, reason in reasons.items() if reason is None],
+        [Failure(reference, reason) for reference, reason in reasons.items() if reason is not None],
+    )
+
+
+def _reason(reference: Reference, instance: SOPInstance | None, store: InstanceStore) -> int | None:
+    if instance is None or not store.resolve(instance.path).is_file():
+        return NO_SUCH_OBJECT_INSTANCE
+    return None if instance.sop_class_uid == reference.sop_class_uid else CLASS_INSTANCE_CONFLICT
+
+
+def _tell(session: Session, event: str, request: CommitmentRequest, now: datetime, **facts: Any) -> None:
+    peer, transaction_uid = request.calling_ae_title, request.transaction_uid
+    tell(log, session, event, now, calling_ae_title=peer, transaction_uid=transaction_uid, **facts)

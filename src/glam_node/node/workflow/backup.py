@@ -1,0 +1,100 @@
+"""Copies a node, running or not, to a directory from which `restore` makes it again."""
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from glam_node import __version__
+from glam_node.node.db import deliveries, jobs, migrate, studies
+from glam_node.node.db.snapshot import snapshot
+from glam_node.node.domain.study import Study
+from glam_node.node.errors import PermanentError
+from glam_node.node.storage.copies import Manifest, copy, sha256_of
+from glam_node.node.storage.files import PRIVATE_DIRECTORY, sync_directory, write_durably
+from glam_node.node.storage.findings import findings_path
+
+SETTINGS = "node.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """What was copied."""
+
+    studies: int
+    """On record."""
+    files: int
+    lost: tuple[str, ...]
+    """Files that the database knows of and that the storage root does not have."""
+
+
+def back_up(url: str, root: Path, target: Path, *, settings: str, everything: bool, now: datetime) -> BackupReport:
+    """`target`, which was not there, holds the database, `settings`, and files: of studies that are not done, or all.
+
+    Every row in it that names a file finds it there, whatever the node does meanwhile; with the exception of `lost`.
+    Raises PermanentError when `target` is there, OSError when it cannot be written; then nothing is left of it.
+    """
+    if target.exists():
+        raise PermanentError(f"{target} is there already. Name a new directory for each backup.")
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    part.mkdir(PRIVATE_DIRECTORY)
+    try:
+        report = _fill(url, root, part, settings=settings, everything=everything, now=now)
+        part.rename(target)
+    except BaseException:
+        shutil.rmtree(part)
+        raise
+    sync_directory(target.absolute().parent)
+    return report
+
+
+def _fill(url: str, root: Path, part: Path, *, settings: str, everything: bool, now: datetime) -> BackupReport:
+    """A study that is retired between the copy of the database and that of its files asks for another round."""
+    copied: dict[str, str] = {}
+    lost: set[str] = set()
+    while True:
+        with snapshot(url, part) as (database, session):
+            wanted = set(_wanted(session, root, everything))
+            schema, count = migrate.revision(session), sum(studies.counts_by_state(session).values())
+        missing = _copy_what_is_there(root, part, wanted - copied.keys(), copied)
+        if missing <= lost:
+            break
+        lost |= missing
+    for path in copied.keys() - wanted:
+        (part / path).unlink()
+    files = {path: digest for path, digest in sorted(copied.items()) if path in wanted}
+    write_durably(part / SETTINGS, settings.encode())
+    listed = {database.name: sha256_of(database), **files}
+    Manifest(__version__, schema, now.isoformat(), database.name, everything, listed).write(part)
+    return BackupReport(count, len(files), tuple(sorted(missing)))
+
+
+def _wanted(session: Session, root: Path, everything: bool) -> Iterator[str]:
+    done = set() if everything else studies.done(session)
+    for study in studies.kept(session):
+        if study.study_instance_uid not in done:
+            yield from _files(session, study, root)
+
+
+def _files(session: Session, study: Study, root: Path) -> Iterator[str]:
+    uid = study.study_instance_uid
+    yield from (instance.path for instance in study.instances)
+    yield from (delivery.path for delivery in deliveries.of_study(session, uid))
+    written = [findings_path(root, job.job_id) for job in jobs.of_study(session, uid)]
+    written += (root / "results" / uid).glob("*.dcm")
+    yield from (str(path.relative_to(root)) for path in written if path.exists())
+
+
+def _copy_what_is_there(root: Path, part: Path, paths: set[str], copied: dict[str, str]) -> set[str]:
+    """What is not there."""
+    missing = set()
+    for path in paths:
+        try:
+            copied[path] = copy(root / path, part / path)
+        except FileNotFoundError:
+            missing.add(path)
+    return missing

@@ -1,0 +1,106 @@
+"""Asks archives to take responsibility for results that they stored; what they do not take is sent again."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from pydicom.uid import generate_uid
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import deliveries
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.commitment import Reference, Report
+from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.workflow.tell import tell_of_delivery
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 500
+"""Instances in a request."""
+ASK_AGAIN_AFTER = timedelta(seconds=30)
+"""When the archive did not take a request."""
+
+Heard = Callable[[Report], None]
+Ask = Callable[[str, Sequence[Reference], Heard], None]
+"""The archive has the request with this Transaction UID; what it answers at once is heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentRules:
+    """What is asked of whom, and how often."""
+
+    archives: Mapping[str, str]
+    """AE titles by the name of the destination; of those alone that are asked."""
+    patience: timedelta
+    """How long an archive may take to answer."""
+    maximum_requests: int
+    """How often an object is sent and asked for before it is set aside."""
+
+
+def commit_results(sessions: SessionFactory, destination: str, ask: Ask, rules: CommitmentRules, now: datetime) -> int:
+    """For how many objects the archive has a new request; those that it did not answer for in time are sent again.
+
+    A request has a Transaction UID of its own, which is on record before the archive hears of it. When the archive
+    does not take it, it is asked again, with another.
+    """
+    transaction_uid = str(generate_uid(prefix=None))
+    with sessions.begin() as session:
+        for delivery in deliveries.overdue(session, destination, now):
+            _not_committed(session, delivery, "The archive did not answer in time", rules, now)
+        asked = deliveries.ask_for(
+            session, destination, transaction_uid, now=now, until=now + rules.patience, limit=AT_ONCE
+        )
+    if not asked:
+        return 0
+    references = [Reference(one.sop_class_uid, one.sop_instance_uid) for one in asked]
+    try:
+        ask(transaction_uid, references, partial(_hear, sessions, rules.archives[destination], rules, now))
+    except NodeError as error:
+        log.warning("commitment_not_requested", destination=destination, failure=str(error))
+        with sessions.begin() as session:
+            deliveries.unask(session, transaction_uid, now + ASK_AGAIN_AFTER, str(error))
+        return 0
+    log.info("commitment_requested", destination=destination, objects=len(asked), transaction_uid=transaction_uid)
+    return len(asked)
+
+
+def _hear(sessions: SessionFactory, ae_title: str, rules: CommitmentRules, now: datetime, report: Report) -> None:
+    """What the archive says on the association of the request."""
+    with sessions.begin() as session:
+        take_report(session, ae_title, report, rules, now)
+
+
+def take_report(session: Session, ae_title: str, report: Report, rules: CommitmentRules, now: datetime) -> None:
+    """What the archive has committed is COMMITTED, what it refused is sent again; the same again changes nothing.
+
+    Raises PermanentError for a report on what was not asked, or not asked of the peer with that AE title.
+    """
+    asked = {one.sop_instance_uid: one for one in deliveries.of_transaction(session, report.transaction_uid)}
+    if {rules.archives.get(one.destination) for one in asked.values()} != {ae_title}:
+        raise PermanentError(f"no request of ours to {ae_title} has the Transaction UID of this report")
+    for reference in report.committed:
+        delivery = asked.get(reference.sop_instance_uid)
+        if delivery is not None and delivery.state is DeliveryState.STORED:
+            deliveries.mark_committed(session, delivery)
+            tell_of_delivery(log, session, "result_committed", delivery, now)
+    for failure in report.failed:
+        delivery = asked.get(failure.reference.sop_instance_uid)
+        if delivery is not None and delivery.state is DeliveryState.STORED:
+            _not_committed(session, delivery, f"The archive said 0x{failure.reason:04X}", rules, now)
+
+
+def _not_committed(session: Session, delivery: Delivery, why: str, rules: CommitmentRules, now: datetime) -> None:
+    if delivery.transaction_count < rules.maximum_requests:
+        failure = f"{why} to the request for storage commitment; it is sent again."
+        deliveries.send_again(session, delivery, now, failure)
+        tell_of_delivery(log, session, "result_not_committed", delivery, now, failure)
+    else:
+        failure = (
+            f"{why} to the request for storage commitment, {delivery.transaction_count} times. "
+            "Look into the log of the archive; then: glam-node retry."
+        )
+        deliveries.set_aside(session, delivery, failure)
+        tell_of_delivery(log, session, "delivery_abandoned", delivery, now, failure)

@@ -1,0 +1,35 @@
+"""Puts on record which processes of the node run, and with which settings."""
+
+import os
+import socket
+from collections.abc import Mapping
+from datetime import datetime
+
+from glam_node.node.db import audit
+from glam_node.node.db.engine import SessionFactory
+
+
+def note_start(sessions: SessionFactory, process: str, now: datetime) -> None:
+    """On record: this process, called so in its logs, has started."""
+    _note(sessions, "process_started", process, now)
+
+
+def note_stop(sessions: SessionFactory, process: str, now: datetime) -> None:
+    """On record: it ends, as it was asked to or by a failure that it foresaw; one that is killed says nothing."""
+    _note(sessions, "process_stopped", process, now)
+
+
+def _note(sessions: SessionFactory, event: str, process: str, now: datetime) -> None:
+    with sessions.begin() as session:
+        audit.record(session, event, now, process=process, process_id=os.getpid(), host=socket.gethostname())
+
+
+def note_settings(sessions: SessionFactory, digests: Mapping[str, str], now: datetime) -> None:
+    """On record: the settings in force, by the digests of their sections, and which are others than before."""
+    with sessions.begin() as session:
+        last = audit.recent(session, "settings_changed", 1)
+        before: Mapping[str, str] = last[0].detail["digests"] if last else digests
+        if last and before == digests:
+            return
+        changed = sorted(name for name in {*before, *digests} if before.get(name) != digests.get(name))
+        audit.record(session, "settings_changed", now, digests=dict(digests), changed=changed)

@@ -1,0 +1,98 @@
+"""Makes a node again from what `back_up` wrote."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import migrate, snapshot, studies
+from glam_node.node.db.engine import open_database
+from glam_node.node.domain.study import Study
+from glam_node.node.errors import PermanentError
+from glam_node.node.storage.copies import Manifest, copy, read_manifest, sha256_of
+from glam_node.node.storage.files import sync_directory
+from glam_node.node.workflow.retire import retire_one
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What is there again."""
+
+    studies: int
+    """On record."""
+    files: int
+    retired: int
+    """Studies that were done and whose files were not in the backup."""
+
+
+def restore(backup: Path, url: str, root: Path, now: datetime, lock: str = "") -> RestoreReport:
+    """The empty `root` and database hold what the backup holds, in the newest schema; done studies without files are
+    RETIRED, so that nothing looks for these.
+
+    `lock` names the file in `root` by which the caller keeps others out of it. Raises PermanentError when the backup is
+    damaged or made by a newer glam-node, or `root` or the database is not empty, OSError when `root` cannot be written;
+    `root` is then as empty as before.
+    """
+    manifest = read_manifest(backup)
+    _refuse_occupied(root, lock)
+    snapshot.refuse_occupied(url, manifest.database)
+    if not migrate.knows(manifest.schema):
+        raise PermanentError(
+            f"{backup} was made by glam-node {manifest.version}, which is newer. Install that version, or a newer one."
+        )
+    with _all_or_nothing(root, lock):
+        _copy_files(backup, manifest, root)
+        snapshot.load(url, backup / manifest.database)
+        sync_directory(root)
+    migrate.upgrade(url)
+    sessions = open_database(url)
+    try:
+        with sessions.begin() as session:
+            retired = _retire_without_files(session, root, now)
+            count = sum(studies.counts_by_state(session).values())
+    finally:
+        sessions.kw["bind"].dispose()
+    return RestoreReport(count, len(manifest.files) - 1, retired)
+
+
+def _refuse_occupied(root: Path, lock: str) -> None:
+    if any(path.name != lock for path in root.glob("*")):
+        raise PermanentError(f"storage.root {root} is not empty, and nothing is restored over data. Name another.")
+
+
+@contextmanager
+def _all_or_nothing(root: Path, lock: str) -> Iterator[None]:
+    """It stays where it is: a volume is often mounted there."""
+    try:
+        yield
+    except BaseException:
+        for path in (one for one in root.glob("*") if one.name != lock):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise
+
+
+def _copy_files(backup: Path, manifest: Manifest, root: Path) -> None:
+    for path, digest in manifest.files.items():
+        source = backup / path
+        try:
+            found = sha256_of(source) if path == manifest.database else copy(source, root / path)
+        except FileNotFoundError as error:
+            raise PermanentError(f"{source} is missing from the backup. Take another backup.") from error
+        if found != digest:
+            raise PermanentError(f"{source} is damaged: its SHA-256 is not that of the manifest. Take another backup.")
+
+
+def _retire_without_files(session: Session, root: Path, now: datetime) -> int:
+    done = studies.done(session)
+    gone = [study for study in studies.kept(session) if study.study_instance_uid in done and not _is_whole(study, root)]
+    for study in gone:
+        retire_one(session, study, "restore", now)
+    return len(gone)
+
+
+def _is_whole(study: Study, root: Path) -> bool:
+    return all((root / instance.path).exists() for instance in study.instances)

@@ -1,0 +1,30 @@
+"""[console]: where people and monitoring look."""
+
+from typing import Self
+
+from pydantic import model_validator
+
+from glam_node.settings.section import Section, contradiction
+from glam_node.settings.values import File, Host, Port
+
+
+class ConsoleSettings(Section):
+    """[console]: pages for people, metrics and health for monitoring, over HTTP."""
+
+    host: Host = "127.0.0.1"
+    """Address to listen on; without accounts (glam-node console user add) pages are served only where no other machine
+    can reach it, metrics and health anywhere; with them, beyond this machine, a certificate is needed."""
+    port: Port = 0
+    """TCP port to listen on; 0: no console."""
+    certificate: File | None = None
+    """Certificate for HTTPS and what leads to its authority, PEM; unset: HTTP, which other machines get no pages by."""
+    key: File | None = None
+    """Its private key, PEM, unencrypted; a file that only this node may read."""
+
+    @model_validator(mode="after")
+    def _has_both_files(self) -> Self:
+        if self.certificate is not None and self.key is None:
+            raise contradiction("key", "is missing: console.certificate needs its private key")
+        if self.key is not None and self.certificate is None:
+            raise contradiction("certificate", "is missing: console.key is the key of a certificate")
+        return self

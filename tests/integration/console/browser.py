@@ -1,0 +1,70 @@
+"""A console that listens, and somebody who keeps its cookies."""
+
+import re
+import ssl
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookiejar import Cookie, CookieJar
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from tests.ports import free_port
+
+
+@contextmanager
+def listening(app: Starlette) -> Iterator[int]:
+    """The application answers on this port of this machine."""
+    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            thread.join(0.02)
+        yield server.config.port
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+class Browser:
+    """Follows redirections, keeps cookies, sends the forms of pages."""
+
+    def __init__(self, port: int, ca: Path | None = None) -> None:
+        self.url = f"{'https' if ca else 'http'}://127.0.0.1:{port}"
+        self.jar = CookieJar()
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPCookieProcessor(self.jar)]
+        if ca is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca)))
+        self._opener = urllib.request.build_opener(*handlers)
+
+    @property
+    def cookie(self) -> Cookie:
+        """The only one there is."""
+        (cookie,) = self.jar
+        return cookie
+
+    def ask(self, path: str, fields: dict[str, str] | None = None) -> tuple[int, str]:
+        """Status and body, of a POST where fields are given."""
+        body = None if fields is None else urllib.parse.urlencode(fields).encode()
+        try:
+            with self._opener.open(urllib.request.Request(self.url + path, body), timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def form_token(self, path: str) -> str:
+        """Of the form on a page."""
+        found = re.search(r'name="form_token" value="([0-9a-f]+)"', self.ask(path)[1])
+        assert found, f"{path} has no form"
+        return found[1]
+
+    def sign_in(self, name: str, password: str) -> tuple[int, str]:
+        """What came of it."""
+        fields = {"name": name, "password": password, "form_token": self.form_token("/sign-in")}
+        return self.ask("/sign-in", fields)

@@ -1,0 +1,61 @@
+"""How scores lie at present, as monitoring sees it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.console.measure import measure
+from glam_node.node.db import audit
+from glam_node.node.observe.metrics import LEAST_ANALYSES, MEAN_SCORE, RECENT_ANALYSES
+from glam_node.settings.schema import Settings, StorageSettings
+from tests.builders import NOW
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    """A node that has analysed nothing."""
+    return build_node(Settings(storage=StorageSettings(root=tmp_path)))
+
+
+def analysed(node: Node, times: int, malignant: float, version: str = "1", **detail: object) -> None:
+    """So many analyses whose images have these scores."""
+    told: dict[str, Any] = {
+        "mean_scores": {"benign": 0.5, "malignant": malignant},
+        "algorithm_version": version,
+        **detail,
+    }
+    with node.sessions.begin() as session:
+        for _ in range(times):
+            audit.record(session, "job_succeeded", NOW, **told)
+
+
+def means(node: Node) -> dict[str, float]:
+    """By kind."""
+    return {one.labels[0]: round(one.value, 6) for one in measure(node, NOW) if one.metric is MEAN_SCORE}
+
+
+def test_few_analyses_tell_nothing(node: Node) -> None:
+    analysed(node, LEAST_ANALYSES - 1, 0.2)
+    assert means(node) == {}
+
+
+def test_the_last_analyses_are_what_counts(node: Node) -> None:
+    analysed(node, RECENT_ANALYSES, 0.9)
+    analysed(node, RECENT_ANALYSES, 0.2)
+    assert means(node) == {"benign": 0.5, "malignant": 0.2}
+
+
+def test_another_algorithms_scores_are_not_mixed_with_the_present_ones(node: Node) -> None:
+    analysed(node, 50, 0.9, version="1")
+    analysed(node, 30, 0.1, version="2")
+    assert means(node)["malignant"] == 0.1
+
+
+def test_notices_and_what_older_versions_recorded_are_passed_over(node: Node) -> None:
+    analysed(node, 30, 0.3)
+    analysed(node, 10, 0.0, mean_scores={})
+    with node.sessions.begin() as session:
+        audit.record(session, "job_succeeded", NOW, algorithm_version="1")
+    assert means(node)["malignant"] == 0.3

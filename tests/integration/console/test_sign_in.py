@@ -1,0 +1,223 @@
+"""Who is let in to the console, over real HTTP and HTTPS."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.console.app import create_console
+from glam_node.node.console.sessions import ATTEMPTS_OF_ADDRESS, LIFETIME, WINDOW
+from glam_node.node.db import accounts, audit
+from glam_node.node.domain.account import Role
+from glam_node.node.errors import PermanentError
+from glam_node.node.run.all_in_one import CONSOLE
+from glam_node.node.run.supervisor import Child, Program, stop_together
+from glam_node.node.workflow.accounts import new_account, remove_account, set_account
+from glam_node.settings.schema import Settings, StorageSettings
+from tests.builders import NOW
+from tests.certificates import Authority
+from tests.command_line import glam_node
+from tests.integration.console.browser import Browser, listening
+from tests.integration.node_directory import NodeDirectory, all_ready, wait_until, write_node
+from tests.ports import free_port
+
+PASSWORD = "correct horse battery"
+
+
+class Clock:
+    """Stands still unless it is put on."""
+
+    def __init__(self) -> None:
+        self.moment = NOW
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def pass_by(self, time: timedelta) -> None:
+        self.moment += time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    """A node that has an account."""
+    node = build_node(Settings(storage=StorageSettings(root=tmp_path / "root")))
+    make_account(node)
+    return node
+
+
+@pytest.fixture
+def browser(node: Node, clock: Clock) -> Iterator[Browser]:
+    with listening(create_console(node, "127.0.0.1", now=clock)) as port:
+        yield Browser(port)
+
+
+def make_account(node: Node, password: str = PASSWORD) -> None:
+    """Of anna, who operates."""
+    with node.sessions.begin() as session:
+        set_account(session, new_account("anna", Role.OPERATOR, password), NOW)
+
+
+def told(node: Node, event: str) -> list[dict[str, Any]]:
+    """The details of what is on record."""
+    with node.sessions() as session:
+        return [one.detail for one in audit.recent(session, event, 100)]
+
+
+def is_let_in(browser: Browser) -> bool:
+    status, page = browser.ask("/")
+    assert status == 200
+    return "<h1>Studies</h1>" in page
+
+
+def test_whoever_gives_the_password_sees_pages_until_signing_out(node: Node, browser: Browser) -> None:
+    assert not is_let_in(browser)
+    status, page = browser.sign_in("anna", PASSWORD)
+    assert status == 200
+    assert "anna (operator)" in page
+    browser.ask("/sign-out", {"form_token": browser.form_token("/")})
+    assert not is_let_in(browser)
+    assert [one["account"] for one in (*told(node, "signed_in"), *told(node, "signed_out"))] == ["anna", "anna"]
+
+
+@pytest.mark.parametrize("path", ["/", "/studies/1.2.3", "/studies/1.2.3/4.5.6.png"])
+def test_pages_and_pictures_are_for_those_who_signed_in(browser: Browser, path: str) -> None:
+    assert "<h1>Sign in</h1>" in browser.ask(path)[1]
+
+
+def test_monitoring_needs_no_account(browser: Browser) -> None:
+    assert browser.ask("/healthz") == (200, "ok\n")
+    assert browser.ask("/metrics")[0] == 200
+
+
+@pytest.mark.parametrize(("name", "password"), [("anna", "wrong horse battery"), ("bert", PASSWORD), ("", "")])
+def test_a_wrong_name_and_a_wrong_password_are_answered_alike(browser: Browser, name: str, password: str) -> None:
+    status, page = browser.sign_in(name, password)
+    assert (status, "Name or password is wrong." in page) == (401, True)
+    assert not is_let_in(browser)
+
+
+def test_a_name_that_is_not_there_is_not_recorded(node: Node, browser: Browser) -> None:
+    browser.sign_in("my secret password", "x")
+    assert told(node, "sign_in_refused") == [{"address": "127.0.0.1", "account": ""}]
+
+
+def test_after_many_attempts_the_right_password_waits_too(node: Node, browser: Browser, clock: Clock) -> None:
+    for _ in range(ATTEMPTS_OF_ADDRESS):
+        assert browser.sign_in("anna", "wrong")[0] == 401
+    assert browser.sign_in("anna", PASSWORD)[0] == 429
+    assert told(node, "sign_in_limited")
+    clock.pass_by(WINDOW)
+    assert browser.sign_in("anna", PASSWORD)[0] == 200
+
+
+@pytest.mark.parametrize("form_token", ["", "0" * 64, "ü"])
+def test_a_form_of_another_site_does_nothing(node: Node, browser: Browser, form_token: str) -> None:
+    browser.ask("/sign-in")
+    assert browser.ask("/sign-in", {"name": "anna", "password": PASSWORD, "form_token": form_token})[0] == 403
+    browser.sign_in("anna", PASSWORD)
+    assert browser.ask("/sign-out", {"form_token": form_token})[0] == 403
+    assert is_let_in(browser)
+
+
+def test_a_form_without_end_is_not_read(browser: Browser) -> None:
+    assert browser.ask("/sign-in", {"name": "a" * 100_000})[0] == 413
+
+
+def test_a_cookie_from_before_signing_in_is_worth_nothing_after_it(browser: Browser) -> None:
+    browser.ask("/sign-in")
+    before = browser.cookie
+    browser.sign_in("anna", PASSWORD)
+    assert browser.cookie.value != before.value
+    browser.jar.set_cookie(before)
+    assert not is_let_in(browser)
+
+
+def test_a_session_ends_with_its_time_and_with_its_account(node: Node, browser: Browser, clock: Clock) -> None:
+    browser.sign_in("anna", PASSWORD)
+    clock.pass_by(LIFETIME)
+    assert not is_let_in(browser)
+    browser.sign_in("anna", PASSWORD)
+    assert is_let_in(browser)
+    make_account(node, "another password")
+    assert not is_let_in(browser)
+
+
+def test_without_accounts_pages_are_for_whoever_sits_here(node: Node, browser: Browser) -> None:
+    with node.sessions.begin() as session:
+        remove_account(session, "anna", NOW)
+    assert is_let_in(browser)
+    assert browser.ask("/sign-in")[0] == 404
+
+
+def test_passwords_do_not_cross_a_network_in_plain_text(node: Node) -> None:
+    with pytest.raises(PermanentError, match=r"console\.host 0\.0\.0\.0 .* Set console\.certificate and console\.key"):
+        create_console(node, "0.0.0.0")
+
+
+@pytest.fixture
+def secured(authority: Authority, tmp_path: Path) -> NodeDirectory:
+    """A node whose console others can reach by HTTPS; without accounts."""
+    signed, directory = authority.sign("console"), write_node(tmp_path / "secured")
+    files = f"certificate = '{signed.certificate}'\nkey = '{signed.key}'\n"
+    with directory.settings_path.open("a") as settings:
+        settings.write(f"[console]\nhost = '0.0.0.0'\nport = {free_port()}\n{files}")
+    directory.build().sessions.kw["bind"].dispose()
+    return directory
+
+
+@contextmanager
+def serving(directory: NodeDirectory) -> Iterator[int]:
+    """The console as a process of its own, which answers on this port."""
+    child = Child(Program("console", (sys.executable, "-m", CONSOLE), directory.environment()))
+    try:
+        wait_until(lambda: all_ready([child]))
+        yield int(child.word or 0)
+    finally:
+        stop_together([child])
+
+
+def test_the_console_of_a_site_is_reached_by_https_and_an_account(secured: NodeDirectory, authority: Authority) -> None:
+    with serving(secured) as port:
+        browser = Browser(port, authority.sign("any").ca)
+        assert browser.ask("/")[0] == browser.ask("/sign-in")[0] == 404
+        arguments = ("console", "user", "add", "anna", "--role", "viewer", "--settings", secured.settings_path)
+        glam_node(*arguments, text=f"{PASSWORD}\n")
+        assert "anna (viewer)" in browser.sign_in("anna", PASSWORD)[1]
+        assert browser.cookie.secure
+        assert browser.cookie.has_nonstandard_attr("HttpOnly")
+        assert browser.cookie.get_nonstandard_attr("SameSite") == "strict"
+        glam_node("console", "user", "remove", "anna", "--settings", secured.settings_path)
+        assert browser.ask("/")[0] == 404
+
+
+def test_an_account_whose_password_could_be_overheard_is_not_made(tmp_path: Path) -> None:
+    directory = write_node(tmp_path)
+    with directory.settings_path.open("a") as settings:
+        settings.write("[console]\nhost = '0.0.0.0'\nport = 8114\n")
+    node = directory.build()
+    arguments = ("console", "user", "add", "anna", "--settings", directory.settings_path)
+    assert "console.certificate" in glam_node(*arguments, text=f"{PASSWORD}\n", expect=1).output
+    with node.sessions() as session:
+        assert not accounts.exist(session)
+
+
+@pytest.mark.parametrize(("name", "password"), [("anna", "short"), ("anna", "x" * 1025), ("an na", PASSWORD)])
+def test_an_account_that_cannot_be_one_is_not_made(name: str, password: str) -> None:
+    with pytest.raises(PermanentError):
+        new_account(name, Role.VIEWER, password)
+
+
+def test_the_password_is_kept_as_an_argon2id_hash() -> None:
+    kept = new_account("anna", Role.VIEWER, PASSWORD).password_hash
+    assert kept.startswith("$argon2id$")
+    assert PASSWORD not in kept

@@ -1,0 +1,126 @@
+"""The chain of audit messages grows, and what is done to it by other hands is found."""
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
+
+from glam_node.node.db import audit, audit_messages, migrate
+from glam_node.node.db.engine import SessionFactory, open_database, open_engine
+from glam_node.node.errors import TransientError
+from tests.builders import NOW, after
+
+
+@pytest.fixture
+def three(sessions: SessionFactory) -> SessionFactory:
+    """A database with three messages, of which the last tells of an event."""
+    with sessions.begin() as session:
+        audit.record(session, "study_retired", NOW)
+        messages = [(NOW, f"<message{number}/>".encode()) for number in (1, 2, 3)]
+        sequences = audit_messages.append(session, messages)
+        (event,) = audit.unreported(session, 10)
+        audit.report(session, {event.event_id: sequences[-1]})
+    return sessions
+
+
+def tamper(sessions: SessionFactory, statement: str) -> None:
+    """As whoever owns the database can: the triggers go first."""
+    with sessions.begin() as session:
+        on_table = " ON audit_messages" if session.get_bind().dialect.name == "postgresql" else ""
+        for trigger in ("audit_messages_stay", "audit_messages_are_kept"):
+            session.execute(text(f"DROP TRIGGER {trigger}{on_table}"))
+        session.execute(text(statement))
+
+
+def fault(sessions: SessionFactory) -> tuple[int, str] | None:
+    with sessions() as session:
+        found = audit_messages.first_fault(session)
+    return (found.sequence, found.reason) if found else None
+
+
+def test_a_chain_that_was_left_alone_holds(three: SessionFactory) -> None:
+    assert fault(three) is None
+
+
+def test_a_chain_without_links_holds(sessions: SessionFactory) -> None:
+    assert fault(sessions) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE audit_messages SET hash = previous_hash WHERE sequence = 2",
+        "UPDATE audit_messages SET event_at = sent_at WHERE sequence = 2",
+        "UPDATE audit_messages SET sequence = 7 WHERE sequence = 2",
+        "DELETE FROM audit_messages WHERE sequence = 2",
+    ],
+)
+def test_the_database_refuses_any_change_of_a_message(three: SessionFactory, change: str) -> None:
+    with pytest.raises(DatabaseError, match="audit messages are only appended"), three.begin() as session:
+        session.execute(text(change))
+
+
+def test_a_message_can_be_marked_as_sent(three: SessionFactory) -> None:
+    with three.begin() as session:
+        audit_messages.mark_sent(session, audit_messages.unsent(session, 2), after(5))
+    with three() as session:
+        assert [message.sequence for message in audit_messages.unsent(session, 10)] == [3]
+        assert audit_messages.counts(session) == (3, 1)
+
+
+def test_a_changed_message_is_found(three: SessionFactory) -> None:
+    tamper(three, "UPDATE audit_messages SET message = (SELECT message FROM audit_messages WHERE sequence = 1)")
+    assert fault(three) == (2, "its hash is not that of its bytes: one of them was changed")
+
+
+def test_a_changed_message_whose_hash_was_made_to_fit_is_found_by_the_next(three: SessionFactory) -> None:
+    with three() as session:
+        third, _, first = audit_messages.recent(session, 3)
+    forged = audit_messages.hash_of(first.hash, third.message)
+    other = "(SELECT message FROM audit_messages WHERE sequence = 3)"
+    tamper(three, f"UPDATE audit_messages SET message = {other}, hash = '{forged}' WHERE sequence = 2")
+    assert fault(three) == (3, "it does not follow on the message before it")
+
+
+def test_a_message_that_was_deleted_is_found(three: SessionFactory) -> None:
+    tamper(three, "DELETE FROM audit_messages WHERE sequence = 2")
+    assert fault(three) == (2, "it is missing")
+
+
+def test_the_last_message_deleted_is_missed_by_the_event_that_it_told_of(three: SessionFactory) -> None:
+    tamper(three, "DELETE FROM audit_messages WHERE sequence = 3")
+    assert fault(three) == (3, "it is missing, an event tells of it")
+
+
+def test_an_event_is_reported_once(three: SessionFactory) -> None:
+    with three() as session:
+        assert audit.unreported(session, 10) == []
+
+
+def test_an_event_that_another_process_told_of_meanwhile_is_left_to_it(three: SessionFactory) -> None:
+    with three.begin() as session:
+        audit.record(session, "study_retired", NOW)
+    with three() as session:
+        (event,) = audit.unreported(session, 10)
+    with three.begin() as session:
+        audit.report(session, {event.event_id: 0})
+    with pytest.raises(TransientError, match="Run one dispatcher"), three.begin() as session:
+        audit.report(session, {event.event_id: 3})
+
+
+def test_of_events_that_are_older_than_the_trail_no_message_tells(empty_url: str) -> None:
+    engine = open_engine(empty_url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(migrate.SCRIPTS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        columns = "(at, event, study_instance_uid, detail)"
+        connection.execute(text(f"INSERT INTO events {columns} VALUES ('2026-01-02', 'study_retired', '1.2', '{{}}')"))
+    engine.dispose()
+    migrate.upgrade(empty_url)
+    sessions = open_database(empty_url)
+    with sessions() as session:
+        assert (audit.unreported(session, 10), len(audit.timeline(session, "1.2"))) == ([], 1)
+    sessions.kw["bind"].dispose()

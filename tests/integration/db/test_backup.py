@@ -1,0 +1,280 @@
+"""A node that is made again from its backup is the same node, whichever database it has."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from sqlalchemy.orm import Session
+
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.threshold import ThresholdPredictor, threshold_package
+from glam_node.node.db import audit, studies
+from glam_node.node.db.engine import SessionFactory, open_database
+from glam_node.node.domain.study import StudyState
+from glam_node.node.errors import PermanentError
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.backup import BackupReport, back_up
+from glam_node.node.workflow.restore import RestoreReport, restore
+from tests.builders import NOW
+from tests.unit.workflow.workbench import Archive, Workbench, down
+
+
+@pytest.fixture(scope="session")
+def exam() -> list[Dataset]:
+    """R CC, L CC, R MLO, L MLO with a lesion each."""
+    return [view.dataset for view in make_exam(3, rows=64, columns=48)]
+
+
+@pytest.fixture
+def bench(sessions: SessionFactory, tmp_path: Path) -> Workbench:
+    """A node without processes on the database."""
+    predictor = ThresholdPredictor(threshold_package(tmp_path / "package"))
+    return Workbench(sessions, InstanceStore(tmp_path / "root"), predictor)
+
+
+@pytest.fixture
+def back(url: str, bench: Workbench, tmp_path: Path) -> Callable[..., BackupReport]:
+    """Copies the node to `backup`."""
+
+    def taken(name: str = "backup", everything: bool = False) -> BackupReport:
+        root = bench.store.root
+        return back_up(url, root, tmp_path / name, settings="", everything=everything, now=NOW)
+
+    return taken
+
+
+@pytest.fixture
+def again(bench: Workbench, other_url: str, tmp_path: Path) -> Iterator[Callable[[], tuple[Workbench, RestoreReport]]]:
+    """Makes the node of `backup` again in `again`, on another database."""
+    opened: list[SessionFactory] = []
+
+    def made() -> tuple[Workbench, RestoreReport]:
+        store = tmp_path / "again"
+        store.mkdir()
+        report = restore(tmp_path / "backup", other_url, store, NOW)
+        opened.append(open_database(other_url))
+        return Workbench(opened[-1], InstanceStore(store), bench.predictor), report
+
+    yield made
+    for sessions in opened:
+        sessions.kw["bind"].dispose()
+
+
+Back = Callable[..., BackupReport]
+Again = Callable[[], tuple[Workbench, RestoreReport]]
+
+
+def test_what_was_not_delivered_is_delivered_by_the_restored_node(
+    bench: Workbench, back: Back, again: Again, exam: list[Dataset]
+) -> None:
+    bench.run(bench.submitted(*exam))
+    bench.deliver(Archive(answer=down))
+    assert back() == BackupReport(studies=1, files=4 + 1 + len(bench.results()), lost=())
+    restored, _ = again()
+    archive, waiting = Archive(), {one.sop_instance_uid for one in bench.deliveries()}
+    restored.clock.turn(10**6)
+    restored.deliver(archive)
+    assert set(archive.received) == waiting
+    assert len(waiting) > 1
+
+
+def test_the_restored_node_has_the_same_studies_jobs_and_timeline(
+    bench: Workbench, back: Back, again: Again, exam: list[Dataset]
+) -> None:
+    bench.run(bench.submitted(*exam))
+    back()
+    restored, _ = again()
+    assert restored.study() == bench.study()
+    assert restored.jobs() == bench.jobs()
+    assert restored.events() == bench.events()
+
+
+def test_a_job_that_waited_is_done_by_the_restored_node(
+    bench: Workbench, back: Back, again: Again, exam: list[Dataset]
+) -> None:
+    job = bench.submitted(*exam)
+    back()
+    restored, _ = again()
+    restored.clock.turn(10**6)
+    assert restored.run(job)
+    assert restored.study().state is StudyState.REPORTED
+
+
+def test_the_restored_node_records_new_events(bench: Workbench, back: Back, again: Again, exam: list[Dataset]) -> None:
+    bench.receive(*exam)
+    bench.clock.turn(1000)
+    bench.dispatch()
+    back()
+    restored, _ = again()
+    with restored.sessions.begin() as session:
+        audit.record(session, "retry_requested", NOW, study_instance_uid=str(exam[0].StudyInstanceUID))
+    assert restored.events() == [*bench.events(), "retry_requested"]
+
+
+def delivered(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.run(bench.submitted(*exam))
+    bench.deliver(Archive())
+
+
+def test_of_a_study_that_is_delivered_the_record_is_kept_and_the_files_are_not(
+    bench: Workbench, back: Back, again: Again, exam: list[Dataset]
+) -> None:
+    delivered(bench, exam)
+    assert back() == BackupReport(studies=1, files=0, lost=())
+    restored, report = again()
+    assert (report.studies, report.retired) == (1, 1)
+    assert restored.study().state is StudyState.RETIRED
+
+
+def test_everything_is_kept_when_it_is_asked_for(
+    bench: Workbench, back: Back, again: Again, exam: list[Dataset]
+) -> None:
+    delivered(bench, exam)
+    back(everything=True)
+    restored, report = again()
+    assert (restored.study(), report.retired) == (bench.study(), 0)
+    for relative in [instance.path for instance in bench.study().instances]:
+        assert restored.store.resolve(relative).read_bytes() == bench.store.resolve(relative).read_bytes()
+    assert list(restored.results()) == list(bench.results())
+
+
+def test_every_row_finds_its_file_though_images_arrived_while_the_backup_was_taken(
+    bench: Workbench, back: Back, again: Again, exam: list[Dataset]
+) -> None:
+    stop = threading.Event()
+
+    def arrive() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            image = exam[0].copy()
+            image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = UID(f"2.25.77{number}")
+            bench.receive(image)
+
+    bench.receive(exam[1])
+    sender = threading.Thread(target=arrive)
+    sender.start()
+    try:
+        for number in range(4):
+            assert back(f"before{number}").lost == ()
+        back()
+    finally:
+        stop.set()
+        sender.join()
+    restored, report = again()
+    paths = [restored.store.resolve(instance.path) for instance in restored.study().instances]
+    assert len(paths) == report.files > 1
+    assert {str(pydicom.dcmread(path).SOPInstanceUID) for path in paths} == {path.stem for path in paths}
+
+
+def test_a_study_that_is_retired_meanwhile_is_asked_for_again_and_left_out(
+    bench: Workbench, back: Back, again: Again, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files go just after the database was copied: the moment that a second round is there for."""
+    delivered(bench, exam)
+    study, counts_by_state = bench.study(), studies.counts_by_state
+    rounds: list[Session] = []
+
+    def retired_just_then(session: Session) -> dict[StudyState, int]:
+        rounds.append(session)
+        if len(rounds) == 1:
+            with bench.sessions.begin() as own:
+                studies.set_state(own, study, StudyState.RETIRED, "age", "")
+                studies.forget_instances(own, study.study_instance_uid)
+            shutil.rmtree(bench.store.root / "results")
+            shutil.rmtree(bench.store.root / "instances")
+        return counts_by_state(session)
+
+    monkeypatch.setattr(studies, "counts_by_state", retired_just_then)
+    report = back(everything=True)
+    assert (len(rounds), report.lost) == (2, ())
+    assert again()[0].study().state is StudyState.RETIRED
+
+
+def test_files_that_are_lost_are_named_and_the_rest_is_kept(
+    bench: Workbench, back: Back, again: Again, exam: list[Dataset]
+) -> None:
+    bench.receive(*exam)
+    lost = bench.study().instances[0].path
+    bench.store.resolve(lost).unlink()
+    assert back().lost == (lost,)
+    assert again()[1].files == 3
+
+
+@pytest.mark.parametrize("name", ["database", "instances"])
+def test_a_damaged_backup_is_refused_and_nothing_is_left_of_it(
+    name: str, bench: Workbench, back: Back, other_url: str, tmp_path: Path, exam: list[Dataset]
+) -> None:
+    bench.receive(*exam)
+    back()
+    path = next(path for path in (tmp_path / "backup").rglob("*") if path.is_file() and name in str(path))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    (tmp_path / "again").mkdir()
+    with pytest.raises(PermanentError, match="damaged"):
+        restore(tmp_path / "backup", other_url, tmp_path / "again", NOW)
+    assert list((tmp_path / "again").iterdir()) == []
+
+
+def test_nothing_is_restored_over_a_database_that_is_there(back: Back, url: str, tmp_path: Path) -> None:
+    back()
+    with pytest.raises(PermanentError, match="is there already"):
+        restore(tmp_path / "backup", url, tmp_path / "again", NOW)
+
+
+def test_nothing_is_restored_into_a_root_that_is_not_empty(back: Back, other_url: str, tmp_path: Path) -> None:
+    back()
+    with pytest.raises(PermanentError, match="is not empty"):
+        restore(tmp_path / "backup", other_url, tmp_path, NOW)
+
+
+def refuse_changed(tmp_path: Path, url: str, old: str, new: str, refusal: str) -> None:
+    """The backup is not restored once its manifest says something else."""
+    manifest = tmp_path / "backup" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(old, new))
+    with pytest.raises(PermanentError, match=refusal):
+        restore(tmp_path / "backup", url, tmp_path / "again", NOW)
+
+
+def test_a_backup_of_a_newer_version_is_refused(back: Back, other_url: str, tmp_path: Path) -> None:
+    back()
+    refuse_changed(tmp_path, other_url, '"schema": "0', '"schema": "9', "newer")
+
+
+def test_a_backup_that_names_files_outside_of_it_is_refused(back: Back, other_url: str, tmp_path: Path) -> None:
+    back()
+    refuse_changed(tmp_path, other_url, '"files": {', '"files": {"../secret": "0",', "outside")
+
+
+def test_a_backup_is_for_one_kind_of_database(back: Back, url: str, tmp_path: Path) -> None:
+    back()
+    other = "postgresql+psycopg://nobody@/none" if url.startswith("sqlite") else f"sqlite:///{tmp_path / 'x.sqlite'}"
+    with pytest.raises(PermanentError, match="Set database_url"):
+        restore(tmp_path / "backup", other, tmp_path / "again", NOW)
+
+
+def test_a_backup_is_for_its_owner_alone_and_no_more_than_it_says(
+    bench: Workbench, back: Back, tmp_path: Path, exam: list[Dataset]
+) -> None:
+    bench.receive(*exam)
+    back()
+    modes = {path.stat().st_mode & 0o077 for path in (tmp_path / "backup").rglob("instances/*/*")}
+    assert ((tmp_path / "backup").stat().st_mode & 0o077, modes) == (0, {0})
+    names = {path.name for path in (tmp_path / "backup").iterdir()}
+    assert names - {"database.sqlite", "database.dump"} == {"instances", "manifest.json", "node.toml"}
+
+
+@pytest.mark.peer("postgresql")
+def test_without_postgresqls_programs_the_command_to_run_is_told(
+    postgresql_socket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    url = f"postgresql+psycopg://postgres:secret@/migrated?host={postgresql_socket}"
+    with pytest.raises(PermanentError, match=r"postgresql-client.*pg_dump --format=custom") as told:
+        back_up(url, tmp_path, tmp_path / "backup", settings="", everything=False, now=NOW)
+    assert "secret" not in str(told.value)
+    assert not (tmp_path / "backup").exists()

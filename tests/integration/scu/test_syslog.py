@@ -1,0 +1,197 @@
+"""Audit messages to a collector over TLS: nothing is lost while it is away, cut off or not to be trusted."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from glam_node.node.db import audit_messages, migrate
+from glam_node.node.db.engine import SessionFactory, open_database
+from glam_node.node.errors import TransientError
+from glam_node.node.scu.syslog import audit_collector
+from glam_node.node.workflow.forward import forward_messages
+from glam_node.settings.audit import AuditSettings
+from tests.builders import NOW
+from tests.certificates import Authority, Signed
+from tests.integration.collector import Collector
+from tests.peers import PEERS
+from tests.ports import free_port
+
+MESSAGE = b"<AuditMessage>" + b"x" * 2000 + b"</AuditMessage>"
+
+
+@pytest.fixture(scope="module")
+def theirs(authority: Authority) -> Signed:
+    return authority.sign("collector")
+
+
+@pytest.fixture(scope="module")
+def ours(authority: Authority) -> Signed:
+    return authority.sign("audited")
+
+
+@pytest.fixture
+def collector(theirs: Signed) -> Collector:
+    return Collector(theirs, free_port())
+
+
+class Trail:
+    """A node with audit messages, and the collector that its settings name."""
+
+    def __init__(self, sessions: SessionFactory, settings: AuditSettings) -> None:
+        self.sessions = sessions
+        self.settings = settings
+
+    def append(self, count: int) -> None:
+        with self.sessions.begin() as session:
+            audit_messages.append(session, [(NOW, MESSAGE)] * count)
+
+    def forward(self) -> int:
+        """As a process does that has just been started."""
+        found = audit_collector(self.settings)
+        assert found is not None
+        return forward_messages(self.sessions, found.send, "node", lambda: NOW)
+
+    def waiting(self) -> int:
+        with self.sessions() as session:
+            return audit_messages.counts(session)[1]
+
+
+def settings(port: int, ours: Signed, **stated: object) -> AuditSettings:
+    files = {"certificate": ours.certificate, "key": ours.key, "ca": ours.ca}
+    return AuditSettings.model_validate({"host": "127.0.0.1", "port": port, "timeout": 5, **files, **stated})
+
+
+@pytest.fixture
+def trail(tmp_path: Path, collector: Collector, ours: Signed) -> Iterator[Trail]:
+    url = f"sqlite:///{tmp_path / 'node.sqlite'}"
+    migrate.upgrade(url)
+    sessions = open_database(url)
+    yield Trail(sessions, settings(collector.port, ours))
+    sessions.kw["bind"].dispose()
+
+
+def test_messages_arrive_once_and_in_order(trail: Trail, collector: Collector) -> None:
+    trail.append(250)
+    with collector.running():
+        assert [trail.forward() for _ in range(4)] == [100, 100, 50, 0]
+    assert collector.sequences == list(range(1, 251))
+    assert {(one.priority, one.message_id, one.message) for one in collector.records} == {
+        (85, "DICOM+RFC3881", MESSAGE)
+    }
+
+
+def test_messages_wait_for_a_collector_that_is_away(trail: Trail, collector: Collector) -> None:
+    trail.append(3)
+    with collector.running():
+        trail.forward()
+    trail.append(2)
+    with pytest.raises(TransientError, match=r"connection refused\. Check audit\.host and audit\.port"):
+        trail.forward()
+    with collector.running():
+        trail.forward()
+    assert collector.sequences == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("cut_after", [0, 1, 5000, 90_000])
+def test_what_was_on_its_way_when_the_collector_was_cut_off_is_sent_again(
+    trail: Trail, collector: Collector, cut_after: int
+) -> None:
+    trail.append(100)
+    collector.cut_after = cut_after
+    with collector.running(), pytest.raises(TransientError, match="Its messages wait here"):
+        trail.forward()
+    before, collector.cut_after = list(collector.sequences), None
+    with collector.running():
+        trail.forward()
+    assert collector.sequences == [*before, *range(1, 101)]
+
+
+def test_a_sender_that_died_before_it_marked_what_it_sent_sends_it_again(trail: Trail, collector: Collector) -> None:
+    trail.append(2)
+    found = audit_collector(trail.settings)
+    assert found is not None
+
+    def send_and_die(frames: object) -> None:
+        found.send(frames)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with collector.running():
+        with pytest.raises(KeyboardInterrupt):
+            forward_messages(trail.sessions, send_and_die, "node", lambda: NOW)
+        trail.forward()
+    assert collector.sequences == [1, 2, 1, 2]
+
+
+def test_a_collector_that_does_not_close_is_not_believed(trail: Trail, collector: Collector, ours: Signed) -> None:
+    trail.settings = settings(collector.port, ours, timeout=0.5)
+    trail.append(1)
+    collector.hold_s = 1.5
+    with collector.running(), pytest.raises(TransientError, match="did not close the connection"):
+        trail.forward()
+    assert trail.waiting() == 1
+
+
+def test_a_collector_of_another_authority_gets_nothing(
+    trail: Trail, collector: Collector, tmp_path: Path, ours: Signed
+) -> None:
+    other = Authority(tmp_path / "other").sign("other")
+    trail.settings = settings(collector.port, ours, ca=other.ca)
+    trail.append(1)
+    with collector.running(), pytest.raises(TransientError, match=r"not to be trusted.*Check audit\.ca"):
+        trail.forward()
+    assert (collector.records, trail.waiting()) == ([], 1)
+
+
+def test_a_node_without_a_certificate_of_its_own_is_told_by_the_collector(
+    trail: Trail, collector: Collector, ours: Signed
+) -> None:
+    trail.settings = settings(collector.port, ours, certificate=None, key=None)
+    trail.append(1)
+    with collector.running(), pytest.raises(TransientError, match=r"audit\.certificate"):
+        trail.forward()
+    assert trail.waiting() == 1
+
+
+@contextmanager
+def rsyslog(directory: Path, theirs: Signed, port: int) -> Iterator[Path]:
+    """The file that Debian's rsyslog writes one line to for each message."""
+    collected, configuration = directory / "collected", directory / "rsyslog.conf"
+    configuration.write_text(
+        f"""
+global(workDirectory="{directory}" maxMessageSize="64k" net.enableDNS="off"
+  defaultNetstreamDriver="ossl" defaultNetstreamDriverCAFile="{theirs.ca}"
+  defaultNetstreamDriverCertFile="{theirs.certificate}" defaultNetstreamDriverKeyFile="{theirs.key}")
+module(load="imtcp" StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/certvalid")
+input(type="imtcp" address="127.0.0.1" port="{port}")
+template(name="raw" type="string" string="%rawmsg%\\n")
+action(type="omfile" file="{collected}" template="raw")
+"""
+    )
+    command = [PEERS["rsyslog"].program, "-n", "-f", configuration, "-i", directory / "pid"]
+    with (directory / "rsyslog.log").open("wb") as log:
+        process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 10
+        while f":{port:04X} " not in Path("/proc/net/tcp").read_text():
+            assert time.monotonic() < deadline, (directory / "rsyslog.log").read_text()
+            time.sleep(0.02)
+        yield collected
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.mark.peer("rsyslog")
+def test_rsyslog_takes_the_messages_and_is_believed(
+    trail: Trail, collector: Collector, theirs: Signed, tmp_path: Path
+) -> None:
+    trail.append(120)
+    with rsyslog(tmp_path, theirs, collector.port) as collected:
+        assert [trail.forward() for _ in range(3)] == [100, 20, 0]
+    lines = collected.read_bytes().splitlines()
+    assert [line.partition(b"sequenceId=")[2].split(b'"')[1] for line in lines] == [b"%d" % n for n in range(1, 121)]
+    assert all(line.startswith(b"<85>1 2026-01-02T10:15:00.000Z node glam-node - DICOM+RFC3881 ") for line in lines)

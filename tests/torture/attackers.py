@@ -1,0 +1,126 @@
+"""Many who attack at once, one who is good, and what the node's process has of threads, files and memory meanwhile."""
+
+import itertools
+import random
+import socket
+import struct
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.data_sets import data_set
+from tests.integration.modality import MODALITY
+from tests.integration.scp.raw import Sender
+from tests.torture.conversations import HEADER, Conversation, pdus
+from tests.torture.mutations import mutated
+
+STORE_RSP = 0x8001
+
+
+@dataclass
+class Tally:
+    """What came of it, for any number of threads."""
+
+    cases: int = 0
+    not_closed: list[int] = field(default_factory=list)
+    """Seeds of cases after which the connection stayed open."""
+    answered: set[str] = field(default_factory=set)
+    """SOP Instance UIDs that were answered 0x0000."""
+    good_seconds: list[float] = field(default_factory=list)
+    """Of each good association, from the connection to the answer to its C-STORE."""
+    good_failures: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def attack(port: int, captures: Sequence[Conversation], seeds: range, patience_s: float, tally: Tally) -> None:
+    """Every case of `seeds` is played; one in fifty leaves the node waiting instead of hanging up."""
+    for seed in seeds:
+        rng = random.Random(seed)
+        said = b"".join(mutated(captures, rng))
+        closed, answers = _play(port, said, rng, patience_s)
+        with tally.lock:
+            tally.cases += 1
+            tally.answered |= _stored(answers)
+            if not closed:
+                tally.not_closed.append(seed)
+
+
+def _play(port: int, said: bytes, rng: random.Random, patience_s: float) -> tuple[bool, bytes]:
+    """Whether the node has closed in time, and what it answered."""
+    answers = bytearray()
+    # Another address for every case: the node bounds what one of them may have open.
+    source = f"127.0.{rng.randrange(1, 250)}.{rng.randrange(1, 250)}"
+    with socket.create_connection(("127.0.0.1", port), timeout=patience_s, source_address=(source, 0)) as connection:
+        deadline = time.monotonic() + patience_s
+        try:
+            connection.sendall(said)
+            if rng.random() > 0.02:
+                connection.shutdown(socket.SHUT_WR)
+            while data := connection.recv(65_536):
+                answers += data
+                connection.settimeout(max(deadline - time.monotonic(), 0.001))
+        except TimeoutError:
+            return False, bytes(answers)
+        except OSError:  # reset: it is closed
+            pass
+    return True, bytes(answers)
+
+
+def _stored(answers: bytes) -> set[str]:
+    """Instances that a C-STORE response in `answers` says were stored."""
+    stored = set()
+    for pdu in pdus(answers):
+        if pdu[:1] != b"\x04":
+            continue
+        elements = dict(_elements(pdu[HEADER.size + 6 :]))
+        if elements.get(0x0100) == struct.pack("<H", STORE_RSP) and elements.get(0x0900) == b"\0\0":
+            stored.add(elements.get(0x1000, b"").decode().rstrip("\0 "))
+    return stored
+
+
+def _elements(command: bytes) -> list[tuple[int, bytes]]:
+    found, at = [], 0
+    while at + 8 <= len(command):
+        _, number, length = struct.unpack_from("<HHI", command, at)
+        found.append((number, command[at + 8 : at + 8 + length]))
+        at += 8 + length
+    return found
+
+
+def send_good_images(port: int, stop: threading.Event, tally: Tally) -> None:
+    """A new association with one image, again and again until `stop`."""
+    for number in itertools.count():
+        if stop.wait(0.2):
+            return
+        uid = f"2.25.88{number}"
+        started = time.monotonic()
+        try:
+            with Sender(port) as sender:
+                answer = sender.associate(calling=MODALITY)
+                status = sender.store(uid, data_set(uid)) if answer == 2 else -answer
+        except (OSError, AssertionError) as error:
+            answer, status = 0, -1
+            tally.good_failures.append(f"{uid}: {error}")
+        tally.good_seconds.append(time.monotonic() - started)
+        if status == 0:
+            tally.answered.add(uid)
+        else:
+            tally.good_failures.append(f"{uid}: answer {answer}, status {status}")
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a process has at a moment."""
+
+    threads: int
+    files: int
+    resident_kib: int
+
+
+def holding(pid: int) -> Holding:
+    """Of the process `pid`."""
+    stated = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return Holding(int(stated["Threads"]), files, int(stated["VmRSS"].split()[0]))

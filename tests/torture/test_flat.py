@@ -1,0 +1,125 @@
+"""Ten thousand small studies through one node: memory, file handles and latency at the end as at the start."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import pytest
+from sqlalchemy import func, select
+
+from glam_node.inference.phantom import VIEWS, make_view
+from glam_node.node.bootstrap import Node
+from glam_node.node.db.tables import DeliveryRow, InstanceRow
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.run.supervisor import Child
+from tests.data_sets import encode
+from tests.integration.modality import MODALITY
+from tests.integration.node_directory import NodeDirectory, write_node
+from tests.integration.redis_server import redis_server
+from tests.integration.scp.raw import Sender
+from tests.ports import free_port
+from tests.torture.attackers import Holding, holding
+from tests.torture.rig import is_full_length
+
+pytestmark = [pytest.mark.peer("redis-server"), pytest.mark.timeout(5400)]
+
+STUDIES = 10_000 if is_full_length() else 100
+PARTS = 10
+IN_FLIGHT = 4
+PROCESSES = ("receiver", "dispatcher", "worker", "sender")
+# From the second tenth on, when everything was used once; a short run has not reached its level by then.
+LARGEST_GROWTH_KIB = 16_384 if is_full_length() else 65_536
+LARGEST_LATENCY_RATIO = 1.5 if is_full_length() else 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One tenth of the studies."""
+
+    held: tuple[Holding, ...]
+    """By each process, at its end."""
+    latency_s: float
+    """Median, from the row of the image to that of its result in the archive."""
+
+
+def hurried(path: Path, broker_url: str) -> NodeDirectory:
+    """A node that takes one view for a whole study, and writes reports into a folder."""
+    directory = write_node(path, broker_url=broker_url)
+    text = directory.settings_path.read_text()
+    text = text.replace("settle_time = 0.5", "settle_time = 0.2\nquiet_time = 0.2")
+    text = text.replace('ae_title = "ARCHIVE"', f'kind = "folder"\npath = "{path / "folder"}"')
+    text = text.replace("port = 104\n", 'results = ["measurement_report"]\n')
+    directory.settings_path.write_text(text)
+    return directory
+
+
+def stored(node: Node) -> int:
+    with node.sessions() as session:
+        query = select(func.count()).where(DeliveryRow.state == DeliveryState.STORED)
+        return session.scalar(query) or 0
+
+
+def latencies(node: Node, last: int) -> list[float]:
+    """Of the `last` studies that were stored."""
+    with node.sessions() as session:
+        query = (
+            select(InstanceRow.received_at, DeliveryRow.stored_at)
+            .join(DeliveryRow, DeliveryRow.study_instance_uid == InstanceRow.study_instance_uid)
+            .where(DeliveryRow.stored_at.is_not(None))
+            .order_by(DeliveryRow.stored_at.desc())
+            .limit(last)
+        )
+        times = session.execute(query).all()
+    return [(stored_at - received_at).total_seconds() for received_at, stored_at in times if stored_at is not None]
+
+
+def send_studies(port: int, node: Node, first: int, count: int) -> None:
+    """So many studies of one view each, of which a few at most are under way at a time."""
+    view = make_view(1, *VIEWS[0], rows=64, columns=48).dataset
+    with Sender(port) as sender:
+        assert sender.associate(calling=MODALITY) == 2
+        for number in range(first, first + count):
+            view.StudyInstanceUID, view.SeriesInstanceUID = f"2.25.1{number}", f"2.25.2{number}"
+            view.SOPInstanceUID = f"2.25.3{number}"
+            assert sender.store(view.SOPInstanceUID, encode(view)) == 0
+            wait_for(node, number - IN_FLIGHT)
+
+
+def wait_for(node: Node, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while stored(node) < count:
+        assert time.monotonic() < deadline, f"{count} studies are not stored"
+        time.sleep(0.02)
+
+
+def through(node: Node, children: list[Child]) -> list[Part]:
+    """All studies, tenth by tenth."""
+    share, parts = STUDIES // PARTS, []
+    for part in range(PARTS):
+        send_studies(int(children[0].word or 0), node, part * share, share)
+        wait_for(node, (part + 1) * share)
+        held = tuple(holding(child.pid) for child in children)
+        parts.append(Part(held, median(latencies(node, share))))
+    return parts
+
+
+def test_the_last_studies_cost_what_the_first_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with redis_server(tmp_path, free_port()) as url:
+        directory = hurried(tmp_path / "node", url)
+        with directory.running(*PROCESSES) as children:
+            node = directory.build()
+            parts = through(node, children)
+    with capsys.disabled():
+        print(f"\n== {STUDIES} studies, tenth by tenth")
+        for number, name in enumerate(PROCESSES):
+            memory = " ".join(f"{part.held[number].resident_kib / 1024:.0f}" for part in parts)
+            files = " ".join(str(part.held[number].files) for part in parts)
+            print(f"{name:>12}  MiB {memory}  files {files}")
+        print(f"{'latency':>12}  ms {' '.join(f'{part.latency_s * 1000:.0f}' for part in parts)}")
+    early, late = parts[1], parts[-1]
+    for before, after in zip(early.held, late.held, strict=True):
+        assert after.resident_kib - before.resident_kib < LARGEST_GROWTH_KIB
+        assert after.files <= before.files + 2
+        assert after.threads <= before.threads + 1
+    assert late.latency_s < LARGEST_LATENCY_RATIO * early.latency_s

@@ -1,0 +1,94 @@
+"""A hundred thousand conversations gone wrong: nothing breaks, nothing grows, a good sender is served meanwhile."""
+
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from glam_node.node.bootstrap import Node
+from glam_node.node.db.tables import InstanceRow
+from tests.integration.node_directory import NodeDirectory, wait_until, write_node
+from tests.torture.attackers import Holding, Tally, attack, holding, send_good_images
+from tests.torture.conversations import Conversation, recorded_conversations
+from tests.torture.ledger import data_set_bytes
+from tests.torture.rig import chosen_seed, is_full_length
+
+pytestmark = [pytest.mark.peer("dcmtk"), pytest.mark.timeout(3600)]
+
+CASES = 100_000 if is_full_length() else 3_000
+ATTACKERS = 4
+NETWORK_TIMEOUT_S = 2.0
+PATIENCE_S = NETWORK_TIMEOUT_S + 1.0
+LARGEST_GROWTH_KIB = 20_480
+LONGEST_GOOD_S = 1.0
+
+
+def impatient(path: Path) -> NodeDirectory:
+    """A node that waits two seconds for anything, and writes down what it did not expect alone."""
+    directory = write_node(path)
+    text = directory.settings_path.read_text().replace("[node]", f"[node]\nnetwork_timeout = {NETWORK_TIMEOUT_S}")
+    directory.settings_path.write_text(text + '[log]\nlevel = "error"\n')
+    return directory
+
+
+def played(port: int, pid: int, captures: list[Conversation], first: int) -> tuple[Tally, Holding]:
+    """All cases, by several attackers at once, beside a good sender; and what the node held after the first tenth."""
+    tally, stop = Tally(), threading.Event()
+    share = CASES // ATTACKERS
+    good = threading.Thread(target=send_good_images, args=(port, stop, tally))
+    attackers = [
+        threading.Thread(target=attack, args=(port, captures, range(at, at + share), PATIENCE_S, tally))
+        for at in range(first, first + CASES, share)
+    ]
+    for thread in (good, *attackers):
+        thread.start()
+    wait_until(lambda: tally.cases >= CASES // 10, seconds=600)
+    early = holding(pid)
+    for thread in attackers:
+        thread.join()
+    stop.set()
+    good.join()
+    return tally, early
+
+
+def missing(node: Node, uids: set[str]) -> set[str]:
+    """Those that are not on record with a file that holds what the record says."""
+    with node.sessions() as session:
+        rows = {row.sop_instance_uid: row for row in session.scalars(select(InstanceRow))}
+    kept = {uid for uid, row in rows.items() if _digest(node.store.resolve(row.path)) == row.sha256}
+    return (uids | set(rows)) - kept
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(data_set_bytes(path)).hexdigest()
+
+
+def test_whatever_is_said_nothing_breaks_and_what_was_answered_is_there(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    directory, seed = impatient(tmp_path), chosen_seed() * CASES
+    with directory.running("receiver") as [receiver]:
+        port, pid = int(receiver.word or 0), receiver.pid
+        captures = recorded_conversations(port, tmp_path)
+        before, beside = holding(pid), {path.name for path in tmp_path.iterdir()}
+        tally, early = played(port, pid, captures, seed)
+        wait_until(lambda: holding(pid).threads <= before.threads and holding(pid).files <= before.files)
+        after = holding(pid)
+        assert receiver.pid == pid, "the receiver died"
+    node = directory.build()
+    lost, written = missing(node, tally.answered), capfd.readouterr().err
+    longest = max(tally.good_seconds)
+    with capfd.disabled():
+        print(
+            f"\n== hostile senders, seed {seed}: {tally.cases} cases, {len(tally.answered)} instances answered, "
+            f"{len(lost)} lost; {len(tally.good_seconds)} good associations, the slowest {longest * 1000:.0f} ms; "
+            f"memory {early.resident_kib} KiB early, {after.resident_kib} KiB after"
+        )
+    assert (tally.not_closed, tally.good_failures, lost) == ([], [], set())
+    assert "association_failed" not in written, written[-3000:]
+    assert after.resident_kib - early.resident_kib < LARGEST_GROWTH_KIB
+    assert longest < LONGEST_GOOD_S
+    assert list((node.store.root / "incoming").iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == beside | {"storage"}, "something was written elsewhere"

@@ -1,0 +1,128 @@
+"""What each audit message says, by the templates of PS3.15 A.5.3 and the schema of A.5.1.1."""
+
+import base64
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from glam_node.node.audit import templates
+from glam_node.node.audit.message import Outcome, Reporter
+from glam_node.node.audit.syslog import frame
+from glam_node.node.audit.templates import Party, StudyMoved
+from tests.builders import MG_FOR_PRESENTATION, NOW, SEGMENTATION, STUDY_UID
+from tests.peers import PEERS
+
+SCHEMA = Path(__file__).with_name("audit_message.rng")
+US = Reporter("GLAMNODE", "Hospital", "node.example.org")
+PACS = Party("PACS", "PACS", "10.0.0.5")
+MOVED = StudyMoved(NOW, STUDY_UID, "digest", {MG_FOR_PRESENTATION: 4})
+FAILED = StudyMoved(NOW, STUDY_UID, "digest", {SEGMENTATION: 2, "": 1}, Outcome.MINOR_FAILURE, "not stored")
+MESSAGES = {
+    "start": templates.application_activity(US, NOW, "receiver", starts=True),
+    "stop": templates.application_activity(US, NOW, "receiver", starts=False),
+    "received": templates.received(US, MOVED, PACS, known=False),
+    "received again": templates.received(US, MOVED, PACS, known=True),
+    "delivered": templates.delivered(US, FAILED, PACS),
+    "exported": templates.delivered(US, MOVED, Party("folder", uri="file:///srv/results")),
+    "deleted": templates.study_deleted(US, MOVED),
+    "refused": templates.node_refused(US, NOW, PACS, "unknown"),
+    "settings": templates.settings_changed(US, NOW, "changed: peers, tls"),
+}
+
+
+def parsed(name: str) -> ElementTree.Element:
+    return ElementTree.fromstring(MESSAGES[name])
+
+
+def codes(element: ElementTree.Element) -> list[tuple[str, str]]:
+    """Of all its coded values."""
+    return [(one.tag, one.attrib["csd-code"]) for one in element.iter() if "originalText" in one.attrib]
+
+
+def is_valid(message: bytes) -> bool:
+    command = [str(PEERS["xmllint"].program), "--noout", "--relaxng", str(SCHEMA), "-"]
+    return subprocess.run(command, input=message, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.peer("xmllint")
+@pytest.mark.parametrize("name", MESSAGES)
+def test_every_message_is_valid_by_the_schema(name: str) -> None:
+    assert is_valid(MESSAGES[name])
+
+
+@pytest.mark.peer("xmllint")
+def test_a_message_without_its_source_is_not_valid() -> None:
+    assert not is_valid(MESSAGES["start"].replace(b'AuditSourceID="GLAMNODE"', b""))
+
+
+@pytest.mark.peer("xmllint")
+def test_a_peer_that_calls_itself_by_control_characters_leaves_the_message_valid() -> None:
+    assert is_valid(templates.node_refused(US, NOW, Party("\x00\x1b]<&>\ud800", "\x01\x02"), 'a "reason"\x00'))
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("start", ["110100", "110120"]),
+        ("stop", ["110100", "110121"]),
+        ("received", ["110104"]),
+        ("delivered", ["110104"]),
+        ("exported", ["110106"]),
+        ("deleted", ["110105"]),
+        ("refused", ["110113", "110126"]),
+        ("settings", ["110113", "110131"]),
+    ],
+)
+def test_every_message_names_its_event(name: str, event: list[str]) -> None:
+    identification = parsed(name)[0]
+    assert [value for _, value in codes(identification)] == event
+
+
+def test_what_arrived_goes_from_the_sender_to_us() -> None:
+    sender, receiver = parsed("received").findall("ActiveParticipant")
+    assert (sender.get("AlternativeUserID"), codes(sender)) == ("AETITLES=PACS", [("RoleIDCode", "110153")])
+    assert (receiver.get("AlternativeUserID"), codes(receiver)) == ("AETITLES=GLAMNODE", [("RoleIDCode", "110152")])
+    assert (sender.get("NetworkAccessPointID"), sender.get("NetworkAccessPointTypeCode")) == ("10.0.0.5", "2")
+
+
+def test_instances_that_were_held_already_are_read_and_new_ones_created() -> None:
+    actions = [parsed(name)[0].get("EventActionCode") for name in ("received", "received again", "delivered")]
+    assert actions == ["C", "R", "R"]
+
+
+def test_instances_are_counted_by_class_in_their_study() -> None:
+    study = parsed("received").findall("ParticipantObjectIdentification")[0]
+    assert study.get("ParticipantObjectID") == STUDY_UID
+    (counted,) = study.iter("SOPClass")
+    assert counted.attrib == {"UID": MG_FOR_PRESENTATION, "NumberOfInstances": "4"}
+
+
+def test_a_patient_is_a_digest_without_a_name() -> None:
+    patient = parsed("received").findall("ParticipantObjectIdentification")[1]
+    assert (patient.get("ParticipantObjectID"), patient.findtext("ParticipantObjectName")) == ("digest", "withheld")
+
+
+def test_an_export_names_the_folder_as_media() -> None:
+    _, media = parsed("exported").findall("ActiveParticipant")
+    assert media.get("UserID") == "file:///srv/results"
+    assert codes(media) == [("RoleIDCode", "110154"), ("MediaType", "110037")]
+
+
+def test_a_failure_says_so() -> None:
+    identification = parsed("delivered")[0]
+    assert identification.get("EventOutcomeIndicator") == "4"
+    assert identification.findtext("EventOutcomeDescription") == "not stored"
+
+
+def test_an_alert_tells_its_reason() -> None:
+    (detail,) = parsed("refused").iter("ParticipantObjectDetail")
+    assert (detail.get("type"), base64.b64decode(detail.attrib["value"])) == ("Alert Description", b"unknown")
+
+
+def test_a_record_has_its_length_in_front_and_the_header_of_the_standard() -> None:
+    length, _, record = frame(7, NOW, MESSAGES["start"], "node").partition(b" ")
+    assert int(length) == len(record)
+    header = b'<85>1 2026-01-02T10:15:00.000Z node glam-node - DICOM+RFC3881 [meta sequenceId="7"] \xef\xbb\xbf'
+    assert record == header + MESSAGES["start"]

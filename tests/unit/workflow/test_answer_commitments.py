@@ -1,0 +1,90 @@
+"""A peer that asks whether we keep what it sent gets the truth, as often as it takes to hear it."""
+
+from dataclasses import dataclass, field
+
+from pydicom.dataset import Dataset
+
+from glam_node.node.db import commitments
+from glam_node.node.domain.commitment import Failure, Reference, Report
+from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.errors import TransientError
+from glam_node.node.workflow.answer_commitments import answer_commitments
+from tests.unit.workflow.workbench import Workbench
+
+POLICY = RetryPolicy(5.0, 2.0, 60.0, maximum_attempts=3)
+
+
+@dataclass
+class Peer:
+    """Hears reports, when it listens."""
+
+    is_away: bool = False
+    heard: list[Report] = field(default_factory=list)
+
+    def hear(self, report: Report) -> None:
+        """An N-EVENT-REPORT."""
+        if self.is_away:
+            raise TransientError("PACS at 127.0.0.1:104 cannot be reached: connection refused.")
+        self.heard.append(report)
+
+
+def request(bench: Workbench, *references: Reference) -> None:
+    with bench.sessions.begin() as session:
+        commitments.add(session, "PACS", "2.25.5", references, bench.clock())
+
+
+def answer(bench: Workbench, peer: Peer) -> int:
+    return answer_commitments(bench.sessions, bench.store, {"PACS": peer.hear}, POLICY, bench.clock)
+
+
+def reference(image: Dataset) -> Reference:
+    return Reference(str(image.SOPClassUID), str(image.SOPInstanceUID))
+
+
+def test_what_is_here_is_committed_and_what_is_not_fails_with_its_reason(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.receive(*exam[:2])
+    kept, other_class, lacking = reference(exam[0]), Reference("1.2.3", str(exam[1].SOPInstanceUID)), reference(exam[2])
+    request(bench, kept, other_class, lacking)
+    peer = Peer()
+    assert (answer(bench, peer), answer(bench, peer)) == (1, 0)
+    assert peer.heard == [Report("2.25.5", [kept], [Failure(other_class, 0x0119), Failure(lacking, 0x0112)])]
+
+
+def test_an_instance_whose_file_is_gone_is_not_committed(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.receive(exam[0])
+    next(bench.store.root.rglob("*.dcm")).unlink()
+    request(bench, reference(exam[0]))
+    peer = Peer()
+    answer(bench, peer)
+    assert [failure.reason for failure in peer.heard[0].failed] == [0x0112]
+
+
+def test_a_peer_that_is_away_hears_it_later(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.receive(exam[0])
+    request(bench, reference(exam[0]))
+    peer = Peer(is_away=True)
+    assert answer(bench, peer) == 0
+    peer.is_away = False
+    assert answer(bench, peer) == 0, "not at once"
+    bench.clock.turn(5)
+    assert answer(bench, peer) == 1
+
+
+def test_a_peer_that_never_listens_is_given_up_and_may_ask_again(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.receive(exam[0])
+    request(bench, reference(exam[0]))
+    peer = Peer(is_away=True)
+    for _ in range(5):
+        answer(bench, peer)
+        bench.clock.turn(60)
+    peer.is_away = False
+    assert answer(bench, peer) == 0
+    request(bench, reference(exam[0]))
+    assert answer(bench, peer) == 1
+
+
+def test_thousands_of_references_are_looked_up(bench: Workbench) -> None:
+    request(bench, *[Reference("1.2.3", f"2.25.{number}") for number in range(40_000)])
+    peer = Peer()
+    answer(bench, peer)
+    assert len(peer.heard[0].failed) == 40_000

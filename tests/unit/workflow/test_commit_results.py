@@ -1,0 +1,147 @@
+"""Archives take responsibility for results, or get them again; every request has a Transaction UID of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.node.db import deliveries
+from glam_node.node.domain.commitment import Failure, Reference, Report
+from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.workflow.commit_results import CommitmentRules, Heard, commit_results, take_report
+from tests.unit.workflow.workbench import Archive, Workbench
+
+HOUR_S = 3600.0
+RESULTS = 3
+RULES = CommitmentRules({"archive": "ARCHIVE"}, timedelta(seconds=HOUR_S), maximum_requests=2)
+
+
+@dataclass
+class Committing:
+    """Takes requests, and answers on the same association what it is told to."""
+
+    answers: bool = False
+    is_away: bool = False
+    asked: list[tuple[str, Sequence[Reference]]] = field(default_factory=list)
+
+    def ask(self, transaction_uid: str, references: Sequence[Reference], heard: Heard) -> None:
+        """An N-ACTION."""
+        if self.is_away:
+            raise TransientError("ARCHIVE at 127.0.0.1:104 cannot be reached: connection refused.")
+        self.asked.append((transaction_uid, references))
+        if self.answers:
+            heard(Report(transaction_uid, references, []))
+
+
+@pytest.fixture
+def stored(bench: Workbench, exam: list[Dataset]) -> Workbench:
+    """A node whose results are in the archive."""
+    bench.run(bench.submitted(*exam))
+    assert bench.deliver(Archive()) == RESULTS
+    return bench
+
+
+def ask(bench: Workbench, archive: Committing) -> int:
+    return commit_results(bench.sessions, "archive", archive.ask, RULES, bench.clock())
+
+
+def report(bench: Workbench, report: Report, calling_ae_title: str = "ARCHIVE") -> None:
+    with bench.sessions.begin() as session:
+        take_report(session, calling_ae_title, report, RULES, bench.clock())
+
+
+def of_study(bench: Workbench) -> list[Delivery]:
+    with bench.sessions() as session:
+        return deliveries.of_study(session, bench.study().study_instance_uid)
+
+
+def states(bench: Workbench) -> set[DeliveryState]:
+    return {delivery.state for delivery in of_study(bench)}
+
+
+def test_all_that_was_stored_is_asked_for_once(stored: Workbench) -> None:
+    archive = Committing()
+    assert (ask(stored, archive), ask(stored, archive)) == (RESULTS, 0)
+    ((_, references),) = archive.asked
+    assert {one.sop_instance_uid for one in references} == {one.sop_instance_uid for one in of_study(stored)}
+
+
+def test_an_answer_on_the_same_association_commits(stored: Workbench) -> None:
+    ask(stored, Committing(answers=True))
+    assert states(stored) == {DeliveryState.COMMITTED}
+
+
+def test_an_answer_on_an_association_of_its_own_commits_and_may_come_twice(stored: Workbench) -> None:
+    archive = Committing()
+    ask(stored, archive)
+    ((uid, references),) = archive.asked
+    for _ in range(2):
+        report(stored, Report(uid, references, []))
+    assert states(stored) == {DeliveryState.COMMITTED}
+
+
+def test_what_is_not_committed_is_sent_again_and_asked_for_with_another_transaction_uid(stored: Workbench) -> None:
+    archive = Committing()
+    ask(stored, archive)
+    ((uid, references),) = archive.asked
+    report(stored, Report(uid, references[1:], [Failure(references[0], 0x0112)]))
+    assert stored.deliver(Archive()) == 1
+    assert ask(stored, archive) == 1
+    assert archive.asked[1][0] != uid
+    assert archive.asked[1][1] == [references[0]]
+
+
+def test_what_is_never_committed_is_set_aside_with_the_reason(stored: Workbench) -> None:
+    archive = Committing()
+    for _ in range(RULES.maximum_requests):
+        ask(stored, archive)
+        uid, references = archive.asked[-1]
+        report(stored, Report(uid, [], [Failure(one, 0x0110) for one in references]))
+        stored.deliver(Archive())
+    assert states(stored) == {DeliveryState.ABANDONED}
+    assert of_study(stored)[0].failure == (
+        "The archive said 0x0110 to the request for storage commitment, 2 times. "
+        "Look into the log of the archive; then: glam-node retry."
+    )
+
+
+def test_what_is_not_answered_in_time_is_sent_again(stored: Workbench) -> None:
+    archive = Committing()
+    ask(stored, archive)
+    stored.clock.turn(HOUR_S - 1)
+    assert ask(stored, archive) == 0
+    stored.clock.turn(1)
+    ask(stored, archive)
+    assert states(stored) == {DeliveryState.PENDING}
+
+
+def test_an_answer_that_comes_after_all_is_refused(stored: Workbench) -> None:
+    archive = Committing()
+    ask(stored, archive)
+    stored.clock.turn(HOUR_S)
+    ask(stored, archive)
+    uid, references = archive.asked[0]
+    with pytest.raises(PermanentError, match="no request of ours to ARCHIVE"):
+        report(stored, Report(uid, references, []))
+
+
+def test_an_answer_of_another_peer_is_refused(stored: Workbench) -> None:
+    archive = Committing()
+    ask(stored, archive)
+    uid, references = archive.asked[0]
+    with pytest.raises(PermanentError, match="no request of ours to MODALITY"):
+        report(stored, Report(uid, references, []), "MODALITY")
+    assert states(stored) == {DeliveryState.STORED}
+
+
+def test_an_archive_that_is_away_is_asked_again_with_another_transaction_uid(stored: Workbench) -> None:
+    archive = Committing(is_away=True)
+    assert ask(stored, archive) == 0
+    assert {(one.transaction_uid, one.transaction_count) for one in of_study(stored)} == {("", 0)}
+    archive.is_away = False
+    assert ask(stored, archive) == 0, "not at once"
+    stored.clock.turn(30)
+    assert ask(stored, archive) == RESULTS

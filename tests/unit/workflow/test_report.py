@@ -1,0 +1,248 @@
+"""Which audit messages are made of which events, and when."""
+
+from base64 import b64decode
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.node.audit.message import Reporter
+from glam_node.node.audit.templates import Party
+from glam_node.node.db import audit, audit_messages
+from glam_node.node.db.audit_messages import AuditMessage
+from glam_node.node.db.writer import Writer
+from glam_node.node.workflow.note import note_settings, note_start, note_stop
+from glam_node.node.workflow.receive import Received, receive
+from glam_node.node.workflow.report import AT_ONCE, Reporting, report_events
+from glam_node.node.workflow.retire import RetentionRules, retire
+from tests.builders import NOW
+from tests.data_sets import EXPLICIT_LITTLE, MG, data_set
+from tests.unit.workflow.workbench import Archive, Workbench, down, unsupported
+
+US = Reporting(Reporter("GLAMNODE", "", "node"), {"archive": Party("archive", "ARCHIVE", "10.0.0.9")})
+SECRETS = ("Doe", "Jane", "P1", "19600101")
+
+
+class Trail:
+    """A node whose events become messages when it is asked for them."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
+        self._writer = Writer(bench.sessions)
+
+    def take(self, uid: str, seconds: float = 0, **values: object) -> None:
+        """An instance arrives so long after the last thing that happened."""
+        self.bench.clock.turn(seconds)
+        file = self.bench.store.incoming(b"head")
+        whose = {"PatientID": "P1", "PatientName": "Doe^Jane", "PatientBirthDate": "19600101", **values}
+        file.write(memoryview(data_set(uid, 0, **whose)))
+        try:
+            received = Received(MG, uid, EXPLICIT_LITTLE, file)
+            receive(received, "MODALITY", store=self.bench.store, writer=self._writer, now=self.bench.clock())
+        finally:
+            file.discard()
+
+    def report(self, seconds: float = 0) -> list[AuditMessage]:
+        """The messages that have been made so long after the last thing that happened."""
+        self.bench.clock.turn(seconds)
+        with self.bench.sessions() as session:
+            before, _ = audit_messages.counts(session)
+        report_events(self.bench.sessions, US, self.bench.store.root, self.bench.clock())
+        with self.bench.sessions() as session:
+            after, _ = audit_messages.counts(session)
+            return list(reversed(audit_messages.recent(session, 10_000)))[before - after :] if after > before else []
+
+    def close(self) -> None:
+        self._writer.stop()
+
+
+@pytest.fixture
+def trail(bench: Workbench) -> Iterator[Trail]:
+    trail = Trail(bench)
+    yield trail
+    trail.close()
+
+
+def told(message: AuditMessage) -> tuple[str, str, str]:
+    """Event, action and outcome."""
+    (event,) = ElementTree.fromstring(message.message).iter("EventIdentification")
+    meant = "/".join(element.attrib["originalText"] for element in event if "originalText" in element.attrib)
+    return meant, event.attrib["EventActionCode"], event.attrib["EventOutcomeIndicator"]
+
+
+def counted(message: AuditMessage) -> list[str]:
+    """How many instances, by class."""
+    return [one.attrib["NumberOfInstances"] for one in ElementTree.fromstring(message.message).iter("SOPClass")]
+
+
+def patient(message: AuditMessage) -> str:
+    root = ElementTree.fromstring(message.message)
+    return root.findall("ParticipantObjectIdentification")[1].attrib["ParticipantObjectID"]
+
+
+def test_the_instances_of_a_study_that_came_together_are_one_message(trail: Trail) -> None:
+    for number in range(4):
+        trail.take(f"1.2.3.{number}", seconds=3)
+    assert trail.report(seconds=9) == []
+    (message,) = trail.report(seconds=1)
+    assert told(message) == ("DICOM Instances Transferred", "C", "0")
+    assert counted(message) == ["4"]
+    assert message.event_at == NOW + timedelta(seconds=12)
+
+
+def test_a_transfer_that_does_not_end_is_told_of_once_a_minute(trail: Trail) -> None:
+    made = []
+    for number in range(30):
+        trail.take(f"1.2.3.{number}", seconds=5)
+        made += trail.report()
+    assert [counted(message) for message in made] == [["13"], ["13"]]
+
+
+def test_studies_and_senders_are_told_of_apart(trail: Trail) -> None:
+    trail.take("1.2.3.1")
+    trail.take("1.2.4.1", StudyInstanceUID="1.2.4")
+    assert [counted(message) for message in trail.report(seconds=10)] == [["1"], ["1"]]
+
+
+def test_an_event_is_told_of_once(trail: Trail) -> None:
+    trail.take("1.2.3.1")
+    assert len(trail.report(seconds=10)) == 1
+    assert trail.report(seconds=10) == []
+
+
+def test_a_clock_that_went_back_holds_no_message_up(trail: Trail) -> None:
+    trail.take("1.2.3.1")
+    assert len(trail.report(seconds=-3600)) == 1
+
+
+def test_what_was_known_already_is_a_transfer_that_created_nothing(trail: Trail) -> None:
+    trail.take("1.2.3.1")
+    trail.report(seconds=10)
+    trail.take("1.2.3.1")
+    trail.take("1.2.3.1", ImageLaterality="R")
+    assert sorted(told(message)[1:] for message in trail.report(seconds=10)) == [("R", "0"), ("R", "4")]
+
+
+def test_nothing_in_a_message_says_who_the_patient_is(trail: Trail) -> None:
+    trail.take("1.2.3.1")
+    (message,) = trail.report(seconds=10)
+    assert [secret for secret in SECRETS if secret in message.message.decode()] == []
+
+
+def test_the_same_patient_has_the_same_digest_and_another_patient_another(trail: Trail) -> None:
+    trail.take("1.2.3.1")
+    trail.take("1.2.4.1", StudyInstanceUID="1.2.4")
+    trail.take("1.2.5.1", StudyInstanceUID="1.2.5", PatientID="P2")
+    trail.take("1.2.6.1", StudyInstanceUID="1.2.6", PatientID="")
+    one, same, other, nobody = map(patient, trail.report(seconds=10))
+    assert one == same != other
+    assert (len(one), nobody) == (64, "unknown")
+
+
+def test_an_instance_of_another_patient_is_a_message_of_its_own(trail: Trail) -> None:
+    trail.take("1.2.3.1")
+    trail.take("1.2.3.2", PatientID="P2")
+    first, second = trail.report(seconds=10)
+    assert patient(first) != patient(second) == "unknown"
+    assert b"another patient" in second.message
+
+
+def test_results_that_were_stored_are_one_message_for_each_destination(trail: Trail, exam: list[Dataset]) -> None:
+    trail.bench.run(trail.bench.submitted(*exam))
+    trail.bench.deliver(Archive())
+    (message,) = trail.report(seconds=10)
+    assert told(message) == ("DICOM Instances Transferred", "R", "0")
+    assert (counted(message), b"AETITLES=ARCHIVE" in message.message) == (["2", "1"], True)
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [(down, "4"), (unsupported, "8")])
+def test_results_that_were_not_stored_are_a_failure(
+    trail: Trail, exam: list[Dataset], answer: object, outcome: str
+) -> None:
+    trail.bench.run(trail.bench.submitted(*exam))
+    trail.bench.deliver(Archive(answer=answer))  # type: ignore[arg-type]
+    assert [told(message)[2] for message in trail.report(seconds=10)] == [outcome]
+
+
+def test_results_that_the_archive_did_not_commit_are_a_failure_to_be_mended(trail: Trail) -> None:
+    facts = {"destination": "archive", "sop_class_uid": MG, "failure": "The archive said 0x0112"}
+    with trail.bench.sessions.begin() as session:
+        for _ in range(2):
+            audit.record(session, "result_not_committed", NOW, study_instance_uid="1.2.3", **facts)
+    (message,) = trail.report(seconds=10)
+    assert (told(message)[2], counted(message), b"0x0112" in message.message) == ("4", ["2"], False)
+
+
+def test_a_destination_that_the_settings_know_no_more_is_told_of_by_its_name(trail: Trail, exam: list[Dataset]) -> None:
+    trail.bench.destinations = {"former": ("segmentation",)}
+    trail.bench.run(trail.bench.submitted(*exam))
+    trail.bench.deliver(Archive(name="former"))
+    (message,) = trail.report(seconds=10)
+    assert b'UserID="former"' in message.message
+
+
+def test_a_study_that_is_retired_is_a_study_deleted(trail: Trail, exam: list[Dataset]) -> None:
+    trail.bench.run(trail.bench.submitted(*exam))
+    trail.bench.deliver(Archive())
+    trail.report(seconds=86_400)
+    retire(trail.bench.sessions, trail.bench.store, RetentionRules(timedelta(days=1), 0), trail.bench.clock())
+    (message,) = trail.report()
+    assert told(message) == ("DICOM Study Deleted", "D", "0")
+    assert (len(patient(message)), b"retired by age" in message.message) == (64, True)
+
+
+def test_a_refused_association_is_told_of_at_once(trail: Trail) -> None:
+    detail: dict[str, Any] = {"calling_ae_title": "SCANNER", "address": "10.0.0.6", "reason": "unknown", "repeated": 7}
+    with trail.bench.sessions.begin() as session:
+        audit.record(session, "association_rejected", NOW, **detail)
+    (message,) = trail.report()
+    assert told(message) == ("Security Alert/Node Authentication", "E", "4")
+    assert b'ParticipantObjectID="10.0.0.6"' in message.message
+    (detail_element,) = ElementTree.fromstring(message.message).iter("ParticipantObjectDetail")
+    assert b64decode(detail_element.attrib["value"]) == b"unknown; 7 more of this kind before it"
+
+
+def test_start_and_stop_of_a_process_are_told_of(trail: Trail) -> None:
+    note_start(trail.bench.sessions, "receiver", NOW)
+    note_stop(trail.bench.sessions, "receiver", NOW)
+    assert [told(message)[0] for message in trail.report()] == [
+        "Application Activity/Application Start",
+        "Application Activity/Application Stop",
+    ]
+
+
+def test_settings_are_told_of_when_they_are_new_and_when_they_change(trail: Trail) -> None:
+    for digests in ({"node": "1", "tls": "1"}, {"node": "1", "tls": "1"}, {"node": "1", "tls": "2"}):
+        note_settings(trail.bench.sessions, digests, NOW)
+    assert [told(message) for message in trail.report()] == [("Security Alert/Software Configuration", "E", "0")] * 2
+    with trail.bench.sessions() as session:
+        changed = [event.detail["changed"] for event in audit.recent(session, "settings_changed", 10)]
+    assert changed == [["tls"], []]
+
+
+def test_other_events_need_no_message(trail: Trail, exam: list[Dataset]) -> None:
+    trail.bench.submitted(*exam)
+    assert trail.report() == []
+    with trail.bench.sessions() as session:
+        assert audit.unreported(session, 10) == []
+
+
+def test_a_backlog_is_told_of_in_batches_that_wait_for_nothing(trail: Trail) -> None:
+    facts = {"calling_ae_title": "MODALITY", "sop_class_uid": MG, "patient_mismatch": False}
+    with trail.bench.sessions.begin() as session:
+        for _ in range(AT_ONCE + 1):
+            audit.record(session, "instance_stored", NOW, study_instance_uid="1.2.3", **facts)
+    assert [counted(message) for message in trail.report()] == [[str(AT_ONCE)]]
+    assert trail.report() == []
+    assert [counted(message) for message in trail.report(seconds=10)] == [["1"]]
+
+
+def test_the_chain_holds(trail: Trail) -> None:
+    for number in range(3):
+        trail.take(f"1.2.3.{number}")
+        trail.report(seconds=10)
+    with trail.bench.sessions() as session:
+        assert (audit_messages.first_fault(session), audit_messages.counts(session)[0]) == (None, 3)
