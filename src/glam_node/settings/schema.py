@@ -1,7 +1,5 @@
 """Every setting, its type, its default and its meaning; frozen, unknown keys refused."""
 
-import ipaddress
-from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -10,27 +8,22 @@ from pydantic import AfterValidator, Field, model_validator
 from glam_node.settings.audit import AuditSettings
 from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.inference import InferenceSettings
+from glam_node.settings.peers import PeerSettings, distinct
+from glam_node.settings.results import ResultsSettings
 from glam_node.settings.section import Section, contradiction
-from glam_node.settings.tls import KnownCertificate, TLSSettings
+from glam_node.settings.tls import TLSSettings
 from glam_node.settings.values import (
     AETitle,
-    Banner,
     BrokerURL,
     DatabaseURL,
-    Device,
     Directory,
     Host,
     Name,
-    Network,
     Patience,
     Port,
-    Predictor,
-    ScoreScale,
     Seconds,
-    SeriesDescription,
-    SeriesNumber,
     SOPClass,
-    Text,
 )
 
 
@@ -58,40 +51,6 @@ class NodeSettings(Section):
     def local_host(self) -> str:
         """Where this machine reaches it: `host`, or the loopback address of one that listens everywhere."""
         return "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared only
-
-
-class PeerSettings(Section):
-    """[peers.NAME]: one application entity that may send to us."""
-
-    ae_title: AETitle
-    """Its calling AE title."""
-    hosts: tuple[Network, ...] = ()
-    """Addresses or networks it may call from; empty: from anywhere."""
-    priority: Literal["urgent", "screening", "backfill"] = "screening"
-    """Which studies are analysed first; a study from several peers counts as its most urgent one."""
-    destination: Name | Literal[""] = ""
-    """The destination that is the same application: its requests for storage commitment are answered there."""
-    certificates: tuple[KnownCertificate, ...] = ()
-    """The TLS client certificates that it may show, by fingerprint, or by common or alternative name; empty:
-    whatever [tls] lets in; not empty: it may not call without TLS."""
-
-
-def _overlap(one: PeerSettings, other: PeerSettings) -> bool:
-    """Whether some caller could be both."""
-    if one.ae_title != other.ae_title:
-        return False
-    ours, theirs = ([ipaddress.ip_network(host, strict=False) for host in peer.hosts] for peer in (one, other))
-    return not ours or not theirs or any(a.version == b.version and a.overlaps(b) for a in ours for b in theirs)
-
-
-def _distinct(peers: dict[str, PeerSettings]) -> dict[str, PeerSettings]:
-    for (first, one), (second, other) in combinations(peers.items(), 2):
-        if _overlap(one, other):
-            raise contradiction(
-                f"{second}.ae_title",
-                f'"{other.ae_title}" from the same hosts is peers.{first} already; leave one out or part their hosts',
-            )
-    return peers
 
 
 class AssemblySettings(Section):
@@ -144,45 +103,6 @@ class RetentionSettings(Section):
     storage.minimum_free_bytes. 0: only age counts."""
 
 
-class OperatingPointSettings(Section):
-    """[inference.operating_points.benign|malignant]: overrides of the package's own values."""
-
-    image_score_threshold: float | None = Field(default=None, ge=0, le=1)
-    """An image whose score is under this is negative for the class."""
-    local_saliency_threshold: float | None = Field(default=None, ge=0, le=1)
-    """Inside the patches a pixel belongs to a finding above this local saliency."""
-    global_saliency_threshold: float | None = Field(default=None, ge=0, le=1)
-    """Outside the patches a pixel belongs to a finding above this global saliency."""
-    minimum_area_px: int | None = Field(default=None, ge=1)
-    """Regions of fewer model pixels are dropped."""
-
-
-class InferenceSettings(Section):
-    """[inference]: the model."""
-
-    predictor: Predictor = "glam_node.inference.glam.predictor:GlamPredictor"
-    """The predictor, as "module:Class"."""
-    package: Directory | None = None
-    """Directory of the model package; unset: the demonstration that ships with glam-node, which is not for patients."""
-    device: Device = "auto"
-    """auto, cpu, cuda or cuda:N."""
-    precision: Literal["exact", "fast"] = "exact"
-    """exact: float32; fast: the local network in narrower numbers where the processor has them (saliency within
-    0.025, scores and place of the patch unchanged)."""
-    runtime: Literal["auto", "torch", "openvino"] = "auto"
-    """On a CPU; openvino: OpenVINO, the extra `fast`; auto: that where it is installed, else torch."""
-    segment: Literal["positive", "always"] = "positive"
-    """Images to outline; positive: those whose score reaches an operating point (others cost a tenth); always: all."""
-    threads: int = Field(default=0, ge=0, le=256)
-    """CPU threads of one worker; 0: one for each physical core that it may use, within its container's quota."""
-    lease_time: Patience = 120.0
-    """Seconds after which a job whose worker gives no sign of life goes to another."""
-    maximum_attempts: int = Field(default=3, ge=1, le=100)
-    """Attempts at one job before it is FAILED and a person must act."""
-    operating_points: dict[Literal["benign", "malignant"], OperatingPointSettings] = Field(default={})
-    """Per class, values that take the place of the package's."""
-
-
 class DeliverySettings(Section):
     """[delivery]: sending results, and trying again."""
 
@@ -196,30 +116,6 @@ class DeliverySettings(Section):
     """Seconds for an archive to answer a request for storage commitment; then the results are sent again."""
     commitment_requests: int = Field(default=5, ge=1)
     """How often a result is sent and storage commitment asked for before it is ABANDONED."""
-
-
-class ResultsSettings(Section):
-    """[results]: how results present themselves."""
-
-    manufacturer: Text = Field(default="glam-node", min_length=1, max_length=64)
-    """Manufacturer (0008,0070) of the objects written."""
-    station_name: Text = Field(default="GLAMNODE", max_length=16)
-    """Station Name (0008,1010)."""
-    institution_name: Text = Field(default="", max_length=64)
-    """Institution Name (0008,0080)."""
-    device_serial_number: Text = Field(default="1", min_length=1, max_length=64)
-    """Device Serial Number (0018,1000)."""
-    series_number: SeriesNumber = 9500
-    """Series Number of the first result series; the others count up from it."""
-    banner: Banner = "For research use, not for diagnosis"
-    """What every object says of itself. Change it only when your site has validated the package for another use."""
-    series_description: SeriesDescription = "GLAM-NODE {subject} research use"
-    """Series Description (0008,103E) of the objects written; {subject} is what each holds."""
-    score_scale: ScoreScale = "percent"
-    """Scores of images, breasts and studies; raw: 0 to 1; ten: 1 to 10 by the package's calibration, percent without
-    one. Those of findings are saliency, and no calibration is for them."""
-    secondary_capture: Literal["sheet", "views"] = "sheet"
-    """sheet: all views on one picture; views: one picture each; for destinations that ask for secondary_capture."""
 
 
 class LogSettings(Section):
@@ -236,7 +132,7 @@ class Settings(Section):
 
     node: NodeSettings = NodeSettings()
     tls: TLSSettings = TLSSettings()
-    peers: Annotated[dict[Name, PeerSettings], AfterValidator(_distinct)] = Field(default={})
+    peers: Annotated[dict[Name, PeerSettings], AfterValidator(distinct)] = Field(default={})
     destinations: dict[Name, DestinationSettings] = Field(default={})
     assembly: AssemblySettings = AssemblySettings()
     eligibility: EligibilitySettings = EligibilitySettings()

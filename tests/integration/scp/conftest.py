@@ -19,7 +19,8 @@ from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.commit_results import CommitmentRules
 from glam_node.node.workflow.commitment_desk import CommitmentDesk
 from glam_node.node.workflow.receive import receive
-from glam_node.settings.schema import NodeSettings, PeerSettings
+from glam_node.settings.peers import PeerSettings
+from glam_node.settings.schema import NodeSettings
 from glam_node.settings.tls import TLSSettings
 
 PEERS = {"pacs": PeerSettings(ae_title="DCMTK", hosts=("127.0.0.1",)), "other": PeerSettings(ae_title="PYNETDICOM")}

@@ -14,7 +14,7 @@ import pytest
 from pynetdicom import AE
 
 from glam_node.inference.phantom import make_exam
-from glam_node.settings.schema import PeerSettings
+from glam_node.settings.peers import PeerSettings
 from glam_node.settings.tls import TLSSettings
 from tests.certificates import Authority, Signed
 from tests.integration.scp.conftest import Receiver, running_receiver

@@ -7,8 +7,9 @@ from pathlib import Path
 from glam_node import settings as package
 from glam_node.settings.keys import keys
 from glam_node.settings.load import load_settings
+from glam_node.settings.peers import PeerSettings
 from glam_node.settings.reference import commented_file, in_force, masked, reference
-from glam_node.settings.schema import PeerSettings, Settings
+from glam_node.settings.schema import Settings
 
 NODE_TOML = Path(package.__file__).parent / "node.toml"
 

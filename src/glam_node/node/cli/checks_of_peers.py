@@ -8,7 +8,8 @@ from glam_node.inference.errors import DeviceUnavailable, InferenceError
 from glam_node.node.cli.checks import Check, Verdict, serving_process
 from glam_node.node.errors import NodeError
 from glam_node.settings.destinations import DestinationSettings
-from glam_node.settings.schema import PeerSettings, Settings
+from glam_node.settings.peers import PeerSettings
+from glam_node.settings.schema import Settings
 
 LOOPBACK = "127.0.0.1"
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from glam_node.node.tls.certificates import PeerCertificate
-from glam_node.settings.schema import NodeSettings, PeerSettings
+from glam_node.settings.peers import PeerSettings
+from glam_node.settings.schema import NodeSettings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -20,7 +20,8 @@ from glam_node.node.scp.door import Door, HandshakeRefused, open_doors
 from glam_node.node.scp.store import OnRefused, Receive, open_store
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.commitment_desk import CommitmentDesk
-from glam_node.settings.schema import NodeSettings, PeerSettings
+from glam_node.settings.peers import PeerSettings
+from glam_node.settings.schema import NodeSettings
 from glam_node.settings.tls import TLSSettings
 
 log = structlog.get_logger(__name__)

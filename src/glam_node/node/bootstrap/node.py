@@ -1,26 +1,15 @@
 """Builds a node from Settings: the one place that picks implementations."""
 
 import json
-import os
 import socket
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
-from glam_node.inference.cores import usable_cores
-from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
-from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, OperatingPoint, read_package
-from glam_node.inference.predictor import Predictor, load_object
 from glam_node.node.audit.message import Reporter
 from glam_node.node.audit.templates import Party
+from glam_node.node.bootstrap.ground import database_trouble, prepare_root
 from glam_node.node.db import migrate
 from glam_node.node.db.engine import SessionFactory, database_url, open_database
 from glam_node.node.domain.eligibility import EligibilityRules
@@ -28,7 +17,6 @@ from glam_node.node.domain.job import Priority
 from glam_node.node.domain.ports import Destination
 from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.domain.screening import AssemblyRules
-from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import by_class
 from glam_node.node.scu.association import Peer
@@ -49,7 +37,8 @@ from glam_node.node.workflow.retire import RetentionRules
 from glam_node.node.workflow.submit import SubmissionRules
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.digest import settings_digest
-from glam_node.settings.schema import OperatingPointSettings, PeerSettings, Settings
+from glam_node.settings.peers import PeerSettings
+from glam_node.settings.schema import Settings
 
 RETRY_JOB_AFTER_S = 10.0
 RETRY_JOB_AT_MOST_EVERY_S = 600.0
@@ -191,39 +180,6 @@ def result_identity(settings: Settings) -> ResultIdentity:
     return ResultIdentity(**settings.results.model_dump(), settings_digest=settings_digest(settings))
 
 
-def prepare_root(root: Path) -> None:
-    """The storage root is there and takes files. Raises PermanentError saying what to do when it does not."""
-    try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError as error:
-        raise PermanentError(
-            f"storage.root {root.absolute()} cannot be written by user {os.getuid()}: {error.strerror}. "
-            "Give that user the directory, or set another storage.root."
-        ) from error
-
-
-@contextmanager
-def database_trouble(settings: Settings) -> Iterator[None]:
-    """Inside, a database that does not answer raises TransientError, and one without a driver PermanentError."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-        raise TransientError(
-            f"{_shown_database(settings)} does not answer: {getattr(error, 'orig', None) or error}. Check database_url."
-        ) from error
-    except ModuleNotFoundError as error:
-        raise PermanentError(
-            f"database_url needs the package {error.name}: pip install 'glam-node[postgresql]'."
-        ) from error
-
-
-def _shown_database(settings: Settings) -> str:
-    url = make_url(database_url(settings.database_url, settings.storage.root))
-    return f"Database {url.render_as_string(hide_password=True)}"
-
-
 def _destination(name: str, destination: DestinationSettings, peer: Peer | None) -> Destination:
     if peer is not None:
         return CStoreDestination(peer, [TRANSFER_SYNTAXES[syntax] for syntax in destination.transfer_syntaxes])
@@ -241,40 +197,3 @@ def _party(name: str, destination: DestinationSettings) -> Party:
         return Party(name, destination.ae_title, destination.host)
     assert destination.path is not None  # noqa: S101 - the schema asks for it
     return Party(name, uri=destination.path.resolve().as_uri())
-
-
-def load_configured_predictor(settings: Settings) -> Predictor:
-    """The predictor, loaded. Raises PackageMismatch or DeviceUnavailable."""
-    # Read by torch when it is first imported, which happens below and must not happen here.
-    if settings.inference.threads:
-        os.environ["OMP_NUM_THREADS"] = str(settings.inference.threads)
-    else:
-        os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
-    package = configured_package(settings)
-    chosen = settings.inference
-    options = RunOptions(Precision(chosen.precision), Runtime(chosen.runtime), Segment(chosen.segment))
-    predictor: Predictor = load_object(chosen.predictor).from_package(package, chosen.device, options)
-    return predictor
-
-
-def configured_package(settings: Settings) -> ModelPackage:
-    """The package that settings name, with their operating points. Raises PackageMismatch when it is damaged."""
-    package = _package(settings)
-    overrides = settings.inference.operating_points
-    points = {
-        kind: _operating_point(point, overrides[kind.value]) if kind.value in overrides else point
-        for kind, point in package.operating_points.items()
-    }
-    return replace(package, operating_points=points)
-
-
-def _package(settings: Settings) -> ModelPackage:
-    if settings.inference.package is not None:
-        return read_package(settings.inference.package)
-    built_in = getattr(load_object(settings.inference.predictor), "built_in_package", None)
-    package: ModelPackage = built_in() if built_in is not None else read_package(DEFAULT_PACKAGE)
-    return package
-
-
-def _operating_point(point: OperatingPoint, override: OperatingPointSettings) -> OperatingPoint:
-    return replace(point, **override.model_dump(exclude_none=True))

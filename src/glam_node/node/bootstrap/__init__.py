@@ -1,0 +1,17 @@
+"""Builds a node from Settings: the one place that picks implementations."""
+
+from glam_node.node.bootstrap.ground import database_trouble, prepare_root
+from glam_node.node.bootstrap.model import configured_package, load_configured_predictor
+from glam_node.node.bootstrap.node import Node, audiences, build_node, eligibility_rules, result_identity
+
+__all__ = [
+    "Node",
+    "audiences",
+    "build_node",
+    "configured_package",
+    "database_trouble",
+    "eligibility_rules",
+    "load_configured_predictor",
+    "prepare_root",
+    "result_identity",
+]

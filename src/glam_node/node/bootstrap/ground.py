@@ -1,0 +1,48 @@
+"""What a node stands on: its directory and its database, or in plain words what is wrong with them."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from glam_node.node.db.engine import database_url
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.settings.schema import Settings
+
+
+def prepare_root(root: Path) -> None:
+    """The storage root is there and takes files. Raises PermanentError saying what to do when it does not."""
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise PermanentError(
+            f"storage.root {root.absolute()} cannot be written by user {os.getuid()}: {error.strerror}. "
+            "Give that user the directory, or set another storage.root."
+        ) from error
+
+
+@contextmanager
+def database_trouble(settings: Settings) -> Iterator[None]:
+    """Inside, a database that does not answer raises TransientError, and one without a driver PermanentError."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise TransientError(
+            f"{_shown_database(settings)} does not answer: {getattr(error, 'orig', None) or error}. Check database_url."
+        ) from error
+    except ModuleNotFoundError as error:
+        raise PermanentError(
+            f"database_url needs the package {error.name}: pip install 'glam-node[postgresql]'."
+        ) from error
+
+
+def _shown_database(settings: Settings) -> str:
+    url = make_url(database_url(settings.database_url, settings.storage.root))
+    return f"Database {url.render_as_string(hide_password=True)}"

@@ -1,0 +1,48 @@
+"""The package and the predictor that settings name."""
+
+import os
+from dataclasses import replace
+
+from glam_node.inference.cores import usable_cores
+from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
+from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, OperatingPoint, read_package
+from glam_node.inference.predictor import Predictor, load_object
+from glam_node.settings.inference import OperatingPointSettings
+from glam_node.settings.schema import Settings
+
+
+def load_configured_predictor(settings: Settings) -> Predictor:
+    """The predictor, loaded. Raises PackageMismatch or DeviceUnavailable."""
+    # Read by torch when it is first imported, which happens below and must not happen here.
+    if settings.inference.threads:
+        os.environ["OMP_NUM_THREADS"] = str(settings.inference.threads)
+    else:
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+    package = configured_package(settings)
+    chosen = settings.inference
+    options = RunOptions(Precision(chosen.precision), Runtime(chosen.runtime), Segment(chosen.segment))
+    predictor: Predictor = load_object(chosen.predictor).from_package(package, chosen.device, options)
+    return predictor
+
+
+def configured_package(settings: Settings) -> ModelPackage:
+    """The package that settings name, with their operating points. Raises PackageMismatch when it is damaged."""
+    package = _package(settings)
+    overrides = settings.inference.operating_points
+    points = {
+        kind: _operating_point(point, overrides[kind.value]) if kind.value in overrides else point
+        for kind, point in package.operating_points.items()
+    }
+    return replace(package, operating_points=points)
+
+
+def _package(settings: Settings) -> ModelPackage:
+    if settings.inference.package is not None:
+        return read_package(settings.inference.package)
+    built_in = getattr(load_object(settings.inference.predictor), "built_in_package", None)
+    package: ModelPackage = built_in() if built_in is not None else read_package(DEFAULT_PACKAGE)
+    return package
+
+
+def _operating_point(point: OperatingPoint, override: OperatingPointSettings) -> OperatingPoint:
+    return replace(point, **override.model_dump(exclude_none=True))
