@@ -127,7 +127,7 @@ def test_every_question_is_answered_in_time(node: Node) -> None:
         "status: studies": asked(studies.counts_by_state),
         "status: jobs": asked(jobs.counts_by_state),
         "status: results": asked(deliveries.counts),
-        "status: backlog": asked(lambda s: (backlog.oldest_unfinished_job(s), backlog.oldest_pending_deliveries(s))),
+        "status: backlog": asked(lambda s: (backlog.oldest_unfinished_job(s), backlog.pending_deliveries(s))),
         "status: refusals": asked(lambda s: audit.recent(s, "association_rejected", 5)),
         "list of 100 studies": asked(lambda s: studies.recent(s, 100)),
         "one study": asked(lambda s: (studies.get(s, "1.2.5"), jobs.of_study(s, "1.2.5"), audit.timeline(s, "1.2.5"))),

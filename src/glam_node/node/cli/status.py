@@ -42,8 +42,8 @@ def _state(sessions: "SessionFactory", names: list[str]) -> dict[str, Any]:
         destinations: dict[str, dict[str, Any]] = {name: {} for name in names}
         for (name, delivery_state), count in deliveries.counts(session).items():
             destinations.setdefault(name, {})[str(delivery_state)] = count
-        for name, since in backlog.oldest_pending_deliveries(session).items():
-            destinations[name]["oldest_pending_at"] = since
+        for name, pending in backlog.pending_deliveries(session).items():
+            destinations[name]["oldest_pending_at"] = pending.oldest
         return {
             "studies": {str(state): count for state, count in studies.counts_by_state(session).items()},
             "jobs": {str(state): count for state, count in jobs.counts_by_state(session).items()},

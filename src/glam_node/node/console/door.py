@@ -34,6 +34,10 @@ class Visitor:
     role: Role = Role.VIEWER
     form_token: str = ""
 
+    def may(self, what: str) -> bool:  # noqa: ARG002 - nobody yet
+        """Whether this visitor may see or do that."""
+        return False
+
 
 class Door:
     """Lets those in who are signed in; without any account whoever sits at this machine, to look."""

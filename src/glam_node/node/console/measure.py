@@ -57,9 +57,10 @@ def _scores(session: Session) -> Iterator[Sample]:
 
 def _waiting(session: Session, node: Node, now: datetime) -> Iterator[Sample]:
     yield Sample(metrics.OLDEST_JOB, _age(backlog.oldest_unfinished_job(session), now))
-    since = backlog.oldest_pending_deliveries(session)
+    pending = backlog.pending_deliveries(session)
     for destination in node.settings.destinations:
-        yield Sample(metrics.OLDEST_DELIVERY, _age(since.get(destination), now), (destination,))
+        oldest = pending[destination].oldest if destination in pending else None
+        yield Sample(metrics.OLDEST_DELIVERY, _age(oldest, now), (destination,))
     last = studies.last_received_at(session)
     yield Sample(metrics.LAST_IMAGE, -1 if last is None else _age(last, now))
 

@@ -1,5 +1,7 @@
 """Since when something waits."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -15,11 +17,29 @@ def oldest_unfinished_job(session: Session) -> datetime | None:
     return session.scalar(select(func.min(JobRow.created_at)).where(JobRow.state.in_(UNFINISHED)))
 
 
-def oldest_pending_deliveries(session: Session) -> dict[str, datetime]:
-    """Per destination with a backlog, when its oldest delivery was made."""
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What waits for one destination."""
+
+    oldest: datetime
+    """When its oldest delivery was made."""
+    next_attempt_at: datetime
+
+
+def pending_deliveries(session: Session) -> dict[str, Pending]:
+    """Per destination with a backlog."""
     query = (
-        select(DeliveryRow.destination, func.min(DeliveryRow.created_at))
+        select(DeliveryRow.destination, func.min(DeliveryRow.created_at), func.min(DeliveryRow.next_attempt_at))
         .where(DeliveryRow.state == DeliveryState.PENDING)
         .group_by(DeliveryRow.destination)
     )
-    return {destination: created_at for destination, created_at in session.execute(query)}
+    return {destination: Pending(oldest, again) for destination, oldest, again in session.execute(query)}
+
+
+def last_stored(session: Session, destinations: Iterable[str]) -> dict[str, datetime]:
+    """Per destination that has stored anything, when it did so last."""
+    newest = {
+        name: session.scalar(select(func.max(DeliveryRow.stored_at)).where(DeliveryRow.destination == name))
+        for name in destinations
+    }
+    return {name: stored_at for name, stored_at in newest.items() if stored_at is not None}

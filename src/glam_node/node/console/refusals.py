@@ -1,0 +1,75 @@
+"""The page of what was not let in: associations, with the settings that would admit them, and instances."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from glam_node.node.console.rendering import Screens
+from glam_node.node.db import audit
+from glam_node.node.db.audit import Event
+
+_LOOKED_AT = 500
+_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The same thing refused to the same peer, however often."""
+
+    calling_ae_title: str
+    called_ae_title: str
+    address: str
+    reason: str
+    remedy: str
+    """The settings line that would admit it; empty for an instance."""
+    status: str
+    sop_class_uid: str
+    times: int
+    first_at: datetime
+    last_at: datetime
+
+
+def page(screens: Screens, request: Request) -> Response:
+    """The latest refusals, the same ones together."""
+    with screens.sessions() as session:
+        rejected = audit.recent(session, "association_rejected", _LOOKED_AT)
+        refused = audit.recent(session, "instance_refused", _LOOKED_AT)
+    return screens.render(
+        request,
+        "refusals",
+        associations=together(rejected)[:_SHOWN],
+        instances=together(refused)[:_SHOWN],
+        unlisted=sum(int(event.detail.get("unlisted", 0)) for event in (*rejected, *refused)),
+    )
+
+
+def together(newest_first: Iterable[Event]) -> list[Refusal]:
+    """Refusals that differ in nothing but their time are one, with the newest words; the latest first."""
+    alike: dict[tuple[str, ...], list[Event]] = {}
+    for event in newest_first:
+        key = tuple(_said(event, name) for name in ("calling_ae_title", "called_ae_title", "address", "reason"))
+        alike.setdefault((*key, _said(event, "sop_class_uid")), []).append(event)
+    return [_refusal(events) for events in alike.values()]
+
+
+def _refusal(newest_first: list[Event]) -> Refusal:
+    last = newest_first[0]
+    return Refusal(
+        calling_ae_title=_said(last, "calling_ae_title"),
+        called_ae_title=_said(last, "called_ae_title"),
+        address=_said(last, "address"),
+        reason=_said(last, "reason"),
+        remedy=_said(last, "remedy"),
+        status=_said(last, "status"),
+        sop_class_uid=_said(last, "sop_class_uid"),
+        times=sum(1 + int(event.detail.get("repeated", 0)) for event in newest_first),
+        first_at=newest_first[-1].at,
+        last_at=last.at,
+    )
+
+
+def _said(event: Event, name: str) -> str:
+    return str(event.detail.get(name, ""))

@@ -1,0 +1,93 @@
+"""How pages come about: templates, what every one of them is given, and how values look."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.templating import Jinja2Templates
+
+from glam_node.node.bootstrap import Node
+from glam_node.node.db.engine import reading
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+PLACES = (
+    ("/", "Studies"),
+    ("/destinations", "Destinations"),
+    ("/refusals", "Refusals"),
+)
+"""The navigation: where to, and its name."""
+
+_STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_UNITS = ("B", "KB", "MB", "GB")
+
+
+class Screens:
+    """Turns facts into pages: whole ones, or only the live part for a page that refreshes itself."""
+
+    def __init__(self, node: Node, now: Callable[[], datetime]) -> None:
+        self.node = node
+        self.now = now
+        self.sessions = reading(node.sessions)
+        """Sessions that only read."""
+        self.templates = Jinja2Templates(directory=TEMPLATES, context_processors=[self._everywhere])
+        self.templates.env.filters.update(
+            moment=moment, exact=exact, duration=duration, milliseconds=milliseconds, size=size, thousands=thousands
+        )
+        self.templates.env.trim_blocks = self.templates.env.lstrip_blocks = True
+
+    def render(self, request: Request, name: str, *, status: int = 200, **context: Any) -> Response:
+        """The page `name`; its live part, `_name.html`, where the page itself asks for that again."""
+        again = request.headers.get("HX-Request") == "true" and f"_{name}.html" in self.templates.env.list_templates()
+        response = self.templates.TemplateResponse(
+            request, f"_{name}.html" if again else f"{name}.html", context, status_code=status
+        )
+        response.headers["Vary"] = "HX-Request"
+        return response
+
+    def _everywhere(self, request: Request) -> dict[str, Any]:
+        visitor = getattr(request.state, "visitor", None)
+        return {"visitor": visitor, "places": PLACES, "here": request.url.path, "now": self.now()}
+
+
+def moment(at: datetime) -> str:
+    """To the second, UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def exact(at: datetime) -> str:
+    """To the millisecond, UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit of which there is one, and the next."""
+    left = max(0, int(seconds))
+    for number, (step, unit) in enumerate(_STEPS):
+        if left >= step:
+            smaller, its_unit = _STEPS[number + 1] if number + 1 < len(_STEPS) else (1, "s")
+            rest = left % step // smaller
+            return f"{left // step} {unit}" + (f" {rest} {its_unit}" if rest else "")
+    return f"{left} s"
+
+
+def milliseconds(seconds: float) -> str:
+    """As whole milliseconds."""
+    return f"{thousands(round(seconds * 1000))} ms"
+
+
+def size(count: float) -> str:
+    """Bytes in a unit that leaves at most four digits."""
+    for unit in _UNITS[:-1]:
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} {_UNITS[-1]}"
+
+
+def thousands(count: int) -> str:
+    """With a thin space between groups of three digits."""
+    return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

@@ -1,0 +1,73 @@
+// What pages do by themselves: the live part is fetched again unless that is paused; lines of settings can be copied.
+"use strict";
+
+const PAUSED = "glam-node-paused";
+const pause = document.getElementById("pause");
+const word = document.getElementById("live-word");
+
+function isPaused() {
+  return sessionStorage.getItem(PAUSED) === "yes";
+}
+
+function say(text) {
+  if (word && word.textContent !== text) word.textContent = text;
+}
+
+function showPause() {
+  if (!pause) return;
+  pause.setAttribute("aria-pressed", String(isPaused()));
+  pause.textContent = isPaused() ? "Resume" : "Pause";
+  say(isPaused() ? "Paused: what you see stays as it is." : "Live");
+}
+
+if (pause) {
+  showPause();
+  pause.hidden = false;
+  pause.addEventListener("click", () => {
+    sessionStorage.setItem(PAUSED, isPaused() ? "no" : "yes");
+    showPause();
+    if (!isPaused()) htmx.trigger("#live", "refresh");
+  });
+}
+
+// Only the live part asks by itself, and only while somebody looks.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.target.id === "live" && (isPaused() || document.hidden)) event.preventDefault();
+});
+
+// Whoever is signed out meanwhile is sent to the whole page of signing in, not to a part of it in this one.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const answered = new URL(event.detail.xhr.responseURL || location.href);
+  if (answered.pathname === "/sign-in" && location.pathname !== "/sign-in") {
+    event.detail.shouldSwap = false;
+    location.assign("/sign-in");
+  }
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.target.id !== "live") return;
+  if (event.detail.successful) showPause();
+  else if (event.detail.xhr.status) say(`The node answered ${event.detail.xhr.status}; what you see may be old.`);
+});
+document.addEventListener("htmx:sendError", () => say("The node does not answer; what you see is old. Is glam-node serve running?"));
+document.addEventListener("visibilitychange", () => {
+  const live = document.getElementById("live");
+  if (live && !document.hidden) htmx.trigger(live, "refresh");
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (!button) return;
+  const said = button.textContent;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+  } catch {
+    const range = document.createRange();
+    range.selectNodeContents(button.parentElement.querySelector("code"));
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.textContent = said; }, 1500);
+});
