@@ -25,8 +25,10 @@ test: lint
 	@scripts/peers.sh
 	@scripts/viewer.sh
 	@scripts/helm.sh $(BIN)
-	@echo "== tests"
-	@$(BIN)/python -m pytest -m "not benchmark" $(PYTEST_ARGS)
+	@echo "== tests of parts, two at a time"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not benchmark" -n 2 --dist loadfile --ignore tests/system --ignore tests/torture $(PYTEST_ARGS)
+	@echo "== tests of whole nodes, one after the other"
+	@$(BIN)/python -m pytest -m "not benchmark" tests/system tests/torture $(PYTEST_ARGS)
 	@echo "== checks and tests passed; lines that begin with NOT RUN, if any, name what was left out."
 	@echo "   Next: make demo, or README.md to connect a PACS."
 

@@ -54,6 +54,7 @@ def test_a_process_that_is_dead_but_not_buried_is_gone(bench: Workbench, exam: l
         "",
         f"{this_process().rpartition(':')[0]}:",
     ],
+    ids=["ourselves", "of_another_namespace", "of_another_host", "no_process", "nobody", "without_a_start"],
 )
 def test_nobody_else_is_disturbed(bench: Workbench, exam: list[Dataset], owner: str) -> None:
     leased(bench, exam, owner)
