@@ -1,14 +1,27 @@
-"""Settings from environment variables: GLAM_NODE__SECTION__KEY, in any case of letters."""
+"""Settings from environment variables: GLAM_NODE__SECTION__KEY, or ..._KEY_FILE for one that stands in a file."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from glam_node.settings.keys import ENVIRONMENT_PREFIX
 
 Location = tuple[str | int, ...]
 """A place in the tree of settings; a number counts in a list."""
+
+
+IN_A_FILE = "_FILE"
+"""At the end of a variable's name: it names a file, and that holds the value. No setting's own name ends so."""
+
+
+class UnreadableVariable(Exception):
+    """The file that a variable names cannot be read; the message says why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +41,36 @@ class Variable:
 
 
 def lay_over(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[Location, Variable]:
-    """Write every variable into `tree`, over what a file says, and tell which one filled which place."""
+    """Write every variable into `tree`, over what a file says, and tell which one filled which place.
+
+    Of a variable and its ..._FILE the variable itself counts. Raises UnreadableVariable.
+    """
     variables: dict[Location, Variable] = {}
-    for name, text in sorted(environ.items()):
-        if name.upper().startswith(ENVIRONMENT_PREFIX):
-            path = _fill(tree, name[len(ENVIRONMENT_PREFIX) :].lower().split("__"), _typed(text))
-            variables[path] = Variable(name, text, path)
+    for name, key, text in _stated(environ):
+        path = _fill(tree, key[len(ENVIRONMENT_PREFIX) :].lower().split("__"), _typed(text))
+        variables[path] = Variable(name, text, path)
     return variables
+
+
+def _stated(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Name, the name that it would have without a file, and text of each variable of ours."""
+    ours = {name.upper(): name for name in sorted(environ) if name.upper().startswith(ENVIRONMENT_PREFIX)}
+    for key, name in ours.items():
+        plain = key.removesuffix(IN_A_FILE)
+        if plain == key:
+            yield name, key, environ[name]
+        elif plain not in ours:
+            yield name, plain, _content(name, environ[name])
+
+
+def _content(name: str, path: str) -> str:
+    """Without the line's end that editors put at the end of a file."""
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise UnreadableVariable(name, f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UnreadableVariable(name, f"{path} is not UTF-8") from error
 
 
 def _fill(tree: dict[str, Any], segments: list[str], value: Any) -> tuple[str, ...]:

@@ -29,8 +29,9 @@ class Problem:
 
 
 def without_password(url: str) -> str:
-    """The URL with *** for its password; a text that only resembles a URL may hide one anywhere and is not shown."""
-    if "@" in url and not re.fullmatch(r"[a-z+\d]+://[^@\s]*@[^@\s]+", url):
+    """The URL with *** for its password; what is no URL may hide one anywhere, or be one, and is not shown."""
+    is_url = re.fullmatch(r"[a-z+\d]+://([^@]*|[^@\s]*@[^@\s]+)", url)
+    if url and not is_url:
         return "***"
     masked = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
     return re.sub(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*", r"\1***", masked, flags=re.IGNORECASE)

@@ -1,5 +1,8 @@
 """Studies and instances on record."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -56,9 +59,27 @@ def test_the_first_instance_makes_the_study(sessions: SessionFactory) -> None:
 def test_further_instances_keep_the_study_as_the_first_described_it(sessions: SessionFactory) -> None:
     receive(sessions, sop_instance("R CC"))
     with sessions.begin() as session:
-        studies.add_instance(session, sop_instance("L CC", received_at=after(5)), StudyAttributes(patient_id="P2"))
+        studies.add_instance(
+            session, sop_instance("L CC", received_at=after(5)), StudyAttributes(accession_number="A2")
+        )
     study = the_study(sessions)
-    assert (study.attributes.patient_id, study.last_received_at, len(study.instances)) == ("P1", after(5), 2)
+    assert (study.attributes.accession_number, study.last_received_at, len(study.instances)) == ("A1", after(5), 2)
+
+
+def test_of_two_receivers_with_two_patients_for_a_new_study_the_second_marks_its_instance(
+    sessions: SessionFactory,
+) -> None:
+    def take(view: str, patient_id: str) -> bool:
+        with sessions.begin() as session:
+            begun.wait()
+            kept = studies.add_instance(session, sop_instance(view), StudyAttributes(patient_id=patient_id))
+            time.sleep(0.1)
+            return kept.attributes.patient_mismatch
+
+    begun = threading.Barrier(2, timeout=10)
+    with ThreadPoolExecutor(2) as receivers:
+        marked = list(receivers.map(take, ("R CC", "L CC"), ("P1", "P2")))
+    assert sorted(marked) == [False, True]
 
 
 def test_a_clock_that_jumps_back_does_not_make_the_last_arrival_earlier(sessions: SessionFactory) -> None:

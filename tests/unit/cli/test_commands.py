@@ -19,6 +19,7 @@ COMMANDS = [
     "init",
     "serve",
     "worker",
+    "receiver",
     "doctor",
     "echo",
     "status",

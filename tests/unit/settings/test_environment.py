@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from glam_node.settings.keys import keys
 from glam_node.settings.load import SettingsError, load_settings
+from glam_node.settings.reference import in_force
 
 
 def test_a_variable_wins_over_the_file(tmp_path: Path) -> None:
@@ -71,3 +73,50 @@ def test_a_mistake_names_the_variable(name: str, text: str, message: str) -> Non
 
 def test_other_variables_are_left_alone() -> None:
     load_settings(None, {"GLAM_NODE_PARENT": "1", "GLAM_NODE_READY_FD": "3", "PATH": "/bin"})
+
+
+def test_a_secret_may_stand_in_a_file_and_is_never_shown(tmp_path: Path) -> None:
+    secret = tmp_path / "database_url"
+    secret.write_text("postgresql+psycopg://glam:hunter2@host/glam\n")
+    settings = load_settings(None, {"GLAM_NODE__DATABASE_URL_FILE": str(secret)})
+    assert settings.database_url == "postgresql+psycopg://glam:hunter2@host/glam"
+    assert "hunter2" not in in_force(settings)
+
+
+def test_any_setting_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("11113\n")
+    (tmp_path / "title").write_text("PACS")
+    environ = {
+        "GLAM_NODE__NODE__PORT_FILE": str(tmp_path / "port"),
+        "glam_node__peers__pacs__ae_title_file": str(tmp_path / "title"),
+    }
+    settings = load_settings(None, environ)
+    assert (settings.node.port, settings.peers["pacs"].ae_title) == (11113, "PACS")
+
+
+def test_the_variable_itself_wins_over_its_file(tmp_path: Path) -> None:
+    environ = {"GLAM_NODE__NODE__PORT": "2", "GLAM_NODE__NODE__PORT_FILE": str(tmp_path / "nowhere")}
+    assert load_settings(None, environ).node.port == 2
+
+
+def test_a_file_that_cannot_be_read_is_named_with_its_variable(tmp_path: Path) -> None:
+    environ = {"GLAM_NODE__DATABASE_URL_FILE": str(tmp_path / "nowhere")}
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, environ)
+    assert str(caught.value) == (
+        f"{tmp_path / 'nowhere'} cannot be read: No such file or directory "
+        "(environment variable GLAM_NODE__DATABASE_URL_FILE)"
+    )
+
+
+@pytest.mark.parametrize("content", ["hunter2", "postgresql://glam:hunter2@host:x y"])
+def test_a_mistake_in_a_file_is_named_without_what_it_holds(content: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(content)
+    with pytest.raises(SettingsError, match="database_url") as caught:
+        load_settings(None, {"GLAM_NODE__DATABASE_URL_FILE": str(tmp_path / "secret")})
+    assert "hunter2" not in str(caught.value)
+    assert "GLAM_NODE__DATABASE_URL_FILE" in str(caught.value)
+
+
+def test_no_setting_has_a_name_that_a_file_would_have() -> None:
+    assert [key.dotted for key in keys().values() if key.path[-1].endswith("_file")] == []

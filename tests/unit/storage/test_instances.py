@@ -1,9 +1,11 @@
 """Where received instances are kept, and who may read them."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -86,13 +88,52 @@ def test_a_short_write_is_continued(store: InstanceStore, monkeypatch: pytest.Mo
     assert file.path.read_bytes() == b"headdata"
 
 
-def test_what_was_half_received_is_swept(store: InstanceStore) -> None:
-    arrived(store)
-    arrived(store)
+def test_what_was_half_received_is_swept_when_its_receiver_is_gone(store: InstanceStore) -> None:
+    (store.root / "incoming" / "1.part").write_bytes(b"of a receiver that was killed")
     store.admit(arrived(store), "instances/1.2/3.dcm")
-    assert store.sweep() == 2
+    assert store.sweep() == 1
     assert incoming(store) == []
     assert store.resolve("instances/1.2/3.dcm").exists()
+
+
+def test_what_another_receiver_is_receiving_is_not_swept(store: InstanceStore) -> None:
+    file = arrived(store)
+    assert InstanceStore(store.root).sweep() == 0
+    file.sync()
+    assert InstanceStore(store.root).sweep() == 0
+    store.admit(file, "instances/1.2/3.dcm")
+    assert store.resolve("instances/1.2/3.dcm").read_bytes() == b"headdata"
+
+
+def test_a_file_that_is_swept_as_soon_as_it_is_made_is_made_again(
+    store: InstanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock, swept = fcntl.flock, []
+
+    def sweep_first(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        swept.append(InstanceStore(store.root).sweep())
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", sweep_first)
+    file = arrived(store)
+    assert swept == [1]
+    assert file.path.read_bytes() == b"headdata"
+
+
+def test_two_receivers_do_not_keep_instances_of_one_uid_at_the_same_time(store: InstanceStore) -> None:
+    inside = threading.Event()
+
+    def keep() -> None:
+        with InstanceStore(store.root).exclusively("1.2.3"):
+            inside.set()
+
+    with store.exclusively("1.2.3"):
+        other = threading.Thread(target=keep)
+        other.start()
+        assert not inside.wait(0.2)
+    assert inside.wait(5)
+    other.join()
 
 
 def test_images_are_for_the_user_of_the_node_alone(store: InstanceStore) -> None:

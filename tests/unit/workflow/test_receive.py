@@ -60,9 +60,9 @@ class Receiving:
             return audit.timeline(session, STUDY)
 
     def files(self) -> dict[str, bytes]:
-        """Every file under the storage root."""
-        root = self.store.root
-        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        """Every file under the storage root that is not empty."""
+        files = ((path, path.read_bytes()) for path in self.store.root.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.store.root)): held for path, held in files if held}
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from glam_node.node.cli import (
     init,
     model,
     phantom,
+    receiver,
     restore,
     retry,
     serve,
@@ -63,6 +64,7 @@ app.command()(demo.demo)
 app.command()(init.init)
 app.command()(serve.serve)
 app.command()(worker.worker)
+app.command()(receiver.receiver)
 app.command()(doctor.doctor)
 app.command()(echo.echo)
 app.command()(status.status)

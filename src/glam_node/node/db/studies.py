@@ -30,19 +30,24 @@ def find_instance(session: Session, sop_instance_uid: str) -> SOPInstance | None
     return None if row is None else _instance(row)
 
 
-def add_instance(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> None:
-    """The instance belongs to its study, which exists; a mammogram that comes late has reopened it.
+def add_instance(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> SOPInstance:
+    """The instance, as returned, belongs to its study, which exists; a mammogram that comes late has reopened it.
 
     What cannot change the judgement (SEG, SR, presentation states, our own results on their way back) reopens nothing.
+    The first Patient ID that an instance states is the study's; an instance of another patient is marked so.
     """
     insert_missing(session, StudyRow, [_new_study(instance, attributes)])
     query = select(StudyRow).where(StudyRow.study_instance_uid == instance.study_instance_uid).with_for_update()
-    study = session.scalars(query).one()
+    study = session.scalars(query.execution_options(populate_existing=True)).one()
+    study.patient_id = study.patient_id or attributes.patient_id
+    if attributes.patient_id not in ("", study.patient_id):
+        instance = replace(instance, attributes=replace(instance.attributes, patient_mismatch=True))
     insert_missing(session, InstanceRow, [asdict(instance)])
     study.last_received_at = max(study.last_received_at, instance.received_at)
     if study.state != StudyState.RECEIVING and is_mammogram(instance):
         _move(study, StudyState.RECEIVING, "", "")
         study.receiving_since = instance.received_at
+    return instance
 
 
 def _new_study(instance: SOPInstance, attributes: StudyAttributes) -> dict[str, object]:

@@ -12,9 +12,9 @@ from glam_node.inference.errors import DeviceUnavailable, InferenceError
 from glam_node.inference.predictor import Predictor
 from glam_node.node.bootstrap import Node, database_trouble, load_configured_predictor
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.run.lifeline import keep_private, stop_on_signals
-from glam_node.node.run.process import Running, child_environment, main, until_it_works
-from glam_node.node.run.supervisor import POLL_INTERVAL_S, WORKER_GRACE_S, Child, Program, module, stop_together
+from glam_node.node.run.alone import keep_running
+from glam_node.node.run.process import Running, main, until_it_works
+from glam_node.node.run.supervisor import WORKER_GRACE_S
 from glam_node.node.worker.broker import broker_url, messages_waiting
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.consume import consume
@@ -35,15 +35,8 @@ def work(settings: Settings, settings_path: Path | None) -> None:
 
     Raises PermanentError when no worker can start and a person must act.
     """
-    keep_private()
-    stop = stop_on_signals()
     broker_url(settings)
-    child = Child(Program("worker", module("worker"), child_environment(settings_path), WORKER_GRACE_S))
-    try:
-        while not stop.wait(POLL_INTERVAL_S):
-            child.look()
-    finally:
-        stop_together([child])
+    keep_running("worker", settings_path, grace_s=WORKER_GRACE_S)
 
 
 def run(running: Running) -> None:

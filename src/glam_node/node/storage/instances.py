@@ -1,11 +1,12 @@
 """Received instances on disk: streamed into `incoming`, then moved to their place in one step."""
 
+import fcntl
 import hashlib
 import os
 import re
 import secrets
 import shutil
-import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, sync
 # PS3.5 9.1: components of digits without leading zeros, at most 64 characters; nothing else becomes a file name.
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 _PRIVATE_FILE = 0o600
+_LOCKS = 64
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -23,13 +25,13 @@ def is_valid_uid(uid: str) -> bool:
 
 
 class InstanceStore:
-    """The storage root."""
+    """The storage root; several receivers may use one at the same time, each a process of its own."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self._incoming = self.root / "incoming"
+        self._incoming, self._lock_files = self.root / "incoming", self.root / "locks"
         make_directory(self._incoming, PRIVATE_DIRECTORY)
-        self._locks = tuple(threading.Lock() for _ in range(64))
+        make_directory(self._lock_files, PRIVATE_DIRECTORY)
 
     def resolve(self, relative: str) -> Path:
         """The file of a path that a row holds."""
@@ -37,20 +39,22 @@ class InstanceStore:
 
     @contextmanager
     def exclusively(self, sop_instance_uid: str) -> Iterator[None]:
-        """Inside, no other thread of this process keeps an instance of the same UID."""
-        with self._locks[hash(sop_instance_uid) % len(self._locks)]:
+        """Inside, nobody else keeps an instance of the same UID: no thread, and no other receiver of this root."""
+        place = zlib.crc32(sop_instance_uid.encode()) % _LOCKS
+        lock = os.open(self._lock_files / f"{place:02d}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
 
     def free_bytes(self) -> int:
         """Bytes that are free on the storage root's file system."""
         return shutil.disk_usage(self.root).free
 
     def sweep(self) -> int:
-        """Number of files removed that were being received when the receiver ended."""
-        parts = list(self._incoming.glob("*.part"))
-        for part in parts:
-            part.unlink(missing_ok=True)
-        return len(parts)
+        """Number of files removed that were being received when their receiver ended; those of others stay."""
+        return sum(_remove_if_forsaken(part) for part in self._incoming.glob("*.part"))
 
     def incoming(self, head: bytes) -> "IncomingFile":
         """A new file in `incoming` that begins with `head`. Raises OSError."""
@@ -75,7 +79,7 @@ class IncomingFile:
         self.byte_count = 0
         self._sha256 = hashlib.sha256()
         self._admitted = False
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE)
+        self._descriptor = _held(path)
         try:
             _write_all(self._descriptor, memoryview(head))
         except OSError:
@@ -94,15 +98,15 @@ class IncomingFile:
         _write_all(self._descriptor, data)
 
     def sync(self) -> None:
-        """All that was written is on the disk; nothing more can be written."""
+        """All that was written is on the disk."""
         if self._descriptor >= 0:
             os.fsync(self._descriptor)
-            self._close()
 
     def move(self, final: Path) -> None:
-        """The file is at `final` and no longer ours to discard."""
+        """The file is at `final` and no longer ours to discard, nor to write to."""
         self.path.replace(final)
         self.path, self._admitted = final, True
+        self._close()
 
     def discard(self) -> None:
         """The file is gone, unless it was admitted."""
@@ -114,6 +118,36 @@ class IncomingFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _held(path: Path) -> int:
+    """A new file, which nobody sweeps before it is closed; by the end of its process at the latest."""
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:  # else it was swept between the two calls
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _remove_if_forsaken(part: Path) -> bool:
+    """Whether nobody held it; it is gone then."""
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        part.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:

@@ -1,6 +1,6 @@
 """Make one streamed instance ours: understood, durable, and in the database; only then may it be answered 0x0000."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from glam_node.inference.view import ViewDescription, describe_view
 from glam_node.node.db import audit, studies
-from glam_node.node.db.tables import StudyRow
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
 from glam_node.node.errors import PermanentError
@@ -90,18 +89,12 @@ def _again(
 def _keep(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> SOPInstance:
     """What is on record under this UID now: `instance`, or what was there although its file was not.
 
-    A second Patient ID in a study keeps the whole study from being analysed: no result on the wrong patient. The first
-    that an instance states is the study's.
+    A second Patient ID in a study keeps the whole study from being analysed: no result on the wrong patient.
     """
     known = studies.find_instance(session, instance.sop_instance_uid)
     if known is not None:
         return known
-    study = session.get(StudyRow, instance.study_instance_uid)
-    if study is not None and attributes.patient_id:
-        study.patient_id = study.patient_id or attributes.patient_id
-        mismatch = study.patient_id != attributes.patient_id
-        instance = replace(instance, attributes=replace(instance.attributes, patient_mismatch=mismatch))
-    studies.add_instance(session, instance, attributes)
+    instance = studies.add_instance(session, instance, attributes)
     audit.record(
         session,
         "instance_stored",

@@ -1,0 +1,20 @@
+"""`glam-node receiver`"""
+
+import typer
+
+from glam_node.node.cli.application import SettingsOption, settings_of, settings_path
+
+
+def receiver(ctx: typer.Context, settings: SettingsOption = None) -> None:
+    """Run one receiver more for a node that `serve` runs: the same database and storage, its own address or port."""
+    configured = settings_of(ctx, settings)
+    from glam_node.node.observe import logs
+    from glam_node.node.run.alone import keep_running
+
+    logs.configure(configured.log.level, configured.log.format)
+    where = f"{configured.node.host}:%s as {configured.node.ae_title}"
+    keep_running(
+        "receiver",
+        settings_path(ctx, settings),
+        ready=lambda port: typer.echo(f"glam-node: listening on {where % port}"),
+    )
