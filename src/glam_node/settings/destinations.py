@@ -79,6 +79,8 @@ class PresentationSettings(Section):
 class DestinationSettings(Section):
     """[destinations.NAME]: one archive that results go to."""
 
+    mode: Literal["live", "shadow", "dry_run"] = "live"
+    """live; shadow: results for it are made and kept, and not sent; dry_run: it is written down which they would be."""
     kind: Literal["c-store", "folder"] = "c-store"
     """c-store: a DICOM archive; folder: files in a directory, for trials without an archive."""
     ae_title: AETitle = "ARCHIVE"

@@ -23,7 +23,8 @@ One TOML file (`--settings FILE` or `GLAM_NODE_SETTINGS`), and environment varia
 `GLAM_NODE__NODE__PORT=11113` is `node.port`, and `GLAM_NODE__PEERS__PACS__AE_TITLE=PACS` makes `[peers.pacs]`.
 Unknown keys are mistakes; `glam-node settings check` lists every mistake at once. Relative paths start at the
 directory in which glam-node is started."""
-_EXAMPLE_NAMES = {"peers": "pacs", "destinations": "archive"}
+EXAMPLE_NAMES = {"peers": "pacs", "destinations": "archive", "rules": "hologic"}
+"""What the commented file calls the one of each that it shows."""
 _EXAMPLES = {
     "an AE title": '"PACS"',
     "a path": '"/srv/directory"',
@@ -33,6 +34,10 @@ _EXAMPLES = {
     "an integer": "1",
     "a text": '"Research {subject}"',
     '"percent" or': '"ten"',
+    "an expression": "'Manufacturer == \"HOLOGIC, Inc.\"'",
+    "a list, each a name": '["archive"]',
+    "a list, each a text": '["archive"]',
+    '"urgent" or': '"urgent"',
     '"segmentation" or': '"comprehensive_sr"',
 }
 
@@ -53,7 +58,7 @@ def _markdown(section: Section) -> Iterator[str]:
 def commented_file(chosen: Mapping[Path, Any] | None = None) -> str:
     """A settings file that says what every key means, with the values of `chosen` by path; else it changes nothing.
 
-    Of peers one is called pacs, of destinations one archive.
+    Of what a site names there is one example each.
     """
     lines = [f"# {line}" for line in _HEAD.splitlines()]
     for section in sections():
@@ -63,7 +68,7 @@ def commented_file(chosen: Mapping[Path, Any] | None = None) -> str:
 
 def _toml_section(section: Section, chosen: Mapping[Path, Any]) -> Iterator[str]:
     is_example = NAME in section.path
-    path = tuple(_EXAMPLE_NAMES[section.path[0]] if segment == NAME else segment for segment in section.path)
+    path = tuple(EXAMPLE_NAMES[section.path[0]] if segment == NAME else segment for segment in section.path)
     has_chosen = any(place[:-1] == path for place in chosen)
     changes_nothing = is_example or all(key.default is None for key in section.keys)
     off = "# " if changes_nothing and not has_chosen else ""

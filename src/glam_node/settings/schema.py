@@ -11,6 +11,7 @@ from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.inference import InferenceSettings
 from glam_node.settings.peers import PeerSettings, distinct
 from glam_node.settings.results import ResultsSettings
+from glam_node.settings.rules import RuleSettings
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.tls import TLSSettings
 from glam_node.settings.values import (
@@ -136,6 +137,7 @@ class Settings(Section):
     destinations: dict[Name, DestinationSettings] = Field(default={})
     assembly: AssemblySettings = AssemblySettings()
     eligibility: EligibilitySettings = EligibilitySettings()
+    rules: dict[Name, RuleSettings] = Field(default={})
     storage: StorageSettings = StorageSettings()
     retention: RetentionSettings = RetentionSettings()
     inference: InferenceSettings = InferenceSettings()
@@ -162,6 +164,14 @@ class Settings(Section):
                 raise contradiction(f"peers.{name}.destination", f"there is no destinations.{peer.destination}")
             if peer.destination and self.destinations[peer.destination].kind != "c-store":
                 raise contradiction(f"peers.{name}.destination", f"destinations.{peer.destination} is a folder")
+        return self
+
+    @model_validator(mode="after")
+    def _route_to_destinations(self) -> Self:
+        for name, rule in self.rules.items():
+            for destination in rule.destinations or ():
+                if destination not in self.destinations:
+                    raise contradiction(f"rules.{name}.destinations", f"there is no destinations.{destination}")
         return self
 
     @model_validator(mode="after")

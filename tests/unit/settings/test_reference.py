@@ -8,7 +8,7 @@ from glam_node import settings as package
 from glam_node.settings.keys import keys
 from glam_node.settings.load import load_settings
 from glam_node.settings.peers import PeerSettings
-from glam_node.settings.reference import commented_file, in_force, masked, reference
+from glam_node.settings.reference import EXAMPLE_NAMES, commented_file, in_force, masked, reference
 from glam_node.settings.schema import Settings
 
 NODE_TOML = Path(package.__file__).parent / "node.toml"
@@ -38,7 +38,7 @@ def test_the_file_that_ships_has_every_key() -> None:
     for key in keys().values():
         table = tree
         for segment in key.path[:-1]:
-            table = table[{"peers": "pacs", "destinations": "archive"}[key.path[0]] if segment == "NAME" else segment]
+            table = table[EXAMPLE_NAMES[key.path[0]] if segment == "NAME" else segment]
         assert key.path[-1] in table, key.dotted
 
 

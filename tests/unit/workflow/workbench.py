@@ -18,6 +18,7 @@ from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.job import InferenceJob, Priority
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.routing import SiteRule
 from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.domain.study import Study
 from glam_node.node.results.identity import ResultIdentity
@@ -27,6 +28,7 @@ from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.assemble import close_complete_studies
 from glam_node.node.workflow.context import Audience, InferenceContext
 from glam_node.node.workflow.deliver import deliver_due
+from glam_node.node.workflow.headers import headers_of_complete_studies
 from glam_node.node.workflow.infer import run_job
 from glam_node.node.workflow.receive import image_attributes
 from glam_node.node.workflow.submit import SubmissionRules, submit_complete_studies
@@ -107,12 +109,18 @@ class Workbench:
     clock: Clock = field(default_factory=Clock)
     settings_digest: str = "digest"
     priorities: Mapping[str, Priority] = field(default_factory=dict)
+    site: tuple[SiteRule, ...] = ()
+    """The site's own rules."""
+    shadow: frozenset[str] = frozenset()
+    dry_run: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def context(self) -> InferenceContext:
         """What a worker knows."""
         audience = Audience(self.destinations, self.fallbacks)
-        return InferenceContext(ResultIdentity(), (audience, *self.others), RETRY_JOBS, LEASE_S)
+        return InferenceContext(
+            ResultIdentity(), (audience, *self.others), RETRY_JOBS, LEASE_S, self.shadow, self.dry_run
+        )
 
     def receive(self, *images: Dataset) -> None:
         """The images are on disk and on record."""
@@ -148,9 +156,11 @@ class Workbench:
         """One round of the dispatcher, without the bell."""
         with self.sessions.begin() as session:
             close_complete_studies(session, self.clock(), ASSEMBLY)
+        headers = headers_of_complete_studies(self.sessions, self.store, self.site)
         with self.sessions.begin() as session:
-            rules = SubmissionRules(ELIGIBILITY, self.settings_digest, self.context.notices, self.priorities)
-            return submit_complete_studies(session, self.clock(), rules)
+            notices = self.context.notices
+            rules = SubmissionRules(ELIGIBILITY, self.settings_digest, notices, self.priorities, self.site)
+            return submit_complete_studies(session, self.clock(), rules, headers)
 
     def submitted(self, *images: Dataset) -> InferenceJob:
         """The job of a study of these images, received and quiet since."""
@@ -158,6 +168,12 @@ class Workbench:
         self.clock.turn(ASSEMBLY.quiet_time_s)
         (job,) = self.dispatch()
         return job
+
+    def submitted_again(self, *late: Dataset) -> list[InferenceJob]:
+        """The jobs that images make which come late."""
+        self.receive(*late)
+        self.clock.turn(ASSEMBLY.quiet_time_s)
+        return self.dispatch()
 
     def run(self, job: InferenceJob, owner: str = "worker") -> bool:
         """One worker follows the bell."""

@@ -2,7 +2,8 @@
 
 from glam_node.node.bootstrap.ground import database_trouble, prepare_root
 from glam_node.node.bootstrap.model import configured_package, load_configured_predictor
-from glam_node.node.bootstrap.node import Node, audiences, build_node, eligibility_rules, result_identity
+from glam_node.node.bootstrap.node import Node, audiences, build_node, result_identity
+from glam_node.node.bootstrap.rules import eligibility_rules, rule_trial, site_rules
 
 __all__ = [
     "Node",
@@ -14,4 +15,6 @@ __all__ = [
     "load_configured_predictor",
     "prepare_root",
     "result_identity",
+    "rule_trial",
+    "site_rules",
 ]

@@ -10,9 +10,9 @@ from functools import partial
 from glam_node.node.audit.message import Reporter
 from glam_node.node.audit.templates import Party
 from glam_node.node.bootstrap.ground import database_trouble, prepare_root
+from glam_node.node.bootstrap.rules import eligibility_rules, site_rules
 from glam_node.node.db import migrate
 from glam_node.node.db.engine import SessionFactory, database_url, open_database
-from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.job import Priority
 from glam_node.node.domain.ports import Destination
 from glam_node.node.domain.retry import RetryPolicy
@@ -86,9 +86,11 @@ def build_node(settings: Settings) -> Node:
     archives = _archives(settings)
     inference = InferenceContext(
         identity=identity,
-        audiences=audiences(settings.destinations),
+        audiences=audiences({name: one for name, one in settings.destinations.items() if one.mode != "dry_run"}),
         policy=RetryPolicy(RETRY_JOB_AFTER_S, 2.0, RETRY_JOB_AT_MOST_EVERY_S, settings.inference.maximum_attempts),
         lease_time_s=settings.inference.lease_time,
+        shadow=frozenset(name for name, one in settings.destinations.items() if one.mode == "shadow"),
+        dry_run={name: one.results for name, one in settings.destinations.items() if one.mode == "dry_run"},
     )
     return Node(
         settings=settings,
@@ -121,6 +123,7 @@ def build_node(settings: Settings) -> Node:
             identity.settings_digest,
             inference.notices,
             _priorities(settings.peers.values()),
+            site_rules(settings),
         ),
         retention_rules=RetentionRules(timedelta(days=settings.retention.days), settings.retention.free_bytes),
         inference=inference,
@@ -147,11 +150,6 @@ def audiences(destinations: Mapping[str, DestinationSettings]) -> tuple[Audience
         )
         for names in alike.values()
     ) or (Audience(),)
-
-
-def eligibility_rules(settings: Settings) -> EligibilityRules:
-    """Which studies are analysed."""
-    return EligibilityRules(settings.eligibility.minimum_views, settings.eligibility.accept_implants)
 
 
 def _archives(settings: Settings) -> dict[str, Peer]:

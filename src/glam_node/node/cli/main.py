@@ -21,6 +21,7 @@ from glam_node.node.cli import (
     receiver,
     restore,
     retry,
+    rules,
     serve,
     status,
     studies,
@@ -79,6 +80,7 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.add_typer(audit.app, name="audit")
 app.add_typer(settings_command.app, name="settings")
+app.add_typer(rules.app, name="rules")
 app.add_typer(model.app, name="model")
 app.add_typer(console.app, name="console")
 

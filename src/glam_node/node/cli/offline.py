@@ -3,30 +3,26 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
 
-from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import Findings
 from glam_node.inference.predictor import Predictor
-from glam_node.inference.reading import read_dataset
 from glam_node.inference.study import segment_study
-from glam_node.inference.view import describe_view
-from glam_node.node.demo.exam import files_under
+from glam_node.node.demo.exam import all_files
 from glam_node.node.demo.pictures import draw_pictures
 from glam_node.node.domain.eligibility import EligibilityRules, exclusion_of, judge
-from glam_node.node.domain.instance import SOPInstance, StudyAttributes
-from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.study import Study
 from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.storage.instances import is_valid_uid
 from glam_node.node.workflow.infer import source_images
 from glam_node.node.workflow.make import made_objects
-from glam_node.node.workflow.receive import image_attributes, text_of
+from glam_node.node.workflow.read_files import Refusal, read_files
 
 # Of files, in the order of writing
 _PREFIXES = {
@@ -41,15 +37,6 @@ _PREFIXES = {
     kinds.KEY_OBJECT_SELECTION: "KO",
     kinds.COMPREHENSIVE_SR: "SR2",
 }
-NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What could not be analysed, and why."""
-
-    what: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +49,6 @@ class Rules:
     """Called once there is something to analyse."""
     wanted: AbstractSet[str] = kinds.KEPT_ANYWAY
     """Kinds of results; these two are among them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """The studies among some files."""
-
-    studies: tuple[Study, ...]
-    """Their instances have absolute paths."""
-    refused: tuple[Refusal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +77,7 @@ def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> An
 
     Raises PackageMismatch, DeviceUnavailable, OSError.
     """
-    given = read_input(paths, now)
+    given = read_files(all_files(paths), now)
     analysis = Analysis([], list(given.refused), [])
     predictor: Predictor | None = None
     for study in given.studies:
@@ -115,72 +93,6 @@ def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> An
         folder = out / study.study_instance_uid
         analysis.written.append(_write(findings, eligibility.instances, rules, folder))
     return analysis
-
-
-def read_input(paths: Iterable[Path], now: datetime) -> Input:
-    """The studies in `paths`, files or folders; what is no DICOM object is refused with its reason."""
-    instances: dict[str, dict[str, SOPInstance]] = {}
-    patients: dict[str, str] = {}
-    refused = []
-    for path in _files(paths):
-        try:
-            instance, patient_id = _instance(path, now)
-        except (UnsupportedMammogram, OSError) as error:
-            refused.append(Refusal(str(path), str(error)))
-            continue
-        known_id = patients.setdefault(instance.study_instance_uid, patient_id) or patient_id
-        if patient_id and patient_id != known_id:
-            instance = replace(instance, attributes=replace(instance.attributes, patient_mismatch=True))
-        patients[instance.study_instance_uid] = known_id
-        same_study = instances.setdefault(instance.study_instance_uid, {})
-        if instance.sop_instance_uid in same_study:
-            refused.append(Refusal(str(path), f"the same instance as {same_study[instance.sop_instance_uid].path}"))
-        else:
-            same_study[instance.sop_instance_uid] = instance
-    studies = (_study(uid, tuple(by_uid.values()), now) for uid, by_uid in instances.items())
-    return Input(tuple(studies), tuple(refused))
-
-
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    for path in paths:
-        yield from files_under(path) if path.is_dir() else (path,)
-
-
-def _instance(path: Path, now: datetime) -> tuple[SOPInstance, str]:
-    """As `receive` would describe it, and the Patient ID. Raises UnsupportedMammogram, OSError."""
-    dataset = read_dataset(path)
-    uids = {keyword: text_of(dataset, keyword) for keyword in NEEDED_UIDS}
-    for keyword, uid in uids.items():
-        if not is_valid_uid(uid):
-            raise UnsupportedMammogram(f"{keyword} is missing or no UID.")
-    instance = SOPInstance(
-        sop_class_uid=uids["SOPClassUID"],
-        sop_instance_uid=uids["SOPInstanceUID"],
-        series_instance_uid=uids["SeriesInstanceUID"],
-        study_instance_uid=uids["StudyInstanceUID"],
-        transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID", "")),
-        path=str(path.absolute()),
-        sha256="",
-        byte_count=path.stat().st_size,
-        calling_ae_title="",
-        received_at=now,
-        attributes=image_attributes(describe_view(dataset)),
-    )
-    return instance, text_of(dataset, "PatientID")
-
-
-def _study(uid: str, instances: tuple[SOPInstance, ...], now: datetime) -> Study:
-    return Study(
-        study_instance_uid=uid,
-        attributes=StudyAttributes(),
-        state=StudyState.COMPLETE,
-        rule="",
-        reason="",
-        first_received_at=now,
-        receiving_since=now,
-        last_received_at=now,
-        instances=instances,
-    )
 
 
 def _left_out(study: Study, chosen: Sequence[SOPInstance]) -> Iterator[Refusal]:

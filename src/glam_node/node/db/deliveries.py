@@ -91,6 +91,12 @@ def replace(session: Session, delivery: Delivery, failure: str, sop_class_uid: s
     return there
 
 
+def withhold(session: Session, destination: str) -> list[Delivery]:
+    """What waited for the destination does not go out any more."""
+    waiting = and_(DeliveryRow.state == DeliveryState.PENDING, DeliveryRow.destination == destination)
+    return _sorted(change(session, DeliveryRow, waiting, state=DeliveryState.WITHHELD))
+
+
 def retry(session: Session, study_instance_uid: str, *, now: datetime, later_than: datetime) -> int:
     """How many of the study's deliveries, abandoned or waiting for an attempt after `later_than`, are due now."""
     waiting = and_(DeliveryRow.state == DeliveryState.PENDING, DeliveryRow.next_attempt_at > later_than)

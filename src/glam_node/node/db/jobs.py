@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db.changes import change
 from glam_node.node.db.tables import JobRow
-from glam_node.node.domain.job import InferenceJob, JobState, Priority
+from glam_node.node.domain.job import InferenceJob, JobState, Priority, Routing
 
 UNFINISHED = (JobState.PENDING, JobState.RUNNING)
 
@@ -22,8 +22,10 @@ def add(
     settings_digest: str,
     now: datetime,
     priority: Priority = Priority.SCREENING,
+    routing: Routing | None = None,
 ) -> InferenceJob:
     """A new job waits for a worker."""
+    way = routing or Routing()
     row = JobRow(
         job_id=str(uuid4()),
         study_instance_uid=study_instance_uid,
@@ -38,6 +40,9 @@ def add(
         failure="",
         created_at=now,
         stage_seconds=[],
+        rule=way.rule,
+        shadow=way.shadow,
+        destinations=None if way.destinations is None else list(way.destinations),
     )
     session.add(row)
     session.flush()
@@ -233,4 +238,5 @@ def _job(row: JobRow) -> InferenceJob:
         started_at=row.started_at,
         finished_at=row.finished_at,
         stage_seconds=tuple((str(stage), float(seconds)) for stage, seconds in row.stage_seconds),
+        routing=Routing(row.rule, row.shadow, None if row.destinations is None else tuple(row.destinations)),
     )

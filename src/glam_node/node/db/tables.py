@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -93,6 +94,9 @@ class JobRow(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     stage_seconds: Mapped[list[Any]] = mapped_column(default=list)
+    rule: Mapped[str] = mapped_column(Text, default="", server_default="")
+    shadow: Mapped[bool] = mapped_column(default=False, server_default=false())
+    destinations: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class DeliveryRow(Base):

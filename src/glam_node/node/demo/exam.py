@@ -1,6 +1,6 @@
 """What the simulated modality sends: a phantom exam, or the files of a folder."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,12 @@ def exam_of(folder: Path) -> Exam:
     if not instances:
         raise PermanentError(f"There is no DICOM file in {folder}. Give a folder with MG images to --input.")
     return Exam(tuple(instances), studies, tuple(left_out))
+
+
+def all_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files, and those under the folders among them."""
+    for path in paths:
+        yield from files_under(path) if path.is_dir() else (path,)
 
 
 def files_under(folder: Path) -> Iterator[Path]:

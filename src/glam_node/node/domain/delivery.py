@@ -11,6 +11,8 @@ class DeliveryState(StrEnum):
     PENDING = "PENDING"
     STANDBY = "STANDBY"
     """Goes out only if the destination takes no objects of the SOP class that it stands in for."""
+    WITHHELD = "WITHHELD"
+    """Made and kept, and not sent: the destination or the rule that routed the study is in shadow."""
     STORED = "STORED"
     """The destination answered success."""
     COMMITTED = "COMMITTED"

@@ -142,8 +142,8 @@ def exclusion_of(instance: SOPInstance) -> Exclusion | None:
     return next((exclusion for exclusion in EXCLUSIONS if exclusion.applies(instance)), None)
 
 
-def judge(study: Study, rules: EligibilityRules) -> Eligibility:
-    """Whether the study is analysed, with which images, and by which rule."""
+def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = ()) -> Eligibility:
+    """Whether the study is analysed, with which images, and by which rule; `also` are asked of what is left."""
     strangers = sum(instance.attributes.patient_mismatch for instance in study.instances)
     if strangers:
         reason = f"{strangers} of {len(study.instances)} instances carry another Patient ID than the first"
@@ -154,17 +154,20 @@ def judge(study: Study, rules: EligibilityRules) -> Eligibility:
         exclusion = exclusion_of(instance)
         if exclusion is None and not rules.accept_implants and _has_implant(instance):
             exclusion = IMPLANTS
+        exclusion = exclusion or next((one for one in also if one.applies(instance)), None)
         if exclusion is None:
             images.append(instance)
         else:
             excluded[exclusion] += 1
-    return _judge_images(images, excluded, rules.minimum_views)
+    return _judge_images(images, excluded, rules.minimum_views, (*EXCLUSIONS, IMPLANTS, *also))
 
 
-def _judge_images(images: list[SOPInstance], excluded: Counter[Exclusion], minimum_views: int) -> Eligibility:
+def _judge_images(
+    images: list[SOPInstance], excluded: Counter[Exclusion], minimum_views: int, order: Sequence[Exclusion]
+) -> Eligibility:
     left_out = ", ".join(f"{count} {exclusion.phrase}" for exclusion, count in excluded.items())
     if not images:
-        nearest = max(excluded, key=(*EXCLUSIONS, IMPLANTS).index)
+        nearest = max(excluded, key=order.index)
         return Eligibility(False, nearest.rule, f"no image can be analysed: {left_out}", ())
     views = {standard_view(image) for image in images}
     if len(views) < minimum_views:

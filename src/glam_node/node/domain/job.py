@@ -1,6 +1,6 @@
 """One inference job: the row that is the truth, whatever the broker says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
@@ -32,6 +32,22 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Routing:
+    """Where the results of a job go, as it was when the job was made."""
+
+    rule: str = ""
+    """The site's rule that says so, as in rules.NAME; empty: none does."""
+    shadow: bool = False
+    """Results are made and kept, and not sent."""
+    destinations: tuple[str, ...] | None = None
+    """By their names; None: all that there are."""
+
+    def same_way(self, other: "Routing") -> bool:
+        """Whether results take the same way, whatever rule says so."""
+        return (self.shadow, self.destinations) == (other.shadow, other.destinations)
+
+
+@dataclass(frozen=True, slots=True)
 class InferenceJob:
     """One run of the predictor over one state of one study."""
 
@@ -55,6 +71,7 @@ class InferenceJob:
     finished_at: datetime | None
     stage_seconds: tuple[tuple[str, float], ...] = ()
     """Seconds per stage of the run that succeeded."""
+    routing: Routing = field(default_factory=Routing)
 
     @property
     def is_notice(self) -> bool:

@@ -13,6 +13,7 @@ from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.assemble import close_complete_studies
 from glam_node.node.workflow.clock import follow_clock
 from glam_node.node.workflow.confirm import Confirmations
+from glam_node.node.workflow.headers import headers_of_complete_studies
 from glam_node.node.workflow.note import note_settings
 from glam_node.node.workflow.recover import recover
 from glam_node.node.workflow.retire import finish, retire
@@ -85,8 +86,9 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
             )
         with node.sessions.begin() as session:
             close_complete_studies(session, now, node.assembly_rules, node.confirmations)
+        headers = headers_of_complete_studies(node.sessions, node.store, node.submission_rules.site)
         with node.sessions.begin() as session:
-            submit_complete_studies(session, now, node.submission_rules)
+            submit_complete_studies(session, now, node.submission_rules, headers)
         with node.sessions.begin() as session:
             recover(session, now)
         for priority in sorted(set(Priority) - queue.ringing()):

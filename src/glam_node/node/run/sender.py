@@ -11,7 +11,7 @@ from glam_node.node.run.process import Running, main, repeat
 from glam_node.node.scu.commitment import request_commitment
 from glam_node.node.workflow.answer_commitments import answer_commitments
 from glam_node.node.workflow.commit_results import commit_results
-from glam_node.node.workflow.deliver import deliver_due
+from glam_node.node.workflow.deliver import deliver_due, withhold
 
 INTERVAL_S = 0.5
 
@@ -65,8 +65,15 @@ def answer(node: Node) -> None:
 
 
 def tick(node: Node, destinations: Mapping[str, Destination]) -> None:
-    """Every delivery to these destinations that was due has been tried; batch follows batch while they are taken."""
+    """Every delivery to these destinations that was due has been tried; batch follows batch while they are taken.
+
+    Nothing goes to those that are not live: what waits for them is WITHHELD.
+    """
+    quiet = [name for name in destinations if node.settings.destinations[name].mode != "live"]
+    destinations = {name: one for name, one in destinations.items() if name not in quiet}
     with database_trouble(node.settings):
+        for name in quiet:
+            withhold(node.sessions, name, datetime.now(UTC))
         policy, fallbacks = node.delivery_policy, node.fallbacks
         while deliver_due(node.sessions, node.store, destinations, policy, lambda: datetime.now(UTC), fallbacks):
             continue

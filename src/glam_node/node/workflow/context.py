@@ -1,8 +1,9 @@
 """What a worker needs to know of the node to run jobs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 
+from glam_node.node.domain.job import Routing
 from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
@@ -25,6 +26,12 @@ class Audience:
         instead = [kind for kinds in self.fallbacks.values() for kind in kinds.values()]
         return wanted_kinds(self.destinations.values()).union(instead)
 
+    def among(self, names: Container[str]) -> "Audience":
+        """Only those of its destinations."""
+        destinations = {name: kinds for name, kinds in self.destinations.items() if name in names}
+        fallbacks = {name: kinds for name, kinds in self.fallbacks.items() if name in names}
+        return replace(self, destinations=destinations, fallbacks=fallbacks)
+
 
 @dataclass(frozen=True, slots=True)
 class InferenceContext:
@@ -35,6 +42,27 @@ class InferenceContext:
     """At least one; each destination is in one of them."""
     policy: RetryPolicy
     lease_time_s: float
+    shadow: frozenset[str] = frozenset()
+    """Destinations for which results are made and kept, and to which nothing is sent."""
+    dry_run: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Destinations that are in no audience: which kinds of results would be made for each."""
+
+    def audiences_of(self, routing: Routing) -> tuple[Audience, ...]:
+        """At least one; those that the results of a job are for."""
+        names = routing.destinations
+        if names is None:
+            return self.audiences
+        chosen = (audience.among(names) for audience in self.audiences)
+        return tuple(audience for audience in chosen if audience.destinations) or (Audience(),)
+
+    def would_send(self, routing: Routing) -> dict[str, list[str]]:
+        """By destination in dry run that the job's results would go to, which kinds."""
+        names = routing.destinations
+        return {name: list(kinds) for name, kinds in self.dry_run.items() if names is None or name in names}
+
+    def is_withheld(self, routing: Routing, destination: str) -> bool:
+        """Whether a job's results are not sent there."""
+        return routing.shadow or destination in self.shadow
 
     @property
     def notices(self) -> bool:

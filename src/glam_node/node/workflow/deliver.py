@@ -50,6 +50,15 @@ def deliver_due(
     )
 
 
+def withhold(sessions: SessionFactory, destination: str, now: datetime) -> int:
+    """How many objects waited for a destination that nothing is sent to any more; they are WITHHELD."""
+    with sessions.begin() as session:
+        waiting = deliveries.withhold(session, destination)
+        for delivery in waiting:
+            tell_of_delivery(log, session, "result_withheld", delivery, now)
+    return len(waiting)
+
+
 def _deliver_batch(
     name: str,
     destination: Destination,

@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import deliveries, jobs
+from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import InferenceJob
 from glam_node.node.results import kinds
 from glam_node.node.results.composite import hierarchical_reference
@@ -23,7 +24,9 @@ def earlier_reports(session: Session, job: InferenceJob, destinations: Container
     queued = (
         one for one in deliveries.of_study(session, uid) if one.job_id in made_at and one.destination in destinations
     )
-    reports = [one for one in queued if one.sop_class_uid in _REPORTS]
+    # What was kept back is not known there.
+    sent = (one for one in queued if one.state is not DeliveryState.WITHHELD)
+    reports = [one for one in sent if one.sop_class_uid in _REPORTS]
     return {one.sop_class_uid: one.path for one in sorted(reports, key=lambda one: (made_at[one.job_id], one.path))}
 
 

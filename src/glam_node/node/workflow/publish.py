@@ -51,7 +51,7 @@ def publish(
     results = write(job, findings, sessions, store, context)
     stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
     with sessions.begin() as session:
-        queued = _hand_over(session, job, findings, results, stages, now())
+        queued = _hand_over(session, job, findings, results, stages, context, now())
     log.info(
         "job_succeeded",
         job_id=job.job_id,
@@ -66,15 +66,16 @@ def publish(
 def _results(
     job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
 ) -> list[Written]:
+    audiences = context.audiences_of(job.routing)
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
-        earlier = [earlier_reports(session, job, audience.destinations) for audience in context.audiences]
+        earlier = [earlier_reports(session, job, audience.destinations) for audience in audiences]
     return [
         (
             audience,
             write_results(findings, instances, _identity(job, context, audience), store, audience.wanted, before),
         )
-        for audience, before in zip(context.audiences, earlier, strict=True)
+        for audience, before in zip(audiences, earlier, strict=True)
     ]
 
 
@@ -90,7 +91,7 @@ def _notices(
         return []
     return [
         (audience, write_notice(notice, study, findings.algorithm, _identity(job, context, audience), store))
-        for audience in context.audiences
+        for audience in context.audiences_of(job.routing)
         if NOT_ANALYSED_REPORT in audience.wanted
     ]
 
@@ -114,6 +115,7 @@ def _hand_over(
     findings: Findings,
     results: Sequence[Written],
     stages: Sequence[tuple[str, float]],
+    context: InferenceContext,
     now: datetime,
 ) -> list[Delivery]:
     uid = job.study_instance_uid
@@ -122,7 +124,7 @@ def _hand_over(
     if not jobs.succeed(session, job, now=now, algorithm_version=version, stage_seconds=stages):
         raise LeaseLost
     queued = deliveries.add_missing(
-        session, [one for audience, made in results for one in _deliveries(job, made, audience, now)]
+        session, [one for audience, made in results for one in _deliveries(job, made, audience, context, now)]
     )
     # A study that a late image has reopened meanwhile is judged anew when it is whole.
     if study is not None and study.state is StudyState.SUBMITTED and not job.is_notice:
@@ -142,12 +144,23 @@ def _hand_over(
         not_analysed=failed,
         mean_scores=mean_scores(findings.images),
         queued=len(queued),
+        **_not_sent(job, queued, context),
     )
     return queued
 
 
-def _deliveries(job: InferenceJob, results: Sequence[Result], audience: Audience, now: datetime) -> Iterator[Delivery]:
+def _not_sent(job: InferenceJob, queued: Sequence[Delivery], context: InferenceContext) -> dict[str, object]:
+    """What is kept back, and what would be made for destinations in dry run; nothing where all is sent."""
+    withheld = sum(one.state is DeliveryState.WITHHELD for one in queued)
+    would_send = {} if job.is_notice else context.would_send(job.routing)
+    return ({"withheld": withheld} if withheld else {}) | ({"would_send": would_send} if would_send else {})
+
+
+def _deliveries(
+    job: InferenceJob, results: Sequence[Result], audience: Audience, context: InferenceContext, now: datetime
+) -> Iterator[Delivery]:
     for destination, wanted in audience.destinations.items():
+        goes = DeliveryState.WITHHELD if context.is_withheld(job.routing, destination) else DeliveryState.PENDING
         instead = audience.fallbacks.get(destination, {}).values()
         for result in results:
             if result.kind in wanted or result.kind in instead:
@@ -160,7 +173,7 @@ def _deliveries(job: InferenceJob, results: Sequence[Result], audience: Audience
                     sop_instance_uid=result.sop_instance_uid,
                     transfer_syntax_uid=result.transfer_syntax_uid,
                     path=result.path,
-                    state=DeliveryState.PENDING if result.kind in wanted else DeliveryState.STANDBY,
+                    state=goes if result.kind in wanted else DeliveryState.STANDBY,
                     attempt=0,
                     next_attempt_at=now,
                     transaction_uid="",

@@ -8,10 +8,11 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import jobs, studies
-from glam_node.node.domain.eligibility import UNSPOKEN, Eligibility, EligibilityRules, judge
+from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob, JobState, Priority
 from glam_node.node.domain.ports import JobQueue
+from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import TransientError
 from glam_node.node.workflow.tell import tell
@@ -35,56 +36,69 @@ class SubmissionRules:
     """An INELIGIBLE study has a job too, which writes that down."""
     priorities: Mapping[str, Priority] = field(default_factory=dict)
     """By the AE title of who sends; whom it does not name sends what is of the day."""
+    site: tuple[SiteRule, ...] = ()
+    """The site's own, in their order."""
 
     def priority_of(self, instances: Iterable[SOPInstance]) -> Priority:
         """Of the most urgent that sent one of them."""
         return min(self.priorities.get(one.calling_ae_title, Priority.SCREENING) for one in instances)
 
 
-def submit_complete_studies(session: Session, now: datetime, rules: SubmissionRules) -> list[InferenceJob]:
+def submit_complete_studies(
+    session: Session, now: datetime, rules: SubmissionRules, headers: Headers | None = None
+) -> list[InferenceJob]:
     """Every COMPLETE study is judged: INELIGIBLE with the reason, or it has a job for exactly its images.
 
-    A study whose images already have a job of the same settings (it was reopened by what changes nothing) gets no
-    other. Judgement and job are one transaction.
+    A study whose images already have a job of the same settings and way (it was reopened by what changes nothing) gets
+    no other. Judgement and job are one transaction. Where `headers` are given, what the site's rules ask of images, a
+    study with an image that is not in them waits for the next call.
     """
-    submitted = [
-        _submit(session, study, judge(study, rules.eligibility), rules, now)
-        for study in studies.complete(session, AT_ONCE)
-    ]
+    waiting = studies.complete(session, AT_ONCE)
+    known = [study for study in waiting if headers is None or all(one in headers for one in _uids(study))]
+    decisions = [(study, decide(study, rules.eligibility, rules.site, headers or {})) for study in known]
+    submitted = [_submit(session, study, decision, rules, now) for study, decision in decisions]
     return [job for job in submitted if job is not None]
 
 
+def _uids(study: Study) -> Iterable[str]:
+    return (instance.sop_instance_uid for instance in study.instances)
+
+
 def _submit(
-    session: Session, study: Study, eligibility: Eligibility, rules: SubmissionRules, now: datetime
+    session: Session, study: Study, decision: Decision, rules: SubmissionRules, now: datetime
 ) -> InferenceJob | None:
-    uid = study.study_instance_uid
-    if not eligibility.eligible:
-        _supersede(session, uid, now)
-        studies.set_state(session, study, StudyState.INELIGIBLE, eligibility.rule, eligibility.reason)
-        tell(
-            log,
-            session,
-            "study_ineligible",
-            now,
-            study_instance_uid=uid,
-            rule=eligibility.rule,
-            reason=eligibility.reason,
-        )
-        if rules.notices and eligibility.rule not in UNSPOKEN:
-            jobs.add_notice(session, uid, rules.settings_digest, now)
+    if not decision.eligibility.eligible:
+        _leave_out(session, study, decision, rules, now)
         return None
-    images = tuple(instance.sop_instance_uid for instance in eligibility.instances)
-    study = studies.set_state(session, study, StudyState.SUBMITTED, study.rule, study.reason)
+    uid, judged, way = study.study_instance_uid, decision.eligibility, decision.routing
+    images = tuple(instance.sop_instance_uid for instance in judged.instances)
+    because = (judged.rule, judged.reason) if way.rule else (study.rule, study.reason)
+    study = studies.set_state(session, study, StudyState.SUBMITTED, *because)
     newest = jobs.newest(session, uid)
-    if newest is not None and (newest.sop_instance_uids, newest.settings_digest) == (images, rules.settings_digest):
+    if (
+        newest is not None
+        and (newest.sop_instance_uids, newest.settings_digest) == (images, rules.settings_digest)
+        and newest.routing.same_way(way)
+    ):
         if newest.state is JobState.SUCCEEDED:
             studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
         return None
     _supersede(session, uid, now)
-    job = jobs.add(session, uid, images, rules.settings_digest, now, rules.priority_of(eligibility.instances))
-    facts = {"images": len(images), "priority": job.priority.name.lower(), "reason": eligibility.reason}
-    tell(log, session, "job_submitted", now, study_instance_uid=uid, job_id=job.job_id, **facts)
+    priority = rules.priority_of(judged.instances) if decision.priority is None else decision.priority
+    job = jobs.add(session, uid, images, rules.settings_digest, now, priority, way)
+    facts = {"images": len(images), "priority": job.priority.name.lower(), "reason": judged.reason}
+    ruled = {"rule": way.rule} if way.rule else {}
+    tell(log, session, "job_submitted", now, study_instance_uid=uid, job_id=job.job_id, **facts, **ruled)
     return job
+
+
+def _leave_out(session: Session, study: Study, decision: Decision, rules: SubmissionRules, now: datetime) -> None:
+    uid, rule, reason = study.study_instance_uid, decision.eligibility.rule, decision.eligibility.reason
+    _supersede(session, uid, now)
+    studies.set_state(session, study, StudyState.INELIGIBLE, rule, reason)
+    tell(log, session, "study_ineligible", now, study_instance_uid=uid, rule=rule, reason=reason)
+    if rules.notices and decision.is_told:
+        jobs.add_notice(session, uid, rules.settings_digest, now)
 
 
 def _supersede(session: Session, study_instance_uid: str, now: datetime) -> None:

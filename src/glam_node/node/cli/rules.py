@@ -1,0 +1,67 @@
+"""`glam-node rules`: test, explain"""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from glam_node.node.cli.application import JsonOption, SettingsOption, console, print_json, settings_of
+
+if TYPE_CHECKING:
+    from glam_node.node.workflow.try_rules import Tried, TriedStudy
+
+app = typer.Typer(no_args_is_help=True, help="The site's own rules: try them on files, explain what they can ask.")
+
+
+@app.command()
+def test(
+    ctx: typer.Context,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM files, or folders of them.")
+    ],
+    calling_ae_title: Annotated[str, typer.Option(help="The AE title of the peer that would send them.")] = "",
+    settings: SettingsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say of files which rule would decide, why, and where results would go; nothing is analysed, kept or sent."""
+    configured = settings_of(ctx, settings)
+    from glam_node.node.bootstrap import rule_trial
+    from glam_node.node.demo.exam import all_files
+    from glam_node.node.workflow.try_rules import try_rules
+
+    tried = try_rules(all_files(paths), rule_trial(configured), calling_ae_title, datetime.now(UTC))
+    if as_json:
+        print_json(asdict(tried))
+    else:
+        _print(tried)
+
+
+@app.command()
+def explain() -> None:
+    """Explain fields, operators and what they mean, with examples."""
+    from glam_node.rules.reference import explanation
+
+    typer.echo(explanation(), nl=False)
+
+
+def _print(tried: "Tried") -> None:
+    for study in tried.studies:
+        _print_study(study)
+    for file, reason in tried.refused:
+        typer.echo(f"not read: {file}: {reason}")
+
+
+def _print_study(study: "TriedStudy") -> None:
+    screen = console()
+    screen.print(f"Study {study.study_instance_uid}", markup=False)
+    goes_to = ", ".join(study.destinations) or "nowhere"
+    priority = f", {study.priority}" if study.priority else ""
+    screen.print(f"  {study.outcome}{priority} by {study.rule}: {study.reason}", markup=False, soft_wrap=True)
+    screen.print(f"  results would go to {goes_to}", markup=False, soft_wrap=True)
+    table = Table("file", "view", "outcome", "rule", "what it says")
+    for image in study.images:
+        table.add_row(image.file, image.view, image.outcome, image.rule, "\n".join(image.said))
+    screen.print(table, markup=False)

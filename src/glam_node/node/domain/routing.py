@@ -1,0 +1,153 @@
+"""What a site's own rules decide of a study: whether it is analysed, what leaves the node of it, and for where."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+
+from glam_node.node.domain.eligibility import (
+    UNSPOKEN,
+    Eligibility,
+    EligibilityRules,
+    Exclusion,
+    judge,
+    standard_view,
+)
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.job import Priority, Routing
+from glam_node.node.domain.study import Study
+from glam_node.rules.syntax import Expression, Value, Values, holds, same_text
+
+LONGEST_SHOWN = 200
+"""Characters of an expression in a reason."""
+
+Headers = Mapping[str, Mapping[str, tuple[Value, ...]]]
+"""By SOP Instance UID, what the image's header says under each field that some rule asks about."""
+
+
+class Action(StrEnum):
+    """What a rule has done."""
+
+    ANALYSE = "analyse"
+    IGNORE = "ignore"
+    SHADOW = "shadow"
+    """Analysed, and nothing is sent."""
+    DRY_RUN = "dry_run"
+    """Written down, and nothing is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRule:
+    """One rule of a site."""
+
+    name: str
+    when: Expression
+    action: Action = Action.ANALYSE
+    of_images: bool = False
+    """It leaves images out, and says nothing of studies."""
+    for_all: bool = False
+    """It holds for a study when the expression is true of all its images; else one is enough."""
+    destinations: tuple[str, ...] | None = None
+    """None: all."""
+    priority: Priority | None = None
+
+    @property
+    def title(self) -> str:
+        """As it stands on record."""
+        return f"rules.{self.name}"
+
+    @property
+    def condition(self) -> str:
+        """The expression, for people."""
+        text = str(self.when)
+        return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens to a study."""
+
+    eligibility: Eligibility
+    routing: Routing = field(default_factory=Routing)
+    priority: Priority | None = None
+    """None: that of who sent it."""
+    action: Action = Action.ANALYSE
+
+    @property
+    def is_told(self) -> bool:
+        """Whether a destination that wants to know of studies without an analysis is told of this one."""
+        return self.eligibility.rule not in UNSPOKEN and self.action is not Action.DRY_RUN
+
+
+def decide(study: Study, rules: EligibilityRules, site: tuple[SiteRule, ...], headers: Headers) -> Decision:
+    """What the built-in rules say, then the site's for images, then the first of the site's for studies that holds."""
+    judged = judge(study, rules)
+    if not judged.eligible:
+        return Decision(judged, action=Action.IGNORE)
+    left_out = exclusions(site, judged, headers)
+    if left_out:
+        judged = judge(study, rules, left_out)
+        if not judged.eligible:
+            return Decision(judged, action=Action.IGNORE)
+    for rule in site:
+        if not rule.of_images:
+            count = _count(rule, judged, headers)
+            if count == len(judged.instances) or (count and not rule.for_all):
+                return _decided(rule, judged, count)
+    return Decision(judged)
+
+
+def exclusions(site: tuple[SiteRule, ...], judged: Eligibility, headers: Headers) -> tuple[Exclusion, ...]:
+    """The site's rules that leave out images of a study which is eligible without them."""
+    return tuple(
+        Exclusion(rule.title, partial(_applies, rule, judged, headers), f"that {rule.title} leaves out")
+        for rule in site
+        if rule.of_images
+    )
+
+
+def image_values(instance: SOPInstance, judged: Eligibility, headers: Headers) -> Values:
+    """What expressions are asked of: the image, and what it is one of."""
+    attributes = instance.attributes
+    known: dict[str, tuple[Value, ...]] = {
+        "calling_ae_title": _texts(instance.calling_ae_title),
+        "image_laterality": _texts(attributes.image_laterality),
+        "view_position": _texts(attributes.view_position),
+        "view_modifiers": _texts(*attributes.view_modifiers),
+        "standard_views": (float(len({standard_view(image) for image in judged.instances})),),
+        "images": (float(len(judged.instances)),),
+        **headers.get(instance.sop_instance_uid, {}),
+    }
+    return lambda name: known.get(name, ())
+
+
+def _texts(*stated: str) -> tuple[Value, ...]:
+    return tuple(same_text(one) for one in stated if one.strip())
+
+
+def _applies(rule: SiteRule, judged: Eligibility, headers: Headers, instance: SOPInstance) -> bool:
+    return holds(rule.when, image_values(instance, judged, headers))
+
+
+def _count(rule: SiteRule, judged: Eligibility, headers: Headers) -> int:
+    return sum(_applies(rule, judged, headers, instance) for instance in judged.instances)
+
+
+def _decided(rule: SiteRule, judged: Eligibility, count: int) -> Decision:
+    images = len(judged.instances)
+    said = f"{rule.condition} holds for {count} of {images} images"
+    goes_to = "all destinations" if rule.destinations is None else ", ".join(rule.destinations)
+    if rule.action is Action.IGNORE:
+        return Decision(Eligibility(False, rule.title, said, ()), action=rule.action)
+    if rule.action is Action.DRY_RUN:
+        would = f"{said}; dry run: {images} images would be analysed, the results sent to {goes_to}"
+        return Decision(Eligibility(False, rule.title, would, ()), action=rule.action)
+    shadow = rule.action is Action.SHADOW
+    outcome = f"in shadow, nothing is sent to {goes_to}" if shadow else f"the results go to {goes_to}"
+    reason = f"{said}; {outcome}; {judged.reason}"
+    return Decision(
+        Eligibility(True, rule.title, reason, judged.instances),
+        Routing(rule.title, shadow, rule.destinations),
+        rule.priority,
+        rule.action,
+    )

@@ -1,0 +1,67 @@
+"""Reads from stored images what a site's rules ask about."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pydicom
+import structlog
+from pydicom.dataset import Dataset
+
+from glam_node.node.db import studies
+from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.routing import Headers, SiteRule
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.submit import AT_ONCE
+from glam_node.rules.fields import is_of_the_header
+from glam_node.rules.header import header_values
+from glam_node.rules.syntax import Value, comparisons
+
+log = structlog.get_logger(__name__)
+
+
+def asked_fields(site: Sequence[SiteRule]) -> tuple[str, ...]:
+    """What the rules ask of headers, each once."""
+    asked = (comparison.field for rule in site for comparison in comparisons(rule.when))
+    return tuple(dict.fromkeys(field for field in asked if is_of_the_header(field)))
+
+
+def headers_of_complete_studies(
+    sessions: SessionFactory, store: InstanceStore, site: Sequence[SiteRule]
+) -> Headers | None:
+    """What the images of the studies that wait for judgement say; None where no rule asks.
+
+    No transaction is open while files are read. Raises OSError when the disk fails.
+    """
+    fields = asked_fields(site)
+    if not fields:
+        return None
+    with reading(sessions)() as session:
+        waiting = studies.complete(session, AT_ONCE)
+    return {
+        instance.sop_instance_uid: _stored(store.resolve(instance.path), fields)
+        for study in waiting
+        for instance in study.instances
+    }
+
+
+def _stored(path: Path, fields: Sequence[str]) -> dict[str, tuple[Value, ...]]:
+    """Nothing of a file that cannot be read any more: the job that wants its pixels will say so."""
+    keywords = sorted({field.partition(".")[0] for field in fields})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(keywords))
+        except FileNotFoundError:
+            return {}
+        except OSError:
+            raise
+        except Exception as error:
+            log.warning("header_unreadable", file=path.name, failure=type(error).__name__)
+            return {}
+        return values_in(header, fields)
+
+
+def values_in(header: Dataset, fields: Sequence[str]) -> dict[str, tuple[Value, ...]]:
+    """What a header says under each field."""
+    return {field: header_values(header, field) for field in fields}

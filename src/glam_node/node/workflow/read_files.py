@@ -1,0 +1,102 @@
+"""Files become studies, as if they had been received."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.reading import read_dataset
+from glam_node.inference.view import describe_view
+from glam_node.node.domain.instance import SOPInstance, StudyAttributes
+from glam_node.node.domain.routing import Headers
+from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.storage.instances import is_valid_uid
+from glam_node.node.workflow.headers import values_in
+from glam_node.node.workflow.receive import image_attributes, text_of
+
+_NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What could not be analysed, and why."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The studies among some files."""
+
+    studies: tuple[Study, ...]
+    """Their instances have absolute paths."""
+    refused: tuple[Refusal, ...]
+    headers: Headers
+    """What the images say under the fields that were asked for."""
+
+
+def read_files(paths: Iterable[Path], now: datetime, fields: Sequence[str] = (), calling_ae_title: str = "") -> Input:
+    """The studies in these files, sent by `calling_ae_title`; what is no DICOM object is refused with its reason."""
+    instances: dict[str, dict[str, SOPInstance]] = {}
+    patients: dict[str, str] = {}
+    headers = {}
+    refused = []
+    for path in paths:
+        try:
+            dataset = read_dataset(path)
+            instance = _instance(path, dataset, calling_ae_title, now)
+        except (UnsupportedMammogram, OSError) as error:
+            refused.append(Refusal(str(path), str(error)))
+            continue
+        uid, patient_id = instance.study_instance_uid, text_of(dataset, "PatientID")
+        known_id = patients.setdefault(uid, patient_id) or patient_id
+        if patient_id and patient_id != known_id:
+            instance = replace(instance, attributes=replace(instance.attributes, patient_mismatch=True))
+        patients[uid] = known_id
+        same_study = instances.setdefault(uid, {})
+        if instance.sop_instance_uid in same_study:
+            refused.append(Refusal(str(path), f"the same instance as {same_study[instance.sop_instance_uid].path}"))
+        else:
+            same_study[instance.sop_instance_uid] = instance
+            headers[instance.sop_instance_uid] = values_in(dataset, fields)
+    studies = (_study(uid, tuple(by_uid.values()), now) for uid, by_uid in instances.items())
+    return Input(tuple(studies), tuple(refused), headers)
+
+
+def _instance(path: Path, dataset: Dataset, calling_ae_title: str, now: datetime) -> SOPInstance:
+    """As `receive` would describe it. Raises UnsupportedMammogram, OSError."""
+    uids = {keyword: text_of(dataset, keyword) for keyword in _NEEDED_UIDS}
+    for keyword, uid in uids.items():
+        if not is_valid_uid(uid):
+            raise UnsupportedMammogram(f"{keyword} is missing or no UID.")
+    return SOPInstance(
+        sop_class_uid=uids["SOPClassUID"],
+        sop_instance_uid=uids["SOPInstanceUID"],
+        series_instance_uid=uids["SeriesInstanceUID"],
+        study_instance_uid=uids["StudyInstanceUID"],
+        transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID", "")),
+        path=str(path.absolute()),
+        sha256="",
+        byte_count=path.stat().st_size,
+        calling_ae_title=calling_ae_title,
+        received_at=now,
+        attributes=image_attributes(describe_view(dataset)),
+    )
+
+
+def _study(uid: str, instances: tuple[SOPInstance, ...], now: datetime) -> Study:
+    return Study(
+        study_instance_uid=uid,
+        attributes=StudyAttributes(),
+        state=StudyState.COMPLETE,
+        rule="",
+        reason="",
+        first_received_at=now,
+        receiving_since=now,
+        last_received_at=now,
+        instances=instances,
+    )

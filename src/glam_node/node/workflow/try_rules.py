@@ -1,0 +1,138 @@
+"""What the rules would decide of some files, and why, without doing any of it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from glam_node.node.domain.eligibility import EligibilityRules, exclusion_of, judge, standard_view
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide, exclusions, image_values
+from glam_node.node.domain.study import Study
+from glam_node.node.workflow.headers import asked_fields
+from glam_node.node.workflow.read_files import read_files
+from glam_node.rules.fields import is_shown
+from glam_node.rules.syntax import Value, Values, comparisons, holds
+
+HIDDEN = "not shown"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTrial:
+    """What the rules are, and where results go."""
+
+    eligibility: EligibilityRules
+    site: tuple[SiteRule, ...]
+    modes: Mapping[str, str]
+    """Of each destination: live, shadow or dry_run."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedImage:
+    """What becomes of one image, and what it said to each rule."""
+
+    file: str
+    view: str
+    outcome: str
+    """"analysed", or "left out"."""
+    rule: str
+    """That leaves it out; empty: none does."""
+    said: tuple[str, ...]
+    """One line per rule of the site: whether it holds for the image, and what the image says."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedStudy:
+    """What becomes of one study."""
+
+    study_instance_uid: str
+    outcome: str
+    """"analyse", "ignore", "shadow" or "dry_run"."""
+    rule: str
+    reason: str
+    destinations: tuple[str, ...]
+    """What would be sent, or kept, for whom: "archive", "trial (shadow)"."""
+    priority: str
+    """Empty: that of who sends it."""
+    images: tuple[TriedImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What becomes of some files."""
+
+    studies: tuple[TriedStudy, ...]
+    refused: tuple[tuple[str, str], ...]
+    """Files that are no DICOM objects, with the reason."""
+
+
+def try_rules(paths: Iterable[Path], trial: RuleTrial, calling_ae_title: str, now: datetime) -> Tried:
+    """What the node would do, had `calling_ae_title` sent these files; nothing is kept."""
+    given = read_files(paths, now, asked_fields(trial.site), calling_ae_title)
+    refused = tuple((Path(one.what).name, one.reason.replace(one.what, Path(one.what).name)) for one in given.refused)
+    return Tried(tuple(_study(study, trial, given.headers) for study in given.studies), refused)
+
+
+def _study(study: Study, trial: RuleTrial, headers: Headers) -> TriedStudy:
+    decision = decide(study, trial.eligibility, trial.site, headers)
+    return TriedStudy(
+        study_instance_uid=study.study_instance_uid,
+        outcome=str(decision.action),
+        rule=decision.eligibility.rule,
+        reason=decision.eligibility.reason,
+        destinations=tuple(_destinations(decision, trial)),
+        priority=decision.priority.name.lower() if decision.priority is not None else "",
+        images=tuple(_images(study, decision, trial, headers)),
+    )
+
+
+def _destinations(decision: Decision, trial: RuleTrial) -> Iterator[str]:
+    if not decision.eligibility.eligible:
+        return
+    names = decision.routing.destinations
+    for name, mode in trial.modes.items():
+        if names is None or name in names:
+            shown = "shadow" if decision.routing.shadow and mode == "live" else mode
+            yield name if shown == "live" else f"{name} ({shown})"
+
+
+def _images(study: Study, decision: Decision, trial: RuleTrial, headers: Headers) -> Iterator[TriedImage]:
+    built_in = judge(study, trial.eligibility)
+    left_out = exclusions(trial.site, built_in, headers)
+    analysed = {image.sop_instance_uid for image in decision.eligibility.instances}
+    for instance in study.instances:
+        by = exclusion_of(instance) or next((one for one in left_out if one.applies(instance)), None)
+        values = image_values(instance, built_in, headers)
+        yield TriedImage(
+            file=Path(instance.path).name,
+            view=" ".join(standard_view(instance)).strip() or instance.attributes.modality,
+            outcome="analysed" if instance.sop_instance_uid in analysed else "left out",
+            rule=by.rule if by is not None else _of_the_study(instance, analysed, decision),
+            said=tuple(_said(rule, values) for rule in trial.site),
+        )
+
+
+def _of_the_study(instance: SOPInstance, analysed: set[str], decision: Decision) -> str:
+    """Another image serves better, or the whole study is left out."""
+    if instance.sop_instance_uid in analysed:
+        return ""
+    return decision.eligibility.rule if not decision.eligibility.eligible else "another image serves better"
+
+
+def _said(rule: SiteRule, values: Values) -> str:
+    """As in `rules.fast holds: KVP is 28`."""
+    asked = dict.fromkeys(comparison.field for comparison in comparisons(rule.when))
+    facts = ", ".join(f"{name} is {_shown(name, values(name))}" for name in asked)
+    return f"{rule.title} {'holds' if holds(rule.when, values) else 'does not hold'}: {facts}"
+
+
+def _shown(name: str, found: Sequence[Value]) -> str:
+    if not found:
+        return "missing"
+    return " and ".join(_text(value) for value in found[:5]) if is_shown(name) else HIDDEN
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}"

@@ -1,0 +1,180 @@
+"""Text becomes an expression, or an error that says where, and what was expected there."""
+
+from collections.abc import Iterable
+from datetime import date
+from functools import cache
+from typing import Any
+
+from lark import Lark, Token, Transformer
+from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
+
+from glam_node.rules.fields import FieldError, kind_of
+from glam_node.rules.syntax import And, Comparison, Expression, Kind, Literal, Not, Or, children, operators_of
+
+LONGEST = 1000
+"""Characters of an expression."""
+DEEPEST = 40
+"""Expressions inside each other."""
+
+_GRAMMAR = r"""
+?start: disjunction
+?disjunction: conjunction ("or" conjunction)*
+?conjunction: negation ("and" negation)*
+?negation: "not" negation -> negated
+    | "(" disjunction ")"
+    | comparison
+?comparison: FIELD COMPARE literal -> compared
+    | FIELD "in" choices -> among
+    | FIELD "not" "in" choices -> not_among
+    | FIELD "contains" text -> contains
+    | FIELD "like" text -> like
+    | FIELD "is" "missing" -> missing
+    | FIELD "is" "present" -> present
+choices: "[" literal ("," literal)* "]"
+literal: text | NUMBER | DATE | AGE
+?text: DOUBLE_QUOTED | SINGLE_QUOTED
+COMPARE: "==" | "!=" | "<=" | ">=" | "<" | ">"
+FIELD: /[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*/
+DATE.3: /[0-9]{4}-[0-9]{2}-[0-9]{2}/
+AGE.2: /[0-9]{1,3}[DWMY](?![A-Za-z0-9])/
+NUMBER: /-?[0-9]+(\.[0-9]+)?/
+DOUBLE_QUOTED: /"[^"\\\x00-\x1f]*"/
+SINGLE_QUOTED: /'[^'\\\x00-\x1f]*'/
+%ignore /[ \t\r\n]+/
+"""
+
+_WORDS = {
+    "FIELD": "a field",
+    "COMPARE": "== != < <= > >=",
+    "NUMBER": "a number",
+    "DATE": "a date such as 2024-01-31",
+    "AGE": "an age such as 40Y",
+    "DOUBLE_QUOTED": 'a text in "quotes"',
+    "SINGLE_QUOTED": "",
+    "LPAR": "(",
+    "RPAR": ")",
+    "LSQB": "[",
+    "RSQB": "]",
+    "COMMA": ",",
+    "$END": "the end",
+}
+_KINDS = {
+    "NUMBER": Kind.NUMBER,
+    "DATE": Kind.DATE,
+    "AGE": Kind.AGE,
+    "DOUBLE_QUOTED": Kind.TEXT,
+    "SINGLE_QUOTED": Kind.TEXT,
+}
+
+
+class ExpressionError(ValueError):
+    """The text is no expression; the message says at which position, counted from 1, and what was expected."""
+
+
+def parse(text: str) -> Expression:
+    """The expression that the text writes down. Raises ExpressionError for whatever is none; runs nothing."""
+    if len(text) > LONGEST:
+        raise ExpressionError(f"is longer than {LONGEST} characters; make several rules of it")
+    try:
+        parsed: Expression = _parser().parse(text)  # type: ignore[assignment]
+    except UnexpectedToken as error:
+        given = "the end" if error.token.type == "$END" else f'"{error.token}"'
+        place = len(text) + 1 if error.token.type == "$END" else (error.token.start_pos or 0) + 1
+        raise _error(place, f"{given} where {_expected(error.accepts or error.expected)} was expected") from None
+    except UnexpectedCharacters as error:
+        given = text[error.pos_in_stream]
+        raise _error(error.pos_in_stream + 1, f"{given!r} where {_expected(error.allowed)} was expected") from None
+    except UnexpectedEOF as error:
+        raise _error(len(text) + 1, f"the end where {_expected(error.expected)} was expected") from None
+    return parsed
+
+
+def _error(position: int, message: str) -> ExpressionError:
+    return ExpressionError(f"position {position}: {message}")
+
+
+def _expected(terminals: Iterable[str] | None) -> str:
+    words = {_WORDS.get(terminal, terminal.lower()) for terminal in terminals or ()} - {""}
+    return " or ".join(sorted(words)) or "something else"
+
+
+@cache
+def _parser() -> Lark:
+    return Lark(_GRAMMAR, parser="lalr", transformer=_Builder())
+
+
+class _Builder(Transformer[Token, Expression]):
+    """Builds the tree while the text is read, so that nothing recurses as deep as a text is long."""
+
+    def disjunction(self, parts: list[Expression]) -> Expression:
+        return _bounded(Or(tuple(parts)))
+
+    def conjunction(self, parts: list[Expression]) -> Expression:
+        return _bounded(And(tuple(parts)))
+
+    def negated(self, parts: list[Expression]) -> Expression:
+        return _bounded(Not(parts[0]))
+
+    def compared(self, parts: list[Any]) -> Comparison:
+        return _comparison(parts[0], str(parts[1]), [parts[2]])
+
+    def among(self, parts: list[Any]) -> Comparison:
+        return _comparison(parts[0], "in", parts[1])
+
+    def not_among(self, parts: list[Any]) -> Comparison:
+        return _comparison(parts[0], "not in", parts[1])
+
+    def contains(self, parts: list[Any]) -> Comparison:
+        return _comparison(parts[0], "contains", [parts[1]])
+
+    def like(self, parts: list[Any]) -> Comparison:
+        return _comparison(parts[0], "like", [parts[1]])
+
+    def missing(self, parts: list[Any]) -> Comparison:
+        return _comparison(parts[0], "is missing", [])
+
+    def present(self, parts: list[Any]) -> Comparison:
+        return _comparison(parts[0], "is present", [])
+
+    def choices(self, literals: list[Token]) -> list[Token]:
+        return literals
+
+    def literal(self, parts: list[Token]) -> Token:
+        return parts[0]
+
+
+def _bounded(expression: Expression) -> Expression:
+    if _depth(expression) > DEEPEST:
+        raise ExpressionError(f"has more than {DEEPEST} expressions inside each other; make several rules of it")
+    return expression
+
+
+def _depth(expression: Expression) -> int:
+    return 1 + max(map(_depth, children(expression)), default=0)
+
+
+def _comparison(field: Token, operator: str, literals: list[Token]) -> Comparison:
+    position = (field.start_pos or 0) + 1
+    try:
+        kind = kind_of(str(field))
+    except FieldError as error:
+        raise _error(position, str(error)) from None
+    if operator not in operators_of(kind):
+        raise _error(
+            position, f"{field} is of kind {kind}: {operator} is not for it, but {' '.join(operators_of(kind))}"
+        )
+    return Comparison(str(field), operator, tuple(_literal(field, kind, literal) for literal in literals))
+
+
+def _literal(field: Token, kind: Kind, token: Token) -> Literal:
+    position, given = (token.start_pos or 0) + 1, _KINDS[token.type]
+    if given is not kind:
+        raise _error(position, f"{token} is of kind {given}, but {field} of kind {kind}")
+    literal = Literal(kind, str(token)[1:-1] if kind is Kind.TEXT else str(token))
+    try:
+        literal.value  # noqa: B018 - a date that there is not
+    except ValueError:
+        raise _error(position, f"{token} is no date") from None
+    if isinstance(literal.value, date) and literal.value.year < 1:
+        raise _error(position, f"{token} is no date")
+    return literal

@@ -1,0 +1,51 @@
+"""What can be said in a rule, for people: fields, operators, examples."""
+
+from collections.abc import Iterator
+
+from glam_node.rules.fields import NODE_FIELDS
+from glam_node.rules.grammar import DEEPEST, LONGEST
+
+OPERATORS = (
+    ("==  !=", 'Manufacturer == "HOLOGIC, Inc."', "text, number, date, age"),
+    ("<  <=  >  >=", "PatientAge >= 40Y", "number, date, age"),
+    ("in  not in", 'StationName in ["MG1", "MG2"]', "text, number, date, age"),
+    ("contains", 'ProtocolName contains "screening"', "text"),
+    ("like", 'calling_ae_title like "MG?_*"', "text; ? is one character, * any number"),
+    ("is missing  is present", "ViewCodeSequence.CodeValue is missing", "everything"),
+    ("and  or  not  ( )", 'not (KVP > 40 or DetectorType == "SCINTILLATOR")', "expressions; and binds before or"),
+)
+EXAMPLES = (
+    ('Manufacturer == "HOLOGIC, Inc." and ManufacturerModelName like "Selenia*"', "one vendor's older machines"),
+    ("PatientAge < 40Y", "women under 40"),
+    ("StudyDate >= 2024-01-31 and standard_views == 4", "whole examinations since a day"),
+    ('ViewCodeSequence.CodeValue == "399162004"', "views by their SNOMED code, in any item of the sequence"),
+    ('InstitutionName contains "mobile unit"', "what one site of several made"),
+)
+SEMANTICS = (
+    "Texts are compared without regard to case and outer spaces.",
+    "Of an attribute with several values, and of several items of a sequence, one is enough; != and not in ask all.",
+    "Of what is missing, empty or unreadable nothing is true but `is missing`: != too is false.",
+    "An age is compared in days (Y 365.25, M 30.4375, W 7).",
+    f"An expression has at most {LONGEST} characters, and {DEEPEST} expressions inside each other.",
+    "Names, ids, birth dates, addresses and free text of more than a line cannot be asked about.",
+)
+
+
+def explanation() -> str:
+    """All of it, as Markdown."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "Fields are DICOM keywords, those inside sequences with a point (ViewCodeSequence.CodeValue), and"
+    yield from ("", "| field | kind | meaning |", "|---|---|---|")
+    for name, (kind, meaning) in NODE_FIELDS.items():
+        yield f"| `{name}` | {kind} | {meaning} |"
+    yield from ("", "| operators | example | for |", "|---|---|---|")
+    for operators, example, kinds in OPERATORS:
+        yield f"| {operators} | `{example}` | {kinds} |"
+    yield ""
+    yield from (f"- {one}" for one in SEMANTICS)
+    yield from ("", "| example | holds for |", "|---|---|")
+    for example, meaning in EXAMPLES:
+        yield f"| `{example}` | {meaning} |"

@@ -1,0 +1,199 @@
+"""What an expression is made of, what it says of an image, and how it is written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from fnmatch import translate
+from re import compile as compile_pattern
+
+Value = str | float | date
+"""A text in lower case without outer spaces, a number, an age in days, or a date."""
+Values = Callable[[str], tuple[Value, ...]]
+"""What an image says under a field: nothing, one value, or several."""
+
+
+class Kind(StrEnum):
+    """What the values of a field are."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DATE = "date"
+    AGE = "age"
+
+
+# Days; PS3.5 Table 6.2-1, VR AS. Years and months as they are on average.
+_DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
+
+
+def age_in_days(text: str) -> float:
+    """Of 040Y, 6M, 3W or 10D. Raises ValueError or KeyError for anything else."""
+    return int(text[:-1]) * _DAYS[text[-1:]]
+
+
+def same_text(text: str) -> str:
+    """Texts that differ in the case of letters and in outer spaces alone are one."""
+    return text.strip().casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A value that stands in an expression."""
+
+    kind: Kind
+    text: str
+    """Without quotes; of an age such as 40Y, of a date as 2024-01-31."""
+
+    @property
+    def value(self) -> Value:
+        """What is compared."""
+        readers: dict[Kind, Callable[[str], Value]] = {
+            Kind.TEXT: same_text,
+            Kind.NUMBER: float,
+            Kind.DATE: date.fromisoformat,
+            Kind.AGE: age_in_days,
+        }
+        return readers[self.kind](self.text)
+
+    def __str__(self) -> str:
+        if self.kind is not Kind.TEXT:
+            return self.text
+        quote = "'" if '"' in self.text else '"'
+        return f"{quote}{self.text}{quote}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One field and what is asked of it; a list of literals has one but for `in`."""
+
+    field: str
+    operator: str
+    literals: tuple[Literal, ...] = ()
+
+    def __str__(self) -> str:
+        if self.operator in ("in", "not in"):
+            return f"{self.field} {self.operator} [{', '.join(map(str, self.literals))}]"
+        return " ".join([self.field, self.operator, *map(str, self.literals)])
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """What holds where the other does not."""
+
+    inner: "Expression"
+
+    def __str__(self) -> str:
+        return f"not {_in_parentheses(self.inner)}"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of them."""
+
+    parts: tuple["Expression", ...]
+
+    def __str__(self) -> str:
+        return " and ".join(map(_in_parentheses, self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one of them."""
+
+    parts: tuple["Expression", ...]
+
+    def __str__(self) -> str:
+        return " or ".join(map(_in_parentheses, self.parts))
+
+
+Expression = Comparison | Not | And | Or
+
+
+def _in_parentheses(expression: Expression) -> str:
+    return f"({expression})" if isinstance(expression, And | Or) else str(expression)
+
+
+def children(expression: Expression) -> tuple[Expression, ...]:
+    """The expressions that it is made of."""
+    if isinstance(expression, Not):
+        return (expression.inner,)
+    return () if isinstance(expression, Comparison) else expression.parts
+
+
+def comparisons(expression: Expression) -> tuple[Comparison, ...]:
+    """Every comparison in it, from left to right."""
+    if isinstance(expression, Comparison):
+        return (expression,)
+    return tuple(one for inner in children(expression) for one in comparisons(inner))
+
+
+def holds(expression: Expression, values: Values) -> bool:
+    """Whether it is true of an image. Of a value that is missing only `is missing` is true."""
+    if isinstance(expression, Comparison):
+        return _COMPARED[expression.operator](values(expression.field), expression.literals)
+    if isinstance(expression, Not):
+        return not holds(expression.inner, values)
+    if isinstance(expression, And):
+        return all(holds(part, values) for part in expression.parts)
+    return any(holds(part, values) for part in expression.parts)
+
+
+Compared = Callable[[tuple[Value, ...], tuple[Literal, ...]], bool]
+
+
+def _some(test: Callable[[Value, Value], bool]) -> Compared:
+    """True when it is true of at least one value and one literal."""
+    return lambda values, literals: any(test(value, one.value) for value in values for one in literals)
+
+
+def _none_equal(values: tuple[Value, ...], literals: tuple[Literal, ...]) -> bool:
+    return bool(values) and not any(value == one.value for value in values for one in literals)
+
+
+def _ordered(test: Callable[[float, float], bool]) -> Compared:
+    def compare(value: Value, literal: Value) -> bool:
+        return test(_place(value), _place(literal))
+
+    return _some(compare)
+
+
+def _place(value: Value) -> float:
+    """Where on a line; texts have no order, and the grammar does not ask for any."""
+    return float(value.toordinal()) if isinstance(value, date) else float(value)
+
+
+def _like(value: Value, pattern: Value) -> bool:
+    # Brackets, which fnmatch knows too, are not part of this language.
+    escaped = str(pattern).replace("[", "[[]")
+    return compile_pattern(translate(escaped)).match(str(value)) is not None
+
+
+_COMPARED: dict[str, Compared] = {
+    "==": _some(lambda value, literal: value == literal),
+    "!=": _none_equal,
+    "<": _ordered(lambda value, literal: value < literal),
+    "<=": _ordered(lambda value, literal: value <= literal),
+    ">": _ordered(lambda value, literal: value > literal),
+    ">=": _ordered(lambda value, literal: value >= literal),
+    "in": _some(lambda value, literal: value == literal),
+    "not in": _none_equal,
+    "contains": _some(lambda value, literal: str(literal) in str(value)),
+    "like": _some(_like),
+    "is missing": lambda values, _: not values,
+    "is present": lambda values, _: bool(values),
+}
+
+EQUAL, ORDER, TEXTS, PRESENCE = (
+    ("==", "!=", "in", "not in"),
+    ("<", "<=", ">", ">="),
+    ("contains", "like"),
+    (
+        "is missing",
+        "is present",
+    ),
+)
+
+
+def operators_of(kind: Kind) -> tuple[str, ...]:
+    """What can be asked of a field of that kind."""
+    return (*EQUAL, *(TEXTS if kind is Kind.TEXT else ORDER), *PRESENCE)

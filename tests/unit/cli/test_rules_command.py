@@ -1,0 +1,92 @@
+"""`glam-node rules`, as its page of the documents says."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glam_node.rules.reference import explanation
+from tests.command_line import glam_node
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def exam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small phantom exam in `exam`, and the settings of the page in `node.toml`."""
+    monkeypatch.chdir(tmp_path)
+    glam_node("phantom", "--out", "exam", "--rows", "256", "--columns", "192")
+    (block,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "node.toml").write_text(block)
+    return tmp_path / "exam"
+
+
+def tried(*arguments: str | Path) -> dict[str, Any]:
+    told = json.loads(glam_node("--settings", "node.toml", "rules", "test", *arguments, "--json").stdout)
+    return dict(told)
+
+
+def test_the_page_has_what_explain_says() -> None:
+    assert glam_node("rules", "explain").stdout == explanation()
+    assert PAGE.endswith(explanation())
+
+
+@pytest.mark.usefixtures("exam")
+def test_every_command_of_the_page_runs() -> None:
+    (block,) = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines():
+        assert glam_node("--settings", "node.toml", *shlex.split(line)[2:]).stdout
+
+
+def test_without_a_rule_that_holds_it_goes_to_all(exam: Path) -> None:
+    (study,) = tried(exam)["studies"]
+    assert (study["outcome"], study["rule"]) == ("analyse", "screening_views")
+    assert study["destinations"] == ["archive", "trial (shadow)"]
+    assert {image["outcome"] for image in study["images"]} == {"analysed"}
+    assert "rules.clinic does not hold: calling_ae_title is missing" in study["images"][0]["said"]
+
+
+def test_the_rule_that_decides_is_named_with_what_images_say(exam: Path) -> None:
+    (study,) = tried(exam, "--calling-ae-title", "CLINIC")["studies"]
+    assert (study["rule"], study["destinations"], study["priority"]) == ("rules.clinic", ["archive"], "urgent")
+    said = study["images"][0]["said"]
+    assert 'rules.clinic holds: calling_ae_title is "clinic"' in said
+    assert any("PatientAge is missing" in line or "PatientAge is not shown" in line for line in said)
+
+
+def test_what_is_no_dicom_file_is_told(exam: Path) -> None:
+    (exam / "notes.txt").write_text("no image")
+    told = glam_node("--settings", "node.toml", "rules", "test", exam).stdout
+    assert "not read: notes.txt: This is not a readable DICOM file" in told
+
+
+def test_a_wrong_rule_is_found_when_settings_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(
+        "[rules.one]\nwhen = 'KVP >'\n[rules.two]\nwhen = 'PatientID == \"1\"'\n"
+        "[rules.three]\nwhen = 'KVP > 1'\ndestinations = ['nowhere']\n"
+    )
+    told = glam_node("settings", "check", "--settings", path, expect=1).stderr
+    assert "rules.one.when: position 6: the end where" in told
+    assert "rules.two.when: position 1: PatientID may say who somebody is" in told
+    path.write_text("[rules.three]\nwhen = 'KVP > 1'\ndestinations = ['nowhere']\n")
+    told = glam_node("settings", "check", "--settings", path, expect=1).stderr
+    assert "rules.three.destinations: there is no destinations.nowhere" in told
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("level = 'image'\nthen = 'shadow'", 'rules.one.then: "shadow" is for studies'),
+        ("level = 'image'\nthen = 'ignore'\nholds_for = 'all'", "rules.one.holds_for: is for studies"),
+        ("then = 'ignore'\npriority = 'urgent'", "rules.one.priority: is for studies that are analysed"),
+        ("destinations = []", "rules.one.destinations: names none"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(tmp_path: Path, more: str, message: str) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(f"[rules.one]\nwhen = 'KVP > 1'\n{more}\n")
+    assert message in glam_node("settings", "check", "--settings", path, expect=1).stderr
