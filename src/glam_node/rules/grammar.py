@@ -82,8 +82,8 @@ def parse(text: str) -> Expression:
         place = len(text) + 1 if error.token.type == "$END" else (error.token.start_pos or 0) + 1
         raise _error(place, f"{given} where {_expected(error.accepts or error.expected)} was expected") from None
     except UnexpectedCharacters as error:
-        given = text[error.pos_in_stream]
-        raise _error(error.pos_in_stream + 1, f"{given!r} where {_expected(error.allowed)} was expected") from None
+        place = error.pos_in_stream or 0
+        raise _error(place + 1, f"{text[place]!r} where {_expected(error.allowed)} was expected") from None
     except UnexpectedEOF as error:
         raise _error(len(text) + 1, f"the end where {_expected(error.expected)} was expected") from None
     return parsed

@@ -1,7 +1,7 @@
 """What a data set says under a field of an expression."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any
 
@@ -60,4 +60,9 @@ def _date(text: str) -> date:
     return date.fromisoformat(text if "-" in text else f"{text[:4]}-{text[4:6]}-{text[6:]}")
 
 
-_READERS = {Kind.TEXT: same_text, Kind.NUMBER: _number, Kind.DATE: _date, Kind.AGE: age_in_days}
+_READERS: dict[Kind, Callable[[str], Value]] = {
+    Kind.TEXT: same_text,
+    Kind.NUMBER: _number,
+    Kind.DATE: _date,
+    Kind.AGE: age_in_days,
+}
