@@ -1,4 +1,4 @@
-"""`status`, `studies`, `study` and `retry` over a real database; nobody's name in any of them."""
+"""`status`, `studies`, `study` and what a person does with one, over a real database; nobody is named by any."""
 
 import json
 
@@ -70,7 +70,7 @@ def test_study_tells_machines_the_same(site: Site, exam: list[Dataset]) -> None:
 
 
 def test_a_study_that_is_not_known_is_a_mistake_of_the_user(site: Site) -> None:
-    for command in ("study", "retry"):
+    for command in ("study", "retry", "resend", "hold", "release"):
         assert "no study 1.2.3" in glam_node("--settings", site.settings_path, command, "1.2.3", expect=2).stderr
 
 
@@ -127,3 +127,26 @@ def test_retry_with_nothing_to_do_says_so(site: Site, exam: list[Dataset]) -> No
     uid = reported(site, exam)
     assert "nothing to try again" in glam_node("--settings", site.settings_path, "retry", uid).stdout
     assert site.bench.job().state is JobState.SUCCEEDED
+
+
+def test_a_study_is_held_set_aside_and_released(site: Site, exam: list[Dataset]) -> None:
+    uid = reported(site, exam)
+    on = ("--settings", site.settings_path)
+    assert "The study is held" in glam_node(*on, "hold", uid, "--reason", "a prior is awaited").stdout
+    assert "REPORTED, HELD" in glam_node(*on, "studies").stdout
+    assert "is held (a prior is awaited) already: nothing was done" in glam_node(*on, "hold", uid, expect=1).stderr
+    assert "Release it first" in glam_node(*on, "retry", uid, expect=1).stderr
+    assert "nobody works on it" in glam_node(*on, "set-aside", uid, "--reason", "not needed").stdout
+    assert "goes on" in glam_node(*on, "release", uid).stdout
+    assert "neither held nor set aside" in glam_node(*on, "release", uid, expect=1).stderr
+    with site.bench.sessions() as session:
+        told = [event.detail for event in audit.timeline(session, uid)][-3:]
+    assert all(one["account"].startswith("os:") and one["address"] for one in told)
+
+
+def test_results_are_sent_again_on_demand(site: Site, exam: list[Dataset]) -> None:
+    uid = reported(site, exam)
+    on = ("--settings", site.settings_path, "resend", uid)
+    assert "was given up" in glam_node(*on, expect=1).stderr
+    assert "there is: archive." in glam_node(*on, "--destination", "x", expect=1).stderr
+    assert "results are sent to archive again" in glam_node(*on, "--destination", "archive", "--stored").stdout

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from glam_node.node.audit import templates
+from glam_node.node.audit import people, templates
 from glam_node.node.audit.message import Outcome, Reporter
 from glam_node.node.audit.syslog import frame
 from glam_node.node.audit.templates import Party, StudyMoved
@@ -19,6 +19,8 @@ US = Reporter("GLAMNODE", "Hospital", "node.example.org")
 PACS = Party("PACS", "PACS", "10.0.0.5")
 MOVED = StudyMoved(NOW, STUDY_UID, "digest", {MG_FOR_PRESENTATION: 4})
 FAILED = StudyMoved(NOW, STUDY_UID, "digest", {SEGMENTATION: 2, "": 1}, Outcome.MINOR_FAILURE, "not stored")
+ANNA = Party("anna", host="10.0.0.7")
+HELD = StudyMoved(NOW, STUDY_UID, "digest", {}, description="held: prior awaited")
 MESSAGES = {
     "start": templates.application_activity(US, NOW, "receiver", starts=True),
     "stop": templates.application_activity(US, NOW, "receiver", starts=False),
@@ -29,6 +31,13 @@ MESSAGES = {
     "deleted": templates.study_deleted(US, MOVED),
     "refused": templates.node_refused(US, NOW, PACS, "unknown"),
     "settings": templates.settings_changed(US, NOW, "changed: peers, tls"),
+    "signed in": people.authenticated(US, NOW, ANNA, Outcome.SUCCESS, ""),
+    "signed out": people.authenticated(US, NOW, ANNA, Outcome.SUCCESS, "", leaves=True),
+    "not let in": people.authenticated(US, NOW, Party("10.0.0.7"), Outcome.MINOR_FAILURE, "not let in"),
+    "held": people.acted_on_study(US, HELD, ANNA),
+    "patient shown": people.saw_patient(US, HELD, ANNA),
+    "account": people.account_changed(US, NOW, ANNA, "bert", "role viewer"),
+    "echo": people.used_function(US, NOW, ANNA, "archive", "C-ECHO asked for", Outcome.SUCCESS),
 }
 
 
@@ -73,6 +82,12 @@ def test_a_peer_that_calls_itself_by_control_characters_leaves_the_message_valid
         ("deleted", ["110105"]),
         ("refused", ["110113", "110126"]),
         ("settings", ["110113", "110131"]),
+        ("signed in", ["110114", "110122"]),
+        ("signed out", ["110114", "110123"]),
+        ("held", ["110111"]),
+        ("patient shown", ["110103"]),
+        ("account", ["110113", "110137"]),
+        ("echo", ["110113", "110132"]),
     ],
 )
 def test_every_message_names_its_event(name: str, event: list[str]) -> None:
@@ -102,6 +117,22 @@ def test_instances_are_counted_by_class_in_their_study() -> None:
 def test_a_patient_is_a_digest_without_a_name() -> None:
     patient = parsed("received").findall("ParticipantObjectIdentification")[1]
     assert (patient.get("ParticipantObjectID"), patient.findtext("ParticipantObjectName")) == ("digest", "withheld")
+
+
+@pytest.mark.parametrize("name", ["held", "patient shown", "account", "echo", "signed in", "signed out"])
+def test_a_person_is_named_with_the_address(name: str) -> None:
+    person = parsed(name).findall("ActiveParticipant")[0]
+    assert [person.get(key) for key in ("UserID", "UserIsRequestor", "NetworkAccessPointID")] == [
+        "anna",
+        "true",
+        "10.0.0.7",
+    ]
+
+
+def test_an_act_on_a_study_says_which_and_why() -> None:
+    study = parsed("held").findall("ParticipantObjectIdentification")[0]
+    assert study.get("ParticipantObjectID") == STUDY_UID
+    assert parsed("held")[0].findtext("EventOutcomeDescription") == "held: prior awaited"
 
 
 def test_an_export_names_the_folder_as_media() -> None:

@@ -99,7 +99,7 @@ def test_nothing_is_said_of_a_study_of_two_patients(told: Workbench) -> None:
 
 def retry(bench: Workbench) -> RetryReport:
     with bench.sessions.begin() as session:
-        return retry_study(session, bench.study().study_instance_uid, bench.clock(), bench.settings_digest)
+        return retry_study(session, bench.order(), bench.settings_digest)
 
 
 def test_a_failed_job_is_retried_and_the_notice_is_still_of_the_past(told: Workbench, exam: list[Dataset]) -> None:

@@ -6,6 +6,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState
+from glam_node.node.domain.order import Actor, Order
 from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
@@ -16,7 +17,7 @@ from tests.unit.workflow.workbench import Archive, Workbench, down, unsupported
 
 def retry(bench: Workbench) -> RetryReport:
     with bench.sessions.begin() as session:
-        return retry_study(session, bench.study().study_instance_uid, bench.clock(), bench.settings_digest)
+        return retry_study(session, bench.order(), bench.settings_digest)
 
 
 def test_a_failed_job_starts_over(bench: Workbench, exam: list[Dataset]) -> None:
@@ -92,8 +93,9 @@ def test_the_report_says_what_was_done() -> None:
 
 
 def test_an_unknown_study_is_an_error(bench: Workbench) -> None:
+    order = Order("2.25.404", Actor("anna", "10.0.0.7"), bench.clock())
     with bench.sessions() as session, pytest.raises(PermanentError, match="not known"):
-        retry_study(session, "2.25.404", bench.clock(), "")
+        retry_study(session, order, "")
 
 
 def test_a_retry_is_in_the_timeline(bench: Workbench) -> None:

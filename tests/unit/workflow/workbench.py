@@ -16,6 +16,7 @@ from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.job import InferenceJob, Priority
+from glam_node.node.domain.order import Actor, Order
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.domain.routing import SiteRule
@@ -198,6 +199,10 @@ class Workbench:
         with self.sessions() as session:
             (study,) = studies.recent(session, 2)
         return study
+
+    def order(self, reason: str = "", seen: str | None = None) -> Order:
+        """Of anna, now, on the only study."""
+        return Order(self.study().study_instance_uid, Actor("anna", "10.0.0.7"), self.clock(), reason, seen)
 
     def job(self) -> InferenceJob:
         """Its newest job."""

@@ -72,7 +72,7 @@ def received(reporter: Reporter, moved: StudyMoved, sender: Party, *, known: boo
     """A.5.3.7: instances came in; `known`: they were held already and nothing changed."""
     event = AuditEvent(INSTANCES_TRANSFERRED, "R" if known else "C", moved.at, moved.outcome, None, moved.description)
     participants = (_party(sender, SOURCE, is_requestor=True), _process(reporter, "receiver", DESTINATION))
-    return encode(event, participants, reporter, _study_and_patient(moved))
+    return encode(event, participants, reporter, study_and_patient(moved))
 
 
 def delivered(reporter: Reporter, moved: StudyMoved, destination: Party) -> bytes:
@@ -81,30 +81,30 @@ def delivered(reporter: Reporter, moved: StudyMoved, destination: Party) -> byte
     if destination.uri:
         event = AuditEvent(EXPORT, "R", moved.at, moved.outcome, None, moved.description)
         media = Participant(destination.uri, False, user_name=destination.name, role=DESTINATION_MEDIA, media_type=URI)
-        return encode(event, (sender, media), reporter, _study_and_patient(moved))
+        return encode(event, (sender, media), reporter, study_and_patient(moved))
     event = AuditEvent(INSTANCES_TRANSFERRED, "R", moved.at, moved.outcome, None, moved.description)
     participants = (sender, _party(destination, DESTINATION, is_requestor=False))
-    return encode(event, participants, reporter, _study_and_patient(moved))
+    return encode(event, participants, reporter, study_and_patient(moved))
 
 
 def study_deleted(reporter: Reporter, moved: StudyMoved) -> bytes:
     """A.5.3.8: what was kept of a study is removed."""
     event = AuditEvent(STUDY_DELETED, "D", moved.at, description=moved.description)
     participants = (_process(reporter, "dispatcher", is_requestor=True),)
-    return encode(event, participants, reporter, _study_and_patient(moved))
+    return encode(event, participants, reporter, study_and_patient(moved))
 
 
 def node_refused(reporter: Reporter, at: datetime, caller: Party, reason: str) -> bytes:
     """A.5.3.11: an association was rejected, or TLS was not agreed upon."""
     event = AuditEvent(SECURITY_ALERT, "E", at, Outcome.MINOR_FAILURE, NODE_AUTHENTICATION)
     participants = (_process(reporter, "receiver", is_requestor=False), _party(caller, None, is_requestor=False))
-    return encode(event, participants, reporter, (_alert(caller.host or caller.name, caller.ae_title, reason),))
+    return encode(event, participants, reporter, (alert(caller.host or caller.name, caller.ae_title, reason),))
 
 
 def settings_changed(reporter: Reporter, at: datetime, description: str) -> bytes:
     """A.5.3.11: the node runs with other settings than before."""
     event = AuditEvent(SECURITY_ALERT, "E", at, event_type=SOFTWARE_CONFIGURATION)
-    subject = _alert(reporter.ae_title, "settings", description)
+    subject = alert(reporter.ae_title, "settings", description)
     return encode(event, (_process(reporter, "dispatcher", is_requestor=True),), reporter, (subject,))
 
 
@@ -117,7 +117,8 @@ def _party(party: Party, role: Code | None, *, is_requestor: bool) -> Participan
     return Participant(party.name, is_requestor, party.ae_title, host=party.host, role=role)
 
 
-def _study_and_patient(moved: StudyMoved) -> tuple[ParticipantObject, ParticipantObject]:
+def study_and_patient(moved: StudyMoved) -> tuple[ParticipantObject, ParticipantObject]:
+    """What the message is about."""
     uid, instances = moved.study_instance_uid, tuple(sorted(moved.instances.items()))
     return (
         ParticipantObject(uid, STUDY_INSTANCE_UID, "2", uid, role="3", instances=instances),
@@ -125,5 +126,6 @@ def _study_and_patient(moved: StudyMoved) -> tuple[ParticipantObject, Participan
     )
 
 
-def _alert(node: str, name: str, description: str) -> ParticipantObject:
+def alert(node: str, name: str, description: str) -> ParticipantObject:
+    """What a Security Alert is about."""
     return ParticipantObject(node, NODE_ID, "2", name or node, details=(("Alert Description", description),))

@@ -17,6 +17,7 @@ from glam_node.node.cli import (
     evaluate,
     init,
     model,
+    orders,
     phantom,
     receiver,
     restore,
@@ -72,6 +73,10 @@ app.command()(status.status)
 app.command()(studies.studies)
 app.command()(study.study)
 app.command()(retry.retry)
+app.command()(orders.resend)
+app.command()(orders.hold)
+app.command()(orders.release)
+app.command("set-aside")(orders.set_aside)
 app.command()(backup.backup)
 app.command()(restore.restore)
 app.command()(analyse.analyse)

@@ -1,20 +1,21 @@
 """`glam-node retry`"""
 
-from datetime import UTC, datetime
-
 import typer
 
-from glam_node.node.cli.application import SettingsOption, node_of, settings_of
-from glam_node.node.cli.study import StudyArgument, known
+from glam_node.node.cli.application import SettingsOption
+from glam_node.node.cli.orders import ReasonOption, carry_out, order_of
+from glam_node.node.cli.study import StudyArgument
 
 
-def retry(ctx: typer.Context, study_instance_uid: StudyArgument, settings: SettingsOption = None) -> None:
+def retry(
+    ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption = "", settings: SettingsOption = None
+) -> None:
     """Take up again what was given up for a study; after a change of settings, read it again."""
-    configured = settings_of(ctx, settings)
-    node = node_of(ctx, configured)
-    known(node.sessions, study_instance_uid)
     from glam_node.node.workflow.retry import retry_study
 
-    with node.sessions.begin() as session:
-        report = retry_study(session, study_instance_uid, datetime.now(UTC), node.settings_digest)
-    typer.echo(str(report))
+    carry_out(
+        ctx,
+        settings,
+        study_instance_uid,
+        lambda session, node: str(retry_study(session, order_of(study_instance_uid, reason), node.settings_digest)),
+    )

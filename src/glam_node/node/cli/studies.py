@@ -39,5 +39,6 @@ def studies(
         table.add_column(column, overflow="fold")
     for row in rows:
         at = row["last_received_at"].strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(row["study_instance_uid"], row["state"], row["views"], at, row["reason"] or row["rule"])
+        state = row["state"] if row["standing"] == "FREE" else f"{row['state']}, {row['standing']}"
+        table.add_row(row["study_instance_uid"], state, row["views"], at, row["reason"] or row["rule"])
     console().print(table)

@@ -56,6 +56,8 @@ def study(
 def _print(study: dict[str, Any], out: "Console") -> None:
     out.print(f"Study [bold]{study['study_instance_uid']}[/bold]")
     out.print(f"{study['state']}  {study['rule']}  {study['reason']}", markup=False)
+    if study["standing"] != "FREE":
+        out.print(f"{study['standing']}  {study['standing_reason']}", markup=False)
     _table(
         out, "Images", study["instances"], ("view", "sop_instance_uid", "rows", "columns", "excluded", "received_at")
     )

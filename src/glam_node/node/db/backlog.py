@@ -7,14 +7,16 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from glam_node.node.db import standing
 from glam_node.node.db.jobs import UNFINISHED
 from glam_node.node.db.tables import DeliveryRow, JobRow
 from glam_node.node.domain.delivery import DeliveryState
 
 
 def oldest_unfinished_job(session: Session) -> datetime | None:
-    """When the job was made that waits or runs longest; None when there is none."""
-    return session.scalar(select(func.min(JobRow.created_at)).where(JobRow.state.in_(UNFINISHED)))
+    """When the job was made that waits or runs longest, of studies that go on; None when there is none."""
+    goes_on = standing.goes_on(JobRow.study_instance_uid)
+    return session.scalar(select(func.min(JobRow.created_at)).where(JobRow.state.in_(UNFINISHED), goes_on))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,10 @@ class Pending:
 
 
 def pending_deliveries(session: Session) -> dict[str, Pending]:
-    """Per destination with a backlog."""
+    """Per destination with a backlog, of studies that go on."""
     query = (
         select(DeliveryRow.destination, func.min(DeliveryRow.created_at), func.min(DeliveryRow.next_attempt_at))
-        .where(DeliveryRow.state == DeliveryState.PENDING)
+        .where(DeliveryRow.state == DeliveryState.PENDING, standing.goes_on(DeliveryRow.study_instance_uid))
         .group_by(DeliveryRow.destination)
     )
     return {destination: Pending(oldest, again) for destination, oldest, again in session.execute(query)}

@@ -1,12 +1,13 @@
 """Result objects on their way to destinations."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from glam_node.node.db import standing
 from glam_node.node.db.changes import change, claim
 from glam_node.node.db.tables import DeliveryRow
 from glam_node.node.db.upsert import insert_missing
@@ -30,10 +31,9 @@ def of_study(session: Session, study_instance_uid: str) -> list[Delivery]:
 
 
 def counts(session: Session) -> dict[tuple[str, DeliveryState], int]:
-    """How many deliveries each destination has in each state that has any."""
-    query = select(DeliveryRow.destination, DeliveryRow.state, func.count()).group_by(
-        DeliveryRow.destination, DeliveryRow.state
-    )
+    """How many deliveries each destination has in each state that has any, those of studies set aside left out."""
+    key = (DeliveryRow.destination, DeliveryRow.state)
+    query = select(*key, func.count()).where(standing.counts(DeliveryRow.study_instance_uid)).group_by(*key)
     return {(destination, DeliveryState(state)): count for destination, state, count in session.execute(query)}
 
 
@@ -43,6 +43,7 @@ def claim_due(session: Session, destination: str, *, now: datetime, until: datet
         DeliveryRow.state == DeliveryState.PENDING,
         DeliveryRow.destination == destination,
         DeliveryRow.next_attempt_at <= now,
+        standing.goes_on(DeliveryRow.study_instance_uid),
     )
     order = (DeliveryRow.created_at, DeliveryRow.sop_class_uid, DeliveryRow.delivery_id)
     values = {"attempt": DeliveryRow.attempt + 1, "next_attempt_at": until}
@@ -105,6 +106,28 @@ def retry(session: Session, study_instance_uid: str, *, now: datetime, later_tha
         or_(DeliveryRow.state == DeliveryState.ABANDONED, waiting),
     )
     return len(change(session, DeliveryRow, condition, state=DeliveryState.PENDING, attempt=0, next_attempt_at=now))
+
+
+def resend(
+    session: Session, study_instance_uid: str, destination: str, states: Collection[DeliveryState], now: datetime
+) -> int:
+    """How many of the study's results in these states are due now at the destination, as if never sent."""
+    chosen = and_(
+        DeliveryRow.study_instance_uid == study_instance_uid,
+        DeliveryRow.destination == destination,
+        DeliveryRow.state.in_(states),
+    )
+    values = {"attempt": 0, "next_attempt_at": now, "transaction_uid": "", "transaction_count": 0, "failure": ""}
+    return len(change(session, DeliveryRow, chosen, state=DeliveryState.PENDING, **values))
+
+
+def abandon_unsent(session: Session, study_instance_uid: str, failure: str) -> None:
+    """What waits of the study for its destination never goes there."""
+    waits = and_(
+        DeliveryRow.study_instance_uid == study_instance_uid,
+        DeliveryRow.state.in_((DeliveryState.PENDING, DeliveryState.STANDBY)),
+    )
+    change(session, DeliveryRow, waits, state=DeliveryState.ABANDONED, failure=failure)
 
 
 def ask_for(

@@ -8,6 +8,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from glam_node.node.db import standing
 from glam_node.node.db.changes import change
 from glam_node.node.db.tables import JobRow
 from glam_node.node.domain.job import InferenceJob, JobState, Priority, Routing
@@ -77,8 +78,9 @@ def newest(session: Session, study_instance_uid: str) -> InferenceJob | None:
 
 
 def counts_by_state(session: Session) -> dict[JobState, int]:
-    """How many jobs are in each state that has any."""
-    query = select(JobRow.state, func.count()).group_by(JobRow.state)
+    """How many jobs are in each state that has any, those of studies that are set aside left out."""
+    counted = standing.counts(JobRow.study_instance_uid)
+    query = select(JobRow.state, func.count()).where(counted).group_by(JobRow.state)
     return {JobState(state): count for state, count in session.execute(query)}
 
 
@@ -91,7 +93,7 @@ def supersede_unfinished(session: Session, study_instance_uid: str, now: datetim
 def claim(
     session: Session, job_id: str, *, owner: str, now: datetime, lease_s: float, maximum_attempts: int
 ) -> InferenceJob | None:
-    """The job is leased to `owner`, which is told so; None when it is not due, done, or another's.
+    """The job is leased to `owner`, which is told so; None when it is not due, done, another's, or its study waits.
 
     One statement, so that of any number of workers that ask at once exactly one is told.
     """
@@ -99,7 +101,7 @@ def claim(
     claimable = or_(due, and_(_lost(now), JobRow.attempt < maximum_attempts))
     changed = _change(
         session,
-        and_(JobRow.job_id == job_id, claimable),
+        and_(JobRow.job_id == job_id, claimable, standing.goes_on(JobRow.study_instance_uid)),
         state=JobState.RUNNING,
         attempt=JobRow.attempt + 1,
         lease_owner=owner,
@@ -176,7 +178,7 @@ def to_ring(session: Session, priority: Priority, *, now: datetime, rung_before:
     due = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at <= now)
     query = (
         select(JobRow.job_id, JobRow.rung_at)
-        .where(JobRow.priority == priority, or_(due, _lost(now)))
+        .where(JobRow.priority == priority, or_(due, _lost(now)), standing.goes_on(JobRow.study_instance_uid))
         .order_by(JobRow.created_at)
         .limit(limit)
     )

@@ -17,6 +17,7 @@ from glam_node.node.domain.eligibility import STANDARD_VIEWS, is_mammogram
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.screening import AssemblyRules
+from glam_node.node.domain.standing import LEGAL_STANDINGS, Standing
 from glam_node.node.domain.study import LEGAL_TRANSITIONS, Study, StudyState
 from glam_node.node.errors import PermanentError
 
@@ -150,8 +151,9 @@ def settled(session: Session, received_before: datetime, limit: int, *, but_not:
 
 
 def complete(session: Session, limit: int) -> list[Study]:
-    """Studies that wait for judgement; their rows are locked until the transaction ends."""
-    return _locked(session, StudyRow.state == StudyState.COMPLETE, limit)
+    """Studies that wait for judgement and go on; their rows are locked until the transaction ends."""
+    waits = and_(StudyRow.state == StudyState.COMPLETE, StudyRow.standing == Standing.FREE)
+    return _locked(session, waits, limit)
 
 
 def retirable(session: Session, received_before: datetime, limit: int) -> list[Study]:
@@ -172,8 +174,8 @@ def kept(session: Session) -> Iterator[Study]:
 
 
 def _is_done() -> ColumnElement[bool]:
-    """Reported or not eligible, no job waits, runs or has failed, and no result waits for its destination or was
-    given up, or asked about and not committed.
+    """Set aside; or free, reported or not eligible, no job waits, runs or has failed, and no result waits for its
+    destination or was given up, or asked about and not committed.
     """
     unfinished = exists().where(
         JobRow.study_instance_uid == StudyRow.study_instance_uid,
@@ -186,7 +188,9 @@ def _is_done() -> ColumnElement[bool]:
             and_(DeliveryRow.state == DeliveryState.STORED, DeliveryRow.transaction_uid != ""),
         ),
     )
-    return and_(StudyRow.state.in_((StudyState.REPORTED, StudyState.INELIGIBLE)), ~unfinished, ~undelivered)
+    ended = and_(StudyRow.state.in_((StudyState.REPORTED, StudyState.INELIGIBLE)), ~unfinished, ~undelivered)
+    set_aside = and_(StudyRow.standing == Standing.SET_ASIDE, StudyRow.state != StudyState.RETIRED)
+    return or_(set_aside, and_(StudyRow.standing == Standing.FREE, ended))
 
 
 def forget_instances(session: Session, study_instance_uid: str) -> None:
@@ -199,6 +203,15 @@ def set_state(session: Session, study: Study, state: StudyState, rule: str, reas
     row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=True)
     _move(row, state, rule, reason)
     return replace(study, state=state, rule=rule, reason=reason)
+
+
+def set_standing(session: Session, study: Study, standing: Standing, reason: str) -> Study:
+    """The study is free, held or set aside because of `reason`. Raises ValueError where that is not legal."""
+    row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=True)
+    if standing not in LEGAL_STANDINGS[Standing(row.standing)]:
+        raise ValueError(f"study {study.study_instance_uid} cannot go from {row.standing} to {standing}")
+    row.standing, row.standing_reason = standing, reason
+    return replace(study, standing=standing, standing_reason=reason)
 
 
 def _move(row: StudyRow, state: StudyState, rule: str, reason: str) -> None:
@@ -247,6 +260,8 @@ def _study(row: StudyRow, instances: Iterable[SOPInstance]) -> Study:
         receiving_since=row.receiving_since,
         last_received_at=row.last_received_at,
         instances=tuple(instances),
+        standing=Standing(row.standing),
+        standing_reason=row.standing_reason,
     )
 
 

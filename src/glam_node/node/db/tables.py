@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     ForeignKey,
     Index,
     LargeBinary,
@@ -38,6 +39,7 @@ class StudyRow(Base):
     """domain.Study"""
 
     __tablename__ = "studies"
+    __table_args__ = (_where("ix_studies_not_free", "standing", "standing <> 'FREE'"),)
 
     study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     patient_id: Mapped[str] = mapped_column(Text, default="")
@@ -51,6 +53,8 @@ class StudyRow(Base):
     first_received_at: Mapped[datetime]
     receiving_since: Mapped[datetime]
     last_received_at: Mapped[datetime] = mapped_column(index=True)
+    standing: Mapped[str] = mapped_column(String(16), default="FREE")
+    standing_reason: Mapped[str] = mapped_column(Text, default="")
 
 
 class InstanceRow(Base):
@@ -157,6 +161,7 @@ class AccountRow(Base):
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     role: Mapped[str] = mapped_column(String(16))
     password_hash: Mapped[str] = mapped_column(Text)
+    may_see_identity: Mapped[bool] = mapped_column(Boolean, default=False)
     changed_at: Mapped[datetime]
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
+from glam_node.node.domain.standing import Standing
 
 
 class StudyState(StrEnum):
@@ -24,12 +25,14 @@ class StudyState(StrEnum):
     """Old or in the way, and done: images, findings and results are removed here, the record stays."""
 
 
-# A late instance takes a study back to RECEIVING from anywhere.
+# A late instance takes a study back to RECEIVING from anywhere; what is set aside is RETIRED from anywhere.
 LEGAL_TRANSITIONS: dict[StudyState, frozenset[StudyState]] = {
-    StudyState.RECEIVING: frozenset({StudyState.COMPLETE}),
-    StudyState.COMPLETE: frozenset({StudyState.INELIGIBLE, StudyState.SUBMITTED, StudyState.RECEIVING}),
+    StudyState.RECEIVING: frozenset({StudyState.COMPLETE, StudyState.RETIRED}),
+    StudyState.COMPLETE: frozenset(
+        {StudyState.INELIGIBLE, StudyState.SUBMITTED, StudyState.RECEIVING, StudyState.RETIRED}
+    ),
     StudyState.INELIGIBLE: frozenset({StudyState.RECEIVING, StudyState.RETIRED}),
-    StudyState.SUBMITTED: frozenset({StudyState.REPORTED, StudyState.RECEIVING}),
+    StudyState.SUBMITTED: frozenset({StudyState.REPORTED, StudyState.RECEIVING, StudyState.RETIRED}),
     StudyState.REPORTED: frozenset({StudyState.RECEIVING, StudyState.RETIRED}),
     StudyState.RETIRED: frozenset({StudyState.RECEIVING}),
 }
@@ -51,6 +54,9 @@ class Study:
     """When the instances of this round began to arrive: the first ever, or the one that reopened the study."""
     last_received_at: datetime
     instances: tuple[SOPInstance, ...]
+    standing: Standing = Standing.FREE
+    standing_reason: str = ""
+    """Why it is held or set aside, in the words of whoever did it."""
 
     @property
     def mammograms(self) -> int:

@@ -36,6 +36,8 @@ def summary(study: Study) -> dict[str, Any]:
         "state": str(study.state),
         "rule": study.rule,
         "reason": study.reason,
+        "standing": str(study.standing),
+        "standing_reason": study.standing_reason,
         "views": views_named(standard_view(instance) for instance in images),
         "instance_count": len(study.instances),
         "first_received_at": study.first_received_at,

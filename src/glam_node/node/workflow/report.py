@@ -13,6 +13,7 @@ from glam_node.node.db import audit, audit_messages, studies
 from glam_node.node.db.audit import Event
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.storage.pseudonyms import pseudonym, pseudonym_key
+from glam_node.node.workflow.report_people import TOLD_OF_PEOPLE, Tell
 
 AT_ONCE = 1000
 QUIET = timedelta(seconds=10)
@@ -142,6 +143,14 @@ def _activity(*, starts: bool) -> Callable[[Told], bytes]:
     return tell
 
 
+def _of_person(tell_of: Tell) -> Callable[[Told], bytes]:
+    def tell(told: Told) -> bytes:
+        reporting, events, patient = told
+        return tell_of(reporting.reporter, events[0], patient)
+
+    return tell
+
+
 def _settings_changed(told: Told) -> bytes:
     reporting, events, _ = told
     changed = ", ".join(events[0].detail["changed"])
@@ -171,5 +180,6 @@ TEMPLATES: Mapping[str, Callable[[Told], bytes]] = {
     "result_not_committed": _delivered(Outcome.MINOR_FAILURE, "not committed, to be sent again"),
     "delivery_abandoned": _delivered(Outcome.SERIOUS_FAILURE, "not stored, given up"),
     "study_retired": _deleted,
+    **{event: _of_person(tell) for event, tell in TOLD_OF_PEOPLE.items()},
 }
 """What tells of each kind of event; of the others no message has to."""

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import jobs, studies
+from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.standing import Standing
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.storage.findings import findings_path
 from glam_node.node.storage.instances import InstanceStore
@@ -84,6 +85,8 @@ def retire_one(session: Session, study: Study, rule: str, now: datetime) -> None
     uid = study.study_instance_uid
     studies.set_state(session, study, StudyState.RETIRED, rule, f"retired by {rule}; it was {study.state}")
     studies.forget_instances(session, uid)
+    if study.standing is Standing.SET_ASIDE:
+        deliveries.abandon_unsent(session, uid, f"set aside, and retired by {rule} since")
     facts = {"rule": rule, "was": str(study.state), "instances": len(study.instances)}
     tell(log, session, "study_retired", now, study_instance_uid=uid, **facts)
 

@@ -1,15 +1,15 @@
 """A person says: try again."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import deliveries, jobs, studies
+from glam_node.node.domain.order import Order
 from glam_node.node.domain.study import StudyState
-from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.deliver import CLAIM_TIME
+from glam_node.node.workflow.subject import facts_of, going_on, subject_of
 from glam_node.node.workflow.tell import tell
 
 log = structlog.get_logger(__name__)
@@ -40,15 +40,14 @@ class RetryReport:
         return "; ".join(done) if done else "there is nothing to try again: nothing failed, nothing was refused"
 
 
-def retry_study(session: Session, study_instance_uid: str, now: datetime, settings_digest: str) -> RetryReport:
+def retry_study(session: Session, order: Order, settings_digest: str) -> RetryReport:
     """A failed or waiting job and abandoned or waiting deliveries are due now; an ineligible study is judged anew.
 
     So is one that was read with other settings than those of `settings_digest`: it is read again. Raises
-    PermanentError when the study is not known.
+    PermanentError when the study is not known, held, set aside, or changed since the person saw it.
     """
-    study = studies.get(session, study_instance_uid, for_update=True)
-    if study is None:
-        raise PermanentError(f"Study {study_instance_uid} is not known here. `glam-node studies` lists what is.")
+    study_instance_uid, now = order.study_instance_uid, order.at
+    study = going_on(subject_of(session, order))
     newest = jobs.newest(session, study_instance_uid)
     outdated = study.state is StudyState.REPORTED and newest is not None and newest.settings_digest != settings_digest
     judged_again = study.state is StudyState.INELIGIBLE or outdated
@@ -59,5 +58,5 @@ def retry_study(session: Session, study_instance_uid: str, now: datetime, settin
     sent_again = deliveries.retry(session, study_instance_uid, now=now, later_than=later_than)
     report = RetryReport(study_instance_uid, job_id, sent_again, judged_again)
     facts = {"job_id": job_id, "deliveries": sent_again, "judged_again": judged_again}
-    tell(log, session, "retry_requested", now, study_instance_uid=study_instance_uid, **facts)
+    tell(log, session, "retry_requested", now, **facts, **facts_of(order))
     return report

@@ -1,0 +1,53 @@
+"""What is said of people: signing in, acts on studies, looks at a patient's name (PS3.15 A.5.3)."""
+
+from datetime import datetime
+
+from glam_node.node.audit.message import AuditEvent, Code, Outcome, Participant, Reporter, encode
+from glam_node.node.audit.templates import SECURITY_ALERT, Party, StudyMoved, alert, study_and_patient
+
+INSTANCES_ACCESSED = Code("110103", "DCM", "DICOM Instances Accessed")
+PROCEDURE_RECORD = Code("110111", "DCM", "Procedure Record")
+USER_AUTHENTICATION = Code("110114", "DCM", "User Authentication")
+LOGIN = Code("110122", "DCM", "Login")
+LOGOUT = Code("110123", "DCM", "Logout")
+RESTRICTED_FUNCTION = Code("110132", "DCM", "Use of Restricted Function")
+USER_SECURITY = Code("110137", "DCM", "User Security Attributes Changed")
+
+
+def authenticated(
+    reporter: Reporter, at: datetime, person: Party, outcome: Outcome, description: str, *, leaves: bool = False
+) -> bytes:
+    """A.5.3.12: a person has signed in or out, or was not let in."""
+    event = AuditEvent(USER_AUTHENTICATION, "E", at, outcome, LOGOUT if leaves else LOGIN, description)
+    node = Participant("console", False, reporter.ae_title, "glam-node console", reporter.host)
+    return encode(event, (_person(person), node), reporter)
+
+
+def acted_on_study(reporter: Reporter, moved: StudyMoved, person: Party) -> bytes:
+    """A person has changed what becomes of a study, as described; it has no template, and is laid out as A.5.3.6."""
+    event = AuditEvent(PROCEDURE_RECORD, "U", moved.at, moved.outcome, None, moved.description)
+    return encode(event, (_person(person),), reporter, study_and_patient(moved))
+
+
+def saw_patient(reporter: Reporter, moved: StudyMoved, person: Party) -> bytes:
+    """A.5.3.6: a person was shown, from stored instances, whose study it is."""
+    event = AuditEvent(INSTANCES_ACCESSED, "R", moved.at, moved.outcome, None, moved.description)
+    return encode(event, (_person(person),), reporter, study_and_patient(moved))
+
+
+def account_changed(reporter: Reporter, at: datetime, person: Party, account: str, description: str) -> bytes:
+    """A.5.3.11: who may sign in, or what an account may do, is other than before."""
+    event = AuditEvent(SECURITY_ALERT, "E", at, event_type=USER_SECURITY)
+    return encode(event, (_person(person),), reporter, (alert(account, account, description),))
+
+
+def used_function(
+    reporter: Reporter, at: datetime, person: Party, subject: str, description: str, outcome: Outcome
+) -> bytes:
+    """A.5.3.11: a person has used what only some may use, or tried to."""
+    event = AuditEvent(SECURITY_ALERT, "E", at, outcome, RESTRICTED_FUNCTION)
+    return encode(event, (_person(person),), reporter, (alert(subject, subject, description),))
+
+
+def _person(person: Party) -> Participant:
+    return Participant(person.name, True, user_name=person.name, host=person.host)

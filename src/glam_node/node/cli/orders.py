@@ -1,0 +1,93 @@
+"""`glam-node resend`, `hold`, `release` and `set-aside`: what a person asks for of one study."""
+
+import getpass
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glam_node.node.cli.application import SettingsOption, node_of, settings_of
+from glam_node.node.cli.study import StudyArgument, known
+from glam_node.node.domain.order import Actor, Order
+
+if TYPE_CHECKING:
+    from glam_node.node.bootstrap import Node
+
+ReasonOption = Annotated[str, typer.Option(help="Why; stays on the study's record: name no patient.")]
+
+
+def resend(
+    ctx: typer.Context,
+    study_instance_uid: StudyArgument,
+    destination: Annotated[str, typer.Option(metavar="NAME", help="Only to this destination.")] = "",
+    stored: Annotated[bool, typer.Option("--stored", help="Also what the destination has.")] = False,
+    reason: ReasonOption = "",
+    settings: SettingsOption = None,
+) -> None:
+    """Send results again that a destination did not get."""
+    from glam_node.node.workflow.resend import Selection
+    from glam_node.node.workflow.resend import resend as act
+
+    carry_out(
+        ctx,
+        settings,
+        study_instance_uid,
+        lambda session, node: act(
+            session, order_of(study_instance_uid, reason), Selection(destination, stored), node.settings.destinations
+        ),
+    )
+
+
+def hold(
+    ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption = "", settings: SettingsOption = None
+) -> None:
+    """Have a study wait: it is not analysed, and its results are not sent, until it is released."""
+    from glam_node.node.workflow.standing import hold as act
+
+    carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
+
+
+def release(
+    ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption = "", settings: SettingsOption = None
+) -> None:
+    """Let a study go on that was held or set aside."""
+    from glam_node.node.workflow.standing import release as act
+
+    carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
+
+
+def set_aside(
+    ctx: typer.Context,
+    study_instance_uid: StudyArgument,
+    reason: Annotated[str, typer.Option(help="Why; stays on the study's record: name no patient.")],
+    settings: SettingsOption = None,
+) -> None:
+    """Have nobody work on a study any more; to release it takes it up again."""
+    from glam_node.node.workflow.standing import set_aside as act
+
+    carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
+
+
+def order_of(study_instance_uid: str, reason: str = "") -> Order:
+    """By whoever runs the command, now."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # nobody of that number is known, as in a container
+        user = "unknown"
+    return Order(study_instance_uid, Actor(f"os:{user}", socket.gethostname()), datetime.now(UTC), reason)
+
+
+def carry_out(
+    ctx: typer.Context,
+    settings: SettingsOption,
+    study_instance_uid: str,
+    change: Callable[[Any, "Node"], str],
+) -> None:
+    """The change is made as a whole and told. Raises a usage error for a study that is not known."""
+    node = node_of(ctx, settings_of(ctx, settings))
+    known(node.sessions, study_instance_uid)
+    with node.sessions.begin() as session:
+        done = change(session, node)
+    typer.echo(done[:1].upper() + done[1:] + ".")

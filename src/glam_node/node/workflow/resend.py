@@ -1,0 +1,78 @@
+"""A person says: send the results again."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import deliveries
+from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.order import Order
+from glam_node.node.domain.study import StudyState
+from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.subject import facts_of, going_on, subject_of
+from glam_node.node.workflow.tell import tell
+
+log = structlog.get_logger(__name__)
+
+GIVEN_UP = frozenset({DeliveryState.ABANDONED})
+THERE = frozenset({DeliveryState.STORED, DeliveryState.COMMITTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which results, to whom."""
+
+    destination: str = ""
+    """Its name; empty: every one."""
+    stored: bool = False
+    """Those too that it has."""
+
+    @property
+    def states(self) -> frozenset[DeliveryState]:
+        """Of the deliveries that are meant."""
+        return GIVEN_UP | THERE if self.stored else GIVEN_UP
+
+
+def resend(session: Session, order: Order, selection: Selection, configured: Collection[str]) -> str:
+    """Results that a destination did not get go there again, and those that it has where that is asked for.
+
+    `configured` are the destinations that there are. Returns what was done. Raises PermanentError when the study is
+    not known, held, set aside, retired, or changed since the person saw it, and when there is nothing to send.
+    """
+    study = going_on(subject_of(session, order))
+    uid = study.study_instance_uid
+    if study.state is StudyState.RETIRED:
+        raise PermanentError(f"Study {uid} is retired: its results are removed here. Send its images again.")
+    meant = _meant(deliveries.of_study(session, uid), uid, selection, configured)
+    counts = {name: deliveries.resend(session, uid, name, selection.states, order.at) for name in meant}
+    counts = {name: count for name, count in counts.items() if count}
+    if not counts:
+        raise PermanentError(_nothing(uid, selection))
+    tell(log, session, "resend_requested", order.at, deliveries=counts, stored=selection.stored, **facts_of(order))
+    return "; ".join(f"{count} results are sent to {name} again" for name, count in counts.items())
+
+
+def _meant(of_study: Collection[Delivery], uid: str, selection: Selection, configured: Collection[str]) -> list[str]:
+    with_results = Counter(one.destination for one in of_study)
+    known = [name for name in with_results if name in configured]
+    if not selection.destination:
+        return known
+    if selection.destination not in configured:
+        names = ", ".join(sorted(configured)) or "none"
+        raise PermanentError(f"There is no [destinations.{selection.destination}]; there is: {names}.")
+    if selection.destination not in known:
+        raise PermanentError(
+            f"Study {uid} has no results for {selection.destination}: they are made when it is read. "
+            "`glam-node study UID` lists what it has."
+        )
+    return [selection.destination]
+
+
+def _nothing(uid: str, selection: Selection) -> str:
+    where = selection.destination or "any destination"
+    if selection.stored:
+        return f"Study {uid} has no results that {where} was sent, or was given up on. Nothing was done."
+    return f"No result of study {uid} was given up for {where}. With --stored what is there goes once more."

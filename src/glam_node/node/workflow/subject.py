@@ -1,0 +1,74 @@
+"""The study that a person acts on: looked up, locked, and still what that person saw."""
+
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import deliveries, jobs, studies
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.order import Order
+from glam_node.node.domain.standing import Standing
+from glam_node.node.domain.study import Study
+from glam_node.node.errors import PermanentError
+
+LONGEST_REASON = 200
+
+
+def subject_of(session: Session, order: Order) -> Study:
+    """The study, which nobody else changes until the transaction ends.
+
+    Raises PermanentError when it is not known, or not what the person saw any more.
+    """
+    uid = order.study_instance_uid
+    study = studies.get(session, uid, for_update=True)
+    if study is None:
+        raise PermanentError(f"Study {uid} is not known here. `glam-node studies` lists what is.")
+    seen = seen_of(session, study)
+    if order.seen is not None and order.seen != seen:
+        raise PermanentError(
+            f"Study {uid} has changed since the page was made: it was {order.seen}, it is {seen}. Nothing was done. "
+            "Look at it as it is now, and decide anew."
+        )
+    return study
+
+
+def seen_of(session: Session, study: Study) -> str:
+    """What a person decides by, in a few words: state, standing, the newest job, what was given up."""
+    newest = jobs.newest(session, study.study_instance_uid)
+    given_up = sum(
+        one.state is DeliveryState.ABANDONED for one in deliveries.of_study(session, study.study_instance_uid)
+    )
+    words = [
+        str(study.state),
+        *([str(study.standing)] if study.standing is not Standing.FREE else []),
+        *([f"job {newest.job_id[:8]} {newest.state}"] if newest is not None else []),
+        *([f"{given_up} results given up"] if given_up else []),
+    ]
+    return ", ".join(words)
+
+
+def going_on(study: Study) -> Study:
+    """The same study. Raises PermanentError when it is held or set aside."""
+    if study.standing is Standing.FREE:
+        return study
+    raise PermanentError(
+        f"Study {study.study_instance_uid} {told(study)}. Release it first: `glam-node release "
+        f"{study.study_instance_uid}`."
+    )
+
+
+def told(study: Study) -> str:
+    """Its standing, in words."""
+    words = {Standing.FREE: "is free", Standing.HELD: "is held", Standing.SET_ASIDE: "is set aside"}[study.standing]
+    return words + (f" ({study.standing_reason})" if study.standing_reason else "")
+
+
+def facts_of(order: Order) -> dict[str, str]:
+    """Who did it, from where, and why, as it goes on record."""
+    who = {"account": order.actor.account, "address": order.actor.address}
+    return {"study_instance_uid": order.study_instance_uid, **who, **({"reason": order.reason} if order.reason else {})}
+
+
+def reason_of(order: Order) -> str:
+    """Raises PermanentError when it is too long, or not text."""
+    if len(order.reason) > LONGEST_REASON or not order.reason.isprintable():
+        raise PermanentError(f"A reason has up to {LONGEST_REASON} characters, on one line. Say it shorter.")
+    return order.reason

@@ -1,0 +1,91 @@
+"""A person says: send the results again."""
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.node.db import audit
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.resend import Selection, resend
+from glam_node.node.workflow.standing import hold
+from tests.unit.workflow.workbench import BOTH, Archive, Workbench, unsupported
+
+
+@pytest.fixture
+def reported(bench: Workbench, exam: list[Dataset]) -> Workbench:
+    """A study with two results for each of two archives."""
+    bench.destinations = {"archive": BOTH, "other": BOTH}
+    bench.run(bench.submitted(exam[1]))
+    return bench
+
+
+def act(bench: Workbench, destination: str = "", stored: bool = False) -> str:
+    with bench.sessions.begin() as session:
+        return resend(session, bench.order(), Selection(destination, stored), bench.destinations)
+
+
+def test_what_was_given_up_goes_out_again_and_what_is_there_does_not(reported: Workbench) -> None:
+    reported.deliver(Archive(answer=unsupported))
+    reported.deliver(Archive("other"))
+    assert act(reported) == "2 results are sent to archive again"
+    archive, other = Archive(), Archive("other")
+    assert (reported.deliver(archive), reported.deliver(other)) == (2, 0)
+    assert {one.state for one in reported.deliveries()} == {DeliveryState.STORED}
+
+
+def test_what_is_there_goes_out_again_when_asked_for_to_the_one_named(reported: Workbench) -> None:
+    archive, other = Archive(), Archive("other")
+    reported.deliver(archive)
+    reported.deliver(other)
+    assert act(reported, "other", stored=True) == "2 results are sent to other again"
+    reported.deliver(archive)
+    reported.deliver(other)
+    assert (len(archive.received), len(other.received)) == (2, 4)
+    assert set(other.received[:2]) == set(other.received[2:])
+
+
+def test_asking_twice_sends_once(reported: Workbench) -> None:
+    archive = Archive()
+    reported.deliver(archive)
+    act(reported, "archive", stored=True)
+    with pytest.raises(PermanentError, match="Nothing was done"):
+        act(reported, "archive", stored=True)
+    reported.deliver(archive)
+    assert len(archive.received) == 4
+
+
+@pytest.mark.parametrize(
+    ("destination", "message"),
+    [("nowhere", r"no \[destinations\.nowhere\]; there is: archive, new, other"), ("new", "has no results for new")],
+)
+def test_a_destination_that_cannot_be_meant_is_refused(reported: Workbench, destination: str, message: str) -> None:
+    configured = ["archive", "new", "other"]
+    with reported.sessions() as session, pytest.raises(PermanentError, match=message):
+        resend(session, reported.order(), Selection(destination), configured)
+
+
+def test_a_destination_that_is_configured_no_more_is_passed_over(reported: Workbench) -> None:
+    reported.deliver(Archive(answer=unsupported))
+    with reported.sessions() as session, pytest.raises(PermanentError, match="No result of study"):
+        resend(session, reported.order(), Selection(), ["other"])
+
+
+def test_a_held_study_is_released_first(reported: Workbench) -> None:
+    with reported.sessions.begin() as session:
+        hold(session, reported.order("wait"))
+    with pytest.raises(PermanentError, match="Release it first"):
+        act(reported)
+
+
+def test_it_is_on_record_with_who_asked(reported: Workbench) -> None:
+    reported.deliver(Archive(answer=unsupported))
+    act(reported, "archive")
+    with reported.sessions() as session:
+        event = audit.timeline(session, reported.study().study_instance_uid)[-1]
+    assert event.event == "resend_requested"
+    assert event.detail == {
+        "account": "anna",
+        "address": "10.0.0.7",
+        "deliveries": {"archive": 2},
+        "stored": False,
+    }

@@ -1,0 +1,187 @@
+"""A person holds a study, sets it aside, releases it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from pydicom.dataset import Dataset
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import audit, backlog, deliveries, jobs
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.job import JobState, Priority
+from glam_node.node.domain.order import Order
+from glam_node.node.domain.standing import LEGAL_STANDINGS, Standing
+from glam_node.node.domain.study import StudyState
+from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.retire import RetentionRules, retire
+from glam_node.node.workflow.retry import retry_study
+from glam_node.node.workflow.standing import hold, release, set_aside
+from glam_node.node.workflow.subject import seen_of
+from tests.builders import four_views
+from tests.unit.workflow.workbench import Archive, Workbench, unsupported
+
+Act = Callable[[Session, Order], str]
+TO: dict[Standing, Act] = {Standing.HELD: hold, Standing.SET_ASIDE: set_aside, Standing.FREE: release}
+
+
+def act(bench: Workbench, verb: Act, reason: str = "why", seen: str | None = None) -> str:
+    with bench.sessions.begin() as session:
+        return verb(session, bench.order(reason, seen))
+
+
+def seen(bench: Workbench) -> str:
+    with bench.sessions() as session:
+        return seen_of(session, bench.study())
+
+
+def rung(bench: Workbench) -> list[str]:
+    """What the dispatcher would announce."""
+    with bench.sessions.begin() as session:
+        return jobs.to_ring(
+            session, Priority.SCREENING, now=bench.clock(), rung_before=bench.clock() - timedelta(days=1), limit=9
+        )
+
+
+def test_a_held_study_gets_no_job_until_it_is_released(bench: Workbench) -> None:
+    bench.record(*four_views())
+    act(bench, hold)
+    bench.clock.turn(300)
+    assert bench.dispatch() == []
+    assert bench.study().state is StudyState.COMPLETE
+    act(bench, release)
+    assert len(bench.dispatch()) == 1
+
+
+def test_a_job_of_a_held_study_is_neither_announced_nor_begun(bench: Workbench, exam: list[Dataset]) -> None:
+    job = bench.submitted(exam[0])
+    act(bench, hold)
+    assert rung(bench) == []
+    assert not bench.run(job)
+    assert bench.job().state is JobState.PENDING
+    act(bench, release)
+    assert rung(bench) == [job.job_id]
+    assert bench.run(job)
+
+
+def test_results_of_a_held_study_wait_until_it_is_released(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.run(bench.submitted(exam[1]))
+    act(bench, hold)
+    archive = Archive()
+    assert bench.deliver(archive) == 0
+    act(bench, release)
+    assert bench.deliver(archive) == len(archive.received) == 2
+
+
+def test_what_waits_for_a_person_is_no_backlog(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.run(bench.submitted(exam[1]))
+    with bench.sessions() as session:
+        assert backlog.pending_deliveries(session)
+    act(bench, hold)
+    with bench.sessions() as session:
+        assert backlog.pending_deliveries(session) == {}
+
+
+def test_a_late_image_of_a_study_set_aside_starts_nothing(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.run(bench.submitted(exam[0]))
+    act(bench, set_aside)
+    bench.receive(exam[1])
+    bench.clock.turn(300)
+    assert bench.dispatch() == []
+    assert bench.study().standing is Standing.SET_ASIDE
+
+
+def test_setting_aside_ends_the_job_and_releasing_makes_another(bench: Workbench, exam: list[Dataset]) -> None:
+    job = bench.submitted(exam[0])
+    act(bench, set_aside)
+    assert bench.job().state is JobState.SUPERSEDED
+    assert not bench.run(job)
+    assert act(bench, release) == "the study is released, and judged again"
+    bench.clock.turn(300)
+    (again,) = bench.dispatch()
+    assert bench.run(again)
+    assert bench.study().state is StudyState.REPORTED
+
+
+def test_what_was_given_up_for_a_study_set_aside_is_counted_no_more(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.run(bench.submitted(exam[1]))
+    bench.deliver(Archive(answer=unsupported))
+    with bench.sessions() as session:
+        assert deliveries.counts(session) == {("archive", DeliveryState.ABANDONED): 2}
+    act(bench, set_aside)
+    with bench.sessions() as session:
+        assert (deliveries.counts(session), jobs.counts_by_state(session)) == ({}, {})
+
+
+@pytest.mark.parametrize(("verb", "retired"), [(hold, 0), (set_aside, 1)])
+def test_what_is_held_stays_and_what_is_set_aside_goes_with_its_age(
+    bench: Workbench, exam: list[Dataset], verb: Act, retired: int
+) -> None:
+    bench.run(bench.submitted(exam[1]))
+    act(bench, verb)
+    rules = RetentionRules(timedelta(days=1), 0)
+    assert retire(bench.sessions, bench.store, rules, bench.clock() + timedelta(days=2)) == retired
+    states = {one.state for one in bench.deliveries()}
+    assert states == {DeliveryState.ABANDONED if retired else DeliveryState.PENDING}
+    if retired:
+        assert bench.study().state is StudyState.RETIRED
+        act(bench, release)
+        assert bench.deliver(Archive()) == 0
+
+
+@pytest.mark.parametrize("before", Standing)
+@pytest.mark.parametrize("after", Standing)
+def test_only_the_legal_changes_are_made(bench: Workbench, before: Standing, after: Standing) -> None:
+    bench.record(*four_views())
+    if before is not Standing.FREE:
+        act(bench, TO[before], "first")
+    if after in LEGAL_STANDINGS[before]:
+        act(bench, TO[after], "then")
+        assert bench.study().standing is after
+        return
+    events = bench.events()
+    with pytest.raises(PermanentError, match=r"[nN]othing was done"):
+        act(bench, TO[after], "then")
+    assert (bench.study().standing, bench.events()) == (before, events)
+
+
+def test_who_did_it_and_why_is_in_the_timeline(bench: Workbench) -> None:
+    bench.record(*four_views())
+    act(bench, hold, "a prior is awaited")
+    with bench.sessions() as session:
+        (event,) = audit.timeline(session, bench.study().study_instance_uid)
+    assert event.event == "study_held"
+    assert event.detail == {"account": "anna", "address": "10.0.0.7", "reason": "a prior is awaited", "was": "FREE"}
+    assert (bench.study().standing, bench.study().standing_reason) == (Standing.HELD, "a prior is awaited")
+
+
+def test_to_set_aside_takes_a_reason(bench: Workbench) -> None:
+    bench.record(*four_views())
+    with pytest.raises(PermanentError, match="takes a reason"):
+        act(bench, set_aside, "")
+
+
+@pytest.mark.parametrize("reason", ["x" * 201, "two\nlines"])
+def test_a_reason_is_a_line(bench: Workbench, reason: str) -> None:
+    bench.record(*four_views())
+    with pytest.raises(PermanentError, match="A reason has up to 200 characters"):
+        act(bench, hold, reason)
+    assert bench.study().standing is Standing.FREE
+
+
+def test_nothing_is_taken_up_of_what_is_held(bench: Workbench) -> None:
+    bench.record(*four_views())
+    act(bench, hold, "wait")
+    with bench.sessions() as session, pytest.raises(PermanentError, match=r"is held \(wait\)\. Release it first"):
+        retry_study(session, bench.order(), "")
+
+
+def test_whoever_saw_another_state_is_refused(bench: Workbench, exam: list[Dataset]) -> None:
+    job = bench.submitted(exam[0])
+    before = seen(bench)
+    bench.run(job)
+    with pytest.raises(PermanentError, match=r"it was SUBMITTED.*it is REPORTED.*Nothing was done"):
+        act(bench, hold, seen=before)
+    assert bench.study().standing is Standing.FREE
+    act(bench, hold, seen=seen(bench))
+    assert bench.study().standing is Standing.HELD
