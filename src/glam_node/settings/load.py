@@ -13,6 +13,8 @@ from glam_node.settings.problems import Problem, problem_from
 from glam_node.settings.schema import Settings
 
 SETTINGS_VARIABLE = "GLAM_NODE_SETTINGS"
+JSON = ".json"
+"""Of files that hold settings as JSON, such as those that a node gives to its processes."""
 
 
 class SettingsError(Exception):
@@ -45,20 +47,21 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return dict(json.loads(text)) if path.suffix == JSON else tomllib.loads(text)
     except OSError as error:
         problem = f"cannot be read: {error.strerror}. Check --settings or {SETTINGS_VARIABLE}."
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8: byte {error.start} of the file. Save it as UTF-8."
-    except tomllib.TOMLDecodeError as error:
-        problem = f"is not TOML: {error}."
+    except ValueError as error:
+        problem = f"is not {'JSON' if path.suffix == JSON else 'TOML'}: {error}."
     raise SettingsError((Problem("", f"{path} {problem}"),), path)
 
 
 def _validate(tree: dict[str, Any], variables: Mapping[Location, Variable]) -> Settings:
     """A variable may look like a number and be a text: then it is checked once more as one."""
     try:
-        return _validated(tree)
+        return validated(tree)
     except ValidationError as error:
         places = [mistake["loc"] for mistake in error.errors() if mistake["type"] == "string_type"]
         texts = [variables[place] for place in places if place in variables]
@@ -66,9 +69,12 @@ def _validate(tree: dict[str, Any], variables: Mapping[Location, Variable]) -> S
             raise
     for variable in texts:
         variable.take_as_text(tree)
-    return _validated(tree)
+    return validated(tree)
 
 
-def _validated(tree: dict[str, Any]) -> Settings:
-    """Strict, so that "11112" is not a port; as JSON, because only there a list may be a tuple and a text a path."""
+def validated(tree: dict[str, Any]) -> Settings:
+    """Settings of JSON values; strict, so that "11112" is not a port.
+
+    As JSON, because only there a list may be a tuple and a text a path. Raises pydantic's ValidationError.
+    """
     return Settings.model_validate_json(json.dumps(tree, default=str), strict=True)

@@ -82,6 +82,15 @@ def build_node(settings: Settings) -> Node:
     url = database_url(settings.database_url, root)
     with database_trouble(settings):
         migrate.upgrade(url)
+    return _node(settings, open_database(url), InstanceStore(root))
+
+
+def rebuild_node(node: Node, settings: Settings) -> Node:
+    """The same node with other settings, on the same database and storage root."""
+    return _node(settings, node.sessions, node.store)
+
+
+def _node(settings: Settings, sessions: SessionFactory, store: InstanceStore) -> Node:
     identity = result_identity(settings)
     archives = _archives(settings)
     inference = InferenceContext(
@@ -94,8 +103,8 @@ def build_node(settings: Settings) -> Node:
     )
     return Node(
         settings=settings,
-        sessions=open_database(url),
-        store=InstanceStore(root),
+        sessions=sessions,
+        store=store,
         destinations={
             name: _destination(name, destination, archives.get(name))
             for name, destination in settings.destinations.items()

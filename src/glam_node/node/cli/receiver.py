@@ -15,6 +15,7 @@ def receiver(ctx: typer.Context, settings: SettingsOption = None) -> None:
     where = f"{configured.node.host}:%s as {configured.node.ae_title}"
     keep_running(
         "receiver",
+        configured,
         settings_path(ctx, settings),
         ready=lambda port: typer.echo(f"glam-node: listening on {where % port}"),
     )

@@ -1,4 +1,4 @@
-"""`glam-node settings`: check, show, explain"""
+"""`glam-node settings`: check, show, explain, diff, reload"""
 
 import os
 from enum import StrEnum
@@ -17,11 +17,16 @@ from glam_node.node.cli.application import (
     settings_path,
     tell_problems,
 )
+from glam_node.node.cli.settings_reload import diff, reload
 
 if TYPE_CHECKING:
     from glam_node.settings.problems import Problem
 
-app = typer.Typer(no_args_is_help=True, help="The settings: check them, show those in force, explain every key.")
+app = typer.Typer(
+    no_args_is_help=True, help="The settings: check them, show those in force, explain every key, read them anew."
+)
+app.command()(diff)
+app.command()(reload)
 
 
 class Format(StrEnum):

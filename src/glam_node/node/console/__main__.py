@@ -16,7 +16,7 @@ GRACE_S = 3
 def run(running: Running) -> None:
     """Answer until asked to stop. Raises PermanentError when the port cannot be had."""
     chosen = running.settings.console
-    app = create_console(running.node, chosen.host, encrypted=chosen.certificate is not None)
+    app = create_console(running.live_node, chosen.host, encrypted=chosen.certificate is not None)
     config = uvicorn.Config(
         app, chosen.host, chosen.port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S
     )

@@ -91,9 +91,18 @@ def supersede_unfinished(session: Session, study_instance_uid: str, now: datetim
 
 
 def claim(
-    session: Session, job_id: str, *, owner: str, now: datetime, lease_s: float, maximum_attempts: int
+    session: Session,
+    job_id: str,
+    *,
+    owner: str,
+    now: datetime,
+    lease_s: float,
+    maximum_attempts: int,
+    settings_digest: str | None = None,
 ) -> InferenceJob | None:
     """The job is leased to `owner`, which is told so; None when it is not due, done, another's, or its study waits.
+
+    Its digest is from here on that of the settings that its worker has, where it says so.
 
     One statement, so that of any number of workers that ask at once exactly one is told.
     """
@@ -107,6 +116,7 @@ def claim(
         lease_owner=owner,
         lease_expires_at=now + timedelta(seconds=lease_s),
         started_at=now,
+        **({} if settings_digest is None else {"settings_digest": settings_digest}),
     )
     return next(iter(changed), None)
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -14,7 +15,8 @@ import structlog
 from glam_node.node.bootstrap import build_node, prepare_root
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.run.lifeline import keep_private, stop_on_signals
-from glam_node.node.run.process import child_environment, until_it_works
+from glam_node.node.run.live_settings import LiveSettings, reload_when
+from glam_node.node.run.process import until_it_works
 from glam_node.node.run.supervisor import (
     GRACE_S,
     POLL_INTERVAL_S,
@@ -38,6 +40,14 @@ PORT = "GLAM_NODE__NODE__PORT"
 Children = dict[str, Child]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What signals ask of a supervisor."""
+
+    stop: threading.Event
+    reload: threading.Event
+
+
 def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str], None] | None = None) -> None:
     """Run a node until SIGTERM or SIGINT; no process of it is left when this returns.
 
@@ -45,17 +55,20 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
     in the main thread. Raises PermanentError when the node cannot start and a person must act.
     """
     keep_private()
-    stop = stop_on_signals()
+    reload = threading.Event()
+    stop = stop_on_signals(reload)
     prepare_root(settings.storage.root)
     with only_one(settings.storage.root):
         if until_it_works(lambda: build_node(settings), stop) is None:
             return
         children: Children = {}
+        live = LiveSettings(settings, settings_path, settings.storage.root)
         try:
-            _start(children, settings, child_environment(settings_path))
-            _attend(children, settings, stop, ready or (lambda _line: None))
+            _start(children, settings, live.environment())
+            _attend(children, live, Asked(stop, reload), ready or (lambda _line: None))
         finally:
             _stop(children)
+            live.end()
 
 
 @contextmanager
@@ -103,19 +116,20 @@ def _wait_for_broker(url: str) -> None:
             time.sleep(POLL_INTERVAL_S)
 
 
-def _attend(children: Children, settings: Settings, stop: threading.Event, ready: Callable[[str], None]) -> None:
-    receiver = children["receiver"]
+def _attend(children: Children, live: LiveSettings, asked: Asked, ready: Callable[[str], None]) -> None:
+    node, receiver = live.settings.node, children["receiver"]
     listening = complete = False
-    while not stop.wait(POLL_INTERVAL_S):
+    while not asked.stop.wait(POLL_INTERVAL_S):
+        reload_when(asked.reload, live, children.values())
         for child in children.values():
             child.look()
         if receiver.word is not None and not listening:
             listening = True
             receiver.environment[PORT] = receiver.word
-            log.info("listening", host=settings.node.host, port=receiver.word, ae_title=settings.node.ae_title)
+            log.info("listening", host=node.host, port=receiver.word, ae_title=node.ae_title)
         if not complete and all(child.word is not None for child in children.values()):
             complete = True
-            ready(f"listening on {settings.node.host}:{receiver.word} as {settings.node.ae_title}")
+            ready(f"listening on {node.host}:{receiver.word} as {node.ae_title}")
 
 
 def _stop(children: Children) -> None:

@@ -1,20 +1,19 @@
 """The audit trail: messages are made of events, and go to the collector."""
 
 import socket
-import threading
 from datetime import UTC, datetime
 
 from glam_node.node.bootstrap import Node, database_trouble
-from glam_node.node.run.process import repeat
+from glam_node.node.run.process import Running, repeat
 from glam_node.node.workflow import report
 from glam_node.node.workflow.forward import forward_messages
 
 INTERVAL_S = 2.0
 
 
-def keep_audit_trail(node: Node, stop: threading.Event) -> None:
-    """Until `stop` is set; the collector may come and go."""
-    repeat(lambda: tick(node), every_s=INTERVAL_S, stop=stop)
+def keep_audit_trail(running: Running) -> None:
+    """Until it is to stop; the collector may come and go."""
+    repeat(lambda: tick(running.node), every_s=INTERVAL_S, stop=running.stop)
 
 
 def tick(node: Node) -> None:

@@ -12,7 +12,6 @@ from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.assemble import close_complete_studies
 from glam_node.node.workflow.clock import follow_clock
-from glam_node.node.workflow.confirm import Confirmations
 from glam_node.node.workflow.headers import headers_of_complete_studies
 from glam_node.node.workflow.note import note_settings
 from glam_node.node.workflow.recover import recover
@@ -27,15 +26,14 @@ TIDY_INTERVAL_S = 60.0
 def run(running: Running) -> None:
     """Dispatch until asked to stop."""
     queue = CeleryQueue(create_app(broker_url(running.settings)))
-    until_it_works(lambda: _note_settings(running.node), running.stop)
+    _note_settings(running)
+    running.on_reload(lambda: _note_settings(running))
     running.ready()
-    confirmations = running.node.confirmations
     beside = [
         threading.Thread(target=_retire, args=(running,), name="retirement"),
-        threading.Thread(target=keep_audit_trail, args=(running.node, running.stop), name="audit trail"),
+        threading.Thread(target=keep_audit_trail, args=(running,), name="audit trail"),
+        threading.Thread(target=_confirm, args=(running,), name="confirmation"),
     ]
-    if confirmations is not None:
-        beside.append(threading.Thread(target=_confirm, args=(running, confirmations), name="confirmation"))
     for thread in beside:
         thread.start()
     repeat(lambda: tick(running.node, queue, datetime.now(UTC)), every_s=INTERVAL_S, stop=running.stop)
@@ -43,19 +41,25 @@ def run(running: Running) -> None:
         thread.join()
 
 
-def _confirm(running: Running, confirmations: Confirmations) -> None:
-    node = running.node
-
+def _confirm(running: Running) -> None:
     def ask() -> None:
-        with database_trouble(node.settings):
-            confirmations.ask(node.sessions, node.assembly_rules, datetime.now(UTC))
+        node = running.node
+        if node.confirmations is not None:
+            with database_trouble(node.settings):
+                node.confirmations.ask(node.sessions, node.assembly_rules, datetime.now(UTC))
 
     repeat(ask, every_s=INTERVAL_S, stop=running.stop)
 
 
-def _note_settings(node: Node) -> None:
-    with database_trouble(node.settings):
-        note_settings(node.sessions, section_digests(node.settings), datetime.now(UTC))
+def _note_settings(running: Running) -> None:
+    """On record when the database is there."""
+
+    def note() -> None:
+        node = running.node
+        with database_trouble(node.settings):
+            note_settings(node.sessions, section_digests(node.settings), datetime.now(UTC))
+
+    until_it_works(note, running.stop)
 
 
 def _retire(running: Running) -> None:

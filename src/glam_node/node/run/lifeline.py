@@ -13,6 +13,7 @@ READY_FD = "GLAM_NODE_READY_FD"
 EXIT_PERMANENT = 78
 """EX_CONFIG of sysexits.h: a person must act, starting again will not help."""
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+RELOAD_SIGNAL = signal.SIGHUP
 PR_SET_PDEATHSIG = 1
 
 
@@ -29,8 +30,10 @@ def die_with_parent() -> None:
         os._exit(1)
 
 
-def stop_on_signals() -> threading.Event:
+def stop_on_signals(reload: threading.Event | None = None) -> threading.Event:
     """An event that SIGTERM and SIGINT set; nothing is interrupted half-way. To be called in the main thread.
+
+    `reload` is set by SIGHUP, which otherwise ends the process.
 
     The interpreter writes the signal to a pipe and a thread waits there: a handler that set the event itself could meet
     the main thread in the middle of the event's own lock.
@@ -39,11 +42,13 @@ def stop_on_signals() -> threading.Event:
     read_fd, write_fd = os.pipe()
     os.set_blocking(write_fd, False)
     signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
-    for number in STOP_SIGNALS:
+    for number in STOP_SIGNALS if reload is None else STOP_SIGNALS | {RELOAD_SIGNAL}:
         signal.signal(number, lambda *_: None)
 
     def wait() -> None:
-        os.read(read_fd, 1)
+        while os.read(read_fd, 1)[0] == RELOAD_SIGNAL:
+            if reload is not None:
+                reload.set()
         stop.set()
 
     threading.Thread(target=wait, name="signals", daemon=True).start()

@@ -4,10 +4,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import structlog
 from structlog.typing import EventDict
@@ -21,13 +21,14 @@ from tenacity import (
     wait_exponential,
 )
 
-from glam_node.node.bootstrap import Node, build_node, database_trouble
+from glam_node.node.bootstrap import Node, build_node, database_trouble, rebuild_node
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
 from glam_node.node.run.lifeline import EXIT_PERMANENT, READY_FD, die_with_parent, keep_private, stop_on_signals
 from glam_node.node.workflow.note import note_start, note_stop
 from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings
+from glam_node.settings.reload import changes, reloaded
 from glam_node.settings.schema import Settings
 
 log = structlog.get_logger(__name__)
@@ -37,14 +38,44 @@ T = TypeVar("T")
 LONGEST_PAUSE_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Running:
     """One process of the node, at work."""
 
-    settings: Settings
+    role: str
     node: Node
+    """As the settings in force describe it: another after they were read anew, so a unit of work takes it once."""
     stop: threading.Event
     """Set by SIGTERM or SIGINT."""
+    _followers: list[Callable[[], object]] = field(default_factory=list)
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self.node.settings
+
+    @property
+    def live_node(self) -> Node:
+        """Whatever is asked of it, the node of that moment answers."""
+        return cast(Node, _LiveNode(self))
+
+    def on_reload(self, follow: Callable[[], object]) -> None:
+        """`follow` is called after every change of `node`, in a thread of its own."""
+        self._followers.append(follow)
+
+    def reload(self) -> None:
+        """What the environment names is in force, as far as it needs no restart; bad settings change nothing."""
+        try:
+            new = reloaded(self.settings, load_settings(None, os.environ))
+            changed = [change.key for change in changes(self.settings, new)]
+            self.node = rebuild_node(self.node, new)
+        except (SettingsError, NodeError) as error:
+            log.error("settings_not_reloaded", problem=str(error))
+            return
+        set_up_logs(self.role, new)
+        for follow in self._followers:
+            follow()
+        log.info("settings_in_force", changed=changed)
 
     def ready(self, word: str = "") -> None:
         """Tell the parent, once, that this process does its work; `word` goes with it."""
@@ -54,25 +85,45 @@ class Running:
             os.close(int(fd))
 
 
+class _LiveNode:
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._running.node, name)
+
+
 def main(role: str, work: Callable[[Running], None]) -> None:
     """Run `work` as this process, with the settings that the environment names; ends the process."""
     die_with_parent()
     keep_private()
-    stop = stop_on_signals()
+    reload = threading.Event()
+    stop = stop_on_signals(reload)
     try:
         settings = load_settings(None, os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_PERMANENT)
-    logs.configure(settings.log.level, settings.log.format)
-    _sign_logs(role)
+    set_up_logs(role, settings)
     try:
         node = until_it_works(lambda: build_node(settings), stop)
         if node is not None:
-            _work(role, work, Running(settings, node, stop))
+            running = Running(role, node, stop)
+            threading.Thread(target=_reload_when, args=(running, reload), name="reload", daemon=True).start()
+            _work(role, work, running)
     except NodeError as error:
         log.error("process_failed", failure=str(error))
         sys.exit(EXIT_PERMANENT if isinstance(error, PermanentError) else 1)
+
+
+def _reload_when(running: Running, asked: threading.Event) -> None:
+    while True:
+        asked.wait()
+        asked.clear()
+        try:
+            running.reload()
+        except Exception:
+            log.exception("settings_not_reloaded", problem="a fault of glam-node")
 
 
 def _work(role: str, work: Callable[[Running], None], running: Running) -> None:
@@ -92,8 +143,9 @@ def _note(node: Node, role: str, note: Callable[[SessionFactory, str, datetime],
         note(node.sessions, role, datetime.now(UTC))
 
 
-def _sign_logs(role: str) -> None:
-    """Every line of this process says whose it is, whatever thread wrote it."""
+def set_up_logs(role: str, settings: Settings) -> None:
+    """Log as settings say; every line of this process says whose it is, whatever thread wrote it."""
+    logs.configure(settings.log.level, settings.log.format)
 
     def sign(_logger: object, _method: str, event: EventDict) -> EventDict:
         return {**event, "process": role}

@@ -25,6 +25,17 @@ def run(running: Running) -> None:
         desk=CommitmentDesk(writer, node.commitment_peers, node.commitment_rules),
         tls=settings.tls,
     )
+
+    def follow() -> None:
+        node = running.node
+        server.follow(
+            node.settings.node,
+            node.settings.peers,
+            minimum_free_bytes=node.settings.storage.minimum_free_bytes,
+            desk=CommitmentDesk(writer, node.commitment_peers, node.commitment_rules),
+        )
+
+    running.on_reload(follow)
     try:
         server.start()
         running.ready(str(server.port))

@@ -1,7 +1,7 @@
 """The sender: takes results to their destinations, and tries again; asks and answers for storage commitment."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,57 +15,72 @@ from glam_node.node.workflow.deliver import deliver_due, withhold
 
 INTERVAL_S = 0.5
 
+Tasks = Mapping[str, Callable[[], object]]
+
 
 def run(running: Running) -> None:
     """Send until asked to stop; each destination has its own thread, so that a dead archive holds up no other."""
-    threads = [
-        threading.Thread(target=_serve, args=(running, {name: destination}), name=name)
-        for name, destination in running.node.destinations.items()
-    ]
-    threads += [
-        threading.Thread(target=_commit, args=(running, name), name=f"{name} commitment")
-        for name in running.node.commitment_rules.archives
-    ]
-    if running.node.commitment_peers:
-        threads.append(threading.Thread(target=_answer, args=(running,), name="commitment"))
-    for thread in threads:
-        thread.start()
+    crew = Crew()
+    crew.do(tasks(running))
+    running.on_reload(lambda: crew.do(tasks(running)))
     running.ready()
-    for thread in threads:
-        thread.join()
     running.stop.wait()
+    crew.stop()
 
 
-def _serve(running: Running, destinations: Mapping[str, Destination]) -> None:
-    repeat(lambda: tick(running.node, destinations), every_s=INTERVAL_S, stop=running.stop)
+class Crew:
+    """Threads, one for each task, which is done again and again."""
+
+    def __init__(self) -> None:
+        self._stops: dict[str, threading.Event] = {}
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def do(self, tasks: Tasks) -> None:
+        """These are done from here on and no others; what is in the midst of a task that is not among them ends it."""
+        with self._lock:
+            for name in self._stops.keys() - tasks.keys():
+                self._stops.pop(name).set()
+            for name in tasks.keys() - self._stops.keys() if not self._stopped else ():
+                self._stops[name] = stop = threading.Event()
+                thread = threading.Thread(target=partial(repeat, tasks[name], every_s=INTERVAL_S, stop=stop), name=name)
+                self._threads = [*(one for one in self._threads if one.is_alive()), thread]
+                thread.start()
+
+    def stop(self) -> None:
+        """Nothing is done any more."""
+        with self._lock:
+            self._stopped = True
+        self.do({})
+        for thread in self._threads:
+            thread.join()
 
 
-def _commit(running: Running, destination: str) -> None:
-    repeat(lambda: commit(running.node, destination), every_s=INTERVAL_S, stop=running.stop)
+def tasks(running: Running) -> Tasks:
+    """By name, what the destinations of this moment need; each looks up anew how its destination is reached."""
+    return dict(_tasks(running))
 
 
-def commit(node: Node, destination: str) -> None:
-    """The archive was asked to take responsibility for all that it stored."""
-    ask = partial(request_commitment, node.archives[destination])
-    with database_trouble(node.settings):
-        while commit_results(node.sessions, destination, ask, node.commitment_rules, datetime.now(UTC)):
-            continue
+def _tasks(running: Running) -> Iterator[tuple[str, Callable[[], object]]]:
+    node = running.node
+    for name in node.destinations:
+        yield name, partial(_deliver, running, name)
+    for name in node.commitment_rules.archives:
+        yield f"{name} commitment", partial(_commit, running, name)
+    if node.commitment_peers:
+        yield "commitment", partial(_answer, running)
 
 
-def _answer(running: Running) -> None:
-    repeat(lambda: answer(running.node), every_s=INTERVAL_S, stop=running.stop)
+def _deliver(running: Running, name: str) -> None:
+    """Batch follows batch while they are taken, each by the settings in force when it begins."""
+    while not running.stop.is_set() and name in (node := running.node).destinations:
+        if not tick(node, {name: node.destinations[name]}):
+            return
 
 
-def answer(node: Node) -> None:
-    """Every request of a peer that was due has been answered."""
-    with database_trouble(node.settings):
-        policy, peers = node.delivery_policy, node.commitment_peers
-        while answer_commitments(node.sessions, node.store, peers, policy, lambda: datetime.now(UTC)):
-            continue
-
-
-def tick(node: Node, destinations: Mapping[str, Destination]) -> None:
-    """Every delivery to these destinations that was due has been tried; batch follows batch while they are taken.
+def tick(node: Node, destinations: Mapping[str, Destination]) -> int:
+    """How many of the deliveries to these destinations that are due were taken; some were tried, once each.
 
     Nothing goes to those that are not live: what waits for them is WITHHELD.
     """
@@ -75,8 +90,25 @@ def tick(node: Node, destinations: Mapping[str, Destination]) -> None:
         for name in quiet:
             withhold(node.sessions, name, datetime.now(UTC))
         policy, fallbacks = node.delivery_policy, node.fallbacks
-        while deliver_due(node.sessions, node.store, destinations, policy, lambda: datetime.now(UTC), fallbacks):
-            continue
+        return deliver_due(node.sessions, node.store, destinations, policy, lambda: datetime.now(UTC), fallbacks)
+
+
+def _commit(running: Running, name: str) -> None:
+    """The archive was asked to take responsibility for all that it stored."""
+    while not running.stop.is_set() and name in (node := running.node).commitment_rules.archives:
+        ask = partial(request_commitment, node.archives[name])
+        with database_trouble(node.settings):
+            if not commit_results(node.sessions, name, ask, node.commitment_rules, datetime.now(UTC)):
+                return
+
+
+def _answer(running: Running) -> None:
+    """Every request of a peer that was due has been answered."""
+    while not running.stop.is_set() and (node := running.node).commitment_peers:
+        policy, peers = node.delivery_policy, node.commitment_peers
+        with database_trouble(node.settings):
+            if not answer_commitments(node.sessions, node.store, peers, policy, lambda: datetime.now(UTC)):
+                return
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from glam_node.node.errors import PermanentError
-from glam_node.node.run.lifeline import EXIT_PERMANENT, PARENT, READY_FD
+from glam_node.node.run.lifeline import EXIT_PERMANENT, PARENT, READY_FD, RELOAD_SIGNAL
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class Program:
     grace_s: float = GRACE_S
     """Seconds from SIGTERM to SIGKILL."""
     speaks: bool = True
-    """Says when it is ready; one that does not is ready when it runs."""
+    """Says when it is ready, and reads settings; one that does not is ready when it runs."""
 
 
 def module(name: str, *arguments: str) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ class Child:
         self.word: str | None = None
         """What it said when it became ready; None while it is not."""
         self._program = program
-        self._was_ready = False
+        self._was_ready = self._reload_due = False
         self._pause_s = FIRST_PAUSE_S
         self._start_at = 0.0
         self._start()
@@ -99,6 +99,8 @@ class Child:
         if line:
             self.word = line.decode().strip()
             self._was_ready = True
+            if self._reload_due:
+                self.ask_to_reload()
 
     def _bury(self) -> None:
         os.close(self._ready_fd)
@@ -110,6 +112,12 @@ class Child:
         self._pause_s = FIRST_PAUSE_S if lived_s > GOOD_LIFE_S else min(self._pause_s * 2, LONGEST_PAUSE_S)
         self._start_at = time.monotonic() + self._pause_s
         log.warning("process_ended", name=self.name, exit_code=exit_code, again_in_s=self._pause_s)
+
+    def ask_to_reload(self) -> None:
+        """SIGHUP: it reads its settings anew; one that is starting and cannot hear it gets it when it is ready."""
+        self._reload_due = self._program.speaks and self.word is None
+        if self._program.speaks and self.word is not None and not self._ended:
+            self._process.send_signal(RELOAD_SIGNAL)
 
     def ask_to_stop(self) -> None:
         """SIGTERM."""

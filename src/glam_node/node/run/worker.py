@@ -36,7 +36,7 @@ def work(settings: Settings, settings_path: Path | None) -> None:
     Raises PermanentError when no worker can start and a person must act.
     """
     broker_url(settings)
-    keep_running("worker", settings_path, grace_s=WORKER_GRACE_S)
+    keep_running("worker", settings, settings_path, grace_s=WORKER_GRACE_S)
 
 
 def run(running: Running) -> None:

@@ -27,6 +27,10 @@ class Connections:
         self._lock = threading.Lock()
         self._connected: dict[socket.socket, _Connected] = {}
 
+    def allow(self, maximum_associations: int) -> None:
+        """So many at once from here on; those that are open go on."""
+        self._maximum_associations = maximum_associations
+
     def add(self, connection: socket.socket, address: str) -> None:
         """`connection` may ask for an association; another that has not asked may have been cut for it."""
         with self._lock:

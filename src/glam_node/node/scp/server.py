@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -40,6 +41,24 @@ LINGER_S = 0.5
 LINGER_BYTES = 1_048_576
 
 
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """By which an association is opened and served, from its beginning to its end."""
+
+    settings: NodeSettings
+    peers: Mapping[str, PeerSettings]
+    minimum_free_bytes: int
+    desk: CommitmentDesk
+    contexts: Mapping[str, tuple[str, ...]]
+
+
+def _rules(
+    settings: NodeSettings, peers: Mapping[str, PeerSettings], minimum_free_bytes: int, desk: CommitmentDesk
+) -> _Rules:
+    contexts = accepted_contexts(settings.additional_storage_sop_classes)
+    return _Rules(settings, peers, minimum_free_bytes, desk, contexts)
+
+
 class StorageServer:
     """A Storage, Storage Commitment and Verification SCP."""
 
@@ -55,18 +74,14 @@ class StorageServer:
         desk: CommitmentDesk,
         tls: TLSSettings | None = None,
     ) -> None:
-        self._settings = settings
+        self._rules = _rules(settings, peers, minimum_free_bytes, desk)
         self._tls = tls or TLSSettings()
-        self._peers = peers
         self._on_refused = on_refused
-        self._desk = desk
-        self._contexts = accepted_contexts(settings.additional_storage_sop_classes)
-        self._open_store = partial(
-            open_store, store=store, minimum_free_bytes=minimum_free_bytes, receive=receive, on_refused=on_refused
-        )
+        self._open_store = partial(open_store, store=store, receive=receive, on_refused=on_refused)
         self._connections = Connections(settings.maximum_associations)
         # Who gave way may take a moment to end; so many threads and no more, whatever comes.
-        self._free_threads = threading.Semaphore(settings.maximum_associations + 2 * WAITING)
+        self._threads_at_most = settings.maximum_associations + 2 * WAITING
+        self._free_threads = threading.Semaphore(self._threads_at_most)
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -84,11 +99,27 @@ class StorageServer:
 
     def start(self) -> None:
         """Listening when this returns. Raises PermanentError when an address cannot be had, or a certificate used."""
-        self._doors = open_doors(self._settings, self._tls)
-        if not self._peers:
+        self._doors = open_doors(self._rules.settings, self._tls)
+        if not self._rules.peers:
             log.warning("nobody_may_send", remedy='peers.pacs = { ae_title = "PACS", hosts = ["10.0.0.5"] }')
         for door in self._doors:
             threading.Thread(target=self._accept, args=(door,), name=f"accept {door.port}", daemon=True).start()
+
+    def follow(
+        self,
+        settings: NodeSettings,
+        peers: Mapping[str, PeerSettings],
+        *,
+        minimum_free_bytes: int,
+        desk: CommitmentDesk,
+    ) -> None:
+        """Associations that are opened from here on obey these; those that are open go on as they began."""
+        self._rules = _rules(settings, peers, minimum_free_bytes, desk)
+        self._connections.allow(settings.maximum_associations)
+        more = settings.maximum_associations + 2 * WAITING - self._threads_at_most
+        if more > 0:
+            self._threads_at_most += more
+            self._free_threads.release(more)
 
     def stop(self) -> None:
         """Nothing listens, no association is open, nothing half received is left."""
@@ -156,13 +187,14 @@ class StorageServer:
 
     def _talk(self, line: socket.socket, connection: socket.socket, caller: Caller) -> bytes:
         """What to say last, when all is said on `line`, which may be `connection` or TLS over it."""
-        stream = pdu.PDUStream(line, self._settings.network_timeout, self._settings.maximum_pdu_length)
+        rules = self._rules
+        stream = pdu.PDUStream(line, rules.settings.network_timeout, rules.settings.maximum_pdu_length)
         try:
             unit = stream.read()
             if unit.pdu_type != pdu.ASSOCIATE_RQ:
                 raise pdu.MalformedPDU(f"the first PDU is of type 0x{unit.pdu_type:02X}", pdu.UNEXPECTED_PDU)
             proposal = negotiation.parse(unit.body)
-            opened = self._open(proposal, stream, connection, caller)
+            opened = self._open(proposal, stream, connection, caller, rules)
             if isinstance(opened, Rejection):
                 self._tell(opened, caller.address, proposal.calling_ae_title, proposal.called_ae_title)
                 return pdu.associate_rj(*opened.result)
@@ -172,18 +204,25 @@ class StorageServer:
         return _converse(opened, proposal.calling_ae_title)
 
     def _open(
-        self, proposal: negotiation.Proposal, stream: pdu.PDUStream, connection: socket.socket, caller: Caller
+        self,
+        proposal: negotiation.Proposal,
+        stream: pdu.PDUStream,
+        connection: socket.socket,
+        caller: Caller,
+        rules: _Rules,
     ) -> Association | Rejection:
-        calling_ae_title = proposal.calling_ae_title
-        rejection = admission(calling_ae_title, proposal.called_ae_title, caller, self._settings, self._peers)
+        calling_ae_title, settings = proposal.calling_ae_title, rules.settings
+        rejection = admission(calling_ae_title, proposal.called_ae_title, caller, settings, rules.peers)
         if rejection is not None:
             return rejection
-        accepted = negotiation.accept(proposal, self._contexts, self._settings.maximum_pdu_length)
+        accepted = negotiation.accept(proposal, rules.contexts, settings.maximum_pdu_length)
         if isinstance(accepted, Rejection):
             return accepted
-        open_one = partial(self._open_store, calling_ae_title=calling_ae_title)
-        commit_one = partial(commit, calling_ae_title=calling_ae_title, desk=self._desk)
-        association = Association(stream, accepted.contexts, open_one, commit_one, self._settings.network_timeout)
+        open_one = partial(
+            self._open_store, minimum_free_bytes=rules.minimum_free_bytes, calling_ae_title=calling_ae_title
+        )
+        commit_one = partial(commit, calling_ae_title=calling_ae_title, desk=rules.desk)
+        association = Association(stream, accepted.contexts, open_one, commit_one, settings.network_timeout)
         if self._stopping.is_set() or not self._connections.associate(connection, association):
             return BUSY
         stream.send(accepted.encoded)

@@ -76,7 +76,15 @@ def _claim(
 ) -> InferenceJob | None:
     attempts = context.policy.maximum_attempts
     with sessions.begin() as session:
-        job = jobs.claim(session, job_id, owner=owner, now=now, lease_s=context.lease_time_s, maximum_attempts=attempts)
+        job = jobs.claim(
+            session,
+            job_id,
+            owner=owner,
+            now=now,
+            lease_s=context.lease_time_s,
+            maximum_attempts=attempts,
+            settings_digest=context.identity.settings_digest,
+        )
         if job is not None:
             facts = {"job_id": job_id, "attempt": job.attempt, "owner": owner}
             tell(log, session, "job_started", now, study_instance_uid=job.study_instance_uid, **facts)

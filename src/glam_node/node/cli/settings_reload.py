@@ -1,0 +1,103 @@
+"""`glam-node settings diff` and `reload`: the file beside the settings with which a node runs."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from glam_node.node.cli.application import (
+    EXIT_WRONG_USE,
+    JsonOption,
+    SettingsOption,
+    complain,
+    print_json,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from glam_node.settings.schema import Settings
+
+ANSWER_S = 30.0
+POLL_S = 0.1
+
+
+def diff(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
+    """Show what `settings reload` would change in the running node: what at once, what only after a restart."""
+    configured = settings_of(ctx, settings)
+    from glam_node.node.run.live_settings import change_as_json
+    from glam_node.settings.reload import changes, reloaded
+
+    in_force = _in_force(configured)
+    reloaded(in_force, configured)
+    found = [change_as_json(change) for change in changes(in_force, configured)]
+    if as_json:
+        print_json(found)
+    else:
+        _tell(found)
+
+
+def reload(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
+    """Have the running node read its settings anew; it says for every changed key when it is in force.
+
+    A file with a mistake changes nothing: all mistakes are listed, and the exit code is 2.
+    """
+    configured = settings_of(ctx, settings)
+    from glam_node.node.run.live_settings import ask_to_reload, last_reload
+
+    root = configured.storage.root
+    process_id, before = _node_of(root), last_reload(root).get("reload", 0)
+    ask_to_reload(process_id)
+    told = _answer(root, before)
+    if as_json:
+        print_json(told)
+    elif told["problems"]:
+        complain("the node keeps the settings that it has")
+        for problem in told["problems"]:
+            typer.echo(f"  {problem['key']}: {problem['message']}".replace(": :", ":"), err=True)
+    else:
+        _tell(told["changes"])
+    if told["problems"]:
+        raise typer.Exit(EXIT_WRONG_USE)
+
+
+def _tell(changes: list[dict[str, Any]]) -> None:
+    for change in changes:
+        typer.echo(change["text"])
+    waiting = sum(not change["in_force"] for change in changes)
+    at_once = len(changes) - waiting
+    typer.echo(f"{at_once} at once, {waiting} after a restart" if changes else "nothing is other than in force")
+
+
+def _node_of(root: Path) -> int:
+    """The process that serves this root. Raises PermanentError when none does."""
+    from glam_node.node.cli.checks import serving_process
+    from glam_node.node.errors import PermanentError
+
+    serving = serving_process(root)
+    if not serving.isdigit():
+        raise PermanentError(
+            f"No node runs on storage.root {root.absolute()}: `glam-node serve` reads the settings when it starts. "
+            "A `glam-node worker` of another host reads its own file anew on SIGHUP."
+        )
+    return int(serving)
+
+
+def _answer(root: Path, before: int) -> dict[str, Any]:
+    """What the node says of the reload after the one of that number. Raises TransientError when it says nothing."""
+    from glam_node.node.errors import TransientError
+    from glam_node.node.run.live_settings import last_reload
+
+    deadline = time.monotonic() + ANSWER_S
+    while (told := last_reload(root)).get("reload", 0) <= before:
+        if time.monotonic() > deadline:
+            raise TransientError(f"The node did not answer within {ANSWER_S:.0f} s. See the log of `glam-node serve`.")
+        time.sleep(POLL_S)
+    return told
+
+
+def _in_force(configured: "Settings") -> "Settings":
+    from glam_node.node.run.live_settings import settings_in_force
+
+    _node_of(configured.storage.root)
+    return settings_in_force(configured)

@@ -1,0 +1,185 @@
+"""The settings that a supervisor gives to its processes, and what comes in their place when they are read anew."""
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from glam_node.node.errors import PermanentError
+from glam_node.node.observe import logs
+from glam_node.node.run.lifeline import RELOAD_SIGNAL
+from glam_node.node.run.process import child_environment
+from glam_node.node.run.supervisor import Child
+from glam_node.node.storage.files import write_durably
+from glam_node.settings.keys import ENVIRONMENT_PREFIX
+from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings, validated
+from glam_node.settings.reference import masked
+from glam_node.settings.reload import Change, changes, reloaded
+from glam_node.settings.schema import Settings
+
+log = structlog.get_logger(__name__)
+
+IN_FORCE = "in-force.json"
+"""The settings in force, without passwords: what processes start with, whatever happens to the file meanwhile."""
+LAST_RELOAD = "reload.json"
+"""What came of the last time that the file was read anew."""
+
+
+class LiveSettings:
+    """Settings in force, as a file in `directory` for the processes; their passwords go by the environment."""
+
+    def __init__(self, settings: Settings, path: Path | None, directory: Path) -> None:
+        self.settings = settings
+        self._path = path
+        self._directory = directory
+        self._reloads = 0
+        (directory / LAST_RELOAD).unlink(missing_ok=True)
+        try:
+            self._write()
+        except OSError as error:  # a full disk must not keep a node from starting, which alone may make room
+            log.warning("settings_not_kept", failure=f"{error.filename}: {error.strerror}")
+
+    def environment(self) -> dict[str, str]:
+        """The environment in which a process finds the settings in force."""
+        if not self._in_force.exists():
+            return child_environment(self._path)
+        return {**os.environ, **_passwords(self.settings), SETTINGS_VARIABLE: str(self._in_force)}
+
+    def reload(self) -> bool:
+        """Whether the file could be read anew and what may change at once is in force; if not, all is as before.
+
+        What came of it is logged, and on record in `LAST_RELOAD`.
+        """
+        try:
+            new = load_settings(self._path, os.environ)
+            merged = reloaded(self.settings, new)
+            found = changes(self.settings, new)
+            self.settings = merged
+            self._write()
+        except SettingsError as error:
+            for problem in error.problems:
+                log.error(
+                    "settings_not_reloaded", problem=str(problem), remedy="the settings in force stay; correct it"
+                )
+            self._record([{"key": one.key, "message": one.message} for one in error.problems], ())
+            return False
+        except OSError as error:
+            log.error("settings_not_reloaded", problem=f"{error.filename}: {error.strerror}")
+            self._record([{"key": "", "message": f"{error.filename}: {error.strerror}"}], ())
+            return False
+        for change in found:
+            log.info("setting_changed", key=change.key, in_force=not change.restart, restart=change.restart)
+        log.info("settings_reloaded", changed=len(found), waiting=sum(bool(change.restart) for change in found))
+        self._record([], found)
+        return True
+
+    def end(self) -> None:
+        """Nothing is in force any more."""
+        self._in_force.unlink(missing_ok=True)
+
+    @property
+    def _in_force(self) -> Path:
+        return self._directory.resolve() / IN_FORCE
+
+    def _write(self) -> None:
+        write_durably(self._in_force, json.dumps(masked(self.settings)).encode())
+
+    def _record(self, problems: list[dict[str, str]], found: tuple[Change, ...]) -> None:
+        self._reloads += 1
+        told = {
+            "reload": self._reloads,
+            "process_id": os.getpid(),
+            "at": datetime.now(UTC).isoformat(),
+            "problems": problems,
+            "changes": [change_as_json(change) for change in found],
+        }
+        write_durably(self._directory / LAST_RELOAD, json.dumps(told).encode())
+
+
+def reload_when(asked: threading.Event, live: LiveSettings, children: Iterable[Child]) -> None:
+    """When it was asked for, the file is read anew; the processes hear of it only where it could be."""
+    if not asked.is_set():
+        return
+    asked.clear()
+    if live.reload():
+        logs.configure(live.settings.log.level, live.settings.log.format)
+        for child in children:
+            child.ask_to_reload()
+
+
+def change_as_json(change: Change) -> dict[str, Any]:
+    """For machines."""
+    return {
+        "key": change.key,
+        "before": change.before,
+        "after": change.after,
+        "in_force": not change.restart,
+        "restart": change.restart,
+        "text": str(change),
+    }
+
+
+def ask_to_reload(process_id: int) -> None:
+    """The supervisor reads its file anew, soon. Raises PermanentError when this user may not ask it."""
+    try:
+        os.kill(process_id, RELOAD_SIGNAL)
+    except OSError as error:
+        raise PermanentError(
+            f"Process {process_id}, which serves, cannot be asked: {error.strerror}. Be the user that it runs as."
+        ) from error
+
+
+def settings_in_force(configured: Settings) -> Settings:
+    """Those of the node that serves this storage root; a password is taken to be as configured, since none is kept.
+
+    Raises PermanentError when they cannot be read.
+    """
+    path = configured.storage.root / IN_FORCE
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PermanentError(
+            f"The settings in force cannot be read: {error}. Be the user that the node runs as."
+        ) from error
+    return validated(_unmasked(tree, masked(configured), configured.model_dump(mode="json")))
+
+
+def _unmasked(tree: dict[str, Any], shown: Mapping[str, Any], real: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _unmasked(value, shown.get(name) or {}, real.get(name) or {})
+        if isinstance(value, dict)
+        else real[name]
+        if name in shown and shown[name] == value
+        else value
+        for name, value in tree.items()
+    }
+
+
+def last_reload(root: Path) -> dict[str, Any]:
+    """What came of the last reload of the node with this storage root; empty when there was none."""
+    try:
+        told: dict[str, Any] = json.loads((root / LAST_RELOAD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told
+
+
+def _passwords(settings: Settings) -> dict[str, str]:
+    """Environment variables for the settings whose values are masked in the file."""
+    return {
+        ENVIRONMENT_PREFIX + "__".join(path).upper(): json.dumps(value, ensure_ascii=False)
+        for path, value in _hidden(settings.model_dump(mode="json"), masked(settings), ())
+    }
+
+
+def _hidden(tree: Mapping[str, Any], shown: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _hidden(value, shown[name], (*path, name))
+        elif value != shown[name]:
+            yield (*path, name), value

@@ -1,0 +1,115 @@
+"""What may change while a node runs: new settings beside those in force, and what needs a restart."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from glam_node.settings.keys import Path
+from glam_node.settings.load import SettingsError, validated
+from glam_node.settings.problems import Problem, problem_from
+from glam_node.settings.reference import masked
+from glam_node.settings.schema import Settings
+
+NODE = "glam-node serve, and every glam-node worker"
+RECEIVER = "glam-node serve (receiver)"
+CONSOLE = "glam-node serve (console)"
+MODEL = "glam-node serve (worker, dispatcher), and every glam-node worker"
+
+RESTARTS: Mapping[Path, str] = {
+    ("node",): "",
+    ("node", "host"): RECEIVER,
+    ("node", "port"): RECEIVER,
+    ("tls",): RECEIVER,
+    ("peers",): "",
+    ("destinations",): "",
+    ("assembly",): "",
+    ("eligibility",): "",
+    ("rules",): "",
+    ("storage",): "",
+    ("storage", "root"): NODE,
+    ("retention",): "",
+    ("inference",): MODEL,
+    ("delivery",): "",
+    ("results",): "",
+    ("audit",): "",
+    ("console",): CONSOLE,
+    ("log",): "",
+    ("database_url",): NODE,
+    ("broker_url",): NODE,
+}
+"""What must be started again before a key of this beginning takes effect; empty: it does at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One key, or one peer or destination as a whole, that is other than in force."""
+
+    key: str
+    before: Any
+    """As in JSON, without passwords; None: it was not there."""
+    after: Any
+    restart: str
+    """What must be started again before it takes effect; empty: it does at once."""
+
+    def __str__(self) -> str:
+        if isinstance(self.after, dict):
+            what = "is new"
+        elif isinstance(self.before, dict):
+            what = "is gone"
+        else:
+            what = f"{self.before!r} -> {self.after!r}" if self.before != self.after else "has another password"
+        effect = f"not before a restart of {self.restart}" if self.restart else "at once"
+        return f"{self.key}: {what}; in force {effect}"
+
+
+def changes(in_force: Settings, new: Settings) -> tuple[Change, ...]:
+    """Every key in which `new` differs, in the order of the schema."""
+    old_shown, new_shown = masked(in_force), masked(new)
+    found = _differences(in_force.model_dump(mode="json"), new.model_dump(mode="json"), ())
+    return tuple(Change(".".join(path), _at(old_shown, path), _at(new_shown, path), restart_of(path)) for path in found)
+
+
+def reloaded(in_force: Settings, new: Settings) -> Settings:
+    """The settings of `new`, but those that need a restart as they are in force.
+
+    Raises SettingsError when the two do not go together before the restart.
+    """
+    old_tree, tree = in_force.model_dump(mode="json"), new.model_dump(mode="json")
+    for path, restart in RESTARTS.items():
+        if restart:
+            _put(tree, path, _at(old_tree, path))
+    try:
+        return validated(tree)
+    except ValidationError as error:
+        problems = (problem_from(mistake, {}) for mistake in error.errors())
+        raise SettingsError(
+            tuple(Problem(one.key, f"{one.message}; that needs a restart of {NODE}") for one in problems)
+        ) from None
+
+
+def restart_of(path: Path) -> str:
+    """What must be started again before a changed key takes effect; empty: nothing."""
+    known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in RESTARTS), None)
+    return NODE if known is None else RESTARTS[known]
+
+
+def _differences(old: Any, new: Any, path: Path) -> Iterator[Path]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in {**old, **new}:
+            yield from _differences(old.get(name), new.get(name), (*path, name))
+    elif old != new:
+        yield path
+
+
+def _at(tree: Any, path: Path) -> Any:
+    for segment in path:
+        tree = tree.get(segment) if isinstance(tree, dict) else None
+    return tree
+
+
+def _put(tree: dict[str, Any], path: Path, value: Any) -> None:
+    for segment in path[:-1]:
+        tree = tree[segment]
+    tree[path[-1]] = value

@@ -1,0 +1,166 @@
+"""A node takes new settings while it runs, or keeps those that it has."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pynetdicom import AE
+from pynetdicom.association import Association
+
+from glam_node.node.db import audit, deliveries
+from glam_node.node.run.live_settings import IN_FORCE
+from glam_node.node.scu.echo import echo
+from glam_node.settings.destinations import DestinationSettings
+from tests.command_line import glam_node
+from tests.integration.archive import Archive
+from tests.integration.modality import MODALITY, send, small_exam
+from tests.integration.node_directory import NodeDirectory, wait_until, write_node
+from tests.integration.run.test_serve import SEG, SR, Serving, results, serving
+from tests.ports import free_port
+
+PROCESSES = 4
+"""Receiver, dispatcher, sender and worker."""
+
+
+@pytest.fixture(scope="module")
+def written(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> NodeDirectory:
+    return write_node(tmp_path_factory.mktemp("node"), archive_port=_session_archive.port)
+
+
+@pytest.fixture(scope="module")
+def served(written: NodeDirectory) -> Iterator[Serving]:
+    """One node for all tests of this module."""
+    with serving(written) as running:
+        yield running
+
+
+@pytest.fixture
+def node(written: NodeDirectory, served: Serving, archive: Archive) -> Iterator[NodeDirectory]:
+    """Its settings are as before when the test is over."""
+    text = written.settings_path.read_text()
+    yield written
+    written.settings_path.write_text(text)
+    reload(written)
+
+
+def associate(port: int, calling_ae_title: str) -> Association:
+    ae = AE(ae_title=calling_ae_title)
+    ae.add_requested_context(DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian)
+    return ae.associate("127.0.0.1", port, ae_title="GLAMNODE")
+
+
+def edit(node: NodeDirectory, *replacements: tuple[str, str], more: str = "") -> None:
+    text = node.settings_path.read_text()
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    node.settings_path.write_text(text + more)
+
+
+def reload(node: NodeDirectory) -> str:
+    """What the command said; every process has heard of it."""
+    before = log(node).count("settings_in_force")
+    told = glam_node("--settings", node.settings_path, "settings", "reload").stdout
+    wait_until(lambda: log(node).count("settings_in_force") == before + PROCESSES, 60)
+    return told
+
+
+def log(node: NodeDirectory) -> str:
+    return (node.path / "log").read_text()
+
+
+def test_a_rejected_peer_is_admitted_and_nobody_who_talks_is_cut_off(node: NodeDirectory, served: Serving) -> None:
+    first, *others = small_exam(31)
+    talking = associate(served.port, MODALITY)
+    assert talking.send_c_store(first).Status == 0
+    assert not is_admitted(served.port, "CT")
+    edit(node, ('"MODALITY"', '"CT"'))
+    assert "peers.modality.ae_title: 'MODALITY' -> 'CT'; in force at once" in reload(node)
+    assert is_admitted(served.port, "CT")
+    assert not is_admitted(served.port, MODALITY)
+    assert [talking.send_c_store(dataset).Status for dataset in others] == [0, 0, 0]
+    talking.release()
+
+
+def is_admitted(port: int, calling_ae_title: str) -> bool:
+    return echo("node", DestinationSettings(ae_title="GLAMNODE", port=port, results=()), calling_ae_title).ok
+
+
+def test_a_bad_file_changes_nothing_and_every_mistake_is_told(node: NodeDirectory, served: Serving) -> None:
+    in_force = (node.path / "storage" / IN_FORCE).read_text()
+    edit(node, ('"MODALITY"', '"CT"'), ("settle_time = 0.5", "settle_time = -1"), more="\n[nod]\nport = 1\n")
+    told = glam_node("--settings", node.settings_path, "settings", "reload", expect=2).stderr
+    assert "assembly.settle_time" in told
+    assert "nod" in told
+    os.kill(served.process.pid, signal.SIGHUP)
+    wait_until(lambda: log(node).count("settings_not_reloaded") == 2)
+    assert (node.path / "storage" / IN_FORCE).read_text() == in_force
+    assert is_admitted(served.port, MODALITY)
+    assert not is_admitted(served.port, "CT")
+
+
+def test_a_process_that_dies_comes_back_with_the_settings_in_force(node: NodeDirectory, served: Serving) -> None:
+    edit(node, more="\nnot TOML\n")
+    receiver = served.children()["receiver"]
+    receiver.kill()
+    wait_until(lambda: served.children().get("receiver", receiver).pid != receiver.pid, 60)
+    wait_until(lambda: is_admitted(served.port, MODALITY), 60)
+
+
+def test_what_needs_a_restart_waits_and_says_of_what(node: NodeDirectory, served: Serving) -> None:
+    edit(node, ("lease_time = 2.0", "lease_time = 3.0"), ("maximum_delay = 0.5", "maximum_delay = 0.6"))
+    planned = glam_node("--settings", node.settings_path, "settings", "diff").stdout
+    assert "1 at once, 1 after a restart" in planned
+    assert reload(node) == planned
+    still = json.loads(glam_node("--settings", node.settings_path, "settings", "diff", "--json").stdout)
+    assert [(change["key"], change["in_force"]) for change in still] == [("inference.lease_time", False)]
+    assert "worker" in still[0]["restart"]
+
+
+def test_results_go_to_a_destination_that_came_later_and_wait_for_one_that_went(
+    node: NodeDirectory, served: Serving, archive: Archive
+) -> None:
+    folder = node.path / "folder"
+    port, nowhere = f"port = {archive.port}", f"port = {free_port()}"
+    edit(node, (port, nowhere), more=f'[destinations.folder]\nkind = "folder"\npath = "{folder}"\n')
+    reload(node)
+    send(served.port, small_exam(32))
+    wait_until(lambda: len(list(folder.glob("*.dcm"))) == 5, 60)
+    assert not archive.received
+    edit(node, (nowhere, port))
+    reload(node)
+    wait_until(lambda: results(archive) == {SEG: 4, SR: 1}, 60)
+
+
+def test_a_reload_is_on_record_and_jobs_have_the_digest_of_what_made_them(
+    node: NodeDirectory, served: Serving, archive: Archive
+) -> None:
+    built = node.build()
+    send(served.port, small_exam(33))
+    wait_until(lambda: results(archive) == {SEG: 4, SR: 1}, 60)
+    edit(node, more='[results]\nbanner = "For a test"\n')
+    reload(node)
+    send(served.port, small_exam(34))
+    wait_until(lambda: results(archive) == {SEG: 8, SR: 2}, 60)
+    digests = {job["settings_digest"] for job in _jobs(node)}
+    assert digests == {built.settings_digest, node.build().settings_digest}
+    assert len(digests) == 2
+    with built.sessions() as session:
+        assert audit.recent(session, "settings_changed", 1)[0].detail["changed"] == ["results"]
+        assert deliveries.counts(session)
+
+
+def _jobs(node: NodeDirectory) -> list[dict[str, str]]:
+    studies = json.loads(glam_node("--settings", node.settings_path, "studies", "--json").stdout)
+    uids = [study["study_instance_uid"] for study in studies]
+    told = [json.loads(glam_node("--settings", node.settings_path, "study", uid, "--json").stdout) for uid in uids]
+    return [job for study in told for job in study["jobs"]]
+
+
+def test_without_a_node_there_is_nothing_to_reload(tmp_path: Path) -> None:
+    stopped = write_node(tmp_path)
+    assert "No node runs" in glam_node("--settings", stopped.settings_path, "settings", "reload", expect=1).stderr
