@@ -1,7 +1,7 @@
 """One process per device, as torchrun starts them; alone without it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -38,6 +38,13 @@ class Processes:
         """All have come here."""
         if self.count > 1:
             distributed.barrier()
+
+    def agree(self, question: Callable[[], bool]) -> bool:
+        """What the leading process answers; the others do not ask."""
+        answer = [question() if self.leads else None]
+        if self.count > 1:
+            distributed.broadcast_object_list(answer)
+        return bool(answer[0])
 
 
 @contextmanager

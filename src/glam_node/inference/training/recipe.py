@@ -61,6 +61,10 @@ class StageRecipe:
     """Where that part begins; it falls to `top_fraction` over the first 30 % of the stage. 0: no fall."""
     sparsity: float = 0.03
     """Weight of the L1 norm of the maps over the number of pooled values."""
+    rounds: int = 1
+    """How often the stage is run at most, each time from where it ended and with a whole schedule."""
+    least_auc: float = 0.0
+    """It is run again while the AUC of a class, of the scores of the validation images, is lower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +119,8 @@ def _contradictions(recipe: Recipe) -> list[str]:
     problems += [f"{name} must be 1 or more" for name in counts if getattr(recipe, name) < 1]
     for name in ("global_stage", "local_stage", "joint_stage"):
         stage: StageRecipe = getattr(recipe, name)
-        if stage.steps < 0 or stage.batch_size < 1:
-            problems.append(f"{name}: steps must not be negative, batch_size must be 1 or more")
+        if stage.steps < 0 or min(stage.batch_size, stage.rounds) < 1:
+            problems.append(f"{name}: steps must not be negative, batch_size and rounds must be 1 or more")
         if not 0 < stage.top_fraction <= 1:
             problems.append(f"{name}.top_fraction must be over 0 and at most 1")
     return problems + (_contradictions_of_baseline(recipe) if recipe.baseline else [])

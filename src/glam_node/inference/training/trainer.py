@@ -134,21 +134,38 @@ class Trainer:
         if checkpoint is not None:
             optimizer.load_state_dict(checkpoint.optimizer)
             first = checkpoint.step
-        last = stage.steps if left is None else min(stage.steps, first + left)
-        if first >= last:
+        if self._is_done(stage, first):
             return 0
         steps = _Steps(self._recipe, stage, place, self._processes, self._device)
         load = self._loader(name)
         wrapped = self._processes.wrap(module)
-        for step in range(first, last):
+        step = first
+        while left is None or step < first + left:
             loss = steps.take(wrapped, optimizer, load, step, len(self._data.training))
-            journal.scalar(f"{name}/loss", loss, step)
-            self._tell(f"{name} stage, loss {loss:.3f}", step + 1, stage.steps)
-            if (step + 1) % self._recipe.validate_every == 0 or step + 1 == stage.steps:
-                self._validate(name, step, journal)
-            if (step + 1) % self._recipe.checkpoint_every == 0 or step + 1 in (last, stage.steps):
-                self._keep(name, step + 1, optimizer)
-        return last - first
+            step += 1
+            journal.scalar(f"{name}/loss", loss, step - 1)
+            self._tell(f"{name} stage, loss {loss:.3f}", step, stage.steps * -(-step // stage.steps))
+            ends = step % stage.steps == 0
+            if ends or step % self._recipe.validate_every == 0:
+                self._validate(name, step - 1, journal)
+            if ends or step % self._recipe.checkpoint_every == 0 or (left is not None and step == first + left):
+                self._keep(name, step, optimizer)
+            if ends and self._is_done(stage, step):
+                break
+        return step - first
+
+    def _is_done(self, stage: StageRecipe, step: int) -> bool:
+        """Whether the stage ends after `step` steps: with its last round, or with one that has learned both classes."""
+        rounds, rest = divmod(step, stage.steps)
+        if rest or not rounds:
+            return False
+        return rounds >= stage.rounds or self._processes.agree(lambda: self._has_learned(stage.least_auc))
+
+    def _has_learned(self, least_auc: float) -> bool:
+        recipe = self._recipe
+        size, patches = recipe.global_stage.batch_size, recipe.patches_per_image
+        said = validate(self.network, self._data.validation, size, patches, self._device)
+        return not any(auc < least_auc for auc in said.auc)
 
     def _loader(self, name: str) -> Loader:
         if name == "local":
@@ -187,7 +204,7 @@ class _Steps:
     def take(self, module: nn.Module, optimizer: AdamW, load: Loader, step: int, count: int) -> float:
         """The loss of this step; the optimizer has moved."""
         module.train()
-        done = step / self._stage.steps
+        done = step % self._stage.steps / self._stage.steps
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(self._stage, done + 1 / self._stage.steps)
         seed = self._recipe.seed

@@ -47,6 +47,31 @@ def test_another_seed_or_recipe_gives_other_weights(data: TrainingData, tmp_path
     assert any(not torch.equal(first[name], second[name]) for name in first)
 
 
+def rounds(count: int, least_auc: float) -> Recipe:
+    """The toy recipe, whose global stage is run until both classes have this AUC."""
+    return replace(RECIPE, global_stage=replace(RECIPE.global_stage, rounds=count, least_auc=least_auc))
+
+
+def test_a_stage_that_has_not_learned_is_run_again(data: TrainingData, tmp_path: Path) -> None:
+    told: list[str] = []
+    subject = trainer(data, tmp_path, rounds(3, 1.1))
+    subject._tell = lambda doing, *_: told.append(doing)
+    subject.run()
+    assert sum("global stage, loss" in doing for doing in told) == 3 * RECIPE.global_stage.steps
+
+
+def test_a_stage_that_has_learned_is_not(data: TrainingData, tmp_path: Path) -> None:
+    first, second = state_of(data, tmp_path / "1", None), state_of(data, tmp_path / "2", None, recipe=rounds(3, 0.0))
+    assert_same(first, second)
+
+
+def test_rounds_resume_exactly(data: TrainingData, tmp_path: Path) -> None:
+    recipe = rounds(2, 1.1)
+    whole = state_of(data, tmp_path / "whole", None, recipe=recipe)
+    stops = [RECIPE.global_stage.steps, 1, RECIPE.global_stage.steps, None]
+    assert_same(whole, state_of(data, tmp_path / "stopped", *stops, recipe=recipe))
+
+
 def test_a_directory_of_another_recipe_is_refused(data: TrainingData, tmp_path: Path) -> None:
     state_of(data, tmp_path, 1)
     with pytest.raises(DatasetError, match="another recipe"):
