@@ -19,7 +19,17 @@ DEFAULT_PACKAGE = Path(__file__).parent / "default_package"
 FORMAT_VERSION = 1
 
 _HEAD = ("architecture", "algorithm_name", "algorithm_version", "trained")
-_KNOWN = {"format_version", *_HEAD, "weights", "operating_points", "calibration", "parameters", "shape", "card"}
+_KNOWN = {
+    "format_version",
+    *_HEAD,
+    "weights",
+    "operating_points",
+    "calibration",
+    "reference",
+    "parameters",
+    "shape",
+    "card",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,10 @@ class ModelPackage:
     """The sizes of the network as the architecture defines them; empty: as published."""
     calibration: dict[FindingKind, PlattScale] = field(default_factory=dict)
     """Of image scores, where an evaluation fitted one; of the data that it was fitted on, not of a site's women."""
+    calibrated_by_site: frozenset[FindingKind] = frozenset()
+    """Classes whose scale is not the package's own, but one that a site fitted on its women."""
+    reference: dict[FindingKind, float] = field(default_factory=dict)
+    """Mean image score of the images that the package was measured on, where an evaluation wrote it."""
     card: ModelCard = field(default_factory=ModelCard)
     """Origin, licence, training data, intended use, limits, and which images it may be shown."""
 
@@ -64,6 +78,18 @@ class ModelPackage:
     def weights_path(self) -> Path:
         """Where the weights file is (or would be)."""
         return self.path / WEIGHTS_FILE
+
+
+def score_parameters(package: ModelPackage) -> tuple[tuple[str, str], ...]:
+    """What scores mean, as a predictor states it among its parameters: scales, whose they are, and means to compare."""
+    return tuple(
+        stated
+        for kind, scale in sorted(package.calibration.items())
+        for stated in (
+            *((f"{kind}.calibration_{name}", f"{value:g}") for name, value in asdict(scale).items()),
+            *([(f"{kind}.calibrated_by", "site")] if kind in package.calibrated_by_site else []),
+        )
+    ) + tuple((f"{kind}.reference_mean_score", f"{mean:g}") for kind, mean in sorted(package.reference.items()))
 
 
 def read_package(path: Path) -> ModelPackage:
@@ -95,11 +121,16 @@ def write_package(package: ModelPackage) -> None:
         *((f"operating_points.{kind}", asdict(point)) for kind, point in package.operating_points.items()),
         *((f"calibration.{kind}", asdict(scale)) for kind, scale in package.calibration.items()),
         ("parameters", package.parameters),
-        *((name, table) for name, table in (("shape", package.shape), ("card", card_table(package.card))) if table),
+        *((name, table) for name, table in _optional_tables(package) if table),
     ]
     head = {"format_version": FORMAT_VERSION} | {name: getattr(package, name) for name in _HEAD}
     text = _toml_lines(head) + "".join(f"\n[{name}]\n{_toml_lines(values)}" for name, values in tables)
     (package.path / PACKAGE_FILE).write_text(text, encoding="utf-8")
+
+
+def _optional_tables(package: ModelPackage) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    reference = {str(kind): mean for kind, mean in package.reference.items()}
+    return ("reference", reference), ("shape", package.shape), ("card", card_table(package.card))
 
 
 def _toml_lines(values: Mapping[str, Any]) -> str:
@@ -128,6 +159,7 @@ def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
             FindingKind(kind): OperatingPoint(**point) for kind, point in table["operating_points"].items()
         },
         calibration={FindingKind(kind): PlattScale(**scale) for kind, scale in table.get("calibration", {}).items()},
+        reference={FindingKind(kind): float(mean) for kind, mean in table.get("reference", {}).items()},
         parameters=table.get("parameters", {}),
         shape=table.get("shape", {}),
         card=card_from_table(table.get("card", {})),

@@ -22,7 +22,7 @@ from glam_node.inference.findings import (
 )
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.options import REFERENCE_RUN, RunOptions
-from glam_node.inference.package import PACKAGE_FILE, ModelPackage, read_package
+from glam_node.inference.package import PACKAGE_FILE, ModelPackage, read_package, score_parameters
 
 ARCHITECTURE = "threshold"
 WEIGHTS_SHA256 = hashlib.sha256(b"glam-node threshold 1").hexdigest()
@@ -89,7 +89,8 @@ class ThresholdPredictor:
                     ("global_saliency_threshold", point.global_saliency_threshold),
                     ("minimum_area_px", point.minimum_area_px),
                 )
-            ),
+            )
+            + score_parameters(package),
         )
 
     @property

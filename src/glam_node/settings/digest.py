@@ -19,6 +19,8 @@ def settings_digest(settings: Settings) -> str:
     none.
     """
     inference = settings.inference.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+    if not settings.inference.calibration:
+        del inference["calibration"]  # as digests were before there was such a setting
     results = settings.results.model_dump(mode="json")
     package = _file_digest((settings.inference.package or _DEFAULT_PACKAGE) / "package.toml")
     canonical = json.dumps({"inference": inference, "results": results, "package": package}, sort_keys=True)

@@ -21,6 +21,15 @@ class OperatingPointSettings(Section):
     """Regions of fewer model pixels are dropped."""
 
 
+class CalibrationSettings(Section):
+    """[inference.calibration.benign|malignant]: Platt's scale of image scores, fitted on the site's own women."""
+
+    slope: float = Field(ge=0, le=100, allow_inf_nan=False)
+    """Of the logarithm of the odds of a score: probability = 1 / (1 + exp(-(slope x logit(score) + intercept)))."""
+    intercept: float = Field(ge=-100, le=100, allow_inf_nan=False)
+    """What is added to it."""
+
+
 class InferenceSettings(Section):
     """[inference]: the model."""
 
@@ -45,3 +54,5 @@ class InferenceSettings(Section):
     """Attempts at one job before it is FAILED and a person must act."""
     operating_points: dict[Literal["benign", "malignant"], OperatingPointSettings] = Field(default={})
     """Per class, values that take the place of the package's."""
+    calibration: dict[Literal["benign", "malignant"], CalibrationSettings] = Field(default={})
+    """Per class, a scale in place of the package's; results say that the site calibrated."""

@@ -26,7 +26,8 @@ class ResultsSettings(Section):
     series_description: SeriesDescription = "GLAM-NODE {subject} research use"
     """Series Description (0008,103E) of the objects written; {subject} is what each holds."""
     score_scale: ScoreScale = "percent"
-    """Scores of images, breasts and studies; raw: 0 to 1; ten: 1 to 10 by the package's calibration, percent without
-    one. Those of findings are saliency, and no calibration is for them."""
+    """Scores of images, breasts and studies; percent: the calibrated probability where inference.calibration has a
+    scale, else the score; raw: 0 to 1; ten: 1 to 10 by the site's or the package's calibration, percent without one.
+    Those of findings are saliency, and no calibration is for them."""
     secondary_capture: Literal["sheet", "views"] = "sheet"
     """sheet: all views on one picture; views: one picture each; for destinations that ask for secondary_capture."""

@@ -51,6 +51,27 @@ def test_without_a_calibration_it_is_percent() -> None:
     assert shown_score(0.4, FindingKind.BENIGN, CALIBRATED, "ten").text == "40 %"
 
 
+def test_percent_is_the_probability_where_the_site_calibrated() -> None:
+    by_site = replace(CALIBRATED, parameters=(*CALIBRATED.parameters, ("malignant.calibrated_by", "site")))
+    shown = shown_score(0.4, FindingKind.MALIGNANT, by_site, "percent")
+    assert (shown.name, shown.unit) == (codes.SITE_PROBABILITY[FindingKind.MALIGNANT], codes.PERCENT)
+    assert shown.value == pytest.approx(100 / (1 + np.exp(-(2 * np.log(0.4 / 0.6) + 1))), abs=1e-3)
+    assert shown_score(0.4, FindingKind.BENIGN, by_site, "percent").name == codes.CERTAINTY[FindingKind.BENIGN]
+    assert shown_score(0.4, FindingKind.MALIGNANT, by_site, "raw").value == 0.4
+    assert shown_score(0.4, FindingKind.MALIGNANT, by_site, "ten").text == "6 of 10"
+
+
+def test_the_report_says_that_the_site_calibrated() -> None:
+    exam = analysed_exam()
+    scale = (("malignant.calibration_slope", "1"), ("malignant.calibration_intercept", "0"))
+    algorithm = replace(exam.findings.algorithm, parameters=(*scale, ("malignant.calibrated_by", "site")))
+    report = replace(exam, findings=replace(exam.findings, algorithm=algorithm)).report(IDENTITY)
+    texts = [element.value for element in report.iterall() if element.keyword == "TextValue"]
+    assert "Scores of the malignant class are calibrated by the site, in its settings." in texts
+    assert "malignant.calibrated_by = site" in texts
+    assert "Probability, malignant class, calibrated by site (research)" in str(report)
+
+
 def test_a_finding_is_never_given_a_calibration_that_is_the_images() -> None:
     assert shown_finding_score(0.4, FindingKind.MALIGNANT, "ten").text == "40 %"
 

@@ -29,6 +29,15 @@ def test_a_node_has_its_directories_database_and_destinations(tmp_path: Path) ->
     }
 
 
+def test_a_site_calibrates_in_its_settings_and_the_algorithm_says_so(tmp_path: Path) -> None:
+    scale = {"malignant": {"slope": 2.0, "intercept": -1.0}}
+    calibrated = settings(tmp_path, inference={"predictor": THRESHOLD, "calibration": scale})
+    stated = dict(load_configured_predictor(calibrated).algorithm.parameters)
+    assert stated["malignant.calibrated_by"] == "site"
+    assert (stated["malignant.calibration_slope"], stated["malignant.calibration_intercept"]) == ("2", "-1")
+    assert not any(name.startswith("benign.calibrat") for name in stated)
+
+
 def test_a_root_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(PermanentError, match=r"storage.root .* cannot be written .* set another storage.root"):

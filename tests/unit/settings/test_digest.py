@@ -16,6 +16,7 @@ from glam_node.settings.load import load_settings
         ("GLAM_NODE__INFERENCE__OPERATING_POINTS__BENIGN__MINIMUM_AREA_PX", "7", True),
         ("GLAM_NODE__INFERENCE__PRECISION", "fast", True),
         ("GLAM_NODE__INFERENCE__SEGMENT", "always", True),
+        ("GLAM_NODE__INFERENCE__CALIBRATION__BENIGN", "{slope = 1, intercept = 0}", True),
         ("GLAM_NODE__INFERENCE__RUNTIME", "torch", False),
         ("GLAM_NODE__INFERENCE__DEVICE", "cpu", False),
         ("GLAM_NODE__INFERENCE__LEASE_TIME", "7", False),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from statistics import fmean
 
 from glam_node import __version__
 from glam_node.inference.datasets.labelled import LabelledDataset
@@ -17,6 +18,7 @@ from glam_node.inference.evaluation.metrics_file import write_metrics
 from glam_node.inference.evaluation.model import SaliencyModel
 from glam_node.inference.evaluation.models import load_models
 from glam_node.inference.evaluation.report import Heading, render_report
+from glam_node.inference.evaluation.site_settings import site_settings
 from glam_node.inference.evaluation.tables import (
     TextTable,
     comparison_table,
@@ -25,6 +27,7 @@ from glam_node.inference.evaluation.tables import (
     operating_point_table,
 )
 from glam_node.inference.evaluation.tuning import Wanted
+from glam_node.inference.findings import CHANNELS
 from glam_node.inference.package import ModelPackage, read_package, write_package
 
 DatasetName = tuple[str, str]
@@ -115,12 +118,13 @@ def _write(
     progress: Callable[[str, int, int], None],
 ) -> tuple[Path, ...]:
     out.mkdir(parents=True, exist_ok=True)
-    report, metrics = out / "report.html", out / "metrics.json"
+    report, metrics, site = out / "report.html", out / "metrics.json", out / "site.toml"
+    site.write_text(site_settings(evaluation.models[0].tuning), encoding="utf-8")
     write_metrics(metrics, evaluation, heading)
     predictions = [path for number, model in enumerate(evaluation.models) for path in _predictions(out, number, model)]
     exhibits = draw_gallery(*source, evaluation, progress, gallery) if gallery else []
     report.write_text(render_report(evaluation, heading, exhibits), encoding="utf-8")
-    return report, metrics, *predictions
+    return report, metrics, site, *predictions
 
 
 def _predictions(out: Path, number: int, model: ModelEvaluation) -> tuple[Path, Path]:
@@ -135,12 +139,13 @@ def _predictions(out: Path, number: int, model: ModelEvaluation) -> tuple[Path, 
 
 
 def _write_points(package: ModelPackage, model: ModelEvaluation) -> tuple[str, ...]:
-    """The points that were chosen, and calibrations, are in the package; a class without one keeps what it had."""
+    """The points that were chosen, calibrations and mean scores are in the package; what was not chosen stays."""
     chosen = {each.kind: each.point for each in model.tuning.classes if each.point is not None}
     fitted = {each.kind: each.platt for each in model.tuning.classes if each.platt}
     if chosen:
         points, calibration = package.operating_points | chosen, package.calibration | fitted
-        write_package(replace(package, operating_points=points, calibration=calibration))
+        reference = {kind: fmean(row.scores[place] for row in model.rows) for place, kind in enumerate(CHANNELS)}
+        write_package(replace(package, operating_points=points, calibration=calibration, reference=reference))
         read_package(package.path)
     return tuple(str(kind) for kind in chosen)
 

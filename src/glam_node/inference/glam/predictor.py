@@ -30,7 +30,7 @@ from glam_node.inference.glam.weights import load_network
 from glam_node.inference.guard import check_image
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.options import REFERENCE_RUN, RunOptions, Runtime, Segment
-from glam_node.inference.package import ModelPackage, OperatingPoint
+from glam_node.inference.package import ModelPackage, OperatingPoint, score_parameters
 
 ARCHITECTURE = "glam"
 _TORCH = Route(Runtime.TORCH)
@@ -266,11 +266,6 @@ def _identify(
         for kind, point in sorted(package.operating_points.items())
         for name, value in asdict(point).items()
     )
-    calibration = tuple(
-        (f"{kind}.calibration_{name}", f"{value:g}")
-        for kind, scale in sorted(package.calibration.items())
-        for name, value in asdict(scale).items()
-    )
     counts = tuple((name, str(value)) for name, value in asdict(parameters).items())
     always = () if segment is Segment.POSITIVE else (("segment", str(segment)),)
     return AlgorithmIdentification(
@@ -278,5 +273,5 @@ def _identify(
         algorithm_version=package.algorithm_version,
         weights_sha256=package.weights_sha256,
         trained=package.trained,
-        parameters=thresholds + calibration + counts + always + route.parameters,
+        parameters=thresholds + score_parameters(package) + counts + always + route.parameters,
     )

@@ -4,8 +4,10 @@ import os
 from dataclasses import replace
 
 from glam_node.inference.cores import usable_cores
+from glam_node.inference.findings import FindingKind
 from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
 from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, OperatingPoint, read_package
+from glam_node.inference.platt import PlattScale
 from glam_node.inference.predictor import Predictor, load_object
 from glam_node.settings.inference import OperatingPointSettings
 from glam_node.settings.schema import Settings
@@ -26,14 +28,25 @@ def load_configured_predictor(settings: Settings) -> Predictor:
 
 
 def configured_package(settings: Settings) -> ModelPackage:
-    """The package that settings name, with their operating points. Raises PackageMismatch when it is damaged."""
+    """The package that settings name, with their operating points and calibration.
+
+    Raises PackageMismatch when it is damaged.
+    """
     package = _package(settings)
     overrides = settings.inference.operating_points
     points = {
         kind: _operating_point(point, overrides[kind.value]) if kind.value in overrides else point
         for kind, point in package.operating_points.items()
     }
-    return replace(package, operating_points=points)
+    fitted = {
+        FindingKind(kind): PlattScale(**scale.model_dump()) for kind, scale in settings.inference.calibration.items()
+    }
+    return replace(
+        package,
+        operating_points=points,
+        calibration={**package.calibration, **fitted},
+        calibrated_by_site=frozenset(fitted),
+    )
 
 
 def _package(settings: Settings) -> ModelPackage:

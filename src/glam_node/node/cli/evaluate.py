@@ -67,9 +67,10 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model package on labelled images: report.html, metrics.json and predictions go to DIR.
+    """Measure a model package on labelled images: report.html, metrics.json, predictions and site.toml go to DIR.
 
-    Thresholds are chosen on validation images and frozen. Exit code 1 when a view could not be measured. Research use.
+    Thresholds are chosen on validation images and frozen; site.toml has them, and calibrations, as settings of a node.
+    Exit code 1 when a view could not be measured. Research use.
     """
     if write_operating_points:
         _require_writable(package, keep_operating_points)

@@ -39,6 +39,14 @@ TEN_POINT_SCORE = {
     FindingKind.BENIGN: Code("GLAM-BENIGN-10", PRIVATE_SCHEME, "Score 1 to 10, benign class (research)"),
     FindingKind.MALIGNANT: Code("GLAM-MALIGN-10", PRIVATE_SCHEME, "Score 1 to 10, malignant class (research)"),
 }
+SITE_PROBABILITY = {
+    FindingKind.BENIGN: Code(
+        "GLAM-BENIGN-SITE", PRIVATE_SCHEME, "Probability, benign class, calibrated by site (research)"
+    ),
+    FindingKind.MALIGNANT: Code(
+        "GLAM-MALIGN-SITE", PRIVATE_SCHEME, "Probability, malignant class, calibrated by site (research)"
+    ),
+}
 PERCENT = Code("%", "UCUM", "Percent")
 # PS3.16 CID 7203. TID 1410 has a region by outline or by its own reference to a segment, not both; it may be extended.
 SEGMENTATION = Code("113076", "DCM", "Segmentation")

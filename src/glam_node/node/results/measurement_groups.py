@@ -15,7 +15,7 @@ from glam_node.node.results import codes
 from glam_node.node.results.aggregate import breast_scores, image_score, study_score
 from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
 from glam_node.node.results.outline import long_axis_mm, outline
-from glam_node.node.results.scores import ShownScore, shown_score
+from glam_node.node.results.scores import ShownScore, calibration_statements, shown_score
 from glam_node.node.results.segment_references import referenced_segments
 from glam_node.node.results.summary import processing_and_findings_summary
 
@@ -66,6 +66,7 @@ class _Writer:
             [
                 self.identity.statement(self.findings.algorithm),
                 "The score of the study is the larger of its breasts' scores.",
+                *calibration_statements(self.findings.algorithm),
             ],
         )
 

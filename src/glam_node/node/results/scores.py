@@ -31,16 +31,22 @@ def shown_finding_score(score: float, kind: FindingKind, scale: ScoreScale) -> S
 
 
 def shown_score(score: float, kind: FindingKind, algorithm: AlgorithmIdentification, scale: ScoreScale) -> ShownScore:
-    """Of an image, breast or study; in percent where the package has no calibration for 1 to 10."""
-    calibration = calibration_of(algorithm, kind) if scale == "ten" else None
-    if calibration is None:
+    """Of an image, breast or study; in percent where there is no calibration for 1 to 10.
+
+    Percent is the probability where the site itself calibrated: a package's own scale knows other women.
+    """
+    calibration = calibration_of(algorithm, kind)
+    if calibration is None or scale == "raw" or (scale == "percent" and not is_calibrated_by_site(algorithm, kind)):
         return shown_finding_score(score, kind, scale)
+    if scale == "percent":
+        percent = 100 * probability_of(score, *calibration)
+        return ShownScore(codes.SITE_PROBABILITY[kind], round(percent, 3), codes.PERCENT, f"{percent:.0f} %")
     ten = ten_point(score, *calibration)
     return ShownScore(codes.TEN_POINT_SCORE[kind], ten, codes.NO_UNITS, f"{ten} of 10")
 
 
 def calibration_of(algorithm: AlgorithmIdentification, kind: FindingKind) -> tuple[float, float] | None:
-    """Slope and intercept of the package's Platt scale for the class, where it has one."""
+    """Slope and intercept of Platt's scale for the class, the site's or the package's, where there is one."""
     stated = dict(algorithm.parameters)
     try:
         return float(stated[f"{kind}.calibration_slope"]), float(stated[f"{kind}.calibration_intercept"])
@@ -50,5 +56,20 @@ def calibration_of(algorithm: AlgorithmIdentification, kind: FindingKind) -> tup
 
 def ten_point(score: float, slope: float, intercept: float) -> int:
     """1 to 10: the tenth in which the probability of Platt's scale lies."""
-    probability = float(PlattScale(slope, intercept).apply(np.array(score, dtype=np.float64)))
-    return min(10, 1 + int(10 * probability))
+    return min(10, 1 + int(10 * probability_of(score, slope, intercept)))
+
+
+def probability_of(score: float, slope: float, intercept: float) -> float:
+    """0 to 1, by Platt's scale."""
+    return float(PlattScale(slope, intercept).apply(np.array(score, dtype=np.float64)))
+
+
+def calibration_statements(algorithm: AlgorithmIdentification) -> list[str]:
+    """One sentence per class that the site calibrated."""
+    by_site = [kind for kind in FindingKind if is_calibrated_by_site(algorithm, kind)]
+    return [f"Scores of the {kind} class are calibrated by the site, in its settings." for kind in by_site]
+
+
+def is_calibrated_by_site(algorithm: AlgorithmIdentification, kind: FindingKind) -> bool:
+    """Whether the scale of the class is the site's own."""
+    return (f"{kind}.calibrated_by", "site") in algorithm.parameters

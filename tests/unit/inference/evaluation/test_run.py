@@ -12,7 +12,9 @@ from glam_node.inference.evaluation.models import load_models
 from glam_node.inference.evaluation.run import Outcome, run_evaluation
 from glam_node.inference.package import ModelPackage, read_package, write_package
 from glam_node.inference.threshold import threshold_package
+from glam_node.settings.load import load_settings
 
+PREDICTIONS = ("images.csv", "breasts.csv", "images-2.csv", "breasts-2.csv")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SMALL = {"rows": 104, "columns": 80}
 
@@ -41,11 +43,11 @@ def outcome(package: ModelPackage, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_report_metrics_and_predictions_of_every_model_are_written(outcome: Outcome) -> None:
     names = [path.name for path in outcome.files if path.stat().st_size]
-    assert names == ["report.html", "metrics.json", "images.csv", "breasts.csv", "images-2.csv", "breasts-2.csv"]
+    assert names == ["report.html", "metrics.json", "site.toml", *PREDICTIONS]
 
 
 def test_predictions_are_in_the_columns_of_the_nyu_protocol(outcome: Outcome) -> None:
-    with outcome.files[2].open(encoding="utf-8") as images, outcome.files[3].open(encoding="utf-8") as breasts:
+    with outcome.files[3].open(encoding="utf-8") as images, outcome.files[4].open(encoding="utf-8") as breasts:
         assert next(csv.reader(images)) == [
             "image_index",
             "benign_pred",
@@ -54,6 +56,22 @@ def test_predictions_are_in_the_columns_of_the_nyu_protocol(outcome: Outcome) ->
             "malignant_label",
         ]
         assert next(csv.reader(breasts)) == ["index", "left_malignant", "right_malignant"]
+
+
+def test_what_was_chosen_is_there_as_settings_of_a_node(outcome: Outcome, package: ModelPackage) -> None:
+    inference = load_settings(outcome.files[2], {}).inference
+    chosen = read_package(package.path)
+    for kind, scale in chosen.calibration.items():
+        assert inference.calibration[kind.value].slope == scale.slope  # type: ignore[index]
+        assert inference.operating_points[kind.value].minimum_area_px == chosen.operating_points[kind].minimum_area_px  # type: ignore[index]
+    assert set(inference.calibration) == {kind.value for kind in chosen.calibration} != set()
+
+
+def test_the_mean_scores_are_in_the_package_to_compare_with(outcome: Outcome, package: ModelPackage) -> None:
+    with outcome.files[3].open(encoding="utf-8") as images:
+        rows = list(csv.DictReader(images))
+    for kind, mean in read_package(package.path).reference.items():
+        assert mean == pytest.approx(sum(float(row[f"{kind}_pred"]) for row in rows) / len(rows), abs=1e-4)
 
 
 def test_operating_points_are_in_the_package_with_the_same_weights(package: ModelPackage, outcome: Outcome) -> None:
