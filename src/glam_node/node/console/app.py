@@ -23,6 +23,7 @@ from glam_node.node.console.door import Door
 from glam_node.node.console.health import checks
 from glam_node.node.console.measure import NodeCollector
 from glam_node.node.console.rendering import Screens
+from glam_node.node.console.rules_page import RulesPage
 from glam_node.node.db import accounts
 from glam_node.node.db.engine import reading
 from glam_node.node.errors import PermanentError
@@ -85,6 +86,7 @@ def create_console(
         routes += [
             Route("/sign-in", door.sign_in, methods=["GET", "POST"]),
             Route("/sign-out", door.sign_out, methods=["POST"]),
+            Route("/rules", door.guarded(partial(_shown, screens, RulesPage().page)), methods=["GET", "POST"]),
             *[Route(path, door.guarded(partial(_shown, screens, page))) for path, page in PAGES.items()],
         ]
     handlers = dict.fromkeys(trouble.TROUBLES, partial(trouble.answer, screens))

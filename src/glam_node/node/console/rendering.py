@@ -18,6 +18,7 @@ PLACES = (
     ("/", "Studies"),
     ("/destinations", "Destinations"),
     ("/refusals", "Refusals"),
+    ("/rules", "Rules"),
 )
 """The navigation: where to, and its name."""
 

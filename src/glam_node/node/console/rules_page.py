@@ -1,0 +1,128 @@
+"""The page on which one drops DICOM files and sees which rule decides, and why; nothing is kept of them."""
+
+import secrets
+import threading
+from dataclasses import asdict
+from pathlib import Path, PurePath
+from shutil import copyfileobj
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from anyio import from_thread
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from glam_node.node.bootstrap import rule_trial
+from glam_node.node.console.rendering import Screens
+from glam_node.node.console.sessions import Sessions
+from glam_node.node.workflow.try_rules import RuleTrial, Tried, try_rules
+from glam_node.rules.reference import EXAMPLES
+
+COOKIE = "glam_node_rules"
+MOST_FILES = 64
+MOST_BYTES = 256 * 2**20
+"""Of one form, all files together."""
+LONGEST_AE_TITLE = 16
+_STALE = "This form is not one of yours any more. Load the page again, and choose the files anew."
+
+
+class RulesPage:
+    """The form and its answer; one set of files is read at a time."""
+
+    def __init__(self) -> None:
+        self._tokens = Sessions()
+        self._reading = threading.Lock()
+
+    def page(self, screens: Screens, request: Request) -> Response:
+        """The rules in force and the form; once files are sent, what would become of them."""
+        if request.method != "POST":
+            return self._render(screens, request, {})
+        form = self._form(request)
+        try:
+            if not self._tokens.is_form_token(request.cookies.get(COOKIE, ""), str(form.get("form_token", ""))):
+                raise HTTPException(403, _STALE)
+            return self._render(screens, request, self._tried(screens, form))
+        finally:
+            from_thread.run(form.close)
+
+    def _form(self, request: Request) -> FormData:
+        """Raises HTTPException for a form that is no such form, or too large."""
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal():
+            raise HTTPException(411, "Say how long the form is (Content-Length).")
+        if int(length) > MOST_BYTES:
+            raise HTTPException(413, f"Files of more than {MOST_BYTES // 2**20} MB are too many at once. Choose fewer.")
+        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+            raise HTTPException(415, "Files come as multipart/form-data.")
+        form: FormData = from_thread.run(lambda: _read(request))
+        return form
+
+    def _tried(self, screens: Screens, form: FormData) -> dict[str, Any]:
+        files = [one for one in form.getlist("files") if isinstance(one, UploadFile) and one.filename]
+        caller = str(form.get("calling_ae_title", "")).strip()[:LONGEST_AE_TITLE]
+        if not files:
+            return {"caller": caller, "trouble": "No file was chosen."}
+        with self._reading, TemporaryDirectory() as directory:
+            names = {path.name: _own_name(one) for one, path in _kept(files, Path(directory))}
+            tried = try_rules(
+                sorted(Path(directory).iterdir()), rule_trial(screens.node.settings), caller, screens.now()
+            )
+        return {"caller": caller, "tried": _named(tried, names)}
+
+    def _render(self, screens: Screens, request: Request, found: dict[str, Any]) -> Response:
+        token = request.cookies.get(COOKIE, "") or secrets.token_urlsafe(32)
+        trial = rule_trial(screens.node.settings)
+        response = screens.render(
+            request,
+            "rules",
+            form_token=self._tokens.form_token(token),
+            rules=[_told(trial, place) for place in range(len(trial.site))],
+            modes=trial.modes,
+            examples=EXAMPLES,
+            most_files=MOST_FILES,
+            most_megabytes=MOST_BYTES // 2**20,
+            **found,
+        )
+        if COOKIE not in request.cookies:
+            response.set_cookie(COOKIE, token, secure=request.url.scheme == "https", httponly=True, samesite="strict")
+        return response
+
+
+async def _read(request: Request) -> FormData:
+    return await request.form(max_files=MOST_FILES, max_fields=4, max_part_size=4096)
+
+
+def _kept(files: list[UploadFile], directory: Path) -> list[tuple[UploadFile, Path]]:
+    """Under names of ours: theirs may be anything."""
+    kept = []
+    for number, one in enumerate(files):
+        kept.append((one, directory / f"{number:03}"))
+        with kept[-1][1].open("xb") as target:
+            copyfileobj(one.file, target)
+    return kept
+
+
+def _own_name(one: UploadFile) -> str:
+    return PurePath((one.filename or "").replace("\\", "/")).name
+
+
+def _named(tried: Tried, names: dict[str, str]) -> dict[str, Any]:
+    """With the files' own names again."""
+    shown = asdict(tried)
+    for study in shown["studies"]:
+        for image in study["images"]:
+            image["file"] = names[image["file"]]
+    shown["refused"] = [(names[file], reason) for file, reason in tried.refused]
+    return shown
+
+
+def _told(trial: RuleTrial, place: int) -> dict[str, str]:
+    rule = trial.site[place]
+    return {
+        "name": rule.title,
+        "when": str(rule.when),
+        "then": "leave the image out" if rule.of_images else str(rule.action),
+        "destinations": "all" if rule.destinations is None else ", ".join(rule.destinations),
+    }
