@@ -62,8 +62,8 @@ def test_what_was_chosen_is_there_as_settings_of_a_node(outcome: Outcome, packag
     inference = load_settings(outcome.files[2], {}).inference
     chosen = read_package(package.path)
     for kind, scale in chosen.calibration.items():
-        assert inference.calibration[kind.value].slope == scale.slope  # type: ignore[index]
-        assert inference.operating_points[kind.value].minimum_area_px == chosen.operating_points[kind].minimum_area_px  # type: ignore[index]
+        assert inference.calibration[kind.value].slope == scale.slope
+        assert inference.operating_points[kind.value].minimum_area_px == chosen.operating_points[kind].minimum_area_px
     assert set(inference.calibration) == {kind.value for kind in chosen.calibration} != set()
 
 
