@@ -7,7 +7,7 @@ from pathlib import Path
 from glam_node.settings.reference import masked
 from glam_node.settings.schema import Settings
 
-_WITHOUT_EFFECT = {"device", "runtime", "threads", "lease_time", "maximum_attempts"}
+_WITHOUT_EFFECT = {"device", "runtime", "threads", "overlap", "lease_time", "maximum_attempts"}
 # Here by its place, since settings know nothing of models.
 _DEFAULT_PACKAGE = Path(__file__).parents[1] / "inference" / "default_package"
 

@@ -48,6 +48,9 @@ class InferenceSettings(Section):
     """Images to outline; positive: those whose score reaches an operating point (others cost a tenth); always: all."""
     threads: int = Field(default=0, ge=0, le=256)
     """CPU threads of one worker; 0: one for each physical core that it may use, within its container's quota."""
+    overlap: Literal["auto", "always", "never"] = "auto"
+    """Whether a worker reads the next study, and writes the last one's results, while one is on its device: two jobs
+    at once, and their memory. auto: where the device is a GPU."""
     lease_time: Patience = 120.0
     """Seconds after which a job whose worker gives no sign of life goes to another."""
     maximum_attempts: int = Field(default=3, ge=1, le=100)

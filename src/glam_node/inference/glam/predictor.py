@@ -1,5 +1,6 @@
 """The predictor of "glam" packages: decoded views in, findings out."""
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 import torch
-from torch import Tensor
 
 from glam_node.inference.card import ModelCard
 from glam_node.inference.errors import DeviceUnavailable, PackageMismatch, UnsupportedMammogram
@@ -19,10 +19,10 @@ from glam_node.inference.findings import (
     ImageFindings,
     SaliencyMap,
 )
-from glam_node.inference.glam.device import full_precision, on_device, resolve_device
+from glam_node.inference.glam.device import resolve_device
 from glam_node.inference.glam.fold import fold_for_inference
-from glam_node.inference.glam.network import Glam, GlobalOutput
-from glam_node.inference.glam.patches import cut_patches, propose_patches
+from glam_node.inference.glam.looking import Looker
+from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.postprocessing import ViewSaliency, extract_findings, is_positive, map_of
 from glam_node.inference.glam.preprocessing import PreparedView, prepare
 from glam_node.inference.glam.routes import Route, choose_route, take_route
@@ -72,16 +72,13 @@ class GlamPredictor:
         route: Route = _TORCH,
         falls_back: bool = False,
     ) -> None:
-        self._network = network
-        self._device = device
+        self._looker = Looker(network, device, parameters.patches_per_image, self._is_positive, batch_size, falls_back)
         self._operating_points = operating_points
         self._parameters = parameters
         self._algorithm = algorithm
-        self._seconds: dict[str, float] = {}
-        self._batch_size = batch_size
+        self._spent = threading.local()
         self._card = card or ModelCard()
         self._route = route
-        self._falls_back = falls_back
 
     @property
     def algorithm(self) -> AlgorithmIdentification:
@@ -91,12 +88,22 @@ class GlamPredictor:
     @property
     def route(self) -> str:
         """Where and by what the networks are computed, for people."""
-        return f"{self._device}, {self._route}"
+        return f"{self._looker.device}, {self._route}"
+
+    @property
+    def waits_for_a_device(self) -> bool:
+        """Whether the processor has little to do while the network looks: it can see to another study meanwhile."""
+        return self._looker.device.type != "cpu"
 
     @property
     def last_stage_seconds(self) -> dict[str, float]:
-        """Seconds that the last `segment` spent on preprocess, global, local and postprocess, all images together."""
+        """Seconds that this thread's last `segment` spent on preprocess, global, local and postprocess, all images."""
         return dict(self._seconds)
+
+    @property
+    def _seconds(self) -> dict[str, float]:
+        seconds: dict[str, float] = self._spent.__dict__.setdefault("seconds", {})
+        return seconds
 
     @classmethod
     def from_package(cls, package: ModelPackage, device: str, options: RunOptions = REFERENCE_RUN) -> Self:
@@ -130,35 +137,20 @@ class GlamPredictor:
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
         """One result per mammogram, in order; one that cannot be analysed has `failure` set and harms no other.
 
-        Raises DeviceUnavailable when the device is lost or cannot hold a single image.
+        Of several threads one at a time has the device; the others prepare and outline meanwhile. Raises
+        DeviceUnavailable when the device is lost or cannot hold a single image.
         """
-        self._seconds = dict.fromkeys(("preprocess", "global", "local", "postprocess"), 0.0)
+        self._spent.seconds = dict.fromkeys(("preprocess", "global", "local", "postprocess"), 0.0)
         results: list[ImageFindings] = []
         while len(results) < len(mammograms):
-            batch = mammograms[len(results) : len(results) + self._batch_size]
-            try:
-                results += self._segment_batch(batch)
-            except torch.OutOfMemoryError as error:
-                self._shrink(error)
-            except torch.AcceleratorError as error:
-                raise DeviceUnavailable(f"{self._device} failed: {error}. Restart the worker.") from error
+            results += self._segment_batch(mammograms[len(results) : len(results) + self._looker.batch_size])
         return results
-
-    def _shrink(self, error: torch.OutOfMemoryError) -> None:
-        if self._batch_size > 1:
-            self._batch_size //= 2
-        elif self._falls_back and self._device.type != "cpu":
-            self._device = torch.device("cpu")
-            self._network.to(self._device)
-        else:
-            raise DeviceUnavailable(f"{self._device} has not enough free memory for one image.") from error
-        torch.cuda.empty_cache()
 
     def _segment_batch(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
         with self._timed("preprocess"):
             prepared = [_prepared_or_failure(mammogram, self._card) for mammogram in mammograms]
         views = [view for view in prepared if isinstance(view, PreparedView)]
-        saliencies = iter(self._look(views) if views else ())
+        saliencies = iter(self._looker.look(views, self._timed))
         results = []
         for mammogram, view in zip(mammograms, prepared, strict=True):
             if isinstance(view, PreparedView):
@@ -166,32 +158,6 @@ class GlamPredictor:
             else:
                 results.append(_failure(mammogram, view))
         return results
-
-    def _look(self, views: Sequence[PreparedView]) -> list[ViewSaliency]:
-        """What the network says of `views`; the local one is asked only about images that may have findings."""
-        with full_precision():
-            with self._timed("global"):
-                inputs = self._network.reduce(on_device([view.window for view in views], self._device))
-                overview: GlobalOutput = self._network.global_network(inputs)
-                cells = propose_patches(
-                    overview.saliency, self._parameters.patches_per_image, self._network.shape.patch_cells
-                )
-                scores = overview.scores.cpu()
-            with self._timed("local"):
-                positive = [index for index, score in enumerate(scores.tolist()) if self._is_positive(score)]
-                local = self._look_closely(inputs[positive], cells[positive]) if positive else None
-        local_of = dict(zip(positive, local.numpy(), strict=True)) if local is not None else {}
-        maps = overview.saliency.cpu().numpy()
-        return [
-            ViewSaliency((score[0], score[1]), saliency, cell, local_of.get(index), self._network.shape)
-            for index, (score, saliency, cell) in enumerate(
-                zip(scores.tolist(), maps, cells.cpu().numpy(), strict=True)
-            )
-        ]
-
-    def _look_closely(self, inputs: Tensor, cells: Tensor) -> Tensor:
-        local: Tensor = self._network.detection_network(cut_patches(inputs, cells, self._network.shape))
-        return local.reshape(*cells.shape[:2], *local.shape[1:]).cpu()
 
     def _is_positive(self, scores: Sequence[float]) -> bool:
         points = (self._operating_points.get(kind) for kind in CHANNELS)

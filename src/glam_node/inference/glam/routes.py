@@ -3,7 +3,6 @@
 A route puts other modules of the same call in the place of a folded network's; all that surrounds them stays torch.
 """
 
-import copy
 import importlib
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.glam.memory import give_back_freed
 from glam_node.inference.glam.network import Glam, GlobalNetwork
-from glam_node.inference.glam.stem import BandedStem
+from glam_node.inference.glam.stem import BandedTrunk
 from glam_node.inference.glam.winograd import TILE, WinogradLocalNetwork
 from glam_node.inference.options import Precision, RunOptions, Runtime
 
@@ -97,6 +97,8 @@ def take_route(network: Glam, route: Route, threads: int) -> Glam:
         _replace(network, "detection_network", NarrowLocalNetwork(local, route.local_type))
     elif _on_cpu(network) and network.shape.patch_size // network.shape.local_step % TILE == 0:
         _replace(network, "detection_network", WinogradLocalNetwork(local))
+    del local
+    give_back_freed()
     return network
 
 
@@ -105,8 +107,7 @@ def _take_global_route(network: GlobalNetwork, route: Route, threads: int) -> No
     if route.runtime is Runtime.OPENVINO:
         _replace(network, "downsampling_branch", _openvino().OpenVinoTrunk(trunk, threads))
     elif _on_cpu(network) and isinstance(trunk.first_pool, nn.MaxPool2d):
-        _replace(trunk, "first_conv", BandedStem(trunk.first_conv, trunk.first_pool))
-        _replace(trunk, "first_pool", nn.Identity())
+        _replace(network, "downsampling_branch", BandedTrunk(trunk))
 
 
 def _openvino() -> Any:
@@ -122,14 +123,16 @@ def _replace(parent: nn.Module, name: str, module: nn.Module) -> None:
 
 
 class NarrowLocalNetwork(nn.Module):
-    """A folded LocalNetwork in bfloat16 or float16, on its device."""
+    """Takes the place of a folded LocalNetwork, whose weights it makes bfloat16 or float16, on its device."""
 
     def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
-        self._network = copy.deepcopy(network).to(dtype)
+        self._network = network.to(dtype)
         self._dtype = dtype
 
     def forward(self, patches: Tensor) -> Tensor:
         """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1, float32."""
+        if patches.device.type == "cpu":
+            give_back_freed()
         saliency: Tensor = self._network(patches.to(self._dtype))
         return saliency.float()

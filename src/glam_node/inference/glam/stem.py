@@ -1,29 +1,78 @@
-"""The stem of the global network, band by band."""
+"""The global trunk, whose widest features are never whole."""
+
+from math import prod
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d, pad, relu
 
-# Pooled rows
-_BAND = 64
+from glam_node.inference.glam.backbone import GlobalTrunk, PreActivationBlock
+
+# Of the rows that the early stages give
+_BAND = 96
+_LOOKED_AT = 3
+"""Stages that feed the heads, the last ones."""
 
 
-class BandedStem(nn.Module):
-    """A stem's 7 x 7 convolution and its max-pool; what lies between, the largest feature of all, is never whole."""
+class BandedTrunk(nn.Module):
+    """Takes the place of a GlobalTrunk with a max-pool: all before the stages that feed the heads goes band by band."""
 
-    def __init__(self, convolution: nn.Conv2d, pool: nn.MaxPool2d) -> None:
+    def __init__(self, trunk: GlobalTrunk) -> None:
         super().__init__()
-        self._weight = convolution.weight
-        self._pool = pool
+        self._weight = trunk.first_conv.weight
+        self._pool = cast(nn.MaxPool2d, trunk.first_pool)
+        self._early, self._late = trunk.layer_list[:-_LOOKED_AT], trunk.layer_list[-_LOOKED_AT:]
+        self._final_bn = trunk.final_bn
+        self._strides = [_stride(cast(nn.Sequential, stage)) for stage in self._early]
+        self._margin = self._rows_beyond()
 
-    def forward(self, windows: Tensor) -> Tensor:
-        """N x 1 x H x W -> N x channels x about H/4 x W/4."""
-        height = windows.shape[2]
-        rows = ((height - 1) // 2 + 1 - 3) // 2 + 1
-        bands = []
+    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of the last three stages, as GlobalTrunk."""
+        x = self._early_feature(windows)
+        features = []
+        for stage in self._late:
+            x = stage(x)
+            features.append(x)
+        return features[0], features[1], relu(self._final_bn(x))
+
+    def _rows_beyond(self) -> int:
+        """Pooled rows on each side of a band that its own rows depend on, or more: whole rows of the result."""
+        needed = 0
+        for stage, stride in zip(reversed(self._early), reversed(self._strides), strict=True):
+            # Each convolution sees a row more on each side, the first of the stage before it is reduced.
+            needed = (needed + 2 * len(cast(nn.Sequential, stage)) - 1) * stride + 1
+        stride = prod(self._strides)
+        return -(-needed // stride) * stride
+
+    def _early_feature(self, windows: Tensor) -> Tensor:
+        pooled = ((windows.shape[2] - 1) // 2 + 1 - 3) // 2 + 1
+        stride = prod(self._strides)
+        rows = -(-pooled // stride)
+        result = None
         for first in range(0, rows, _BAND):
-            # A pooled row sees three convolved rows, and each of these seven rows of the window.
-            top, bottom = 4 * first - 3, 4 * min(first + _BAND, rows) + 4
-            seen = pad(windows[:, :, max(top, 0) : bottom], (3, 3, max(-top, 0), max(bottom - height, 0)))
-            bands.append(self._pool(conv2d(seen, self._weight, stride=2)))
-        return torch.cat(bands, dim=2)
+            last = min(first + _BAND, rows)
+            top, bottom = max(first * stride - self._margin, 0), min(last * stride + self._margin, pooled)
+            x = self._stem(windows, top, bottom)
+            for stage in self._early:
+                x = stage(x)
+            if result is None:
+                shape = (*x.shape[:2], rows, x.shape[3])
+                result = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+            # Where the band was cut, its outermost rows lack their neighbours.
+            result[:, :, first:last] = x[:, :, first - top // stride : last - top // stride]
+        assert result is not None  # noqa: S101 - a window has rows
+        return result
+
+    def _stem(self, windows: Tensor, first: int, last: int) -> Tensor:
+        """The pooled rows from `first` to `last` (exclusive)."""
+        # A pooled row sees three convolved rows, and each of these seven rows of the window.
+        height = windows.shape[2]
+        top, bottom = 4 * first - 3, 4 * last + 4
+        seen = pad(windows[:, :, max(top, 0) : bottom], (3, 3, max(-top, 0), max(bottom - height, 0)))
+        pooled: Tensor = self._pool(conv2d(seen, self._weight, stride=2))
+        return pooled
+
+
+def _stride(stage: nn.Sequential) -> int:
+    return cast(PreActivationBlock, stage[0]).conv1.stride[0]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from glam_node.inference.glam.backbone import BasicBlock
+from glam_node.inference.glam.memory import give_back_freed
 from glam_node.inference.glam.network import LocalNetwork
 
 TILE = 4
@@ -79,6 +80,10 @@ class _WinogradBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """N x in x H x W -> N x out x H x W, channels last; `x` is overwritten where the width stays."""
         images = x.permute(0, 2, 3, 1)
+        if self._downsample is not None:
+            # What narrower maps took is too small for these.
+            self._scratch.clear()
+            give_back_freed()
         inner = self._scratch.take("inner", *images.shape[:3], self._conv1.channels[1])
         self._conv1.write(images, inner)
         result = images if self._downsample is None else self._downsample(x).permute(0, 2, 3, 1)
@@ -135,9 +140,10 @@ class _WinogradConvolution:
         count = down * across
         seen = self._take("seen", *tiles.shape).copy_(tiles).view(36, -1)
         entered = torch.mm(into, seen, out=self._take("entered", 36, count * inputs)).view(36, count, inputs)
-        product = self._take("product", 36, count, outputs)
+        # Each step writes over what the last but one has read.
+        product = self._take("seen", 36, count, outputs)
         torch.bmm(entered, kernels.view(36, inputs, outputs), out=product)
-        left = torch.mm(back, product.view(36, -1), out=self._take("left", 16, count * outputs))
+        left = torch.mm(back, product.view(36, -1), out=self._take("entered", 16, count * outputs))
         return left.view(TILE, TILE, down, across, outputs).add_(self._bias)
 
 

@@ -11,10 +11,13 @@ import structlog
 from glam_node.inference.errors import DeviceUnavailable, InferenceError
 from glam_node.inference.predictor import Predictor
 from glam_node.node.bootstrap import Node, database_trouble, load_configured_predictor
+from glam_node.node.db import jobs
+from glam_node.node.db.engine import reading
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.run.alone import keep_running
 from glam_node.node.run.process import Running, main, until_it_works
 from glam_node.node.run.supervisor import WORKER_GRACE_S
+from glam_node.node.worker.abreast import Abreast
 from glam_node.node.worker.broker import broker_url, messages_waiting
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.consume import consume
@@ -47,11 +50,18 @@ def run(running: Running) -> None:
     watchdog = Watchdog(partial(messages_waiting, url), lambda: os._exit(EXIT_DEAF))
     lost = threading.Event()
     app = create_app(url)
-    register_run_job(app, watchdog.watched(partial(_run_job, running, predictor, lost)))
+    abreast = Abreast(
+        partial(_run_job, running, predictor, lost),
+        partial(_begun_before, running.node),
+        running.stop,
+        places=_places(running.settings, predictor),
+    )
+    register_run_job(app, watchdog.watched(abreast.begin))
     watchdog.start()
     route: str = getattr(predictor, "route", "")
     log.info("worker_ready", algorithm_version=predictor.algorithm.algorithm_version, route=route)
     consume(app, ready=running.ready, stop=running.stop)
+    abreast.finish()
     if lost.is_set():
         raise TransientError("The device is lost; the worker starts again.")
 
@@ -69,6 +79,20 @@ def _load(settings: Settings) -> Predictor:
         raise TransientError(str(error)) from error
     except InferenceError as error:
         raise PermanentError(str(error)) from error
+
+
+def _places(settings: Settings, predictor: Predictor) -> int:
+    """How many jobs at once: two where one of them waits for a device."""
+    waits = settings.inference.overlap == "always" or (
+        settings.inference.overlap == "auto" and getattr(predictor, "waits_for_a_device", False)
+    )
+    return 2 if waits else 1
+
+
+def _begun_before(node: Node, job_id: str) -> bool:
+    with reading(node.sessions)() as session:
+        job = jobs.get(session, job_id)
+    return job is not None and job.attempt > 0
 
 
 def _run_job(running: Running, predictor: Predictor, lost: threading.Event, job_id: str) -> None:
