@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from glam_node.node.run.lifeline import PARENT
@@ -109,8 +110,10 @@ class Tree:
             diary.write(json.dumps({"at": round(time.time(), 3), "event": event, **facts}) + "\n")
 
 
-def parts_of(node: NodeDirectory, *, redis_port: int, workers: int, senders: int) -> Tree:
-    """A node's processes and its Redis, each on its own, not started."""
+def parts_of(
+    node: NodeDirectory, *, redis_port: int, workers: int, senders: int, more: Mapping[str, str] = MappingProxyType({})
+) -> Tree:
+    """A node's processes and its Redis, each on its own, not started; with `more` in the environment of ours."""
     redis_options = ("--port", str(redis_port), "--bind", "127.0.0.1", "--save", "", "--dir", str(node.path))
     processes = {
         "redis": Process("redis", (PEERS["redis-server"].program, *redis_options), {}, node.path / "redis.log")
@@ -119,7 +122,7 @@ def parts_of(node: NodeDirectory, *, redis_port: int, workers: int, senders: int
         f"sender{number + 1}" for number in range(senders)
     ]
     for name in ("receiver", "dispatcher", *several):
-        processes[name] = Process(name, module(role_of(name)), environment(node), node.path / f"{name}.log")
+        processes[name] = Process(name, module(role_of(name)), environment(node, more), node.path / f"{name}.log")
     return Tree(processes, node.path / "diary.jsonl")
 
 
@@ -136,10 +139,12 @@ def role_of(name: str) -> str:
     return name.rstrip("0123456789")
 
 
-def environment(node: NodeDirectory) -> dict[str, str]:
+def environment(node: NodeDirectory, more: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """The product that the processes run is the one that this test imports.
 
     How often a job may kill its worker before it is given up is not what is tried here.
     """
-    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    return node.environment() | {"PYTHONPATH": path, "GLAM_NODE__INFERENCE__MAXIMUM_ATTEMPTS": "100"}
+    further = more.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    path = os.pathsep.join([str(REPOSITORY), further]).rstrip(os.pathsep)
+    attempts = {"GLAM_NODE__INFERENCE__MAXIMUM_ATTEMPTS": "100"}
+    return {**node.environment(), **attempts, **more, "PYTHONPATH": path}

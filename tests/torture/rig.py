@@ -3,10 +3,11 @@
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from sqlalchemy import func, select
@@ -148,7 +149,14 @@ def chosen_seed() -> int:
 
 @contextmanager
 def torture(
-    name: str, directory: Path, *, workers: int = 1, senders: int = 1, modalities: int = 2, database_url: str = ""
+    name: str,
+    directory: Path,
+    *,
+    workers: int = 1,
+    senders: int = 1,
+    modalities: int = 2,
+    database_url: str = "",
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Rig]:
     """A node in parts; images are coming in, and it all ends with the block."""
     redis_port = free_port()
@@ -161,7 +169,7 @@ def torture(
             database_url=database_url,
             port=free_port(),
         )
-        tree = parts_of(node, redis_port=redis_port, workers=workers, senders=senders)
+        tree = parts_of(node, redis_port=redis_port, workers=workers, senders=senders, more=environment)
         with _running(Rig(name, chosen_seed(), directory, node, tree, archive, broker_url), modalities) as rig:
             yield rig
 

@@ -15,3 +15,7 @@ class PackageMismatch(InferenceError):
 
 class DeviceUnavailable(InferenceError):
     """The device asked for is not there or has no memory left; another worker may succeed."""
+
+
+class OutOfMemory(DeviceUnavailable):
+    """The device has not enough free memory for a single image, which was tried alone."""

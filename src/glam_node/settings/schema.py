@@ -92,6 +92,9 @@ class StorageSettings(Section):
     """A directory on a local disk with room for what arrives."""
     minimum_free_bytes: int = Field(default=1_073_741_824, ge=0)
     """Below this many free bytes C-STORE is answered 0xA700."""
+    pause_free_bytes: int = Field(default=268_435_456, ge=0)
+    """Below this many free bytes no study is taken up: none is completed, no job is begun; what was begun goes on.
+    Should be less than minimum_free_bytes."""
 
 
 class RetentionSettings(Section):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from glam_node.node.scp.connections import WAITING
 from tests.data_sets import data_set
 from tests.integration.scp.conftest import Receiver, running_receiver
 from tests.integration.scp.raw import VERIFICATION, Sender, associate_rq, echo_rq, p_data, pdv, store_rq
@@ -190,7 +191,7 @@ def test_four_gigabytes_announced_before_an_association_take_no_memory(impatient
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with Sender(impatient.port) as sender, contextlib.suppress(OSError):
         sender.send(struct.pack(">BBI", 1, 0, 0xFFFFFFFF))
-        for _ in range(100):
+        for _ in range(400):
             sender.send(bytes(2**20))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30 * 1024
 
@@ -205,14 +206,17 @@ def test_one_byte_at_a_time_does_not_hold_a_connection(impatient: Receiver) -> N
         assert time.monotonic() - started < 2 * PATIENCE_S + 1
 
 
-def test_a_connection_cut_in_the_middle_leaves_no_file(receiver: Receiver) -> None:
-    sender = Sender(receiver.port)
-    sender.associate()
-    sender.send(p_data(pdv(store_rq("1.2.3"), command=True, last=True)))
-    sender.send(p_data(pdv(b"x" * 10_000, command=False, last=False)))
-    wait_until(lambda: len(receiver.parts()) == 1)
-    sender.connection.close()
+def test_connections_cut_in_the_middle_leave_no_file(receiver: Receiver) -> None:
+    senders = [Sender(receiver.port) for _ in range(3)]
+    for number, sender in enumerate(senders):
+        sender.associate()
+        sender.send(p_data(pdv(store_rq(f"1.2.3.{number}"), command=True, last=True)))
+        sender.send(p_data(pdv(b"x" * 10_000, command=False, last=False)))
+    wait_until(lambda: len(receiver.parts()) == 3)
+    for sender in senders:
+        sender.connection.close()
     wait_until(lambda: receiver.parts() == [])
+    assert receiver.rows() == {}
 
 
 def test_many_silent_connections_do_not_keep_a_good_peer_out(receiver: Receiver) -> None:
@@ -221,6 +225,18 @@ def test_many_silent_connections_do_not_keep_a_good_peer_out(receiver: Receiver)
     assert echoes(receiver)
     assert time.monotonic() - started < 1
     assert len(association_threads()) < 30
+    for connection in silent:
+        connection.close()
+    wait_until(lambda: len(association_threads()) == 0)
+
+
+def test_silent_connections_from_everywhere_are_bounded_and_keep_no_good_peer_out(receiver: Receiver) -> None:
+    sources = [(f"127.0.1.{host}", 0) for host in range(1, 31)] * 5
+    silent = [socket.create_connection(("127.0.0.1", receiver.port), source_address=source) for source in sources]
+    wait_until(lambda: len(association_threads()) <= WAITING)
+    started = time.monotonic()
+    assert echoes(receiver)
+    assert time.monotonic() - started < 1
     for connection in silent:
         connection.close()
     wait_until(lambda: len(association_threads()) == 0)

@@ -85,6 +85,7 @@ def test_bad_input_gets_its_status_and_harms_nothing(
     assert {path.name for path in receiver.store.root.iterdir()} <= {
         "incoming",
         "instances",
+        "locks",
         "test.sqlite",
         "test.sqlite-wal",
         "test.sqlite-shm",

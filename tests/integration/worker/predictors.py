@@ -1,9 +1,12 @@
 """Predictors that try a worker."""
 
 import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from glam_node.inference.errors import DeviceUnavailable
 from glam_node.inference.findings import ImageFindings
@@ -38,4 +41,18 @@ class LostDevicePredictor(ThresholdPredictor):
         """As the threshold predictor, on another day."""
         if Path(os.environ["HOLD"]).exists():
             raise DeviceUnavailable("CUDA error: the GPU has fallen off the bus.")
+        return super().segment(mammograms)
+
+
+class PoisonedPredictor(ThresholdPredictor):
+    """Of two images, by SOP Instance UID, one ends the process as the kernel does when memory is short (POISON), the
+    other asks for more memory than there is (HUNGRY)."""
+
+    def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
+        """As the threshold predictor, if it comes to that."""
+        uids = {mammogram.sop_instance_uid for mammogram in mammograms}
+        if os.environ["POISON"] in uids:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if os.environ["HUNGRY"] in uids:
+            np.empty(2**62, np.uint8)
         return super().segment(mammograms)

@@ -2,16 +2,20 @@
 
 import os
 import signal
+import time
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 import redis
+from sqlalchemy import select
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, jobs
+from glam_node.node.db.tables import JobRow
 from glam_node.node.domain.job import JobState
 from glam_node.node.run.dispatcher import tick
 from glam_node.node.worker.broker import messages_waiting
@@ -94,6 +98,39 @@ def test_a_worker_that_lost_its_device_is_replaced_and_the_job_waits(redis_url: 
     assert states(node) == {JobState.PENDING: 1}
 
 
+def failures(node: Node) -> dict[str, str]:
+    """Of each study whose job was given up."""
+    with node.sessions() as session:
+        given_up = session.scalars(select(JobRow).where(JobRow.state == JobState.FAILED))
+        return {row.study_instance_uid: row.failure for row in given_up}
+
+
+@pytest.mark.timeout(300)
+def test_studies_that_end_their_workers_are_set_aside_and_the_others_are_read(redis_url: str, tmp_path: Path) -> None:
+    predictor = "tests.integration.worker.predictors:PoisonedPredictor"
+    directory = write_node(tmp_path, broker_url=redis_url, predictor=predictor)
+    poisoned, hungry, good = (small_exam(seed) for seed in (91, 92, 93))
+    environment = {"POISON": poisoned[0].SOPInstanceUID, "HUNGRY": hungry[0].SOPInstanceUID}
+    node = directory.build()
+    with directory.running("receiver", "dispatcher", "worker", **environment) as children:
+        for exam in (poisoned, hungry, good):
+            send(int(children[0].word or 0), exam)
+
+        def are_settled() -> bool:
+            all_ready(children)
+            return states(node) == {JobState.FAILED: 2, JobState.SUCCEEDED: 1}
+
+        wait_until(are_settled, seconds=200)
+        begun = starts(node)
+        time.sleep(1.0)
+        assert starts(node) == begun, "they are tried again"
+    reasons = failures(node)
+    assert "3 workers ended without a word while they ran this job" in reasons[poisoned[0].StudyInstanceUID]
+    assert "Out of memory" in reasons[hungry[0].StudyInstanceUID]
+    assert "So it was in a new worker process, too." in reasons[hungry[0].StudyInstanceUID]
+    assert [begun[exam[0].StudyInstanceUID] for exam in (poisoned, hungry)] == [3, 2]
+
+
 def test_what_is_urgent_is_next_and_what_is_old_comes_last(redis_url: str, tmp_path: Path) -> None:
     directory = write_node(
         tmp_path, broker_url=redis_url, predictor="tests.integration.worker.predictors:HeldPredictor"
@@ -103,7 +140,7 @@ def test_what_is_urgent_is_next_and_what_is_old_comes_last(redis_url: str, tmp_p
         file.write('[peers.clinic]\nae_title = "CLINIC"\npriority = "urgent"\n')
     hold = tmp_path / "hold"
     hold.touch()
-    with directory.running("receiver", "dispatcher", "worker", HOLD=str(hold)) as (receiver, *_):
+    with directory.running("receiver", "dispatcher", "worker", HOLD=str(hold)) as (receiver, _, worker):
         node = directory.build()
         order = []
         for number, sender in enumerate(["OLD", "OLD", "MODALITY", "CLINIC"]):
@@ -112,8 +149,11 @@ def test_what_is_urgent_is_next_and_what_is_old_comes_last(redis_url: str, tmp_p
             order.append(exam[0].StudyInstanceUID)
             wait_until(lambda: sum(states(node).values()) == len(order))
         wait_until(lambda: messages_waiting(redis_url) == 3)
+        with closing(redis.from_url(redis_url)) as client:
+            assert client.hlen("unacked") == 1, "one message is taken at a time, and acknowledged after the work"
+        assert psutil.Process(worker.pid).children() == [], "nothing is forked"
         hold.unlink()
-        wait_until(lambda: states(node) == {JobState.SUCCEEDED: 4})
+        wait_until(lambda: states(node) == {JobState.SUCCEEDED: 4}, seconds=60)
     with node.sessions() as session:
         started = [event.study_instance_uid for event in audit.recent(session, "job_started", 10)]
     assert started[::-1] == [order[0], order[3], order[2], order[1]]

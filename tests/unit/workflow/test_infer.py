@@ -1,5 +1,6 @@
 """One job by one worker: done once, retried, or given up with a reason."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from sqlalchemy import update
 
-from glam_node.inference.errors import DeviceUnavailable
+from glam_node.inference.errors import DeviceUnavailable, OutOfMemory
 from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.options import REFERENCE_RUN, RunOptions
@@ -147,7 +148,6 @@ def test_a_study_reopened_while_its_job_runs_is_judged_anew(
     ("error", "failure"),
     [
         (OSError(5, "Input/output error", "/disk/x.dcm"), "Input/output error: /disk/x.dcm"),
-        (MemoryError(), "MemoryError at test_infer.py"),
         (ValueError("PHANTOM^JANE is no number"), "ValueError at test_infer.py"),
     ],
 )
@@ -168,12 +168,58 @@ def test_a_failure_does_not_tell_what_a_library_says_of_a_patient(bench: Workben
 
 
 def test_a_job_is_failed_after_its_last_attempt(bench: Workbench, job: InferenceJob) -> None:
-    watched = failing(bench, OSError(28, "No space left on device"))
+    watched = failing(bench, OSError(5, "Input/output error"))
     for _ in range(5):
         bench.run(job)
         bench.clock.turn(600)
     assert (bench.job().state, watched.calls) == (JobState.FAILED, 3)
-    assert bench.job().failure == "No space left on device"
+    assert bench.job().failure == "Input/output error"
+
+
+def test_a_full_disk_is_waited_for_as_long_as_it_takes(bench: Workbench, job: InferenceJob) -> None:
+    quick = bench.predictor
+    failing(bench, OSError(28, "No space left on device"))
+    for _ in range(20):
+        assert bench.run(job)
+        bench.clock.turn(10)
+    assert (bench.job().state, bench.job().failure) == (JobState.PENDING, "No space left on device")
+    bench.predictor = quick
+    assert bench.run(job)
+    assert bench.job().state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OutOfMemory("cuda:0 has not enough free memory for one image."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+    ],
+    ids=["numpy", "cuda", "torch on a CPU"],
+)
+def test_out_of_memory_is_tried_once_more_in_a_new_process_and_no_further(
+    bench: Workbench, job: InferenceJob, error: Exception
+) -> None:
+    watched = failing(bench, error)
+    with pytest.raises(DeviceUnavailable):
+        bench.run(job)
+    assert bench.job().state is JobState.PENDING
+    for _ in range(3):
+        bench.clock.turn(600)
+        with contextlib.suppress(DeviceUnavailable):
+            bench.run(job)
+    assert (bench.job().state, watched.calls) == (JobState.FAILED, 2)
+    assert "So it was in a new worker process, too. Give the worker more memory" in bench.job().failure
+
+
+def test_no_job_is_begun_while_the_disk_is_too_full_for_results(
+    bench: Workbench, job: InferenceJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbench, "LEAST_FREE_BYTES", 2**62)
+    assert not bench.run(job)
+    assert (bench.job().state, bench.job().attempt) == (JobState.PENDING, 0)
+    monkeypatch.setattr(workbench, "LEAST_FREE_BYTES", 0)
+    assert bench.run(job)
 
 
 def test_what_cannot_be_helped_is_not_tried_again(bench: Workbench, job: InferenceJob) -> None:

@@ -40,6 +40,7 @@ ELIGIBILITY = EligibilityRules(minimum_views=1, accept_implants=True)
 RETRY_JOBS = RetryPolicy(initial_delay_s=10, multiplier=2, maximum_delay_s=600, maximum_attempts=3)
 RETRY_DELIVERIES = RetryPolicy(initial_delay_s=5, multiplier=2, maximum_delay_s=900, maximum_attempts=4)
 LEASE_S = 120.0
+LEAST_FREE_BYTES = 0
 BOTH = ("segmentation", "measurement_report")
 
 
@@ -120,7 +121,13 @@ class Workbench:
         """What a worker knows."""
         audience = Audience(self.destinations, self.fallbacks)
         return InferenceContext(
-            ResultIdentity(), (audience, *self.others), RETRY_JOBS, LEASE_S, self.shadow, self.dry_run
+            ResultIdentity(),
+            (audience, *self.others),
+            RETRY_JOBS,
+            LEASE_S,
+            self.shadow,
+            self.dry_run,
+            least_free_bytes=LEAST_FREE_BYTES,
         )
 
     def receive(self, *images: Dataset) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glam_node.inference.errors import DeviceUnavailable
+from glam_node.inference.errors import DeviceUnavailable, OutOfMemory
 from glam_node.inference.glam.device import full_precision, on_device
 from glam_node.inference.glam.network import Glam, GlobalOutput
 from glam_node.inference.glam.patches import cut_patches, propose_patches
@@ -62,7 +62,7 @@ class Looker:
             self.device = torch.device("cpu")
             self.network.to(self.device)
         else:
-            raise DeviceUnavailable(f"{self.device} has not enough free memory for one image.")
+            raise OutOfMemory(f"{self.device} has not enough free memory for one image.")
         # Does nothing where CUDA was never used.
         torch.cuda.empty_cache()
 

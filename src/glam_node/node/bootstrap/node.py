@@ -100,6 +100,7 @@ def _node(settings: Settings, sessions: SessionFactory, store: InstanceStore) ->
         lease_time_s=settings.inference.lease_time,
         shadow=frozenset(name for name, one in settings.destinations.items() if one.mode == "shadow"),
         dry_run={name: one.results for name, one in settings.destinations.items() if one.mode == "dry_run"},
+        least_free_bytes=settings.storage.pause_free_bytes,
     )
     return Node(
         settings=settings,

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 
 from glam_node.node.bootstrap import Node, database_trouble
 from glam_node.node.domain.job import Priority
+from glam_node.node.errors import TransientError
 from glam_node.node.run.audit_trail import keep_audit_trail
 from glam_node.node.run.process import Running, main, repeat, until_it_works
+from glam_node.node.storage.instances import DISK_LOW
 from glam_node.node.worker.broker import broker_url
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
@@ -77,7 +79,8 @@ def tidy(node: Node, now: datetime) -> None:
 def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
     """Every study that is whole has its job, and every job that waits, or whose worker here died, has been announced.
 
-    Each step is a transaction of its own: what the first has decided stays decided when the broker is away.
+    Each step is a transaction of its own: what the first has decided stays decided when the broker is away. Raises
+    TransientError while the disk is too full to take anything up.
     """
     with database_trouble(node.settings):
         with node.sessions.begin() as session:
@@ -89,15 +92,22 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
                 delivery_policy=node.delivery_policy,
             )
         with node.sessions.begin() as session:
+            recover(session, now)
+        _need_room(node)
+        with node.sessions.begin() as session:
             close_complete_studies(session, now, node.assembly_rules, node.confirmations)
         headers = headers_of_complete_studies(node.sessions, node.store, node.submission_rules.site)
         with node.sessions.begin() as session:
             submit_complete_studies(session, now, node.submission_rules, headers)
-        with node.sessions.begin() as session:
-            recover(session, now)
         for priority in sorted(set(Priority) - queue.ringing()):
             with node.sessions() as session:
                 ring_waiting_jobs(session, queue, priority, now)
+
+
+def _need_room(node: Node) -> None:
+    least = node.settings.storage.pause_free_bytes
+    if not node.store.has_room(least):
+        raise TransientError(DISK_LOW.format(bytes=least))
 
 
 if __name__ == "__main__":

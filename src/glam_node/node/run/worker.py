@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from glam_node.inference.errors import DeviceUnavailable, InferenceError
+from glam_node.inference.errors import DeviceUnavailable, InferenceError, OutOfMemory
 from glam_node.inference.predictor import Predictor
 from glam_node.node.bootstrap import Node, database_trouble, load_configured_predictor
 from glam_node.node.db import jobs
@@ -43,7 +43,7 @@ def work(settings: Settings, settings_path: Path | None) -> None:
 
 
 def run(running: Running) -> None:
-    """Work until asked to stop, or until the device is lost, which only a new process may find again."""
+    """Work until asked to stop, or until the device or its memory is lost, which only a new process may find again."""
     url = broker_url(running.settings)
     until_it_works(lambda: _recover(running.node), running.stop)
     predictor = _load(running.settings)
@@ -63,7 +63,7 @@ def run(running: Running) -> None:
     consume(app, ready=running.ready, stop=running.stop)
     abreast.finish()
     if lost.is_set():
-        raise TransientError("The device is lost; the worker starts again.")
+        raise TransientError("The device is lost, or memory was too short; the worker starts again.")
 
 
 def _recover(node: Node) -> None:
@@ -107,7 +107,7 @@ def _run_job(running: Running, predictor: Predictor, lost: threading.Event, job_
             owner=this_process(),
         )
     except DeviceUnavailable as error:
-        log.error("device_lost", failure=str(error))
+        log.error("out_of_memory" if isinstance(error, OutOfMemory) else "device_lost", failure=str(error))
         lost.set()
         running.stop.set()
 

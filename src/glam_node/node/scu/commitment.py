@@ -33,14 +33,14 @@ def request_commitment(peer: Peer, transaction_uid: str, references: Sequence[Re
     """
     told = threading.Event()
 
-    def hear(event: Event) -> int:
+    def hear(event: Event) -> tuple[int, None]:
         try:
             heard(reported(event.event_information))
         except NodeError:
-            return PROCESSING_FAILURE
+            return PROCESSING_FAILURE, None
         finally:
             told.set()
-        return 0x0000
+        return 0x0000, None
 
     try:
         with associated(peer, [build_context(PUSH_MODEL)], handlers=[(evt.EVT_N_EVENT_REPORT, hear)]) as association:

@@ -18,6 +18,11 @@ _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 _PRIVATE_FILE = 0o600
 _LOCKS = 64
 
+DISK_LOW = (
+    "Less than {bytes} bytes are free on the disk of storage.root: no study is taken up until there is room. "
+    "See storage.pause_free_bytes."
+)
+
 
 def is_valid_uid(uid: str) -> bool:
     """Whether `uid` obeys PS3.5 section 9.1."""
@@ -51,6 +56,10 @@ class InstanceStore:
     def free_bytes(self) -> int:
         """Bytes that are free on the storage root's file system."""
         return shutil.disk_usage(self.root).free
+
+    def has_room(self, least_free_bytes: int) -> bool:
+        """Whether so much is free."""
+        return self.free_bytes() >= least_free_bytes
 
     def sweep(self) -> int:
         """Number of files removed that were being received when their receiver ended; those of others stay."""

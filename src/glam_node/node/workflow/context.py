@@ -46,6 +46,8 @@ class InferenceContext:
     """Destinations for which results are made and kept, and to which nothing is sent."""
     dry_run: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Destinations that are in no audience: which kinds of results would be made for each."""
+    least_free_bytes: int = 0
+    """Under this no job is begun."""
 
     def audiences_of(self, routing: Routing) -> tuple[Audience, ...]:
         """At least one; those that the results of a job are for."""

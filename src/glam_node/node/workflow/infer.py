@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.inference.errors import DeviceUnavailable, InferenceError
+from glam_node.inference.errors import DeviceUnavailable, InferenceError, OutOfMemory
 from glam_node.inference.findings import Findings
 from glam_node.inference.findings_file import encode_findings, read_findings
 from glam_node.inference.mammogram import Laterality, ViewPosition
@@ -18,12 +18,13 @@ from glam_node.node.db import audit, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
+from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.errors import PermanentError
 from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.findings import findings_path
-from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.storage.instances import DISK_LOW, InstanceStore
 from glam_node.node.workflow.context import InferenceContext
-from glam_node.node.workflow.failure import describe, is_permanent
+from glam_node.node.workflow.failure import MEMORY, TWICE, describe, is_disk_full, is_out_of_memory, is_permanent
 from glam_node.node.workflow.heartbeat import heartbeat
 from glam_node.node.workflow.publish import LeaseLost, publish
 from glam_node.node.workflow.tell import tell
@@ -50,9 +51,13 @@ def run_job(
 ) -> bool:
     """The job is done, or its failure is recorded and it waits for its next attempt or a person.
 
-    False, and nothing was changed, when it is not due, done already, or another worker's. Raises DeviceUnavailable,
-    once recorded, when the device is lost.
+    False, and nothing was changed, when it is not due, done already, or another worker's, or the disk is too full for
+    results. Raises DeviceUnavailable, once recorded, when the device is lost or memory was too short: the next attempt
+    is for a new process.
     """
+    if not store.has_room(context.least_free_bytes):
+        log.warning("job_left_waiting", job_id=job_id, failure=DISK_LOW.format(bytes=context.least_free_bytes))
+        return False
     job = _claim(job_id, sessions, context, now(), owner)
     if job is None:
         return False
@@ -68,6 +73,8 @@ def run_job(
             _record_failure(job, error, sessions, context, now())
             if isinstance(error, DeviceUnavailable):
                 raise
+            if is_out_of_memory(error):
+                raise OutOfMemory(describe(error)) from error
     return True
 
 
@@ -156,11 +163,19 @@ def _found_before(path: Path, predictor: Predictor) -> Findings | None:
     return found if found.algorithm == predictor.algorithm else None
 
 
+def _next_attempt(job: InferenceJob, error: Exception, policy: RetryPolicy, now: datetime) -> datetime | None:
+    """None: trying again would change nothing. A full disk is waited for as long as it takes."""
+    if is_permanent(error) or (is_out_of_memory(error) and job.failure.startswith(MEMORY)):
+        return None
+    return policy.next_attempt_at(1 if is_disk_full(error) else job.attempt, now)
+
+
 def _record_failure(
     job: InferenceJob, error: Exception, sessions: SessionFactory, context: InferenceContext, now: datetime
 ) -> None:
-    again = None if is_permanent(error) else context.policy.next_attempt_at(job.attempt, now)
-    failure = describe(error)
+    again, failure = _next_attempt(job, error, context.policy, now), describe(error)
+    if again is None and is_out_of_memory(error):
+        failure = TWICE.format(failure=failure)
     facts = {"attempt": job.attempt, "failure": failure, "next_attempt_at": again.isoformat() if again else ""}
     with sessions.begin() as session:
         if jobs.fail(session, job, now=now, failure=failure, next_attempt_at=again):

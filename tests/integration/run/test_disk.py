@@ -1,0 +1,119 @@
+"""The disk fills: first nothing more is received, then nothing is taken up; with room again all goes on by itself."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from glam_node.inference.threshold import ThresholdPredictor
+from glam_node.node.bootstrap import Node, load_configured_predictor
+from glam_node.node.db import jobs, studies
+from glam_node.node.domain.job import JobState
+from glam_node.node.domain.study import StudyState
+from glam_node.node.errors import TransientError
+from glam_node.node.run.dispatcher import tick
+from glam_node.node.worker.celery_app import create_app
+from glam_node.node.worker.queue import CeleryQueue
+from glam_node.node.workflow.infer import run_job
+from tests.data_sets import data_set
+from tests.integration.modality import MODALITY, send, small_exam
+from tests.integration.node_directory import NodeDirectory, wait_until, write_node
+from tests.integration.scp.raw import Sender
+
+pytestmark = pytest.mark.peer("redis-server")
+
+MIB = 2**20
+BESIDE = Path("/dev/shm")
+"""A disk in memory: small writes of others do not disturb what is free by much."""
+
+
+@pytest.fixture
+def directory(redis_url: str) -> Iterator[NodeDirectory]:
+    """A node that refuses with 8 MiB less than there are now, and pauses with 24 less."""
+    with tempfile.TemporaryDirectory(dir=BESIDE if BESIDE.is_dir() else None) as name:
+        directory = write_node(Path(name), broker_url=redis_url)
+        free = directory.build().store.free_bytes()
+        text = directory.settings_path.read_text()
+        marks = f"minimum_free_bytes = {free - 8 * MIB}\npause_free_bytes = {free - 24 * MIB}\n"
+        directory.settings_path.write_text(text.replace("[storage]\n", f"[storage]\n{marks}"))
+        yield directory
+
+
+def fill(directory: NodeDirectory, mebibytes: int) -> None:
+    """So much is in the way."""
+    with (directory.path / "ballast").open("wb") as ballast:
+        if mebibytes:
+            os.posix_fallocate(ballast.fileno(), 0, mebibytes * MIB)
+
+
+def answer(port: int, uid: str) -> int:
+    with Sender(port) as sender:
+        assert sender.associate(calling=MODALITY) == 2
+        return sender.store(uid, data_set(uid))
+
+
+def state(node: Node, uid: str) -> tuple[StudyState | None, JobState | None]:
+    with node.sessions() as session:
+        newest = jobs.newest(session, uid)
+        return studies.state_of(session, uid), None if newest is None else newest.state
+
+
+def run(node: Node, uid: str) -> bool:
+    """A worker hears of the study's job."""
+    with node.sessions() as session:
+        newest = jobs.newest(session, uid)
+    assert newest is not None
+    predictor = load_configured_predictor(node.settings)
+    assert isinstance(predictor, ThresholdPredictor)
+    return run_job(
+        newest.job_id,
+        sessions=node.sessions,
+        store=node.store,
+        predictor=predictor,
+        context=node.inference,
+        now=lambda: datetime.now(UTC),
+        owner="worker",
+    )
+
+
+def test_a_disk_that_fills_stops_one_thing_after_the_other_and_nothing_is_lost(
+    directory: NodeDirectory, redis_url: str
+) -> None:
+    node, queue = directory.build(), CeleryQueue(create_app(redis_url))
+    first, second = small_exam(81), small_exam(82)
+    one, two = first[0].StudyInstanceUID, second[0].StudyInstanceUID
+
+    def look() -> None:
+        tick(node, queue, datetime.now(UTC))
+
+    def is_submitted(uid: str) -> bool:
+        look()
+        return state(node, uid) == (StudyState.SUBMITTED, JobState.PENDING)
+
+    with directory.running("receiver") as [receiver]:
+        port = int(receiver.word or 0)
+        send(port, first)
+
+        fill(directory, 16)
+        assert answer(port, "2.25.801") == 0xA700
+        wait_until(lambda: is_submitted(one))
+
+        fill(directory, 0)
+        send(port, second)
+        fill(directory, 40)
+        for _ in range(3):
+            with pytest.raises(TransientError, match=r"no study is taken up until there is room.*pause_free_bytes"):
+                look()
+        assert not run(node, one)
+        assert state(node, one) == (StudyState.SUBMITTED, JobState.PENDING)
+        assert state(node, two) == (StudyState.RECEIVING, None)
+
+        fill(directory, 0)
+        assert answer(port, "2.25.802") == 0x0000
+        wait_until(lambda: is_submitted(two))
+        assert run(node, one)
+        assert run(node, two)
+        assert state(node, one) == state(node, two) == (StudyState.REPORTED, JobState.SUCCEEDED)
