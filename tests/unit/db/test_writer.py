@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,26 @@ def test_stopping_commits_what_waits(sessions: SessionFactory) -> None:
     assert together(writer, one_event, one_event) == [None, None]
     writer.stop()
     assert events(sessions) == 2
+
+
+def test_what_is_done_for_many_at_once_is_done_in_one_call_and_each_gets_its_own_result(writer: Writer) -> None:
+    calls: list[list[int]] = []
+    held, gate = threading.Event(), threading.Event()
+
+    def squares(_: Session, numbers: Sequence[int]) -> list[int]:
+        calls.append(list(numbers))
+        return [number**2 for number in numbers]
+
+    def hold(_: Session) -> None:
+        held.set()
+        gate.wait(10)
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(writer.submit, hold)
+        held.wait(10)
+        results = [pool.submit(writer.submit_one_of, squares, number) for number in (1, 2, 4)]
+        while writer._changes.qsize() < 3:
+            time.sleep(0.001)
+        gate.set()
+        assert [result.result() for result in results] == [1, 4, 16]
+    assert [sorted(call) for call in calls] == [[1, 2, 4]]

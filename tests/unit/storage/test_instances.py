@@ -24,8 +24,8 @@ def store(tmp_path: Path) -> InstanceStore:
 def arrived(store: InstanceStore, data: bytes = b"data") -> IncomingFile:
     """A file that has arrived, in two pieces."""
     file = store.incoming(b"head")
-    file.write(memoryview(data[:2]))
-    file.write(memoryview(data[2:]))
+    file.write([memoryview(data[:2])])
+    file.write([memoryview(data[2:])])
     return file
 
 
@@ -75,7 +75,7 @@ def test_a_head_that_cannot_be_written_leaves_no_file(store: InstanceStore, monk
     def disk_full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "write", disk_full)
+    monkeypatch.setattr(os, "writev", disk_full)
     with pytest.raises(OSError, match="No space"):
         store.incoming(b"head")
     assert incoming(store) == []

@@ -42,7 +42,7 @@ class Receiving:
     ) -> SOPInstance:
         """As the receiver does when the last fragment has come."""
         file = self.store.incoming(b"head")
-        file.write(memoryview(data))
+        file.write([memoryview(data)])
         received = Received(sop_class_uid, uid, transfer_syntax_uid, file)
         try:
             return receive(received, "MODALITY", store=self.store, writer=self.writer, now=after(seconds))

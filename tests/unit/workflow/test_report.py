@@ -38,7 +38,7 @@ class Trail:
         self.bench.clock.turn(seconds)
         file = self.bench.store.incoming(b"head")
         whose = {"PatientID": "P1", "PatientName": "Doe^Jane", "PatientBirthDate": "19600101", **values}
-        file.write(memoryview(data_set(uid, 0, **whose)))
+        file.write([memoryview(data_set(uid, 0, **whose))])
         try:
             received = Received(MG, uid, EXPLICIT_LITTLE, file)
             receive(received, "MODALITY", store=self.bench.store, writer=self._writer, now=self.bench.clock())

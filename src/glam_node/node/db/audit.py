@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from glam_node.node.db.tables import EventRow
+from glam_node.node.db.tables import Base, EventRow
 from glam_node.node.errors import TransientError
 
 
@@ -25,7 +25,18 @@ class Event:
 
 def record(session: Session, event: str, at: datetime, *, study_instance_uid: str = "", **detail: Any) -> None:
     """Add one event to the transaction of the change that it tells of."""
-    session.add(EventRow(at=at, event=event, study_instance_uid=study_instance_uid, detail=detail))
+    session.add(EventRow(**row(event, at, study_instance_uid=study_instance_uid, **detail)))
+
+
+def record_all(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Add many events at once, each as `row` gives it."""
+    if rows:
+        session.connection().execute(insert(Base.metadata.tables[EventRow.__tablename__]), list(rows))
+
+
+def row(event: str, at: datetime, *, study_instance_uid: str = "", **detail: Any) -> dict[str, Any]:
+    """One event for `record_all`."""
+    return {"at": at, "event": event, "study_instance_uid": study_instance_uid, "detail": detail}
 
 
 def timeline(session: Session, study_instance_uid: str) -> list[Event]:

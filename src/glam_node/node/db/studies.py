@@ -37,7 +37,7 @@ def add_instance(session: Session, instance: SOPInstance, attributes: StudyAttri
     What cannot change the judgement (SEG, SR, presentation states, our own results on their way back) reopens nothing.
     The first Patient ID that an instance states is the study's; an instance of another patient is marked so.
     """
-    insert_missing(session, StudyRow, [_new_study(instance, attributes)])
+    insert_missing(session, StudyRow, [new_study(instance, attributes)])
     query = select(StudyRow).where(StudyRow.study_instance_uid == instance.study_instance_uid).with_for_update()
     study = session.scalars(query.execution_options(populate_existing=True)).one()
     study.patient_id = study.patient_id or attributes.patient_id
@@ -51,7 +51,8 @@ def add_instance(session: Session, instance: SOPInstance, attributes: StudyAttri
     return instance
 
 
-def _new_study(instance: SOPInstance, attributes: StudyAttributes) -> dict[str, object]:
+def new_study(instance: SOPInstance, attributes: StudyAttributes) -> dict[str, object]:
+    """The row of a study whose first instance this is."""
     return {
         "study_instance_uid": instance.study_instance_uid,
         **asdict(attributes),

@@ -1,8 +1,9 @@
 """One thread per process writes to the database and commits what waits in one go."""
 
+import itertools
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -13,13 +14,18 @@ from sqlalchemy.orm import Session
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.errors import PermanentError, TransientError
 
+S = TypeVar("S")
 T = TypeVar("T")
 GROUP = 64
 
 
+ApplyAll = Callable[[Session, Sequence[Any]], Sequence[Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Change:
-    apply: Callable[[Session], Any]
+    apply_all: ApplyAll
+    what: Any
     outcome: Future[Any] = field(default_factory=Future)
 
 
@@ -39,13 +45,22 @@ class Writer:
 
         `change` is called again when a neighbour of its group has failed: it touches nothing but the session.
         """
-        waiting = _Change(change)
+        result: T = self._submit(_each, change)
+        return result
+
+    def submit_one_of(self, apply_all: Callable[[Session, Sequence[S]], Sequence[T]], what: S) -> T:
+        """The same for what is cheaper to do for many at once: `apply_all` is called with all that wait for it in a
+        row, `what` among them, and gives a result for each."""
+        result: T = self._submit(apply_all, what)
+        return result
+
+    def _submit(self, apply_all: ApplyAll, what: Any) -> Any:
+        waiting = _Change(apply_all, what)
         with self._lock:
             if self._stopped:
                 raise TransientError("The node is stopping; nothing more goes into the database. Try again later.")
             self._changes.put(waiting)
-        result: T = waiting.outcome.result()
-        return result
+        return waiting.outcome.result()
 
     def stop(self) -> None:
         """All that was submitted is committed and the thread has ended."""
@@ -76,7 +91,7 @@ class Writer:
     def _commit(self, group: Sequence[_Change]) -> None:
         try:
             with self._sessions.begin() as session:
-                results = [_applied(session, change) for change in group]
+                results = [result for alike in _alike(group) for result in _applied(session, alike)]
         except Exception as error:
             if len(group) == 1:
                 group[0].outcome.set_exception(_translated(error))
@@ -88,11 +103,23 @@ class Writer:
                 change.outcome.set_result(result)
 
 
-def _applied(session: Session, change: _Change) -> Any:
-    """Flushed, so that a row that the database refuses fails its own change."""
-    result = change.apply(session)
-    session.flush()
-    return result
+def _alike(group: Sequence[_Change]) -> Iterator[list[_Change]]:
+    """Neighbours that are applied by one call."""
+    for _, alike in itertools.groupby(group, key=lambda change: change.apply_all):
+        yield list(alike)
+
+
+def _applied(session: Session, alike: Sequence[_Change]) -> Sequence[Any]:
+    return alike[0].apply_all(session, [change.what for change in alike])
+
+
+def _each(session: Session, changes: Sequence[Callable[[Session], Any]]) -> list[Any]:
+    """Each flushed, so that a row that the database refuses fails its own change."""
+    results = []
+    for change in changes:
+        results.append(change(session))
+        session.flush()
+    return results
 
 
 def _translated(error: Exception) -> Exception:

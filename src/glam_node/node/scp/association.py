@@ -86,7 +86,8 @@ class Association:
         if unit.pdu_type == pdu.P_DATA_TF:
             for fragment in pdu.fragments(unit.body):
                 self._take(*fragment)
-            self._refuse_to_crawl()
+            if not self._stream.holds_another:
+                self._before_waiting()
             return True
         if unit.pdu_type == pdu.RELEASE_RQ:
             self._stream.send(pdu.release_rp())
@@ -95,9 +96,12 @@ class Association:
             return False
         raise pdu.MalformedPDU(f"a PDU of type 0x{unit.pdu_type:02X} in an association", pdu.UNEXPECTED_PDU)
 
-    def _refuse_to_crawl(self) -> None:
+    def _before_waiting(self) -> None:
+        """Everything that has arrived is in its file: what comes next will lie in the same memory."""
         if self._message is None:
             return
+        if self._message.storing is not None:
+            self._message.storing.flush()
         elapsed = time.monotonic() - self._message.began
         if elapsed > self._timeout_s and self._message.byte_count < LEAST_RATE * elapsed:
             raise pdu.ConnectionLost(f"slower than {LEAST_RATE} bytes a second")

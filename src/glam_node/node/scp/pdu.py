@@ -13,6 +13,7 @@ SHORT_LENGTH = 4
 # Beyond what was advertised: there are senders that leave the headers out of their sums.
 SLACK = 1024
 BUFFER_LENGTH = 1_048_576 + 65_536
+_HEADER, _LENGTH, _VALUE = struct.Struct(">BBI"), struct.Struct(">I"), struct.Struct(">IBB")
 # PS3.8 Table 9-26: source and reason of an A-ABORT
 BY_USER, BY_PROVIDER = 0, 2
 NOT_SPECIFIED, UNRECOGNIZED_PDU, UNEXPECTED_PDU, INVALID_PARAMETER = 0, 1, 2, 6
@@ -33,7 +34,7 @@ class MalformedPDU(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PDU:
-    """One PDU; `body` is only valid until the next is read."""
+    """One PDU; `body` is only valid until more is received."""
 
     pdu_type: int
     body: memoryview
@@ -61,7 +62,7 @@ class PDUStream:
             self._receive(time.monotonic() + self._timeout_s)
         deadline = time.monotonic() + self._timeout_s
         self._need(6, deadline)
-        pdu_type, _, length = struct.unpack_from(">BBI", self._buffer, self._start)
+        pdu_type, _, length = _HEADER.unpack_from(self._buffer, self._start)
         if not ASSOCIATE_RQ <= pdu_type <= ABORT:
             raise MalformedPDU(f"0x{pdu_type:02X} is no type of a PDU", UNRECOGNIZED_PDU)
         if length > self._longest.get(pdu_type, SHORT_LENGTH):
@@ -70,6 +71,12 @@ class PDUStream:
         body = self._buffer[self._start + 6 : self._start + 6 + length]
         self._start += 6 + length
         return PDU(pdu_type, body)
+
+    @property
+    def holds_another(self) -> bool:
+        """Whether the next PDU has arrived as a whole; the bodies of those before it are still valid then."""
+        there = self._end - self._start
+        return there >= 6 and there >= 6 + int(_LENGTH.unpack_from(self._buffer, self._start + 2)[0])
 
     def send(self, data: bytes) -> None:
         """The peer's system has taken `data`. Raises ConnectionLost."""
@@ -120,7 +127,7 @@ def fragments(body: memoryview) -> list[tuple[int, bool, bool, memoryview]]:
     while offset < len(body):
         if offset + 6 > len(body):
             raise MalformedPDU("a presentation data value is cut")
-        length, context_id, control = struct.unpack_from(">IBB", body, offset)
+        length, context_id, control = _VALUE.unpack_from(body, offset)
         if length < 2 or offset + 4 + length > len(body):
             raise MalformedPDU("a presentation data value is longer than its PDU")
         values.append((context_id, bool(control & 1), bool(control & 2), body[offset + 6 : offset + 4 + length]))

@@ -1,16 +1,14 @@
 """C-STORE: every data set goes to a file as it comes, and its status says what became of it (PS3.4 Annex B)."""
 
 import errno
+import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
-from pydicom.dataset import FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID
 
+from glam_node import __version__
 from glam_node.node.domain import implementation
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.errors import NodeError
@@ -21,6 +19,9 @@ from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_val
 from glam_node.node.workflow.receive import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, Received, Refused
 
 log = structlog.get_logger(__name__)
+
+MOST_FRAGMENTS = 256
+"""Written at once, however small they are."""
 
 Receive = Callable[[Received, str, datetime], object]
 OnRefused = Callable[[str, dict[str, object]], None]
@@ -37,18 +38,28 @@ class Storing:
     on_refused: OnRefused
     file: IncomingFile | None = None
     refusal: tuple[int, str] | None = None
+    fragments: list[memoryview] = field(default_factory=list)
 
     def write(self, data: memoryview) -> None:
-        """One fragment more."""
-        if self.file is None:
+        """One fragment more, which must stay as it is until `flush`."""
+        if self.file is not None:
+            self.fragments.append(data)
+            if len(self.fragments) >= MOST_FRAGMENTS:
+                self.flush()
+
+    def flush(self) -> None:
+        """What was written is in the file, and its memory may be used again."""
+        fragments, self.fragments = self.fragments, []
+        if self.file is None or not fragments:
             return
         try:
-            self.file.write(data)
+            self.file.write(fragments)
         except OSError as error:
             self.fail(error)
 
     def finish(self) -> tuple[int, str]:
         """Status and error comment; 0x0000 only when the instance is durable and its row committed."""
+        self.flush()
         try:
             if self.file is not None:
                 self._receive(self.file)
@@ -142,12 +153,14 @@ def _refusal(command: dimse.Command, context: AcceptedContext) -> tuple[int, str
 
 def _head(command: dimse.Command, context: AcceptedContext) -> bytes:
     """Preamble and file meta information (PS3.10 section 7.1)."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(command.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(command.sop_instance_uid)
-    meta.TransferSyntaxUID = UID(context.transfer_syntax)
-    meta.ImplementationClassUID = UID(implementation.CLASS_UID)
-    head = DicomBytesIO()
-    head.write(bytes(128) + b"DICM")
-    write_file_meta_info(head, meta, enforce_standard=True)
-    return head.getvalue()
+    uids = (command.sop_class_uid, command.sop_instance_uid, context.transfer_syntax, implementation.CLASS_UID)
+    group = b"\2\0\1\0OB\0\0\2\0\0\0\0\1"
+    for element, uid in zip((0x0002, 0x0003, 0x0010, 0x0012), uids, strict=True):
+        group += _meta_element(element, b"UI", uid.encode("ascii", "replace"), b"\0")
+    group += _meta_element(0x0013, b"SH", implementation.version_name(__version__).encode(), b" ")
+    return bytes(128) + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group)) + group
+
+
+def _meta_element(element: int, vr: bytes, value: bytes, pad: bytes) -> bytes:
+    value += pad * (len(value) % 2)
+    return struct.pack("<HH2sH", 2, element, vr, len(value)) + value

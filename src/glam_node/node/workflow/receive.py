@@ -6,10 +6,10 @@ from typing import Any
 
 import structlog
 from pydicom.dataset import Dataset
-from sqlalchemy.orm import Session
 
 from glam_node.inference.view import ViewDescription, describe_view
 from glam_node.node.db import audit, studies
+from glam_node.node.db.arrivals import Arrival, add_arrivals
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
 from glam_node.node.errors import PermanentError
@@ -55,7 +55,7 @@ def receive(
             if known is not None:
                 return _again(known, instance, received, store=store, writer=writer)
         store.admit(received.file, instance.path)
-        kept = writer.submit(lambda session: _keep(session, instance, _study_attributes(header)))
+        kept = writer.submit_one_of(add_arrivals, Arrival(instance, _study_attributes(header)))
         if kept.received_at != instance.received_at or kept.sha256 != instance.sha256:
             return _again(kept, instance, received, store=store, writer=writer)
     return kept
@@ -84,29 +84,6 @@ def _again(
         )
     )
     return known
-
-
-def _keep(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> SOPInstance:
-    """What is on record under this UID now: `instance`, or what was there although its file was not.
-
-    A second Patient ID in a study keeps the whole study from being analysed: no result on the wrong patient.
-    """
-    known = studies.find_instance(session, instance.sop_instance_uid)
-    if known is not None:
-        return known
-    instance = studies.add_instance(session, instance, attributes)
-    audit.record(
-        session,
-        "instance_stored",
-        instance.received_at,
-        study_instance_uid=instance.study_instance_uid,
-        sop_class_uid=instance.sop_class_uid,
-        sop_instance_uid=instance.sop_instance_uid,
-        calling_ae_title=instance.calling_ae_title,
-        byte_count=instance.byte_count,
-        patient_mismatch=instance.attributes.patient_mismatch,
-    )
-    return instance
 
 
 def _header(received: Received) -> Dataset:

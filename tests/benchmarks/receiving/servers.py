@@ -1,0 +1,126 @@
+"""Receivers, each a process of its own with an empty storage: ours, and those that it is compared with."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from tests.integration.modality import MODALITY
+from tests.integration.node_directory import write_node
+from tests.peers import PEERS
+from tests.ports import free_port
+from tests.system.orthanc import Orthanc
+
+PLAIN_PYNETDICOM = Path(__file__).with_name("plain_pynetdicom.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One that listens."""
+
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """What it and its children, gone ones too, have used so far."""
+        times = psutil.Process(self.pid).cpu_times()
+        children = [child.cpu_times() for child in psutil.Process(self.pid).children(recursive=True)]
+        living = sum(child.user + child.system for child in children)
+        return float(times.user + times.system + times.children_user + times.children_system + living)
+
+    def peak_megabytes(self) -> float:
+        """The largest resident set so far, of the process that listens."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) / 1024
+
+
+Serve = Callable[[Path], AbstractContextManager[Server]]
+
+
+@contextmanager
+def ours(directory: Path, upper_layer: str = "") -> Iterator[Server]:
+    """The node's receiver as `glam-node serve` starts it."""
+    node = write_node(directory)
+    chosen = {"GLAM_NODE__NODE__UPPER_LAYER": upper_layer} if upper_layer else {}
+    with node.running("receiver", GLAM_NODE__LOG__LEVEL="warning", **chosen) as (child,):
+        yield Server(int(child.word or 0), child.pid)
+
+
+@contextmanager
+def storescp(directory: Path, *options: str) -> Iterator[Server]:
+    """DCMTK's, as it comes or with options."""
+    port = free_port()
+    program = PEERS["dcmtk"].program.with_name("storescp")
+    with _ended(subprocess.Popen([program, *options, "-od", directory, str(port)], stdout=subprocess.DEVNULL)) as one:
+        _wait_for(port)
+        yield Server(port, one.pid)
+
+
+@contextmanager
+def orthanc(directory: Path) -> Iterator[Server]:
+    """As it comes."""
+    archive = Orthanc(directory, free_port(), free_port(), "GLAMNODE")
+    archive.start()
+    try:
+        (child,) = [one for one in psutil.Process().children() if one.name() == "Orthanc"]
+        yield Server(archive.dicom_port, child.pid)
+    finally:
+        archive.kill()
+
+
+@contextmanager
+def pynetdicom(directory: Path) -> Iterator[Server]:
+    """Used as its documentation shows."""
+    command = [sys.executable, PLAIN_PYNETDICOM, directory]
+    with _ended(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)) as one:
+        assert one.stdout is not None
+        yield Server(int(one.stdout.readline()), one.pid)
+
+
+@contextmanager
+def fresh(serve: Serve, directory: Path) -> Iterator[Server]:
+    """A server over an empty directory, which is gone afterwards; what it has not synchronised disturbs nobody else."""
+    directory.mkdir(parents=True)
+    try:
+        with serve(directory) as server:
+            yield server
+    finally:
+        shutil.rmtree(directory)
+        subprocess.run(["sync", "-f", directory.parent], check=True)
+
+
+SERVERS: dict[str, Serve] = {
+    "ours": ours,
+    "ours over pynetdicom": partial(ours, upper_layer="pynetdicom"),
+    "storescp": storescp,
+    "storescp +B -pdu 131072": lambda path: storescp(path, "+B", "-pdu", "131072"),
+    "storescp +B -pdu 131072 --fork": lambda path: storescp(path, "+B", "-pdu", "131072", "--fork"),
+    "Orthanc": orthanc,
+    "pynetdicom": pynetdicom,
+}
+__all__ = ["MODALITY", "SERVERS", "Server", "fresh"]
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _wait_for(port: int) -> None:
+    """Listening, asked of the kernel: storescp serves one connection at a time, and would serve ours."""
+    deadline = time.monotonic() + 10
+    while f":{port:04X} 00000000:0000 0A" not in Path("/proc/net/tcp").read_text():
+        assert time.monotonic() < deadline, "storescp does not listen"
+        time.sleep(0.02)

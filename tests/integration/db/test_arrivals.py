@@ -1,0 +1,86 @@
+"""Many instances in one go end as each would alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from glam_node.node.db import audit, studies
+from glam_node.node.db.arrivals import Arrival, add_arrivals
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.instance import SOPInstance, StudyAttributes
+from glam_node.node.domain.study import Study, StudyState
+from tests.builders import STUDY_UID, after, report, sop_instance
+
+
+def arrival(view: str = "R CC", patient_id: str = "P1", **fields: object) -> Arrival:
+    return Arrival(sop_instance(view, **fields), StudyAttributes(patient_id=patient_id))
+
+
+def add(sessions: SessionFactory, *arrivals: Arrival) -> list[SOPInstance]:
+    with sessions.begin() as session:
+        return add_arrivals(session, arrivals)
+
+
+def study(sessions: SessionFactory, uid: str = STUDY_UID) -> Study:
+    with sessions() as session:
+        found = studies.get(session, uid)
+    assert found is not None
+    return found
+
+
+def move(sessions: SessionFactory, *states: StudyState) -> None:
+    moved = study(sessions)
+    with sessions.begin() as session:
+        for state in states:
+            studies.set_state(session, moved, state, "rule", "reason")
+
+
+def test_all_are_on_record_with_an_event_each_and_in_their_studies(sessions: SessionFactory) -> None:
+    arrivals = [arrival(received_at=after(number)) for number in range(5)]
+    arrivals += [arrival(study_instance_uid=f"2.25.7{number}") for number in range(3)]
+    kept = add(sessions, *arrivals)
+    assert kept == [one.instance for one in arrivals]
+    assert {one.sop_instance_uid for one in study(sessions).instances} == {one.sop_instance_uid for one in kept[:5]}
+    assert study(sessions).last_received_at == after(4)
+    assert study(sessions, "2.25.72").instances == (kept[7],)
+    with sessions() as session:
+        events = audit.timeline(session, STUDY_UID)
+    assert [event.detail["sop_instance_uid"] for event in events] == [one.sop_instance_uid for one in kept[:5]]
+    assert all(event.event == "instance_stored" for event in events)
+
+
+def test_one_that_is_on_record_already_stays_as_it_was_and_moves_nothing(sessions: SessionFactory) -> None:
+    (first,) = add(sessions, arrival())
+    again = replace(first, sha256="1" * 64, received_at=after(60))
+    fresh = arrival(received_at=after(30))
+    assert add(sessions, Arrival(again, StudyAttributes("P2")), fresh) == [first, fresh.instance]
+    assert study(sessions).last_received_at == after(30)
+    assert study(sessions).attributes.patient_id == "P1"
+
+
+def test_the_same_uid_twice_at_once_is_kept_once(sessions: SessionFactory) -> None:
+    first = arrival()
+    second = Arrival(replace(first.instance, sha256="1" * 64), first.study)
+    assert add(sessions, first, second) == [first.instance, first.instance]
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["together", "one by one"])
+def test_the_first_stated_patient_id_is_the_studys_and_others_are_marked(
+    sessions: SessionFactory, together: bool
+) -> None:
+    arrivals = [arrival(patient_id=patient_id) for patient_id in ("", "P1", "P2", "P1", "")]
+    batches = [arrivals] if together else [[one] for one in arrivals]
+    kept = [one for batch in batches for one in add(sessions, *batch)]
+    assert [one.attributes.patient_mismatch for one in kept] == [False, False, True, False, False]
+    assert study(sessions).attributes.patient_id == "P1"
+
+
+def test_a_late_mammogram_reopens_its_study_and_a_report_does_not(sessions: SessionFactory) -> None:
+    add(sessions, arrival())
+    move(sessions, StudyState.COMPLETE, StudyState.SUBMITTED)
+    add(sessions, Arrival(report(received_at=after(50)), StudyAttributes("P1")), arrival(study_instance_uid="2.25.71"))
+    assert study(sessions).state is StudyState.SUBMITTED
+    add(sessions, arrival("L CC", received_at=after(60)), arrival("L MLO", received_at=after(61)))
+    assert (study(sessions).state, study(sessions).receiving_since) == (StudyState.RECEIVING, after(60))
+    assert study(sessions).last_received_at == after(61)
+    assert len(study(sessions).instances) == 4
