@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.events import Event
-from pynetdicom.sop_class import Verification
 
 
 def main() -> None:
@@ -21,8 +20,10 @@ def main() -> None:
     ae = AE(ae_title="GLAMNODE")
     ae.maximum_associations = 100
     ae.supported_contexts = AllStoragePresentationContexts
-    ae.add_supported_context(Verification)
+    ae.add_supported_context("1.2.840.10008.1.1")
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)])
+    assert server is not None
+    assert server.socket is not None
     print(server.socket.getsockname()[1], flush=True)
     sys.stdin.read()
 

@@ -98,7 +98,7 @@ def dcmsend(server: Server, files: Sequence[Path], senders: int = 1) -> Took:
     """DCMTK's, one process an association; the files are shared out evenly."""
     before, began = server.cpu_seconds(), time.perf_counter()
     titles = ["-aet", MODALITY, "-aec", "GLAMNODE"]
-    command = [PEERS["dcmtk"].program, *titles, "127.0.0.1", str(server.port)]
+    command: list[str | Path] = [PEERS["dcmtk"].program, *titles, "127.0.0.1", str(server.port)]
     processes = [subprocess.Popen([*command, *files[number::senders]]) for number in range(senders)]
     assert [process.wait(timeout=300) for process in processes] == [0] * senders
     took = Took(time.perf_counter() - began, 0, server.peak_megabytes())

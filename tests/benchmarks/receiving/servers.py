@@ -1,5 +1,6 @@
 """Receivers, each a process of its own with an empty storage: ours, and those that it is compared with."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,8 +10,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import psutil
 
 from tests.integration.modality import MODALITY
 from tests.integration.node_directory import write_node
@@ -30,10 +29,8 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """What it and its children, gone ones too, have used so far."""
-        times = psutil.Process(self.pid).cpu_times()
-        children = [child.cpu_times() for child in psutil.Process(self.pid).children(recursive=True)]
-        living = sum(child.user + child.system for child in children)
-        return float(times.user + times.system + times.children_user + times.children_system + living)
+        own = _ticks(self.pid)
+        return (sum(own) + sum(sum(_ticks(child)[:2]) for child in _children(self.pid))) / os.sysconf("SC_CLK_TCK")
 
     def peak_megabytes(self) -> float:
         """The largest resident set so far, of the process that listens."""
@@ -50,6 +47,8 @@ def ours(directory: Path, upper_layer: str = "") -> Iterator[Server]:
     """The node's receiver as `glam-node serve` starts it."""
     node = write_node(directory)
     chosen = {"GLAM_NODE__NODE__UPPER_LAYER": upper_layer} if upper_layer else {}
+    # As after its first start: whoever makes or upgrades the database loads what does that.
+    node.build().sessions.kw["bind"].dispose()
     with node.running("receiver", GLAM_NODE__LOG__LEVEL="warning", **chosen) as (child,):
         yield Server(int(child.word or 0), child.pid)
 
@@ -70,8 +69,8 @@ def orthanc(directory: Path) -> Iterator[Server]:
     archive = Orthanc(directory, free_port(), free_port(), "GLAMNODE")
     archive.start()
     try:
-        (child,) = [one for one in psutil.Process().children() if one.name() == "Orthanc"]
-        yield Server(archive.dicom_port, child.pid)
+        assert archive._process is not None
+        yield Server(archive.dicom_port, archive._process.pid)
     finally:
         archive.kill()
 
@@ -79,7 +78,7 @@ def orthanc(directory: Path) -> Iterator[Server]:
 @contextmanager
 def pynetdicom(directory: Path) -> Iterator[Server]:
     """Used as its documentation shows."""
-    command = [sys.executable, PLAIN_PYNETDICOM, directory]
+    command: list[str | Path] = [sys.executable, PLAIN_PYNETDICOM, directory]
     with _ended(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)) as one:
         assert one.stdout is not None
         yield Server(int(one.stdout.readline()), one.pid)
@@ -107,6 +106,15 @@ SERVERS: dict[str, Serve] = {
     "pynetdicom": pynetdicom,
 }
 __all__ = ["MODALITY", "SERVERS", "Server", "fresh"]
+
+
+def _ticks(pid: int) -> list[int]:
+    """User and system time, and those of its children that were waited for."""
+    return [int(field) for field in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
 
 
 @contextmanager

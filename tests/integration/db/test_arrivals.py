@@ -1,6 +1,7 @@
 """Many instances in one go end as each would alone."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from glam_node.node.domain.study import Study, StudyState
 from tests.builders import STUDY_UID, after, report, sop_instance
 
 
-def arrival(view: str = "R CC", patient_id: str = "P1", **fields: object) -> Arrival:
+def arrival(view: str = "R CC", patient_id: str = "P1", **fields: Any) -> Arrival:
     return Arrival(sop_instance(view, **fields), StudyAttributes(patient_id=patient_id))
 
 

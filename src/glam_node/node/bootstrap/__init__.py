@@ -1,14 +1,43 @@
-"""Builds a node from Settings: the one place that picks implementations."""
+"""Builds a node from Settings: the one place that picks implementations.
 
-from glam_node.node.bootstrap.ground import database_trouble, prepare_root
-from glam_node.node.bootstrap.model import configured_package, load_configured_predictor
-from glam_node.node.bootstrap.node import Node, audiences, build_node, rebuild_node, result_identity
-from glam_node.node.bootstrap.rules import eligibility_rules, rule_trial, site_rules
+A part is loaded when it is first asked for: the receiver needs few of them, and its memory is counted.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from glam_node.node.bootstrap.ground import Ground, database_trouble, prepare_root
+    from glam_node.node.bootstrap.model import configured_package, load_configured_predictor
+    from glam_node.node.bootstrap.node import Node, audiences, build_node, rebuild_node, result_identity
+    from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node
+    from glam_node.node.bootstrap.rules import eligibility_rules, rule_trial, site_rules
+
+_PART_OF = {
+    "Ground": "ground",
+    "Node": "node",
+    "ReceivingNode": "receiving",
+    "audiences": "node",
+    "build_node": "node",
+    "build_receiving_node": "receiving",
+    "configured_package": "model",
+    "database_trouble": "ground",
+    "eligibility_rules": "rules",
+    "load_configured_predictor": "model",
+    "prepare_root": "ground",
+    "rebuild_node": "node",
+    "result_identity": "node",
+    "rule_trial": "rules",
+    "site_rules": "rules",
+}
 
 __all__ = [
+    "Ground",
     "Node",
+    "ReceivingNode",
     "audiences",
     "build_node",
+    "build_receiving_node",
     "configured_package",
     "database_trouble",
     "eligibility_rules",
@@ -19,3 +48,10 @@ __all__ = [
     "rule_trial",
     "site_rules",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _PART_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_PART_OF[name]}"), name)

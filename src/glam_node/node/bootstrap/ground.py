@@ -4,15 +4,40 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from glam_node.node.db.engine import database_url
+from glam_node.node.db import migrate
+from glam_node.node.db.engine import SessionFactory, database_url, open_database
 from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.storage.instances import InstanceStore
 from glam_node.settings.schema import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every process of a node has."""
+
+    settings: Settings
+    sessions: SessionFactory
+    store: InstanceStore
+
+
+def open_ground(settings: Settings) -> Ground:
+    """The storage root is there and the database has the newest schema.
+
+    Raises PermanentError when the storage root cannot be written or a setting cannot work, TransientError when the
+    database does not answer.
+    """
+    prepare_root(settings.storage.root)
+    url = database_url(settings.database_url, settings.storage.root)
+    with database_trouble(settings):
+        migrate.upgrade(url)
+    return Ground(settings, open_database(url), InstanceStore(settings.storage.root))
 
 
 def prepare_root(root: Path) -> None:

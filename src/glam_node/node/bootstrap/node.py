@@ -9,10 +9,9 @@ from functools import partial
 
 from glam_node.node.audit.message import Reporter
 from glam_node.node.audit.templates import Party
-from glam_node.node.bootstrap.ground import database_trouble, prepare_root
+from glam_node.node.bootstrap.ground import Ground, open_ground
+from glam_node.node.bootstrap.receiving import commitment_rules
 from glam_node.node.bootstrap.rules import eligibility_rules, site_rules
-from glam_node.node.db import migrate
-from glam_node.node.db.engine import SessionFactory, database_url, open_database
 from glam_node.node.domain.job import Priority
 from glam_node.node.domain.ports import Destination
 from glam_node.node.domain.retry import RetryPolicy
@@ -27,7 +26,6 @@ from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.scu.syslog import AuditCollector, audit_collector
-from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.answer_commitments import SendReport
 from glam_node.node.workflow.commit_results import CommitmentRules
 from glam_node.node.workflow.confirm import Confirmations
@@ -45,12 +43,9 @@ RETRY_JOB_AT_MOST_EVERY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class Node(Ground):
     """Everything that the processes and commands of one node share; opening it connects to nothing but the database."""
 
-    settings: Settings
-    sessions: SessionFactory
-    store: InstanceStore
     destinations: Mapping[str, Destination]
     archives: Mapping[str, Peer]
     """Those destinations that are application entities."""
@@ -77,20 +72,11 @@ def build_node(settings: Settings) -> Node:
     Raises PermanentError when the storage root cannot be written or a setting cannot work, TransientError when the
     database does not answer.
     """
-    root = settings.storage.root
-    prepare_root(root)
-    url = database_url(settings.database_url, root)
-    with database_trouble(settings):
-        migrate.upgrade(url)
-    return _node(settings, open_database(url), InstanceStore(root))
+    return rebuild_node(open_ground(settings), settings)
 
 
-def rebuild_node(node: Node, settings: Settings) -> Node:
+def rebuild_node(ground: Ground, settings: Settings) -> Node:
     """The same node with other settings, on the same database and storage root."""
-    return _node(settings, node.sessions, node.store)
-
-
-def _node(settings: Settings, sessions: SessionFactory, store: InstanceStore) -> Node:
     identity = result_identity(settings)
     archives = _archives(settings)
     inference = InferenceContext(
@@ -104,18 +90,14 @@ def _node(settings: Settings, sessions: SessionFactory, store: InstanceStore) ->
     )
     return Node(
         settings=settings,
-        sessions=sessions,
-        store=store,
+        sessions=ground.sessions,
+        store=ground.store,
         destinations={
             name: _destination(name, destination, archives.get(name))
             for name, destination in settings.destinations.items()
         },
         archives=archives,
-        commitment_rules=CommitmentRules(
-            {name: peer.ae_title for name, peer in archives.items() if settings.destinations[name].storage_commitment},
-            timedelta(seconds=settings.delivery.commitment_timeout),
-            settings.delivery.commitment_requests,
-        ),
+        commitment_rules=commitment_rules(settings),
         commitment_peers={
             peer.ae_title: partial(send_report, archives[peer.destination])
             for peer in settings.peers.values()

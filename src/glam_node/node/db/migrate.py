@@ -1,20 +1,20 @@
 """Brings the database to the schema of this version."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from glam_node.node.db.engine import open_engine
 from glam_node.node.errors import PermanentError
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 SCRIPTS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "alembic_version"
 ADVISORY_LOCK = 0x474C414D
 """Number of PostgreSQL's lock that lets one process migrate at a time; "GLAM"."""
 
@@ -29,12 +29,7 @@ def upgrade(url: str) -> None:
         with engine.begin() as connection:
             _lock(connection)
             if not _has_newest_schema(connection):
-                command.upgrade(_config(connection), "head")
-    except CommandError as error:
-        raise PermanentError(
-            f"Database {engine.url.render_as_string(hide_password=True)} cannot be upgraded: {error}. "
-            "It was probably made by a newer glam-node: install that version, or name another database_url."
-        ) from error
+                _upgrade(connection)
     finally:
         engine.dispose()
 
@@ -54,12 +49,37 @@ def is_current(url: str) -> bool:
 
 def revision(session: Session) -> str:
     """The schema that the database has."""
-    return MigrationContext.configure(session.connection()).get_current_revision() or ""
+    return _revision(session.connection())
 
 
 def knows(revision: str) -> bool:
     """Whether this version can upgrade from that schema."""
-    return revision in {script.revision for script in ScriptDirectory(str(SCRIPTS)).walk_revisions()}
+    return revision in revisions()
+
+
+def revisions() -> list[str]:
+    """All that there are, oldest first: they are numbered, and a file is named by its number."""
+    return sorted(path.stem.removeprefix("revision_") for path in (SCRIPTS / "versions").glob("revision_*.py"))
+
+
+def _revision(connection: Connection) -> str:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return ""
+    return connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}")) or ""  # noqa: S608 - a constant
+
+
+def _upgrade(connection: Connection) -> None:
+    # Where nothing has to be upgraded, which is nearly always, Alembic is not loaded.
+    from alembic import command
+    from alembic.util.exc import CommandError
+
+    try:
+        command.upgrade(_config(connection), "head")
+    except CommandError as error:
+        raise PermanentError(
+            f"Database {connection.engine.url.render_as_string(hide_password=True)} cannot be upgraded: {error}. "
+            "It was probably made by a newer glam-node: install that version, or name another database_url."
+        ) from error
 
 
 def _lock(connection: Connection) -> None:
@@ -69,11 +89,12 @@ def _lock(connection: Connection) -> None:
 
 
 def _has_newest_schema(connection: Connection) -> bool:
-    newest = ScriptDirectory(str(SCRIPTS)).get_heads()
-    return set(MigrationContext.configure(connection).get_current_heads()) == set(newest)
+    return _revision(connection) == revisions()[-1]
 
 
-def _config(connection: Connection) -> Config:
+def _config(connection: Connection) -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection

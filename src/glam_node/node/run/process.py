@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 import structlog
 from structlog.typing import EventDict
@@ -21,7 +21,7 @@ from tenacity import (
     wait_exponential,
 )
 
-from glam_node.node.bootstrap import Node, build_node, database_trouble, rebuild_node
+from glam_node.node.bootstrap.ground import Ground, database_trouble
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
@@ -33,18 +33,24 @@ from glam_node.settings.schema import Settings
 
 log = structlog.get_logger(__name__)
 
+if TYPE_CHECKING:
+    from glam_node.node.bootstrap import Node
+
 T = TypeVar("T")
+N = TypeVar("N", bound=Ground)
 
 LONGEST_PAUSE_S = 5.0
 
 
 @dataclass(slots=True)
-class Running:
+class Process(Generic[N]):
     """One process of the node, at work."""
 
     role: str
-    node: Node
+    node: N
     """As the settings in force describe it: another after they were read anew, so a unit of work takes it once."""
+    rebuild: Callable[[N, Settings], N]
+    """The same node with other settings."""
     stop: threading.Event
     """Set by SIGTERM or SIGINT."""
     _followers: list[Callable[[], object]] = field(default_factory=list)
@@ -55,9 +61,9 @@ class Running:
         return self.node.settings
 
     @property
-    def live_node(self) -> Node:
+    def live_node(self) -> N:
         """Whatever is asked of it, the node of that moment answers."""
-        return cast(Node, _LiveNode(self))
+        return cast(N, _LiveNode(self))
 
     def on_reload(self, follow: Callable[[], object]) -> None:
         """`follow` is called after every change of `node`, in a thread of its own."""
@@ -68,7 +74,7 @@ class Running:
         try:
             new = reloaded(self.settings, load_settings(None, os.environ))
             changed = [change.key for change in changes(self.settings, new)]
-            self.node = rebuild_node(self.node, new)
+            self.node = self.rebuild(self.node, new)
         except (SettingsError, NodeError) as error:
             log.error("settings_not_reloaded", problem=str(error))
             return
@@ -86,15 +92,31 @@ class Running:
 
 
 class _LiveNode:
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Process[Any]) -> None:
         self._running = running
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._running.node, name)
 
 
+Running: TypeAlias = "Process[Node]"
+"""One that has the whole node."""
+
+
 def main(role: str, work: Callable[[Running], None]) -> None:
     """Run `work` as this process, with the settings that the environment names; ends the process."""
+    from glam_node.node.bootstrap import build_node, rebuild_node
+
+    run_with(build_node, rebuild_node, role, work)
+
+
+def run_with(
+    build: Callable[[Settings], N],
+    rebuild: Callable[[N, Settings], N],
+    role: str,
+    work: Callable[[Process[N]], None],
+) -> None:
+    """The same with what `build` makes of the settings, and `rebuild` of other ones."""
     die_with_parent()
     keep_private()
     reload = threading.Event()
@@ -106,9 +128,9 @@ def main(role: str, work: Callable[[Running], None]) -> None:
         sys.exit(EXIT_PERMANENT)
     set_up_logs(role, settings)
     try:
-        node = until_it_works(lambda: build_node(settings), stop)
+        node = until_it_works(lambda: build(settings), stop)
         if node is not None:
-            running = Running(role, node, stop)
+            running = Process(role, node, rebuild, stop)
             threading.Thread(target=_reload_when, args=(running, reload), name="reload", daemon=True).start()
             _work(role, work, running)
     except NodeError as error:
@@ -116,7 +138,7 @@ def main(role: str, work: Callable[[Running], None]) -> None:
         sys.exit(EXIT_PERMANENT if isinstance(error, PermanentError) else 1)
 
 
-def _reload_when(running: Running, asked: threading.Event) -> None:
+def _reload_when(running: Process[Any], asked: threading.Event) -> None:
     while True:
         asked.wait()
         asked.clear()
@@ -126,7 +148,7 @@ def _reload_when(running: Running, asked: threading.Event) -> None:
             log.exception("settings_not_reloaded", problem="a fault of glam-node")
 
 
-def _work(role: str, work: Callable[[Running], None], running: Running) -> None:
+def _work(role: str, work: Callable[[Process[N]], None], running: Process[N]) -> None:
     """Start and end are on record; the end only if the database is there."""
     until_it_works(lambda: _note(running.node, role, note_start), running.stop)
     try:
@@ -138,7 +160,7 @@ def _work(role: str, work: Callable[[Running], None], running: Running) -> None:
             log.warning("stop_not_recorded", failure=str(error))
 
 
-def _note(node: Node, role: str, note: Callable[[SessionFactory, str, datetime], None]) -> None:
+def _note(node: Ground, role: str, note: Callable[[SessionFactory, str, datetime], None]) -> None:
     with database_trouble(node.settings):
         note(node.sessions, role, datetime.now(UTC))
 

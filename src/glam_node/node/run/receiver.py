@@ -1,14 +1,20 @@
 """The receiver: listens, keeps what arrives, and says so when it is kept."""
 
+from glam_node.node.run.left_out import leave_out
+
+if __name__ == "__main__":
+    leave_out()
+
+from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, rebuild_receiving_node
 from glam_node.node.db.writer import Writer
-from glam_node.node.run.process import Running, main
+from glam_node.node.run.process import Process, run_with
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.workflow.commitment_desk import CommitmentDesk
 from glam_node.node.workflow.receive import receive
 from glam_node.node.workflow.refusals import Refusals
 
 
-def run(running: Running) -> None:
+def run(running: Process[ReceivingNode]) -> None:
     """Receive until asked to stop; then associations are finished or aborted."""
     settings, node = running.settings, running.node
     node.store.sweep()
@@ -46,4 +52,4 @@ def run(running: Running) -> None:
 
 
 if __name__ == "__main__":
-    main("receiver", run)
+    run_with(build_receiving_node, rebuild_receiving_node, "receiver", run)

@@ -12,7 +12,6 @@ MAXIMUM_ASSOCIATE_LENGTH = 262_144
 SHORT_LENGTH = 4
 # Beyond what was advertised: there are senders that leave the headers out of their sums.
 SLACK = 1024
-BUFFER_LENGTH = 1_048_576 + 65_536
 _HEADER, _LENGTH, _VALUE = struct.Struct(">BBI"), struct.Struct(">I"), struct.Struct(">IBB")
 # PS3.8 Table 9-26: source and reason of an A-ABORT
 BY_USER, BY_PROVIDER = 0, 2
@@ -47,8 +46,10 @@ class PDUStream:
         self._connection = connection
         self._timeout_s = self._patience_s = timeout_s
         self._longest = {P_DATA_TF: maximum_pdu_length + SLACK, ASSOCIATE_RQ: MAXIMUM_ASSOCIATE_LENGTH}
-        # Anonymous memory takes no page before something arrives in it: many connections never use theirs.
-        self._buffer = memoryview(mmap.mmap(-1, BUFFER_LENGTH, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        # Room for two of the longest: one arrives while one is read. Anonymous memory takes no page before something
+        # arrives in it: many connections never use theirs.
+        length = 2 * (6 + max(self._longest.values()))
+        self._buffer = memoryview(mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._start = self._end = 0
         connection.settimeout(timeout_s)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

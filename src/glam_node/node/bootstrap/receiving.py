@@ -1,0 +1,41 @@
+"""What the receiver has of a node; it loads nothing of what writes or sends results."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from glam_node.node.bootstrap.ground import Ground, open_ground
+from glam_node.node.workflow.commit_results import CommitmentRules
+from glam_node.settings.schema import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivingNode(Ground):
+    """Opening it connects to nothing but the database."""
+
+    commitment_rules: CommitmentRules
+    commitment_peers: frozenset[str]
+    """AE titles of peers whose requests for storage commitment can be answered."""
+
+
+def build_receiving_node(settings: Settings) -> ReceivingNode:
+    """As `build_node`, with the same errors."""
+    return rebuild_receiving_node(open_ground(settings), settings)
+
+
+def rebuild_receiving_node(ground: Ground, settings: Settings) -> ReceivingNode:
+    """The same node with other settings, on the same database and storage root."""
+    answered = frozenset(peer.ae_title for peer in settings.peers.values() if peer.destination)
+    return ReceivingNode(settings, ground.sessions, ground.store, commitment_rules(settings), answered)
+
+
+def commitment_rules(settings: Settings) -> CommitmentRules:
+    """Which archives are asked for storage commitment, and how often."""
+    return CommitmentRules(
+        {
+            name: destination.ae_title
+            for name, destination in settings.destinations.items()
+            if destination.kind == "c-store" and destination.storage_commitment
+        },
+        timedelta(seconds=settings.delivery.commitment_timeout),
+        settings.delivery.commitment_requests,
+    )
