@@ -11,11 +11,14 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.console.destinations import facts
 from glam_node.node.console.measure import measure
-from glam_node.node.db import audit, backlog, deliveries, jobs, studies
+from glam_node.node.db import audit, backlog, deliveries, jobs, search, studies
 from glam_node.node.db.engine import reading
+from glam_node.node.db.search import Place, Wanted
 from glam_node.node.db.tables import DeliveryRow, EventRow, InstanceRow, JobRow, StudyRow
 from glam_node.node.domain.screening import AssemblyRules
+from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import image_attributes
 
@@ -28,6 +31,26 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 ATTRIBUTES = asdict(image_attributes())
 
 
+SEARCHES = {
+    "first page": (Wanted(), None),
+    "far back": (Wanted(), Place(NOW - timedelta(minutes=90_000), "1.2.90000")),
+    "back again": (Wanted(), Place(NOW - timedelta(minutes=90_000), "1.2.90000", newer=True)),
+    "part of a UID": (Wanted(study_instance_uid="2.9999"), None),
+    "no such UID": (Wanted(study_instance_uid="3.4"), None),
+    "accession number": (Wanted(accession_number="A5"), None),
+    "common state": (Wanted(state="REPORTED"), None),
+    "rare state": (Wanted(state="INELIGIBLE"), None),
+    "rule": (Wanted(rule="settle_time"), None),
+    "a day": (Wanted(received_from=NOW - timedelta(days=30), received_before=NOW - timedelta(days=29)), None),
+    "all at once": (Wanted("2.5", "A5", "REPORTED", "settle_time", NOW - timedelta(days=60), NOW), None),
+}
+
+
+def looked_for(wanted: Wanted, place: Place | None) -> Callable[[Session], object]:
+    """What the list of studies asks."""
+    return lambda session: (search.find(session, wanted, place, 50), search.count(session, wanted))
+
+
 def rows_of(number: int) -> dict[type, list[dict[str, object]]]:
     """One reported study with four images, a job, five results and twelve events."""
     at, uid, job = NOW - timedelta(minutes=number), f"1.2.{number}", f"job-{number}"
@@ -36,6 +59,7 @@ def rows_of(number: int) -> dict[type, list[dict[str, object]]]:
         "state": "REPORTED",
         "rule": "settle_time",
         "reason": "whole",
+        "accession_number": f"A{number}",
     }
     times: dict[str, object] = {"first_received_at": at, "receiving_since": at, "last_received_at": at}
     images = [
@@ -67,6 +91,7 @@ def rows_of(number: int) -> dict[type, list[dict[str, object]]]:
             "state": "STORED",
             "next_attempt_at": at,
             "created_at": at,
+            "stored_at": at,
         }
         for place in range(5)
     ]
@@ -130,6 +155,10 @@ def test_every_question_is_answered_in_time(node: Node) -> None:
         "status: backlog": asked(lambda s: (backlog.oldest_unfinished_job(s), backlog.pending_deliveries(s))),
         "status: refusals": asked(lambda s: audit.recent(s, "association_rejected", 5)),
         "list of 100 studies": asked(lambda s: studies.recent(s, 100)),
+        **{f"console: {name}": asked(looked_for(wanted, place)) for name, (wanted, place) in SEARCHES.items()},
+        "console: rules": asked(search.rules),
+        "console: queue": asked(lambda s: (backlog.waiting_jobs(s), jobs.waiting(s, 50), jobs.failed(s, 50))),
+        "console: destinations": asked(lambda s: facts(s, {"archive": DestinationSettings()})),
         "one study": asked(lambda s: (studies.get(s, "1.2.5"), jobs.of_study(s, "1.2.5"), audit.timeline(s, "1.2.5"))),
         "dispatcher: what is whole": asked(lambda s: studies.perhaps_complete(s, rules, NOW, 100)),
         "dispatcher: what to retire": asked(lambda s: studies.retirable(s, NOW - timedelta(days=365), 20)),

@@ -6,10 +6,12 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import Cookie, CookieJar
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -49,14 +51,21 @@ class Browser:
         (cookie,) = self.jar
         return cookie
 
-    def ask(self, path: str, fields: dict[str, str] | None = None) -> tuple[int, str]:
-        """Status and body, of a POST where fields are given."""
+    def ask(
+        self, path: str, fields: dict[str, str] | None = None, *, accept: str = "*/*", live: bool = False
+    ) -> tuple[int, str]:
+        """Status and body, of a POST where fields are given; live: of the part of a page that renews itself."""
         body = None if fields is None else urllib.parse.urlencode(fields).encode()
+        headers = {"Accept": accept, **({"HX-Request": "true"} if live else {})}
         try:
-            with self._opener.open(urllib.request.Request(self.url + path, body), timeout=30) as answer:
+            with self.open(path, body, headers) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+    def open(self, path: str, body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})) -> Any:
+        """The answer. Raises HTTPError where it is no good one."""
+        return self._opener.open(urllib.request.Request(self.url + path, body, dict(headers)), timeout=30)
 
     def form_token(self, path: str) -> str:
         """Of the form on a page."""

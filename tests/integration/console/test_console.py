@@ -134,9 +134,9 @@ def test_a_study_has_a_page_with_its_views_results_and_timeline(
     uid = exam[0].StudyInstanceUID
     assert f'href="/studies/{uid}"' in console.text("/")
     page = console.text(f"/studies/{uid}")
-    for words in ("REPORTED", "L MLO with", "archive", "job_succeeded", "UNTRAINED"):
+    for words in ("REPORTED", "L MLO with", "archive", "handed to delivery", "UNTRAINED"):
         assert words in page
-    assert len(re.findall(r"<img ", page)) == 4
+    assert len(re.findall(r"<img class=.grey. ", page)) == 4
 
 
 def test_neither_name_nor_id_nor_birth_date_is_on_any_page(
@@ -154,7 +154,7 @@ def test_a_picture_shows_the_stored_segments(
 ) -> None:
     bench.run(bench.submitted(*exam))
     image = next(image for image in exam if image.ImageLaterality == "L")
-    path = f"/studies/{image.StudyInstanceUID}/{image.SOPInstanceUID}.png"
+    path = f"/studies/{image.StudyInstanceUID}/{image.SOPInstanceUID}/captioned.png"
     (tmp_path / "view.png").write_bytes(console.get(path)[1])
     with Image.open(tmp_path / "view.png") as picture:
         pixels = np.asarray(picture.convert("RGB"), dtype=int)[: image.Rows]
@@ -162,7 +162,8 @@ def test_a_picture_shows_the_stored_segments(
 
 
 @pytest.mark.parametrize(
-    "path", ["/studies/1.2.3", "/studies/..%2f..", "/studies/1.2.3/4.5.6.png", "/studies/1.2/..%2f..%2fx.png", "/x"]
+    "path",
+    ["/studies/1.2.3", "/studies/..%2f..", "/studies/1.2.3/4.5.6/grey.png", "/studies/1.2/..%2f..%2fx/grey.png", "/x"],
 )
 def test_what_is_not_there_is_not_found(console: Console, path: str) -> None:
     assert console.get(path)[0] == 404

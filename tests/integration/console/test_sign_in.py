@@ -89,7 +89,7 @@ def test_whoever_gives_the_password_sees_pages_until_signing_out(node: Node, bro
     assert [one["account"] for one in (*told(node, "signed_in"), *told(node, "signed_out"))] == ["anna", "anna"]
 
 
-@pytest.mark.parametrize("path", ["/", "/studies/1.2.3", "/studies/1.2.3/4.5.6.png"])
+@pytest.mark.parametrize("path", ["/", "/studies/1.2.3", "/studies/1.2.3/4.5.6/grey.png"])
 def test_pages_and_pictures_are_for_those_who_signed_in(browser: Browser, path: str) -> None:
     assert "<h1>Sign in</h1>" in browser.ask(path)[1]
 

@@ -35,6 +35,13 @@ def _message(device: str, reason: str) -> str:
     return f"Device {device!r} is not available: {reason}. Check inference.device."
 
 
+def memory_of(device: torch.device) -> tuple[int, int] | None:
+    """Bytes that this process holds on a CUDA device, and all that the device has; None for the CPU."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.memory_reserved(device), torch.cuda.get_device_properties(device).total_memory
+
+
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Inference in float32 proper: TF32 could move the patch, which is an argmax of neighbours 2e-5 apart."""

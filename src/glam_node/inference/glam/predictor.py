@@ -19,7 +19,7 @@ from glam_node.inference.findings import (
     ImageFindings,
     SaliencyMap,
 )
-from glam_node.inference.glam.device import resolve_device
+from glam_node.inference.glam.device import memory_of, resolve_device
 from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.looking import Looker
 from glam_node.inference.glam.network import Glam
@@ -94,6 +94,16 @@ class GlamPredictor:
     def waits_for_a_device(self) -> bool:
         """Whether the processor has little to do while the network looks: it can see to another study meanwhile."""
         return self._looker.device.type != "cpu"
+
+    @property
+    def device(self) -> str:
+        """Where the networks are computed: cpu, cuda:0 ..."""
+        return str(self._looker.device)
+
+    @property
+    def device_memory(self) -> tuple[int, int] | None:
+        """Bytes that this process holds on the device, and all that the device has; None for the CPU."""
+        return memory_of(self._looker.device)
 
     @property
     def last_stage_seconds(self) -> dict[str, float]:

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from glam_node.node.bootstrap import Node, database_trouble
-from glam_node.node.console import destinations, refusals, studies, study, trouble
+from glam_node.node.console import destinations, queue, refusals, studies, study, trouble
 from glam_node.node.console.door import Door
 from glam_node.node.console.health import checks
 from glam_node.node.console.measure import NodeCollector
@@ -47,9 +47,10 @@ Page = Callable[[Screens, Request], Response]
 PAGES: dict[str, Page] = {
     "/": studies.page,
     "/destinations": destinations.page,
+    "/queue": queue.page,
     "/refusals": refusals.page,
     "/studies/{study_instance_uid}": study.page,
-    "/studies/{study_instance_uid}/{sop_instance_uid}.png": study.view,
+    "/studies/{study_instance_uid}/{sop_instance_uid}/{layer}.png": study.view,
 }
 """What people look at, by path."""
 

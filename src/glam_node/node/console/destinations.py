@@ -51,7 +51,7 @@ class DestinationFacts:
     def fails(self) -> bool:
         """Whether the last thing that is known of it is a failure."""
         failed, succeeded = self.last_failure_at, self.last_success
-        return failed is not None and (succeeded is None or failed > succeeded)
+        return failed is not None and (succeeded is None or failed >= succeeded)
 
 
 def page(screens: Screens, request: Request) -> Response:

@@ -14,13 +14,14 @@ from glam_node.node.db.engine import reading
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-PLACES = (
+NAVIGATION = (
     ("/", "Studies"),
+    ("/queue", "Queue"),
     ("/destinations", "Destinations"),
     ("/refusals", "Refusals"),
     ("/rules", "Rules"),
 )
-"""The navigation: where to, and its name."""
+"""Where to, and its name."""
 
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _UNITS = ("B", "KB", "MB", "GB")
@@ -51,7 +52,8 @@ class Screens:
 
     def _everywhere(self, request: Request) -> dict[str, Any]:
         visitor = getattr(request.state, "visitor", None)
-        return {"visitor": visitor, "places": PLACES, "here": request.url.path, "now": self.now()}
+        acts = visitor is not None and visitor.may("act")
+        return {"visitor": visitor, "acts": acts, "navigation": NAVIGATION, "here": request.url.path, "now": self.now()}
 
 
 def moment(at: datetime) -> str:

@@ -1,6 +1,6 @@
 """The timeline of every study, and what was refused; never names, ids or birth dates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,6 +55,12 @@ def recent(session: Session, event: str, limit: int) -> list[Event]:
     """The last `limit` events of one kind, newest first."""
     query = select(EventRow).where(EventRow.event == event).order_by(EventRow.event_id.desc()).limit(limit)
     return [_event(row) for row in session.scalars(query)]
+
+
+def newest_of_studies(session: Session, event: str, study_instance_uids: Collection[str]) -> dict[str, Event]:
+    """By study the newest event of one kind, of the studies that have any."""
+    query = select(EventRow).where(EventRow.study_instance_uid.in_(study_instance_uids), EventRow.event == event)
+    return {row.study_instance_uid: _event(row) for row in session.scalars(query.order_by(EventRow.event_id))}
 
 
 def unreported(session: Session, limit: int) -> list[Event]:

@@ -11,6 +11,7 @@ from glam_node.node.db import standing
 from glam_node.node.db.jobs import UNFINISHED
 from glam_node.node.db.tables import DeliveryRow, JobRow
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.job import JobState, Priority
 
 
 def oldest_unfinished_job(session: Session) -> datetime | None:
@@ -45,3 +46,23 @@ def last_stored(session: Session, destinations: Iterable[str]) -> dict[str, date
         for name in destinations
     }
     return {name: stored_at for name, stored_at in newest.items() if stored_at is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingJobs:
+    """Jobs of one priority that no worker has begun."""
+
+    priority: Priority
+    count: int
+    oldest: datetime
+
+
+def waiting_jobs(session: Session) -> list[WaitingJobs]:
+    """Per priority of which any wait, of studies that go on, the most urgent first."""
+    query = (
+        select(JobRow.priority, func.count(), func.min(JobRow.created_at))
+        .where(JobRow.state == JobState.PENDING, standing.goes_on(JobRow.study_instance_uid))
+        .group_by(JobRow.priority)
+        .order_by(JobRow.priority)
+    )
+    return [WaitingJobs(Priority(priority), count, oldest) for priority, count, oldest in session.execute(query)]

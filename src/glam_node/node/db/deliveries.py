@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
@@ -32,9 +32,8 @@ def of_study(session: Session, study_instance_uid: str) -> list[Delivery]:
 
 def counts(session: Session) -> dict[tuple[str, DeliveryState], int]:
     """How many deliveries each destination has in each state that has any, those of studies set aside left out."""
-    key = (DeliveryRow.destination, DeliveryRow.state)
-    query = select(*key, func.count()).where(standing.counts(DeliveryRow.study_instance_uid)).group_by(*key)
-    return {(destination, DeliveryState(state)): count for destination, state, count in session.execute(query)}
+    counted = standing.tally(session, [DeliveryRow.state, DeliveryRow.destination], DeliveryRow.study_instance_uid)
+    return {(destination, DeliveryState(state)): count for (state, destination), count in counted.items()}
 
 
 def claim_due(session: Session, destination: str, *, now: datetime, until: datetime, limit: int) -> list[Delivery]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
@@ -79,9 +79,8 @@ def newest(session: Session, study_instance_uid: str) -> InferenceJob | None:
 
 def counts_by_state(session: Session) -> dict[JobState, int]:
     """How many jobs are in each state that has any, those of studies that are set aside left out."""
-    counted = standing.counts(JobRow.study_instance_uid)
-    query = select(JobRow.state, func.count()).where(counted).group_by(JobRow.state)
-    return {JobState(state): count for state, count in session.execute(query)}
+    counted = standing.tally(session, [JobRow.state], JobRow.study_instance_uid)
+    return {JobState(state): count for (state,), count in counted.items()}
 
 
 def supersede_unfinished(session: Session, study_instance_uid: str, now: datetime) -> list[InferenceJob]:
@@ -207,6 +206,20 @@ def running(session: Session) -> list[InferenceJob]:
     """All jobs that are leased."""
     query = select(JobRow).where(JobRow.state == JobState.RUNNING)
     return [_job(row) for row in session.scalars(query.execution_options(populate_existing=True))]
+
+
+def waiting(session: Session, limit: int) -> list[InferenceJob]:
+    """The first `limit` jobs that no worker has begun, of studies that go on, in the order in which they are begun."""
+    goes_on = standing.goes_on(JobRow.study_instance_uid)
+    query = select(JobRow).where(JobRow.state == JobState.PENDING, goes_on)
+    query = query.order_by(JobRow.priority, JobRow.created_at).limit(limit)
+    return [_job(row) for row in session.scalars(query.execution_options(populate_existing=True))]
+
+
+def failed(session: Session, limit: int) -> list[InferenceJob]:
+    """The last `limit` jobs that were given up, the newest first."""
+    query = select(JobRow).where(JobRow.state == JobState.FAILED).order_by(JobRow.finished_at.desc())
+    return [_job(row) for row in session.scalars(query.limit(limit).execution_options(populate_existing=True))]
 
 
 def expire(session: Session, job: InferenceJob, now: datetime) -> bool:

@@ -94,6 +94,13 @@ def get(session: Session, study_instance_uid: str, *, for_update: bool = False) 
     return next(iter(_studies(session, query)), None)
 
 
+def get_many(session: Session, study_instance_uids: Sequence[str]) -> list[Study]:
+    """Those of these studies that are there, in this order."""
+    query = select(StudyRow).where(StudyRow.study_instance_uid.in_(study_instance_uids))
+    found = {study.study_instance_uid: study for study in _studies(session, query)}
+    return [found[uid] for uid in study_instance_uids if uid in found]
+
+
 def last_received_at(session: Session) -> datetime | None:
     """When something was received last."""
     return session.scalar(select(func.max(StudyRow.last_received_at)))

@@ -39,15 +39,19 @@ class StudyRow(Base):
     """domain.Study"""
 
     __tablename__ = "studies"
-    __table_args__ = (_where("ix_studies_not_free", "standing", "standing <> 'FREE'"),)
+    __table_args__ = (
+        _where("ix_studies_not_free", "standing", "standing <> 'FREE'"),
+        Index("ix_studies_state_last_received_at", "state", "last_received_at"),
+        Index("ix_studies_rule_last_received_at", "rule", "last_received_at"),
+    )
 
     study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     patient_id: Mapped[str] = mapped_column(Text, default="")
     issuer_of_patient_id: Mapped[str] = mapped_column(Text, default="")
-    accession_number: Mapped[str] = mapped_column(Text, default="")
+    accession_number: Mapped[str] = mapped_column(Text, default="", index=True)
     study_date: Mapped[str] = mapped_column(Text, default="")
     study_description: Mapped[str] = mapped_column(Text, default="")
-    state: Mapped[str] = mapped_column(String(16), index=True)
+    state: Mapped[str] = mapped_column(String(16))
     rule: Mapped[str] = mapped_column(Text, default="")
     reason: Mapped[str] = mapped_column(Text, default="")
     first_received_at: Mapped[datetime]
@@ -79,7 +83,10 @@ class JobRow(Base):
     """domain.InferenceJob"""
 
     __tablename__ = "jobs"
-    __table_args__ = (Index("ix_jobs_state_next_attempt_at", "state", "next_attempt_at"),)
+    __table_args__ = (
+        Index("ix_jobs_state_next_attempt_at", "state", "next_attempt_at"),
+        Index("ix_jobs_state_priority_created_at", "state", "priority", "created_at"),
+    )
 
     job_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(ForeignKey("studies.study_instance_uid"), index=True)
@@ -110,6 +117,7 @@ class DeliveryRow(Base):
     __table_args__ = (
         UniqueConstraint("destination", "sop_instance_uid", name="uq_deliveries_destination_sop_instance_uid"),
         Index("ix_deliveries_state_destination_next_attempt_at", "state", "destination", "next_attempt_at"),
+        Index("ix_deliveries_destination_stored_at", "destination", "stored_at"),
     )
 
     delivery_id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -163,6 +171,26 @@ class AccountRow(Base):
     password_hash: Mapped[str] = mapped_column(Text)
     may_see_identity: Mapped[bool] = mapped_column(Boolean, default=False)
     changed_at: Mapped[datetime]
+
+
+class WorkerRow(Base):
+    """domain.Worker"""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    host: Mapped[str] = mapped_column(Text)
+    process_id: Mapped[int]
+    device: Mapped[str] = mapped_column(Text)
+    route: Mapped[str] = mapped_column(Text)
+    predictor: Mapped[str] = mapped_column(Text)
+    algorithm: Mapped[str] = mapped_column(Text)
+    threads: Mapped[int]
+    resident_bytes: Mapped[int] = mapped_column(BigInteger)
+    device_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    device_total_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    started_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
 
 
 class EventRow(Base):

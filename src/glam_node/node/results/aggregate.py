@@ -20,6 +20,13 @@ def mean_scores(images: Iterable[ImageFindings]) -> dict[str, float]:
     return {str(kind): round(sum(values) / len(values), 4) for kind, values in scores.items() if values}
 
 
+def study_scores(images: Iterable[ImageFindings]) -> dict[str, float]:
+    """Per kind the score of the study; empty when no image could be analysed."""
+    seen = tuple(images)
+    scores = {kind: study_score(breast_scores(seen, kind)) for kind in FindingKind}
+    return {str(kind): round(score, 4) for kind, score in scores.items() if score is not None}
+
+
 def breast_scores(images: Iterable[ImageFindings], kind: FindingKind) -> dict[Laterality, float]:
     """Per breast the mean of the scores of its views; a breast of which no view could be analysed is left out."""
     scores: dict[Laterality, list[float]] = {}

@@ -98,27 +98,30 @@ def draw_segments(
     maximum_height: int,
 ) -> Image.Image:
     """The same of decoded `pixels`; of `segments` one mask at a time is kept."""
-    scale = _scale(pixels.shape[0], maximum_height)
-    white = _white(pixels)
-    shown = np.clip(_resized(pixels, scale) * np.float32(255.0 / white), 0, 255).astype(np.uint8)
+    scale = scale_to(pixels.shape[0], maximum_height)
+    white = white_of(pixels)
+    shown = np.clip(resized(pixels, scale) * np.float32(255.0 / white), 0, 255).astype(np.uint8)
     canvas = np.repeat(shown[..., np.newaxis], 3, axis=2)
     labels = []
     for segment in segments:
-        _tint(canvas, _resized(segment.mask.view(np.uint8) * np.uint8(255), scale) > 127, segment.colour)
+        _tint(canvas, resized(segment.mask.view(np.uint8) * np.uint8(255), scale) > 127, segment.colour)
         labels.append((segment.label, segment.colour))
     return _captioned(Image.fromarray(canvas), caption(image, algorithm, identity), labels)
 
 
-def _scale(rows: int, maximum_height: int) -> float:
+def scale_to(rows: int, maximum_height: int) -> float:
+    """The factor by which an image is made smaller to be no higher, or larger by a whole factor where it is tiny."""
     return maximum_height / rows if rows > maximum_height else float(max(1, 480 // rows))
 
 
-def _white(pixels: NDArray[np.uint16]) -> float:
+def white_of(pixels: NDArray[np.uint16]) -> float:
+    """The value that is shown white."""
     sample = pixels.ravel()[::7]
     return max(1.0, float(np.percentile(sample[sample > 0], _WHITE_PERCENTILE)))
 
 
-def _resized(values: NDArray[_Value], scale: float) -> NDArray[_Value]:
+def resized(values: NDArray[_Value], scale: float) -> NDArray[_Value]:
+    """The same picture, by areas where it is made smaller, by whole pixels where larger."""
     rows, columns = values.shape
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST

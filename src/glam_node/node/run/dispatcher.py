@@ -1,9 +1,10 @@
 """The dispatcher: closes studies, makes jobs of them, and rings for every job that nobody works on."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from glam_node.node.bootstrap import Node, database_trouble
+from glam_node.node.db import workers
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
 from glam_node.node.run.audit_trail import keep_audit_trail
@@ -23,6 +24,7 @@ from glam_node.settings.digest import section_digests
 
 INTERVAL_S = 0.5
 TIDY_INTERVAL_S = 60.0
+WORKERS_REMEMBERED = timedelta(days=1)
 
 
 def run(running: Running) -> None:
@@ -70,8 +72,10 @@ def _retire(running: Running) -> None:
 
 
 def tidy(node: Node, now: datetime) -> None:
-    """What is done and of age, or in the way of what arrives, is removed."""
+    """What is done and of age, or in the way of what arrives, is removed; so are workers that nobody sees any more."""
     with database_trouble(node.settings):
+        with node.sessions.begin() as session:
+            workers.forget(session, now - WORKERS_REMEMBERED)
         while retire(node.sessions, node.store, node.retention_rules, now):
             continue
 

@@ -15,6 +15,7 @@ from glam_node.node.db import jobs
 from glam_node.node.db.engine import reading
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.run.alone import keep_running
+from glam_node.node.run.presence import present
 from glam_node.node.run.process import Running, main, until_it_works
 from glam_node.node.run.supervisor import WORKER_GRACE_S
 from glam_node.node.worker.abreast import Abreast
@@ -60,8 +61,9 @@ def run(running: Running) -> None:
     watchdog.start()
     route: str = getattr(predictor, "route", "")
     log.info("worker_ready", algorithm_version=predictor.algorithm.algorithm_version, route=route)
-    consume(app, ready=running.ready, stop=running.stop)
-    abreast.finish()
+    with present(running, predictor):
+        consume(app, ready=running.ready, stop=running.stop)
+        abreast.finish()
     if lost.is_set():
         raise TransientError("The device is lost, or memory was too short; the worker starts again.")
 

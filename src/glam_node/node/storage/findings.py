@@ -13,12 +13,17 @@ def findings_path(root: Path, job_id: str) -> Path:
     return root / "findings" / f"{job_id}.npz"
 
 
+def newest_analysis(newest_first: Iterable[InferenceJob]) -> InferenceJob | None:
+    """The newest job that has analysed something; None when none has."""
+    return next((job for job in newest_first if job.state is JobState.SUCCEEDED and not job.is_notice), None)
+
+
 def latest_findings(root: Path, newest_first: Iterable[InferenceJob]) -> Findings | None:
     """The findings of the newest job that succeeded; None when none did or its file is gone.
 
     Raises InferenceError when the file is damaged.
     """
-    succeeded = next((job for job in newest_first if job.state is JobState.SUCCEEDED and not job.is_notice), None)
+    succeeded = newest_analysis(newest_first)
     if succeeded is None:
         return None
     try:

@@ -128,5 +128,6 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
         "attempt": delivery.attempt,
         "next_attempt_at": delivery.next_attempt_at,
         "stored_at": delivery.stored_at,
+        "asked_to_commit": bool(delivery.transaction_uid),
         "failure": delivery.failure,
     }

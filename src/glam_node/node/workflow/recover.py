@@ -26,15 +26,18 @@ def this_process() -> str:
 def recover(session: Session, now: datetime) -> int:
     """How many jobs were leased to processes of this host that are no more; their leases are over."""
     held = [job for job in jobs.running(session) if job.lease_expires_at is None or job.lease_expires_at > now]
-    gone = [job for job in held if _is_gone(job.lease_owner)]
+    gone = [job for job in held if is_gone(job.lease_owner)]
     freed = [job for job in gone if jobs.expire(session, job, now)]
     for job in freed:
         log.info("job_freed", job_id=job.job_id, study_instance_uid=job.study_instance_uid, owner=job.lease_owner)
     return len(freed)
 
 
-def _is_gone(owner: str) -> bool:
-    """Known to be: of another host, or where processes cannot be looked up, nobody is."""
+def is_gone(owner: str) -> bool:
+    """Whether the process of that name is known to be no more.
+
+    Of another host, or where processes cannot be looked up, nobody is.
+    """
     place, _, process = owner.rpartition(":")[0].rpartition(":")
     started = owner.rpartition(":")[2]
     return place == _place() and bool(started) and process.isdigit() and _started(int(process)) != started

@@ -30,6 +30,11 @@ if (pause) {
   });
 }
 
+// What a person has opened, set or is writing in stays as it is while the rest is renewed.
+const KEPT_AS_IS = "dialog[open], details[open], form:focus-within, [data-kept]";
+Idiomorph.defaults.ignoreActiveValue = true;
+Idiomorph.defaults.callbacks.beforeNodeMorphed = (before) => !(before instanceof Element && before.matches(KEPT_AS_IS));
+
 // Only the live part asks by itself, and only while somebody looks.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.target.id === "live" && (isPaused() || document.hidden)) event.preventDefault();
@@ -62,12 +67,14 @@ document.addEventListener("click", async (event) => {
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
     button.textContent = "Copied";
+    say("Copied");
   } catch {
     const range = document.createRange();
     range.selectNodeContents(button.parentElement.querySelector("code"));
     getSelection().removeAllRanges();
     getSelection().addRange(range);
     button.textContent = "Selected";
+    say("Selected: copy it");
   }
-  setTimeout(() => { button.textContent = said; }, 1500);
+  setTimeout(() => { button.textContent = said; showPause(); }, 1500);
 });

@@ -1,0 +1,54 @@
+"""The page of the queue: what waits, what runs and where, and which workers there are."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from glam_node.node.console.rendering import Screens
+from glam_node.node.db import backlog, jobs, workers
+from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.worker import Worker
+
+SHOWN = 50
+UNSEEN_AFTER = timedelta(seconds=45)
+"""A worker tells of itself every ten seconds; of one that has not for so long something is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """A worker, and what it does."""
+
+    worker: Worker
+    jobs: list[InferenceJob]
+    seen: bool
+    """Whether it told of itself just now."""
+
+
+def page(screens: Screens, request: Request) -> Response:
+    """Workers, running jobs, those that wait by priority, and those that failed for good."""
+    now = screens.now()
+    with screens.sessions() as session:
+        running = jobs.running(session)
+        there = together(workers.known(session), running, now)
+        waiting = backlog.waiting_jobs(session)
+        first = jobs.waiting(session, SHOWN)
+        failed = jobs.failed(session, SHOWN)
+        failed_in_all = jobs.counts_by_state(session).get(JobState.FAILED, 0)
+    named = {one.worker.name for one in there}
+    return screens.render(
+        request,
+        "queue",
+        workers=there,
+        strays=[job for job in running if job.lease_owner not in named],
+        waiting=waiting,
+        jobs=first,
+        failed=failed,
+        failed_in_all=failed_in_all,
+    )
+
+
+def together(there: list[Worker], running: list[InferenceJob], now: datetime) -> list[WorkerFacts]:
+    """Every worker with the jobs that it holds."""
+    return [WorkerFacts(one, [job for job in running if job.lease_owner == one.name], now - one.last_seen_at < UNSEEN_AFTER) for one in there]

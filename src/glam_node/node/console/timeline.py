@@ -1,0 +1,104 @@
+"""What happened to a study, step by step, with the time that each took."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+NAMES = {
+    "instance_stored": "received",
+    "instance_duplicate": "received again",
+    "study_complete": "complete",
+    "study_ineligible": "judged: not analysed",
+    "job_submitted": "judged: to be analysed",
+    "job_started": "claimed by a worker",
+    "job_failed": "analysis failed",
+    "job_superseded": "job superseded",
+    "job_succeeded": "analysed, results handed to delivery",
+    "result_written": "result written",
+    "result_stored": "delivered",
+    "result_failed": "delivery failed",
+    "result_committed": "commitment given",
+    "result_not_committed": "commitment refused",
+    "delivery_abandoned": "delivery given up",
+    "delivery_replaced": "delivered otherwise",
+    "retry_requested": "retry asked for",
+    "study_retired": "files removed",
+}
+"""The steps in words; of any other event its own name."""
+
+_RECEIVED = "instance_stored"
+_ENDS_OF_STAGES = ("result_written", "job_succeeded")
+_UNTOLD = ("job_id", "mean_scores", "study_scores", "sop_class_uid", "patient_mismatch", "owner", "byte_count")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the timeline."""
+
+    name: str
+    at: datetime | None
+    """None for a stage of an analysis, of which only the length was measured."""
+    seconds: float | None
+    """Since the step before it, or the length of the stage; None for the first."""
+    detail: str = ""
+    failed: bool = False
+    begins: float = 0.0
+    """Of a stage: where it begins, as a part of the analysis from 0 to 1."""
+    part: float = 0.0
+    """Of a stage: how much of the analysis it is; 0 for anything else."""
+
+
+def steps(events: Sequence[dict[str, Any]], jobs: Sequence[dict[str, Any]]) -> list[Step]:
+    """All steps in order; of instances that came one after the other the first and the last."""
+    stages = {job["job_id"]: job["stage_seconds"] for job in jobs}
+    told: list[Step] = []
+    for step in _steps(events, stages):
+        before = next((one.at for one in reversed(told) if one.at is not None), None)
+        since = None if step.at is None or before is None else (step.at - before) / timedelta(seconds=1)
+        told.append(step if step.at is None else replace(step, seconds=since))
+    return told
+
+
+def _steps(events: Sequence[dict[str, Any]], stages: dict[str, dict[str, float]]) -> Iterator[Step]:
+    """The stages of an analysis come before what it wrote."""
+    untold = dict(stages)
+    for kind, group in groupby(events, key=lambda event: event["event"]):
+        alike = list(group)
+        if kind == _RECEIVED:
+            yield from _received(alike)
+            continue
+        for event in alike:
+            if kind in _ENDS_OF_STAGES:
+                yield from _stages(untold.pop(event["detail"].get("job_id", ""), {}))
+            yield _step(event)
+
+
+def _received(events: Sequence[dict[str, Any]]) -> Iterator[Step]:
+    first, last = events[0], events[-1]
+    sender = f"from {first['detail'].get('calling_ae_title', '')}"
+    if len(events) == 1:
+        yield Step("one instance received", first["at"], None, sender)
+        return
+    yield Step("first instance received", first["at"], None, sender)
+    size = sum(int(event["detail"].get("byte_count", 0)) for event in events)
+    yield Step("last instance received", last["at"], None, f"{len(events)} instances, {size / 1e6:.1f} MB")
+
+
+def _stages(seconds: dict[str, float]) -> Iterator[Step]:
+    whole, begun = sum(seconds.values()) or 1.0, 0.0
+    for name, took in seconds.items():
+        yield Step(name, None, took, begins=begun / whole, part=took / whole)
+        begun += took
+
+
+def _step(event: dict[str, Any]) -> Step:
+    detail = event["detail"]
+    said = [f"{name.replace('_', ' ')}: {value}" for name, value in detail.items() if _is_told(name, value)]
+    failed = bool(detail.get("failure"))
+    return Step(NAMES.get(event["event"], event["event"].replace("_", " ")), event["at"], None, "; ".join(said), failed)
+
+
+def _is_told(name: str, value: object) -> bool:
+    return name not in _UNTOLD and value not in ("", None, [], {})

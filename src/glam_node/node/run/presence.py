@@ -1,0 +1,89 @@
+"""A worker tells that it is there, on what it computes, and how much memory it holds."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from glam_node.inference.predictor import Predictor
+from glam_node.node.bootstrap import Node, database_trouble
+from glam_node.node.db import workers
+from glam_node.node.domain.worker import Worker
+from glam_node.node.errors import NodeError
+from glam_node.node.run.process import Running, until_it_works
+from glam_node.node.workflow.heartbeat import heartbeat
+from glam_node.node.workflow.recover import is_gone, this_process
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 10.0
+
+
+@contextmanager
+def present(running: Running, predictor: Predictor) -> Iterator[None]:
+    """Inside, this worker is on record, anew every ten seconds; afterwards it is not.
+
+    Those of this host that died without a word are not on record either.
+    """
+    node, started_at = running.node, datetime.now(UTC)
+
+    def tell() -> None:
+        with node.sessions.begin() as session:
+            workers.put(session, this_worker(node, predictor, started_at, datetime.now(UTC)))
+
+    until_it_works(lambda: _arrive(node, tell), running.stop)
+    try:
+        with heartbeat(tell, every_s=EVERY_S):
+            yield
+    finally:
+        _leave(node)
+
+
+def _arrive(node: Node, tell: Callable[[], None]) -> None:
+    with database_trouble(node.settings):
+        with node.sessions.begin() as session:
+            for worker in workers.known(session):
+                if is_gone(worker.name):
+                    workers.remove(session, worker.name)
+        tell()
+
+
+def _leave(node: Node) -> None:
+    try:
+        with database_trouble(node.settings), node.sessions.begin() as session:
+            workers.remove(session, this_process())
+    except NodeError as error:
+        log.warning("departure_not_recorded", failure=str(error))
+
+
+def this_worker(node: Node, predictor: Predictor, started_at: datetime, now: datetime) -> Worker:
+    """This process as it is now."""
+    memory: tuple[int, int] | None = getattr(predictor, "device_memory", None)
+    algorithm = predictor.algorithm
+    return Worker(
+        name=this_process(),
+        host=socket.gethostname(),
+        process_id=os.getpid(),
+        device=getattr(predictor, "device", ""),
+        route=getattr(predictor, "route", ""),
+        predictor=node.settings.inference.predictor,
+        algorithm=f"{algorithm.algorithm_name} {algorithm.algorithm_version}",
+        threads=int(os.environ.get("OMP_NUM_THREADS", "0")),
+        resident_bytes=resident_bytes(),
+        device_bytes=memory[0] if memory else None,
+        device_total_bytes=memory[1] if memory else None,
+        started_at=started_at,
+        last_seen_at=now,
+    )
+
+
+def resident_bytes(statm: Path = Path("/proc/self/statm")) -> int:
+    """Memory of this process that lies in RAM; 0 where the system does not say."""
+    try:
+        return int(statm.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

@@ -1,0 +1,32 @@
+"""A browser, and a node to which everything has happened."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.integration.console.lived_in import LivedIn, console_of, lived_in
+from tests.peers import PEERS
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium without a window; Playwright's own cannot be downloaded everywhere."""
+    program = str(PEERS["chromium"].program)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> LivedIn:
+    """A node with studies, results, refusals and workers."""
+    return lived_in(tmp_path_factory.mktemp("node") / "root")
+
+
+@pytest.fixture(scope="module")
+def address(place: LivedIn) -> Iterator[str]:
+    """Where its console answers."""
+    with console_of(place) as url:
+        yield url

@@ -1,0 +1,98 @@
+"""Pictures of views, and what pages answer where something is not there."""
+
+import io
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from glam_node.inference.phantom import make_exam
+from glam_node.node.results.layers import grey_layer, is_mirrored_to_hang
+from tests.integration.console.browser import Browser
+from tests.integration.console.lived_in import LivedIn
+
+
+@pytest.fixture
+def browser(address: str) -> Browser:
+    return Browser(int(address.rpartition(":")[2]))
+
+
+def layer(browser: Browser, place: LivedIn, name: str) -> NDArray[np.uint8]:
+    """The picture as it is answered."""
+    with browser.open(f"/studies/{place.reported}/{place.image}/{name}.png") as answer:
+        assert answer.headers["Content-Type"] == "image/png"
+        return np.asarray(Image.open(io.BytesIO(answer.read())))
+
+
+def test_segments_lie_apart_from_the_grey_image_and_fit_it(browser: Browser, place: LivedIn) -> None:
+    grey, segments = layer(browser, place, "grey"), layer(browser, place, "segments")
+    assert grey.shape == segments.shape[:2]
+    assert segments.shape[2] == 4
+    opaque = segments[..., 3] > 0
+    assert 0 < opaque.mean() < 0.2
+    assert np.count_nonzero(np.ptp(segments[opaque][:, :3].astype(int), axis=1) > 60) > 20
+    stored = stored_masks(place)
+    assert abs(opaque.mean() - np.logical_or.reduce(stored).mean()) < 0.02
+    assert (grey[opaque].mean()) > grey.mean()
+
+
+def stored_masks(place: LivedIn) -> list[NDArray[np.bool_]]:
+    """Of the segmentation objects of that image, as they lie on disk."""
+    results = place.node.store.root / "results" / place.reported
+    segs = [one for one in map(dcmread, results.glob("*.dcm")) if one.Modality == "SEG"]
+    of_image = [one for one in segs if one.SourceImageSequence[0].ReferencedSOPInstanceUID == place.image]
+    assert of_image
+    return [frame > 0 for one in of_image for frame in one.pixel_array.reshape(-1, one.Rows, one.Columns)]
+
+
+@pytest.mark.parametrize("laterality", ["L", "R"])
+@pytest.mark.parametrize("turned", [False, True], ids=["as it hangs", "mirrored"])
+def test_chest_walls_meet_in_the_middle(laterality: str, turned: bool) -> None:
+    view = next(one.dataset for one in make_exam(1, rows=208, columns=160) if one.dataset.ImageLaterality == laterality)
+    image = mirrored(view) if turned else view
+    assert is_mirrored_to_hang(image) is turned
+    grey = np.asarray(grey_layer(image, maximum_height=208))
+    left_half, right_half = grey[:, : grey.shape[1] // 4].mean(), grey[:, -grey.shape[1] // 4 :].mean()
+    assert bool(right_half > left_half) is (laterality == "R")
+
+
+def mirrored(view: Dataset) -> Dataset:
+    """The same breast stored the other way round, and saying so."""
+    pixels = view.pixel_array[:, ::-1].copy()
+    view.PixelData = pixels.tobytes()
+    view.PatientOrientation = ["P" if view.PatientOrientation[0] == "A" else "A", view.PatientOrientation[1]]
+    return view
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/studies/1.2.3", 404, "Study 1.2.3 is not on record here. Compare the UID"),
+        ("/elsewhere", 404, "There is no such page."),
+        ("/?since=yesterday", 400, "Received from is &#39;yesterday&#39;, which is no day. Write it as 2026-01-31."),
+        ("/?older=never~1.2", 400, "older is no place in the list. Start at the first page: /"),
+        ("/?uid=9.9.9", 200, "No study is like that."),
+        ("/?older=2000-01-01T00:00:00%2B00:00~1", 200, "No study is like that."),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_to_do(browser: Browser, path: str, status: int, words: str) -> None:
+    answered, page = browser.ask(path, accept="text/html")
+    assert answered == status
+    assert words in page
+
+
+def test_nobody_sees_names_or_ids_who_was_not_given_that(browser: Browser, place: LivedIn) -> None:
+    paths = ("/", f"/studies/{place.reported}", "/queue", "/destinations", "/refusals", "/?accession=P")
+    pages = "".join(browser.ask(path)[1] for path in paths)
+    for words in ("P1", "PHANTOM", "Accession", "Patient ID"):
+        assert words not in pages
+
+
+def test_the_live_part_alone_is_answered_where_it_is_asked_for(browser: Browser) -> None:
+    whole, part = browser.ask("/queue")[1], browser.ask("/queue", live=True)[1]
+    assert "<!doctype html>" in whole
+    assert "<!doctype html>" not in part
+    assert "Table of workers" in part

@@ -1,0 +1,277 @@
+"""Pages as people use them, in Chromium: looking, searching, turning knobs; screenshots are kept under artefacts/."""
+
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import insert
+
+from glam_node.node.db import audit
+from glam_node.node.db.tables import StudyRow
+from glam_node.node.scp.access import Caller, admission
+from glam_node.settings.peers import PeerSettings
+from tests.integration.console.lived_in import LivedIn
+
+pytestmark = pytest.mark.peer("chromium")
+
+SCREENSHOTS = Path(__file__).resolve().parents[3] / "artefacts" / "console"
+PAGES = {
+    "studies": "/",
+    "study": "/studies/{reported}",
+    "running": "/studies/{running}",
+    "ineligible": "/studies/{ineligible}",
+    "queue": "/queue",
+    "destinations": "/destinations",
+    "refusals": "/refusals",
+    "nothing-found": "/?uid=9.9.9",
+    "unknown": "/studies/1.2.3",
+}
+REFRESH_MS = 9_000
+"""A page asks again every five seconds."""
+
+
+@pytest.fixture
+def page(chromium: Browser, address: str) -> Iterator[Page]:
+    """A tab that knows the console's address; nothing that a page does may be forbidden by its own policy."""
+    context = chromium.new_context(base_url=address, permissions=["clipboard-read", "clipboard-write"])
+    tab = context.new_page()
+    said: list[str] = []
+    tab.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    yield tab
+    context.close()
+    assert [text for text in said if "404" not in text] == []
+
+
+def path_of(name: str, place: LivedIn) -> str:
+    return PAGES[name].format(reported=place.reported, running=place.running, ineligible=place.ineligible)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_keeps_people_out(page: Page, place: LivedIn, name: str, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(path_of(name, place))
+    page.wait_for_load_state("networkidle")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", full_page=True)
+    # What colours are is all that differs in the dark.
+    options = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
+    found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
+    told = [(one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]]) for one in found]
+    assert [one for one in told if one[1] in ("serious", "critical")] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_not_wider_than_a_telephone(page: Page, place: LivedIn, name: str) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(path_of(name, place))
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.screenshot(path=SCREENSHOTS / f"{name}-360.png", full_page=True)
+
+
+def test_the_keyboard_skips_to_the_content_and_goes_on_from_there(page: Page) -> None:
+    page.goto("/queue")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Pause")).to_be_focused()
+
+
+def test_a_study_is_found_by_a_part_of_its_uid_and_opened(page: Page, place: LivedIn) -> None:
+    page.goto("/")
+    page.get_by_label("Study Instance UID, or a part of it").fill(place.reported[-12:])
+    page.get_by_role("button", name="Search").click()
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(1)
+    expect(page.locator("caption")).to_have_text("1 study found")
+    expect(rows.locator("td.number").first).to_have_text(f"{100 * malignant_score(place):.0f} %")
+    rows.get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Study")
+    expect(page.locator(".panel .uid").first).to_have_text(place.reported)
+
+
+def test_studies_are_found_by_state_rule_and_day(page: Page, place: LivedIn) -> None:
+    page.goto("/")
+    page.get_by_label("State").select_option("INELIGIBLE")
+    page.get_by_label("Rule").select_option("no_mammography")
+    page.get_by_label("Received from").fill("2000-01-01")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody th a")).to_have_text(place.ineligible)
+    page.get_by_label("Received until").fill("2000-01-31")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#live")).to_contain_text("No study is like that.")
+    page.get_by_role("link", name="Clear").click()
+    expect(page.locator("tbody tr")).to_have_count(4)
+
+
+def test_the_list_renews_itself_and_leaves_what_is_typed_and_can_be_paused(page: Page, place: LivedIn) -> None:
+    page.goto("/")
+    field = page.get_by_label("Study Instance UID, or a part of it")
+    field.fill("2.2")
+    receive(place, "1.2.77")
+    expect(page.get_by_role("link", name="1.2.77", exact=True)).to_be_visible(timeout=REFRESH_MS)
+    expect(field).to_be_focused()
+    expect(field).to_have_value("2.2")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("status")).to_contain_text("Paused")
+    forget(place, "1.2.77")
+    page.wait_for_timeout(6_000)
+    expect(page.get_by_role("link", name="1.2.77", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("link", name="1.2.77", exact=True)).to_have_count(0)
+
+
+def test_a_long_list_is_turned_page_by_page_and_back(page: Page, place: LivedIn) -> None:
+    uids = [f"1.2.88.{number}" for number in range(120)]
+    receive(place, *uids)
+    try:
+        page.goto("/?uid=1.2.88.")
+        seen = [shown(page)]
+        while page.get_by_role("link", name="Older").count():
+            page.get_by_role("link", name="Older").click()
+            expect(page.get_by_role("link", name="Newest")).to_be_visible()
+            seen.append(shown(page))
+        assert [len(one) for one in seen] == [50, 50, 20]
+        assert sorted(uid for one in seen for uid in one) == sorted(uids)
+        page.get_by_role("link", name="Newer").click()
+        page.wait_for_url("**newer**")
+        assert shown(page) == seen[1]
+    finally:
+        forget(place, *uids)
+
+
+def test_views_hang_as_radiologists_hang_them_with_findings_over_them(page: Page, place: LivedIn) -> None:
+    page.goto(f"/studies/{place.reported}")
+    films = page.locator(".hung .film")
+    expect(films).to_have_count(4)
+    assert page.locator(".hung figcaption strong").all_inner_texts() == ["R CC", "L CC", "R MLO", "L MLO"]
+    boxes = [film.bounding_box() for film in films.all()]
+    right_cc, left_cc, right_mlo, _ = [box for box in boxes if box]
+    assert right_cc["x"] < left_cc["x"]
+    assert right_cc["y"] == left_cc["y"] < right_mlo["y"]
+    for picture in page.locator(".hung img").all():
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_have_js_property("complete", True)
+        expect(picture).not_to_have_js_property("naturalWidth", 0)
+
+
+def test_window_and_opacity_are_turned_by_the_keyboard_and_stay_when_the_page_renews_itself(
+    page: Page, place: LivedIn
+) -> None:
+    page.goto(f"/studies/{place.reported}")
+    opacity, width = page.get_by_label("Findings"), page.get_by_label("Window width")
+    assert style_of(page, ".film .segments", "opacity") == "0.75"
+    opacity.focus()
+    page.keyboard.press("Home")
+    width.focus()
+    page.keyboard.press("Home")
+    assert style_of(page, ".film .segments", "opacity") == "0"
+    assert style_of(page, ".film .grey", "filter") == "brightness(1) contrast(20)"
+    with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true", timeout=REFRESH_MS):
+        pass
+    expect(opacity).to_have_value("0")
+    expect(width).to_be_focused()
+    assert style_of(page, ".film .segments", "opacity") == "0"
+    page.get_by_role("button", name="Reset").click()
+    assert style_of(page, ".film .segments", "opacity") == "0.75"
+    assert style_of(page, ".film .grey", "filter") == "brightness(1) contrast(1)"
+
+
+def test_the_timeline_tells_every_step_and_the_table_what_was_sent(page: Page, place: LivedIn) -> None:
+    page.goto(f"/studies/{place.reported}")
+    told = page.locator("table.timeline tbody th").all_inner_texts()
+    steps = ["first instance received", "last instance received", "complete", "judged: to be analysed"]
+    assert told[:8] == [*steps, "claimed by a worker", "read", "segment", "write"]
+    assert told[8:] == ["result written"] * 5 + ["analysed, results handed to delivery"] + ["delivered"] * 4 + [
+        "delivery failed"
+    ]
+    expect(page.locator("table.timeline tbody tr").nth(1)).to_contain_text("1\u202f251 ms")
+    sent = page.get_by_role("region", name="Table of objects sent").locator("tbody tr")
+    expect(sent).to_have_count(5)
+    expect(sent.last).to_contain_text("answered 0xA700 to C-STORE")
+
+
+def test_the_queue_shows_who_works_on_what_and_who_is_lost(page: Page, place: LivedIn) -> None:
+    page.goto("/queue")
+    at_work, lost = page.get_by_role("region", name="Table of workers").locator("tbody tr").all()
+    for words in ("gpu-1", "working", "cuda:0", "1.9 GB", "2.4 GB of 85.0 GB", "GLAM phantom-1", place.running):
+        expect(at_work).to_contain_text(words)
+    expect(lost).to_contain_text("not seen")
+    expect(page.get_by_role("region", name="Table of waiting jobs").locator("tbody tr")).to_have_count(1)
+
+
+def test_a_destination_tells_its_backlog_and_its_last_failure(page: Page) -> None:
+    page.goto("/destinations")
+    archive = page.locator("#destination-archive")
+    for words in ("ARCHIVE at 10.0.0.9:104", "last delivery failed", "Free space there"):
+        expect(archive).to_contain_text(words)
+    expect(page.locator("#destination-trial")).to_contain_text("nothing sent yet")
+
+
+def test_the_line_that_is_copied_admits_who_was_rejected(page: Page, place: LivedIn) -> None:
+    page.goto("/refusals")
+    page.get_by_role("button", name="Copy the settings for WORKSTATION_7 at 10.0.0.12").click()
+    expect(page.get_by_role("status")).to_have_text("Copied")
+    line = page.evaluate("navigator.clipboard.readText()")
+    peers = {name: PeerSettings(**peer) for name, peer in tomllib.loads(line)["peers"].items()}
+    caller, node = Caller("10.0.0.12"), place.node.settings
+    assert admission("WORKSTATION_7", "GLAMNODE", caller, node.node, node.peers) is not None
+    assert admission("WORKSTATION_7", "GLAMNODE", caller, node.node, {**node.peers, **peers}) is None
+
+
+def test_pages_lead_to_each_other_and_say_which_is_open(page: Page) -> None:
+    page.goto("/")
+    for name, heading in (("Queue", "Queue and workers"), ("Destinations", "Destinations"), ("Refusals", "Refusals")):
+        page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        expect(page.locator("nav [aria-current]")).to_have_text(name)
+
+
+def malignant_score(place: LivedIn) -> float:
+    """Of the study, as its analysis recorded it."""
+    with place.node.sessions() as session:
+        told = audit.newest_of_studies(session, "job_succeeded", [place.reported])[place.reported]
+    return float(told.detail["study_scores"]["malignant"])
+
+
+def shown(page: Page) -> list[str]:
+    """UIDs on this page of the list."""
+    return page.locator("tbody th a").all_inner_texts()
+
+
+def style_of(page: Page, selector: str, name: str) -> str:
+    """As the browser computes it for the first such element."""
+    value = page.locator(selector).first.evaluate("(element, name) => getComputedStyle(element)[name]", name)
+    return str(value)
+
+
+def receive(place: LivedIn, *uids: str) -> None:
+    """Studies of which something just came, one a second before the other."""
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "study_instance_uid": uid,
+            "state": "RECEIVING",
+            "first_received_at": now,
+            "receiving_since": now,
+            "last_received_at": now - timedelta(seconds=number),
+        }
+        for number, uid in enumerate(uids)
+    ]
+    with place.node.sessions.begin() as session:
+        session.execute(insert(StudyRow), rows)
+
+
+def forget(place: LivedIn, *uids: str) -> None:
+    """They are not on record any more."""
+    with place.node.sessions.begin() as session:
+        for uid in uids:
+            session.delete(session.get_one(StudyRow, uid))

@@ -1,0 +1,40 @@
+"""How values look on pages."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from glam_node.node.console.rendering import duration, exact, milliseconds, size, thousands
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-3, "0 s"),
+        (0.4, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (3_600, "1 h"),
+        (7_380, "2 h 3 min"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_durations_have_two_units_at_most(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(("count", "shown"), [(999, "999 B"), (17_000_000, "17 MB"), (85_000_000_000, "85.0 GB")])
+def test_bytes_have_few_digits(count: int, shown: str) -> None:
+    assert size(count) == shown
+
+
+def test_times_are_utc_to_the_millisecond() -> None:
+    at = datetime(2026, 1, 2, 12, 0, 0, 41_999, tzinfo=timezone(timedelta(hours=2)))
+    assert exact(at) == "2026-01-02 10:00:00.041"
+    assert exact(at.astimezone(UTC)) == exact(at)
+
+
+def test_large_numbers_are_grouped() -> None:
+    assert milliseconds(1.2505) == "1\u202f250 ms"
+    assert thousands(100_000) == "100\u202f000"

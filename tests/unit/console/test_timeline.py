@@ -1,0 +1,60 @@
+"""A study's timeline, from what is on record."""
+
+from typing import Any
+
+from glam_node.node.console.timeline import steps
+from tests.builders import after
+
+
+def event(seconds: float, name: str, **detail: Any) -> dict[str, Any]:
+    return {"at": after(seconds), "event": name, "detail": detail}
+
+
+def job(**stage_seconds: float) -> dict[str, Any]:
+    return {"job_id": "j", "stage_seconds": stage_seconds}
+
+
+def test_instances_that_came_one_after_the_other_are_their_first_and_their_last() -> None:
+    came = [event(number, "instance_stored", calling_ae_title="PACS", byte_count=2_000_000) for number in range(4)]
+    first, last, whole = steps([*came, event(13.5, "study_complete", rule="settle_time")], [])
+    assert (first.name, first.at, first.seconds, first.detail) == (
+        "first instance received",
+        after(0),
+        None,
+        "from PACS",
+    )
+    assert (last.at, last.seconds, last.detail) == (after(3), 3.0, "4 instances, 8.0 MB")
+    assert (whole.name, whole.seconds, whole.detail) == ("complete", 10.5, "rule: settle_time")
+
+
+def test_a_late_instance_stands_where_it_came() -> None:
+    told = steps([event(0, "instance_stored"), event(1, "study_complete"), event(2, "instance_stored")], [])
+    assert [step.name for step in told] == ["one instance received", "complete", "one instance received"]
+
+
+def test_stages_come_before_what_was_written_and_fill_the_analysis() -> None:
+    events = [
+        event(0, "job_started", job_id="j"),
+        event(4, "result_written", job_id="j", kind="segmentation"),
+        event(4, "job_succeeded", job_id="j"),
+    ]
+    told = steps(events, [job(read=1.0, write=3.0)])
+    assert [step.name for step in told] == [
+        "claimed by a worker",
+        "read",
+        "write",
+        "result written",
+        "analysed, results handed to delivery",
+    ]
+    assert [(step.seconds, step.begins, step.part) for step in told[1:3]] == [(1.0, 0.0, 0.25), (3.0, 0.25, 0.75)]
+    assert told[3].seconds == 4.0
+
+
+def test_a_failure_is_marked_and_what_nobody_reads_is_left_out() -> None:
+    (step,) = steps([event(0, "result_failed", failure="no answer", sop_class_uid="1.2", destination="archive")], [])
+    assert step.failed
+    assert step.detail == "failure: no answer; destination: archive"
+
+
+def test_an_event_without_a_name_of_its_own_keeps_its_words() -> None:
+    assert steps([event(0, "study_held")], [])[0].name == "study held"
