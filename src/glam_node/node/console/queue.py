@@ -51,4 +51,7 @@ def page(screens: Screens, request: Request) -> Response:
 
 def together(there: list[Worker], running: list[InferenceJob], now: datetime) -> list[WorkerFacts]:
     """Every worker with the jobs that it holds."""
-    return [WorkerFacts(one, [job for job in running if job.lease_owner == one.name], now - one.last_seen_at < UNSEEN_AFTER) for one in there]
+    return [
+        WorkerFacts(one, [job for job in running if job.lease_owner == one.name], now - one.last_seen_at < UNSEEN_AFTER)
+        for one in there
+    ]

@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One worker; the job that it works on is the one whose `lease_owner` has its name."""
+    """One worker; the jobs that it works on are those whose `lease_owner` has its name."""
 
     name: str
     """The name under which it claims jobs."""
