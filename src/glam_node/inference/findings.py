@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from glam_node.inference.mammogram import Laterality, ViewPosition
 
@@ -72,16 +73,26 @@ class SaliencyMap:
     box: tuple[int, int, int, int]
     """First row, first column, last row and last column (exclusive) of what the model saw; elsewhere it is 0."""
 
-    def on_image(self, kind: FindingKind, shape: tuple[int, int]) -> NDArray[np.uint8]:
-        """The map of one class on the source image's Rows x Columns."""
-        image: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
-        top, left, bottom, right = self.box
+    def on_image(self, kind: FindingKind, shape: tuple[int, int], dtype: DTypeLike = np.uint8) -> NDArray[Any]:
+        """The map of one class on the source image's Rows x Columns, 0 to 255."""
+        return self.on_box(kind, (0, 0, *shape), dtype)
+
+    def on_box(self, kind: FindingKind, box: tuple[int, int, int, int], dtype: DTypeLike = np.uint8) -> NDArray[Any]:
+        """The same on a box of the source image: first row, first column, last row and last column (exclusive)."""
+        pixels = np.zeros((box[2] - box[0], box[3] - box[1]), dtype=dtype)
+        top, left = max(self.box[0], box[0]), max(self.box[1], box[1])
+        bottom, right = min(self.box[2], box[2]), min(self.box[3], box[3])
+        if top >= bottom or left >= right:
+            return pixels
         rows, from_row = _cells(top - self.origin[0], bottom - self.origin[0], self.step)
         columns, from_column = _cells(left - self.origin[1], right - self.origin[1], self.step)
-        cells = self.values[CHANNELS.index(kind), rows, columns].repeat(self.step, axis=1)[:, from_column:]
-        pixels = cells[:, : right - left].repeat(self.step, axis=0)[from_row:]
-        image[top:bottom, left:right] = pixels[: bottom - top]
-        return image
+        cells = self.values[CHANNELS.index(kind), rows, columns].repeat(self.step, axis=1)
+        lines = cells[:, from_column : from_column + right - left].astype(dtype)
+        inside = pixels[top - box[0] : bottom - box[0], left - box[1] : right - box[1]]
+        for number, line in enumerate(lines):
+            first = max(0, number * self.step - from_row)
+            inside[first : (number + 1) * self.step - from_row] = line
+        return pixels
 
 
 def _cells(first: int, last: int, step: int) -> tuple[slice, int]:

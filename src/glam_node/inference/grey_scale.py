@@ -6,12 +6,18 @@ sigmoid), else nothing; inversion for MONOCHROME1. The darkest value that the im
 brightest 2^Bits Stored - 1: a window that covers all values changes nothing.
 """
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from glam_node.inference.errors import UnsupportedMammogram
+
+# A marker or a clip outshines everything else.
+_WHITE_PERCENTILE = 99.7
+# Rows of a picture that are made at once
+_BAND = 64
 
 
 def presented_values(dataset: Dataset, stored: NDArray[np.uint16]) -> NDArray[np.uint16]:
@@ -20,6 +26,27 @@ def presented_values(dataset: Dataset, stored: NDArray[np.uint16]) -> NDArray[np
     Raises UnsupportedMammogram when the look-up table or window makes no sense.
     """
     return _lookup_table(dataset)[stored]
+
+
+def displayed_values(dataset: Dataset, stored: NDArray[np.uint16], factor: int) -> NDArray[np.uint8]:
+    """A picture of `stored`, `factor` times as small each way, as a workstation would show it.
+
+    An image that states neither window nor VOI LUT is shown from its darkest value to where its brightest 0.3 % begin.
+    A last row and column that do not fill `factor` are left out. Raises as `presented_values` does.
+    """
+    table = _lookup_table(dataset)
+    white = float(table.max())
+    if not (dataset.get("VOILUTSequence") or dataset.get("WindowWidth")):
+        sample = table[stored[::7, ::7]]
+        white = float(np.percentile(sample[sample > 0], _WHITE_PERCENTILE)) if sample.any() else white
+    shown = np.clip(table * np.float32(255 / white), 0, 255).astype(np.uint8)
+    rows, columns = (size // factor for size in stored.shape)
+    picture = np.empty((rows, columns), dtype=np.uint8)
+    for top in range(0, rows, _BAND):
+        part = picture[top : top + _BAND]
+        full = stored[top * factor : (top + len(part)) * factor, : columns * factor]
+        cv2.resize(shown[full], (columns, len(part)), dst=part, interpolation=cv2.INTER_AREA)
+    return picture
 
 
 def _lookup_table(dataset: Dataset) -> NDArray[np.uint16]:

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from glam_node.inference.reading import read_mammogram
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.key_object_selection import write_key_object_selection
 from glam_node.node.results.presentation_state import write_presentation_states
 from glam_node.node.results.secondary_capture import write_secondary_captures
+from glam_node.node.results.view_picture import ReducedView, reduced_view
 from tests.unit.results.analysed import IDENTITY, Analysed, stored
 
 
@@ -25,12 +25,12 @@ def presentation_states(exam: Analysed) -> list[Dataset]:
 def secondary_captures(
     exam: Analysed,
     secondary_capture: Literal["sheet", "views"] = "sheet",
-    pixels: Callable[[str], NDArray[np.uint16]] | None = None,
+    read: Callable[[str, int], ReducedView] | None = None,
 ) -> list[Dataset]:
     """The sheet, or one per view."""
     identity: ResultIdentity = replace(IDENTITY, secondary_capture=secondary_capture)
-    read = pixels or (lambda uid: read_mammogram(exam.sources[uid]).pixels)
-    return [stored(one) for one in write_secondary_captures(exam.findings, exam.sources, [], identity, read)]
+    view = read or (lambda uid, height: reduced_view(exam.sources[uid], height))
+    return [stored(one) for one in write_secondary_captures(exam.findings, exam.sources, [], identity, view)]
 
 
 def key_object_selection(exam: Analysed, *others: Dataset) -> Dataset | None:

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -56,6 +56,7 @@ def test_small_shapes_are_outlined_exactly(mask: list[list[int]]) -> None:
     assert enclosed(finding(mask, origin=(2, 1)), 8, 8) == expected
 
 
+@settings(deadline=None)
 @given(arrays(np.bool_, (12, 12), elements=st.booleans()))
 def test_every_outlined_pixel_is_near_the_finding(mask: np.ndarray) -> None:
     if not mask.any():
@@ -71,3 +72,15 @@ def test_a_large_round_finding_has_an_outline_of_its_area() -> None:
     mask = (y - 50) ** 2 + (x - 50) ** 2 <= 48**2
     area = cv2.contourArea(outline(Finding(FindingKind.BENIGN, 0.5, (0, 0), mask)).astype(np.float32))
     assert area == pytest.approx(np.count_nonzero(mask), rel=0.03)
+
+
+def test_the_outline_of_a_large_ragged_finding_has_few_points_and_still_lies_on_its_edge() -> None:
+    y, x = np.mgrid[:300, :300]
+    angle, distance = np.arctan2(y - 150, x - 150), np.hypot(y - 150, x - 150)
+    mask = distance <= 110 + 30 * np.sin(9 * angle)
+    points = outline(Finding(FindingKind.MALIGNANT, 0.5, (0, 0), mask))
+    drawn = np.zeros(mask.shape, dtype=np.uint8)
+    cv2.fillPoly(drawn, [np.round((points - 0.5) * 16).astype(np.int32)], (1,), shift=4)
+    edge = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5))) - cv2.erode(mask.astype(np.uint8), np.ones((5, 5)))
+    assert len(points) < 400
+    assert not ((drawn != mask) & (edge == 0)).any()

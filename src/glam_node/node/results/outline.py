@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from glam_node.inference.findings import Finding
 
 _MAGNIFICATION = 3
+# How far the polyline may run from the mask's edge: what nobody sees, and spares a report thousands of points
 _TOLERANCE_PX = 0.4
+_TOLERANCE_OF_EXTENT = 0.004
 # A value with VR FL holds at most 65,534 bytes in Explicit VR (PS3.5 7.1.2): two of four bytes for each point.
 _MAXIMUM_POINTS = 65534 // 8
 
@@ -28,10 +30,12 @@ def outline(finding: Finding) -> NDArray[np.float64]:
     Image coordinates of PS3.3 C.18.6.1.2: the first pixel's outer corner is (0, 0), its centre (0.5, 0.5); n is at
     least 4, also around a single pixel, and at most what a value holds.
     """
-    magnified = np.kron(np.pad(finding.mask, 1), np.ones((_MAGNIFICATION, _MAGNIFICATION), dtype=np.bool_))
-    contours, _ = cv2.findContours(magnified.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    padded = np.pad(finding.mask.view(np.uint8), 1)
+    magnified = cv2.resize(padded, None, fx=_MAGNIFICATION, fy=_MAGNIFICATION, interpolation=cv2.INTER_NEAREST)
+    contours, _ = cv2.findContours(magnified, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     largest = max(contours, key=cv2.contourArea)
-    points = cv2.approxPolyDP(largest, _TOLERANCE_PX * _MAGNIFICATION, closed=True).reshape(-1, 2)
+    tolerance = max(_TOLERANCE_PX, _TOLERANCE_OF_EXTENT * max(finding.mask.shape))
+    points = cv2.approxPolyDP(largest, tolerance * _MAGNIFICATION, closed=True).reshape(-1, 2)
     if len(points) < 3:
         points = largest.reshape(-1, 2)
     row, column = finding.origin

@@ -106,7 +106,7 @@ def draw_segments(
     for segment in segments:
         _tint(canvas, resized(segment.mask.view(np.uint8) * np.uint8(255), scale) > 127, segment.colour)
         labels.append((segment.label, segment.colour))
-    return _captioned(Image.fromarray(canvas), caption(image, algorithm, identity), labels)
+    return captioned(Image.fromarray(canvas), caption(image, algorithm, identity), labels)
 
 
 def scale_to(rows: int, maximum_height: int) -> float:
@@ -147,9 +147,10 @@ def caption(image: ImageFindings, algorithm: AlgorithmIdentification, identity: 
     ]
 
 
-def _captioned(
+def captioned(
     picture: Image.Image, lines: Sequence[str], labels: Sequence[tuple[str, tuple[int, int, int]]]
 ) -> Image.Image:
+    """`picture` with text under it: `lines`, the last of them as a warning, and `labels` in their colours."""
     size = max(13, picture.height // 60)
     font = ImageFont.load_default(size)
     entries = [(line, _TEXT_COLOUR) for line in lines[:-1]] + [(lines[-1], _WARNING_COLOUR)]

@@ -5,6 +5,7 @@ one (C.7.4.1 is mandatory), so it gets one of its own; that it lies as its sourc
 """
 
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 
 import highdicom as hd
 from highdicom.sr import CodedConcept
@@ -29,6 +30,7 @@ from glam_node.node.results.placement import place_frames
 from glam_node.node.results.sources import source_header
 
 _ONE = 255
+_BAND = 256
 _FRAME_TYPE = ["DERIVED", "PRIMARY", "OTHER", "QUANTITY"]
 
 
@@ -76,11 +78,20 @@ def _write(
     organization_uid = identity.derived_uid(f"parametric map dimensions {kind}", [image.sop_instance_uid], algorithm)
     _set_frames(result, header, kind, organization_uid)
     result.Rows, result.Columns = image.shape
-    result.PixelData = saliency.on_image(kind, image.shape).astype("<u2").tobytes()
+    result.PixelData = _pixels(saliency, kind, image.shape)
     result["PixelData"].VR = "OW"
     place_frames(result, header)
     finish(result, source, identity)
     return result
+
+
+def _pixels(saliency: SaliencyMap, kind: FindingKind, shape: tuple[int, int]) -> bytes:
+    """16 bits a pixel, made band by band: a frame is as large as the image."""
+    pixels = BytesIO()
+    for top in range(0, shape[0], _BAND):
+        box = (top, 0, min(top + _BAND, shape[0]), shape[1])
+        pixels.write(saliency.on_box(kind, box, "<u2").data)
+    return pixels.getvalue()
 
 
 def _referenced_series(header: Dataset) -> Dataset:

@@ -1,10 +1,9 @@
 """Secondary Captures: pictures with burned-in marks, for workstations that show nothing else (PS3.3 A.8)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
-import numpy as np
 from highdicom.sr import CodedConcept
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
@@ -16,12 +15,13 @@ from glam_node.node.results.appearance import RGB
 from glam_node.node.results.composite import new_object, reference
 from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity, tracked_findings, view_name
-from glam_node.node.results.overlay import StoredSegment, caption, draw_segments
+from glam_node.node.results.overlay import caption, captioned
 from glam_node.node.results.segmentation import segment_label
 from glam_node.node.results.sources import source_header
+from glam_node.node.results.view_picture import Hanging, ReducedView, draw_findings
 
-ReadPixels = Callable[[str], NDArray[np.uint16]]
-"""The decoded pixels of the image with this SOP Instance UID, bright is dense."""
+ReadView = Callable[[str, int], ReducedView]
+"""The image with this SOP Instance UID as a workstation shows it, about as high."""
 
 _VIEW_HEIGHT = 1600
 _PANEL_HEIGHT = 800
@@ -36,42 +36,41 @@ def write_secondary_captures(
     sources: Mapping[str, Dataset],
     segmentations: Sequence[Dataset],  # noqa: ARG001 - all writers are called alike
     identity: ResultIdentity,
-    pixels: ReadPixels,
+    read: ReadView,
 ) -> Iterator[Dataset]:
     """One picture of all views or, after `identity.secondary_capture`, one per view; each a series of its own.
 
-    Views are smaller than they came; marks, scores, reasons of failure and what the picture is not for are burned in.
-    The pixels of one view are read at a time; of a view that was not analysed none are. `sources` maps SOP Instance
-    UID to source data set. Raises PermanentError when a source cannot be referred to.
+    Views are smaller than they came, in the image's own window, and turned as they hang; marks, scores, reasons of
+    failure and what the picture is not for are burned in. One view is read at a time, one that was not analysed never.
+    `sources` maps SOP Instance UID to source data set. Raises PermanentError when a source cannot be referred to.
     """
-    images = findings.images
+    images, algorithm = findings.images, findings.algorithm
     if identity.secondary_capture == "views":
         for image in images:
-            panel = _panel(image, findings.algorithm, identity, pixels, _VIEW_HEIGHT)
-            yield _write(findings.algorithm, [image], sources, _bannered(panel, findings.algorithm, identity), identity)
+            panel = _panel(image, sources, algorithm, identity, partial(read, image.sop_instance_uid, _VIEW_HEIGHT))
+            yield _write(algorithm, [image], sources, _bannered(panel, algorithm, identity), identity)
         return
     panels = {}
     for image in images:
-        panel = _panel(image, findings.algorithm, identity, pixels, _PANEL_HEIGHT)
+        panel = _panel(image, sources, algorithm, identity, partial(read, image.sop_instance_uid, _PANEL_HEIGHT))
         panels[image.image_laterality, image.view_position] = panel
-    yield _write(findings.algorithm, images, sources, _bannered(_sheet(panels), findings.algorithm, identity), identity)
+    yield _write(algorithm, images, sources, _bannered(_sheet(panels), algorithm, identity), identity)
 
 
 def _panel(
     image: ImageFindings,
+    sources: Mapping[str, Dataset],
     algorithm: AlgorithmIdentification,
     identity: ResultIdentity,
-    pixels: ReadPixels,
-    maximum_height: int,
+    read: Callable[[], ReducedView],
 ) -> Image.Image:
+    lines = caption(image, algorithm, identity)
     if image.failure is not None:
-        return _text_panel(caption(image, algorithm, identity))
-    segments = (
-        StoredSegment(segment_label(one), RGB[one.finding.kind], one.finding.full_mask(image.shape))
-        for one in tracked_findings(image, algorithm, identity)
-    )
-    read = pixels(image.sop_instance_uid)
-    return draw_segments(read, segments, image, algorithm, identity, maximum_height=maximum_height)
+        return _text_panel(lines)
+    tracked = list(tracked_findings(image, algorithm, identity))
+    hanging = Hanging.of(image, source_header(sources[image.sop_instance_uid]))
+    labels = [(segment_label(one), RGB[one.finding.kind]) for one in tracked]
+    return captioned(draw_findings(read(), tracked, hanging), lines, labels)
 
 
 def _text_panel(lines: Sequence[str]) -> Image.Image:
@@ -133,7 +132,7 @@ def _write(
     )
     sides = {str(image.image_laterality) for image in images}
     capture.Laterality = sides.pop() if len(sides) == 1 else ""
-    capture.PatientOrientation = headers[0].get("PatientOrientation", "") if one_view else ""
+    capture.PatientOrientation = Hanging.of(images[0], headers[0]).orientation(headers[0]) if one_view else ""
     capture.ConversionType = "WSD"
     capture.DateOfSecondaryCapture, capture.TimeOfSecondaryCapture = identity.date, identity.time
     capture.ImageType = ["DERIVED", "SECONDARY"]

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import highdicom as hd
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -14,6 +13,7 @@ from glam_node.node.results.appearance import RGB
 from glam_node.node.results.equipment import contributing_equipment, finish
 from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
 from glam_node.node.results.placement import place_frames
+from glam_node.node.results.segmentation_frames import binary_frames, label_frame, overlap, probability_frame
 from glam_node.node.results.sources import source_header
 
 BINARY, FRACTIONAL, LABELMAP = (
@@ -22,6 +22,8 @@ BINARY, FRACTIONAL, LABELMAP = (
     hd.seg.SegmentationTypeValues.LABELMAP,
 )
 _TYPES = (BINARY, FRACTIONAL, LABELMAP)
+# Rows and columns of what highdicom is given: 8 pixels fill a byte.
+_SMALL = (2, 4)
 
 
 def write_segmentations(
@@ -74,8 +76,8 @@ def _write(
     sources = [image.sop_instance_uid]
     role = "segmentation" if segmentation_type is BINARY else f"{segmentation_type.value.lower()} segmentation"
     segmentation = hd.seg.Segmentation(
-        source_images=[header],
-        pixel_array=_pixels([one.finding for one in tracked], image, segmentation_type),
+        source_images=[_small(header)],
+        pixel_array=np.zeros((1, *_SMALL), dtype=np.min_scalar_type(len(tracked))),
         segmentation_type=segmentation_type,
         segment_descriptions=[
             _segment(number, one, image, algorithm, identity) for number, one in enumerate(tracked, start=1)
@@ -97,8 +99,7 @@ def _write(
         omit_empty_frames=False,
         contributing_equipment=[contributing_equipment(algorithm, identity)],
     )
-    if segmentation_type is FRACTIONAL:
-        segmentation.PixelData = _probabilities(tracked[0].finding, image)
+    _set_pixels(segmentation, [one.finding for one in tracked], image)
     segmentation.ContentCreatorName = ""
     dimension_organization_uid = identity.derived_uid(f"{role} dimension organization {place}", sources, algorithm)
     for item in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
@@ -108,32 +109,24 @@ def _write(
     return segmentation
 
 
-def _pixels(
-    findings: Sequence[Finding], image: ImageFindings, segmentation_type: hd.seg.SegmentationTypeValues
-) -> NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.bool_]:
-    """The number of the segment per pixel, 1 x Rows x Columns; a mask for each, stacked last, where some overlap.
-
-    Of stacked masks highdicom adds up every pixel, which is most of the time that an object takes.
-    """
-    shape = image.shape
-    if segmentation_type is FRACTIONAL:
-        return findings[0].full_mask(shape)[np.newaxis]
-    labels = np.zeros((1, *shape), dtype=np.min_scalar_type(len(findings)))
-    for number, finding in enumerate(findings, start=1):
-        (row, column), (height, width) = finding.origin, finding.mask.shape
-        region = labels[0, row : row + height, column : column + width]
-        if segmentation_type is BINARY and region[finding.mask].any():
-            return np.stack([one.full_mask(shape) for one in findings], axis=-1)[np.newaxis]
-        region[finding.mask] = number
-    return labels
+def _small(header: Dataset) -> Dataset:
+    """The same but for its size: highdicom reads every pixel several times, which is most of what an object costs."""
+    small = Dataset()
+    small.update(header)
+    small.Rows, small.Columns = _SMALL
+    return small
 
 
-def _probabilities(finding: Finding, image: ImageFindings) -> bytes:
-    """Saliency in 255 steps inside the finding; highdicom takes floats alone, four bytes a pixel."""
-    assert image.saliency is not None  # noqa: S101 - asked by the caller
-    saliency = image.saliency.on_image(finding.kind, image.shape)
-    saliency *= finding.full_mask(image.shape)
-    return saliency.tobytes()
+def _set_pixels(segmentation: Dataset, findings: Sequence[Finding], image: ImageFindings) -> None:
+    segmentation.Rows, segmentation.Columns = image.shape
+    if segmentation.SegmentationType == BINARY.value:
+        segmentation.PixelData = binary_frames(findings, image.shape)
+        segmentation.SegmentsOverlap = "YES" if overlap(findings) else "NO"
+    elif segmentation.SegmentationType == LABELMAP.value:
+        segmentation.PixelData = label_frame(findings, image.shape, segmentation.BitsAllocated)
+    else:
+        assert image.saliency is not None  # noqa: S101 - asked by the caller
+        segmentation.PixelData = probability_frame(findings[0], image.shape, image.saliency)
 
 
 def segment_label(tracked: TrackedFinding) -> str:

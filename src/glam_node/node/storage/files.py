@@ -3,12 +3,15 @@
 import os
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 PRIVATE_DIRECTORY = 0o700
 """Patients' images: for the user that the node runs as."""
+
+_BLOCK = 2**16
+_ZEROS = memoryview(bytes(_BLOCK))
 
 # Whoever finds a directory that another thread has just made must not rely on it before it is on the disk.
 _making = threading.RLock()
@@ -31,6 +34,19 @@ def write_durably(path: Path, data: bytes | Callable[[BinaryIO], object]) -> Non
         part.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def write_sparsely(file: BinaryIO, parts: Iterable[bytes]) -> None:
+    """`parts` are written one after the other where `file` stands; long runs of zeros need no room on the disk."""
+    for part in parts:
+        view = memoryview(part)
+        for start in range(0, len(view), _BLOCK):
+            block = view[start : start + _BLOCK]
+            if len(block) == _BLOCK and block == _ZEROS:
+                file.seek(_BLOCK, os.SEEK_CUR)
+            else:
+                file.write(block)
+    file.truncate(file.tell())
 
 
 def sync_directory(directory: Path) -> None:

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
-import numpy as np
 import pydicom
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import Findings
-from glam_node.inference.reading import read_dataset, read_mammogram
+from glam_node.inference.reading import read_dataset
 from glam_node.node.errors import PermanentError
 from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
@@ -25,6 +23,7 @@ from glam_node.node.results.parametric_map import write_parametric_maps
 from glam_node.node.results.presentation_state import write_presentation_states
 from glam_node.node.results.secondary_capture import write_secondary_captures
 from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP, write_segmentations
+from glam_node.node.results.view_picture import ReducedView, reduced_view
 
 # What others need to refer to a result; its pixels are forgotten as soon as it is written.
 _IDENTIFIERS = (
@@ -113,7 +112,7 @@ _MAKERS: Mapping[str, Callable[[_Run], Iterable[Dataset]]] = {
         run.findings, run.sources, run.segmentations, run.identity
     ),
     kinds.SECONDARY_CAPTURE: lambda run: write_secondary_captures(
-        run.findings, run.sources, run.segmentations, run.identity, partial(_pixels, run.paths)
+        run.findings, run.sources, run.segmentations, run.identity, partial(_view, run.paths)
     ),
     kinds.MEASUREMENT_REPORT: partial(_measurement_report, comprehensive=False),
     kinds.KEY_OBJECT_SELECTION: _key_object_selection,
@@ -129,9 +128,9 @@ def _identifiers(dataset: Dataset) -> Dataset:
     return identifiers
 
 
-def _pixels(paths: dict[str, Path], sop_instance_uid: str) -> NDArray[np.uint16]:
+def _view(paths: dict[str, Path], sop_instance_uid: str, height: int) -> ReducedView:
     try:
-        return read_mammogram(read_dataset(paths[sop_instance_uid])).pixels
+        return reduced_view(read_dataset(paths[sop_instance_uid]), height)
     except UnsupportedMammogram as error:
         raise _unreadable(sop_instance_uid, error) from error
 

@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import pydicom
 from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import AlgorithmIdentification, Findings
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study
 from glam_node.node.results import kinds
+from glam_node.node.results.encoding import encoded_file
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
-from glam_node.node.storage.files import write_durably
+from glam_node.node.storage.files import write_durably, write_sparsely
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.make import made_objects, read_source
 from glam_node.node.workflow.predecessors import name_predecessor
@@ -47,10 +48,15 @@ def write_results(
     """
     paths = {instance.sop_instance_uid: store.resolve(instance.path) for instance in instances}
     files = {sop_class: store.resolve(path) for sop_class, path in earlier.items()}
-    results = []
-    for kind, dataset in made_objects(findings, paths, identity, wanted):
-        name_predecessor(dataset, files)
-        results.append(_keep(kind, dataset, store))
+    results: list[Result] = []
+    # While the disk takes one object the next is made; never are there more than two.
+    with ThreadPoolExecutor(max_workers=1) as disk:
+        kept: Future[Result] | None = None
+        for kind, dataset in made_objects(findings, paths, identity, wanted):
+            name_predecessor(dataset, files)
+            results += [kept.result()] if kept else []
+            kept = disk.submit(_keep, kind, dataset, store)
+        results += [kept.result()] if kept else []
     return results
 
 
@@ -69,5 +75,5 @@ def _keep(kind: str, dataset: Dataset, store: InstanceStore) -> Result:
     relative = f"results/{dataset.StudyInstanceUID}/{uid}.dcm"
     path = store.resolve(relative)
     if not path.exists():
-        write_durably(path, lambda file: pydicom.dcmwrite(file, dataset, enforce_file_format=True))
+        write_durably(path, lambda file: write_sparsely(file, encoded_file(dataset)))
     return Result(kind, str(dataset.SOPClassUID), uid, str(dataset.file_meta.TransferSyntaxUID), relative)

@@ -1,0 +1,71 @@
+"""Files are what pydicom would have written, byte for byte."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from glam_node.node.results import kinds
+from glam_node.node.results.encoding import encoded_file
+from glam_node.node.storage.files import write_durably, write_sparsely
+from glam_node.node.workflow.make import made_objects
+from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, stored
+
+ALPHABETS = [
+    ("ISO_IR 192", "Wang^XiaoDong=王^小東", "乳房攝影 – Überweisung"),
+    (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう", "乳房撮影"),
+    (["ISO 2022 IR 13", "ISO 2022 IR 87"], "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎", "ﾏﾝﾓ"),
+    ("GB18030", "Wang^XiaoDong=王^小东", "乳腺钼靶"),
+    ("ISO_IR 127", "قباني^لنزار", "تصوير الثدي"),
+    (None, "PLAIN^NAME", "Plain"),
+]
+
+
+def everything(exam: Analysed, directory: Path) -> list[tuple[str, Dataset]]:
+    paths = {uid: directory / f"{uid}.dcm" for uid in exam.sources}
+    for uid, path in paths.items():
+        exam.sources[uid].save_as(path, enforce_file_format=True)
+    return list(made_objects(exam.findings, paths, IDENTITY, frozenset(kinds.OF_FINDINGS)))
+
+
+@pytest.mark.parametrize(("terms", "name", "text"), ALPHABETS)
+def test_every_kind_is_encoded_as_pydicom_encodes_it(
+    tmp_path: Path, terms: str | list[str] | None, name: str, text: str
+) -> None:
+    exam = analysed_exam(65, 50).with_source_elements(
+        SpecificCharacterSet=terms, PatientName=name, StudyDescription=text
+    )
+    made = everything(exam.only("L CC"), tmp_path)
+    assert {kind for kind, _ in made} == set(kinds.OF_FINDINGS)
+    for kind, dataset in made:
+        assert b"".join(encoded_file(dataset)) == encoded(dataset), kind
+
+
+def test_what_was_read_from_a_file_and_what_is_deflated_are_written_too() -> None:
+    read = stored(analysed_exam().only("L CC").report())
+    assert b"".join(encoded_file(read)) == encoded(read)
+    read.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    again = pydicom.dcmread(BytesIO(b"".join(encoded_file(read))))
+    assert again.SOPInstanceUID == read.SOPInstanceUID
+
+
+def test_a_value_too_long_for_its_representation_is_written_as_pydicom_does() -> None:
+    report = stored(analysed_exam().only("L CC").report())
+    report.add_new("SelectorFLValue", "FL", [0.5] * 20000)
+    with pytest.warns(UserWarning, match="64 kByte"):
+        ours, theirs = b"".join(encoded_file(report)), encoded(report)
+    assert ours == theirs
+
+
+def test_zeros_are_holes_and_read_as_zeros(tmp_path: Path) -> None:
+    data = bytes(10_000_000) + b"end" + bytes(2**20)
+    write_durably(tmp_path / "sparse", lambda file: write_sparsely(file, [b"head", data]))
+    assert (tmp_path / "sparse").read_bytes() == b"head" + data
+    assert (tmp_path / "sparse").stat().st_blocks * 512 < 2_000_000
+    noise = np.random.default_rng(1).bytes(200_001)
+    write_durably(tmp_path / "dense", lambda file: write_sparsely(file, [noise, b"", noise]))
+    assert (tmp_path / "dense").read_bytes() == noise + noise
