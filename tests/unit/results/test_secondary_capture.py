@@ -1,11 +1,15 @@
 """Pictures with burned-in marks."""
 
 import tracemalloc
+from copy import deepcopy
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from glam_node.inference.reading import read_mammogram
 from glam_node.node.results.appearance import RGB
 from glam_node.node.results.view_picture import ReducedView, reduced_view
 from tests.unit.results.analysed import Analysed, analysed_exam, encoded, failed
@@ -64,6 +68,63 @@ def test_a_mark_lies_on_its_finding(photometric_interpretation: str) -> None:
     enlarged = np.kron(truth, np.ones((scale, scale), bool))
     overlap = max(tinted[offset : offset + len(enlarged)][enlarged].mean() for offset in offsets)
     assert overlap > 0.95
+
+
+def mirrored(exam: Analysed) -> Analysed:
+    """The same exam from equipment that stores every view the other way round, and says so."""
+    turned = deepcopy(exam)
+    for uid, source in turned.sources.items():
+        source.PixelData = np.ascontiguousarray(exam.sources[uid].pixel_array[:, ::-1]).tobytes()
+        source.PatientOrientation = [{"A": "P", "P": "A"}[source.PatientOrientation[0]], source.PatientOrientation[1]]
+    images = [
+        replace(
+            image,
+            findings=tuple(
+                replace(
+                    one,
+                    mask=one.mask[:, ::-1],
+                    origin=(one.origin[0], image.shape[1] - one.origin[1] - one.mask.shape[1]),
+                )
+                for one in image.findings
+            ),
+        )
+        for image in exam.findings.images
+    ]
+    return turned.with_images(*images)
+
+
+@pytest.mark.parametrize("capture_of", ["sheet", "views"])
+def test_a_view_hangs_the_same_however_it_is_stored(exam: Analysed, capture_of: Literal["sheet", "views"]) -> None:
+    as_usual, turned = secondary_captures(exam, capture_of), secondary_captures(mirrored(exam), capture_of)
+    for one, other in zip(as_usual, turned, strict=True):
+        assert one.PatientOrientation == other.PatientOrientation
+        assert np.mean(np.abs(one.pixel_array.astype(int) - other.pixel_array)) < 0.5
+
+
+@pytest.mark.parametrize("photometric_interpretation", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_view_is_shown_in_its_own_window(photometric_interpretation: str) -> None:
+    dataset = analysed_exam(photometric_interpretation=photometric_interpretation).source("L CC")
+    presented = read_mammogram(dataset).pixels.astype(float)
+    whole = reduced_view(dataset, 480).pixels[::3, ::3].astype(float)
+    assert np.abs(whole - presented * 255 / 4095).max() <= 1
+    dataset.WindowCenter, dataset.WindowWidth = 2048, 1024
+    narrow = reduced_view(dataset, 480).pixels[::3, ::3].astype(float)
+    assert np.abs(narrow - np.clip((presented - 1536) * 255 / 1023, 0, 255)).max() <= 2
+    del dataset.WindowCenter, dataset.WindowWidth
+    bright = reduced_view(dataset, 480).pixels
+    assert 0 < np.mean(bright == 255) < 0.02, "the brightest few are white, not black with a quarter of the range"
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2294, 1914), (3062, 2394), (3328, 2560), (5355, 4915)])
+def test_views_of_every_detector_are_reduced_by_a_whole_factor(rows: int, columns: int) -> None:
+    dataset = analysed_exam(64, 48).source("L CC")
+    dataset.Rows, dataset.Columns = rows, columns
+    dataset.PixelData = np.full((rows, columns), 2000, dtype="<u2").tobytes()
+    for height in (800, 1600):
+        view = reduced_view(dataset, height)
+        factor = round(1 / view.scale)
+        assert view.pixels.shape == (rows // factor, columns // factor)
+        assert 0.6 * height < len(view.pixels) <= 1.1 * height
 
 
 def test_a_picture_says_that_it_is_derived_burned_in_and_for_research(exam: Analysed) -> None:

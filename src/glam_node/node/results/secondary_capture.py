@@ -70,7 +70,16 @@ def _panel(
     tracked = list(tracked_findings(image, algorithm, identity))
     hanging = Hanging.of(image, source_header(sources[image.sop_instance_uid]))
     labels = [(segment_label(one), RGB[one.finding.kind]) for one in tracked]
-    return captioned(draw_findings(read(), tracked, hanging), lines, labels)
+    return captioned(_marked(draw_findings(read(), tracked, hanging), image), lines, labels)
+
+
+def _marked(picture: Image.Image, image: ImageFindings) -> Image.Image:
+    """The picture with R CC, L MLO ... where films have it: at the top, away from the chest wall."""
+    font = ImageFont.load_default(picture.height // 28)
+    right = picture.width - font.size // 2 - int(font.getlength(view_name(image)))
+    left = right if image.image_laterality is Laterality.LEFT else font.size // 2
+    ImageDraw.Draw(picture).text((left, font.size // 3), view_name(image), fill=_TEXT_COLOUR, font=font)
+    return picture
 
 
 def _text_panel(lines: Sequence[str]) -> Image.Image:

@@ -21,6 +21,8 @@ from glam_node.node.results.outline import outline
 
 _FILL = 0.22
 _LEAST_HEIGHT = 480
+# A picture may be this much higher than asked: a whole number of pixels becomes one.
+_STRETCH = 1.1
 # Sixteenths of a pixel, the finest that OpenCV draws
 _SHIFT = 4
 _OPPOSITE = str.maketrans("APLRHF", "PARLFH")
@@ -73,10 +75,13 @@ class ReducedView:
 
 
 def reduced_view(dataset: Dataset, height: int) -> ReducedView:
-    """The image in `dataset`, about as high. Raises UnsupportedMammogram when it cannot be decoded."""
+    """The image in `dataset`, at most a tenth higher than `height`.
+
+    Raises UnsupportedMammogram when it cannot be decoded.
+    """
     stored = stored_values(dataset)
     rows = stored.shape[0]
-    factor = max(1, round(rows / height))
+    factor = -(-rows // round(_STRETCH * height))
     pixels = displayed_values(dataset, stored, factor)
     enlarged = max(1, _LEAST_HEIGHT // rows)
     pixels = pixels.repeat(enlarged, axis=0).repeat(enlarged, axis=1)
