@@ -183,7 +183,10 @@ def _view_attributes(
 
 
 def _set_pixels(dataset: Dataset, pixels: NDArray[np.uint16], photometric_interpretation: str) -> None:
-    """The window covers all values, so that what is displayed is what is stored."""
+    """The window covers all values, so that what is displayed is what is stored.
+
+    It is linear without VOI LUT Function, as PS3.3 C.11.2.1.2 has it: OHIF 3.13 shows no window at all beside one.
+    """
     inverted = photometric_interpretation == "MONOCHROME1"
     stored = MAXIMUM_VALUE - pixels if inverted else pixels
     spacing = round(FIELD_HEIGHT_MM / pixels.shape[0], 6)
@@ -193,6 +196,6 @@ def _set_pixels(dataset: Dataset, pixels: NDArray[np.uint16], photometric_interp
     _set(dataset, ImagerPixelSpacing=[spacing, spacing], RescaleIntercept=0, RescaleSlope=1, RescaleType="US")
     _set(dataset, PixelIntensityRelationship="LOG", PixelIntensityRelationshipSign=1 if inverted else -1)
     _set(dataset, PresentationLUTShape="INVERSE" if inverted else "IDENTITY")
-    _set(dataset, WindowCenter=2048, WindowWidth=4096, VOILUTFunction="LINEAR")
+    _set(dataset, WindowCenter=2048, WindowWidth=4096)
     dataset.PixelData = stored.astype("<u2").tobytes()
     dataset["PixelData"].VR = "OW"

@@ -8,6 +8,7 @@ from glam_node.settings.section import Section, contradiction
 from glam_node.settings.values import (
     AETitle,
     Banner,
+    CodeScheme,
     Directory,
     File,
     Host,
@@ -68,6 +69,8 @@ class PresentationSettings(Section):
     """In place of results.series_number."""
     score_scale: ScoreScale | None = None
     """In place of results.score_scale."""
+    code_scheme: CodeScheme | None = None
+    """In place of results.code_scheme."""
 
     @property
     def chosen(self) -> dict[str, object]:

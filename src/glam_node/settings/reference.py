@@ -38,6 +38,7 @@ _EXAMPLES = {
     "a list, each a name": '["archive"]',
     "a list, each a text": '["archive"]',
     '"urgent" or': '"urgent"',
+    '"SCT" or': '"SRT"',
     '"segmentation" or': '"comprehensive_sr"',
 }
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from glam_node.settings.section import Section
-from glam_node.settings.values import Banner, ScoreScale, SeriesDescription, SeriesNumber, Text
+from glam_node.settings.values import Banner, CodeScheme, ScoreScale, SeriesDescription, SeriesNumber, Text
 
 
 class ResultsSettings(Section):
@@ -29,5 +29,7 @@ class ResultsSettings(Section):
     """Scores of images, breasts and studies; percent: the calibrated probability where inference.calibration has a
     scale, else the score; raw: 0 to 1; ten: 1 to 10 by the site's or the package's calibration, percent without one.
     Those of findings are saliency, and no calibration is for them."""
+    code_scheme: CodeScheme = "SCT"
+    """Codes of SNOMED: SCT as DICOM has them today; SRT as workstations before 2017 or so know them."""
     secondary_capture: Literal["sheet", "views"] = "sheet"
     """sheet: all views on one picture; views: one picture each; for destinations that ask for secondary_capture."""

@@ -11,7 +11,7 @@ from pydicom.uid import UID
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
 from glam_node.inference.reading import read_mammogram
-from tests.integration.results.viewer import Viewer, centroid, on_image, overlay, viewing
+from tests.integration.results.viewer import Picture, Viewer, centroid, on_image, overlay, viewing
 from tests.peers import PEERS
 from tests.system.orthanc import Orthanc, running_orthanc
 from tests.unit.results.analysed import Analysed, analysed_exam, encoded
@@ -68,9 +68,8 @@ def segmentation_of(exam: Analysed, view: str) -> Dataset:
     return next(one for one in exam.segmentations() if one.SourceImageSequence[0].ReferencedSOPInstanceUID == uid)
 
 
-def distances(viewer: Viewer, exam: Analysed, view: str, segmentation: Dataset) -> dict[str, np.ndarray]:
+def distances(picture: Picture, exam: Analysed, view: str) -> dict[str, np.ndarray]:
     """From the middle of each finding to the middle of what the viewer shows of it, in pixels of the image."""
-    picture = viewer.picture(exam.findings.study_instance_uid, segmentation.SeriesInstanceUID)
     breast = read_mammogram(exam.source(view)).pixels > 0
     image = exam.image(view)
     return {
@@ -78,6 +77,15 @@ def distances(viewer: Viewer, exam: Analysed, view: str, segmentation: Dataset) 
         - centroid(finding.full_mask(image.shape))
         for finding in image.findings
     }
+
+
+def assert_in_its_window(picture: Picture, exam: Analysed, view: str) -> None:
+    """The breast is as bright as its pixels and the background black, also of an image stored inverted."""
+    presented = read_mammogram(exam.source(view)).pixels
+    grey = picture.max(axis=2).astype(float)
+    shown, wanted = (values[values > 24] for values in (grey, presented * 255.0 / 4095))
+    for percent in (25, 50, 75):
+        assert np.percentile(shown, percent) == pytest.approx(np.percentile(wanted, percent), abs=8)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +96,9 @@ def test_ohif_shows_findings_where_they_are(
     viewer: Viewer, exams: dict[str, Analysed], view: str, photometric_interpretation: str
 ) -> None:
     exam = exams[photometric_interpretation]
-    found = distances(viewer, exam, view, segmentation_of(exam, view))
+    picture = viewer.picture(exam.findings.study_instance_uid, segmentation_of(exam, view).SeriesInstanceUID)
+    assert_in_its_window(picture, exam, view)
+    found = distances(picture, exam, view)
     assert found.keys() == {"benign", "malignant"}
     for distance in found.values():
         assert np.abs(distance).max() < TOLERANCE_PX, found
@@ -106,5 +116,6 @@ def test_a_shifted_segmentation_is_seen_to_be_shifted(
     shifted.SOPInstanceUID = UID(f"{shifted.SOPInstanceUID[:50]}.1")
     shifted.file_meta.MediaStorageSOPInstanceUID = shifted.SOPInstanceUID
     archived(orthanc, [shifted])
-    for distance in distances(viewer, exam, view, shifted).values():
+    picture = viewer.picture(exam.findings.study_instance_uid, shifted.SeriesInstanceUID)
+    for distance in distances(picture, exam, view).values():
         assert np.abs(distance - SHIFT).max() < TOLERANCE_PX

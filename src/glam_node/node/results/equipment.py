@@ -8,6 +8,7 @@ from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.domain import implementation
 from glam_node.node.results import codes
 from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.snomed_rt import use_snomed_rt
 from glam_node.node.results.sources import character_set, patient_name
 
 
@@ -26,7 +27,9 @@ def contributing_equipment(algorithm: AlgorithmIdentification, identity: ResultI
 
 
 def finish(result: Dataset, source: Dataset, identity: ResultIdentity) -> None:
-    """Sets what highdicom leaves out, prints, or takes from the clock: name, station, times, character set."""
+    """Sets what highdicom leaves out, prints, or takes from the clock, and codes in the scheme that is asked for."""
+    if identity.code_scheme == "SRT":
+        use_snomed_rt(result)
     result.PatientName = patient_name(source)
     for event in ("InstanceCreation", "Content", "Series"):
         setattr(result, f"{event}Date", identity.date)

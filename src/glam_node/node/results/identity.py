@@ -14,7 +14,7 @@ from glam_node.node.results.aggregate import image_score
 from glam_node.node.results.scores import ScoreScale, ShownScore, shown_finding_score, shown_score
 
 # Goes up when the writers change what they write, so that re-issued objects get names of their own.
-_WRITER_VERSION = 1
+_WRITER_VERSION = 2
 _UID_NAMESPACE = uuid.UUID("9d3a3a3c-7a54-5d0f-8f43-0d0f6b5f2a11")
 
 _VIEW_ORDER = [(laterality, view) for view in ViewPosition for laterality in (Laterality.RIGHT, Laterality.LEFT)]
@@ -51,6 +51,8 @@ class ResultIdentity:
     """Series Description of every object; {subject} is what it holds."""
     score_scale: ScoreScale = "percent"
     """How scores of images, breasts and studies are given."""
+    code_scheme: Literal["SCT", "SRT"] = "SCT"
+    """SNOMED CT, or SNOMED RT for old workstations."""
     settings_digest: str = ""
     """SHA-256 of the settings that change results; part of every derived UID."""
     created_at: datetime | None = None
