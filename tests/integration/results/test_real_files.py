@@ -5,16 +5,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import Findings
 from glam_node.inference.reading import read_dataset, read_mammogram
 from glam_node.inference.threshold import ThresholdPredictor
+from glam_node.node.results.overlay import stored_segments
 from tests.shared_data import SHARED, needs_shared_data
 from tests.system.mammograms import wrap_exam
 from tests.system.validators import dciodvfy_errors
-from tests.unit.results.analysed import Analysed, encoded
+from tests.unit.results.analysed import Analysed, analysed_exam, encoded
 from tests.unit.results.cad_reports import cad_report
 
 pytestmark = [needs_shared_data, pytest.mark.shared_data]
@@ -68,6 +71,35 @@ def test_results_of_a_real_image_are_valid(name: str, tmp_path: Path) -> None:
     for result in (*exam.segmentations(), exam.report(), cad_report(exam)):
         path.write_bytes(encoded(result))
         assert dciodvfy_errors(path) == []
+
+
+def test_ours_has_all_that_a_vendors_mammography_segmentation_has() -> None:
+    theirs = pydicom.dcmread(DICOM / "seg" / "claripi_ClariSIGMAM_MG_RCC.dcm")
+    (ours,) = analysed_exam(theirs.Rows // 26, theirs.Columns // 20).only("L CC").segmentations()
+    assert places(theirs) - places(ours) == set()
+    assert theirs.SegmentationType == ours.SegmentationType
+    reference = theirs.SourceImageSequence[0].ReferencedSOPInstanceUID
+    segments = list(stored_segments(reference, [with_colours(theirs)]))
+    assert [segment.label for segment in segments] == ["Breast", "Glandular tissue"]
+    breast, gland = (segment.mask for segment in segments)
+    assert np.mean(breast[gland]) > 0.99, "gland lies in the breast"
+
+
+def places(dataset: Dataset, above: str = "") -> set[str]:
+    """Every attribute that there is, with the sequences that it stands in."""
+    found = set()
+    for element in dataset:
+        found.add(f"{above}{element.keyword}")
+        for item in element.value if element.VR == "SQ" else []:
+            found |= places(item, f"{above}{element.keyword} > ")
+    return found
+
+
+def with_colours(segmentation: Dataset) -> Dataset:
+    """The vendor leaves to viewers how segments look."""
+    for segment in segmentation.SegmentSequence:
+        segment.RecommendedDisplayCIELabValue = [30000, 30000, 30000]
+    return segmentation
 
 
 def test_the_real_16_bit_views_are_read_as_they_are(tmp_path: Path) -> None:

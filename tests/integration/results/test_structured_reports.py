@@ -8,12 +8,14 @@ import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.node.results.kinds import MAMMOGRAPHY_CAD_SR, REPORTS
+from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
 from glam_node.node.workflow.predecessors import name_predecessor
 from tests.integration.results.test_validators import exam_of, written
 from tests.peers import PEERS
 from tests.system.validators import dciodvfy_errors, pixelmed_errors
-from tests.unit.results.analysed import Analysed, analysed_exam
-from tests.unit.results.cad_reports import EVERYWHERE, cad_report, flipped
+from tests.unit.results.analysed import IDENTITY, Analysed, stored
+from tests.unit.results.cad_reports import cad_report, flipped
+from tests.unit.results.vendors import vendor_exam
 
 CASES = [
     "findings",
@@ -34,9 +36,9 @@ def case(name: str) -> Analysed:
     if name == "single breast":
         return exam.only("L CC", "L MLO")
     if name == "single view":
-        return exam.only("R MLO")
+        return vendor_exam("GE large")
     if name == "MONOCHROME1":
-        return analysed_exam(65, 50, lesions=EVERYWHERE, photometric_interpretation=name).only("R CC", "R MLO")
+        return vendor_exam("Hologic, 16 bits")
     if name == "flipped":
         return flipped(exam).only("L CC", "R CC", "L MLO")
     return exam.with_source_elements(**BARE) if name == "bare headers" else exam
@@ -74,6 +76,21 @@ def test_pixelmed_would_find_a_finding_without_centre(tmp_path: Path) -> None:
     (finding,) = report.ContentSequence[2].ContentSequence[-1].ContentSequence[1:]
     del finding.ContentSequence[-2]
     assert any("Center" in error for error in pixelmed_errors(written(report, tmp_path)))
+
+
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.peer("java")
+@pytest.mark.peer("pixelmed")
+@pytest.mark.parametrize("kind", ["measurement report", "mammography cad sr"])
+def test_no_validator_finds_an_error_in_a_report_with_old_codes(tmp_path: Path, kind: str) -> None:
+    exam, identity = vendor_exam("Siemens"), IDENTITY.presented({"code_scheme": "SRT"})
+    segmentations = exam.segmentations(identity)
+    if kind == "measurement report":
+        report = exam.report_beside(segmentations, identity)
+    else:
+        report = stored(write_mammography_cad_sr(exam.findings, exam.sources, segmentations, identity))
+    path = written(report, tmp_path)
+    assert (dciodvfy_errors(path), pixelmed_errors(path)) == ([], [])
 
 
 def dumped(report: Dataset, directory: Path) -> str:

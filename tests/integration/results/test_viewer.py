@@ -11,7 +11,7 @@ from pydicom.uid import UID
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
 from glam_node.inference.reading import read_mammogram
-from tests.integration.results.viewer import Picture, Viewer, centroid, on_image, overlay, viewing
+from tests.integration.results.viewer import LEAST_GREY, Picture, Viewer, centroid, on_image, overlay, viewing
 from tests.peers import PEERS
 from tests.system.orthanc import Orthanc, running_orthanc
 from tests.unit.results.analysed import Analysed, analysed_exam, encoded
@@ -70,7 +70,7 @@ def segmentation_of(exam: Analysed, view: str) -> Dataset:
 
 def distances(picture: Picture, exam: Analysed, view: str) -> dict[str, np.ndarray]:
     """From the middle of each finding to the middle of what the viewer shows of it, in pixels of the image."""
-    breast = read_mammogram(exam.source(view)).pixels > 0
+    breast = read_mammogram(exam.source(view)).pixels * 255.0 / 4095 > LEAST_GREY
     image = exam.image(view)
     return {
         finding.kind: on_image(centroid(overlay(picture, finding.kind)), picture, breast)
@@ -83,7 +83,7 @@ def assert_in_its_window(picture: Picture, exam: Analysed, view: str) -> None:
     """The breast is as bright as its pixels and the background black, also of an image stored inverted."""
     presented = read_mammogram(exam.source(view)).pixels
     grey = picture.max(axis=2).astype(float)
-    shown, wanted = (values[values > 24] for values in (grey, presented * 255.0 / 4095))
+    shown, wanted = (values[values > LEAST_GREY] for values in (grey, presented * 255.0 / 4095))
     for percent in (25, 50, 75):
         assert np.percentile(shown, percent) == pytest.approx(np.percentile(wanted, percent), abs=8)
 

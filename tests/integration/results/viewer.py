@@ -29,6 +29,8 @@ VIEWPORT = np.s_[53:892, 290:1358]
 _HUES = {"malignant": ((0, 12), (168, 180)), "benign": ((40, 85),)}
 _LEAST_SATURATION = 60
 _ATTEMPTS = 3
+LEAST_GREY = 12
+"""Of 255; darker is background."""
 
 _CONFIGURATION = """
 window.config = {
@@ -161,12 +163,10 @@ def centroid(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 def on_image(place: NDArray[np.float64], picture: Picture, breast: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Row and column in the image of a place in the picture.
 
-    The picture is registered by what in it is not black: the breast, or the whole image where its background is shown
-    bright, whichever has the form that is seen.
+    The picture is registered by what in it is not black: `breast`, the pixels that are brighter than LEAST_GREY.
     """
-    shown = _box(picture.max(axis=2) > 24)
-    whole = (0, 0, *breast.shape)
-    (top, left, bottom, right) = min((_box(breast), whole), key=lambda box: abs(_form(box) - _form(shown)))
+    shown = _box(picture.max(axis=2) > LEAST_GREY)
+    top, left, bottom, right = _box(breast)
     scale = np.array(((bottom - top) / (shown[2] - shown[0]), (right - left) / (shown[3] - shown[1])))
     return np.asarray((place - shown[:2]) * scale + (top, left))
 
@@ -176,7 +176,3 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     _, _, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     left, top, width, height, _ = (int(value) for value in max(statistics[1:], key=lambda part: int(part[4])))
     return top, left, top + height, left + width
-
-
-def _form(box: tuple[int, int, int, int]) -> float:
-    return (box[2] - box[0]) / (box[3] - box[1])

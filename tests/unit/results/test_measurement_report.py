@@ -101,6 +101,8 @@ def test_a_finding_has_outline_score_sizes_and_the_names_of_its_segment(exam: An
         codes.AREA.value: pytest.approx(found.pixel_count * 1.82**2, abs=0.01),
         codes.LONG_AXIS.value: pytest.approx(long_axis_mm(outline(found), (1.82, 1.82)), abs=0.01),
     }
+    (view,) = [item for item in group.ContentSequence if name(item) == codes.VIEW.value]
+    assert view.ConceptCodeSequence[0].CodeValue == "399162004"
     (region,) = [item for item in group.ContentSequence if item.ValueType == "SCOORD"]
     assert region.GraphicType == "POLYLINE"
     reference = region.ContentSequence[0].ReferencedSOPSequence[0]

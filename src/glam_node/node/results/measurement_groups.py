@@ -114,6 +114,7 @@ class _Writer:
             finding_type=codes.LESION,
             finding_sites=[_site(image.image_laterality)],
             measurements=[self._measurement(tracked.shown), *self._sizes(tracked, points, header)],
+            qualitative_evaluations=[sr.QualitativeEvaluation(codes.VIEW, codes.VIEWS[image.view_position])],
         )
         segment = self.segments.get(tracked.tracking_uid)
         if segment is not None:

@@ -5,7 +5,8 @@ Both name the same concept (PS3.16 Annex O); SRT was what DICOM printed until 20
 
 from pydicom.dataset import Dataset
 
-# Every SCT code in an object of ours; the last five are what highdicom adds.
+# Every SCT code in an object of ours, the last five of them highdicom's; but for the procedure reported (363679005),
+# which PS3.16 CID 100 has under SCT alone.
 SNOMED_RT = {
     "49755003": "M-01000",
     "52988006": "M-01100",
@@ -15,7 +16,6 @@ SNOMED_RT = {
     "51440002": "G-A102",
     "399162004": "R-10242",
     "399368009": "R-10226",
-    "363679005": "P0-0099A",
     "42798000": "G-A166",
     "103339001": "G-A185",
     "373098007": "R-00317",

@@ -1,0 +1,62 @@
+"""Every kind of result is valid and in place on the images of every vendor's detectors."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glam_node.node.results import kinds
+from glam_node.node.results.encoding import encoded_file
+from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP
+from glam_node.node.workflow.make import made_objects
+from tests.system.validators import dciodvfy_errors, dcmqi_masks
+from tests.unit.results.analysed import IDENTITY, stored
+from tests.unit.results.vendors import VENDORS, vendor_exam
+
+_OF_FOUND = {
+    kinds.SEGMENTATION,
+    kinds.FRACTIONAL_SEGMENTATION,
+    kinds.LABELMAP_SEGMENTATION,
+    kinds.PRESENTATION_STATE,
+    kinds.KEY_OBJECT_SELECTION,
+}
+# Without findings nothing depends on the size any more but the picture and the maps.
+CASES = [*((name, True) for name in VENDORS), ("GE large", False), ("Hologic, 16 bits", False)]
+
+
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.peer("dcmqi")
+@pytest.mark.parametrize(("name", "found"), CASES)
+def test_every_kind_is_valid_and_dcmqi_reads_the_masks(tmp_path: Path, name: str, found: bool) -> None:
+    exam = vendor_exam(name, found=found)
+    (image,) = exam.findings.images
+    source = tmp_path / "source.dcm"
+    exam.sources[image.sop_instance_uid].save_as(source, enforce_file_format=True)
+    path, masks, written = tmp_path / "result.dcm", [], set()
+    every = frozenset(kinds.OF_FINDINGS)
+    for kind, dataset in made_objects(exam.findings, {image.sop_instance_uid: source}, IDENTITY, every):
+        path.write_bytes(b"".join(encoded_file(dataset)))
+        assert dciodvfy_errors(path) == [], kind
+        written.add(kind)
+        if kind == kinds.SEGMENTATION:
+            masks += dcmqi_masks(path, tmp_path / str(dataset.SOPInstanceUID))
+    assert written == (every if found else every - _OF_FOUND)
+    assert len(masks) == len(image.findings)
+    for mask, finding in zip(masks, image.findings, strict=True):
+        assert np.array_equal(mask, finding.full_mask(image.shape))
+
+
+@pytest.mark.parametrize("name", VENDORS)
+def test_all_segmentations_of_a_view_show_the_same_pixels(name: str) -> None:
+    exam = vendor_exam(name)
+    (image,) = exam.findings.images
+    binary, fractional, labels = (
+        [stored(one).pixel_array for one in exam.segmentations(segmentation_type=kind)]
+        for kind in (BINARY, FRACTIONAL, LABELMAP)
+    )
+    frames = [frame for one in binary for frame in one.reshape(-1, *image.shape)]
+    for number, (finding, frame) in enumerate(zip(image.findings, frames, strict=True), start=1):
+        mask = finding.full_mask(image.shape)
+        assert np.array_equal(frame > 0, mask)
+        assert np.array_equal(fractional[number - 1] > 0, mask)
+        assert np.array_equal(labels[0] == number, mask)
