@@ -40,7 +40,7 @@ def _encoded(dataset: Dataset, encodings: list[str], above: list[Dataset]) -> It
     for tag in sorted(dataset.keys()):
         element = dataset[tag]
         if element.VR in AMBIGUOUS_VR:
-            element = correct_ambiguous_vr_element(element, dataset, True, above)
+            correct_ambiguous_vr_element(element, dataset, True, above)
         value = _items(element, encodings, above) if element.VR == "SQ" else _value(element, encodings)
         if value is None:
             yield _by_pydicom(element, encodings)

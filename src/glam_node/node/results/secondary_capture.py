@@ -75,10 +75,11 @@ def _panel(
 
 def _marked(picture: Image.Image, image: ImageFindings) -> Image.Image:
     """The picture with R CC, L MLO ... where films have it: at the top, away from the chest wall."""
-    font = ImageFont.load_default(picture.height // 28)
-    right = picture.width - font.size // 2 - int(font.getlength(view_name(image)))
-    left = right if image.image_laterality is Laterality.LEFT else font.size // 2
-    ImageDraw.Draw(picture).text((left, font.size // 3), view_name(image), fill=_TEXT_COLOUR, font=font)
+    size = picture.height // 28
+    font = ImageFont.load_default(size)
+    right = picture.width - size // 2 - int(font.getlength(view_name(image)))
+    left = right if image.image_laterality is Laterality.LEFT else size // 2
+    ImageDraw.Draw(picture).text((left, size // 3), view_name(image), fill=_TEXT_COLOUR, font=font)
     return picture
 
 
