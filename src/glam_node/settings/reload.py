@@ -21,6 +21,7 @@ RESTARTS: Mapping[Path, str] = {
     ("node",): "",
     ("node", "host"): RECEIVER,
     ("node", "port"): RECEIVER,
+    ("node", "upper_layer"): RECEIVER,
     ("tls",): RECEIVER,
     ("peers",): "",
     ("destinations",): "",

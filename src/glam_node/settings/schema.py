@@ -43,6 +43,9 @@ class NodeSettings(Section):
     """Bytes; the longest P-DATA-TF that peers may send."""
     network_timeout: Patience = 60.0
     """Seconds without progress after which an association is aborted."""
+    upper_layer: Literal["streaming", "pynetdicom"] = "streaming"
+    """streaming: our own, straight to the disk; pynetdicom: that library's, many times slower, with less patience
+    for attackers, should ours ever not understand a sender."""
     require_called_ae_title: bool = True
     """Refuse associations that call another AE title than ours."""
     additional_storage_sop_classes: tuple[SOPClass, ...] = ()

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from glam_node.node.bootstrap import server_of
 from glam_node.node.db import migrate
 from glam_node.node.db.engine import SessionFactory, open_database
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.db.writer import Writer
+from glam_node.node.scp.pynetdicom_server import PynetdicomServer
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.commit_results import CommitmentRules
@@ -30,7 +32,7 @@ PEERS = {"pacs": PeerSettings(ae_title="DCMTK", hosts=("127.0.0.1",)), "other": 
 class Receiver:
     """What a test may look at."""
 
-    server: StorageServer
+    server: StorageServer | PynetdicomServer
     store: InstanceStore
     sessions: SessionFactory
     refused: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -64,7 +66,7 @@ def running_receiver(
     store, writer = InstanceStore(root), Writer(sessions)
     refused: list[tuple[str, dict[str, Any]]] = []
     settings = NodeSettings(**{"host": "127.0.0.1", "port": 0, "network_timeout": 2.0, **node})
-    server = StorageServer(
+    server = server_of(settings)(
         settings,
         peers,
         store=store,
@@ -82,7 +84,16 @@ def running_receiver(
         writer.stop()
 
 
+over_both = pytest.mark.parametrize("upper_layer", ["streaming", "pynetdicom"])
+"""What either of node.upper_layer promises; attacks are for ours alone."""
+
+
 @pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    with running_receiver(tmp_path / "root") as running:
+def upper_layer() -> str:
+    return "streaming"
+
+
+@pytest.fixture
+def receiver(tmp_path: Path, upper_layer: str) -> Iterator[Receiver]:
+    with running_receiver(tmp_path / "root", upper_layer=upper_layer) as running:
         yield running

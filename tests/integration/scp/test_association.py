@@ -12,7 +12,7 @@ import pytest
 
 from glam_node.node.scp.connections import WAITING
 from tests.data_sets import data_set
-from tests.integration.scp.conftest import Receiver, running_receiver
+from tests.integration.scp.conftest import Receiver, over_both, running_receiver
 from tests.integration.scp.raw import VERIFICATION, Sender, associate_rq, echo_rq, p_data, pdv, store_rq
 
 PATIENCE_S = 1.0
@@ -33,10 +33,12 @@ def echoes(receiver: Receiver) -> bool:
         return accepted and sender.status() == 0x0000
 
 
+@over_both
 def test_a_known_peer_is_answered(receiver: Receiver) -> None:
     assert echoes(receiver)
 
 
+@over_both
 def test_an_unknown_calling_ae_title_is_rejected_with_the_line_that_would_admit_it(receiver: Receiver) -> None:
     with Sender(receiver.port) as sender:
         sender.send(associate_rq(calling="STRANGER"))
@@ -50,20 +52,24 @@ def test_an_unknown_calling_ae_title_is_rejected_with_the_line_that_would_admit_
     )
 
 
+@over_both
 def test_a_wrong_called_ae_title_is_rejected(receiver: Receiver) -> None:
     with Sender(receiver.port) as sender:
         sender.send(associate_rq(called="ELSEWHERE"))
         assert sender.read() == (3, bytes([0, 1, 1, 7]))
 
 
-def test_one_association_too_many_is_told_to_try_again(tmp_path: Path) -> None:
-    with running_receiver(tmp_path / "root", maximum_associations=1) as receiver, Sender(receiver.port) as first:
+@over_both
+def test_one_association_too_many_is_told_to_try_again(tmp_path: Path, upper_layer: str) -> None:
+    one = running_receiver(tmp_path / "root", maximum_associations=1, upper_layer=upper_layer)
+    with one as receiver, Sender(receiver.port) as first:
         assert first.associate() == 2
         with Sender(receiver.port) as second:
             second.send(associate_rq())
             assert second.read() == (3, bytes([0, 2, 3, 2]))
 
 
+@over_both
 def test_an_unknown_sop_class_gets_no_context_and_the_others_work(receiver: Receiver) -> None:
     with Sender(receiver.port) as sender:
         sender.send(associate_rq(abstract_syntaxes=("1.2.3.4", VERIFICATION)))
@@ -139,6 +145,7 @@ def test_a_peer_that_aborts_is_not_answered_and_its_half_instance_is_gone(receiv
     assert receiver.parts() == []
 
 
+@over_both
 def test_a_release_is_answered(receiver: Receiver) -> None:
     with Sender(receiver.port) as sender:
         sender.associate()

@@ -15,7 +15,7 @@ from glam_node.node.domain.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Fa
 from glam_node.node.scp.association import LONGEST_DATA_SET
 from glam_node.node.workflow.commitment_data_sets import report_data_set, request_data_set
 from tests.data_sets import MG, encode
-from tests.integration.scp.conftest import Receiver
+from tests.integration.scp.conftest import Receiver, over_both
 from tests.integration.scp.raw import Sender, command, p_data, pdv
 
 IMAGE = Reference(MG, "2.25.1")
@@ -56,6 +56,7 @@ def test_a_request_is_on_record_when_it_is_answered(receiver: Receiver, syntax: 
     association.release()
 
 
+@over_both
 def test_the_same_request_again_is_one_request(receiver: Receiver, peer: Association) -> None:
     data_set = request_data_set("2.25.5", [IMAGE])
     assert [asked(peer, data_set).Status for _ in range(2)] == [0x0000] * 2
@@ -98,12 +99,14 @@ def test_a_request_that_asks_nothing_is_refused(
     assert requests(receiver) == []
 
 
+@over_both
 def test_another_action_and_another_instance_are_refused(peer: Association) -> None:
     data_set = request_data_set("2.25.5", [IMAGE])
     assert asked(peer, data_set, action=2).Status == 0x0123
     assert asked(peer, data_set, instance="1.2.3").Status == 0x0112
 
 
+@over_both
 def test_a_peer_that_cannot_be_called_is_told_what_is_missing(receiver: Receiver) -> None:
     association = calling(receiver, "PYNETDICOM")
     answer = asked(association, request_data_set("2.25.5", [IMAGE]))
@@ -112,6 +115,7 @@ def test_a_peer_that_cannot_be_called_is_told_what_is_missing(receiver: Receiver
     assert "set peers.NAME.destination" in answer.ErrorComment
 
 
+@over_both
 def test_a_report_on_what_was_never_asked_is_refused_and_harms_nothing(peer: Association) -> None:
     report = Report("2.25.6", [IMAGE], [Failure(IMAGE, 0x0112)])
     answer, _ = peer.send_n_event_report(report_data_set(report), 2, PUSH_MODEL, PUSH_MODEL_INSTANCE)

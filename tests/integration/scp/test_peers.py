@@ -17,7 +17,7 @@ from glam_node.node.db.engine import open_database
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.scp.contexts import DEFAULT_STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
 from tests.data_sets import data_set
-from tests.integration.scp.conftest import Receiver
+from tests.integration.scp.conftest import Receiver, over_both
 from tests.integration.scp.raw import Sender
 from tests.peers import PEERS
 from tests.shared_data import SHARED, needs_shared_data
@@ -69,6 +69,7 @@ def test_an_instance_is_kept_in_the_syntax_it_was_sent_in(
     assert pydicom.dcmread(receiver.store.resolve(row.path)).Rows == 256
 
 
+@over_both
 @pytest.mark.peer("dcmtk")
 def test_dcmsend_keeps_the_compression_of_what_it_sends(receiver: Receiver, mammogram: Path, tmp_path: Path) -> None:
     encoded = tmp_path / "encoded.dcm"
@@ -78,6 +79,7 @@ def test_dcmsend_keeps_the_compression_of_what_it_sends(receiver: Receiver, mamm
     assert row.transfer_syntax_uid == "1.2.840.10008.1.2.4.80"
 
 
+@over_both
 def test_pynetdicom_gets_a_context_for_every_class_in_every_syntax(receiver: Receiver) -> None:
     for syntax in TRANSFER_SYNTAXES:
         ae = AE(ae_title="PYNETDICOM")

@@ -17,7 +17,7 @@ from glam_node.inference.phantom import make_exam
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.tls import TLSSettings
 from tests.certificates import Authority, Signed
-from tests.integration.scp.conftest import Receiver, running_receiver
+from tests.integration.scp.conftest import Receiver, over_both, running_receiver
 from tests.integration.scp.raw import VERIFICATION, associate_rq
 from tests.peers import PEERS
 
@@ -182,14 +182,20 @@ def test_an_expired_certificate_is_refused(receiver: Receiver, authority: Author
     assert reason_of(receiver)[0] == "the sender's certificate was refused: certificate has expired"
 
 
-def bound(tmp_path: Path, node: Signed, *certificates: str) -> AbstractContextManager[Receiver]:
+def bound(
+    tmp_path: Path, node: Signed, *certificates: str, upper_layer: str = "streaming"
+) -> AbstractContextManager[Receiver]:
     """A receiver where PYNETDICOM must show one of `certificates`."""
     peer = PeerSettings.model_validate({"ae_title": "PYNETDICOM", "certificates": certificates})
-    return running_receiver(tmp_path / "root", tls=tls_settings(node), peers={"modality": peer})
+    tls = tls_settings(node)
+    return running_receiver(tmp_path / "root", tls=tls, peers={"modality": peer}, upper_layer=upper_layer)
 
 
-def test_a_peer_is_known_by_the_fingerprint_of_its_certificate(tmp_path: Path, node: Signed, pacs: Signed) -> None:
-    with bound(tmp_path, node, pacs.fingerprint) as receiver:
+@over_both
+def test_a_peer_is_known_by_the_fingerprint_of_its_certificate(
+    tmp_path: Path, node: Signed, pacs: Signed, upper_layer: str
+) -> None:
+    with bound(tmp_path, node, pacs.fingerprint, upper_layer=upper_layer) as receiver:
         assert echoes(tls_port(receiver), pacs, pacs.ca)
 
 
@@ -198,11 +204,12 @@ def test_a_peer_is_known_by_a_name_in_its_certificate(tmp_path: Path, node: Sign
         assert echoes(tls_port(receiver), pacs, pacs.ca)
 
 
+@over_both
 def test_a_peer_with_anothers_certificate_is_told_the_fingerprint_that_it_showed(
-    tmp_path: Path, node: Signed, pacs: Signed, authority: Authority
+    tmp_path: Path, node: Signed, pacs: Signed, authority: Authority, upper_layer: str
 ) -> None:
     other = authority.sign("other")
-    with bound(tmp_path, node, pacs.fingerprint) as receiver:
+    with bound(tmp_path, node, pacs.fingerprint, upper_layer=upper_layer) as receiver:
         assert not echoes(tls_port(receiver), other, other.ca)
         shown = other.fingerprint.lower().replace(":", "").replace("sha256", "sha256:")
         reason, remedy = reason_of(receiver)

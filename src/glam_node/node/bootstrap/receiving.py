@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from glam_node.node.bootstrap.ground import Ground, open_ground
+from glam_node.node.scp.server import StorageServer
 from glam_node.node.workflow.commit_results import CommitmentRules
-from glam_node.settings.schema import Settings
+from glam_node.settings.schema import NodeSettings, Settings
+
+if TYPE_CHECKING:
+    from glam_node.node.scp.pynetdicom_server import PynetdicomServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,15 @@ def rebuild_receiving_node(ground: Ground, settings: Settings) -> ReceivingNode:
     """The same node with other settings, on the same database and storage root."""
     answered = frozenset(peer.ae_title for peer in settings.peers.values() if peer.destination)
     return ReceivingNode(settings, ground.sessions, ground.store, commitment_rules(settings), answered)
+
+
+def server_of(settings: NodeSettings) -> "type[StorageServer] | type[PynetdicomServer]":
+    """What listens, as node.upper_layer says."""
+    if settings.upper_layer == "pynetdicom":
+        from glam_node.node.scp.pynetdicom_server import PynetdicomServer
+
+        return PynetdicomServer
+    return StorageServer
 
 
 def commitment_rules(settings: Settings) -> CommitmentRules:

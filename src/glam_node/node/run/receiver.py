@@ -5,10 +5,9 @@ from glam_node.node.run.left_out import leave_out
 if __name__ == "__main__":
     leave_out()
 
-from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, rebuild_receiving_node
+from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, rebuild_receiving_node, server_of
 from glam_node.node.db.writer import Writer
 from glam_node.node.run.process import Process, run_with
-from glam_node.node.scp.server import StorageServer
 from glam_node.node.workflow.commitment_desk import CommitmentDesk
 from glam_node.node.workflow.receive import receive
 from glam_node.node.workflow.refusals import Refusals
@@ -19,7 +18,7 @@ def run(running: Process[ReceivingNode]) -> None:
     settings, node = running.settings, running.node
     node.store.sweep()
     writer = Writer(node.sessions)
-    server = StorageServer(
+    server = server_of(settings.node)(
         settings.node,
         settings.peers,
         store=node.store,

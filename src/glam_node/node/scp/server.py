@@ -5,7 +5,6 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -15,9 +14,10 @@ from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.association import Association
 from glam_node.node.scp.commitment import commit
 from glam_node.node.scp.connections import WAITING, Connections
-from glam_node.node.scp.contexts import accepted_contexts
 from glam_node.node.scp.dimse import SUCCESS
 from glam_node.node.scp.door import Door, HandshakeRefused, open_doors
+from glam_node.node.scp.refusals import tell
+from glam_node.node.scp.rules import Rules, rules_of
 from glam_node.node.scp.store import OnRefused, Receive, open_store
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.commitment_desk import CommitmentDesk
@@ -41,24 +41,6 @@ LINGER_S = 0.5
 LINGER_BYTES = 1_048_576
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """By which an association is opened and served, from its beginning to its end."""
-
-    settings: NodeSettings
-    peers: Mapping[str, PeerSettings]
-    minimum_free_bytes: int
-    desk: CommitmentDesk
-    contexts: Mapping[str, tuple[str, ...]]
-
-
-def _rules(
-    settings: NodeSettings, peers: Mapping[str, PeerSettings], minimum_free_bytes: int, desk: CommitmentDesk
-) -> _Rules:
-    contexts = accepted_contexts(settings.additional_storage_sop_classes)
-    return _Rules(settings, peers, minimum_free_bytes, desk, contexts)
-
-
 class StorageServer:
     """A Storage, Storage Commitment and Verification SCP."""
 
@@ -74,7 +56,7 @@ class StorageServer:
         desk: CommitmentDesk,
         tls: TLSSettings | None = None,
     ) -> None:
-        self._rules = _rules(settings, peers, minimum_free_bytes, desk)
+        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
         self._tls = tls or TLSSettings()
         self._on_refused = on_refused
         self._open_store = partial(open_store, store=store, receive=receive, on_refused=on_refused)
@@ -114,7 +96,7 @@ class StorageServer:
         desk: CommitmentDesk,
     ) -> None:
         """Associations that are opened from here on obey these; those that are open go on as they began."""
-        self._rules = _rules(settings, peers, minimum_free_bytes, desk)
+        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
         self._connections.allow(settings.maximum_associations)
         more = settings.maximum_associations + 2 * WAITING - self._threads_at_most
         if more > 0:
@@ -174,7 +156,7 @@ class StorageServer:
             with door.opened(connection, address) as (line, caller):
                 _part(line, self._talk(line, connection, caller))
         except HandshakeRefused as error:
-            self._tell(error.rejection, address)
+            tell(self._on_refused, error.rejection, address)
             _part(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED) if door.context is None else b"")
         except (OSError, pdu.ConnectionLost) as error:  # health checks and port scans
             log.debug("connection_lost", address=address, failure=str(error))
@@ -196,7 +178,8 @@ class StorageServer:
             proposal = negotiation.parse(unit.body)
             opened = self._open(proposal, stream, connection, caller, rules)
             if isinstance(opened, Rejection):
-                self._tell(opened, caller.address, proposal.calling_ae_title, proposal.called_ae_title)
+                titles = proposal.calling_ae_title, proposal.called_ae_title
+                tell(self._on_refused, opened, caller.address, *titles)
                 return pdu.associate_rj(*opened.result)
         except pdu.MalformedPDU as error:
             log.warning("connection_refused", address=caller.address, failure=str(error))
@@ -209,7 +192,7 @@ class StorageServer:
         stream: pdu.PDUStream,
         connection: socket.socket,
         caller: Caller,
-        rules: _Rules,
+        rules: Rules,
     ) -> Association | Rejection:
         calling_ae_title, settings = proposal.calling_ae_title, rules.settings
         rejection = admission(calling_ae_title, proposal.called_ae_title, caller, settings, rules.peers)
@@ -228,17 +211,6 @@ class StorageServer:
         stream.send(accepted.encoded)
         log.info("association_accepted", calling_ae_title=calling_ae_title, contexts=len(accepted.contexts))
         return association
-
-    def _tell(self, rejection: Rejection, address: str, calling_ae_title: str = "", called_ae_title: str = "") -> None:
-        detail: dict[str, object] = {
-            "calling_ae_title": calling_ae_title,
-            "called_ae_title": called_ae_title,
-            "address": address,
-            "reason": rejection.reason,
-            "remedy": rejection.remedy,
-        }
-        log.warning("association_rejected", **detail)
-        self._on_refused("association_rejected", detail)
 
 
 def _converse(association: Association, calling_ae_title: str) -> bytes:

@@ -1,0 +1,235 @@
+"""The same services over pynetdicom's own upper layer: slower, and no match for attackers, but somebody else's."""
+
+import ssl
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import structlog
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.events import Event
+from pynetdicom.transport import ThreadedAssociationServer
+
+from glam_node import __version__
+from glam_node.node.domain import implementation
+from glam_node.node.domain.commitment import PUSH_MODEL
+from glam_node.node.errors import PermanentError
+from glam_node.node.scp import dimse
+from glam_node.node.scp.access import Caller, Rejection, admission
+from glam_node.node.scp.commitment import commit
+from glam_node.node.scp.door import CERTIFICATES
+from glam_node.node.scp.negotiation import AcceptedContext, choose_transfer_syntax
+from glam_node.node.scp.refusals import tell
+from glam_node.node.scp.rules import rules_of
+from glam_node.node.scp.store import OnRefused, Receive, open_store
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.tls.certificates import peer_certificate
+from glam_node.node.tls.contexts import ContextOfFiles, Files, server_context
+from glam_node.node.workflow.commitment_desk import CommitmentDesk
+from glam_node.settings.peers import PeerSettings
+from glam_node.settings.schema import NodeSettings
+from glam_node.settings.tls import TLSSettings
+
+log = structlog.get_logger(__name__)
+
+
+class PynetdicomServer:
+    """A Storage, Storage Commitment and Verification SCP with the access rules, statuses and records of StorageServer.
+
+    An instance is held in memory until it is whole; connections are bounded only once they are associations.
+    """
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        peers: Mapping[str, PeerSettings],
+        *,
+        store: InstanceStore,
+        minimum_free_bytes: int,
+        receive: Receive,
+        on_refused: OnRefused,
+        desk: CommitmentDesk,
+        tls: TLSSettings | None = None,
+    ) -> None:
+        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
+        self._tls = tls or TLSSettings()
+        self._on_refused = on_refused
+        self._open_store = partial(open_store, store=store, receive=receive, on_refused=on_refused)
+        self._ae = AE(ae_title=settings.ae_title)
+        self._obey()
+        self._plain: ThreadedAssociationServer | None = None
+        self._secured: ThreadedAssociationServer | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port that it listens on: without TLS, unless only TLS is spoken."""
+        port = _port(self._plain) or _port(self._secured)
+        assert port is not None  # noqa: S101 - it was started
+        return port
+
+    @property
+    def tls_port(self) -> int | None:
+        """The TCP port on which it speaks TLS."""
+        return _port(self._secured)
+
+    def start(self) -> None:
+        """Listening when this returns. Raises PermanentError when an address cannot be had, or a certificate used."""
+        if self._tls.port is not None:
+            files = Files("tls", self._tls.certificate, self._tls.key, self._tls.ca)
+            mode = CERTIFICATES[self._tls.client_certificate]
+            context = ContextOfFiles(files, lambda given: server_context(given, mode))
+            context.current()
+            self._secured = self._listen(self._tls.port, "tls.port", _HandshakeLater(context))
+        if self._tls.port is None or self._tls.plain:
+            self._plain = self._listen(self._rules.settings.port, "node.port", None)
+
+    def follow(
+        self,
+        settings: NodeSettings,
+        peers: Mapping[str, PeerSettings],
+        *,
+        minimum_free_bytes: int,
+        desk: CommitmentDesk,
+    ) -> None:
+        """Associations that are opened from here on obey these, and instances that arrive."""
+        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
+        self._obey()
+        for server in filter(None, (self._plain, self._secured)):
+            server.contexts = self._ae.supported_contexts
+
+    def stop(self) -> None:
+        """Nothing listens and no association is open."""
+        self._ae.shutdown()
+
+    def _obey(self) -> None:
+        ae, settings = self._ae, self._rules.settings
+        ae.maximum_associations = settings.maximum_associations
+        ae.maximum_pdu_size = settings.maximum_pdu_length
+        ae.network_timeout = ae.acse_timeout = ae.dimse_timeout = settings.network_timeout
+        ae.implementation_class_uid = implementation.CLASS_UID
+        ae.implementation_version_name = implementation.version_name(__version__)
+        ae.supported_contexts = []
+        for abstract_syntax, transfer_syntaxes in self._rules.contexts.items():
+            # Who asks for storage commitment is its SCU; who answers to our requests, its SCP: either may.
+            roles: dict[str, Any] = {"scu_role": True, "scp_role": True} if abstract_syntax == PUSH_MODEL else {}
+            ae.add_supported_context(abstract_syntax, list(transfer_syntaxes), **roles)
+
+    def _listen(self, port: int, key: str, context: "_HandshakeLater | None") -> ThreadedAssociationServer:
+        handlers: list[Any] = [
+            (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_N_ACTION, self._commit),
+            (evt.EVT_N_EVENT_REPORT, self._commit),
+        ]
+        host = self._rules.settings.host
+        try:
+            server = self._ae.start_server(
+                (host, port),
+                block=False,
+                evt_handlers=handlers,
+                ssl_context=context,  # type: ignore[arg-type]
+            )
+        except OSError as error:
+            self.stop()
+            raise PermanentError(
+                f"{host}:{port} cannot be listened on: {error.strerror}. Check node.host and {key}."
+            ) from error
+        assert server is not None  # noqa: S101 - it does not block
+        return server
+
+    def _requested(self, event: Event) -> None:
+        """Whoever may not is rejected; of every proposed context one transfer syntax is left, which we choose."""
+        association: Any = event.assoc
+        request: Any = association.requestor.primitive
+        calling, called = request.calling_ae_title, request.called_ae_title
+        connection: Any = association.dul.socket.socket
+        certificate = peer_certificate(connection) if isinstance(connection, ssl.SSLSocket) else None
+        caller = Caller(str(association.requestor.address), certificate)
+        rejection = admission(calling, called, caller, self._rules.settings, self._rules.peers)
+        if rejection is not None:
+            self._reject(event, rejection, caller, calling, called)
+            return
+        for proposed in request.presentation_context_definition_list:
+            ours = self._rules.contexts.get(str(proposed.abstract_syntax), ())
+            chosen = choose_transfer_syntax([str(syntax) for syntax in proposed.transfer_syntax], ours)
+            if chosen is not None:
+                proposed.transfer_syntax = [chosen]
+        log.info("association_requested", calling_ae_title=calling)
+
+    def _reject(self, event: Event, rejection: Rejection, caller: Caller, calling: str, called: str) -> None:
+        event.assoc.acse.send_reject(*rejection.result)
+        event.assoc.kill()
+        tell(self._on_refused, rejection, caller.address, calling, called)
+
+    def _store(self, event: Event) -> Dataset:
+        request: Any = event.request
+        data_set = request.DataSet
+        command = dimse.Command(
+            dimse.C_STORE_RQ,
+            request.MessageID,
+            data_set is not None,
+            str(request.AffectedSOPClassUID),
+            str(request.AffectedSOPInstanceUID),
+        )
+        storing = self._open_store(
+            command,
+            _context(event),
+            calling_ae_title=_calling(event),
+            minimum_free_bytes=self._rules.minimum_free_bytes,
+        )
+        try:
+            if data_set is not None:
+                storing.write(data_set.getbuffer())
+            return _answer(*storing.finish())
+        finally:
+            storing.discard()
+
+    def _commit(self, event: Event) -> tuple[Dataset, None]:
+        request: Any = event.request
+        is_action = event.event is evt.EVT_N_ACTION
+        encoded = request.ActionInformation if is_action else request.EventInformation
+        command = dimse.Command(
+            dimse.N_ACTION_RQ if is_action else dimse.N_EVENT_REPORT_RQ,
+            request.MessageID,
+            encoded is not None,
+            str(request.RequestedSOPClassUID if is_action else request.AffectedSOPClassUID),
+            str(request.RequestedSOPInstanceUID if is_action else request.AffectedSOPInstanceUID),
+            request.ActionTypeID if is_action else request.EventTypeID,
+        )
+        data = encoded.getvalue() if encoded is not None else b""
+        status = commit(command, _context(event), data, calling_ae_title=_calling(event), desk=self._rules.desk)
+        return _answer(*status), None
+
+
+class _HandshakeLater:
+    """What pynetdicom wraps connections with: in its accepting thread a silent peer would else keep everybody out."""
+
+    def __init__(self, context: ContextOfFiles) -> None:
+        self._context = context
+
+    def wrap_socket(self, connection: Any, *, server_side: bool) -> ssl.SSLSocket:
+        """TLS, agreed upon with the first bytes that are read."""
+        return self._context.current().wrap_socket(connection, server_side=server_side, do_handshake_on_connect=False)
+
+
+def _port(server: ThreadedAssociationServer | None) -> int | None:
+    if server is None or server.socket is None:
+        return None
+    return int(server.socket.getsockname()[1])
+
+
+def _calling(event: Event) -> str:
+    return str(event.assoc.requestor.ae_title)
+
+
+def _context(event: Event) -> AcceptedContext:
+    return AcceptedContext(str(event.context.abstract_syntax), str(event.context.transfer_syntax))
+
+
+def _answer(status: int, comment: str) -> Dataset:
+    answer = Dataset()
+    answer.Status = status
+    if comment:
+        answer.ErrorComment = comment[: dimse.LONGEST_COMMENT]
+    return answer
