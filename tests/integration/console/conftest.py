@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.integration.console.lived_in import LivedIn, console_of, lived_in
 from tests.peers import PEERS
+
+expect.set_options(timeout=20_000)
+"""Milliseconds; a busy machine takes its time."""
 
 
 @pytest.fixture(scope="module")

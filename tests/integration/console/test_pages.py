@@ -27,10 +27,11 @@ PAGES = {
     "queue": "/queue",
     "destinations": "/destinations",
     "refusals": "/refusals",
+    "rules": "/rules",
     "nothing-found": "/?uid=9.9.9",
     "unknown": "/studies/1.2.3",
 }
-REFRESH_MS = 9_000
+REFRESH_MS = 30_000
 """A page asks again every five seconds."""
 
 

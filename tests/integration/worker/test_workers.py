@@ -14,9 +14,10 @@ import redis
 from sqlalchemy import select
 
 from glam_node.node.bootstrap import Node
-from glam_node.node.db import audit, jobs
+from glam_node.node.db import audit, jobs, workers
 from glam_node.node.db.tables import JobRow
-from glam_node.node.domain.job import JobState
+from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.worker import Worker
 from glam_node.node.run.dispatcher import tick
 from glam_node.node.worker.broker import messages_waiting
 from glam_node.node.worker.celery_app import create_app
@@ -80,10 +81,21 @@ def test_the_job_of_a_killed_worker_is_done_by_another(redis_url: str, tmp_path:
         with directory.running("worker", HOLD=str(hold)) as [doomed]:
             send(int(receiver.word or 0), small_exam(1))
             wait_until(lambda: states(node) == {JobState.RUNNING: 1})
+            (held,), (told,) = seen(node)
             with directory.running("worker", HOLD=str(tmp_path / "nothing")):
                 os.kill(doomed.pid, signal.SIGKILL)
                 wait_until(lambda: states(node) == {JobState.SUCCEEDED: 1}, seconds=60)
     assert set(starts(node).values()) == {2}
+    assert (told.name, told.process_id) == (held.lease_owner, doomed.pid)
+    assert told.resident_bytes > 50_000_000
+    # The other ended in order; this one's successor, or a day, takes it off the record.
+    assert [one.name for one in seen(node)[1]] == [told.name]
+
+
+def seen(node: Node) -> tuple[list[InferenceJob], list[Worker]]:
+    """What runs, and which workers tell of themselves."""
+    with node.sessions() as session:
+        return jobs.running(session), workers.known(session)
 
 
 def test_a_worker_that_lost_its_device_is_replaced_and_the_job_waits(redis_url: str, tmp_path: Path) -> None:

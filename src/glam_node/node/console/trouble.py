@@ -2,10 +2,12 @@
 
 from http import HTTPStatus
 
+from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from glam_node.node.bootstrap import database_trouble
 from glam_node.node.console.rendering import Screens
 from glam_node.node.errors import NodeError
 
@@ -14,10 +16,9 @@ _NOTHING_HERE = "There is no such page. The link may be of an older version; the
 
 def answer(screens: Screens, request: Request, error: Exception) -> Response:
     """A page for a browser, a line for anything else."""
-    if isinstance(error, HTTPException):
-        status, words = error.status_code, error.detail
-    else:
-        status, words = 503, str(error)
+    status, words = (
+        (error.status_code, error.detail) if isinstance(error, HTTPException) else (503, _told(screens, error))
+    )
     phrase = HTTPStatus(status).phrase
     if status == 404 and words == phrase:
         words = _NOTHING_HERE
@@ -29,5 +30,14 @@ def answer(screens: Screens, request: Request, error: Exception) -> Response:
     return response
 
 
-TROUBLES = (HTTPException, NodeError)
+def _told(screens: Screens, error: Exception) -> str:
+    """In the words that the rest of the node has for it."""
+    try:
+        with database_trouble(screens.node.settings):
+            raise error
+    except NodeError as trouble:
+        return str(trouble)
+
+
+TROUBLES = (HTTPException, NodeError, OperationalError, InterfaceError)
 """What is answered so."""

@@ -1,0 +1,76 @@
+"""A page that is open while its visitor is signed out, and while the node goes away."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.console.app import create_console
+from glam_node.node.domain.account import Role
+from glam_node.node.workflow.accounts import new_account, set_account
+from tests.builders import NOW
+from tests.integration.console.browser import listening
+from tests.integration.console.lived_in import settings
+
+pytestmark = pytest.mark.peer("chromium")
+
+PASSWORD = "correct horse battery"
+NEXT_ROUND_MS = 30_000
+"""A page asks again every five seconds."""
+
+
+@pytest.fixture
+def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """A node with an account."""
+    node = build_node(settings(tmp_path_factory.mktemp("node") / "root"))
+    with node.sessions.begin() as session:
+        set_account(session, new_account("anna", Role.VIEWER, PASSWORD), NOW)
+    return node
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context()
+    yield context.new_page()
+    context.close()
+
+
+def sign_in(page: Page) -> None:
+    """By the form, with the keyboard."""
+    page.get_by_label("Name").fill("anna")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Studies")
+
+
+def test_an_open_page_leads_to_the_form_when_signed_out_and_says_when_the_node_is_gone(node: Node, page: Page) -> None:
+    with listening(create_console(node, "127.0.0.1")) as port:
+        page.goto(f"http://127.0.0.1:{port}/queue")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        found = Axe().run(page).response["violations"]
+        assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+        sign_in(page)
+        expect(page.locator("#live")).to_contain_text("Nothing was received yet.")
+        page.context.clear_cookies()
+        page.wait_for_url("**/sign-in", timeout=NEXT_ROUND_MS)
+        sign_in(page)
+        page.get_by_role("link", name="Queue").click()
+        expect(page.locator("#live")).to_contain_text("No worker is there.")
+    expect(page.get_by_role("status")).to_contain_text("The node does not answer", timeout=NEXT_ROUND_MS)
+    expect(page.locator("#live")).to_contain_text("No worker is there.")
+
+
+def test_of_a_database_that_is_away_a_page_says_so_and_what_to_do(node: Node, page: Page) -> None:
+    with listening(create_console(node, "127.0.0.1")) as port:
+        page.goto(f"http://127.0.0.1:{port}/")
+        sign_in(page)
+        database = node.settings.storage.root / "glam-node.sqlite"
+        database.rename(database.with_suffix(".away"))
+        node.sessions.kw["bind"].dispose()
+        database.mkdir()
+        answer = page.reload()
+        assert answer is not None
+        assert answer.status == 503
+        expect(page.get_by_role("alert")).to_contain_text("does not answer: unable to open database file")
