@@ -12,9 +12,11 @@ from tests.certificates import Signed
 from tests.peers import PEERS
 
 
-def redis_server(directory: Path, port: int) -> AbstractContextManager[str]:
+def redis_server(directory: Path, port: int, *options: str, password: str = "") -> AbstractContextManager[str]:
     """The URL of a Redis that keeps nothing and ends with the block."""
-    return _running(directory, ["--port", str(port)], f"redis://127.0.0.1:{port}/0")
+    asked = ["--requirepass", password] if password else []
+    at = f":{password}@" if password else ""
+    return _running(directory, ["--port", str(port), *asked, *options], f"redis://{at}127.0.0.1:{port}/0")
 
 
 def guarded_redis_server(directory: Path, port: int, signed: Signed, password: str) -> AbstractContextManager[str]:

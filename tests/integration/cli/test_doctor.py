@@ -2,12 +2,15 @@
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from glam_node.node.db import studies
 from tests.command_line import THRESHOLD, glam_node
 from tests.integration.archive import Archive
 from tests.integration.cli.conftest import Site
@@ -84,6 +87,39 @@ def test_a_site_that_hears_nobody_and_tells_nobody_is_warned(tmp_path: Path) -> 
     told = glam_node("--settings", tmp_path / "node.toml", "doctor").stdout
     assert "warn peers" in told
     assert "warn destinations" in told
+
+
+def test_a_phantom_exam_goes_the_whole_road_and_no_archive_sees_it(site: Site, archive: Archive) -> None:
+    more = {"GLAM_NODE__DESTINATIONS__ARCHIVE__KIND": "c-store", "GLAM_NODE__DESTINATIONS__ARCHIVE__HOST": "127.0.0.1",
+            "GLAM_NODE__DESTINATIONS__ARCHIVE__PORT": str(archive.port)}  # fmt: skip
+    result = glam_node(
+        "--settings", site.settings_path, "doctor", "--self-test", "--without", "model", "--json", **more
+    )
+    lines = {line["check"]: line for line in json.loads(result.stdout)}
+    told = ["self-test start", "self-test C-STORE", "self-test results", "self-test truth"]
+    assert [lines[name]["verdict"] for name in told] == ["ok"] * 4
+    assert "4 SEG, 1 SR" in lines["self-test results"]["fact"]
+    assert "last C-STORE to last result stored" in lines["self-test results"]["fact"]
+    assert lines["self-test truth"]["fact"].startswith("4 of 4 lesions outlined")
+    assert not archive.received
+    with site.bench.sessions() as session:
+        assert studies.counts_by_state(session) == {}
+
+
+HANGING = """
+import time
+from glam_node.node.cli.checks import Check, Verdict
+from glam_node.node.cli.examination import Question, answers
+hangs = Question("hangs", lambda: time.sleep(600) or [], 0.5)
+well = Question("well", lambda: [Check("well", Verdict.OK, "")])
+broken = Question("broken", lambda: 1 / 0)
+print([(check.name, str(check.verdict)) for check in answers([hangs, well, broken])])
+"""
+
+
+def test_what_hangs_or_breaks_holds_up_nothing_else() -> None:
+    done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[('hangs', 'FAIL'), ('well', 'ok'), ('broken', 'FAIL')]\n"
 
 
 def reached(site: Site, archive: Archive, expect: int = 0, *, port: int = 0) -> dict[str, Any]:

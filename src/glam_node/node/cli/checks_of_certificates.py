@@ -9,7 +9,7 @@ from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.errors import PermanentError
 from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.tls import peer_tls
-from glam_node.node.tls.certificates import validity
+from glam_node.node.tls.certificates import Validity, authorities, validity
 from glam_node.node.tls.contexts import Files, client_context, server_context
 from glam_node.settings.problems import Problem
 from glam_node.settings.schema import Settings
@@ -19,12 +19,15 @@ FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def check_certificates(settings: Settings) -> Iterator[Check]:
-    """One line for [tls], for each destination that is called with TLS, and for the collector of audit messages."""
+    """One line for [tls], [console], each destination that is called with TLS, and the collector of audit messages."""
     now = datetime.now(UTC)
     tls = settings.tls
     if tls.port is not None:
         ca = tls.ca if tls.client_certificate != "none" else None
         yield _check(Files("tls", tls.certificate, tls.key, ca), now, of_server=True)
+    console = settings.console
+    if console.port and console.certificate is not None:
+        yield _check(Files("console", console.certificate, console.key), now, of_server=True)
     for name, destination in settings.destinations.items():
         called = peer_tls(name, destination)
         if called is not None:
@@ -52,14 +55,21 @@ def _check(files: Files, now: datetime, *, of_server: bool) -> Check:
     name = f"{files.section} certificate"
     try:
         if of_server:
-            server_context(files, ssl.CERT_NONE if files.ca is None else ssl.CERT_REQUIRED)
+            context = server_context(files, ssl.CERT_NONE if files.ca is None else ssl.CERT_REQUIRED)
         else:
-            client_context(files)
+            context = client_context(files)
+        old = _old_authority(files, context, now)
+        if old is not None:
+            return old
         if files.certificate is None:
             return Check(name, Verdict.OK, "none is shown; that of the other side is looked at")
         good = validity(files, of_server=of_server)
     except PermanentError as error:
         return Check(name, Verdict.FAIL, str(error), f"Correct {files.section}.certificate, .key and .ca.")
+    return _own(files, name, good, now)
+
+
+def _own(files: Files, name: str, good: Validity, now: datetime) -> Check:
     fact = f"{files.certificate} is good from {good.not_before:%Y-%m-%d %H:%M} to {good.not_after:%Y-%m-%d %H:%M} UTC"
     if now < good.not_before:
         return Check(name, Verdict.FAIL, f"{fact}: not yet", "Check the clock of this machine, or wait.")
@@ -71,3 +81,16 @@ def _check(files: Files, now: datetime, *, of_server: bool) -> Check:
     if files.key is not None and files.key.stat().st_mode & FOR_OTHERS:
         return Check(name, Verdict.WARN, f"{fact}; others may read {files.key}", f"chmod 600 {files.key}")
     return Check(name, Verdict.OK, fact)
+
+
+def _old_authority(files: Files, context: ssl.SSLContext, now: datetime) -> Check | None:
+    """The first of `ca` that is not good, or not for long; None while all are."""
+    for name, good in sorted(authorities(context), key=lambda one: one[1].not_after) if files.ca else ():
+        fact = f"{files.ca} has the authority {name}, good to {good.not_after:%Y-%m-%d %H:%M} UTC"
+        remedy = f"Put its successor into {files.section}.ca, beside it; no restart is needed."
+        if now > good.not_after:
+            return Check(f"{files.section} certificate", Verdict.FAIL, f"{fact}: it has expired", remedy)
+        if good.not_after - now < SOON:
+            days = (good.not_after - now).days
+            return Check(f"{files.section} certificate", Verdict.WARN, f"{fact}: {days} days are left", remedy)
+    return None

@@ -1,10 +1,8 @@
-"""What `doctor` looks at beyond this machine's disks and ports: peers, destinations, our own door, the model."""
+"""What `doctor` looks at of who calls us, and of how we are called: peers, AE titles, our own door, the collector."""
 
 import ipaddress
-import time
 from collections.abc import Iterator
 
-from glam_node.inference.errors import DeviceUnavailable, InferenceError
 from glam_node.node.cli.checks import Check, Verdict, serving_process
 from glam_node.node.errors import NodeError
 from glam_node.settings.destinations import DestinationSettings
@@ -12,6 +10,32 @@ from glam_node.settings.peers import PeerSettings
 from glam_node.settings.schema import Settings
 
 LOOPBACK = "127.0.0.1"
+
+
+def check_ae_titles(settings: Settings) -> Check:
+    """Ours is our own, and written as archives write titles."""
+    ours, name = settings.node.ae_title, "AE titles"
+    same = [f"peers.{one}" for one, peer in settings.peers.items() if peer.ae_title == ours]
+    same += [
+        f"destinations.{one}"
+        for one, destination in settings.destinations.items()
+        if destination.kind == "c-store" and destination.ae_title == ours
+    ]
+    if same:
+        fact = f"{ours} is ours and that of {', '.join(same)}"
+        return Check(name, Verdict.FAIL, fact, "Two systems cannot share a title: set another node.ae_title.")
+    titles = [ours, *(peer.ae_title for peer in settings.peers.values())]
+    titles += [one.ae_title for one in settings.destinations.values() if one.kind == "c-store"]
+    small = sorted({title for title in titles if title != title.upper()})
+    if small:
+        fact = f"{', '.join(small)} has lower-case letters, which many systems do not send or compare as they are"
+        return Check(name, Verdict.WARN, fact, "Write it as its own system writes it; capitals are safe.")
+    if ours == type(settings.node)().ae_title:
+        fact = f"{ours} is the title that every glam-node begins with"
+        return Check(
+            name, Verdict.WARN, fact, "Well for one node; a second one of this site needs its own node.ae_title."
+        )
+    return Check(name, Verdict.OK, f"this node is {ours}; nobody else is")
 
 
 def check_peers(settings: Settings) -> Check:
@@ -49,18 +73,10 @@ def _may_call_from_here(peer: PeerSettings) -> bool:
     return not peer.hosts or any(address in ipaddress.ip_network(host, strict=False) for host in peer.hosts)
 
 
-def check_destinations(settings: Settings) -> Iterator[Check]:
-    """Every destination is there and knows us."""
-    from glam_node.node.scu.echo import echo
-
-    if not settings.destinations:
-        remedy = 'Add the archive: destinations.archive = { ae_title = "ARCHIVE", host = "10.0.0.5", port = 104 }'
-        yield Check("destinations", Verdict.WARN, "results stay on this machine", remedy)
-    for name, destination in settings.destinations.items():
-        report = echo(name, destination, settings.node.ae_title)
-        verdict = Verdict.OK if report.ok else Verdict.FAIL
-        remedy = "" if report.ok else "Results wait on this machine until it answers."
-        yield Check(f"destinations.{name}", verdict, f"{report.message} ({report.milliseconds:.0f} ms)", remedy)
+def no_destination() -> Check:
+    """What to say where there is none."""
+    remedy = 'Add the archive: destinations.archive = { ae_title = "ARCHIVE", host = "10.0.0.5", port = 104 }'
+    return Check("destinations", Verdict.WARN, "results stay on this machine", remedy)
 
 
 def check_collector(settings: Settings) -> Iterator[Check]:
@@ -76,27 +92,3 @@ def check_collector(settings: Settings) -> Iterator[Check]:
         yield Check("audit", Verdict.FAIL, str(error), "Audit messages wait on this machine until it answers.")
         return
     yield Check("audit", Verdict.OK, f"{collector.host}:{collector.port} takes audit messages")
-
-
-def check_model(settings: Settings) -> Check:
-    """The package is whole, fits the predictor, and the device is there: the model is loaded as a worker loads it."""
-    from glam_node.node.bootstrap import load_configured_predictor
-
-    started = time.monotonic()
-    try:
-        predictor = load_configured_predictor(settings)
-        algorithm = predictor.algorithm
-    except DeviceUnavailable as error:
-        return Check("model", Verdict.FAIL, str(error), 'Check inference.device; "auto" takes what is there.')
-    except InferenceError as error:
-        return Check("model", Verdict.FAIL, str(error), "Check inference.package and inference.predictor.")
-    seconds = time.monotonic() - started
-    route = f" ({route})" if (route := getattr(predictor, "route", "")) else ""
-    loaded = f"{algorithm.algorithm_name} {algorithm.algorithm_version} loads in {seconds:.1f} s{route}"
-    remedy = "Bring your own weights: `glam-node model import`, then inference.package."
-    if not algorithm.trained:
-        return Check("model", Verdict.WARN, f"{loaded}; UNTRAINED: what it finds is meaningless", remedy)
-    if settings.inference.package is None:
-        meaningless = "trained on synthetic images: what it finds on patients' images is meaningless"
-        return Check("model", Verdict.WARN, f"{loaded}; {meaningless}", remedy)
-    return Check("model", Verdict.OK, f"{loaded}, digest {algorithm.weights_sha256[:12]}")

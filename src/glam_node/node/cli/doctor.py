@@ -1,9 +1,10 @@
 """`glam-node doctor`"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,18 +18,32 @@ from glam_node.node.cli.application import (
 
 if TYPE_CHECKING:
     from glam_node.node.cli.checks import Check
+    from glam_node.node.cli.examination import Question
     from glam_node.settings.schema import Settings
 
 COLORS = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "FAIL": typer.colors.RED}
+MODEL_S = 300.0
+SELF_TEST_S = 900.0
 
 
-def doctor(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
+def doctor(
+    ctx: typer.Context,
+    settings: SettingsOption = None,
+    as_json: JsonOption = False,
+    self_test: Annotated[
+        bool,
+        typer.Option("--self-test", help="Then send a phantom exam through a node of its own, to a folder."),
+    ] = False,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="CHECK", help="Leave this out, such as model; may be repeated.")
+    ] = None,
+) -> None:
     """Check all that a node needs, one line each: ok, warn or FAIL, the fact, the remedy; exit code 1 on any FAIL."""
     from glam_node.node.observe import logs
 
     logs.configure("error", "console")
     done = []
-    for check in _checks(settings_path(ctx, settings)):
+    for check in _checks(settings_path(ctx, settings), set(without or ()), self_test=self_test):
         done.append(check)
         if not as_json:
             _print(check)
@@ -47,9 +62,9 @@ def _print(check: "Check") -> None:
         typer.echo(f"{'':27} -> {check.remedy}")
 
 
-def _checks(path: Path | None) -> "Iterator[Check]":
-    """One after the other, so that a slow one does not hide the others."""
+def _checks(path: Path | None, without: set[str], *, self_test: bool) -> "Iterator[Check]":
     from glam_node.node.cli.checks import Check, Verdict, check_decoders, check_packages
+    from glam_node.node.cli.examination import answers
     from glam_node.settings.load import SettingsError, load_settings
 
     yield check_packages()
@@ -61,27 +76,48 @@ def _checks(path: Path | None) -> "Iterator[Check]":
             yield Check("settings", Verdict.FAIL, str(problem), "Correct it; `glam-node settings explain` tells how.")
         return
     yield Check("settings", Verdict.OK, str(path) if path else "no settings file, all defaults")
-    yield from _checks_of(settings)
+    # Measured by itself; then all at once.
+    for questions in (_disk(settings), _questions(settings)):
+        yield from answers(question for question in questions if question.name not in without)
+    if self_test:
+        yield from answers(_self_test(settings))
 
 
-def _checks_of(settings: "Settings") -> "Iterator[Check]":
-    from glam_node.node.cli.checks import check_broker, check_database, check_ports, check_storage
+def _disk(settings: "Settings") -> "Iterator[Question]":
+    from glam_node.node.cli.checks_of_host import check_storage
+    from glam_node.node.cli.examination import Question
+
+    yield Question("storage", lambda: check_storage(settings), 60.0)
+
+
+def _questions(settings: "Settings") -> "Iterator[Question]":
+    from glam_node.node.cli import checks_of_peers as peers
+    from glam_node.node.cli.checks_of_broker import check_broker
     from glam_node.node.cli.checks_of_certificates import check_certificates
-    from glam_node.node.cli.checks_of_peers import (
-        check_collector,
-        check_destinations,
-        check_door,
-        check_model,
-        check_peers,
-    )
+    from glam_node.node.cli.checks_of_database import check_database
+    from glam_node.node.cli.checks_of_destinations import check_destination, longest
+    from glam_node.node.cli.checks_of_host import check_ports, check_retention
+    from glam_node.node.cli.checks_of_model import check_model
+    from glam_node.node.cli.examination import Question
 
-    yield check_storage(settings)
-    yield from check_ports(settings)
-    yield from check_certificates(settings)
-    yield from check_door(settings)
-    yield check_database(settings)
-    yield check_broker(settings)
-    yield check_peers(settings)
-    yield from check_destinations(settings)
-    yield from check_collector(settings)
-    yield check_model(settings)
+    yield Question("retention", lambda: check_retention(settings))
+    yield Question("ports", lambda: check_ports(settings))
+    yield Question("AE titles", lambda: [peers.check_ae_titles(settings)])
+    yield Question("certificates", lambda: check_certificates(settings))
+    yield Question("C-ECHO", lambda: peers.check_door(settings))
+    yield Question("database", lambda: check_database(settings), 40.0)
+    yield Question("broker", lambda: check_broker(settings))
+    yield Question("peers", lambda: [peers.check_peers(settings)])
+    if not settings.destinations:
+        yield Question("destinations", lambda: [peers.no_destination()])
+    for name, destination in settings.destinations.items():
+        yield Question(f"destinations.{name}", partial(check_destination, name, settings), longest(destination))
+    yield Question("audit", lambda: peers.check_collector(settings), settings.audit.timeout * 3)
+    yield Question("model", lambda: check_model(settings), MODEL_S)
+
+
+def _self_test(settings: "Settings") -> "Iterable[Question]":
+    from glam_node.node.cli.examination import Question
+    from glam_node.node.cli.self_test import check_the_whole_road
+
+    return [Question("self-test", lambda: check_the_whole_road(settings), SELF_TEST_S)]

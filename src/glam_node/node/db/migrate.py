@@ -52,6 +52,11 @@ def revision(session: Session) -> str:
     return _revision(session.connection())
 
 
+def newest() -> str:
+    """The schema of this version."""
+    return ScriptDirectory(str(SCRIPTS)).get_current_head() or ""
+
+
 def knows(revision: str) -> bool:
     """Whether this version can upgrade from that schema."""
     return revision in revisions()

@@ -18,7 +18,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
-from glam_node.node.scu.tls import PeerTLS, speaks_tls, trouble
+from glam_node.node.scu.tls import PeerTLS, speaks_http, speaks_tls, trouble
 
 DIAGNOSIS_TIMEOUT_S = 2.0
 JOIN_TIMEOUT_S = 1.0
@@ -211,7 +211,8 @@ def _refused(
         return _rejected(peer, answer.result or 0, answer.result_source or 0, answer.diagnostic or 0)
     if elapsed_s >= peer.timeout:
         return TransientError(
-            f"{peer} did not answer the association request within {peer.timeout:g} s. "
+            _mistaken(peer)
+            or f"{peer} did not answer the association request within {peer.timeout:g} s. "
             f"Is that a DICOM port? Check destinations.{peer.name}.port and destinations.{peer.name}.timeout."
         )
     return TransientError(
@@ -225,6 +226,8 @@ def _mistaken(peer: Peer) -> str:
     """What is to be said where one side speaks TLS and the other does not, or they do not agree; else empty."""
     patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     if peer.tls is None:
+        if speaks_http(peer.address, patience):
+            return f"{peer} speaks HTTP there, a web server. Set destinations.{peer.name}.port to its DICOM port."
         if speaks_tls(peer.address, patience):
             return f"{peer} speaks TLS there. Set destinations.{peer.name}.tls = true, or its plain port."
         return ""

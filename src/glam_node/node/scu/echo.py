@@ -2,12 +2,13 @@
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.uid import UID
 from pynetdicom import build_context
 
+from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scu.association import Peer, associated, lost, nothing_accepted
@@ -56,15 +57,35 @@ def peer_of(name: str, destination: DestinationSettings, calling_ae_title: str) 
     )
 
 
-def _ask(peer: Peer, destination: DestinationSettings) -> str:
-    """C-ECHO on an association that proposes what the chosen results need, too."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a destination accepts of what we may send there."""
+
+    accepted: Mapping[str, tuple[str, ...]]
+    """Names of transfer syntaxes by kind of result; kinds that it does not accept are left out."""
+    refused: tuple[str, ...]
+    """Kinds that it gets neither as they are nor in another's place."""
+    commitment: bool
+    """Whether it takes requests for storage commitment."""
+
+
+def survey(peer: Peer, destination: DestinationSettings) -> Survey:
+    """C-ECHO on an association that proposes what the chosen results need, each transfer syntax by itself.
+
+    Raises NodeError when it does not answer, or answers with a failure.
+    """
     results, fallbacks = destination.results, destination.fallbacks.by_kind
-    classes = dict.fromkeys(SOP_CLASSES[kind] for kind in (*results, *fallbacks.values()))
-    syntaxes: list[str | UID] = [TRANSFER_SYNTAXES[name] for name in destination.transfer_syntaxes]
-    storage = [build_context(uid, syntaxes) for uid in classes]
-    with associated(peer, [build_context(VERIFICATION), *storage]) as association:
-        accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
-        if VERIFICATION not in accepted:
+    kinds = dict.fromkeys((*results, *fallbacks.values()))
+    names = {str(TRANSFER_SYNTAXES[name]): name for name in destination.transfer_syntaxes}
+    storage = [
+        build_context(uid, syntax) for uid in dict.fromkeys(SOP_CLASSES[kind] for kind in kinds) for syntax in names
+    ]
+    asked = [build_context(VERIFICATION), build_context(PUSH_MODEL), *storage]
+    with associated(peer, asked) as association:
+        taken: dict[str, list[str]] = {}
+        for context in association.accepted_contexts:
+            taken.setdefault(str(context.abstract_syntax), []).append(str(context.transfer_syntax[0]))
+        if VERIFICATION not in taken:
             raise nothing_accepted(peer, [build_context(VERIFICATION)])
         started = time.monotonic()
         try:
@@ -78,15 +99,27 @@ def _ask(peer: Peer, destination: DestinationSettings) -> str:
                 f"{peer} answered 0x{answer.Status:04X} to C-ECHO. Look into the log of the archive.",
                 status=answer.Status,
             )
-    taken = {kind for kind in SOP_CLASSES if SOP_CLASSES[kind] in accepted}
-    refused = [SOP_CLASSES[kind].name for kind in results if taken.isdisjoint({kind, fallbacks.get(kind, kind)})]
-    if refused:
+    accepted = {
+        kind: tuple(names[syntax] for syntax in taken[SOP_CLASSES[kind]])
+        for kind in kinds
+        if SOP_CLASSES[kind] in taken
+    }
+    refused = tuple(kind for kind in results if kind not in accepted and fallbacks.get(kind) not in accepted)
+    return Survey(accepted, refused, PUSH_MODEL in taken)
+
+
+def _ask(peer: Peer, destination: DestinationSettings) -> str:
+    """Who answers and what it gets."""
+    found = survey(peer, destination)
+    if found.refused:
+        refused = [SOP_CLASSES[kind].name for kind in found.refused]
         raise PermanentError(
             f"{peer} answers to {peer.calling_ae_title} but does not accept {', '.join(refused)}. "
             f"Have the archive accept it, take it out of destinations.{peer.name}.results, "
             f"or name what may stand in for it in destinations.{peer.name}.fallbacks."
         )
-    instead = [f"{fallbacks[kind]} for {kind}" for kind in results if kind not in taken]
+    fallbacks = destination.fallbacks.by_kind
+    instead = [f"{fallbacks[kind]} for {kind}" for kind in destination.results if kind not in found.accepted]
     return f"{peer} answers to {peer.calling_ae_title}." + (f" It gets {', '.join(instead)}." if instead else "")
 
 

@@ -93,6 +93,17 @@ def speaks_tls(address: tuple[str, int], timeout_s: float) -> bool:
         return False
 
 
+def speaks_http(address: tuple[str, int], timeout_s: float) -> bool:
+    """Whether it answers as a web server does."""
+    try:
+        with socket.create_connection(address, timeout=timeout_s) as connection:
+            connection.settimeout(timeout_s)
+            connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+            return connection.recv(5) == b"HTTP/"
+    except OSError:
+        return False
+
+
 def _said(section: str, reason: str) -> str:
     remedy = REMEDIES.get(reason, OTHERWISE).format(section=section)
     return f"TLS failed: {reason.replace('_', ' ').lower()}; {remedy}"

@@ -1,8 +1,10 @@
 """What certificates say: who showed one, until when ours are good."""
 
 import hashlib
+import socket
 import ssl
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -67,6 +69,57 @@ def validity(files: Files, *, of_server: bool) -> Validity:
         raise PermanentError(f"{files.section}.certificate {files.certificate} cannot be used: {reason}") from error
     told = _told(caller if of_server else called)
     return Validity(_moment(told["notBefore"]), _moment(told["notAfter"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """The certificate that a server shows, whoever stands for it."""
+
+    names: frozenset[str]
+    not_after: datetime
+
+
+def presented(address: tuple[str, int], server_name: str, timeout_s: float, chain: Files) -> Presented:
+    """What the server at `address` shows in a handshake, trusted or not. Raises OSError when none comes about.
+
+    Shown twice: the standard library reads a certificate only where something stands for it, so itself.
+    """
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    asking.check_hostname = False
+    asking.verify_mode = ssl.CERT_NONE
+    if chain.certificate is not None:
+        asking.load_cert_chain(chain.certificate, chain.key, password="")
+    with _secured(asking, address, server_name, timeout_s) as first:
+        encoded = first.getpeercert(binary_form=True) or b""
+    asking.load_verify_locations(cadata=encoded)
+    asking.verify_mode = ssl.CERT_REQUIRED
+    asking.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(NO_CHECK_TIME)
+    with _secured(asking, address, server_name, timeout_s) as again:
+        shown, told = peer_certificate(again), _told(again)
+    return Presented(shown.names if shown is not None else frozenset(), _moment(told["notAfter"]))
+
+
+@contextmanager
+def _secured(
+    context: ssl.SSLContext, address: tuple[str, int], server_name: str, timeout_s: float
+) -> Iterator[ssl.SSLSocket]:
+    with (
+        socket.create_connection(address, timeout=timeout_s) as connection,
+        context.wrap_socket(connection, server_hostname=server_name) as secured,
+    ):
+        yield secured
+
+
+def authorities(context: ssl.SSLContext) -> list[tuple[str, Validity]]:
+    """Name and dates of every authority that `context` trusts."""
+    known: list[dict[str, Any]] = list(context.get_ca_certs())
+    return [
+        (
+            ", ".join(value for part in one.get("subject", ()) for _, value in part),
+            Validity(_moment(one["notBefore"]), _moment(one["notAfter"])),
+        )
+        for one in known
+    ]
 
 
 def _asking(files: Files, of_server: bool) -> ssl.SSLContext:

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,34 @@ def messages_waiting(url: str) -> int:
 def waiting_by_priority(url: str) -> dict[Priority, int]:
     """The same of each priority, over one connection."""
     return dict(_ask(url, lambda client: {priority: client.llen(list_of(priority)) for priority in Priority}))
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFacts:
+    """What a broker says of itself."""
+
+    version: str
+    eviction: str
+    """What it throws away when its memory is full: maxmemory-policy."""
+    time: datetime
+
+
+def facts(url: str) -> BrokerFacts:
+    """Of the broker at `url`. Raises TransientError when it does not answer."""
+    info, (seconds, microseconds) = _ask(url, lambda client: (client.info(), client.time()))
+    version, eviction = str(info.get("redis_version", "")), str(info.get("maxmemory_policy", ""))
+    return BrokerFacts(version, eviction, datetime.fromtimestamp(seconds + microseconds / 1e6, UTC))
+
+
+def workers_waiting(url: str) -> int:
+    """How many workers wait for a message: connections that are in the midst of asking for one."""
+    clients = _ask(url, lambda client: client.client_list())
+    return sum(client.get("cmd") == "brpop" for client in clients)
+
+
+def embedded_url(root: Path) -> str:
+    """Where the embedded broker of a running node listens."""
+    return EmbeddedBroker(root.resolve() / "broker").url
 
 
 def _ask(url: str, question: Callable[[redis.Redis], Any]) -> Any:

@@ -1,0 +1,143 @@
+"""What `doctor` asks of the database: whether it answers, its schema, our rights, its clock, what waits there."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from glam_node.node.cli.checks import Check, Verdict, serving_process
+from glam_node.node.db.condition import Condition
+from glam_node.node.errors import NodeError, PermanentError, TransientError
+from glam_node.settings.schema import Settings
+
+FAR = timedelta(seconds=60)
+"""What clocks may differ by before times on record become wrong (db.clock.SKEW)."""
+NEAR = timedelta(seconds=5)
+
+
+def check_database(settings: Settings) -> Iterator[Check]:
+    """The database answers, has the schema of this version or an older one, takes what we write, and keeps our time."""
+    from glam_node.node.bootstrap import database_trouble
+    from glam_node.node.db.condition import condition
+    from glam_node.node.db.engine import database_url
+    from glam_node.settings.problems import without_password
+
+    url, now = database_url(settings.database_url, settings.storage.root), datetime.now(UTC)
+    shown = without_password(url)
+    if url.startswith("sqlite") and not Path(url.partition("///")[2]).is_file():
+        yield from _not_made(settings, url, shown)
+        return
+    try:
+        with database_trouble(settings):
+            found = condition(url, now)
+    except TransientError as error:
+        yield Check(
+            "database", Verdict.FAIL, str(error), "Start it, or check database_url: host, port, user, password."
+        )
+    except NodeError as error:
+        yield Check("database", Verdict.FAIL, f"{shown}: {error}", "Check database_url, and the rights of its user.")
+    else:
+        yield _schema(shown, found)
+        yield from _clock(found, now)
+        yield from _content(settings, found)
+
+
+def _not_made(settings: Settings, url: str, shown: str) -> Iterator[Check]:
+    from glam_node.node.db.local_disk import refuse_network_disk
+
+    try:
+        refuse_network_disk(url)
+    except PermanentError as error:
+        yield Check("database", Verdict.FAIL, str(error), "Name a file on a local disk, or PostgreSQL.")
+        return
+    yield Check("database", Verdict.OK, f"{shown} is not there yet; `glam-node serve` makes it")
+    yield from _content(settings, Condition())
+
+
+def _schema(shown: str, found: Condition) -> Check:
+    from glam_node.node.db import migrate
+
+    if found.revision and not migrate.knows(found.revision):
+        fact = f"{shown} has schema {found.revision}, which is newer than this version knows ({migrate.newest()})"
+        remedy = "Install the version that made it, or restore the backup from before the upgrade."
+        return Check("database", Verdict.FAIL, fact, remedy)
+    if found.refusal:
+        remedy = "Give the user of database_url the rights to read, write and make tables; is the disk read-only?"
+        return Check("database", Verdict.FAIL, f"{shown} takes no changes: {found.refusal}", remedy)
+    if not found.is_current:
+        older = f"has schema {found.revision}, older than {migrate.newest()}" if found.revision else "is empty"
+        return Check("database", Verdict.OK, f"{shown} {older}; `glam-node serve` makes or upgrades it")
+    return Check("database", Verdict.OK, f"{shown} answers and has the newest schema ({found.revision})")
+
+
+def _clock(found: Condition, now: datetime) -> Iterator[Check]:
+    """Of this machine, beside that of the database and what is stored."""
+    if found.newest_at is not None and found.newest_at - now > FAR:
+        newest = f"{found.newest_at:%Y-%m-%d %H:%M:%S}"
+        fact = f"this machine says {now:%Y-%m-%d %H:%M:%S} UTC, and the newest row is of {newest}"
+        yield Check(
+            "clock", Verdict.FAIL, fact, "The clock went back, or was ahead: set it right (chrony, systemd-timesyncd)."
+        )
+    elif found.server_time is not None:
+        yield beside("the database", found.server_time, now)
+    else:
+        yield Check("clock", Verdict.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC; nothing stored is of later")
+
+
+def beside(whose: str, theirs: datetime, now: datetime) -> Check:
+    """Our clock beside another's."""
+    apart = abs(theirs - now)
+    fact = f"differs from that of {whose} by {apart.total_seconds():.1f} s"
+    verdict = Verdict.FAIL if apart > FAR else Verdict.WARN if apart > NEAR else Verdict.OK
+    remedy = "Have both machines follow one time server (chrony, systemd-timesyncd)."
+    return Check("clock", verdict, fact, remedy if verdict is not Verdict.OK else "")
+
+
+def _content(settings: Settings, found: Condition) -> Iterator[Check]:
+    gone = {n: c for n, c in (found.waiting_deliveries or {}).items() if n not in settings.destinations}
+    if gone:
+        waiting = ", ".join(f"{count} results wait for destinations.{name}" for name, count in gone.items())
+        remedy = "It is not in the settings: put it back, under that name, until they are sent."
+        yield Check("deliveries", Verdict.WARN, waiting, remedy)
+    yield from _workers(settings, found)
+    yield from _console(settings, found)
+
+
+def _workers(settings: Settings, found: Condition) -> Iterator[Check]:
+    from glam_node.node.worker.broker import embedded_url, workers_waiting
+
+    serving = serving_process(settings.storage.root)
+    if not settings.broker_url and not serving:
+        yield Check("workers", Verdict.OK, "no node runs; `glam-node serve` starts one")
+        return
+    try:
+        idle = workers_waiting(settings.broker_url or embedded_url(settings.storage.root))
+    except NodeError:  # said of the broker already
+        return
+    fact = f"{idle} wait for work, {found.running_jobs} work; {found.waiting_jobs} jobs wait"
+    if idle + found.running_jobs:
+        yield Check("workers", Verdict.OK, fact)
+        return
+    start = "`glam-node worker` with these settings" if settings.broker_url else "see the log of `glam-node serve`"
+    verdict = Verdict.FAIL if found.waiting_jobs else Verdict.WARN
+    yield Check("workers", verdict, f"nobody works: {fact}", f"Start one: {start}.")
+
+
+def _console(settings: Settings, found: Condition) -> Iterator[Check]:
+    if not settings.console.port:
+        return
+    from glam_node.node.console.app import is_local, refuse_plain_text
+
+    encrypted = settings.console.certificate is not None
+    try:
+        if found.has_accounts:
+            refuse_plain_text(settings.console.host, encrypted)
+    except NodeError as error:
+        yield Check("console", Verdict.FAIL, str(error), "Set console.certificate and console.key, or console.host.")
+        return
+    if is_local(settings.console.host) or found.has_accounts:
+        yield Check("console", Verdict.OK, f"{settings.console.host}:{settings.console.port}")
+        return
+    remedy = "Pages need an account: glam-node console user add, and console.certificate."
+    yield Check(
+        "console", Verdict.WARN, f"nobody can sign in at {settings.console.host}; metrics alone are served", remedy
+    )

@@ -1,0 +1,130 @@
+"""What `doctor` asks of a destination: TLS and the certificate that it shows, C-ECHO, what it accepts, commitment."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from glam_node.node.cli.checks import Check, Verdict
+from glam_node.node.errors import NodeError
+from glam_node.node.scu.association import DIAGNOSIS_TIMEOUT_S, Peer
+from glam_node.node.scu.echo import Survey, echo, peer_of, survey
+from glam_node.node.scu.tls import PeerTLS, trouble
+from glam_node.node.tls.certificates import Presented, presented
+from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.schema import Settings
+
+SOON = timedelta(days=30)
+SPARE_S = 20.0
+
+
+def longest(destination: DestinationSettings) -> float:
+    """Seconds that its questions may take: each of connecting, asking and learning the reason may time out."""
+    return 3 * destination.timeout + SPARE_S
+
+
+def check_destination(name: str, settings: Settings) -> Iterator[Check]:
+    """It is there, is who it should be, knows us, and takes what is chosen for it."""
+    destination = settings.destinations[name]
+    line = f"destinations.{name}"
+    if destination.kind == "folder":
+        report = echo(name, destination, settings.node.ae_title)
+        verdict = Verdict.OK if report.ok else Verdict.FAIL
+        remedy = "" if report.ok else "Results wait on this machine until it can be written."
+        yield Check(line, verdict, report.message, remedy)
+        return
+    peer = peer_of(name, destination, settings.node.ae_title)
+    if peer.tls is not None:
+        check = _tls(peer, peer.tls)
+        yield check
+        if check.verdict is Verdict.FAIL:
+            return
+    try:
+        found = survey(peer, destination)
+    except NodeError as error:
+        yield Check(line, Verdict.FAIL, str(error), "Results wait on this machine until it answers.")
+        return
+    yield Check(line, Verdict.OK, f"{peer} answers C-ECHO to {peer.calling_ae_title}")
+    yield _results(name, destination, found)
+    if destination.storage_commitment:
+        yield _commitment(name, destination, settings, found)
+
+
+def _tls(peer: Peer, tls: PeerTLS) -> Check:
+    """By a real handshake, with our files and theirs."""
+    line, section = f"destinations.{peer.name} TLS", tls.files.section
+    patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S * 2)
+    try:
+        failure = trouble(tls, peer.address, patience)
+    except (NodeError, OSError) as error:
+        reason = error if isinstance(error, NodeError) else f"{peer} cannot be reached: {_reason(error)}"
+        return Check(line, Verdict.FAIL, str(reason), f"Is it running? Check {section}.host and {section}.port.")
+    shown = _shown(peer, tls, patience)
+    certificate = f" It shows {_told(shown)}." if shown is not None else ""
+    if failure:
+        return Check(line, Verdict.FAIL, f"{peer}: {failure}.{certificate}", _remedy(peer, tls, failure, shown))
+    if shown is not None and shown.not_after - datetime.now(UTC) < SOON:
+        return Check(line, Verdict.WARN, f"agreed with {peer}.{certificate}", "Have its administrator renew it.")
+    return Check(line, Verdict.OK, f"agreed with {peer}.{certificate}")
+
+
+def _shown(peer: Peer, tls: PeerTLS, patience: float) -> Presented | None:
+    try:
+        return presented(peer.address, tls.server_name, patience, tls.files)
+    except OSError:  # of which ssl.SSLError is one: no certificate was shown
+        return None
+
+
+def _told(shown: Presented) -> str:
+    left = (shown.not_after - datetime.now(UTC)).days
+    days = f"{left} days left" if left >= 0 else f"expired {-left} days ago"
+    return (
+        f"a certificate for {', '.join(sorted(shown.names)) or 'no name'}, good to {shown.not_after:%Y-%m-%d} ({days})"
+    )
+
+
+def _remedy(peer: Peer, tls: PeerTLS, failure: str, shown: Presented | None) -> str:
+    section = tls.files.section
+    if "expired" in failure:
+        return "Have its administrator renew it; until then results wait on this machine."
+    if "mismatch" in failure and shown is not None:
+        return f"Set {section}.server_name to a name that it is for: {', '.join(sorted(shown.names))}."
+    if "certificate is not to be trusted" in failure:
+        return f"Put the authority that signed it into {section}.ca."
+    if "wrong version number" in failure or "no answer to the handshake" in failure:
+        return f"{peer.host}:{peer.port} does not speak TLS: set {section}.tls = false, or its TLS port."
+    return "Results wait on this machine until TLS is agreed upon."
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _results(name: str, destination: DestinationSettings, found: Survey) -> Check:
+    line = f"destinations.{name} results"
+    if found.refused:
+        remedy = (
+            f"Have the archive accept them, take them out of destinations.{name}.results, or name what may stand in "
+            f"in destinations.{name}.fallbacks."
+        )
+        return Check(line, Verdict.FAIL, f"does not accept {', '.join(found.refused)}", remedy)
+    if not destination.results:
+        return Check(line, Verdict.WARN, "it gets none", f"Choose some: destinations.{name}.results.")
+    fallbacks = destination.fallbacks.by_kind
+    taken = [
+        f"{kind} as {found.accepted[kind][0]}"
+        if kind in found.accepted
+        else f"{fallbacks[kind]} for {kind} as {found.accepted[fallbacks[kind]][0]}"
+        for kind in destination.results
+    ]
+    return Check(line, Verdict.OK, f"takes {', '.join(taken)}")
+
+
+def _commitment(name: str, destination: DestinationSettings, settings: Settings, found: Survey) -> Check:
+    line = f"destinations.{name} commitment"
+    if not found.commitment:
+        remedy = f"Allow it to {settings.node.ae_title} there, or set destinations.{name}.storage_commitment = false."
+        return Check(line, Verdict.FAIL, "takes no requests for storage commitment", remedy)
+    if all(peer.ae_title != destination.ae_title for peer in settings.peers.values()):
+        fact = f"{destination.ae_title} is none of the peers, so its answers would be rejected"
+        remedy = f'Add it: peers.{name} = {{ ae_title = "{destination.ae_title}", hosts = ["{destination.host}"] }}'
+        return Check(line, Verdict.FAIL, fact, remedy)
+    return Check(line, Verdict.OK, "takes requests for storage commitment, and may answer")

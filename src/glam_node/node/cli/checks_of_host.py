@@ -1,0 +1,145 @@
+"""What `doctor` looks at on this machine: the disk under storage.root, and the ports."""
+
+import errno
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from glam_node.node.cli.checks import Check, Verdict, serving_process
+from glam_node.node.cli.listeners import listener_of
+from glam_node.node.errors import NodeError
+from glam_node.settings.schema import Settings
+
+FSYNC_PROBES = 20
+SLOW_FSYNC_MS = 20.0
+MAMMOGRAM_BYTES = 17_000_000
+"""A view of 3328 x 2560 pixels of 16 bits, uncompressed."""
+MAMMOGRAMS = 4
+SLOW_MAMMOGRAMS_PER_S = 2.0
+EXAMS_A_DAY = 100
+"""What a busy unit screens."""
+DAY_BYTES = EXAMS_A_DAY * MAMMOGRAMS * MAMMOGRAM_BYTES
+
+
+def check_storage(settings: Settings) -> Iterator[Check]:
+    """The storage root takes files, has room, and its disk is fast enough to keep what it says it has."""
+    from glam_node.node.bootstrap import prepare_root
+
+    root = settings.storage.root
+    try:
+        prepare_root(root)
+        milliseconds = _fsync_ms(root)
+        free = shutil.disk_usage(root).free
+    except (NodeError, OSError) as error:
+        yield Check("storage", Verdict.FAIL, str(error), "Check storage.root.")
+        return
+    yield _space(settings, free, milliseconds)
+    if free > settings.storage.minimum_free_bytes + MAMMOGRAM_BYTES:
+        yield _speed(root)
+
+
+def _space(settings: Settings, free: int, milliseconds: float) -> Check:
+    root, least = settings.storage.root, settings.storage.minimum_free_bytes
+    fact = f"{root.absolute()}: {free / 1e9:.1f} GB free, fsync {milliseconds:.1f} ms"
+    if free <= least:
+        remedy = f"C-STORE is answered 0xA700 under {least / 1e9:.1f} GB (storage.minimum_free_bytes): make room."
+        return Check("storage", Verdict.FAIL, fact, remedy)
+    if free - least < DAY_BYTES:
+        need = f"{EXAMS_A_DAY} exams take {DAY_BYTES / 1e9:.0f} GB, {(free - least) / 1e9:.1f} GB may be used"
+        return Check("storage", Verdict.WARN, f"{fact}; {need}", "Make room for a day, or set retention.free_bytes.")
+    if milliseconds > SLOW_FSYNC_MS:
+        return Check("storage", Verdict.WARN, fact, "This disk is slow to make writes durable; use a local SSD.")
+    return Check("storage", Verdict.OK, fact)
+
+
+def _fsync_ms(root: Path) -> float:
+    """The median of some small durable writes."""
+    durations = []
+    with tempfile.TemporaryFile(dir=root) as file:
+        for _ in range(FSYNC_PROBES):
+            started = time.perf_counter()
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+            durations.append(time.perf_counter() - started)
+    return sorted(durations)[FSYNC_PROBES // 2] * 1000
+
+
+def _speed(root: Path) -> Check:
+    """Durable files as large as a mammogram, one after the other."""
+    data = os.urandom(MAMMOGRAM_BYTES)
+    durations = []
+    for _ in range(MAMMOGRAMS):
+        with tempfile.TemporaryFile(dir=root) as file:
+            started = time.perf_counter()
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            durations.append(time.perf_counter() - started)
+    seconds = sorted(durations)[MAMMOGRAMS // 2]
+    fact = f"{MAMMOGRAM_BYTES / seconds / 1e6:.0f} MB/s made durable: {1 / seconds:.1f} mammograms of 17 MB a second"
+    if 1 / seconds < SLOW_MAMMOGRAMS_PER_S:
+        return Check("disk speed", Verdict.WARN, fact, "Senders wait for this disk; use a local SSD.")
+    return Check("disk speed", Verdict.OK, fact)
+
+
+def check_retention(settings: Settings) -> Iterator[Check]:
+    """Old studies go before C-STORE is refused for want of space."""
+    days, keep, least = settings.retention.days, settings.retention.free_bytes, settings.storage.minimum_free_bytes
+    if keep and keep <= least:
+        fact = f"retention.free_bytes ({keep}) is not more than storage.minimum_free_bytes ({least})"
+        remedy = "C-STORE is refused before anything is removed: set retention.free_bytes higher."
+        yield Check("retention", Verdict.WARN, fact, remedy)
+        return
+    early = f", or earlier below {keep / 1e9:.1f} GB free" if keep else ""
+    yield Check("retention", Verdict.OK, f"what is done is removed after {days:g} days{early}")
+
+
+def check_ports(settings: Settings) -> Iterator[Check]:
+    """Each port is free, or it is this node that listens on it."""
+    if settings.tls.port is None or settings.tls.plain:
+        yield _check_port("port", "node.port", settings.node.host, settings.node.port, settings)
+    if settings.tls.port is not None:
+        yield _check_port("TLS port", "tls.port", settings.node.host, settings.tls.port, settings)
+    if settings.console.port:
+        yield _check_port("console port", "console.port", settings.console.host, settings.console.port, settings)
+
+
+def _check_port(name: str, key: str, host: str, port: int, settings: Settings) -> Check:
+    where = f"{host}:{port}"
+    serving = serving_process(settings.storage.root)
+    try:
+        _bind(host, port)
+    except OSError as error:
+        return _unusable(name, key, port, where, serving, error)
+    if serving:
+        fact = f"a node runs (process {serving}) but does not listen on {where}"
+        return Check(name, Verdict.WARN, fact, f"It is starting, or was started with another {key}: see its log.")
+    return Check(name, Verdict.OK, f"{where} is free")
+
+
+def _unusable(name: str, key: str, port: int, where: str, serving: str, error: OSError) -> Check:
+    section = key.partition(".")[0]
+    if error.errno == errno.EADDRINUSE and serving:
+        return Check(name, Verdict.OK, f"{where} is served by this node (process {serving})")
+    if error.errno == errno.EADDRINUSE:
+        who = listener_of(port)
+        fact = f"{where} cannot be used: {error.strerror}{f' ({who})' if who else ''}"
+        return Check(name, Verdict.FAIL, fact, f"Set another {key}, or stop that program.")
+    if error.errno == errno.EACCES:
+        remedy = f"Ports under 1024 are for root: set {key} to 1024 or more, or give the service CAP_NET_BIND_SERVICE."
+        return Check(name, Verdict.FAIL, f"{where} cannot be used: {error.strerror}", remedy)
+    fact = f"{where} cannot be used: {error.strerror}"
+    return Check(name, Verdict.FAIL, fact, f"Check {'node' if section == 'tls' else section}.host.")
+
+
+def _bind(host: str, port: int) -> None:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1)

@@ -1,0 +1,65 @@
+"""What `doctor` tries with the model: it loads as a worker loads it, and computes what it computed elsewhere."""
+
+import time
+from collections.abc import Iterator
+
+from glam_node.inference.errors import DeviceUnavailable, InferenceError
+from glam_node.inference.predictor import load_object
+from glam_node.node.cli.checks import Check, Verdict
+from glam_node.settings.schema import Settings
+
+# Reached by name: a module that imports torch is never imported by the node itself.
+VERIFY_PACKAGE = "glam_node.inference.glam.package_verification:verify_package"
+
+
+def check_model(settings: Settings) -> Iterator[Check]:
+    """The package is whole, fits the predictor, and the device is there; then its golden case."""
+    check = _load(settings)
+    yield check
+    if check.verdict is not Verdict.FAIL:
+        yield from _golden_case(settings)
+
+
+def _load(settings: Settings) -> Check:
+    from glam_node.node.bootstrap import load_configured_predictor
+
+    started = time.monotonic()
+    try:
+        predictor = load_configured_predictor(settings)
+        algorithm = predictor.algorithm
+    except DeviceUnavailable as error:
+        return Check("model", Verdict.FAIL, str(error), 'Check inference.device; "auto" takes what is there.')
+    except InferenceError as error:
+        return Check("model", Verdict.FAIL, str(error), "Check inference.package and inference.predictor.")
+    seconds = time.monotonic() - started
+    route = f" ({route})" if (route := getattr(predictor, "route", "")) else ""
+    loaded = f"{algorithm.algorithm_name} {algorithm.algorithm_version} loads in {seconds:.1f} s{route}"
+    remedy = "Bring your own weights: `glam-node model import`, then inference.package."
+    if not algorithm.trained:
+        return Check("model", Verdict.WARN, f"{loaded}; UNTRAINED: what it finds is meaningless", remedy)
+    if settings.inference.package is None:
+        meaningless = "trained on synthetic images: what it finds on patients' images is meaningless"
+        return Check("model", Verdict.WARN, f"{loaded}; {meaningless}", remedy)
+    return Check("model", Verdict.OK, f"{loaded}, digest {algorithm.weights_sha256[:12]}")
+
+
+def _golden_case(settings: Settings) -> Iterator[Check]:
+    from glam_node.inference.package import DEFAULT_PACKAGE
+    from glam_node.settings.inference import InferenceSettings
+
+    if settings.inference.predictor != InferenceSettings().predictor:
+        return
+    package = settings.inference.package or DEFAULT_PACKAGE
+    try:
+        report = load_object(VERIFY_PACKAGE)(package, None, settings.inference.device)
+    except InferenceError as error:
+        yield Check("golden case", Verdict.FAIL, str(error), f"glam-node model verify {package}")
+        return
+    if report.passed:
+        fact = f"{len(report.quantities)} quantities as where the package was made, in {report.seconds:.1f} s"
+        yield Check("golden case", Verdict.OK, fact)
+    elif not report.quantities:
+        yield Check("golden case", Verdict.WARN, "the package has none", "Ask who made it for one.")
+    else:
+        remedy = f"This machine computes otherwise: glam-node model verify {package} says where."
+        yield Check("golden case", Verdict.FAIL, "values are out of tolerance", remedy)

@@ -1,0 +1,100 @@
+"""A phantom exam goes the whole road, through a node of its own, to a folder; no archive sees anything of it."""
+
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pydicom
+
+from glam_node.inference.phantom import make_exam
+from glam_node.node.cli.checks import Check, Verdict
+from glam_node.node.demo import modality
+from glam_node.node.demo.exam import phantom_exam
+from glam_node.node.demo.node_process import AE_TITLE, DemoNode, free_port, running
+from glam_node.node.demo.pictures import stored_segmentations
+from glam_node.node.demo.timing import stages
+from glam_node.node.demo.watch import Progress, open_demo_database, wait_until_done
+from glam_node.node.results.overlay import stored_segments
+from glam_node.settings.schema import Settings
+
+SEED = 1
+SIDES = (3328, 2560)
+RESULTS_WITHIN_S = 600.0
+RESULTS = ["segmentation", "measurement_report"]
+
+
+def check_the_whole_road(settings: Settings) -> Iterator[Check]:
+    """C-STORE, database, broker, worker with the configured model, results: each step and how long it took.
+
+    Raises NodeError when the results do not come.
+    """
+    with tempfile.TemporaryDirectory(prefix="glam-node-self-test-") as directory:
+        folder = Path(directory)
+        exam = phantom_exam(folder / "exam", SEED, *SIDES)
+        node = DemoNode(free_port(), folder / "node.json", folder / "node.log")
+        node.settings_path.write_text(json.dumps(_settings(settings, folder, node.port)), encoding="utf-8")
+        started = time.monotonic()
+        with running(node):
+            ready = time.monotonic()
+            yield Check("self-test start", Verdict.OK, f"a node of its own is ready in {ready - started:.1f} s")
+            outcomes = modality.send(exam.instances, AE_TITLE, node.port)
+            sent = time.monotonic()
+            yield _sent([outcome.failure for outcome in outcomes if not outcome.stored], len(outcomes), sent - ready)
+            with open_demo_database(folder / "storage") as sessions:
+                (progress,) = wait_until_done(
+                    sessions, tuple(set(exam.studies.values())), lambda _: None, RESULTS_WITHIN_S
+                )
+        yield from _results(progress, folder / "results", settings)
+
+
+def _settings(settings: Settings, folder: Path, port: int) -> dict[str, object]:
+    """The model and the looks of results as configured; all else is of its own."""
+    tree = settings.model_dump(mode="json", include={"inference", "results", "eligibility"})
+    return {
+        **tree,
+        "node": {"ae_title": AE_TITLE, "host": "127.0.0.1", "port": port},
+        "peers": {"modality": {"ae_title": modality.AE_TITLE, "hosts": ["127.0.0.1"]}},
+        "destinations": {"folder": {"kind": "folder", "path": str(folder / "results"), "results": RESULTS}},
+        "assembly": {"settle_time": 0.5, "quiet_time": 5.0},
+        "storage": {"root": str(folder / "storage"), "minimum_free_bytes": 0},
+    }
+
+
+def _sent(failures: Sequence[str], count: int, seconds: float) -> Check:
+    if failures:
+        return Check("self-test C-STORE", Verdict.FAIL, failures[0], "See the message.")
+    return Check("self-test C-STORE", Verdict.OK, f"{count} images are kept, in {seconds:.1f} s")
+
+
+def _results(progress: Progress, folder: Path, settings: Settings) -> Iterator[Check]:
+    took = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages(progress))
+    files = sorted(folder.glob("*.dcm"))
+    if not progress.jobs or not files:
+        rule = f"{progress.study.rule}: {progress.study.reason}"
+        yield Check("self-test results", Verdict.FAIL, f"no results: {rule}", "Check [eligibility].")
+        return
+    kinds = Counter(pydicom.dcmread(path, specific_tags=["Modality"]).Modality for path in files)
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    yield Check("self-test results", Verdict.OK, f"{counts}; {took}")
+    yield _truth(files, progress.study.study_instance_uid, settings)
+
+
+def _truth(files: Sequence[Path], study_instance_uid: str, settings: Settings) -> Check:
+    """Beside where the phantom's lesions are: a model for patients need not see them, the default one must."""
+    segmentations = stored_segmentations(files, study_instance_uid)
+    found = lesions = outside = 0
+    for view in make_exam(SEED, rows=SIDES[0], columns=SIDES[1]):
+        masks = [segment.mask for segment in stored_segments(view.dataset.SOPInstanceUID, segmentations)]
+        truth = view.benign_mask | view.malignant_mask
+        lesions += bool(truth.any())
+        found += any(bool((mask & truth).any()) for mask in masks)
+        outside += sum(not (mask & truth).any() for mask in masks)
+    fact = f"{found} of {lesions} lesions outlined where they are, {outside} outlines elsewhere"
+    if found < lesions:
+        verdict = Verdict.WARN if settings.inference.package is not None else Verdict.FAIL
+        remedy = "A model for patients need not see synthetic lesions; the one that comes along must: report it."
+        return Check("self-test truth", verdict, fact, remedy)
+    return Check("self-test truth", Verdict.OK, fact)

@@ -1,0 +1,100 @@
+"""How a database is, for whoever must act on it; nothing is changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, false, func, select, text, update
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from glam_node.node.db import deliveries, migrate
+from glam_node.node.db.engine import open_engine, reading
+from glam_node.node.db.tables import AccountRow, DeliveryRow, EventRow, InstanceRow, JobRow, StudyRow
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.job import JobState
+from glam_node.node.errors import PermanentError
+
+CHANGED = (StudyRow, InstanceRow, JobRow, DeliveryRow, EventRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is known of one database."""
+
+    revision: str = ""
+    """Of its schema; empty: there is none yet."""
+    is_current: bool = False
+    server_time: datetime | None = None
+    """What its own clock says, where it has one of its own."""
+    refusal: str = ""
+    """Why nothing can be written; empty when it can."""
+    newest_at: datetime | None = None
+    """Of what is stored."""
+    running_jobs: int = 0
+    """Whose worker is alive."""
+    waiting_jobs: int = 0
+    waiting_deliveries: dict[str, int] | None = None
+    """By destination."""
+    has_accounts: bool = False
+
+
+def condition(url: str, now: datetime) -> Condition:
+    """Of the database at `url`, which is there. Raises PermanentError when it cannot be read, OperationalError."""
+    engine = open_engine(url)
+    sessions = sessionmaker(engine)
+    try:
+        with reading(sessions)() as session:
+            revision = migrate.revision(session)
+            at = session.scalar(select(func.now())) if engine.dialect.name == "postgresql" else None
+        is_current = revision == migrate.newest()
+        refusal = _refusal(sessions, is_current=is_current)
+        if not is_current:
+            return Condition(revision, is_current, at, refusal)
+        with reading(sessions)() as session:
+            return _of_tables(session, revision, at, refusal, now)
+    except DBAPIError as error:
+        if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
+            raise
+        raise PermanentError(f"it cannot be read: {_said(error)}") from error
+    finally:
+        engine.dispose()
+
+
+def _refusal(sessions: sessionmaker[Session], *, is_current: bool) -> str:
+    """Tried without changing a row; a schema that is to be made or upgraded needs the right to make tables."""
+    session = sessions()
+    try:
+        if is_current:
+            for row in CHANGED:
+                session.execute(update(row).where(false()).values({next(iter(row.__table__.columns)).name: None}))
+            session.execute(delete(InstanceRow).where(false()))
+        else:
+            session.execute(text("CREATE TABLE glam_node_probe (number INTEGER)"))
+    except SQLAlchemyError as error:
+        return _said(error)
+    finally:
+        session.rollback()
+        session.close()
+    return ""
+
+
+def _of_tables(session: Session, revision: str, at: datetime | None, refusal: str, now: datetime) -> Condition:
+    columns = (StudyRow.last_received_at, JobRow.created_at, DeliveryRow.created_at, EventRow.at)
+    newest = [found for column in columns if (found := session.scalar(select(func.max(column)))) is not None]
+    running = (JobRow.state == JobState.RUNNING, JobRow.lease_expires_at > now)
+    counts = deliveries.counts(session)
+    return Condition(
+        revision,
+        True,
+        at,
+        refusal,
+        max(newest, default=None),
+        session.scalar(select(func.count()).select_from(JobRow).where(*running)) or 0,
+        session.scalar(select(func.count()).select_from(JobRow).where(JobRow.state == JobState.PENDING)) or 0,
+        {name: count for (name, state), count in counts.items() if state is DeliveryState.PENDING},
+        session.scalar(select(func.count()).select_from(AccountRow)) != 0,
+    )
+
+
+def _said(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
