@@ -90,11 +90,11 @@ def test_a_site_that_hears_nobody_and_tells_nobody_is_warned(tmp_path: Path) -> 
 
 
 def test_a_phantom_exam_goes_the_whole_road_and_no_archive_sees_it(site: Site, archive: Archive) -> None:
-    more = {"GLAM_NODE__DESTINATIONS__ARCHIVE__KIND": "c-store", "GLAM_NODE__DESTINATIONS__ARCHIVE__HOST": "127.0.0.1",
-            "GLAM_NODE__DESTINATIONS__ARCHIVE__PORT": str(archive.port)}  # fmt: skip
+    at = {"KIND": "c-store", "HOST": "127.0.0.1", "PORT": str(archive.port)}
     result = glam_node(
-        "--settings", site.settings_path, "doctor", "--self-test", "--without", "model", "--json", **more
-    )
+        "--settings", site.settings_path, "doctor", "--self-test", "--without", "model", "--json", expect=0, text="",
+        **{f"GLAM_NODE__DESTINATIONS__ARCHIVE__{key}": value for key, value in at.items()},
+    )  # fmt: skip
     lines = {line["check"]: line for line in json.loads(result.stdout)}
     told = ["self-test start", "self-test C-STORE", "self-test results", "self-test truth"]
     assert [lines[name]["verdict"] for name in told] == ["ok"] * 4

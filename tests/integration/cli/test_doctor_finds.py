@@ -214,7 +214,7 @@ def silent_host(plot: Plot, tree: Tree) -> None:
 @contextmanager
 def storescp(directory: Path, *options: str) -> Iterator[int]:
     port = free_port()
-    command = [PEERS["dcmtk"].program.with_name("storescp"), *options, "-od", str(directory), str(port)]
+    command = [str(PEERS["dcmtk"].program.with_name("storescp")), *options, "-od", str(directory), str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
