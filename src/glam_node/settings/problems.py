@@ -12,7 +12,7 @@ from glam_node.settings.keys import NAME, Key, below, generic, keys, sections
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-SECRETS = frozenset({"database_url", "broker_url"})
+SECRETS = frozenset({"database_url", "broker_url", "webhook_url"})
 LONGEST_SHOWN = 60
 
 
@@ -33,6 +33,8 @@ def without_password(url: str) -> str:
     is_url = re.fullmatch(r"[a-z+\d]+://([^@]*|[^@\s]*@[^@\s]+)", url)
     if url and not is_url:
         return "***"
+    if re.match("https?://", url):
+        return re.sub(r"^(https?://)([^@/]*@)?([^/?]+).+", r"\1\3/***", url)  # of a webhook all but the host
     masked = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
     return re.sub(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*", r"\1***", masked, flags=re.IGNORECASE)
 

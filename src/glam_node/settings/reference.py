@@ -31,7 +31,9 @@ _EXAMPLES = {
     "a file": '"/etc/glam-node/file.pem"',
     "an address or": '"archive.example.org"',
     "a number": "0.5",
+    "a mail address": '"glam-node@hospital.example"',
     "an integer": "1",
+    "a text, 1 to 256": '"glam-node"',
     "a text": '"Research {subject}"',
     '"percent" or': '"ten"',
     "an expression": "'Manufacturer == \"HOLOGIC, Inc.\"'",
@@ -107,8 +109,13 @@ def in_force(settings: Settings) -> str:
 
 def masked(settings: Settings) -> dict[str, Any]:
     """The settings as JSON values, passwords masked."""
-    tree = settings.model_dump(mode="json")
-    return {key: without_password(value) if key in SECRETS else value for key, value in tree.items()}
+    return {key: _masked(key, value) for key, value in settings.model_dump(mode="json").items()}
+
+
+def _masked(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {inner: _masked(inner, content) for inner, content in value.items()}
+    return without_password(value) if key in SECRETS else value
 
 
 def _tables(tree: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:

@@ -36,6 +36,8 @@ RESTARTS: Mapping[Path, str] = {
     ("results",): "",
     ("audit",): "",
     ("console",): CONSOLE,
+    ("alerts",): "",
+    ("telemetry",): "",
     ("log",): "",
     ("database_url",): NODE,
     ("broker_url",): NODE,

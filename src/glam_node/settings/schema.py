@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from glam_node.settings.alerts import AlertSettings
 from glam_node.settings.audit import AuditSettings
 from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.destinations import DestinationSettings
@@ -13,6 +14,7 @@ from glam_node.settings.peers import PeerSettings, distinct
 from glam_node.settings.results import ResultsSettings
 from glam_node.settings.rules import RuleSettings
 from glam_node.settings.section import Section, contradiction
+from glam_node.settings.telemetry import TelemetrySettings
 from glam_node.settings.tls import TLSSettings
 from glam_node.settings.values import (
     AETitle,
@@ -151,6 +153,8 @@ class Settings(Section):
     results: ResultsSettings = ResultsSettings()
     audit: AuditSettings = AuditSettings()
     console: ConsoleSettings = ConsoleSettings()
+    alerts: AlertSettings = AlertSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     log: LogSettings = LogSettings()
     database_url: DatabaseURL = ""
     """SQLAlchemy URL; empty: SQLite in the storage root. Across hosts: postgresql+psycopg://user:password@host/name."""

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from glam_node.node.bootstrap.alerts import alert_channels
     from glam_node.node.bootstrap.ground import Ground, database_trouble, prepare_root
     from glam_node.node.bootstrap.model import configured_package, load_configured_predictor
     from glam_node.node.bootstrap.node import Node, audiences, build_node, rebuild_node, result_identity
@@ -17,6 +18,7 @@ _PART_OF = {
     "Ground": "ground",
     "Node": "node",
     "ReceivingNode": "receiving",
+    "alert_channels": "alerts",
     "audiences": "node",
     "build_node": "node",
     "build_receiving_node": "receiving",
@@ -36,6 +38,7 @@ __all__ = [
     "Ground",
     "Node",
     "ReceivingNode",
+    "alert_channels",
     "audiences",
     "build_node",
     "build_receiving_node",

@@ -9,9 +9,11 @@ from functools import partial
 
 from glam_node.node.audit.message import Reporter
 from glam_node.node.audit.templates import Party
+from glam_node.node.bootstrap.alerts import alert_channels, alert_rules
 from glam_node.node.bootstrap.ground import Ground, open_ground
 from glam_node.node.bootstrap.receiving import commitment_rules
 from glam_node.node.bootstrap.rules import eligibility_rules, site_rules
+from glam_node.node.domain.alert import AlertRules
 from glam_node.node.domain.job import Priority
 from glam_node.node.domain.ports import Destination
 from glam_node.node.domain.retry import RetryPolicy
@@ -26,6 +28,7 @@ from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.scu.syslog import AuditCollector, audit_collector
+from glam_node.node.workflow.alert import Channel
 from glam_node.node.workflow.answer_commitments import SendReport
 from glam_node.node.workflow.commit_results import CommitmentRules
 from glam_node.node.workflow.confirm import Confirmations
@@ -64,6 +67,9 @@ class Node(Ground):
     settings_digest: str
     reporting: Reporting
     collector: AuditCollector | None
+    alert_rules: AlertRules
+    alert_channels: Mapping[str, Channel]
+    """Who is told of alerts."""
 
 
 def build_node(settings: Settings) -> Node:
@@ -126,6 +132,8 @@ def rebuild_node(ground: Ground, settings: Settings) -> Node:
         settings_digest=identity.settings_digest,
         reporting=_reporting(settings),
         collector=audit_collector(settings.audit),
+        alert_rules=alert_rules(settings),
+        alert_channels=alert_channels(settings),
     )
 
 

@@ -7,6 +7,7 @@ import typer
 
 from glam_node import __version__
 from glam_node.node.cli import (
+    alerts,
     analyse,
     audit,
     backup,
@@ -86,6 +87,7 @@ app.command()(evaluate.evaluate)
 app.add_typer(audit.app, name="audit")
 app.add_typer(settings_command.app, name="settings")
 app.add_typer(rules.app, name="rules")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(model.app, name="model")
 app.add_typer(console.app, name="console")
 

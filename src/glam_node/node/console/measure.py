@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import mean
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -15,6 +14,7 @@ from glam_node.node.db.engine import reading
 from glam_node.node.domain.job import JobState
 from glam_node.node.observe import metrics
 from glam_node.node.observe.metrics import Metric
+from glam_node.node.workflow.recent_scores import recent_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,11 @@ def _on_record(session: Session) -> Iterator[Sample]:
 
 
 def _scores(session: Session) -> Iterator[Sample]:
-    """Another algorithm's scores are not compared with the present one's."""
-    analyses = [event.detail for event in audit.recent(session, "job_succeeded", metrics.RECENT_ANALYSES)]
-    told = [detail for detail in analyses if detail.get("mean_scores")]
-    present = [detail for detail in told if detail["algorithm_version"] == told[0]["algorithm_version"]]
-    if len(present) >= metrics.LEAST_ANALYSES:
-        for kind in told[0]["mean_scores"]:
-            yield Sample(metrics.MEAN_SCORE, mean(detail["mean_scores"][kind] for detail in present), (kind,))
+    scores = recent_scores(session)
+    for kind, value in scores.means.items():
+        yield Sample(metrics.MEAN_SCORE, value, (kind,))
+    for kind, value in scores.reference.items():
+        yield Sample(metrics.REFERENCE_SCORE, value, (kind,))
 
 
 def _waiting(session: Session, node: Node, now: datetime) -> Iterator[Sample]:

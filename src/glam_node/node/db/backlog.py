@@ -20,6 +20,12 @@ def oldest_unfinished_job(session: Session) -> datetime | None:
     return session.scalar(select(func.min(JobRow.created_at)).where(JobRow.state.in_(UNFINISHED), goes_on))
 
 
+def longest_due_job(session: Session) -> datetime | None:
+    """Since when the job is due that waits longest for a worker, of studies that go on; None when there is none."""
+    goes_on = standing.goes_on(JobRow.study_instance_uid)
+    return session.scalar(select(func.min(JobRow.next_attempt_at)).where(JobRow.state == JobState.PENDING, goes_on))
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """What waits for one destination."""

@@ -220,3 +220,42 @@ class AuditMessageRow(Base):
     previous_hash: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
     sent_at: Mapped[datetime | None]
+
+
+class AlertRow(Base):
+    """domain.Alert: what is wrong at present"""
+
+    __tablename__ = "alerts"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(128), primary_key=True)
+    fact: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    began_at: Mapped[datetime]
+
+
+class AlertMessageRow(Base):
+    """domain.AlertMessage: what a channel is to be told of it"""
+
+    __tablename__ = "alert_messages"
+
+    message_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(String(128))
+    phase: Mapped[str] = mapped_column(String(16))
+    channel: Mapped[str] = mapped_column(String(16))
+    fact: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+    attempt: Mapped[int]
+    next_attempt_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+
+class TraceCursorRow(Base):
+    """The one row that says which event the collector of traces was told of last"""
+
+    __tablename__ = "trace_cursor"
+
+    cursor_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    event_id: Mapped[int]

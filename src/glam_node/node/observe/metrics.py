@@ -33,6 +33,11 @@ MEAN_SCORE = Metric(
     f"{LEAST_ANALYSES}.",
     ("kind",),
 )
+REFERENCE_SCORE = Metric(
+    "glam_node_reference_mean_score",
+    "Mean score of the images that the present package was measured on; none where the package does not say.",
+    ("kind",),
+)
 EVENTS = Metric("glam_node_events", "Events of the kind on record.", ("event",))
 
 METRICS = (
@@ -46,6 +51,7 @@ METRICS = (
     LEAST_FREE_BYTES,
     RUNNING_JOBS,
     MEAN_SCORE,
+    REFERENCE_SCORE,
     EVENTS,
 )
 

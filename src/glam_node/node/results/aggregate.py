@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from glam_node.inference.findings import FindingKind, ImageFindings
+from glam_node.inference.findings import AlgorithmIdentification, FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality
 
 
@@ -25,6 +25,13 @@ def study_scores(images: Iterable[ImageFindings]) -> dict[str, float]:
     seen = tuple(images)
     scores = {kind: study_score(breast_scores(seen, kind)) for kind in FindingKind}
     return {str(kind): round(score, 4) for kind, score in scores.items() if score is not None}
+
+
+def reference_scores(algorithm: AlgorithmIdentification) -> dict[str, float]:
+    """Per kind the mean score of the images that the package was measured on, where it says so."""
+    stated = dict(algorithm.parameters)
+    named = {str(kind): stated.get(f"{kind}.reference_mean_score") for kind in FindingKind}
+    return {kind: float(mean) for kind, mean in named.items() if mean is not None}
 
 
 def breast_scores(images: Iterable[ImageFindings], kind: FindingKind) -> dict[Laterality, float]:

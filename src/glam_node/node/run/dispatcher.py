@@ -7,8 +7,10 @@ from glam_node.node.bootstrap import Node, database_trouble
 from glam_node.node.db import workers
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
+from glam_node.node.run.alerts import watch
 from glam_node.node.run.audit_trail import keep_audit_trail
 from glam_node.node.run.process import Running, main, repeat, until_it_works
+from glam_node.node.run.traces import Traces
 from glam_node.node.storage.instances import DISK_LOW
 from glam_node.node.worker.broker import broker_url
 from glam_node.node.worker.celery_app import create_app
@@ -28,7 +30,8 @@ WORKERS_REMEMBERED = timedelta(days=1)
 
 
 def run(running: Running) -> None:
-    """Dispatch until asked to stop."""
+    """Dispatch until asked to stop. Raises PermanentError when traces need what is not installed."""
+    traces = Traces(running)
     queue = CeleryQueue(create_app(broker_url(running.settings)))
     _note_settings(running)
     running.on_reload(lambda: _note_settings(running))
@@ -37,6 +40,8 @@ def run(running: Running) -> None:
         threading.Thread(target=_retire, args=(running,), name="retirement"),
         threading.Thread(target=keep_audit_trail, args=(running,), name="audit trail"),
         threading.Thread(target=_confirm, args=(running,), name="confirmation"),
+        threading.Thread(target=watch, args=(running,), name="alerts"),
+        threading.Thread(target=traces.keep, name="traces"),
     ]
     for thread in beside:
         thread.start()

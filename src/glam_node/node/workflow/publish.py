@@ -14,7 +14,7 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
-from glam_node.node.results.aggregate import mean_scores, study_scores
+from glam_node.node.results.aggregate import mean_scores, reference_scores, study_scores
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import NOT_ANALYSED_REPORT
 from glam_node.node.results.not_analysed_report import Notice
@@ -144,6 +144,7 @@ def _hand_over(
         not_analysed=failed,
         mean_scores=mean_scores(findings.images),
         study_scores=study_scores(findings.images),
+        reference_scores=reference_scores(findings.algorithm),
         queued=len(queued),
         **_not_sent(job, queued, context),
     )

@@ -1,0 +1,44 @@
+"""Who is told of alerts, and of which, from settings."""
+
+from functools import partial
+
+from glam_node.node.domain.alert import AlertRules
+from glam_node.node.scu.mail import MailServer, send_mail
+from glam_node.node.scu.webhook import post_alert
+from glam_node.node.workflow.alert import Channel
+from glam_node.settings.schema import Settings
+
+
+def alert_rules(settings: Settings) -> AlertRules:
+    """What the site wants to hear of."""
+    chosen = settings.alerts
+    return AlertRules(
+        frozenset(chosen.which),
+        chosen.archive_down_after,
+        chosen.backlog_after,
+        chosen.worker_gone_after,
+        chosen.no_studies_after,
+        chosen.score_drift,
+    )
+
+
+def alert_channels(settings: Settings) -> dict[str, Channel]:
+    """By name; none where nobody is to be told."""
+    chosen, node = settings.alerts, settings.node.ae_title
+    channels: dict[str, Channel] = {}
+    if chosen.webhook_url:
+        channels["webhook"] = partial(post_alert, chosen.webhook_url, node, chosen.timeout)
+    if chosen.smtp_host is not None and chosen.sender is not None:
+        server = MailServer(
+            chosen.smtp_host,
+            chosen.smtp_port,
+            chosen.smtp_security,
+            chosen.smtp_user,
+            chosen.smtp_password_file,
+            chosen.smtp_ca,
+            chosen.sender,
+            chosen.recipients,
+            chosen.timeout,
+        )
+        channels["mail"] = partial(send_mail, server, node)
+    return channels

@@ -1,0 +1,35 @@
+"""`glam-node alerts`: test"""
+
+from datetime import UTC, datetime
+
+import typer
+
+from glam_node.node.cli.application import EXIT_FINDING, SettingsOption, settings_of
+
+app = typer.Typer(no_args_is_help=True, help="Who is told when something is wrong, by [alerts].")
+
+
+@app.command()
+def test(ctx: typer.Context, settings: SettingsOption = None) -> None:
+    """Send a test to the webhook and the mail server; exit code 1 when one does not take it, or none is set."""
+    configured = settings_of(ctx, settings)
+    from glam_node.node.bootstrap import alert_channels
+    from glam_node.node.domain.alert import AlertMessage, Phase
+    from glam_node.node.errors import NodeError
+
+    channels = alert_channels(configured)
+    failed = not channels
+    if not channels:
+        typer.echo("Nobody is told of anything. Set alerts.webhook_url, or alerts.smtp_host, sender and recipients.")
+    for name, channel in channels.items():
+        message = AlertMessage(
+            0, "test", "", Phase.BEGINS, name, "This is a test.", "Nothing has to be done.", datetime.now(UTC)
+        )
+        try:
+            channel(message)
+            typer.echo(f"ok    {name}")
+        except NodeError as error:
+            failed = True
+            typer.echo(f"FAIL  {name}: {error}")
+    if failed:
+        raise typer.Exit(EXIT_FINDING)

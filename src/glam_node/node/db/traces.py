@@ -1,0 +1,35 @@
+"""How far the collector of traces has been told."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from glam_node.node.db.audit import Event
+from glam_node.node.db.tables import EventRow, TraceCursorRow
+
+_ONLY = 1
+
+
+def cursor(session: Session) -> int:
+    """The last event that it was told of; where there is none yet, the last on record."""
+    row = session.get(TraceCursorRow, _ONLY)
+    if row is None:
+        row = TraceCursorRow(cursor_id=_ONLY, event_id=session.scalar(select(func.max(EventRow.event_id))) or 0)
+        session.add(row)
+    return row.event_id
+
+
+def move_cursor(session: Session, event_id: int) -> None:
+    """It has been told of all until this one."""
+    session.get_one(TraceCursorRow, _ONLY).event_id = event_id
+
+
+def after(session: Session, event_id: int, names: Sequence[str], until: datetime, limit: int) -> list[Event]:
+    """The first events of these kinds, of studies, that it was not told of; oldest first."""
+    query = select(EventRow).where(
+        EventRow.event_id > event_id, EventRow.event.in_(names), EventRow.at <= until, EventRow.study_instance_uid != ""
+    )
+    rows = session.scalars(query.order_by(EventRow.event_id).limit(limit))
+    return [Event(row.at, row.event, row.study_instance_uid, row.detail, row.event_id) for row in rows]

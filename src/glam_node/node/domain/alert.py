@@ -1,0 +1,162 @@
+"""What a person is told of: conditions over plain facts, each with what is so and what to do."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+ROOM = 2
+"""Disk is low under so many times the space below which C-STORE is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRules:
+    """What the site decided."""
+
+    which: frozenset[str]
+    archive_down_after_s: float
+    backlog_after_s: float
+    worker_gone_after_s: float
+    no_studies_after_s: float
+    score_drift: float
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFacts:
+    """The node at one moment; ages in seconds, None: there is none."""
+
+    oldest_deliveries_s: Mapping[str, float] = field(default_factory=dict)
+    """By destination that is sent to and has a backlog."""
+    oldest_job_s: float | None = None
+    due_job_s: float | None = None
+    """Since the job is due that nobody took up for longest."""
+    running_jobs: int = 0
+    failed_jobs: int = 0
+    abandoned_deliveries: int = 0
+    last_image_s: float | None = None
+    free_bytes: int = 0
+    minimum_free_bytes: int = 0
+    mean_scores: Mapping[str, float] = field(default_factory=dict)
+    """By class, of the last analyses."""
+    reference_scores: Mapping[str, float] = field(default_factory=dict)
+    """By class, where the package has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing that is wrong."""
+
+    name: str
+    subject: str
+    """What it is about where there may be several: a destination, a class; else empty."""
+    fact: str
+    action: str
+
+
+class Phase(StrEnum):
+    """Of an alert."""
+
+    BEGINS = "begins"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertMessage:
+    """What one channel is told of an alert."""
+
+    message_id: int
+    name: str
+    subject: str
+    phase: Phase
+    channel: str
+    fact: str
+    action: str
+    at: datetime
+    attempt: int = 0
+
+    @property
+    def title(self) -> str:
+        """In one line."""
+        what = f"{self.name} ({self.subject})" if self.subject else self.name
+        return f"{what} {'is over' if self.phase is Phase.OVER else 'begins'}"
+
+
+def alerts(facts: AlertFacts, rules: AlertRules) -> list[Alert]:
+    """Everything that is wrong and that the site wants to hear of."""
+    return [alert for name, find in _CONDITIONS.items() if name in rules.which for alert in find(facts, rules)]
+
+
+def _archive_down(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
+    for destination, age in sorted(facts.oldest_deliveries_s.items()):
+        if age > rules.archive_down_after_s:
+            yield Alert(
+                "archive_down",
+                destination,
+                f"Results wait for {destination} for {_time(age)}.",
+                f"glam-node echo {destination} says what is wrong. Nothing is lost: they are sent when it is back.",
+            )
+
+
+def _backlog_growing(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
+    if facts.oldest_job_s is not None and facts.oldest_job_s > rules.backlog_after_s:
+        fact = f"A study waits for analysis for {_time(facts.oldest_job_s)}."
+        yield Alert("backlog_growing", "", fact, "Is a worker running (glam-node status)? Add one, or look at its log.")
+
+
+def _worker_gone(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
+    if facts.running_jobs == 0 and facts.due_job_s is not None and facts.due_job_s > rules.worker_gone_after_s:
+        fact = f"Jobs are due for {_time(facts.due_job_s)} and no worker takes them."
+        yield Alert("worker_gone", "", fact, "Start a worker; its log says why the last one ended.")
+
+
+def _disk_low(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
+    if facts.free_bytes < ROOM * facts.minimum_free_bytes:
+        fact = f"{facts.free_bytes} bytes are free; under {facts.minimum_free_bytes} C-STORE is refused."
+        yield Alert("disk_low", "", fact, "Make room, or set retention.free_bytes so that what is done goes earlier.")
+
+
+def _no_studies(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
+    if facts.last_image_s is not None and facts.last_image_s > rules.no_studies_after_s:
+        fact = f"Nothing was received for {_time(facts.last_image_s)}."
+        action = "Does the PACS still route here? Refused associations are in glam-node status."
+        yield Alert("no_studies", "", fact, action)
+
+
+def _needs_a_person(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
+    if facts.failed_jobs or facts.abandoned_deliveries:
+        fact = f"{facts.failed_jobs} jobs and {facts.abandoned_deliveries} results were given up."
+        action = "glam-node studies and glam-node study UID say why; glam-node retry UID tries again."
+        yield Alert("needs_a_person", "", fact, action)
+
+
+def _score_drift(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
+    for kind, mean in sorted(facts.mean_scores.items()):
+        reference = facts.reference_scores.get(kind)
+        if reference is not None and abs(mean - reference) > rules.score_drift:
+            yield Alert(
+                "score_drift",
+                kind,
+                f"The mean {kind} score of the last analyses is {mean:.2f}, that of the package's reference "
+                f"{reference:.2f}.",
+                "Was a machine, its processing, or who is screened changed? glam-node evaluate on known cases tells "
+                "whether the model is.",
+            )
+
+
+_CONDITIONS: Mapping[str, Callable[[AlertFacts, AlertRules], Iterator[Alert]]] = {
+    "archive_down": _archive_down,
+    "backlog_growing": _backlog_growing,
+    "worker_gone": _worker_gone,
+    "disk_low": _disk_low,
+    "no_studies": _no_studies,
+    "needs_a_person": _needs_a_person,
+    "score_drift": _score_drift,
+}
+
+
+def _time(seconds: float) -> str:
+    """In the largest unit of which there are two or more."""
+    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,24 @@
+"""Watches for what a person should hear of, as a thread of the dispatcher."""
+
+from datetime import UTC, datetime
+
+from glam_node.node.bootstrap import Node, database_trouble
+from glam_node.node.run.process import Running, repeat
+from glam_node.node.workflow.alert import note_alerts, send_alerts
+
+INTERVAL_S = 5.0
+
+
+def watch(running: Running) -> None:
+    """Until it is to stop."""
+    repeat(lambda: tick(running.node, datetime.now(UTC)), every_s=INTERVAL_S, stop=running.stop)
+
+
+def tick(node: Node, now: datetime) -> None:
+    """What is wrong is on record, and every channel that takes it has been told of what began and what is over."""
+    live = [name for name, destination in node.settings.destinations.items() if destination.mode == "live"]
+    space = node.store.free_bytes(), node.settings.storage.minimum_free_bytes
+    with database_trouble(node.settings):
+        note_alerts(node.sessions, node.alert_rules, live, space, list(node.alert_channels), now)
+        while send_alerts(node.sessions, node.alert_channels, lambda: now):
+            continue

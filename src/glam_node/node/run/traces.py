@@ -1,0 +1,42 @@
+"""Tells the collector of traces, as a thread of the dispatcher."""
+
+from datetime import UTC, datetime
+
+from glam_node.node.bootstrap import database_trouble
+from glam_node.node.run.process import Running, repeat
+from glam_node.node.scu.otlp import span_exporter
+from glam_node.node.workflow.trace import Export, trace
+from glam_node.settings.telemetry import TelemetrySettings
+
+INTERVAL_S = 2.0
+
+
+class Traces:
+    """The way to the collector that settings name at the moment."""
+
+    def __init__(self, running: Running) -> None:
+        """Raises PermanentError when there is a collector and what speaks to it is not installed."""
+        self._running = running
+        self._chosen = TelemetrySettings()
+        self._export: Export | None = None
+        self._follow_settings()
+
+    def keep(self) -> None:
+        """Until it is to stop; the collector may come and go."""
+        repeat(self.tick, every_s=INTERVAL_S, stop=self._running.stop)
+
+    def tick(self) -> None:
+        """It has been told of all that is on record. Raises TransientError when it is away."""
+        self._follow_settings()
+        node = self._running.node
+        if self._export is not None:
+            with database_trouble(node.settings):
+                while trace(node.sessions, self._export, datetime.now(UTC)):
+                    continue
+
+    def _follow_settings(self) -> None:
+        settings = self._running.settings
+        if settings.telemetry != self._chosen:
+            endpoint, timeout = settings.telemetry.otlp_endpoint, settings.telemetry.timeout
+            self._export = span_exporter(endpoint, settings.node.ae_title, timeout) if endpoint else None
+            self._chosen = settings.telemetry

@@ -1,0 +1,73 @@
+"""Tells people of an alert, by mail."""
+
+import smtplib
+import ssl
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Literal
+
+from glam_node.node.domain.alert import AlertMessage
+from glam_node.node.errors import TransientError
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """How mails get away."""
+
+    host: str
+    port: int
+    security: Literal["starttls", "tls", "none"]
+    user: str | None
+    password_file: Path | None
+    ca: Path | None
+    sender: str
+    recipients: tuple[str, ...]
+    timeout_s: float
+
+
+def send_mail(server: MailServer, node: str, message: AlertMessage) -> None:
+    """The server has taken the mail for all recipients. Raises TransientError."""
+    where = f"Mail server {server.host}:{server.port}"
+    try:
+        with _connected(server) as connection:
+            if server.user is not None:
+                connection.login(server.user, _password(server))
+            refused = connection.send_message(_mail(server, node, message))
+    except smtplib.SMTPResponseException as error:
+        # What it answers may repeat what was sent to it.
+        raise TransientError(f"{where} answered {error.smtp_code}. Check [alerts]; it is tried again.") from error
+    except (OSError, smtplib.SMTPException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise TransientError(f"{where} does not take mail: {reason}. Check [alerts]; it is tried again.") from error
+    if refused:
+        raise TransientError(f"{where} refused {len(refused)} of the recipients. Check alerts.recipients.")
+
+
+def _connected(server: MailServer) -> smtplib.SMTP:
+    context = ssl.create_default_context(cafile=str(server.ca) if server.ca is not None else None)
+    if server.security == "tls":
+        return smtplib.SMTP_SSL(server.host, server.port, timeout=server.timeout_s, context=context)
+    connection = smtplib.SMTP(server.host, server.port, timeout=server.timeout_s)
+    if server.security == "starttls":
+        connection.starttls(context=context)
+    return connection
+
+
+def _password(server: MailServer) -> str:
+    assert server.password_file is not None  # noqa: S101 - the schema asks for it
+    return server.password_file.read_text(encoding="utf-8").partition("\n")[0].strip("\r")
+
+
+def _mail(server: MailServer, node: str, message: AlertMessage) -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"], mail["To"] = server.sender, ", ".join(server.recipients)
+    mail["Subject"] = f"[glam-node {node}] {message.title}"
+    mail["Date"] = format_datetime(message.at)
+    # The same for every attempt, so that one that arrives twice is known as one.
+    mail["Message-ID"] = f"<alert-{message.message_id}-{message.phase}.{node.replace(' ', '_')}@glam-node>"
+    mail["Auto-Submitted"] = "auto-generated"
+    at = message.at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    mail.set_content(f"{message.title}\n\n{message.fact}\n{message.action}\n\n{node}, {at}\n")
+    return mail

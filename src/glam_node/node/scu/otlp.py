@@ -1,0 +1,52 @@
+"""Takes spans to an OpenTelemetry collector, by OTLP over HTTP; the packages are loaded when there is one."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from glam_node import __version__
+from glam_node.node.domain.trace import Span
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.workflow.trace import Export
+
+
+def span_exporter(endpoint: str, node: str, timeout_s: float) -> Export:
+    """What takes spans there. Raises PermanentError where the extra is not installed."""
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import ReadableSpan
+        from opentelemetry.sdk.trace.export import SpanExportResult
+        from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
+    except ModuleNotFoundError as error:
+        raise PermanentError(
+            f"telemetry.otlp_endpoint needs the package {error.name}: pip install 'glam-node[otel]'."
+        ) from error
+    exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=timeout_s)
+    resource = Resource({"service.name": "glam-node", "service.instance.id": node, "service.version": __version__})
+
+    def context(trace_id: int, span_id: int) -> SpanContext:
+        return SpanContext(trace_id, span_id, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+
+    def readable(span: Span) -> ReadableSpan:
+        return ReadableSpan(
+            span.name,
+            context(span.trace_id, span.span_id),
+            parent=context(span.trace_id, span.parent_id) if span.parent_id is not None else None,
+            resource=resource,
+            attributes={f"glam_node.{name}": value for name, value in span.attributes.items()},
+            status=Status(StatusCode.ERROR if span.failed else StatusCode.OK),
+            start_time=_nanoseconds(span.begin),
+            end_time=_nanoseconds(span.end),
+        )
+
+    def export(spans: Sequence[Span]) -> None:
+        if exporter.export([readable(span) for span in spans]) is not SpanExportResult.SUCCESS:
+            raise TransientError(
+                f"The collector at {endpoint} does not take traces. Check telemetry.otlp_endpoint; they are sent again."
+            )
+
+    return export
+
+
+def _nanoseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1_000_000) * 1000

@@ -1,0 +1,51 @@
+"""Tells a webhook of an alert, by a JSON document over HTTP."""
+
+import http.client
+import json
+import ssl
+from urllib.parse import urlsplit
+
+from glam_node.node.domain.alert import AlertMessage
+from glam_node.node.errors import TransientError
+
+_REMEDY = "Check alerts.webhook_url; it is tried again."
+
+
+def post_alert(url: str, node: str, timeout_s: float, message: AlertMessage) -> None:
+    """The webhook answered 2xx. Raises TransientError; what it says never holds the path, which may be a secret."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    where = f"Webhook at {host}"
+    try:
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, port, timeout=timeout_s, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+        try:
+            target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+            headers = {"Content-Type": "application/json", "User-Agent": "glam-node"}
+            connection.request("POST", target, json.dumps(_document(node, message)), headers)
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException) as error:
+        raise TransientError(f"{where} does not answer: {error}. {_REMEDY}") from error
+    if not 200 <= status < 300:
+        raise TransientError(f"{where} answered an alert with HTTP status {status}. {_REMEDY}")
+
+
+def _document(node: str, message: AlertMessage) -> dict[str, str]:
+    return {
+        "text": f"{node}: {message.title}. {message.fact} {message.action}",
+        "node": node,
+        "alert": message.name,
+        "subject": message.subject,
+        "state": str(message.phase),
+        "fact": message.fact,
+        "action": message.action,
+        "at": message.at.isoformat(),
+        "message_id": f"{node}-{message.message_id}",
+    }

@@ -1,0 +1,103 @@
+"""Tells people, by webhook and mail, once when something goes wrong and once when it is over."""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import alerts, backlog, deliveries, jobs, studies
+from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.alert import Alert, AlertFacts, AlertMessage, AlertRules
+from glam_node.node.domain.alert import alerts as wrong
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.job import JobState
+from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.errors import NodeError
+from glam_node.node.workflow.recent_scores import recent_scores
+from glam_node.node.workflow.tell import tell
+
+log = structlog.get_logger(__name__)
+
+SEND_AGAIN = RetryPolicy(15.0, 2.0, 900.0, 1_000_000)
+KEPT = timedelta(days=30)
+"""After it was sent."""
+
+Channel = Callable[[AlertMessage], None]
+"""It has been told. Raises NodeError."""
+
+
+def note_alerts(
+    sessions: SessionFactory,
+    rules: AlertRules,
+    live: Collection[str],
+    space: tuple[int, int],
+    channels: Collection[str],
+    now: datetime,
+) -> list[Alert]:
+    """What is wrong now, on record; of what began and what is over each channel is to be told, once.
+
+    `live` are the destinations that are sent to, `space` is free and least.
+    """
+    with reading(sessions)() as session:
+        found = wrong(_facts(session, live, space, now), rules)
+    with sessions.begin() as session:
+        known = {(one.name, one.subject): one for one in alerts.present(session)}
+        present = {(one.name, one.subject): one for one in found}
+        for key in present.keys() - known.keys():
+            alerts.begin(session, present[key], channels, now)
+            _tell(session, "alert_begins", present[key], now)
+        for key in known.keys() - present.keys():
+            alerts.end(session, known[key], channels, now)
+            _tell(session, "alert_over", known[key], now)
+        alerts.forget(session, channels, now - KEPT)
+    return found
+
+
+def _tell(session: Session, event: str, alert: Alert, now: datetime) -> None:
+    tell(log, session, event, now, alert=alert.name, subject=alert.subject, fact=alert.fact)
+
+
+def send_alerts(sessions: SessionFactory, channels: Mapping[str, Channel], now: Callable[[], datetime]) -> int:
+    """How many messages were sent; of a channel that does not take one, all wait, in their order."""
+    return sum(_send_one(sessions, name, channel, now()) for name, channel in channels.items())
+
+
+def _send_one(sessions: SessionFactory, name: str, channel: Channel, now: datetime) -> bool:
+    with reading(sessions)() as session:
+        message = alerts.next_message(session, name, now)
+    if message is None:
+        return False
+    try:
+        channel(message)
+    except NodeError as error:
+        again = SEND_AGAIN.next_attempt_at(message.attempt + 1, now) or now + KEPT
+        log.warning("alert_not_sent", channel=name, alert=message.name, failure=str(error))
+        with sessions.begin() as session:
+            alerts.postpone(session, message, again)
+        return False
+    with sessions.begin() as session:
+        alerts.sent(session, message, now)
+    return True
+
+
+def _facts(session: Session, live: Collection[str], space: tuple[int, int], now: datetime) -> AlertFacts:
+    def age(since: datetime | None) -> float | None:
+        return None if since is None else max(0.0, (now - since).total_seconds())
+
+    of_jobs, waiting = jobs.counts_by_state(session), backlog.pending_deliveries(session)
+    scores = recent_scores(session)
+    states = deliveries.counts(session).items()
+    return AlertFacts(
+        oldest_deliveries_s={name: age(one.oldest) or 0.0 for name, one in waiting.items() if name in live},
+        oldest_job_s=age(backlog.oldest_unfinished_job(session)),
+        due_job_s=age(backlog.longest_due_job(session)),
+        running_jobs=of_jobs.get(JobState.RUNNING, 0),
+        failed_jobs=of_jobs.get(JobState.FAILED, 0),
+        abandoned_deliveries=sum(count for (_, state), count in states if state is DeliveryState.ABANDONED),
+        last_image_s=age(studies.last_received_at(session)),
+        free_bytes=space[0],
+        minimum_free_bytes=space[1],
+        mean_scores=scores.means,
+        reference_scores=scores.reference,
+    )

@@ -1,0 +1,267 @@
+"""Alerts reach a real webhook and a real mail server, once, whatever goes away in between."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from email import message_from_bytes
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.db import alerts, deliveries, jobs, studies
+from glam_node.node.domain.instance import StudyAttributes
+from glam_node.node.errors import TransientError
+from glam_node.node.run.alerts import tick
+from glam_node.settings.load import SettingsError, load_settings
+from glam_node.settings.reference import in_force
+from tests.builders import NOW, delivery, sop_instance
+from tests.certificates import Authority
+from tests.command_line import glam_node
+from tests.ports import free_port
+
+SECRET_PATH = "/services/T00/very-secret"
+PASSWORD = "hunter2 hunter2"
+
+
+class Webhook:
+    """What was posted; it answers 503 while it is ill."""
+
+    def __init__(self) -> None:
+        self.posted: list[dict[str, Any]] = []
+        self.ill = False
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if hook.ill or self.path != SECRET_PATH:
+                    self.send_error(503)
+                    return
+                hook.posted.append(json.loads(body))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}{SECRET_PATH}"
+
+
+@contextmanager
+def webhook() -> Iterator[Webhook]:
+    hook = Webhook()
+    thread = threading.Thread(target=hook.server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield hook
+    finally:
+        hook.server.shutdown()
+        thread.join()
+        hook.server.server_close()
+
+
+class Mailbox:
+    """Mails that the server took from somebody who signed in over TLS."""
+
+    def __init__(self) -> None:
+        self.mails: list[Message] = []
+        self.recipients: list[list[str]] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002
+        assert isinstance(envelope.content, bytes)
+        assert session.ssl is not None
+        self.mails.append(message_from_bytes(envelope.content))
+        self.recipients.append(envelope.rcpt_tos)
+        return "250 Taken"
+
+
+def sign_in(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
+    assert isinstance(data, LoginPassword)
+    return AuthResult(success=(data.login, data.password) == (b"node", PASSWORD.encode()))
+
+
+@contextmanager
+def mail_server(mailbox: Mailbox, authority: Authority) -> Iterator[int]:
+    """Takes mail on this port after STARTTLS from who signs in."""
+    signed = authority.sign("localhost")
+    context = SSLContext(PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(signed.certificate, signed.key)
+    controller = Controller(
+        mailbox,
+        "127.0.0.1",
+        free_port(),
+        tls_context=context,
+        require_starttls=True,
+        authenticator=sign_in,
+        auth_required=True,
+    )
+    controller.start()
+    try:
+        yield controller.port
+    finally:
+        controller.stop()
+
+
+def node_with(root: Path, told: str) -> Node:
+    path = root / "node.toml"
+    archive = '[destinations.archive]\nae_title = "ARCHIVE"\nport = 104\n'
+    path.write_text(f'storage.root = "{root / "storage"}"\n{archive}[alerts]\n{told}')
+    return build_node(load_settings(path, {}))
+
+
+def waits_for_the_archive(node: Node) -> None:
+    """A result since NOW."""
+    with node.sessions.begin() as session:
+        studies.add_instance(session, sop_instance(), StudyAttributes(patient_id="SECRET-ID"))
+        job = jobs.add(session, sop_instance().study_instance_uid, ["2.25.1"], "digest", NOW)
+        jobs.supersede_unfinished(session, job.study_instance_uid, NOW)
+        deliveries.add_missing(session, [delivery(job_id=job.job_id)])
+
+
+def is_delivered(node: Node) -> None:
+    with node.sessions.begin() as session:
+        for one in deliveries.of_study(session, sop_instance().study_instance_uid):
+            deliveries.mark_stored(session, one, NOW)
+
+
+def look(node: Node, minutes: float) -> None:
+    tick(node, NOW + timedelta(minutes=minutes))
+
+
+def test_a_webhook_is_told_once_when_it_begins_and_once_when_it_is_over(tmp_path: Path) -> None:
+    with webhook() as hook:
+        node = node_with(tmp_path, f'webhook_url = "{hook.url}"\nwhich = ["archive_down"]')
+        waits_for_the_archive(node)
+        for minutes in (14, 16, 17):
+            look(node, minutes)
+        assert [one["state"] for one in hook.posted] == ["begins"]
+        node = node_with(tmp_path, f'webhook_url = "{hook.url}"\nwhich = ["archive_down"]')
+        look(node, 18)
+        is_delivered(node)
+        look(node, 19)
+        look(node, 20)
+        begins, over = hook.posted
+    assert (begins["alert"], begins["subject"], begins["node"]) == ("archive_down", "archive", "GLAMNODE")
+    assert begins["fact"] == "Results wait for archive for 16 minutes."
+    assert begins["text"].startswith("GLAMNODE: archive_down (archive) begins. Results wait")
+    assert over["text"].startswith("GLAMNODE: archive_down (archive) is over.")
+    assert "SECRET" not in json.dumps(hook.posted)
+    assert "2.25." not in json.dumps(hook.posted)
+
+
+def test_a_webhook_that_is_away_is_told_when_it_is_back_in_order(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with webhook() as hook:
+        node = node_with(tmp_path, f'webhook_url = "{hook.url}"\nwhich = ["archive_down"]')
+        waits_for_the_archive(node)
+        hook.ill = True
+        look(node, 16)
+        is_delivered(node)
+        look(node, 17)
+        assert hook.posted == []
+        hook.ill = False
+        look(node, 60)
+        assert [one["state"] for one in hook.posted] == ["begins", "over"]
+    assert "very-secret" not in "".join(capfd.readouterr())
+
+
+def test_a_webhook_that_does_not_listen_is_named_without_its_path(tmp_path: Path) -> None:
+    node = node_with(tmp_path, f'webhook_url = "http://127.0.0.1:{free_port()}{SECRET_PATH}"\nwhich = ["archive_down"]')
+    waits_for_the_archive(node)
+    look(node, 16)
+    (channel,) = node.alert_channels.values()
+    with node.sessions() as session:
+        message = alerts.next_message(session, "webhook", NOW + timedelta(hours=1))
+    assert message is not None
+    with pytest.raises(TransientError, match=r"^Webhook at 127.0.0.1 does not answer: .*refused") as caught:
+        channel(message)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_way_can_be_tried_by_a_command(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    with webhook() as hook:
+        path.write_text(f'[alerts]\nwebhook_url = "{hook.url}"')
+        assert glam_node("alerts", "test", "--settings", path).stdout == "ok    webhook\n"
+        hook.ill = True
+        told = glam_node("alerts", "test", "--settings", path, expect=1).stdout
+    assert told.startswith("FAIL  webhook: Webhook at 127.0.0.1 answered an alert with HTTP status 503.")
+    assert hook.posted[0]["text"] == "GLAMNODE: test begins. This is a test. Nothing has to be done."
+    path.write_text("")
+    assert "Set alerts.webhook_url" in glam_node("alerts", "test", "--settings", path, expect=1).stdout
+
+
+def test_mails_go_over_tls_by_who_signs_in(tmp_path: Path) -> None:
+    authority, mailbox = Authority(tmp_path / "authority"), Mailbox()
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    with mail_server(mailbox, authority) as port:
+        ca = authority.sign("any").ca
+        mail = (
+            f'smtp_host = "localhost"\nsmtp_port = {port}\nsmtp_ca = "{ca}"\nsmtp_user = "node"\n'
+            f'smtp_password_file = "{tmp_path / "password"}"\nsender = "node@hospital.example"\n'
+            'recipients = ["it@hospital.example", "pacs@hospital.example"]\nwhich = ["archive_down"]'
+        )
+        node = node_with(tmp_path, mail)
+        waits_for_the_archive(node)
+        look(node, 16)
+        look(node, 17)
+        is_delivered(node)
+        look(node, 18)
+    begins, over = mailbox.mails
+    assert begins["Subject"] == "[glam-node GLAMNODE] archive_down (archive) begins"
+    assert over["Subject"] == "[glam-node GLAMNODE] archive_down (archive) is over"
+    assert begins["Message-ID"] != over["Message-ID"]
+    assert mailbox.recipients[0] == ["it@hospital.example", "pacs@hospital.example"]
+    assert "Results wait for archive for 16 minutes." in begins.get_payload()
+    assert "SECRET" not in begins.as_string()
+
+
+def test_a_mail_server_of_another_authority_gets_nothing(tmp_path: Path) -> None:
+    mailbox = Mailbox()
+    with mail_server(mailbox, Authority(tmp_path / "theirs")) as port:
+        ca = Authority(tmp_path / "ours").sign("any").ca
+        mail = (
+            f'smtp_host = "localhost"\nsmtp_port = {port}\nsmtp_ca = "{ca}"\nsender = "node@hospital.example"\n'
+            'recipients = ["it@hospital.example"]\nwhich = ["archive_down"]'
+        )
+        node = node_with(tmp_path, mail)
+        waits_for_the_archive(node)
+        look(node, 16)
+    assert mailbox.mails == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('webhook_url = "ftp://host/x"', 'alerts.webhook_url: "ftp://host/x" is not allowed'),
+        ('smtp_host = "mail"', "alerts.sender: is missing"),
+        ('recipients = ["it@hospital.example"]', "alerts.recipients: is for mail: alerts.smtp_host is unset"),
+        (
+            'smtp_host = "mail"\nsender = "a@b"\nrecipients = ["c@d"]\nsmtp_user = "u"',
+            "alerts.smtp_password_file: is missing: user and password go together",
+        ),
+        ('which = ["archive_gone"]', 'alerts.which[0]: "archive_gone" is not allowed'),
+    ],
+)
+def test_wrong_settings_are_told(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "node.toml").write_text(f"[alerts]\n{text}")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(tmp_path / "node.toml", {})
+    assert message in str(caught.value)
+
+
+def test_the_path_of_a_webhook_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text(f'[alerts]\nwebhook_url = "https://chat.example{SECRET_PATH}"')
+    shown = in_force(load_settings(tmp_path / "node.toml", {}))
+    assert 'webhook_url = "https://chat.example/***"' in shown

@@ -1,0 +1,67 @@
+"""What a person is told of, and when."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from glam_node.node.domain.alert import AlertFacts, AlertRules, alerts
+from glam_node.settings.alerts import ALERTS
+
+RULES = AlertRules(frozenset(ALERTS), 900, 1800, 600, 43_200, 0.1)
+WELL = AlertFacts(
+    oldest_deliveries_s={"archive": 900},
+    oldest_job_s=1800,
+    due_job_s=600,
+    running_jobs=0,
+    last_image_s=43_200,
+    free_bytes=2_000,
+    minimum_free_bytes=1_000,
+    mean_scores={"malignant": 0.35},
+    reference_scores={"malignant": 0.4, "benign": 0.4},
+)
+
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    ("archive_down", "archive", {"oldest_deliveries_s": {"archive": 901, "other": 5}}),
+    ("backlog_growing", "", {"oldest_job_s": 1801}),
+    ("worker_gone", "", {"due_job_s": 601}),
+    ("disk_low", "", {"free_bytes": 1_999}),
+    ("no_studies", "", {"last_image_s": 43_201}),
+    ("needs_a_person", "", {"failed_jobs": 1}),
+    ("needs_a_person", "", {"abandoned_deliveries": 2}),
+    ("score_drift", "malignant", {"mean_scores": {"malignant": 0.51}}),
+]
+
+
+def told(facts: AlertFacts, rules: AlertRules = RULES) -> list[tuple[str, str]]:
+    return [(alert.name, alert.subject) for alert in alerts(facts, rules)]
+
+
+def test_at_every_limit_all_is_well() -> None:
+    assert told(WELL) == []
+
+
+@pytest.mark.parametrize(("name", "subject", "fields"), CASES)
+def test_beyond_a_limit_it_is_told_and_only_if_it_is_wanted(name: str, subject: str, fields: dict[str, Any]) -> None:
+    wrong = replace(WELL, **fields)
+    assert told(wrong) == [(name, subject)]
+    assert told(wrong, replace(RULES, which=RULES.which - {name})) == []
+
+
+def test_every_alert_that_can_be_chosen_has_a_case() -> None:
+    assert {case[0] for case in CASES} == set(ALERTS)
+
+
+@pytest.mark.parametrize("fields", [{"due_job_s": 601, "running_jobs": 1}, {"due_job_s": None}, {"last_image_s": None}])
+def test_what_is_in_work_or_never_was_is_no_alert(fields: dict[str, Any]) -> None:
+    assert told(replace(WELL, **fields)) == []
+
+
+def test_of_a_class_without_a_reference_nothing_is_told() -> None:
+    assert told(replace(WELL, mean_scores={"malignant": 0.9}, reference_scores={})) == []
+
+
+def test_facts_are_in_words() -> None:
+    (alert,) = alerts(replace(WELL, oldest_deliveries_s={"archive": 5400}), RULES)
+    assert alert.fact == "Results wait for archive for 90 minutes."
+    assert "glam-node echo archive" in alert.action
