@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from glam_node.settings.oidc import OIDCSettings
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.values import File, Host, Port
 
@@ -20,6 +21,7 @@ class ConsoleSettings(Section):
     """Certificate for HTTPS and what leads to its authority, PEM; unset: HTTP, which other machines get no pages by."""
     key: File | None = None
     """Its private key, PEM, unencrypted; a file that only this node may read."""
+    oidc: OIDCSettings = OIDCSettings()
 
     @model_validator(mode="after")
     def _has_both_files(self) -> Self:

@@ -29,6 +29,7 @@ _EXAMPLES = {
     "an AE title": '"PACS"',
     "a path": '"/srv/directory"',
     "a file": '"/etc/glam-node/file.pem"',
+    "an https:// URL": '"https://login.example.org"',
     "an address or": '"archive.example.org"',
     "a number": "0.5",
     "a mail address": '"glam-node@hospital.example"',

@@ -20,9 +20,9 @@ from tests.ports import free_port
 
 
 @contextmanager
-def listening(app: Starlette) -> Iterator[int]:
+def listening(app: Starlette, port: int = 0, **options: Any) -> Iterator[int]:
     """The application answers on this port of this machine."""
-    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None))
+    server = uvicorn.Server(uvicorn.Config(app, port=port or free_port(), log_config=None, **options))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -32,6 +32,15 @@ def listening(app: Starlette) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+class _Staying(urllib.request.HTTPErrorProcessor):
+    """Redirections are answers."""
+
+    def http_response(self, _: urllib.request.Request, response: Any) -> Any:
+        return response
+
+    https_response = http_response  # type: ignore[assignment]
 
 
 class Browser:
@@ -66,6 +75,17 @@ class Browser:
     def open(self, path: str, body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})) -> Any:
         """The answer. Raises HTTPError where it is no good one."""
         return self._opener.open(urllib.request.Request(self.url + path, body, dict(headers)), timeout=30)
+
+    def redirected(self, path: str) -> str:
+        """Where a page of ours sends us, without going there."""
+        return self.redirected_from(self.url + path)
+
+    def redirected_from(self, url: str, fields: dict[str, str] | None = None) -> str:
+        """Where a page of anybody sends us, without going there."""
+        body = None if fields is None else urllib.parse.urlencode(fields).encode()
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar), _Staying())
+        with opener.open(urllib.request.Request(url, body), timeout=30) as answer:
+            return str(answer.headers["Location"])
 
     def form_token(self, path: str) -> str:
         """Of the form on a page."""

@@ -46,12 +46,13 @@ def show(
         print_json(rows)
         return
     table = Table()
-    for column in ("sequence", "at (UTC)", "event", "outcome", "subject", "sent"):
+    for column in ("sequence", "at (UTC)", "event", "outcome", "by", "subject", "what", "sent"):
         table.add_column(column, overflow="fold")
     for row in rows:
         at = f"{row['at']:%Y-%m-%d %H:%M:%S}"
         sent = "waits" if row["sent_at"] is None else "yes"
-        table.add_row(str(row["sequence"]), at, row["event"], row["outcome"], row["subject"], sent)
+        words = (row[key] for key in ("event", "outcome", "by", "subject", "what"))
+        table.add_row(str(row["sequence"]), at, *words, sent)
     console().print(table)
     typer.echo(f"{total} messages, {waiting} of them {_wait(configured.audit.host)}")
 
@@ -78,11 +79,15 @@ def _told(message: bytes) -> dict[str, Any]:
     event = root.find("EventIdentification")
     codes = [element.get("originalText", "") for element in event or () if element.tag in ("EventID", "EventTypeCode")]
     described = root.find("ParticipantObjectIdentification")
-    names = [one.get("UserName") or one.get("UserID") or "" for one in root.iter("ActiveParticipant")]
+    participants = list(root.iter("ActiveParticipant"))
+    names = [one.get("UserName") or one.get("UserID") or "" for one in participants]
+    asked = [one.get("UserIsRequestor") == "true" for one in participants]
     return {
         "event": ", ".join(codes),
         "outcome": event.get("EventOutcomeIndicator", "") if event is not None else "",
         "participants": names,
+        "by": next((name for name, asks in zip(names, asked, strict=True) if asks), ""),
+        "what": event.findtext("EventOutcomeDescription", "") if event is not None else "",
         "subject": described.get("ParticipantObjectID", "") if described is not None else names[0],
     }
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from glam_node.node.cli.application import SettingsOption, node_of, settings_of
+from glam_node.node.cli.orders import this_person
 from glam_node.node.domain.account import Role
 
 app = typer.Typer(no_args_is_help=True, help="The console: who may sign in to its pages.")
@@ -21,6 +22,9 @@ def add(
     ctx: typer.Context,
     name: NameArgument,
     role: Annotated[Role, typer.Option(help="viewer: look; operator: look and act.")] = Role.VIEWER,
+    identity: Annotated[
+        bool, typer.Option("--identity", help="May see names and ids; each look is on record.")
+    ] = False,
     settings: SettingsOption = None,
 ) -> None:
     """Make an account, or set its role and password anew; the password is asked for, or read from standard input."""
@@ -30,10 +34,11 @@ def add(
     configured = settings_of(ctx, settings)
     refuse_plain_text(configured.console.host, configured.console.certificate is not None)
     sessions = node_of(ctx, configured).sessions
-    account = new_account(name, role, _password())
+    account = new_account(name, role, _password(), may_see_identity=identity)
     with sessions.begin() as session:
-        set_account(session, account, datetime.now(UTC))
-    typer.echo(f"{name} may sign in to the console as {role}.")
+        set_account(session, account, datetime.now(UTC), this_person())
+    also = ", and may see names and ids" if identity else ""
+    typer.echo(f"{name} may sign in to the console as {role}{also}.")
 
 
 @user.command()
@@ -42,7 +47,7 @@ def remove(ctx: typer.Context, name: NameArgument, settings: SettingsOption = No
     from glam_node.node.workflow.accounts import remove_account
 
     with node_of(ctx, settings_of(ctx, settings)).sessions.begin() as session:
-        remove_account(session, name, datetime.now(UTC))
+        remove_account(session, name, datetime.now(UTC), this_person())
     typer.echo(f"{name} may no longer sign in to the console.")
 
 

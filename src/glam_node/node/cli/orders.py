@@ -72,11 +72,16 @@ def set_aside(
 
 def order_of(study_instance_uid: str, reason: str = "") -> Order:
     """By whoever runs the command, now."""
+    return Order(study_instance_uid, this_person(), datetime.now(UTC), reason)
+
+
+def this_person() -> Actor:
+    """Who runs the command, on which host."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # nobody of that number is known, as in a container
         user = "unknown"
-    return Order(study_instance_uid, Actor(f"os:{user}", socket.gethostname()), datetime.now(UTC), reason)
+    return Actor(f"os:{user}", socket.gethostname())
 
 
 def carry_out(

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from glam_node.node.bootstrap import Node, database_trouble
-from glam_node.node.console import destinations, queue, refusals, studies, study, trouble
+from glam_node.node.console import acting, destinations, queue, refusals, studies, study, trouble
 from glam_node.node.console.door import Door
 from glam_node.node.console.health import checks
 from glam_node.node.console.measure import NodeCollector
@@ -73,7 +73,7 @@ def create_console(
     """
     local = is_local(host)
     with reading(node.sessions)() as session:
-        if accounts.exist(session):
+        if accounts.exist(session) or node.settings.console.oidc.issuer:
             refuse_plain_text(host, encrypted)
     screens = Screens(node, now)
     door = Door(node, screens.templates, local=local, encrypted=encrypted, now=now)
@@ -89,6 +89,7 @@ def create_console(
             Route("/sign-out", door.sign_out, methods=["POST"]),
             Route("/rules", door.guarded(partial(_shown, screens, RulesPage().page)), methods=["GET", "POST"]),
             *[Route(path, door.guarded(partial(_shown, screens, page))) for path, page in PAGES.items()],
+            *acting.routes(screens, door, encrypted=encrypted),
         ]
     handlers = dict.fromkeys(trouble.TROUBLES, partial(trouble.answer, screens))
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)

@@ -1,8 +1,8 @@
-"""Signing in and out, and who is let in to a page."""
+"""Signing in and out, who is let in to a page, and who may act."""
 
 import secrets
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qs
@@ -17,13 +17,20 @@ from glam_node.node.bootstrap import Node
 from glam_node.node.console.sessions import LIFETIME, WINDOW, Attempts, Sessions
 from glam_node.node.db import accounts, audit
 from glam_node.node.db.engine import reading
-from glam_node.node.domain.account import Account, Role
+from glam_node.node.domain.account import Account, Right, Role
+from glam_node.node.domain.order import Actor
 from glam_node.node.workflow.accounts import LONGEST_PASSWORD, is_password
 
 COOKIE = "glam_node_console"
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 LONGEST_FORM = 16 * LONGEST_PASSWORD
 _STALE = "This form is not one of yours any more. Go back, load the page again, and send it anew."
+_REFUSED = {
+    Right.ACT: "To act takes an account with the role operator: `glam-node console user add NAME --role operator`.",
+    Right.SEE_PATIENTS: "To see names and ids takes an account that may: `glam-node console user add NAME --identity`.",
+}
+
+Fields = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +40,17 @@ class Visitor:
     name: str = ""
     role: Role = Role.VIEWER
     form_token: str = ""
+    rights: frozenset[Right] = frozenset()
+    address: str = ""
 
-    def may(self, what: str) -> bool:  # noqa: ARG002 - nobody yet
+    def may(self, what: str) -> bool:
         """Whether this visitor may see or do that."""
-        return False
+        return what in self.rights
+
+    @property
+    def actor(self) -> Actor:
+        """As acts are recorded."""
+        return Actor(self.name, self.address)
 
 
 class Door:
@@ -49,11 +63,12 @@ class Door:
         self._templates = templates
         self._local = local
         self._encrypted = encrypted
-        self._now = now
-        self._sessions = Sessions()
+        self._issuer = node.settings.console.oidc.issuer or ""
         self._attempts = Attempts()
         # To compare a password takes 64 MiB: one at a time.
         self._comparing = threading.Lock()
+        self.now = now
+        self.sessions = Sessions()
 
     def guarded(self, page: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
         """The page for those who may see it; the others are sent to sign in."""
@@ -63,16 +78,36 @@ class Door:
             if visitor is None:
                 return RedirectResponse("/sign-in", 303)
             request.state.visitor = visitor
+            # A part that is fetched again, or a picture, tells nothing.
+            if "HX-Request" not in request.headers and not request.url.path.endswith(".png"):
+                request.state.flash = self.sessions.take(request.cookies.get(COOKIE, ""))
             return await run_in_threadpool(page, request)
+
+        return answer
+
+    def acting(
+        self, right: Right, act: Callable[[Request, Fields], Response]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """What a form of ours asks for, done for those who have the right; who tries without it is on record."""
+
+        async def answer(request: Request) -> Response:
+            visitor = await run_in_threadpool(self._visitor, request)
+            if visitor is None:
+                return RedirectResponse("/sign-in", 303)
+            request.state.visitor = visitor
+            fields = await self._fields(request)
+            if not visitor.may(right):
+                await run_in_threadpool(self._refuse, request, visitor, right)
+            return await run_in_threadpool(act, request, fields)
 
         return answer
 
     async def sign_in(self, request: Request) -> Response:
         """The form; and once it is sent, a session or what was wrong."""
-        if not await run_in_threadpool(self._has_accounts):
+        if not await run_in_threadpool(self._asks):
             raise HTTPException(404, "No account was made: `glam-node console user add NAME` makes one.")
         if request.method != "POST":
-            return self._form(request)
+            return await run_in_threadpool(self._form, request)
         fields = await self._fields(request)
         return await run_in_threadpool(self._try, request, fields.get("name", ""), fields.get("password", ""))
 
@@ -80,26 +115,50 @@ class Door:
         """The session of this browser is over."""
         await self._fields(request)
         visitor = await run_in_threadpool(self._visitor, request)
-        self._sessions.end(request.cookies[COOKIE])
+        self.sessions.end(request.cookies[COOKIE])
         if visitor is not None and visitor.name:
-            await run_in_threadpool(self._record, "signed_out", account=visitor.name)
+            await run_in_threadpool(self._record, "signed_out", account=visitor.name, address=visitor.address)
         response = RedirectResponse("/sign-in", 303)
         response.delete_cookie(COOKIE, secure=self._encrypted, httponly=True, samesite="strict")
         return response
 
+    def let_in(self, request: Request, account: Account, page: str = "") -> Response:
+        """With a new token: one that was there before, whoever set it, is worth nothing.
+
+        Where another site led here, a `page` of ours must come between: its redirection would not carry the cookie.
+        """
+        self.sessions.end(request.cookies.get(COOKIE, ""))
+        self._record("signed_in", address=address_of(request), account=account.name)
+        response = self._templates.TemplateResponse(request, page) if page else RedirectResponse("/", 303)
+        self._give(response, self.sessions.begin(account, self.now()))
+        return response
+
+    def not_let_in(self, request: Request, failure: str, status: int, name: str = "") -> Response:
+        """The form with what is wrong; on record, unless anybody could bring it about as often as they like (400)."""
+        if status == 400:
+            return self._form(request, failure, status)
+        facts = {"address": address_of(request), "account": "", "failure": failure}
+        self._record("sign_in_refused", **facts, **({"person": name[:64]} if name else {}))
+        return self._form(request, failure, status)
+
     def _visitor(self, request: Request) -> Visitor | None:
-        token = request.cookies.get(COOKIE, "")
-        signed_in = self._sessions.account(token, self._now())
+        token, address = request.cookies.get(COOKIE, ""), address_of(request)
+        signed_in = self.sessions.account(token, self.now())
         with reading(self._node.sessions)() as session:
-            if not accounts.exist(session):
+            if not self._issuer and not accounts.exist(session):
                 if self._local:
-                    return Visitor()
+                    return Visitor(address=address)
                 raise HTTPException(404)
-            present = accounts.get(session, signed_in.name) if signed_in is not None else None
+            present = signed_in
+            if signed_in is not None and not signed_in.issuer:
+                present = accounts.get(session, signed_in.name)
         # Whoever's account was changed since signs in again.
         if present is None or present != signed_in:
             return None
-        return Visitor(present.name, present.role, self._sessions.form_token(token))
+        return Visitor(present.name, present.role, self.sessions.form_token(token), present.rights, address)
+
+    def _asks(self) -> bool:
+        return bool(self._issuer) or self._has_accounts()
 
     def _has_accounts(self) -> bool:
         with reading(self._node.sessions)() as session:
@@ -113,13 +172,20 @@ class Door:
             if len(body) > LONGEST_FORM:
                 raise HTTPException(413, "No form here is that long.")
         fields = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
-        if not self._sessions.is_form_token(request.cookies.get(COOKIE, ""), fields.get(FORM_TOKEN, "")):
+        if not self.sessions.is_form_token(request.cookies.get(COOKIE, ""), fields.get(FORM_TOKEN, "")):
             raise HTTPException(403, _STALE)
         return fields
 
+    def _refuse(self, request: Request, visitor: Visitor, right: Right) -> None:
+        """Raises HTTPException."""
+        uid = request.path_params.get("study_instance_uid", "")[:64]
+        facts = {"act": request.url.path[-64:], "failure": "no right to", "account": visitor.name}
+        self._record("act_refused", study_instance_uid=uid, address=visitor.address, **facts)
+        raise HTTPException(403, _REFUSED[right])
+
     def _try(self, request: Request, name: str, password: str) -> Response:
-        address = request.client.host if request.client is not None else ""
-        if not self._attempts.may_try(address, name, self._now()):
+        address = address_of(request)
+        if not self._attempts.may_try(address, name, self.now()):
             self._record("sign_in_limited", address=address)
             minutes = int(WINDOW.total_seconds() // 60)
             response = self._form(request, f"Too many attempts. Try again in {minutes} minutes.", 429)
@@ -134,19 +200,16 @@ class Door:
             self._record("sign_in_refused", address=address, account=account.name if account is not None else "")
             return self._form(request, "Name or password is wrong.", 401)
         self._attempts.succeeded(address, name)
-        return self._let_in(request, account, address)
-
-    def _let_in(self, request: Request, account: Account, address: str) -> Response:
-        """With a new token: one that was there before, whoever set it, is worth nothing."""
-        self._sessions.end(request.cookies.get(COOKIE, ""))
-        self._record("signed_in", address=address, account=account.name)
-        response = RedirectResponse("/", 303)
-        self._give(response, self._sessions.begin(account, self._now()))
-        return response
+        return self.let_in(request, account)
 
     def _form(self, request: Request, trouble: str = "", status: int = 200) -> Response:
         token = request.cookies.get(COOKIE, "") or secrets.token_urlsafe(32)
-        shown = {"trouble": trouble, "form_token": self._sessions.form_token(token)}
+        shown = {
+            "trouble": trouble,
+            "form_token": self.sessions.form_token(token),
+            "issuer": self._issuer,
+            "local_accounts": self._has_accounts(),
+        }
         response = self._templates.TemplateResponse(request, "sign_in.html", shown, status_code=status)
         if COOKIE not in request.cookies:
             self._give(response, token)
@@ -164,4 +227,9 @@ class Door:
 
     def _record(self, event: str, **detail: str) -> None:
         with self._node.sessions.begin() as session:
-            audit.record(session, event, self._now(), **detail)
+            audit.record(session, event, self.now(), **detail)
+
+
+def address_of(request: Request) -> str:
+    """Where the browser is, or what stands before it."""
+    return request.client.host if request.client is not None else ""

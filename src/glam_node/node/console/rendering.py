@@ -52,8 +52,14 @@ class Screens:
 
     def _everywhere(self, request: Request) -> dict[str, Any]:
         visitor = getattr(request.state, "visitor", None)
-        acts = visitor is not None and visitor.may("act")
-        return {"visitor": visitor, "acts": acts, "navigation": NAVIGATION, "here": request.url.path, "now": self.now()}
+        return {
+            "visitor": visitor,
+            "flash": getattr(request.state, "flash", None),
+            "acts": visitor is not None and visitor.may("act"),
+            "navigation": NAVIGATION,
+            "here": request.url.path,
+            "now": self.now(),
+        }
 
 
 def moment(at: datetime) -> str:

@@ -21,12 +21,21 @@ class _SignedIn:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """What an act came to, to be told once on the next page."""
+
+    words: str
+    good: bool = True
+
+
 class Sessions:
     """Random tokens of browsers, and what belongs to them."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         self._signed_in: dict[str, _SignedIn] = {}
+        self._flashes: dict[str, Flash] = {}
         self._lock = threading.Lock()
 
     def begin(self, account: Account, now: datetime) -> str:
@@ -46,6 +55,18 @@ class Sessions:
         """Nobody is signed in by the token."""
         with self._lock:
             self._signed_in.pop(_digest(token), None)
+            self._flashes.pop(_digest(token), None)
+
+    def leave(self, token: str, flash: Flash) -> None:
+        """The next page of this browser tells it."""
+        with self._lock:
+            self._flashes = {key: one for key, one in self._flashes.items() if key in self._signed_in}
+            self._flashes[_digest(token)] = flash
+
+    def take(self, token: str) -> Flash | None:
+        """What was left for it, once."""
+        with self._lock:
+            return self._flashes.pop(_digest(token), None)
 
     def form_token(self, token: str) -> str:
         """What a form of this browser carries, which no other site can know."""

@@ -11,7 +11,15 @@ from glam_node.node.domain.account import Account, Role
 
 def put(session: Session, account: Account, now: datetime) -> None:
     """The account is as given, whether or not there was one of that name."""
-    session.merge(AccountRow(name=account.name, role=account.role, password_hash=account.password_hash, changed_at=now))
+    session.merge(
+        AccountRow(
+            name=account.name,
+            role=account.role,
+            password_hash=account.password_hash,
+            may_see_identity=account.may_see_identity,
+            changed_at=now,
+        )
+    )
 
 
 def remove(session: Session, name: str) -> bool:
@@ -25,7 +33,7 @@ def remove(session: Session, name: str) -> bool:
 def get(session: Session, name: str) -> Account | None:
     """The account, if there is one."""
     row = session.get(AccountRow, name)
-    return None if row is None else Account(row.name, Role(row.role), row.password_hash)
+    return None if row is None else Account(row.name, Role(row.role), row.password_hash, row.may_see_identity)
 
 
 def exist(session: Session) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import accounts, audit
 from glam_node.node.domain.account import Account, Role
+from glam_node.node.domain.order import Actor
 from glam_node.node.errors import PermanentError
 
 LEAST_PASSWORD, LONGEST_PASSWORD = 12, 1024
@@ -18,7 +19,7 @@ _HASHER = PasswordHasher()
 _NOBODY = _HASHER.hash("nobody")
 
 
-def new_account(name: str, role: Role, password: str) -> Account:
+def new_account(name: str, role: Role, password: str, *, may_see_identity: bool = False) -> Account:
     """With the hash of the password. Raises PermanentError for a name or password that cannot be one."""
     if not _NAME.fullmatch(name):
         raise PermanentError(
@@ -28,20 +29,25 @@ def new_account(name: str, role: Role, password: str) -> Account:
         raise PermanentError(
             f"The password of {name} has {len(password)} characters: give {LEAST_PASSWORD} to {LONGEST_PASSWORD}."
         )
-    return Account(name, role, _HASHER.hash(password))
+    return Account(name, role, _HASHER.hash(password), may_see_identity)
 
 
-def set_account(session: Session, account: Account, now: datetime) -> None:
+def set_account(session: Session, account: Account, now: datetime, by: Actor | None = None) -> None:
     """The account is as given, whether or not there was one of that name, and its setting is on record."""
     accounts.put(session, account, now)
-    audit.record(session, "account_set", now, account=account.name, role=str(account.role))
+    facts = {"account": account.name, "role": str(account.role), "may_see_identity": account.may_see_identity}
+    audit.record(session, "account_set", now, **facts, **_facts_of(by))
 
 
-def remove_account(session: Session, name: str, now: datetime) -> None:
+def remove_account(session: Session, name: str, now: datetime, by: Actor | None = None) -> None:
     """Nobody may sign in by that name any more. Raises PermanentError when nobody could."""
     if not accounts.remove(session, name):
         raise PermanentError(f"There is no account {name}. `glam-node console user add {name}` makes one.")
-    audit.record(session, "account_removed", now, account=name)
+    audit.record(session, "account_removed", now, account=name, **_facts_of(by))
+
+
+def _facts_of(by: Actor | None) -> dict[str, str]:
+    return {} if by is None else {"by": by.account, "address": by.address}
 
 
 def is_password(account: Account | None, password: str) -> bool:

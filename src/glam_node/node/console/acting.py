@@ -1,0 +1,60 @@
+"""The paths by which people act: all of them POST, but for the pages that first say what will happen."""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from glam_node.node.bootstrap import Node, database_trouble
+from glam_node.node.console.actions import Actions
+from glam_node.node.console.door import Door, Fields
+from glam_node.node.console.echoes import Echoes
+from glam_node.node.console.patients import Patients
+from glam_node.node.console.rendering import Screens
+from glam_node.node.domain.account import Right
+
+_STUDY = "/studies/{study_instance_uid}"
+
+
+def routes(screens: Screens, door: Door, *, encrypted: bool) -> list[BaseRoute]:
+    """Of acts on studies and destinations, and of signing in by a provider where one is configured."""
+    node, actions = screens.node, Actions(screens, door)
+
+    def ask(request: Request) -> Response:
+        with database_trouble(node.settings):
+            return actions.ask(request)
+
+    return [
+        Route(f"{_STUDY}/acts/{{verb}}", door.guarded(ask), methods=["GET"]),
+        Route(f"{_STUDY}/acts/{{verb}}", door.acting(Right.ACT, actions.carry_out), methods=["POST"]),
+        Route(
+            f"{_STUDY}/patient",
+            door.acting(Right.SEE_PATIENTS, _told(node, Patients(screens).show)),
+            methods=["POST"],
+        ),
+        Route(
+            "/destinations/{destination}/echo",
+            door.acting(Right.ACT, _told(node, Echoes(screens, door).ask)),
+            methods=["POST"],
+        ),
+        *(_provider(door, node, encrypted=encrypted) if node.settings.console.oidc.issuer else []),
+    ]
+
+
+def _told(node: Node, act: Callable[[Request, Fields], Response]) -> Callable[[Request, Fields], Response]:
+    """A database that is away is told as what it is."""
+
+    def answer(request: Request, fields: Fields) -> Response:
+        with database_trouble(node.settings):
+            return act(request, fields)
+
+    return answer
+
+
+def _provider(door: Door, node: Node, *, encrypted: bool) -> list[BaseRoute]:
+    # Whoever has no provider need not wait for what speaks to one.
+    from glam_node.node.console.oidc_door import PATH, OidcDoor
+
+    way = OidcDoor(door, node.settings.console.oidc, encrypted=encrypted)
+    return [Route(PATH, way.begin), Route(f"{PATH}/callback", way.callback)]

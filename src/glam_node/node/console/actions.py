@@ -1,0 +1,207 @@
+"""What a person asks for on a study's page: first it is said what will happen, then, confirmed, it is done once."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from glam_node.node.bootstrap import Node, database_trouble
+from glam_node.node.console.door import COOKIE, Door, Fields
+from glam_node.node.console.rendering import Screens
+from glam_node.node.console.sessions import Flash
+from glam_node.node.db import deliveries, studies
+from glam_node.node.domain.account import Right
+from glam_node.node.domain.order import Order
+from glam_node.node.domain.standing import LEGAL_STANDINGS, Standing
+from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.resend import GIVEN_UP, THERE, Selection, resend
+from glam_node.node.workflow.retry import retry_study
+from glam_node.node.workflow.standing import hold, release, set_aside
+from glam_node.node.workflow.subject import LONGEST_REASON, seen_of
+
+REMEMBERED = 1000
+"""Forms that were sent: each once more does nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One button."""
+
+    verb: str
+    name: str
+    consequence: str
+    """What will happen, in words."""
+    fits: Callable[[Study], bool]
+    do: Callable[[Session, Order, Node, Fields], str]
+    wants_reason: bool = False
+
+
+def _can(standing: Standing) -> Callable[[Study], bool]:
+    return lambda study: (
+        standing in LEGAL_STANDINGS[study.standing]
+        and (study.state is not StudyState.RETIRED or standing is Standing.FREE)
+    )
+
+
+def _goes_on(study: Study) -> bool:
+    return study.standing is Standing.FREE and study.state is not StudyState.RETIRED
+
+
+def _resend(session: Session, order: Order, node: Node, fields: Fields) -> str:
+    selection = Selection(fields.get("destination", ""), "stored" in fields)
+    return resend(session, order, selection, node.settings.destinations)
+
+
+ACTS = {
+    act.verb: act
+    for act in (
+        Act(
+            "retry",
+            "Try again",
+            "A job that failed starts over; results that were given up are sent again; a study that was left out, or "
+            "read with other settings than the present ones, is judged and read again.",
+            _goes_on,
+            lambda session, order, node, _: str(retry_study(session, order, node.settings_digest)),
+        ),
+        Act(
+            "resend",
+            "Send results again",
+            "Results that the destination did not get are sent to it again. The objects are the same: an archive that "
+            "has them keeps what it has, or takes them anew.",
+            _goes_on,
+            _resend,
+        ),
+        Act(
+            "hold",
+            "Hold",
+            "The study waits: it is not analysed, its results are not sent, and nothing of it is removed, until it is "
+            "released. What a worker or the sender has begun, it ends.",
+            _can(Standing.HELD),
+            lambda session, order, _node, _: hold(session, order),
+        ),
+        Act(
+            "set-aside",
+            "Set aside",
+            "Nobody works on the study any more, and no result of it is sent. It goes with its age. It can be "
+            "released, and is then taken up again.",
+            _can(Standing.SET_ASIDE),
+            lambda session, order, _node, _: set_aside(session, order),
+            wants_reason=True,
+        ),
+        Act(
+            "release",
+            "Release",
+            "The study goes on where it was; its results are sent. One that was set aside before its analysis ended is "
+            "judged and analysed again.",
+            lambda study: study.standing is not Standing.FREE,
+            lambda session, order, _node, _: release(session, order),
+        ),
+    )
+}
+
+
+class Actions:
+    """Asks whether it is meant, and does it."""
+
+    def __init__(self, screens: Screens, door: Door) -> None:
+        self._screens = screens
+        self._node = screens.node
+        self._door = door
+        self._done: dict[str, Flash] = {}
+        self._lock = threading.Lock()
+        screens.templates.env.globals["acts_on"] = self.offered
+
+    def offered(self, study_instance_uid: str) -> dict[str, Any]:
+        """What may be done with the study as it is, and the words for what it is."""
+        with self._screens.sessions() as session:
+            study = studies.get(session, study_instance_uid)
+            if study is None:
+                return {"acts": [], "seen": "", "study": None}
+            fitting = [act for act in ACTS.values() if act.fits(study)]
+            return {"acts": fitting, "seen": seen_of(session, study), "study": study}
+
+    def ask(self, request: Request) -> Response:
+        """The page that says what will happen. Raises HTTPException."""
+        if not request.state.visitor.may(Right.ACT):
+            raise HTTPException(403, "To act takes an account with the role operator.")
+        act, uid = _act(request), request.path_params["study_instance_uid"]
+        offered = self.offered(uid)
+        if offered["study"] is None:
+            raise HTTPException(404, f"Study {uid[:64]} is not on record here.")
+        was = request.query_params.get("seen", offered["seen"])
+        if was != offered["seen"] or act not in offered["acts"]:
+            raise HTTPException(409, _changed(act, was, offered["seen"]))
+        return self._screens.render(
+            request,
+            "_actions_confirm",
+            act=act,
+            study=offered["study"],
+            seen=was,
+            once=secrets.token_urlsafe(16),
+            destinations=self._counts(uid) if act.verb == "resend" else [],
+            longest_reason=LONGEST_REASON,
+        )
+
+    def carry_out(self, request: Request, fields: Fields) -> Response:
+        """It is done and told on the study's page; the same form once more does nothing. Raises HTTPException."""
+        act, uid = _act(request), request.path_params["study_instance_uid"]
+        visitor = request.state.visitor
+        token = request.cookies.get(COOKIE, "")
+        order = Order(uid, visitor.actor, self._screens.now(), fields.get("reason", "").strip(), fields.get("seen", ""))
+        key = f"{token}:{fields.get('once', '')}"
+        with self._lock, database_trouble(self._node.settings):
+            if key not in self._done:
+                self._remember(key, self._do(act, order, fields))
+            flash = self._done[key]
+        self._door.sessions.leave(token, flash)
+        return RedirectResponse(f"/studies/{uid}", 303)
+
+    def _do(self, act: Act, order: Order, fields: Fields) -> Flash:
+        try:
+            with self._node.sessions.begin() as session:
+                done = act.do(session, order, self._node, fields)
+        except PermanentError as error:
+            raise HTTPException(409, str(error)) from error
+        return Flash(f"{act.name}: {done}.")
+
+    def _remember(self, key: str, flash: Flash) -> None:
+        self._done[key] = flash
+        while len(self._done) > REMEMBERED:
+            del self._done[next(iter(self._done))]
+
+    def _counts(self, uid: str) -> list[dict[str, Any]]:
+        """What each destination did not get, and what it has."""
+        with self._screens.sessions() as session:
+            found = deliveries.of_study(session, uid)
+        names = [name for name in self._node.settings.destinations if any(one.destination == name for one in found)]
+        return [
+            {
+                "name": name,
+                "given_up": sum(one.destination == name and one.state in GIVEN_UP for one in found),
+                "there": sum(one.destination == name and one.state in THERE for one in found),
+            }
+            for name in names
+        ]
+
+
+def _act(request: Request) -> Act:
+    act = ACTS.get(request.path_params["verb"])
+    if act is None:
+        raise HTTPException(404, f"There is no such act. There is: {', '.join(ACTS)}.")
+    return act
+
+
+def _changed(act: Act, was: str, now: str) -> str:
+    if was == now:
+        return f"{act.name} does not fit: the study is {now}. Nothing was done."
+    return (
+        f"The study has changed since the page was made: it was {was[:200]}, it is {now}. Nothing was done. Look at it "
+        "as it is now, and decide anew."
+    )

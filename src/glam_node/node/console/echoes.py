@@ -1,0 +1,54 @@
+"""Asks a destination, on a person's word, whether it is there."""
+
+import threading
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from glam_node.node.console.door import COOKIE, Door, Fields
+from glam_node.node.console.rendering import Screens
+from glam_node.node.console.sessions import Flash
+from glam_node.node.db import audit
+from glam_node.node.scu.echo import EchoReport, echo
+
+LONGEST_S = 10.0
+"""What a person waits for an answer, whatever delivery waits for."""
+
+
+class Echoes:
+    """One question to a destination at a time."""
+
+    def __init__(self, screens: Screens, door: Door) -> None:
+        self._node = screens.node
+        self._now = screens.now
+        self._sessions = door.sessions
+        self._asking: set[str] = set()
+        self._lock = threading.Lock()
+
+    def ask(self, request: Request, _: Fields) -> Response:
+        """What came back is told on the page of destinations, and on record. Raises HTTPException."""
+        name = request.path_params["destination"]
+        if name not in self._node.settings.destinations:
+            raise HTTPException(404, f"There is no [destinations.{name[:64]}] in the settings.")
+        with self._lock:
+            if name in self._asking:
+                raise HTTPException(409, f"{name} is being asked already. Wait for what it says.")
+            self._asking.add(name)
+        try:
+            report = self._ask(name)
+        finally:
+            with self._lock:
+                self._asking.discard(name)
+        actor = request.state.visitor.actor
+        with self._node.sessions.begin() as session:
+            facts = {"account": actor.account, "address": actor.address, "destination": name, "ok": report.ok}
+            audit.record(session, "destination_asked", self._now(), **facts, message=report.message)
+        words = f"C-ECHO to {name}, {report.milliseconds:.0f} ms: {report.message}"
+        self._sessions.leave(request.cookies.get(COOKIE, ""), Flash(words, good=report.ok))
+        return RedirectResponse(f"/destinations#destination-{name}", 303)
+
+    def _ask(self, name: str) -> EchoReport:
+        destination = self._node.settings.destinations[name]
+        patient = destination.model_copy(update={"timeout": min(destination.timeout, LONGEST_S)})
+        return echo(name, patient, self._node.settings.node.ae_title)

@@ -1,0 +1,228 @@
+"""The relying party of OpenID Connect: authorization code with PKCE, and ID tokens proved by the issuer's keys."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.requests_client import OAuth2Session
+from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
+
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.settings.oidc import OIDCSettings
+
+CALLBACK = "/sign-in/oidc/callback"
+ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+"""With the issuer's private key: none, and no secret that we have too."""
+LEEWAY_S = 60
+"""What the clocks of issuer and node may differ by."""
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+
+Claims = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One person's way to the issuer and back."""
+
+    url: str
+    """Where the browser goes."""
+    state: str
+    nonce: str
+    code_verifier: str
+
+
+class Issuer:
+    """The provider that settings name; what it says of itself and its keys is kept, keys until an unknown one comes."""
+
+    def __init__(self, settings: OIDCSettings) -> None:
+        self._settings = settings
+        self.name = settings.issuer or ""
+        self._metadata: Claims = {}
+        self._keys: KeySet | None = None
+
+    @property
+    def redirect_uri(self) -> str:
+        """To be registered with the provider."""
+        return (self._settings.public_url or "").rstrip("/") + CALLBACK
+
+    def request(self) -> Request:
+        """A new way to it. Raises TransientError or PermanentError where its discovery document cannot be used."""
+        metadata = self.metadata()
+        verifier, nonce = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
+        with self._session(metadata) as session:
+            url, state = session.create_authorization_url(
+                metadata["authorization_endpoint"], code_verifier=verifier, nonce=nonce
+            )
+        return Request(url, state, nonce, verifier)
+
+    def claims(self, request: Request, code: str) -> Claims:
+        """Whom the issuer vouches for in exchange for the code.
+
+        Raises PermanentError when it refuses, or what it gives cannot be trusted, TransientError when it does not
+        answer.
+        """
+        metadata = self.metadata()
+        with self._session(metadata) as session:
+            token = self._token(session, metadata, request, code)
+            claims = self._proved(token, request.nonce, metadata)
+            if self._settings.roles_claim.split(".")[0] not in claims and "userinfo_endpoint" in metadata:
+                more = _asked(self.name, lambda: session.get(metadata["userinfo_endpoint"]))
+                claims = (more | claims) if more.get("sub") == claims["sub"] else claims
+        return claims
+
+    def metadata(self) -> Claims:
+        """Its discovery document. Raises TransientError or PermanentError when that cannot be had or used."""
+        if not self._metadata:
+            address = self.name.rstrip("/") + "/.well-known/openid-configuration"
+            with self._session({}) as session:
+                found = _asked(self.name, lambda: session.get(address, withhold_token=True))
+            self._metadata = self._checked(found, address)
+        return self._metadata
+
+    def _checked(self, found: Claims, address: str) -> Claims:
+        if found.get("issuer") != self.name:
+            raise PermanentError(
+                f'{address} calls its issuer "{found.get("issuer", "")}", console.oidc.issuer is "{self.name}". '
+                "Write it in the settings as the provider does, to the last slash."
+            )
+        missing = [key for key in _ENDPOINTS if not isinstance(found.get(key), str)]
+        if missing:
+            raise PermanentError(f"{address} does not name its {', '.join(missing)}. Is it an OpenID provider?")
+        if urlsplit(self.name).scheme == "https":
+            plain = [key for key in _ENDPOINTS if urlsplit(found[key]).scheme != "https"]
+            if plain:
+                raise PermanentError(f"{address} has {', '.join(plain)} in plain HTTP. The provider must use HTTPS.")
+        return found
+
+    def _session(self, metadata: Claims) -> OAuth2Session:
+        chosen = self._settings
+        methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        secret = self._secret()
+        method = "client_secret_basic" if "client_secret_basic" in methods else "client_secret_post"
+        session = OAuth2Session(
+            chosen.client_id,
+            secret,
+            token_endpoint_auth_method=method if secret else "none",
+            scope=" ".join(chosen.scopes),
+            redirect_uri=self.redirect_uri,
+            code_challenge_method="S256",
+            default_timeout=chosen.timeout,
+        )
+        # Neither a netrc file nor a variable of the environment decides who is spoken to, or as whom.
+        session.trust_env = False
+        session.verify = str(chosen.ca) if chosen.ca is not None else True
+        return session
+
+    def _secret(self) -> str | None:
+        path = self._settings.client_secret_file
+        if path is None:
+            return None
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            words = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise PermanentError(f"console.oidc.client_secret_file {path} cannot be read: {words}.") from error
+
+    def _token(self, session: OAuth2Session, metadata: Claims, request: Request, code: str) -> Claims:
+        try:
+            return dict(session.fetch_token(metadata["token_endpoint"], code=code, code_verifier=request.code_verifier))
+        except OAuthError as error:
+            raise PermanentError(f"{self.name} {self._refusal(error)}") from error
+        except requests.RequestException as error:
+            raise TransientError(_unreachable(self.name, error)) from error
+        except ValueError as error:
+            raise PermanentError(f"{self.name} answered the code with no JSON. Is it an OpenID provider?") from error
+
+    def _refusal(self, error: OAuthError) -> str:
+        said = f"answered {error.error or 'an error'} to the code"
+        if error.error in ("invalid_client", "unauthorized_client"):
+            return (
+                f"{said}: it does not take this client id and secret. Compare console.oidc.client_id and "
+                "client_secret_file with what it has registered."
+            )
+        if error.error == "invalid_grant":
+            return (
+                f"{said}: it was used, too old, or for another redirect URI. Sign in again; if that does not help, "
+                f"register {self.redirect_uri} with it."
+            )
+        return f"{said}{f' ({error.description})' if error.description else ''}. Look into its log."
+
+    def _proved(self, token: Claims, nonce: str, metadata: Claims) -> Claims:
+        if "id_token" not in token:
+            raise PermanentError(f"{self.name} gave no ID token. Has its client the scope openid?")
+        try:
+            decoded = self._decoded(str(token["id_token"]), metadata)
+            claims = CodeIDToken(
+                decoded.claims,
+                decoded.header,
+                {
+                    "iss": {"essential": True, "value": self.name},
+                    "aud": {"essential": True, "value": self._settings.client_id},
+                },
+                {"nonce": nonce, "client_id": self._settings.client_id, "access_token": token.get("access_token")},
+            )
+            claims.validate(leeway=LEEWAY_S)
+        except (JoseError, ValueError) as error:
+            raise PermanentError(
+                f"The ID token of {self.name} cannot be trusted: {error}. Compare console.oidc.client_id with what it "
+                "has registered, and the clocks of both machines."
+            ) from error
+        return dict(claims)
+
+    def _decoded(self, id_token: str, metadata: Claims) -> jwt.Token:
+        registry = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
+        try:
+            return jwt.decode(id_token, self._key_set(metadata), registry=registry)
+        except InvalidKeyIdError:
+            # Keys change: one that is not known is looked up, once.
+            self._keys = None
+            return jwt.decode(id_token, self._key_set(metadata), registry=registry)
+
+    def _key_set(self, metadata: Claims) -> KeySet:
+        if self._keys is None:
+            with self._session(metadata) as session:
+                found = _asked(self.name, lambda: session.get(metadata["jwks_uri"], withhold_token=True))
+            self._keys = KeySet.import_key_set({"keys": list(found.get("keys", []))})
+        return self._keys
+
+
+def _asked(issuer: str, ask: Any) -> Claims:
+    """The JSON object that it answered."""
+    try:
+        answer = ask()
+    except requests.RequestException as error:
+        raise TransientError(_unreachable(issuer, error)) from error
+    except OAuthError as error:
+        raise PermanentError(f"{issuer} answered {error.error}. Look into its log.") from error
+    if answer.status_code != 200:
+        kind = TransientError if answer.status_code >= 500 else PermanentError
+        raise kind(
+            f"{issuer} answered {answer.status_code} to {urlsplit(answer.url).path}. Check console.oidc.issuer, and "
+            "the log of the provider.",
+            status=answer.status_code,
+        )
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise PermanentError(f"{issuer} answered {urlsplit(answer.url).path} with no JSON object. Is it a provider?")
+    return found
+
+
+def _unreachable(issuer: str, error: requests.RequestException) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return (
+            f"{issuer} cannot be trusted: its certificate is not of an authority in console.oidc.ca, not of that name, "
+            "or too old. Check console.oidc.ca."
+        )
+    if isinstance(error, requests.Timeout):
+        return f"{issuer} does not answer in time. Is it up? Check console.oidc.issuer and console.oidc.timeout."
+    return f"{issuer} cannot be reached. Is it up? Check console.oidc.issuer, name resolution and firewall."

@@ -1,0 +1,105 @@
+"""Signing in by the hospital's provider: there, and back."""
+
+import secrets
+import threading
+from datetime import datetime, timedelta
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from glam_node.node.console import oidc
+from glam_node.node.console.door import Door
+from glam_node.node.console.vouched import account_of
+from glam_node.node.errors import NodeError, PermanentError
+from glam_node.settings.oidc import OIDCSettings
+
+COOKIE = "glam_node_oidc"
+PATH = "/sign-in/oidc"
+LIFETIME = timedelta(minutes=10)
+AT_ONCE = 1000
+_AGAIN = "This sign-in was not begun in this browser, is done, or took longer than ten minutes. Sign in again."
+
+
+class NotBegun(PermanentError):
+    """Nobody of this browser is on the way back from the provider."""
+
+
+class OidcDoor:
+    """Sends browsers to the provider, and lets in whom it vouches for."""
+
+    def __init__(self, door: Door, settings: OIDCSettings, *, encrypted: bool) -> None:
+        self._door = door
+        self._settings = settings
+        self._encrypted = encrypted
+        self._issuer = oidc.Issuer(settings)
+        self._begun: dict[str, tuple[oidc.Request, str, datetime]] = {}
+        self._lock = threading.Lock()
+
+    async def begin(self, request: Request) -> Response:
+        """The browser is on its way to the provider; or the form, with what is wrong."""
+        return await run_in_threadpool(self._begin, request)
+
+    async def callback(self, request: Request) -> Response:
+        """Whoever comes back with the provider's word is signed in; or the form, with what is wrong."""
+        return await run_in_threadpool(self._callback, request)
+
+    def _begin(self, request: Request) -> Response:
+        try:
+            way = self._issuer.request()
+        except NodeError as error:
+            return self._door.not_let_in(request, str(error), 502)
+        browser = secrets.token_urlsafe(24)
+        now = self._door.now()
+        with self._lock:
+            alive = [(state, one) for state, one in self._begun.items() if one[2] > now]
+            self._begun = dict(alive[-AT_ONCE + 1 :]) | {way.state: (way, browser, now + LIFETIME)}
+        response = RedirectResponse(way.url, 303)
+        # Lax: the provider's page, of another site, leads back here.
+        response.set_cookie(
+            COOKIE,
+            browser,
+            max_age=int(LIFETIME.total_seconds()),
+            path=PATH,
+            secure=self._encrypted,
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    def _callback(self, request: Request) -> Response:
+        name = ""
+        try:
+            claims = self._vouched(request)
+            name = str(claims.get(self._settings.name_claim) or claims["sub"])
+            account = account_of(claims, self._settings)
+        except NotBegun as error:
+            response = self._door.not_let_in(request, str(error), 400)
+        except PermanentError as error:
+            response = self._door.not_let_in(request, str(error), 403, name)
+        except NodeError as error:
+            response = self._door.not_let_in(request, str(error), 502, name)
+        else:
+            response = self._door.let_in(request, account, "_actions_signed_in.html")
+        response.delete_cookie(COOKIE, PATH, secure=self._encrypted, httponly=True, samesite="lax")
+        return response
+
+    def _vouched(self, request: Request) -> oidc.Claims:
+        given = request.query_params
+        with self._lock:
+            begun = self._begun.pop(given.get("state", ""), None)
+        if begun is None or begun[2] <= self._door.now() or not _is_same(begun[1], request.cookies.get(COOKIE, "")):
+            raise NotBegun(_AGAIN)
+        if given.get("iss", self._issuer.name) != self._issuer.name:
+            raise PermanentError(f"The answer is not of {self._issuer.name}. Sign in again.")
+        if "error" in given or not given.get("code"):
+            said = given.get("error", "nothing")[:40]
+            raise PermanentError(
+                f"{self._issuer.name} did not let you in: it answered {said}. Sign in again; if that does not help, "
+                f"ask its administrator whether this client may, and whether {self._issuer.redirect_uri} is registered."
+            )
+        return self._issuer.claims(begun[0], given["code"])
+
+
+def _is_same(one: str, other: str) -> bool:
+    return secrets.compare_digest(one.encode(), other.encode())

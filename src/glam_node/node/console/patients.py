@@ -1,0 +1,46 @@
+"""Whose study it is, read from what was received, for those who may know; each look is on record before it is shown."""
+
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from glam_node.node.bootstrap import Node
+from glam_node.node.console.door import Fields
+from glam_node.node.console.rendering import Screens
+from glam_node.node.db import audit, studies
+from glam_node.node.domain.study import Study
+from glam_node.node.storage.identity import Identity, read_identity
+
+
+@dataclass(frozen=True, slots=True)
+class Patients:
+    """Shows them."""
+
+    screens: Screens
+
+    def show(self, request: Request, _: Fields) -> Response:
+        """Name, ids and birth date. Raises HTTPException."""
+        uid = request.path_params["study_instance_uid"]
+        with self.screens.sessions() as session:
+            study = studies.get(session, uid)
+        if study is None:
+            raise HTTPException(404, f"Study {uid[:64]} is not on record here.")
+        identity = _identity(self.screens.node, study)
+        actor = request.state.visitor.actor
+        facts = {"study_instance_uid": uid, "account": actor.account, "address": actor.address}
+        with self.screens.node.sessions.begin() as session:
+            audit.record(session, "identity_shown", self.screens.now(), **facts)
+        return self.screens.render(request, "_actions_patient", study=study, identity=identity)
+
+
+def _identity(node: Node, study: Study) -> Identity:
+    """As the first image says that can be read; where none is kept any more, as the database does."""
+    for instance in study.instances:
+        try:
+            return read_identity(node.store.resolve(instance.path))
+        except OSError:
+            continue
+    kept = study.attributes
+    return Identity(patient_id=kept.patient_id, accession_number=kept.accession_number, study_date=kept.study_date)

@@ -1,0 +1,55 @@
+"""Who somebody is here, by what the issuer says."""
+
+from typing import Any
+
+from glam_node.node.domain.account import Account, Role
+from glam_node.node.errors import PermanentError
+from glam_node.settings.oidc import OIDCSettings
+
+PREFIX = "oidc:"
+"""In front of a name that an issuer vouches for: no local account has such a one."""
+_LONGEST_NAME = 64
+
+
+def account_of(claims: dict[str, Any], settings: OIDCSettings) -> Account:
+    """With the highest role that the groups give. Raises PermanentError when they give none."""
+    name, groups = _name(claims, settings), _groups(claims, settings.roles_claim)
+    if groups & set(settings.operators):
+        role = Role.OPERATOR
+    elif groups & set(settings.viewers):
+        role = Role.VIEWER
+    else:
+        raise PermanentError(_nothing(name, groups, settings))
+    return Account(
+        name, role, "", may_see_identity=bool(groups & set(settings.see_patients)), issuer=settings.issuer or ""
+    )
+
+
+def _name(claims: dict[str, Any], settings: OIDCSettings) -> str:
+    given = claims.get(settings.name_claim) or claims["sub"]
+    words = "".join(character if character.isprintable() else "?" for character in str(given))
+    return PREFIX + words[:_LONGEST_NAME]
+
+
+def _groups(claims: dict[str, Any], path: str) -> set[str]:
+    """A claim may be one word or a list; one that a dot leads to lies in another."""
+    found: Any = claims.get(path)
+    if found is None:
+        found = claims
+        for step in path.split("."):
+            found = found.get(step) if isinstance(found, dict) else None
+    if isinstance(found, str):
+        return {found}
+    return {str(one) for one in found} if isinstance(found, list) else set()
+
+
+def _nothing(name: str, groups: set[str], settings: OIDCSettings) -> str:
+    told = (
+        f"the claim {settings.roles_claim} has {len(groups)} groups, none of them"
+        if groups
+        else (f"the claim {settings.roles_claim} is missing or empty, so none")
+    )
+    return (
+        f"{name.removeprefix(PREFIX)} has no role here: {told} is in console.oidc.viewers or operators. Have the "
+        "provider put the person into one of these groups, or name another in the settings."
+    )

@@ -1,0 +1,39 @@
+"""Who a stored instance says the patient is: for people who may know, never for logs or tables."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """As the header states it; the fields bear the names of its attributes."""
+
+    patient_name: str = ""
+    patient_id: str = ""
+    patient_birth_date: str = ""
+    patient_sex: str = ""
+    accession_number: str = ""
+    study_date: str = ""
+
+
+_KEYWORDS = {
+    "patient_name": "PatientName",
+    "patient_id": "PatientID",
+    "patient_birth_date": "PatientBirthDate",
+    "patient_sex": "PatientSex",
+    "accession_number": "AccessionNumber",
+    "study_date": "StudyDate",
+}
+
+
+def read_identity(path: Path) -> Identity:
+    """Of the instance in the file. Raises OSError when it cannot be read."""
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_KEYWORDS.values()))
+        values = {one.name: str(header.get(_KEYWORDS[one.name], "") or "") for one in fields(Identity)}
+    except (InvalidDicomError, ValueError, LookupError, NotImplementedError) as error:
+        raise OSError(f"{path.name} is no DICOM file any more") from error
+    return Identity(**values)

@@ -1,0 +1,345 @@
+"""What people do on pages, over real HTTP: asked first, done once, on record, and only by those who may."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.threshold import ThresholdPredictor
+from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.console.app import create_console
+from glam_node.node.db import audit, audit_messages, migrate, studies
+from glam_node.node.db.engine import open_database
+from glam_node.node.domain.account import Role
+from glam_node.node.domain.standing import Standing
+from glam_node.node.workflow.accounts import new_account, remove_account, set_account
+from glam_node.node.workflow.report import report_events
+from glam_node.node.workflow.standing import hold
+from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.schema import Settings, StorageSettings
+from tests.builders import NOW, four_views
+from tests.command_line import glam_node
+from tests.integration import archive as dicom
+from tests.integration.console.browser import Browser, listening
+from tests.ports import free_port
+from tests.unit.workflow.workbench import Archive, Workbench, unsupported
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def exam() -> list[Dataset]:
+    return [view.dataset for view in make_exam(3, rows=64, columns=48)]
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with three accounts, to be copied."""
+    path = tmp_path_factory.mktemp("people") / "glam-node.sqlite"
+    migrate.upgrade(f"sqlite:///{path}")
+    sessions = open_database(f"sqlite:///{path}")
+    with sessions.begin() as session:
+        set_account(session, new_account("anna", Role.OPERATOR, PASSWORD), NOW)
+        set_account(session, new_account("bert", Role.VIEWER, PASSWORD), NOW)
+        set_account(session, new_account("carl", Role.VIEWER, PASSWORD, may_see_identity=True), NOW)
+    sessions.kw["bind"].dispose()
+    return path
+
+
+@pytest.fixture
+def node(tmp_path: Path, people: Path) -> Iterator[Node]:
+    """A node with two archives that are not there."""
+    root = tmp_path / "root"
+    root.mkdir()
+    shutil.copy(people, root)
+    destinations = {name: DestinationSettings(port=free_port(), timeout=3.0) for name in ("archive", "other")}
+    node = build_node(Settings(storage=StorageSettings(root=root), destinations=destinations))
+    yield node
+    node.sessions.kw["bind"].dispose()
+
+
+@pytest.fixture
+def bench(node: Node) -> Workbench:
+    """What its processes would do."""
+    bench = Workbench(node.sessions, node.store, ThresholdPredictor(ThresholdPredictor.built_in_package()))
+    bench.settings_digest = node.settings_digest
+    return bench
+
+
+@pytest.fixture
+def uid(bench: Workbench) -> str:
+    """Its one study, whose images arrive."""
+    bench.record(*four_views())
+    return bench.study().study_instance_uid
+
+
+@pytest.fixture
+def reported(bench: Workbench, exam: list[Dataset]) -> str:
+    """Its one study, reported; the archive took nothing."""
+    bench.run(bench.submitted(exam[1]))
+    bench.deliver(Archive(answer=unsupported))
+    return bench.study().study_instance_uid
+
+
+@pytest.fixture
+def port(node: Node, bench: Workbench) -> Iterator[int]:
+    """Of its console, which shares the bench's clock."""
+    with listening(create_console(node, "127.0.0.1", now=bench.clock)) as port:
+        yield port
+
+
+@pytest.fixture
+def anna(port: int) -> Browser:
+    return signed_in(port, "anna")
+
+
+def signed_in(port: int, name: str) -> Browser:
+    browser = Browser(port)
+    assert f"{name} (" in browser.sign_in(name, PASSWORD)[1]
+    return browser
+
+
+def told(node: Node, event: str) -> list[dict[str, Any]]:
+    """The details of what is on record."""
+    with node.sessions() as session:
+        return [one.detail for one in audit.recent(session, event, 100)]
+
+
+def standing(node: Node, uid: str) -> Standing:
+    with node.sessions() as session:
+        study = studies.get(session, uid)
+    assert study is not None
+    return study.standing
+
+
+def form(browser: Browser, uid: str, verb: str, **fields: str) -> dict[str, str]:
+    """What the page that asks would send, reached from the study's page as it is."""
+    shown = browser.ask(f"/studies/{uid}")[1]
+    button = re.search(
+        rf'action="(/studies/{uid}/acts/{verb})">\s*<input type="hidden" name="seen" value="([^"]*)"', shown
+    )
+    assert button, f"no button {verb}"
+    status, page = browser.ask(f"{button[1]}?seen={quote(button[2])}")
+    assert status == 200, page
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.partition("<main")[2]))
+    return {**hidden, **fields}
+
+
+def act(browser: Browser, uid: str, verb: str, **fields: str) -> tuple[int, str]:
+    """Both steps."""
+    return browser.ask(f"/studies/{uid}/acts/{verb}", form(browser, uid, verb, **fields))
+
+
+def verbs(page: str) -> list[str]:
+    return re.findall(r"/acts/([a-z-]+)\"", page)
+
+
+def test_a_study_is_held_and_released_by_its_buttons(node: Node, anna: Browser, uid: str) -> None:
+    assert verbs(anna.ask(f"/studies/{uid}")[1]) == ["retry", "resend", "hold", "set-aside"]
+    status, page = act(anna, uid, "hold", reason="a prior is awaited")
+    assert (status, "Hold: the study is held" in page) == (200, True)
+    assert "a prior is awaited" in page
+    assert verbs(page) == ["set-aside", "release"]
+    assert standing(node, uid) is Standing.HELD
+    assert "Hold: the study is held" not in anna.ask(f"/studies/{uid}")[1]
+    (event,) = told(node, "study_held")
+    assert (event["account"], event["address"], event["reason"]) == ("anna", "127.0.0.1", "a prior is awaited")
+    assert "goes on" in act(anna, uid, "release")[1]
+    assert standing(node, uid) is Standing.FREE
+
+
+def test_it_is_said_what_will_happen_before_anything_does(node: Node, anna: Browser, uid: str) -> None:
+    page = anna.ask(f"/studies/{uid}/acts/set-aside")[1]
+    assert "Nobody works on the study any more" in page
+    assert uid in page
+    assert standing(node, uid) is Standing.FREE
+
+
+def test_results_are_sent_again_to_the_one_chosen(bench: Workbench, anna: Browser, reported: str) -> None:
+    uid = reported
+    page = anna.ask(f"/studies/{uid}/acts/resend")[1]
+    assert "archive: 2 given up, 0 there" in page
+    assert "2 results are sent to archive again" in act(anna, uid, "resend", destination="archive")[1]
+    archive = Archive()
+    assert bench.deliver(archive) == 2
+    status, page = act(anna, uid, "resend", destination="archive")
+    assert (status, "was given up" in page) == (409, True)
+    act(anna, uid, "resend", destination="archive", stored="yes")
+    bench.deliver(archive)
+    assert len(archive.received) == 4
+
+
+def test_what_was_given_up_is_tried_again(bench: Workbench, anna: Browser, reported: str) -> None:
+    assert "2 results are sent again" in act(anna, reported, "retry")[1]
+    assert bench.deliver(Archive()) == 2
+
+
+def test_to_set_aside_takes_a_reason(node: Node, anna: Browser, uid: str) -> None:
+    assert 'name="reason" maxlength="200" autocomplete="off" required' in anna.ask(f"/studies/{uid}/acts/set-aside")[1]
+    status, page = act(anna, uid, "set-aside")
+    assert (status, "takes a reason" in page) == (409, True)
+    assert standing(node, uid) is Standing.FREE
+
+
+def test_the_same_form_twice_acts_once(node: Node, anna: Browser, uid: str) -> None:
+    fields = form(anna, uid, "hold")
+    for _ in range(2):
+        status, page = anna.ask(f"/studies/{uid}/acts/hold", fields)
+        assert (status, "Hold: the study is held" in page) == (200, True)
+    assert len(told(node, "study_held")) == 1
+
+
+def test_the_same_form_at_once_acts_once(node: Node, anna: Browser, uid: str) -> None:
+    fields = form(anna, uid, "retry")
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: anna.ask(f"/studies/{uid}/acts/retry", fields)[0], range(4)))
+    assert answers == [200] * 4
+    assert len(told(node, "retry_requested")) == 1
+
+
+def test_a_page_that_is_old_does_nothing(node: Node, bench: Workbench, anna: Browser, uid: str) -> None:
+    fields = form(anna, uid, "set-aside", reason="not needed")
+    with node.sessions.begin() as session:
+        hold(session, bench.order("somebody was faster"))
+    status, page = anna.ask(f"/studies/{uid}/acts/set-aside", fields)
+    assert (status, "has changed since the page was made" in page) == (409, True)
+    assert "it is RECEIVING, HELD" in page
+    assert standing(node, uid) is Standing.HELD
+    status, page = anna.ask(f"/studies/{uid}/acts/set-aside?seen={quote(fields['seen'])}")
+    assert (status, "Nothing was done" in page) == (409, True)
+
+
+def test_what_does_not_fit_is_not_asked(anna: Browser, uid: str) -> None:
+    status, page = anna.ask(f"/studies/{uid}/acts/release")
+    assert (status, "does not fit" in page) == (409, True)
+
+
+@pytest.mark.parametrize("path", ["/studies/1.2.3/acts/hold", "/studies/{uid}/acts/burn", "/studies/{uid}/acts/hold/x"])
+def test_what_is_not_there_is_not_found(anna: Browser, uid: str, path: str) -> None:
+    assert anna.ask(path.format(uid=uid))[0] == 404
+
+
+@pytest.mark.parametrize("name", ["bert", "carl"])
+def test_a_viewer_looks_and_does_not_act(node: Node, port: int, uid: str, name: str) -> None:
+    browser = signed_in(port, name)
+    assert verbs(browser.ask(f"/studies/{uid}")[1]) == []
+    assert browser.ask(f"/studies/{uid}/acts/hold")[0] == 403
+    token = browser.form_token("/")
+    status, page = browser.ask(f"/studies/{uid}/acts/hold", {"form_token": token})
+    assert (status, "role operator" in page) == (403, True)
+    assert browser.ask("/destinations/archive/echo", {"form_token": token})[0] == 403
+    assert standing(node, uid) is Standing.FREE
+    assert {one["account"] for one in told(node, "act_refused")} == {name}
+    assert len(told(node, "act_refused")) == 2
+
+
+def test_a_role_that_was_taken_acts_no_more(node: Node, anna: Browser, uid: str) -> None:
+    fields = form(anna, uid, "hold")
+    with node.sessions.begin() as session:
+        set_account(session, new_account("anna", Role.VIEWER, PASSWORD), NOW)
+    assert "<h1>Sign in</h1>" in anna.ask(f"/studies/{uid}/acts/hold", fields)[1]
+    assert standing(node, uid) is Standing.FREE
+
+
+def test_without_accounts_whoever_sits_here_looks_and_does_not_act(node: Node, port: int, uid: str) -> None:
+    with node.sessions.begin() as session:
+        for name in ("anna", "bert", "carl"):
+            remove_account(session, name, NOW)
+    browser = Browser(port)
+    page = browser.ask(f"/studies/{uid}")[1]
+    assert verbs(page) == []
+    assert "glam-node console user add NAME --role operator" in page
+    assert browser.ask(f"/studies/{uid}/acts/hold")[0] == 403
+    assert browser.ask(f"/studies/{uid}/acts/hold", {"form_token": "x"})[0] == 403
+    assert browser.ask(f"/studies/{uid}/patient", {"form_token": "x"})[0] == 403
+
+
+@pytest.mark.parametrize("path", ["/studies/{uid}/acts/hold", "/studies/{uid}/patient", "/destinations/archive/echo"])
+@pytest.mark.parametrize("form_token", ["", "0" * 64])
+def test_a_form_of_another_site_does_nothing(node: Node, anna: Browser, uid: str, path: str, form_token: str) -> None:
+    assert anna.ask(path.format(uid=uid), {"form_token": form_token, "reason": "x"})[0] == 403
+    assert standing(node, uid) is Standing.FREE
+    assert told(node, "destination_asked") == told(node, "identity_shown") == []
+
+
+@pytest.mark.parametrize("path", ["/studies/{uid}/acts/hold", "/studies/{uid}/patient", "/destinations/archive/echo"])
+def test_whoever_is_not_signed_in_is_sent_to_do_so(port: int, uid: str, path: str) -> None:
+    assert "<h1>Sign in</h1>" in Browser(port).ask(path.format(uid=uid), {"form_token": "x"})[1]
+
+
+def test_a_destination_is_asked_and_says_what_came_back(node: Node, anna: Browser) -> None:
+    status, page = anna.ask("/destinations/archive/echo", {"form_token": anna.form_token("/")})
+    assert (status, "C-ECHO to archive" in page) == (200, True)
+    assert re.search(r'class="note bad flash" role="alert">C-ECHO to archive, \d+ ms: .*refused', page)
+    (event,) = told(node, "destination_asked")
+    assert (event["account"], event["ok"]) == ("anna", False)
+
+
+def test_a_destination_that_is_there_answers(node: Node, anna: Browser) -> None:
+    port = node.settings.destinations["archive"].port
+    with dicom.listening(dicom.Archive(port=port)):
+        page = anna.ask("/destinations/archive/echo", {"form_token": anna.form_token("/")})[1]
+    assert "answers to" in page
+    assert told(node, "destination_asked")[0]["ok"]
+
+
+def test_a_destination_that_is_not_in_the_settings_is_not_asked(anna: Browser) -> None:
+    assert anna.ask("/destinations/nowhere/echo", {"form_token": anna.form_token("/")})[0] == 404
+
+
+def test_whoever_may_sees_the_patient_and_that_is_on_record_first(
+    node: Node, bench: Workbench, port: int, exam: list[Dataset]
+) -> None:
+    bench.receive(exam[0])
+    uid = exam[0].StudyInstanceUID
+    browser = signed_in(port, "carl")
+    before = browser.ask(f"/studies/{uid}")[1]
+    assert exam[0].PatientID not in before
+    status, page = browser.ask(f"/studies/{uid}/patient", {"form_token": browser.form_token("/")})
+    assert status == 200
+    for value in (str(exam[0].PatientName), exam[0].PatientID, exam[0].AccessionNumber):
+        assert value in page
+    (event,) = told(node, "identity_shown")
+    assert event == {"account": "carl", "address": "127.0.0.1"}
+
+
+def test_an_operator_without_that_right_does_not(node: Node, anna: Browser, uid: str) -> None:
+    assert "Show patient" not in anna.ask(f"/studies/{uid}")[1]
+    assert anna.ask(f"/studies/{uid}/patient", {"form_token": anna.form_token("/")})[0] == 403
+    assert told(node, "identity_shown") == []
+    assert told(node, "act_refused")[0]["account"] == "anna"
+
+
+def test_of_a_study_whose_images_are_gone_the_id_alone_is_told(
+    node: Node, bench: Workbench, port: int, uid: str
+) -> None:
+    path = next(node.store.resolve(one.path) for one in bench.study().instances)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no DICOM file any more")
+    browser = signed_in(port, "carl")
+    page = browser.ask(f"/studies/{uid}/patient", {"form_token": browser.form_token("/")})[1]
+    assert "not kept any more" in page
+    assert "<dd>P1</dd>" in page
+
+
+def test_every_act_is_in_the_audit_trail(node: Node, anna: Browser, uid: str, tmp_path: Path) -> None:
+    act(anna, uid, "hold", reason="a prior is awaited")
+    act(anna, uid, "release")
+    anna.ask("/destinations/archive/echo", {"form_token": anna.form_token("/")})
+    report_events(node.sessions, node.reporting, node.store.root, NOW)
+    with node.sessions() as session:
+        messages = [one.message.decode() for one in audit_messages.recent(session, 100)]
+    by_anna = [one for one in messages if 'UserID="anna"' in one and 'NetworkAccessPointID="127.0.0.1"' in one]
+    assert len(by_anna) == 4  # signed in, held, released, asked
+    settings = tmp_path / "node.toml"
+    settings.write_text(f"storage.root = '{node.store.root}'\n")
+    shown = glam_node("audit", "show", "--settings", settings).stdout
+    assert re.search(rf"Procedure Record.*anna.*{re.escape(uid)}.*held: a prior is awaited", shown)
+    assert re.search(r"Use of Restricted Function.*anna.*archive", shown)

@@ -1,0 +1,376 @@
+"""Signing in by an OpenID provider, over real HTTP with real signatures."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.console.app import create_console
+from glam_node.node.console.oidc import CALLBACK
+from glam_node.node.db import audit
+from glam_node.node.domain.account import Role
+from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.accounts import new_account, set_account
+from glam_node.settings.console import ConsoleSettings
+from glam_node.settings.load import SettingsError, load_settings
+from glam_node.settings.oidc import OIDCSettings
+from glam_node.settings.schema import Settings, StorageSettings
+from tests.builders import NOW
+from tests.certificates import Authority
+from tests.integration.console.browser import Browser, listening
+from tests.integration.console.provider import CLIENT_ID, CLIENT_SECRET, Provider, running
+from tests.ports import free_port
+
+OPERATOR = {"sub": "4711", "preferred_username": "anna", "groups": ["staff", "mammography"]}
+
+
+class Site:
+    """A console whose people sign in by a provider."""
+
+    def __init__(self, root: Path, port: int, issuer: str, **settings: Any) -> None:
+        secret = root / "secret"
+        secret.write_text(CLIENT_SECRET + "\n")
+        stated = {
+            "issuer": issuer,
+            "client_id": CLIENT_ID,
+            "client_secret_file": secret,
+            "public_url": f"http://127.0.0.1:{port}/",
+            "operators": ("mammography",),
+            "viewers": ("staff",),
+            "timeout": 5.0,
+            **settings,
+        }
+        self.port = port
+        self.node: Node = build_node(
+            Settings(
+                storage=StorageSettings(root=root / "root"),
+                console=ConsoleSettings(port=port, oidc=OIDCSettings(**stated)),
+            )
+        )
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """The details of what is on record."""
+        with self.node.sessions() as session:
+            return [one.detail for one in audit.recent(session, event, 100)]
+
+
+@contextmanager
+def site_of(
+    root: Path, issuer: str, provider: Provider | None = None, **settings: Any
+) -> Iterator[tuple[Site, Browser]]:
+    port = free_port()
+    site = Site(root, port, issuer, **settings)
+    if provider is not None:
+        provider.redirect_uris.add(f"http://127.0.0.1:{port}{CALLBACK}")
+    with listening(create_console(site.node, "127.0.0.1"), port):
+        yield site, Browser(port)
+    site.node.sessions.kw["bind"].dispose()
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider(person=OPERATOR)
+
+
+@pytest.fixture
+def issuer(provider: Provider) -> Iterator[str]:
+    with running(provider) as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def signing(tmp_path: Path, issuer: str, provider: Provider) -> Iterator[tuple[Site, Browser]]:
+    with site_of(tmp_path, issuer, provider) as pair:
+        yield pair
+
+
+def is_let_in(browser: Browser) -> bool:
+    return "<h1>Studies</h1>" in browser.ask("/")[1]
+
+
+def test_whom_the_provider_vouches_for_is_let_in_with_the_role_of_the_groups(signing: tuple[Site, Browser]) -> None:
+    site, browser = signing
+    assert not is_let_in(browser)
+    assert 'href="/sign-in/oidc"' in browser.ask("/sign-in")[1]
+    assert browser.ask("/sign-in/oidc")[0] == 200
+    assert "oidc:anna (operator)" in browser.ask("/")[1]
+    assert [one["account"] for one in site.told("signed_in")] == ["oidc:anna"]
+    browser.ask("/sign-out", {"form_token": browser.form_token("/")})
+    assert not is_let_in(browser)
+
+
+@pytest.mark.parametrize(
+    ("person", "words"),
+    [
+        ({"sub": "1", "groups": "staff"}, "oidc:1 (viewer)"),
+        ({"sub": "1", "preferred_username": "b\u0000\u202eert", "groups": ["staff"]}, "oidc:b??ert (viewer)"),
+    ],
+)
+def test_a_claim_may_be_one_word_and_a_name_is_shown_harmless(
+    signing: tuple[Site, Browser], provider: Provider, person: dict[str, Any], words: str
+) -> None:
+    _, browser = signing
+    provider.person = person
+    browser.ask("/sign-in/oidc")
+    assert words in browser.ask("/")[1]
+
+
+def test_roles_may_lie_inside_another_claim(tmp_path: Path, issuer: str, provider: Provider) -> None:
+    provider.person = {"sub": "1", "realm_access": {"roles": ["mammography"]}}
+    with site_of(tmp_path, issuer, provider, roles_claim="realm_access.roles") as (_, browser):
+        browser.ask("/sign-in/oidc")
+        assert "oidc:1 (operator)" in browser.ask("/")[1]
+
+
+def test_groups_may_be_told_by_userinfo_alone(signing: tuple[Site, Browser], provider: Provider) -> None:
+    _, browser = signing
+    provider.person, provider.userinfo = {"sub": "1"}, {"groups": ["staff"]}
+    browser.ask("/sign-in/oidc")
+    assert "oidc:1 (viewer)" in browser.ask("/")[1]
+
+
+def test_userinfo_of_somebody_else_counts_for_nothing(signing: tuple[Site, Browser], provider: Provider) -> None:
+    _, browser = signing
+    provider.person, provider.userinfo = {"sub": "1"}, {"sub": "2", "groups": ["mammography"]}
+    assert "has no role here" in browser.ask("/sign-in/oidc")[1]
+
+
+@pytest.mark.parametrize("groups", [[], None, ["cardiology"], {"mammography": True}])
+def test_whoever_has_no_role_is_told_so(signing: tuple[Site, Browser], provider: Provider, groups: Any) -> None:
+    site, browser = signing
+    provider.person = {"sub": "1", "preferred_username": "bert", "groups": groups}
+    status, page = browser.ask("/sign-in/oidc")
+    assert (status, "bert has no role here" in page) == (403, True)
+    assert not is_let_in(browser)
+    (refused,) = site.told("sign_in_refused")
+    assert refused["person"] == "bert"
+    assert "console.oidc.viewers" in refused["failure"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"aud": "another-client"},
+        {"iss": "http://127.0.0.1:1"},
+        {"nonce": "of another time"},
+        {"nonce": None},
+        {"exp": int(time.time()) - 3600},
+        {"exp": None},
+        {"sub": None},
+    ],
+    ids=str,
+)
+def test_an_id_token_that_is_not_for_us_lets_nobody_in(
+    signing: tuple[Site, Browser], provider: Provider, wrong: dict[str, Any]
+) -> None:
+    _, browser = signing
+    provider.wrong_claims = wrong
+    status, page = browser.ask("/sign-in/oidc")
+    assert (status, "cannot be trusted" in page) == (403, True)
+    assert not is_let_in(browser)
+
+
+def test_a_signature_of_a_stranger_lets_nobody_in(signing: tuple[Site, Browser], provider: Provider) -> None:
+    _, browser = signing
+    provider.stranger = RSAKey.generate_key(2048, {"kid": "one"})
+    assert "cannot be trusted" in browser.ask("/sign-in/oidc")[1]
+    assert not is_let_in(browser)
+
+
+def test_new_keys_of_the_provider_are_looked_up(signing: tuple[Site, Browser], provider: Provider) -> None:
+    _, browser = signing
+    browser.ask("/sign-in/oidc")
+    browser.ask("/sign-out", {"form_token": browser.form_token("/")})
+    provider.key = RSAKey.generate_key(2048, {"kid": "two"})
+    browser.ask("/sign-in/oidc")
+    assert is_let_in(browser)
+    assert provider.asked.count("jwks") == 2
+
+
+def test_who_has_no_key_of_the_provider_is_looked_up_once(signing: tuple[Site, Browser], provider: Provider) -> None:
+    _, browser = signing
+    provider.header = {"kid": "unknown"}
+    assert "cannot be trusted" in browser.ask("/sign-in/oidc")[1]
+    assert provider.asked.count("jwks") == 2
+
+
+def test_an_answer_that_this_browser_did_not_ask_for_is_worth_nothing(
+    signing: tuple[Site, Browser], provider: Provider
+) -> None:
+    site, browser = signing
+    provider.answer = {"code": "code0"}
+    assert "not begun in this browser" in browser.ask(f"{CALLBACK}?state=x&code=code0")[1]
+    other = Browser(site.port)
+    way = other.redirected("/sign-in/oidc")
+    back = browser.redirected_from(way)
+    assert "not begun in this browser" in browser.ask(back.removeprefix(browser.url))[1]
+    assert not is_let_in(browser)
+    assert site.told("sign_in_refused") == []
+
+
+def test_a_way_back_leads_in_once(signing: tuple[Site, Browser]) -> None:
+    _, browser = signing
+    back = browser.redirected_from(browser.redirected("/sign-in/oidc")).removeprefix(browser.url)
+    assert "You are signed in" in browser.ask(back)[1]
+    assert "not begun in this browser" in browser.ask(back)[1]
+
+
+def test_what_the_provider_refuses_is_told(signing: tuple[Site, Browser], provider: Provider) -> None:
+    _, browser = signing
+    provider.answer = {"error": "access_denied"}
+    assert "it answered access_denied" in browser.ask("/sign-in/oidc")[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"issuer": "http://127.0.0.1:1"}, "cannot be reached"),
+        ({"client_secret_file": "WRONG"}, "does not take this client id and secret"),
+        ({"client_secret_file": "MISSING"}, "cannot be read: No such file"),
+    ],
+)
+def test_a_wrong_setting_is_told_with_what_to_do(
+    tmp_path: Path, issuer: str, provider: Provider, settings: dict[str, Any], words: str
+) -> None:
+    (tmp_path / "WRONG").write_text("wrong")
+    if "client_secret_file" in settings:
+        settings = {"client_secret_file": tmp_path / settings["client_secret_file"]}
+    with site_of(tmp_path, settings.pop("issuer", issuer), provider, **settings) as (_, browser):
+        status, page = browser.ask("/sign-in/oidc")
+        assert status in (403, 502)
+        assert words in page
+        assert "console.oidc" in page
+        assert CLIENT_SECRET not in page
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"issuer": "http://elsewhere"}, "to the last slash"),
+        ({"token_endpoint": None}, "does not name its token_endpoint"),
+    ],
+)
+def test_a_discovery_document_that_does_not_fit_is_told(
+    signing: tuple[Site, Browser], provider: Provider, wrong: dict[str, Any], words: str
+) -> None:
+    _, browser = signing
+    provider.wrong_metadata = wrong
+    status, page = browser.ask("/sign-in/oidc")
+    assert (status, words in page) == (502, True)
+    provider.wrong_metadata = {}
+    browser.ask("/sign-in/oidc")
+    assert is_let_in(browser)
+
+
+def test_a_redirect_uri_that_is_not_registered_stays_with_the_provider(
+    signing: tuple[Site, Browser], provider: Provider
+) -> None:
+    _, browser = signing
+    provider.redirect_uris.clear()
+    assert browser.ask("/sign-in/oidc") == (400, "this client or redirect URI is not registered")
+
+
+def test_a_provider_whose_certificate_is_not_trusted_is_not_spoken_to(
+    tmp_path: Path, authority: Authority, provider: Provider
+) -> None:
+    signed = authority.sign("provider")
+    port = free_port()
+    with listening(provider.app(), port, ssl_certfile=signed.certificate, ssl_keyfile=signed.key):
+        with site_of(tmp_path, f"https://127.0.0.1:{port}", provider) as (_, browser):
+            assert "cannot be trusted: its certificate" in browser.ask("/sign-in/oidc")[1]
+        with site_of(tmp_path, f"https://127.0.0.1:{port}", provider, ca=signed.ca) as (site, browser):
+            # Our Browser trusts no authority, the console does.
+            assert browser.redirected("/sign-in/oidc").startswith(f"https://127.0.0.1:{port}/authorize?")
+            assert len(site.told("sign_in_refused")) == 1
+
+
+def test_local_accounts_stay_beside_the_provider_and_cannot_be_named_as_its_people(
+    signing: tuple[Site, Browser],
+) -> None:
+    site, browser = signing
+    assert 'name="password"' not in browser.ask("/sign-in")[1]
+    with site.node.sessions.begin() as session:
+        set_account(session, new_account("bert", Role.VIEWER, "correct horse battery"), NOW)
+    assert "bert (viewer)" in browser.sign_in("bert", "correct horse battery")[1]
+    with pytest.raises(PermanentError):
+        new_account("oidc:anna", Role.OPERATOR, "correct horse battery")
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("issuer = 'http://login.example.org'", "https:// URL"),
+        ("issuer = 'https://login.example.org'", "client_id"),
+        ("issuer = 'https://l.example.org'\nclient_id = 'x'", "public_url"),
+        (
+            "issuer = 'https://l.example.org'\nclient_id = 'x'\npublic_url = 'https://c.example.org'",
+            "nobody could sign in",
+        ),
+    ],
+)
+def test_settings_that_let_nobody_in_are_refused(tmp_path: Path, lines: str, words: str) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(f"[console.oidc]\n{lines}\n")
+    with pytest.raises(SettingsError, match=words):
+        load_settings(path, {})
+
+
+@pytest.fixture(scope="module")
+def other_provider() -> Iterator[str]:
+    """The issuer of oidc-provider-mock, which others made, as a process of its own; it knows anna."""
+    port = free_port()
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-registration"]
+    claims = json.dumps({"sub": "anna", "groups": ["mammography"]})
+    process = subprocess.Popen(
+        [*command, "--user-claims", claims], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    issuer = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(f"{issuer}/jwks", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield issuer
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def registered(issuer: str, redirect_uri: str) -> dict[str, str]:
+    """Id and secret of a client."""
+    request = urllib.request.Request(
+        f"{issuer}/oauth2/clients",
+        json.dumps({"redirect_uris": [redirect_uri]}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        found: dict[str, str] = json.loads(answer.read())
+    return found
+
+
+@pytest.mark.parametrize("knows_secret", [True, False])
+def test_a_provider_that_others_made_understands_us(tmp_path: Path, other_provider: str, knows_secret: bool) -> None:
+    port = free_port()
+    client = registered(other_provider, f"http://127.0.0.1:{port}{CALLBACK}")
+    site = Site(tmp_path, port, other_provider, client_id=client["client_id"])
+    (tmp_path / "secret").write_text(client["client_secret"] if knows_secret else "wrong")
+    with listening(create_console(site.node, "127.0.0.1"), port):
+        browser = Browser(port)
+        form = browser.redirected("/sign-in/oidc")
+        back = browser.redirected_from(form, {"sub": "anna"})
+        _, page = browser.ask(back.removeprefix(browser.url))
+        assert ("You are signed in" in page) is knows_secret
+        assert ("does not take this client id and secret" in page) is not knows_secret
+        assert is_let_in(browser) is knows_secret
+    site.node.sessions.kw["bind"].dispose()
