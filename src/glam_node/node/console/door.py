@@ -22,6 +22,9 @@ from glam_node.node.domain.order import Actor
 from glam_node.node.workflow.accounts import LONGEST_PASSWORD, is_password
 
 COOKIE = "glam_node_console"
+FORM_COOKIE = "glam_node_sign_in"
+"""Of whoever is about to sign in. One of its own: a page of another site that leads to the form, where the browser
+shows no other cookie, must end nobody's session."""
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 LONGEST_FORM = 16 * LONGEST_PASSWORD
 _STALE = "This form is not one of yours any more. Go back, load the page again, and send it anew."
@@ -75,6 +78,9 @@ class Door:
 
         async def answer(request: Request) -> Response:
             visitor = await run_in_threadpool(self._visitor, request)
+            if visitor is None and request.headers.get("Sec-Fetch-Site") == "cross-site":
+                # Led here by another site, a browser keeps its cookie to itself; led here by us it shows it.
+                return self._again(request)
             if visitor is None:
                 return RedirectResponse("/sign-in", 303)
             request.state.visitor = visitor
@@ -108,7 +114,7 @@ class Door:
             raise HTTPException(404, "No account was made: `glam-node console user add NAME` makes one.")
         if request.method != "POST":
             return await run_in_threadpool(self._form, request)
-        fields = await self._fields(request)
+        fields = await self._fields(request, FORM_COOKIE)
         return await run_in_threadpool(self._try, request, fields.get("name", ""), fields.get("password", ""))
 
     async def sign_out(self, request: Request) -> Response:
@@ -122,15 +128,18 @@ class Door:
         response.delete_cookie(COOKIE, secure=self._encrypted, httponly=True, samesite="strict")
         return response
 
-    def let_in(self, request: Request, account: Account, page: str = "") -> Response:
+    def let_in(self, request: Request, account: Account, *, from_elsewhere: bool = False) -> Response:
         """With a new token: one that was there before, whoever set it, is worth nothing.
 
-        Where another site led here, a `page` of ours must come between: its redirection would not carry the cookie.
+        Where another site led here, a page of ours comes between: its redirection would not carry the cookie.
         """
         self.sessions.end(request.cookies.get(COOKIE, ""))
         self._record("signed_in", address=address_of(request), account=account.name)
-        response = self._templates.TemplateResponse(request, page) if page else RedirectResponse("/", 303)
-        self._give(response, self.sessions.begin(account, self.now()))
+        response: Response = RedirectResponse("/", 303)
+        if from_elsewhere:
+            response = self._templates.TemplateResponse(request, "_actions_again.html", {"target": "/"})
+        self._give(response, COOKIE, self.sessions.begin(account, self.now()))
+        response.delete_cookie(FORM_COOKIE, "/sign-in", secure=self._encrypted, httponly=True, samesite="strict")
         return response
 
     def not_let_in(self, request: Request, failure: str, status: int, name: str = "") -> Response:
@@ -140,6 +149,10 @@ class Door:
         facts = {"address": address_of(request), "account": "", "failure": failure}
         self._record("sign_in_refused", **facts, **({"person": name[:64]} if name else {}))
         return self._form(request, failure, status)
+
+    def _again(self, request: Request) -> Response:
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return self._templates.TemplateResponse(request, "_actions_again.html", {"target": target})
 
     def _visitor(self, request: Request) -> Visitor | None:
         token, address = request.cookies.get(COOKIE, ""), address_of(request)
@@ -164,7 +177,7 @@ class Door:
         with reading(self._node.sessions)() as session:
             return accounts.exist(session)
 
-    async def _fields(self, request: Request) -> dict[str, str]:
+    async def _fields(self, request: Request, cookie: str = COOKIE) -> dict[str, str]:
         """Of a form that we gave to this browser. Raises HTTPException for any other."""
         body = b""
         async for chunk in request.stream():
@@ -172,7 +185,7 @@ class Door:
             if len(body) > LONGEST_FORM:
                 raise HTTPException(413, "No form here is that long.")
         fields = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
-        if not self.sessions.is_form_token(request.cookies.get(COOKIE, ""), fields.get(FORM_TOKEN, "")):
+        if not self.sessions.is_form_token(request.cookies.get(cookie, ""), fields.get(FORM_TOKEN, "")):
             raise HTTPException(403, _STALE)
         return fields
 
@@ -203,7 +216,7 @@ class Door:
         return self.let_in(request, account)
 
     def _form(self, request: Request, trouble: str = "", status: int = 200) -> Response:
-        token = request.cookies.get(COOKIE, "") or secrets.token_urlsafe(32)
+        token = request.cookies.get(FORM_COOKIE, "") or secrets.token_urlsafe(32)
         shown = {
             "trouble": trouble,
             "form_token": self.sessions.form_token(token),
@@ -211,15 +224,16 @@ class Door:
             "local_accounts": self._has_accounts(),
         }
         response = self._templates.TemplateResponse(request, "sign_in.html", shown, status_code=status)
-        if COOKIE not in request.cookies:
-            self._give(response, token)
+        if FORM_COOKIE not in request.cookies:
+            self._give(response, FORM_COOKIE, token, "/sign-in")
         return response
 
-    def _give(self, response: Response, token: str) -> None:
+    def _give(self, response: Response, cookie: str, token: str, path: str = "/") -> None:
         response.set_cookie(
-            COOKIE,
+            cookie,
             token,
             max_age=int(LIFETIME.total_seconds()),
+            path=path,
             secure=self._encrypted,
             httponly=True,
             samesite="strict",

@@ -80,7 +80,7 @@ class OidcDoor:
         except NodeError as error:
             response = self._door.not_let_in(request, str(error), 502, name)
         else:
-            response = self._door.let_in(request, account, "_actions_signed_in.html")
+            response = self._door.let_in(request, account, from_elsewhere=True)
         response.delete_cookie(COOKIE, PATH, secure=self._encrypted, httponly=True, samesite="lax")
         return response
 

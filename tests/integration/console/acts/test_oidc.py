@@ -26,8 +26,8 @@ from glam_node.settings.oidc import OIDCSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import NOW
 from tests.certificates import Authority
+from tests.integration.console.acts.provider import CLIENT_ID, CLIENT_SECRET, Provider, running
 from tests.integration.console.browser import Browser, listening
-from tests.integration.console.provider import CLIENT_ID, CLIENT_SECRET, Provider, running
 from tests.ports import free_port
 
 OPERATOR = {"sub": "4711", "preferred_username": "anna", "groups": ["staff", "mammography"]}
@@ -220,7 +220,7 @@ def test_an_answer_that_this_browser_did_not_ask_for_is_worth_nothing(
 def test_a_way_back_leads_in_once(signing: tuple[Site, Browser]) -> None:
     _, browser = signing
     back = browser.redirected_from(browser.redirected("/sign-in/oidc")).removeprefix(browser.url)
-    assert "You are signed in" in browser.ask(back)[1]
+    assert "Go on" in browser.ask(back)[1]
     assert "not begun in this browser" in browser.ask(back)[1]
 
 
@@ -370,7 +370,7 @@ def test_a_provider_that_others_made_understands_us(tmp_path: Path, other_provid
         form = browser.redirected("/sign-in/oidc")
         back = browser.redirected_from(form, {"sub": "anna"})
         _, page = browser.ask(back.removeprefix(browser.url))
-        assert ("You are signed in" in page) is knows_secret
+        assert ("Go on" in page) is knows_secret
         assert ("does not take this client id and secret" in page) is not knows_secret
         assert is_let_in(browser) is knows_secret
     site.node.sessions.kw["bind"].dispose()

@@ -1,8 +1,6 @@
 """What people do on pages, over real HTTP: asked first, done once, on record, and only by those who may."""
 
 import re
-import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,88 +9,19 @@ from urllib.parse import quote
 import pytest
 from pydicom.dataset import Dataset
 
-from glam_node.inference.phantom import make_exam
-from glam_node.inference.threshold import ThresholdPredictor
-from glam_node.node.bootstrap import Node, build_node
-from glam_node.node.console.app import create_console
-from glam_node.node.db import audit, audit_messages, migrate, studies
-from glam_node.node.db.engine import open_database
+from glam_node.node.bootstrap import Node
+from glam_node.node.db import audit, audit_messages
 from glam_node.node.domain.account import Role
 from glam_node.node.domain.standing import Standing
 from glam_node.node.workflow.accounts import new_account, remove_account, set_account
 from glam_node.node.workflow.report import report_events
 from glam_node.node.workflow.standing import hold
-from glam_node.settings.destinations import DestinationSettings
-from glam_node.settings.schema import Settings, StorageSettings
-from tests.builders import NOW, four_views
+from tests.builders import NOW
 from tests.command_line import glam_node
 from tests.integration import archive as dicom
-from tests.integration.console.browser import Browser, listening
-from tests.ports import free_port
-from tests.unit.workflow.workbench import Archive, Workbench, unsupported
-
-PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(scope="module")
-def exam() -> list[Dataset]:
-    return [view.dataset for view in make_exam(3, rows=64, columns=48)]
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with three accounts, to be copied."""
-    path = tmp_path_factory.mktemp("people") / "glam-node.sqlite"
-    migrate.upgrade(f"sqlite:///{path}")
-    sessions = open_database(f"sqlite:///{path}")
-    with sessions.begin() as session:
-        set_account(session, new_account("anna", Role.OPERATOR, PASSWORD), NOW)
-        set_account(session, new_account("bert", Role.VIEWER, PASSWORD), NOW)
-        set_account(session, new_account("carl", Role.VIEWER, PASSWORD, may_see_identity=True), NOW)
-    sessions.kw["bind"].dispose()
-    return path
-
-
-@pytest.fixture
-def node(tmp_path: Path, people: Path) -> Iterator[Node]:
-    """A node with two archives that are not there."""
-    root = tmp_path / "root"
-    root.mkdir()
-    shutil.copy(people, root)
-    destinations = {name: DestinationSettings(port=free_port(), timeout=3.0) for name in ("archive", "other")}
-    node = build_node(Settings(storage=StorageSettings(root=root), destinations=destinations))
-    yield node
-    node.sessions.kw["bind"].dispose()
-
-
-@pytest.fixture
-def bench(node: Node) -> Workbench:
-    """What its processes would do."""
-    bench = Workbench(node.sessions, node.store, ThresholdPredictor(ThresholdPredictor.built_in_package()))
-    bench.settings_digest = node.settings_digest
-    return bench
-
-
-@pytest.fixture
-def uid(bench: Workbench) -> str:
-    """Its one study, whose images arrive."""
-    bench.record(*four_views())
-    return bench.study().study_instance_uid
-
-
-@pytest.fixture
-def reported(bench: Workbench, exam: list[Dataset]) -> str:
-    """Its one study, reported; the archive took nothing."""
-    bench.run(bench.submitted(exam[1]))
-    bench.deliver(Archive(answer=unsupported))
-    return bench.study().study_instance_uid
-
-
-@pytest.fixture
-def port(node: Node, bench: Workbench) -> Iterator[int]:
-    """Of its console, which shares the bench's clock."""
-    with listening(create_console(node, "127.0.0.1", now=bench.clock)) as port:
-        yield port
+from tests.integration.console.acts.conftest import PASSWORD, standing
+from tests.integration.console.browser import Browser
+from tests.unit.workflow.workbench import Archive, Workbench
 
 
 @pytest.fixture
@@ -110,13 +39,6 @@ def told(node: Node, event: str) -> list[dict[str, Any]]:
     """The details of what is on record."""
     with node.sessions() as session:
         return [one.detail for one in audit.recent(session, event, 100)]
-
-
-def standing(node: Node, uid: str) -> Standing:
-    with node.sessions() as session:
-        study = studies.get(session, uid)
-    assert study is not None
-    return study.standing
 
 
 def form(browser: Browser, uid: str, verb: str, **fields: str) -> dict[str, str]:

@@ -1,0 +1,95 @@
+"""A node with three accounts and one study, and its console."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.inference.phantom import make_exam
+from glam_node.inference.threshold import ThresholdPredictor
+from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.console.app import create_console
+from glam_node.node.db import migrate, studies
+from glam_node.node.db.engine import open_database
+from glam_node.node.domain.account import Role
+from glam_node.node.domain.standing import Standing
+from glam_node.node.workflow.accounts import new_account, set_account
+from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.schema import Settings, StorageSettings
+from tests.builders import NOW, four_views
+from tests.integration.console.browser import listening
+from tests.ports import free_port
+from tests.unit.workflow.workbench import Archive, Workbench, unsupported
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="session")
+def exam() -> list[Dataset]:
+    return [view.dataset for view in make_exam(3, rows=64, columns=48)]
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with three accounts, to be copied."""
+    path = tmp_path_factory.mktemp("people") / "glam-node.sqlite"
+    migrate.upgrade(f"sqlite:///{path}")
+    sessions = open_database(f"sqlite:///{path}")
+    with sessions.begin() as session:
+        set_account(session, new_account("anna", Role.OPERATOR, PASSWORD), NOW)
+        set_account(session, new_account("bert", Role.VIEWER, PASSWORD), NOW)
+        set_account(session, new_account("carl", Role.VIEWER, PASSWORD, may_see_identity=True), NOW)
+    sessions.kw["bind"].dispose()
+    return path
+
+
+@pytest.fixture
+def node(tmp_path: Path, people: Path) -> Iterator[Node]:
+    """A node with two archives that are not there."""
+    root = tmp_path / "root"
+    root.mkdir()
+    shutil.copy(people, root)
+    destinations = {name: DestinationSettings(port=free_port(), timeout=3.0) for name in ("archive", "other")}
+    node = build_node(Settings(storage=StorageSettings(root=root), destinations=destinations))
+    yield node
+    node.sessions.kw["bind"].dispose()
+
+
+@pytest.fixture
+def bench(node: Node) -> Workbench:
+    """What its processes would do."""
+    bench = Workbench(node.sessions, node.store, ThresholdPredictor(ThresholdPredictor.built_in_package()))
+    bench.settings_digest = node.settings_digest
+    return bench
+
+
+@pytest.fixture
+def uid(bench: Workbench) -> str:
+    """Its one study, whose images arrive."""
+    bench.record(*four_views())
+    return bench.study().study_instance_uid
+
+
+@pytest.fixture
+def reported(bench: Workbench, exam: list[Dataset]) -> str:
+    """Its one study, reported; the archive took nothing."""
+    bench.run(bench.submitted(exam[1]))
+    bench.deliver(Archive(answer=unsupported))
+    return bench.study().study_instance_uid
+
+
+@pytest.fixture
+def port(node: Node, bench: Workbench) -> Iterator[int]:
+    """Of its console, which shares the bench's clock."""
+    with listening(create_console(node, "127.0.0.1", now=bench.clock)) as port:
+        yield port
+
+
+def standing(node: Node, uid: str) -> Standing:
+    """Of the study."""
+    with node.sessions() as session:
+        study = studies.get(session, uid)
+    assert study is not None
+    return study.standing
