@@ -9,7 +9,7 @@ from starlette.responses import Response
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.door import Fields
 from glam_node.node.console.rendering import Screens
-from glam_node.node.db import audit, studies
+from glam_node.node.db import studies
 from glam_node.node.domain.study import Study
 from glam_node.node.storage.identity import Identity, read_identity
 
@@ -28,10 +28,7 @@ class Patients:
         if study is None:
             raise HTTPException(404, f"Study {uid[:64]} is not on record here.")
         identity = _identity(self.screens.node, study)
-        actor = request.state.visitor.actor
-        facts = {"study_instance_uid": uid, "account": actor.account, "address": actor.address}
-        with self.screens.node.sessions.begin() as session:
-            audit.record(session, "identity_shown", self.screens.now(), **facts)
+        self.screens.looks.record(request, [uid], again=True)
         return self.screens.render(request, "_actions_patient", study=study, identity=identity)
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
 from glam_node.node.bootstrap import Node
+from glam_node.node.console.looks import Looks
 from glam_node.node.db.engine import reading
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -33,6 +34,7 @@ class Screens:
     def __init__(self, node: Node, now: Callable[[], datetime]) -> None:
         self.node = node
         self.now = now
+        self.looks = Looks(node, now)
         self.sessions = reading(node.sessions)
         """Sessions that only read."""
         self.templates = Jinja2Templates(directory=TEMPLATES, context_processors=[self._everywhere])

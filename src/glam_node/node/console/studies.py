@@ -69,6 +69,8 @@ def page(screens: Screens, request: Request) -> Response:
         counts = {str(state): count for state, count in studies.counts_by_state(session).items()}
         found = search.count(session, asked.wanted)
         rules = search.rules(session)
+    if identities:
+        screens.looks.record(request, [study.study_instance_uid for study in leaf.studies])
     return screens.render(
         request,
         "studies",

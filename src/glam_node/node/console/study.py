@@ -25,6 +25,8 @@ def page(screens: Screens, request: Request) -> Response:
         described = describe(study, screens.sessions, screens.node.store.root)
     except InferenceError as error:
         raise HTTPException(500, f"The findings of study {study.study_instance_uid} cannot be read: {error}") from error
+    if may_see_identities(request):
+        screens.looks.record(request, [study.study_instance_uid])
     return screens.render(
         request,
         "study",

@@ -36,7 +36,11 @@ def new_account(name: str, role: Role, password: str, *, may_see_identity: bool 
 def set_account(session: Session, account: Account, now: datetime, by: Actor | None = None) -> None:
     """The account is as given, whether or not there was one of that name, and its setting is on record."""
     accounts.put(session, account, now)
-    facts: dict[str, Any] = {"account": account.name, "role": str(account.role), "may_see_identity": account.may_see_identity}
+    facts: dict[str, Any] = {
+        "account": account.name,
+        "role": str(account.role),
+        "may_see_identity": account.may_see_identity,
+    }
     audit.record(session, "account_set", now, **facts, **_facts_of(by))
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from pydicom.dataset import Dataset
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,19 +21,10 @@ from tests.integration.console.acts.conftest import PASSWORD, standing
 from tests.integration.console.acts.provider import Provider
 from tests.integration.console.acts.test_oidc import OPERATOR, Site
 from tests.integration.console.browser import listening
-from tests.peers import PEERS
 from tests.ports import free_port
 from tests.unit.workflow.workbench import Archive, Workbench
 
 pytestmark = pytest.mark.peer("chromium")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(PEERS["chromium"].program), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @contextmanager
@@ -152,10 +143,10 @@ def test_the_patient_is_shown_to_whoever_may_see(
     with tab(chromium, port) as page:
         sign_in(page, "carl")
         page.goto(f"/studies/{exam[0].StudyInstanceUID}")
-        expect(page.get_by_text(exam[0].PatientID)).to_have_count(0)
+        expect(page.get_by_text(str(exam[0].PatientName))).to_have_count(0)
         page.get_by_role("button", name="Show patient").click()
-        expect(page.get_by_text(exam[0].PatientID)).to_be_visible()
-    assert events(node, "identity_shown") == 1
+        expect(page.get_by_text(str(exam[0].PatientName))).to_be_visible()
+    assert events(node, "identity_shown") == 2  # in the list, and here
 
 
 def test_a_viewer_has_no_buttons(chromium: Browser, port: int, uid: str) -> None:
