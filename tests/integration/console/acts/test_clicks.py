@@ -25,6 +25,7 @@ from tests.ports import free_port
 from tests.unit.workflow.workbench import Archive, Workbench
 
 pytestmark = pytest.mark.peer("chromium")
+expect.set_options(timeout=30_000)  # a machine may be busy
 
 
 @contextmanager
