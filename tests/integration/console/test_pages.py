@@ -96,6 +96,7 @@ def test_a_study_is_found_by_a_part_of_its_uid_and_opened(page: Page, place: Liv
     rows.get_by_role("link").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Study")
     expect(page.locator(".panel .uid").first).to_have_text(place.reported)
+    expect(page.locator(".facts")).to_contain_text(f"Malignant{100 * malignant_score(place):.0f} %")
 
 
 def test_studies_are_found_by_state_rule_and_day(page: Page, place: LivedIn) -> None:

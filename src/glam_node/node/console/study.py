@@ -1,5 +1,8 @@
 """The page of one study, and its pictures."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,6 +35,7 @@ def page(screens: Screens, request: Request) -> Response:
         "study",
         study=described,
         places=hang(described),
+        study_scores=_scores(described["timeline"]) if described["scores"] else {},
         steps=steps(described["timeline"], described["jobs"]),
         identity=study.attributes if may_see_identities(request) else None,
         has_segments=any(one["kind"] == "SEG" for one in described["deliveries"]),
@@ -51,6 +55,13 @@ def view(screens: Screens, request: Request) -> Response:
             "The page of its study says what happened to it.",
         )
     return Response(png, media_type="image/png")
+
+
+def _scores(timeline: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Of the study, by the last analysis; none where it was of a version that did not record them."""
+    analyses = [event["detail"] for event in timeline if event["event"] == "job_succeeded"]
+    told = [detail["study_scores"] for detail in analyses if detail.get("study_scores")]
+    return dict(told[-1]) if told else {}
 
 
 def _study(screens: Screens, uid: str) -> Study:
