@@ -17,6 +17,7 @@ from glam_node.settings.values import (
     ScoreScale,
     SeriesDescription,
     SeriesNumber,
+    ServicePath,
     not_empty,
 )
 
@@ -84,16 +85,21 @@ class DestinationSettings(Section):
 
     mode: Literal["live", "shadow", "dry_run"] = "live"
     """live; shadow: results for it are made and kept, and not sent; dry_run: it is written down which they would be."""
-    kind: Literal["c-store", "folder"] = "c-store"
-    """c-store: a DICOM archive; folder: files in a directory, for trials without an archive."""
+    kind: Literal["c-store", "stow-rs", "folder"] = "c-store"
+    """c-store: a DICOM archive; stow-rs: a DICOMweb server; folder: files in a directory, for trials without an
+    archive."""
     ae_title: AETitle = "ARCHIVE"
     """c-store: AE title of the archive."""
     host: Host = "127.0.0.1"
-    """c-store: its address or name."""
+    """c-store, stow-rs: its address or name."""
     port: Port = 104
-    """c-store: its port."""
+    """c-store, stow-rs: its port."""
+    service_path: ServicePath = "/dicom-web"
+    """stow-rs: the path of its DICOMweb service; results are posted to studies below it."""
+    authorization: File | None = None
+    """stow-rs: a file with what the Authorization header says, as Bearer or Basic with the credentials; unset: none."""
     tls: bool = False
-    """c-store: speak TLS to it."""
+    """c-store, stow-rs: speak TLS to it."""
     ca: File | None = None
     """tls: the authorities that sign its certificate, PEM; unset: those of the operating system."""
     certificate: File | None = None
@@ -135,8 +141,10 @@ class DestinationSettings(Section):
             raise contradiction("path", 'is missing: kind = "folder" needs a directory')
         if self.transfer_syntaxes == ("rle_lossless",):
             raise contradiction("transfer_syntaxes", "needs one for objects that are no images, beside rle_lossless")
-        if self.kind == "c-store" and self.port == 0:
+        if self.kind != "folder" and self.port == 0:
             raise contradiction("port", "0 is not allowed: the port that the archive listens on, 1 to 65535")
+        if self.authorization is not None and self.kind != "stow-rs":
+            raise contradiction("authorization", 'is for kind = "stow-rs"')
         return self
 
     @model_validator(mode="after")

@@ -81,6 +81,9 @@ Text = Annotated[str, _matching(r"[^\\\x00-\x1f\x7f]*", _TEXT), _words(_TEXT)]
 """PS3.5 Table 6.2-1, VR LO and SH."""
 SOPClass = Annotated[str, _matching(r"all|(0|[1-9]\d*)(\.(0|[1-9]\d*)){1,31}", _SOP_CLASS), _words(_SOP_CLASS)]
 Directory = Annotated[Path, BeforeValidator(_path), AfterValidator(Path.expanduser), _words(_PATH)]
+ServicePath = Annotated[
+    str, _matching(r"/[A-Za-z0-9._~/-]{0,200}", "a path that begins with /"), _words("a path that begins with /")
+]
 File = Annotated[Path, BeforeValidator(_path), AfterValidator(Path.expanduser), _words("a file")]
 Predictor = Annotated[str, _matching(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", _PREDICTOR), _words(_PREDICTOR)]
 Device = Annotated[str, _matching(r"auto|cpu|cuda(:\d+)?", _DEVICE), _words(_DEVICE)]

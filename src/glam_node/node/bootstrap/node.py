@@ -26,6 +26,7 @@ from glam_node.node.scu.echo import peer_of
 from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
+from glam_node.node.scu.stow import StowDestination, web_peer
 from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.scu.syslog import AuditCollector, audit_collector
 from glam_node.node.workflow.alert import Channel
@@ -181,6 +182,8 @@ def result_identity(settings: Settings) -> ResultIdentity:
 def _destination(name: str, destination: DestinationSettings, peer: Peer | None) -> Destination:
     if peer is not None:
         return CStoreDestination(peer, [TRANSFER_SYNTAXES[syntax] for syntax in destination.transfer_syntaxes])
+    if destination.kind == "stow-rs":
+        return StowDestination(web_peer(name, destination))
     assert destination.path is not None  # noqa: S101 - the schema asks for it
     return FolderDestination(name, destination.path)
 

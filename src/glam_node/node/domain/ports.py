@@ -36,7 +36,7 @@ class StoreOutcome:
 
 
 class Destination(Protocol):
-    """An archive that takes results: a DICOM application entity or a folder."""
+    """An archive that takes results: a DICOM application entity, a DICOMweb server or a folder."""
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scu.association import Peer, associated, lost, nothing_accepted
+from glam_node.node.scu.stow import look, web_peer
 from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.scu.tls import peer_tls
 from glam_node.settings.destinations import DestinationSettings
@@ -34,14 +35,18 @@ def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> 
     """[destinations.NAME] answers and takes its kinds of results, or says why not; a failure is no exception."""
     started = time.monotonic()
     try:
-        message = (
-            _look(name, destination.path or Path())
-            if destination.kind == "folder"
-            else _ask(peer_of(name, destination, calling_ae_title), destination)
-        )
+        message = _answer(name, destination, calling_ae_title)
     except NodeError as error:
         return EchoReport(False, _milliseconds_since(started), str(error))
     return EchoReport(True, _milliseconds_since(started), message)
+
+
+def _answer(name: str, destination: DestinationSettings, calling_ae_title: str) -> str:
+    if destination.kind == "folder":
+        return _look(name, destination.path or Path())
+    if destination.kind == "stow-rs":
+        return look(web_peer(name, destination))
+    return _ask(peer_of(name, destination, calling_ae_title), destination)
 
 
 def peer_of(name: str, destination: DestinationSettings, calling_ae_title: str) -> Peer:
