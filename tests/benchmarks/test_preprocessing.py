@@ -28,7 +28,7 @@ def window_alone(mammogram: Mammogram) -> object:
     orientation = Orientation(mammogram.image_laterality is Laterality.LEFT)
     solid = locate_breast(mammogram.pixels).solid
     placement = place(mammogram.pixels, solid, mammogram.view_position, orientation)
-    return standardise(placement.geometry.apply(mammogram.pixels))
+    return standardise(placement.geometry, mammogram.pixels)
 
 
 def plain(mammogram: Mammogram) -> object:

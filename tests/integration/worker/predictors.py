@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,18 @@ class SlowDevicePredictor(HeldPredictor):
         findings = super().segment(mammograms)
         time.sleep(1.0)
         return findings
+
+
+class OneDevicePredictor(SlowDevicePredictor):
+    """Has one device, as GLAM on a GPU has: of several threads one at a time may use it."""
+
+    waits_for_a_device = True
+    _turn = threading.Lock()
+
+    def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
+        """As on a slow device, when the others are done."""
+        with self._turn:
+            return super().segment(mammograms)
 
 
 class LostDevicePredictor(ThresholdPredictor):

@@ -4,7 +4,8 @@ import os
 import signal
 import time
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from glam_node.node.db.tables import JobRow
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.worker import Worker
 from glam_node.node.run.dispatcher import tick
+from glam_node.node.run.supervisor import Child
 from glam_node.node.worker.broker import messages_waiting
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
@@ -169,3 +171,59 @@ def test_what_is_urgent_is_next_and_what_is_old_comes_last(redis_url: str, tmp_p
     with node.sessions() as session:
         started = [event.study_instance_uid for event in audit.recent(session, "job_started", 10)]
     assert started[::-1] == [order[0], order[3], order[2], order[1]]
+
+
+ONE_DEVICE = "tests.integration.worker.predictors:OneDevicePredictor"
+
+
+@contextmanager
+def two_in_progress(redis_url: str, path: Path) -> Iterator[tuple[Node, Child]]:
+    """A worker that has one study on its device, another one ahead, and a third waiting, until they are let go."""
+    directory = write_node(path, broker_url=redis_url, predictor=ONE_DEVICE)
+    hold = path / "hold"
+    hold.touch()
+    with directory.running("receiver", "dispatcher", "worker", HOLD=str(hold)) as (receiver, _, worker):
+        for seed in range(3):
+            send(int(receiver.word or 0), small_exam(seed))
+        node = directory.build()
+        wait_until(lambda: states(node) == {JobState.RUNNING: 2, JobState.PENDING: 1})
+        yield node, worker
+
+
+def test_a_worker_has_one_study_ahead_and_keeps_the_leases_of_both(redis_url: str, tmp_path: Path) -> None:
+    with two_in_progress(redis_url, tmp_path) as (node, _):
+        with write_node(tmp_path, broker_url=redis_url).running("worker"):
+            wait_until(lambda: states(node) == {JobState.RUNNING: 2, JobState.SUCCEEDED: 1})
+            # More than a lease lasts
+            time.sleep(3)
+            assert states(node) == {JobState.RUNNING: 2, JobState.SUCCEEDED: 1}
+        (tmp_path / "hold").unlink()
+        wait_until(lambda: states(node) == {JobState.SUCCEEDED: 3})
+    assert set(starts(node).values()) == {1}
+
+
+def test_a_worker_that_stops_ends_both_of_its_jobs_and_begins_no_third(redis_url: str, tmp_path: Path) -> None:
+    with two_in_progress(redis_url, tmp_path) as (node, worker):
+        os.kill(worker.pid, signal.SIGTERM)
+        (tmp_path / "hold").unlink()
+        wait_until(lambda: states(node) == {JobState.SUCCEEDED: 2, JobState.PENDING: 1})
+    assert states(node) == {JobState.SUCCEEDED: 2, JobState.PENDING: 1}
+
+
+def test_both_jobs_of_a_killed_worker_are_done_one_after_the_other(redis_url: str, tmp_path: Path) -> None:
+    with two_in_progress(redis_url, tmp_path) as (node, worker):
+        with node.sessions() as session:
+            lost = {job.study_instance_uid for job in jobs.running(session)}
+        os.kill(worker.pid, signal.SIGKILL)
+        (tmp_path / "hold").unlink()
+        with write_node(tmp_path, broker_url=redis_url, predictor=ONE_DEVICE).running(
+            "worker", HOLD=str(tmp_path / "hold")
+        ):
+            wait_until(lambda: states(node) == {JobState.SUCCEEDED: 3}, seconds=60)
+    assert {uid: count for uid, count in starts(node).items() if count == 2}.keys() == lost
+    with node.sessions() as session:
+        spans = sorted((job.started_at, job.finished_at) for uid in lost for job in jobs.of_study(session, uid))
+    (_, first_ended), (second_began, _) = spans
+    assert first_ended is not None
+    assert second_began is not None
+    assert first_ended <= second_began, "what may have ended a process runs alone"

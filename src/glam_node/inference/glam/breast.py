@@ -39,7 +39,8 @@ def _of_spans(foreground: Mask) -> Breast | None:
     spans = RowSpans.around(foreground)
     if spans.area != np.count_nonzero(foreground):
         return None
-    solid = _solid_within(spans, foreground)
+    # What is opened are the runs, and they are the foreground.
+    solid = _opened(spans, foreground.shape[1])
     if solid is None:
         return None
     row = int(np.argmax(solid.any(axis=1)))
@@ -53,12 +54,16 @@ def _solid_within(spans: RowSpans, region: Mask) -> Mask | None:
 
     What the opening of the spans leaves of them lies in the region or the answer is None, so both have one opening.
     """
+    solid = _opened(spans, region.shape[1])
+    return solid if solid is not None and not np.any(solid > region) else None
+
+
+def _opened(spans: RowSpans, width: int) -> Mask | None:
+    """The largest part of `spans` that a diamond fits into, opened by it; None without one."""
     cores = spans.eroded(OPENING_RADIUS).parts()
     if not cores:
         return None
-    width = region.shape[1]
-    solid = max(cores, key=lambda core: core.area).dilated(OPENING_RADIUS, width).mask(width)
-    return solid if np.array_equal(solid & region, solid) else None
+    return max(cores, key=lambda core: core.area).dilated(OPENING_RADIUS, width).mask(width)
 
 
 def _of_component(foreground: Mask) -> Breast | None:

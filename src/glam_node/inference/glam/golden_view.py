@@ -88,7 +88,7 @@ def compare_preprocessing(
     raw = placement.geometry.apply(pixels)
     digest = hashlib.sha256(raw.astype("<f4").tobytes()).hexdigest()
     ledger.same("window pixels (SHA-256)", case, digest, str(golden["raw_sha256"]))
-    window = standardise(raw)
+    window = standardise(placement.geometry, pixels)
     mean, deviation, low, high = golden["norm_stats"]
     values = raw.astype(np.float32)
     ledger.compare(

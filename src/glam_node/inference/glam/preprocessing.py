@@ -63,7 +63,7 @@ def prepare(mammogram: Mammogram) -> PreparedView:
     orientation, remarks = orientation_of(mammogram, solid)
     placement = place(pixels, solid, mammogram.view_position, orientation)
     return PreparedView(
-        window=standardise(placement.geometry.apply(pixels)),
+        window=standardise(placement.geometry, pixels),
         geometry=placement.geometry,
         breast=breast,
         remarks=(*mammogram.remarks, *remarks, *doubts, *_remarks(placement, breast)),
@@ -78,7 +78,7 @@ def _remarks(placement: Placement, breast: NDArray[np.bool_]) -> list[str]:
             f"The breast begins {distance} columns away from the edge where its chest wall should be: "
             "orientation, laterality or collimation is unusual."
         )
-    seen = np.count_nonzero(placement.geometry.apply(breast))
+    seen = np.count_nonzero(placement.geometry.unturned_box(breast))
     unseen = 1 - seen / np.count_nonzero(breast)
     if unseen >= _LEAST_UNSEEN:
         remarks.append(f"{unseen:.1%} of the breast lies outside the 2944 x 1920 pixels that the model sees.")

@@ -10,6 +10,7 @@ Columns = NDArray[np.int64]
 
 # Farther than any column from any other
 _FAR = 1 << 40
+_WORD = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +23,7 @@ class RowSpans:
     @classmethod
     def around(cls, mask: Mask) -> "RowSpans":
         """From the first to the last pixel of each row of `mask`, Rows x Columns, gaps between them filled."""
-        first, last = mask.argmax(axis=1), mask.shape[1] - mask[:, ::-1].argmax(axis=1)
+        first, last = mask.argmax(axis=1), mask.shape[1] - _from_the_end(mask)
         return cls(first, last)._where(mask[np.arange(len(mask)), first])
 
     def eroded(self, radius: int) -> "RowSpans":
@@ -61,6 +62,17 @@ class RowSpans:
 
     def _where(self, kept: Mask) -> "RowSpans":
         return RowSpans(np.where(kept, self.first, _FAR), np.where(kept, self.last, -_FAR))
+
+
+def _from_the_end(mask: Mask) -> Columns:
+    """How many pixels of each row lie beyond its last one; any number where it has none."""
+    if mask.shape[1] % _WORD or not mask.flags.c_contiguous:
+        return mask[:, ::-1].argmax(axis=1)
+    # Eight pixels at once, and then those of one word.
+    words = (mask.view(np.uint64) != 0)[:, ::-1].argmax(axis=1)
+    rows = np.arange(len(mask))
+    last_words = mask.reshape(len(mask), -1, _WORD)[rows, mask.shape[1] // _WORD - 1 - words]
+    return words * _WORD + last_words[:, ::-1].argmax(axis=1)
 
 
 def _reach(values: Columns, radius: int, outside: int) -> Columns:

@@ -1,7 +1,7 @@
 """The model's window: which stored pixels fill it, how they get there and how a mask gets back."""
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -35,13 +35,13 @@ class WindowGeometry:
     def apply(self, source: NDArray[Scalar]) -> NDArray[Scalar]:
         """The window of an image of `source_shape`; 0 where it is empty."""
         window = np.zeros(WINDOW_SHAPE, dtype=source.dtype)
-        self._filled(window)[...] = self._box(source)
+        self.filled(window)[...] = self.box(source)
         return window
 
     def invert(self, window: NDArray[Scalar]) -> NDArray[Scalar]:
         """An image of `source_shape` that has every value of `window` at the pixel it came from, and 0 elsewhere."""
         source = np.zeros(self.source_shape, dtype=window.dtype)
-        self._box(source)[...] = self._filled(window)
+        self.box(source)[...] = self.filled(window)
         return source
 
     def map_on_source(self, values: NDArray[np.uint8], step: int) -> SaliencyMap:
@@ -59,12 +59,22 @@ class WindowGeometry:
         box = (first, self.columns[0], last, self.columns[1])
         return SaliencyMap(np.ascontiguousarray(values), step, (top, left), box)
 
-    def _box(self, source: NDArray[Any]) -> NDArray[Any]:
-        upright = source[::-1] if self.orientation.upside_down else source
-        box = upright[slice(*self.rows), slice(*self.columns)]
+    def box(self, source: NDArray[Scalar]) -> NDArray[Scalar]:
+        """The part of an image of `source_shape` that the window shows, turned as in the window; the same memory."""
+        box = self.unturned_box(source)
+        if self.orientation.upside_down:
+            box = box[::-1]
         return box if self.orientation.points_right else box[:, ::-1]
 
-    def _filled(self, window: NDArray[Any]) -> NDArray[Any]:
+    def unturned_box(self, source: NDArray[Scalar]) -> NDArray[Scalar]:
+        """The same as it is stored."""
+        first, last = self.rows
+        if self.orientation.upside_down:
+            first, last = self.source_shape[0] - last, self.source_shape[0] - first
+        return source[first:last, slice(*self.columns)]
+
+    def filled(self, window: NDArray[Scalar]) -> NDArray[Scalar]:
+        """The part of `window` that the box fills; the same memory."""
         height, width = self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]
         return window[self.pad_top : self.pad_top + height, :width]
 
@@ -101,10 +111,17 @@ def _clamped(start: int, size: int, window: int) -> tuple[int, int]:
     return min(max(start, 0), size - window), window
 
 
-def standardise(window: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """`window` with mean 0 and standard deviation 1, empty pixels included; a constant window becomes 0 everywhere."""
-    # OpenCV adds whole numbers up in float64.
-    mean, deviation = (float(each[0, 0]) for each in cv2.meanStdDev(window))
-    values = np.subtract(window, np.float32(mean), dtype=np.float32)
-    values *= np.float32(1 / max(deviation, _LEAST_DEVIATION))
-    return values
+def standardise(geometry: WindowGeometry, source: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """`geometry.apply(source)` with mean 0 and deviation 1, empty pixels included; a constant window becomes 0."""
+    box = geometry.box(source)
+    # OpenCV adds whole numbers up in float64; empty pixels add nothing to either sum.
+    of_box, deviation_of_box = (float(each[0, 0]) for each in cv2.meanStdDev(geometry.unturned_box(source)))
+    part = box.size / (WINDOW_HEIGHT * WINDOW_WIDTH)
+    mean = of_box * part
+    deviation = max((deviation_of_box**2 + of_box**2) * part - mean**2, 0.0) ** 0.5
+    scale = np.float32(1 / max(deviation, _LEAST_DEVIATION))
+    window = np.full(WINDOW_SHAPE, -np.float32(mean) * scale, dtype=np.float32)
+    filled = geometry.filled(window)
+    np.subtract(box, np.float32(mean), out=filled, dtype=np.float32)
+    filled *= scale
+    return window

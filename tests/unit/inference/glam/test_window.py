@@ -11,6 +11,7 @@ from glam_node.inference.glam.postprocessing import replicate
 from glam_node.inference.glam.preprocessing import place, prepare
 from glam_node.inference.glam.window import WINDOW_SHAPE, WindowGeometry, standardise
 from glam_node.inference.mammogram import Laterality, ViewPosition
+from tests.reference.preprocessing import standardised
 from tests.unit.inference.glam.views import Pixels, half_ellipse, orientation_header, posed, view_of
 
 poses = st.fixed_dictionaries({"points_right": st.booleans(), "upside_down": st.booleans()})
@@ -105,14 +106,24 @@ def test_the_window_is_where_the_specification_says(
     pad_top = max(2944 - height, 0) // 2 if view is ViewPosition.CC else 0
     padded = np.pad(flipped, ((pad_top, max(2944 - height, 0) - pad_top), (0, max(1920 - width, 0))))
     top, left = np.clip(y - 1472, 0, padded.shape[0] - 2944), np.clip(x - 960, 0, padded.shape[1] - 1920)
-    assert np.array_equal(placement.geometry.apply(pixels), padded[top : top + 2944, left : left + 1920])
+    window = padded[top : top + 2944, left : left + 1920]
+    assert np.array_equal(placement.geometry.apply(pixels), window)
+    expected = standardised(window.astype(np.float32))
+    np.testing.assert_allclose(standardise(placement.geometry, pixels), expected, rtol=0, atol=1e-6)
+
+
+def whole(pixels: Pixels, rows: int) -> WindowGeometry:
+    """Of which the first rows fill the first rows of the window."""
+    return WindowGeometry(pixels.shape, Orientation(points_right=True), (0, rows), (0, pixels.shape[1]), pad_top=0)
 
 
 def test_a_window_is_standardised_with_its_empty_pixels() -> None:
-    window = np.zeros((10, 10), dtype=np.uint16)
-    window[:5] = 1000
-    assert standardise(window).tolist() == [[1.0] * 10] * 5 + [[-1.0] * 10] * 5
+    pixels = np.full(WINDOW_SHAPE, 1000, dtype=np.uint16)
+    window = standardise(whole(pixels, WINDOW_SHAPE[0] // 2), pixels)
+    assert np.unique(window[: WINDOW_SHAPE[0] // 2]).tolist() == [1.0]
+    assert np.unique(window[WINDOW_SHAPE[0] // 2 :]).tolist() == [-1.0]
 
 
 def test_a_constant_window_becomes_zero_everywhere() -> None:
-    assert not standardise(np.full(WINDOW_SHAPE, 3, dtype=np.uint16)).any()
+    pixels = np.full(WINDOW_SHAPE, 3001, dtype=np.uint16)
+    assert not standardise(whole(pixels, WINDOW_SHAPE[0]), pixels).any()
