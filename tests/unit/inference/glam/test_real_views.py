@@ -1,5 +1,6 @@
 """Real screening views pass the guard as they are; mirrored, or called the other breast, they do not."""
 
+import gzip
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -63,3 +64,23 @@ def test_a_real_mlo_view_that_is_upside_down_is_refused(name: str) -> None:
     flipped = np.ascontiguousarray(view(name).pixels[::-1])
     with pytest.raises(UnsupportedMammogram, match="upside down"):
         prepare(replace(view(name), pixels=flipped))
+
+
+REFUSED = {
+    "fodicom_OutOfBoundsOverlay_Siemens_Inspiration_LCC_stereo.dcm": "stereotactic biopsy",
+    "gcp_example-mg_SC_RGB.dcm": "not for presentation",
+    "niffler_CBIS_P00038_LCC_mask.dcm.gz": "not for presentation",
+    "niffler_CBIS_P00038_LMLO_mask.dcm.gz": "not for presentation",
+    "odm_2294_0_noheader.dcm": "modality is not given",
+    "omama_Hologic_DSM_stereoscout_L.dcm": "stereotactic biopsy",
+}
+
+
+def test_every_other_file_of_mammography_is_refused_with_its_reason(tmp_path: Path) -> None:
+    folder = DATA / "dicom" / "mg"
+    assert {path.name for path in folder.iterdir()} == {*THIRD_PARTY, *REFUSED}
+    for name, reason in REFUSED.items():
+        packed = (folder / name).read_bytes()
+        (tmp_path / name).write_bytes(gzip.decompress(packed) if name.endswith(".gz") else packed)
+        with pytest.raises(UnsupportedMammogram, match=reason):
+            read_mammogram(read_dataset(tmp_path / name))

@@ -1,6 +1,7 @@
 """A toy network through all stages: it learns, it resumes exactly, several processes agree."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -38,6 +39,38 @@ def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
 def test_a_run_that_was_stopped_in_every_stage_ends_with_the_same_weights(data: TrainingData, tmp_path: Path) -> None:
     whole = state_of(data, tmp_path / "whole", None)
     assert_same(whole, state_of(data, tmp_path / "stopped", 1, 3, 2, None))
+
+
+def training(prepared: Path, out: Path) -> "subprocess.Popen[str]":
+    """A process that trains the toy network and says every loss."""
+    command = [sys.executable, "-m", "tests.unit.inference.training.told", str(prepared), str(out)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def losses_of(process: "subprocess.Popen[str]", count: int = 1000) -> list[str]:
+    """Its next lines, `count` at most."""
+    assert process.stdout is not None
+    return [line for line, _ in zip(process.stdout, range(count), strict=False)]
+
+
+def test_a_run_that_is_killed_goes_on_with_the_losses_that_it_would_have_had(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    prepared = tmp_path / "prepared"
+    with training(prepared, tmp_path / "whole") as whole:
+        expected = losses_of(whole)
+    with training(prepared, tmp_path / "killed") as doomed:
+        before = losses_of(doomed, 4)
+        doomed.kill()
+    assert doomed.returncode == -signal.SIGKILL
+    with training(prepared, tmp_path / "killed") as resumed:
+        after = losses_of(resumed)
+    assert (whole.returncode, resumed.returncode) == (0, 0)
+    assert len(expected) == 7
+    assert before == expected[:4]
+    assert 0 < len(after) < len(expected)
+    assert after == expected[-len(after) :]
 
 
 @pytest.mark.parametrize("other", ["seed", "recipe"])
