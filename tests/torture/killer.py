@@ -10,10 +10,14 @@ from tests.torture.rig import Rig
 LONGEST_WAIT_S = 2.0
 LOOK_EVERY_S = 0.001
 LONGEST_PAUSE_S = 3.0
+KILLS_IN_A_ROW = 3
+"""Then something has to move first: on a slow machine processes would be killed before they have begun."""
 
 
 def kill_somebody(rig: Rig) -> None:
     """One process, now and then all at once, is gone and waits to be started again."""
+    if rig.tree.kills.total() % KILLS_IN_A_ROW == 0:
+        rig.until_something_moves()
     rig.tend(rig.random.uniform(0.1, LONGEST_PAUSE_S))
     everybody = sorted(rig.tree.processes)
     if rig.random.random() < 0.03:

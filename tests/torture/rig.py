@@ -87,6 +87,15 @@ class Rig:
             self.tend(POLL_S)
         return True
 
+    def until_something_moves(self) -> bool:
+        """Whether an instance was answered, or a result stored or something done again, before patience was over."""
+        before = self.progress()
+        return self.until(lambda: self.progress() != before)
+
+    def progress(self) -> tuple[int, int]:
+        """Answers of the node, and instances in the archive."""
+        return self.ledger.answers.total(), int(self.archive.get("/statistics")["CountInstances"])
+
     def finish(self) -> Verdict:
         """Nobody disturbs any more, everything that was begun is sent, and the node is at rest."""
         for modality in self.modalities:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
+from glam_node.node.db import audit
 from glam_node.node.run.all_in_one import only_one
 from glam_node.node.storage.copies import Manifest, sha256_of
 from glam_node.settings.load import load_settings
@@ -31,6 +32,9 @@ def test_a_node_is_made_again_with_the_settings_of_its_backup(site: Site, exam: 
     site.bench.deliver(Archive(answer=down))
     told = glam_node("--settings", site.settings_path, "backup", tmp_path / "backup").stdout
     assert f"{tmp_path / 'backup'}: 1 studies, 10 files" in told
+    with site.bench.sessions() as session:
+        (event,) = audit.recent(session, "study_backed_up", 10)
+    assert event.detail == {"uri": (tmp_path / "backup").as_uri(), "images": 4}
     settings = moved(site, tmp_path)
     assert "1 studies, 10 files" in glam_node("--settings", settings, "restore", tmp_path / "backup").stdout
     listed = [glam_node("--settings", path, "studies", "--json").stdout for path in (site.settings_path, settings)]

@@ -74,7 +74,9 @@ def test_what_was_not_delivered_is_delivered_by_the_restored_node(
 ) -> None:
     bench.run(bench.submitted(*exam))
     bench.deliver(Archive(answer=down))
-    assert back() == BackupReport(studies=1, files=4 + 1 + len(bench.results()), lost=())
+    assert back() == BackupReport(
+        studies=1, files=4 + 1 + len(bench.results()), images={bench.study().study_instance_uid: 4}, lost=()
+    )
     restored, _ = again()
     archive, waiting = Archive(), {one.sop_instance_uid for one in bench.deliveries()}
     restored.clock.turn(10**6)
@@ -125,7 +127,7 @@ def test_of_a_study_that_is_delivered_the_record_is_kept_and_the_files_are_not(
     bench: Workbench, back: Back, again: Again, exam: list[Dataset]
 ) -> None:
     delivered(bench, exam)
-    assert back() == BackupReport(studies=1, files=0, lost=())
+    assert back() == BackupReport(studies=1, files=0, images={}, lost=())
     restored, report = again()
     assert (report.studies, report.retired) == (1, 1)
     assert restored.study().state is StudyState.RETIRED

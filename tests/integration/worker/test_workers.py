@@ -145,6 +145,27 @@ def test_studies_that_end_their_workers_are_set_aside_and_the_others_are_read(re
     assert [begun[exam[0].StudyInstanceUID] for exam in (poisoned, hungry)] == [3, 2]
 
 
+def test_a_worker_that_hears_nothing_is_replaced_by_one_that_does(redis_url: str, tmp_path: Path) -> None:
+    directory = write_node(
+        tmp_path, broker_url=redis_url, predictor="tests.integration.worker.predictors:DeafPredictor"
+    )
+    hold = tmp_path / "hold"
+    hold.touch()
+    node = directory.build()
+    with directory.running("receiver", "dispatcher", "worker", HOLD=str(hold)) as children:
+        deaf = children[2].pid
+        send(int(children[0].word or 0), small_exam(94))
+        wait_until(lambda: messages_waiting(redis_url) > 0)
+        hold.unlink()
+
+        def is_done() -> bool:
+            all_ready(children)
+            return states(node) == {JobState.SUCCEEDED: 1}
+
+        wait_until(is_done, seconds=100)
+        assert children[2].pid != deaf
+
+
 def test_what_is_urgent_is_next_and_what_is_old_comes_last(redis_url: str, tmp_path: Path) -> None:
     directory = write_node(
         tmp_path, broker_url=redis_url, predictor="tests.integration.worker.predictors:HeldPredictor"

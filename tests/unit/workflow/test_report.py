@@ -3,6 +3,7 @@
 from base64 import b64decode
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,7 +15,7 @@ from glam_node.node.audit.templates import Party
 from glam_node.node.db import audit, audit_messages
 from glam_node.node.db.audit_messages import AuditMessage
 from glam_node.node.db.writer import Writer
-from glam_node.node.workflow.note import note_settings, note_start, note_stop
+from glam_node.node.workflow.note import note_backup, note_settings, note_start, note_stop
 from glam_node.node.workflow.receive import Received, receive
 from glam_node.node.workflow.report import AT_ONCE, Reporting, report_events
 from glam_node.node.workflow.retire import RetentionRules, retire
@@ -192,6 +193,16 @@ def test_a_study_that_is_retired_is_a_study_deleted(trail: Trail, exam: list[Dat
     (message,) = trail.report()
     assert told(message) == ("DICOM Study Deleted", "D", "0")
     assert (len(patient(message)), b"retired by age" in message.message) == (64, True)
+
+
+def test_a_backup_is_an_export_of_each_study_in_it(trail: Trail) -> None:
+    trail.take("1.2.3.1")
+    trail.report(seconds=10)
+    note_backup(trail.bench.sessions, Path("/media/disk"), {"1.2.3": 1}, trail.bench.clock())
+    (message,) = trail.report()
+    assert told(message) == ("Export", "R", "0")
+    assert counted(message) == ["1"]
+    assert b'UserID="file:///media/disk"' in message.message
 
 
 def test_a_refused_association_is_told_of_at_once(trail: Trail) -> None:

@@ -11,7 +11,7 @@ from glam_node.node.db import audit, deliveries
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.storage.retired import RetiredFiles
-from glam_node.node.workflow.retire import RetentionRules, finish, retire
+from glam_node.node.workflow.retire import RetentionRules, finish, retire, retire_conflicts
 from tests.unit.workflow.test_notices import Failing
 from tests.unit.workflow.workbench import Archive, Killed, Workbench, unsupported
 
@@ -160,6 +160,37 @@ def test_files_that_were_taken_away_in_error_are_put_back_at_the_next_start(done
     os.utime(taken)
     assert finish(done.sessions, done.store) == 0
     assert name in files(done)
+
+
+def conflict(bench: Workbench, name: str, days_ago: float) -> Path:
+    path = bench.store.resolve(f"conflicts/{name}.dcm")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"other bytes")
+    at = (bench.clock() - timedelta(days=days_ago)).timestamp()
+    os.utime(path, (at, at))
+    return path
+
+
+@pytest.mark.parametrize(("rules", "left"), [(MONTH, {"young", "new"}), (NO_SPACE, {"new"})], ids=["age", "space"])
+def test_what_was_kept_beside_others_goes_by_age_and_for_space(
+    bench: Workbench, rules: RetentionRules, left: set[str]
+) -> None:
+    for name, days_ago in (("old", 31.0), ("new", 0.02), ("young", 29.0)):
+        conflict(bench, name, days_ago)
+    assert retire_conflicts(bench.sessions, bench.store, rules, bench.clock()) == 3 - len(left)
+    assert {path.stem for path, _ in bench.store.conflicts()} == left
+    with bench.sessions() as session:
+        told = {event.detail["kept_at"] for event in audit.recent(session, "conflict_retired", 10)}
+    assert told == {f"conflicts/{name}.dcm" for name in {"old", "young", "new"} - left}
+
+
+def test_what_a_killed_worker_was_writing_is_removed_once_it_is_old(done: Workbench) -> None:
+    old, recent = (done.store.resolve(f"findings/.{name}.npz.ab.part") for name in ("old", "recent"))
+    for path in (old, recent):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    finish(done.sessions, done.store)
+    assert (old.exists(), recent.exists()) == (False, True)
 
 
 def test_the_reason_is_told(done: Workbench) -> None:

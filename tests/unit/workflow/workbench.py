@@ -121,7 +121,7 @@ class Workbench:
         """What a worker knows."""
         audience = Audience(self.destinations, self.fallbacks)
         return InferenceContext(
-            ResultIdentity(),
+            ResultIdentity(settings_digest=self.settings_digest),
             (audience, *self.others),
             RETRY_JOBS,
             LEASE_S,

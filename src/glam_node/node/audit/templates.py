@@ -77,14 +77,20 @@ def received(reporter: Reporter, moved: StudyMoved, sender: Party, *, known: boo
 
 def delivered(reporter: Reporter, moved: StudyMoved, destination: Party) -> bytes:
     """A.5.3.7, or A.5.3.4 where a folder is the destination: results went out, or could not."""
-    sender = _process(reporter, "sender", SOURCE, is_requestor=True)
     if destination.uri:
-        event = AuditEvent(EXPORT, "R", moved.at, moved.outcome, None, moved.description)
-        media = Participant(destination.uri, False, user_name=destination.name, role=DESTINATION_MEDIA, media_type=URI)
-        return encode(event, (sender, media), reporter, study_and_patient(moved))
+        return exported(reporter, moved, destination, "sender")
+    sender = _process(reporter, "sender", SOURCE, is_requestor=True)
     event = AuditEvent(INSTANCES_TRANSFERRED, "R", moved.at, moved.outcome, None, moved.description)
     participants = (sender, _party(destination, DESTINATION, is_requestor=False))
     return encode(event, participants, reporter, study_and_patient(moved))
+
+
+def exported(reporter: Reporter, moved: StudyMoved, media: Party, process: str) -> bytes:
+    """A.5.3.4: instances were written to where the node does not keep them."""
+    event = AuditEvent(EXPORT, "R", moved.at, moved.outcome, None, moved.description)
+    source = _process(reporter, process, SOURCE, is_requestor=True)
+    target = Participant(media.uri, False, user_name=media.name, role=DESTINATION_MEDIA, media_type=URI)
+    return encode(event, (source, target), reporter, study_and_patient(moved))
 
 
 def study_deleted(reporter: Reporter, moved: StudyMoved) -> bytes:

@@ -24,20 +24,25 @@ def backup(
     configured = settings_of(ctx, settings)
     sessions_of(ctx, configured)
     from glam_node.node.bootstrap import database_trouble
-    from glam_node.node.db.engine import database_url
+    from glam_node.node.db.engine import database_url, open_database
     from glam_node.node.workflow.backup import back_up
+    from glam_node.node.workflow.note import note_backup
     from glam_node.settings.reference import in_force
 
     root = configured.storage.root.resolve()
+    url = database_url(configured.database_url, root)
     with database_trouble(configured):
         report = back_up(
-            database_url(configured.database_url, root),
+            url,
             root,
             path,
             settings=f"# Passwords are shown as ***: put them in.\n{in_force(configured)}",
             everything=everything,
             now=datetime.now(UTC),
         )
+        sessions = open_database(url)
+        note_backup(sessions, path, report.images, datetime.now(UTC))
+        sessions.kw["bind"].dispose()
     typer.echo(f"{path}: {report.studies} studies, {report.files} files")
     if report.lost:
         complain(f"{len(report.lost)} files were not there to copy, for example {report.lost[0]}. Is the disk sound?")

@@ -20,7 +20,7 @@ from glam_node.node.workflow.clock import follow_clock
 from glam_node.node.workflow.headers import headers_of_complete_studies
 from glam_node.node.workflow.note import note_settings
 from glam_node.node.workflow.recover import recover
-from glam_node.node.workflow.retire import finish, retire
+from glam_node.node.workflow.retire import finish, retire, retire_conflicts
 from glam_node.node.workflow.submit import ring_waiting_jobs, submit_complete_studies
 from glam_node.settings.digest import section_digests
 
@@ -81,6 +81,7 @@ def tidy(node: Node, now: datetime) -> None:
     with database_trouble(node.settings):
         with node.sessions.begin() as session:
             workers.forget(session, now - WORKERS_REMEMBERED)
+        retire_conflicts(node.sessions, node.store, node.retention_rules, now)
         while retire(node.sessions, node.store, node.retention_rules, now):
             continue
 

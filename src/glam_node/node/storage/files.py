@@ -3,6 +3,7 @@
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -47,6 +48,17 @@ def write_sparsely(file: BinaryIO, parts: Iterable[bytes]) -> None:
             else:
                 file.write(block)
     file.truncate(file.tell())
+
+
+def remove_unfinished(directory: Path, untouched_s: float) -> int:
+    """How many files are gone that `write_durably` was writing below when its process was killed, at least so long ago.
+
+    Raises OSError.
+    """
+    left = [part for part in directory.rglob(".*.part") if time.time() - part.stat().st_mtime >= untouched_s]
+    for part in left:
+        part.unlink(missing_ok=True)
+    return len(left)
 
 
 def sync_directory(directory: Path) -> None:

@@ -9,6 +9,7 @@ import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, sync_directory
@@ -60,6 +61,11 @@ class InstanceStore:
     def has_room(self, least_free_bytes: int) -> bool:
         """Whether so much is free."""
         return self.free_bytes() >= least_free_bytes
+
+    def conflicts(self) -> list[tuple[Path, datetime]]:
+        """What is kept beside other bytes of the same UID, and since when; the oldest first."""
+        kept = [(path, path.stat().st_mtime) for path in (self.root / "conflicts").glob("*.dcm")]
+        return [(path, datetime.fromtimestamp(at, UTC)) for path, at in sorted(kept, key=lambda one: one[1])]
 
     def sweep(self) -> int:
         """Number of files removed that were being received when their receiver ended; those of others stay."""

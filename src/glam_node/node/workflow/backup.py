@@ -2,7 +2,8 @@
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ class BackupReport:
     studies: int
     """On record."""
     files: int
+    images: Mapping[str, int]
+    """How many by Study Instance UID, of the studies whose files were copied."""
     lost: tuple[str, ...]
     """Files that the database knows of and that the storage root does not have."""
 
@@ -70,7 +73,8 @@ def _fill(url: str, root: Path, part: Path, *, settings: str, everything: bool, 
     write_durably(part / SETTINGS, settings.encode())
     listed = {database.name: sha256_of(database), **files}
     Manifest(__version__, schema, now.isoformat(), database.name, everything, listed).write(part)
-    return BackupReport(count, len(files), tuple(sorted(missing)))
+    images = Counter(Path(path).parts[1] for path in files if path.startswith("instances/"))
+    return BackupReport(count, len(files), images, tuple(sorted(missing)))
 
 
 def _wanted(session: Session, root: Path, everything: bool) -> Iterator[str]:

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 from glam_node.node.db import audit
 from glam_node.node.db.engine import SessionFactory
@@ -22,6 +23,14 @@ def note_stop(sessions: SessionFactory, process: str, now: datetime) -> None:
 def _note(sessions: SessionFactory, event: str, process: str, now: datetime) -> None:
     with sessions.begin() as session:
         audit.record(session, event, now, process=process, process_id=os.getpid(), host=socket.gethostname())
+
+
+def note_backup(sessions: SessionFactory, target: Path, images: Mapping[str, int], now: datetime) -> None:
+    """On record: of each of these studies so many images are in a backup at `target`."""
+    with sessions.begin() as session:
+        for uid, count in images.items():
+            facts = {"uri": target.resolve().as_uri(), "images": count}
+            audit.record(session, "study_backed_up", now, study_instance_uid=uid, **facts)
 
 
 def note_settings(sessions: SessionFactory, digests: Mapping[str, str], now: datetime) -> None:

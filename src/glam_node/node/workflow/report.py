@@ -118,6 +118,13 @@ def _delivered(outcome: Outcome, description: str) -> Callable[[Told], bytes]:
     return tell
 
 
+def _backed_up(told: Told) -> bytes:
+    reporting, events, patient = told
+    detail = events[0].detail
+    moved = StudyMoved(events[0].at, events[0].study_instance_uid, patient, {"": detail["images"]})
+    return templates.exported(reporting.reporter, moved, Party("backup", uri=detail["uri"]), "backup")
+
+
 def _deleted(told: Told) -> bytes:
     reporting, events, patient = told
     rule = str(events[0].detail["rule"])
@@ -180,6 +187,7 @@ TEMPLATES: Mapping[str, Callable[[Told], bytes]] = {
     "result_not_committed": _delivered(Outcome.MINOR_FAILURE, "not committed, to be sent again"),
     "delivery_abandoned": _delivered(Outcome.SERIOUS_FAILURE, "not stored, given up"),
     "study_retired": _deleted,
+    "study_backed_up": _backed_up,
     **{event: _of_person(tell) for event, tell in TOLD_OF_PEOPLE.items()},
 }
 """What tells of each kind of event; of the others no message has to."""

@@ -10,6 +10,7 @@ from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.standing import Standing
 from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.storage.files import remove_unfinished
 from glam_node.node.storage.findings import findings_path
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.storage.retired import RECENT_S, RetiredFiles
@@ -39,9 +40,26 @@ def retire(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules
     """
     retired = RetiredFiles(store.root)
     count = _retire_before(now - rules.age, AT_ONCE, "age", sessions, store, retired, now)
-    while count < AT_ONCE and store.free_bytes() < rules.free_bytes:
+    while count < AT_ONCE and not store.has_room(rules.free_bytes):
         if not _retire_before(now - LEAST_AGE, 1, "space", sessions, store, retired, now):
             break
+        count += 1
+    return count
+
+
+def retire_conflicts(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules, now: datetime) -> int:
+    """How many instances are gone that were kept beside others of their UID: those of the age, and while space is short
+    the oldest, though none within the hour. Raises OSError.
+    """
+    count = 0
+    for path, received_at in store.conflicts():
+        short = received_at < now - LEAST_AGE and not store.has_room(rules.free_bytes)
+        if not short and received_at >= now - rules.age:
+            break
+        rule, kept_at = "space" if short else "age", str(path.relative_to(store.root))
+        with sessions.begin() as session:
+            tell(log, session, "conflict_retired", now, rule=rule, kept_at=kept_at)
+        path.unlink(missing_ok=True)
         count += 1
     return count
 
@@ -49,8 +67,10 @@ def retire(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules
 def finish(sessions: SessionFactory, store: InstanceStore) -> int:
     """How many retired studies had files that an earlier process did not come to remove; they are gone. Raises OSError.
 
-    To be called once, before `retire`.
+    So is what processes were writing when they were killed. To be called once, before `retire`.
     """
+    for kind in ("findings", "results"):
+        remove_unfinished(store.root / kind, RECENT_S)
     retired = RetiredFiles(store.root)
     retired.recover()
     with reading(sessions)() as session:
