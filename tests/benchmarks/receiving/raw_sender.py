@@ -51,7 +51,9 @@ def one_sender(plan: dict[str, Any], work: Any, number: int, go: int, ready: int
     os.write(ready, b"r")
     select.select([go], [], [])
     begin = time.monotonic()
-    statuses = collections.Counter(work(connection, number, count) for count in range(plan["count"]))
+    statuses = collections.Counter(
+        work(connection, number, count) for count in range(plan["first"], plan["first"] + plan["count"])
+    )
     end = time.monotonic()
     if connection is not None:
         released(connection)

@@ -4,11 +4,10 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.benchmarks.receiving.servers import MODALITY, Server
 from tests.integration.scp import raw
@@ -28,7 +27,8 @@ class Load:
     senders: int
     count: int
     """By each sender."""
-    transfer_syntax: str = ExplicitVRLittleEndian
+    first: int = 0
+    """Number of the first, by which its UID is made."""
 
     @property
     def megabytes(self) -> float:
@@ -66,11 +66,12 @@ def blast(server: Server, load: Load) -> Took:
     plan = {
         "kind": "store",
         "senders": load.senders,
+        "first": load.first,
         "count": load.count,
         "data_set": str(load.data_set),
         "pdu_length": PDU_LENGTH,
         "marks": [SOP_INSTANCE_MARK, STUDY_MARK],
-        "request": raw.associate_rq(calling=MODALITY, transfer_syntax=load.transfer_syntax).hex(),
+        "request": raw.associate_rq(calling=MODALITY).hex(),
         "command": raw.p_data(raw.pdv(raw.store_rq(SOP_INSTANCE_MARK), command=True, last=True)).hex(),
     }
     return _run(plan, server, load.senders * load.count)
@@ -80,14 +81,24 @@ def echoes(server: Server, count: int) -> Took:
     """So many C-ECHO one after the other on one association."""
     request = raw.associate_rq(calling=MODALITY, abstract_syntaxes=(raw.VERIFICATION,)).hex()
     command = raw.p_data(raw.pdv(raw.echo_rq(), command=True, last=True)).hex()
-    plan = {"kind": "echo", "senders": 1, "count": count, "request": request, "command": command}
+    plan = {"kind": "echo", "senders": 1, "first": 0, "count": count, "request": request, "command": command}
     return _run(plan, server, count)
 
 
 def associations(server: Server, count: int) -> Took:
     """So many associations opened and released one after the other, each proposing what a PACS would."""
     request = raw.associate_rq(calling=MODALITY, abstract_syntaxes=WIDE).hex()
-    return _run({"kind": "associate", "senders": 1, "count": count, "request": request}, server, count)
+    return _run({"kind": "associate", "senders": 1, "first": 0, "count": count, "request": request}, server, count)
+
+
+@contextmanager
+def waiting(server: Server, count: int) -> Iterator[None]:
+    """Inside, so many associations are open and say nothing."""
+    with ExitStack() as opened:
+        for _ in range(count):
+            sender = opened.enter_context(raw.Sender(server.port))
+            assert sender.associate(calling=MODALITY) == 2
+        yield
 
 
 # dcmsend proposes what its files need, a PACS often all that it has.

@@ -9,6 +9,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
@@ -125,3 +126,8 @@ def test_the_newest_code_reads_what_the_first_version_kept(empty_url: str) -> No
         assert jobs.counts_by_state(session) == {JobState.SUCCEEDED: 2, JobState.PENDING: 1}
         assert deliveries.counts(session)["archive", DeliveryState.PENDING] > 0
     sessions.kw["bind"].dispose()
+
+
+def test_revisions_are_those_that_alembic_finds_in_their_order() -> None:
+    scripts = ScriptDirectory(str(migrate.SCRIPTS)).walk_revisions()
+    assert migrate.revisions() == [script.revision for script in scripts][::-1]

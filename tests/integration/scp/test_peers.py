@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless
 from pynetdicom import AE
 
 from glam_node.inference.phantom import make_exam
@@ -71,12 +72,17 @@ def test_an_instance_is_kept_in_the_syntax_it_was_sent_in(
 
 @over_both
 @pytest.mark.peer("dcmtk")
-def test_dcmsend_keeps_the_compression_of_what_it_sends(receiver: Receiver, mammogram: Path, tmp_path: Path) -> None:
-    encoded = tmp_path / "encoded.dcm"
-    dcmtk("dcmcjpls", "+el", mammogram, encoded)
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless], ids=["JPEG-LS", "JPEG 2000"])
+def test_dcmsend_keeps_the_compression_of_what_it_sends(
+    receiver: Receiver, mammogram: Path, tmp_path: Path, syntax: UID
+) -> None:
+    encoded, dataset = tmp_path / "encoded.dcm", pydicom.dcmread(mammogram)
+    dataset.compress(syntax, generate_instance_uid=False)
+    dataset.save_as(encoded)
     assert dcmtk("dcmsend", *TITLES, str(receiver.port), encoded).returncode == 0
     (row,) = receiver.rows().values()
-    assert row.transfer_syntax_uid == "1.2.840.10008.1.2.4.80"
+    assert row.transfer_syntax_uid == syntax
+    assert receiver.store.resolve(row.path).stat().st_size < mammogram.stat().st_size
 
 
 @over_both
