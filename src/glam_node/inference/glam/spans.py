@@ -67,12 +67,14 @@ class RowSpans:
 def _from_the_end(mask: Mask) -> Columns:
     """How many pixels of each row lie beyond its last one; any number where it has none."""
     if mask.shape[1] % _WORD or not mask.flags.c_contiguous:
-        return mask[:, ::-1].argmax(axis=1)
+        plain: Columns = mask[:, ::-1].argmax(axis=1)
+        return plain
     # Eight pixels at once, and then those of one word.
     words = (mask.view(np.uint64) != 0)[:, ::-1].argmax(axis=1)
     rows = np.arange(len(mask))
     last_words = mask.reshape(len(mask), -1, _WORD)[rows, mask.shape[1] // _WORD - 1 - words]
-    return words * _WORD + last_words[:, ::-1].argmax(axis=1)
+    far: Columns = words * _WORD + last_words[:, ::-1].argmax(axis=1)
+    return far
 
 
 def _reach(values: Columns, radius: int, outside: int) -> Columns:
