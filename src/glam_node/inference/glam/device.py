@@ -45,6 +45,7 @@ def memory_of(device: torch.device) -> tuple[int, int] | None:
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Inference in float32 proper: TF32 could move the patch, which is an argmax of neighbours 2e-5 apart."""
+    # Products of matrices are float32 by default; the flags are the process's, so one thread at a time may be in here.
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         yield
 
@@ -53,6 +54,8 @@ def on_device(windows: Sequence[NDArray[np.float32]], device: torch.device) -> T
     """N windows of H x W as N x 1 x H x W; to a GPU from pinned memory, without waiting for it."""
     if device.type != "cuda":
         return torch.from_numpy(windows[0][None, None] if len(windows) == 1 else np.stack(windows)[:, None])
+    # Freed on return, and not used again before the copy is over: torch's allocator of pinned memory waits for the
+    # stream. With one channel both memory formats have the same bytes, so this is one copy.
     pinned = torch.empty((len(windows), 1, *windows[0].shape), pin_memory=True)
     for place, window in zip(pinned, windows, strict=True):
         place[0].copy_(torch.from_numpy(window))
