@@ -167,7 +167,7 @@ def test_whoever_has_no_role_is_told_so(signing: tuple[Site, Browser], provider:
         {"exp": None},
         {"sub": None},
     ],
-    ids=str,
+    ids=["audience", "issuer", "nonce", "no nonce", "expired", "no expiry", "no subject"],
 )
 def test_an_id_token_that_is_not_for_us_lets_nobody_in(
     signing: tuple[Site, Browser], provider: Provider, wrong: dict[str, Any]
