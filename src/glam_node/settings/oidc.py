@@ -39,7 +39,7 @@ class OIDCSettings(Section):
     """The provider, exactly as its discovery document names itself; unset: nobody signs in by it."""
     client_id: str = ""
     """What the provider calls this console."""
-    client_secret_file: File | None = None
+    client_secret_path: File | None = None
     """A file that holds the client secret and nothing else; unset: a public client, by PKCE alone."""
     public_url: WebAddress | None = None
     """By which browsers reach the console; PUBLIC_URL/sign-in/oidc/callback is the redirect URI to register."""

@@ -121,14 +121,14 @@ class Issuer:
         return session
 
     def _secret(self) -> str | None:
-        path = self._settings.client_secret_file
+        path = self._settings.client_secret_path
         if path is None:
             return None
         try:
             return path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             words = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise PermanentError(f"console.oidc.client_secret_file {path} cannot be read: {words}.") from error
+            raise PermanentError(f"console.oidc.client_secret_path {path} cannot be read: {words}.") from error
 
     def _token(self, session: OAuth2Session, metadata: Claims, request: Request, code: str) -> Claims:
         try:
@@ -145,7 +145,7 @@ class Issuer:
         if error.error in ("invalid_client", "unauthorized_client"):
             return (
                 f"{said}: it does not take this client id and secret. Compare console.oidc.client_id and "
-                "client_secret_file with what it has registered."
+                "client_secret_path with what it has registered."
             )
         if error.error == "invalid_grant":
             return (

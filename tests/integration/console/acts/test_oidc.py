@@ -42,7 +42,7 @@ class Site:
         stated = {
             "issuer": issuer,
             "client_id": CLIENT_ID,
-            "client_secret_file": secret,
+            "client_secret_path": secret,
             "public_url": f"http://127.0.0.1:{port}/",
             "operators": ("mammography",),
             "viewers": ("staff",),
@@ -234,16 +234,16 @@ def test_what_the_provider_refuses_is_told(signing: tuple[Site, Browser], provid
     ("settings", "words"),
     [
         ({"issuer": "http://127.0.0.1:1"}, "cannot be reached"),
-        ({"client_secret_file": "WRONG"}, "does not take this client id and secret"),
-        ({"client_secret_file": "MISSING"}, "cannot be read: No such file"),
+        ({"client_secret_path": "WRONG"}, "does not take this client id and secret"),
+        ({"client_secret_path": "MISSING"}, "cannot be read: No such file"),
     ],
 )
 def test_a_wrong_setting_is_told_with_what_to_do(
     tmp_path: Path, issuer: str, provider: Provider, settings: dict[str, Any], words: str
 ) -> None:
     (tmp_path / "WRONG").write_text("wrong")
-    if "client_secret_file" in settings:
-        settings = {"client_secret_file": tmp_path / settings["client_secret_file"]}
+    if "client_secret_path" in settings:
+        settings = {"client_secret_path": tmp_path / settings["client_secret_path"]}
     with site_of(tmp_path, settings.pop("issuer", issuer), provider, **settings) as (_, browser):
         status, page = browser.ask("/sign-in/oidc")
         assert status in (403, 502)
