@@ -54,7 +54,7 @@ class AlertSettings(Section):
     """starttls: TLS is asked for, and nothing is sent without; tls: from the beginning; none: in plain text."""
     smtp_user: User | None = None
     """Who signs in; unset: nobody does."""
-    smtp_password_file: File | None = None
+    smtp_password_path: File | None = None
     """A file that only this node may read, with the password on its first line."""
     smtp_ca: File | None = None
     """The authorities that sign the mail server's certificate, PEM; unset: those of the operating system."""
@@ -83,15 +83,15 @@ class AlertSettings(Section):
             for key in ("sender", "recipients"):
                 if not getattr(self, key):
                     raise contradiction(key, "is missing: alerts.smtp_host needs from whom and to whom mails go")
-        for key in ("smtp_user", "smtp_password_file", "smtp_ca", "sender", "recipients"):
+        for key in ("smtp_user", "smtp_password_path", "smtp_ca", "sender", "recipients"):
             if getattr(self, key) and self.smtp_host is None:
                 raise contradiction(key, "is for mail: alerts.smtp_host is unset")
         return self
 
     @model_validator(mode="after")
     def _signs_in_whole_and_in_secret(self) -> Self:
-        if (self.smtp_user is None) != (self.smtp_password_file is None):
-            missing = "smtp_password_file" if self.smtp_password_file is None else "smtp_user"
+        if (self.smtp_user is None) != (self.smtp_password_path is None):
+            missing = "smtp_password_path" if self.smtp_password_path is None else "smtp_user"
             raise contradiction(missing, "is missing: user and password go together")
         if self.smtp_user is not None and self.smtp_security == "none":
             raise contradiction("smtp_security", 'would show the password to the network: take "starttls" or "tls"')

@@ -209,7 +209,7 @@ def test_mails_go_over_tls_by_who_signs_in(tmp_path: Path) -> None:
         ca = authority.sign("any").ca
         mail = (
             f'smtp_host = "localhost"\nsmtp_port = {port}\nsmtp_ca = "{ca}"\nsmtp_user = "node"\n'
-            f'smtp_password_file = "{tmp_path / "password"}"\nsender = "node@hospital.example"\n'
+            f'smtp_password_path = "{tmp_path / "password"}"\nsender = "node@hospital.example"\n'
             'recipients = ["it@hospital.example", "pacs@hospital.example"]\nwhich = ["archive_down"]'
         )
         node = node_with(tmp_path, mail)
@@ -249,7 +249,7 @@ def test_a_mail_server_of_another_authority_gets_nothing(tmp_path: Path) -> None
         ('recipients = ["it@hospital.example"]', "alerts.recipients: is for mail: alerts.smtp_host is unset"),
         (
             'smtp_host = "mail"\nsender = "a@b"\nrecipients = ["c@d"]\nsmtp_user = "u"',
-            "alerts.smtp_password_file: is missing: user and password go together",
+            "alerts.smtp_password_path: is missing: user and password go together",
         ),
         ('which = ["archive_gone"]', 'alerts.which[0]: "archive_gone" is not allowed'),
     ],

@@ -34,7 +34,7 @@ def alert_channels(settings: Settings) -> dict[str, Channel]:
             chosen.smtp_port,
             chosen.smtp_security,
             chosen.smtp_user,
-            chosen.smtp_password_file,
+            chosen.smtp_password_path,
             chosen.smtp_ca,
             chosen.sender,
             chosen.recipients,
