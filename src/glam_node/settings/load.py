@@ -45,6 +45,15 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         raise SettingsError(tuple(sorted(problems, key=lambda problem: problem.key)), source) from None
 
 
+def problems_of(tree: dict[str, Any]) -> tuple[Problem, ...]:
+    """What is wrong with settings of JSON values."""
+    try:
+        validated(tree)
+    except ValidationError as error:
+        return tuple(problem_from(mistake, {}) for mistake in error.errors())
+    return ()
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")

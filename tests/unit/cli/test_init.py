@@ -42,6 +42,27 @@ def test_what_is_not_given_is_asked_for(tmp_path: Path) -> None:
     assert settings.destinations["archive"].host == "archive.example"
 
 
+def test_a_bad_answer_is_refused_with_its_reason_and_asked_for_again(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    answers = [
+        "SEVENTEEN LETTERS",
+        "GLAM",
+        "0",
+        "104",
+        "PACS@pacs.example",
+        "PACS@10.0.0.1",
+        "VNA",
+        "VNA@vna:104",
+        "/srv",
+    ]
+    told = glam_node("init", path, text="".join(f"{answer}\n" for answer in answers)).output
+    assert "1 to 16 printable ASCII characters" in told
+    assert "an address such as 10.0.0.5" in told
+    assert "is not written as AE@HOST:PORT" in told
+    settings = load_settings(path, {})
+    assert (settings.node.ae_title, settings.node.port, settings.peers["pacs"].hosts) == ("GLAM", 104, ("10.0.0.1",))
+
+
 def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     path.write_text("mine")
@@ -56,7 +77,15 @@ def test_what_cannot_be_read_is_named_with_its_form(tmp_path: Path, option: str,
     assert not (tmp_path / "node.toml").exists()
 
 
-def test_what_settings_do_not_allow_writes_nothing(tmp_path: Path) -> None:
-    told = glam_node("init", tmp_path / "node.toml", *options(**{"ae-title": "SEVENTEEN LETTERS"}), expect=1).stderr
-    assert "node.ae_title" in told
+@pytest.mark.parametrize(
+    ("option", "value", "key"),
+    [
+        ("ae-title", "SEVENTEEN LETTERS", "node.ae_title"),
+        ("pacs", "PACS@pacs.example", "peers.pacs.hosts[0]"),
+        ("archive", "VNA@10.0.0.5:99999", "destinations.archive.port"),
+    ],
+)
+def test_what_settings_do_not_allow_writes_nothing(tmp_path: Path, option: str, value: str, key: str) -> None:
+    told = glam_node("init", tmp_path / "node.toml", *options(**{option: value}), expect=2).stderr
+    assert key in told.replace("\n", "")
     assert not (tmp_path / "node.toml").exists()

@@ -19,18 +19,56 @@ def _matching(pattern: re.Pattern[str], form: str, text: str) -> dict[str, str]:
     return {name: value for name, value in found.groupdict().items() if value}
 
 
+def _title(text: str) -> str:
+    """The AE title. Raises a usage error, on which a prompt asks again."""
+    _refuse_what_settings_do_not_allow({"node": {"ae_title": text}})
+    return text
+
+
+def _pacs(text: str) -> str:
+    """Who sends."""
+    sender = _matching(_PEER, "AE@HOST or AE", text)
+    hosts = [sender["host"]] if "host" in sender else []
+    _refuse_what_settings_do_not_allow({"peers": {"pacs": {"ae_title": sender["ae_title"], "hosts": hosts}}})
+    return text
+
+
+def _results(text: str) -> str:
+    """Where results go."""
+    receiver = _matching(_ARCHIVE, "AE@HOST:PORT", text)
+    _refuse_what_settings_do_not_allow({"destinations": {"archive": {**receiver, "port": int(receiver["port"])}}})
+    return text
+
+
+def _refuse_what_settings_do_not_allow(tree: dict[str, Any]) -> None:
+    from glam_node.settings.load import problems_of
+
+    problems = problems_of(tree)
+    if problems:
+        raise typer.BadParameter("; ".join(str(problem) for problem in problems))
+
+
 def init(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the settings.")] = Path("node.toml"),
-    ae_title: Annotated[str, typer.Option(prompt="AE title of this node", help="What the PACS calls.")] = "GLAMNODE",
+    ae_title: Annotated[
+        str, typer.Option(prompt="AE title of this node", callback=_title, help="What the PACS calls.")
+    ] = "GLAMNODE",
     port: Annotated[
         int, typer.Option(prompt="TCP port to listen on", min=1, max=65535, help="Where the PACS calls it.")
     ] = 11112,
     pacs: Annotated[
         str,
-        typer.Option(prompt="Who sends studies, as AE@HOST or AE", help="Its AE title, and address or network."),
+        typer.Option(
+            prompt="Who sends studies, as AE@HOST or AE", callback=_pacs, help="Its AE title, and address or network."
+        ),
     ] = "PACS",
     archive: Annotated[
-        str, typer.Option(prompt="Where results go, as AE@HOST:PORT", help="The archive's AE title, address and port.")
+        str,
+        typer.Option(
+            prompt="Where results go, as AE@HOST:PORT",
+            callback=_results,
+            help="The archive's AE title, address and port.",
+        ),
     ] = "ARCHIVE@127.0.0.1:104",
     storage: Annotated[
         Path, typer.Option(prompt="Directory for images and results", help="On a local disk with room.")
@@ -54,7 +92,8 @@ def init(
         ("destinations", "archive", "host"): receiver["host"],
         ("destinations", "archive", "port"): int(receiver["port"]),
     }
-    path.write_text(commented_file(chosen), encoding="utf-8")
+    with path.open("x", encoding="utf-8") as file:
+        file.write(commented_file(chosen))
     try:
         load_settings(path, {})
     except SettingsError as error:
