@@ -1,8 +1,10 @@
 """INSERT ... ON CONFLICT DO NOTHING, which SQLite and PostgreSQL spell alike and SQLAlchemy does not."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
+from sqlalchemy import Insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -13,5 +15,12 @@ def insert_missing(session: Session, table: type[Base], rows: Sequence[dict[str,
     """Every row is there, unless one with the same key (primary or unique) was there before: that stays as it is."""
     if not rows:
         return
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    session.execute(insert(Base.metadata.tables[table.__tablename__]).on_conflict_do_nothing(), list(rows))
+    statement = _insert(table.__tablename__, session.get_bind().dialect.name)
+    session.connection().execute(statement, list(rows))
+
+
+@cache
+def _insert(table: str, dialect: str) -> Insert:
+    """Made once: making it costs as much as executing it."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(Base.metadata.tables[table]).on_conflict_do_nothing()
