@@ -1,6 +1,7 @@
 """The disk fills: first nothing more is received, then nothing is taken up; with room again all goes on by itself."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -32,21 +33,27 @@ BESIDE = Path("/dev/shm")
 
 @pytest.fixture
 def directory(redis_url: str) -> Iterator[NodeDirectory]:
-    """A node that refuses with 8 MiB less than there are now, and pauses with 24 less."""
+    """A node that refuses with a step less than there is now, and pauses with three steps less."""
     with tempfile.TemporaryDirectory(dir=BESIDE if BESIDE.is_dir() else None) as name:
         directory = write_node(Path(name), broker_url=redis_url)
         free = directory.build().store.free_bytes()
         text = directory.settings_path.read_text()
-        marks = f"minimum_free_bytes = {free - 8 * MIB}\npause_free_bytes = {free - 24 * MIB}\n"
+        step = step_of(free)
+        marks = f"minimum_free_bytes = {free - step}\npause_free_bytes = {free - 3 * step}\n"
         directory.settings_path.write_text(text.replace("[storage]\n", f"[storage]\n{marks}"))
         yield directory
 
 
-def fill(directory: NodeDirectory, mebibytes: int) -> None:
+def step_of(free: int) -> int:
+    """More than what others write meanwhile, and an eighth of the disk at most."""
+    return min(64 * MIB, free // 8)
+
+
+def fill(directory: NodeDirectory, steps: int) -> None:
     """So much is in the way."""
     with (directory.path / "ballast").open("wb") as ballast:
-        if mebibytes:
-            os.posix_fallocate(ballast.fileno(), 0, mebibytes * MIB)
+        if steps:
+            os.posix_fallocate(ballast.fileno(), 0, steps * step_of(shutil.disk_usage(directory.path).free))
 
 
 def answer(port: int, uid: str) -> int:
@@ -97,13 +104,13 @@ def test_a_disk_that_fills_stops_one_thing_after_the_other_and_nothing_is_lost(
         port = int(receiver.word or 0)
         send(port, first)
 
-        fill(directory, 16)
+        fill(directory, 2)
         assert answer(port, "2.25.801") == 0xA700
         wait_until(lambda: is_submitted(one))
 
         fill(directory, 0)
         send(port, second)
-        fill(directory, 40)
+        fill(directory, 5)
         for _ in range(3):
             with pytest.raises(TransientError, match=r"no study is taken up until there is room.*pause_free_bytes"):
                 look()
