@@ -18,12 +18,13 @@ def associate_rq(
     calling: str = "DCMTK",
     called: str = "GLAMNODE",
     abstract_syntaxes: tuple[str, ...] = (MG,),
+    transfer_syntax: str = ExplicitVRLittleEndian,
 ) -> bytes:
-    """An A-ASSOCIATE-RQ with one Explicit VR Little Endian context (ids 1, 3 ...) per abstract syntax."""
+    """An A-ASSOCIATE-RQ with one context (ids 1, 3 ...) per abstract syntax."""
     request = A_ASSOCIATE()
     request.application_context_name = "1.2.840.10008.3.1.1.1"
     request.calling_ae_title, request.called_ae_title = calling, called
-    contexts = [build_context(uid, ExplicitVRLittleEndian) for uid in abstract_syntaxes]
+    contexts = [build_context(uid, transfer_syntax) for uid in abstract_syntaxes]
     for number, context in enumerate(contexts):
         context.context_id = 2 * number + 1
     request.presentation_context_definition_list = contexts

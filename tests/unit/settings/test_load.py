@@ -47,7 +47,7 @@ MISTAKES = [
     ("[peers.p5]\nae_title = 'P5'\nport = 104", "peers.p5.port", "did you mean"),
     ("[peers.'a b']\nae_title = 'P'", "peers.a b", "is not a name"),
     ("peers = ['PACS']", "peers", "a section"),
-    ("[destinations.a6]\nkind = 'stow'", "destinations.a6.kind", '"c-store" or "folder"'),
+    ("[destinations.a6]\nkind = 'stow'", "destinations.a6.kind", '"c-store" or "stow-rs" or "folder"'),
     ("[destinations.a7]\nkind = 'folder'", "destinations.a7.path", "needs a directory"),
     ("[destinations.a8]\nkind = 'folder'\npath = ''", "destinations.a8.path", "a path"),
     ("[destinations.a9]\nport = 0", "destinations.a9.port", "1 to 65535"),
