@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -102,7 +103,11 @@ def test_a_node_that_does_not_start_is_told_with_its_last_words_and_its_log(tmp_
 def test_no_process_outlives_it(number: signal.Signals, tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GLAM_NODE")}
     command = [sys.executable, "-m", "glam_node", "demo", "--fast", "--out", str(tmp_path / "demo")]
-    process = subprocess.Popen(command, env=clean, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Tests that a shell has started in its background inherit that SIGINT is ignored.
+    with_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command, env=clean, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=with_ctrl_c
+    )
     wait_until_node_works(tmp_path / "demo" / "node.log")
     process.send_signal(number)
     assert process.wait(30) != 0

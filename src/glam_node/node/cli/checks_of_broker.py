@@ -2,10 +2,11 @@
 
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+
+from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.cli.checks_of_database import beside
@@ -70,10 +71,8 @@ def _check_embedded_broker() -> Check:
         except (NodeError, OSError) as error:
             return Check("broker", Verdict.FAIL, str(error), "Set broker_url to a Redis.")
         try:
-            deadline = time.monotonic() + BROKER_START_S
-            while not broker.socket_path.exists() and time.monotonic() < deadline:
-                time.sleep(0.02)
-            ping(broker.url)
+            # Its socket is there a moment before it listens.
+            Retrying(stop=stop_after_delay(BROKER_START_S), wait=wait_fixed(0.02), reraise=True)(ping, broker.url)
         except NodeError as error:
             return Check(
                 "broker", Verdict.FAIL, f"the embedded one does not start: {error}", "Set broker_url to a Redis."
