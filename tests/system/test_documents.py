@@ -41,7 +41,12 @@ def commands(document: Path) -> list[list[str]]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_settings_blocks_load(document: Path, tmp_path: Path) -> None:
     signed = Authority(tmp_path / "authority").sign("node")
-    files = {"node.crt": signed.certificate, "node.key": signed.key, "hospital-ca.crt": signed.ca}
+    secret = tmp_path / "secret"
+    secret.write_text("a secret")
+    secret.chmod(0o600)
+    files = {"hospital-ca.crt": signed.ca, "oidc-secret": secret}
+    for whose in ("node", "console"):
+        files |= {f"{whose}.crt": signed.certificate, f"{whose}.key": signed.key}
     for block in blocks(document, "toml"):
         for name, path in files.items():
             block = block.replace(f"/etc/glam-node/{name}", str(path))
