@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import insert
 
@@ -14,6 +13,7 @@ from glam_node.node.db import audit
 from glam_node.node.db.tables import StudyRow
 from glam_node.node.scp.access import Caller, admission
 from glam_node.settings.peers import PeerSettings
+from tests.integration.console.accessibility import serious
 from tests.integration.console.lived_in import LivedIn
 
 pytestmark = pytest.mark.peer("chromium")
@@ -62,9 +62,7 @@ def test_no_page_keeps_people_out(page: Page, place: LivedIn, name: str, scheme:
     page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", full_page=True)
     # What colours are is all that differs in the dark.
     options = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
-    found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
-    told = [(one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]]) for one in found]
-    assert [one for one in told if one[1] in ("serious", "critical")] == []
+    assert serious(page, **options) == []
 
 
 @pytest.mark.parametrize("name", PAGES)

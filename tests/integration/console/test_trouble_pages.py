@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from glam_node.node.bootstrap import Node, build_node
@@ -11,6 +10,7 @@ from glam_node.node.console.app import create_console
 from glam_node.node.domain.account import Role
 from glam_node.node.workflow.accounts import new_account, set_account
 from tests.builders import NOW
+from tests.integration.console.accessibility import serious
 from tests.integration.console.browser import listening
 from tests.integration.console.lived_in import settings
 
@@ -49,8 +49,7 @@ def test_an_open_page_leads_to_the_form_when_signed_out_and_says_when_the_node_i
     with listening(create_console(node, "127.0.0.1")) as port:
         page.goto(f"http://127.0.0.1:{port}/queue")
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
-        found = Axe().run(page).response["violations"]
-        assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+        assert serious(page) == []
         sign_in(page)
         expect(page.locator("#live")).to_contain_text("Nothing was received yet.")
         page.context.clear_cookies()

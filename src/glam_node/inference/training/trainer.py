@@ -31,7 +31,7 @@ from glam_node.inference.training.stages import (
     stages_of,
     view_loader,
 )
-from glam_node.inference.training.validation import validate
+from glam_node.inference.training.validation import Validated, validate
 
 # By what is trained; the global network of the GMIC-like one has one map, its loss is the same.
 _STAGES: dict[str, dict[str, Callable[..., nn.Module]]] = {
@@ -162,10 +162,11 @@ class Trainer:
         return rounds >= stage.rounds or self._processes.agree(lambda: self._has_learned(stage.least_auc))
 
     def _has_learned(self, least_auc: float) -> bool:
-        recipe = self._recipe
-        size, patches = recipe.global_stage.batch_size, recipe.patches_per_image
-        said = validate(self.network, self._data.validation, size, patches, self._device)
-        return not any(auc < least_auc for auc in said.auc)
+        return not any(auc < least_auc for auc in self._look().auc)
+
+    def _look(self) -> Validated:
+        size, patches = self._recipe.global_stage.batch_size, self._recipe.patches_per_image
+        return validate(self.network, self._data.validation, size, patches, self._device)
 
     def _loader(self, name: str) -> Loader:
         if name == "local":
@@ -175,8 +176,7 @@ class Trainer:
     def _validate(self, name: str, step: int, journal: Journal) -> None:
         if not self._processes.leads:
             return
-        views, patches = self._data.validation, self._recipe.patches_per_image
-        said = validate(self.network, views, self._recipe.global_stage.batch_size, patches, self._device)
+        said = self._look()
         for kind, auc in zip(CHANNELS, said.auc, strict=True):
             journal.scalar(f"{name}/auc_{kind}", auc, step)
         journal.picture(name, said.output, said.inputs, step)

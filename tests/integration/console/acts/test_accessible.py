@@ -1,20 +1,12 @@
 """Pages with buttons, and those that ask before they act, keep nobody out."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
+from tests.integration.console.accessibility import serious
 from tests.integration.console.acts.test_clicks import sign_in, tab
 
 pytestmark = pytest.mark.peer("chromium")
-
-
-def serious(page: Page) -> list[str]:
-    """What axe-core finds serious or critical."""
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    return [
-        f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,0 +1,13 @@
+"""What keeps people out of a page."""
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+
+def serious(page: Page, **options: Any) -> list[tuple[str, str, list[str]]]:
+    """Rule, impact and elements of all that axe-core finds serious or critical."""
+    found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
+    told = [(one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]]) for one in found]
+    return [one for one in told if one[1] in ("serious", "critical")]
