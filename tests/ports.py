@@ -1,18 +1,32 @@
 """Ports for servers that the tests start."""
 
+import os
 import random
 import socket
+from collections.abc import Iterator
 
 # Below those that Linux gives to outgoing connections, one of which may take a port before its server does.
 PORTS = range(10_000, 32_000)
 
 
+def _shuffled() -> Iterator[int]:
+    """The ports of this process: pytest-xdist's workers have none in common, and none comes twice."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports = list(PORTS[worker::workers])
+    random.SystemRandom().shuffle(ports)
+    yield from ports
+
+
+_PORTS = _shuffled()
+
+
 def free_port() -> int:
-    """A TCP port on the loopback address that nobody listens on at the moment."""
-    while True:
-        port = random.SystemRandom().choice(PORTS)
+    """A TCP port on the loopback address that nobody listens on at the moment, another one every time."""
+    for port in _PORTS:
         try:
             with socket.create_server(("127.0.0.1", port)):
                 return port
         except OSError:
             continue
+    raise RuntimeError(f"all ports from {PORTS.start} to {PORTS.stop - 1} were given out or are in use")
