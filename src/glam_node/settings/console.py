@@ -1,12 +1,14 @@
 """[console]: where people and monitoring look."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from glam_node.settings.oidc import OIDCSettings
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.values import File, Host, Port
+
+IdleTimeout = Annotated[float, Field(ge=60, le=28_800, allow_inf_nan=False)]
 
 
 class ConsoleSettings(Section):
@@ -21,6 +23,9 @@ class ConsoleSettings(Section):
     """Certificate for HTTPS and what leads to its authority, PEM; unset: HTTP, which other machines get no pages by."""
     key: File | None = None
     """Its private key, PEM, unencrypted; a file that only this node may read."""
+    idle_timeout: IdleTimeout = 1800.0
+    """Seconds without a click after which whoever is signed in has to sign in again; a page that renews itself is no
+    click. Eight hours after signing in it is so in any case."""
     oidc: OIDCSettings = OIDCSettings()
 
     @model_validator(mode="after")

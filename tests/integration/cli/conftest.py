@@ -14,7 +14,9 @@ from glam_node.node.db.engine import database_url, open_database
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.settings.digest import settings_digest
 from glam_node.settings.load import load_settings
+from tests.certificates import Authority
 from tests.command_line import THRESHOLD
+from tests.integration.cli.planting import Plot, plotted
 from tests.unit.workflow.workbench import Workbench
 
 
@@ -30,6 +32,13 @@ class Site:
 def exam() -> list[Dataset]:
     """R CC, L CC, R MLO, L MLO with a lesion each."""
     return [view.dataset for view in make_exam(3, rows=128, columns=96)]
+
+
+@pytest.fixture(scope="module")
+def plot(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plot]:
+    """Where mistakes are planted in what a node is told."""
+    with plotted(tmp_path_factory.mktemp("plot"), authority) as made:
+        yield made
 
 
 @pytest.fixture

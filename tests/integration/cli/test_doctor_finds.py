@@ -1,7 +1,6 @@
 """`doctor` finds each planted mistake, names it, and says what to do; of the same node without it all is well."""
 
 import http.server
-import json
 import os
 import shutil
 import socket
@@ -9,24 +8,18 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pynetdicom import build_context
 
-from glam_node.inference.package import DEFAULT_PACKAGE
 from glam_node.node.db import audit, migrate
 from glam_node.node.db.engine import database_url, open_database
 from glam_node.node.db.tables import DeliveryRow, JobRow, StudyRow
-from glam_node.node.domain.commitment import PUSH_MODEL
-from tests.certificates import Authority
-from tests.command_line import glam_node
-from tests.integration.archive import Archive, default_contexts, listening
+from tests.integration.cli.planting import Case, Plant, Plot, Tree, archive, examined, is_found, put
 from tests.integration.postgresql import execute, postgresql_server, url_of
 from tests.integration.redis_server import redis_server
 from tests.integration.scu.test_tls import pynetdicom_archive
@@ -56,103 +49,6 @@ PresentationContext2 = Comprehensive3DSRStorage\\Uncompressed
 [Old]
 PresentationContexts = Old
 """
-
-Tree = dict[str, Any]
-
-
-@dataclass
-class Plot:
-    """Where mistakes are planted."""
-
-    path: Path
-    archive: Archive
-    authority: Authority
-    peers: ExitStack = field(default_factory=ExitStack)
-    """What a mistake needs; gone after its test."""
-
-    def sound(self) -> Tree:
-        """The settings of a node with which all is well."""
-        return {
-            "node": {"ae_title": "GLAM7", "host": "127.0.0.1", "port": free_port()},
-            "peers": {"pacs": {"ae_title": "ARCHIVE", "hosts": ["127.0.0.1"]}},
-            "destinations": {
-                "archive": {
-                    "ae_title": "ARCHIVE",
-                    "host": "127.0.0.1",
-                    "port": self.archive.port,
-                    "timeout": 5.0,
-                    "storage_commitment": True,
-                }
-            },
-            "storage": {"root": str(self.path / "storage"), "minimum_free_bytes": 1000},
-            "retention": {"free_bytes": 2000},
-            "inference": {"package": str(self.package), "device": "cpu"},
-        }
-
-    @property
-    def package(self) -> Path:
-        return self.path / "package"
-
-    def signed(self, name: str, **dates: timedelta) -> Any:
-        return self.authority.sign(f"{name}{free_port()}", **dates)
-
-
-def examined(plot: Plot, tree: Tree, *without: str) -> dict[str, dict[str, str]]:
-    """The lines of doctor by the name of the check."""
-    path = plot.path / "node.json"
-    path.write_text(json.dumps(tree))
-    options = [word for name in without for word in ("--without", name)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        result = glam_node("--settings", path, "doctor", "--json", *options, expect=None)
-    lines = {line["check"]: line for line in json.loads(result.stdout)}
-    assert result.exit_code == any(line["verdict"] == "FAIL" for line in lines.values())
-    return lines
-
-
-@pytest.fixture(scope="module")
-def plot(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plot]:
-    path = tmp_path_factory.mktemp("plot")
-    contexts = [*default_contexts(), build_context(PUSH_MODEL)]
-    with listening(Archive(contexts=contexts, calling_ae_titles=["GLAM7"])) as archive:
-        made = Plot(path, archive, authority)
-        shutil.copytree(DEFAULT_PACKAGE, made.package)
-        yield made
-
-
-Plant = Callable[[Plot, Tree], None]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One mistake."""
-
-    what: str
-    plant: Plant
-    check: str
-    """The line that must tell of it, and no other may."""
-    told: tuple[str, ...]
-    """Words of its fact or remedy."""
-    verdict: str = "FAIL"
-    beside: frozenset[str] = frozenset()
-    """Lines that follow from it."""
-    asks: frozenset[str] = frozenset()
-    """Slow questions that must be asked for it."""
-
-
-def put(*path: str, value: Any) -> Plant:
-    def plant(_plot: Plot, tree: Tree) -> None:
-        inner = tree
-        for segment in path[:-1]:
-            inner = inner.setdefault(segment, {})
-        inner[path[-1]] = value
-
-    return plant
-
-
-def archive(tree: Tree) -> Tree:
-    inner: Tree = tree["destinations"]["archive"]
-    return inner
 
 
 def taken_port(plot: Plot, tree: Tree) -> None:
@@ -416,14 +312,4 @@ def test_of_a_sound_node_all_is_well(plot: Plot) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=[case.what for case in CASES])
 def test_a_planted_mistake_is_found_and_named(plot: Plot, case: Case) -> None:
-    tree = plot.sound()
-    with plot.peers:
-        case.plant(plot, tree)
-        lines = examined(plot, tree, *{"storage", "model"} - case.asks)
-    wrong = {name for name, line in lines.items() if line["verdict"] != "ok"} - case.beside
-    assert wrong == {case.check}, lines
-    line = lines[case.check]
-    assert line["verdict"] == case.verdict
-    assert line["remedy"]
-    assert [words for words in case.told if words not in f"{line['fact']} {line['remedy']}"] == []
-    assert "hunter" not in json.dumps(lines)
+    is_found(plot, case)

@@ -18,6 +18,7 @@ from glam_node.node.errors import PermanentError
 from glam_node.node.run.all_in_one import CONSOLE
 from glam_node.node.run.supervisor import Child, Program, stop_together
 from glam_node.node.workflow.accounts import new_account, remove_account, set_account
+from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import NOW
 from tests.certificates import Authority
@@ -145,12 +146,65 @@ def test_a_cookie_from_before_signing_in_is_worth_nothing_after_it(browser: Brow
 
 def test_a_session_ends_with_its_time_and_with_its_account(node: Node, browser: Browser, clock: Clock) -> None:
     browser.sign_in("anna", PASSWORD)
-    clock.pass_by(LIFETIME)
+    for _ in range(int(LIFETIME / IDLE) * 2):
+        assert is_let_in(browser)
+        clock.pass_by(IDLE / 2)
     assert not is_let_in(browser)
     browser.sign_in("anna", PASSWORD)
     assert is_let_in(browser)
     make_account(node, "another password")
     assert not is_let_in(browser)
+
+
+IDLE = timedelta(minutes=30)
+"""The default of console.idle_timeout."""
+LITTLE = timedelta(seconds=1)
+
+
+def test_a_session_that_nobody_uses_ends(browser: Browser, clock: Clock) -> None:
+    browser.sign_in("anna", PASSWORD)
+    for _ in range(3):
+        clock.pass_by(IDLE - LITTLE)
+        assert is_let_in(browser)
+    clock.pass_by(IDLE)
+    status, page = browser.ask("/")
+    assert (status, "Your session is over: not used for 30 minutes" in page) == (200, True)
+    browser.sign_in("anna", PASSWORD)
+    assert is_let_in(browser)
+
+
+def test_a_list_that_renews_itself_keeps_no_session_alive(browser: Browser, clock: Clock) -> None:
+    browser.sign_in("anna", PASSWORD)
+    for _ in range(6):
+        clock.pass_by(IDLE / 6 - LITTLE)
+        assert "<h1>Sign in</h1>" not in browser.ask("/", live=True)[1]
+        assert browser.ask("/session")[0] == 204
+        browser.ask("/studies/1.2/1.3/grey.png")
+    clock.pass_by(6 * LITTLE)
+    assert "Your session is over" in browser.ask("/", live=True)[1]
+    assert browser.ask("/session")[0] == 401
+
+
+def test_an_act_of_a_session_that_is_over_does_nothing_and_says_so(node: Node, browser: Browser, clock: Clock) -> None:
+    browser.sign_in("anna", PASSWORD)
+    form_token = browser.form_token("/")
+    clock.pass_by(IDLE)
+    for path in ("/studies/1.2/acts/hold", "/destinations/archive/echo", "/rules"):
+        page = browser.ask(path, {"form_token": form_token, "reason": "x"})[1]
+        assert "Your session is over" in page
+        assert "Nothing was done. Sign in again." in page
+    assert told(node, "act_refused") == []
+
+
+def test_how_long_a_session_may_lie_idle_is_a_setting(tmp_path: Path, clock: Clock) -> None:
+    console = ConsoleSettings(idle_timeout=60.0)
+    node = build_node(Settings(storage=StorageSettings(root=tmp_path / "root"), console=console))
+    make_account(node)
+    with listening(create_console(node, "127.0.0.1", now=clock)) as port:
+        browser = Browser(port)
+        browser.sign_in("anna", PASSWORD)
+        clock.pass_by(timedelta(seconds=60))
+        assert "not used for 1 minutes" in browser.ask("/")[1]
 
 
 def test_without_accounts_pages_are_for_whoever_sits_here(node: Node, browser: Browser) -> None:

@@ -15,11 +15,13 @@ from glam_node.settings.problems import Problem
 from glam_node.settings.schema import Settings
 
 SOON = timedelta(days=30)
+SIGN_IN = "console.oidc"
+"""Where no certificate is ours."""
 FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def check_certificates(settings: Settings) -> Iterator[Check]:
-    """One line for [tls], [console], each destination that is called with TLS, and the collector of audit messages."""
+    """One line for each section that has files of TLS and uses them."""
     now = datetime.now(UTC)
     tls = settings.tls
     if tls.port is not None:
@@ -28,6 +30,8 @@ def check_certificates(settings: Settings) -> Iterator[Check]:
     console = settings.console
     if console.port and console.certificate is not None:
         yield _check(Files("console", console.certificate, console.key), now, of_server=True)
+    if console.port and console.oidc.ca is not None:
+        yield _check(Files(SIGN_IN, None, None, console.oidc.ca), now, of_server=False)
     for name, destination in settings.destinations.items():
         called = peer_tls(name, destination)
         if called is not None:
@@ -42,7 +46,7 @@ def certificate_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple
     checks = list(check_certificates(settings))
     failed, warned = (
         tuple(
-            Problem(f"{check.name.removesuffix(' certificate')}.certificate", f"{check.fact}. {check.remedy}".strip())
+            Problem(_key(check.name), f"{check.fact}. {check.remedy}".strip())
             for check in checks
             if check.verdict is verdict
         )
@@ -52,7 +56,7 @@ def certificate_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple
 
 
 def _check(files: Files, now: datetime, *, of_server: bool) -> Check:
-    name = f"{files.section} certificate"
+    name = _line(files)
     try:
         if of_server:
             context = server_context(files, ssl.CERT_NONE if files.ca is None else ssl.CERT_REQUIRED)
@@ -67,6 +71,16 @@ def _check(files: Files, now: datetime, *, of_server: bool) -> Check:
     except PermanentError as error:
         return Check(name, Verdict.FAIL, str(error), f"Correct {files.section}.certificate, .key and .ca.")
     return _own(files, name, good, now)
+
+
+def _line(files: Files) -> str:
+    return f"{files.section} {'authorities' if files.section == SIGN_IN else 'certificate'}"
+
+
+def _key(line: str) -> str:
+    """The setting that a line is about."""
+    section, _, what = line.rpartition(" ")
+    return f"{section}.{'ca' if what == 'authorities' else what}"
 
 
 def _own(files: Files, name: str, good: Validity, now: datetime) -> Check:
@@ -89,8 +103,8 @@ def _old_authority(files: Files, context: ssl.SSLContext, now: datetime) -> Chec
         fact = f"{files.ca} has the authority {name}, good to {good.not_after:%Y-%m-%d %H:%M} UTC"
         remedy = f"Put its successor into {files.section}.ca, beside it; no restart is needed."
         if now > good.not_after:
-            return Check(f"{files.section} certificate", Verdict.FAIL, f"{fact}: it has expired", remedy)
+            return Check(_line(files), Verdict.FAIL, f"{fact}: it has expired", remedy)
         if good.not_after - now < SOON:
             days = (good.not_after - now).days
-            return Check(f"{files.section} certificate", Verdict.WARN, f"{fact}: {days} days are left", remedy)
+            return Check(_line(files), Verdict.WARN, f"{fact}: {days} days are left", remedy)
     return None

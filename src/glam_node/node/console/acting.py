@@ -18,7 +18,7 @@ _STUDY = "/studies/{study_instance_uid}"
 
 
 def routes(screens: Screens, door: Door, *, encrypted: bool) -> list[BaseRoute]:
-    """Of acts on studies and destinations, and of signing in by a provider where one is configured."""
+    """Of acts on studies and destinations, of signing out, and of signing in by a provider where one is configured."""
     node, actions = screens.node, Actions(screens, door)
 
     def ask(request: Request) -> Response:
@@ -38,7 +38,11 @@ def routes(screens: Screens, door: Door, *, encrypted: bool) -> list[BaseRoute]:
             door.acting(Right.ACT, _told(node, Echoes(screens, door).ask)),
             methods=["POST"],
         ),
-        *(_provider(door, node, encrypted=encrypted) if node.settings.console.oidc.issuer else []),
+        *(
+            _provider(door, node, encrypted=encrypted)
+            if node.settings.console.oidc.issuer
+            else [Route("/sign-out", door.sign_out, methods=["POST"])]
+        ),
     ]
 
 
@@ -57,4 +61,8 @@ def _provider(door: Door, node: Node, *, encrypted: bool) -> list[BaseRoute]:
     from glam_node.node.console.oidc_door import PATH, OidcDoor
 
     way = OidcDoor(door, node.settings.console.oidc, encrypted=encrypted)
-    return [Route(PATH, way.begin), Route(f"{PATH}/callback", way.callback)]
+    return [
+        Route("/sign-out", way.sign_out, methods=["POST"]),
+        Route(PATH, way.begin),
+        Route(f"{PATH}/callback", way.callback),
+    ]

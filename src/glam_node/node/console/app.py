@@ -86,7 +86,7 @@ def create_console(
     if local or encrypted:
         routes += [
             Route("/sign-in", door.sign_in, methods=["GET", "POST"]),
-            Route("/sign-out", door.sign_out, methods=["POST"]),
+            Route("/session", door.session),
             Route("/rules", door.guarded(partial(_shown, screens, RulesPage().page)), methods=["GET", "POST"]),
             *[Route(path, door.guarded(partial(_shown, screens, page))) for path, page in PAGES.items()],
             *acting.routes(screens, door, encrypted=encrypted),

@@ -4,7 +4,7 @@ import secrets
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
@@ -28,6 +28,13 @@ shows no other cookie, must end nobody's session."""
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 LONGEST_FORM = 16 * LONGEST_PASSWORD
 _STALE = "This form is not one of yours any more. Go back, load the page again, and send it anew."
+_AGAIN = "Your session is over: not used for {minutes} minutes, eight hours old, or ended. {then}Sign in again."
+_OVER = {
+    "page": _AGAIN,
+    "act": _AGAIN,
+    "here": "You are signed out here, but not at {issuer}: this browser may still be signed in there.",
+}
+"""What the form says first, by the word that led to it."""
 _REFUSED = {
     Right.ACT: "To act takes an account with the role operator: `glam-node console user add NAME --role operator`.",
     Right.SEE_PATIENTS: "To see names and ids takes an account that may: `glam-node console user add NAME --identity`.",
@@ -71,7 +78,8 @@ class Door:
         # To compare a password takes 64 MiB: one at a time.
         self._comparing = threading.Lock()
         self.now = now
-        self.sessions = Sessions()
+        self._idle = timedelta(seconds=node.settings.console.idle_timeout)
+        self.sessions = Sessions(self._idle)
 
     def guarded(self, page: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
         """The page for those who may see it; the others are sent to sign in."""
@@ -80,12 +88,11 @@ class Door:
             visitor = await run_in_threadpool(self._visitor, request)
             if visitor is None and request.headers.get("Sec-Fetch-Site") == "cross-site":
                 # Led here by another site, a browser keeps its cookie to itself; led here by us it shows it.
-                return self._again(request)
+                return self.go_on(request, request.url.path + (f"?{request.url.query}" if request.url.query else ""))
             if visitor is None:
-                return RedirectResponse("/sign-in", 303)
+                return _to_sign_in(request)
             request.state.visitor = visitor
-            # A part that is fetched again, or a picture, tells nothing.
-            if "HX-Request" not in request.headers and not request.url.path.endswith(".png"):
+            if _is_asked_by_a_person(request):
                 request.state.flash = self.sessions.take(request.cookies.get(COOKIE, ""))
             return await run_in_threadpool(page, request)
 
@@ -99,7 +106,7 @@ class Door:
         async def answer(request: Request) -> Response:
             visitor = await run_in_threadpool(self._visitor, request)
             if visitor is None:
-                return RedirectResponse("/sign-in", 303)
+                return _to_sign_in(request)
             request.state.visitor = visitor
             fields = await self._fields(request)
             if not visitor.may(right):
@@ -124,21 +131,29 @@ class Door:
         self.sessions.end(request.cookies[COOKIE])
         if visitor is not None and visitor.name:
             await run_in_threadpool(self._record, "signed_out", account=visitor.name, address=visitor.address)
-        response = RedirectResponse("/sign-in", 303)
+        return self.forget(RedirectResponse("/sign-in", 303))
+
+    def forget(self, response: Response) -> Response:
+        """The answer, by which a browser has no session any more."""
         response.delete_cookie(COOKIE, secure=self._encrypted, httponly=True, samesite="strict")
         return response
 
-    def let_in(self, request: Request, account: Account, *, from_elsewhere: bool = False) -> Response:
+    async def session(self, request: Request) -> Response:
+        """204 while the session of this browser lasts, else 401; to ask is not to use it."""
+        visitor = await run_in_threadpool(self._visitor, request, used=False)
+        return Response(status_code=204 if visitor is not None else 401)
+
+    def let_in(self, request: Request, account: Account, *, id_token: str | None = None) -> Response:
         """With a new token: one that was there before, whoever set it, is worth nothing.
 
-        Where another site led here, a page of ours comes between: its redirection would not carry the cookie.
+        Where a provider led here, a page of ours comes between: its redirection would not carry the cookie.
         """
         self.sessions.end(request.cookies.get(COOKIE, ""))
         self._record("signed_in", address=address_of(request), account=account.name)
         response: Response = RedirectResponse("/", 303)
-        if from_elsewhere:
-            response = self._templates.TemplateResponse(request, "_actions_again.html", {"target": "/"})
-        self._give(response, COOKIE, self.sessions.begin(account, self.now()))
+        if id_token is not None:
+            response = self.go_on(request, "/")
+        self._give(response, COOKIE, self.sessions.begin(account, self.now(), id_token or ""))
         response.delete_cookie(FORM_COOKIE, "/sign-in", secure=self._encrypted, httponly=True, samesite="strict")
         return response
 
@@ -150,13 +165,13 @@ class Door:
         self._record("sign_in_refused", **facts, **({"person": name[:64]} if name else {}))
         return self._form(request, failure, status)
 
-    def _again(self, request: Request) -> Response:
-        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    def go_on(self, request: Request, target: str) -> Response:
+        """A page of ours that leads there by itself: a redirection would be the last page's doing."""
         return self._templates.TemplateResponse(request, "_actions_again.html", {"target": target})
 
-    def _visitor(self, request: Request) -> Visitor | None:
+    def _visitor(self, request: Request, *, used: bool = True) -> Visitor | None:
         token, address = request.cookies.get(COOKIE, ""), address_of(request)
-        signed_in = self.sessions.account(token, self.now())
+        signed_in = self.sessions.account(token, self.now(), used=used and _is_asked_by_a_person(request))
         with reading(self._node.sessions)() as session:
             if not self._issuer and not accounts.exist(session):
                 if self._local:
@@ -219,6 +234,7 @@ class Door:
         token = request.cookies.get(FORM_COOKIE, "") or secrets.token_urlsafe(32)
         shown = {
             "trouble": trouble,
+            "over": self._over(request),
             "form_token": self.sessions.form_token(token),
             "issuer": self._issuer,
             "local_accounts": self._has_accounts(),
@@ -227,6 +243,12 @@ class Door:
         if FORM_COOKIE not in request.cookies:
             self._give(response, FORM_COOKIE, token, "/sign-in")
         return response
+
+    def _over(self, request: Request) -> str:
+        word = request.query_params.get("over", "")
+        then = "Nothing was done. " if word == "act" else ""
+        minutes = f"{self._idle.total_seconds() / 60:g}"
+        return _OVER.get(word, "").format(minutes=minutes, then=then, issuer=self._issuer)
 
     def _give(self, response: Response, cookie: str, token: str, path: str = "/") -> None:
         response.set_cookie(
@@ -242,6 +264,17 @@ class Door:
     def _record(self, event: str, **detail: str) -> None:
         with self._node.sessions.begin() as session:
             audit.record(session, event, self.now(), **detail)
+
+
+def _is_asked_by_a_person(request: Request) -> bool:
+    """Not by a page that renews its live part or shows its pictures."""
+    return "HX-Request" not in request.headers and not request.url.path.endswith(".png")
+
+
+def _to_sign_in(request: Request) -> Response:
+    """With a word for whoever was signed in before."""
+    over = ("?over=act" if request.method == "POST" else "?over=page") if COOKIE in request.cookies else ""
+    return RedirectResponse(f"/sign-in{over}", 303)
 
 
 def address_of(request: Request) -> str:

@@ -2,8 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from authlib.integrations.base_client import OAuthError
@@ -14,17 +13,19 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
-from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.console.oidc_answers import CLIENT_ERRORS, Claims, asked, refusal, status_of, unreachable
+from glam_node.node.errors import PermanentError
 from glam_node.settings.oidc import OIDCSettings
 
 CALLBACK = "/sign-in/oidc/callback"
+SIGNED_OUT = "/sign-in"
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """With the issuer's private key: none, and no secret that we have too."""
 LEEWAY_S = 60
 """What the clocks of issuer and node may differ by."""
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-
-Claims = dict[str, Any]
+_LONGEST_HINT = 4000
+"""Of an ID token in a URL: beyond that servers refuse the whole of it; the client id has to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,15 @@ class Request:
     state: str
     nonce: str
     code_verifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """Whom the issuer vouches for."""
+
+    claims: Claims
+    id_token: str
+    """As it came: by it the issuer knows whom to sign out."""
 
 
 class Issuer:
@@ -62,7 +72,29 @@ class Issuer:
             )
         return Request(url, state, nonce, verifier)
 
-    def claims(self, request: Request, code: str) -> Claims:
+    @property
+    def signed_out_uri(self) -> str:
+        """Where a browser comes back to once it is signed out there; to be registered with the provider."""
+        return (self._settings.public_url or "").rstrip("/") + SIGNED_OUT
+
+    @property
+    def end_session_endpoint(self) -> str:
+        """Where people sign out there (OpenID Connect RP-Initiated Logout 1.0 2.1); empty where that cannot be.
+
+        Raises TransientError or PermanentError where its discovery document cannot be used.
+        """
+        found = self.metadata().get("end_session_endpoint")
+        secure = urlsplit(self.name).scheme != "https" or urlsplit(str(found)).scheme == "https"
+        return found if isinstance(found, str) and secure else ""
+
+    def sign_out_url(self, id_token: str) -> str:
+        """By which the browser signs out there whom the token is of; empty where that cannot be. Raises likewise."""
+        endpoint = self.end_session_endpoint
+        hint = {"id_token_hint": id_token} if 0 < len(id_token) <= _LONGEST_HINT else {}
+        query = {**hint, "client_id": self._settings.client_id, "post_logout_redirect_uri": self.signed_out_uri}
+        return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}" if endpoint else ""
+
+    def vouched(self, request: Request, code: str) -> Vouched:
         """Whom the issuer vouches for in exchange for the code.
 
         Raises PermanentError when it refuses, or what it gives cannot be trusted, TransientError when it does not
@@ -73,16 +105,45 @@ class Issuer:
             token = self._token(session, metadata, request, code)
             claims = self._proved(token, request.nonce, metadata)
             if self._settings.roles_claim.split(".")[0] not in claims and "userinfo_endpoint" in metadata:
-                more = _asked(self.name, lambda: session.get(metadata["userinfo_endpoint"]))
+                more = asked(self.name, lambda: session.get(metadata["userinfo_endpoint"]))
                 claims = (more | claims) if more.get("sub") == claims["sub"] else claims
-        return claims
+        return Vouched(claims, str(token["id_token"]))
+
+    def client_trouble(self) -> str:
+        """Why the provider does not take our id and secret, by a code that is none; empty when it does.
+
+        Raises TransientError or PermanentError where it cannot be asked.
+        """
+        metadata = self.metadata()
+        with self._session(metadata) as session:
+            try:
+                self._exchanged(session, metadata, secrets.token_urlsafe(48), "none")
+            except OAuthError as error:
+                return refusal(self.name, error, self.redirect_uri) if error.error in CLIENT_ERRORS else ""
+        return ""
+
+    def redirect_trouble(self) -> str:
+        """Why it would not lead a browser back to us; empty when it would. Raises TransientError or PermanentError."""
+        url = self.request().url
+        with self._session(self.metadata()) as session:
+            status = status_of(self.name, lambda: session.get(url, withhold_token=True, allow_redirects=False))
+        # RFC 6749 4.1.2.1: it must not lead back to an address that is not registered.
+        return f"{self.name} answered {status} to a browser on its way to sign in" if status == 400 else ""
+
+    def keys(self) -> KeySet:
+        """What its signatures are proved by. Raises TransientError or PermanentError where there are none to be had."""
+        metadata = self.metadata()
+        try:
+            return self._key_set(metadata)
+        except (JoseError, ValueError) as error:
+            raise PermanentError(f"{metadata['jwks_uri']} has no keys that can be read: {error}.") from error
 
     def metadata(self) -> Claims:
         """Its discovery document. Raises TransientError or PermanentError when that cannot be had or used."""
         if not self._metadata:
             address = self.name.rstrip("/") + "/.well-known/openid-configuration"
             with self._session({}) as session:
-                found = _asked(self.name, lambda: session.get(address, withhold_token=True))
+                found = asked(self.name, lambda: session.get(address, withhold_token=True))
             self._metadata = self._checked(found, address)
         return self._metadata
 
@@ -132,27 +193,17 @@ class Issuer:
 
     def _token(self, session: OAuth2Session, metadata: Claims, request: Request, code: str) -> Claims:
         try:
-            return dict(session.fetch_token(metadata["token_endpoint"], code=code, code_verifier=request.code_verifier))
+            return self._exchanged(session, metadata, request.code_verifier, code)
         except OAuthError as error:
-            raise PermanentError(f"{self.name} {self._refusal(error)}") from error
+            raise PermanentError(refusal(self.name, error, self.redirect_uri)) from error
+
+    def _exchanged(self, session: OAuth2Session, metadata: Claims, verifier: str, code: str) -> Claims:
+        try:
+            return dict(session.fetch_token(metadata["token_endpoint"], code=code, code_verifier=verifier))
         except requests.RequestException as error:
-            raise TransientError(_unreachable(self.name, error)) from error
+            raise unreachable(self.name, error) from error
         except ValueError as error:
             raise PermanentError(f"{self.name} answered the code with no JSON. Is it an OpenID provider?") from error
-
-    def _refusal(self, error: OAuthError) -> str:
-        said = f"answered {error.error or 'an error'} to the code"
-        if error.error in ("invalid_client", "unauthorized_client"):
-            return (
-                f"{said}: it does not take this client id and secret. Compare console.oidc.client_id and "
-                "client_secret_path with what it has registered."
-            )
-        if error.error == "invalid_grant":
-            return (
-                f"{said}: it was used, too old, or for another redirect URI. Sign in again; if that does not help, "
-                f"register {self.redirect_uri} with it."
-            )
-        return f"{said}{f' ({error.description})' if error.description else ''}. Look into its log."
 
     def _proved(self, token: Claims, nonce: str, metadata: Claims) -> Claims:
         if "id_token" not in token:
@@ -188,41 +239,6 @@ class Issuer:
     def _key_set(self, metadata: Claims) -> KeySet:
         if self._keys is None:
             with self._session(metadata) as session:
-                found = _asked(self.name, lambda: session.get(metadata["jwks_uri"], withhold_token=True))
+                found = asked(self.name, lambda: session.get(metadata["jwks_uri"], withhold_token=True))
             self._keys = KeySet.import_key_set({"keys": list(found.get("keys", []))})
         return self._keys
-
-
-def _asked(issuer: str, ask: Any) -> Claims:
-    """The JSON object that it answered."""
-    try:
-        answer = ask()
-    except requests.RequestException as error:
-        raise TransientError(_unreachable(issuer, error)) from error
-    except OAuthError as error:
-        raise PermanentError(f"{issuer} answered {error.error}. Look into its log.") from error
-    if answer.status_code != 200:
-        kind = TransientError if answer.status_code >= 500 else PermanentError
-        raise kind(
-            f"{issuer} answered {answer.status_code} to {urlsplit(answer.url).path}. Check console.oidc.issuer, and "
-            "the log of the provider.",
-            status=answer.status_code,
-        )
-    try:
-        found = answer.json()
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise PermanentError(f"{issuer} answered {urlsplit(answer.url).path} with no JSON object. Is it a provider?")
-    return found
-
-
-def _unreachable(issuer: str, error: requests.RequestException) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
-        return (
-            f"{issuer} cannot be trusted: its certificate is not of an authority in console.oidc.ca, not of that name, "
-            "or too old. Check console.oidc.ca."
-        )
-    if isinstance(error, requests.Timeout):
-        return f"{issuer} does not answer in time. Is it up? Check console.oidc.issuer and console.oidc.timeout."
-    return f"{issuer} cannot be reached. Is it up? Check console.oidc.issuer, name resolution and firewall."

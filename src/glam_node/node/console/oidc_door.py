@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from glam_node.node.console import oidc
+from glam_node.node.console.door import COOKIE as SESSION_COOKIE
 from glam_node.node.console.door import Door
 from glam_node.node.console.vouched import account_of
 from glam_node.node.errors import NodeError, PermanentError
@@ -44,6 +45,20 @@ class OidcDoor:
         """Whoever comes back with the provider's word is signed in; or the form, with what is wrong."""
         return await run_in_threadpool(self._callback, request)
 
+    async def sign_out(self, request: Request) -> Response:
+        """The session of this browser is over; for whom the provider vouched, the browser is on its way there too."""
+        id_token = self._door.sessions.id_token(request.cookies.get(SESSION_COOKIE, ""))
+        response = await self._door.sign_out(request)
+        return await run_in_threadpool(self._sign_out_there, request, id_token) if id_token else response
+
+    def _sign_out_there(self, request: Request, id_token: str) -> Response:
+        try:
+            url = self._issuer.sign_out_url(id_token)
+        except NodeError:
+            url = ""
+        # A form of ours leads to no other site, by our own Content-Security-Policy: a page of ours does.
+        return self._door.forget(self._door.go_on(request, url or "/sign-in?over=here"))
+
     def _begin(self, request: Request) -> Response:
         try:
             way = self._issuer.request()
@@ -70,7 +85,8 @@ class OidcDoor:
     def _callback(self, request: Request) -> Response:
         name = ""
         try:
-            claims = self._vouched(request)
+            vouched = self._vouched(request)
+            claims = vouched.claims
             name = str(claims.get(self._settings.name_claim) or claims["sub"])
             account = account_of(claims, self._settings)
         except NotBegun as error:
@@ -80,11 +96,11 @@ class OidcDoor:
         except NodeError as error:
             response = self._door.not_let_in(request, str(error), 502, name)
         else:
-            response = self._door.let_in(request, account, from_elsewhere=True)
+            response = self._door.let_in(request, account, id_token=vouched.id_token)
         response.delete_cookie(COOKIE, PATH, secure=self._encrypted, httponly=True, samesite="lax")
         return response
 
-    def _vouched(self, request: Request) -> oidc.Claims:
+    def _vouched(self, request: Request) -> oidc.Vouched:
         given = request.query_params
         with self._lock:
             begun = self._begun.pop(given.get("state", ""), None)
@@ -98,7 +114,7 @@ class OidcDoor:
                 f"{self._issuer.name} did not let you in: it answered {said}. Sign in again; if that does not help, "
                 f"ask its administrator whether this client may, and whether {self._issuer.redirect_uri} is registered."
             )
-        return self._issuer.claims(begun[0], given["code"])
+        return self._issuer.vouched(begun[0], given["code"])
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from glam_node.node.bootstrap import rule_trial
 from glam_node.node.console.rendering import Screens
-from glam_node.node.console.sessions import Sessions
+from glam_node.node.console.sessions import FormTokens
 from glam_node.node.workflow.try_rules import RuleTrial, Tried, try_rules
 from glam_node.rules.reference import EXAMPLES
 
@@ -32,7 +32,7 @@ class RulesPage:
     """The form and its answer; one set of files is read at a time."""
 
     def __init__(self) -> None:
-        self._tokens = Sessions()
+        self._tokens = FormTokens()
         self._reading = threading.Lock()
 
     def page(self, screens: Screens, request: Request) -> Response:

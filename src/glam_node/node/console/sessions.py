@@ -5,7 +5,7 @@ import hmac
 import secrets
 import threading
 from collections import defaultdict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from glam_node.node.domain.account import Account
@@ -19,6 +19,8 @@ ATTEMPTS_OF_ADDRESS, ATTEMPTS_OF_NAME = 10, 10
 class _SignedIn:
     account: Account
     until: datetime
+    used_at: datetime
+    id_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +31,56 @@ class Flash:
     good: bool = True
 
 
-class Sessions:
-    """Random tokens of browsers, and what belongs to them."""
+class FormTokens:
+    """What a form carries, by the cookie of its browser."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
+
+    def form_token(self, token: str) -> str:
+        """What a form of this browser carries, which no other site can know."""
+        return hmac.new(self._secret, token.encode(), "sha256").hexdigest()
+
+    def is_form_token(self, token: str, given: str) -> bool:
+        """Whether the form is one that we gave to this browser."""
+        return bool(token) and hmac.compare_digest(self.form_token(token).encode(), given.encode())
+
+
+class Sessions(FormTokens):
+    """Random tokens of browsers, and what belongs to them; one that is not used for `idle` is worth nothing."""
+
+    def __init__(self, idle: timedelta) -> None:
+        super().__init__()
+        self._idle = idle
         self._signed_in: dict[str, _SignedIn] = {}
         self._flashes: dict[str, Flash] = {}
         self._lock = threading.Lock()
 
-    def begin(self, account: Account, now: datetime) -> str:
-        """A new token, by which the account is signed in for eight hours."""
+    def begin(self, account: Account, now: datetime, id_token: str = "") -> str:
+        """A new token, by which the account is signed in for eight hours; with what a provider gave for it."""
         token = secrets.token_urlsafe(32)
         with self._lock:
-            self._signed_in = {key: one for key, one in self._signed_in.items() if one.until > now}
-            self._signed_in[_digest(token)] = _SignedIn(account, now + LIFETIME)
+            self._signed_in = {key: one for key, one in self._signed_in.items() if self._is_alive(one, now)}
+            self._signed_in[_digest(token)] = _SignedIn(account, now + LIFETIME, now, id_token)
         return token
 
-    def account(self, token: str, now: datetime) -> Account | None:
-        """As it was when it signed in; None when nobody is, or no longer."""
+    def account(self, token: str, now: datetime, *, used: bool) -> Account | None:
+        """As it was when it signed in; None when nobody is, or no longer. That it is asked for may be use, or not."""
+        with self._lock:
+            found = self._signed_in.get(_digest(token))
+            if found is None or not self._is_alive(found, now):
+                return None
+            if used:
+                self._signed_in[_digest(token)] = replace(found, used_at=now)
+            return found.account
+
+    def id_token(self, token: str) -> str:
+        """What the provider gave when it vouched for whoever is signed in; empty for anybody else."""
         found = self._signed_in.get(_digest(token))
-        return found.account if found is not None and found.until > now else None
+        return found.id_token if found is not None else ""
+
+    def _is_alive(self, one: _SignedIn, now: datetime) -> bool:
+        return now < one.until and now < one.used_at + self._idle
 
     def end(self, token: str) -> None:
         """Nobody is signed in by the token."""
@@ -67,14 +98,6 @@ class Sessions:
         """What was left for it, once."""
         with self._lock:
             return self._flashes.pop(_digest(token), None)
-
-    def form_token(self, token: str) -> str:
-        """What a form of this browser carries, which no other site can know."""
-        return hmac.new(self._secret, token.encode(), "sha256").hexdigest()
-
-    def is_form_token(self, token: str, given: str) -> bool:
-        """Whether the form is one that we gave to this browser."""
-        return bool(token) and hmac.compare_digest(self.form_token(token).encode(), given.encode())
 
 
 class Attempts:

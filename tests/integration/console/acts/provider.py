@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from glam_node.node.console.oidc import CALLBACK, SIGNED_OUT
 from tests.integration.console.browser import listening
 
 CLIENT_ID, CLIENT_SECRET = "glam-node-console", "s3cret/with:colon"
@@ -37,8 +38,14 @@ class Provider:
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}))
     stranger: RSAKey | None = None
     """Signs in place of `key`, and is not published."""
+    publishes: bool = True
+    """Whether `key` is told to anybody."""
     header: dict[str, str] = field(default_factory=dict)
     """What headers of ID tokens have otherwise."""
+    signs_out: bool = True
+    """Whether people can sign out here by a link of a client."""
+    signed_out: list[dict[str, str]] = field(default_factory=list)
+    """With what browsers came to sign out."""
     asked: list[str] = field(default_factory=list)
     """Paths, in order."""
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -52,6 +59,7 @@ class Provider:
                 Route("/token", self._token, methods=["POST"]),
                 Route("/jwks", self._jwks),
                 Route("/userinfo", self._userinfo),
+                Route("/end", self._end),
             ]
         )
 
@@ -65,6 +73,7 @@ class Provider:
                 "token_endpoint": f"{issuer}/token",
                 "jwks_uri": f"{issuer}/jwks",
                 "userinfo_endpoint": f"{issuer}/userinfo",
+                **({"end_session_endpoint": f"{issuer}/end?realm=one"} if self.signs_out else {}),
                 **self.wrong_metadata,
             }
         )
@@ -103,7 +112,17 @@ class Provider:
 
     def _jwks(self, _: Request) -> Response:
         self.asked.append("jwks")
-        return JSONResponse(KeySet([self.key]).as_dict(private=False))
+        return JSONResponse(KeySet([self.key]).as_dict(private=False) if self.publishes else {"keys": []})
+
+    def _end(self, request: Request) -> Response:
+        """OpenID Connect RP-Initiated Logout 1.0: only back to where is registered, only for whom the token is of."""
+        asked = dict(request.query_params)
+        back = asked["post_logout_redirect_uri"]
+        if back not in {uri.replace(CALLBACK, SIGNED_OUT) for uri in self.redirect_uris}:
+            return PlainTextResponse("this address is not registered", 400)
+        claims = jwt.decode(asked["id_token_hint"], self.key).claims
+        self.signed_out.append({**asked, "sub": claims["sub"]})
+        return RedirectResponse(back, 302)
 
     def _userinfo(self, request: Request) -> Response:
         if request.headers.get("Authorization") != "Bearer at":

@@ -139,6 +139,15 @@ def test_a_page_that_is_old_does_nothing(node: Node, bench: Workbench, anna: Bro
     assert (status, "Nothing was done" in page) == (409, True)
 
 
+def test_a_form_of_a_session_that_is_over_does_nothing(node: Node, bench: Workbench, anna: Browser, uid: str) -> None:
+    fields = form(anna, uid, "hold", reason="a prior is awaited")
+    bench.clock.turn(1800.0)
+    page = anna.ask(f"/studies/{uid}/acts/hold", fields)[1]
+    assert "Nothing was done. Sign in again." in page
+    assert standing(node, uid) is Standing.FREE
+    assert told(node, "study_held") == []
+
+
 def test_what_does_not_fit_is_not_asked(anna: Browser, uid: str) -> None:
     status, page = anna.ask(f"/studies/{uid}/acts/release")
     assert (status, "does not fit" in page) == (409, True)

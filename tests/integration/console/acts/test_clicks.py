@@ -209,6 +209,21 @@ def test_a_page_of_another_site_cannot_put_ours_into_a_frame(chromium: Browser, 
         assert any("frame" in text.lower() for text in said)
 
 
+@pytest.mark.parametrize("is_paused", [False, True], ids=["live", "paused"])
+def test_a_page_that_nobody_uses_leaves_the_screen(
+    chromium: Browser, port: int, bench: Workbench, is_paused: bool
+) -> None:
+    with tab(chromium, port) as page:
+        page.clock.install()
+        sign_in(page, "anna")
+        if is_paused:
+            page.get_by_role("button", name="Pause").click()
+        bench.clock.turn(1800.0)
+        page.clock.fast_forward(61_000 if is_paused else 6_000)
+        expect(page.get_by_text("Your session is over: not used for 30 minutes")).to_be_visible()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
 def test_whom_the_hospital_knows_signs_in_by_one_click(chromium: Browser, tmp_path: Path) -> None:
     provider, port = Provider(person=OPERATOR, redirect_uris=set()), free_port()
     with listening(provider.app()) as its_port:
@@ -222,4 +237,6 @@ def test_whom_the_hospital_knows_signs_in_by_one_click(chromium: Browser, tmp_pa
             expect(page.get_by_role("heading", name="Studies")).to_be_visible()
             page.get_by_role("button", name="Sign out").click()
             expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+            assert [one["sub"] for one in provider.signed_out] == [OPERATOR["sub"]]
+            assert page.url == f"http://127.0.0.1:{port}/sign-in"
     site.node.sessions.kw["bind"].dispose()

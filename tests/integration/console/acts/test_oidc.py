@@ -1,14 +1,14 @@
 """Signing in by an OpenID provider, over real HTTP with real signatures."""
 
-import json
-import subprocess
-import sys
+import html
+import re
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from joserfc.jwk import RSAKey
@@ -28,6 +28,7 @@ from tests.builders import NOW
 from tests.certificates import Authority
 from tests.integration.console.acts.provider import CLIENT_ID, CLIENT_SECRET, Provider, running
 from tests.integration.console.browser import Browser, listening
+from tests.integration.mock_provider import mock_provider, registered
 from tests.ports import free_port
 
 OPERATOR = {"sub": "4711", "preferred_username": "anna", "groups": ["staff", "mammography"]}
@@ -106,6 +107,53 @@ def test_whom_the_provider_vouches_for_is_let_in_with_the_role_of_the_groups(sig
     assert [one["account"] for one in site.told("signed_in")] == ["oidc:anna"]
     browser.ask("/sign-out", {"form_token": browser.form_token("/")})
     assert not is_let_in(browser)
+
+
+def signed_out(browser: Browser) -> str:
+    """Where the page that answers the button leads by itself."""
+    status, page = browser.ask("/sign-out", {"form_token": browser.form_token("/")})
+    assert status == 200
+    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page)
+    assert found
+    return html.unescape(found[1])
+
+
+def test_who_signs_out_here_is_signed_out_there(signing: tuple[Site, Browser], provider: Provider) -> None:
+    site, browser = signing
+    browser.ask("/sign-in/oidc")
+    target = signed_out(browser)
+    assert not is_let_in(browser)
+    assert browser.redirected_from(target) == f"http://127.0.0.1:{site.port}/sign-in"
+    (there,) = provider.signed_out
+    assert (there["sub"], there["client_id"], there["realm"]) == ("4711", CLIENT_ID, "one")
+    assert [one["account"] for one in site.told("signed_out")] == ["oidc:anna"]
+
+
+@pytest.mark.parametrize("endpoint", [None, 7])
+def test_where_nobody_can_be_signed_out_there_that_is_told(
+    signing: tuple[Site, Browser], provider: Provider, issuer: str, endpoint: Any
+) -> None:
+    _, browser = signing
+    provider.signs_out, provider.wrong_metadata = False, {"end_session_endpoint": endpoint} if endpoint else {}
+    browser.ask("/sign-in/oidc")
+    assert f"signed out here, but not at {issuer}" in browser.ask(signed_out(browser))[1]
+    assert not is_let_in(browser)
+
+
+def test_an_id_token_too_long_for_a_url_stays_here(signing: tuple[Site, Browser], provider: Provider) -> None:
+    _, browser = signing
+    provider.person = OPERATOR | {"groups": ["mammography", *[f"group {number}" for number in range(1000)]]}
+    browser.ask("/sign-in/oidc")
+    assert set(parse_qs(urlsplit(signed_out(browser)).query)) == {"realm", "client_id", "post_logout_redirect_uri"}
+
+
+def test_a_local_account_signs_out_here_alone(signing: tuple[Site, Browser], provider: Provider) -> None:
+    site, browser = signing
+    with site.node.sessions.begin() as session:
+        set_account(session, new_account("bert", Role.VIEWER, "correct horse battery"), NOW)
+    browser.sign_in("bert", "correct horse battery")
+    assert "<h1>Sign in</h1>" in browser.ask("/sign-out", {"form_token": browser.form_token("/")})[1]
+    assert provider.signed_out == []
 
 
 @pytest.mark.parametrize(
@@ -326,37 +374,8 @@ def test_settings_that_let_nobody_in_are_refused(tmp_path: Path, lines: str, wor
 
 @pytest.fixture(scope="module")
 def other_provider() -> Iterator[str]:
-    """The issuer of oidc-provider-mock, which others made, as a process of its own; it knows anna."""
-    port = free_port()
-    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-registration"]
-    claims = json.dumps({"sub": "anna", "groups": ["mammography"]})
-    process = subprocess.Popen(
-        [*command, "--user-claims", claims], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    issuer = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"{issuer}/jwks", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+    with mock_provider() as issuer:
         yield issuer
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def registered(issuer: str, redirect_uri: str) -> dict[str, str]:
-    """Id and secret of a client."""
-    request = urllib.request.Request(
-        f"{issuer}/oauth2/clients",
-        json.dumps({"redirect_uris": [redirect_uri]}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        found: dict[str, str] = json.loads(answer.read())
-    return found
 
 
 @pytest.mark.parametrize("knows_secret", [True, False])
@@ -373,4 +392,12 @@ def test_a_provider_that_others_made_understands_us(tmp_path: Path, other_provid
         assert ("Go on" in page) is knows_secret
         assert ("does not take this client id and secret" in page) is not knows_secret
         assert is_let_in(browser) is knows_secret
+        if knows_secret:
+            target = signed_out(browser)
+            with urllib.request.urlopen(target, timeout=10) as answer:
+                form = answer.read().decode()
+            there = re.search(r'name="redirect_uri"[^>]*value="([^"]+)"', form)
+            assert there, form
+            confirm, fields = f"{other_provider}/oauth2/end_session/confirm", {"redirect_uri": html.unescape(there[1])}
+            assert browser.redirected_from(confirm, fields) == f"{browser.url}/sign-in"
     site.node.sessions.kw["bind"].dispose()

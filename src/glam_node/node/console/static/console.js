@@ -45,9 +45,17 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const answered = new URL(event.detail.xhr.responseURL || location.href);
   if (answered.pathname === "/sign-in" && location.pathname !== "/sign-in") {
     event.detail.shouldSwap = false;
-    location.assign("/sign-in");
+    location.assign(answered.pathname + answered.search);
   }
 });
+
+// A page that is paused, or has no live part, must not stay on the screen longer than its session lasts.
+if ("signedIn" in document.body.dataset) {
+  setInterval(async () => {
+    const answer = await fetch("/session").catch(() => null);
+    if (answer && answer.status === 401) location.assign("/sign-in?over=page");
+  }, 60_000);
+}
 
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.target.id !== "live") return;

@@ -1,0 +1,124 @@
+"""What `doctor` asks of the provider by which people sign in to the console: `[console.oidc]`."""
+
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from glam_node.node.cli.checks import Check, Verdict
+from glam_node.node.cli.checks_of_certificates import FOR_OTHERS, SOON
+from glam_node.node.errors import NodeError
+from glam_node.node.tls.certificates import presented
+from glam_node.node.tls.contexts import Files
+from glam_node.settings.oidc import OIDCSettings
+from glam_node.settings.schema import Settings
+
+if TYPE_CHECKING:
+    from glam_node.node.console.oidc import Issuer
+
+PROVIDER, CLIENT = "sign-in provider", "sign-in client"
+_HTTPS = 443
+
+
+def check_sign_in(settings: Settings) -> Iterator[Check]:
+    """The provider, if there is one, is who it should be, has what a sign-in needs, and knows this console."""
+    chosen = settings.console.oidc
+    if chosen.issuer is None or not settings.console.port:
+        return
+    # Whoever has no provider need not wait for what speaks to one.
+    from glam_node.node.console.oidc import Issuer
+
+    secret = _secret(chosen)
+    if secret is not None:
+        yield secret
+        if secret.verdict is Verdict.FAIL:
+            return
+    issuer = Issuer(chosen)
+    try:
+        found = _provider(issuer, chosen)
+    except NodeError as error:
+        found = Check(PROVIDER, Verdict.FAIL, str(error), "Until then only local accounts can sign in.")
+    yield found
+    if secret is None and found.verdict is not Verdict.FAIL:
+        yield _client(issuer, chosen)
+
+
+def _secret(chosen: OIDCSettings) -> Check | None:
+    """What is wrong with the file of the secret; None when nothing is, or there is none."""
+    path = chosen.client_secret_path
+    if path is None:
+        return None
+    key = f"console.oidc.client_secret_path {path}"
+    try:
+        text, mode = path.read_text(encoding="utf-8"), path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is no text"
+        remedy = "Put the client secret there, and nothing else, for the user that the node runs as."
+        return Check(CLIENT, Verdict.FAIL, f"{key} cannot be read: {words}", remedy)
+    if not text.strip():
+        return Check(CLIENT, Verdict.FAIL, f"{key} is empty", "Put the client secret there, and nothing else.")
+    if stat.S_IMODE(mode) & FOR_OTHERS:
+        return Check(CLIENT, Verdict.WARN, f"others may read {key}", f"chmod 600 {path}")
+    return None
+
+
+def _provider(issuer: "Issuer", chosen: OIDCSettings) -> Check:
+    """Raises NodeError where nobody can sign in by it."""
+    metadata = issuer.metadata()
+    keys = len(issuer.keys().keys)
+    lacking = _lacking(metadata, chosen)
+    if lacking:
+        return Check(PROVIDER, Verdict.FAIL, f"{issuer.name} {lacking[0]}", lacking[1])
+    fact = f"{issuer.name} is there, with its endpoints and {keys} keys"
+    ends = _certificate_ends(issuer.name, chosen)
+    if ends is not None and ends - datetime.now(UTC) < SOON:
+        fact = f"{fact}; its certificate is good to {ends:%Y-%m-%d %H:%M} UTC"
+        return Check(PROVIDER, Verdict.WARN, fact, "Have its administrator renew it.")
+    if not issuer.end_session_endpoint:
+        return Check(PROVIDER, Verdict.OK, f"{fact}; it has no end_session_endpoint, so signing out here is not there")
+    return Check(PROVIDER, Verdict.OK, f"{fact}; who signs out here is signed out there")
+
+
+def _lacking(metadata: dict[str, Any], chosen: OIDCSettings) -> tuple[str, str] | None:
+    """What its discovery document says that it cannot do, though sign-in needs it, and what to do."""
+    if "code" not in metadata.get("response_types_supported", ["code"]):
+        return "has no authorization code flow", 'Allow this client the response type "code" there.'
+    if "S256" not in metadata.get("code_challenge_methods_supported", ["S256"]):
+        return "has no PKCE with S256", "Allow it there (RFC 7636), or ask for a version of it that has it."
+    missing = sorted(set(chosen.scopes) - set(metadata.get("scopes_supported", chosen.scopes)))
+    if missing:
+        return f"does not know the scopes {', '.join(missing)}", "Take them out of console.oidc.scopes, or add them."
+    return None
+
+
+def _certificate_ends(name: str, chosen: OIDCSettings) -> datetime | None:
+    """When the certificate that it shows is too old; None without TLS."""
+    parts = urlsplit(name)
+    if parts.scheme != "https" or parts.hostname is None:
+        return None
+    address = (parts.hostname, parts.port or _HTTPS)
+    try:
+        return presented(address, parts.hostname, chosen.timeout, Files("console.oidc", None, None)).not_after
+    except OSError:  # it answered already: a second connection is worth no alarm
+        return None
+
+
+def _client(issuer: "Issuer", chosen: OIDCSettings) -> Check:
+    """Whether it takes our id and secret, and would lead a browser back."""
+    try:
+        stranger = issuer.client_trouble()
+        astray = "" if stranger else issuer.redirect_trouble()
+    except NodeError as error:
+        return Check(CLIENT, Verdict.FAIL, str(error), "See the message; then ask again.")
+    if stranger:
+        return Check(CLIENT, Verdict.FAIL, stranger, "Correct the id, or the secret in that file.")
+    if astray:
+        return Check(CLIENT, Verdict.FAIL, astray, f"Register {issuer.redirect_uri} there as its redirect URI.")
+    how = "by its secret" if chosen.client_secret_path else "as a public client"
+    return Check(CLIENT, Verdict.OK, f"{chosen.client_id} is known {how}, and leads back to {issuer.redirect_uri}")
+
+
+def longest(chosen: OIDCSettings) -> float:
+    """Seconds that its questions may take."""
+    return 5 * chosen.timeout + 10
