@@ -1,10 +1,10 @@
 """A hundred thousand conversations gone wrong: nothing breaks, nothing grows, a good sender is served meanwhile."""
 
-import hashlib
 import threading
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from sqlalchemy import select
 
 from glam_node.node.bootstrap import Node
@@ -57,12 +57,12 @@ def missing(node: Node, uids: set[str]) -> set[str]:
     """Those that are not on record with a file that holds what the record says."""
     with node.sessions() as session:
         rows = {row.sop_instance_uid: row for row in session.scalars(select(InstanceRow))}
-    kept = {uid for uid, row in rows.items() if _digest(node.store.resolve(row.path)) == row.sha256}
+    kept = {uid for uid, row in rows.items() if _digest(node.store.resolve(row.path)) == row.blake3}
     return (uids | set(rows)) - kept
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(data_set_bytes(path)).hexdigest()
+    return blake3(data_set_bytes(path)).hexdigest()
 
 
 def test_whatever_is_said_nothing_breaks_and_what_was_answered_is_there(

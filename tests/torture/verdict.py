@@ -1,9 +1,9 @@
 """Holds the node to what it answered: every instance bit for bit on its disk, every study's results once."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from blake3 import blake3
 from sqlalchemy import select
 
 from glam_node.node.bootstrap import Node
@@ -65,12 +65,12 @@ def _is_kept(one: Sent, node: Node, on_record: dict[str, tuple[str, str]]) -> bo
     if not path or not node.store.resolve(path).is_file():
         return False
     sent = data_set_bytes(one.path)
-    return data_set_bytes(node.store.resolve(path)) == sent and hashlib.sha256(sent).hexdigest() == digest
+    return data_set_bytes(node.store.resolve(path)) == sent and blake3(sent).hexdigest() == digest
 
 
 def _digests(node: Node) -> dict[str, tuple[str, str]]:
     with node.sessions() as session:
-        rows = session.execute(select(InstanceRow.sop_instance_uid, InstanceRow.path, InstanceRow.sha256))
+        rows = session.execute(select(InstanceRow.sop_instance_uid, InstanceRow.path, InstanceRow.blake3))
         return {uid: (path, digest) for uid, path, digest in rows}
 
 

@@ -52,7 +52,7 @@ def test_all_are_on_record_with_an_event_each_and_in_their_studies(sessions: Ses
 
 def test_one_that_is_on_record_already_stays_as_it_was_and_moves_nothing(sessions: SessionFactory) -> None:
     (first,) = add(sessions, arrival())
-    again = replace(first, sha256="1" * 64, received_at=after(60))
+    again = replace(first, blake3="1" * 64, received_at=after(60))
     fresh = arrival(received_at=after(30))
     assert add(sessions, Arrival(again, StudyAttributes("P2")), fresh) == [first, fresh.instance]
     assert study(sessions).last_received_at == after(30)
@@ -61,7 +61,7 @@ def test_one_that_is_on_record_already_stays_as_it_was_and_moves_nothing(session
 
 def test_the_same_uid_twice_at_once_is_kept_once(sessions: SessionFactory) -> None:
     first = arrival()
-    second = Arrival(replace(first.instance, sha256="1" * 64), first.study)
+    second = Arrival(replace(first.instance, blake3="1" * 64), first.study)
     assert add(sessions, first, second) == [first.instance, first.instance]
 
 

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,9 +50,10 @@ def test_an_instance_that_was_admitted_can_be_moved_aside(store: InstanceStore) 
     assert store.resolve("conflicts/3.dcm").read_bytes() == b"headdata"
 
 
-def test_the_hash_and_the_count_are_of_what_came_after_the_head(store: InstanceStore) -> None:
+def test_the_digests_and_the_count_are_of_what_came_after_the_head(store: InstanceStore) -> None:
     file = arrived(store)
-    assert (file.sha256, file.byte_count) == (hashlib.sha256(b"data").hexdigest(), 4)
+    assert (file.blake3, file.sha256()) == (blake3(b"data").hexdigest(), hashlib.sha256(b"data").hexdigest())
+    assert file.byte_count == 4
 
 
 def test_file_and_directories_are_synchronised_before_admit_returns(

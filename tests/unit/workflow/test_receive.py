@@ -2,13 +2,17 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import audit, migrate, studies
 from glam_node.node.db.engine import SessionFactory, open_database
+from glam_node.node.db.tables import InstanceRow
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study, StudyState
@@ -77,7 +81,7 @@ def test_a_received_instance_is_on_disk_and_on_record(receiving: Receiving) -> N
     instance = receiving.take(data)
     assert receiving.files() == {f"instances/{STUDY}/{UID}.dcm": b"head" + data}
     assert receiving.study().instances == (instance,)
-    assert (instance.sha256, instance.byte_count) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert (instance.blake3, instance.byte_count) == (blake3(data).hexdigest(), len(data))
     assert (instance.attributes.image_laterality, instance.attributes.view_position) == ("L", "CC")
     assert (receiving.study().attributes.patient_id, receiving.study().state) == ("P1", StudyState.RECEIVING)
 
@@ -103,13 +107,23 @@ def test_other_bytes_under_a_known_uid_are_kept_beside_the_first(receiving: Rece
     first, other = data_set(UID), data_set(UID, StudyInstanceUID=elsewhere, ImageLaterality="R")
     receiving.take(first)
     receiving.take(other, seconds=60)
-    digest = hashlib.sha256(other).hexdigest()[:16]
+    digest = blake3(other).hexdigest()[:16]
     assert receiving.files() == {
         f"instances/{STUDY}/{UID}.dcm": b"head" + first,
         f"conflicts/{UID}-{digest}.dcm": b"head" + other,
     }
     assert len(receiving.study().instances) == 1
     assert receiving.events()[-1].detail["same_bytes"] is False
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same bytes", "other bytes"])
+def test_what_a_version_with_another_digest_kept_is_compared_by_that(receiving: Receiving, same: bool) -> None:
+    first = receiving.take(data_set(UID))
+    sha256 = hashlib.sha256(data_set(UID)).hexdigest()
+    receiving.writer.submit(lambda session: session.execute(update(InstanceRow).values(blake3="", sha256=sha256)))
+    again = receiving.take(data_set(UID) if same else data_set(UID, ImageLaterality="R"), seconds=60)
+    assert again == replace(first, blake3="", sha256=sha256)
+    assert receiving.events()[-1].detail["same_bytes"] is same
 
 
 def test_an_instance_whose_file_was_lost_is_restored_by_the_same_bytes(receiving: Receiving) -> None:

@@ -289,6 +289,7 @@ def _instance(row: InstanceRow) -> SOPInstance:
         study_instance_uid=row.study_instance_uid,
         transfer_syntax_uid=row.transfer_syntax_uid,
         path=row.path,
+        blake3=row.blake3,
         sha256=row.sha256,
         byte_count=row.byte_count,
         calling_ae_title=row.calling_ae_title,

@@ -72,6 +72,7 @@ class InstanceRow(Base):
     sop_class_uid: Mapped[str] = mapped_column(UID)
     transfer_syntax_uid: Mapped[str] = mapped_column(UID)
     path: Mapped[str] = mapped_column(Text)
+    blake3: Mapped[str] = mapped_column(String(64), server_default="")
     sha256: Mapped[str] = mapped_column(String(64))
     byte_count: Mapped[int] = mapped_column(BigInteger)
     calling_ae_title: Mapped[str] = mapped_column(String(16))

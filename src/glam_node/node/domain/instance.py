@@ -41,8 +41,10 @@ class SOPInstance:
     transfer_syntax_uid: str
     path: str
     """Relative to the storage root."""
+    blake3: str
+    """Of the encoded data set, without preamble and file meta information, in hex."""
     sha256: str
-    """Of the encoded data set, without preamble and file meta information."""
+    """The same of an instance that was received by a version that took no BLAKE3; one of both is empty."""
     byte_count: int
     calling_ae_title: str
     received_at: datetime

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import blake3
+
 from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, sync_directory
 
 # PS3.5 9.1: components of digits without leading zeros, at most 64 characters; nothing else becomes a file name.
@@ -92,7 +94,7 @@ class IncomingFile:
         """Where the bytes are now."""
         self.head_length = len(head)
         self.byte_count = 0
-        self._sha256 = hashlib.sha256()
+        self._blake3 = blake3.blake3()
         self._admitted = False
         self._descriptor = _held(path)
         try:
@@ -102,14 +104,20 @@ class IncomingFile:
             raise
 
     @property
-    def sha256(self) -> str:
+    def blake3(self) -> str:
         """Hex digest of what was written after the head."""
-        return self._sha256.hexdigest()
+        return self._blake3.hexdigest()
+
+    def sha256(self) -> str:
+        """The same by SHA-256, read back from the disk. Raises OSError."""
+        with self.path.open("rb") as file:
+            file.seek(self.head_length)
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def write(self, fragments: Sequence[memoryview]) -> None:
         """Append at most 1,024 fragments. Raises OSError."""
         for fragment in fragments:
-            self._sha256.update(fragment)
+            self._blake3.update(fragment)
         self.byte_count += _write_all(self._descriptor, fragments)
 
     def sync(self) -> None:

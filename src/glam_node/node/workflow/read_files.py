@@ -80,6 +80,7 @@ def _instance(path: Path, dataset: Dataset, calling_ae_title: str, now: datetime
         study_instance_uid=uids["StudyInstanceUID"],
         transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID", "")),
         path=str(path.absolute()),
+        blake3="",
         sha256="",
         byte_count=path.stat().st_size,
         calling_ae_title=calling_ae_title,

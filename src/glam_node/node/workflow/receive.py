@@ -56,7 +56,7 @@ def receive(
                 return _again(known, instance, received, store=store, writer=writer)
         store.admit(received.file, instance.path)
         kept = writer.submit_one_of(add_arrivals, Arrival(instance, _study_attributes(header)))
-        if kept.received_at != instance.received_at or kept.sha256 != instance.sha256:
+        if kept.received_at != instance.received_at or kept.blake3 != instance.blake3:
             return _again(kept, instance, received, store=store, writer=writer)
     return kept
 
@@ -65,8 +65,8 @@ def _again(
     known: SOPInstance, instance: SOPInstance, received: Received, *, store: InstanceStore, writer: Writer
 ) -> SOPInstance:
     """The first bytes stay; other bytes under the same UID are kept beside them and recorded, never mixed in."""
-    same = known.sha256 == instance.sha256
-    conflict = "" if same else f"conflicts/{instance.sop_instance_uid}-{instance.sha256[:16]}.dcm"
+    same = known.blake3 == instance.blake3 if known.blake3 else known.sha256 == received.file.sha256()
+    conflict = "" if same else f"conflicts/{instance.sop_instance_uid}-{instance.blake3[:16]}.dcm"
     if conflict:
         store.admit(received.file, conflict)
         log.warning("instance_conflict", sop_instance_uid=instance.sop_instance_uid, kept_at=conflict)
@@ -110,7 +110,8 @@ def _instance(received: Received, header: Dataset, calling_ae_title: str, now: d
         study_instance_uid=study_instance_uid,
         transfer_syntax_uid=received.transfer_syntax_uid,
         path=f"instances/{study_instance_uid}/{received.sop_instance_uid}.dcm",
-        sha256=received.file.sha256,
+        blake3=received.file.blake3,
+        sha256="",
         byte_count=received.file.byte_count,
         calling_ae_title=calling_ae_title,
         received_at=now,
