@@ -9,7 +9,7 @@ peers=(
     /usr/bin/dcmsend:dcmtk
     /usr/bin/redis-server:redis-server
     /usr/bin/pg_ctlcluster:postgresql
-    /usr/bin/java:default-jre-headless
+    /usr/bin/javac:default-jdk-headless
     /usr/share/java/pixelmed.jar:libpixelmed-java
     /usr/share/orthanc/plugins/libOrthancDicomWeb.so:orthanc-dicomweb
     /usr/bin/chromium:chromium

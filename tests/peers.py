@@ -24,7 +24,7 @@ PEERS: dict[str, Peer] = {
     "dcmtk": Peer(Path("/usr/bin/dcmsend"), "Debian dcmtk"),
     "redis-server": Peer(Path("/usr/bin/redis-server"), "Debian redis-server"),
     "postgresql": Peer(Path("/usr/bin/pg_ctlcluster"), "Debian postgresql"),
-    "java": Peer(Path("/usr/bin/java"), "Debian default-jre-headless"),
+    "java": Peer(Path("/usr/bin/javac"), "Debian default-jdk-headless"),
     "pixelmed": Peer(Path("/usr/share/java/pixelmed.jar"), "Debian libpixelmed-java"),
     "orthanc-dicomweb": Peer(Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so"), "Debian orthanc-dicomweb"),
     "chromium": Peer(Path("/usr/bin/chromium"), "Debian chromium"),

@@ -16,26 +16,6 @@ def dciodvfy_errors(path: Path) -> list[str]:
     return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")]
 
 
-# The validator's style sheets are larger than Java's limits on XPath and than an ordinary stack.
-_JAVA_OPTIONS = [
-    "-Xss64m",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+UseSerialGC",
-    *(f"-Djdk.xml.xpath{limit}Limit=0" for limit in ("TotalOp", "ExprOp", "ExprGrp")),
-]
-
-
-def pixelmed_errors(path: Path) -> list[str]:
-    """The lines in which PixelMed's validator of SR templates reports an error; it must have found its template."""
-    command = [str(PEERS["java"].program), *_JAVA_OPTIONS, "-cp", str(PEERS["pixelmed"].program)]
-    done = subprocess.run(
-        [*command, "com.pixelmed.validate.DicomSRValidator", path], capture_output=True, text=True, timeout=300
-    )
-    assert "Found Root Template" in done.stdout, done.stdout + done.stderr
-    assert "Root Template Validation Complete" in done.stdout, done.stdout + done.stderr
-    return [line for line in done.stdout.splitlines() if line.startswith("Error")]
-
-
 def dcmqi_masks(path: Path, directory: Path) -> list[NDArray[np.bool_]]:
     """One Rows x Columns mask per segment, as dcmqi's segimage2itkimage reads the object."""
     directory.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from pydicom.dataset import Dataset
 from glam_node.node.results.kinds import MAMMOGRAPHY_CAD_SR, REPORTS
 from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
 from glam_node.node.workflow.predecessors import name_predecessor
+from tests.integration.results.pixelmed import ReportValidator, report_validator
 from tests.integration.results.test_validators import exam_of, written
 from tests.peers import PEERS
-from tests.system.validators import dciodvfy_errors, pixelmed_errors
+from tests.system.validators import dciodvfy_errors
 from tests.unit.results.analysed import IDENTITY, Analysed, stored
 from tests.unit.results.cad_reports import cad_report, flipped
 from tests.unit.results.vendors import vendor_exam
@@ -44,21 +46,30 @@ def case(name: str) -> Analysed:
     return exam.with_source_elements(**BARE) if name == "bare headers" else exam
 
 
+@pytest.fixture(scope="module")
+def pixelmed() -> Iterator[ReportValidator]:
+    """The validator, started once."""
+    with report_validator() as running:
+        yield running
+
+
 @pytest.mark.peer("java")
 @pytest.mark.peer("pixelmed")
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("kind", ["measurement report", "mammography cad sr"])
-def test_pixelmed_finds_no_error(tmp_path: Path, kind: str, name: str) -> None:
+def test_pixelmed_finds_no_error(pixelmed: ReportValidator, tmp_path: Path, kind: str, name: str) -> None:
     exam = case(name)
     report = exam.report() if kind == "measurement report" else cad_report(exam)
-    assert pixelmed_errors(written(report, tmp_path)) == []
+    assert pixelmed.errors(written(report, tmp_path)) == []
 
 
 @pytest.mark.peer("dicom3tools")
 @pytest.mark.peer("java")
 @pytest.mark.peer("pixelmed")
 @pytest.mark.parametrize("kind", REPORTS)
-def test_no_validator_finds_an_error_in_a_report_that_follows_another(tmp_path: Path, kind: str) -> None:
+def test_no_validator_finds_an_error_in_a_report_that_follows_another(
+    pixelmed: ReportValidator, tmp_path: Path, kind: str
+) -> None:
     exam = exam_of("findings")
     write = cad_report if kind == MAMMOGRAPHY_CAD_SR else Analysed.report
     report = write(exam)
@@ -66,23 +77,25 @@ def test_no_validator_finds_an_error_in_a_report_that_follows_another(tmp_path: 
     name_predecessor(report, {report.SOPClassUID: earlier})
     assert "PredecessorDocumentsSequence" in report
     path = written(report, tmp_path)
-    assert (dciodvfy_errors(path), pixelmed_errors(path)) == ([], [])
+    assert (dciodvfy_errors(path), pixelmed.errors(path)) == ([], [])
 
 
 @pytest.mark.peer("java")
 @pytest.mark.peer("pixelmed")
-def test_pixelmed_would_find_a_finding_without_centre(tmp_path: Path) -> None:
+def test_pixelmed_would_find_a_finding_without_centre(pixelmed: ReportValidator, tmp_path: Path) -> None:
     report = cad_report(exam_of("findings").only("L CC"))
     (finding,) = report.ContentSequence[2].ContentSequence[-1].ContentSequence[1:]
     del finding.ContentSequence[-2]
-    assert any("Center" in error for error in pixelmed_errors(written(report, tmp_path)))
+    assert any("Center" in error for error in pixelmed.errors(written(report, tmp_path)))
 
 
 @pytest.mark.peer("dicom3tools")
 @pytest.mark.peer("java")
 @pytest.mark.peer("pixelmed")
 @pytest.mark.parametrize("kind", ["measurement report", "mammography cad sr"])
-def test_no_validator_finds_an_error_in_a_report_with_old_codes(tmp_path: Path, kind: str) -> None:
+def test_no_validator_finds_an_error_in_a_report_with_old_codes(
+    pixelmed: ReportValidator, tmp_path: Path, kind: str
+) -> None:
     exam, identity = vendor_exam("Siemens"), IDENTITY.presented({"code_scheme": "SRT"})
     segmentations = exam.segmentations(identity)
     if kind == "measurement report":
@@ -90,7 +103,7 @@ def test_no_validator_finds_an_error_in_a_report_with_old_codes(tmp_path: Path, 
     else:
         report = stored(write_mammography_cad_sr(exam.findings, exam.sources, segmentations, identity))
     path = written(report, tmp_path)
-    assert (dciodvfy_errors(path), pixelmed_errors(path)) == ([], [])
+    assert (dciodvfy_errors(path), pixelmed.errors(path)) == ([], [])
 
 
 def dumped(report: Dataset, directory: Path) -> str:
