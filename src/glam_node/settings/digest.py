@@ -3,11 +3,13 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from glam_node.settings.reference import masked
 from glam_node.settings.schema import Settings
 
 _WITHOUT_EFFECT = {"device", "runtime", "threads", "overlap", "lease_time", "maximum_attempts"}
+RULES, ORDER_OF_RULES = "rules", "order of rules"
 # Here by its place, since settings know nothing of models.
 _DEFAULT_PACKAGE = Path(__file__).parents[1] / "inference" / "default_package"
 
@@ -28,11 +30,16 @@ def settings_digest(settings: Settings) -> str:
 
 
 def section_digests(settings: Settings) -> dict[str, str]:
-    """SHA-256, in hex, of every section as it is in force, passwords left out; of a file its path counts."""
-    return {
-        name: hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-        for name, values in masked(settings).items()
-    }
+    """SHA-256, in hex, of every section as it is in force, passwords left out; of a file its path counts.
+
+    Where there are several rules, ORDER_OF_RULES is one more: the first that holds decides.
+    """
+    digests = {name: _sha256(values) for name, values in masked(settings).items()}
+    return digests | ({ORDER_OF_RULES: _sha256(list(settings.rules))} if len(settings.rules) > 1 else {})
+
+
+def _sha256(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _file_digest(path: Path) -> str:

@@ -45,9 +45,12 @@ RESTARTS: Mapping[Path, str] = {
 """What must be started again before a key of this beginning takes effect; empty: it does at once."""
 
 
+_RULES = "rules"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One key, or one peer or destination as a whole, that is other than in force."""
+    """One key, one peer or destination as a whole, or the order of rules, that is other than in force."""
 
     key: str
     before: Any
@@ -56,8 +59,16 @@ class Change:
     restart: str
     """What must be started again before it takes effect; empty: it does at once."""
 
+    @property
+    def is_order(self) -> bool:
+        """Whether it is the order of rules; `before` and `after` have their names then."""
+        return self.key == _RULES
+
     def __str__(self) -> str:
-        if isinstance(self.after, dict):
+        if self.is_order:
+            order = f"{', '.join(self.before)} -> {', '.join(self.after)}"
+            what = f"their order is {order}; the first rule that holds decides"
+        elif isinstance(self.after, dict):
             what = "is new"
         elif isinstance(self.before, dict):
             what = "is gone"
@@ -68,10 +79,14 @@ class Change:
 
 
 def changes(in_force: Settings, new: Settings) -> tuple[Change, ...]:
-    """Every key in which `new` differs, in the order of the schema."""
+    """Every key in which `new` differs, in the order of the schema; then another order of rules, which decides."""
     old_shown, new_shown = masked(in_force), masked(new)
     found = _differences(in_force.model_dump(mode="json"), new.model_dump(mode="json"), ())
-    return tuple(Change(".".join(path), _at(old_shown, path), _at(new_shown, path), restart_of(path)) for path in found)
+    told = [Change(".".join(path), _at(old_shown, path), _at(new_shown, path), restart_of(path)) for path in found]
+    before, after = list(in_force.rules), list(new.rules)
+    if after != [name for name in before if name in new.rules] + [name for name in after if name not in in_force.rules]:
+        told.append(Change(_RULES, before, after, restart_of((_RULES,))))
+    return tuple(told)
 
 
 def reloaded(in_force: Settings, new: Settings) -> Settings:

@@ -91,7 +91,7 @@ def is_admitted(port: int, calling_ae_title: str) -> bool:
 
 
 def test_a_bad_file_changes_nothing_and_every_mistake_is_told(node: NodeDirectory, served: Serving) -> None:
-    in_force = (node.path / "storage" / IN_FORCE).read_text()
+    built, in_force = node.build(), (node.path / "storage" / IN_FORCE).read_text()
     edit(node, ('"MODALITY"', '"CT"'), ("settle_time = 0.5", "settle_time = -1"), more="\n[nod]\nport = 1\n")
     told = glam_node("--settings", node.settings_path, "settings", "reload", expect=2).stderr
     assert "assembly.settle_time" in told
@@ -101,6 +101,26 @@ def test_a_bad_file_changes_nothing_and_every_mistake_is_told(node: NodeDirector
     assert (node.path / "storage" / IN_FORCE).read_text() == in_force
     assert is_admitted(served.port, MODALITY)
     assert not is_admitted(served.port, "CT")
+    with built.sessions() as session:
+        wait_until(lambda: len(audit.recent(session, "settings_refused", 9)) == 1)
+        (one,) = audit.recent(session, "settings_refused", 9)
+    assert one.detail["process"] == "serve"
+    assert [key in one.detail["reason"] for key in ("assembly.settle_time: ", "nod: unknown")] == [True, True]
+
+
+ONE = "[rules.one]\nwhen = \"StationName = 'A'\"\n"
+TWO = "[rules.two]\nwhen = \"StationName = 'B'\"\nthen = \"shadow\"\n"
+
+
+def test_rules_in_another_order_are_told_in_plain_words(node: NodeDirectory, served: Serving) -> None:
+    edit(node, more=ONE + TWO)
+    reload(node)
+    edit(node, (ONE + TWO, TWO + ONE))
+    planned = glam_node("--settings", node.settings_path, "settings", "diff").stdout
+    assert planned.startswith("rules: their order is one, two -> two, one; the first rule that holds decides")
+    assert reload(node) == planned
+    with node.build().sessions() as session:
+        wait_until(lambda: audit.recent(session, "settings_changed", 1)[0].detail["changed"] == ["order of rules"])
 
 
 def test_a_process_that_dies_comes_back_with_the_settings_in_force(node: NodeDirectory, served: Serving) -> None:

@@ -31,6 +31,7 @@ MESSAGES = {
     "deleted": templates.study_deleted(US, MOVED),
     "refused": templates.node_refused(US, NOW, PACS, "unknown"),
     "settings": templates.settings_changed(US, NOW, "changed: peers, tls"),
+    "settings refused": templates.settings_changed(US, NOW, "nod: unknown", Outcome.MINOR_FAILURE),
     "signed in": people.authenticated(US, NOW, ANNA, Outcome.SUCCESS, ""),
     "signed out": people.authenticated(US, NOW, ANNA, Outcome.SUCCESS, "", leaves=True),
     "not let in": people.authenticated(US, NOW, Party("10.0.0.7"), Outcome.MINOR_FAILURE, "not let in"),

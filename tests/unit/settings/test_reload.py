@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from glam_node.settings.digest import ORDER_OF_RULES, section_digests
 from glam_node.settings.keys import keys
 from glam_node.settings.load import SettingsError, validated
 from glam_node.settings.reload import NODE, RESTARTS, changes, reloaded, restart_of
@@ -51,6 +52,41 @@ def test_peers_that_come_and_go_are_told_as_a_whole() -> None:
         "peers.pacs: is gone; in force at once",
         "peers.ct: is new; in force at once",
     ]
+
+
+def rules(*names: str, **more: str) -> Settings:
+    return settings(rules={name: {"when": more.get(name, f"StudyDescription contains '{name}'")} for name in names})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "order"),
+    [
+        ("a b c", "a b c", ""),
+        ("a b c", "c a b", "a, b, c -> c, a, b"),
+        ("a b", "a b new", ""),
+        ("a b", "new a b", "a, b -> new, a, b"),
+        ("a b c", "a c", ""),
+        ("a b c", "c a", "a, b, c -> c, a"),
+    ],
+)
+def test_another_order_of_rules_is_a_change_since_the_first_that_holds_decides(
+    before: str, after: str, order: str
+) -> None:
+    told = [str(change) for change in changes(rules(*before.split()), rules(*after.split()))]
+    expected = f"rules: their order is {order}; the first rule that holds decides; in force at once"
+    assert [words for words in told if words.startswith("rules: ")] == ([expected] if order else [])
+
+
+def test_rules_that_are_in_another_order_are_in_force_in_it() -> None:
+    merged = reloaded(rules("a", "b"), rules("b", "a"))
+    assert list(merged.rules) == ["b", "a"]
+    assert changes(merged, rules("b", "a")) == ()
+
+
+def test_the_digests_of_the_audit_trail_know_the_order_of_rules() -> None:
+    one, other = section_digests(rules("a", "b")), section_digests(rules("b", "a"))
+    assert {name for name in one if one[name] != other[name]} == {ORDER_OF_RULES}
+    assert ORDER_OF_RULES not in section_digests(rules("a"))
 
 
 def test_no_password_is_told() -> None:

@@ -15,10 +15,11 @@ from glam_node.node.audit.templates import Party
 from glam_node.node.db import audit, audit_messages
 from glam_node.node.db.audit_messages import AuditMessage
 from glam_node.node.db.writer import Writer
-from glam_node.node.workflow.note import note_backup, note_settings, note_start, note_stop
+from glam_node.node.workflow.note import note_backup, note_reload_refused, note_settings, note_start, note_stop
 from glam_node.node.workflow.receive import Received, receive
 from glam_node.node.workflow.report import AT_ONCE, Reporting, report_events
 from glam_node.node.workflow.retire import RetentionRules, retire
+from glam_node.settings.digest import ORDER_OF_RULES
 from tests.builders import NOW
 from tests.data_sets import EXPLICIT_LITTLE, MG, data_set
 from tests.unit.workflow.workbench import Archive, Workbench, down, unsupported
@@ -232,6 +233,23 @@ def test_settings_are_told_of_when_they_are_new_and_when_they_change(trail: Trai
     with trail.bench.sessions() as session:
         changed = [event.detail["changed"] for event in audit.recent(session, "settings_changed", 10)]
     assert changed == [["tls"], []]
+
+
+def test_settings_that_were_refused_are_told_of_with_the_reason(trail: Trail) -> None:
+    note_reload_refused(trail.bench.sessions, "worker", "nod: unknown", NOW)
+    (message,) = trail.report()
+    assert told(message) == ("Security Alert/Software Configuration", "E", "4")
+    assert b"not read anew by worker on" in message.message
+    assert b"those in force stay: nod: unknown" in message.message
+
+
+def test_of_rules_their_order_alone_may_be_new(trail: Trail) -> None:
+    before = {"rules": "1", ORDER_OF_RULES: "1"}
+    for digests in (before, before | {ORDER_OF_RULES: "2"}, {"rules": "2", ORDER_OF_RULES: "3"}):
+        note_settings(trail.bench.sessions, digests, NOW)
+    with trail.bench.sessions() as session:
+        changed = [event.detail["changed"] for event in audit.recent(session, "settings_changed", 10)]
+    assert changed == [["rules"], [ORDER_OF_RULES], []]
 
 
 def test_other_events_need_no_message(trail: Trail, exam: list[Dataset]) -> None:

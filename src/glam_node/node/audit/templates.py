@@ -107,9 +107,10 @@ def node_refused(reporter: Reporter, at: datetime, caller: Party, reason: str) -
     return encode(event, participants, reporter, (alert(caller.host or caller.name, caller.ae_title, reason),))
 
 
-def settings_changed(reporter: Reporter, at: datetime, description: str) -> bytes:
-    """A.5.3.11: the node runs with other settings than before."""
-    event = AuditEvent(SECURITY_ALERT, "E", at, event_type=SOFTWARE_CONFIGURATION)
+def settings_changed(reporter: Reporter, at: datetime, description: str, outcome: Outcome = Outcome.SUCCESS) -> bytes:
+    """A.5.3.11: the node runs with other settings than before, or was told to and could not."""
+    said = "" if outcome is Outcome.SUCCESS else description
+    event = AuditEvent(SECURITY_ALERT, "E", at, outcome, SOFTWARE_CONFIGURATION, said)
     subject = alert(reporter.ae_title, "settings", description)
     return encode(event, (_process(reporter, "dispatcher", is_requestor=True),), reporter, (subject,))
 

@@ -40,6 +40,17 @@ def open_ground(settings: Settings) -> Ground:
     return Ground(settings, open_database(url), InstanceStore(settings.storage.root))
 
 
+@contextmanager
+def brief_sessions(settings: Settings) -> Iterator[SessionFactory]:
+    """The database as it is, for one thing to be said; raises as `database_trouble` does."""
+    with database_trouble(settings):
+        sessions = open_database(database_url(settings.database_url, settings.storage.root))
+        try:
+            yield sessions
+        finally:
+            sessions.kw["bind"].dispose()
+
+
 def prepare_root(root: Path) -> None:
     """The storage root is there and takes files. Raises PermanentError saying what to do when it does not."""
     try:

@@ -62,7 +62,7 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
         if until_it_works(lambda: build_node(settings), stop) is None:
             return
         children: Children = {}
-        live = LiveSettings(settings, settings_path, settings.storage.root)
+        live = LiveSettings(settings, settings_path, settings.storage.root, "serve")
         try:
             _start(children, settings, live.environment())
             _attend(children, live, Asked(stop, reload), ready or (lambda _line: None))

@@ -28,7 +28,7 @@ def keep_running(
     reload = threading.Event()
     stop = stop_on_signals(reload)
     with tempfile.TemporaryDirectory(prefix="glam-node-") as directory:
-        live = LiveSettings(settings, settings_path, Path(directory))
+        live = LiveSettings(settings, settings_path, Path(directory), role)
         child = Child(Program(role, module(role), live.environment(), grace_s))
         said: int | None = None
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from glam_node.node.errors import PermanentError
+from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.observe import logs
 from glam_node.node.run.lifeline import RELOAD_SIGNAL
 from glam_node.node.run.process import child_environment
@@ -18,6 +18,7 @@ from glam_node.node.run.supervisor import Child
 from glam_node.node.storage.files import write_durably
 from glam_node.settings.keys import ENVIRONMENT_PREFIX
 from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings, validated
+from glam_node.settings.problems import Problem
 from glam_node.settings.reference import masked
 from glam_node.settings.reload import Change, changes, reloaded
 from glam_node.settings.schema import Settings
@@ -33,8 +34,9 @@ LAST_RELOAD = "reload.json"
 class LiveSettings:
     """Settings in force, as a file in `directory` for the processes; their passwords go by the environment."""
 
-    def __init__(self, settings: Settings, path: Path | None, directory: Path) -> None:
+    def __init__(self, settings: Settings, path: Path | None, directory: Path, process: str) -> None:
         self.settings = settings
+        self._process = process
         self._path = path
         self._directory = directory
         self._reloads = 0
@@ -53,7 +55,7 @@ class LiveSettings:
     def reload(self) -> bool:
         """Whether the file could be read anew and what may change at once is in force; if not, all is as before.
 
-        What came of it is logged, and on record in `LAST_RELOAD`.
+        What came of it is logged, and on record in `LAST_RELOAD`; of a file that cannot be used the audit trail tells.
         """
         try:
             new = load_settings(self._path, os.environ)
@@ -62,21 +64,23 @@ class LiveSettings:
             self.settings = merged
             self._write()
         except SettingsError as error:
-            for problem in error.problems:
-                log.error(
-                    "settings_not_reloaded", problem=str(problem), remedy="the settings in force stay; correct it"
-                )
-            self._record([{"key": one.key, "message": one.message} for one in error.problems], ())
-            return False
+            return self._refused(error.problems)
         except OSError as error:
-            log.error("settings_not_reloaded", problem=f"{error.filename}: {error.strerror}")
-            self._record([{"key": "", "message": f"{error.filename}: {error.strerror}"}], ())
-            return False
+            return self._refused((Problem("", f"{error.filename}: {error.strerror}"),))
         for change in found:
             log.info("setting_changed", key=change.key, in_force=not change.restart, restart=change.restart)
         log.info("settings_reloaded", changed=len(found), waiting=sum(bool(change.restart) for change in found))
         self._record([], found)
         return True
+
+    def _refused(self, problems: tuple[Problem, ...]) -> bool:
+        for problem in problems:
+            log.error("settings_not_reloaded", problem=str(problem), remedy="the settings in force stay; correct it")
+        self._record([{"key": one.key, "message": one.message} for one in problems], ())
+        # Whoever looks after processes waits for no database.
+        reason = "; ".join(map(str, problems))
+        threading.Thread(target=_put_on_record, args=(self.settings, self._process, reason), daemon=True).start()
+        return False
 
     def end(self) -> None:
         """Nothing is in force any more."""
@@ -99,6 +103,18 @@ class LiveSettings:
             "changes": [change_as_json(change) for change in found],
         }
         write_durably(self._directory / LAST_RELOAD, json.dumps(told).encode())
+
+
+def _put_on_record(settings: Settings, process: str, reason: str) -> None:
+    # Loaded when there is something to record: a supervisor is small.
+    from glam_node.node.bootstrap.ground import brief_sessions
+    from glam_node.node.workflow.note import note_reload_refused
+
+    try:
+        with brief_sessions(settings) as sessions:
+            note_reload_refused(sessions, process, reason, datetime.now(UTC))
+    except NodeError as error:
+        log.warning("refusal_not_recorded", failure=str(error))
 
 
 def reload_when(asked: threading.Event, live: LiveSettings, children: Iterable[Child]) -> None:

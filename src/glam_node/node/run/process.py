@@ -26,7 +26,7 @@ from glam_node.node.db.engine import SessionFactory
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
 from glam_node.node.run.lifeline import EXIT_PERMANENT, READY_FD, die_with_parent, keep_private, stop_on_signals
-from glam_node.node.workflow.note import note_start, note_stop
+from glam_node.node.workflow.note import note_reload_refused, note_start, note_stop
 from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings
 from glam_node.settings.reload import changes, reloaded
 from glam_node.settings.schema import Settings
@@ -77,11 +77,19 @@ class Process(Generic[N]):
             self.node = self.rebuild(self.node, new)
         except (SettingsError, NodeError) as error:
             log.error("settings_not_reloaded", problem=str(error))
+            self._put_on_record(str(error))
             return
         set_up_logs(self.role, new)
         for follow in self._followers:
             follow()
         log.info("settings_in_force", changed=changed)
+
+    def _put_on_record(self, reason: str) -> None:
+        try:
+            with database_trouble(self.settings):
+                note_reload_refused(self.node.sessions, self.role, reason, datetime.now(UTC))
+        except NodeError as error:
+            log.warning("refusal_not_recorded", failure=str(error))
 
     def ready(self, word: str = "") -> None:
         """Tell the parent, once, that this process does its work; `word` goes with it."""

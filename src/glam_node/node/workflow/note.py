@@ -8,6 +8,10 @@ from pathlib import Path
 
 from glam_node.node.db import audit
 from glam_node.node.db.engine import SessionFactory
+from glam_node.settings.digest import ORDER_OF_RULES, RULES
+
+LONGEST_REASON = 2000
+"""Characters, however many mistakes a file has."""
 
 
 def note_start(sessions: SessionFactory, process: str, now: datetime) -> None:
@@ -33,6 +37,13 @@ def note_backup(sessions: SessionFactory, target: Path, images: Mapping[str, int
             audit.record(session, "study_backed_up", now, study_instance_uid=uid, **facts)
 
 
+def note_reload_refused(sessions: SessionFactory, process: str, reason: str, now: datetime) -> None:
+    """On record: this process was asked to read its settings anew, could not use them, and keeps those it has."""
+    with sessions.begin() as session:
+        facts = {"process": process, "process_id": os.getpid(), "host": socket.gethostname()}
+        audit.record(session, "settings_refused", now, reason=reason[:LONGEST_REASON], **facts)
+
+
 def note_settings(sessions: SessionFactory, digests: Mapping[str, str], now: datetime) -> None:
     """On record: the settings in force, by the digests of their sections, and which are others than before."""
     with sessions.begin() as session:
@@ -40,5 +51,7 @@ def note_settings(sessions: SessionFactory, digests: Mapping[str, str], now: dat
         before: Mapping[str, str] = last[0].detail["digests"] if last else digests
         if last and before == digests:
             return
-        changed = sorted(name for name in {*before, *digests} if before.get(name) != digests.get(name))
-        audit.record(session, "settings_changed", now, digests=dict(digests), changed=changed)
+        changed = {name for name in {*before, *digests} if before.get(name) != digests.get(name)}
+        if RULES in changed:  # other rules have another order, too
+            changed.discard(ORDER_OF_RULES)
+        audit.record(session, "settings_changed", now, digests=dict(digests), changed=sorted(changed))

@@ -165,6 +165,13 @@ def _settings_changed(told: Told) -> bytes:
     return templates.settings_changed(reporting.reporter, events[0].at, description)
 
 
+def _settings_refused(told: Told) -> bytes:
+    reporting, events, _ = told
+    detail = events[0].detail
+    description = f"not read anew by {detail['process']} on {detail['host']}, those in force stay: {detail['reason']}"
+    return templates.settings_changed(reporting.reporter, events[0].at, description, Outcome.MINOR_FAILURE)
+
+
 def _moved(events: Sequence[Event], patient: str, outcome: Outcome, description: str) -> StudyMoved:
     instances = Counter(event.detail.get("sop_class_uid", "") for event in events)
     return StudyMoved(events[-1].at, events[0].study_instance_uid, patient, instances, outcome, description)
@@ -179,6 +186,7 @@ TEMPLATES: Mapping[str, Callable[[Told], bytes]] = {
     "process_started": _activity(starts=True),
     "process_stopped": _activity(starts=False),
     "settings_changed": _settings_changed,
+    "settings_refused": _settings_refused,
     "association_rejected": _refused,
     "instance_stored": _received,
     "instance_duplicate": _received_again,
