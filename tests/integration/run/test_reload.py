@@ -108,8 +108,8 @@ def test_a_bad_file_changes_nothing_and_every_mistake_is_told(node: NodeDirector
     assert [key in one.detail["reason"] for key in ("assembly.settle_time: ", "nod: unknown")] == [True, True]
 
 
-ONE = "[rules.one]\nwhen = \"StationName = 'A'\"\n"
-TWO = "[rules.two]\nwhen = \"StationName = 'B'\"\nthen = \"shadow\"\n"
+ONE = "[rules.one]\nwhen = \"StudyDescription contains 'A'\"\n"
+TWO = '[rules.two]\nwhen = "StudyDescription contains \'B\'"\nthen = "shadow"\n'
 
 
 def test_rules_in_another_order_are_told_in_plain_words(node: NodeDirectory, served: Serving) -> None:

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from glam_node.node.db import audit
 from glam_node.node.db.engine import SessionFactory
@@ -26,7 +27,11 @@ def note_stop(sessions: SessionFactory, process: str, now: datetime) -> None:
 
 def _note(sessions: SessionFactory, event: str, process: str, now: datetime) -> None:
     with sessions.begin() as session:
-        audit.record(session, event, now, process=process, process_id=os.getpid(), host=socket.gethostname())
+        audit.record(session, event, now, **_whose(process))
+
+
+def _whose(process: str) -> dict[str, Any]:
+    return {"process": process, "process_id": os.getpid(), "host": socket.gethostname()}
 
 
 def note_backup(sessions: SessionFactory, target: Path, images: Mapping[str, int], now: datetime) -> None:
@@ -40,8 +45,7 @@ def note_backup(sessions: SessionFactory, target: Path, images: Mapping[str, int
 def note_reload_refused(sessions: SessionFactory, process: str, reason: str, now: datetime) -> None:
     """On record: this process was asked to read its settings anew, could not use them, and keeps those it has."""
     with sessions.begin() as session:
-        facts = {"process": process, "process_id": os.getpid(), "host": socket.gethostname()}
-        audit.record(session, "settings_refused", now, reason=reason[:LONGEST_REASON], **facts)
+        audit.record(session, "settings_refused", now, reason=reason[:LONGEST_REASON], **_whose(process))
 
 
 def note_settings(sessions: SessionFactory, digests: Mapping[str, str], now: datetime) -> None:
