@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # Pinned so that pip takes the same wheel everywhere; `make TORCH=torch==2.14.1 demo` for another.
 TORCH ?= torch==2.13.0
 PYTEST_ARGS ?=
+# Many tests wait for a server or a process: one more than there are cores.
+TESTS_AT_ONCE ?= $(shell expr $$(nproc) + 1)
 
 .PHONY: help demo test lint docs benchmark torture clean
 
@@ -25,10 +27,10 @@ test: lint
 	@scripts/peers.sh
 	@scripts/viewer.sh
 	@scripts/helm.sh $(BIN)
-	@echo "== tests of parts, two at a time"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not benchmark" -n 2 --dist loadfile --ignore tests/system --ignore tests/torture $(PYTEST_ARGS)
-	@echo "== tests of whole nodes, one after the other"
-	@$(BIN)/python -m pytest -m "not benchmark" tests/system tests/torture $(PYTEST_ARGS)
+	@echo "== tests, $(TESTS_AT_ONCE) at a time"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not benchmark and not alone" -n $(TESTS_AT_ONCE) --dist loadfile $(PYTEST_ARGS)
+	@echo "== tests that hold a node to a time, with the machine to themselves"
+	@$(BIN)/python -m pytest -m "alone and not benchmark" $(PYTEST_ARGS)
 	@echo "== checks and tests passed; lines that begin with NOT RUN, if any, name what was left out."
 	@echo "   Next: make demo, or README.md to connect a PACS."
 

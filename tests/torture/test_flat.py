@@ -22,7 +22,7 @@ from tests.ports import free_port
 from tests.torture.attackers import Holding, holding
 from tests.torture.rig import is_full_length
 
-pytestmark = [pytest.mark.peer("redis-server"), pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.alone, pytest.mark.peer("redis-server"), pytest.mark.timeout(5400)]
 
 STUDIES = 10_000 if is_full_length() else 100
 PARTS = 10

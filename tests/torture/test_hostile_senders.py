@@ -15,7 +15,7 @@ from tests.torture.conversations import Conversation, recorded_conversations
 from tests.torture.ledger import data_set_bytes
 from tests.torture.rig import chosen_seed, is_full_length
 
-pytestmark = [pytest.mark.peer("dcmtk"), pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.alone, pytest.mark.peer("dcmtk"), pytest.mark.timeout(3600)]
 
 CASES = 100_000 if is_full_length() else 3_000
 ATTACKERS = 4

@@ -15,7 +15,7 @@ from tests.integration.scp.raw import Sender, p_data, pdv, store_rq
 from tests.torture.attackers import Holding, holding
 from tests.torture.rig import chosen_seed, is_full_length
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(3600)]
 
 CONNECTS, ABORTED = (10_000, 1_000) if is_full_length() else (1_000, 100)
 WARM = 200

@@ -170,6 +170,7 @@ def test_what_is_not_dicom_of_today_is_rejected(receiver: Receiver, request_: by
         assert sender.read() == (3, answer)
 
 
+@pytest.mark.alone
 def test_an_instance_that_crawls_is_given_up_although_every_pdu_is_in_time(impatient: Receiver) -> None:
     with Sender(impatient.port) as sender:
         sender.associate()
@@ -203,6 +204,7 @@ def test_four_gigabytes_announced_before_an_association_take_no_memory(impatient
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30 * 1024
 
 
+@pytest.mark.alone
 def test_one_byte_at_a_time_does_not_hold_a_connection(impatient: Receiver) -> None:
     with Sender(impatient.port) as sender:
         started = time.monotonic()
@@ -226,6 +228,7 @@ def test_connections_cut_in_the_middle_leave_no_file(receiver: Receiver) -> None
     assert receiver.rows() == {}
 
 
+@pytest.mark.alone
 def test_many_silent_connections_do_not_keep_a_good_peer_out(receiver: Receiver) -> None:
     silent = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(150)]
     started = time.monotonic()
@@ -237,6 +240,7 @@ def test_many_silent_connections_do_not_keep_a_good_peer_out(receiver: Receiver)
     wait_until(lambda: len(association_threads()) == 0)
 
 
+@pytest.mark.alone
 def test_silent_connections_from_everywhere_are_bounded_and_keep_no_good_peer_out(receiver: Receiver) -> None:
     sources = [(f"127.0.1.{host}", 0) for host in range(1, 31)] * 5
     silent = [socket.create_connection(("127.0.0.1", receiver.port), source_address=source) for source in sources]

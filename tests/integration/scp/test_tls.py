@@ -305,6 +305,7 @@ def client_hello() -> bytes:
     return outgoing.read()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("sent", [b"", b"\x16", client_hello()[:-1], client_hello()], ids=["0", "1", "most", "hello"])
 def test_a_handshake_that_stops_is_closed_in_time_and_holds_nobody_up(
     receiver: Receiver, pacs: Signed, sent: bytes
@@ -315,6 +316,7 @@ def test_a_handshake_that_stops_is_closed_in_time_and_holds_nobody_up(
         assert closed_after(slow) < 2 * PATIENCE_S + 1
 
 
+@pytest.mark.alone
 def test_a_handshake_byte_by_byte_is_closed_in_time(receiver: Receiver) -> None:
     hello = client_hello()
     started = time.monotonic()
