@@ -134,6 +134,7 @@ def test_a_refusal_is_told_in_plain_words(receiver: Receiver) -> None:
     ((event, detail),) = receiver.refused
     assert event == "instance_refused"
     assert "differs from the command" in str(detail["reason"])
+    assert detail["address"] == "127.0.0.1"
 
 
 @over_both

@@ -19,12 +19,14 @@ US = Reporter("GLAMNODE", "Hospital", "node.example.org")
 PACS = Party("PACS", "PACS", "10.0.0.5")
 MOVED = StudyMoved(NOW, STUDY_UID, "digest", {MG_FOR_PRESENTATION: 4})
 FAILED = StudyMoved(NOW, STUDY_UID, "digest", {SEGMENTATION: 2, "": 1}, Outcome.MINOR_FAILURE, "not stored")
+NOT_TAKEN = StudyMoved(NOW, "unknown", "unknown", {"<no UID>": 3}, Outcome.SERIOUS_FAILURE, "refused with 0xC000")
 ANNA = Party("anna", host="10.0.0.7")
 HELD = StudyMoved(NOW, STUDY_UID, "digest", {}, description="held: prior awaited")
 MESSAGES = {
     "start": templates.application_activity(US, NOW, "receiver", starts=True),
     "stop": templates.application_activity(US, NOW, "receiver", starts=False),
     "received": templates.received(US, MOVED, PACS, known=False),
+    "not received": templates.received(US, NOT_TAKEN, PACS, known=False),
     "received again": templates.received(US, MOVED, PACS, known=True),
     "delivered": templates.delivered(US, FAILED, PACS),
     "exported": templates.delivered(US, MOVED, Party("folder", uri="file:///srv/results")),

@@ -17,6 +17,7 @@ from glam_node.node.db.audit_messages import AuditMessage
 from glam_node.node.db.writer import Writer
 from glam_node.node.workflow.note import note_backup, note_reload_refused, note_settings, note_start, note_stop
 from glam_node.node.workflow.receive import Received, receive
+from glam_node.node.workflow.refusals import Refusals
 from glam_node.node.workflow.report import AT_ONCE, Reporting, report_events
 from glam_node.node.workflow.retire import RetentionRules, retire
 from glam_node.settings.digest import ORDER_OF_RULES
@@ -33,7 +34,7 @@ class Trail:
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
-        self._writer = Writer(bench.sessions)
+        self.writer = Writer(bench.sessions)
 
     def take(self, uid: str, seconds: float = 0, **values: object) -> None:
         """An instance arrives so long after the last thing that happened."""
@@ -43,7 +44,7 @@ class Trail:
         file.write([memoryview(data_set(uid, 0, **whose))])
         try:
             received = Received(MG, uid, EXPLICIT_LITTLE, file)
-            receive(received, "MODALITY", store=self.bench.store, writer=self._writer, now=self.bench.clock())
+            receive(received, "MODALITY", store=self.bench.store, writer=self.writer, now=self.bench.clock())
         finally:
             file.discard()
 
@@ -58,7 +59,7 @@ class Trail:
             return list(reversed(audit_messages.recent(session, 10_000)))[before - after :] if after > before else []
 
     def close(self) -> None:
-        self._writer.stop()
+        self.writer.stop()
 
 
 @pytest.fixture
@@ -215,6 +216,38 @@ def test_a_refused_association_is_told_of_at_once(trail: Trail) -> None:
     assert b'ParticipantObjectID="10.0.0.6"' in message.message
     (detail_element,) = ElementTree.fromstring(message.message).iter("ParticipantObjectDetail")
     assert b64decode(detail_element.attrib["value"]) == b"unknown; 7 more of this kind before it"
+
+
+REFUSED = {"status": "0xC000", "reason": "no UID", "calling_ae_title": "SCANNER", "address": "10.0.0.6"}
+
+
+def test_refused_instances_of_one_caller_are_one_message_with_their_number(trail: Trail) -> None:
+    refusals = Refusals(trail.writer)
+    for number in (1, 2, 2, 2, 3):
+        refusals.record("instance_refused", {**REFUSED, "sop_class_uid": MG, "sop_instance_uid": f"1.{number}"}, NOW)
+    full = {**REFUSED, "status": "0xA700", "reason": "full", "sop_class_uid": MG, "sop_instance_uid": "1.1"}
+    refusals.record("instance_refused", full, NOW)
+    assert trail.report() == []
+    messages = trail.report(seconds=10)
+    assert [told(message) for message in messages] == [("DICOM Instances Transferred", "C", "8")] * 2
+    assert [counted(message) for message in messages] == [["3"], ["1"]]
+    assert b"refused with 0xC000: no UID; the first is 1.1" in messages[0].message
+    assert b'UserID="SCANNER"' in messages[0].message
+    assert b'NetworkAccessPointID="10.0.0.6"' in messages[0].message
+    assert patient(messages[0]) == "unknown"
+
+
+def test_a_hostile_sender_makes_one_message_a_minute_whatever_it_sends(trail: Trail) -> None:
+    refusals, made, minutes = Refusals(trail.writer), list[AuditMessage](), 5
+    for number in range(minutes * 300):
+        odd = {**REFUSED, "sop_class_uid": MG, "sop_instance_uid": f"1.{number}"}
+        trail.bench.clock.turn(0.2)
+        refusals.record("instance_refused", odd, trail.bench.clock())
+        made += trail.report() if number % 25 == 0 else []
+    assert 0 < len(made) <= minutes
+    assert max(len(message.message) for message in made) < 2500
+    assert all(int(counted(message)[0]) >= 100 for message in made)
+    assert any(b"more of other kinds before it" in message.message for message in made)
 
 
 def test_start_and_stop_of_a_process_are_told_of(trail: Trail) -> None:

@@ -176,6 +176,7 @@ class PynetdicomServer:
             command,
             _context(event),
             calling_ae_title=_calling(event),
+            address=str(event.assoc.requestor.address),
             minimum_free_bytes=self._rules.minimum_free_bytes,
         )
         try:

@@ -202,7 +202,10 @@ class StorageServer:
         if isinstance(accepted, Rejection):
             return accepted
         open_one = partial(
-            self._open_store, minimum_free_bytes=rules.minimum_free_bytes, calling_ae_title=calling_ae_title
+            self._open_store,
+            minimum_free_bytes=rules.minimum_free_bytes,
+            calling_ae_title=calling_ae_title,
+            address=caller.address,
         )
         commit_one = partial(commit, calling_ae_title=calling_ae_title, desk=rules.desk)
         association = Association(stream, accepted.contexts, open_one, commit_one, settings.network_timeout)

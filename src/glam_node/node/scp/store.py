@@ -34,6 +34,7 @@ class Storing:
     command: dimse.Command
     context: AcceptedContext
     calling_ae_title: str
+    address: str
     receive: Receive
     on_refused: OnRefused
     file: IncomingFile | None = None
@@ -109,6 +110,7 @@ class Storing:
             "status": f"0x{status:04X}",
             "reason": reason,
             "calling_ae_title": self.calling_ae_title,
+            "address": self.address,
             "sop_class_uid": self.command.sop_class_uid[: dimse.LONGEST_UID],
             "sop_instance_uid": self.command.sop_instance_uid[: dimse.LONGEST_UID],
         }
@@ -121,13 +123,14 @@ def open_store(
     context: AcceptedContext,
     *,
     calling_ae_title: str,
+    address: str,
     store: InstanceStore,
     minimum_free_bytes: int,
     receive: Receive,
     on_refused: OnRefused,
 ) -> Storing:
     """A C-STORE whose file is open, or one that is refused already."""
-    storing = Storing(command, context, calling_ae_title, receive, on_refused)
+    storing = Storing(command, context, calling_ae_title, address, receive, on_refused)
     storing.refusal = _refusal(command, context)
     if storing.refusal is not None:
         return storing

@@ -24,12 +24,13 @@ LONGEST = timedelta(seconds=60)
 TOGETHER: Mapping[str, tuple[str, ...]] = {
     "instance_stored": ("calling_ae_title", "patient_mismatch"),
     "instance_duplicate": ("calling_ae_title", "same_bytes"),
+    "instance_refused": ("calling_ae_title", "address", "status"),
     "result_stored": ("destination",),
     "result_failed": ("destination",),
     "result_not_committed": ("destination",),
     "delivery_abandoned": ("destination",),
 }
-"""Events of one study that one message tells of when these details are the same."""
+"""Events of one study, or of none, that one message tells of when these details are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class Reporting:
     destinations: Mapping[str, Party]
 
 
-NOT_RECORDED = {"repeated": "of this kind before it", "unlisted": "of other callers before it"}
+UNKNOWN = "unknown"
+NOT_RECORDED = {"repeated": "of this kind before it", "unlisted": "of other kinds before it"}
 """What a refusal says of those that were counted only."""
 
 Told = tuple[Reporting, Sequence[Event], str]
@@ -95,7 +97,7 @@ def _received(told: Told) -> bytes:
     # The id of the other patient is not on record: a second one in a study is a mistake of the sender.
     mismatch = bool(events[0].detail.get("patient_mismatch"))
     described = "the instances state another patient than the study" if mismatch else ""
-    moved = _moved(events, "unknown" if mismatch else patient, Outcome.SUCCESS, described)
+    moved = _moved(events, UNKNOWN if mismatch else patient, Outcome.SUCCESS, described)
     return templates.received(reporting.reporter, moved, _caller(events[0]), known=False)
 
 
@@ -106,6 +108,20 @@ def _received_again(told: Told) -> bytes:
     else:
         moved = _moved(events, patient, Outcome.MINOR_FAILURE, "other bytes under known SOP Instance UIDs, set aside")
     return templates.received(reporting.reporter, moved, _caller(events[0]), known=True)
+
+
+def _not_received(told: Told) -> bytes:
+    """Of which study they were is not on record: what could not be understood may say anything."""
+    reporting, events, patient = told
+    counts: Counter[str] = Counter()
+    for event in events:
+        counts[event.detail["sop_class_uid"]] += 1 + event.detail.get("repeated", 0)
+    first, others = events[0].detail, sum(event.detail.get("unlisted", 0) for event in events)
+    described = f"refused with {first['status']}: {first['reason']}; the first is {first['sop_instance_uid']}"
+    if others:
+        described += f"; {others} more {NOT_RECORDED['unlisted']}"
+    moved = StudyMoved(events[-1].at, UNKNOWN, patient, counts, Outcome.SERIOUS_FAILURE, described)
+    return templates.received(reporting.reporter, moved, _caller(events[0]), known=False)
 
 
 def _delivered(outcome: Outcome, description: str) -> Callable[[Told], bytes]:
@@ -179,7 +195,7 @@ def _moved(events: Sequence[Event], patient: str, outcome: Outcome, description:
 
 def _caller(event: Event) -> Party:
     ae_title, address = event.detail["calling_ae_title"], event.detail.get("address", "")
-    return Party(ae_title or address or "unknown", ae_title, address)
+    return Party(ae_title or address or UNKNOWN, ae_title, address)
 
 
 TEMPLATES: Mapping[str, Callable[[Told], bytes]] = {
@@ -190,6 +206,7 @@ TEMPLATES: Mapping[str, Callable[[Told], bytes]] = {
     "association_rejected": _refused,
     "instance_stored": _received,
     "instance_duplicate": _received_again,
+    "instance_refused": _not_received,
     "result_stored": _delivered(Outcome.SUCCESS, ""),
     "result_failed": _delivered(Outcome.MINOR_FAILURE, "not stored, to be tried again"),
     "result_not_committed": _delivered(Outcome.MINOR_FAILURE, "not committed, to be sent again"),
