@@ -123,6 +123,11 @@ def is_found(plot: Plot, case: Case, tree: Tree | None = None) -> None:
     with plot.peers:
         case.plant(plot, tree)
         lines = examined(plot, tree, *{"storage", "model"} - case.asks)
+    is_named(case, lines)
+
+
+def is_named(case: Case, lines: dict[str, dict[str, str]]) -> None:
+    """One line tells of the mistake, and what to do; no other is wrong."""
     wrong = {name for name, line in lines.items() if line["verdict"] != "ok"} - case.beside
     assert wrong == {case.check}, lines
     line = lines[case.check]

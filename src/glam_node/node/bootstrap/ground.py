@@ -1,5 +1,6 @@
 """What a node stands on: its directory and its database, or in plain words what is wrong with them."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -60,8 +61,19 @@ def prepare_root(root: Path) -> None:
     except OSError as error:
         raise PermanentError(
             f"storage.root {root.absolute()} cannot be written by user {os.getuid()}: {error.strerror}. "
-            "Give that user the directory, or set another storage.root."
+            f"{disk_remedy(error, root)}"
         ) from error
+
+
+def disk_remedy(error: OSError, root: Path) -> str:
+    """What to do where `root` takes no files."""
+    if error.errno == errno.EROFS:
+        return "That disk is mounted read-only: see dmesg for why, mount it for writing, or set another storage.root."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "That disk is full: make room there, or set another storage.root."
+    there = next((path for path in (root, *root.absolute().parents) if path.exists()), root)
+    owner = f"{there} belongs to user {there.stat().st_uid}. " if error.errno == errno.EACCES else ""
+    return f"{owner}Give that user the directory, or set another storage.root."
 
 
 @contextmanager

@@ -27,15 +27,19 @@ DAY_BYTES = EXAMS_A_DAY * MAMMOGRAMS * MAMMOGRAM_BYTES
 
 def check_storage(settings: Settings) -> Iterator[Check]:
     """The storage root takes files, has room, and its disk is fast enough to keep what it says it has."""
-    from glam_node.node.bootstrap import prepare_root
+    from glam_node.node.bootstrap.ground import disk_remedy, prepare_root
 
     root = settings.storage.root
     try:
         prepare_root(root)
         milliseconds = _fsync_ms(root)
         free = shutil.disk_usage(root).free
-    except (NodeError, OSError) as error:
-        yield Check("storage", Verdict.FAIL, str(error), "Check storage.root.")
+    except NodeError as error:
+        yield Check("storage", Verdict.FAIL, str(error), "Nothing is received, and no result is made, until it can be.")
+        return
+    except OSError as error:
+        fact = f"storage.root {root.absolute()} takes no data: {error.strerror or error}"
+        yield Check("storage", Verdict.FAIL, fact, disk_remedy(error, root))
         return
     yield _space(settings, free, milliseconds)
     if free > settings.storage.minimum_free_bytes + MAMMOGRAM_BYTES:
