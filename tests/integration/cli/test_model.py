@@ -1,21 +1,22 @@
 """`glam-node model`: show, import, verify, golden."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
 from glam_node.inference.card import ModelCard
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.package_golden import write_golden_case
+from glam_node.inference.glam.weights import expected_tensors
 from glam_node.inference.package import write_package
 from tests.command_line import THRESHOLD, glam_node
 from tests.packages import SEEDED_PACKAGE
-from tests.shared_data import SHARED, needs_shared_data
+from tests.unit.inference.glam.tiny_golden import TINY, write_golden
 from tests.unit.inference.glam.tiny_package import tiny_package
 
 
@@ -113,10 +114,19 @@ def test_a_file_that_is_no_golden_file_is_refused_in_words(tmp_path: Path) -> No
     assert "is not a golden file" in glam_node("model", "golden", tmp_path / "golden.npz", expect=1).stderr
 
 
-@needs_shared_data
-@pytest.mark.shared_data
-def test_the_golden_file_is_recomputed_and_what_was_not_is_named() -> None:
-    assert SHARED is not None
-    told = glam_node("model", "golden", SHARED / "golden" / "golden_public.npz").stdout
+def test_a_golden_file_is_recomputed_and_what_was_not_is_named(tmp_path: Path) -> None:
+    black = hashlib.sha256(bytes(2 * 260 * 250)).hexdigest()
+    golden = write_golden(
+        tmp_path / "golden.npz",
+        prep_cases=[TINY | {"input_sha256": black, "outcome": "crop_failed"}],
+        # Of each digest, as many digits as are given
+        tensor_sha256=dict.fromkeys(expected_tensors(), ""),
+    )
+    told = glam_node("model", "golden", golden).stdout
     assert "not computed: view L-CC" in told
     assert told.splitlines()[-1].startswith("ok  all ")
+
+
+def test_a_golden_file_that_is_not_reproduced_fails_with_exit_code_1(tmp_path: Path) -> None:
+    told = glam_node("model", "golden", write_golden(tmp_path / "golden.npz"), expect=1).stdout
+    assert told.splitlines()[-1].startswith("FAIL  2 of ")

@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 
+from glam_node.inference.findings import FindingKind
 from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.bootstrap.model import load_configured_predictor
 from glam_node.node.console.measure import measure
 from glam_node.node.db import audit
-from glam_node.node.observe.metrics import LEAST_ANALYSES, MEAN_SCORE, RECENT_ANALYSES
+from glam_node.node.observe.metrics import LEAST_ANALYSES, MEAN_SCORE, RECENT_ANALYSES, REFERENCE_SCORE
+from glam_node.node.results.aggregate import reference_scores
+from glam_node.node.workflow.alert import note_alerts
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import NOW
 
@@ -59,3 +63,13 @@ def test_notices_and_what_older_versions_recorded_are_passed_over(node: Node) ->
     with node.sessions.begin() as session:
         audit.record(session, "job_succeeded", NOW, algorithm_version="1")
     assert means(node)["malignant"] == 0.3
+
+
+def test_a_node_with_the_package_that_ships_knows_how_far_its_scores_are_off(node: Node) -> None:
+    reference = reference_scores(load_configured_predictor(node.settings).algorithm)
+    assert set(reference) == {str(kind) for kind in FindingKind}
+    analysed(node, 30, reference["malignant"] - 0.2, reference_scores=reference)
+    told = {one.labels[0]: one.value for one in measure(node, NOW) if one.metric is REFERENCE_SCORE}
+    assert told == reference
+    found = note_alerts(node.sessions, node.alert_rules, (), (2, 1), (), NOW)
+    assert ("score_drift", "malignant") in {(one.name, one.subject) for one in found}

@@ -1,9 +1,11 @@
 """`glam-node evaluate`: what it tells, what it writes, and how it ends."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from glam_node.inference.findings import FindingKind
 from glam_node.inference.package import read_package
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.threshold import threshold_package
@@ -34,6 +36,16 @@ def test_the_package_changes_only_when_that_is_asked_for(package: Path, tmp_path
     result = glam_node("evaluate", *given, *SMALL, "--write-operating-points")
     assert "operating points for benign and malignant are in" in result.stdout
     assert read_package(package) != before
+
+
+def test_mean_scores_are_written_alone_when_points_are_kept(package: Path, tmp_path: Path) -> None:
+    given = ("--package", str(package), "--data", "phantoms:0:8", "--out", str(tmp_path))
+    before = read_package(package)
+    result = glam_node("evaluate", *given, *SMALL, "--keep-operating-points", "--write-reference")
+    assert "ok  mean scores of benign and malignant are in" in result.stdout
+    now = read_package(package)
+    assert set(now.reference) == set(FindingKind)
+    assert replace(now, reference={}) == before
 
 
 @pytest.mark.parametrize(

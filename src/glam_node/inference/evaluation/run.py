@@ -46,6 +46,8 @@ class Outcome:
     """What could not be chosen, and why."""
     written_points: tuple[str, ...]
     """Classes whose operating points are in the package now."""
+    written_reference: tuple[str, ...]
+    """Classes whose mean score is."""
 
 
 def run_evaluation(
@@ -62,6 +64,7 @@ def run_evaluation(
     false_positives_per_normal: float = 0.2,
     keep_operating_points: bool = False,
     write_operating_points: bool = False,
+    write_reference: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 1,
     device: str = "auto",
@@ -70,7 +73,7 @@ def run_evaluation(
 ) -> Outcome:
     """Evaluate the package in directory `package` on `data`; report, metrics and predictions are in directory `out`.
 
-    `options` go to the loaders of `data` and `validation`.
+    `options` go to the loaders of `data` and `validation`. With operating points, the mean scores are written too.
 
     Raises PackageMismatch, DatasetError, DeviceUnavailable, OSError.
     """
@@ -89,8 +92,10 @@ def run_evaluation(
         progress=progress,
     )
     files = _write(out, evaluation, _heading(packages, now), (dataset, models), gallery, progress)
-    written = _write_points(packages[0], evaluation.models[0]) if write_operating_points else ()
-    return Outcome(_tables(evaluation), files, _failures(evaluation), _remarks(evaluation), written)
+    first = evaluation.models[0]
+    points = _write_points(packages[0], first) if write_operating_points else ()
+    means = _write_reference(package, first) if points or write_reference else ()
+    return Outcome(_tables(evaluation), files, _failures(evaluation), _remarks(evaluation), points, means)
 
 
 def _open(name: DatasetName, options: Mapping[str, object] | None) -> LabelledDataset:
@@ -139,15 +144,24 @@ def _predictions(out: Path, number: int, model: ModelEvaluation) -> tuple[Path, 
 
 
 def _write_points(package: ModelPackage, model: ModelEvaluation) -> tuple[str, ...]:
-    """The points that were chosen, calibrations and mean scores are in the package; what was not chosen stays."""
+    """The points that were chosen, and calibrations, are in the package; what was not chosen stays."""
     chosen = {each.kind: each.point for each in model.tuning.classes if each.point is not None}
     fitted = {each.kind: each.platt for each in model.tuning.classes if each.platt}
     if chosen:
         points, calibration = package.operating_points | chosen, package.calibration | fitted
-        reference = {kind: fmean(row.scores[place] for row in model.rows) for place, kind in enumerate(CHANNELS)}
-        write_package(replace(package, operating_points=points, calibration=calibration, reference=reference))
+        write_package(replace(package, operating_points=points, calibration=calibration))
         read_package(package.path)
     return tuple(str(kind) for kind in chosen)
+
+
+def _write_reference(path: Path, model: ModelEvaluation) -> tuple[str, ...]:
+    """The mean scores of the test views are in the package."""
+    if not model.rows:
+        return ()
+    reference = {kind: fmean(row.scores[place] for row in model.rows) for place, kind in enumerate(CHANNELS)}
+    write_package(replace(read_package(path), reference=reference))
+    read_package(path)
+    return tuple(map(str, reference))
 
 
 def _tables(evaluation: Evaluation) -> tuple[TextTable, ...]:

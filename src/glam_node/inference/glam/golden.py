@@ -30,9 +30,11 @@ from glam_node.inference.glam.golden_view import (
     find_breast,
 )
 from glam_node.inference.glam.network import Glam
+from glam_node.inference.glam.routes import Route, take_local_route
 from glam_node.inference.glam.seeded import arrays_sha256, little_endian_bytes, seeded_arrays
 from glam_node.inference.glam.synthetic_inputs import render_recipe
 from glam_node.inference.glam.weights import expected_tensors, network_from
+from glam_node.inference.options import Runtime
 
 Meta = Mapping[str, Any]
 
@@ -53,6 +55,7 @@ def verify_golden(npz_path: Path, images_dir: Path | None = None, device: str = 
     try:
         network = _seeded_network(ledger, meta)
         network.to(resolve_device(device))
+        take_local_route(network, Route(Runtime.TORCH), threads=1)
         for recipe in meta["prep_cases"]:
             _compare_synthetic(ledger, recipe, values)
         _compare_real(ledger, network, images_dir, meta, values)

@@ -110,7 +110,7 @@ def compare_network(
     windows = torch.from_numpy(window)[None, None].to(next(network.parameters()).device)
     with full_precision(), _watched(ledger, case, network, golden):
         output: GlamOutput = network(windows, patches)
-        _compare_overview(ledger, case, output.overview, golden)
+        compare_overview(ledger, case, output.overview, golden)
         _compare_patches(ledger, case, output, cut_patches(windows, output.patch_cells), golden)
         _compare_fused(ledger, case, output.fused_saliency(0), golden)
     _compare_window(ledger, case, window, golden)
@@ -121,7 +121,8 @@ def _compare_window(ledger: GoldenLedger, case: str, window: NDArray[np.float32]
     ledger.compare("standardised window", case, window[1400:1424, 100:124], golden["norm_block"], WINDOW_TOLERANCE)
 
 
-def _compare_overview(ledger: GoldenLedger, case: str, overview: GlobalOutput, golden: ViewValues) -> None:
+def compare_overview(ledger: GoldenLedger, case: str, overview: GlobalOutput, golden: ViewValues) -> None:
+    """The maps and scores of the global network, compared with `golden`."""
     names = ("x_layer1", "x_layer2_native", "x_layer3_native")
     for name, maps in zip(names, overview.layer_maps, strict=True):
         ledger.compare(name, case, maps[0].cpu(), golden[name], MAP_TOLERANCE)

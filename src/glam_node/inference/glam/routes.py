@@ -90,6 +90,13 @@ def processor_has_bfloat16(cpu_information: Path = _CPU_FLAGS) -> bool:
 def take_route(network: Glam, route: Route, threads: int) -> Glam:
     """`network`, folded and on its device, with the modules of `route` put in; changed in place."""
     _take_global_route(network.global_network, route, threads)
+    take_local_route(network, route, threads)
+    give_back_freed()
+    return network
+
+
+def take_local_route(network: Glam, route: Route, threads: int) -> None:
+    """`network`, folded and on its device, has the local module of `route`; changed in place."""
     local, narrow = network.detection_network, route.local_type is not torch.float32
     if narrow and route.runtime is Runtime.OPENVINO:
         _replace(network, "detection_network", _openvino().OpenVinoLocalNetwork(local, threads))
@@ -97,9 +104,6 @@ def take_route(network: Glam, route: Route, threads: int) -> Glam:
         _replace(network, "detection_network", NarrowLocalNetwork(local, route.local_type))
     elif _on_cpu(network) and network.shape.patch_size // network.shape.local_step % TILE == 0:
         _replace(network, "detection_network", WinogradLocalNetwork(local))
-    del local
-    give_back_freed()
-    return network
 
 
 def _take_global_route(network: GlobalNetwork, route: Route, threads: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Recipe = Mapping[str, Any]
-_Canvas = NDArray[np.int64]
+_Canvas = NDArray[np.int32]
 _Noise = NDArray[np.float64]
 
 _STROKE = 3
@@ -23,17 +23,25 @@ def render_recipe(recipe: Recipe) -> NDArray[np.uint16]:
     rows, columns = recipe["shape"]
     noise = np.random.default_rng(recipe["seed"]).random((rows, columns))
     background = recipe.get("bg", 0)
-    canvas = np.full((rows, columns), background, dtype=np.int64)
+    canvas = np.full((rows, columns), background, dtype=np.int32)
     for item in recipe["items"]:
         _PAINTERS[item["k"]](canvas, item, noise, background)
-    return canvas.clip(0, np.iinfo(np.uint16).max).astype(np.uint16)
+    return canvas.clip(0, np.iinfo(np.uint16).max, out=canvas).astype(np.uint16)
 
 
 def _paint_ellipse(canvas: _Canvas, item: Recipe, noise: _Noise, _background: int) -> None:
-    down = (np.arange(canvas.shape[0], dtype=np.float64) - item["cy"]) / item["ry"]
-    across = (np.arange(canvas.shape[1], dtype=np.float64) - item["cx"]) / item["rx"]
-    inside = down[:, None] ** 2 + across[None, :] ** 2 <= 1.0
-    canvas[inside] = item["lo"] + np.floor(noise[inside] * (item["hi"] - item["lo"])).astype(np.int64)
+    down = ((np.arange(canvas.shape[0], dtype=np.float64) - item["cy"]) / item["ry"]) ** 2
+    across = ((np.arange(canvas.shape[1], dtype=np.float64) - item["cx"]) / item["rx"]) ** 2
+    rows, columns = _reach(down), _reach(across)
+    inside = down[rows, None] + across[None, columns] <= 1.0
+    values = item["lo"] + np.floor(noise[rows, columns][inside] * (item["hi"] - item["lo"]))
+    canvas[rows, columns][inside] = values.astype(canvas.dtype)
+
+
+def _reach(squares: NDArray[np.float64]) -> slice:
+    """From the first to the last that is within 1."""
+    within = np.flatnonzero(squares <= 1.0)
+    return slice(within[0], within[-1] + 1) if within.size else slice(0)
 
 
 def _paint_rectangle(canvas: _Canvas, item: Recipe, _noise: _Noise, _background: int) -> None:

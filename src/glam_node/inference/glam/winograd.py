@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from glam_node.inference.glam.backbone import BasicBlock
+from glam_node.inference.glam.backbone import BasicBlock, LocalTrunk
 from glam_node.inference.glam.memory import give_back_freed
 from glam_node.inference.glam.network import LocalNetwork
 
@@ -41,6 +41,11 @@ class WinogradLocalNetwork(nn.Module):
             for index, block in enumerate(stage):
                 if min(cast(BasicBlock, block).conv1.weight.shape[:2]) >= _LEAST_CHANNELS:
                     stage[index] = _WinogradBlock(cast(BasicBlock, block), self._scratch)
+
+    @property
+    def dn_resnet(self) -> LocalTrunk:
+        """The trunk, whose stages give what they gave before."""
+        return self._network.dn_resnet
 
     def forward(self, patches: Tensor) -> Tensor:
         """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1."""

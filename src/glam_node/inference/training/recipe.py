@@ -12,7 +12,7 @@ from glam_node.inference.glam.shape import PUBLISHED, NetworkShape, shape_from_t
 
 T = TypeVar("T")
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16")
 BASELINES = ("cam", "gmic")
 
 
@@ -78,7 +78,7 @@ class Recipe:
     version: str = "1"
     seed: int = 1
     precision: str = "float32"
-    """"float32", or "bfloat16" for autocast; losses are float32 always."""
+    """"float32", "bfloat16" for autocast, or "auto": that where the device computes in it. Losses are float32."""
     patches_per_image: int = 1
     """In training and in the package."""
     validate_every: int = 100

@@ -18,6 +18,7 @@ from glam_node.inference.training.baseline_networks import Learner, new_learner
 from glam_node.inference.training.baseline_stages import CamStage, GmicJointStage, GmicLocalStage
 from glam_node.inference.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from glam_node.inference.training.journal import Journal, open_journal
+from glam_node.inference.training.precision import is_narrow
 from glam_node.inference.training.processes import Processes
 from glam_node.inference.training.recipe import DataRecipe, Recipe, StageRecipe
 from glam_node.inference.training.samples import PreparedViews, Tell, prepare_views
@@ -146,23 +147,25 @@ class Trainer:
             journal.scalar(f"{name}/loss", loss, step - 1)
             self._tell(f"{name} stage, loss {loss:.3f}", step, stage.steps * -(-step // stage.steps))
             ends = step % stage.steps == 0
-            if ends or step % self._recipe.validate_every == 0:
-                self._validate(name, step - 1, journal)
+            said = self._validate(name, step - 1, journal) if ends or step % self._recipe.validate_every == 0 else None
             if ends or step % self._recipe.checkpoint_every == 0 or (left is not None and step == first + left):
                 self._keep(name, step, optimizer)
-            if ends and self._is_done(stage, step):
+            if ends and self._is_done(stage, step, said):
                 break
         return step - first
 
-    def _is_done(self, stage: StageRecipe, step: int) -> bool:
-        """Whether the stage ends after `step` steps: with its last round, or with one that has learned both classes."""
+    def _is_done(self, stage: StageRecipe, step: int, said: Validated | None = None) -> bool:
+        """Whether the stage ends after `step` steps: with its last round, or with one that has learned both classes.
+
+        `said` is what the validation views said after that step, if they were asked.
+        """
         rounds, rest = divmod(step, stage.steps)
         if rest or not rounds:
             return False
-        return rounds >= stage.rounds or self._processes.agree(lambda: self._has_learned(stage.least_auc))
+        return rounds >= stage.rounds or self._processes.agree(lambda: self._has_learned(stage.least_auc, said))
 
-    def _has_learned(self, least_auc: float) -> bool:
-        return not any(auc < least_auc for auc in self._look().auc)
+    def _has_learned(self, least_auc: float, said: Validated | None) -> bool:
+        return not any(auc < least_auc for auc in (said or self._look()).auc)
 
     def _look(self) -> Validated:
         size, patches = self._recipe.global_stage.batch_size, self._recipe.patches_per_image
@@ -173,14 +176,16 @@ class Trainer:
             return patch_loader(self._data.training, self.network, self._recipe, self._device)
         return view_loader(self._data.training, self._recipe, self._device)
 
-    def _validate(self, name: str, step: int, journal: Journal) -> None:
+    def _validate(self, name: str, step: int, journal: Journal) -> Validated | None:
+        """What the leading process saw and told."""
         if not self._processes.leads:
-            return
+            return None
         said = self._look()
         for kind, auc in zip(CHANNELS, said.auc, strict=True):
             journal.scalar(f"{name}/auc_{kind}", auc, step)
         journal.picture(name, said.output, said.inputs, step)
         self._tell(f"{name} stage, AUC {said.auc[0]:.3f} benign {said.auc[1]:.3f} malignant", step + 1, 0)
+        return said
 
     def _keep(self, name: str, step: int, optimizer: AdamW) -> None:
         if self._processes.leads:
@@ -200,6 +205,7 @@ class _Steps:
         self._place = place
         self._processes = processes
         self._device = device
+        self._narrow = is_narrow(recipe.precision, device)
 
     def take(self, module: nn.Module, optimizer: AdamW, load: Loader, step: int, count: int) -> float:
         """The loss of this step; the optimizer has moved."""
@@ -210,8 +216,7 @@ class _Steps:
         seed = self._recipe.seed
         indices = self._processes.share(batch_indices(seed + self._place, step, self._stage.batch_size, count))
         batch = load(indices, seeded(seed, self._place + 1, step, self._processes.rank))
-        narrow = self._recipe.precision == "bfloat16"
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=narrow):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._narrow):
             loss = module(batch, top_fraction(self._stage, done))
         optimizer.zero_grad()
         loss.backward()

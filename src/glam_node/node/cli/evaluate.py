@@ -61,6 +61,10 @@ def evaluate(
     write_operating_points: Annotated[
         bool, typer.Option("--write-operating-points", help="Write the operating points chosen here into the package.")
     ] = False,
+    write_reference: Annotated[
+        bool,
+        typer.Option("--write-reference", help="Write the mean scores into the package, as with operating points."),
+    ] = False,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the 95 % intervals.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 1,
     gallery: Annotated[int, typer.Option(min=0, help="Best, worst and falsely alarming images to draw per class.")] = 3,
@@ -72,8 +76,12 @@ def evaluate(
     Thresholds are chosen on validation images and frozen; site.toml has them, and calibrations, as settings of a node.
     Exit code 1 when a view could not be measured. Research use.
     """
-    if write_operating_points:
-        _require_writable(package, keep_operating_points)
+    if write_operating_points and keep_operating_points:
+        raise typer.BadParameter(
+            "there is nothing to write with --keep-operating-points.", param_hint="--write-operating-points"
+        )
+    if write_operating_points or write_reference:
+        _require_writable(package, "--write-operating-points" if write_operating_points else "--write-reference")
     named, chosen_on = _dataset(data, "--data"), _dataset(validation, "--validation") if validation else None
     options = dict(_option(each) for each in option or ())
     directory = writable(out)
@@ -94,6 +102,7 @@ def evaluate(
             false_positives_per_normal=false_positives,
             keep_operating_points=keep_operating_points,
             write_operating_points=write_operating_points,
+            write_reference=write_reference,
             resamples=bootstrap,
             seed=seed,
             device=device,
@@ -108,13 +117,10 @@ def evaluate(
         raise typer.Exit(EXIT_FINDING)
 
 
-def _require_writable(package: Path, keep_operating_points: bool) -> None:
+def _require_writable(package: Path, hint: str) -> None:
     """Raises a usage error before anything is measured in vain."""
     from glam_node.inference.package import PACKAGE_FILE
 
-    hint = "--write-operating-points"
-    if keep_operating_points:
-        raise typer.BadParameter("there is nothing to write with --keep-operating-points.", param_hint=hint)
     if not os.access(package / PACKAGE_FILE, os.W_OK):
         raise typer.BadParameter(f"{package / PACKAGE_FILE} cannot be written.", param_hint=hint)
 
@@ -164,7 +170,8 @@ def _last_line(outcome: Any, package: Path) -> str:
     report = f"open {outcome.files[0]}"
     if outcome.failures:
         return f"{len(outcome.failures)} views could not be measured, the reasons are above; for the others {report}"
-    if outcome.written_points:
-        written = " and ".join(outcome.written_points)
-        return f"ok  operating points for {written} are in {package}; restart the workers that use it, and {report}"
+    if outcome.written_points or outcome.written_reference:
+        what = "operating points for" if outcome.written_points else "mean scores of"
+        written = " and ".join(outcome.written_points or outcome.written_reference)
+        return f"ok  {what} {written} are in {package}; restart the workers that use it, and {report}"
     return f"ok  measured; {report}"

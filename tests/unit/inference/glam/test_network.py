@@ -1,11 +1,13 @@
 """The networks: names, shapes, and independence of what is beside an image in a batch."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from glam_node.inference.glam.network import Glam, GlobalOutput
+from glam_node.inference.glam.shape import PUBLISHED
 from glam_node.inference.glam.weights import expected_tensors
 from tests.shared_data import SHARED, needs_shared_data
 
@@ -65,17 +67,24 @@ def test_the_local_network_keeps_a_quarter_of_the_patchs_sides(network: Glam) ->
     assert tuple(network.detection_network(torch.zeros(3, 1, 64, 96)).shape) == (3, 2, 16, 24)
 
 
-def test_all_that_was_computed_comes_out_together(network: Glam, windows: torch.Tensor) -> None:
-    output = network(windows[:1], 2)
+@pytest.fixture(scope="module")
+def thin() -> Glam:
+    """As published, with few channels in the local network: what is asked of it here is where its values go."""
+    torch.manual_seed(5)
+    return Glam(replace(PUBLISHED, local_channels=(4, 4, 4, 4))).eval().requires_grad_(False)
+
+
+def test_all_that_was_computed_comes_out_together(thin: Glam, windows: torch.Tensor) -> None:
+    output = thin(windows[:1], 2)
     assert tuple(output.patch_cells.shape) == (1, 2, 2)
     assert tuple(output.local_saliency.shape) == (1, 2, 2, 128, 128)
     assert torch.equal(output.patch_positions, output.patch_cells * 16)
 
 
 def test_the_fused_map_is_half_the_global_one_outside_the_patch_and_the_mean_inside(
-    network: Glam, windows: torch.Tensor
+    thin: Glam, windows: torch.Tensor
 ) -> None:
-    output = network(windows[:1], 1)
+    output = thin(windows[:1], 1)
     fused = output.fused_saliency(0)
     row, column = output.patch_positions[0, 0].tolist()
     outside = (0, 0) if row or column else (639, 767)

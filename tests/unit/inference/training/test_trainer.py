@@ -23,6 +23,7 @@ from glam_node.inference.training.export import write_trained_package
 from glam_node.inference.training.processes import Processes
 from glam_node.inference.training.recipe import Recipe
 from glam_node.inference.training.trainer import TrainingData, prepare_data
+from glam_node.inference.training.validation import Validated
 from tests.unit.inference.training.toy import RECIPE, SMALL, longer, silent, toy_data, trainer
 
 
@@ -101,6 +102,21 @@ def test_rounds_resume_exactly(data: TrainingData, tmp_path: Path) -> None:
     whole = state_of(data, tmp_path / "whole", None, recipe=recipe)
     stops = [RECIPE.global_stage.steps, 1, RECIPE.global_stage.steps, None]
     assert_same(whole, state_of(data, tmp_path / "stopped", *stops, recipe=recipe))
+
+
+def test_the_end_of_a_round_asks_the_validation_views_once(data: TrainingData, tmp_path: Path) -> None:
+    told: list[str] = []
+    subject = trainer(data, tmp_path, rounds(2, 1.1))
+    looks, look = list[int](), subject._look
+
+    def counted() -> Validated:
+        looks.append(len(told))
+        return look()
+
+    subject._look = counted  # type: ignore[method-assign]
+    subject._tell = lambda doing, *_: told.append(doing)
+    subject.run()
+    assert len(looks) == sum("AUC" in doing for doing in told) == 4
 
 
 def test_a_directory_of_another_recipe_is_refused(data: TrainingData, tmp_path: Path) -> None:
