@@ -18,13 +18,13 @@ import pytest
 
 from glam_node.node.db import audit, migrate
 from glam_node.node.db.engine import database_url, open_database
-from glam_node.node.db.tables import DeliveryRow, JobRow, StudyRow
 from tests.integration.cli.planting import Case, Plant, Plot, Tree, archive, examined, is_found, put
 from tests.integration.postgresql import execute, postgresql_server, url_of
 from tests.integration.redis_server import redis_server
 from tests.integration.scu.test_tls import pynetdicom_archive
 from tests.peers import PEERS
 from tests.ports import free_port
+from tests.rows import add_waiting_result
 from tests.system.orthanc import running_orthanc
 
 pytestmark = [
@@ -210,29 +210,9 @@ def clock_behind_the_newest_row(plot: Plot, tree: Tree) -> None:
 
 
 def result_for_a_destination_that_is_gone(plot: Plot, tree: Tree) -> None:
-    sessions, now = open_database(own_root(plot, tree)), datetime.now(UTC)
+    sessions = open_database(own_root(plot, tree))
     with sessions.begin() as session:
-        session.add(
-            StudyRow(
-                study_instance_uid="1.2", state="REPORTED", rule="", reason="",
-                first_received_at=now, receiving_since=now, last_received_at=now,
-            )
-        )  # fmt: skip
-        session.flush()
-        session.add(
-            JobRow(
-                job_id="j", study_instance_uid="1.2", state="SUCCEEDED", sop_instance_uids=[], priority=0,
-                settings_digest="", next_attempt_at=now, created_at=now,
-            )
-        )  # fmt: skip
-        session.flush()
-        session.add(
-            DeliveryRow(
-                delivery_id="d", job_id="j", study_instance_uid="1.2", destination="old", sop_class_uid="1.2",
-                sop_instance_uid="1.3", transfer_syntax_uid="1.2", path="x", state="PENDING",
-                next_attempt_at=now, created_at=now,
-            )
-        )  # fmt: skip
+        add_waiting_result(session, "old")
     sessions.kw["bind"].dispose()
 
 

@@ -1,13 +1,11 @@
 """Alerts reach a real webhook and a real mail server, once, whatever goes away in between."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from email import message_from_bytes
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
@@ -17,57 +15,39 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from glam_node.node.bootstrap import Node, build_node
-from glam_node.node.db import alerts, deliveries, jobs, studies
-from glam_node.node.domain.instance import StudyAttributes
+from glam_node.node.db import alerts, deliveries
 from glam_node.node.errors import TransientError
 from glam_node.node.run.alerts import tick
 from glam_node.settings.load import SettingsError, load_settings
 from glam_node.settings.reference import in_force
-from tests.builders import NOW, delivery, sop_instance
+from tests.builders import NOW, sop_instance
 from tests.certificates import Authority
 from tests.command_line import glam_node
 from tests.ports import free_port
+from tests.posts import Posts
+from tests.rows import add_waiting_result
 
 SECRET_PATH = "/services/T00/very-secret"
 PASSWORD = "hunter2 hunter2"
 
 
-class Webhook:
-    """What was posted; it answers 503 while it is ill."""
+class Webhook(Posts):
+    """What was posted."""
 
     def __init__(self) -> None:
-        self.posted: list[dict[str, Any]] = []
-        self.ill = False
-        hook = self
+        super().__init__(SECRET_PATH, ill_status=503)
+        self.url += SECRET_PATH
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if hook.ill or self.path != SECRET_PATH:
-                    self.send_error(503)
-                    return
-                hook.posted.append(json.loads(body))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}{SECRET_PATH}"
+    @property
+    def posted(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for body in self.bodies]
 
 
 @contextmanager
 def webhook() -> Iterator[Webhook]:
     hook = Webhook()
-    thread = threading.Thread(target=hook.server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with hook.listening():
         yield hook
-    finally:
-        hook.server.shutdown()
-        thread.join()
-        hook.server.server_close()
 
 
 class Mailbox:
@@ -122,10 +102,7 @@ def node_with(root: Path, told: str) -> Node:
 def waits_for_the_archive(node: Node) -> None:
     """A result since NOW."""
     with node.sessions.begin() as session:
-        studies.add_instance(session, sop_instance(), StudyAttributes(patient_id="SECRET-ID"))
-        job = jobs.add(session, sop_instance().study_instance_uid, ["2.25.1"], "digest", NOW)
-        jobs.supersede_unfinished(session, job.study_instance_uid, NOW)
-        deliveries.add_missing(session, [delivery(job_id=job.job_id)])
+        add_waiting_result(session, patient_id="SECRET-ID")
 
 
 def is_delivered(node: Node) -> None:

@@ -2,11 +2,8 @@
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -18,37 +15,19 @@ from glam_node.node.scu.otlp import span_exporter
 from glam_node.node.workflow.trace import trace
 from tests.builders import four_views
 from tests.ports import free_port
+from tests.posts import Posts
 from tests.unit.workflow.workbench import Archive, Workbench, down
 
 
-class Collector:
+class Collector(Posts):
     """What it was sent; it answers 400 while it is ill, which is not tried again by the exporter itself."""
 
     def __init__(self) -> None:
-        self.requests: list[ExportTraceServiceRequest] = []
-        self.ill = False
-        collector = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if collector.ill or self.path != "/v1/traces":
-                    self.send_error(400)
-                    return
-                collector.requests.append(ExportTraceServiceRequest.FromString(body))
-                self.send_response(200)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        super().__init__("/v1/traces", ill_status=400)
 
     @property
     def resources(self) -> list[ResourceSpans]:
-        return [one for request in self.requests for one in request.resource_spans]
+        return [one for body in self.bodies for one in ExportTraceServiceRequest.FromString(body).resource_spans]
 
     @property
     def spans(self) -> list[Span]:
@@ -58,14 +37,8 @@ class Collector:
 @contextmanager
 def listening() -> Iterator[Collector]:
     collector = Collector()
-    thread = threading.Thread(target=collector.server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with collector.listening():
         yield collector
-    finally:
-        collector.server.shutdown()
-        thread.join()
-        collector.server.server_close()
 
 
 def told(bench: Workbench, url: str) -> int:
@@ -109,7 +82,7 @@ def test_nothing_of_patients_is_told(bench: Workbench, exam: list[Dataset]) -> N
         told(bench, collector.url)
         bench.run(bench.submitted(*exam))
         told(bench, collector.url)
-        everything = str(collector.requests)
+        everything = str(collector.resources)
     assert "infer" in everything
     for image in exam:
         for secret in (image.PatientID, str(image.PatientName), image.StudyInstanceUID, image.SOPInstanceUID):

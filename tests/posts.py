@@ -1,0 +1,45 @@
+"""A web server to which something is posted, and which may be ill."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Posts:
+    """The bodies that it took at one path; anything else, and all while it is ill, is answered with `ill_status`."""
+
+    def __init__(self, path: str, *, ill_status: int) -> None:
+        self.bodies: list[bytes] = []
+        self.ill = False
+        posts = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if posts.ill or self.path != path:
+                    self.send_error(ill_status)
+                    return
+                posts.bodies.append(body)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """It answers."""
+        thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield
+        finally:
+            self.server.shutdown()
+            thread.join()
+            self.server.server_close()
