@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # Pinned so that pip takes the same wheel everywhere; `make TORCH=torch==2.14.1 demo` for another.
 TORCH ?= torch==2.13.0
 PYTEST_ARGS ?=
+# Tests start hundreds of processes: each would compile our sources anew where this is set.
+unexport PYTHONDONTWRITEBYTECODE
 # Many tests wait for a server or a process: one more than there are cores.
 TESTS_AT_ONCE ?= $(shell expr $$(nproc) + 1)
 
