@@ -5,42 +5,118 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 import redis
-from sqlalchemy import select
+from pydicom.dataset import Dataset
+from sqlalchemy import delete
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, jobs, workers
 from glam_node.node.db.tables import JobRow
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.worker import Worker
+from glam_node.node.run import supervisor
 from glam_node.node.run.dispatcher import tick
 from glam_node.node.run.supervisor import Child
 from glam_node.node.worker.broker import messages_waiting
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.submit import RING_AGAIN_AFTER
-from tests.integration.modality import send, small_exam
-from tests.integration.node_directory import all_ready, wait_until, write_node
+from tests.integration.modality import MODALITY, send, small_exam
+from tests.integration.node_directory import THRESHOLD, NodeDirectory, all_ready, wait_until, write_node
 
 pytestmark = pytest.mark.peer("redis-server")
 
 
-def states(node: Node) -> dict[JobState, int]:
-    """How many jobs are in which state."""
-    with node.sessions() as session:
-        return {state: count for state, count in jobs.counts_by_state(session).items() if count}
+HELD = "tests.integration.worker.predictors:HeldPredictor"
+ONE_DEVICE = "tests.integration.worker.predictors:OneDevicePredictor"
+_seeds = count()
 
 
-def starts(node: Node) -> Counter[str]:
-    """How often each study's job was started."""
-    with node.sessions() as session:
-        return Counter(event.study_instance_uid for event in audit.recent(session, "job_started", 1000))
+@dataclass(frozen=True)
+class Road:
+    """A node whose receiver and dispatcher run; a test sends studies of its own and brings the workers."""
+
+    directory: NodeDirectory
+    port: int
+    redis_url: str
+    node: Node
+    sent: list[str] = field(default_factory=list)
+    """The studies of this test, oldest first."""
+
+    def send(self, calling_ae_title: str = MODALITY) -> list[Dataset]:
+        """A new study has been received."""
+        exam = small_exam(next(_seeds))
+        send(self.port, exam, calling_ae_title=calling_ae_title)
+        self.sent.append(exam[0].StudyInstanceUID)
+        return exam
+
+    def workers(
+        self, number: int = 1, predictor: str = THRESHOLD, **environment: str
+    ) -> AbstractContextManager[list[Child]]:
+        """Worker processes with that predictor, ready."""
+        names = ["worker"] * number
+        return self.directory.running(*names, GLAM_NODE__INFERENCE__PREDICTOR=predictor, **environment)
+
+    def jobs(self) -> list[InferenceJob]:
+        """Of this test's studies."""
+        with self.node.sessions() as session:
+            return [job for uid in self.sent for job in jobs.of_study(session, uid)]
+
+    def states(self) -> dict[JobState, int]:
+        """How many jobs are in which state."""
+        return Counter(job.state for job in self.jobs())
+
+    def starts(self) -> Counter[str]:
+        """How often each study's job was started."""
+        with self.node.sessions() as session:
+            started = audit.recent(session, "job_started", 1000)
+        return Counter(event.study_instance_uid for event in started if event.study_instance_uid in self.sent)
+
+    def known_workers(self) -> list[Worker]:
+        """Those that tell of themselves."""
+        with self.node.sessions() as session:
+            return workers.known(session)
+
+    def clear(self) -> None:
+        """Nothing waits for the workers of the next test."""
+        with self.node.sessions.begin() as session:
+            session.execute(delete(JobRow).where(JobRow.state.in_([JobState.PENDING, JobState.RUNNING])))
+            workers.forget(session, datetime.now(UTC) + timedelta(days=1))
+        with closing(redis.from_url(self.redis_url)) as client:
+            client.flushall()
+
+
+@pytest.fixture(scope="module")
+def running_node(_session_redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
+    """Its processes are started once for all tests."""
+    directory = write_node(tmp_path_factory.mktemp("node"), broker_url=_session_redis)
+    with directory.settings_path.open("a") as file:
+        file.write('[peers.old]\nae_title = "OLD"\npriority = "backfill"\n')
+        file.write('[peers.clinic]\nae_title = "CLINIC"\npriority = "urgent"\n')
+    with directory.running("receiver", "dispatcher") as (receiver, _):
+        yield Road(directory, int(receiver.word or 0), _session_redis, directory.build())
+
+
+@pytest.fixture
+def road(running_node: Road, redis_url: str) -> Iterator[Road]:
+    """The node, with nothing to do."""
+    road = replace(running_node, sent=[])
+    yield road
+    road.clear()
+
+
+@pytest.fixture(autouse=True)
+def _started_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How a supervisor waits between starts is test_supervisor's matter."""
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE_S", 0.1)
 
 
 def is_announced(node: Node, queue: CeleryQueue, redis_url: str) -> bool:
@@ -49,14 +125,12 @@ def is_announced(node: Node, queue: CeleryQueue, redis_url: str) -> bool:
     return messages_waiting(redis_url) == 1
 
 
-def test_two_workers_run_every_job_once(redis_url: str, tmp_path: Path) -> None:
-    directory = write_node(tmp_path, broker_url=redis_url)
-    with directory.running("receiver", "dispatcher", "worker", "worker") as (receiver, *_):
-        for seed in range(8):
-            send(int(receiver.word or 0), small_exam(seed))
-        node = directory.build()
-        wait_until(lambda: states(node) == {JobState.SUCCEEDED: 8})
-    assert set(starts(node).values()) == {1}
+def test_two_workers_run_every_job_once(road: Road) -> None:
+    with road.workers(2):
+        for _ in range(8):
+            road.send()
+        wait_until(lambda: road.states() == {JobState.SUCCEEDED: 8})
+    assert set(road.starts().values()) == {1}
 
 
 def test_a_job_whose_message_was_lost_is_announced_again(redis_url: str, tmp_path: Path) -> None:
@@ -69,181 +143,143 @@ def test_a_job_whose_message_was_lost_is_announced_again(redis_url: str, tmp_pat
         client.flushall()
     with directory.running("worker"):
         tick(node, queue, datetime.now(UTC) + RING_AGAIN_AFTER)
-        wait_until(lambda: states(node) == {JobState.SUCCEEDED: 1})
+        wait_until(lambda: _succeeded(node) == 1)
 
 
-def test_the_job_of_a_killed_worker_is_done_by_another(redis_url: str, tmp_path: Path) -> None:
-    directory = write_node(
-        tmp_path, broker_url=redis_url, predictor="tests.integration.worker.predictors:HeldPredictor"
-    )
+def _succeeded(node: Node) -> int:
+    with node.sessions() as session:
+        return jobs.counts_by_state(session).get(JobState.SUCCEEDED, 0)
+
+
+def test_the_job_of_a_killed_worker_is_done_by_another(road: Road, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
-    with directory.running("receiver", "dispatcher") as (receiver, _):
-        node = directory.build()
-        with directory.running("worker", HOLD=str(hold)) as [doomed]:
-            send(int(receiver.word or 0), small_exam(1))
-            wait_until(lambda: states(node) == {JobState.RUNNING: 1})
-            (held,), (told,) = seen(node)
-            with directory.running("worker", HOLD=str(tmp_path / "nothing")):
-                os.kill(doomed.pid, signal.SIGKILL)
-                wait_until(lambda: states(node) == {JobState.SUCCEEDED: 1}, seconds=60)
-    assert set(starts(node).values()) == {2}
+    with road.workers(predictor=HELD, HOLD=str(hold)) as [doomed]:
+        road.send()
+        wait_until(lambda: road.states() == {JobState.RUNNING: 1})
+        [held], [told] = road.jobs(), road.known_workers()
+        with road.workers():
+            os.kill(doomed.pid, signal.SIGKILL)
+            wait_until(lambda: road.states() == {JobState.SUCCEEDED: 1}, seconds=60)
+    assert set(road.starts().values()) == {2}
     assert (told.name, told.process_id) == (held.lease_owner, doomed.pid)
     assert told.resident_bytes > 50_000_000
     # The other ended in order; this one's successor, or a day, takes it off the record.
-    assert [one.name for one in seen(node)[1]] == [told.name]
+    assert [one.name for one in road.known_workers()] == [told.name]
 
 
-def seen(node: Node) -> tuple[list[InferenceJob], list[Worker]]:
-    """What runs, and which workers tell of themselves."""
-    with node.sessions() as session:
-        return jobs.running(session), workers.known(session)
-
-
-def test_a_worker_that_lost_its_device_is_replaced_and_the_job_waits(redis_url: str, tmp_path: Path) -> None:
+def test_a_worker_that_lost_its_device_is_replaced_and_the_job_waits(road: Road, tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    hold.touch()
     predictor = "tests.integration.worker.predictors:LostDevicePredictor"
-    directory = write_node(tmp_path, broker_url=redis_url, predictor=predictor)
-    (tmp_path / "hold").touch()
-    node = directory.build()
-    with directory.running("receiver", "dispatcher", "worker", HOLD=str(tmp_path / "hold")) as processes:
-        first = processes[2].pid
-        send(int(processes[0].word or 0), small_exam(1))
-        wait_until(lambda: all_ready(processes) and processes[2].pid != first)
-    assert states(node) == {JobState.PENDING: 1}
+    with road.workers(predictor=predictor, HOLD=str(hold)) as processes:
+        first = processes[0].pid
+        road.send()
+        wait_until(lambda: all_ready(processes) and processes[0].pid != first)
+    assert road.states() == {JobState.PENDING: 1}
 
 
-def failures(node: Node) -> dict[str, str]:
-    """Of each study whose job was given up."""
-    with node.sessions() as session:
-        given_up = session.scalars(select(JobRow).where(JobRow.state == JobState.FAILED))
-        return {row.study_instance_uid: row.failure for row in given_up}
-
-
-@pytest.mark.timeout(300)
-def test_studies_that_end_their_workers_are_set_aside_and_the_others_are_read(redis_url: str, tmp_path: Path) -> None:
-    predictor = "tests.integration.worker.predictors:PoisonedPredictor"
-    directory = write_node(tmp_path, broker_url=redis_url, predictor=predictor)
-    poisoned, hungry, good = (small_exam(seed) for seed in (91, 92, 93))
-    environment = {"POISON": poisoned[0].SOPInstanceUID, "HUNGRY": hungry[0].SOPInstanceUID}
-    node = directory.build()
-    with directory.running("receiver", "dispatcher", "worker", **environment) as children:
-        for exam in (poisoned, hungry, good):
-            send(int(children[0].word or 0), exam)
+def test_studies_that_end_their_workers_are_set_aside_and_the_others_are_read(road: Road) -> None:
+    poisoned, hungry = road.send(), road.send()
+    road.send()
+    poison = {"POISON": poisoned[0].SOPInstanceUID, "HUNGRY": hungry[0].SOPInstanceUID}
+    with road.workers(predictor="tests.integration.worker.predictors:PoisonedPredictor", **poison) as children:
 
         def are_settled() -> bool:
             all_ready(children)
-            return states(node) == {JobState.FAILED: 2, JobState.SUCCEEDED: 1}
+            return road.states() == {JobState.FAILED: 2, JobState.SUCCEEDED: 1}
 
         wait_until(are_settled, seconds=200)
-        begun = starts(node)
+        begun = road.starts()
         time.sleep(1.0)
-        assert starts(node) == begun, "they are tried again"
-    reasons = failures(node)
+        assert road.starts() == begun, "they are tried again"
+    reasons = {job.study_instance_uid: job.failure for job in road.jobs() if job.state is JobState.FAILED}
     assert "3 workers ended without a word while they ran this job" in reasons[poisoned[0].StudyInstanceUID]
     assert "Out of memory" in reasons[hungry[0].StudyInstanceUID]
     assert "So it was in a new worker process, too." in reasons[hungry[0].StudyInstanceUID]
     assert [begun[exam[0].StudyInstanceUID] for exam in (poisoned, hungry)] == [3, 2]
 
 
-def test_a_worker_that_hears_nothing_is_replaced_by_one_that_does(redis_url: str, tmp_path: Path) -> None:
-    directory = write_node(
-        tmp_path, broker_url=redis_url, predictor="tests.integration.worker.predictors:DeafPredictor"
-    )
+def test_a_worker_that_hears_nothing_is_replaced_by_one_that_does(road: Road, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
-    node = directory.build()
-    with directory.running("receiver", "dispatcher", "worker", HOLD=str(hold)) as children:
-        deaf = children[2].pid
-        send(int(children[0].word or 0), small_exam(94))
-        wait_until(lambda: messages_waiting(redis_url) > 0)
+    predictor = "tests.integration.worker.predictors:DeafPredictor"
+    with road.workers(predictor=predictor, HOLD=str(hold)) as children:
+        deaf = children[0].pid
+        road.send()
+        wait_until(lambda: messages_waiting(road.redis_url) > 0)
         hold.unlink()
 
         def is_done() -> bool:
             all_ready(children)
-            return states(node) == {JobState.SUCCEEDED: 1}
+            return road.states() == {JobState.SUCCEEDED: 1}
 
         wait_until(is_done, seconds=100)
-        assert children[2].pid != deaf
+        assert children[0].pid != deaf
 
 
-def test_what_is_urgent_is_next_and_what_is_old_comes_last(redis_url: str, tmp_path: Path) -> None:
-    directory = write_node(
-        tmp_path, broker_url=redis_url, predictor="tests.integration.worker.predictors:HeldPredictor"
-    )
-    with directory.settings_path.open("a") as file:
-        file.write('[peers.old]\nae_title = "OLD"\npriority = "backfill"\n')
-        file.write('[peers.clinic]\nae_title = "CLINIC"\npriority = "urgent"\n')
+def test_what_is_urgent_is_next_and_what_is_old_comes_last(road: Road, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
-    with directory.running("receiver", "dispatcher", "worker", HOLD=str(hold)) as (receiver, _, worker):
-        node = directory.build()
-        order = []
-        for number, sender in enumerate(["OLD", "OLD", "MODALITY", "CLINIC"]):
-            exam = small_exam(number)
-            send(int(receiver.word or 0), exam, calling_ae_title=sender)
-            order.append(exam[0].StudyInstanceUID)
-            wait_until(lambda: sum(states(node).values()) == len(order))
-        wait_until(lambda: messages_waiting(redis_url) == 3)
-        with closing(redis.from_url(redis_url)) as client:
+    with road.workers(predictor=HELD, HOLD=str(hold)) as [worker]:
+        for sender in ("OLD", "OLD", "MODALITY", "CLINIC"):
+            road.send(sender)
+            wait_until(lambda: len(road.jobs()) == len(road.sent))
+        wait_until(lambda: messages_waiting(road.redis_url) == 3)
+        with closing(redis.from_url(road.redis_url)) as client:
             assert client.hlen("unacked") == 1, "one message is taken at a time, and acknowledged after the work"
         assert psutil.Process(worker.pid).children() == [], "nothing is forked"
         hold.unlink()
-        wait_until(lambda: states(node) == {JobState.SUCCEEDED: 4}, seconds=60)
-    with node.sessions() as session:
-        started = [event.study_instance_uid for event in audit.recent(session, "job_started", 10)]
+        wait_until(lambda: road.states() == {JobState.SUCCEEDED: 4}, seconds=60)
+    with road.node.sessions() as session:
+        started = [event.study_instance_uid for event in audit.recent(session, "job_started", 4)]
+    order = road.sent
     assert started[::-1] == [order[0], order[3], order[2], order[1]]
 
 
-ONE_DEVICE = "tests.integration.worker.predictors:OneDevicePredictor"
-
-
 @contextmanager
-def two_in_progress(redis_url: str, path: Path) -> Iterator[tuple[Node, Child]]:
+def two_in_progress(road: Road, hold: Path) -> Iterator[Child]:
     """A worker that has one study on its device, another one ahead, and a third waiting, until they are let go."""
-    directory = write_node(path, broker_url=redis_url, predictor=ONE_DEVICE)
-    hold = path / "hold"
     hold.touch()
-    with directory.running("receiver", "dispatcher", "worker", HOLD=str(hold)) as (receiver, _, worker):
-        for seed in range(3):
-            send(int(receiver.word or 0), small_exam(seed))
-        node = directory.build()
-        wait_until(lambda: states(node) == {JobState.RUNNING: 2, JobState.PENDING: 1})
-        yield node, worker
+    with road.workers(predictor=ONE_DEVICE, HOLD=str(hold)) as [worker]:
+        for _ in range(3):
+            road.send()
+        wait_until(lambda: road.states() == {JobState.RUNNING: 2, JobState.PENDING: 1})
+        yield worker
 
 
-def test_a_worker_has_one_study_ahead_and_keeps_the_leases_of_both(redis_url: str, tmp_path: Path) -> None:
-    with two_in_progress(redis_url, tmp_path) as (node, _):
-        with write_node(tmp_path, broker_url=redis_url).running("worker"):
-            wait_until(lambda: states(node) == {JobState.RUNNING: 2, JobState.SUCCEEDED: 1})
+def test_a_worker_has_one_study_ahead_and_keeps_the_leases_of_both(road: Road, tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    with two_in_progress(road, hold):
+        with road.workers():
+            wait_until(lambda: road.states() == {JobState.RUNNING: 2, JobState.SUCCEEDED: 1})
             # More than a lease lasts
             time.sleep(3)
-            assert states(node) == {JobState.RUNNING: 2, JobState.SUCCEEDED: 1}
-        (tmp_path / "hold").unlink()
-        wait_until(lambda: states(node) == {JobState.SUCCEEDED: 3})
-    assert set(starts(node).values()) == {1}
+            assert road.states() == {JobState.RUNNING: 2, JobState.SUCCEEDED: 1}
+        hold.unlink()
+        wait_until(lambda: road.states() == {JobState.SUCCEEDED: 3})
+    assert set(road.starts().values()) == {1}
 
 
-def test_a_worker_that_stops_ends_both_of_its_jobs_and_begins_no_third(redis_url: str, tmp_path: Path) -> None:
-    with two_in_progress(redis_url, tmp_path) as (node, worker):
+def test_a_worker_that_stops_ends_both_of_its_jobs_and_begins_no_third(road: Road, tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    with two_in_progress(road, hold) as worker:
         os.kill(worker.pid, signal.SIGTERM)
-        (tmp_path / "hold").unlink()
-        wait_until(lambda: states(node) == {JobState.SUCCEEDED: 2, JobState.PENDING: 1})
-    assert states(node) == {JobState.SUCCEEDED: 2, JobState.PENDING: 1}
+        hold.unlink()
+        wait_until(lambda: road.states() == {JobState.SUCCEEDED: 2, JobState.PENDING: 1})
+    assert road.states() == {JobState.SUCCEEDED: 2, JobState.PENDING: 1}
 
 
-def test_both_jobs_of_a_killed_worker_are_done_one_after_the_other(redis_url: str, tmp_path: Path) -> None:
-    with two_in_progress(redis_url, tmp_path) as (node, worker):
-        with node.sessions() as session:
-            lost = {job.study_instance_uid for job in jobs.running(session)}
+def test_both_jobs_of_a_killed_worker_are_done_one_after_the_other(road: Road, tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    with two_in_progress(road, hold) as worker:
+        lost = {job.study_instance_uid for job in road.jobs() if job.state is JobState.RUNNING}
         os.kill(worker.pid, signal.SIGKILL)
-        (tmp_path / "hold").unlink()
-        with write_node(tmp_path, broker_url=redis_url, predictor=ONE_DEVICE).running(
-            "worker", HOLD=str(tmp_path / "hold")
-        ):
-            wait_until(lambda: states(node) == {JobState.SUCCEEDED: 3}, seconds=60)
-    assert {uid: count for uid, count in starts(node).items() if count == 2}.keys() == lost
-    with node.sessions() as session:
-        spans = sorted((job.started_at, job.finished_at) for uid in lost for job in jobs.of_study(session, uid))
+        hold.unlink()
+        with road.workers(predictor=ONE_DEVICE, HOLD=str(hold)):
+            wait_until(lambda: road.states() == {JobState.SUCCEEDED: 3}, seconds=60)
+    assert {uid: count for uid, count in road.starts().items() if count == 2}.keys() == lost
+    spans = sorted((job.started_at, job.finished_at) for job in road.jobs() if job.study_instance_uid in lost)
     (_, first_ended), (second_began, _) = spans
     assert first_ended is not None
     assert second_began is not None

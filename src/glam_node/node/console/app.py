@@ -130,5 +130,6 @@ def _monitoring(node: Node, now: Callable[[], datetime]) -> list[BaseRoute]:
 
 async def _with_headers(headers: dict[str, str], request: Request, call_next: RequestResponseEndpoint) -> Response:
     response = await call_next(request)
-    response.headers.update(headers)
+    for name, value in headers.items():
+        response.headers.setdefault(name, value)
     return response

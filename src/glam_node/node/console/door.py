@@ -40,6 +40,8 @@ _REFUSED = {
     Right.SEE_PATIENTS: "To see names and ids takes an account that may: `glam-node console user add NAME --identity`.",
 }
 
+_NO_PICTURES = {"Clear-Site-Data": '"cache"'}
+
 Fields = Mapping[str, str]
 
 
@@ -134,7 +136,8 @@ class Door:
         return self.forget(RedirectResponse("/sign-in", 303))
 
     def forget(self, response: Response) -> Response:
-        """The answer, by which a browser has no session any more."""
+        """The answer, by which a browser has no session any more, and none of its pictures."""
+        response.headers.update(_NO_PICTURES)
         response.delete_cookie(COOKIE, secure=self._encrypted, httponly=True, samesite="strict")
         return response
 
@@ -274,7 +277,7 @@ def _is_asked_by_a_person(request: Request) -> bool:
 def _to_sign_in(request: Request) -> Response:
     """With a word for whoever was signed in before."""
     over = ("?over=act" if request.method == "POST" else "?over=page") if COOKIE in request.cookies else ""
-    return RedirectResponse(f"/sign-in{over}", 303)
+    return RedirectResponse(f"/sign-in{over}", 303, _NO_PICTURES if over else None)
 
 
 def address_of(request: Request) -> str:

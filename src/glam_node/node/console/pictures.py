@@ -1,5 +1,6 @@
 """Pictures of a study's views: grey, the segments that were stored for it, and both with a caption."""
 
+import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import pydicom
 from PIL import Image
 from pydicom.dataset import Dataset
 
+from glam_node import __version__
 from glam_node.inference.errors import InferenceError
 from glam_node.inference.reading import read_dataset
 from glam_node.node.bootstrap import Node
@@ -22,6 +24,7 @@ from glam_node.node.results.layers import grey_layer, segment_layer
 from glam_node.node.results.overlay import draw_overlay, stored_segments
 from glam_node.node.storage.findings import latest_findings, newest_analysis
 from glam_node.node.storage.instances import is_valid_uid
+from glam_node.node.storage.pictures import DrawnPictures
 
 SHOWN_HEIGHT, LARGE_HEIGHT = 1100, 2400
 """Pixels."""
@@ -82,21 +85,85 @@ def captioned(view: View, maximum_height: int) -> Image.Image | None:
     )
 
 
-def picture(node: Node, uids: tuple[str, str], draw: Draw, maximum_height: int) -> bytes | None:
-    """A PNG of an image by its Study and SOP Instance UID; None where there is none, or it cannot be read any more."""
-    view = _view(node, *uids) if all(map(is_valid_uid, uids)) else None
-    if view is None:
-        return None
-    try:
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What can be drawn of a view."""
+
+    draw: Draw
+    analysed: bool
+    """Whether it shows what was found, too."""
+
+
+LAYERS = {
+    "grey": Layer(grey, analysed=False),
+    "segments": Layer(segments, analysed=True),
+    "captioned": Layer(captioned, analysed=True),
+}
+"""By the name of its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One that may be shown, drawn or not yet."""
+
+    view: View
+    layer: str
+    maximum_height: int
+
+    @property
+    def etag(self) -> str:
+        """Another whenever another picture would be drawn: of another image, analysis or version of glam-node."""
+        image = self.view.instance
+        facts = [__version__, image.sop_instance_uid, image.blake3, image.sha256, self.layer, str(self.maximum_height)]
+        if LAYERS[self.layer].analysed:
+            facts.append(edition(self.view.node, self.view.jobs, self.view.deliveries))
+        return _digest(facts)
+
+    def png(self) -> bytes | None:
+        """As it was kept, or drawn and kept; None where the image cannot be read any more."""
+        uid, name = self.view.instance.study_instance_uid, f"{self.etag}.png"
+        kept = DrawnPictures(self.view.node.store.root)
         with _drawing:
-            drawn = draw(view, maximum_height)
-    except (InferenceError, OSError):
-        return None
-    if drawn is None:
-        return None
-    png = BytesIO()
-    drawn.save(png, format="PNG", compress_level=1)
-    return png.getvalue()
+            png = kept.find(uid, name)
+            if png is None and (png := self._drawn()) is not None:
+                self._keep(kept, name, png)
+        return png
+
+    def _drawn(self) -> bytes | None:
+        try:
+            drawn = LAYERS[self.layer].draw(self.view, self.maximum_height)
+        except (InferenceError, OSError):
+            return None
+        if drawn is None:
+            return None
+        png = BytesIO()
+        drawn.save(png, format="PNG", compress_level=1)
+        return png.getvalue()
+
+    def _keep(self, kept: DrawnPictures, name: str, png: bytes) -> None:
+        node, image = self.view.node, self.view.instance
+        if node.store.has_room(node.settings.storage.minimum_free_bytes):
+            kept.keep(image.study_instance_uid, name, png)
+        # A study that was retired meanwhile took with it what was kept by then.
+        if _view(node, image.study_instance_uid, image.sop_instance_uid) is None:
+            kept.remove_study(image.study_instance_uid)
+
+
+def edition(node: Node, its_jobs: Sequence[InferenceJob], its_deliveries: Sequence[Delivery]) -> str:
+    """Of all pictures of a study: another after another analysis, and under other settings of how results look."""
+    newest = newest_analysis(its_jobs)
+    paths = sorted({one.path for one in its_deliveries if newest is not None and one.job_id == newest.job_id})
+    return _digest([__version__, newest.job_id if newest else "", repr(node.inference.identity), *paths])
+
+
+def find_picture(node: Node, uids: tuple[str, str], layer: str, maximum_height: int) -> Picture | None:
+    """Of an image by its Study and SOP Instance UID; None where it is not on record, or there is no such layer."""
+    view = _view(node, *uids) if layer in LAYERS and all(map(is_valid_uid, uids)) else None
+    return None if view is None else Picture(view, layer, maximum_height)
+
+
+def _digest(facts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
 
 
 def _view(node: Node, study_instance_uid: str, sop_instance_uid: str) -> View | None:

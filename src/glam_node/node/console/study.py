@@ -9,16 +9,18 @@ from starlette.responses import Response
 
 from glam_node.inference.errors import InferenceError
 from glam_node.node.console.hanging import hang
-from glam_node.node.console.pictures import LARGE_HEIGHT, SHOWN_HEIGHT, Draw, captioned, grey, picture, segments
+from glam_node.node.console.pictures import LARGE_HEIGHT, SHOWN_HEIGHT, edition, find_picture
 from glam_node.node.console.rendering import Screens
 from glam_node.node.console.studies import may_see_identities
 from glam_node.node.console.timeline import steps
-from glam_node.node.db import studies
+from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.domain.study import Study
 from glam_node.node.workflow.description import describe
 
-LAYERS: dict[str, Draw] = {"grey": grey, "segments": segments, "captioned": captioned}
-"""What can be drawn of a view, by the name of its file."""
+_NO_PICTURE = (
+    "There is no picture of this image: it is not on record, its files were removed, or it cannot be decoded. "
+    "The page of its study says what happened to it."
+)
 
 
 def page(screens: Screens, request: Request) -> Response:
@@ -37,24 +39,41 @@ def page(screens: Screens, request: Request) -> Response:
         places=hang(described),
         study_scores=_scores(described["timeline"]) if described["scores"] else {},
         steps=steps(described["timeline"], described["jobs"]),
+        edition=_edition(screens, study.study_instance_uid),
         identity=study.attributes if may_see_identities(request) else None,
         has_segments=any(one["kind"] == "SEG" for one in described["deliveries"]),
     )
 
 
 def view(screens: Screens, request: Request) -> Response:
-    """One layer of one of its views."""
+    """One layer of one of its views.
+
+    A browser keeps what the page names by its edition as long as a session may be idle, for that session alone.
+    """
     uids = request.path_params["study_instance_uid"], request.path_params["sop_instance_uid"]
-    draw = LAYERS.get(request.path_params["layer"])
     height = LARGE_HEIGHT if "large" in request.query_params else SHOWN_HEIGHT
-    png = picture(screens.node, uids, draw, height) if draw is not None else None
+    picture = find_picture(screens.node, uids, request.path_params["layer"], height)
+    if picture is None:
+        raise HTTPException(404, _NO_PICTURE)
+    seconds = int(screens.node.settings.console.idle_timeout)
+    of = request.query_params.get("of")
+    lasting = of is not None and of == _edition(screens, uids[0])
+    headers = {
+        "ETag": f'"{picture.etag}"',
+        "Cache-Control": f"private, max-age={seconds}" if lasting else "private, no-cache",
+        "Vary": "Cookie",
+    }
+    if headers["ETag"] in request.headers.get("If-None-Match", ""):
+        return Response(status_code=304, headers=headers)
+    png = picture.png()
     if png is None:
-        raise HTTPException(
-            404,
-            "There is no picture of this image: it is not on record, its files were removed, or it cannot be decoded. "
-            "The page of its study says what happened to it.",
-        )
-    return Response(png, media_type="image/png")
+        raise HTTPException(404, _NO_PICTURE)
+    return Response(png, media_type="image/png", headers=headers)
+
+
+def _edition(screens: Screens, uid: str) -> str:
+    with screens.sessions() as session:
+        return edition(screens.node, jobs.of_study(session, uid), deliveries.of_study(session, uid))
 
 
 def _scores(timeline: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, sync_directory
+from glam_node.node.storage.pictures import DrawnPictures
 
 RECENT_S = 3600.0
 """A file that was written within the hour is another than the one that is to go."""
@@ -41,19 +42,21 @@ class RetiredFiles:
         return len(left)
 
     def remove_study(self, study_instance_uid: str, findings: Iterable[str]) -> None:
-        """Its `findings`, its instances but for those received within the hour, and its results are gone."""
+        """Its `findings`, its instances but for those received within the hour, its results and pictures are gone."""
         for relative in findings:
             self.remove(relative)
         directory = self._root / "instances" / study_instance_uid
         for path in directory.glob("*"):
             self.remove(str(path.relative_to(self._root)))
         shutil.rmtree(self._root / "results" / study_instance_uid, ignore_errors=True)
+        DrawnPictures(self._root).remove_study(study_instance_uid)
         with suppress(OSError):
             directory.rmdir()
 
     def studies(self) -> list[str]:
-        """Study Instance UIDs that instances or results are kept of."""
-        directories = (path for kind in ("instances", "results") for path in (self._root / kind).glob("*"))
+        """Study Instance UIDs that instances, results or pictures are kept of."""
+        kinds = ("instances", "results", "pictures")
+        directories = (path for kind in kinds for path in (self._root / kind).glob("*"))
         return sorted({path.name for path in directories if path.is_dir()})
 
     def _settle(self, taken: Path, path: Path) -> bool:

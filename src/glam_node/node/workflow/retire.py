@@ -69,7 +69,7 @@ def finish(sessions: SessionFactory, store: InstanceStore) -> int:
 
     So is what processes were writing when they were killed. To be called once, before `retire`.
     """
-    for kind in ("findings", "results"):
+    for kind in ("findings", "results", "pictures"):
         remove_unfinished(store.root / kind, RECENT_S)
     retired = RetiredFiles(store.root)
     retired.recover()
