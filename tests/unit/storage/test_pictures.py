@@ -24,9 +24,9 @@ def test_what_was_kept_is_found_and_only_its_user_may_read_it(tmp_path: Path) ->
 
 def test_what_was_not_seen_for_longest_makes_room(tmp_path: Path) -> None:
     pictures = DrawnPictures(tmp_path, maximum_bytes=250)
-    for number, name in enumerate(("1.2/a.png", "1.2/b.png")):
-        pictures.keep(*name.split("/"), b"x" * 100)
-        os.utime(tmp_path / "pictures" / name, (number, number))
+    for number, name in enumerate(("a.png", "b.png")):
+        pictures.keep("1.2", name, b"x" * 100)
+        os.utime(tmp_path / "pictures" / "1.2" / name, (number, number))
     pictures.find("1.2", "a.png")
     pictures.keep("1.3", "c.png", b"x" * 100)
     assert names(tmp_path) == ["1.2/a.png", "1.3/c.png"]
