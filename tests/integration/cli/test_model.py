@@ -26,6 +26,17 @@ def test_the_package_that_ships_says_that_it_is_not_for_patients() -> None:
         assert words in told
 
 
+def test_the_card_of_the_package_that_ships_names_everything_one_must_know() -> None:
+    told = " ".join(glam_node("model", "show").stdout.split())
+    for item in ("origin", "licence", "training_data", "intended_use", "limitations", "vendors", "presentation"):
+        assert f"{item} " in told
+        assert f"{item} not stated" not in told
+    assert "pixel_spacing_mm 0.04 to 0.3" in told
+    for kind in ("benign", "malignant"):
+        for item in ("image_score_threshold", "calibration slope", "reference score"):
+            assert f"{kind} {item}" in told
+
+
 def test_a_seeded_package_says_that_it_is_untrained() -> None:
     told = glam_node("model", "show", SEEDED_PACKAGE).stdout
     for words in ("UNTRAINED", "made from seed", "For research use."):

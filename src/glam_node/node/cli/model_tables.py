@@ -21,7 +21,7 @@ def operating_points(package: "ModelPackage") -> dict[str, Any]:
 
 
 def print_package(package: "ModelPackage") -> None:
-    """Who it is, its digest, operating points, parameters, shape and card."""
+    """Who it is, its digest, operating points, scales and means of scores, parameters, shape and card."""
     state = "trained" if package.trained else "UNTRAINED: its scores and findings are meaningless"
     source = "weights file, digest checked" if package.seed is None else f"made from seed {package.seed}"
     typer.echo(f"{package.algorithm_name} {package.algorithm_version} ({package.architecture}), {state}")
@@ -30,6 +30,10 @@ def print_package(package: "ModelPackage") -> None:
     _line("weights_sha256", package.weights_sha256)
     for kind, point in operating_points(package).items():
         _line(kind, ", ".join(f"{name} {value:g}" for name, value in point.items()))
+    for kind, scale in package.calibration.items():
+        _line(f"{kind} calibration", ", ".join(f"{name} {value:g}" for name, value in asdict(scale).items()))
+    for kind, mean in package.reference.items():
+        _line(f"{kind} reference score", f"{mean:g}")
     for name, value in package.parameters.items():
         _line(name, value)
     if package.shape:
