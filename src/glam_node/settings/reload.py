@@ -22,6 +22,7 @@ RESTARTS: Mapping[Path, str] = {
     ("node", "host"): RECEIVER,
     ("node", "port"): RECEIVER,
     ("node", "upper_layer"): RECEIVER,
+    ("node", "receiver_processes"): RECEIVER,
     ("tls",): RECEIVER,
     ("peers",): "",
     ("destinations",): "",

@@ -48,6 +48,8 @@ class NodeSettings(Section):
     upper_layer: Literal["streaming", "pynetdicom"] = "streaming"
     """streaming: our own, straight to the disk; pynetdicom: that library's, many times slower, with less patience
     for attackers, should ours ever not understand a sender."""
+    receiver_processes: int = Field(default=0, ge=0, le=16)
+    """Processes that serve associations; 0: one per core, at most 4. A single sender keeps one busy."""
     require_called_ae_title: bool = True
     """Refuse associations that call another AE title than ours."""
     additional_storage_sop_classes: tuple[SOPClass, ...] = ()

@@ -1,6 +1,5 @@
 """Several receivers of one node: one storage root, one PostgreSQL, and whichever the sender happens to reach."""
 
-import hashlib
 import os
 import re
 import signal
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from sqlalchemy import select
 
 from glam_node.node.bootstrap import Node
@@ -77,7 +77,7 @@ def kept(node: Node, uid: str) -> bytes:
     with node.sessions() as session:
         row = session.scalars(select(InstanceRow).where(InstanceRow.sop_instance_uid == uid)).one()
     data = data_set_bytes(node.store.resolve(row.path))
-    assert hashlib.sha256(data).hexdigest() == row.sha256
+    assert blake3(data).hexdigest() == row.blake3
     return data
 
 

@@ -23,10 +23,16 @@ def die_with_parent() -> None:
     Linux only; a process that was not started by one of ours lives on its own.
     """
     parent = os.environ.get(PARENT)
-    if parent is None or sys.platform != "linux":
+    if parent is not None:
+        die_with(int(parent))
+
+
+def die_with(parent: int) -> None:
+    """The same for a process whose parent is known."""
+    if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):
+    if os.getppid() != parent:
         os._exit(1)
 
 

@@ -5,31 +5,49 @@ from glam_node.node.run.left_out import leave_out
 if __name__ == "__main__":
     leave_out()
 
+import os
+from functools import partial
+
+import structlog
+
 from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, rebuild_receiving_node, server_of
 from glam_node.node.db.writer import Writer
-from glam_node.node.run.process import Process, run_with
+from glam_node.node.run.helpers import fork_helpers
+from glam_node.node.run.process import Process, run_with, set_up_logs
+from glam_node.node.scp.helpers import Helpers
+from glam_node.node.scp.rules import Rules, rules_of
+from glam_node.node.scp.server import StorageServer
+from glam_node.node.scp.services import Services
 from glam_node.node.workflow.commitment_desk import CommitmentDesk
 from glam_node.node.workflow.receive import receive
 from glam_node.node.workflow.refusals import Refusals
+from glam_node.settings.load import SettingsError, load_settings
+from glam_node.settings.schema import NodeSettings, Settings
+
+log = structlog.get_logger(__name__)
+
+ROLE = "receiver"
+MOST_PROCESSES = 4
 
 
-def run(running: Process[ReceivingNode]) -> None:
+def run(running: Process[ReceivingNode], helpers: Helpers) -> None:
     """Receive until asked to stop; then associations are finished or aborted."""
     settings, node = running.settings, running.node
     node.store.sweep()
     writer = Writer(node.sessions)
+    services = _services(node, writer)
     server = server_of(settings.node)(
         settings.node,
         settings.peers,
-        store=node.store,
+        store=services.store,
         minimum_free_bytes=settings.storage.minimum_free_bytes,
-        receive=lambda received, calling_ae_title, now: receive(
-            received, calling_ae_title, store=node.store, writer=writer, now=now
-        ),
-        on_refused=Refusals(writer).record,
-        desk=CommitmentDesk(writer, node.commitment_peers, node.commitment_rules),
+        receive=services.receive,
+        on_refused=services.on_refused,
+        desk=_desk(node, writer),
         tls=settings.tls,
     )
+    if isinstance(server, StorageServer):
+        server.share_with(helpers)
 
     def follow() -> None:
         node = running.node
@@ -37,9 +55,17 @@ def run(running: Process[ReceivingNode]) -> None:
             node.settings.node,
             node.settings.peers,
             minimum_free_bytes=node.settings.storage.minimum_free_bytes,
-            desk=CommitmentDesk(writer, node.commitment_peers, node.commitment_rules),
+            desk=_desk(node, writer),
         )
+        helpers.tell(node.settings)
 
+    def end() -> None:
+        if not running.stop.is_set():
+            log.error("helper_ended", remedy="the receiver starts again, with all of its processes")
+            running.stop.set()
+
+    helpers.tell(settings)
+    helpers.watch(end)
     running.on_reload(follow)
     try:
         server.start()
@@ -50,5 +76,54 @@ def run(running: Process[ReceivingNode]) -> None:
         writer.stop()
 
 
+def _services(node: ReceivingNode, writer: Writer) -> Services:
+    return Services(
+        node.store,
+        lambda received, calling_ae_title, now: receive(
+            received, calling_ae_title, store=node.store, writer=writer, now=now
+        ),
+        Refusals(writer).record,
+    )
+
+
+def _desk(node: ReceivingNode, writer: Writer) -> CommitmentDesk:
+    return CommitmentDesk(writer, node.commitment_peers, node.commitment_rules)
+
+
+class Prepared:
+    """What a helper has of the node, opened when it is first needed."""
+
+    def __init__(self) -> None:
+        self._node: ReceivingNode | None = None
+        self._writer: Writer | None = None
+
+    def __call__(self, settings: Settings) -> tuple[Services, Rules]:
+        """The node as these settings describe it. Raises PermanentError, TransientError."""
+        set_up_logs(ROLE, settings)
+        if self._node is None or self._writer is None:
+            node = build_receiving_node(settings)
+            self._writer = Writer(node.sessions)
+        else:
+            node = rebuild_receiving_node(self._node, settings)
+        self._node = node
+        rules = rules_of(settings.node, settings.peers, settings.storage.minimum_free_bytes, _desk(node, self._writer))
+        return _services(node, self._writer), rules
+
+
+def processes(settings: NodeSettings) -> int:
+    """How many serve associations, the receiver's own among them."""
+    if settings.upper_layer != "streaming":
+        return 1
+    return settings.receiver_processes or min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+
+
+def _helpers() -> Helpers:
+    try:
+        settings = load_settings(None, os.environ)
+    except SettingsError:  # told by whoever loads them next
+        return Helpers()
+    return fork_helpers(processes(settings.node) - 1, Prepared())
+
+
 if __name__ == "__main__":
-    run_with(build_receiving_node, rebuild_receiving_node, "receiver", run)
+    run_with(build_receiving_node, rebuild_receiving_node, ROLE, partial(run, helpers=_helpers()))

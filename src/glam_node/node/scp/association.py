@@ -6,11 +6,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.scp import dimse, pdu
 from glam_node.node.scp.contexts import VERIFICATION
 from glam_node.node.scp.negotiation import AcceptedContext
 from glam_node.node.scp.store import Storing
+
+log = structlog.get_logger(__name__)
 
 LONGEST_COMMAND = 65_536
 LEAST_RATE = 1024
@@ -55,12 +59,14 @@ class Association:
         open_store: OpenStore,
         commit: Commit,
         timeout_s: float,
+        calling_ae_title: str,
     ) -> None:
         self._stream = stream
         self._contexts = contexts
         self._open_store = open_store
         self._commit = commit
         self._timeout_s = timeout_s
+        self._calling_ae_title = calling_ae_title
         self._message: _Message | None = None
         self._stopping = threading.Event()
         self.answered: Counter[int] = Counter()
@@ -70,6 +76,27 @@ class Association:
         """Whether nothing is half received, so that the association may end now; else it ends after that."""
         self._stopping.set()
         return self._message is None
+
+    def converse(self) -> bytes:
+        """`serve`, and what to say when it is over; how it ended is logged."""
+        failure, last_word = "", b""
+        try:
+            self.serve()
+        except pdu.ConnectionLost as error:
+            failure, last_word = str(error), pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
+        except pdu.MalformedPDU as error:
+            failure, last_word = str(error), pdu.abort(pdu.BY_PROVIDER, error.reason)
+        stored = self.answered[dimse.SUCCESS]
+        refused = self.answered.total() - stored
+        say = log.warning if failure else log.info
+        say(
+            "association_ended",
+            calling_ae_title=self._calling_ae_title,
+            stored=stored,
+            refused=refused,
+            failure=failure,
+        )
+        return last_word
 
     def serve(self) -> None:
         """Answer until release, abort, silence or nonsense. Raises ConnectionLost, MalformedPDU."""

@@ -4,18 +4,29 @@ import socket
 import threading
 from collections import Counter
 from dataclasses import dataclass
-
-from glam_node.node.scp.association import Association
+from typing import Protocol
 
 WAITING = 64
 """Connections that have not asked for an association."""
 WAITING_PER_ADDRESS = 16
 
 
+class Conversation(Protocol):
+    """An association that this process serves, or another."""
+
+    def ask_to_stop(self) -> bool:
+        """Whether it may be cut now; else it ends by itself once what is half received is whole."""
+        ...
+
+    def converse(self) -> bytes:
+        """What to say when it is over."""
+        ...
+
+
 @dataclass(slots=True)
 class _Connected:
     address: str
-    association: Association | None = None
+    association: Conversation | None = None
 
 
 class Connections:
@@ -37,7 +48,7 @@ class Connections:
             self._make_room(address)
             self._connected[connection] = _Connected(address)
 
-    def associate(self, connection: socket.socket, association: Association) -> bool:
+    def associate(self, connection: socket.socket, association: Conversation) -> bool:
         """Whether there is room for one association more, which `connection` has then."""
         with self._lock:
             connected = self._connected.get(connection)

@@ -79,6 +79,11 @@ class PDUStream:
         there = self._end - self._start
         return there >= 6 and there >= 6 + int(_LENGTH.unpack_from(self._buffer, self._start + 2)[0])
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has arrived beyond what was read."""
+        return self._start == self._end
+
     def send(self, data: bytes) -> None:
         """The peer's system has taken `data`. Raises ConnectionLost."""
         self._be_patient_for(self._timeout_s)

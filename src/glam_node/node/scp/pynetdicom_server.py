@@ -1,8 +1,6 @@
 """The same services over pynetdicom's own upper layer: slower, and no match for attackers, but somebody else's."""
 
 import ssl
-from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import structlog
@@ -21,45 +19,25 @@ from glam_node.node.scp.commitment import commit
 from glam_node.node.scp.door import CERTIFICATES
 from glam_node.node.scp.negotiation import AcceptedContext, choose_transfer_syntax
 from glam_node.node.scp.refusals import tell
-from glam_node.node.scp.rules import rules_of
-from glam_node.node.scp.store import OnRefused, Receive, open_store
-from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.scp.services import Server
+from glam_node.node.scp.store import open_store
 from glam_node.node.tls.certificates import peer_certificate
 from glam_node.node.tls.contexts import ContextOfFiles, Files, server_context
-from glam_node.node.workflow.commitment_desk import CommitmentDesk
-from glam_node.settings.peers import PeerSettings
-from glam_node.settings.schema import NodeSettings
-from glam_node.settings.tls import TLSSettings
 
 log = structlog.get_logger(__name__)
 
 
-class PynetdicomServer:
+class PynetdicomServer(Server):
     """A Storage, Storage Commitment and Verification SCP with the access rules, statuses and records of StorageServer.
 
     An instance is held in memory until it is whole; connections are bounded only once they are associations.
     """
 
-    def __init__(
-        self,
-        settings: NodeSettings,
-        peers: Mapping[str, PeerSettings],
-        *,
-        store: InstanceStore,
-        minimum_free_bytes: int,
-        receive: Receive,
-        on_refused: OnRefused,
-        desk: CommitmentDesk,
-        tls: TLSSettings | None = None,
-    ) -> None:
-        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
-        self._tls = tls or TLSSettings()
-        self._on_refused = on_refused
-        self._open_store = partial(open_store, store=store, receive=receive, on_refused=on_refused)
-        self._ae = AE(ae_title=settings.ae_title)
-        self._obey()
+    def _prepare(self) -> None:
+        self._ae = AE(ae_title=self._rules.settings.ae_title)
         self._plain: ThreadedAssociationServer | None = None
         self._secured: ThreadedAssociationServer | None = None
+        self._obey()
 
     @property
     def port(self) -> int:
@@ -75,6 +53,7 @@ class PynetdicomServer:
 
     def start(self) -> None:
         """Listening when this returns. Raises PermanentError when an address cannot be had, or a certificate used."""
+        self._warn_when_nobody_may_send()
         if self._tls.port is not None:
             files = Files("tls", self._tls.certificate, self._tls.key, self._tls.ca)
             mode = CERTIFICATES[self._tls.client_certificate]
@@ -83,20 +62,6 @@ class PynetdicomServer:
             self._secured = self._listen(self._tls.port, "tls.port", _HandshakeLater(context))
         if self._tls.port is None or self._tls.plain:
             self._plain = self._listen(self._rules.settings.port, "node.port", None)
-
-    def follow(
-        self,
-        settings: NodeSettings,
-        peers: Mapping[str, PeerSettings],
-        *,
-        minimum_free_bytes: int,
-        desk: CommitmentDesk,
-    ) -> None:
-        """Associations that are opened from here on obey these, and instances that arrive."""
-        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
-        self._obey()
-        for server in filter(None, (self._plain, self._secured)):
-            server.contexts = self._ae.supported_contexts
 
     def stop(self) -> None:
         """Nothing listens and no association is open."""
@@ -114,6 +79,8 @@ class PynetdicomServer:
             # Who asks for storage commitment is its SCU; who answers to our requests, its SCP: either may.
             roles: dict[str, Any] = {"scu_role": True, "scp_role": True} if abstract_syntax == PUSH_MODEL else {}
             ae.add_supported_context(abstract_syntax, list(transfer_syntaxes), **roles)
+        for server in filter(None, (self._plain, self._secured)):
+            server.contexts = ae.supported_contexts
 
     def _listen(self, port: int, key: str, context: "_HandshakeLater | None") -> ThreadedAssociationServer:
         handlers: list[Any] = [
@@ -172,9 +139,12 @@ class PynetdicomServer:
             str(request.AffectedSOPClassUID),
             str(request.AffectedSOPInstanceUID),
         )
-        storing = self._open_store(
+        storing = open_store(
             command,
             _context(event),
+            store=self._services.store,
+            receive=self._services.receive,
+            on_refused=self._on_refused,
             calling_ae_title=_calling(event),
             address=str(event.assoc.requestor.address),
             minimum_free_bytes=self._rules.minimum_free_bytes,

@@ -1,29 +1,22 @@
-"""Listens, admits or rejects, and gives every association a thread of its own."""
+"""Listens, admits or rejects, and gives every association a thread, here or in a helper."""
 
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass
 
 import structlog
 
 from glam_node.node.scp import negotiation, pdu
 from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.association import Association
-from glam_node.node.scp.commitment import commit
-from glam_node.node.scp.connections import WAITING, Connections
-from glam_node.node.scp.dimse import SUCCESS
+from glam_node.node.scp.connections import WAITING, Connections, Conversation
 from glam_node.node.scp.door import Door, HandshakeRefused, open_doors
+from glam_node.node.scp.helpers import Finish, Helper, HelperGone, Helpers
 from glam_node.node.scp.refusals import tell
-from glam_node.node.scp.rules import Rules, rules_of
-from glam_node.node.scp.store import OnRefused, Receive, open_store
-from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.commitment_desk import CommitmentDesk
-from glam_node.settings.peers import PeerSettings
-from glam_node.settings.schema import NodeSettings
-from glam_node.settings.tls import TLSSettings
+from glam_node.node.scp.rules import Rules
+from glam_node.node.scp.services import Agreed, Server
 
 log = structlog.get_logger(__name__)
 
@@ -41,25 +34,12 @@ LINGER_S = 0.5
 LINGER_BYTES = 1_048_576
 
 
-class StorageServer:
+class StorageServer(Server):
     """A Storage, Storage Commitment and Verification SCP."""
 
-    def __init__(
-        self,
-        settings: NodeSettings,
-        peers: Mapping[str, PeerSettings],
-        *,
-        store: InstanceStore,
-        minimum_free_bytes: int,
-        receive: Receive,
-        on_refused: OnRefused,
-        desk: CommitmentDesk,
-        tls: TLSSettings | None = None,
-    ) -> None:
-        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
-        self._tls = tls or TLSSettings()
-        self._on_refused = on_refused
-        self._open_store = partial(open_store, store=store, receive=receive, on_refused=on_refused)
+    def _prepare(self) -> None:
+        settings = self._rules.settings
+        self._helpers = Helpers()
         self._connections = Connections(settings.maximum_associations)
         # Who gave way may take a moment to end; so many threads and no more, whatever comes.
         self._threads_at_most = settings.maximum_associations + 2 * WAITING
@@ -68,6 +48,10 @@ class StorageServer:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._doors: list[Door] = []
+
+    def share_with(self, helpers: Helpers) -> None:
+        """They serve their part of the associations; to be called before `start`."""
+        self._helpers = helpers
 
     @property
     def port(self) -> int:
@@ -82,23 +66,14 @@ class StorageServer:
     def start(self) -> None:
         """Listening when this returns. Raises PermanentError when an address cannot be had, or a certificate used."""
         self._doors = open_doors(self._rules.settings, self._tls)
-        if not self._rules.peers:
-            log.warning("nobody_may_send", remedy='peers.pacs = { ae_title = "PACS", hosts = ["10.0.0.5"] }')
+        self._warn_when_nobody_may_send()
         for door in self._doors:
             threading.Thread(target=self._accept, args=(door,), name=f"accept {door.port}", daemon=True).start()
 
-    def follow(
-        self,
-        settings: NodeSettings,
-        peers: Mapping[str, PeerSettings],
-        *,
-        minimum_free_bytes: int,
-        desk: CommitmentDesk,
-    ) -> None:
-        """Associations that are opened from here on obey these; those that are open go on as they began."""
-        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
-        self._connections.allow(settings.maximum_associations)
-        more = settings.maximum_associations + 2 * WAITING - self._threads_at_most
+    def _obey(self) -> None:
+        maximum_associations = self._rules.settings.maximum_associations
+        self._connections.allow(maximum_associations)
+        more = maximum_associations + 2 * WAITING - self._threads_at_most
         if more > 0:
             self._threads_at_most += more
             self._free_threads.release(more)
@@ -108,6 +83,7 @@ class StorageServer:
         self._stopping.set()
         for door in self._doors:
             door.close()
+        self._helpers.tell(Finish())
         self._connections.finish()
         self._join()
         self._connections.cut_all()
@@ -176,15 +152,17 @@ class StorageServer:
             if unit.pdu_type != pdu.ASSOCIATE_RQ:
                 raise pdu.MalformedPDU(f"the first PDU is of type 0x{unit.pdu_type:02X}", pdu.UNEXPECTED_PDU)
             proposal = negotiation.parse(unit.body)
-            opened = self._open(proposal, stream, connection, caller, rules)
-            if isinstance(opened, Rejection):
-                titles = proposal.calling_ae_title, proposal.called_ae_title
-                tell(self._on_refused, opened, caller.address, *titles)
-                return pdu.associate_rj(*opened.result)
+            # What lies in our memory already, a TLS session above all, nobody else can go on with.
+            with self._helpers.least_busy(here=line is not connection or not stream.is_empty) as helper:
+                opened = self._open(proposal, stream, connection, caller, rules, helper)
+                if not isinstance(opened, Rejection):
+                    return opened.converse()
         except pdu.MalformedPDU as error:
             log.warning("connection_refused", address=caller.address, failure=str(error))
             return pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
-        return _converse(opened, proposal.calling_ae_title)
+        titles = proposal.calling_ae_title, proposal.called_ae_title
+        tell(self._on_refused, opened, caller.address, *titles)
+        return pdu.associate_rj(*opened.result)
 
     def _open(
         self,
@@ -193,7 +171,8 @@ class StorageServer:
         connection: socket.socket,
         caller: Caller,
         rules: Rules,
-    ) -> Association | Rejection:
+        helper: Helper | None,
+    ) -> Conversation | Rejection:
         calling_ae_title, settings = proposal.calling_ae_title, rules.settings
         rejection = admission(calling_ae_title, proposal.called_ae_title, caller, settings, rules.peers)
         if rejection is not None:
@@ -201,35 +180,36 @@ class StorageServer:
         accepted = negotiation.accept(proposal, rules.contexts, settings.maximum_pdu_length)
         if isinstance(accepted, Rejection):
             return accepted
-        open_one = partial(
-            self._open_store,
-            minimum_free_bytes=rules.minimum_free_bytes,
-            calling_ae_title=calling_ae_title,
-            address=caller.address,
-        )
-        commit_one = partial(commit, calling_ae_title=calling_ae_title, desk=rules.desk)
-        association = Association(stream, accepted.contexts, open_one, commit_one, settings.network_timeout)
-        if self._stopping.is_set() or not self._connections.associate(connection, association):
+        agreed = Agreed(calling_ae_title, caller.address, accepted.contexts)
+        here = self._services.association(stream, agreed, rules)
+        conversation = here if helper is None else _Elsewhere(helper, connection, agreed, here)
+        if self._stopping.is_set() or not self._connections.associate(connection, conversation):
             return BUSY
         stream.send(accepted.encoded)
         log.info("association_accepted", calling_ae_title=calling_ae_title, contexts=len(accepted.contexts))
-        return association
+        return conversation
 
 
-def _converse(association: Association, calling_ae_title: str) -> bytes:
-    """What to say when the association is over."""
-    failure, last_word = "", b""
-    try:
-        association.serve()
-    except pdu.ConnectionLost as error:
-        failure, last_word = str(error), pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
-    except pdu.MalformedPDU as error:
-        failure, last_word = str(error), pdu.abort(pdu.BY_PROVIDER, error.reason)
-    stored = association.answered[SUCCESS]
-    refused = association.answered.total() - stored
-    say = log.warning if failure else log.info
-    say("association_ended", calling_ae_title=calling_ae_title, stored=stored, refused=refused, failure=failure)
-    return last_word
+@dataclass(frozen=True, slots=True)
+class _Elsewhere:
+    """An association that a helper serves, or this process where it is gone."""
+
+    helper: Helper
+    connection: socket.socket
+    agreed: Agreed
+    otherwise: Association
+
+    def ask_to_stop(self) -> bool:
+        """The helper was asked."""
+        return False
+
+    def converse(self) -> bytes:
+        """What the helper says last."""
+        try:
+            return self.helper.converse(self.connection, self.agreed)
+        except HelperGone as error:
+            log.error("helper_gone", failure=str(error))
+            return self.otherwise.converse()
 
 
 def _part(connection: socket.socket, last_word: bytes) -> None:

@@ -1,0 +1,98 @@
+"""What a server offers, whatever upper layer it speaks and whichever process serves the association."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from glam_node.node.scp import pdu
+from glam_node.node.scp.association import Association
+from glam_node.node.scp.commitment import commit
+from glam_node.node.scp.negotiation import AcceptedContext
+from glam_node.node.scp.rules import Rules, rules_of
+from glam_node.node.scp.store import OnRefused, Receive, open_store
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.commitment_desk import CommitmentDesk
+from glam_node.settings.peers import PeerSettings
+from glam_node.settings.schema import NodeSettings
+from glam_node.settings.tls import TLSSettings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What there is to know of an association that was accepted."""
+
+    calling_ae_title: str
+    address: str
+    contexts: dict[int, AcceptedContext]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Where instances go, and who hears of those that are refused."""
+
+    store: InstanceStore
+    receive: Receive
+    on_refused: OnRefused
+
+    def association(self, stream: pdu.PDUStream, agreed: Agreed, rules: Rules) -> Association:
+        """One that was accepted, to be served over `stream` by these rules."""
+        open_one = partial(
+            open_store,
+            store=self.store,
+            receive=self.receive,
+            on_refused=self.on_refused,
+            minimum_free_bytes=rules.minimum_free_bytes,
+            calling_ae_title=agreed.calling_ae_title,
+            address=agreed.address,
+        )
+        commit_one = partial(commit, calling_ae_title=agreed.calling_ae_title, desk=rules.desk)
+        timeout = rules.settings.network_timeout
+        return Association(stream, agreed.contexts, open_one, commit_one, timeout, agreed.calling_ae_title)
+
+
+class Server:
+    """What is the same over both upper layers: how one is made, and which rules it follows."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        peers: Mapping[str, PeerSettings],
+        *,
+        store: InstanceStore,
+        minimum_free_bytes: int,
+        receive: Receive,
+        on_refused: OnRefused,
+        desk: CommitmentDesk,
+        tls: TLSSettings | None = None,
+    ) -> None:
+        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
+        self._tls = tls or TLSSettings()
+        self._on_refused = on_refused
+        self._services = Services(store, receive, on_refused)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What the upper layer needs beside."""
+
+    def follow(
+        self,
+        settings: NodeSettings,
+        peers: Mapping[str, PeerSettings],
+        *,
+        minimum_free_bytes: int,
+        desk: CommitmentDesk,
+    ) -> None:
+        """Associations that are opened from here on obey these; those that are open go on as they began."""
+        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
+        self._obey()
+
+    def _obey(self) -> None:
+        """The upper layer keeps to `_rules` from here on."""
+
+    def _warn_when_nobody_may_send(self) -> None:
+        if not self._rules.peers:
+            log.warning("nobody_may_send", remedy='peers.pacs = { ae_title = "PACS", hosts = ["10.0.0.5"] }')
