@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glam_node.inference.errors import DeviceUnavailable
+
+# Types of torch 2.13 do not know all of them.
+_BACKENDS: Any = torch.backends
 
 
 def resolve_device(device: str) -> torch.device:
@@ -42,12 +46,28 @@ def memory_of(device: torch.device) -> tuple[int, int] | None:
     return torch.cuda.memory_reserved(device), torch.cuda.get_device_properties(device).total_memory
 
 
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether this very CUDA device has arithmetic for it; another one of the machine may not."""
+    with torch.cuda.device(device):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Inference in float32 proper: TF32 could move the patch, which is an argmax of neighbours 2e-5 apart."""
-    # Products of matrices are float32 by default; the flags are the process's, so one thread at a time may be in here.
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        yield
+    """Inference in float32 proper, the same at every run; the process's settings of it are as before afterwards.
+
+    TF32 could move the patch, which is an argmax of neighbours 2e-5 apart. Convolutions have it by default; products of
+    matrices where somebody asked for it, as the environment of some containers does.
+    """
+    # The settings are the process's, so one thread at a time may be in here.
+    cudnn, convolutions, products = _BACKENDS.cudnn, _BACKENDS.cudnn.conv, _BACKENDS.cuda.matmul
+    before = cudnn.deterministic, convolutions.fp32_precision, products.fp32_precision
+    cudnn.deterministic, convolutions.fp32_precision, products.fp32_precision = True, "ieee", "ieee"
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        cudnn.deterministic, convolutions.fp32_precision, products.fp32_precision = before
 
 
 def on_device(windows: Sequence[NDArray[np.float32]], device: torch.device) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.glam.device import computes_bfloat16
 from glam_node.inference.glam.memory import give_back_freed
 from glam_node.inference.glam.network import Glam, GlobalNetwork
 from glam_node.inference.glam.stem import BandedTrunk
@@ -74,7 +75,7 @@ def openvino_is_installed() -> bool:
 
 def _narrow_type(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        return torch.bfloat16 if computes_bfloat16(device) else torch.float16
     return torch.bfloat16 if processor_has_bfloat16() else torch.float32
 
 

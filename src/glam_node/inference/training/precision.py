@@ -2,6 +2,7 @@
 
 import torch
 
+from glam_node.inference.glam.device import computes_bfloat16
 from glam_node.inference.glam.routes import processor_has_bfloat16
 
 
@@ -13,5 +14,5 @@ def is_narrow(precision: str, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        return computes_bfloat16(device)
     return device.type == "cpu" and processor_has_bfloat16()
