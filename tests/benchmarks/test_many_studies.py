@@ -38,6 +38,9 @@ SEARCHES = {
     "part of a UID": (Wanted(study_instance_uid="2.9999"), None),
     "no such UID": (Wanted(study_instance_uid="3.4"), None),
     "accession number": (Wanted(accession_number="A5"), None),
+    "any accession number": (Wanted(accession_number="A"), None),
+    "no such UID of a state": (Wanted(study_instance_uid="3.4", state="REPORTED"), None),
+    "state and rule": (Wanted(state="REPORTED", rule="quiet_time"), None),
     "common state": (Wanted(state="REPORTED"), None),
     "rare state": (Wanted(state="INELIGIBLE"), None),
     "rule": (Wanted(rule="settle_time"), None),
@@ -48,7 +51,7 @@ SEARCHES = {
 
 def looked_for(wanted: Wanted, place: Place | None) -> Callable[[Session], object]:
     """What the list of studies asks."""
-    return lambda session: (search.find(session, wanted, place, 50), search.count(session, wanted))
+    return lambda session: search.count(session, wanted, search.find(session, wanted, place, 50))
 
 
 def rows_of(number: int) -> dict[type, list[dict[str, object]]]:

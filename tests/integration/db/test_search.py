@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from glam_node.node.db import search
 from glam_node.node.db.engine import SessionFactory
@@ -52,7 +53,8 @@ def test_everything_that_is_wanted_holds(sessions: SessionFactory, wanted: Wante
     put(sessions, 12)
     assert found(sessions, wanted) == uids
     with sessions() as session:
-        assert search.count(session, wanted) == len(uids)
+        leaf = search.find(session, wanted, None, 1)
+        assert search.count(session, wanted, leaf) == len(uids)
 
 
 def test_pages_follow_each_other_without_gap_or_overlap_and_lead_back(sessions: SessionFactory) -> None:
@@ -79,7 +81,7 @@ def test_counting_ends_where_it_tells_nobody_anything(
     monkeypatch.setattr(search, "COUNTED", 10)
     put(sessions, 30)
     with sessions() as session:
-        assert search.count(session, Wanted()) == 11
+        assert search.count(session, Wanted(), search.find(session, Wanted(), None, 5)) == 11
 
 
 def test_rules_are_listed_once_each(sessions: SessionFactory) -> None:
@@ -94,3 +96,33 @@ def test_a_study_that_is_newer_is_on_no_later_page(sessions: SessionFactory) -> 
     with sessions.begin() as session:
         session.get_one(StudyRow, "1.2.3").last_received_at = NOW + timedelta(hours=1)
     assert found(sessions, Wanted(), Place(after(0), "1.2.0")) == ["1.2.2"]
+
+
+SEVERAL = [Wanted("2.1", "A1", "REPORTED", "settle_time", NOW, NOW), Wanted(state="REPORTED", rule="settle_time")]
+
+
+@pytest.mark.parametrize("wanted", [Wanted("2.1"), Wanted(accession_number="A"), *SEVERAL])
+def test_a_search_reads_one_index_in_the_order_of_the_list(sessions: SessionFactory, wanted: Wanted) -> None:
+    put(sessions, 12)
+    with sessions() as session:
+        engine = session.connection().engine
+        asked: list[tuple[str, Any]] = []
+
+        def hear(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
+            asked.append((statement, values))
+
+        event.listen(engine, "before_cursor_execute", hear)
+        search.find(session, wanted, None, 50)
+        event.remove(engine, "before_cursor_execute", hear)
+        on_sqlite = engine.dialect.name == "sqlite"
+        if not on_sqlite:  # of twelve rows it would read the table
+            for way in ("seqscan", "bitmapscan", "sort"):
+                session.connection().exec_driver_sql(f"SET LOCAL enable_{way} = off")
+        explain = "EXPLAIN QUERY PLAN " if on_sqlite else "EXPLAIN "
+        statement, values = asked[0]
+        rows = session.connection().exec_driver_sql(explain + statement, values)
+        plan = " ".join(str(row[-1]) for row in rows)
+    # By its statistics PostgreSQL may prefer the index of a rule.
+    assert "ix_studies_searched" in plan or ("ix_studies_rule" in plan and not on_sqlite)
+    assert "TEMP B-TREE" not in plan
+    assert " Sort " not in plan.replace("Incremental Sort", "")

@@ -67,7 +67,7 @@ def page(screens: Screens, request: Request) -> Response:
         leaf = search.find(session, asked.wanted, place, SHOWN)
         rows = _rows(session, leaf)
         counts = {str(state): count for state, count in studies.counts_by_state(session).items()}
-        found = search.count(session, asked.wanted)
+        found = search.count(session, asked.wanted, leaf)
         rules = search.rules(session)
     if identities:
         screens.looks.record(request, [study.study_instance_uid for study in leaf.studies])

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Text, and_, func, or_, select
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from glam_node.node.db import studies
 from glam_node.node.db.tables import StudyRow
@@ -65,8 +69,10 @@ def find(session: Session, wanted: Wanted, place: Place | None, limit: int) -> L
     return Leaf(found, has_newer=more if newer else place is not None, has_older=True if newer else more)
 
 
-def count(session: Session, wanted: Wanted) -> int:
-    """How many there are; COUNTED + 1: more than that."""
+def count(session: Session, wanted: Wanted, leaf: Leaf) -> int:
+    """How many there are, of which `leaf` has a page; COUNTED + 1: more than that."""
+    if not (leaf.has_newer or leaf.has_older):
+        return len(leaf.studies)
     some = select(StudyRow.study_instance_uid).where(*_conditions(wanted)).limit(COUNTED + 1).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
 
@@ -81,19 +87,48 @@ def rules(session: Session) -> list[str]:
         found.append(rule)
 
 
+class _place_in(FunctionElement[int]):
+    """Where the second text begins in the first; 0: nowhere."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+class _unindexed(FunctionElement[str]):
+    """The text of a column, for which no index of SQLite begins; PostgreSQL knows how common a value is."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_place_in, "sqlite")
+@compiles(_unindexed, "sqlite")
+def _on_sqlite(element: _place_in | _unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    inner = compiler.process(element.clauses, **options)
+    return f"instr({inner})" if isinstance(element, _place_in) else f"+{inner}"
+
+
+@compiles(_place_in, "postgresql")
+@compiles(_unindexed, "postgresql")
+def _on_postgresql(element: _place_in | _unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    inner = compiler.process(element.clauses, **options)
+    return f"strpos({inner})" if isinstance(element, _place_in) else inner
+
+
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """State or rule alone have an index each, in the order of the list. Anything more is looked for in the index that
+    has all columns, from its newest end: SQLite, where it may choose, tends to read the table."""
+    several = bool(wanted.study_instance_uid or wanted.accession_number or (wanted.state and wanted.rule))
     conditions: list[ColumnElement[bool]] = []
     if wanted.study_instance_uid:
-        # Apart, so that the index of UIDs is read from end to end and not the table.
-        alike = StudyRow.study_instance_uid.contains(wanted.study_instance_uid, autoescape=True)
-        conditions.append(StudyRow.study_instance_uid.in_(select(StudyRow.study_instance_uid).where(alike)))
+        conditions.append(_place_in(StudyRow.study_instance_uid, wanted.study_instance_uid) > 0)
     if wanted.accession_number:
-        begins = wanted.accession_number
-        conditions.append(and_(StudyRow.accession_number >= begins, StudyRow.accession_number < begins + "\uffff"))
+        begins, number = wanted.accession_number, _unindexed(StudyRow.accession_number)
+        conditions.append(and_(number >= begins, number < begins + "\uffff"))
     if wanted.state:
-        conditions.append(StudyRow.state == wanted.state)
+        conditions.append((_unindexed(StudyRow.state) if several else StudyRow.state) == wanted.state)
     if wanted.rule:
-        conditions.append(StudyRow.rule == wanted.rule)
+        conditions.append((_unindexed(StudyRow.rule) if several else StudyRow.rule) == wanted.rule)
     if wanted.received_from is not None:
         conditions.append(StudyRow.last_received_at >= wanted.received_from)
     if wanted.received_before is not None:
