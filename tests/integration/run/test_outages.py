@@ -1,7 +1,9 @@
 """The database or the broker goes away and comes back; no process ends, and the next study is reported."""
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,36 +23,57 @@ OBJECTS_PER_EXAM = 5
 OUTAGE_S = 3
 
 
-def assert_at_work(processes: list[Child], archive: Archive, before: list[int]) -> None:
+def assert_at_work(processes: list[Child], archive: Archive, before: list[int], *, study: int) -> None:
     """They are the processes that were there before, and a study that comes now is reported."""
     assert all_ready(processes)
     assert [process.pid for process in processes] == before
-    send(int(processes[0].word or 0), small_exam(1))
+    send(int(processes[0].word or 0), small_exam(study))
     wait_until(lambda: len(archive.received) == OBJECTS_PER_EXAM, seconds=40)
 
 
-@pytest.mark.peer("postgresql")
-def test_a_database_that_was_away_is_used_again(archive: Archive, redis_url: str, tmp_path: Path) -> None:
-    with postgresql_server() as postgresql:
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A node's processes, and what they stand on."""
+
+    processes: list[Child]
+    postgresql: Path
+    redis: ExitStack
+    """Ends it."""
+    redis_port: int
+    path: Path
+
+    def start_redis(self) -> None:
+        self.redis.enter_context(redis_server(self.path, self.redis_port))
+
+
+@pytest.fixture(scope="module")
+def site(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """At work."""
+    path, port = tmp_path_factory.mktemp("node"), free_port()
+    with postgresql_server() as postgresql, ExitStack() as redis:
         execute(postgresql, "CREATE DATABASE node")
-        database_url = url_of(postgresql, "node")
-        node = write_node(tmp_path, archive_port=archive.port, broker_url=redis_url, database_url=database_url)
+        broker_url, database_url = f"redis://127.0.0.1:{port}/0", url_of(postgresql, "node")
+        redis.enter_context(redis_server(path, port))
+        archive_port = _session_archive.port
+        node = write_node(path, archive_port=archive_port, broker_url=broker_url, database_url=database_url)
         with node.running(*PROCESSES) as processes:
-            before = [process.pid for process in processes]
-            execute(postgresql, "ALTER DATABASE node ALLOW_CONNECTIONS false")
-            execute(postgresql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'node'")
-            time.sleep(OUTAGE_S)
-            execute(postgresql, "ALTER DATABASE node ALLOW_CONNECTIONS true")
-            assert_at_work(processes, archive, before)
+            yield Site(processes, postgresql, redis, port, path)
 
 
-def test_a_broker_that_was_away_is_used_again(archive: Archive, tmp_path: Path) -> None:
-    port = free_port()
-    node = write_node(tmp_path, archive_port=archive.port, broker_url=f"redis://127.0.0.1:{port}/0")
-    with ExitStack() as stack:
-        with redis_server(tmp_path, port):
-            processes = stack.enter_context(node.running(*PROCESSES))
-            before = [process.pid for process in processes]
-        time.sleep(OUTAGE_S)
-        stack.enter_context(redis_server(tmp_path, port))
-        assert_at_work(processes, archive, before)
+@pytest.mark.peer("postgresql")
+def test_a_database_that_was_away_is_used_again(site: Site, archive: Archive) -> None:
+    before = [process.pid for process in site.processes]
+    execute(site.postgresql, "ALTER DATABASE node ALLOW_CONNECTIONS false")
+    execute(site.postgresql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'node'")
+    time.sleep(OUTAGE_S)
+    execute(site.postgresql, "ALTER DATABASE node ALLOW_CONNECTIONS true")
+    assert_at_work(site.processes, archive, before, study=1)
+
+
+@pytest.mark.peer("postgresql")
+def test_a_broker_that_was_away_is_used_again(site: Site, archive: Archive) -> None:
+    before = [process.pid for process in site.processes]
+    site.redis.close()
+    time.sleep(OUTAGE_S)
+    site.start_redis()
+    assert_at_work(site.processes, archive, before, study=2)

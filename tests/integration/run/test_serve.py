@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -22,6 +23,9 @@ from tests.integration.node_directory import SERVE_COMMAND, NodeDirectory, wait_
 from tests.ports import free_port
 
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
+
+OBJECTS = 5
+"""Of one study."""
 
 
 class Serving:
@@ -62,15 +66,14 @@ def serving(node: NodeDirectory) -> Iterator[Serving]:
             process.terminate()
 
 
-def test_what_a_node_keeps_is_for_its_own_user_alone(archive: Archive, tmp_path: Path) -> None:
-    node_directory = write_node(tmp_path / "node", archive_port=archive.port)
-    with serving(node_directory) as node:
-        send(node.port, small_exam(5))
-        wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
-        root = node_directory.build().store.root
-        kept = [path for path in root.rglob("*") if not path.is_socket()]
-        assert {path.suffix for path in kept} >= {".dcm", ".npz", ".sqlite"}
-        assert [path.name for path in kept if path.stat().st_mode & 0o077] == []
+def assert_none_is_left(node: Serving, stop: signal.Signals) -> None:
+    """Told to stop by the signal, it ends soon, and so does every process of it."""
+    children = list(node.children().values())
+    assert len(children) == 5
+    node.process.send_signal(stop)
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    assert node.process.wait(5) == (0 if stop != signal.SIGKILL else -signal.SIGKILL)
 
 
 def results(archive: Archive) -> Counter[str]:
@@ -79,13 +82,43 @@ def results(archive: Archive) -> Counter[str]:
     return Counter(received.sop_class_uid for received in archive.received)
 
 
-def test_the_results_of_a_study_come_to_the_archive(archive: Archive, tmp_path: Path) -> None:
-    with serving(write_node(tmp_path, archive_port=archive.port)) as node:
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A node that listens, its console too, and has reported one study."""
+
+    directory: NodeDirectory
+    node: Serving
+    console_port: int
+    results: Counter[str]
+
+
+@pytest.fixture(scope="module")
+def reported(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reported]:
+    """One for this module; told to stop at its end, it leaves no process behind."""
+    _session_archive.forget()
+    directory = write_node(tmp_path_factory.mktemp("node"), archive_port=_session_archive.port)
+    console_port = free_port()
+    with directory.settings_path.open("a") as settings:
+        settings.write(f"\n[console]\nport = {console_port}\n")
+    with serving(directory) as node:
         send(node.port, small_exam(1))
-        wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
+        wait_until(lambda: results(_session_archive).total() >= OBJECTS)
+        yield Reported(directory, node, console_port, results(_session_archive))
+        assert_none_is_left(node, signal.SIGTERM)
 
 
-def test_an_archive_that_was_down_gets_every_result_once(tmp_path: Path) -> None:
+def test_the_results_of_a_study_come_to_the_archive(reported: Reported) -> None:
+    assert reported.results == {SEG: 4, SR: 1}
+
+
+def test_what_a_node_keeps_is_for_its_own_user_alone(reported: Reported) -> None:
+    root = reported.directory.build().store.root
+    kept = [path for path in root.rglob("*") if not path.is_socket()]
+    assert {path.suffix for path in kept} >= {".dcm", ".npz", ".sqlite"}
+    assert [path.name for path in kept if path.stat().st_mode & 0o077] == []
+
+
+def test_an_archive_that_was_down_gets_every_result_once_and_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
     port = free_port()
     node_directory = write_node(tmp_path, archive_port=port)
     with serving(node_directory) as node:
@@ -95,9 +128,10 @@ def test_an_archive_that_was_down_gets_every_result_once(tmp_path: Path) -> None
             wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
             time.sleep(1.5)
             assert results(archive) == {SEG: 4, SR: 1}
+        assert_none_is_left(node, signal.SIGINT)
 
 
-def test_processes_that_are_killed_are_replaced_and_the_next_study_is_reported(
+def test_processes_that_are_killed_are_replaced_and_die_with_the_node_that_is_killed(
     archive: Archive, tmp_path: Path
 ) -> None:
     with serving(write_node(tmp_path, archive_port=archive.port)) as node:
@@ -108,6 +142,7 @@ def test_processes_that_are_killed_are_replaced_and_the_next_study_is_reported(
         wait_until(lambda: answers(node.port))
         send(node.port, small_exam(3))
         wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
+        assert_none_is_left(node, signal.SIGKILL)
 
 
 def answers(port: int) -> bool:
@@ -115,28 +150,15 @@ def answers(port: int) -> bool:
     return echo("node", DestinationSettings(ae_title="GLAMNODE", port=port), MODALITY).ok
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_no_process_is_left_behind(stop: signal.Signals, tmp_path: Path) -> None:
-    with serving(write_node(tmp_path)) as node:
-        children = list(node.children().values())
-        assert len(children) == 5
-        node.process.send_signal(stop)
-        _, alive = psutil.wait_procs(children, timeout=10)
-        assert alive == []
-        assert node.process.wait(5) == (0 if stop != signal.SIGKILL else -signal.SIGKILL)
-
-
 def refusal(node: NodeDirectory) -> str:
     """What `serve` says when it does not start."""
-    done = subprocess.run(SERVE_COMMAND, env=node.environment(), capture_output=True, text=True, timeout=20)
+    done = subprocess.run(SERVE_COMMAND, env=node.environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     return done.stderr
 
 
-def test_a_second_node_on_the_same_storage_root_is_refused(tmp_path: Path) -> None:
-    node_directory = write_node(tmp_path)
-    with serving(node_directory) as node:
-        assert f"Another glam-node (process {node.process.pid}) serves" in refusal(node_directory)
+def test_a_second_node_on_the_same_storage_root_is_refused(reported: Reported) -> None:
+    assert f"Another glam-node (process {reported.node.process.pid}) serves" in refusal(reported.directory)
 
 
 def test_a_port_that_is_taken_is_said_so(archive: Archive, tmp_path: Path) -> None:
@@ -151,21 +173,15 @@ def test_a_storage_root_that_cannot_be_written_is_said_so(tmp_path: Path) -> Non
     assert "Give that user the directory, or set another storage.root." in refusal(node)
 
 
-def test_monitoring_sees_a_node_that_is_ready_and_what_it_did(archive: Archive, tmp_path: Path) -> None:
-    node_directory, console_port = write_node(tmp_path, archive_port=archive.port), free_port()
-    with node_directory.settings_path.open("a") as settings:
-        settings.write(f"\n[console]\nport = {console_port}\n")
-    with serving(node_directory) as node:
-        send(node.port, small_exam(4))
-        wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
-        ready = json.loads(asked(console_port, "/readyz"))
-        assert {name: fact["ok"] for name, fact in ready.items() if name != "receiver"} == {
-            "database": True,
-            "storage": True,
-            "broker": True,
-        }
-        stored = 'glam_node_deliveries{destination="archive",state="STORED"} 5.0'
-        wait_until(lambda: stored in asked(console_port, "/metrics"))
+def test_monitoring_sees_a_node_that_is_ready_and_what_it_did(reported: Reported) -> None:
+    ready = json.loads(asked(reported.console_port, "/readyz"))
+    assert {name: fact["ok"] for name, fact in ready.items() if name != "receiver"} == {
+        "database": True,
+        "storage": True,
+        "broker": True,
+    }
+    stored = 'glam_node_deliveries{destination="archive",state="STORED"} 5.0'
+    wait_until(lambda: stored in asked(reported.console_port, "/metrics"))
 
 
 def asked(port: int, path: str) -> str:
