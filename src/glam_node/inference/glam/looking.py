@@ -14,6 +14,7 @@ from glam_node.inference.glam.network import Glam, GlobalOutput
 from glam_node.inference.glam.patches import cut_patches, propose_patches
 from glam_node.inference.glam.postprocessing import ViewSaliency
 from glam_node.inference.glam.preprocessing import PreparedView
+from glam_node.inference.glam.routes import go_on_on_the_cpu
 
 Timed = Callable[[str], AbstractContextManager[None]]
 
@@ -60,7 +61,7 @@ class Looker:
             self.batch_size //= 2
         elif self.falls_back and self.device.type != "cpu":
             self.device = torch.device("cpu")
-            self.network.to(self.device)
+            go_on_on_the_cpu(self.network)
         else:
             raise OutOfMemory(f"{self.device} has not enough free memory for one image.")
         # Does nothing where CUDA was never used.

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.glam.backbone import GlobalTrunk
 from glam_node.inference.glam.device import computes_bfloat16
 from glam_node.inference.glam.memory import give_back_freed
-from glam_node.inference.glam.network import Glam, GlobalNetwork
+from glam_node.inference.glam.network import Glam, GlobalNetwork, LocalNetwork
 from glam_node.inference.glam.stem import BandedTrunk
 from glam_node.inference.glam.winograd import TILE, WinogradLocalNetwork
 from glam_node.inference.options import Precision, RunOptions, Runtime
@@ -96,6 +97,18 @@ def take_route(network: Glam, route: Route, threads: int) -> Glam:
     return network
 
 
+def go_on_on_the_cpu(network: Glam) -> None:
+    """`network`, which a GPU has no room for, is on the CPU by torch, in float32; changed in place.
+
+    Weights that were rounded for the GPU stay so: emulated, narrow numbers would take several times as long.
+    """
+    network.to("cpu")
+    local = network.detection_network
+    if isinstance(local, NarrowLocalNetwork):
+        _replace(network, "detection_network", local.widened())
+    take_route(network, Route(Runtime.TORCH), torch.get_num_threads())
+
+
 def take_local_route(network: Glam, route: Route, threads: int) -> None:
     """`network`, folded and on its device, has the local module of `route`; changed in place."""
     local, narrow = network.detection_network, route.local_type is not torch.float32
@@ -103,7 +116,11 @@ def take_local_route(network: Glam, route: Route, threads: int) -> None:
         _replace(network, "detection_network", _openvino().OpenVinoLocalNetwork(local, threads))
     elif narrow:
         _replace(network, "detection_network", NarrowLocalNetwork(local, route.local_type))
-    elif _on_cpu(network) and network.shape.patch_size // network.shape.local_step % TILE == 0:
+    elif (
+        isinstance(local, LocalNetwork)
+        and _on_cpu(network)
+        and network.shape.patch_size // network.shape.local_step % TILE == 0
+    ):
         _replace(network, "detection_network", WinogradLocalNetwork(local))
 
 
@@ -111,7 +128,7 @@ def _take_global_route(network: GlobalNetwork, route: Route, threads: int) -> No
     trunk = network.downsampling_branch
     if route.runtime is Runtime.OPENVINO:
         _replace(network, "downsampling_branch", _openvino().OpenVinoTrunk(trunk, threads))
-    elif _on_cpu(network) and isinstance(trunk.first_pool, nn.MaxPool2d):
+    elif isinstance(trunk, GlobalTrunk) and _on_cpu(network) and isinstance(trunk.first_pool, nn.MaxPool2d):
         _replace(network, "downsampling_branch", BandedTrunk(trunk))
 
 
@@ -137,6 +154,10 @@ class NarrowLocalNetwork(nn.Module):
         super().__init__()
         self._network = network.to(dtype)
         self._dtype = dtype
+
+    def widened(self) -> nn.Module:
+        """The network itself, in float32."""
+        return self._network.float()
 
     def forward(self, patches: Tensor) -> Tensor:
         """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1, float32."""

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from glam_node.inference.errors import DeviceUnavailable
 from glam_node.inference.findings import ImageFindings
-from glam_node.inference.glam import looking
+from glam_node.inference.glam import looking, routes
 from glam_node.inference.glam.device import full_precision, on_device
 from glam_node.inference.glam.predictor import GlamPredictor
+from glam_node.inference.glam.routes import NarrowLocalNetwork
 from glam_node.inference.mammogram import Mammogram
-from glam_node.inference.options import Precision, RunOptions, Segment
+from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
 from glam_node.inference.package import ModelPackage
 from tests.unit.inference.glam.tiny_package import tiny_package
 from tests.unit.inference.glam.views import half_ellipse, view_of
@@ -99,6 +100,31 @@ def test_with_auto_what_does_not_fit_at_all_goes_on_on_the_cpu(holding: Holding,
     assert shown == [4, 2, 1, 1, 1, 1, 1, 1]
     assert predictor.route.startswith("cpu")
     assert not predictor.waits_for_a_device
+
+
+def test_what_a_gpu_computed_in_narrow_numbers_goes_on_on_the_cpu_in_float32(
+    package: ModelPackage, expected: list[ImageFindings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "processor_has_bfloat16", lambda: True)
+    options = RunOptions(Precision.FAST, Runtime.TORCH, Segment.ALWAYS)
+    predictor = GlamPredictor.from_package(package, "cpu", options)
+    looker = predictor._looker
+    assert NarrowLocalNetwork in [type(module) for module in looker.network.modules()]
+
+    def arrive(windows: Windows, device: torch.device) -> torch.Tensor:
+        if device.type == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 90.00 MiB.")
+        return on_device(windows, device)
+
+    monkeypatch.setattr(looking, "on_device", arrive)
+    looker.device, looker.batch_size, looker.falls_back = GPU, 1, True
+    results = predictor.segment(STUDY[:1])
+    assert NarrowLocalNetwork not in [type(module) for module in looker.network.modules()]
+    assert {parameter.dtype for parameter in looker.network.parameters()} == {torch.float32}
+    assert results[0].malignant_score == pytest.approx(expected[0].malignant_score, abs=2e-6)
+    assert results[0].saliency is not None
+    assert expected[0].saliency is not None
+    assert np.abs(results[0].saliency.values.astype(int) - expected[0].saliency.values.astype(int)).max() <= 8
 
 
 def test_a_gpu_that_was_named_and_cannot_hold_one_view_is_unavailable(holding: Holding) -> None:
