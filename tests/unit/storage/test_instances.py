@@ -61,11 +61,39 @@ def test_file_and_directories_are_synchronised_before_admit_returns(
 ) -> None:
     synchronised: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda fd: synchronised.append(str(Path(f"/proc/self/fd/{fd}").resolve())))
+    store.admit(arrived(store), "instances/1.2/3.dcm")
+    study = store.root / "instances" / "1.2"
+    assert synchronised[:2] == [str(store.root), str(study.parent)]
+    assert set(synchronised[2:]) == {str(study), str(study / "3.dcm")}
+
+
+@pytest.mark.parametrize("what", ["3.dcm", "1.2"])
+def test_what_the_disk_cannot_synchronise_is_not_kept(
+    store: InstanceStore, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    fsync = os.fsync
+
+    def fail(fd: int) -> None:
+        if Path(f"/proc/self/fd/{fd}").resolve().name == what:
+            raise OSError(errno.EIO, "input/output error")
+        fsync(fd)
+
     file = arrived(store)
-    part = str(file.path)
+    store.resolve("instances/1.2").mkdir(parents=True)
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="input/output"):
+        store.admit(file, "instances/1.2/3.dcm")
+    file.discard()
+    assert list(store.resolve("instances/1.2").iterdir()) == []
+
+
+def test_a_large_instance_is_whole_though_the_system_began_to_write_it_before(store: InstanceStore) -> None:
+    data = os.urandom(3 * 2**20)
+    file = store.incoming(b"head")
+    for _ in range(4):
+        file.write([memoryview(data)])
     store.admit(file, "instances/1.2/3.dcm")
-    assert synchronised[0] == part
-    assert synchronised[-1] == str(store.root / "instances" / "1.2")
+    assert store.resolve("instances/1.2/3.dcm").read_bytes() == b"head" + 4 * data
 
 
 def test_a_discarded_instance_is_gone(store: InstanceStore) -> None:

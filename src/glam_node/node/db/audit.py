@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 from glam_node.node.db.tables import Base, EventRow
 from glam_node.node.errors import TransientError
 
+# Made once: making it costs as much as executing it.
+_INSERT = insert(Base.metadata.tables[EventRow.__tablename__])
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -31,7 +34,7 @@ def record(session: Session, event: str, at: datetime, *, study_instance_uid: st
 def record_all(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Add many events at once, each as `row` gives it."""
     if rows:
-        session.connection().execute(insert(Base.metadata.tables[EventRow.__tablename__]), list(rows))
+        session.connection().execute(_INSERT, list(rows))
 
 
 def row(event: str, at: datetime, *, study_instance_uid: str = "", **detail: Any) -> dict[str, Any]:

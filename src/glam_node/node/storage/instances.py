@@ -8,18 +8,22 @@ import secrets
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import blake3
 
-from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, sync_directory
+from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, start_writing, sync_directory
 
 # PS3.5 9.1: components of digits without leading zeros, at most 64 characters; nothing else becomes a file name.
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 _PRIVATE_FILE = 0o600
 _LOCKS = 64
+_SYNCHRONISERS = 16
+_BEGIN_BYTES = 4 * 2**20
+"""After so many bytes the system begins to write them, so that little is left for the end."""
 
 DISK_LOW = (
     "Less than {bytes} bytes are free on the disk of storage.root: no study is taken up until there is room. "
@@ -38,6 +42,8 @@ class InstanceStore:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._incoming, self._lock_files = self.root / "incoming", self.root / "locks"
+        # Makes no thread before it is needed.
+        self._synchronisers = ThreadPoolExecutor(_SYNCHRONISERS, "synchronise")
         make_directory(self._incoming, PRIVATE_DIRECTORY)
         make_directory(self._lock_files, PRIVATE_DIRECTORY)
 
@@ -80,10 +86,16 @@ class InstanceStore:
     def admit(self, incoming: "IncomingFile", relative: str) -> None:
         """The bytes of `incoming` are at `relative`, whole and durable, and nowhere else. Raises OSError."""
         final = self.root / relative
-        incoming.sync()
         make_directory(final.parent, PRIVATE_DIRECTORY)
         incoming.move(final)
-        sync_directory(final.parent)
+        # Two requests at once are one flush of the disk, two in a row are two. What a power cut leaves under the name
+        # before both are answered has no row, and gives way to whatever comes.
+        directory = self._synchronisers.submit(sync_directory, final.parent)
+        try:
+            incoming.sync()
+        finally:
+            directory.result()
+        incoming.keep()
 
 
 class IncomingFile:
@@ -95,6 +107,7 @@ class IncomingFile:
         self.head_length = len(head)
         self.byte_count = 0
         self._blake3 = blake3.blake3()
+        self._begun = 0
         self._admitted = False
         self._descriptor = _held(path)
         try:
@@ -119,16 +132,23 @@ class IncomingFile:
         for fragment in fragments:
             self._blake3.update(fragment)
         self.byte_count += _write_all(self._descriptor, fragments)
+        if self.byte_count - self._begun >= _BEGIN_BYTES:
+            start_writing(self._descriptor, self._begun, self.byte_count - self._begun)
+            self._begun = self.byte_count
+
+    def move(self, final: Path) -> None:
+        """The file is at `final`, and still ours to discard."""
+        self.path.replace(final)
+        self.path = final
 
     def sync(self) -> None:
         """All that was written is on the disk."""
         if self._descriptor >= 0:
             os.fsync(self._descriptor)
 
-    def move(self, final: Path) -> None:
-        """The file is at `final` and no longer ours to discard, nor to write to."""
-        self.path.replace(final)
-        self.path, self._admitted = final, True
+    def keep(self) -> None:
+        """The file is no longer ours to discard, nor to write to."""
+        self._admitted = True
         self._close()
 
     def discard(self) -> None:
