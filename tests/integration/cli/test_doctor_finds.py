@@ -216,6 +216,13 @@ def result_for_a_destination_that_is_gone(plot: Plot, tree: Tree) -> None:
     sessions.kw["bind"].dispose()
 
 
+MAIL = {
+    "smtp_host": "127.0.0.1",
+    "smtp_user": "node",
+    "smtp_password_path": "/nowhere/password",
+    "sender": "node@hospital.example",
+    "recipients": ["it@hospital.example"],
+}
 NODE_WORKS = frozenset({"workers"})
 CASES = [
     Case("a key that is unknown", put("node", "prot", value=1), "settings", ("did you mean node.port",)),
@@ -276,6 +283,8 @@ CASES = [
          ("before anything is removed",), "warn"),
     Case("a console that nobody may enter", put("console", value={"host": "0.0.0.0", "port": free_port()}), "console",
          ("nobody can sign in", "glam-node console user add"), "warn"),
+    Case("no password for mails", put("alerts", value=MAIL), "alerts.smtp_password_path",
+         ("/nowhere/password cannot be read", "Put what it should hold there")),
     Case("a damaged package", damaged_package, "model", ("inference.package",), asks=frozenset({"model"})),
     Case("a device that is not there", put("inference", "device", value="cuda:77"), "model", ("inference.device",),
          asks=frozenset({"model"})),

@@ -104,6 +104,7 @@ def over_tls(host: str = "127.0.0.1", *, ca: str | None = "", **dates: timedelta
     return plant
 
 
+SECRET = "console.oidc.client_secret_path"
 PROVIDER, CLIENT = "sign-in provider", "sign-in client"
 CASES = [
     Case("nobody there", oidc(issuer="http://127.0.0.1:1"), PROVIDER, ("cannot be reached", "console.oidc.issuer")),
@@ -121,10 +122,10 @@ CASES = [
     Case("no authorities there", over_tls(ca="/nowhere.pem"), "console.oidc authorities", ("/nowhere.pem",),
          beside=frozenset({PROVIDER})),
     Case("plain HTTP taken for HTTPS", plain_http, PROVIDER, ("does not agree on TLS", "is it https:// there")),
-    Case("no secret", without_secret, CLIENT, ("client_secret_path", "cannot be read", "Put the client secret there")),
-    Case("an empty secret", secret("\n"), CLIENT, ("is empty", "Put the client secret there")),
+    Case("no secret", without_secret, SECRET, ("cannot be read: No such file", "Put what it should hold there")),
+    Case("an empty secret", secret("\n"), SECRET, ("is empty", "Put what it should hold there")),
     Case("a wrong secret", secret("hunter2"), CLIENT, ("invalid_client", "console.oidc.client_id")),
-    Case("a secret for everybody", readable_by_others, CLIENT, ("others may read", "chmod 600"), "warn"),
+    Case("a secret for everybody", readable_by_others, SECRET, ("others may read", "chmod 600"), "warn"),
     Case("a client unknown there", oidc(client_id="hunted"), CLIENT, ("invalid_client", "Correct the id")),
     Case("another public URL", oidc(public_url="http://127.0.0.1:9"), CLIENT,
          ("answered 400", f"Register http://127.0.0.1:9{CALLBACK}")),

@@ -28,6 +28,32 @@ def test_check_lists_every_mistake(tmp_path: Path) -> None:
     assert "node.ae_titel: unknown; did you mean node.ae_title?" in told
 
 
+SIGN_IN = """
+[console]
+port = 8114
+[console.oidc]
+issuer = "https://login.hospital.example"
+client_id = "glam-node"
+client_secret_path = "{secret}"
+public_url = "https://glam.hospital.example"
+viewers = ["staff"]
+"""
+
+
+def test_check_reads_the_files_that_hold_passwords(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    path = written(tmp_path, SIGN_IN.format(secret=secret))
+    told = glam_node("settings", "check", "--settings", path, expect=1).stderr
+    assert f"console.oidc.client_secret_path: {secret} cannot be read: No such file or directory" in told
+    secret.write_text("hunter2")
+    secret.chmod(0o644)
+    told = glam_node("settings", "check", "--settings", path).stderr
+    assert f"warn  console.oidc.client_secret_path: others may read {secret}" in told
+    assert "hunter2" not in told
+    secret.chmod(0o600)
+    assert glam_node("settings", "check", "--settings", path).stderr == ""
+
+
 def test_check_tells_machines_the_same(tmp_path: Path) -> None:
     path = written(tmp_path, "[node]\nport = -1")
     told = json.loads(glam_node("settings", "check", "--settings", path, "--json", expect=1).stdout)

@@ -1,11 +1,11 @@
 """What `doctor` and `settings check` find out about certificates: there, belonging together, good for how long."""
 
 import ssl
-import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from glam_node.node.cli.checks import Check, Verdict
+from glam_node.node.cli.checks_of_secrets import FOR_OTHERS, check_secrets
 from glam_node.node.errors import PermanentError
 from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.tls import peer_tls
@@ -17,7 +17,6 @@ from glam_node.settings.schema import Settings
 SOON = timedelta(days=30)
 SIGN_IN = "console.oidc"
 """Where no certificate is ours."""
-FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def check_certificates(settings: Settings) -> Iterator[Check]:
@@ -41,9 +40,9 @@ def check_certificates(settings: Settings) -> Iterator[Check]:
         yield _check(collector.tls.files, now, of_server=False)
 
 
-def certificate_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
-    """What cannot be used, and what soon will not be usable."""
-    checks = list(check_certificates(settings))
+def file_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """Of certificates and passwords: what cannot be used, and what soon will not be usable or others can read."""
+    checks = [*check_certificates(settings), *check_secrets(settings)]
     failed, warned = (
         tuple(
             Problem(_key(check.name), f"{check.fact}. {check.remedy}".strip())
@@ -80,6 +79,8 @@ def _line(files: Files) -> str:
 def _key(line: str) -> str:
     """The setting that a line is about."""
     section, _, what = line.rpartition(" ")
+    if not section:
+        return line
     return f"{section}.{'ca' if what == 'authorities' else what}"
 
 

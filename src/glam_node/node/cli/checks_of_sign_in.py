@@ -1,13 +1,13 @@
 """What `doctor` asks of the provider by which people sign in to the console: `[console.oidc]`."""
 
-import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from glam_node.node.cli.checks import Check, Verdict
-from glam_node.node.cli.checks_of_certificates import FOR_OTHERS, SOON
+from glam_node.node.cli.checks_of_certificates import SOON
+from glam_node.node.cli.checks_of_secrets import CLIENT_SECRET, check_secret
 from glam_node.node.errors import NodeError
 from glam_node.node.tls.certificates import presented
 from glam_node.node.tls.contexts import Files
@@ -29,38 +29,17 @@ def check_sign_in(settings: Settings) -> Iterator[Check]:
     # Whoever has no provider need not wait for what speaks to one.
     from glam_node.node.console.oidc import Issuer
 
-    secret = _secret(chosen)
-    if secret is not None:
-        yield secret
-        if secret.verdict is Verdict.FAIL:
-            return
+    secret = chosen.client_secret_path
+    if secret is not None and check_secret(CLIENT_SECRET, secret).verdict is Verdict.FAIL:
+        return  # it has a line of its own
     issuer = Issuer(chosen)
     try:
         found = _provider(issuer, chosen)
     except NodeError as error:
         found = Check(PROVIDER, Verdict.FAIL, str(error), "Until then only local accounts can sign in.")
     yield found
-    if secret is None and found.verdict is not Verdict.FAIL:
+    if found.verdict is not Verdict.FAIL:
         yield _client(issuer, chosen)
-
-
-def _secret(chosen: OIDCSettings) -> Check | None:
-    """What is wrong with the file of the secret; None when nothing is, or there is none."""
-    path = chosen.client_secret_path
-    if path is None:
-        return None
-    key = f"console.oidc.client_secret_path {path}"
-    try:
-        text, mode = path.read_text(encoding="utf-8"), path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is no text"
-        remedy = "Put the client secret there, and nothing else, for the user that the node runs as."
-        return Check(CLIENT, Verdict.FAIL, f"{key} cannot be read: {words}", remedy)
-    if not text.strip():
-        return Check(CLIENT, Verdict.FAIL, f"{key} is empty", "Put the client secret there, and nothing else.")
-    if stat.S_IMODE(mode) & FOR_OTHERS:
-        return Check(CLIENT, Verdict.WARN, f"others may read {key}", f"chmod 600 {path}")
-    return None
 
 
 def _provider(issuer: "Issuer", chosen: OIDCSettings) -> Check:

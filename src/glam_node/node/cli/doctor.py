@@ -98,6 +98,7 @@ def _questions(settings: "Settings") -> "Iterator[Question]":
     from glam_node.node.cli.checks_of_destinations import check_destination, longest
     from glam_node.node.cli.checks_of_host import check_ports, check_retention
     from glam_node.node.cli.checks_of_model import check_model
+    from glam_node.node.cli.checks_of_secrets import check_secrets
     from glam_node.node.cli.checks_of_sign_in import check_sign_in
     from glam_node.node.cli.checks_of_sign_in import longest as longest_sign_in
     from glam_node.node.cli.examination import Question
@@ -106,6 +107,7 @@ def _questions(settings: "Settings") -> "Iterator[Question]":
     yield Question("ports", lambda: check_ports(settings))
     yield Question("AE titles", lambda: [peers.check_ae_titles(settings)])
     yield Question("certificates", lambda: check_certificates(settings))
+    yield Question("secrets", lambda: check_secrets(settings))
     yield Question("C-ECHO", lambda: peers.check_door(settings))
     yield Question("sign-in provider", lambda: check_sign_in(settings), longest_sign_in(settings.console.oidc))
     yield Question("database", lambda: check_database(settings), 40.0)

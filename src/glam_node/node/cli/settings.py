@@ -39,13 +39,13 @@ class Format(StrEnum):
 
 @app.command()
 def check(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
-    """Say whether the settings can be used, their certificates too, and list every mistake; exit code 1 for any."""
-    from glam_node.node.cli.checks_of_certificates import certificate_problems
+    """Say whether the settings and the files that they name can be used, list every mistake; exit code 1 for any."""
+    from glam_node.node.cli.checks_of_certificates import file_problems
     from glam_node.settings.load import SettingsError, load_settings
 
     path = settings_path(ctx, settings)
     try:
-        problems, warnings = certificate_problems(load_settings(path, os.environ))
+        problems, warnings = file_problems(load_settings(path, os.environ))
         if problems:
             raise SettingsError(problems, path)
     except SettingsError as error:

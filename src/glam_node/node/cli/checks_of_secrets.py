@@ -1,0 +1,38 @@
+"""What `doctor` and `settings check` find out about files that hold a password: there, not empty, for nobody else."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from glam_node.node.cli.checks import Check, Verdict
+from glam_node.settings.schema import Settings
+
+FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+CLIENT_SECRET = "console.oidc.client_secret_path"  # noqa: S105 - the name of a setting
+
+
+def check_secrets(settings: Settings) -> Iterator[Check]:
+    """One line for each such file that is used."""
+    console, alerts = settings.console, settings.alerts
+    if console.port and console.oidc.issuer is not None and console.oidc.client_secret_path is not None:
+        yield check_secret(CLIENT_SECRET, console.oidc.client_secret_path)
+    if alerts.smtp_host is not None and alerts.smtp_password_path is not None:
+        yield check_secret("alerts.smtp_password_path", alerts.smtp_password_path)
+    for name, destination in settings.destinations.items():
+        if destination.kind == "stow-rs" and destination.authorization is not None:
+            yield check_secret(f"destinations.{name}.authorization", destination.authorization)
+
+
+def check_secret(key: str, path: Path) -> Check:
+    """Whether the file at `path`, which the setting names, can be used, and by its user alone."""
+    remedy = "Put what it should hold there, and nothing else, for the user that the node runs as."
+    try:
+        text, mode = path.read_text(encoding="utf-8"), path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is no text"
+        return Check(key, Verdict.FAIL, f"{path} cannot be read: {words}", remedy)
+    if not text.strip():
+        return Check(key, Verdict.FAIL, f"{path} is empty", remedy)
+    if mode & FOR_OTHERS:
+        return Check(key, Verdict.WARN, f"others may read {path}", f"chmod 600 {path}")
+    return Check(key, Verdict.OK, f"{path} can be read, by its user alone")
