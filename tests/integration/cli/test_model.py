@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from glam_node.inference.card import ModelCard
@@ -59,6 +60,27 @@ def test_show_has_the_operating_points_of_the_settings() -> None:
     )
     told = json.loads(result.stdout)
     assert told["operating_points"]["benign"]["minimum_area_px"] == 77
+
+
+def test_time_prints_the_line_of_the_sizing_and_its_parts_add_up(tmp_path: Path) -> None:
+    small = ("--studies", "1", "--rows", "1664", "--columns", "1280")
+    package = str(tiny_package(tmp_path).path)
+    told = glam_node("model", "time", *small, GLAM_NODE__INFERENCE__PACKAGE=package).stdout
+    titles, _, values = (row.strip("| ").split(" | ") for row in told.splitlines()[-3:])
+    row = dict(zip(titles, values, strict=True))
+    assert row["device"] == "cpu"
+    assert row["views with findings"].endswith(" of 4")
+    assert float(row["studies an hour"]) == pytest.approx(3600 / float(row["seconds a study"]), rel=0.2)
+    timing = json.loads(glam_node("model", "time", "--json", *small, GLAM_NODE__INFERENCE__PACKAGE=package).stdout)
+    assert len(timing["study_seconds"]) == 2
+    assert timing["stage_seconds"].keys() >= {"read", "preprocess", "global", "write"}
+    assert sum(timing["stage_seconds"].values()) == pytest.approx(timing["seconds"], rel=0.3)
+    assert timing["studies_per_hour"] == pytest.approx(3600 / timing["seconds"])
+
+
+def test_time_says_which_view_cannot_be_analysed() -> None:
+    told = glam_node("model", "time", "--rows", "64", "--columns", "4000", "--studies", "1", expect=1).stderr
+    assert "was not analysed" in told
 
 
 def test_a_package_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ def memory_of(device: torch.device) -> tuple[int, int] | None:
     return torch.cuda.memory_reserved(device), torch.cuda.get_device_properties(device).total_memory
 
 
+def name_of(device: torch.device) -> str:
+    """What the maker of a CUDA device calls it; empty for the CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+
+
 def computes_bfloat16(device: torch.device) -> bool:
     """Whether this very CUDA device has arithmetic for it; another one of the machine may not."""
     with torch.cuda.device(device):

@@ -19,7 +19,7 @@ from glam_node.inference.findings import (
     ImageFindings,
     SaliencyMap,
 )
-from glam_node.inference.glam.device import memory_of, resolve_device
+from glam_node.inference.glam.device import memory_of, name_of, resolve_device
 from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.looking import Looker
 from glam_node.inference.glam.network import Glam
@@ -99,6 +99,11 @@ class GlamPredictor:
     def device(self) -> str:
         """Where the networks are computed: cpu, cuda:0 ..."""
         return str(self._looker.device)
+
+    @property
+    def device_name(self) -> str:
+        """What its maker calls it; empty for the CPU."""
+        return name_of(self._looker.device)
 
     @property
     def device_memory(self) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""`glam-node model`: import, show, verify, golden"""
+"""`glam-node model`: import, show, verify, golden, time"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -93,3 +93,32 @@ def golden(
     from glam_node.inference.predictor import load_object
 
     print_report(load_object(VERIFY_GOLDEN)(file, images, device))
+
+
+@app.command("time")
+def time_(
+    ctx: typer.Context,
+    studies: Annotated[int, typer.Option(min=1, max=1000, help="How many are timed, after one that warms up.")] = 3,
+    rows: Annotated[int, typer.Option(min=64, max=8192, help="Rows of each image.")] = 3328,
+    columns: Annotated[int, typer.Option(min=48, max=8192, help="Columns of each image.")] = 2560,
+    settings: SettingsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Time the configured model on its device with a phantom exam; prints the line of docs/sizing.md of this machine.
+
+    Files are read and results written as a worker does. A worker that runs meanwhile takes its share: stop it first.
+    """
+    configured = settings_of(ctx, settings)
+    from glam_node.node.cli.model_time import TABLE, measure
+
+    timing = measure(configured, studies, rows, columns)
+    if as_json:
+        print_json({**asdict(timing), "seconds": timing.seconds, "studies_per_hour": timing.studies_per_hour})
+        return
+    stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in timing.stage_seconds.items())
+    first = f"the first study, which warms up, took {timing.study_seconds[0]:.1f} s"
+    typer.echo(f"{timing.views} views of {rows} x {columns}; {first}")
+    typer.echo(f"seconds of a study, median of {studies}: {stages}")
+    typer.echo(f"results: {', '.join(timing.kinds)}\n")
+    for line in (*TABLE, timing.line()):
+        typer.echo(line)

@@ -1,0 +1,149 @@
+"""How long a worker of this machine takes for a study: phantom exams, read and written as it does."""
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from glam_node.inference.findings import Findings
+from glam_node.inference.predictor import Predictor
+from glam_node.inference.study import SourceImage, segment_study
+from glam_node.node.bootstrap import load_configured_predictor, result_identity
+from glam_node.node.demo.exam import phantom_exam
+from glam_node.node.errors import PermanentError
+from glam_node.node.results.kinds import KEPT_ANYWAY
+from glam_node.node.workflow.infer import source_images
+from glam_node.node.workflow.make import made_objects
+from glam_node.node.workflow.read_files import read_files
+from glam_node.settings.schema import Settings
+
+SEED = 1
+HOUR_S = 3600.0
+TABLE = (
+    "| device | processor | threads | model | segment | views with findings | seconds a study | studies an hour |",
+    "|---|---|---|---|---|---|---|---|",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Of one worker that has nothing else to do."""
+
+    device: str
+    """By name where it has one."""
+    processor: str
+    threads: int
+    model: str
+    segment: str
+    """inference.segment: which views are outlined."""
+    views: int
+    views_with_findings: int
+    kinds: tuple[str, ...]
+    """Of results that were written."""
+    stage_seconds: dict[str, float]
+    """Of each stage the median of all studies but the first, which warms up."""
+    study_seconds: tuple[float, ...]
+    """Of each study, the first one too."""
+
+    @property
+    def seconds(self) -> float:
+        """The median of all studies but the first."""
+        return median(self.study_seconds[1:])
+
+    @property
+    def studies_per_hour(self) -> float:
+        """One after the other; a device that is waited for does better with the study ahead (inference.overlap)."""
+        return HOUR_S / self.seconds
+
+    def line(self) -> str:
+        """Of TABLE."""
+        cells = (
+            self.device,
+            self.processor,
+            self.threads,
+            self.model,
+            self.segment,
+            f"{self.views_with_findings} of {self.views}",
+            f"{self.seconds:.2f}",
+            f"{self.studies_per_hour:.0f}",
+        )
+        return f"| {' | '.join(map(str, cells))} |"
+
+
+def measure(settings: Settings, studies: int, rows: int, columns: int) -> Timing:
+    """Of the configured model on its device, over so many studies after a first one that warms up.
+
+    Raises PermanentError when a view cannot be analysed, PackageMismatch or DeviceUnavailable.
+    """
+    predictor = load_configured_predictor(settings)
+    kinds = KEPT_ANYWAY.union(*(one.results for one in settings.destinations.values()))
+    with tempfile.TemporaryDirectory(prefix="glam-node-time-") as directory:
+        sources = _exam(Path(directory), rows, columns)
+        runs = [_study(sources, predictor, settings, kinds, Path(directory)) for _ in range(studies + 1)]
+    findings = runs[-1][0]
+    stages = [stages for _, stages in runs[1:]]
+    return Timing(
+        device=getattr(predictor, "device_name", "") or getattr(predictor, "device", "cpu"),
+        processor=processor(),
+        threads=int(os.environ.get("OMP_NUM_THREADS", "0")),
+        model=f"{findings.algorithm.algorithm_name} {findings.algorithm.algorithm_version}, {_route(predictor)}",
+        segment=settings.inference.segment,
+        views=len(findings.images),
+        views_with_findings=sum(bool(image.findings) for image in findings.images),
+        kinds=tuple(sorted(kinds)),
+        stage_seconds={name: median(one[name] for one in stages) for name in stages[-1]},
+        study_seconds=tuple(sum(stages.values()) for _, stages in runs),
+    )
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """As the system names it."""
+    with suppress(OSError):
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _route(predictor: Predictor) -> str:
+    route: str = getattr(predictor, "route", "")
+    return route.partition(", ")[2] or "no network"
+
+
+def _exam(directory: Path, rows: int, columns: int) -> list[SourceImage]:
+    exam = phantom_exam(directory / "exam", SEED, rows, columns)
+    (study,) = read_files([one.path for one in exam.instances], datetime.now(UTC)).studies
+    return source_images(study.instances, Path)
+
+
+def _study(
+    sources: list[SourceImage], predictor: Predictor, settings: Settings, kinds: frozenset[str], directory: Path
+) -> tuple[Findings, dict[str, float]]:
+    """The findings, and the seconds of each stage."""
+    findings = segment_study("2.25.1", sources, predictor)
+    for image in findings.images:
+        if image.failure:
+            raise PermanentError(f"{image.image_laterality} {image.view_position} was not analysed: {image.failure}")
+    started = time.monotonic()
+    for number, path in enumerate(_written(findings, sources, settings, kinds, directory)):
+        path.rename(directory / f"result-{number}.dcm")
+    return findings, {**dict(findings.stage_seconds), "write": time.monotonic() - started}
+
+
+def _written(
+    findings: Findings, sources: list[SourceImage], settings: Settings, kinds: frozenset[str], directory: Path
+) -> Iterator[Path]:
+    paths = {source.sop_instance_uid: source.path for source in sources}
+    identity = result_identity(settings).at(datetime.now(UTC))
+    for _, dataset in made_objects(findings, paths, identity, kinds):
+        path = directory / "result.part"
+        dataset.save_as(path, enforce_file_format=True)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        yield path
