@@ -14,7 +14,7 @@ from glam_node.inference.glam.checkpoint import convert_checkpoint, read_checkpo
 from glam_node.inference.glam.package_verification import published_table, verify_package
 from glam_node.inference.glam.published_scores import PUBLISHED_SCORES
 from glam_node.inference.glam.weights import StateDict, load_network
-from glam_node.inference.package import read_package
+from glam_node.inference.package import ModelPackage, read_package
 
 LEFTOVERS = (
     "mil.mil_attn_V.weight",
@@ -35,9 +35,18 @@ class Payload:
         return os.system, ("touch executed",)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def published(state: StateDict) -> StateDict:
     return state | {name: torch.ones(2, 2) for name in LEFTOVERS}
+
+
+@pytest.fixture(scope="module")
+def joint(published: StateDict, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelPackage]:
+    """The package of a published checkpoint; nobody changes it."""
+    folder = tmp_path_factory.mktemp("joint")
+    torch.save(published, folder / "model_joint.ckpt")
+    yield convert_checkpoint(folder / "model_joint.ckpt", folder / "package")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -47,36 +56,34 @@ def path(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path)
 
 
-def test_a_published_checkpoint_becomes_a_package_with_the_same_tensors(
-    published: StateDict, state: StateDict, path: Path, tmp_path: Path
-) -> None:
-    torch.save(published, path)
-    package = convert_checkpoint(path, tmp_path / "package")
-    loaded = load_network(read_package(package.path)).state_dict()
+def test_a_published_checkpoint_becomes_a_package_with_the_same_tensors(joint: ModelPackage, state: StateDict) -> None:
+    loaded = load_network(read_package(joint.path)).state_dict()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in state.items())
     assert loaded.keys() == state.keys()
 
 
-def test_a_package_names_the_checkpoint_it_came_from(state: StateDict, path: Path, tmp_path: Path) -> None:
-    torch.save(state, path)
-    package = convert_checkpoint(path, tmp_path / "package")
-    digest = package.parameters["checkpoint_sha256"]
-    assert package.trained
-    assert package.parameters["calibration"].startswith("none")
-    assert package.algorithm_version == f"model_joint {digest[:8]}"
+def test_the_weights_file_holds_nothing_but_the_network(joint: ModelPackage) -> None:
+    assert len(load_file(joint.weights_path)) == 352
 
 
-@pytest.mark.parametrize("name", ["model_sep", "model_joint"])
-def test_a_package_of_a_published_checkpoint_is_proved_and_says_whose_it_is(
-    published: StateDict, state: StateDict, tmp_path: Path, name: str
-) -> None:
-    path = tmp_path / f"{name}.ckpt"
-    torch.save(published if name == "model_joint" else state, path)
-    package = convert_checkpoint(path, tmp_path / "package")
-    assert published_table(package) == PUBLISHED_SCORES[name]
-    assert "nyukat/GLAM" in package.card.origin
-    assert "non-commercial research" in package.card.licence
-    assert verify_package(package.path).passed
+def test_a_package_names_the_checkpoint_it_came_from(joint: ModelPackage) -> None:
+    digest = joint.parameters["checkpoint_sha256"]
+    assert joint.trained
+    assert joint.parameters["calibration"].startswith("none")
+    assert joint.algorithm_version == f"model_joint {digest[:8]}"
+
+
+def test_a_package_of_a_published_checkpoint_is_proved_and_says_whose_it_is(joint: ModelPackage) -> None:
+    assert published_table(joint) == PUBLISHED_SCORES["model_joint"]
+    assert "nyukat/GLAM" in joint.card.origin
+    assert "non-commercial research" in joint.card.licence
+    assert verify_package(joint.path).passed
+
+
+def test_the_other_published_checkpoint_has_scores_of_its_own(state: StateDict, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "model_sep.ckpt")
+    package = convert_checkpoint(tmp_path / "model_sep.ckpt", tmp_path / "package")
+    assert published_table(package) == PUBLISHED_SCORES["model_sep"] != PUBLISHED_SCORES["model_joint"]
     shutil.rmtree(tmp_path)
 
 
@@ -168,9 +175,3 @@ def test_weights_that_were_changed_after_conversion_are_refused(state: StateDict
     package.weights_path.write_bytes(weights)
     with pytest.raises(PackageMismatch, match="SHA-256"):
         read_package(package.path)
-
-
-def test_the_weights_file_holds_nothing_but_the_network(published: StateDict, path: Path, tmp_path: Path) -> None:
-    torch.save(published, path)
-    package = convert_checkpoint(path, tmp_path / "package")
-    assert len(load_file(package.weights_path)) == 352
