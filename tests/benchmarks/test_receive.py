@@ -36,7 +36,7 @@ FORKING = "storescp +B -pdu 131072 --fork"
 # With DCMTK's own sender
 LEAST_DCMSEND_RATIO = {"storescp": 2.0, "Orthanc": 2.5}
 # With the raw sender, by number of senders
-LEAST_RATIO = {1: {"pynetdicom": 2.0}, 8: {"pynetdicom": 4.0, "storescp +B -pdu 131072 --fork": 0.35}}
+LEAST_RATIO = {1: {"pynetdicom": 2.3}, 8: {"pynetdicom": 7.0, "storescp +B -pdu 131072 --fork": 0.5}}
 # Of the speed of one sender
 LEAST_SHARE_OF_ONE = {4: 1.0, 8: 0.9, 16: 0.8}
 LEAST_SHARE_OF_DISK = 0.5

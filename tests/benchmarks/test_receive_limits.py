@@ -14,8 +14,10 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.peer("dcmtk"), pytest.mark.time
 FORKING = "storescp +B -pdu 131072 --fork"
 PIXEL_BYTES = 17_000_000
 # Of what storescp takes, which neither hashes nor synchronises: milliseconds differ from machine to machine.
-LARGEST_CPU_RATIO = 3.0
+LARGEST_CPU_RATIO = 2.2
 LARGEST_PEAK_MB = 100.0
+LARGEST_HELPER_MB = 30.0
+"""Of each further process of the receiver."""
 LARGEST_GROWTH_MB = 5.0
 # Of one core, with 50 associations that say nothing
 LARGEST_IDLE_SHARE = 0.01
@@ -34,14 +36,17 @@ def test_cpu_per_megabyte(tmp_path: Path) -> None:
 
 
 def test_peak_memory_with_sixteen_associations_whatever_the_size_of_an_instance(tmp_path: Path) -> None:
-    peaks = []
+    peaks: dict[str, list[float]] = {"ours, one process": [], "ours, two processes": []}
     for pixel_bytes, count in ((1_000_000, 30), (PIXEL_BYTES, 3), (4 * PIXEL_BYTES, 2)):
         load = Load(image(tmp_path, pixel_bytes), 16, count)
-        (took,) = compared(["ours"], tmp_path, lambda server, load=load: blast(server, load), 1)["ours"]  # type: ignore[misc]
-        peaks.append(took.peak_megabytes)
+        took = compared(list(peaks), tmp_path, lambda server, load=load: blast(server, load), 1)  # type: ignore[misc]
+        for name, rounds in took.items():
+            peaks[name].append(rounds[0].peak_megabytes)
     print(f"\npeak with 16 associations: {peaks} MB with instances of 1, 17 and 68 MB")
-    assert max(peaks) <= LARGEST_PEAK_MB
-    assert max(peaks) - min(peaks) <= LARGEST_GROWTH_MB
+    one, two = peaks.values()
+    assert max(one) <= LARGEST_PEAK_MB
+    assert max(two) - max(one) <= LARGEST_HELPER_MB
+    assert max(max(each) - min(each) for each in (one, two)) <= LARGEST_GROWTH_MB
 
 
 def test_fifty_idle_associations_cost_nothing(tmp_path: Path) -> None:

@@ -33,20 +33,20 @@ class Server:
         return (sum(own) + sum(sum(_ticks(child)[:2]) for child in _children(self.pid))) / os.sysconf("SC_CLK_TCK")
 
     def peak_megabytes(self) -> float:
-        """The largest resident set so far, of the process that listens."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
-        return int(line.split()[1]) / 1024
+        """The largest resident set so far of the process that listens, and what its children have for themselves."""
+        own = _kilobytes(Path(f"/proc/{self.pid}/status"), "VmHWM")
+        children = [Path(f"/proc/{child}/smaps_rollup") for child in _children(self.pid)]
+        return (own + sum(_kilobytes(child, "Private_Clean", "Private_Dirty") for child in children)) / 1024
 
 
 Serve = Callable[[Path], AbstractContextManager[Server]]
 
 
 @contextmanager
-def ours(directory: Path, upper_layer: str = "") -> Iterator[Server]:
-    """The node's receiver as `glam-node serve` starts it."""
+def ours(directory: Path, **chosen: str) -> Iterator[Server]:
+    """The node's receiver as `glam-node serve` starts it, with these settings of [node]."""
     node = write_node(directory)
-    chosen = {"GLAM_NODE__NODE__UPPER_LAYER": upper_layer} if upper_layer else {}
+    chosen = {f"GLAM_NODE__NODE__{name.upper()}": value for name, value in chosen.items()}
     # As after its first start: whoever makes or upgrades the database loads what does that.
     node.build().sessions.kw["bind"].dispose()
     with node.running("receiver", GLAM_NODE__LOG__LEVEL="warning", **chosen) as (child,):
@@ -98,6 +98,8 @@ def fresh(serve: Serve, directory: Path) -> Iterator[Server]:
 
 SERVERS: dict[str, Serve] = {
     "ours": ours,
+    "ours, one process": partial(ours, receiver_processes="1"),
+    "ours, two processes": partial(ours, receiver_processes="2"),
     "ours over pynetdicom": partial(ours, upper_layer="pynetdicom"),
     "storescp": storescp,
     "storescp +B -pdu 131072": lambda path: storescp(path, "+B", "-pdu", "131072"),
@@ -111,6 +113,14 @@ __all__ = ["MODALITY", "SERVERS", "Server", "fresh"]
 def _ticks(pid: int) -> list[int]:
     """User and system time, and those of its children that were waited for."""
     return [int(field) for field in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
+
+
+def _kilobytes(path: Path, *names: str) -> int:
+    try:
+        lines = [line.split() for line in path.read_text().splitlines()]
+    except (ProcessLookupError, FileNotFoundError):  # storescp's are gone by now
+        return 0
+    return sum(int(words[1]) for words in lines if words[0].rstrip(":") in names)
 
 
 def _children(pid: int) -> list[int]:

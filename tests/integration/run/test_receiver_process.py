@@ -14,7 +14,7 @@ LARGEST_IDLE_SHARE = 0.1
 
 
 def test_sixteen_senders_take_little_memory_whatever_the_size_of_an_instance(tmp_path: Path) -> None:
-    with fresh(SERVERS["ours"], tmp_path / "node") as server:
+    with fresh(SERVERS["ours, one process"], tmp_path / "node") as server:
         small = blast(server, Load(image(tmp_path, 100_000), 16, 4)).peak_megabytes
         large = blast(server, Load(image(tmp_path, 12_000_000), 16, 1, first=100)).peak_megabytes
     assert large < LARGEST_PEAK_MB

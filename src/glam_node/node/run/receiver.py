@@ -57,14 +57,14 @@ def run(running: Process[ReceivingNode], helpers: Helpers) -> None:
             minimum_free_bytes=node.settings.storage.minimum_free_bytes,
             desk=_desk(node, writer),
         )
-        helpers.tell(node.settings)
+        helpers.follow(node.settings)
 
     def end() -> None:
         if not running.stop.is_set():
             log.error("helper_ended", remedy="the receiver starts again, with all of its processes")
             running.stop.set()
 
-    helpers.tell(settings)
+    helpers.follow(settings)
     helpers.watch(end)
     running.on_reload(follow)
     try:
@@ -91,7 +91,7 @@ def _desk(node: ReceivingNode, writer: Writer) -> CommitmentDesk:
 
 
 class Prepared:
-    """What a helper has of the node, opened when it is first needed."""
+    """What a helper has of the node: opened once, and the same with other settings."""
 
     def __init__(self) -> None:
         self._node: ReceivingNode | None = None

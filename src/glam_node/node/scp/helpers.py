@@ -58,6 +58,13 @@ class Helper:
                 os.close(tell_over)
             return words.read()
 
+    def await_settings(self) -> None:
+        """Those that it was told are in force. Raises HelperGone."""
+        try:
+            self._channel.recv(1)
+        except OSError as error:
+            raise HelperGone(f"process {self._process_id}: {error.strerror}") from error
+
     def see_it_end(self) -> None:
         """Its process has ended when this returns."""
         os.waitpid(self._process_id, 0)
@@ -95,6 +102,15 @@ class Helpers:
         for helper in self._helpers:
             try:
                 helper.tell(order)
+            except HelperGone as error:
+                log.error("helper_gone", failure=str(error))
+
+    def follow(self, settings: Settings) -> None:
+        """All that are there obey `settings` when this returns."""
+        self.tell(settings)
+        for helper in self._helpers:
+            try:
+                helper.await_settings()
             except HelperGone as error:
                 log.error("helper_gone", failure=str(error))
 

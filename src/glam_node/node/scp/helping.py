@@ -35,7 +35,7 @@ class Helping:
         self._finishing = False
 
     def run(self) -> None:
-        """Until the channel is closed. Nothing is opened, no memory taken, before the first association comes."""
+        """Until the channel is closed; every settings are answered with a byte once they are in force."""
         while True:
             message, descriptors, _, _ = socket.recv_fds(self._channel, LONGEST_ORDER, 2)
             if not message:
@@ -49,10 +49,14 @@ class Helping:
                 self._follow(order)
 
     def _follow(self, settings: Settings) -> None:
+        """Where it fails, the next association tries again."""
         with self._lock:
-            self._settings = settings
-            if self._prepared is not None:
-                self._prepared = self._prepare(settings)
+            self._settings, self._prepared = settings, None
+        try:
+            self._services()
+        except NodeError as error:
+            log.error("helper_not_prepared", failure=str(error))
+        self._channel.send(b"1")
 
     def _services(self) -> tuple[Services, Rules]:
         with self._lock:
