@@ -102,7 +102,7 @@ def test_a_bad_file_changes_nothing_and_is_on_record(alone: Alone, node: NodeDir
     alone.hang_up("broker_url: ", times=2)
     assert is_admitted(alone.port, MODALITY)
     assert not is_admitted(alone.port, "CT")
-    wait_until(lambda: len(alone.refused()) == 2)
+    wait_until(lambda: len(alone.refused()) == 2, 60)
     refused = alone.refused()
     assert {one.detail["process"] for one in refused} == {"receiver", "worker"}
     for one in refused:

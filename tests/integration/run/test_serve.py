@@ -67,13 +67,13 @@ def serving(node: NodeDirectory) -> Iterator[Serving]:
 
 
 def assert_none_is_left(node: Serving, stop: signal.Signals) -> None:
-    """Told to stop by the signal, it ends soon, and so does every process of it."""
+    """Told to stop by the signal, it ends, and so does every process of it, however busy the machine is."""
     children = list(node.children().values())
     assert len(children) == 5
     node.process.send_signal(stop)
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
-    assert node.process.wait(5) == (0 if stop != signal.SIGKILL else -signal.SIGKILL)
+    assert node.process.wait(60) == (0 if stop != signal.SIGKILL else -signal.SIGKILL)
 
 
 def results(archive: Archive) -> Counter[str]:
