@@ -1,6 +1,7 @@
 """The alerts that ship fire when they should, as Prometheus itself plays them."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -40,6 +41,15 @@ def test_the_play_would_notice_an_alert_that_fires_late(tmp_path: Path) -> None:
 @pytest.mark.peer("promtool")
 def test_prometheus_takes_the_configuration() -> None:
     assert promtool("check", "config", RULES.with_name("prometheus.yml")).returncode == 0
+
+
+@pytest.mark.peer("promtool")
+def test_prometheus_takes_the_configuration_of_the_laboratory(tmp_path: Path) -> None:
+    for file in (RULES.parents[1] / "compose" / "prometheus.yml", RULES):
+        shutil.copy(file, tmp_path)
+    checked = promtool("check", "config", tmp_path / "prometheus.yml")
+    assert checked.returncode == 0, checked.stderr
+    assert f"{RULES.name} is valid" in checked.stdout or "1 rule files found" in checked.stdout
 
 
 def test_every_alert_is_played() -> None:

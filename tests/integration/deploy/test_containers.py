@@ -1,9 +1,12 @@
 """Images, compose and chart: sound to their own tools, and about commands, settings and ports that there are."""
 
 import json
+import re
+import shlex
 import tomllib
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -147,6 +150,50 @@ def test_what_is_exposed_is_what_the_node_listens_on() -> None:
 def test_helm_finds_no_fault_in_the_chart() -> None:
     linted = run("helm", "lint", "--strict", CHART, "--set", DATABASE)
     assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.peer("helm")
+@pytest.mark.parametrize("values", [(), ("keda.enabled=false",), ("redis.enabled=false", "redis.address=redis:6379")])
+def test_kubernetes_knows_every_field_of_the_chart(values: tuple[str, ...]) -> None:
+    ours = [manifest for manifest in rendered(*values) if manifest["kind"] != "ScaledObject"]
+    assert len(ours) > 5
+    for manifest in ours:
+        kubernetes_validate.validate(manifest, "1.33", strict=True)
+
+
+@pytest.mark.peer("helm")
+def test_kubernetes_would_not_know_a_misspelled_field() -> None:
+    deployment = of_kind(rendered(), "Deployment")["lab-node"]
+    deployment["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError, match="livenesProbe"):
+        kubernetes_validate.validate(deployment, "1.33", strict=True)
+
+
+def lines_of_the_readme(first: str) -> list[list[str]]:
+    """The commands of deploy/README.md that begin so."""
+    found = re.findall(rf"^`?({first} [^`\n]*)", (DEPLOY / "README.md").read_text(), re.MULTILINE)
+    assert found
+    return [shlex.split(line) for line in found]
+
+
+@pytest.mark.peer("helm")
+def test_helm_takes_the_command_of_the_readme(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text("worker:\n  replicas: 2\n")
+    (command,) = lines_of_the_readme("helm")
+    places = {"install": "template", "deploy/helm/glam-node": str(CHART), "site.yaml": str(site)}
+    done = run("helm", *[places.get(word, word) for word in command[1:]])
+    assert done.returncode == 0, done.stderr
+    assert "glam-database" in done.stdout
+
+
+@pytest.mark.peer("docker-compose")
+def test_compose_takes_the_files_and_services_of_the_readmes_commands() -> None:
+    assert lines_of_the_readme("cp") == [["cp", ".env.example", ".env"]]
+    for command in lines_of_the_readme("docker compose"):
+        more = [name for name in command if name.endswith(".yaml") and name != "compose.yaml"]
+        services = compose(*more)["services"]
+        assert {word.partition("=")[0] for word in command if "=" in word} <= services.keys()
 
 
 @pytest.mark.peer("helm")
