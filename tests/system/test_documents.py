@@ -19,7 +19,7 @@ from tests.system.orthanc import Orthanc
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "deploy" / "README.md"])
-BUILT = {"settings.md", "metrics.md"}
+BUILT = {"settings.md", "metrics.md", "model-card.md"}
 """Pages that MkDocs makes of the code."""
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WITHIN_S = 600

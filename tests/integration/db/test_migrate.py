@@ -1,5 +1,6 @@
 """The schema that migrations make."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from multiprocessing import get_context
@@ -131,3 +132,39 @@ def test_the_newest_code_reads_what_the_first_version_kept(empty_url: str) -> No
 def test_revisions_are_those_that_alembic_finds_in_their_order() -> None:
     scripts = ScriptDirectory(str(migrate.SCRIPTS)).walk_revisions()
     assert migrate.revisions() == [script.revision for script in scripts][::-1]
+
+
+def kept(url: str) -> tuple[str, dict[str, list[dict[str, object]]]]:
+    """The schema, and the rows of the first version's tables."""
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        schema = str(connection.scalar(text("SELECT version_num FROM alembic_version")))
+        found = rows(connection)
+    engine.dispose()
+    return schema, found
+
+
+def test_what_the_previous_version_kept_is_there_after_the_upgrade(empty_url: str) -> None:
+    fill_as_the_first_version_did(empty_url)
+    previous = migrate.revisions()[-2]
+    engine = open_engine(empty_url)
+    with engine.begin() as connection:
+        command.upgrade(migrate._config(connection), previous)
+    engine.dispose()
+    schema, before = kept(empty_url)
+    migrate.upgrade(empty_url)
+    assert (schema, kept(empty_url)) == (previous, (migrate.newest(), before))
+
+
+def test_the_previous_version_refuses_the_database_of_this_one_and_changes_nothing(
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_as_the_first_version_did(empty_url)
+    migrate.upgrade(empty_url)
+    before, newest = kept(empty_url), migrate.newest()
+    shutil.copytree(migrate.SCRIPTS, tmp_path / "migrations", ignore=shutil.ignore_patterns(f"revision_{newest}.py"))
+    monkeypatch.setattr(migrate, "SCRIPTS", tmp_path / "migrations")
+    assert migrate.newest() < newest
+    with pytest.raises(PermanentError, match="newer glam-node"):
+        migrate.upgrade(empty_url)
+    assert kept(empty_url) == before

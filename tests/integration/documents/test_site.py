@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from glam_node.inference.card import card_table
+from glam_node.inference.package import DEFAULT_PACKAGE, read_package
 from glam_node.node.observe.metrics import METRICS
 from glam_node.settings.keys import keys
 
@@ -39,6 +41,15 @@ def test_every_setting_is_in_the_reference(site: Path) -> None:
 def test_every_metric_is_in_the_reference(site: Path) -> None:
     page = words(site / "metrics" / "index.html")
     assert [metric.name for metric in METRICS if metric.name not in page or metric.meaning not in page] == []
+
+
+def test_the_card_of_the_package_that_ships_is_a_page(site: Path) -> None:
+    page, package = words(site / "model-card" / "index.html"), read_package(DEFAULT_PACKAGE)
+    stated = [package.algorithm_version, package.weights_sha256, *card_table(package.card).values()]
+    assert len(stated) > 8
+    assert [value for value in stated if isinstance(value, str) and value not in page] == []
+    for point in package.operating_points.values():
+        assert f"image_score_threshold {point.image_score_threshold:g}" in page
 
 
 def test_the_conformance_statement_and_the_deployment_are_pages(site: Path) -> None:
