@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from glam_node.node.domain.commitment import PUSH_MODEL
 from tests.certificates import Authority
 from tests.command_line import glam_node
 from tests.integration.archive import Archive, default_contexts, listening
+from tests.integration.postgresql import postgresql_server
 from tests.ports import free_port
 
 Tree = dict[str, Any]
@@ -31,6 +33,13 @@ class Plot:
     authority: Authority
     peers: ExitStack = field(default_factory=ExitStack)
     """What a mistake needs; gone after its test."""
+    lasting: ExitStack = field(default_factory=ExitStack)
+    """What several need; gone with the plot."""
+
+    @cached_property
+    def postgresql(self) -> Path:
+        """A running server, by the directory of its socket."""
+        return self.lasting.enter_context(postgresql_server())
 
     def sound(self) -> Tree:
         """The settings of a node with which all is well."""
@@ -79,7 +88,8 @@ def plotted(path: Path, authority: Authority) -> Iterator[Plot]:
     with listening(Archive(contexts=contexts, calling_ae_titles=["GLAM7"])) as archive:
         made = Plot(path, archive, authority)
         shutil.copytree(DEFAULT_PACKAGE, made.package)
-        yield made
+        with made.lasting:
+            yield made
 
 
 Plant = Callable[[Plot, Tree], None]

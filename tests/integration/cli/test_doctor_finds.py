@@ -19,7 +19,7 @@ import pytest
 from glam_node.node.db import audit, migrate
 from glam_node.node.db.engine import database_url, open_database
 from tests.integration.cli.planting import Case, Plant, Plot, Tree, archive, examined, is_found, put
-from tests.integration.postgresql import execute, postgresql_server, url_of
+from tests.integration.postgresql import execute, url_of
 from tests.integration.redis_server import redis_server
 from tests.integration.scu.test_tls import pynetdicom_archive
 from tests.peers import PEERS
@@ -104,7 +104,7 @@ def web_server(plot: Plot, tree: Tree) -> None:
 
 def silent_host(plot: Plot, tree: Tree) -> None:
     silent = plot.peers.enter_context(socket.create_server(("127.0.0.1", 0)))
-    archive(tree).update({"port": silent.getsockname()[1], "timeout": 1.0})
+    archive(tree).update({"port": silent.getsockname()[1], "timeout": 0.4})
 
 
 @contextmanager
@@ -151,9 +151,9 @@ def redis_of(*options: str, password: str = "", url: str = "redis://127.0.0.1:{p
 
 
 def postgresql_of(plot: Plot, tree: Tree) -> tuple[Path, str]:
-    directory = plot.peers.enter_context(postgresql_server())
-    execute(directory, "CREATE DATABASE glam")
-    tree["database_url"] = url_of(directory, "glam")
+    directory, name = plot.postgresql, f"glam{free_port()}"
+    execute(directory, f"CREATE DATABASE {name}")
+    tree["database_url"] = url_of(directory, name)
     return directory, tree["database_url"]
 
 
@@ -251,7 +251,7 @@ CASES = [
          "destinations.archive", ("has no address", "destinations.archive.host")),
     Case("nobody there", put("destinations", "archive", "port", value=free_port()), "destinations.archive",
          ("connection refused", "Is it running?")),
-    Case("a host that is silent", silent_host, "destinations.archive", ("within 1 s", "Is that a DICOM port?")),
+    Case("a host that is silent", silent_host, "destinations.archive", ("within 0.4 s", "Is that a DICOM port?")),
     Case("an archive without SEG", archive_without_segmentations, "destinations.archive results",
          ("segmentation", "destinations.archive.fallbacks")),
     Case("another called title", archive_of_another_title, "destinations.archive",
