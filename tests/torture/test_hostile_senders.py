@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.db.tables import InstanceRow
+from glam_node.node.storage.instances import SYNCHRONISERS
 from tests.integration.node_directory import NodeDirectory, wait_until, write_node
 from tests.torture.attackers import Holding, Tally, attack, holding, send_good_images
 from tests.torture.conversations import Conversation, recorded_conversations
@@ -74,7 +75,8 @@ def test_whatever_is_said_nothing_breaks_and_what_was_answered_is_there(
         captures = recorded_conversations(port, tmp_path)
         before, beside = holding(pid), {path.name for path in tmp_path.iterdir()}
         tally, early = played(port, pid, captures, seed)
-        wait_until(lambda: holding(pid).threads <= before.threads and holding(pid).files <= before.files)
+        threads = before.threads + SYNCHRONISERS
+        wait_until(lambda: holding(pid).threads <= threads and holding(pid).files <= before.files)
         after = holding(pid)
         assert receiver.pid == pid, "the receiver died"
     node = directory.build()

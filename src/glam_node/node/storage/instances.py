@@ -21,7 +21,8 @@ from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, star
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 _PRIVATE_FILE = 0o600
 _LOCKS = 64
-_SYNCHRONISERS = 16
+SYNCHRONISERS = 16
+"""Threads at most, made one by one when they are needed, that stay."""
 _BEGIN_BYTES = 4 * 2**20
 """After so many bytes the system begins to write them, so that little is left for the end."""
 
@@ -43,7 +44,7 @@ class InstanceStore:
         self.root = root.resolve()
         self._incoming, self._lock_files = self.root / "incoming", self.root / "locks"
         # Makes no thread before it is needed.
-        self._synchronisers = ThreadPoolExecutor(_SYNCHRONISERS, "synchronise")
+        self._synchronisers = ThreadPoolExecutor(SYNCHRONISERS, "synchronise")
         make_directory(self._incoming, PRIVATE_DIRECTORY)
         make_directory(self._lock_files, PRIVATE_DIRECTORY)
 
