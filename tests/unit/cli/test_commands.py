@@ -52,6 +52,7 @@ COMMANDS = [
     "model show",
     "model verify",
     "model golden",
+    "model time",
 ]
 FOR_MACHINES = [
     "doctor",
