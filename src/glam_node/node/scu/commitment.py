@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.events import Event
+from pynetdicom.pdu import P_DATA_TF
 
 from glam_node.node.domain.commitment import (
     PROCESSING_FAILURE,
@@ -21,6 +23,8 @@ from glam_node.node.workflow.commitment_data_sets import report_data_set, report
 
 SAME_ASSOCIATION_S = 2.0
 """Some archives answer on the association of the request, at once: so long it is kept open for them."""
+ANSWER_S = 30.0
+"""The longest that a report is put on record and answered."""
 
 Heard = Callable[[Report], None]
 
@@ -31,26 +35,33 @@ def request_commitment(peer: Peer, transaction_uid: str, references: Sequence[Re
     `heard` may raise NodeError, which the peer is told. Raises TransientError when no answer comes, PermanentError
     when the peer takes no such requests, or refuses this one.
     """
-    told = threading.Event()
+    hearing, answered = threading.Event(), threading.Event()
 
     def hear(event: Event) -> tuple[int, None]:
+        hearing.set()
         try:
             heard(reported(event.event_information))
         except NodeError:
             return PROCESSING_FAILURE, None
-        finally:
-            told.set()
         return 0x0000, None
 
+    def sent(event: Event) -> None:
+        # After the report has come we send nothing but its answer; a release before it would leave the peer without.
+        if hearing.is_set() and isinstance(event.pdu, P_DATA_TF):
+            answered.set()
+
     try:
-        with associated(peer, [build_context(PUSH_MODEL)], handlers=[(evt.EVT_N_EVENT_REPORT, hear)]) as association:
+        handlers: list[tuple[evt.EventType, Callable[[Event], Any]]]
+        handlers = [(evt.EVT_N_EVENT_REPORT, hear), (evt.EVT_PDU_SENT, sent)]
+        with associated(peer, [build_context(PUSH_MODEL)], handlers=handlers) as association:
             data_set = request_data_set(transaction_uid, references)
             try:
                 status, _ = association.send_n_action(data_set, REQUEST, PUSH_MODEL, PUSH_MODEL_INSTANCE)
             except RuntimeError as error:
                 raise lost(peer, "N-ACTION", timed_out=False) from error
             _check(peer, "N-ACTION", status)
-            told.wait(SAME_ASSOCIATION_S)
+            if hearing.wait(SAME_ASSOCIATION_S):
+                answered.wait(ANSWER_S)
     except SOPClassRefused as error:
         raise PermanentError(
             f"{peer} takes no requests for storage commitment. Allow them to {peer.calling_ae_title} there, or set "
