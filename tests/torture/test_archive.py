@@ -6,7 +6,7 @@ from tests.torture.rig import NEEDS, is_full_length, torture
 
 pytestmark = NEEDS
 
-AWAY_S = 120.0 if is_full_length() else 10.0
+AWAY_S = 120.0 if is_full_length() else 5.0
 KILLS = 20 if is_full_length() else 2
 
 

@@ -12,8 +12,8 @@ from tests.torture.rig import NEEDS, Rig, is_full_length, torture
 
 pytestmark = NEEDS
 
-FLUSHES = 60 if is_full_length() else 6
-STUDIES = 100 if is_full_length() else 12
+FLUSHES = 60 if is_full_length() else 4
+STUDIES = 100 if is_full_length() else 8
 
 
 def test_a_broker_that_forgets_everything_again_and_again_loses_no_study(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from tests.torture.rig import NEEDS, Rig, is_full_length, torture
 
 pytestmark = NEEDS
 
-LOCKS = (3.0, 35.0, *([5.0] * 20)) if is_full_length() else (3.0, 6.0)
-CRASHES = 40 if is_full_length() else 3
+LOCKS = (3.0, 35.0, *([5.0] * 20)) if is_full_length() else (3.0, 5.0)
+CRASHES = 40 if is_full_length() else 2
 
 LOCK = """
 import sqlite3, sys, time

@@ -7,7 +7,7 @@ from tests.torture.rig import NEEDS, is_full_length, torture
 
 pytestmark = NEEDS
 
-KILLS = 200 if is_full_length() else 12
+KILLS = 200 if is_full_length() else 8
 
 
 def test_whatever_is_killed_nothing_is_lost_and_nothing_comes_twice(tmp_path: Path) -> None:

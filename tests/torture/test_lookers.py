@@ -46,11 +46,11 @@ def give_up(port: int, count: int, rng: random.Random) -> None:
                 sender.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def seconds_for_a_good_image(port: int) -> float:
+def seconds_for_a_good_image(port: int, uid: str) -> float:
     started = time.monotonic()
     with Sender(port) as sender:
         assert sender.associate(calling=MODALITY) == 2
-        assert sender.store("2.25.60", data_set("2.25.60")) == 0x0000
+        assert sender.store(uid, data_set(uid)) == 0x0000
     return time.monotonic() - started
 
 
@@ -65,6 +65,8 @@ def test_what_only_looks_or_gives_up_leaves_nothing_behind(tmp_path: Path, capsy
             now = holding(pid)
             return now.threads <= than.threads and now.files <= than.files
 
+        # The first instance makes the thread that synchronises, which stays.
+        seconds_for_a_good_image(port, "2.25.60")
         idle = holding(pid)
         look(port, WARM)
         give_up(port, WARM // 2, rng)
@@ -72,7 +74,7 @@ def test_what_only_looks_or_gives_up_leaves_nothing_behind(tmp_path: Path, capsy
         before = holding(pid)
         look(port, CONNECTS)
         give_up(port, ABORTED, rng)
-        good = seconds_for_a_good_image(port)
+        good = seconds_for_a_good_image(port, "2.25.61")
         wait_until(lambda: at_rest(idle))
         after = holding(pid)
         assert receiver.pid == pid

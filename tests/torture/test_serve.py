@@ -6,7 +6,7 @@ from tests.torture.rig import NEEDS, is_full_length, torture_of_a_whole_node
 
 pytestmark = NEEDS
 
-KILLS = 40 if is_full_length() else 3
+KILLS = 40 if is_full_length() else 2
 
 
 def test_a_node_that_is_killed_outright_again_and_again_loses_nothing(tmp_path: Path) -> None:

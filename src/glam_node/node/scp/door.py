@@ -15,7 +15,8 @@ from glam_node.node.tls.contexts import ContextOfFiles, Files, server_context
 from glam_node.settings.schema import NodeSettings
 from glam_node.settings.tls import TLSSettings
 
-BACKLOG = 128
+BACKLOG = 1024
+"""Connections that wait to be accepted; who finds no room there comes again after a second."""
 # The first byte of a TLS record with a ClientHello (RFC 8446 5.1); no PDU type of PS3.8 is 0x16.
 HANDSHAKE_RECORD = 0x16
 # PS3.8 Table 9-21: rejected-permanent, service user, no reason given

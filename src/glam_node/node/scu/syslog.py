@@ -58,8 +58,12 @@ class _Line:
         self._flush()
 
     def part(self) -> None:
-        """We have closed, and so has the other side. Raises OSError where it said something else."""
+        """We have closed, and so has the other side. Raises OSError where it said something else, as ssl's errors are.
+
+        OpenSSL takes an alert of any kind for the end of a connection that we have closed; reading tells which it was.
+        """
         self._until(self._tls.unwrap)
+        self._tls.read(1)
 
     def _until(self, done: Callable[[], object]) -> None:
         while True:
