@@ -1,9 +1,12 @@
 """Audit messages to a collector over TLS: nothing is lost while it is away, cut off or not to be trusted."""
 
+import socket
+import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from glam_node.node.db import audit_messages, migrate
 from glam_node.node.db.engine import SessionFactory, open_database
 from glam_node.node.errors import TransientError
 from glam_node.node.scu.syslog import audit_collector
+from glam_node.node.tls.contexts import Files, server_context
 from glam_node.node.workflow.forward import forward_messages
 from glam_node.settings.audit import AuditSettings
 from tests.builders import NOW
@@ -153,6 +157,38 @@ def test_a_node_without_a_certificate_of_its_own_is_told_by_the_collector(
     trail.append(1)
     with collector.running(), pytest.raises(TransientError, match=r"audit\.certificate"):
         trail.forward()
+    assert trail.waiting() == 1
+
+
+def refuse_in_the_end(listener: socket.socket, theirs: Signed) -> None:
+    """One handshake, of which the last flight is looked at only when all that came after it has been read."""
+    context = server_context(Files("collector", theirs.certificate, theirs.key, theirs.ca), ssl.CERT_REQUIRED)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_side=True)
+    connection, _ = listener.accept()
+    with connection:
+        incoming.write(connection.recv(65_536))
+        with suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        connection.sendall(outgoing.read())
+        connection.settimeout(0.5)
+        with suppress(TimeoutError):
+            while received := connection.recv(65_536):
+                incoming.write(received)
+        with pytest.raises(ssl.SSLError, match="did not return a certificate"):
+            tls.do_handshake()
+        connection.sendall(outgoing.read())
+
+
+def test_an_alert_when_we_have_closed_is_no_answer(trail: Trail, theirs: Signed, ours: Signed) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        trail.settings = settings(listener.getsockname()[1], ours, certificate=None, key=None)
+        trail.append(1)
+        thread = threading.Thread(target=refuse_in_the_end, args=(listener, theirs))
+        thread.start()
+        with pytest.raises(TransientError, match=r"certificate required.*audit\.certificate"):
+            trail.forward()
+        thread.join()
     assert trail.waiting() == 1
 
 
