@@ -16,9 +16,6 @@ from pynetdicom import AE
 
 from glam_node.node.db import audit, audit_messages
 from glam_node.node.db.engine import SessionFactory
-from glam_node.node.run import dispatcher
-from glam_node.node.run.lifeline import READY_FD
-from glam_node.node.run.process import main
 from tests.certificates import Authority, Signed
 from tests.command_line import glam_node
 from tests.integration.collector import Collector
@@ -29,7 +26,7 @@ from tests.ports import free_port
 
 pytestmark = pytest.mark.peer("redis-server")
 
-KILLS = 6
+KILLS = 4
 
 
 @pytest.fixture(scope="module")
@@ -86,28 +83,6 @@ def is_all_sent(sessions: SessionFactory) -> bool:
         return audit_messages.counts(session)[1] == 0 and not audit.unreported(session, 1)
 
 
-@contextmanager
-def forked_dispatcher(node: NodeDirectory) -> Iterator[int]:
-    """Process id of a dispatcher at work, which need not load anew what this process has; killed at the end."""
-    hears, tells = os.pipe()
-    process_id = os.fork()
-    if process_id == 0:
-        os.environ.clear()
-        os.environ.update(node.environment() | {READY_FD: str(tells)})
-        try:
-            main("dispatcher", dispatcher.run)
-        finally:
-            os._exit(1)
-    os.close(tells)
-    try:
-        assert os.read(hears, 100).endswith(b"\n"), "it ended before it was ready"
-        yield process_id
-    finally:
-        os.close(hears)
-        os.kill(process_id, signal.SIGKILL)
-        os.waitpid(process_id, 0)
-
-
 @pytest.mark.parametrize("database", ["node", pytest.param("node_on_postgresql", marks=pytest.mark.peer("postgresql"))])
 def test_nothing_is_lost_while_the_dispatcher_is_killed_and_the_collector_comes_and_goes(
     database: str, request: pytest.FixtureRequest, collector: Collector
@@ -118,11 +93,10 @@ def test_nothing_is_lost_while_the_dispatcher_is_killed_and_the_collector_comes_
         with ExitStack() as stack:
             if number % 2:
                 stack.enter_context(collector.running())
-            process_id = stack.enter_context(forked_dispatcher(node))
+            (dispatcher,) = stack.enter_context(node.running("dispatcher"))
             time.sleep(chance.uniform(0, 1))
-            os.kill(process_id, signal.SIGKILL)
-    # Forked before this process has a connection, which a child would share.
-    with forked_dispatcher(node), collector.running(), opened(node) as sessions:
+            os.kill(dispatcher.pid, signal.SIGKILL)
+    with node.running("dispatcher"), collector.running(), opened(node) as sessions:
         wait_until(lambda: is_all_sent(sessions), seconds=60)
         sent = {record.sequence: record.message for record in collector.records}
         with sessions() as session:
