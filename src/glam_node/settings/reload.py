@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from glam_node.settings.digest import RULES
 from glam_node.settings.keys import Path
 from glam_node.settings.load import SettingsError, validated
 from glam_node.settings.problems import Problem, problem_from
@@ -46,9 +47,6 @@ RESTARTS: Mapping[Path, str] = {
 """What must be started again before a key of this beginning takes effect; empty: it does at once."""
 
 
-_RULES = "rules"
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
     """One key, one peer or destination as a whole, or the order of rules, that is other than in force."""
@@ -63,7 +61,7 @@ class Change:
     @property
     def is_order(self) -> bool:
         """Whether it is the order of rules; `before` and `after` have their names then."""
-        return self.key == _RULES
+        return self.key == RULES
 
     def __str__(self) -> str:
         if self.is_order:
@@ -86,7 +84,7 @@ def changes(in_force: Settings, new: Settings) -> tuple[Change, ...]:
     told = [Change(".".join(path), _at(old_shown, path), _at(new_shown, path), restart_of(path)) for path in found]
     before, after = list(in_force.rules), list(new.rules)
     if after != [name for name in before if name in new.rules] + [name for name in after if name not in in_force.rules]:
-        told.append(Change(_RULES, before, after, restart_of((_RULES,))))
+        told.append(Change(RULES, before, after, restart_of((RULES,))))
     return tuple(told)
 
 

@@ -39,7 +39,7 @@ def print_package(package: "ModelPackage") -> None:
     if package.shape:
         _line("shape", ", ".join(f"{name} {value}" for name, value in package.shape.items()))
     for field in fields(package.card):
-        _line(field.name, _written(getattr(package.card, field.name)))
+        _line(field.name, written(getattr(package.card, field.name)))
     typer.echo("For research use.")
 
 
@@ -47,7 +47,7 @@ def _line(name: str, value: object) -> None:
     typer.echo(f"{name:{_INDENT}}{value}")
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """A value of the card; ranges and lists as people write them."""
     if isinstance(value, tuple):
         ranged = value and all(isinstance(one, float) for one in value)

@@ -4,7 +4,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,14 +13,17 @@ from statistics import median
 
 from glam_node.inference.findings import Findings
 from glam_node.inference.predictor import Predictor
-from glam_node.inference.study import SourceImage, segment_study
+from glam_node.inference.study import segment_study
 from glam_node.node.bootstrap import load_configured_predictor, result_identity
 from glam_node.node.demo.exam import phantom_exam
+from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.errors import PermanentError
+from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import KEPT_ANYWAY
+from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.infer import source_images
-from glam_node.node.workflow.make import made_objects
 from glam_node.node.workflow.read_files import read_files
+from glam_node.node.workflow.write import write_results
 from glam_node.settings.schema import Settings
 
 SEED = 1
@@ -84,8 +87,10 @@ def measure(settings: Settings, studies: int, rows: int, columns: int) -> Timing
     predictor = load_configured_predictor(settings)
     kinds = KEPT_ANYWAY.union(*(one.results for one in settings.destinations.values()))
     with tempfile.TemporaryDirectory(prefix="glam-node-time-") as directory:
-        sources = _exam(Path(directory), rows, columns)
-        runs = [_study(sources, predictor, settings, kinds, Path(directory)) for _ in range(studies + 1)]
+        instances = _exam(Path(directory), rows, columns)
+        # What was written before would not be written again: every study has a store of its own.
+        stores = [InstanceStore(Path(directory, str(number))) for number in range(studies + 1)]
+        runs = [_study(instances, predictor, result_identity(settings), kinds, store) for store in stores]
     findings = runs[-1][0]
     stages = [stages for _, stages in runs[1:]]
     return Timing(
@@ -116,34 +121,24 @@ def _route(predictor: Predictor) -> str:
     return route.partition(", ")[2] or "no network"
 
 
-def _exam(directory: Path, rows: int, columns: int) -> list[SourceImage]:
+def _exam(directory: Path, rows: int, columns: int) -> Sequence[SOPInstance]:
     exam = phantom_exam(directory / "exam", SEED, rows, columns)
     (study,) = read_files([one.path for one in exam.instances], datetime.now(UTC)).studies
-    return source_images(study.instances, Path)
+    return study.instances
 
 
 def _study(
-    sources: list[SourceImage], predictor: Predictor, settings: Settings, kinds: frozenset[str], directory: Path
+    instances: Sequence[SOPInstance],
+    predictor: Predictor,
+    identity: ResultIdentity,
+    kinds: frozenset[str],
+    store: InstanceStore,
 ) -> tuple[Findings, dict[str, float]]:
     """The findings, and the seconds of each stage."""
-    findings = segment_study("2.25.1", sources, predictor)
+    findings = segment_study("2.25.1", source_images(instances, Path), predictor)
     for image in findings.images:
         if image.failure:
             raise PermanentError(f"{image.image_laterality} {image.view_position} was not analysed: {image.failure}")
     started = time.monotonic()
-    for number, path in enumerate(_written(findings, sources, settings, kinds, directory)):
-        path.rename(directory / f"result-{number}.dcm")
+    write_results(findings, instances, identity.at(datetime.now(UTC)), store, kinds, {})
     return findings, {**dict(findings.stage_seconds), "write": time.monotonic() - started}
-
-
-def _written(
-    findings: Findings, sources: list[SourceImage], settings: Settings, kinds: frozenset[str], directory: Path
-) -> Iterator[Path]:
-    paths = {source.sop_instance_uid: source.path for source in sources}
-    identity = result_identity(settings).at(datetime.now(UTC))
-    for _, dataset in made_objects(findings, paths, identity, kinds):
-        path = directory / "result.part"
-        dataset.save_as(path, enforce_file_format=True)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        yield path

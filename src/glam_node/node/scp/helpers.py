@@ -99,18 +99,17 @@ class Helpers:
 
     def tell(self, order: Settings | Finish) -> None:
         """All that are there will do so."""
-        for helper in self._helpers:
-            try:
-                helper.tell(order)
-            except HelperGone as error:
-                log.error("helper_gone", failure=str(error))
+        self._each(lambda helper: helper.tell(order))
 
     def follow(self, settings: Settings) -> None:
         """All that are there obey `settings` when this returns."""
         self.tell(settings)
+        self._each(Helper.await_settings)
+
+    def _each(self, do: Callable[[Helper], object]) -> None:
         for helper in self._helpers:
             try:
-                helper.await_settings()
+                do(helper)
             except HelperGone as error:
                 log.error("helper_gone", failure=str(error))
 

@@ -20,7 +20,6 @@ from glam_node.node.scp.door import CERTIFICATES
 from glam_node.node.scp.negotiation import AcceptedContext, choose_transfer_syntax
 from glam_node.node.scp.refusals import tell
 from glam_node.node.scp.services import Server
-from glam_node.node.scp.store import open_store
 from glam_node.node.tls.certificates import peer_certificate
 from glam_node.node.tls.contexts import ContextOfFiles, Files, server_context
 
@@ -127,7 +126,7 @@ class PynetdicomServer(Server):
     def _reject(self, event: Event, rejection: Rejection, caller: Caller, calling: str, called: str) -> None:
         event.assoc.acse.send_reject(*rejection.result)
         event.assoc.kill()
-        tell(self._on_refused, rejection, caller.address, calling, called)
+        tell(self._services.on_refused, rejection, caller.address, calling, called)
 
     def _store(self, event: Event) -> Dataset:
         request: Any = event.request
@@ -139,16 +138,8 @@ class PynetdicomServer(Server):
             str(request.AffectedSOPClassUID),
             str(request.AffectedSOPInstanceUID),
         )
-        storing = open_store(
-            command,
-            _context(event),
-            store=self._services.store,
-            receive=self._services.receive,
-            on_refused=self._on_refused,
-            calling_ae_title=_calling(event),
-            address=str(event.assoc.requestor.address),
-            minimum_free_bytes=self._rules.minimum_free_bytes,
-        )
+        begin = self._services.opening(self._rules, _calling(event), str(event.assoc.requestor.address))
+        storing = begin(command, _context(event))
         try:
             if data_set is not None:
                 storing.write(data_set.getbuffer())

@@ -132,7 +132,7 @@ class StorageServer(Server):
             with door.opened(connection, address) as (line, caller):
                 _part(line, self._talk(line, connection, caller))
         except HandshakeRefused as error:
-            tell(self._on_refused, error.rejection, address)
+            tell(self._services.on_refused, error.rejection, address)
             _part(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED) if door.context is None else b"")
         except (OSError, pdu.ConnectionLost) as error:  # health checks and port scans
             log.debug("connection_lost", address=address, failure=str(error))
@@ -161,7 +161,7 @@ class StorageServer(Server):
             log.warning("connection_refused", address=caller.address, failure=str(error))
             return pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
         titles = proposal.calling_ae_title, proposal.called_ae_title
-        tell(self._on_refused, opened, caller.address, *titles)
+        tell(self._services.on_refused, opened, caller.address, *titles)
         return pdu.associate_rj(*opened.result)
 
     def _open(

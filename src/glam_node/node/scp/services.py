@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 
 from glam_node.node.scp import pdu
-from glam_node.node.scp.association import Association
+from glam_node.node.scp.association import Association, OpenStore
 from glam_node.node.scp.commitment import commit
 from glam_node.node.scp.negotiation import AcceptedContext
 from glam_node.node.scp.rules import Rules, rules_of
@@ -38,17 +38,21 @@ class Services:
     receive: Receive
     on_refused: OnRefused
 
-    def association(self, stream: pdu.PDUStream, agreed: Agreed, rules: Rules) -> Association:
-        """One that was accepted, to be served over `stream` by these rules."""
-        open_one = partial(
+    def opening(self, rules: Rules, calling_ae_title: str, address: str) -> OpenStore:
+        """How a C-STORE of this caller begins, by these rules."""
+        return partial(
             open_store,
             store=self.store,
             receive=self.receive,
             on_refused=self.on_refused,
             minimum_free_bytes=rules.minimum_free_bytes,
-            calling_ae_title=agreed.calling_ae_title,
-            address=agreed.address,
+            calling_ae_title=calling_ae_title,
+            address=address,
         )
+
+    def association(self, stream: pdu.PDUStream, agreed: Agreed, rules: Rules) -> Association:
+        """One that was accepted, to be served over `stream` by these rules."""
+        open_one = self.opening(rules, agreed.calling_ae_title, agreed.address)
         commit_one = partial(commit, calling_ae_title=agreed.calling_ae_title, desk=rules.desk)
         timeout = rules.settings.network_timeout
         return Association(stream, agreed.contexts, open_one, commit_one, timeout, agreed.calling_ae_title)
@@ -71,7 +75,6 @@ class Server:
     ) -> None:
         self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
         self._tls = tls or TLSSettings()
-        self._on_refused = on_refused
         self._services = Services(store, receive, on_refused)
         self._prepare()
 

@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,15 +23,15 @@ _ZEROS = memoryview(bytes(_BLOCK))
 _making = threading.RLock()
 
 
-def write_durably(path: Path, data: bytes | Callable[[BinaryIO], object]) -> None:
+def write_durably(path: Path, data: bytes | Callable[[BinaryIO], object], mode: int = 0o666) -> None:
     """`path` holds `data`, or what it writes into a file, and nothing else; at no time does it hold a part of it.
 
-    Raises OSError (ENOSPC when full).
+    It has `mode`, less the umask. Raises OSError (ENOSPC when full).
     """
     make_directory(path.parent)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with part.open("xb") as file:
+        with open(part, "xb", opener=partial(os.open, mode=mode)) as file:
             file.write(data) if isinstance(data, bytes) else data(file)
             file.flush()
             os.fsync(file.fileno())

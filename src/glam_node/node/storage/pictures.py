@@ -1,13 +1,13 @@
 """Pictures that were drawn for the console, kept to be shown again; they can be drawn anew at any time."""
 
 import os
-import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory
+from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, write_durably
 
+_PRIVATE_FILE = 0o600
 MAXIMUM_BYTES = 512 * 2**20
 """Of about a hundred studies."""
 
@@ -35,17 +35,9 @@ class DrawnPictures:
     def keep(self, study_instance_uid: str, name: str, drawn: bytes) -> None:
         """It is there under that name, whole, for the user that the node runs as; not at all where the disk is full."""
         path = self._directory / study_instance_uid / name
-        part = path.with_name(f".{name}.{secrets.token_hex(4)}.part")
         with suppress(OSError):
             make_directory(path.parent, PRIVATE_DIRECTORY)
-            try:
-                with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    file.write(drawn)
-                    file.flush()
-                    os.fsync(file.fileno())
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
+            write_durably(path, drawn, _PRIVATE_FILE)
             self._make_room()
 
     def remove_study(self, study_instance_uid: str) -> None:
