@@ -146,6 +146,17 @@ def test_a_peer_that_aborts_is_not_answered_and_its_half_instance_is_gone(receiv
 
 
 @over_both
+def test_a_node_stops_whatever_its_peers_are_doing(tmp_path: Path, upper_layer: str) -> None:
+    with contextlib.ExitStack() as open_connections:
+        with running_receiver(tmp_path / "root", upper_layer=upper_layer) as receiver:
+            silent, rejected, associated = (open_connections.enter_context(Sender(receiver.port)) for _ in range(3))
+            rejected.send(associate_rq(called="ELSEWHERE"))
+            assert rejected.read()[0] == 3
+            assert associated.associate() == 2
+        assert all(one.is_closed_within(1) for one in (silent, rejected, associated))
+
+
+@over_both
 def test_a_release_is_answered(receiver: Receiver) -> None:
     with Sender(receiver.port) as sender:
         sender.associate()

@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.transport import ThreadedAssociationServer
 
@@ -24,6 +25,10 @@ from glam_node.node.tls.certificates import peer_certificate
 from glam_node.node.tls.contexts import ContextOfFiles, Files, server_context
 
 log = structlog.get_logger(__name__)
+
+ESTABLISHED = "Sta6"
+"""PS3.8 Table 9-3: ready for data transfer."""
+STOP_PATIENCE_S = 5.0
 
 
 class PynetdicomServer(Server):
@@ -64,7 +69,10 @@ class PynetdicomServer(Server):
 
     def stop(self) -> None:
         """Nothing listens and no association is open."""
-        self._ae.shutdown()
+        for association in self._ae.active_associations:
+            _end(association)
+        for server in filter(None, (self._plain, self._secured)):
+            server.shutdown()
 
     def _obey(self) -> None:
         ae, settings = self._ae, self._rules.settings
@@ -173,6 +181,15 @@ class _HandshakeLater:
     def wrap_socket(self, connection: Any, *, server_side: bool) -> ssl.SSLSocket:
         """TLS, agreed upon with the first bytes that are read."""
         return self._context.current().wrap_socket(connection, server_side=server_side, do_handshake_on_connect=False)
+
+
+def _end(association: Association) -> None:
+    """It is aborted where it can be; pynetdicom breaks on an abort before an association and after a rejection."""
+    if association.dul.state_machine.current_state == ESTABLISHED:
+        association.abort()
+    elif (line := association.dul.socket) is not None:
+        line._shutdown_socket()  # its reactor hears of the end, and closes it
+    association.join(STOP_PATIENCE_S)
 
 
 def _port(server: ThreadedAssociationServer | None) -> int | None:
