@@ -77,6 +77,8 @@ def _read(dataset: Dataset) -> Mammogram:
     if not presented.any():
         raise UnsupportedMammogram("The image is black everywhere.")
     blackened = blacken(presented)
+    if not blackened.pixels.any():
+        raise UnsupportedMammogram("The image shows nothing that differs from its background.")
     return Mammogram(
         sop_instance_uid=sop_instance_uid,
         image_laterality=Laterality(view.image_laterality),

@@ -243,6 +243,12 @@ def view_with_modifier(value: str) -> list[Dataset]:
     return [view]
 
 
+def one_line(value: int) -> NDArray[np.uint16]:
+    pixels = np.zeros((ROWS, COLUMNS), dtype=np.uint16)
+    pixels[ROWS // 2] = value
+    return pixels
+
+
 REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "another modality": ({"Modality": "CR"}, "not a mammogram"),
     "for processing": ({"PresentationIntentType": "FOR PROCESSING"}, "not for presentation"),
@@ -268,6 +274,7 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "another body part": ({"BodyPartExamined": "CHEST"}, "does not show a breast: Body Part Examined is CHEST"),
     "another region": ({"AnatomicRegionSequence": [code("51185008")]}, "anatomic region is 51185008"),
     "black": ({"PixelData": bytes(2 * ROWS * COLUMNS)}, "black everywhere"),
+    "one bright line": ({"PixelData": one_line(0x0FFD).tobytes()}, "nothing that differs from its background"),
 }
 
 
