@@ -11,8 +11,9 @@ from glam_node.node.bootstrap import Node
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.storage.instances import SYNCHRONISERS
 from tests.integration.node_directory import NodeDirectory, wait_until, write_node
-from tests.torture.attackers import Holding, Tally, attack, holding, send_good_images
+from tests.torture.attackers import Tally, attack, send_good_images
 from tests.torture.conversations import Conversation, recorded_conversations
+from tests.torture.holdings import Holding, growth_kib, have_let_go, holdings, holdings_at_rest, make_each_store
 from tests.torture.ledger import data_set_bytes
 from tests.torture.rig import chosen_seed, is_full_length
 
@@ -20,22 +21,25 @@ pytestmark = [pytest.mark.alone, pytest.mark.peer("dcmtk"), pytest.mark.timeout(
 
 CASES = 100_000 if is_full_length() else 3_000
 ATTACKERS = 4
+PROCESSES = 2
 NETWORK_TIMEOUT_S = 2.0
 PATIENCE_S = NETWORK_TIMEOUT_S + 1.0
 LARGEST_GROWTH_KIB = 20_480
+"""Of each process."""
 LONGEST_GOOD_S = 1.0
 
 
 def impatient(path: Path) -> NodeDirectory:
     """A node that waits two seconds for anything, and writes down what it did not expect alone."""
     directory = write_node(path)
-    text = directory.settings_path.read_text().replace("[node]", f"[node]\nnetwork_timeout = {NETWORK_TIMEOUT_S}")
+    more = f"[node]\nnetwork_timeout = {NETWORK_TIMEOUT_S}\nreceiver_processes = {PROCESSES}"
+    text = directory.settings_path.read_text().replace("[node]", more)
     directory.settings_path.write_text(text + '[log]\nlevel = "error"\n')
     return directory
 
 
-def played(port: int, pid: int, captures: list[Conversation], first: int) -> tuple[Tally, Holding]:
-    """All cases, by several attackers at once, beside a good sender; and what the node held after the first tenth."""
+def played(port: int, pid: int, captures: list[Conversation], first: int) -> tuple[Tally, list[Holding]]:
+    """All cases, by several attackers at once, beside a good sender; and what was held after the first tenth."""
     tally, stop = Tally(), threading.Event()
     share = CASES // ATTACKERS
     good = threading.Thread(target=send_good_images, args=(port, stop, tally))
@@ -46,7 +50,7 @@ def played(port: int, pid: int, captures: list[Conversation], first: int) -> tup
     for thread in (good, *attackers):
         thread.start()
     wait_until(lambda: tally.cases >= CASES // 10, seconds=600)
-    early = holding(pid)
+    early = holdings(pid)
     for thread in attackers:
         thread.join()
     stop.set()
@@ -66,6 +70,11 @@ def _digest(path: Path) -> str:
     return blake3(data_set_bytes(path)).hexdigest()
 
 
+def resident(held: list[Holding]) -> str:
+    """Of each process."""
+    return ", ".join(str(one.resident_kib) for one in held)
+
+
 def test_whatever_is_said_nothing_breaks_and_what_was_answered_is_there(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,11 +82,11 @@ def test_whatever_is_said_nothing_breaks_and_what_was_answered_is_there(
     with directory.running("receiver") as [receiver]:
         port, pid = int(receiver.word or 0), receiver.pid
         captures = recorded_conversations(port, tmp_path)
-        before, beside = holding(pid), {path.name for path in tmp_path.iterdir()}
+        make_each_store(port, PROCESSES, "2.25.99")
+        before, beside = holdings_at_rest(pid), {path.name for path in tmp_path.iterdir()}
         tally, early = played(port, pid, captures, seed)
-        threads = before.threads + SYNCHRONISERS
-        wait_until(lambda: holding(pid).threads <= threads and holding(pid).files <= before.files)
-        after = holding(pid)
+        wait_until(lambda: have_let_go(holdings(pid), before, more_threads=SYNCHRONISERS))
+        after = holdings(pid)
         assert receiver.pid == pid, "the receiver died"
     node = directory.build()
     lost, written = missing(node, tally.answered), capfd.readouterr().err
@@ -86,11 +95,11 @@ def test_whatever_is_said_nothing_breaks_and_what_was_answered_is_there(
         print(
             f"\n== hostile senders, seed {seed}: {tally.cases} cases, {len(tally.answered)} instances answered, "
             f"{len(lost)} lost; {len(tally.good_seconds)} good associations, the slowest {longest * 1000:.0f} ms; "
-            f"memory {early.resident_kib} KiB early, {after.resident_kib} KiB after"
+            f"memory {resident(early)} KiB early, {resident(after)} KiB after"
         )
     assert (tally.not_closed, tally.good_failures, lost) == ([], [], set())
     assert "association_failed" not in written, written[-3000:]
-    assert after.resident_kib - early.resident_kib < LARGEST_GROWTH_KIB
+    assert max(growth_kib(after, early)) < LARGEST_GROWTH_KIB
     assert longest < LONGEST_GOOD_S
     assert list((node.store.root / "incoming").iterdir()) == []
     assert {path.name for path in tmp_path.iterdir()} == beside | {"storage"}, "something was written elsewhere"

@@ -15,6 +15,7 @@ from tests.integration.modality import MODALITY
 from tests.integration.node_directory import write_node
 from tests.peers import PEERS
 from tests.ports import free_port
+from tests.processes import children
 from tests.system.orthanc import Orthanc
 
 PLAIN_PYNETDICOM = Path(__file__).with_name("plain_pynetdicom.py")
@@ -30,13 +31,13 @@ class Server:
     def cpu_seconds(self) -> float:
         """What it and its children, gone ones too, have used so far."""
         own = _ticks(self.pid)
-        return (sum(own) + sum(sum(_ticks(child)[:2]) for child in _children(self.pid))) / os.sysconf("SC_CLK_TCK")
+        return (sum(own) + sum(sum(_ticks(child)[:2]) for child in children(self.pid))) / os.sysconf("SC_CLK_TCK")
 
     def peak_megabytes(self) -> float:
         """The largest resident set so far of the process that listens, and what its children have for themselves."""
         own = _kilobytes(Path(f"/proc/{self.pid}/status"), "VmHWM")
-        children = [Path(f"/proc/{child}/smaps_rollup") for child in _children(self.pid)]
-        return (own + sum(_kilobytes(child, "Private_Clean", "Private_Dirty") for child in children)) / 1024
+        helpers = [Path(f"/proc/{child}/smaps_rollup") for child in children(self.pid)]
+        return (own + sum(_kilobytes(child, "Private_Clean", "Private_Dirty") for child in helpers)) / 1024
 
 
 Serve = Callable[[Path], AbstractContextManager[Server]]
@@ -121,10 +122,6 @@ def _kilobytes(path: Path, *names: str) -> int:
     except (ProcessLookupError, FileNotFoundError):  # storescp's are gone by now
         return 0
     return sum(int(words[1]) for words in lines if words[0].rstrip(":") in names)
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
 
 
 @contextmanager

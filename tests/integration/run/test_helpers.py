@@ -15,6 +15,7 @@ from tests.data_sets import data_set
 from tests.integration.modality import MODALITY
 from tests.integration.node_directory import NodeDirectory, wait_until, write_node
 from tests.integration.scp.raw import Sender, p_data, pdv, store_rq
+from tests.processes import children
 
 ACCEPTED, REJECTED = 2, 3
 OUT_OF_RESOURCES = 0xA700
@@ -27,10 +28,6 @@ def receiving(path: Path, **environment: str) -> Iterator[tuple[NodeDirectory, C
     with directory.running("receiver", GLAM_NODE__NODE__RECEIVER_PROCESSES="2", **environment) as [receiver]:
         (helper,) = children(receiver.pid)
         yield directory, receiver, helper
-
-
-def children(pid: int) -> list[int]:
-    return [int(one) for path in Path(f"/proc/{pid}/task").glob("*/children") for one in path.read_text().split()]
 
 
 def sockets(pid: int) -> int:

@@ -1,0 +1,67 @@
+"""What the processes of a receiver have of threads, files and memory."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.data_sets import data_set
+from tests.integration.modality import MODALITY
+from tests.integration.scp.raw import Sender
+from tests.processes import children
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a process has at a moment."""
+
+    pid: int
+    threads: int
+    files: int
+    resident_kib: int
+
+
+def holding(pid: int) -> Holding:
+    """Of the process `pid`."""
+    stated = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return Holding(pid, int(stated["Threads"]), files, int(stated["VmRSS"].split()[0]))
+
+
+def holdings(pid: int) -> list[Holding]:
+    """Of the process `pid` and its children: a receiver comes first, then its helpers."""
+    return [holding(one) for one in (pid, *children(pid))]
+
+
+def holdings_at_rest(pid: int) -> list[Holding]:
+    """The same, when nothing was let go of for a second."""
+    earlier, now = holdings(pid), []
+    while not (now and have_let_go(earlier, now)):
+        earlier = now or earlier
+        time.sleep(1.0)
+        now = holdings(pid)
+    return now
+
+
+def have_let_go(now: Sequence[Holding], then: Sequence[Holding], more_threads: int = 0) -> bool:
+    """Whether these are the same processes, none of which has more files than then, or so many more threads."""
+    return all(
+        one.pid == before.pid and one.threads <= before.threads + more_threads and one.files <= before.files
+        for one, before in zip(now, then, strict=True)
+    )
+
+
+def growth_kib(now: Sequence[Holding], then: Sequence[Holding]) -> list[int]:
+    """By how much each has grown."""
+    return [one.resident_kib - before.resident_kib for one, before in zip(now, then, strict=True)]
+
+
+def make_each_store(port: int, processes: int, root: str) -> None:
+    """So many associations at once, of which each process of the receiver has one, have stored an image each."""
+    with ExitStack() as stack:
+        for number in range(processes):
+            sender = stack.enter_context(Sender(port))
+            assert sender.associate(calling=MODALITY) == 2
+            uid = f"{root}.{number}"
+            assert sender.store(uid, data_set(uid)) == 0x0000
