@@ -36,12 +36,13 @@ def holdings(pid: int) -> list[Holding]:
 
 def holdings_at_rest(pid: int) -> list[Holding]:
     """The same, when nothing was let go of for a second."""
-    earlier, now = holdings(pid), []
-    while not (now and have_let_go(earlier, now)):
-        earlier = now or earlier
+    earlier = holdings(pid)
+    while True:
         time.sleep(1.0)
         now = holdings(pid)
-    return now
+        if have_let_go(earlier, now):
+            return now
+        earlier = now
 
 
 def have_let_go(now: Sequence[Holding], then: Sequence[Holding], more_threads: int = 0) -> bool:
