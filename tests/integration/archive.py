@@ -50,12 +50,15 @@ class Archive:
     statuses: list[int] = field(default_factory=list)
     abort_after: int | None = None
     delay_s: float = 0.0
+    patience_s: float | None = 60.0
+    """For how long nothing may come on an association; None: for ever."""
     _server: ThreadedAssociationServer | None = None
 
     def start(self) -> None:
         """Listen: on a free port the first time, on the same port again after `stop`."""
         ae = AE(ae_title=self.ae_title)
         ae.maximum_associations = self.maximum_associations
+        ae.network_timeout = self.patience_s
         ae.require_called_aet = True
         ae.require_calling_aet = self.calling_ae_titles
         ae.supported_contexts = list(self.contexts) or default_contexts()

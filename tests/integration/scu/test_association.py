@@ -1,9 +1,12 @@
 """Every way in which an association fails is told in words that help."""
 
 import socket
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from pynetdicom import build_context
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
@@ -114,3 +117,16 @@ def test_an_association_is_aborted_after_an_error(archive: Archive) -> None:
     with pytest.raises(KeyError), associated(peer_at(archive.port), [build_context(VERIFICATION)]) as association:
         raise KeyError
     assert association.is_aborted
+
+
+def test_a_clock_that_jumps_ahead_ends_no_association() -> None:
+    now = datetime.now(UTC)
+    with (
+        listening(Archive(patience_s=None)) as archive,
+        time_machine.travel(now, tick=True) as clock,
+        associated(peer_at(archive.port, timeout=1.0), [build_context(VERIFICATION)]) as association,
+    ):
+        clock.shift(timedelta(days=1))
+        # Longer than pynetdicom takes to look at its timers.
+        time.sleep(0.2)
+        assert association.send_c_echo().Status == 0x0000

@@ -171,6 +171,9 @@ def _request(
             f"Check destinations.{peer.name}.host."
         ) from error
     if association.is_established:
+        # pynetdicom measures silence by the clock of the host: one that jumps ahead would end the association. Whoever
+        # asks something here waits for the answer no longer than the peer's timeout anyhow.
+        association.network_timeout = None
         return association
     if not connected:
         raise _unreachable(peer)
