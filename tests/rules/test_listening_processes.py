@@ -6,6 +6,7 @@ import sys
 import pytest
 
 LISTENING = ("run.receiver", "run.dispatcher", "run.sender", "run.all_in_one", "console.__main__")
+ROLES = {"all_in_one": "serve"}
 
 
 @pytest.mark.parametrize("process", LISTENING)
@@ -14,12 +15,20 @@ def test_a_listening_process_does_not_import_torch(process: str) -> None:
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-def test_the_receiver_loads_nothing_that_it_does_not_need() -> None:
-    unwanted = ("numpy", "gdcm", "PIL", "rich", "requests", "alembic", "pydicom.sr", "glam_node.node.results")
+NOT_NEEDED = {
+    "receiver": ("numpy", "gdcm", "PIL", "rich", "requests", "alembic", "pydicom.sr", "glam_node.node.results"),
+    "dispatcher": ("gdcm", "PIL", "rich", "cv2", "valkey", "pydicom.sr", "highdicom"),
+    "sender": ("gdcm", "PIL", "rich", "cv2", "requests", "celery", "redis", "pydicom.sr", "highdicom"),
+    "all_in_one": ("gdcm", "PIL", "cv2", "requests", "valkey", "pydicom.sr", "highdicom"),
+}
+
+
+@pytest.mark.parametrize("process", NOT_NEEDED)
+def test_a_process_loads_nothing_that_it_does_not_need(process: str) -> None:
     program = (
-        "import sys; from glam_node.node.run.left_out import leave_out; leave_out()\n"
-        "import glam_node.node.run.receiver\n"
-        f"print([name for name in {unwanted} if sys.modules.get(name)])"
+        f"import sys; from glam_node.node.run.left_out import leave_out; leave_out({ROLES.get(process, process)!r})\n"
+        f"import glam_node.node.run.{process}\n"
+        f"print([name for name in {NOT_NEEDED[process]} if sys.modules.get(name)])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -8,7 +8,6 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import Finding, FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
-from glam_node.node.results.identity import TrackedFinding
 from glam_node.node.results.mammography_cad_sr_agreement import (
     PlacedFinding,
     agreeing_findings,
@@ -16,6 +15,7 @@ from glam_node.node.results.mammography_cad_sr_agreement import (
     compared_images,
 )
 from glam_node.node.results.scores import shown_finding_score
+from glam_node.node.results.tracked import TrackedFinding
 from tests.unit.results.analysed import finding
 
 COLUMNS = 200

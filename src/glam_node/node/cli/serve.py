@@ -7,6 +7,9 @@ from glam_node.node.cli.application import SettingsOption, settings_of, settings
 
 def serve(ctx: typer.Context, settings: SettingsOption = None) -> None:
     """Run the node: receiver, dispatcher, sender, and a worker too unless broker_url names a Redis."""
+    from glam_node.node.run.left_out import leave_out
+
+    leave_out("serve")
     configured = settings_of(ctx, settings)
     from glam_node.node.observe import logs
     from glam_node.node.run import all_in_one

@@ -2,16 +2,14 @@
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from glam_node import __version__
-from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, Finding, FindingKind, ImageFindings
+from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
-from glam_node.node.results.aggregate import image_score
-from glam_node.node.results.scores import ScoreScale, ShownScore, shown_finding_score, shown_score
 
 # Goes up when the writers change what they write, so that re-issued objects get names of their own.
 _WRITER_VERSION = 2
@@ -29,6 +27,8 @@ _PARAMETRIC_MAPS = 560
 _SERIES_PER_TYPE = 1000
 
 UNTRAINED = "UNTRAINED"
+
+ScoreScale = Literal["percent", "raw", "ten"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +82,6 @@ class ResultIdentity:
         """Series Description: whose it is and that it is for research; at most 64 characters (LO)."""
         text = self.series_description.replace("{subject}", subject)
         return text[:64] if algorithm.trained else f"{text[: 63 - len(UNTRAINED)]} {UNTRAINED}"
-
-    def score_texts(self, image: ImageFindings, algorithm: AlgorithmIdentification) -> str:
-        """Both scores of an image that was analysed, for people."""
-        scores = ((kind, image_score(image, kind)) for kind in CHANNELS)
-        shown = (
-            (kind, shown_score(score, kind, algorithm, self.score_scale)) for kind, score in scores if score is not None
-        )
-        return ", ".join(f"{kind} {score.text}" for kind, score in shown)
 
     def derived_uid(self, role: str, sop_instance_uids: Iterable[str], algorithm: AlgorithmIdentification) -> str:
         """A UID (PS3.5 B.2) that follows from sources, algorithm with weights and parameters, settings and role."""
@@ -154,29 +146,6 @@ class ResultIdentity:
             raise ValueError("A result needs the time of its creation: use identity.at(now, settings_digest).")
         # DA and TM are local times, as those of the modality are (PS3.5 6.2).
         return self.created_at.astimezone()
-
-
-@dataclass(frozen=True, slots=True)
-class TrackedFinding:
-    """A finding, its name and its score as shown, the same in all results."""
-
-    finding: Finding
-    shown: ShownScore
-    tracking_id: str
-    tracking_uid: str
-
-
-def tracked_findings(
-    image: ImageFindings, algorithm: AlgorithmIdentification, identity: ResultIdentity
-) -> Iterator[TrackedFinding]:
-    """The findings of an image in order, numbered within their class."""
-    counts: dict[str, int] = {}
-    for finding in image.findings:
-        counts[finding.kind] = counts.get(finding.kind, 0) + 1
-        name = f"{finding.kind} {counts[finding.kind]}"
-        tracking_uid = identity.derived_uid(f"finding {name}", [image.sop_instance_uid], algorithm)
-        shown = shown_finding_score(finding.score, finding.kind, identity.score_scale)
-        yield TrackedFinding(finding, shown, f"{view_name(image)} {name}", tracking_uid)
 
 
 def view_name(image: ImageFindings) -> str:

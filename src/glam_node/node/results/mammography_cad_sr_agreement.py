@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import Finding, Findings, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
-from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings
+from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.tracked import TrackedFinding, tracked_findings
 
 LARGEST_DIFFERENCE_MM = 25.0
 """Of the distances from the chest wall's edge, at the detector; the pectoral muscle shifts that edge in the MLO."""

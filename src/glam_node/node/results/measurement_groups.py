@@ -13,11 +13,12 @@ from glam_node.inference.findings import AlgorithmIdentification, FindingKind, F
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results import codes
 from glam_node.node.results.aggregate import breast_scores, image_score, study_score
-from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
+from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.outline import long_axis_mm, outline
 from glam_node.node.results.scores import ShownScore, calibration_statements, shown_score
 from glam_node.node.results.segment_references import referenced_segments
 from glam_node.node.results.summary import processing_and_findings_summary
+from glam_node.node.results.tracked import TrackedFinding, tracked_findings
 
 _SIDE = {Laterality.RIGHT: "Right breast", Laterality.LEFT: "Left breast"}
 

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
 from glam_node.inference.reading import read_mammogram
 from glam_node.node.results.identity import ResultIdentity, view_name
+from glam_node.node.results.tracked import score_texts
 
 _FILL = 0.22
 _TEXT_COLOUR = (235, 235, 235)
@@ -137,7 +138,7 @@ def _tint(canvas: NDArray[np.uint8], mask: Mask, colour: tuple[int, int, int]) -
 def caption(image: ImageFindings, algorithm: AlgorithmIdentification, identity: ResultIdentity) -> list[str]:
     """The lines under a picture: the view, its scores or why there are none, what it is not for."""
     if image.failure is None:
-        scores = f"{identity.score_texts(image, algorithm)}   findings: {len(image.findings)}"
+        scores = f"{score_texts(image, algorithm, identity)}   findings: {len(image.findings)}"
     else:
         scores = f"not analysed: {image.failure}"
     return [

@@ -13,8 +13,9 @@ from glam_node.node.results.composite import new_object, reference
 from glam_node.node.results.equipment import finish
 from glam_node.node.results.graphics import GREY, polyline, text_beside, text_in_corner
 from glam_node.node.results.grey_scale import copy_grey_scale
-from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
+from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.sources import source_header
+from glam_node.node.results.tracked import TrackedFinding, score_texts, tracked_findings
 
 _STATEMENT_LAYER = "RESEARCH USE"
 
@@ -138,7 +139,7 @@ def _statement(
     image: ImageFindings, header: Dataset, algorithm: AlgorithmIdentification, identity: ResultIdentity
 ) -> Dataset:
     whose = f"{algorithm.algorithm_name} {algorithm.algorithm_version}  {view_name(image)}"
-    text = f"{whose}: {identity.score_texts(image, algorithm)}\r\n{identity.short_statement(algorithm)}"
+    text = f"{whose}: {score_texts(image, algorithm, identity)}\r\n{identity.short_statement(algorithm)}"
     annotation = Dataset()
     annotation.ReferencedImageSequence = [reference(header)]
     annotation.GraphicLayer = _STATEMENT_LAYER

@@ -1,7 +1,6 @@
 """How scores are shown: as the model gives them, in percent, or from 1 to 10 by the package's calibration."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from pydicom.sr.coding import Code
@@ -9,8 +8,7 @@ from pydicom.sr.coding import Code
 from glam_node.inference.findings import AlgorithmIdentification, FindingKind
 from glam_node.inference.platt import PlattScale
 from glam_node.node.results import codes
-
-ScoreScale = Literal["percent", "raw", "ten"]
+from glam_node.node.results.identity import ScoreScale
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from glam_node.node.results import codes
 from glam_node.node.results.appearance import RGB
 from glam_node.node.results.composite import new_object, reference
 from glam_node.node.results.equipment import finish
-from glam_node.node.results.identity import ResultIdentity, tracked_findings, view_name
+from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.overlay import caption, captioned
 from glam_node.node.results.segmentation import segment_label
 from glam_node.node.results.sources import source_header
+from glam_node.node.results.tracked import tracked_findings
 from glam_node.node.results.view_picture import Hanging, ReducedView, draw_findings
 
 ReadView = Callable[[str, int], ReducedView]

@@ -11,10 +11,11 @@ from glam_node.inference.findings import AlgorithmIdentification, Finding, Findi
 from glam_node.node.results import codes
 from glam_node.node.results.appearance import RGB
 from glam_node.node.results.equipment import contributing_equipment, finish
-from glam_node.node.results.identity import ResultIdentity, TrackedFinding, tracked_findings, view_name
+from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.placement import place_frames
 from glam_node.node.results.segmentation_frames import binary_frames, label_frame, overlap, probability_frame
 from glam_node.node.results.sources import source_header
+from glam_node.node.results.tracked import TrackedFinding, tracked_findings
 
 BINARY, FRACTIONAL, LABELMAP = (
     hd.seg.SegmentationTypeValues.BINARY,

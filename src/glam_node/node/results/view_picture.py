@@ -16,8 +16,8 @@ from glam_node.inference.grey_scale import displayed_values
 from glam_node.inference.guard_orientation import stated_pose
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results.appearance import RGB
-from glam_node.node.results.identity import TrackedFinding
 from glam_node.node.results.outline import outline
+from glam_node.node.results.tracked import TrackedFinding
 
 _FILL = 0.22
 _LEAST_HEIGHT = 480

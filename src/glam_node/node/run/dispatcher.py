@@ -1,5 +1,10 @@
 """The dispatcher: closes studies, makes jobs of them, and rings for every job that nobody works on."""
 
+from glam_node.node.run.left_out import leave_out
+
+if __name__ == "__main__":
+    leave_out("dispatcher")
+
 import threading
 from datetime import UTC, datetime, timedelta
 

@@ -1,24 +1,21 @@
-"""What the receiver never uses, though libraries that it uses load it: half of its memory otherwise."""
+"""What a process never uses, though libraries that it uses load it: half of the receiver's memory otherwise."""
 
 import sys
 
-# Decoders and arrays of pixels (pydicom), downloads of test files (pydicom), coloured tracebacks (structlog). Both look
-# whether these are there, and do without.
-NEVER_USED = (
-    "PIL",
-    "gdcm",
-    "jpeg_ls",
-    "libjpeg",
-    "numpy",
-    "openjpeg",
-    "pylibjpeg",
-    "requests",
-    "rich",
-    "rle",
-)
+# Decoders of pixels (pydicom), coloured tracebacks (structlog), downloads of test files (pydicom), arrays. All of these
+# look whether they are there, and do without.
+_PIXELS = ("PIL", "gdcm", "jpeg_ls", "libjpeg", "openjpeg", "pylibjpeg", "rle")
+NEVER_USED = {
+    "receiver": (*_PIXELS, "rich", "requests", "numpy"),
+    # Sends traces by requests
+    "dispatcher": (*_PIXELS, "rich"),
+    "sender": (*_PIXELS, "rich", "requests"),
+    # Its errors are written by rich
+    "serve": (*_PIXELS, "requests"),
+}
 
 
-def leave_out() -> None:
+def leave_out(role: str) -> None:
     """In this process these are not installed (https://docs.python.org/3/reference/import.html#the-module-cache)."""
-    for name in NEVER_USED:
+    for name in NEVER_USED[role]:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]

