@@ -59,6 +59,10 @@ def test_a_claim_tells_the_worker_its_lease(sessions: SessionFactory) -> None:
     assert (job.state, job.attempt, job.lease_owner, job.lease_expires_at) == (JobState.RUNNING, 1, "one", after(60))
 
 
+def test_a_job_that_was_never_tried_is_claimed_by_a_worker_whose_clock_is_behind(sessions: SessionFactory) -> None:
+    assert claimed(sessions, add(sessions, seconds=2)).attempt == 1
+
+
 def test_a_job_that_is_leased_cannot_be_claimed(sessions: SessionFactory) -> None:
     job_id = add(sessions)
     claimed(sessions, job_id)

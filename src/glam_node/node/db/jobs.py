@@ -103,9 +103,10 @@ def claim(
 
     Its digest is from here on that of the settings that its worker has, where it says so.
 
-    One statement, so that of any number of workers that ask at once exactly one is told.
+    One statement, so that of any number of workers that ask at once exactly one is told. What was never tried waits
+    for nothing: by the clock of a worker on another host it may not be due yet.
     """
-    due = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at <= now)
+    due = and_(JobRow.state == JobState.PENDING, or_(JobRow.attempt == 0, JobRow.next_attempt_at <= now))
     claimable = or_(due, and_(_lost(now), JobRow.attempt < maximum_attempts))
     changed = _change(
         session,
