@@ -99,9 +99,11 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
     """
     with database_trouble(node.settings):
         with node.sessions.begin() as session:
+            # Whoever wrote while this one waited for the database has not written a time that is still to come.
+            session.connection()
             follow_clock(
                 session,
-                now,
+                datetime.now(UTC),
                 lease_time_s=node.inference.lease_time_s,
                 inference_policy=node.inference.policy,
                 delivery_policy=node.delivery_policy,
