@@ -9,7 +9,8 @@ NEVER_USED = {
     "receiver": (*_PIXELS, "rich", "requests", "numpy"),
     # Sends traces by requests
     "dispatcher": (*_PIXELS, "rich"),
-    "sender": (*_PIXELS, "rich", "requests"),
+    # Compresses for archives that prefer RLE Lossless: by GDCM, or many times as slowly
+    "sender": ("PIL", "jpeg_ls", "rich", "requests"),
     # Its errors are written by rich
     "serve": (*_PIXELS, "requests"),
 }
