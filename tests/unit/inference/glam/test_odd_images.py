@@ -167,7 +167,7 @@ def inverted(pixels: Pixels) -> Pixels:
     [
         (small, "too small"),
         (empty, "black everywhere"),
-        (label_alone, "no breast"),
+        (label_alone, "nothing that differs from its background"),
         (noise, "No background was found"),
         (gradient, "No background was found"),
         (gradient_below, "A corner of the image opposite to the chest wall was taken for breast"),
