@@ -4,10 +4,12 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from pynetdicom import build_context
+from pynetdicom.association import Association
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.scu.association import REJECTIONS, Peer, associated
@@ -130,3 +132,34 @@ def test_a_clock_that_jumps_ahead_ends_no_association() -> None:
         # Longer than pynetdicom takes to look at its timers.
         time.sleep(0.2)
         assert association.send_c_echo().Status == 0x0000
+
+
+class Starved(Association):
+    """Its thread gets no turn for a while whenever it may go on."""
+
+    @property
+    def _is_paused(self) -> bool:
+        return bool(self.__dict__["is_paused"])
+
+    @_is_paused.setter
+    def _is_paused(self, is_paused: bool) -> None:
+        if not is_paused:
+            time.sleep(0.03)
+        self.__dict__["is_paused"] = is_paused
+
+
+def test_on_a_busy_machine_no_thread_of_pynetdicoms_takes_an_answer_that_we_wait_for(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with associated(peer_at(archive.port, timeout=1.0), [build_context(VERIFICATION)]) as association:
+        send = association.dimse.send_msg
+
+        def send_and_get_no_turn(*message: Any) -> None:
+            send(*message)
+            time.sleep(0.06)
+
+        monkeypatch.setattr(association.dimse, "send_msg", send_and_get_no_turn)
+        association.__dict__["is_paused"] = association._is_paused
+        association.__class__ = Starved
+        for _ in range(5):
+            assert association.send_c_echo().Status == 0x0000

@@ -18,6 +18,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
+from glam_node.node.scu.checkpoint import Checkpoint
 from glam_node.node.scu.tls import PeerTLS, speaks_http, speaks_tls, trouble
 
 DIAGNOSIS_TIMEOUT_S = 2.0
@@ -114,8 +115,9 @@ class _RequestingAE(AE):
         super().__init__(ae_title=ae_title)
         self._secure = secure
 
-    def _create_socket(self, *arguments: Any) -> AssociationSocket:
-        self._transport = super()._create_socket(*arguments)
+    def _create_socket(self, assoc: Association, *arguments: Any) -> AssociationSocket:
+        assoc._reactor_checkpoint = Checkpoint(assoc)
+        self._transport = super()._create_socket(assoc, *arguments)
         self._connection = self._transport.socket
         if self._connection is not None:
             _configure(self._connection, self.connection_timeout or 0)
