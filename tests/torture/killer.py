@@ -27,7 +27,10 @@ def kill_somebody(rig: Rig) -> None:
     victim = rig.random.choice(everybody)
     if rig.random.random() < 0.5:
         wait_for_a_bad_moment(rig, victim)
-    rig.tree.kill(victim)
+    if victim == "receiver" and rig.random.random() < 0.5:
+        rig.tree.kill_helper(victim)
+    else:
+        rig.tree.kill(victim)
 
 
 def wait_for_a_bad_moment(rig: Rig, victim: str) -> None:

@@ -16,6 +16,7 @@ from glam_node.node.run.lifeline import PARENT
 from glam_node.node.run.supervisor import module
 from tests.integration.node_directory import REPOSITORY, SERVE_COMMAND, NodeDirectory
 from tests.peers import PEERS
+from tests.processes import children
 
 GRACE_S = 20.0
 
@@ -46,6 +47,15 @@ class Process:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def kill_a_child(self) -> bool:
+        """Whether it had one, the first of which is gone, by SIGKILL."""
+        assert self._process is not None
+        try:
+            os.kill(children(self._process.pid)[0], signal.SIGKILL)
+        except (IndexError, ProcessLookupError):
+            return False
+        return True
 
     def freeze(self) -> None:
         """Does nothing, and does not know it."""
@@ -88,6 +98,12 @@ class Tree:
         self.note("kill", name=name)
         self.processes[name].kill()
         self.kills[role_of(name)] += 1
+
+    def kill_helper(self, name: str) -> None:
+        """One that the process has forked is gone, if there is any; the process sees to it."""
+        if self.processes[name].kill_a_child():
+            self.note("kill", name=f"helper of {name}")
+            self.kills[f"helper of {role_of(name)}"] += 1
 
     def tend(self) -> None:
         """What is not running is started."""
