@@ -36,10 +36,11 @@ FORKING = "storescp +B -pdu 131072 --fork"
 # With DCMTK's own sender
 LEAST_DCMSEND_RATIO = {"storescp": 2.0, "Orthanc": 2.5}
 # With the raw sender, by number of senders
-LEAST_RATIO = {1: {"pynetdicom": 2.3}, 8: {"pynetdicom": 7.0, "storescp +B -pdu 131072 --fork": 0.5}}
+LEAST_RATIO = {1: {"pynetdicom": 2.3}, 8: {"pynetdicom": 5.0, FORKING: 0.5}}
 # Of the speed of one sender
 LEAST_SHARE_OF_ONE = {4: 1.0, 8: 0.9, 16: 0.8}
 LEAST_SHARE_OF_DISK = 0.5
+"""Or of what the fastest that synchronises nothing writes there: a fast disk is not what bounds anybody."""
 
 
 @pytest.fixture(scope="module", params=["in memory", "on the disk"])
@@ -85,7 +86,7 @@ def test_from_senders_that_cost_nothing(place: tuple[bool, Path], senders: int) 
     if in_memory:
         assert {name: ratio for name, ratio in ratios(took).items() if ratio < LEAST_RATIO[senders].get(name, 0)} == {}
     else:
-        assert share >= LEAST_SHARE_OF_DISK
+        assert max(share, ratios(took)[FORKING]) >= LEAST_SHARE_OF_DISK
 
 
 def test_many_senders_do_not_make_it_collapse(tmp_path: Path) -> None:
