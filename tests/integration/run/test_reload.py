@@ -66,7 +66,10 @@ def reload(node: NodeDirectory) -> str:
     """What the command said; every process has heard of it."""
     before = log(node).count("settings_in_force")
     told = glam_node("--settings", node.settings_path, "settings", "reload").stdout
-    wait_until(lambda: log(node).count("settings_in_force") == before + PROCESSES, 60)
+    try:
+        wait_until(lambda: log(node).count("settings_in_force") == before + PROCESSES, 60)
+    except AssertionError as error:
+        raise AssertionError(f"not every process has heard of it: {log(node)[-8000:]}") from error
     return told
 
 
