@@ -21,10 +21,11 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.peer("redis-server"), pytest.ma
 
 STUDIES = 16
 LEAST_SHARE_OF_IDEAL = 0.7
-LEAST_BUSY = 0.5
+LEAST_BUSY = 0.9
 """Part of the time in which the one device of one worker is in use, on studies of a second.
 
-0.55 was measured on two cores that others used too, where writing results took most of each study; 0.9 is wanted.
+1.0 was measured on two quiet cores, 0.85 without a study ahead; 0.55 on two that others used too, where writing results
+took most of each study.
 """
 
 
