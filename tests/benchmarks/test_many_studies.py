@@ -1,10 +1,10 @@
-"""What people and monitoring ask of a node with 100,000 studies on record: each answer within 100 ms (stated limit)."""
+"""What people and monitoring ask of a node with 100,000 studies on record: each answer within its stated limit."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
@@ -21,12 +21,15 @@ from glam_node.node.domain.screening import AssemblyRules
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import image_attributes
+from tests.integration.postgresql import execute, postgresql_server, url_of
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 
 STUDIES = 100_000
 AT_ONCE = 5_000
 LIMIT_MS = 100.0
+METRICS_LIMIT_MS = 200.0
+"""Of all metrics, which ask a dozen such questions."""
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 ATTRIBUTES = asdict(image_attributes())
 
@@ -116,15 +119,21 @@ def rows_of(number: int) -> dict[type, list[dict[str, object]]]:
     }
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """A node, on SQLite, that has been at work for ten weeks."""
-    directory: Path = tmp_path_factory.mktemp("node")
-    built = build_node(Settings(storage=StorageSettings(root=directory)))
-    for first in range(0, STUDIES, AT_ONCE):
-        with built.sessions.begin() as session:
-            fill(session, range(first, first + AT_ONCE))
-    return built
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
+def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A node that has been at work for ten weeks."""
+    storage = StorageSettings(root=tmp_path_factory.mktemp("node"))
+    with ExitStack() as stack:
+        server = stack.enter_context(postgresql_server()) if request.param == "postgresql" else None
+        url = "" if server is None else url_of(server, "postgres")
+        built = build_node(Settings(storage=storage, database_url=url))
+        for first in range(0, STUDIES, AT_ONCE):
+            with built.sessions.begin() as session:
+                fill(session, range(first, first + AT_ONCE))
+        if server is not None:
+            execute(server, "VACUUM ANALYZE")  # as the server's autovacuum has, before ten weeks are over
+        yield built
+        built.sessions.kw["bind"].dispose()
 
 
 def fill(session: Session, numbers: range) -> None:
@@ -171,4 +180,6 @@ def test_every_question_is_answered_in_time(node: Node) -> None:
     took = {name: milliseconds(ask) for name, ask in questions.items()}
     print(f"\n{STUDIES} studies on record")
     for name, spent in took.items():
-        print(f"{name:28} {spent:6.1f} ms{'' if spent <= LIMIT_MS else f'  MORE than {LIMIT_MS:.0f}'}")
+        print(f"{name:28} {spent:6.1f} ms")
+    assert took.pop("all metrics") <= METRICS_LIMIT_MS
+    assert {name: spent for name, spent in took.items() if spent > LIMIT_MS} == {}
