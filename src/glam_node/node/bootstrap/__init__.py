@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from glam_node.node.bootstrap.model import configured_package, load_configured_predictor
     from glam_node.node.bootstrap.node import Node, audiences, build_node, rebuild_node, result_identity
     from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, server_of
-    from glam_node.node.bootstrap.rules import eligibility_rules, rule_trial, site_rules
+    from glam_node.node.bootstrap.rules import eligibility_rules, site_rules
+    from glam_node.node.bootstrap.trial import rule_trial
 
 _PART_OF = {
     "Ground": "ground",
@@ -29,7 +30,7 @@ _PART_OF = {
     "prepare_root": "ground",
     "rebuild_node": "node",
     "result_identity": "node",
-    "rule_trial": "rules",
+    "rule_trial": "trial",
     "server_of": "receiving",
     "site_rules": "rules",
 }

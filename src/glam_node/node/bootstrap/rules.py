@@ -1,15 +1,10 @@
 """The rules of a site, built-in and its own, from its settings."""
 
-from typing import TYPE_CHECKING
-
 from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.job import Priority
 from glam_node.node.domain.routing import Action, SiteRule
 from glam_node.rules.grammar import parse
 from glam_node.settings.schema import Settings
-
-if TYPE_CHECKING:
-    from glam_node.node.workflow.try_rules import RuleTrial
 
 
 def eligibility_rules(settings: Settings) -> EligibilityRules:
@@ -31,11 +26,3 @@ def site_rules(settings: Settings) -> tuple[SiteRule, ...]:
         )
         for name, rule in settings.rules.items()
     )
-
-
-def rule_trial(settings: Settings) -> "RuleTrial":
-    """What is tried on files: all rules, and where results go."""
-    from glam_node.node.workflow.try_rules import RuleTrial
-
-    modes = {name: destination.mode for name, destination in settings.destinations.items()}
-    return RuleTrial(eligibility_rules(settings), site_rules(settings), modes)
