@@ -20,7 +20,7 @@ from glam_node.node.scp.commitment import commit
 from glam_node.node.scp.door import CERTIFICATES
 from glam_node.node.scp.negotiation import AcceptedContext, choose_transfer_syntax
 from glam_node.node.scp.refusals import tell
-from glam_node.node.scp.services import Server
+from glam_node.node.scp.services import STOP_PATIENCE_S, Server
 from glam_node.node.tls.certificates import peer_certificate
 from glam_node.node.tls.contexts import ContextOfFiles, Files, server_context
 
@@ -28,7 +28,6 @@ log = structlog.get_logger(__name__)
 
 ESTABLISHED = "Sta6"
 """PS3.8 Table 9-3: ready for data transfer."""
-STOP_PATIENCE_S = 5.0
 
 
 class PynetdicomServer(Server):

@@ -16,7 +16,7 @@ from glam_node.node.scp.door import Door, HandshakeRefused, open_doors
 from glam_node.node.scp.helpers import Finish, Helper, HelperGone, Helpers
 from glam_node.node.scp.refusals import tell
 from glam_node.node.scp.rules import Rules
-from glam_node.node.scp.services import Agreed, Server
+from glam_node.node.scp.services import STOP_PATIENCE_S, Agreed, Server
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,6 @@ BUSY = Rejection(
     "the node is busy",
     "node.maximum_associations allows no more at once; the sender may try again",
 )
-STOP_PATIENCE_S = 5.0
 ACCEPT_PAUSE_S = 0.1
 # What a peer may take to read our last word, and say meanwhile, before the connection is closed under it.
 LINGER_S = 0.5

@@ -20,6 +20,9 @@ from glam_node.settings.tls import TLSSettings
 
 log = structlog.get_logger(__name__)
 
+STOP_PATIENCE_S = 5.0
+"""For associations to end when a server stops."""
+
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
