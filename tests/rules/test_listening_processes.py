@@ -6,7 +6,6 @@ import sys
 import pytest
 
 LISTENING = ("run.receiver", "run.dispatcher", "run.sender", "run.all_in_one", "console.__main__")
-ROLES = {"all_in_one": "serve"}
 
 
 @pytest.mark.parametrize("process", LISTENING)
@@ -26,7 +25,7 @@ NOT_NEEDED = {
 @pytest.mark.parametrize("process", NOT_NEEDED)
 def test_a_process_loads_nothing_that_it_does_not_need(process: str) -> None:
     program = (
-        f"import sys; from glam_node.node.run.left_out import leave_out; leave_out({ROLES.get(process, process)!r})\n"
+        f"import sys; from glam_node.node.run.left_out import leave_out; leave_out({process!r})\n"
         f"import glam_node.node.run.{process}\n"
         f"print([name for name in {NOT_NEEDED[process]} if sys.modules.get(name)])"
     )

@@ -9,7 +9,7 @@ def serve(ctx: typer.Context, settings: SettingsOption = None) -> None:
     """Run the node: receiver, dispatcher, sender, and a worker too unless broker_url names a Redis."""
     from glam_node.node.run.left_out import leave_out
 
-    leave_out("serve")
+    leave_out("all_in_one")
     configured = settings_of(ctx, settings)
     from glam_node.node.observe import logs
     from glam_node.node.run import all_in_one

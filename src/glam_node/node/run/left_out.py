@@ -5,6 +5,7 @@ import sys
 # Decoders of pixels (pydicom), coloured tracebacks (structlog), downloads of test files (pydicom), arrays. All of these
 # look whether they are there, and do without.
 _PIXELS = ("PIL", "gdcm", "jpeg_ls", "libjpeg", "openjpeg", "pylibjpeg", "rle")
+# By the module of this package that is its main
 NEVER_USED = {
     "receiver": (*_PIXELS, "rich", "requests", "numpy"),
     # Sends traces by requests
@@ -12,11 +13,11 @@ NEVER_USED = {
     # Compresses for archives that prefer RLE Lossless: by GDCM, or many times as slowly
     "sender": ("PIL", "jpeg_ls", "rich", "requests"),
     # Its errors are written by rich
-    "serve": (*_PIXELS, "requests"),
+    "all_in_one": (*_PIXELS, "requests"),
 }
 
 
-def leave_out(role: str) -> None:
+def leave_out(process: str) -> None:
     """In this process these are not installed (https://docs.python.org/3/reference/import.html#the-module-cache)."""
-    for name in NEVER_USED[role]:
+    for name in NEVER_USED[process]:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
