@@ -1,9 +1,11 @@
 """What Linux says of running processes."""
 
-from pathlib import Path
+import psutil
 
 
 def children(pid: int) -> list[int]:
-    """The process ids of the children of `pid`, in order."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return sorted(int(child) for path in lists for child in path.read_text().split())
+    """The process ids of the children of `pid`, in order, whichever of its threads made them; none when it is gone."""
+    try:
+        return sorted(child.pid for child in psutil.Process(pid).children())
+    except psutil.NoSuchProcess:
+        return []
