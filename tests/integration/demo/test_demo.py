@@ -8,7 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pydicom
 import pytest
 from PIL import Image
