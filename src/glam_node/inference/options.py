@@ -10,17 +10,19 @@ class Precision(StrEnum):
     EXACT = "exact"
     """float32: scores within 2e-6 and saliency within 1e-4 of the plain network."""
     FAST = "fast"
-    """bfloat16 (float16 on a GPU without it) where the processor has it, else float32; local saliency within 2.5e-2."""
+    """bfloat16 (float16 on a GPU without it) where that is faster, else float32; local saliency within 2.5e-2."""
 
 
 class Runtime(StrEnum):
     """Who computes on a CPU; on a GPU it is always torch."""
 
     AUTO = "auto"
-    """OpenVINO where it is installed, else torch."""
+    """The fastest of what is installed, for each network."""
     TORCH = "torch"
     OPENVINO = "openvino"
-    """The extra `fast`: OpenVINO for the global network, and for the local one in bfloat16."""
+    """Of the extra `fast`: OpenVINO for the global network, and for the local one in bfloat16."""
+    NCNN = "ncnn"
+    """Of the extra `fast`: ncnn for the local network, always in float32; the global one by OpenVINO, or by torch."""
 
 
 class Segment(StrEnum):

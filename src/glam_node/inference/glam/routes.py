@@ -21,10 +21,13 @@ from glam_node.inference.glam.stem import BandedTrunk
 from glam_node.inference.glam.winograd import TILE, WinogradLocalNetwork
 from glam_node.inference.options import Precision, RunOptions, Runtime
 
-_EXTRA = "openvino"
+_NAMES = {Runtime.OPENVINO: "OpenVINO", Runtime.NCNN: "ncnn"}
+"""Of the extra `fast`; their modules are called as the runtimes are."""
 _CPU_FLAGS = Path("/proc/cpuinfo")
-_BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
-"""Of x86 and of ARM processors: those with arithmetic for it."""
+_MATRIX_FLAGS = {"amx_bf16", "bf16"}
+"""Of x86 and of ARM processors: products of bfloat16 matrices, several times as fast as any in float32."""
+_BFLOAT16_FLAGS = {*_MATRIX_FLAGS, "avx512_bf16"}
+"""Those with any arithmetic for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,16 @@ class Route:
     """What computes the global and the local network."""
 
     runtime: Runtime
-    """Never AUTO."""
+    """Of the global network, in float32: TORCH or OPENVINO."""
+    local_runtime: Runtime = Runtime.TORCH
+    """Never AUTO; NCNN in float32 alone, OPENVINO in bfloat16 alone."""
     local_type: torch.dtype = torch.float32
-    """Of the local network's arithmetic; the global one's is float32."""
+    """Of the local network's arithmetic."""
 
     def __str__(self) -> str:
-        narrow = "" if self.local_type is torch.float32 else f", local network in {_name(self.local_type)}"
-        return f"{self.runtime}{narrow}"
+        by = "" if self.local_runtime is self.runtime else f" by {self.local_runtime}"
+        narrow = "" if self.local_type is torch.float32 else f" in {_name(self.local_type)}"
+        return f"{self.runtime}, local network{by}{narrow}" if by or narrow else str(self.runtime)
 
     @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
@@ -51,27 +57,36 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def choose_route(options: RunOptions, device: torch.device) -> Route:
-    """The route for `options` on `device`. Raises PackageMismatch when a runtime asked for by name is not there."""
+    """The fastest for `options` on `device`. Raises PackageMismatch when a runtime asked for by name is not there."""
+    if options.runtime in _NAMES:
+        _demand(options.runtime, device)
     narrow = torch.float32 if options.precision is Precision.EXACT else _narrow_type(device)
-    if options.runtime is Runtime.OPENVINO:
-        _demand_openvino(device)
-    elif options.runtime is Runtime.TORCH or device.type != "cpu" or not openvino_is_installed():
-        return Route(Runtime.TORCH, narrow)
-    return Route(Runtime.OPENVINO, narrow)
+    if options.runtime is Runtime.TORCH or device.type != "cpu":
+        return Route(Runtime.TORCH, Runtime.TORCH, narrow)
+    whole = Runtime.OPENVINO if is_installed(Runtime.OPENVINO) else Runtime.TORCH
+    # Without products of matrices bfloat16 is but twice as fast as float32, and Winograd's convolutions do better.
+    if options.runtime is Runtime.NCNN or (
+        options.runtime is Runtime.AUTO
+        and is_installed(Runtime.NCNN)
+        and not (narrow is torch.bfloat16 and processor_multiplies_bfloat16())
+    ):
+        return Route(whole, Runtime.NCNN)
+    return Route(whole, Runtime.TORCH if narrow is torch.float32 else whole, narrow)
 
 
-def _demand_openvino(device: torch.device) -> None:
+def _demand(runtime: Runtime, device: torch.device) -> None:
+    asked = f'inference.runtime = "{runtime}"'
     if device.type != "cpu":
-        raise PackageMismatch(f'inference.runtime = "openvino" is for the CPU, not {device}: take "auto" or "torch".')
-    if not openvino_is_installed():
+        raise PackageMismatch(f'{asked} is for the CPU, not {device}: take "auto" or "torch".')
+    if not is_installed(runtime):
         raise PackageMismatch(
-            'inference.runtime = "openvino" needs OpenVINO: pip install "glam-node[fast]", or take "auto" or "torch".'
+            f'{asked} needs {_NAMES[runtime]}: pip install "glam-node[fast]", or take "auto" or "torch".'
         )
 
 
-def openvino_is_installed() -> bool:
-    """Whether the extra `fast` is."""
-    return find_spec(_EXTRA) is not None
+def is_installed(runtime: Runtime) -> bool:
+    """Whether this one of the extra `fast` is."""
+    return find_spec(runtime) is not None
 
 
 def _narrow_type(device: torch.device) -> torch.dtype:
@@ -82,11 +97,19 @@ def _narrow_type(device: torch.device) -> torch.dtype:
 
 def processor_has_bfloat16(cpu_information: Path = _CPU_FLAGS) -> bool:
     """Whether narrow numbers save time here; emulated they cost some."""
+    return not _BFLOAT16_FLAGS.isdisjoint(_words(cpu_information))
+
+
+def processor_multiplies_bfloat16(cpu_information: Path = _CPU_FLAGS) -> bool:
+    """Whether it has instructions for products of such matrices, as AMX."""
+    return not _MATRIX_FLAGS.isdisjoint(_words(cpu_information))
+
+
+def _words(cpu_information: Path) -> list[str]:
     try:
-        words = cpu_information.read_text(encoding="ascii", errors="replace").split()
+        return cpu_information.read_text(encoding="ascii", errors="replace").split()
     except OSError:
-        return False
-    return not _BFLOAT16_FLAGS.isdisjoint(words)
+        return []
 
 
 def take_route(network: Glam, route: Route, threads: int) -> Glam:
@@ -112,8 +135,10 @@ def go_on_on_the_cpu(network: Glam) -> None:
 def take_local_route(network: Glam, route: Route, threads: int) -> None:
     """`network`, folded and on its device, has the local module of `route`; changed in place."""
     local, narrow = network.detection_network, route.local_type is not torch.float32
-    if narrow and route.runtime is Runtime.OPENVINO:
-        _replace(network, "detection_network", _openvino().OpenVinoLocalNetwork(local, threads))
+    if route.local_runtime is Runtime.NCNN:
+        _replace(network, "detection_network", _module("ncnn_route").NcnnLocalNetwork(local, threads))
+    elif route.local_runtime is Runtime.OPENVINO:
+        _replace(network, "detection_network", _module("openvino_route").OpenVinoLocalNetwork(local, threads))
     elif narrow:
         _replace(network, "detection_network", NarrowLocalNetwork(local, route.local_type))
     elif (
@@ -127,13 +152,13 @@ def take_local_route(network: Glam, route: Route, threads: int) -> None:
 def _take_global_route(network: GlobalNetwork, route: Route, threads: int) -> None:
     trunk = network.downsampling_branch
     if route.runtime is Runtime.OPENVINO:
-        _replace(network, "downsampling_branch", _openvino().OpenVinoTrunk(trunk, threads))
+        _replace(network, "downsampling_branch", _module("openvino_route").OpenVinoTrunk(trunk, threads))
     elif isinstance(trunk, GlobalTrunk) and _on_cpu(network) and isinstance(trunk.first_pool, nn.MaxPool2d):
         _replace(network, "downsampling_branch", BandedTrunk(trunk))
 
 
-def _openvino() -> Any:
-    return importlib.import_module("glam_node.inference.glam.openvino_route")
+def _module(name: str) -> Any:
+    return importlib.import_module(f"glam_node.inference.glam.{name}")
 
 
 def _on_cpu(network: nn.Module) -> bool:

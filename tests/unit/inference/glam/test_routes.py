@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,13 @@ from glam_node.inference.glam import routes
 from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.predictor import GlamPredictor
-from glam_node.inference.glam.routes import Route, choose_route, processor_has_bfloat16, take_route
+from glam_node.inference.glam.routes import (
+    Route,
+    choose_route,
+    processor_has_bfloat16,
+    processor_multiplies_bfloat16,
+    take_route,
+)
 from glam_node.inference.glam.weights import StateDict, load_network, network_from
 from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
 from glam_node.inference.package import OperatingPoint
@@ -23,8 +30,10 @@ from tests.unit.inference.glam.tiny_package import tiny_package
 from tests.unit.inference.glam.views import half_ellipse, view_of
 
 CPU = torch.device("cpu")
-EXACT = [Route(Runtime.TORCH), Route(Runtime.OPENVINO)]
-FAST = [Route(Runtime.TORCH, torch.bfloat16), Route(Runtime.OPENVINO, torch.bfloat16)]
+EXACT = [Route(Runtime.TORCH), Route(Runtime.OPENVINO), Route(Runtime.OPENVINO, Runtime.NCNN)]
+FAST = [Route(runtime, runtime, torch.bfloat16) for runtime in (Runtime.TORCH, Runtime.OPENVINO)]
+OPENVINO, NCNN, TORCH = Runtime.OPENVINO, Runtime.NCNN, Runtime.TORCH
+AVX2, AVX512, AMX = "fpu avx2", "fpu avx2 avx512f avx512_bf16", "fpu avx2 avx512f avx512_bf16 amx_tile amx_bf16"
 NEVER = {kind: OperatingPoint(1.0, 0.5, 0.5, 1) for kind in FindingKind}
 
 Along = Callable[[Route], Glam]
@@ -77,47 +86,93 @@ def test_a_reduced_network_takes_every_route(route: Route, tmp_path: Path) -> No
     torch.testing.assert_close(taken.local_saliency, plain.local_saliency, rtol=0, atol=2e-5)
 
 
-def test_auto_takes_what_is_installed() -> None:
-    assert choose_route(RunOptions(runtime=Runtime.AUTO), CPU) == Route(Runtime.OPENVINO)
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes it seem that of the extra only these are; `None` in sys.modules is how Python marks what is not there."""
+
+    def only(*runtimes: Runtime) -> None:
+        monkeypatch.setattr(routes, "find_spec", lambda name: object() if name in runtimes else None)
+        for runtime in {Runtime.OPENVINO, Runtime.NCNN} - set(runtimes):
+            monkeypatch.setitem(sys.modules, runtime, None)
+
+    return only
 
 
 @pytest.fixture
-def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As without the extra: `None` in sys.modules is how Python itself marks what cannot be imported."""
-    monkeypatch.setattr(routes, "find_spec", lambda _name: None)
-    monkeypatch.setitem(sys.modules, "openvino", None)
+def processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Makes it seem that the processor has these flags."""
+
+    def has(flags: str) -> None:
+        information = tmp_path / "cpuinfo"
+        information.write_text(f"processor : 0\nflags : {flags}\n")
+        for asked in (processor_has_bfloat16, processor_multiplies_bfloat16):
+            monkeypatch.setattr(routes, asked.__name__, partial(asked, information))
+
+    return has
 
 
-def test_auto_takes_torch_where_the_extra_is_missing(nothing_installed: None) -> None:
-    assert choose_route(RunOptions(runtime=Runtime.AUTO), CPU) == Route(Runtime.TORCH)
+@pytest.mark.parametrize(
+    ("runtime", "precision", "there", "flags", "route"),
+    [
+        ("auto", "exact", [OPENVINO, NCNN], AVX512, Route(OPENVINO, NCNN)),
+        ("auto", "exact", [OPENVINO], AVX512, Route(OPENVINO, TORCH)),
+        ("auto", "exact", [NCNN], AVX512, Route(TORCH, NCNN)),
+        ("auto", "exact", [], AMX, Route(TORCH, TORCH)),
+        ("auto", "fast", [OPENVINO, NCNN], AVX512, Route(OPENVINO, NCNN)),
+        ("auto", "fast", [OPENVINO, NCNN], AVX2, Route(OPENVINO, NCNN)),
+        ("auto", "fast", [OPENVINO, NCNN], AMX, Route(OPENVINO, OPENVINO, torch.bfloat16)),
+        ("auto", "fast", [OPENVINO], AVX512, Route(OPENVINO, OPENVINO, torch.bfloat16)),
+        ("auto", "fast", [OPENVINO], AVX2, Route(OPENVINO, TORCH)),
+        ("auto", "fast", [NCNN], AMX, Route(TORCH, TORCH, torch.bfloat16)),
+        ("auto", "fast", [], AVX512, Route(TORCH, TORCH, torch.bfloat16)),
+        ("torch", "exact", [OPENVINO, NCNN], AMX, Route(TORCH, TORCH)),
+        ("torch", "fast", [OPENVINO, NCNN], AMX, Route(TORCH, TORCH, torch.bfloat16)),
+        ("torch", "fast", [OPENVINO, NCNN], AVX2, Route(TORCH, TORCH)),
+        ("openvino", "exact", [OPENVINO, NCNN], AMX, Route(OPENVINO, TORCH)),
+        ("openvino", "fast", [OPENVINO, NCNN], AVX512, Route(OPENVINO, OPENVINO, torch.bfloat16)),
+        ("ncnn", "exact", [OPENVINO, NCNN], AVX2, Route(OPENVINO, NCNN)),
+        ("ncnn", "fast", [NCNN], AMX, Route(TORCH, NCNN)),
+    ],
+)
+def test_the_fastest_route_is_taken_of_what_was_asked_for_and_is_there(
+    runtime: str,
+    precision: str,
+    there: list[Runtime],
+    flags: str,
+    route: Route,
+    installed: Callable[..., None],
+    processor: Callable[[str], None],
+) -> None:
+    installed(*there)
+    processor(flags)
+    assert choose_route(RunOptions(Precision(precision), Runtime(runtime)), CPU) == route
 
 
-def test_a_runtime_that_is_missing_and_asked_for_by_name_is_refused(nothing_installed: None) -> None:
-    with pytest.raises(PackageMismatch, match=r"needs OpenVINO: pip install .*fast"):
-        choose_route(RunOptions(runtime=Runtime.OPENVINO), CPU)
+@pytest.mark.parametrize(("runtime", "name"), [(Runtime.OPENVINO, "OpenVINO"), (Runtime.NCNN, "ncnn")])
+def test_a_runtime_that_is_missing_and_asked_for_by_name_is_refused(
+    runtime: Runtime, name: str, installed: Callable[..., None]
+) -> None:
+    installed()
+    with pytest.raises(PackageMismatch, match=rf"needs {name}: pip install .*fast"):
+        choose_route(RunOptions(runtime=runtime), CPU)
 
 
-def test_openvino_is_refused_for_a_gpu() -> None:
+@pytest.mark.parametrize("runtime", [Runtime.OPENVINO, Runtime.NCNN])
+def test_what_is_for_processors_is_refused_for_a_gpu(runtime: Runtime) -> None:
     with pytest.raises(PackageMismatch, match="is for the CPU, not cuda"):
-        choose_route(RunOptions(runtime=Runtime.OPENVINO), torch.device("cuda"))
+        choose_route(RunOptions(runtime=runtime), torch.device("cuda"))
 
 
-@pytest.mark.parametrize(("flags", "has"), [("fpu avx512f", False), ("fpu avx512_bf16", True), ("fpu amx_bf16", True)])
-def test_bfloat16_is_taken_where_the_processor_has_it(flags: str, has: bool, tmp_path: Path) -> None:
-    information = tmp_path / "cpuinfo"
-    information.write_text(f"processor : 0\nflags : {flags}\n")
-    assert processor_has_bfloat16(information) is has
-
-
-def test_fast_is_exact_on_a_processor_without_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "processor_has_bfloat16", lambda: False)
-    options = RunOptions(Precision.FAST, Runtime.TORCH)
-    assert choose_route(options, CPU) == Route(Runtime.TORCH)
+def test_a_route_says_what_computes_what() -> None:
+    assert str(Route(TORCH)) == "torch"
+    assert str(Route(OPENVINO, NCNN)) == "openvino, local network by ncnn"
+    assert str(Route(TORCH, TORCH, torch.bfloat16)) == "torch, local network in bfloat16"
+    assert str(Route(OPENVINO, OPENVINO, torch.bfloat16)) == "openvino, local network in bfloat16"
 
 
 def test_narrow_numbers_are_told_with_the_algorithm() -> None:
-    assert Route(Runtime.TORCH, torch.bfloat16).parameters == (("local_precision", "bfloat16"),)
-    assert Route(Runtime.OPENVINO).parameters == ()
+    assert Route(TORCH, TORCH, torch.bfloat16).parameters == (("local_precision", "bfloat16"),)
+    assert Route(OPENVINO, NCNN).parameters == ()
 
 
 def test_when_every_image_is_segmented_the_score_decides_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""The local network on ncnn, in float32: Winograd's convolutions, which its own kernels keep in the cache.
+
+The graph is written in ncnn's own format (a text of layers, and their numbers in that order), operation by operation:
+its converter is a program of its own.
+"""
+
+import os
+from typing import BinaryIO, cast
+
+import ncnn
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from glam_node.inference.glam.backbone import BasicBlock, LocalTrunk
+from glam_node.inference.glam.memory import give_back_freed
+from glam_node.inference.glam.network import LocalNetwork
+
+_MAGIC = 7767517
+_INPUT, _OUTPUT = "patch", "saliency"
+_FLOAT32 = np.zeros(1, dtype="<u4").tobytes()
+"""What a convolution's weights begin with."""
+
+
+class NcnnLocalNetwork(nn.Module):
+    """Takes the place of a folded LocalNetwork, on the CPU; one patch after another."""
+
+    def __init__(self, network: LocalNetwork, threads: int) -> None:
+        super().__init__()
+        self._net = _loaded(network, threads)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1."""
+        give_back_freed()
+        return torch.stack([self._look(patch.contiguous()) for patch in patches])
+
+    def _look(self, patch: Tensor) -> Tensor:
+        extractor = self._net.create_extractor()
+        # The numbers stay torch's: they live for as long as `patch` does.
+        extractor.input(_INPUT, ncnn.Mat(patch.numpy()))
+        code, saliency = extractor.extract(_OUTPUT)
+        if code:
+            raise RuntimeError(f"ncnn could not compute the local network: it gave {code} (-100: out of memory).")
+        return torch.from_numpy(np.array(saliency))
+
+
+def _loaded(network: LocalNetwork, threads: int) -> ncnn.Net:
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    # Halves of numbers are its default on some processors.
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    # Tiles of 4 x 4 take as long as of 6 x 6, with less memory and smaller errors.
+    net.opt.use_winograd63_convolution = False
+    # A file in memory: ncnn copies what it keeps of a file, and would refer to bytes for ever.
+    with os.fdopen(os.memfd_create("weights"), "wb") as weights:
+        layers = local_network_layers(network, weights)
+        weights.flush()
+        if net.load_param_mem(layers) or net.load_model(f"/proc/self/fd/{weights.fileno()}"):
+            raise RuntimeError(f"ncnn {ncnn.__version__} does not take the local network: take another runtime.")
+    return net
+
+
+def local_network_layers(network: LocalNetwork, weights: BinaryIO) -> str:
+    """LocalNetwork, folded, as ncnn's layers; their numbers are written to `weights`."""
+    graph = _Graph(weights)
+    trunk: LocalTrunk = network.dn_resnet
+    x = _pooled(graph, trunk.maxpool, graph.convolution(trunk.conv1, graph.input(_INPUT), relu=True))
+    for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4):
+        for block in stage:
+            x = _basic_block(graph, cast(BasicBlock, block), x)
+    graph.layer("Sigmoid", [graph.convolution(network.gn_conv_last, x)], outputs=[_OUTPUT])
+    return graph.text()
+
+
+def _basic_block(graph: "_Graph", block: BasicBlock, x: str) -> str:
+    into, beside = graph.layer("Split", [x], outputs=[f"{x}_into", f"{x}_beside"])
+    inner = graph.convolution(block.conv2, graph.convolution(block.conv1, into, relu=True))
+    shortcut = beside if block.downsample is None else graph.convolution(cast(nn.Conv2d, block.downsample[0]), beside)
+    # BinaryOp: 0 adds
+    (total,) = graph.layer("BinaryOp", [inner, shortcut], {0: 0})
+    (activated,) = graph.layer("ReLU", [total])
+    return activated
+
+
+def _pooled(graph: "_Graph", pool: nn.Module, x: str) -> str:
+    if not isinstance(pool, nn.MaxPool2d):
+        return x
+    # Pooling: 0 for the largest, sides, stride, padding, and 1 for no more padding than was asked for
+    size, stride, padding = (cast(int, each) for each in (pool.kernel_size, pool.stride, pool.padding))
+    (pooled,) = graph.layer("Pooling", [x], {0: 0, 1: size, 2: stride, 3: padding, 5: 1})
+    return pooled
+
+
+class _Graph:
+    """Layers as they are written, each with the names of what goes in and what comes out."""
+
+    def __init__(self, weights: BinaryIO) -> None:
+        self._weights = weights
+        self._lines: list[str] = []
+        self._blobs = 0
+
+    def text(self) -> str:
+        """All layers, in ncnn's format."""
+        return "\n".join([str(_MAGIC), f"{len(self._lines)} {self._blobs}", *self._lines, ""])
+
+    def input(self, name: str) -> str:
+        """What the caller gives under this name."""
+        (given,) = self.layer("Input", [], outputs=[name])
+        return given
+
+    def layer(
+        self, kind: str, inputs: list[str], parameters: dict[int, int] | None = None, outputs: list[str] | None = None
+    ) -> list[str]:
+        """The names of what comes out, one unless `outputs` names them."""
+        name = f"layer{len(self._lines)}"
+        results = outputs or [name]
+        given = [f"{key}={value}" for key, value in (parameters or {}).items()]
+        self._lines.append(" ".join([kind, name, str(len(inputs)), str(len(results)), *inputs, *results, *given]))
+        self._blobs += len(results)
+        return results
+
+    def convolution(self, convolution: nn.Conv2d, x: str, relu: bool = False) -> str:
+        """Of square kernels; with ReLU when asked for."""
+        weight, bias = convolution.weight.detach(), convolution.bias
+        numbers = [_FLOAT32, _bytes(weight)] + ([] if bias is None else [_bytes(bias.detach())])
+        self._weights.writelines(numbers)
+        # Convolution: outputs, side, dilation, stride, padding, whether a bias follows, number of weights, 1 for ReLU
+        side, stride, padding = weight.shape[2], convolution.stride[0], cast(int, convolution.padding[0])
+        values = {0: weight.shape[0], 1: side, 2: convolution.dilation[0], 3: stride, 4: padding}
+        (result,) = self.layer("Convolution", [x], values | {5: int(bias is not None), 6: weight.numel(), 9: int(relu)})
+        return result
+
+
+def _bytes(values: Tensor) -> bytes:
+    return values.float().contiguous().numpy().astype("<f4", copy=False).tobytes()
