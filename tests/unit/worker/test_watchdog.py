@@ -1,7 +1,10 @@
 """A worker that hears nothing while messages wait is noticed, and only that one."""
 
+import itertools
 import threading
 import time
+
+import pytest
 
 from glam_node.node.errors import TransientError
 from glam_node.node.worker.watchdog import Watchdog
@@ -22,15 +25,14 @@ class Broker:
         return self.waiting
 
 
-def is_barked_at(broker: Broker, work_s: float = 0.0) -> bool:
-    """Whether a watchdog over a worker that works for `work_s` seconds and then hears nothing barks by then."""
+def watchdog_of(broker: Broker, barked: threading.Event) -> Watchdog:
+    return Watchdog(broker.messages_waiting, barked.set, patience_s=PATIENCE_S, check_interval_s=0.01)
+
+
+def is_barked_at(broker: Broker) -> bool:
+    """Whether a watchdog over a worker that hears nothing barks."""
     barked = threading.Event()
-    watchdog = Watchdog(broker.messages_waiting, barked.set, patience_s=PATIENCE_S, check_interval_s=0.01)
-    run = watchdog.watched(lambda _job_id: time.sleep(work_s))
-    watchdog.start()
-    if work_s:
-        run("job")
-        return barked.is_set()
+    watchdog_of(broker, barked).start()
     return barked.wait(5 * PATIENCE_S)
 
 
@@ -46,5 +48,24 @@ def test_a_worker_whose_broker_is_away_is_not() -> None:
     assert not is_barked_at(Broker(None))
 
 
+def is_barked_at_while_it_works(broker: Broker, work_s: float) -> bool:
+    barked = threading.Event()
+    watchdog = watchdog_of(broker, barked)
+
+    def work(_job_id: str) -> bool:
+        watchdog.start()
+        return barked.wait(work_s)
+
+    return bool(watchdog.watched(work)("job"))
+
+
 def test_a_working_worker_is_not() -> None:
-    assert not is_barked_at(Broker(1), work_s=5 * PATIENCE_S)
+    assert not is_barked_at_while_it_works(Broker(1), 5 * PATIENCE_S)
+
+
+def test_a_worker_that_was_frozen_at_work_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each look at the clock is a minute after the last, as for a process that was stopped between two of its lines.
+    minutes = itertools.count(0, 60)
+    monkeypatch.setattr(time, "monotonic", lambda: next(minutes))
+    # The event waits by a clock of its own.
+    assert not is_barked_at_while_it_works(Broker(1), PATIENCE_S)

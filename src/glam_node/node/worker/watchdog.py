@@ -56,9 +56,10 @@ class Watchdog:
         self._on_deaf()
 
     def _is_deaf(self) -> bool:
-        """Idle, with messages waiting, for longer than patience allows."""
+        """Idle, with messages waiting, for longer than patience allows; whoever works is not, however long that was."""
         if self._busy.is_set() or not self._somebody_rings():
             self._heard_at = time.monotonic()
+            return False
         return time.monotonic() - self._heard_at > self._patience_s
 
     def _somebody_rings(self) -> bool:
