@@ -6,12 +6,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from glam_node.inference.errors import DeviceUnavailable, OutOfMemory
 from glam_node.inference.glam.device import full_precision, on_device
 from glam_node.inference.glam.network import Glam, GlobalOutput
-from glam_node.inference.glam.patches import cut_patches, propose_patches
+from glam_node.inference.glam.patches import propose_patches
 from glam_node.inference.glam.postprocessing import ViewSaliency
 from glam_node.inference.glam.preprocessing import PreparedView
 from glam_node.inference.glam.routes import go_on_on_the_cpu
@@ -77,14 +76,10 @@ class Looker:
                 scores = overview.scores.cpu().tolist()
             with timed("local"):
                 positive = [index for index, score in enumerate(scores) if self.is_positive(score)]
-                local = self._look_closely(inputs[positive], cells[positive]) if positive else None
+                local = self.network.look_closely(inputs[positive], cells[positive]).cpu() if positive else None
         local_of = dict(zip(positive, local.numpy(), strict=True)) if local is not None else {}
         maps = overview.saliency.cpu().numpy()
         return [
             ViewSaliency((score[0], score[1]), saliency, cell, local_of.get(index), self.network.shape)
             for index, (score, saliency, cell) in enumerate(zip(scores, maps, cells.cpu().numpy(), strict=True))
         ]
-
-    def _look_closely(self, inputs: Tensor, cells: Tensor) -> Tensor:
-        local: Tensor = self.network.detection_network(cut_patches(inputs, cells, self.network.shape))
-        return local.reshape(*cells.shape[:2], *local.shape[1:]).cpu()

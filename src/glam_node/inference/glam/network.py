@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from glam_node.inference.glam.backbone import GlobalTrunk, LocalTrunk
+from glam_node.inference.glam.closing import closed
 from glam_node.inference.glam.patches import cut_patches, propose_patches
 from glam_node.inference.glam.pooling import top_fraction_mean
 from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
@@ -34,7 +35,7 @@ class GlamOutput:
     patch_cells: Tensor
     """N x k x 2: first row and column of each patch in cells of the saliency map, in the order of choice."""
     local_saliency: Tensor
-    """N x k x 2 x 128 x 128: raw local saliency, one value per 4 x 4 pixels of the patch, 0 to 1."""
+    """N x k x 2 x 128 x 128: local saliency, one value per 4 x 4 pixels of the patch, 0 to 1; as published, raw."""
     shape: NetworkShape = PUBLISHED
 
     @property
@@ -137,10 +138,13 @@ class Glam(nn.Module):
         """Windows that are reduced already -> everything."""
         overview: GlobalOutput = self.global_network(inputs)
         cells = propose_patches(overview.saliency, patches_per_image, self.shape.patch_cells)
-        local_saliency: Tensor = self.detection_network(cut_patches(inputs, cells, self.shape))
-        return GlamOutput(
-            overview, cells, local_saliency.reshape(*cells.shape[:2], *local_saliency.shape[1:]), self.shape
-        )
+        return GlamOutput(overview, cells, self.look_closely(inputs, cells), self.shape)
+
+    def look_closely(self, inputs: Tensor, cells: Tensor) -> Tensor:
+        """Reduced windows and the N x k x 2 cells of patches -> N x k x 2 x 128 x 128, the local saliency, closed."""
+        saliency: Tensor = self.detection_network(cut_patches(inputs, cells, self.shape))
+        filled = closed(saliency, self.shape.local_closing // self.shape.local_step)
+        return filled.reshape(*cells.shape[:2], *filled.shape[1:])
 
     def reduce(self, windows: Tensor) -> Tensor:
         """What both networks look at: `windows` averaged over squares of `shape.reduction` pixels."""

@@ -248,11 +248,13 @@ def _identify(
         for name, value in asdict(point).items()
     )
     counts = tuple((name, str(value)) for name, value in asdict(parameters).items())
+    closing = package.shape.get("local_closing", 0)
+    filled = (("local_closing", str(closing)),) if closing else ()
     always = () if segment is Segment.POSITIVE else (("segment", str(segment)),)
     return AlgorithmIdentification(
         algorithm_name=package.algorithm_name,
         algorithm_version=package.algorithm_version,
         weights_sha256=package.weights_sha256,
         trained=package.trained,
-        parameters=thresholds + score_parameters(package) + counts + always + route.parameters,
+        parameters=thresholds + score_parameters(package) + counts + filled + always + route.parameters,
     )

@@ -31,6 +31,9 @@ class NetworkShape:
     """True: the 1 x 1 heads have biases; the published ones have none."""
     patch_size: int = 512
     """Window pixels on a side of a patch; a multiple of `cell`."""
+    local_closing: int = 0
+    """Window pixels, a multiple of `local_step`: gaps in the local saliency that are at most twice as wide are filled.
+    0, as published: none."""
     top_fraction: float = 0.03
     """Part of each global map whose mean is the image's score."""
     map_weights: tuple[float, float, float] = (0.2, 0.6, 0.2)
@@ -45,6 +48,10 @@ class NetworkShape:
         widths = (self.local_channels[0], *self.local_channels)
         if any(widths[stage] != widths[stage + 1] for stage, blocks in enumerate(self.local_blocks) if not blocks):
             raise ValueError("shape.local_blocks: a stage without blocks cannot change the number of channels.")
+        if self.local_closing < 0 or self.local_closing % self.local_step:
+            raise ValueError(
+                f"shape.local_closing must be 0 or a multiple of the local step, {self.local_step} pixels."
+            )
         if any(side % self.cell for side in (*WINDOW_SHAPE, self.patch_size)) or self.cell % self.local_step:
             raise ValueError(
                 f"shape gives cells of {self.cell} pixels and local steps of {self.local_step}: the window's sides and "

@@ -65,6 +65,9 @@ class StageRecipe:
     """How often the stage is run at most, each time from where it ended and with a whole schedule."""
     least_auc: float = 0.0
     """It is run again while the AUC of a class, of the scores of the validation images, is lower."""
+    least_separation: float = -1.0
+    """And while the mean score of the validation images of a class is not by so much above that of the others: a map
+    that tells them apart faintly places the patches by its noise."""
 
 
 @dataclass(frozen=True, slots=True)

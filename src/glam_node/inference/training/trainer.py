@@ -162,10 +162,12 @@ class Trainer:
         rounds, rest = divmod(step, stage.steps)
         if rest or not rounds:
             return False
-        return rounds >= stage.rounds or self._processes.agree(lambda: self._has_learned(stage.least_auc, said))
+        return rounds >= stage.rounds or self._processes.agree(lambda: self._has_learned(stage, said))
 
-    def _has_learned(self, least_auc: float, said: Validated | None) -> bool:
-        return not any(auc < least_auc for auc in (said or self._look()).auc)
+    def _has_learned(self, stage: StageRecipe, said: Validated | None) -> bool:
+        seen = said or self._look()
+        faint = any(separation < stage.least_separation for separation in seen.separation)
+        return not (faint or any(auc < stage.least_auc for auc in seen.auc))
 
     def _look(self) -> Validated:
         size, patches = self._recipe.global_stage.batch_size, self._recipe.patches_per_image
@@ -181,8 +183,9 @@ class Trainer:
         if not self._processes.leads:
             return None
         said = self._look()
-        for kind, auc in zip(CHANNELS, said.auc, strict=True):
+        for kind, auc, separation in zip(CHANNELS, said.auc, said.separation, strict=True):
             journal.scalar(f"{name}/auc_{kind}", auc, step)
+            journal.scalar(f"{name}/separation_{kind}", separation, step)
         journal.picture(name, said.output, said.inputs, step)
         self._tell(f"{name} stage, AUC {said.auc[0]:.3f} benign {said.auc[1]:.3f} malignant", step + 1, 0)
         return said

@@ -1,11 +1,16 @@
 """How good the network is by now, from image labels alone."""
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from glam_node.inference.evaluation.ranking import Ranking
+from glam_node.inference.evaluation.ranking import Ranking, Values
 from glam_node.inference.findings import CHANNELS
+from glam_node.inference.glam.device import full_precision
 from glam_node.inference.glam.network import GlamOutput
 from glam_node.inference.training.baseline_networks import Learner
 from glam_node.inference.training.samples import PreparedViews
@@ -17,22 +22,31 @@ class Validated:
 
     auc: tuple[float, float]
     """ROC AUC of the image scores, benign and malignant; NaN where one label is missing."""
+    separation: tuple[float, float]
+    """Mean score of the images with a label less that of those without; NaN where one is missing."""
     output: GlamOutput
     """Of the last batch, for a picture."""
-    inputs: torch.Tensor
+    inputs: Tensor
 
 
-@torch.no_grad()
 def validate(network: Learner, views: PreparedViews, batch_size: int, patches: int, device: torch.device) -> Validated:
-    """Looks at all `views` in float32 with the network as it is; leaves it in evaluation mode."""
+    """Looks at all `views` in float32, as inference does, with the network as it is; leaves it in evaluation mode."""
     network.eval()
     scores = []
-    for start in range(0, len(views), batch_size):
-        inputs, _ = views.batch(torch.arange(start, min(start + batch_size, len(views))))
-        overview = network.global_network(inputs.to(device))
-        scores.append(overview.scores.cpu())
-    output = network.look(inputs[-1:].to(device), patches)
-    found = torch.cat(scores).numpy()
-    rankings = (Ranking(found[:, channel], views.labels[:, channel] > 0) for channel in range(len(CHANNELS)))
-    auc = [float(ranking.roc_auc()[0]) for ranking in rankings]
-    return Validated((auc[0], auc[1]), output, inputs[-1:])
+    with full_precision():
+        for start in range(0, len(views), batch_size):
+            inputs, _ = views.batch(torch.arange(start, min(start + batch_size, len(views))))
+            overview = network.global_network(inputs.to(device))
+            scores.append(overview.scores.cpu())
+        output = network.look(inputs[-1:].to(device), patches)
+    found = torch.cat(scores).double().numpy()
+    said = [_told_apart(found[:, channel], views.labels[:, channel] > 0) for channel in range(len(CHANNELS))]
+    (auc, separation), (other_auc, other_separation) = said
+    return Validated((auc, other_auc), (separation, other_separation), output, inputs[-1:])
+
+
+def _told_apart(scores: Values, labels: NDArray[np.bool_]) -> tuple[float, float]:
+    """AUC and separation of one class."""
+    auc = Ranking(scores, labels).roc_auc()[0]
+    alike = labels.all() or not labels.any()
+    return float(auc), math.nan if alike else float(scores[labels].mean() - scores[~labels].mean())

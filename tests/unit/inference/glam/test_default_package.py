@@ -1,7 +1,9 @@
 """The package that ships: small, honest about what it is, and able to find the lesions of the demo's phantoms."""
 
+import numpy as np
 import pytest
 
+from glam_node.inference.evaluation.overlap import dice
 from glam_node.inference.findings import FindingKind, ImageFindings
 from glam_node.inference.glam.package_verification import verify_package
 from glam_node.inference.glam.predictor import GlamPredictor
@@ -12,6 +14,7 @@ from glam_node.inference.reading import read_mammogram
 
 # Neither trained nor tuned on
 SEED = 77
+LEAST_DICE = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,13 @@ def test_both_lesions_of_an_exam_are_found_in_both_views_and_nothing_else(predic
     for image in found(predictor, DEFAULT_LESIONS):
         kind = FindingKind.BENIGN if image.image_laterality is Laterality.RIGHT else FindingKind.MALIGNANT
         assert {finding.kind for finding in image.findings} == {kind}
+
+
+def test_findings_cover_the_lesions_core_and_all(predictor: GlamPredictor) -> None:
+    exam = make_exam(SEED)
+    for view, image in zip(exam, predictor.segment([read_mammogram(view.dataset) for view in exam]), strict=True):
+        outlined = np.logical_or.reduce([finding.full_mask(image.shape) for finding in image.findings])
+        assert dice(outlined, view.benign_mask | view.malignant_mask) > LEAST_DICE
 
 
 def test_nothing_is_found_in_a_normal_exam(predictor: GlamPredictor) -> None:

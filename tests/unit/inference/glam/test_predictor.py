@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,6 +88,13 @@ def test_the_algorithm_names_everything_that_decides_what_a_finding_is(eager: Pr
     assert ("malignant.global_saliency_threshold", "0.52") in eager.algorithm.parameters
     assert ("patches_per_image", "1") in eager.algorithm.parameters
     assert len(eager.algorithm.parameters) == 10
+
+
+def test_the_algorithm_says_what_it_fills(tmp_path: Path) -> None:
+    package = tiny_package(tmp_path)
+    filling = replace(package, shape={**package.shape, "local_closing": 32})
+    parameters, others = (GlamPredictor.from_package(each, "cpu").algorithm.parameters for each in (filling, package))
+    assert set(parameters) - set(others) == {("local_closing", "32")}
 
 
 def test_a_view_has_two_scores_and_findings_of_both_classes_at_most_three_each(found: ImageFindings) -> None:

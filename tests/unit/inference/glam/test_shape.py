@@ -57,6 +57,8 @@ def test_a_table_changes_what_it_names_and_leaves_the_rest_as_published() -> Non
         ({"local_blocks": [1, 0, 1, 1]}, "shape.local_blocks: a stage without blocks"),
         ({"global_strides": [1, 2]}, "shape.global_strides"),
         ({"reduction": 7}, "cells of 112 pixels"),
+        ({"local_closing": 6}, "shape.local_closing must be 0 or a multiple of the local step, 4 pixels"),
+        ({"local_closing": -4}, "shape.local_closing"),
     ],
 )
 def test_what_does_not_fit_is_named(table: dict[str, object], named: str) -> None:

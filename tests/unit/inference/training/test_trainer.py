@@ -79,14 +79,16 @@ def test_another_seed_or_recipe_gives_other_weights(data: TrainingData, tmp_path
     assert any(not torch.equal(first[name], second[name]) for name in first)
 
 
-def rounds(count: int, least_auc: float) -> Recipe:
-    """The toy recipe, whose global stage is run until both classes have this AUC."""
-    return replace(RECIPE, global_stage=replace(RECIPE.global_stage, rounds=count, least_auc=least_auc))
+def rounds(count: int, least_auc: float, least_separation: float = -1.0) -> Recipe:
+    """The toy recipe, whose global stage is run until both classes have this AUC and this separation."""
+    stage = replace(RECIPE.global_stage, rounds=count, least_auc=least_auc, least_separation=least_separation)
+    return replace(RECIPE, global_stage=stage)
 
 
-def test_a_stage_that_has_not_learned_is_run_again(data: TrainingData, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", [rounds(3, 1.1), rounds(3, 0.0, least_separation=1.0)], ids=["order", "strength"])
+def test_a_stage_that_has_not_learned_is_run_again(data: TrainingData, tmp_path: Path, recipe: Recipe) -> None:
     told: list[str] = []
-    subject = trainer(data, tmp_path, rounds(3, 1.1))
+    subject = trainer(data, tmp_path, recipe)
     subject._tell = lambda doing, *_: told.append(doing)
     subject.run()
     assert sum("global stage, loss" in doing for doing in told) == 3 * RECIPE.global_stage.steps
@@ -146,7 +148,7 @@ def test_curves_and_pictures_are_kept_for_tensorboard(data: TrainingData, tmp_pa
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     tags = events.Tags()
-    assert {"global/loss", "local/auc_benign", "joint/auc_malignant"} <= set(tags["scalars"])
+    assert {"global/loss", "local/auc_benign", "joint/separation_malignant"} <= set(tags["scalars"])
     assert set(tags["images"]) == {
         f"{stage}/{what}" for stage in ("global", "local", "joint") for what in ("view", "patch")
     }
