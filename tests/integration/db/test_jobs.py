@@ -63,6 +63,11 @@ def test_a_job_that_was_never_tried_is_claimed_by_a_worker_whose_clock_is_behind
     assert claimed(sessions, add(sessions, seconds=2)).attempt == 1
 
 
+def test_a_job_that_was_never_tried_is_rung_by_a_dispatcher_whose_clock_is_behind(sessions: SessionFactory) -> None:
+    job_id = add(sessions, seconds=2)
+    assert rung(sessions, 0) == [job_id]
+
+
 def test_a_job_that_is_leased_cannot_be_claimed(sessions: SessionFactory) -> None:
     job_id = add(sessions)
     claimed(sessions, job_id)

@@ -103,11 +103,9 @@ def claim(
 
     Its digest is from here on that of the settings that its worker has, where it says so.
 
-    One statement, so that of any number of workers that ask at once exactly one is told. What was never tried waits
-    for nothing: by the clock of a worker on another host it may not be due yet.
+    One statement, so that of any number of workers that ask at once exactly one is told.
     """
-    due = and_(JobRow.state == JobState.PENDING, or_(JobRow.attempt == 0, JobRow.next_attempt_at <= now))
-    claimable = or_(due, and_(_lost(now), JobRow.attempt < maximum_attempts))
+    claimable = or_(_due(now), and_(_lost(now), JobRow.attempt < maximum_attempts))
     changed = _change(
         session,
         and_(JobRow.job_id == job_id, claimable, standing.goes_on(JobRow.study_instance_uid)),
@@ -185,10 +183,9 @@ def to_ring(session: Session, priority: Priority, *, now: datetime, rung_before:
 
     They count as rung now.
     """
-    due = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at <= now)
     query = (
         select(JobRow.job_id, JobRow.rung_at)
-        .where(JobRow.priority == priority, or_(due, _lost(now)), standing.goes_on(JobRow.study_instance_uid))
+        .where(JobRow.priority == priority, or_(_due(now), _lost(now)), standing.goes_on(JobRow.study_instance_uid))
         .order_by(JobRow.created_at)
         .limit(limit)
     )
@@ -226,6 +223,11 @@ def failed(session: Session, limit: int) -> list[InferenceJob]:
 def expire(session: Session, job: InferenceJob, now: datetime) -> bool:
     """The lease of a worker that is known to be gone is over; False when the job is not its any more."""
     return bool(_change(session, _held(job), lease_expires_at=now, rung_at=None))
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    """What was never tried waits for nothing: by the clock of another host it may seem to lie ahead."""
+    return and_(JobRow.state == JobState.PENDING, or_(JobRow.attempt == 0, JobRow.next_attempt_at <= now))
 
 
 def _lost(now: datetime) -> ColumnElement[bool]:
