@@ -20,6 +20,7 @@ _MAGIC = 7767517
 _INPUT, _OUTPUT = "patch", "saliency"
 _FLOAT32 = np.zeros(1, dtype="<u4").tobytes()
 """What a convolution's weights begin with."""
+_NO_MEMORY = -100
 
 
 class NcnnLocalNetwork(nn.Module):
@@ -30,7 +31,7 @@ class NcnnLocalNetwork(nn.Module):
         self._net = _loaded(network, threads)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1."""
+        """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1. Raises MemoryError."""
         give_back_freed()
         return torch.stack([self._look(patch.contiguous()) for patch in patches])
 
@@ -39,8 +40,10 @@ class NcnnLocalNetwork(nn.Module):
         # The numbers stay torch's: they live for as long as `patch` does.
         extractor.input(_INPUT, ncnn.Mat(patch.numpy()))
         code, saliency = extractor.extract(_OUTPUT)
+        if code == _NO_MEMORY:
+            raise MemoryError("ncnn has not enough free memory for a patch.")
         if code:
-            raise RuntimeError(f"ncnn could not compute the local network: it gave {code} (-100: out of memory).")
+            raise RuntimeError(f"ncnn could not compute the local network: it gave {code}.")
         return torch.from_numpy(np.array(saliency))
 
 

@@ -1,5 +1,6 @@
 """Every route says what the plain network says, within what it promises; and says which it is."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -173,6 +174,28 @@ def test_a_route_says_what_computes_what() -> None:
 def test_narrow_numbers_are_told_with_the_algorithm() -> None:
     assert Route(TORCH, TORCH, torch.bfloat16).parameters == (("local_precision", "bfloat16"),)
     assert Route(OPENVINO, NCNN).parameters == ()
+
+
+SHORT_OF_MEMORY = """
+import resource, torch
+from pathlib import Path
+from glam_node.inference.glam.fold import fold_for_inference
+from glam_node.inference.glam.ncnn_route import NcnnLocalNetwork
+from glam_node.inference.glam.network import Glam
+local = NcnnLocalNetwork(fold_for_inference(Glam()).detection_network, threads=1)
+patches = torch.zeros(1, 1, 512, 512)
+taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 60_000_000, resource.RLIM_INFINITY))
+try:
+    local(patches)
+except MemoryError as error:
+    print(error)
+"""
+
+
+def test_ncnn_says_that_memory_is_short() -> None:
+    told = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], capture_output=True, text=True, timeout=120)
+    assert told.stdout == "ncnn has not enough free memory for a patch.\n"
 
 
 def test_when_every_image_is_segmented_the_score_decides_nothing(tmp_path: Path) -> None:
