@@ -1,7 +1,7 @@
 """Where a run stands, on disk: written whole or not at all, read without running anything."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ class Checkpoint:
     step: int
     network: dict[str, Any]
     optimizer: dict[str, Any]
+    best: dict[str, Any] = field(default_factory=dict)
+    """Of a stage of several rounds: "network" after the best round so far and its "separation"."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, out: Path) -> None:

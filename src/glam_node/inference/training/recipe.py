@@ -62,7 +62,8 @@ class StageRecipe:
     sparsity: float = 0.03
     """Weight of the L1 norm of the maps over the number of pooled values."""
     rounds: int = 1
-    """How often the stage is run at most, each time from where it ended and with a whole schedule."""
+    """How often the stage is run at most, each time from where it ended and with a whole schedule. When none has
+    learned, the weights after the best one are kept: that which told the fainter class apart best."""
     least_auc: float = 0.0
     """It is run again while the AUC of a class, of the scores of the validation images, is lower."""
     least_separation: float = -1.0

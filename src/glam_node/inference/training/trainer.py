@@ -1,9 +1,11 @@
 """One run: stage after stage, step after step, and on from the checkpoint after a kill."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -87,6 +89,7 @@ class Trainer:
         self._tell = tell
         self._digest = hashlib.sha256((recipe.baseline + repr(recipe)).encode()).hexdigest()
         self.network = new_learner(recipe.baseline, recipe.shape, recipe.seed).to(device)
+        self._best: dict[str, Any] = {}
 
     def run(self, stop_after: int | None = None) -> Learner:
         """The trained network, in evaluation mode; on from the checkpoint in `out` where there is one of this recipe.
@@ -131,8 +134,9 @@ class Trainer:
         """How many steps were done."""
         module = _STAGES[self._recipe.baseline][name](self.network, self._recipe)
         optimizer = AdamW(module.parameters(), lr=stage.learning_rate, weight_decay=stage.weight_decay)
-        first = 0
+        first, self._best = 0, {}
         if checkpoint is not None:
+            self._best = checkpoint.best
             optimizer.load_state_dict(checkpoint.optimizer)
             first = checkpoint.step
         if self._is_done(stage, first):
@@ -148,6 +152,8 @@ class Trainer:
             self._tell(f"{name} stage, loss {loss:.3f}", step, stage.steps * -(-step // stage.steps))
             ends = step % stage.steps == 0
             said = self._validate(name, step - 1, journal) if ends or step % self._recipe.validate_every == 0 else None
+            if ends and stage.rounds > 1:
+                self._note_round(stage, said, step == stage.rounds * stage.steps)
             if ends or step % self._recipe.checkpoint_every == 0 or (left is not None and step == first + left):
                 self._keep(name, step, optimizer)
             if ends and self._is_done(stage, step, said):
@@ -163,6 +169,16 @@ class Trainer:
         if rest or not rounds:
             return False
         return rounds >= stage.rounds or self._processes.agree(lambda: self._has_learned(stage, said))
+
+    def _note_round(self, stage: StageRecipe, said: Validated | None, last: bool) -> None:
+        """After a last round that has not learned the network is the best that any has left."""
+        separation = min(said.separation) if said else math.nan
+        best = self._best
+        if self._processes.agree(lambda: not best or separation > best["separation"]):
+            network = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+            self._best = {"separation": separation, "network": network}
+        elif self._processes.agree(lambda: last and not self._has_learned(stage, said)):
+            self.network.load_state_dict(best["network"])
 
     def _has_learned(self, stage: StageRecipe, said: Validated | None) -> bool:
         seen = said or self._look()
@@ -192,7 +208,7 @@ class Trainer:
 
     def _keep(self, name: str, step: int, optimizer: AdamW) -> None:
         if self._processes.leads:
-            state = Checkpoint(self._digest, name, step, self.network.state_dict(), optimizer.state_dict())
+            state = Checkpoint(self._digest, name, step, self.network.state_dict(), optimizer.state_dict(), self._best)
             write_checkpoint(state, self._out)
         self._processes.wait()
 

@@ -1,9 +1,11 @@
 """A toy network through all stages: it learns, it resumes exactly, several processes agree."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,10 +20,11 @@ from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.package import read_package
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.reading import read_mammogram
+from glam_node.inference.training.baseline_networks import Learner
 from glam_node.inference.training.checkpoint import CHECKPOINT_FILE
 from glam_node.inference.training.export import write_trained_package
 from glam_node.inference.training.processes import Processes
-from glam_node.inference.training.recipe import Recipe
+from glam_node.inference.training.recipe import Recipe, StageRecipe
 from glam_node.inference.training.trainer import TrainingData, prepare_data
 from glam_node.inference.training.validation import Validated
 from tests.unit.inference.training.toy import RECIPE, SMALL, longer, silent, toy_data, trainer
@@ -104,6 +107,31 @@ def test_rounds_resume_exactly(data: TrainingData, tmp_path: Path) -> None:
     whole = state_of(data, tmp_path / "whole", None, recipe=recipe)
     stops = [RECIPE.global_stage.steps, 1, RECIPE.global_stage.steps, None]
     assert_same(whole, state_of(data, tmp_path / "stopped", *stops, recipe=recipe))
+
+
+@pytest.mark.parametrize(
+    ("separations", "best"),
+    [((0.1, 0.4, 0.2), 2), ((0.3, 0.1, 0.2), 1), ((0.1, 0.2, 0.3), 3), ((math.nan, math.nan, math.nan), 1)],
+)
+@pytest.mark.parametrize("stops", [[None], [4, 1, 3, None]], ids=["at once", "stopped"])
+def test_of_rounds_that_have_not_learned_the_best_is_kept(
+    data: TrainingData, tmp_path: Path, separations: tuple[float, ...], best: int, stops: list[int | None]
+) -> None:
+    recipe = replace(rounds(3, 1.1), local_stage=StageRecipe(), joint_stage=StageRecipe(), validate_every=1000)
+    left = list[dict[str, Tensor]]()
+    for stop in stops:
+        subject = trainer(data, tmp_path, recipe)
+        look, network = subject._look, subject.network
+
+        def seen(look: Callable[[], Validated] = look, network: Learner = network) -> Validated:
+            left.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+            return replace(look(), separation=(0.9, separations[len(left) - 1]))
+
+        subject._look = seen  # type: ignore[method-assign]
+        kept = subject.run(stop).state_dict()
+    assert len(left) == 3
+    assert_same(kept, left[best - 1])
+    assert any(not torch.equal(left[best - 1][name], left[best % 3][name]) for name in kept)
 
 
 def test_the_end_of_a_round_asks_the_validation_views_once(data: TrainingData, tmp_path: Path) -> None:
