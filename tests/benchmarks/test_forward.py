@@ -8,17 +8,16 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
 
-from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.patches import cut_patches, propose_patches
-from glam_node.inference.glam.routes import Route, processor_has_bfloat16, take_route
-from glam_node.inference.glam.weights import StateDict, network_from, seeded_state_dict
+from glam_node.inference.glam.routes import Route, processor_has_bfloat16, processor_multiplies_bfloat16
+from glam_node.inference.glam.weights import StateDict, seeded_state_dict
 from glam_node.inference.options import Runtime
+from tests.networks import along
 from tests.reference.network import look
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
@@ -68,11 +67,6 @@ def state() -> StateDict:
 @pytest.fixture(scope="module")
 def networks(state: StateDict, threads: int) -> dict[str, Glam]:
     return {name: along(route, state, threads) for name, route in ROUTES.items()}
-
-
-def along(route: Route, state: StateDict, threads: int) -> Glam:
-    folded = fold_for_inference(network_from({name: tensor.clone() for name, tensor in state.items()}))
-    return take_route(folded, route, threads)
 
 
 def window() -> torch.Tensor:
@@ -125,11 +119,10 @@ def test_a_positive_view_by_each_route(networks: dict[str, Glam], state: StateDi
 
 def least_ratios() -> dict[str, float]:
     """Of each route, on this processor."""
-    flags = Path("/proc/cpuinfo").read_text().split()
-    if "amx_tile" in flags:
+    if processor_multiplies_bfloat16():
         return {name: LEAST_RATIO[name] for name in ROUTES}
     least = dict.fromkeys(ROUTES, LEAST_RATIO_WITHOUT_AMX)
-    return least | ({"ncnn": LEAST_NCNN_RATIO} if "avx512f" in flags else {})
+    return least | ({"ncnn": LEAST_NCNN_RATIO} if "AVX512" in torch.backends.cpu.get_cpu_capability() else {})
 
 
 def test_a_negative_view_and_a_screening_mix_by_each_route(networks: dict[str, Glam], state: StateDict) -> None:

@@ -8,17 +8,16 @@ import pytest
 import torch
 
 from glam_node.inference.glam.breast import locate_breast
-from glam_node.inference.glam.fold import fold_for_inference
-from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.orientation import Orientation
 from glam_node.inference.glam.preprocessing import place, prepare
-from glam_node.inference.glam.routes import Route, take_route
-from glam_node.inference.glam.weights import network_from, seeded_state_dict
+from glam_node.inference.glam.routes import Route
+from glam_node.inference.glam.weights import seeded_state_dict
 from glam_node.inference.glam.window import standardise
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.options import Runtime
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.reading import read_mammogram
+from tests.networks import along
 from tests.reference.preprocessing import window_of
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
@@ -52,11 +51,6 @@ def least_seconds(run: Callable[[], object]) -> float:
     return min(seconds)
 
 
-def along(runtime: Runtime) -> Glam:
-    network = fold_for_inference(network_from(seeded_state_dict(128)[0]))
-    return take_route(network, Route(runtime), torch.get_num_threads())
-
-
 def test_preprocessing_of_a_study() -> None:
     exam = [read_mammogram(view.dataset) for view in make_exam(1)]
     methods: dict[str, Callable[[Mammogram], object]] = {"plain": plain, "window": window_alone, "with guard": prepare}
@@ -64,7 +58,10 @@ def test_preprocessing_of_a_study() -> None:
         name: sum(least_seconds(partial(method, view)) for view in exam) / len(exam) for name, method in methods.items()
     }
     window = torch.from_numpy(prepare(exam[0]).window)[None, None]
-    torch_network, openvino_network = (along(runtime) for runtime in (Runtime.TORCH, Runtime.OPENVINO))
+    state = seeded_state_dict(128)[0]
+    torch_network, openvino_network = (
+        along(Route(runtime), state, torch.get_num_threads()) for runtime in (Runtime.TORCH, Runtime.OPENVINO)
+    )
     with torch.inference_mode():
         forward = least_seconds(lambda: torch_network(window))
         negative = least_seconds(lambda: openvino_network.global_network(window))

@@ -17,13 +17,13 @@ from pydicom.uid import generate_uid
 
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.findings_file import encode_findings
-from glam_node.inference.glam.fold import fold_for_inference
-from glam_node.inference.glam.routes import Route, take_route
-from glam_node.inference.glam.weights import network_from, seeded_state_dict
+from glam_node.inference.glam.routes import Route
+from glam_node.inference.glam.weights import seeded_state_dict
 from glam_node.inference.mammogram import Laterality
 from glam_node.inference.options import Runtime
 from glam_node.node.results import codes
 from glam_node.node.results.sources import source_header
+from tests.networks import along
 from tests.reference.network import look
 from tests.unit.results.analysed import Analysed, analysed_exam
 from tests.unit.results.analysed import stored as stored_again
@@ -105,12 +105,7 @@ def stored(exam: Analysed, directory: Path) -> Path:
 def forward_seconds() -> tuple[float, float, float]:
     """Of four positive views, plainly, by torch's exact route and by ncnn's: the least of two each, in turns."""
     state, threads = seeded_state_dict(128)[0], torch.get_num_threads()
-    networks = [
-        take_route(
-            fold_for_inference(network_from({name: tensor.clone() for name, tensor in state.items()})), by, threads
-        )
-        for by in (Route(Runtime.TORCH), Route(Runtime.OPENVINO, Runtime.NCNN))
-    ]
+    networks = [along(by, state, threads) for by in (Route(Runtime.TORCH), Route(Runtime.OPENVINO, Runtime.NCNN))]
     window = torch.randn(1, 1, 2944, 1920)
     routes: list[Callable[[], object]] = [partial(look, state, window), *(partial(each, window) for each in networks)]
     seconds: tuple[list[float], ...] = ([], [], [])

@@ -67,7 +67,8 @@ def local_network_layers(network: LocalNetwork, weights: BinaryIO) -> str:
     """LocalNetwork, folded, as ncnn's layers; their numbers are written to `weights`."""
     graph = _Graph(weights)
     trunk: LocalTrunk = network.dn_resnet
-    x = _pooled(graph, trunk.maxpool, graph.convolution(trunk.conv1, graph.input(_INPUT), relu=True))
+    (patch,) = graph.layer("Input", [], outputs=[_INPUT])
+    x = _pooled(graph, trunk.maxpool, graph.convolution(trunk.conv1, patch, relu=True))
     for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4):
         for block in stage:
             x = _basic_block(graph, cast(BasicBlock, block), x)
@@ -105,11 +106,6 @@ class _Graph:
     def text(self) -> str:
         """All layers, in ncnn's format."""
         return "\n".join([str(_MAGIC), f"{len(self._lines)} {self._blobs}", *self._lines, ""])
-
-    def input(self, name: str) -> str:
-        """What the caller gives under this name."""
-        (given,) = self.layer("Input", [], outputs=[name])
-        return given
 
     def layer(
         self, kind: str, inputs: list[str], parameters: dict[int, int] | None = None, outputs: list[str] | None = None

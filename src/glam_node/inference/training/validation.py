@@ -47,6 +47,6 @@ def validate(network: Learner, views: PreparedViews, batch_size: int, patches: i
 
 def _told_apart(scores: Values, labels: NDArray[np.bool_]) -> tuple[float, float]:
     """AUC and separation of one class."""
-    auc = Ranking(scores, labels).roc_auc()[0]
-    alike = labels.all() or not labels.any()
-    return float(auc), math.nan if alike else float(scores[labels].mean() - scores[~labels].mean())
+    ranking = Ranking(scores, labels)
+    separation = scores[labels].mean() - scores[~labels].mean() if ranking.two_classes else math.nan
+    return float(ranking.roc_auc()[0]), float(separation)

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.network import Glam
-from glam_node.inference.glam.weights import StateDict, network_from
+from glam_node.inference.glam.weights import StateDict
+from tests import networks
 
 
 @pytest.fixture(scope="module")
 def folded(state: StateDict) -> Glam:
-    return fold_for_inference(network_from({name: tensor.clone() for name, tensor in state.items()}))
+    return networks.folded(state)
 
 
 def test_folding_keeps_scores_within_2e_6(network: Glam, folded: Glam, windows: torch.Tensor) -> None:

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from glam_node.inference.glam.breast import locate_breast
-from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.golden import UnreadableGoldenFile, verify_golden
 from glam_node.inference.glam.golden_report import GoldenLedger, GoldenReport
 from glam_node.inference.glam.golden_view import (
@@ -21,9 +20,10 @@ from glam_node.inference.glam.golden_view import (
 )
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.patches import cut_patches, propose_patches
-from glam_node.inference.glam.routes import Route, take_route
-from glam_node.inference.glam.weights import StateDict, network_from
+from glam_node.inference.glam.routes import Route
+from glam_node.inference.glam.weights import StateDict
 from glam_node.inference.options import Runtime
+from tests.networks import along
 from tests.shared_data import SHARED, needs_shared_data
 from tests.unit.inference.glam.tiny_golden import TINY, write_golden
 
@@ -59,8 +59,7 @@ def test_the_public_golden_file_is_reproduced(mammograms: Path) -> None:
 @pytest.fixture(scope="module")
 def fast(state: StateDict) -> Glam:
     """The network by the exact route that is fastest on most processors."""
-    folded = fold_for_inference(network_from({name: tensor.clone() for name, tensor in state.items()}))
-    return take_route(folded, Route(Runtime.OPENVINO, Runtime.NCNN), threads=1)
+    return along(Route(Runtime.OPENVINO, Runtime.NCNN), state)
 
 
 @needs_shared_data

@@ -11,14 +11,14 @@ from torch import nn
 
 from glam_node.inference.errors import DeviceUnavailable, PackageMismatch
 from glam_node.inference.findings import FindingKind, ImageFindings
-from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.predictor import GlamParameters, GlamPredictor
-from glam_node.inference.glam.weights import StateDict, network_from
+from glam_node.inference.glam.weights import StateDict
 from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.inference.package import ModelPackage, OperatingPoint, read_package
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.predictor import Predictor, load_predictor
 from glam_node.inference.reading import read_mammogram
+from tests.networks import folded
 from tests.packages import SEEDED_PACKAGE
 from tests.unit.inference.glam.tiny_package import tiny_package
 from tests.unit.inference.glam.views import half_ellipse, orientation_header, posed, view_of
@@ -65,7 +65,7 @@ def hungry(package: ModelPackage, eager: GlamPredictor, state: StateDict) -> Cal
     """A predictor that starts with batches of four on a device with memory for fewer."""
 
     def with_capacity(capacity: int) -> GlamPredictor:
-        network = fold_for_inference(network_from({name: tensor.clone() for name, tensor in state.items()}))
+        network = folded(state)
 
         def allocate(_module: nn.Module, inputs: tuple[torch.Tensor]) -> None:
             if len(inputs[0]) > capacity:

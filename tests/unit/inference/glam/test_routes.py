@@ -23,9 +23,10 @@ from glam_node.inference.glam.routes import (
     processor_multiplies_bfloat16,
     take_route,
 )
-from glam_node.inference.glam.weights import StateDict, load_network, network_from
+from glam_node.inference.glam.weights import StateDict, load_network
 from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
 from glam_node.inference.package import OperatingPoint
+from tests import networks
 from tests.reference.network import look_globally, look_locally
 from tests.unit.inference.glam.tiny_package import tiny_package
 from tests.unit.inference.glam.views import half_ellipse, view_of
@@ -43,12 +44,7 @@ Along = Callable[[Route], Glam]
 @pytest.fixture(scope="module")
 def along(state: StateDict) -> Along:
     """The network by a route."""
-
-    def by(route: Route) -> Glam:
-        folded = fold_for_inference(network_from({name: tensor.clone() for name, tensor in state.items()}))
-        return take_route(folded, route, threads=1)
-
-    return by
+    return lambda route: networks.along(route, state)
 
 
 @pytest.mark.parametrize("route", [*EXACT, *FAST], ids=str)
