@@ -13,9 +13,10 @@ from glam_node.node.domain.job import JobState
 from glam_node.node.run.supervisor import Child
 from tests.benchmarks.receiving.servers import Server
 from tests.integration.modality import send, small_exam
-from tests.integration.node_directory import wait_until, write_node
+from tests.integration.node_directory import write_node
 from tests.integration.redis_server import redis_server
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.peer("redis-server"), pytest.mark.timeout(300)]
 

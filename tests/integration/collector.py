@@ -66,7 +66,7 @@ class Collector:
         while not stop.is_set():
             with suppress(TimeoutError, ConnectionError, ssl.SSLError):
                 connection, _ = listener.accept()
-                connection.settimeout(10)
+                connection.settimeout(60)
                 with connection, self._context.wrap_socket(connection, server_side=True) as secured:
                     self._read(secured)
 

@@ -24,7 +24,7 @@ def mock_provider() -> Iterator[str]:
     try:
         for _ in range(200):
             try:
-                urllib.request.urlopen(f"{issuer}/jwks", timeout=5).close()
+                urllib.request.urlopen(f"{issuer}/jwks", timeout=60).close()
                 break
             except OSError:
                 time.sleep(0.1)
@@ -41,6 +41,6 @@ def registered(issuer: str, redirect_uri: str) -> dict[str, str]:
         json.dumps({"redirect_uris": [redirect_uri]}).encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         found: dict[str, str] = json.loads(answer.read())
     return found

@@ -2,8 +2,7 @@
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.run.supervisor import Child, Program, module, stop_together
 from glam_node.settings.load import load_settings
 from tests.integration.modality import MODALITY
+from tests.waiting import wait_until
 
 THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -92,14 +92,6 @@ lease_time = 2.0
 """
     )
     return NodeDirectory(path)
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
-    """It is true before the time is over."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 SERVE = """

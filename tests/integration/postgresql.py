@@ -40,7 +40,7 @@ def postgresql_server(settings: Sequence[str] = FAST, port: int = 5432) -> Itera
                 yield directory
             finally:
                 crash(directory)
-                server.wait(timeout=10)
+                server.wait(timeout=60)
     finally:
         shutil.rmtree(directory)
         (directory.parent / f"{directory.name}.log").unlink(missing_ok=True)
@@ -95,7 +95,7 @@ def _options(directory: Path, settings: Sequence[str]) -> list[str | Path]:
 
 
 def _wait(directory: Path, port: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             return execute(directory, "SELECT 1", port)

@@ -1,7 +1,6 @@
 """Debian's redis-server on a free port."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from glam_node.node.errors import TransientError
 from glam_node.node.worker.broker import ping
 from tests.certificates import Signed
 from tests.peers import PEERS
+from tests.waiting import wait_until
 
 
 def redis_server(directory: Path, port: int, *options: str, password: str = "") -> AbstractContextManager[str]:
@@ -40,10 +40,12 @@ def _running(directory: Path, options: list[str], url: str) -> Iterator[str]:
 
 def wait_for_broker(url: str) -> None:
     """A broker answers at `url`."""
-    deadline = time.monotonic() + 10
-    while True:
+
+    def answers() -> bool:
         try:
-            return ping(url)
+            ping(url)
         except TransientError:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+            return False
+        return True
+
+    wait_until(answers)

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from tests.peers import PEERS
 from tests.ports import free_port
 from tests.system.orthanc import Orthanc
+from tests.waiting import wait_until
 
 GLAM_NODE = Path(sys.executable).parent / "glam-node"
 
@@ -123,14 +123,13 @@ def running_node(settings_path: Path, port: int, calling_ae_title: str = "DCMTK"
 
 
 def _wait_until_it_answers(node: NodeProcess, calling_ae_title: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert node.process.poll() is None, f"serve ended: {node.log()[-3000:]}"
-        titles = ["-aet", calling_ae_title, "-aec", "GLAMNODE"]
-        if dcmtk("echoscu", "-to", "1", *titles, "127.0.0.1", str(node.port)).returncode == 0:
-            return
-        time.sleep(0.3)
-    raise AssertionError(f"no C-ECHO answer within 60 s: {node.log()[-3000:]}")
+    titles = ["-aet", calling_ae_title, "-aec", "GLAMNODE"]
+
+    def answers() -> bool:
+        assert node.process.poll() is None, f"serve ended: {node.log()}"
+        return dcmtk("echoscu", "-to", "1", *titles, "127.0.0.1", str(node.port)).returncode == 0
+
+    wait_until(answers, told=node.log)
 
 
 def dcmtk(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -156,11 +155,8 @@ def settings_and_port(directory: Path, archive: Orthanc, **options: str) -> tupl
 
 def wait_for_state(node: NodeProcess, state: str, seconds: float = 60) -> None:
     """The one study is in the state wanted, or the test fails."""
-    deadline = time.monotonic() + seconds
-    studies = node.studies()
-    while time.monotonic() < deadline:
-        studies = node.studies()
-        if studies and studies[0]["state"] == state:
-            return
-        time.sleep(0.5)
-    raise AssertionError(f"wanted {state}, have {studies}: {node.log()[-3000:]}")
+    wait_until(
+        lambda: [study["state"] for study in node.studies()[:1]] == [state],
+        seconds,
+        told=lambda: f"wanted {state}, have {node.studies()}: {node.log()}",
+    )

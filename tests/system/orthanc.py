@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 from tests.peers import PEERS
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 
 @dataclass
@@ -55,14 +55,14 @@ class Orthanc:
         path.write_text(json.dumps(configuration))
         with (self.directory / "orthanc.log").open("ab") as log:
             self._process = subprocess.Popen([PEERS["orthanc"].program, path], stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                self.get("/system")
-                return
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.1)
-        raise AssertionError(f"Orthanc did not start: {(self.directory / 'orthanc.log').read_text()[-2000:]}")
+        wait_until(self._answers, told=(self.directory / "orthanc.log").read_text)
+
+    def _answers(self) -> bool:
+        try:
+            self.get("/system")
+        except (urllib.error.URLError, ConnectionError):
+            return False
+        return True
 
     def stop(self) -> None:
         """Nothing listens on its ports any more."""
@@ -84,7 +84,7 @@ class Orthanc:
 
     def get_bytes(self, path: str) -> bytes:
         """The raw answer of its REST interface."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=60) as answer:
             body: bytes = answer.read()
             return body
 
@@ -104,14 +104,11 @@ class Orthanc:
 
     def wait_for(self, counts: dict[str, int], seconds: float) -> None:
         """At least so many instances of each modality are there, or the test fails."""
-        deadline = time.monotonic() + seconds
-        have: dict[str, int] = {}
-        while time.monotonic() < deadline:
-            have = {modality: len(self.instances(modality)) for modality in counts}
-            if all(have[modality] >= wanted for modality, wanted in counts.items()):
-                return
-            time.sleep(0.25)
-        raise AssertionError(f"after {seconds} s the archive has {have}, wanted {counts}")
+
+        def have() -> dict[str, int]:
+            return {modality: len(self.instances(modality)) for modality in counts}
+
+        wait_until(lambda: all(have()[modality] >= wanted for modality, wanted in counts.items()), seconds, have)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Storage commitment with Orthanc, both ways: it is asked for the results that it stored, and asks for what it sent."""
 
 import json
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from tests.ports import free_port
 from tests.system.node_process import NodeProcess, dcmsend, running_node, wait_for_state, write_settings
 from tests.system.orthanc import Orthanc
 from tests.system.test_trouble import small_exam
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(300)]
 
@@ -42,7 +42,7 @@ def pair(orthanc: Orthanc, tmp_path: Path) -> Iterator[tuple[NodeProcess, Orthan
 
 def post(orthanc: Orthanc, path: str, body: dict[str, Any]) -> Any:
     request = urllib.request.Request(f"http://127.0.0.1:{orthanc.http_port}{path}", json.dumps(body).encode())
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -56,12 +56,7 @@ def test_every_result_that_orthanc_stored_is_committed_by_it(pair: tuple[NodePro
     node, _ = pair
     dcmsend(node.port, small_exam(tmp_path / "exam", 5))
     wait_for_state(node, "REPORTED")
-    states: set[str] = set()
-    deadline = time.monotonic() + 60
-    while states != {"COMMITTED"}:
-        states = {delivery["state"] for delivery in study(node)["deliveries"]}
-        assert time.monotonic() < deadline, f"{states} {node.log()[-3000:]}"
-        time.sleep(0.5)
+    wait_until(lambda: {one["state"] for one in study(node)["deliveries"]} == {"COMMITTED"}, told=node.log)
 
 
 def test_orthanc_hears_that_we_keep_what_it_sent_and_not_what_it_did_not(
@@ -73,12 +68,9 @@ def test_orthanc_hears_that_we_keep_what_it_sent_and_not_what_it_did_not(
     kept = [image["sop_instance_uid"] for image in study(node)["instances"]]
     asked = {"DicomInstances": [[MG, uid] for uid in (*kept, "2.25.404")]}
     transaction = post(orthanc, "/modalities/node/storage-commitment", asked)["ID"]
-    report: dict[str, Any] = {"Status": "Pending"}
-    deadline = time.monotonic() + 60
-    while report["Status"] == "Pending":
-        report = orthanc.get(f"/storage-commitment/{transaction}")
-        assert time.monotonic() < deadline, node.log()[-3000:]
-        time.sleep(0.5)
+    path = f"/storage-commitment/{transaction}"
+    wait_until(lambda: orthanc.get(path)["Status"] != "Pending", told=node.log)
+    report = orthanc.get(path)
     assert report["Status"] == "Failure"
     assert {one["SOPInstanceUID"] for one in report["Success"]} == set(kept)
     assert [(one["SOPInstanceUID"], one["FailureReason"]) for one in report["Failures"]] == [("2.25.404", 0x0112)]

@@ -16,6 +16,7 @@ from tests.peers import PEERS
 from tests.ports import free_port
 from tests.system.node_process import GLAM_NODE, dcmsend, run_glam_node, running_node
 from tests.system.orthanc import Orthanc
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "deploy" / "README.md"])
@@ -135,13 +136,11 @@ class Journey:
             assert done.returncode == 0, f"{line}: {told}"
 
     def _serve(self, line: str) -> None:
-        with (self._directory / "log").open("wb") as log:
-            self._serving = self._start(f"exec {line}", log)
-        deadline = time.monotonic() + 120
-        while b"glam-node: listening" not in (self._directory / "log").read_bytes():
-            assert time.monotonic() < deadline
-            assert self._serving.poll() is None, (self._directory / "log").read_text()
-            time.sleep(0.2)
+        log = self._directory / "log"
+        with log.open("wb") as file:
+            serving = self._serving = self._start(f"exec {line}", file)
+        wait_until(lambda: "glam-node: listening" in log.read_text() or serving.poll() is not None, 120, log.read_text)
+        assert serving.poll() is None, log.read_text()
 
     def _start(self, line: str, out: Any) -> "subprocess.Popen[bytes]":
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GLAM_NODE")}

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from tests.system.node_process import (
 )
 from tests.system.orthanc import Orthanc
 from tests.system.validators import dciodvfy_errors, dcmqi_masks
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(600)]
 
@@ -172,13 +172,11 @@ def test_third_party_files_are_reported_or_set_aside_with_a_reason(orthanc: Orth
             assert dciodvfy_errors(path) == []
 
 
-def wait_until_judged(node: NodeProcess, seconds: float = 120) -> list[str]:
+def wait_until_judged(node: NodeProcess) -> list[str]:
     """The states of all studies once each is reported or set aside."""
-    deadline = time.monotonic() + seconds
-    states: list[str] = []
-    while time.monotonic() < deadline:
-        states = [str(study["state"]) for study in node.studies()]
-        if states and set(states) <= {"REPORTED", "INELIGIBLE"}:
-            return states
-        time.sleep(1)
-    raise AssertionError(f"not judged within {seconds} s: {states}: {node.log()[-2000:]}")
+
+    def states() -> list[str]:
+        return [str(study["state"]) for study in node.studies()]
+
+    wait_until(lambda: set(states()) <= {"REPORTED", "INELIGIBLE"} != set(), 120, lambda: f"{states()}: {node.log()}")
+    return states()

@@ -25,6 +25,7 @@ from tests.system.node_process import (
     wait_for_state,
 )
 from tests.system.orthanc import Orthanc
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(300)]
 
@@ -93,7 +94,7 @@ def test_a_node_killed_outright_finishes_the_study_after_its_next_start(orthanc:
     with pytest.raises(AssertionError), running_node(settings_path, port) as node:
         dcmsend(node.port, small_exam(tmp_path / "exam", 3))
         node.process.kill()
-        node.process.wait(timeout=10)
+        node.process.wait(timeout=60)
     with running_node(settings_path, port):
         orthanc.wait_for({"SR": 1, "SEG": 4}, seconds=60)
 
@@ -108,7 +109,7 @@ def redis_server(directory: Path) -> Iterator[str]:
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 @contextmanager
@@ -179,10 +180,9 @@ def test_a_killed_worker_loses_nothing(orthanc: Orthanc, tmp_path: Path) -> None
 
 def wait_for_event(node: NodeProcess, event: str, seconds: float = 60) -> None:
     """The one study's timeline names the event, or the test fails."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+
+    def is_named() -> bool:
         studies = node.studies()
-        if studies and event in node.command("study", studies[0]["study_instance_uid"]):
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"no {event} within {seconds} s: {node.log()[-3000:]}")
+        return bool(studies) and event in node.command("study", studies[0]["study_instance_uid"])
+
+    wait_until(is_named, seconds, node.log)

@@ -1,6 +1,5 @@
 """Ten thousand small studies through one node: memory, file handles and latency at the end as at the start."""
 
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.integration.scp.raw import Sender
 from tests.ports import free_port
 from tests.torture.holdings import Holding, growth_kib, holdings
 from tests.torture.rig import is_full_length
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.alone, pytest.mark.peer("redis-server"), pytest.mark.timeout(5400)]
 
@@ -92,10 +92,7 @@ def send_studies(port: int, node: Node, first: int, count: int) -> None:
 
 
 def wait_for(node: Node, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while stored(node) < count:
-        assert time.monotonic() < deadline, f"{count} studies are not stored"
-        time.sleep(0.02)
+    wait_until(lambda: stored(node) >= count, told=lambda: f"{count} studies are not stored")
 
 
 def through(node: Node, children: list[Child]) -> list[Part]:

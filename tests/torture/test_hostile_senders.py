@@ -10,12 +10,13 @@ from sqlalchemy import select
 from glam_node.node.bootstrap import Node
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.storage.instances import SYNCHRONISERS
-from tests.integration.node_directory import NodeDirectory, wait_until, write_node
+from tests.integration.node_directory import NodeDirectory, write_node
 from tests.torture.attackers import Tally, attack, send_good_images
 from tests.torture.conversations import Conversation, recorded_conversations
 from tests.torture.holdings import Holding, growth_kib, have_let_go, holdings, holdings_at_rest, make_each_store
 from tests.torture.ledger import data_set_bytes
 from tests.torture.rig import chosen_seed, is_full_length
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.alone, pytest.mark.peer("dcmtk"), pytest.mark.timeout(3600)]
 

@@ -11,10 +11,11 @@ import pytest
 
 from tests.data_sets import data_set
 from tests.integration.modality import MODALITY
-from tests.integration.node_directory import wait_until, write_node
+from tests.integration.node_directory import write_node
 from tests.integration.scp.raw import Sender, p_data, pdv, store_rq
 from tests.torture.holdings import growth_kib, have_let_go, holdings, holdings_at_rest, make_each_store
 from tests.torture.rig import chosen_seed, is_full_length
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(3600)]
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from tests.peers import PEERS
 from tests.ports import free_port
 from tests.processes import children
 from tests.system.orthanc import Orthanc
+from tests.waiting import wait_for_listener
 
 PLAIN_PYNETDICOM = Path(__file__).with_name("plain_pynetdicom.py")
 
@@ -60,7 +60,7 @@ def storescp(directory: Path, *options: str) -> Iterator[Server]:
     port = free_port()
     program = PEERS["dcmtk"].program.with_name("storescp")
     with _ended(subprocess.Popen([program, *options, "-od", directory, str(port)], stdout=subprocess.DEVNULL)) as one:
-        _wait_for(port)
+        wait_for_listener(port)
         yield Server(port, one.pid)
 
 
@@ -131,11 +131,3 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]
             yield process
         finally:
             process.kill()
-
-
-def _wait_for(port: int) -> None:
-    """Listening, asked of the kernel: storescp serves one connection at a time, and would serve ours."""
-    deadline = time.monotonic() + 10
-    while f":{port:04X} 00000000:0000 0A" not in Path("/proc/net/tcp").read_text():
-        assert time.monotonic() < deadline, "storescp does not listen"
-        time.sleep(0.02)

@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from tests.peers import PEERS
 from tests.ports import free_port
 from tests.rows import add_waiting_result
 from tests.system.orthanc import running_orthanc
+from tests.waiting import wait_for_listener
 
 pytestmark = [
     pytest.mark.peer("dcmtk"),
@@ -113,9 +113,7 @@ def storescp(directory: Path, *options: str) -> Iterator[int]:
     command = [str(PEERS["dcmtk"].program.with_name("storescp")), *options, "-od", str(directory), str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
-        while f":{port:04X} " not in Path("/proc/net/tcp").read_text() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for_listener(port)
         yield port
     finally:
         process.terminate()

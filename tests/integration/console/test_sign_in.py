@@ -24,8 +24,9 @@ from tests.builders import NOW
 from tests.certificates import Authority
 from tests.command_line import glam_node
 from tests.integration.console.browser import Browser, listening
-from tests.integration.node_directory import NodeDirectory, all_ready, wait_until, write_node
+from tests.integration.node_directory import NodeDirectory, all_ready, write_node
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 PASSWORD = "correct horse battery"
 

@@ -76,7 +76,7 @@ def test_of_two_receivers_with_two_patients_for_a_new_study_the_second_marks_its
             time.sleep(0.1)
             return kept.attributes.patient_mismatch
 
-    begun = threading.Barrier(2, timeout=10)
+    begun = threading.Barrier(2, timeout=60)
     with ThreadPoolExecutor(2) as receivers:
         marked = list(receivers.map(take, ("R CC", "L CC"), ("P1", "P2")))
     assert sorted(marked) == [False, True]

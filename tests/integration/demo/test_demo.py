@@ -13,9 +13,10 @@ import pydicom
 import pytest
 from PIL import Image
 
-from glam_node.node.demo.node_process import STOP_S, DemoNode, free_port, running
+from glam_node.node.demo.node_process import DemoNode, free_port, running
 from glam_node.node.errors import PermanentError
 from tests.command_line import glam_node
+from tests.waiting import wait_until
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -114,16 +115,10 @@ def test_no_process_outlives_it(number: signal.Signals, tmp_path: Path) -> None:
     process.send_signal(number)
     assert process.wait(30) != 0
     # A process that was just importing hears of it afterwards.
-    deadline = time.monotonic() + STOP_S
-    while processes_of(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert processes_of(tmp_path) == []
+    wait_until(lambda: processes_of(tmp_path) == [], told=lambda: processes_of(tmp_path))
 
 
 def wait_until_node_works(log_path: Path) -> None:
     """It has processes of its own by now."""
-    deadline = time.monotonic() + 60
-    while not (log_path.exists() and "upgrade" in log_path.read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: log_path.exists() and "upgrade" in log_path.read_text())
     time.sleep(1)

@@ -20,9 +20,10 @@ from tests.certificates import Authority, Signed
 from tests.command_line import glam_node
 from tests.integration.collector import Collector
 from tests.integration.modality import send, small_exam
-from tests.integration.node_directory import NodeDirectory, wait_until, write_node
+from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.postgresql import execute, postgresql_server, url_of
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peer("redis-server")
 

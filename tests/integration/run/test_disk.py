@@ -21,8 +21,9 @@ from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.infer import run_job
 from tests.data_sets import data_set
 from tests.integration.modality import MODALITY, send, small_exam
-from tests.integration.node_directory import NodeDirectory, wait_until, write_node
+from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.scp.raw import Sender
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peer("redis-server")
 

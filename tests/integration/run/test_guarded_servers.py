@@ -11,10 +11,11 @@ from glam_node.node.errors import TransientError
 from glam_node.node.worker.broker import ping
 from tests.certificates import Authority
 from tests.integration.modality import send, small_exam
-from tests.integration.node_directory import wait_until, write_node
+from tests.integration.node_directory import write_node
 from tests.integration.postgresql import guarded_postgresql_server
 from tests.integration.redis_server import guarded_redis_server
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.peer("redis-server"), pytest.mark.peer("postgresql")]
 PASSWORD = "secret-word"

@@ -11,10 +11,11 @@ import pytest
 from glam_node.node.run.supervisor import Child
 from tests.integration.archive import Archive
 from tests.integration.modality import send, small_exam
-from tests.integration.node_directory import all_ready, wait_until, write_node
+from tests.integration.node_directory import all_ready, write_node
 from tests.integration.postgresql import execute, postgresql_server, url_of
 from tests.integration.redis_server import redis_server
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peer("redis-server")
 

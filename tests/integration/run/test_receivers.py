@@ -21,10 +21,11 @@ from glam_node.node.workflow.assemble import close_complete_studies
 from tests.builders import after
 from tests.data_sets import data_set
 from tests.integration.modality import MODALITY, send, small_exam
-from tests.integration.node_directory import NodeDirectory, wait_until, write_node
+from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.postgresql import execute, postgresql_server, url_of
 from tests.integration.scp.raw import Sender, p_data, pdv, store_rq
 from tests.torture.ledger import data_set_bytes
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peer("postgresql")
 

@@ -19,9 +19,10 @@ from glam_node.settings.destinations import DestinationSettings
 from tests.command_line import glam_node
 from tests.integration.archive import Archive
 from tests.integration.modality import MODALITY, send, small_exam
-from tests.integration.node_directory import NodeDirectory, wait_until, write_node
+from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.run.test_serve import SEG, SR, Serving, results, serving
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 PROCESSES = 4
 """Receiver, dispatcher, sender and worker."""

@@ -12,8 +12,9 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.study import Study, StudyState
 from tests.integration.archive import Archive, listening
 from tests.integration.modality import send, small_exam
-from tests.integration.node_directory import NodeDirectory, wait_until, write_node
+from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.run.test_serve import serving
+from tests.waiting import wait_until
 
 RULES = """
 [destinations.trial]

@@ -19,8 +19,9 @@ from glam_node.node.scu.echo import echo
 from glam_node.settings.destinations import DestinationSettings
 from tests.integration.archive import Archive, listening
 from tests.integration.modality import MODALITY, send, small_exam
-from tests.integration.node_directory import SERVE_COMMAND, NodeDirectory, wait_until, write_node
+from tests.integration.node_directory import SERVE_COMMAND, NodeDirectory, write_node
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
 
@@ -186,7 +187,7 @@ def test_monitoring_sees_a_node_that_is_ready_and_what_it_did(reported: Reported
 
 def asked(port: int, path: str) -> str:
     """What the console answers, whatever its status."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with closing(connection):
         connection.request("GET", path)
         return connection.getresponse().read().decode()

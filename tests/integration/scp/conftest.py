@@ -65,7 +65,7 @@ def running_receiver(
     sessions = open_database(url)
     store, writer = InstanceStore(root), Writer(sessions)
     refused: list[tuple[str, dict[str, Any]]] = []
-    settings = NodeSettings(**{"host": "127.0.0.1", "port": 0, "network_timeout": 2.0, **node})
+    settings = NodeSettings(**{"host": "127.0.0.1", "port": 0, "network_timeout": 10.0, **node})
     server = server_of(settings)(
         settings,
         peers,

@@ -93,7 +93,7 @@ class Sender:
     connection: socket.socket = field(init=False)
 
     def __post_init__(self) -> None:
-        self.connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        self.connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def __enter__(self) -> "Sender":
         return self

@@ -14,8 +14,9 @@ from glam_node.node.scp.connections import WAITING
 from tests.data_sets import data_set
 from tests.integration.scp.conftest import Receiver, over_both, running_receiver
 from tests.integration.scp.raw import VERIFICATION, Sender, associate_rq, echo_rq, p_data, pdv, store_rq
+from tests.waiting import wait_until
 
-PATIENCE_S = 1.0
+PATIENCE_S = 2.0
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_an_unknown_calling_ae_title_is_rejected_with_the_line_that_would_admit_
     with Sender(receiver.port) as sender:
         sender.send(associate_rq(calling="STRANGER"))
         assert sender.read() == (3, bytes([0, 1, 1, 3]))
-    wait_until(lambda: receiver.refused)
+    wait_until(lambda: bool(receiver.refused))
     ((event, detail),) = receiver.refused
     assert event == "association_rejected"
     assert (
@@ -112,7 +113,7 @@ def test_an_attack_ends_within_the_patience_and_leaves_nothing(impatient: Receiv
                 break
         assert sender.is_closed_within(2 * PATIENCE_S + 1)
     assert echoes(impatient)
-    assert impatient.parts() == []
+    wait_until(lambda: impatient.parts() == [])
     assert impatient.rows() == {}
 
 
@@ -142,7 +143,7 @@ def test_a_peer_that_aborts_is_not_answered_and_its_half_instance_is_gone(receiv
         sender.send(p_data(pdv(store_rq("1.2.3"), command=True, last=True), pdv(b"x", command=False, last=False)))
         sender.send(struct.pack(">BBIBBBB", 7, 0, 4, 0, 0, 0, 0))
         assert sender.read() == (0, b"")
-    assert receiver.parts() == []
+    wait_until(lambda: receiver.parts() == [])
 
 
 @over_both
@@ -192,7 +193,7 @@ def test_an_instance_that_crawls_is_given_up_although_every_pdu_is_in_time(impat
                 sender.send(p_data(pdv(b"x", command=False, last=False)))
                 time.sleep(PATIENCE_S / 10)
         assert time.monotonic() - started < 3 * PATIENCE_S
-    assert impatient.parts() == []
+    wait_until(lambda: impatient.parts() == [])
 
 
 def test_a_peer_that_reads_no_answers_is_given_up(impatient: Receiver) -> None:
@@ -274,15 +275,6 @@ def test_ports_that_are_only_looked_at_leave_nothing_behind(receiver: Receiver) 
 
 def association_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("association")]
-
-
-def wait_until(condition: object, seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():  # type: ignore[operator]
-            return
-        time.sleep(0.02)
-    raise AssertionError("did not come about")
 
 
 def test_stopping_leaves_no_thread_and_no_listener(tmp_path: Path) -> None:

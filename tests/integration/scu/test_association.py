@@ -126,7 +126,7 @@ def test_a_clock_that_jumps_ahead_ends_no_association() -> None:
     with (
         listening(Archive(patience_s=None)) as archive,
         time_machine.travel(now, tick=True) as clock,
-        associated(peer_at(archive.port, timeout=1.0), [build_context(VERIFICATION)]) as association,
+        associated(peer_at(archive.port, timeout=10.0), [build_context(VERIFICATION)]) as association,
     ):
         clock.shift(timedelta(days=1))
         # Longer than pynetdicom takes to look at its timers.
@@ -151,7 +151,7 @@ class Starved(Association):
 def test_on_a_busy_machine_no_thread_of_pynetdicoms_takes_an_answer_that_we_wait_for(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with associated(peer_at(archive.port, timeout=1.0), [build_context(VERIFICATION)]) as association:
+    with associated(peer_at(archive.port, timeout=10.0), [build_context(VERIFICATION)]) as association:
         send = association.dimse.send_msg
 
         def send_and_get_no_turn(*message: Any) -> None:

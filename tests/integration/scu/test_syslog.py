@@ -4,7 +4,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.certificates import Authority, Signed
 from tests.integration.collector import Collector
 from tests.peers import PEERS
 from tests.ports import free_port
+from tests.waiting import wait_for_listener
 
 MESSAGE = b"<AuditMessage>" + b"x" * 2000 + b"</AuditMessage>"
 
@@ -211,10 +211,7 @@ action(type="omfile" file="{collected}" template="raw")
     with (directory / "rsyslog.log").open("wb") as log:
         process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 10
-        while f":{port:04X} " not in Path("/proc/net/tcp").read_text():
-            assert time.monotonic() < deadline, (directory / "rsyslog.log").read_text()
-            time.sleep(0.02)
+        wait_for_listener(port, (directory / "rsyslog.log").read_text)
         yield collected
     finally:
         process.terminate()

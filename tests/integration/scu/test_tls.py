@@ -2,7 +2,6 @@
 
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,6 +19,7 @@ from tests.integration.archive import Archive, default_contexts
 from tests.integration.scu.conftest import Outgoing
 from tests.peers import PEERS
 from tests.ports import free_port
+from tests.waiting import wait_for_listener
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,7 @@ def storescp(directory: Path, theirs: Signed) -> Iterator[int]:
     command = [PEERS["dcmtk"].program.with_name("storescp"), "-rc", *files, "-aet", "ARCHIVE", "-od", directory]
     process = subprocess.Popen([*command, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 10
-        while f":{port:04X} " not in Path("/proc/net/tcp").read_text() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for_listener(port)
         yield port
     finally:
         process.terminate()

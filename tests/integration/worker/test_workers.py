@@ -30,7 +30,8 @@ from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.submit import RING_AGAIN_AFTER
 from tests.integration.modality import MODALITY, send, small_exam
-from tests.integration.node_directory import THRESHOLD, NodeDirectory, all_ready, wait_until, write_node
+from tests.integration.node_directory import THRESHOLD, NodeDirectory, all_ready, write_node
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peer("redis-server")
 

@@ -394,7 +394,7 @@ def test_a_provider_that_others_made_understands_us(tmp_path: Path, other_provid
         assert is_let_in(browser) is knows_secret
         if knows_secret:
             target = signed_out(browser)
-            with urllib.request.urlopen(target, timeout=10) as answer:
+            with urllib.request.urlopen(target, timeout=60) as answer:
                 form = answer.read().decode()
             there = re.search(r'name="redirect_uri"[^>]*value="([^"]+)"', form)
             assert there, form

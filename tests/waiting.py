@@ -1,0 +1,18 @@
+"""How tests wait: long, since a machine may be busy and only a failure takes all of it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60.0, told: Callable[[], object] = str) -> None:
+    """It is true before the time is over; if not, what is told is the failure's text."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {told()}"
+        time.sleep(0.02)
+
+
+def wait_for_listener(port: int, told: Callable[[], object] = str) -> None:
+    """Something listens at a TCP port of IPv4, which is not connected to."""
+    wait_until(lambda: f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text(), told=told)
