@@ -1,10 +1,17 @@
 """A modality or PACS that sends synthetic exams by C-STORE."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from pydicom import Dataset
 from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
 from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
 
 from glam_node.inference.phantom import make_exam
+from glam_node.node.scu.checkpoint import Checkpoint
 
 MODALITY = "MODALITY"
 
@@ -14,15 +21,30 @@ def small_exam(seed: int) -> list[Dataset]:
     return [view.dataset for view in make_exam(seed, rows=256, columns=192)]
 
 
-def send(
-    port: int, datasets: list[Dataset], called_ae_title: str = "GLAMNODE", calling_ae_title: str = MODALITY
-) -> None:
-    """Every data set was answered with 0x0000."""
-    ae = AE(ae_title=calling_ae_title)
+class RequestingAE(AE):
+    """pynetdicom's, but for its thread that on a busy machine would take the answers that the test waits for."""
+
+    def _create_socket(self, assoc: Association, *arguments: Any) -> AssociationSocket:
+        assoc._reactor_checkpoint = Checkpoint(assoc)
+        return super()._create_socket(assoc, *arguments)
+
+
+@contextmanager
+def associated(port: int, called_ae_title: str = "GLAMNODE", calling_ae_title: str = MODALITY) -> Iterator[Association]:
+    """An association for mammograms, which is released at the end."""
+    ae = RequestingAE(ae_title=calling_ae_title)
     ae.add_requested_context(DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian)
     association = ae.associate("127.0.0.1", port, ae_title=called_ae_title)
     assert association.is_established
     try:
-        assert [association.send_c_store(dataset).Status for dataset in datasets] == [0] * len(datasets)
+        yield association
     finally:
         association.release()
+
+
+def send(
+    port: int, datasets: list[Dataset], called_ae_title: str = "GLAMNODE", calling_ae_title: str = MODALITY
+) -> None:
+    """Every data set was answered with 0x0000."""
+    with associated(port, called_ae_title, calling_ae_title) as association:
+        assert [association.send_c_store(dataset).Status for dataset in datasets] == [0] * len(datasets)

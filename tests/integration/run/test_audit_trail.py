@@ -12,7 +12,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from pynetdicom import AE
 
 from glam_node.node.db import audit, audit_messages
 from glam_node.node.db.engine import SessionFactory
@@ -22,6 +21,7 @@ from tests.integration.collector import Collector
 from tests.integration.modality import send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.postgresql import execute, postgresql_server, url_of
+from tests.integration.scp.raw import Sender
 from tests.ports import free_port
 from tests.waiting import wait_until
 
@@ -123,9 +123,8 @@ def test_a_study_a_stranger_and_other_settings_are_told_to_the_collector(
     with node.running("receiver", "dispatcher") as (receiver, _), collector.running():
         port = int(receiver.word or 0)
         send(port, small_exam(1))
-        stranger = AE(ae_title="STRANGER")
-        stranger.add_requested_context("1.2.840.10008.1.1")
-        assert stranger.associate("127.0.0.1", port, ae_title="GLAMNODE").is_rejected
+        with Sender(port) as stranger:
+            assert stranger.associate(calling="STRANGER") == 3
         wait_until(lambda: "DICOM Instances Transferred 0" in events_of(collector), seconds=40)
     told = events_of(collector)
     assert (told["Security Alert 4"], told["Security Alert 0"], told["Application Activity 0"]) == (1, 1, 2)

@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
-from pynetdicom import AE
-from pynetdicom.association import Association
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, deliveries
@@ -18,7 +15,7 @@ from glam_node.node.scu.echo import echo
 from glam_node.settings.destinations import DestinationSettings
 from tests.command_line import glam_node
 from tests.integration.archive import Archive
-from tests.integration.modality import MODALITY, send, small_exam
+from tests.integration.modality import MODALITY, associated, send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.run.test_serve import SEG, SR, Serving, results, serving
 from tests.ports import free_port
@@ -49,12 +46,6 @@ def node(written: NodeDirectory, served: Serving, archive: Archive) -> Iterator[
     reload(written)
 
 
-def associate(port: int, calling_ae_title: str) -> Association:
-    ae = AE(ae_title=calling_ae_title)
-    ae.add_requested_context(DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian)
-    return ae.associate("127.0.0.1", port, ae_title="GLAMNODE")
-
-
 def edit(node: NodeDirectory, *replacements: tuple[str, str], more: str = "") -> None:
     text = node.settings_path.read_text()
     for old, new in replacements:
@@ -80,15 +71,14 @@ def log(node: NodeDirectory) -> str:
 
 def test_a_rejected_peer_is_admitted_and_nobody_who_talks_is_cut_off(node: NodeDirectory, served: Serving) -> None:
     first, *others = small_exam(31)
-    talking = associate(served.port, MODALITY)
-    assert talking.send_c_store(first).Status == 0
-    assert not is_admitted(served.port, "CT")
-    edit(node, ('"MODALITY"', '"CT"'))
-    assert "peers.modality.ae_title: 'MODALITY' -> 'CT'; in force at once" in reload(node)
-    assert is_admitted(served.port, "CT")
-    assert not is_admitted(served.port, MODALITY)
-    assert [talking.send_c_store(dataset).Status for dataset in others] == [0, 0, 0]
-    talking.release()
+    with associated(served.port) as talking:
+        assert talking.send_c_store(first).Status == 0
+        assert not is_admitted(served.port, "CT")
+        edit(node, ('"MODALITY"', '"CT"'))
+        assert "peers.modality.ae_title: 'MODALITY' -> 'CT'; in force at once" in reload(node)
+        assert is_admitted(served.port, "CT")
+        assert not is_admitted(served.port, MODALITY)
+        assert [talking.send_c_store(dataset).Status for dataset in others] == [0, 0, 0]
 
 
 def is_admitted(port: int, calling_ae_title: str) -> bool:

@@ -41,9 +41,9 @@ class Serving:
         self.port = int(found[1])
 
     def children(self) -> dict[str, psutil.Process]:
-        """Its processes by role."""
+        """Its processes by role; what these have started is not among them."""
         roles = ("receiver", "dispatcher", "sender", "worker", "valkey-server")
-        children = psutil.Process(self.process.pid).children(recursive=True)
+        children = psutil.Process(self.process.pid).children()
         return {role: child for child in children for role in roles if role in command_of(child)}
 
 
@@ -69,8 +69,8 @@ def serving(node: NodeDirectory) -> Iterator[Serving]:
 
 def assert_none_is_left(node: Serving, stop: signal.Signals) -> None:
     """Told to stop by the signal, it ends, and so does every process of it, however busy the machine is."""
-    children = list(node.children().values())
-    assert len(children) == 5
+    assert len(node.children()) == 5
+    children = psutil.Process(node.process.pid).children(recursive=True)
     node.process.send_signal(stop)
     _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
-from pynetdicom import AE, build_role
+from pynetdicom import build_role
 from pynetdicom.association import Association
 from sqlalchemy import select
 
@@ -15,6 +15,7 @@ from glam_node.node.domain.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Fa
 from glam_node.node.scp.association import LONGEST_DATA_SET
 from glam_node.node.workflow.commitment_data_sets import report_data_set, request_data_set
 from tests.data_sets import MG, encode
+from tests.integration.modality import RequestingAE
 from tests.integration.scp.conftest import Receiver, over_both
 from tests.integration.scp.raw import Sender, command, p_data, pdv
 
@@ -22,7 +23,7 @@ IMAGE = Reference(MG, "2.25.1")
 
 
 def calling(receiver: Receiver, ae_title: str = "DCMTK", syntax: str = ExplicitVRLittleEndian) -> Association:
-    ae = AE(ae_title)
+    ae = RequestingAE(ae_title)
     ae.add_requested_context(PUSH_MODEL, syntax)
     role = build_role(PUSH_MODEL, scp_role=True, scu_role=True)
     association = ae.associate("127.0.0.1", receiver.port, ae_title="GLAMNODE", ext_neg=[role])

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pynetdicom import AE
 
 from glam_node.inference.phantom import make_exam
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.tls import TLSSettings
 from tests.certificates import Authority, Signed
+from tests.integration.modality import RequestingAE
 from tests.integration.scp.conftest import Receiver, over_both, running_receiver
 from tests.integration.scp.raw import VERIFICATION, associate_rq
 from tests.peers import PEERS
@@ -77,7 +77,7 @@ def caller(signed: Signed | None, ca: Path) -> ssl.SSLContext:
 
 def echoes(port: int, signed: Signed | None, ca: Path) -> bool:
     """Whether pynetdicom has an association there."""
-    ae = AE("PYNETDICOM")
+    ae = RequestingAE("PYNETDICOM")
     ae.acse_timeout = ae.network_timeout = ae.dimse_timeout = 30
     ae.add_requested_context(VERIFICATION)
     association = ae.associate("127.0.0.1", port, ae_title="GLAMNODE", tls_args=(caller(signed, ca), "127.0.0.1"))
