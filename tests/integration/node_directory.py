@@ -88,7 +88,7 @@ maximum_delay = 0.5
 root = "{path / "storage"}"
 [inference]
 predictor = "{predictor}"
-lease_time = 2.0
+lease_time = 3.0
 """
     )
     return NodeDirectory(path)

@@ -10,7 +10,7 @@ from tests.torture.rig import NEEDS, Rig, is_full_length, torture
 pytestmark = NEEDS
 
 TIMES = 60 if is_full_length() else 4
-LEASE_S, CLAIM_S = 2.0, 15.0
+LEASE_S, CLAIM_S = 3.0, 15.0
 """Of a job, as the settings of these tests say, and of a delivery."""
 
 

@@ -132,7 +132,7 @@ def test_a_process_that_dies_comes_back_with_the_settings_in_force(node: NodeDir
 
 
 def test_what_needs_a_restart_waits_and_says_of_what(node: NodeDirectory, served: Serving) -> None:
-    edit(node, ("lease_time = 2.0", "lease_time = 3.0"), ("maximum_delay = 0.5", "maximum_delay = 0.6"))
+    edit(node, ("lease_time = 3.0", "lease_time = 4.0"), ("maximum_delay = 0.5", "maximum_delay = 0.6"))
     planned = glam_node("--settings", node.settings_path, "settings", "diff").stdout
     assert "1 at once, 1 after a restart" in planned
     assert reload(node) == planned

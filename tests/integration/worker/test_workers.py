@@ -255,7 +255,7 @@ def test_a_worker_has_one_study_ahead_and_keeps_the_leases_of_both(road: Road, t
         with road.workers():
             wait_until(lambda: road.states() == {JobState.RUNNING: 2, JobState.SUCCEEDED: 1})
             # More than a lease lasts
-            time.sleep(3)
+            time.sleep(4)
             assert road.states() == {JobState.RUNNING: 2, JobState.SUCCEEDED: 1}
         hold.unlink()
         wait_until(lambda: road.states() == {JobState.SUCCEEDED: 3})
