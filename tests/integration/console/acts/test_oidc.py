@@ -47,7 +47,7 @@ class Site:
             "public_url": f"http://127.0.0.1:{port}/",
             "operators": ("mammography",),
             "viewers": ("staff",),
-            "timeout": 5.0,
+            "timeout": 30.0,
             **settings,
         }
         self.port = port
