@@ -53,3 +53,8 @@ def image_environment(dockerfile: Path) -> dict[str, str]:
     """What ENV sets in the image."""
     pairs = [pair for word, rest in instructions(dockerfile) if word == "ENV" for pair in shlex.split(rest)]
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
+    """The objects of one kind, by name."""
+    return {one["metadata"]["name"]: one for one in manifests if one["kind"] == kind}

@@ -10,8 +10,6 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from glam_node.node.domain.job import Priority
-from glam_node.node.worker.celery_app import list_of
 from glam_node.settings.load import load_settings
 from glam_node.settings.schema import Settings
 from tests.command_line import glam_node
@@ -21,10 +19,10 @@ from tests.integration.deploy.shipped import (
     DEPLOY,
     DOCKERFILES,
     PASSWORDS,
-    Manifest,
     compose,
     image_environment,
     instructions,
+    of_kind,
     rendered,
     run,
 )
@@ -201,11 +199,6 @@ def test_the_chart_asks_for_a_database() -> None:
     assert "database.url or database.existingSecret is needed" in run("helm", "template", "lab", CHART).stderr
 
 
-def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
-    """The objects of one kind, by name."""
-    return {one["metadata"]["name"]: one for one in manifests if one["kind"] == kind}
-
-
 @pytest.mark.peer("helm")
 @pytest.mark.parametrize("name", OURS)
 def test_the_charts_pods_run_commands_with_settings_that_there_are(name: str, tmp_path: Path) -> None:
@@ -248,38 +241,6 @@ def test_every_service_finds_its_pods_and_their_ports() -> None:
         (pod,) = [pod for pod in pods if selector <= pod["metadata"]["labels"].items()]
         named = {port["name"] for container in pod["spec"]["containers"] for port in container["ports"]}
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= named
-
-
-@pytest.mark.peer("helm")
-def test_workers_are_scaled_by_the_lists_that_workers_take_from() -> None:
-    manifests = rendered()
-    (scaled,) = of_kind(manifests, "ScaledObject").values()
-    assert [trigger["metadata"]["listName"] for trigger in scaled["spec"]["triggers"]] == [*map(list_of, Priority)]
-    target = of_kind(manifests, "Deployment")[scaled["spec"]["scaleTargetRef"]["name"]]
-    assert "replicas" not in target["spec"]
-
-
-@pytest.mark.peer("helm")
-def test_a_redis_with_a_password_is_asked_with_it_by_workers_and_by_keda() -> None:
-    manifests = rendered(
-        "redis.enabled=false", "redis.address=redis.site:6379", "redis.existingSecret=redis", "redis.tls=true"
-    )
-    assert "lab-redis" not in of_kind(manifests, "Deployment")
-    worker = of_kind(manifests, "Deployment")["lab-worker"]["spec"]["template"]["spec"]["containers"][0]
-    keys = {entry["name"]: entry.get("valueFrom", {}).get("secretKeyRef") for entry in worker["env"]}
-    assert keys["GLAM_NODE__BROKER_URL"] == {"name": "redis", "key": "url"}
-    (scaled,) = of_kind(manifests, "ScaledObject").values()
-    for trigger in scaled["spec"]["triggers"]:
-        stated = trigger["metadata"]
-        assert (stated["address"], stated["enableTLS"]) == ("redis.site:6379", "true")
-        assert keys[stated["passwordFromEnv"]] == {"name": "redis", "key": "password"}
-
-
-@pytest.mark.peer("helm")
-def test_without_keda_there_are_as_many_workers_as_are_asked_for() -> None:
-    manifests = rendered("keda.enabled=false", "worker.replicas=3")
-    assert not of_kind(manifests, "ScaledObject")
-    assert of_kind(manifests, "Deployment")["lab-worker"]["spec"]["replicas"] == 3
 
 
 @pytest.mark.peer("helm")
