@@ -178,5 +178,6 @@ def wait_until_judged(node: NodeProcess) -> list[str]:
     def states() -> list[str]:
         return [str(study["state"]) for study in node.studies()]
 
-    wait_until(lambda: set(states()) <= {"REPORTED", "INELIGIBLE"} != set(), 120, lambda: f"{states()}: {node.log()}")
+    ends = {"REPORTED", "INELIGIBLE"}
+    wait_until(lambda: set() < set(states()) <= ends, 120, told=lambda: f"{states()}: {node.log()}")
     return states()
