@@ -245,7 +245,7 @@ def test_many_silent_connections_do_not_keep_a_good_peer_out(receiver: Receiver)
     silent = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(150)]
     started = time.monotonic()
     assert echoes(receiver)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert len(association_threads()) < 30
     for connection in silent:
         connection.close()
@@ -259,7 +259,7 @@ def test_silent_connections_from_everywhere_are_bounded_and_keep_no_good_peer_ou
     wait_until(lambda: len(association_threads()) <= WAITING)
     started = time.monotonic()
     assert echoes(receiver)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     for connection in silent:
         connection.close()
     wait_until(lambda: len(association_threads()) == 0)
