@@ -19,6 +19,19 @@ def wait_until(true: Callable[[], bool], seconds: float = 60.0, told: Callable[[
         asked = time.monotonic()
 
 
+def wait_for_answer(ask: Callable[[], object], *refusals: type[Exception], told: Callable[[], object] = str) -> None:
+    """Asking raises none of the refusals any more."""
+
+    def is_answered() -> bool:
+        try:
+            ask()
+        except refusals:
+            return False
+        return True
+
+    wait_until(is_answered, told=told)
+
+
 def wait_for_listener(port: int, told: Callable[[], object] = str) -> None:
     """Something listens at a TCP port of IPv4, which is not connected to."""
     wait_until(lambda: f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text(), told=told)

@@ -69,7 +69,7 @@ def spent_by(
             wait_until(lambda: how_many(JobState.RUNNING) >= workers)
             hold.unlink()
             # The first of each process is slower: what it needs is loaded and looked up by then.
-            wait_until(lambda: how_many(JobState.SUCCEEDED) >= workers, seconds=60)
+            wait_until(lambda: how_many(JobState.SUCCEEDED) >= workers)
             before, started = cpu_seconds(running), time.perf_counter()
             wait_until(lambda: how_many(JobState.SUCCEEDED) == STUDIES + workers, seconds=120)
             return Spent(time.perf_counter() - started, cpu_seconds(running) - before)

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from pydicom import Dataset
 from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
-from pynetdicom import AE
 from pynetdicom.association import Association
-from pynetdicom.transport import AssociationSocket
 
 from glam_node.inference.phantom import make_exam
-from glam_node.node.scu.checkpoint import Checkpoint
+from glam_node.node.scu.association import RequestingAE
 
 MODALITY = "MODALITY"
 
@@ -19,14 +16,6 @@ MODALITY = "MODALITY"
 def small_exam(seed: int) -> list[Dataset]:
     """Four views that are analysed in milliseconds: four SEG and one SR will come of them."""
     return [view.dataset for view in make_exam(seed, rows=256, columns=192)]
-
-
-class RequestingAE(AE):
-    """pynetdicom's, but for its thread that on a busy machine would take the answers that the test waits for."""
-
-    def _create_socket(self, assoc: Association, *arguments: Any) -> AssociationSocket:
-        assoc._reactor_checkpoint = Checkpoint(assoc)
-        return super()._create_socket(assoc, *arguments)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class NodeDirectory:
         """Processes of this node, each ready; stopped at the end."""
         children = [Child(Program(name, module(name), self.environment() | environment)) for name in names]
         try:
-            wait_until(lambda: all_ready(children), seconds=60)
+            wait_until(lambda: all_ready(children))
             yield children
         finally:
             stop_together(children)

@@ -6,14 +6,15 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
 
 from tests.certificates import Signed
+from tests.waiting import wait_for_answer
 
 # What a test database may lose in a power cut is of no interest.
 DURABLE = ("fsync=off", "full_page_writes=off", "listen_addresses=", "max_connections=50")
@@ -36,7 +37,7 @@ def postgresql_server(settings: Sequence[str] = FAST, port: int = 5432) -> Itera
             subprocess.Popen(command, cwd=directory, stdout=log, stderr=log) as server,
         ):
             try:
-                _wait(directory, port)
+                wait_for_answer(partial(execute, directory, "SELECT 1", port), psycopg.OperationalError)
                 yield directory
             finally:
                 crash(directory)
@@ -92,16 +93,6 @@ def execute(socket_directory: Path, statement: str, port: int = 5432) -> None:
 
 def _options(directory: Path, settings: Sequence[str]) -> list[str | Path]:
     return ["-k", directory, *(argument for setting in settings for argument in ("-c", setting))]
-
-
-def _wait(directory: Path, port: int) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return execute(directory, "SELECT 1", port)
-        except psycopg.OperationalError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
 
 
 def _command(program: str, *arguments: str | Path | int) -> list[str]:

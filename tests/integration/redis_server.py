@@ -9,7 +9,7 @@ from glam_node.node.errors import TransientError
 from glam_node.node.worker.broker import ping
 from tests.certificates import Signed
 from tests.peers import PEERS
-from tests.waiting import wait_until
+from tests.waiting import wait_for_answer
 
 
 def redis_server(directory: Path, port: int, *options: str, password: str = "") -> AbstractContextManager[str]:
@@ -40,12 +40,4 @@ def _running(directory: Path, options: list[str], url: str) -> Iterator[str]:
 
 def wait_for_broker(url: str) -> None:
     """A broker answers at `url`."""
-
-    def answers() -> bool:
-        try:
-            ping(url)
-        except TransientError:
-            return False
-        return True
-
-    wait_until(answers)
+    wait_for_answer(lambda: ping(url), TransientError)

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.peers import PEERS
 from tests.ports import free_port
-from tests.waiting import wait_until
+from tests.waiting import wait_for_answer, wait_until
 
 
 @dataclass
@@ -53,16 +53,10 @@ class Orthanc:
         }
         path = self.directory / "orthanc.json"
         path.write_text(json.dumps(configuration))
-        with (self.directory / "orthanc.log").open("ab") as log:
-            self._process = subprocess.Popen([PEERS["orthanc"].program, path], stdout=log, stderr=log)
-        wait_until(self._answers, told=(self.directory / "orthanc.log").read_text)
-
-    def _answers(self) -> bool:
-        try:
-            self.get("/system")
-        except (urllib.error.URLError, ConnectionError):
-            return False
-        return True
+        log = self.directory / "orthanc.log"
+        with log.open("ab") as file:
+            self._process = subprocess.Popen([PEERS["orthanc"].program, path], stdout=file, stderr=file)
+        wait_for_answer(lambda: self.get("/system"), urllib.error.URLError, ConnectionError, told=log.read_text)
 
     def stop(self) -> None:
         """Nothing listens on its ports any more."""

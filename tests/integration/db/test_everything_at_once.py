@@ -1,13 +1,11 @@
 """Receivers, dispatchers, workers and senders, two of each, on one database at the same time."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import FindingKind
@@ -24,6 +22,7 @@ from glam_node.node.worker.queue import InlineQueue
 from glam_node.node.workflow.submit import ring_waiting_jobs
 from tests.builders import NOW
 from tests.unit.workflow.workbench import Archive, Clock, Workbench
+from tests.waiting import wait_until
 
 STUDIES = 6
 
@@ -72,13 +71,12 @@ def all_the_time(*actions: Callable[[], object]) -> Iterator[list[BaseException]
 
 
 def wait_until_stored(sessions: SessionFactory, count: int, errors: list[BaseException]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not errors:
+    def are_stored() -> bool:
+        assert not errors, errors
         with sessions() as session:
-            if deliveries.counts(session) == {("archive", DeliveryState.STORED): count}:
-                return
-        time.sleep(0.05)
-    pytest.fail(f"not all were stored: {errors}")
+            return deliveries.counts(session) == {("archive", DeliveryState.STORED): count}
+
+    wait_until(are_stored)
 
 
 def test_every_study_is_reported_once(sessions: SessionFactory, tmp_path: Path) -> None:

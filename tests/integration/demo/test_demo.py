@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from glam_node.node.demo.node_process import DemoNode, free_port, running
+from glam_node.node.demo.node_process import STOP_S, DemoNode, free_port, running
 from glam_node.node.errors import PermanentError
 from tests.command_line import glam_node
 from tests.waiting import wait_until
@@ -115,7 +115,7 @@ def test_no_process_outlives_it(number: signal.Signals, tmp_path: Path) -> None:
     process.send_signal(number)
     assert process.wait(30) != 0
     # A process that was just importing hears of it afterwards.
-    wait_until(lambda: processes_of(tmp_path) == [], told=lambda: processes_of(tmp_path))
+    wait_until(lambda: processes_of(tmp_path) == [], STOP_S, told=lambda: processes_of(tmp_path))
 
 
 def wait_until_node_works(log_path: Path) -> None:

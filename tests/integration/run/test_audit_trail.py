@@ -99,7 +99,7 @@ def test_nothing_is_lost_while_the_dispatcher_is_killed_and_the_collector_comes_
             time.sleep(chance.uniform(0, 1))
             os.kill(dispatcher.pid, signal.SIGKILL)
     with node.running("dispatcher"), collector.running(), opened(node) as sessions:
-        wait_until(lambda: is_all_sent(sessions), seconds=60)
+        wait_until(lambda: is_all_sent(sessions))
         sent = {record.sequence: record.message for record in collector.records}
         with sessions() as session:
             assert audit_messages.first_fault(session) is None

@@ -58,10 +58,10 @@ def reload(node: NodeDirectory) -> str:
     """What the command said; every process has heard of it."""
     before = log(node).count("settings_in_force")
     told = glam_node("--settings", node.settings_path, "settings", "reload").stdout
-    try:
-        wait_until(lambda: log(node).count("settings_in_force") == before + PROCESSES, 60)
-    except AssertionError as error:
-        raise AssertionError(f"not every process has heard of it: {log(node)[-8000:]}") from error
+    wait_until(
+        lambda: log(node).count("settings_in_force") == before + PROCESSES,
+        told=lambda: f"not every process has heard of it: {log(node)[-8000:]}",
+    )
     return told
 
 
@@ -96,7 +96,7 @@ def test_a_bad_file_changes_nothing_and_every_mistake_is_told(node: NodeDirector
     assert (node.path / "storage" / IN_FORCE).read_text() == in_force
     assert is_admitted(served.port, MODALITY)
     assert not is_admitted(served.port, "CT")
-    wait_until(lambda: bool(recorded(built, "settings_refused")), 60)
+    wait_until(lambda: bool(recorded(built, "settings_refused")))
     (one,) = recorded(built, "settings_refused")
     assert one.detail["process"] == "serve"
     assert [key in one.detail["reason"] for key in ("assembly.settle_time: ", "nod: unknown")] == [True, True]
@@ -120,15 +120,15 @@ def test_rules_in_another_order_are_told_in_plain_words(node: NodeDirectory, ser
     assert planned.startswith("rules: their order is one, two -> two, one; the first rule that holds decides")
     assert reload(node) == planned
     built = node.build()
-    wait_until(lambda: recorded(built, "settings_changed")[0].detail["changed"] == ["order of rules"], 60)
+    wait_until(lambda: recorded(built, "settings_changed")[0].detail["changed"] == ["order of rules"])
 
 
 def test_a_process_that_dies_comes_back_with_the_settings_in_force(node: NodeDirectory, served: Serving) -> None:
     edit(node, more="\nnot TOML\n")
     receiver = served.children()["receiver"]
     receiver.kill()
-    wait_until(lambda: served.children().get("receiver", receiver).pid != receiver.pid, 60)
-    wait_until(lambda: is_admitted(served.port, MODALITY), 60)
+    wait_until(lambda: served.children().get("receiver", receiver).pid != receiver.pid)
+    wait_until(lambda: is_admitted(served.port, MODALITY))
 
 
 def test_what_needs_a_restart_waits_and_says_of_what(node: NodeDirectory, served: Serving) -> None:
@@ -149,11 +149,11 @@ def test_results_go_to_a_destination_that_came_later_and_wait_for_one_that_went(
     edit(node, (port, nowhere), more=f'[destinations.folder]\nkind = "folder"\npath = "{folder}"\n')
     reload(node)
     send(served.port, small_exam(32))
-    wait_until(lambda: len(list(folder.glob("*.dcm"))) == 5, 60)
+    wait_until(lambda: len(list(folder.glob("*.dcm"))) == 5)
     assert not archive.received
     edit(node, (nowhere, port))
     reload(node)
-    wait_until(lambda: results(archive) == {SEG: 4, SR: 1}, 60)
+    wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
 
 
 def test_a_reload_is_on_record_and_jobs_have_the_digest_of_what_made_them(
@@ -161,11 +161,11 @@ def test_a_reload_is_on_record_and_jobs_have_the_digest_of_what_made_them(
 ) -> None:
     built = node.build()
     send(served.port, small_exam(33))
-    wait_until(lambda: results(archive) == {SEG: 4, SR: 1}, 60)
+    wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
     edit(node, more='[results]\nbanner = "For a test"\n')
     reload(node)
     send(served.port, small_exam(34))
-    wait_until(lambda: results(archive) == {SEG: 8, SR: 2}, 60)
+    wait_until(lambda: results(archive) == {SEG: 8, SR: 2})
     digests = {job["settings_digest"] for job in _jobs(node)}
     assert digests == {built.settings_digest, node.build().settings_digest}
     assert len(digests) == 2

@@ -35,7 +35,7 @@ class Alone:
             processes.callback(process.terminate)
         line = self._processes[0].stdout.readline() if self._processes[0].stdout else ""
         self.port = int(line.split("127.0.0.1:")[1].split()[0])
-        wait_until(lambda: "worker_ready" in self.said(), 60)
+        wait_until(lambda: "worker_ready" in self.said())
 
     def _started(self, role: str) -> "subprocess.Popen[str]":
         with self._log.open("ab") as log:
@@ -60,7 +60,7 @@ class Alone:
         before = self.said().count(word)
         for process in self._processes:
             process.send_signal(signal.SIGHUP)
-        wait_until(lambda: self.said().count(word) == before + times, 60)
+        wait_until(lambda: self.said().count(word) == before + times)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_what_can_be_reloaded_is_and_what_cannot_is_said(alone: Alone, node: Nod
     edit(node, ('"CT"', '"MODALITY"'))
     alone.hang_up("settings_in_force", times=2)
     send(alone.port, small_exam(41))
-    wait_until(lambda: results(archive) == {SEG: 4, SR: 1}, 60)
+    wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
     uid = small_exam(41)[0].StudyInstanceUID
     told = json.loads(glam_node("--settings", node.settings_path, "study", uid, "--json").stdout)
     assert [job["settings_digest"] for job in told["jobs"]] == [settings_digest(load_settings(node.settings_path, {}))]
@@ -103,7 +103,7 @@ def test_a_bad_file_changes_nothing_and_is_on_record(alone: Alone, node: NodeDir
     alone.hang_up("broker_url: ", times=2)
     assert is_admitted(alone.port, MODALITY)
     assert not is_admitted(alone.port, "CT")
-    wait_until(lambda: len(alone.refused()) == 2, 60)
+    wait_until(lambda: len(alone.refused()) == 2)
     refused = alone.refused()
     assert {one.detail["process"] for one in refused} == {"receiver", "worker"}
     for one in refused:

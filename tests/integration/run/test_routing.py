@@ -87,7 +87,7 @@ def test_rules_route_studies_to_two_archives_into_shadow_and_nowhere(
             send(serve.port, views)
         node = directory.build()
         wait_until(lambda: all_judged(node), seconds=120)
-        wait_until(lambda: len(archive.received) == 5 and len(trial.received) == 4, seconds=60)
+        wait_until(lambda: len(archive.received) == 5 and len(trial.received) == 4)
     assert sent_to(archive) == {uids["ALPHA"]}
     assert sent_to(trial) == {uids["BETA"]}
     assert {name: found(node, uid).rule for name, uid in uids.items()} == {

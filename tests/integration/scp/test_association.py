@@ -113,7 +113,7 @@ def test_an_attack_ends_within_the_patience_and_leaves_nothing(impatient: Receiv
                 break
         assert sender.is_closed_within(2 * PATIENCE_S + 1)
     assert echoes(impatient)
-    wait_until(lambda: impatient.parts() == [])
+    assert impatient.parts() == []
     assert impatient.rows() == {}
 
 
@@ -143,7 +143,7 @@ def test_a_peer_that_aborts_is_not_answered_and_its_half_instance_is_gone(receiv
         sender.send(p_data(pdv(store_rq("1.2.3"), command=True, last=True), pdv(b"x", command=False, last=False)))
         sender.send(struct.pack(">BBIBBBB", 7, 0, 4, 0, 0, 0, 0))
         assert sender.read() == (0, b"")
-    wait_until(lambda: receiver.parts() == [])
+    assert receiver.parts() == []
 
 
 @over_both
@@ -193,7 +193,7 @@ def test_an_instance_that_crawls_is_given_up_although_every_pdu_is_in_time(impat
                 sender.send(p_data(pdv(b"x", command=False, last=False)))
                 time.sleep(PATIENCE_S / 10)
         assert time.monotonic() - started < 3 * PATIENCE_S
-    wait_until(lambda: impatient.parts() == [])
+    assert impatient.parts() == []
 
 
 def test_a_peer_that_reads_no_answers_is_given_up(impatient: Receiver) -> None:
@@ -245,7 +245,7 @@ def test_many_silent_connections_do_not_keep_a_good_peer_out(receiver: Receiver)
     silent = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(150)]
     started = time.monotonic()
     assert echoes(receiver)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 1
     assert len(association_threads()) < 30
     for connection in silent:
         connection.close()
@@ -259,7 +259,7 @@ def test_silent_connections_from_everywhere_are_bounded_and_keep_no_good_peer_ou
     wait_until(lambda: len(association_threads()) <= WAITING)
     started = time.monotonic()
     assert echoes(receiver)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 1
     for connection in silent:
         connection.close()
     wait_until(lambda: len(association_threads()) == 0)

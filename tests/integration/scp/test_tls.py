@@ -13,10 +13,10 @@ import pydicom
 import pytest
 
 from glam_node.inference.phantom import make_exam
+from glam_node.node.scu.association import RequestingAE
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.tls import TLSSettings
 from tests.certificates import Authority, Signed
-from tests.integration.modality import RequestingAE
 from tests.integration.scp.conftest import Receiver, over_both, running_receiver
 from tests.integration.scp.raw import VERIFICATION, associate_rq
 from tests.peers import PEERS

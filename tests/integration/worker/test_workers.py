@@ -161,7 +161,7 @@ def test_the_job_of_a_killed_worker_is_done_by_another(road: Road, tmp_path: Pat
         [held], [told] = road.jobs(), road.known_workers()
         with road.workers():
             os.kill(doomed.pid, signal.SIGKILL)
-            wait_until(lambda: road.states() == {JobState.SUCCEEDED: 1}, seconds=60)
+            wait_until(lambda: road.states() == {JobState.SUCCEEDED: 1})
     assert set(road.starts().values()) == {2}
     assert (told.name, told.process_id) == (held.lease_owner, doomed.pid)
     assert told.resident_bytes > 50_000_000
@@ -231,7 +231,7 @@ def test_what_is_urgent_is_next_and_what_is_old_comes_last(road: Road, tmp_path:
             assert client.hlen("unacked") == 1, "one message is taken at a time, and acknowledged after the work"
         assert psutil.Process(worker.pid).children() == [], "nothing is forked"
         hold.unlink()
-        wait_until(lambda: road.states() == {JobState.SUCCEEDED: 4}, seconds=60)
+        wait_until(lambda: road.states() == {JobState.SUCCEEDED: 4})
     with road.node.sessions() as session:
         started = [event.study_instance_uid for event in audit.recent(session, "job_started", 4)]
     order = road.sent
@@ -278,7 +278,7 @@ def test_both_jobs_of_a_killed_worker_are_done_one_after_the_other(road: Road, t
         os.kill(worker.pid, signal.SIGKILL)
         hold.unlink()
         with road.workers(predictor=ONE_DEVICE, HOLD=str(hold)):
-            wait_until(lambda: road.states() == {JobState.SUCCEEDED: 3}, seconds=60)
+            wait_until(lambda: road.states() == {JobState.SUCCEEDED: 3})
     assert {uid: count for uid, count in road.starts().items() if count == 2}.keys() == lost
     spans = sorted((job.started_at, job.finished_at) for job in road.jobs() if job.study_instance_uid in lost)
     (_, first_ended), (second_began, _) = spans

@@ -95,7 +95,7 @@ def associated(
     Raises TransientError or PermanentError that names the peer, what it answered and what to do.
     """
     secure = (peer.tls.context(), peer.tls.server_name) if peer.tls is not None else None
-    with closing(_RequestingAE(peer.calling_ae_title, secure)) as ae:
+    with closing(RequestingAE(peer.calling_ae_title, secure)) as ae:
         association = _request(ae, peer, contexts, roles, handlers)
         try:
             yield association
@@ -105,13 +105,13 @@ def associated(
         association.release()
 
 
-class _RequestingAE(AE):
+class RequestingAE(AE):
     """An AE with its hands on the connection of the association that it requests."""
 
     _transport: AssociationSocket | None = None
     _connection: socket.socket | None = None
 
-    def __init__(self, ae_title: str, secure: tuple[ssl.SSLContext, str] | None) -> None:
+    def __init__(self, ae_title: str, secure: tuple[ssl.SSLContext, str] | None = None) -> None:
         super().__init__(ae_title=ae_title)
         self._secure = secure
 
