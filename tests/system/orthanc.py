@@ -26,6 +26,8 @@ class Orthanc:
     plugins: tuple[Path, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
     """Configuration over that of all tests."""
+    authorization: str = ""
+    """For its REST interface, where that asks for it."""
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -78,7 +80,9 @@ class Orthanc:
 
     def get_bytes(self, path: str) -> bytes:
         """The raw answer of its REST interface."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=60) as answer:
+        headers = {"Authorization": self.authorization} if self.authorization else {}
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", headers=headers)
+        with urllib.request.urlopen(asked, timeout=60) as answer:
             body: bytes = answer.read()
             return body
 

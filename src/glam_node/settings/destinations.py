@@ -1,5 +1,6 @@
 """[destinations.NAME]: where results go, which, and in which form."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, model_validator
@@ -126,6 +127,11 @@ class DestinationSettings(Section):
     fallbacks: FallbackSettings = FallbackSettings()
     presentation: PresentationSettings = PresentationSettings()
 
+    @property
+    def folder(self) -> Path:
+        """The directory of a destination of kind folder."""
+        return self.path or Path()
+
     @model_validator(mode="after")
     def _fall_back_from_what_is_sent(self) -> Self:
         for kind, instead in self.fallbacks.by_kind.items():
@@ -145,6 +151,10 @@ class DestinationSettings(Section):
             raise contradiction("port", "0 is not allowed: the port that the archive listens on, 1 to 65535")
         if self.authorization is not None and self.kind != "stow-rs":
             raise contradiction("authorization", 'is for kind = "stow-rs"')
+        if self.storage_commitment and self.kind != "c-store":
+            raise contradiction("storage_commitment", 'is for kind = "c-store"')
+        if self.tls and self.kind == "folder":
+            raise contradiction("tls", "is not for a folder")
         return self
 
     @model_validator(mode="after")

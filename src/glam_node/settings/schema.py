@@ -175,7 +175,7 @@ class Settings(Section):
             if peer.destination and peer.destination not in self.destinations:
                 raise contradiction(f"peers.{name}.destination", f"there is no destinations.{peer.destination}")
             if peer.destination and self.destinations[peer.destination].kind != "c-store":
-                raise contradiction(f"peers.{name}.destination", f"destinations.{peer.destination} is a folder")
+                raise contradiction(f"peers.{name}.destination", f"destinations.{peer.destination} has no AE title")
         return self
 
     @model_validator(mode="after")
@@ -192,7 +192,7 @@ class Settings(Section):
         if name and name not in self.destinations:
             raise contradiction("assembly.confirm_with", f"there is no destinations.{name}")
         if name and self.destinations[name].kind != "c-store":
-            raise contradiction("assembly.confirm_with", f"destinations.{name} is a folder, which answers no C-FIND")
+            raise contradiction("assembly.confirm_with", f"destinations.{name} has no AE title and answers no C-FIND")
         return self
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from pynetdicom import build_context
 
 from glam_node.node.results.kinds import SOP_CLASSES
@@ -48,5 +49,15 @@ def test_an_archive_that_takes_what_stands_in_is_well_and_says_what_it_gets() ->
     assert report.message.endswith("It gets comprehensive_sr for measurement_report.")
 
 
-def test_a_folder_answers(tmp_path: Path) -> None:
-    assert echo("trial", DestinationSettings(kind="folder", path=tmp_path), "GLAMNODE").ok
+def test_a_folder_answers_and_keeps_no_trace_of_the_question(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "not" / "there" / "yet"):
+        assert echo("trial", DestinationSettings(kind="folder", path=path), "GLAMNODE").ok
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/proc/nope/x", "/dev/null", "/dev/null/x", "/sys"])
+def test_a_folder_that_takes_no_file_is_reported_before_there_is_a_result(path: str) -> None:
+    report = echo("trial", DestinationSettings(kind="folder", path=Path(path)), "GLAMNODE")
+    assert not report.ok
+    assert "takes no results" in report.message
+    assert "destinations.trial.path" in report.message

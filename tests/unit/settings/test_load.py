@@ -50,6 +50,8 @@ MISTAKES = [
     ("[destinations.a6]\nkind = 'stow'", "destinations.a6.kind", '"c-store" or "stow-rs" or "folder"'),
     ("[destinations.a7]\nkind = 'folder'", "destinations.a7.path", "needs a directory"),
     ("[destinations.a8]\nkind = 'folder'\npath = ''", "destinations.a8.path", "a path"),
+    ("[destinations.c1]\nkind = 'stow-rs'\nstorage_commitment = true", "destinations.c1.storage_commitment", "c-store"),
+    ("[destinations.c2]\nkind = 'folder'\npath = 'x'\ntls = true", "destinations.c2.tls", "not for a folder"),
     ("[destinations.a9]\nport = 0", "destinations.a9.port", "1 to 65535"),
     ("[destinations.a11]\nresults = ['sr']", "destinations.a11.results[0]", '"sr" is not allowed: "segmentation"'),
     (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import assert_never
 
 from glam_node.node.audit.message import Reporter
 from glam_node.node.audit.templates import Party
@@ -100,7 +101,7 @@ def rebuild_node(ground: Ground, settings: Settings) -> Node:
         sessions=ground.sessions,
         store=ground.store,
         destinations={
-            name: _destination(name, destination, archives.get(name))
+            name: _destination(name, destination, settings.node.ae_title)
             for name, destination in settings.destinations.items()
         },
         archives=archives,
@@ -179,13 +180,16 @@ def result_identity(settings: Settings) -> ResultIdentity:
     return ResultIdentity(**settings.results.model_dump(), settings_digest=settings_digest(settings))
 
 
-def _destination(name: str, destination: DestinationSettings, peer: Peer | None) -> Destination:
-    if peer is not None:
-        return CStoreDestination(peer, [TRANSFER_SYNTAXES[syntax] for syntax in destination.transfer_syntaxes])
-    if destination.kind == "stow-rs":
-        return StowDestination(web_peer(name, destination))
-    assert destination.path is not None  # noqa: S101 - the schema asks for it
-    return FolderDestination(name, destination.path)
+def _destination(name: str, destination: DestinationSettings, ae_title: str) -> Destination:
+    match destination.kind:
+        case "c-store":
+            syntaxes = [TRANSFER_SYNTAXES[syntax] for syntax in destination.transfer_syntaxes]
+            return CStoreDestination(peer_of(name, destination, ae_title), syntaxes)
+        case "stow-rs":
+            return StowDestination(web_peer(name, destination))
+        case "folder":
+            return FolderDestination(name, destination.folder)
+    assert_never(destination.kind)
 
 
 def _reporting(settings: Settings) -> Reporting:
@@ -194,7 +198,12 @@ def _reporting(settings: Settings) -> Reporting:
 
 
 def _party(name: str, destination: DestinationSettings) -> Party:
-    if destination.kind == "c-store":
-        return Party(name, destination.ae_title, destination.host)
-    assert destination.path is not None  # noqa: S101 - the schema asks for it
-    return Party(name, uri=destination.path.resolve().as_uri())
+    """Return how audit messages describe a destination."""
+    match destination.kind:
+        case "c-store":
+            return Party(name, destination.ae_title, destination.host)
+        case "stow-rs":
+            return Party(name, host=destination.host)
+        case "folder":
+            return Party(name, uri=destination.folder.resolve().as_uri())
+    assert_never(destination.kind)

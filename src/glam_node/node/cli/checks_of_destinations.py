@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import assert_never
 
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.errors import NodeError
 from glam_node.node.scu.association import DIAGNOSIS_TIMEOUT_S, Peer
 from glam_node.node.scu.echo import Survey, echo, peer_of, survey
+from glam_node.node.scu.stow import WebPeer, web_peer
 from glam_node.node.scu.tls import PeerTLS, trouble
 from glam_node.node.tls.certificates import Presented, presented
 from glam_node.settings.destinations import DestinationSettings
@@ -14,6 +16,7 @@ from glam_node.settings.schema import Settings
 
 SOON = timedelta(days=30)
 SPARE_S = 20.0
+_WAITING = "Results wait on this machine until it answers."
 
 
 def longest(destination: DestinationSettings) -> float:
@@ -24,14 +27,20 @@ def longest(destination: DestinationSettings) -> float:
 def check_destination(name: str, settings: Settings) -> Iterator[Check]:
     """It is there, is who it should be, knows us, and takes what is chosen for it."""
     destination = settings.destinations[name]
-    line = f"destinations.{name}"
-    if destination.kind == "folder":
-        report = echo(name, destination, settings.node.ae_title)
-        verdict = Verdict.OK if report.ok else Verdict.FAIL
-        remedy = "" if report.ok else "Results wait on this machine until it can be written."
-        yield Check(line, verdict, report.message, remedy)
-        return
-    peer = peer_of(name, destination, settings.node.ae_title)
+    match destination.kind:
+        case "c-store":
+            yield from _check_archive(peer_of(name, destination, settings.node.ae_title), settings)
+        case "stow-rs":
+            yield from _check_web(web_peer(name, destination), settings)
+        case "folder":
+            yield _check_echo(name, settings, "Results wait on this machine until it can be written.")
+        case _:
+            assert_never(destination.kind)
+
+
+def _check_archive(peer: Peer, settings: Settings) -> Iterator[Check]:
+    """Check TLS, C-ECHO, the chosen results and storage commitment of a DICOM archive."""
+    destination = settings.destinations[peer.name]
     if peer.tls is not None:
         check = _tls(peer, peer.tls)
         yield check
@@ -40,15 +49,33 @@ def check_destination(name: str, settings: Settings) -> Iterator[Check]:
     try:
         found = survey(peer, destination)
     except NodeError as error:
-        yield Check(line, Verdict.FAIL, str(error), "Results wait on this machine until it answers.")
+        yield Check(f"destinations.{peer.name}", Verdict.FAIL, str(error), _WAITING)
         return
-    yield Check(line, Verdict.OK, f"{peer} answers C-ECHO to {peer.calling_ae_title}")
-    yield _results(name, destination, found)
+    yield Check(f"destinations.{peer.name}", Verdict.OK, f"{peer} answers C-ECHO to {peer.calling_ae_title}")
+    yield _results(peer.name, destination, found)
     if destination.storage_commitment:
-        yield _commitment(name, destination, settings, found)
+        yield _commitment(peer.name, destination, settings, found)
 
 
-def _tls(peer: Peer, tls: PeerTLS) -> Check:
+def _check_web(peer: WebPeer, settings: Settings) -> Iterator[Check]:
+    """Check TLS and the search service of a DICOMweb server, which negotiates nothing else."""
+    if peer.tls is not None:
+        check = _tls(peer, peer.tls)
+        yield check
+        if check.verdict is Verdict.FAIL:
+            return
+    yield _check_echo(peer.name, settings, _WAITING)
+
+
+def _check_echo(name: str, settings: Settings, remedy: str) -> Check:
+    """Check what `glam-node echo` says of a destination."""
+    report = echo(name, settings.destinations[name], settings.node.ae_title)
+    return Check(
+        f"destinations.{name}", Verdict.OK if report.ok else Verdict.FAIL, report.message, "" if report.ok else remedy
+    )
+
+
+def _tls(peer: Peer | WebPeer, tls: PeerTLS) -> Check:
     """By a real handshake, with our files and theirs."""
     line, section = f"destinations.{peer.name} TLS", tls.files.section
     patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S * 2)
@@ -66,7 +93,7 @@ def _tls(peer: Peer, tls: PeerTLS) -> Check:
     return Check(line, Verdict.OK, f"agreed with {peer}.{certificate}")
 
 
-def _shown(peer: Peer, tls: PeerTLS, patience: float) -> Presented | None:
+def _shown(peer: Peer | WebPeer, tls: PeerTLS, patience: float) -> Presented | None:
     try:
         return presented(peer.address, tls.server_name, patience, tls.files)
     except OSError:  # of which ssl.SSLError is one: no certificate was shown
@@ -81,7 +108,7 @@ def _told(shown: Presented) -> str:
     )
 
 
-def _remedy(peer: Peer, tls: PeerTLS, failure: str, shown: Presented | None) -> str:
+def _remedy(peer: Peer | WebPeer, tls: PeerTLS, failure: str, shown: Presented | None) -> str:
     section = tls.files.section
     if "expired" in failure:
         return "Have its administrator renew it; until then results wait on this machine."

@@ -1,10 +1,9 @@
 """Verification SCU: is the archive there, does it know us?"""
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import assert_never
 
 from pynetdicom import build_context
 
@@ -12,6 +11,7 @@ from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scu.association import Peer, associated, lost, nothing_accepted
+from glam_node.node.scu.folder import probe
 from glam_node.node.scu.stow import look, web_peer
 from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.scu.tls import peer_tls
@@ -42,11 +42,14 @@ def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> 
 
 
 def _answer(name: str, destination: DestinationSettings, calling_ae_title: str) -> str:
-    if destination.kind == "folder":
-        return _look(name, destination.path or Path())
-    if destination.kind == "stow-rs":
-        return look(web_peer(name, destination))
-    return _ask(peer_of(name, destination, calling_ae_title), destination)
+    match destination.kind:
+        case "c-store":
+            return _ask(peer_of(name, destination, calling_ae_title), destination)
+        case "stow-rs":
+            return look(web_peer(name, destination))
+        case "folder":
+            return probe(name, destination.folder)
+    assert_never(destination.kind)
 
 
 def peer_of(name: str, destination: DestinationSettings, calling_ae_title: str) -> Peer:
@@ -126,12 +129,6 @@ def _ask(peer: Peer, destination: DestinationSettings) -> str:
     fallbacks = destination.fallbacks.by_kind
     instead = [f"{fallbacks[kind]} for {kind}" for kind in destination.results if kind not in found.accepted]
     return f"{peer} answers to {peer.calling_ae_title}." + (f" It gets {', '.join(instead)}." if instead else "")
-
-
-def _look(name: str, path: Path) -> str:
-    if path.is_dir() and not os.access(path, os.W_OK):
-        raise PermanentError(f"Folder {path} cannot be written. Check its owner, or destinations.{name}.path.")
-    return f"Folder {path} takes results."
 
 
 def _milliseconds_since(started: float) -> float:

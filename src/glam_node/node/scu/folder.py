@@ -1,9 +1,11 @@
 """A folder that takes the place of an archive."""
 
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
+from glam_node.node.errors import PermanentError
 from glam_node.node.storage.files import write_durably
 
 
@@ -31,3 +33,31 @@ class FolderDestination:
             failure = f"Folder {self._path} did not take {uid}: {error}. Check destinations.{self._name}.path."
             return StoreOutcome(uid, False, None, True, failure)
         return StoreOutcome(uid, True, None, False, "")
+
+
+def probe(name: str, folder: Path) -> str:
+    """Return that the folder takes results, after writing a file there as a delivery does and removing it.
+
+    Directories that a delivery would create are removed again. Raises PermanentError when nothing can be written.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    file = folder / f".glam-node-{secrets.token_hex(4)}"
+    try:
+        write_durably(file, b"probe")
+        file.unlink()
+    except OSError as error:
+        raise PermanentError(
+            f"Folder {folder} takes no results: {(error.strerror or str(error)).lower()}. Make it a directory that the "
+            f"user of the node may write, or correct destinations.{name}.path."
+        ) from error
+    finally:
+        for directory in missing:
+            _remove_if_empty(directory)
+    return f"Folder {folder} takes results."
+
+
+def _remove_if_empty(directory: Path) -> None:
+    try:
+        directory.rmdir()
+    except OSError:  # a delivery has put a file there meanwhile, or it was never made
+        return

@@ -60,6 +60,11 @@ class WebPeer:
     authorization: Path | None
     tls: PeerTLS | None
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, as the socket library takes them."""
+        return self.host, self.port
+
     def __str__(self) -> str:
         return f"http{'s' if self.tls else ''}://{self.host}:{self.port}{self.service_path}"
 

@@ -1,0 +1,156 @@
+"""Every kind of destination takes the results of `glam-node serve`, plain and secured, and is judged rightly before."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.certificates import Authority, Signed
+from tests.peers import PEERS
+from tests.ports import free_port
+from tests.system.node_process import NodeProcess, dcmsend, running_node, wait_for_state
+from tests.system.orthanc import Orthanc, running_orthanc
+from tests.system.tls_front import tls_in_front_of
+from tests.waiting import wait_until
+
+PLUGINS = (PEERS["orthanc-dicomweb"].program,)
+BASIC = "Basic " + base64.b64encode(b"node:secret of the archive").decode()
+
+pytestmark = [
+    pytest.mark.peer("orthanc"),
+    pytest.mark.peer("orthanc-dicomweb"),
+    pytest.mark.peer("dcmtk"),
+    pytest.mark.timeout(600),
+]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Signed]:
+    """Certificates of an archive and of the node, by one authority."""
+    authority = Authority(tmp_path_factory.mktemp("tls") / "authority")
+    return {name: authority.sign(name) for name in ("archive", "node")}
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Orthanc]:
+    """An Orthanc that takes C-STORE and STOW-RS from anybody."""
+    with running_orthanc(tmp_path / "plain", plugins=PLUGINS) as orthanc:
+        yield orthanc
+
+
+@pytest.fixture
+def secured(tmp_path: Path, certificates: dict[str, Signed]) -> Iterator[Orthanc]:
+    """An Orthanc that asks for TLS with a client certificate for DICOM, and for a password over HTTP."""
+    directory = tmp_path / "secured"
+    directory.mkdir()
+    theirs = certificates["archive"]
+    orthanc = Orthanc(directory, free_port(), free_port(), plugins=PLUGINS, authorization=BASIC)
+    orthanc.more = {
+        "AuthenticationEnabled": True,
+        "RegisteredUsers": {"node": "secret of the archive"},
+        "DicomTlsEnabled": True,
+        "DicomTlsCertificate": str(theirs.certificate),
+        "DicomTlsPrivateKey": str(theirs.key),
+        "DicomTlsTrustedCertificates": str(theirs.ca),
+        "DicomTlsRemoteCertificateRequired": True,
+    }
+    orthanc.start()
+    try:
+        yield orthanc
+    finally:
+        orthanc.kill()
+
+
+def settings_for(directory: Path, port: int, destinations: dict[str, dict[str, Any]]) -> Path:
+    """Write the settings of a node that knows DCMTK and has these destinations, each for one kind of result."""
+    tables = [
+        f"[destinations.{name}]\n" + "\n".join(f"{key} = {json.dumps(value)}" for key, value in stated.items())
+        for name, stated in destinations.items()
+    ]
+    path = directory / "node.toml"
+    path.write_text(
+        f"""
+node.host = "127.0.0.1"
+node.port = {port}
+storage.root = "{directory / "storage"}"
+assembly.settle_time = 1.0
+inference.predictor = "glam_node.inference.threshold:ThresholdPredictor"
+peers.dcmtk = {{ ae_title = "DCMTK", hosts = ["127.0.0.1"] }}
+delivery.initial_delay = 0.5
+"""
+        + "\n".join(tables)
+    )
+    return path
+
+
+def deliveries(node: NodeProcess) -> dict[str, set[str]]:
+    """The states of the results of the one study, by destination."""
+    (study,) = node.studies()
+    shown = json.loads(node.command("study", study["study_instance_uid"], "--json"))
+    states: dict[str, set[str]] = {}
+    for one in shown["deliveries"]:
+        states.setdefault(one["destination"], set()).add(one["state"])
+    return states
+
+
+@pytest.fixture
+def web_tls_port(secured: Orthanc, certificates: dict[str, Signed]) -> Iterator[int]:
+    """The port on which the secured Orthanc is reached by HTTP over TLS."""
+    with tls_in_front_of(secured.http_port, certificates["archive"]) as port:
+        yield port
+
+
+def test_results_reach_every_kind_of_destination_plain_and_secured(
+    exam: list[Path],
+    plain: Orthanc,
+    secured: Orthanc,
+    web_tls_port: int,
+    certificates: dict[str, Signed],
+    tmp_path: Path,
+) -> None:
+    token, port = tmp_path / "token", free_port()
+    token.write_text(f"{BASIC}\n")
+    token.chmod(0o600)
+    ours = certificates["node"]
+    tls = {"tls": True, "ca": str(ours.ca), "certificate": str(ours.certificate), "key": str(ours.key)}
+    titled = {"ae_title": "ORTHANC", "host": "127.0.0.1"}
+    web = {"kind": "stow-rs", "host": "127.0.0.1"}
+    destinations: dict[str, dict[str, Any]] = {
+        "dicom": {**titled, "port": plain.dicom_port, "results": ["segmentation"]},
+        "web": {**web, "port": plain.http_port, "results": ["measurement_report"]},
+        "dicom_tls": {**titled, "port": secured.dicom_port, "results": ["segmentation"], **tls},
+        "web_tls": {
+            **web,
+            "port": web_tls_port,
+            "results": ["measurement_report"],
+            **tls,
+            "authorization": str(token),
+        },
+        "folder": {"kind": "folder", "path": str(tmp_path / "folder"), "results": ["measurement_report"]},
+    }
+    settings_path = settings_for(tmp_path, port, destinations)
+    with running_node(settings_path, port) as node:
+        node.command("settings", "check")
+        lines = json.loads(node.command("doctor", "--json", "--without", "model", "--without", "storage"))
+        judged = {line["check"]: line for line in lines if line["check"].startswith("destinations.")}
+        assert {line["verdict"] for line in judged.values()} == {"ok"}, judged
+        assert {f"destinations.{name}" for name in destinations} <= judged.keys()
+        for name in destinations:
+            assert node.command("echo", name).startswith("ok"), name
+        dcmsend(port, exam)
+        wait_for_state(node, "REPORTED", 120)
+        everywhere = {name: {"STORED"} for name in destinations}
+        wait_until(lambda: deliveries(node) == everywhere, 120, lambda: (deliveries(node), node.log()))
+        for orthanc in (plain, secured):
+            assert len(orthanc.instances("SR")) == 1
+            assert orthanc.instances("SEG")
+        assert len(list((tmp_path / "folder").glob("*.dcm"))) == 1
+        token.write_text("Basic nonsense\n")
+        assert "authorization" in node.command("echo", "web_tls", expect=1)
+        told = json.loads(node.command("doctor", "--json", "--without", "model", "--without", "storage", expect=1))
+        (failed,) = [line for line in told if line["verdict"] == "FAIL"]
+        assert failed["check"] == "destinations.web_tls"
+        assert "destinations.web_tls.authorization" in failed["fact"]
