@@ -49,7 +49,7 @@ def test_what_else_is_asked_for_is_written_too(folder: Path, tmp_path: Path) -> 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known(folder: Path, tmp_path: Path) -> None:
     told = glam_node("analyse", folder, "--out", tmp_path / "out", "--also", "overlay", expect=2).stderr
-    assert "overlay is no kind of result" in told
+    assert "overlay is not a kind of result" in told
     assert not (tmp_path / "out").exists()
 
 

@@ -31,12 +31,12 @@ def test_a_node_is_made_again_with_the_settings_of_its_backup(site: Site, exam: 
     site.bench.run(site.bench.submitted(*exam))
     site.bench.deliver(Archive(answer=down))
     told = glam_node("--settings", site.settings_path, "backup", tmp_path / "backup").stdout
-    assert f"{tmp_path / 'backup'}: 1 studies, 10 files" in told
+    assert f"{tmp_path / 'backup'}: 1 study, 10 files" in told
     with site.bench.sessions() as session:
         (event,) = audit.recent(session, "study_backed_up", 10)
     assert event.detail == {"uri": (tmp_path / "backup").as_uri(), "images": 4}
     settings = moved(site, tmp_path)
-    assert "1 studies, 10 files" in glam_node("--settings", settings, "restore", tmp_path / "backup").stdout
+    assert "1 study, 10 files" in glam_node("--settings", settings, "restore", tmp_path / "backup").stdout
     listed = [glam_node("--settings", path, "studies", "--json").stdout for path in (site.settings_path, settings)]
     assert listed[0] == listed[1]
 
@@ -67,7 +67,7 @@ def test_files_that_are_not_there_are_an_exit_code(site: Site, exam: list[Datase
     site.bench.receive(*exam)
     site.bench.store.resolve(site.bench.study().instances[0].path).unlink()
     told = glam_node("--settings", site.settings_path, "backup", tmp_path / "backup", expect=1)
-    assert "1 files were not there to copy" in told.stderr
+    assert "1 file could not be copied" in told.stderr
 
 
 def test_a_root_that_holds_something_is_refused(site: Site, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_backup_of_the_first_version_is_restored_in_the_newest_schema(site: Si
     Manifest("0.1.0", "0001", "", "database.sqlite", False, {"database.sqlite": digest}).write(backup)
     root = str(tmp_path / "again")
     told = glam_node("--settings", site.settings_path, "restore", backup, GLAM_NODE__STORAGE__ROOT=root).stdout
-    assert "4 studies, 0 files\n1 studies that were done are RETIRED" in told
+    assert "4 studies, 0 files\n1 finished study became RETIRED" in told
     listed = json.loads(
         glam_node("--settings", site.settings_path, "studies", "--json", GLAM_NODE__STORAGE__ROOT=root).stdout
     )

@@ -58,7 +58,7 @@ def test_a_key_of_another_certificate_is_found(authority: Authority, tmp_path: P
 DATES = [
     (timedelta(days=-9), timedelta(minutes=-1), 1, "it has expired"),
     (timedelta(days=1), timedelta(days=99), 1, "not yet"),
-    (timedelta(days=-9), timedelta(days=29, hours=1), 0, "29 days are left"),
+    (timedelta(days=-9), timedelta(days=29, hours=1), 0, "29 days left"),
 ]
 
 

@@ -272,7 +272,7 @@ CASES = [
          ("does not answer", "Start it")),
     Case("a clock that is behind", clock_behind_the_newest_row, "clock", ("newest row", "chrony")),
     Case("results for nobody", result_for_a_destination_that_is_gone, "deliveries",
-         ("1 results wait for destinations.old", "put it back"), "warn"),
+         ("1 result for destinations.old", "Restore the section"), "warn"),
     Case("too little room", put("storage", "minimum_free_bytes", value=10**18), "storage", ("0xA700", "make room"),
          beside=frozenset({"retention"}), asks=frozenset({"storage"})),
     Case("a root that cannot be written", put("storage", "root", value="/dev/null/root"), "storage",

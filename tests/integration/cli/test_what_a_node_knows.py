@@ -118,7 +118,7 @@ def test_status_has_the_settings_that_would_admit_who_was_refused(site: Site) ->
 
 def test_retry_takes_up_what_was_given_up(site: Site, exam: list[Dataset]) -> None:
     uid = failed(site, exam)
-    assert "5 results are sent again" in glam_node("--settings", site.settings_path, "retry", uid).stdout
+    assert "5 results will be sent again" in glam_node("--settings", site.settings_path, "retry", uid).stdout
     site.bench.clock.turn(10**9)
     assert site.bench.deliver(Archive()) == 5
 
@@ -149,4 +149,4 @@ def test_results_are_sent_again_on_demand(site: Site, exam: list[Dataset]) -> No
     on = ("--settings", site.settings_path, "resend", uid)
     assert "was given up" in glam_node(*on, expect=1).stderr
     assert "there is: archive." in glam_node(*on, "--destination", "x", expect=1).stderr
-    assert "results are sent to archive again" in glam_node(*on, "--destination", "archive", "--stored").stdout
+    assert "results will be sent to archive again" in glam_node(*on, "--destination", "archive", "--stored").stdout

@@ -53,6 +53,11 @@ def test_it_ends_with_scores_times_and_what_to_do_next(demo: tuple[Path, str]) -
         assert words in demo[1]
 
 
+def test_the_last_step_says_how_many_results_the_archive_stored(demo: tuple[Path, str]) -> None:
+    assert "ok  the archive stored 5 results" in demo[1]
+    assert "0 of 5" not in demo[1]
+
+
 def test_nobody_is_named(demo: tuple[Path, str]) -> None:
     assert "PHANTOM" not in demo[1].upper().replace("A PHANTOM EXAM", "")
     assert "PHANTOM^" not in (demo[0] / "node.log").read_text()

@@ -97,4 +97,4 @@ def test_a_view_that_cannot_be_measured_is_named_and_the_exit_code_is_1(package:
     result = glam_node("evaluate", *given, "--bootstrap", "10", "--gallery", "0", expect=1)
     told = result.stdout.splitlines()
     assert [line for line in told if line.startswith("not measured: Threshold: ")]
-    assert told[-1].startswith("1 views could not be measured")
+    assert told[-1].startswith("1 view could not be measured")

@@ -27,7 +27,7 @@ def act(bench: Workbench, destination: str = "", stored: bool = False) -> str:
 def test_what_was_given_up_goes_out_again_and_what_is_there_does_not(reported: Workbench) -> None:
     reported.deliver(Archive(answer=unsupported))
     reported.deliver(Archive("other"))
-    assert act(reported) == "2 results are sent to archive again"
+    assert act(reported) == "2 results will be sent to archive again"
     archive, other = Archive(), Archive("other")
     assert (reported.deliver(archive), reported.deliver(other)) == (2, 0)
     assert {one.state for one in reported.deliveries()} == {DeliveryState.STORED}
@@ -37,7 +37,7 @@ def test_what_is_there_goes_out_again_when_asked_for_to_the_one_named(reported: 
     archive, other = Archive(), Archive("other")
     reported.deliver(archive)
     reported.deliver(other)
-    assert act(reported, "other", stored=True) == "2 results are sent to other again"
+    assert act(reported, "other", stored=True) == "2 results will be sent to other again"
     reported.deliver(archive)
     reported.deliver(other)
     assert (len(archive.received), len(other.received)) == (2, 4)

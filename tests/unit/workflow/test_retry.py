@@ -88,7 +88,7 @@ def test_where_nothing_failed_nothing_is_done(bench: Workbench, exam: list[Datas
 
 def test_the_report_says_what_was_done() -> None:
     assert str(RetryReport("2.25.1", "j1", 2, judged_again=True)) == (
-        "the study is judged again; job j1 starts over; 2 results are sent again"
+        "the study is judged again; job j1 starts over; 2 results will be sent again"
     )
 
 

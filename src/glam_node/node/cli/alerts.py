@@ -6,12 +6,14 @@ import typer
 
 from glam_node.node.cli.application import EXIT_FINDING, SettingsOption, settings_of
 
-app = typer.Typer(no_args_is_help=True, help="Who is told when something is wrong, by [alerts].")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Test the alerts that [alerts] sends by webhook and mail."
+)
 
 
 @app.command()
 def test(ctx: typer.Context, settings: SettingsOption = None) -> None:
-    """Send a test to the webhook and the mail server; exit code 1 when one does not take it, or none is set."""
+    """Send a test alert to the webhook and the mail server. Exit with 1 if one refuses it, or if none is configured."""
     configured = settings_of(ctx, settings)
     from glam_node.node.bootstrap import alert_channels
     from glam_node.node.domain.alert import AlertMessage, Phase
@@ -20,7 +22,10 @@ def test(ctx: typer.Context, settings: SettingsOption = None) -> None:
     channels = alert_channels(configured)
     failed = not channels
     if not channels:
-        typer.echo("Nobody is told of anything. Set alerts.webhook_url, or alerts.smtp_host, sender and recipients.")
+        typer.echo(
+            "No alert channel is configured, so nobody receives alerts. Set alerts.webhook_url, or "
+            "alerts.smtp_host with alerts.sender and alerts.recipients."
+        )
     for name, channel in channels.items():
         message = AlertMessage(
             0, "test", "", Phase.BEGINS, name, "This is a test.", "Nothing has to be done.", datetime.now(UTC)

@@ -24,12 +24,25 @@ if TYPE_CHECKING:
     from glam_node.settings.schema import Settings
 
 
-def _known(also: list[str] | None) -> list[str] | None:
-    from glam_node.node.results.kinds import OF_FINDINGS
+# The same as results.kinds.OF_FINDINGS, whose import would make `--help` slow; a test compares the two.
+ALSO_KINDS = (
+    "segmentation",
+    "fractional_segmentation",
+    "labelmap_segmentation",
+    "parametric_map",
+    "mammography_cad_sr",
+    "presentation_state",
+    "secondary_capture",
+    "measurement_report",
+    "key_object_selection",
+    "comprehensive_sr",
+)
 
+
+def _known(also: list[str] | None) -> list[str] | None:
     for kind in also or []:
-        if kind not in OF_FINDINGS:
-            raise typer.BadParameter(f"{kind} is no kind of result; known are {', '.join(OF_FINDINGS)}.")
+        if kind not in ALSO_KINDS:
+            raise typer.BadParameter(f"{kind} is not a kind of result. Kinds: {', '.join(ALSO_KINDS)}.")
     return also
 
 
@@ -38,8 +51,7 @@ AlsoOption = Annotated[
     typer.Option(
         metavar="KIND",
         callback=_known,
-        help="Write such results too, as in destinations.NAME.results: mammography_cad_sr, presentation_state, "
-        "secondary_capture or key_object_selection; may be repeated.",
+        help=f"Also write this kind of result; may be repeated. Kinds: {', '.join(ALSO_KINDS)}.",
     ),
 ]
 
@@ -47,14 +59,14 @@ AlsoOption = Annotated[
 def analyse(
     ctx: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM files, or folders of them.")
+        list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM files, or folders that contain them.")
     ],
     out: OutOption,
     also: AlsoOption = None,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Analyse DICOM files without a network: SEG, SR and pictures go to DIR; exit code 1 when not all could be."""
+    """Analyse DICOM files without a network. SEG, SR and pictures go to DIR; exit with 1 if an image was left."""
     configured = settings_of(ctx, settings)
     directory = writable(out)
     from glam_node.node.cli import offline
@@ -87,10 +99,10 @@ def _print(analysis: "Analysis") -> None:
 
     screen = console()
     for written in analysis.written:
-        screen.print(f"Study {written.findings.study_instance_uid}", markup=False)
+        screen.print(f"Study {written.findings.study_instance_uid}")
         print_scores(written.findings, screen)
         for path in (*written.objects, *written.pictures):
-            screen.print(f"  {path}", markup=False, soft_wrap=True)
+            screen.print(f"  {path}", soft_wrap=True)
     for left_out in analysis.left_out:
         typer.echo(f"{left_out.what}: {left_out.reason}")
     for refused in analysis.refused:

@@ -24,11 +24,11 @@ WIDTH_OF_FILES = 240
 
 SettingsOption = Annotated[
     Path | None,
-    typer.Option("--settings", metavar="FILE", help=f"Settings file.  \\[env var: {SETTINGS_VARIABLE}]"),
+    typer.Option("--settings", metavar="FILE", help=f"Settings file.  [env var: {SETTINGS_VARIABLE}]"),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for machines.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 OutOption = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="Directory to write to; made when it is not there.")
+    Path, typer.Option("--out", metavar="DIR", help="Directory to write to; it is created if needed.")
 ]
 
 
@@ -105,9 +105,12 @@ def node_of(ctx: typer.Context, settings: "Settings") -> "Node":
 
 
 def console() -> Console:
-    """Where results go; as wide as it takes when that is a file or another program."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=WIDTH_OF_FILES)
+    """Return the console for results, which prints every text as it is: square brackets are no markup.
+
+    Lines are not wrapped at a terminal's width if the output is a file or another program.
+    """
+    out = Console(highlight=False, markup=False, emoji=False)
+    return out if out.is_terminal else Console(highlight=False, markup=False, emoji=False, width=WIDTH_OF_FILES)
 
 
 def print_json(value: Any) -> None:

@@ -15,19 +15,24 @@ from glam_node.node.cli.application import (
     sessions_of,
     settings_of,
 )
+from glam_node.node.domain.words import counted
 
-app = typer.Typer(no_args_is_help=True, help="See DICOM audit messages, and whether they are as they were written.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Show the DICOM audit messages and verify that they are unchanged.",
+)
 
 
 @app.command()
 def show(
     ctx: typer.Context,
     settings: SettingsOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, the last first.")] = 50,
-    xml: Annotated[bool, typer.Option("--xml", help="Write the messages themselves, one a line.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Number of messages to show, newest first.")] = 50,
+    xml: Annotated[bool, typer.Option("--xml", help="Print the messages as XML, one per line.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List audit messages, the last first."""
+    """List audit messages, newest first."""
     configured = settings_of(ctx, settings)
     from glam_node.node.db import audit_messages
 
@@ -54,12 +59,12 @@ def show(
         words = (row[key] for key in ("event", "outcome", "by", "subject", "what"))
         table.add_row(str(row["sequence"]), at, *words, sent)
     console().print(table)
-    typer.echo(f"{total} messages, {waiting} of them {_wait(configured.audit.host)}")
+    typer.echo(f"{counted(total, 'message')}, {waiting} of them {_wait(configured.audit.host)}")
 
 
 @app.command()
 def verify(ctx: typer.Context, settings: SettingsOption = None) -> None:
-    """Walk the chain of audit messages; exit code 1 and the first broken link when it does not hold."""
+    """Verify the hash chain of the audit messages. Exit with 1 and name the first broken link if it does not hold."""
     configured = settings_of(ctx, settings)
     from glam_node.node.db import audit_messages
 

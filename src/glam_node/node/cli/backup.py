@@ -7,17 +7,18 @@ from typing import Annotated
 import typer
 
 from glam_node.node.cli.application import EXIT_FINDING, SettingsOption, complain, sessions_of, settings_of
+from glam_node.node.domain.words import counted
 
 
 def backup(
     ctx: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Directory to make; it must not be there.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Directory to create; it must not exist yet.")],
     settings: SettingsOption = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Files of studies that are done and delivered, too, not their record alone.")
+        bool, typer.Option("--all", help="Also copy the files of studies that are delivered, not only their records.")
     ] = False,
 ) -> None:
-    """Copy the node, running or not, to a directory: database, settings, and the files of what is not done.
+    """Back up the node, running or not. Database, settings and the files of unfinished studies go to a directory.
 
     It holds patients' images and identity: keep it as you keep those. Passwords, keys and the model are not in it.
     """
@@ -43,7 +44,10 @@ def backup(
         sessions = open_database(url)
         note_backup(sessions, path, report.images, datetime.now(UTC))
         sessions.kw["bind"].dispose()
-    typer.echo(f"{path}: {report.studies} studies, {report.files} files")
+    typer.echo(f"{path}: {counted(report.studies, 'study')}, {counted(report.files, 'file')}")
     if report.lost:
-        complain(f"{len(report.lost)} files were not there to copy, for example {report.lost[0]}. Is the disk sound?")
+        complain(
+            f"{counted(len(report.lost), 'file')} could not be copied, for example {report.lost[0]}. "
+            "Check the disk and the storage root."
+        )
         raise typer.Exit(EXIT_FINDING)

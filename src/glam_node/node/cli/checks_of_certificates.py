@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.cli.checks_of_secrets import FOR_OTHERS, check_secrets
+from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
 from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.tls import peer_tls
@@ -92,7 +93,7 @@ def _own(files: Files, name: str, good: Validity, now: datetime) -> Check:
         return Check(name, Verdict.FAIL, f"{fact}: it has expired", "Renew it; no restart is needed.")
     if good.not_after - now < SOON:
         days = (good.not_after - now).days
-        return Check(name, Verdict.WARN, f"{fact}: {days} days are left", "Renew it; no restart is needed.")
+        return Check(name, Verdict.WARN, f"{fact}: {counted(days, 'day')} left", "Renew it; no restart is needed.")
     if files.key is not None and files.key.stat().st_mode & FOR_OTHERS:
         return Check(name, Verdict.WARN, f"{fact}; others may read {files.key}", f"chmod 600 {files.key}")
     return Check(name, Verdict.OK, fact)
@@ -107,5 +108,5 @@ def _old_authority(files: Files, context: ssl.SSLContext, now: datetime) -> Chec
             return Check(_line(files), Verdict.FAIL, f"{fact}: it has expired", remedy)
         if good.not_after - now < SOON:
             days = (good.not_after - now).days
-            return Check(_line(files), Verdict.WARN, f"{fact}: {days} days are left", remedy)
+            return Check(_line(files), Verdict.WARN, f"{fact}: {counted(days, 'day')} left", remedy)
     return None

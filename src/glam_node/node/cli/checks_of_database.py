@@ -6,6 +6,7 @@ from pathlib import Path
 
 from glam_node.node.cli.checks import Check, Verdict, serving_process
 from glam_node.node.db.condition import Condition
+from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.settings.schema import Settings
 
@@ -95,8 +96,9 @@ def beside(whose: str, theirs: datetime, now: datetime) -> Check:
 def _content(settings: Settings, found: Condition) -> Iterator[Check]:
     gone = {n: c for n, c in (found.waiting_deliveries or {}).items() if n not in settings.destinations}
     if gone:
-        waiting = ", ".join(f"{count} results wait for destinations.{name}" for name, count in gone.items())
-        remedy = "It is not in the settings: put it back, under that name, until they are sent."
+        waiting = ", ".join(f"{counted(count, 'result')} for destinations.{name}" for name, count in gone.items())
+        waiting = f"waiting results have no destination in the settings: {waiting}"
+        remedy = "Restore the section under that name until the results are sent."
         yield Check("deliveries", Verdict.WARN, waiting, remedy)
     yield from _workers(settings, found)
     yield from _console(settings, found)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from glam_node.node.cli.checks import Check, Verdict
+from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError
 from glam_node.node.scu.association import DIAGNOSIS_TIMEOUT_S, Peer
 from glam_node.node.scu.echo import Survey, echo, peer_of, survey
@@ -102,7 +103,7 @@ def _shown(peer: Peer | WebPeer, tls: PeerTLS, patience: float) -> Presented | N
 
 def _told(shown: Presented) -> str:
     left = (shown.not_after - datetime.now(UTC)).days
-    days = f"{left} days left" if left >= 0 else f"expired {-left} days ago"
+    days = f"{counted(left, 'day')} left" if left >= 0 else f"expired {counted(-left, 'day')} ago"
     return (
         f"a certificate for {', '.join(sorted(shown.names)) or 'no name'}, good to {shown.not_after:%Y-%m-%d} ({days})"
     )

@@ -10,8 +10,8 @@ from glam_node.node.cli.application import SettingsOption, node_of, settings_of
 from glam_node.node.cli.orders import this_person
 from glam_node.node.domain.account import Role
 
-app = typer.Typer(no_args_is_help=True, help="The console: who may sign in to its pages.")
-user = typer.Typer(no_args_is_help=True, help="Local accounts.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Manage the accounts of the web console.")
+user = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Add, list and remove local accounts.")
 app.add_typer(user, name="user")
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the account.")]
@@ -21,13 +21,14 @@ NameArgument = Annotated[str, typer.Argument(help="Name of the account.")]
 def add(
     ctx: typer.Context,
     name: NameArgument,
-    role: Annotated[Role, typer.Option(help="viewer: look; operator: look and act.")] = Role.VIEWER,
+    role: Annotated[Role, typer.Option(help="viewer may look; operator may also act.")] = Role.VIEWER,
     identity: Annotated[
-        bool, typer.Option("--identity", help="May see names and ids; each look is on record.")
+        bool,
+        typer.Option("--identity", help="Allow the account to see patient names and IDs; each access is recorded."),
     ] = False,
     settings: SettingsOption = None,
 ) -> None:
-    """Make an account, or set its role and password anew; the password is asked for, or read from standard input."""
+    """Create an account, or change its role and password. The password is prompted for, or read from standard input."""
     from glam_node.node.console.app import refuse_plain_text
     from glam_node.node.workflow.accounts import new_account, set_account
 
@@ -43,7 +44,7 @@ def add(
 
 @user.command()
 def remove(ctx: typer.Context, name: NameArgument, settings: SettingsOption = None) -> None:
-    """Remove an account; whoever is signed in by it is signed out."""
+    """Remove an account and end its sessions."""
     from glam_node.node.workflow.accounts import remove_account
 
     with node_of(ctx, settings_of(ctx, settings)).sessions.begin() as session:

@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 def demo(
     source: Annotated[
         Path | None,
-        typer.Option("--input", exists=True, file_okay=False, help="Folder with DICOM files of your own to send."),
+        typer.Option(
+            "--input",
+            exists=True,
+            file_okay=False,
+            help="Folder with your own DICOM files to send instead of the synthetic exam.",
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for all that the demo writes.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for everything that the demo writes.")] = Path(
         "glam-node-demo"
     ),
     fast: Annotated[
-        bool, typer.Option("--fast", help="A small exam and no network: bright regions are findings.")
+        bool, typer.Option("--fast", help="Use a small exam and no neural network: bright regions become findings.")
     ] = False,
 ) -> None:
-    """Run the main job once: a modality sends an exam, the node reads it, SEG and SR arrive in an archive."""
+    """Run the main job once with a synthetic exam. The node analyses it and an archive stores the results."""
     from glam_node.node.demo.scenario import run_demo
     from glam_node.node.observe import logs
 
@@ -72,19 +77,19 @@ class _Steps:
 
     def _finish(self, verdict: str) -> None:
         if self._step:
-            self._screen.print(f"  {verdict}  {self._step}  ({time.monotonic() - self._since:.1f} s)", markup=False)
+            self._screen.print(f"  {verdict}  {self._step}  ({time.monotonic() - self._since:.1f} s)")
 
 
 def _print(outcome: "Outcome", screen: "Console") -> None:
     for result in outcome.results:
         _print_result(result, screen)
     for reason in outcome.left_out:
-        screen.print(f"Not read: {reason}", markup=False)
+        screen.print(f"Not read: {reason}")
     pictures = [picture for result in outcome.results for picture in result.pictures]
     if pictures:
         screen.print("\nPictures, drawn from the segmentation objects in the archive:")
         for picture in pictures:
-            screen.print(f"  {picture}", markup=False, soft_wrap=True)
+            screen.print(f"  {picture}", soft_wrap=True)
     _print_next(outcome, screen)
 
 
@@ -93,9 +98,9 @@ def _print_result(result: "Result", screen: "Console") -> None:
     from glam_node.node.demo.timing import stages
 
     study = result.progress.study
-    screen.print(f"\nStudy {study.study_instance_uid}: {study.state}", markup=False)
+    screen.print(f"\nStudy {study.study_instance_uid}: {study.state}")
     if result.findings is None:
-        screen.print(f"  {study.reason}", markup=False)
+        screen.print(f"  {study.reason}")
         return
     print_scores(result.findings, screen)
     objects = Table("object in the archive", "how many")
@@ -118,7 +123,7 @@ def _print_next(outcome: "Outcome", screen: "Console") -> None:
         ("demo --input DIR", "the same with your own MG files"),
         ("settings explain --format toml", "a settings file to connect your PACS; see README.md"),
     ):
-        screen.print(f"  {_program()} {command:44} {purpose}", markup=False, soft_wrap=True)
+        screen.print(f"  {_program()} {command:44} {purpose}", soft_wrap=True)
 
 
 def _program() -> str:

@@ -32,13 +32,13 @@ def doctor(
     as_json: JsonOption = False,
     self_test: Annotated[
         bool,
-        typer.Option("--self-test", help="Then send a phantom exam through a node of its own, to a folder."),
+        typer.Option("--self-test", help="Then send a synthetic exam through a separate node to a folder."),
     ] = False,
     without: Annotated[
-        list[str] | None, typer.Option(metavar="CHECK", help="Leave this out, such as model; may be repeated.")
+        list[str] | None, typer.Option(metavar="CHECK", help="Skip this check, for example model; may be repeated.")
     ] = None,
 ) -> None:
-    """Check all that a node needs, one line each: ok, warn or FAIL, the fact, the remedy; exit code 1 on any FAIL."""
+    """Check everything that a node needs. Print a line for each check; exit with 1 if one is FAIL."""
     from glam_node.node.observe import logs
 
     logs.configure("error", "console")

@@ -10,15 +10,17 @@ from glam_node.node.cli.application import EXIT_FINDING, JsonOption, SettingsOpt
 
 def echo(
     ctx: typer.Context,
-    destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="NAME of [destinations.NAME].")],
+    destination: Annotated[
+        str, typer.Argument(metavar="DESTINATION", help="The NAME of a [destinations.NAME] section.")
+    ],
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a destination whether it is there and knows us (C-ECHO)."""
+    """Check that a destination answers and accepts this node."""
     configured = settings_of(ctx, settings)
     if destination not in configured.destinations:
         names = ", ".join(configured.destinations) or "none"
-        raise typer.BadParameter(f"there is no [destinations.{destination}]; there is: {names}.")
+        raise typer.BadParameter(f"the settings have no [destinations.{destination}]; they have: {names}.")
     from glam_node.node.scu.echo import echo as ask
 
     report = ask(destination, configured.destinations[destination], configured.node.ae_title)

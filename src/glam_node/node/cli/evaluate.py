@@ -11,6 +11,7 @@ from rich.table import Table
 
 from glam_node.node.cli.application import EXIT_FINDING, JsonOption, OutOption, console, print_json, writable
 from glam_node.node.cli.progress import progress_bars
+from glam_node.node.domain.words import counted
 
 # Reached by name: evaluation imports torch for packages that need it.
 RUN_EVALUATION = "glam_node.inference.evaluation.run:run_evaluation"
@@ -25,7 +26,7 @@ def evaluate(
         str,
         typer.Option(
             metavar="KIND:PATH",
-            help="Labelled images: folder, cbis-ddsm, inbreast ... and where; phantoms:FIRST..LAST.",
+            help="Labelled images as KIND:PATH, for example folder:images or cbis-ddsm:/data; or phantoms:FIRST..LAST.",
         ),
     ],
     out: OutOption,
@@ -33,24 +34,28 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="KIND:PATH",
-            help="Images to choose thresholds on; without it the validation part of --data, or half of its studies.",
+            help="Images to choose thresholds on. Default: the validation part of --data, or half of its studies.",
         ),
     ] = None,
     option: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="An option of the data set, for example rows=1664; may be repeated."),
+        typer.Option(metavar="NAME=VALUE", help="Option of the data set, for example rows=1664; may be repeated."),
     ] = None,
     compare: Annotated[
         list[Path] | None,
         typer.Option(
-            exists=True, file_okay=False, metavar="DIR", help="Another package to measure beside; may be repeated."
+            exists=True,
+            file_okay=False,
+            metavar="DIR",
+            help="Another package to measure on the same images; may be repeated.",
         ),
     ] = None,
     sensitivity: Annotated[
-        float, typer.Option(min=0, max=1, help="What the score threshold shall reach on validation images.")
+        float,
+        typer.Option(min=0, max=1, help="Sensitivity that the score threshold must reach on the validation images."),
     ] = 0.95,
     specificity: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The same as a specificity, instead of --sensitivity.")
+        float | None, typer.Option(min=0, max=1, help="Specificity to reach instead of --sensitivity.")
     ] = None,
     false_positives: Annotated[
         float, typer.Option(min=0, help="Findings allowed per normal validation image, per class.")
@@ -63,15 +68,17 @@ def evaluate(
     ] = False,
     write_reference: Annotated[
         bool,
-        typer.Option("--write-reference", help="Write the mean scores into the package, as with operating points."),
+        typer.Option("--write-reference", help="Write the mean scores into the package."),
     ] = False,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the 95 % intervals.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 1,
-    gallery: Annotated[int, typer.Option(min=0, help="Best, worst and falsely alarming images to draw per class.")] = 3,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    bootstrap: Annotated[int, typer.Option(min=0, help="Number of resamples for the 95 % intervals.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 1,
+    gallery: Annotated[
+        int, typer.Option(min=0, help="Number of best, worst and false-positive images to draw per class.")
+    ] = 3,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model package on labelled images: report.html, metrics.json, predictions and site.toml go to DIR.
+    """Measure a model package on labelled images. report.html, metrics.json, predictions and site.toml go to DIR.
 
     Thresholds are chosen on validation images and frozen; site.toml has them, and calibrations, as settings of a node.
     Exit code 1 when a view could not be measured. Research use.
@@ -153,7 +160,7 @@ def _print(outcome: Any, package: Path) -> None:
             table.add_column(column, justify="right" if number else "left")
         for row in given.rows:
             table.add_row(*row)
-        screen.print(table, markup=False)
+        screen.print(table)
     for remark in outcome.remarks:
         typer.echo(remark)
     for failure in outcome.failures[:_SHOWN_FAILURES]:
@@ -169,7 +176,7 @@ def _last_line(outcome: Any, package: Path) -> str:
     """What happened, and what to do next."""
     report = f"open {outcome.files[0]}"
     if outcome.failures:
-        return f"{len(outcome.failures)} views could not be measured, the reasons are above; for the others {report}"
+        return f"{counted(len(outcome.failures), 'view')} could not be measured, see above; for the others {report}"
     if outcome.written_points or outcome.written_reference:
         what = "operating points for" if outcome.written_points else "mean scores of"
         written = " and ".join(outcome.written_points or outcome.written_reference)

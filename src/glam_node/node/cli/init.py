@@ -51,15 +51,20 @@ def _refuse_what_settings_do_not_allow(tree: dict[str, Any]) -> None:
 def init(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the settings.")] = Path("node.toml"),
     ae_title: Annotated[
-        str, typer.Option(prompt="AE title of this node", callback=_title, help="What the PACS calls.")
+        str,
+        typer.Option(
+            prompt="AE title of this node", callback=_title, help="AE title under which the PACS calls this node."
+        ),
     ] = "GLAMNODE",
     port: Annotated[
-        int, typer.Option(prompt="TCP port to listen on", min=1, max=65535, help="Where the PACS calls it.")
+        int, typer.Option(prompt="TCP port to listen on", min=1, max=65535, help="TCP port on which this node listens.")
     ] = 11112,
     pacs: Annotated[
         str,
         typer.Option(
-            prompt="Who sends studies, as AE@HOST or AE", callback=_pacs, help="Its AE title, and address or network."
+            prompt="Sender of studies, as AE@HOST or AE",
+            callback=_pacs,
+            help="AE title and address or network of the sender.",
         ),
     ] = "PACS",
     archive: Annotated[
@@ -71,10 +76,14 @@ def init(
         ),
     ] = "ARCHIVE@127.0.0.1:104",
     storage: Annotated[
-        Path, typer.Option(prompt="Directory for images and results", help="On a local disk with room.")
+        Path,
+        typer.Option(
+            prompt="Directory for images and results",
+            help="Directory for images and results, on a local disk with enough space.",
+        ),
     ] = Path("var/glam-node"),
 ) -> None:
-    """Write a commented settings file: what a new site must decide is asked for, or given as options."""
+    """Write a commented settings file. Values come from your answers to a few questions, or from options."""
     from glam_node.settings.load import SettingsError, load_settings
     from glam_node.settings.reference import commented_file
 

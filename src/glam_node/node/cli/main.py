@@ -38,8 +38,9 @@ app = typer.Typer(
     name="glam-node",
     cls=Commands,
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
@@ -53,10 +54,10 @@ def _version(wanted: bool) -> None:
 def glam_node(
     ctx: typer.Context,
     settings: Annotated[
-        Path | None, typer.Option(metavar="FILE", envvar=SETTINGS_VARIABLE, help="Settings file, for any command.")
+        Path | None, typer.Option(metavar="FILE", envvar=SETTINGS_VARIABLE, help="Settings file, for every command.")
     ] = None,
     version: Annotated[  # noqa: ARG001 - its callback does the work
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is, and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """A DICOM node that reads screening mammograms with GLAM and sends DICOM SEG and SR back. For research use."""

@@ -20,9 +20,9 @@ VERIFY_GOLDEN = "glam_node.inference.glam.golden:verify_golden"
 ImagesOption = Annotated[
     Path | None, typer.Option(exists=True, file_okay=False, help="Folder with the published sample views as PNG files.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:N.")]
 
-app = typer.Typer(no_args_is_help=True, help="Model packages: make one from a checkpoint, show or prove one.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Import, show, verify and time model packages.")
 
 
 @app.command("import")
@@ -30,7 +30,7 @@ def import_(
     checkpoint: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A published GLAM .ckpt file.")],
     out: OutOption,
 ) -> None:
-    """Convert a published GLAM checkpoint, once, into a model package; nothing that the file contains is executed."""
+    """Convert a published GLAM checkpoint into a model package. Nothing that the file contains is executed."""
     directory = writable(out)
     from glam_node.inference.predictor import load_object
 
@@ -44,12 +44,15 @@ def import_(
 def show(
     ctx: typer.Context,
     package: Annotated[
-        Path | None, typer.Argument(exists=True, file_okay=False, help="A package; the one in force by default.")
+        Path | None,
+        typer.Argument(
+            exists=True, file_okay=False, help="A model package. Default: the package that the settings name."
+        ),
     ] = None,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a model package and its card, after its digest was checked."""
+    """Check the digest of a model package and show the package with its card."""
     shown = _package(ctx, package, settings)
     if as_json:
         print_json({**asdict(shown), "operating_points": operating_points(shown)})
@@ -74,7 +77,7 @@ def verify(
     images: ImagesOption = None,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Check the digests of a package and recompute its golden case; exit code 1 when a value is out of tolerance.
+    """Check the digests of a package and recompute its golden case. Exit with 1 if a value is out of tolerance.
 
     With --images the scores of a published checkpoint are compared with those that its authors print.
     """
@@ -89,7 +92,7 @@ def golden(
     images: ImagesOption = None,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Recompute the values of a golden file and compare; exit code 1 when one is out of tolerance."""
+    """Recompute the values of a golden file and compare them. Exit with 1 if one is out of tolerance."""
     from glam_node.inference.predictor import load_object
 
     print_report(load_object(VERIFY_GOLDEN)(file, images, device))
@@ -98,13 +101,15 @@ def golden(
 @app.command("time")
 def time_(
     ctx: typer.Context,
-    studies: Annotated[int, typer.Option(min=1, max=1000, help="How many are timed, after one that warms up.")] = 3,
+    studies: Annotated[
+        int, typer.Option(min=1, max=1000, help="Number of studies to time, after one for warm-up.")
+    ] = 3,
     rows: Annotated[int, typer.Option(min=64, max=8192, help="Rows of each image.")] = 3328,
     columns: Annotated[int, typer.Option(min=48, max=8192, help="Columns of each image.")] = 2560,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Time the configured model on its device with a phantom exam; prints the line of docs/sizing.md of this machine.
+    """Time the configured model on its device with a synthetic exam and print a row for docs/sizing.md.
 
     Files are read and results written as a worker does. A worker that runs meanwhile takes its share: stop it first.
     """

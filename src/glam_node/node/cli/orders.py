@@ -15,18 +15,20 @@ from glam_node.node.domain.order import Actor, Order
 if TYPE_CHECKING:
     from glam_node.node.bootstrap import Node
 
-ReasonOption = Annotated[str, typer.Option(help="Why; stays on the study's record: name no patient.")]
+ReasonOption = Annotated[str, typer.Option(help="Reason, kept with the study; do not name the patient.")]
 
 
 def resend(
     ctx: typer.Context,
     study_instance_uid: StudyArgument,
-    destination: Annotated[str, typer.Option(metavar="NAME", help="Only to this destination.")] = "",
-    stored: Annotated[bool, typer.Option("--stored", help="Also what the destination has.")] = False,
+    destination: Annotated[str, typer.Option(metavar="NAME", help="Send to this destination only.")] = "",
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Also send results that the destination already stored.")
+    ] = False,
     reason: ReasonOption = "",
     settings: SettingsOption = None,
 ) -> None:
-    """Send results again that a destination did not get."""
+    """Send results again that a destination did not store."""
     from glam_node.node.workflow.resend import Selection
     from glam_node.node.workflow.resend import resend as act
 
@@ -43,7 +45,7 @@ def resend(
 def hold(
     ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption = "", settings: SettingsOption = None
 ) -> None:
-    """Have a study wait: it is not analysed, and its results are not sent, until it is released."""
+    """Hold a study. It is not analysed and its results are not sent until `release`."""
     from glam_node.node.workflow.standing import hold as act
 
     carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
@@ -52,7 +54,7 @@ def hold(
 def release(
     ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption = "", settings: SettingsOption = None
 ) -> None:
-    """Let a study go on that was held or set aside."""
+    """Resume work on a study that was held or set aside."""
     from glam_node.node.workflow.standing import release as act
 
     carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
@@ -61,10 +63,10 @@ def release(
 def set_aside(
     ctx: typer.Context,
     study_instance_uid: StudyArgument,
-    reason: Annotated[str, typer.Option(help="Why; stays on the study's record: name no patient.")],
+    reason: Annotated[str, typer.Option(help="Reason, kept with the study; do not name the patient.")],
     settings: SettingsOption = None,
 ) -> None:
-    """Have nobody work on a study any more; to release it takes it up again."""
+    """Stop all work on a study; `release` resumes it."""
     from glam_node.node.workflow.standing import set_aside as act
 
     carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))

@@ -9,14 +9,14 @@ from glam_node.node.cli.application import OutOption, writable
 
 def phantom(
     out: OutOption,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Another seed, another woman.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of the synthetic patient.")] = 1,
     rows: Annotated[int, typer.Option(min=64, max=8192, help="Rows of each image.")] = 3328,
     columns: Annotated[int, typer.Option(min=48, max=8192, help="Columns of each image.")] = 2560,
     monochrome1: Annotated[
         bool, typer.Option("--monochrome1", help="Store the images inverted (MONOCHROME1).")
     ] = False,
 ) -> None:
-    """Write a synthetic four-view exam as MG DICOM: one lesion like a benign one, one like a malignant one."""
+    """Write a synthetic four-view exam as DICOM files. It has one benign-like and one malignant-like lesion."""
     directory = writable(out)
     from glam_node.inference.phantom import make_exam
 

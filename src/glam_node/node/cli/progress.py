@@ -13,7 +13,7 @@ def progress_bars(bar_of: Callable[[str], str] = str) -> Iterator[Callable[[str,
 
     What `bar_of` gives the same name shares a bar. A total of 0 is a line, also where nobody watches.
     """
-    screen = Console(stderr=True)
+    screen = Console(stderr=True, markup=False, emoji=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=screen, disable=not screen.is_terminal) as bars:

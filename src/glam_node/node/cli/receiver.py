@@ -6,7 +6,7 @@ from glam_node.node.cli.application import SettingsOption, settings_of, settings
 
 
 def receiver(ctx: typer.Context, settings: SettingsOption = None) -> None:
-    """Run one receiver more for a node that `serve` runs: the same database and storage, its own address or port."""
+    """Run an additional receiver for a running node. It shares database and storage and has its own address or port."""
     configured = settings_of(ctx, settings)
     from glam_node.node.observe import logs
     from glam_node.node.run.alone import keep_running

@@ -7,14 +7,15 @@ from typing import Annotated
 import typer
 
 from glam_node.node.cli.application import SettingsOption, settings_of
+from glam_node.node.domain.words import counted
 
 
 def restore(
     ctx: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Directory that `glam-node backup` made.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Directory that `glam-node backup` created.")],
     settings: SettingsOption = None,
 ) -> None:
-    """Make the node again from a backup, in an empty storage root and an empty database, for `serve` to go on.
+    """Restore a backup. The storage root and the database must be empty; `serve` continues from there.
 
     The settings are those of this command; the backup's own, without passwords, are in it as node.toml.
     """
@@ -29,7 +30,9 @@ def restore(
     url = database_url(configured.database_url, root)
     with database_trouble(configured), only_one(root):
         report = make_again(path, url, root, datetime.now(UTC), LOCK_FILE)
-    typer.echo(f"{root}: {report.studies} studies, {report.files} files")
+    typer.echo(f"{root}: {counted(report.studies, 'study')}, {counted(report.files, 'file')}")
     if report.retired:
-        typer.echo(f"{report.retired} studies that were done are RETIRED: their files were not in the backup.")
+        typer.echo(
+            f"{counted(report.retired, 'finished study', 'finished studies')} became RETIRED: the backup has no files."
+        )
     typer.echo("Next: glam-node doctor, then serve. What was sent to the node after the backup must be sent again.")

@@ -10,7 +10,7 @@ from glam_node.node.cli.study import StudyArgument
 def retry(
     ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption = "", settings: SettingsOption = None
 ) -> None:
-    """Take up again what was given up for a study; after a change of settings, read it again."""
+    """Retry what was given up for a study. After a change of settings, analyse the study again."""
     from glam_node.node.workflow.retry import retry_study
 
     carry_out(

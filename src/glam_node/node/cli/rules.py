@@ -13,20 +13,22 @@ from glam_node.node.cli.application import JsonOption, SettingsOption, console, 
 if TYPE_CHECKING:
     from glam_node.node.workflow.try_rules import Tried, TriedStudy
 
-app = typer.Typer(no_args_is_help=True, help="The site's own rules: try them on files, explain what they can ask.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Test and explain the rules of your site ([rules.NAME])."
+)
 
 
 @app.command()
 def test(
     ctx: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM files, or folders of them.")
+        list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM files, or folders that contain them.")
     ],
-    calling_ae_title: Annotated[str, typer.Option(help="The AE title of the peer that would send them.")] = "",
+    calling_ae_title: Annotated[str, typer.Option(help="AE title of the sender to assume.")] = "",
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say of files which rule would decide, why, and where results would go; nothing is analysed, kept or sent."""
+    """Show which rule would decide on files, and why. Nothing is analysed, stored or sent."""
     configured = settings_of(ctx, settings)
     from glam_node.node.bootstrap import rule_trial
     from glam_node.node.demo.exam import all_files
@@ -41,7 +43,7 @@ def test(
 
 @app.command()
 def explain() -> None:
-    """Explain fields, operators and what they mean, with examples."""
+    """Explain the fields and operators of the rules language, with examples."""
     from glam_node.rules.reference import explanation
 
     typer.echo(explanation(), nl=False)
@@ -56,12 +58,12 @@ def _print(tried: "Tried") -> None:
 
 def _print_study(study: "TriedStudy") -> None:
     screen = console()
-    screen.print(f"Study {study.study_instance_uid}", markup=False)
+    screen.print(f"Study {study.study_instance_uid}")
     goes_to = ", ".join(study.destinations) or "nowhere"
     priority = f", {study.priority}" if study.priority else ""
-    screen.print(f"  {study.outcome}{priority} by {study.rule}: {study.reason}", markup=False, soft_wrap=True)
-    screen.print(f"  results would go to {goes_to}", markup=False, soft_wrap=True)
+    screen.print(f"  {study.outcome}{priority} by {study.rule}: {study.reason}", soft_wrap=True)
+    screen.print(f"  results would go to {goes_to}", soft_wrap=True)
     table = Table("file", "view", "outcome", "rule", "what it says")
     for image in study.images:
         table.add_row(image.file, image.view, image.outcome, image.rule, "\n".join(image.said))
-    screen.print(table, markup=False)
+    screen.print(table)

@@ -17,6 +17,7 @@ from glam_node.node.demo.node_process import AE_TITLE, DemoNode, free_port, runn
 from glam_node.node.demo.pictures import stored_segmentations
 from glam_node.node.demo.timing import stages
 from glam_node.node.demo.watch import Progress, open_demo_database, wait_until_done
+from glam_node.node.domain.words import counted
 from glam_node.node.results.overlay import stored_segments
 from glam_node.settings.schema import Settings
 
@@ -66,7 +67,7 @@ def _settings(settings: Settings, folder: Path, port: int) -> dict[str, object]:
 def _sent(failures: Sequence[str], count: int, seconds: float) -> Check:
     if failures:
         return Check("self-test C-STORE", Verdict.FAIL, failures[0], "See the message.")
-    return Check("self-test C-STORE", Verdict.OK, f"{count} images are kept, in {seconds:.1f} s")
+    return Check("self-test C-STORE", Verdict.OK, f"{counted(count, 'image')} stored in {seconds:.1f} s")
 
 
 def _results(progress: Progress, folder: Path, settings: Settings) -> Iterator[Check]:

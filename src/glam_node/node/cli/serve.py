@@ -6,7 +6,7 @@ from glam_node.node.cli.application import SettingsOption, settings_of, settings
 
 
 def serve(ctx: typer.Context, settings: SettingsOption = None) -> None:
-    """Run the node: receiver, dispatcher, sender, and a worker too unless broker_url names a Redis."""
+    """Run the node. It starts a receiver, a dispatcher, a sender and, unless broker_url names a Redis, one worker."""
     from glam_node.node.run.left_out import leave_out
 
     leave_out("all_in_one")

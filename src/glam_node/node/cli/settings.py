@@ -22,9 +22,7 @@ from glam_node.node.cli.settings_reload import diff, reload
 if TYPE_CHECKING:
     from glam_node.settings.problems import Problem
 
-app = typer.Typer(
-    no_args_is_help=True, help="The settings: check them, show those in force, explain every key, read them anew."
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, show, explain and reload the settings.")
 app.command()(diff)
 app.command()(reload)
 
@@ -39,7 +37,7 @@ class Format(StrEnum):
 
 @app.command()
 def check(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
-    """Say whether the settings and the files that they name can be used, list every mistake; exit code 1 for any."""
+    """Check the settings and the files that they name, and list every mistake. Exit with 1 if there is one."""
     from glam_node.node.cli.checks_of_certificates import file_problems
     from glam_node.settings.load import SettingsError, load_settings
 
@@ -69,7 +67,7 @@ def _told(problems: "tuple[Problem, ...]") -> list[dict[str, str]]:
 
 @app.command()
 def show(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
-    """Show the settings in force, file and environment together, passwords hidden."""
+    """Show the settings in force, from file and environment, with passwords hidden."""
     configured = settings_of(ctx, settings)
     from glam_node.settings.digest import settings_digest
     from glam_node.settings.reference import in_force, masked
@@ -83,12 +81,12 @@ def show(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOptio
 
 @app.command()
 def explain(
-    key: Annotated[str, typer.Argument(help="A key or a section, such as node.port or peers; all when left out.")] = "",
+    key: Annotated[str, typer.Argument(help="A key or a section, such as node.port or peers. Default: all keys.")] = "",
     format: Annotated[
-        Format, typer.Option(help="text; markdown: the reference; toml: a commented file to start from.")
+        Format, typer.Option(help="text, markdown (the settings reference) or toml (a commented file to start from).")
     ] = Format.TEXT,
 ) -> None:
-    """Explain what settings there are, what each may be, its default and its environment variable."""
+    """Explain every setting: allowed values, default and environment variable."""
     from glam_node.settings import reference
 
     if format is Format.TOML:
@@ -109,9 +107,9 @@ def _explain(wanted: str) -> None:
     out = console()
     for key in found:
         default = "required" if key.required else f"default {_shown(key.default)}"
-        out.print(f"[bold]{key.dotted}[/bold]  ({default})")
-        out.print(f"    {key.description}", markup=False)
-        out.print(f"    Allowed: {key.allowed}. Environment: {key.environment_variable}", markup=False)
+        out.print(f"{key.dotted}  ({default})", style="bold")
+        out.print(f"    {key.description}")
+        out.print(f"    Allowed: {key.allowed}. Environment: {key.environment_variable}")
 
 
 def _shown(default: object) -> str:

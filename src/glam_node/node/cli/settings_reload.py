@@ -23,7 +23,7 @@ POLL_S = 0.1
 
 
 def diff(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
-    """Show what `settings reload` would change in the running node: what at once, what only after a restart."""
+    """Show what `settings reload` would change. It also names the keys that need a restart."""
     configured = settings_of(ctx, settings)
     from glam_node.node.run.live_settings import change_as_json
     from glam_node.settings.reload import changes, reloaded
@@ -38,7 +38,7 @@ def diff(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOptio
 
 
 def reload(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
-    """Have the running node read its settings anew; it says for every changed key when it is in force.
+    """Reload the settings of the running node. The answer says for every changed key when it takes effect.
 
     A file with a mistake changes nothing: all mistakes are listed, and the exit code is 2.
     """

@@ -24,7 +24,7 @@ REFUSED_SHOWN = 5
 
 
 def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
-    """Show what waits and what a person must look at; exit code 1 when something was given up."""
+    """Show what is waiting and what needs a person. Exit with 1 if a job or delivery was given up."""
     configured = settings_of(ctx, settings)
     state = _state(sessions_of(ctx, configured), list(configured.destinations))
     if as_json:

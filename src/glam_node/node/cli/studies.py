@@ -18,10 +18,10 @@ from glam_node.node.cli.application import (
 def studies(
     ctx: typer.Context,
     settings: SettingsOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, those that received something last first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Number of studies to list, most recently received first.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List studies with state and reason."""
+    """List the studies with their state and its reason."""
     configured = settings_of(ctx, settings)
     from glam_node.node.db.studies import recent
     from glam_node.node.workflow.description import summary

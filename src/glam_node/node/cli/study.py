@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from glam_node.node.domain.study import Study
 
 StudyArgument = Annotated[
-    str, typer.Argument(metavar="UID", help="Study Instance UID, as `glam-node studies` lists it.")
+    str, typer.Argument(metavar="UID", help="Study Instance UID, as `glam-node studies` shows it.")
 ]
 
 
@@ -40,7 +40,7 @@ def known(sessions: "SessionFactory", study_instance_uid: str) -> "Study":
 def study(
     ctx: typer.Context, study_instance_uid: StudyArgument, settings: SettingsOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show all about one study: images, state and reason, jobs, scores, deliveries, and every step with its time."""
+    """Show everything about one study: images, state, jobs, scores, deliveries and a timeline."""
     configured = settings_of(ctx, settings)
     sessions = sessions_of(ctx, configured)
     found = known(sessions, study_instance_uid)
@@ -54,20 +54,20 @@ def study(
 
 
 def _print(study: dict[str, Any], out: "Console") -> None:
-    out.print(f"Study [bold]{study['study_instance_uid']}[/bold]")
-    out.print(f"{study['state']}  {study['rule']}  {study['reason']}", markup=False)
+    out.print(f"Study {study['study_instance_uid']}", style="bold")
+    out.print(f"{study['state']}  {study['rule']}  {study['reason']}")
     if study["standing"] != "FREE":
-        out.print(f"{study['standing']}  {study['standing_reason']}", markup=False)
+        out.print(f"{study['standing']}  {study['standing_reason']}")
     _table(
         out, "Images", study["instances"], ("view", "sop_instance_uid", "rows", "columns", "excluded", "received_at")
     )
     for job in study["jobs"]:
         stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["stage_seconds"].items())
-        out.print(f"Job {job['job_id']}  {job['state']}  attempt {job['attempt']}  {stages}", markup=False)
+        out.print(f"Job {job['job_id']}  {job['state']}  attempt {job['attempt']}  {stages}")
         if job["failure"]:
-            out.print(f"  {job['failure']}", markup=False)
+            out.print(f"  {job['failure']}")
     if study["scores"]:
-        out.print(f"Algorithm {study['algorithm']}", markup=False)
+        out.print(f"Algorithm {study['algorithm']}")
     _table(out, "Scores", study["scores"], ("view", "malignant_score", "benign_score", "findings", "failure"))
     _table(
         out,

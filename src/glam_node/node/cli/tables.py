@@ -9,7 +9,7 @@ from glam_node.node.workflow.description import named, scores
 
 def print_scores(findings: Findings, screen: Console) -> None:
     """Who analysed, and one row of scores per image."""
-    screen.print(f"  {named(findings)}", markup=False)
+    screen.print(f"  {named(findings)}")
     table = Table("view", "malignant", "benign", "findings", "remark")
     for row in scores(findings):
         shown = ["-" if row[key] is None else f"{row[key]:.3f}" for key in ("malignant_score", "benign_score")]

@@ -6,6 +6,7 @@ import typer
 
 from glam_node.node.cli.application import EXIT_FINDING, OutOption, complain, writable
 from glam_node.node.cli.progress import progress_bars
+from glam_node.node.domain.words import counted
 
 # Reached by name: training imports torch.
 RUN_TRAINING = "glam_node.inference.training.run:run_training"
@@ -15,13 +16,15 @@ _SHOWN_FAILURES = 20
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe file, or the name of one that comes along: phantom, phantom-cam ...")
+        str, typer.Argument(help="A recipe file, or the name of a built-in recipe such as phantom or phantom-cam.")
     ],
     out: OutOption,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N; torchrun chooses for each process.")] = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read and prepare images.")] = 2,
+    device: Annotated[
+        str, typer.Option(help="Device: auto, cpu, cuda or cuda:N; torchrun chooses one for each process.")
+    ] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="Number of processes that read and prepare images.")] = 2,
 ) -> None:
-    """Train GLAM from image labels alone, as a recipe says; goes on where an earlier run into DIR was stopped.
+    """Train GLAM from image labels alone by a recipe. An earlier run in the same directory is resumed.
 
     Several devices: torchrun --nproc-per-node N -m glam_node train ... Research use.
     """
@@ -40,5 +43,5 @@ def train(
         "--out DIR --write-operating-points"
     )
     if trained.failures:
-        complain(f"{len(trained.failures)} views could not be prepared and were left out.")
+        complain(f"{counted(len(trained.failures), 'view')} could not be prepared and were left out.")
         raise typer.Exit(EXIT_FINDING)

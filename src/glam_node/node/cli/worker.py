@@ -6,7 +6,7 @@ from glam_node.node.cli.application import SettingsOption, settings_of, settings
 
 
 def worker(ctx: typer.Context, settings: SettingsOption = None) -> None:
-    """Run one worker for a node whose broker_url names a Redis; `serve` starts its own when it is empty."""
+    """Run one worker for a node whose broker_url names a Redis. Without one, `serve` starts its own worker."""
     configured = settings_of(ctx, settings)
     from glam_node.node.observe import logs
     from glam_node.node.run.worker import work

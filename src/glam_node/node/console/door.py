@@ -19,6 +19,7 @@ from glam_node.node.db import accounts, audit
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.account import Account, Right, Role
 from glam_node.node.domain.order import Actor
+from glam_node.node.domain.words import counted
 from glam_node.node.workflow.accounts import LONGEST_PASSWORD, is_password
 
 COOKIE = "glam_node_console"
@@ -219,7 +220,7 @@ class Door:
         if not self._attempts.may_try(address, name, self.now()):
             self._record("sign_in_limited", address=address)
             minutes = int(WINDOW.total_seconds() // 60)
-            response = self._form(request, f"Too many attempts. Try again in {minutes} minutes.", 429)
+            response = self._form(request, f"Too many attempts. Try again in {counted(minutes, 'minute')}.", 429)
             response.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
             return response
         with reading(self._node.sessions)() as session:

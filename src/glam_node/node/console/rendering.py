@@ -12,6 +12,7 @@ from starlette.templating import Jinja2Templates
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.looks import Looks
 from glam_node.node.db.engine import reading
+from glam_node.node.domain.words import counted
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -39,7 +40,13 @@ class Screens:
         """Sessions that only read."""
         self.templates = Jinja2Templates(directory=TEMPLATES, context_processors=[self._everywhere])
         self.templates.env.filters.update(
-            moment=moment, exact=exact, duration=duration, milliseconds=milliseconds, size=size, thousands=thousands
+            moment=moment,
+            exact=exact,
+            duration=duration,
+            milliseconds=milliseconds,
+            size=size,
+            thousands=thousands,
+            counted=counted,
         )
         self.templates.env.trim_blocks = self.templates.env.lstrip_blocks = True
 

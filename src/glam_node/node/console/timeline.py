@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from glam_node.node.domain.words import counted
+
 NAMES = {
     "instance_stored": "received",
     "instance_duplicate": "received again",
@@ -83,7 +85,7 @@ def _received(events: Sequence[dict[str, Any]]) -> Iterator[Step]:
         return
     yield Step("first instance received", first["at"], None, sender)
     size = sum(int(event["detail"].get("byte_count", 0)) for event in events)
-    yield Step("last instance received", last["at"], None, f"{len(events)} instances, {size / 1e6:.1f} MB")
+    yield Step("last instance received", last["at"], None, f"{counted(len(events), 'instance')}, {size / 1e6:.1f} MB")
 
 
 def _stages(seconds: dict[str, float]) -> Iterator[Step]:

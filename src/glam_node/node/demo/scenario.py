@@ -14,6 +14,7 @@ from glam_node.node.demo.exam import Exam, exam_of, phantom_exam
 from glam_node.node.demo.node_process import AE_TITLE, DemoNode, free_port, running, write_settings
 from glam_node.node.demo.pictures import draw_pictures, stored_segmentations
 from glam_node.node.demo.watch import Progress, open_demo_database, wait_until_done
+from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.storage.findings import latest_findings
@@ -109,7 +110,7 @@ def _exam(folder: Path, source: Path | None, fast: bool) -> Exam:
 def _send_and_wait(exam: Exam, node: DemoNode, root: Path, tell: Tell) -> tuple[list[Progress], list[str]]:
     """The studies at the end of their way, and why the node refused what it refused."""
     try:
-        tell(f"the modality sends {len(exam.instances)} images by C-STORE")
+        tell(f"the modality sends {counted(len(exam.instances), 'image')} by C-STORE")
         outcomes = modality.send(exam.instances, AE_TITLE, node.port)
         uids = dict.fromkeys(exam.studies[outcome.sop_instance_uid] for outcome in outcomes if outcome.stored)
         with open_demo_database(root) as sessions:

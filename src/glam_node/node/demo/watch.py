@@ -12,6 +12,7 @@ from glam_node.node.db.engine import SessionFactory, database_url, open_database
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
 
 POLL_S = 0.1
@@ -50,12 +51,12 @@ class Progress:
     def words(self) -> str:
         """For people, what it does at the moment."""
         if self.study.state is StudyState.REPORTED:
-            return f"results stored in the archive: {self.stored} of {len(self.deliveries)}"
+            return "the node sends the results to the archive"
         if self.study.state is StudyState.SUBMITTED:
             running = any(job.state is JobState.RUNNING for job in self.jobs)
-            return "the model looks at the images" if running else "a worker is called"
+            return "the model analyses the images" if running else "the job waits for a worker"
         if self.study.state is StudyState.RECEIVING:
-            return f"{len(self.study.instances)} images arrived; waiting for the sender to be quiet"
+            return f"{counted(len(self.study.instances), 'image')} arrived; the node waits until the sender is quiet"
         return self.study.reason or str(self.study.state)
 
 
@@ -96,6 +97,8 @@ def wait_until_done(
             if progress.failure:
                 raise PermanentError(f"Study {progress.study.study_instance_uid}: {progress.failure}")
         if len(known) == len(study_instance_uids) and not unfinished:
+            stored = sum(progress.stored for progress in known)
+            tell(f"the archive stored {counted(stored, 'result')}")
             return known
         if unfinished:
             tell(f"study {len(known) - len(unfinished) + 1} of {len(study_instance_uids)}: {unfinished[0].words}")

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from glam_node.node.domain.words import counted
+
 ROOM = 2
 """Disk is low under so many times the space below which C-STORE is refused."""
 
@@ -124,7 +126,7 @@ def _no_studies(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
 
 def _needs_a_person(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
     if facts.failed_jobs or facts.abandoned_deliveries:
-        fact = f"{facts.failed_jobs} jobs and {facts.abandoned_deliveries} results were given up."
+        fact = f"{counted(facts.failed_jobs, 'job')} and {counted(facts.abandoned_deliveries, 'result')} were given up."
         action = "glam-node studies and glam-node study UID say why; glam-node retry UID tries again."
         yield Alert("needs_a_person", "", fact, action)
 
@@ -155,8 +157,8 @@ _CONDITIONS: Mapping[str, Callable[[AlertFacts, AlertRules], Iterator[Alert]]] =
 
 
 def _time(seconds: float) -> str:
-    """In the largest unit of which there are two or more."""
-    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+    """Return the duration in the largest unit of which there are at least two."""
+    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
         if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+            return counted(round(seconds / length), unit)
+    return counted(round(seconds), "second")

@@ -18,6 +18,8 @@ _KINDS = {
     str(kinds.SOP_CLASSES[kind]): name
     for kind, name in (
         (kinds.SEGMENTATION, "SEG"),
+        (kinds.LABELMAP_SEGMENTATION, "LABELMAP SEG"),
+        (kinds.PARAMETRIC_MAP, "PARAMETRIC MAP"),
         (kinds.COMPREHENSIVE_SR, "SR"),
         (kinds.MEASUREMENT_REPORT, "SR"),
         (kinds.MAMMOGRAPHY_CAD_SR, "CAD SR"),

@@ -11,6 +11,7 @@ from glam_node.node.db import deliveries
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.order import Order
 from glam_node.node.domain.study import StudyState
+from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.subject import facts_of, going_on, subject_of
 from glam_node.node.workflow.tell import tell
@@ -52,7 +53,7 @@ def resend(session: Session, order: Order, selection: Selection, configured: Col
     if not counts:
         raise PermanentError(_nothing(uid, selection))
     tell(log, session, "resend_requested", order.at, deliveries=counts, stored=selection.stored, **facts_of(order))
-    return "; ".join(f"{count} results are sent to {name} again" for name, count in counts.items())
+    return "; ".join(f"{counted(count, 'result')} will be sent to {name} again" for name, count in counts.items())
 
 
 def _meant(of_study: Collection[Delivery], uid: str, selection: Selection, configured: Collection[str]) -> list[str]:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.domain.order import Order
 from glam_node.node.domain.study import StudyState
+from glam_node.node.domain.words import counted
 from glam_node.node.workflow.deliver import CLAIM_TIME
 from glam_node.node.workflow.subject import facts_of, going_on, subject_of
 from glam_node.node.workflow.tell import tell
@@ -35,7 +36,7 @@ class RetryReport:
         done = [
             *(["the study is judged again"] if self.judged_again else []),
             *([f"job {self.job_id} starts over"] if self.job_id else []),
-            *([f"{self.deliveries} results are sent again"] if self.deliveries else []),
+            *([f"{counted(self.deliveries, 'result')} will be sent again"] if self.deliveries else []),
         ]
         return "; ".join(done) if done else "there is nothing to try again: nothing failed, nothing was refused"
 

@@ -7,6 +7,7 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.order import Order
 from glam_node.node.domain.standing import Standing
 from glam_node.node.domain.study import Study
+from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
 
 LONGEST_REASON = 200
@@ -40,7 +41,7 @@ def seen_of(session: Session, study: Study) -> str:
         str(study.state),
         *([str(study.standing)] if study.standing is not Standing.FREE else []),
         *([f"job {newest.job_id[:8]} {newest.state}"] if newest is not None else []),
-        *([f"{given_up} results given up"] if given_up else []),
+        *([f"{counted(given_up, 'result')} given up"] if given_up else []),
     ]
     return ", ".join(words)
 

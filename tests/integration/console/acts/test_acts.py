@@ -89,7 +89,7 @@ def test_results_are_sent_again_to_the_one_chosen(bench: Workbench, anna: Browse
     uid = reported
     page = anna.ask(f"/studies/{uid}/acts/resend")[1]
     assert "archive: 2 given up, 0 there" in page
-    assert "2 results are sent to archive again" in act(anna, uid, "resend", destination="archive")[1]
+    assert "2 results will be sent to archive again" in act(anna, uid, "resend", destination="archive")[1]
     archive = Archive()
     assert bench.deliver(archive) == 2
     status, page = act(anna, uid, "resend", destination="archive")
@@ -100,7 +100,7 @@ def test_results_are_sent_again_to_the_one_chosen(bench: Workbench, anna: Browse
 
 
 def test_what_was_given_up_is_tried_again(bench: Workbench, anna: Browser, reported: str) -> None:
-    assert "2 results are sent again" in act(anna, reported, "retry")[1]
+    assert "2 results will be sent again" in act(anna, reported, "retry")[1]
     assert bench.deliver(Archive()) == 2
 
 

@@ -100,14 +100,14 @@ def test_results_are_sent_again_and_what_failed_is_tried_again(bench: Workbench,
     page.goto(f"/studies/{reported}")
     page.get_by_role("button", name="Try again").click()
     page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_text("2 results are sent again")).to_be_visible()
+    expect(page.get_by_text("2 results will be sent again")).to_be_visible()
     archive = Archive()
     bench.deliver(archive)
     page.get_by_role("button", name="Send results again").click()
     page.get_by_label("Destination").select_option("archive")
     page.get_by_label("Also what it has already").check()
     page.get_by_role("button", name="Send results again").click()
-    expect(page.get_by_text("2 results are sent to archive again")).to_be_visible()
+    expect(page.get_by_text("2 results will be sent to archive again")).to_be_visible()
     bench.deliver(archive)
     assert len(archive.received) == 4
 

@@ -1,0 +1,15 @@
+"""English for numbers of things, shared by messages, commands and pages."""
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return `count` with its noun: "1 study", "2 studies", "0 results".
+
+    Args:
+        count: The number of things.
+        noun: The singular, such as "result" or "study".
+        plural: The plural, if it is not the regular one.
+    """
+    if count == 1:
+        return f"1 {noun}"
+    regular = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
+    return f"{count} {plural or regular}"

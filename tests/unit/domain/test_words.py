@@ -1,0 +1,23 @@
+"""English for numbers of things."""
+
+import pytest
+
+from glam_node.node.domain.words import counted
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "words"),
+    [
+        (0, "result", "0 results"),
+        (1, "result", "1 result"),
+        (2, "study", "2 studies"),
+        (3, "day", "3 days"),
+        (1, "study", "1 study"),
+    ],
+)
+def test_a_number_stands_with_the_right_form_of_its_noun(count: int, noun: str, words: str) -> None:
+    assert counted(count, noun) == words
+
+
+def test_an_irregular_plural_is_used_as_given() -> None:
+    assert counted(2, "person", "people") == "2 people"
