@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import AfterValidator, Field, model_validator
 
 from glam_node.settings.section import Section, contradiction
+from glam_node.settings.urls import WebhookURL
 from glam_node.settings.values import File, Host, Patience, Seconds
 
 AlertName = Literal[
@@ -19,14 +20,7 @@ AlertName = Literal[
 ]
 ALERTS: tuple[AlertName, ...] = get_args(AlertName)
 
-_URL = 'empty, "https://host/path" or "http://host/path"'
 _ADDRESS = "a mail address"
-
-
-def _url(value: str) -> str:
-    if not re.fullmatch(r"(https?://[^\s/]+(/\S*)?)?", value):
-        raise ValueError(_URL)
-    return value
 
 
 def _address(value: str) -> str:
@@ -35,10 +29,9 @@ def _address(value: str) -> str:
     return value
 
 
-WebhookURL = Annotated[str, AfterValidator(_url), Field(json_schema_extra={"allowed": _URL})]
 Address = Annotated[str, AfterValidator(_address), Field(json_schema_extra={"allowed": _ADDRESS})]
 
-User = Annotated[str, Field(min_length=1, max_length=256)]
+User = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[ -~]+$")]
 
 
 class AlertSettings(Section):
@@ -55,7 +48,7 @@ class AlertSettings(Section):
     smtp_user: User | None = None
     """Who signs in; unset: nobody does."""
     smtp_password_path: File | None = None
-    """A file that only this node may read, with the password on its first line."""
+    """A file that only this node may read, with the password and nothing else."""
     smtp_ca: File | None = None
     """The authorities that sign the mail server's certificate, PEM; unset: those of the operating system."""
     sender: Address | None = None

@@ -1,18 +1,17 @@
 """What is wrong with a setting, in the operator's words: the key, what was given, what is allowed, the nearest key."""
 
 import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glam_node.settings.environment import Location, Variable
 from glam_node.settings.keys import NAME, Key, below, generic, keys, sections
+from glam_node.settings.urls import SECRETS, without_password
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-SECRETS = frozenset({"database_url", "broker_url", "webhook_url"})
 LONGEST_SHOWN = 60
 
 
@@ -26,17 +25,6 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.key}: {self.message}" if self.key else self.message
-
-
-def without_password(url: str) -> str:
-    """The URL with *** for its password; what is no URL may hide one anywhere, or be one, and is not shown."""
-    is_url = re.fullmatch(r"[a-z+\d]+://([^@]*|[^@\s]*@[^@\s]+)", url)
-    if url and not is_url:
-        return "***"
-    if re.match("https?://", url):
-        return re.sub(r"^(https?://)([^@/]*@)?([^/?]+).+", r"\1\3/***", url)  # of a webhook all but the host
-    masked = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
-    return re.sub(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*", r"\1***", masked, flags=re.IGNORECASE)
 
 
 def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]) -> Problem:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from glam_node.settings.keys import NAME, Key, Path, Section, sections
-from glam_node.settings.problems import SECRETS, without_password
 from glam_node.settings.schema import Settings
+from glam_node.settings.urls import SECRETS, secrets_of, without_password
 
 WIDTH = 110
 
@@ -111,6 +111,12 @@ def in_force(settings: Settings) -> str:
 def masked(settings: Settings) -> dict[str, Any]:
     """The settings as JSON values, passwords masked."""
     return {key: _masked(key, value) for key, value in settings.model_dump(mode="json").items()}
+
+
+def secrets_in(settings: Settings) -> frozenset[str]:
+    """Return the passwords and tokens that stand in the settings themselves."""
+    urls = (settings.database_url, settings.broker_url, settings.alerts.webhook_url, settings.telemetry.otlp_endpoint)
+    return frozenset(secret for url in urls for secret in secrets_of(url))
 
 
 def _masked(key: str, value: Any) -> Any:

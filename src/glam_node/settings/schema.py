@@ -16,10 +16,9 @@ from glam_node.settings.rules import RuleSettings
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.telemetry import TelemetrySettings
 from glam_node.settings.tls import TLSSettings
+from glam_node.settings.urls import BrokerURL, DatabaseURL
 from glam_node.settings.values import (
     AETitle,
-    BrokerURL,
-    DatabaseURL,
     Directory,
     Host,
     Name,

@@ -18,8 +18,6 @@ _SOP_CLASS = 'a SOP Class UID or "all"'
 _PATH = "a path"
 _PREDICTOR = '"module:Class"'
 _DEVICE = '"auto", "cpu", "cuda" or "cuda:N"'
-_DATABASE_URL = 'empty, "sqlite:///FILE" or "postgresql+psycopg://user:password@host/name"'
-_BROKER_URL = 'empty, "redis://host:6379/0", "rediss://..." or "redis+socket:///FILE"'
 
 
 def _ae_title(value: str) -> str:
@@ -87,10 +85,6 @@ ServicePath = Annotated[
 File = Annotated[Path, BeforeValidator(_path), AfterValidator(Path.expanduser), _words("a file")]
 Predictor = Annotated[str, _matching(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", _PREDICTOR), _words(_PREDICTOR)]
 Device = Annotated[str, _matching(r"auto|cpu|cuda(:\d+)?", _DEVICE), _words(_DEVICE)]
-DatabaseURL = Annotated[
-    str, _matching(r"|sqlite:///[^?]+|postgresql(\+\w+)?://\S+", _DATABASE_URL), _words(_DATABASE_URL)
-]
-BrokerURL = Annotated[str, _matching(r"|rediss?://\S+|redis\+socket://\S+", _BROKER_URL), _words(_BROKER_URL)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
 """Up to a year."""

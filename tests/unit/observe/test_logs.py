@@ -127,3 +127,13 @@ def test_a_traceback_is_written_without_the_values_of_variables(capsys: pytest.C
     written = capsys.readouterr().err
     assert "Traceback" in written
     assert SECRET not in written.replace("name = SECRET", "")
+
+
+def test_a_secret_of_the_settings_is_masked_in_any_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json", {"hunter2000"})
+    try:
+        raise RuntimeError("http://u:hunter2000@host")
+    except RuntimeError:
+        structlog.get_logger("glam_node.x").exception("failed", failure="hunter2000")
+    logging.getLogger("urllib3").warning("Retrying after http://host/hunter2000")
+    assert "hunter2000" not in capsys.readouterr().err

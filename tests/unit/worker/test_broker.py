@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
+import redis
 
 from glam_node.node.errors import PermanentError
 from glam_node.node.worker.broker import LONGEST_SOCKET_PATH, broker_url, embedded_broker
@@ -26,3 +27,10 @@ def test_its_socket_has_a_path_that_every_system_takes(depth: int, tmp_path: Pat
 def test_a_worker_without_a_broker_url_is_told_to_set_one() -> None:
     with pytest.raises(PermanentError, match="Set broker_url"):
         broker_url(Settings())
+
+
+def test_the_embedded_broker_of_any_storage_root_is_reached_by_its_url(tmp_path: Path) -> None:
+    broker = embedded_broker(tmp_path / "my #node?")
+    reached = redis.from_url(broker.url.replace("redis+socket", "unix")).connection_pool.connection_kwargs["path"]
+    assert reached == str(broker.socket_path)
+    assert broker_url(Settings(broker_url=broker.url)) == broker.url

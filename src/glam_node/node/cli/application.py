@@ -62,9 +62,10 @@ def settings_of(ctx: typer.Context, path: Path | None) -> "Settings":
     """The settings that the command works with; what goes wrong from here on is logged for people."""
     from glam_node.node.observe import logs
     from glam_node.settings.load import load_settings
+    from glam_node.settings.reference import secrets_in
 
     settings = load_settings(settings_path(ctx, path), os.environ)
-    logs.configure("warning", "console")
+    logs.configure("warning", "console", secrets_in(settings))
     return settings
 
 
@@ -80,7 +81,7 @@ def sessions_of(ctx: typer.Context, settings: "Settings") -> "SessionFactory":
     from glam_node.node.db import migrate
     from glam_node.node.db.engine import database_url, open_database, reading
     from glam_node.node.errors import PermanentError
-    from glam_node.settings.problems import without_password
+    from glam_node.settings.urls import without_password
 
     url = database_url(settings.database_url, settings.storage.root)
     with database_trouble(settings):
@@ -119,8 +120,10 @@ def print_json(value: Any) -> None:
 
 
 def complain(message: str) -> None:
-    """One error line on standard error."""
-    typer.secho(f"Error: {message}", fg=typer.colors.RED, err=True)
+    """One error line on standard error, without secrets."""
+    from glam_node.node.observe.logs import without_secrets
+
+    typer.secho(f"Error: {without_secrets(message)}", fg=typer.colors.RED, err=True)
 
 
 def tell_problems(error: Any) -> None:

@@ -25,7 +25,7 @@ def check_broker(settings: Settings) -> Iterator[Check]:
         yield _check_embedded_broker()
         return
     from glam_node.node.worker.broker import facts
-    from glam_node.settings.problems import without_password
+    from glam_node.settings.urls import without_password
 
     shown = without_password(settings.broker_url)
     try:

@@ -20,7 +20,7 @@ def check_database(settings: Settings) -> Iterator[Check]:
     from glam_node.node.bootstrap import database_trouble
     from glam_node.node.db.condition import condition
     from glam_node.node.db.engine import database_url
-    from glam_node.settings.problems import without_password
+    from glam_node.settings.urls import without_password
 
     url, now = database_url(settings.database_url, settings.storage.root), datetime.now(UTC)
     shown = without_password(url)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.settings.schema import Settings
+from glam_node.settings.secret_files import SecretFileError, read_secret
 
 FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 CLIENT_SECRET = "console.oidc.client_secret_path"  # noqa: S105 - the name of a setting
@@ -27,12 +28,10 @@ def check_secret(key: str, path: Path) -> Check:
     """Whether the file at `path`, which the setting names, can be used, and by its user alone."""
     remedy = "Put what it should hold there, and nothing else, for the user that the node runs as."
     try:
-        text, mode = path.read_text(encoding="utf-8"), path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is no text"
-        return Check(key, Verdict.FAIL, f"{path} cannot be read: {words}", remedy)
-    if not text.strip():
-        return Check(key, Verdict.FAIL, f"{path} is empty", remedy)
+        read_secret(path)
+        mode = path.stat().st_mode
+    except SecretFileError as error:
+        return Check(key, Verdict.FAIL, str(error), remedy)
     if mode & FOR_OTHERS:
         return Check(key, Verdict.WARN, f"others may read {path}", f"chmod 600 {path}")
     return Check(key, Verdict.OK, f"{path} can be read, by its user alone")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,7 +44,8 @@ def doctor(
 
     logs.configure("error", "console")
     done = []
-    for check in _checks(settings_path(ctx, settings), set(without or ()), self_test=self_test):
+    for found in _checks(settings_path(ctx, settings), set(without or ()), self_test=self_test):
+        check = replace(found, fact=logs.without_secrets(found.fact), remedy=logs.without_secrets(found.remedy))
         done.append(check)
         if not as_json:
             _print(check)
@@ -65,7 +67,9 @@ def _print(check: "Check") -> None:
 def _checks(path: Path | None, without: set[str], *, self_test: bool) -> "Iterator[Check]":
     from glam_node.node.cli.checks import Check, Verdict, check_decoders, check_packages
     from glam_node.node.cli.examination import answers
+    from glam_node.node.observe import logs
     from glam_node.settings.load import SettingsError, load_settings
+    from glam_node.settings.reference import secrets_in
 
     yield check_packages()
     yield check_decoders()
@@ -75,6 +79,7 @@ def _checks(path: Path | None, without: set[str], *, self_test: bool) -> "Iterat
         for problem in error.problems:
             yield Check("settings", Verdict.FAIL, str(problem), "Correct it; `glam-node settings explain` tells how.")
         return
+    logs.configure("error", "console", secrets_in(settings))
     yield Check("settings", Verdict.OK, str(path) if path else "no settings file, all defaults")
     # Measured by itself; then all at once.
     for questions in (_disk(settings), _questions(settings)):

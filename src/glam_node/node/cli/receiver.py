@@ -10,8 +10,9 @@ def receiver(ctx: typer.Context, settings: SettingsOption = None) -> None:
     configured = settings_of(ctx, settings)
     from glam_node.node.observe import logs
     from glam_node.node.run.alone import keep_running
+    from glam_node.settings.reference import secrets_in
 
-    logs.configure(configured.log.level, configured.log.format)
+    logs.configure(configured.log.level, configured.log.format, secrets_in(configured))
     where = f"{configured.node.host}:%s as {configured.node.ae_title}"
     keep_running(
         "receiver",

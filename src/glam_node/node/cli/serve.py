@@ -13,6 +13,7 @@ def serve(ctx: typer.Context, settings: SettingsOption = None) -> None:
     configured = settings_of(ctx, settings)
     from glam_node.node.observe import logs
     from glam_node.node.run import all_in_one
+    from glam_node.settings.reference import secrets_in
 
-    logs.configure(configured.log.level, configured.log.format)
+    logs.configure(configured.log.level, configured.log.format, secrets_in(configured))
     all_in_one.serve(configured, settings_path(ctx, settings), ready=lambda line: typer.echo(f"glam-node: {line}"))

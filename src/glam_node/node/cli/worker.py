@@ -10,6 +10,7 @@ def worker(ctx: typer.Context, settings: SettingsOption = None) -> None:
     configured = settings_of(ctx, settings)
     from glam_node.node.observe import logs
     from glam_node.node.run.worker import work
+    from glam_node.settings.reference import secrets_in
 
-    logs.configure(configured.log.level, configured.log.format)
+    logs.configure(configured.log.level, configured.log.format, secrets_in(configured))
     work(configured, settings_path(ctx, settings))

@@ -16,6 +16,7 @@ from joserfc.jws import JWSRegistry
 from glam_node.node.console.oidc_answers import CLIENT_ERRORS, Claims, asked, refusal, status_of, unreachable
 from glam_node.node.errors import PermanentError
 from glam_node.settings.oidc import OIDCSettings
+from glam_node.settings.secret_files import SecretFileError, read_secret
 
 CALLBACK = "/sign-in/oidc/callback"
 SIGNED_OUT = "/sign-in"
@@ -186,10 +187,9 @@ class Issuer:
         if path is None:
             return None
         try:
-            return path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            words = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise PermanentError(f"console.oidc.client_secret_path {path} cannot be read: {words}.") from error
+            return read_secret(path)
+        except SecretFileError as error:
+            raise PermanentError(f"console.oidc.client_secret_path: {error}.") from None
 
     def _token(self, session: OAuth2Session, metadata: Claims, request: Request, code: str) -> Claims:
         try:

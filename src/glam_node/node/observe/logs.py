@@ -1,13 +1,18 @@
 """One event per line on standard error; libraries speak through the same lines, and only when something is wrong."""
 
 import logging
+import re
 import sys
+import threading
+import traceback
+from collections.abc import Iterable
+from types import TracebackType
 from typing import Literal
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-from glam_node.node.observe.privacy import mask_patients
+from glam_node.node.observe.privacy import MASK, mask_patients
 
 OURS = ("glam_node", "__main__")
 # pydicom warns of an invalid value by showing it, and that may be a name; what pynetdicom complains of, scu says in
@@ -19,8 +24,18 @@ Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
 
 
-def configure(level: Level, format: Format) -> None:
-    """Log from `level` up, for people ("console") or machines ("json"); what libraries say goes the same way."""
+SHORTEST_SECRET = 6
+"""Characters; a shorter one stands in too many words to be told from them."""
+_secrets: list[re.Pattern[str]] = []
+
+
+def configure(level: Level, format: Format, secrets: Iterable[str] = ()) -> None:
+    """Log from `level` up, for people ("console") or machines ("json"); what libraries say goes the same way.
+
+    No line shows one of the `secrets`, whichever library put it into a message.
+    """
+    long_enough = sorted({one for one in secrets if len(one) >= SHORTEST_SECRET}, key=len, reverse=True)
+    _secrets[:] = [re.compile("|".join(map(re.escape, long_enough)))] if long_enough else []
     common: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -42,6 +57,21 @@ def configure(level: Level, format: Format) -> None:
     _route(common, _rendering(format), level.upper())
 
 
+def without_secrets(text: str) -> str:
+    """Return the text with *** for every secret that `configure` was given."""
+    return _secrets[0].sub(MASK, text) if _secrets else text
+
+
+def guard_tracebacks() -> None:
+    """Write the tracebacks of this process as Python does, without secrets."""
+
+    def write(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, trace))))
+
+    sys.excepthook = write
+    threading.excepthook = lambda thread: write(thread.exc_type, thread.exc_value, thread.exc_traceback)
+
+
 def _rendering(format: Format) -> list[Processor]:
     """Tracebacks without the values of variables, which may be data sets."""
     if format == "json":
@@ -58,7 +88,7 @@ def _route(common: list[Processor], rendering: list[Processor], level: str) -> N
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=common,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering, _hide],
         )
     )
     handler.addFilter(_may_be_written)
@@ -68,6 +98,10 @@ def _route(common: list[Processor], rendering: list[Processor], level: str) -> N
     for name in (*OURS, _MIGRATIONS):
         logging.getLogger(name).setLevel(level)
     logging.captureWarnings(True)
+
+
+def _hide(_logger: WrappedLogger, _method: str, rendered: EventDict | str) -> str:
+    return without_secrets(str(rendered))
 
 
 def _may_be_written(record: logging.LogRecord) -> bool:

@@ -19,7 +19,7 @@ from glam_node.node.storage.files import write_durably
 from glam_node.settings.keys import ENVIRONMENT_PREFIX
 from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings, validated
 from glam_node.settings.problems import Problem
-from glam_node.settings.reference import masked
+from glam_node.settings.reference import masked, secrets_in
 from glam_node.settings.reload import Change, changes, reloaded
 from glam_node.settings.schema import Settings
 
@@ -123,7 +123,7 @@ def reload_when(asked: threading.Event, live: LiveSettings, children: Iterable[C
         return
     asked.clear()
     if live.reload():
-        logs.configure(live.settings.log.level, live.settings.log.format)
+        logs.configure(live.settings.log.level, live.settings.log.format, secrets_in(live.settings))
         for child in children:
             child.ask_to_reload()
 

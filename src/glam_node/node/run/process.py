@@ -28,6 +28,7 @@ from glam_node.node.observe import logs
 from glam_node.node.run.lifeline import EXIT_PERMANENT, READY_FD, die_with_parent, keep_private, stop_on_signals
 from glam_node.node.workflow.note import note_reload_refused, note_start, note_stop
 from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings
+from glam_node.settings.reference import secrets_in
 from glam_node.settings.reload import changes, reloaded
 from glam_node.settings.schema import Settings
 
@@ -127,6 +128,7 @@ def run_with(
     """The same with what `build` makes of the settings, and `rebuild` of other ones."""
     die_with_parent()
     keep_private()
+    logs.guard_tracebacks()
     reload = threading.Event()
     stop = stop_on_signals(reload)
     try:
@@ -175,7 +177,7 @@ def _note(node: Ground, role: str, note: Callable[[SessionFactory, str, datetime
 
 def set_up_logs(role: str, settings: Settings) -> None:
     """Log as settings say; every line of this process says whose it is, whatever thread wrote it."""
-    logs.configure(settings.log.level, settings.log.format)
+    logs.configure(settings.log.level, settings.log.format, secrets_in(settings))
 
     def sign(_logger: object, _method: str, event: EventDict) -> EventDict:
         return {**event, "process": role}

@@ -10,6 +10,7 @@ from typing import Literal
 
 from glam_node.node.domain.alert import AlertMessage
 from glam_node.node.errors import TransientError
+from glam_node.settings.secret_files import SecretFileError, read_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,11 @@ def send_mail(server: MailServer, node: str, message: AlertMessage) -> None:
     where = f"Mail server {server.host}:{server.port}"
     try:
         with _connected(server) as connection:
-            if server.user is not None:
-                connection.login(server.user, _password(server))
+            if server.user is not None and server.password_file is not None:
+                connection.login(server.user, read_secret(server.password_file))
             refused = connection.send_message(_mail(server, node, message))
+    except SecretFileError as error:
+        raise TransientError(f"alerts.smtp_password_path: {error}. Correct that file; it is tried again.") from None
     except smtplib.SMTPResponseException as error:
         # What it answers may repeat what was sent to it.
         raise TransientError(f"{where} answered {error.smtp_code}. Check [alerts]; it is tried again.") from error
@@ -53,11 +56,6 @@ def _connected(server: MailServer) -> smtplib.SMTP:
     if server.security == "starttls":
         connection.starttls(context=context)
     return connection
-
-
-def _password(server: MailServer) -> str:
-    assert server.password_file is not None  # noqa: S101 - the schema asks for it
-    return server.password_file.read_text(encoding="utf-8").partition("\n")[0].strip("\r")
 
 
 def _mail(server: MailServer, node: str, message: AlertMessage) -> EmailMessage:

@@ -7,6 +7,7 @@ from glam_node import __version__
 from glam_node.node.domain.trace import Span
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.workflow.trace import Export
+from glam_node.settings.urls import without_password
 
 
 def span_exporter(endpoint: str, node: str, timeout_s: float) -> Export:
@@ -42,7 +43,8 @@ def span_exporter(endpoint: str, node: str, timeout_s: float) -> Export:
     def export(spans: Sequence[Span]) -> None:
         if exporter.export([readable(span) for span in spans]) is not SpanExportResult.SUCCESS:
             raise TransientError(
-                f"The collector at {endpoint} does not take traces. Check telemetry.otlp_endpoint; they are sent again."
+                f"The collector at {without_password(endpoint)} does not take traces. Check telemetry.otlp_endpoint; "
+                "they are sent again."
             )
 
     return export

@@ -15,6 +15,7 @@ from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.scu.store import ANSWERS, SOP_CLASS_NOT_SUPPORTED
 from glam_node.node.scu.tls import PeerTLS, peer_tls
 from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.secret_files import SecretFileError, read_secret
 
 _PIECE = 2**20
 _LONGEST_ANSWER = 2**22
@@ -82,9 +83,10 @@ class WebPeer:
         if self.authorization is None:
             return headers
         try:
-            return {**headers, "Authorization": self.authorization.read_text(encoding="latin-1").strip()}
-        except OSError as error:
-            raise TransientError(f"{error}. Check destinations.{self.name}.authorization.") from error
+            return {**headers, "Authorization": read_secret(self.authorization)}
+        except SecretFileError as error:
+            key = f"destinations.{self.name}.authorization"
+            raise TransientError(f"{key}: {error}. Correct that file.") from None
 
 
 def web_peer(name: str, destination: DestinationSettings) -> WebPeer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
@@ -15,8 +16,8 @@ from redis.retry import Retry
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.worker.celery_app import BROKER_TIMEOUT_S, list_of
-from glam_node.settings.problems import without_password
 from glam_node.settings.schema import Settings
+from glam_node.settings.urls import without_password
 
 LONGEST_SOCKET_PATH = 100
 """Bytes; what sockaddr_un takes on every system, with some to spare."""
@@ -36,7 +37,7 @@ class EmbeddedBroker:
     @property
     def url(self) -> str:
         """As Celery wants it."""
-        return f"redis+socket://{self.socket_path}"
+        return f"redis+socket://{quote(str(self.socket_path))}"
 
     def command(self) -> list[str]:
         """The program and its arguments; it stays in the foreground."""

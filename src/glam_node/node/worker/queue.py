@@ -10,7 +10,7 @@ from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
 from glam_node.node.worker.broker import waiting_by_priority
 from glam_node.node.worker.celery_app import TASK_NAME
-from glam_node.settings.problems import without_password
+from glam_node.settings.urls import without_password
 
 PLENTY = 100
 """Messages."""

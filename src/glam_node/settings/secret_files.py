@@ -1,0 +1,29 @@
+"""Reads a password or token from its file, with errors that never repeat it."""
+
+import re
+from pathlib import Path
+
+
+class SecretFileError(Exception):
+    """The file cannot be used; the message says why, without its content."""
+
+
+def read_secret(path: Path) -> str:
+    """Return the first line of the file, which is all that it holds: printable ASCII characters.
+
+    Raises SecretFileError. Where a site wrote the secret itself in place of a path, the message does not repeat it.
+    """
+    shown = str(path) if path.exists() or (len(path.parts) > 1 and path.parent.is_dir()) else "the file that it names"
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SecretFileError(f"{shown} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SecretFileError(f"{shown} cannot be read: it is no text") from None
+    if not text:
+        raise SecretFileError(f"{shown} is empty")
+    if not re.fullmatch(r"[ -~]+", text):
+        raise SecretFileError(
+            f"{shown} holds more than one line of printable ASCII characters, which is all that can be sent"
+        )
+    return text
