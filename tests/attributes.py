@@ -51,7 +51,9 @@ def document() -> str:
 def _exam(rows: int, columns: int, photometric_interpretation: str) -> Analysed:
     lesions = tuple((kind, side) for kind in FindingKind for side in Laterality)
     exam = analysed_exam(rows, columns, lesions=lesions, photometric_interpretation=photometric_interpretation)
-    return exam if photometric_interpretation == "MONOCHROME2" else exam.with_source_elements(**_ANOTHER_WOMAN)
+    if photometric_interpretation == "MONOCHROME2":
+        return exam.with_source_elements(TimezoneOffsetFromUTC="-0500")
+    return exam.with_source_elements(**_ANOTHER_WOMAN)
 
 
 _ANOTHER_WOMAN = {
@@ -66,6 +68,7 @@ _ANOTHER_WOMAN = {
     "StudyDescription": "Another study",
     "ContentTime": "111314",
     "ContentDate": "20260203",
+    "TimezoneOffsetFromUTC": "+0900",
 }
 
 

@@ -78,11 +78,6 @@ def test_a_site_words_banner_and_description_and_untrained_weights_are_still_cal
     assert identity.described("report", UNTRAINED).startswith("report by the site")
 
 
-def test_times_are_local() -> None:
-    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    assert IDENTITY.at(moment).time == moment.astimezone().strftime("%H%M%S.000000")
-
-
 def test_results_without_a_time_of_creation_are_not_written() -> None:
     with pytest.raises(ValueError, match="time of its creation"):
-        _ = ResultIdentity().date
+        ResultIdentity().created(UTC)

@@ -150,15 +150,6 @@ def test_a_view_that_was_not_analysed_is_a_panel_with_the_reason_and_is_not_deco
     assert read == [image.sop_instance_uid for image in broken.findings.images if not image.failure]
 
 
-def test_what_was_lossy_stays_so() -> None:
-    exam = analysed_exam().with_source_elements(
-        LossyImageCompression="01", LossyImageCompressionRatio=12, LossyImageCompressionMethod="ISO_10918_1"
-    )
-    (sheet,) = secondary_captures(exam)
-    assert (sheet.LossyImageCompression, sheet.LossyImageCompressionRatio) == ("01", 12)
-    assert secondary_captures(analysed_exam())[0].LossyImageCompression == "00"
-
-
 def test_sheet_and_views_have_names_of_their_own_and_the_same_bytes_every_time(exam: Analysed) -> None:
     single = exam.only("L CC")
     sheet, again = secondary_captures(single), secondary_captures(single)

@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.phantom import make_exam
 from glam_node.node.errors import PermanentError
+from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP
 from glam_node.node.results.sources import character_set, source_header
 from tests.unit.results.analysed import analysed_exam, encoded, failed
 
@@ -175,3 +176,23 @@ def test_the_character_set_is_kept_where_it_is_legal(terms: str | list[str], wri
 
 def test_our_own_text_outside_ascii_takes_utf_8() -> None:
     assert character_set(source(SpecificCharacterSet="ISO_IR 100"), "Klinik Żory") == "ISO_IR 192"
+
+
+def test_removed_identity_comes_with_its_method_in_words_or_codes() -> None:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "113100", "DCM", "Basic Profile"
+    coded = source(PatientIdentityRemoved="YES", DeidentificationMethodCodeSequence=[code])
+    assert source_header(coded).DeidentificationMethodCodeSequence[0].CodeValue == "113100"
+    assert "DeidentificationMethod" not in source_header(coded)
+    exam = analysed_exam().with_source_elements(PatientIdentityRemoved="YES", DeidentificationMethod="")
+    report = exam.report()
+    assert (report.PatientIdentityRemoved, report.DeidentificationMethod) == ("YES", "Not stated by the source image")
+
+
+def test_descriptions_tell_the_series_of_one_view_apart() -> None:
+    exam = analysed_exam(129, 97)
+    types = (BINARY, FRACTIONAL, LABELMAP)
+    written = [one for segmentation_type in types for one in exam.segmentations(segmentation_type=segmentation_type)]
+    descriptions = [one.SeriesDescription for one in written]
+    assert len(set(descriptions)) == len(descriptions) > 6
+    assert all("research use" in one for one in descriptions)

@@ -1,15 +1,28 @@
 """What every result says of the device that made it, and of when and for what."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from highdicom import ContributingEquipment
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, GrayscaleSoftcopyPresentationStateStorage, SecondaryCaptureImageStorage
 
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.domain import implementation
 from glam_node.node.results import codes
 from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.lossy import state_lossy_compression
 from glam_node.node.results.snomed_rt import use_snomed_rt
 from glam_node.node.results.sources import character_set, patient_name
+from glam_node.node.results.time_zone import offset_text, zone_of
+
+_ALWAYS = (("InstanceCreationDate", "InstanceCreationTime"), ("SeriesDate", "SeriesTime"))
+_EVENTS = (*_ALWAYS, ("ContentDate", "ContentTime"))
+_EVENTS_OF_CLASS = {
+    # A presentation state has a creation date of its own name.
+    GrayscaleSoftcopyPresentationStateStorage: (*_ALWAYS, ("PresentationCreationDate", "PresentationCreationTime")),
+    SecondaryCaptureImageStorage: (*_EVENTS, ("DateOfSecondaryCapture", "TimeOfSecondaryCapture")),
+}
 
 
 def contributing_equipment(algorithm: AlgorithmIdentification, identity: ResultIdentity) -> ContributingEquipment:
@@ -26,22 +39,36 @@ def contributing_equipment(algorithm: AlgorithmIdentification, identity: ResultI
     )
 
 
-def finish(result: Dataset, source: Dataset, identity: ResultIdentity) -> None:
-    """Sets what highdicom leaves out, prints, or takes from the clock, and codes in the scheme that is asked for."""
+def finish(result: Dataset, sources: Sequence[Dataset], identity: ResultIdentity) -> None:
+    """Set what highdicom leaves out, prints, or takes from the clock, and code in the scheme that is asked for.
+
+    Args:
+        result: The object, complete but for this.
+        sources: The images that it is made of; name, alphabet and time zone are those of the first that states them.
+        identity: The device, and when it made the object.
+    """
     if identity.code_scheme == "SRT":
         use_snomed_rt(result)
-    result.PatientName = patient_name(source)
-    for event in ("InstanceCreation", "Content", "Series"):
-        setattr(result, f"{event}Date", identity.date)
-        setattr(result, f"{event}Time", identity.time)
-    # highdicom's own item is the last.
-    result.ContributingEquipmentSequence[-1].ContributionDateTime = identity.date + identity.time
+    result.PatientName = patient_name(sources[0])
+    _set_times(result, identity.created(zone_of(sources)))
+    if "PixelData" in result:
+        state_lossy_compression(result, sources)
     if identity.station_name:
         result.StationName = identity.station_name
-    terms = character_set(source, identity.manufacturer, identity.institution_name, identity.station_name)
+    terms = character_set(sources[0], identity.manufacturer, identity.institution_name, identity.station_name)
     if terms is None:
         result.pop("SpecificCharacterSet", None)
     else:
         result.SpecificCharacterSet = terms
     result.file_meta.ImplementationClassUID = UID(implementation.CLASS_UID)
     result.file_meta.ImplementationVersionName = implementation.version_name(identity.software_version)
+
+
+def _set_times(result: Dataset, created: datetime) -> None:
+    """Every date and time of our own, and the zone of all (PS3.3 C.12.1.1.8)."""
+    result.TimezoneOffsetFromUTC = offset_text(created)
+    for date, time in _EVENTS_OF_CLASS.get(UID(result.SOPClassUID), _EVENTS):
+        setattr(result, date, created.strftime("%Y%m%d"))
+        setattr(result, time, created.strftime("%H%M%S.%f"))
+    # highdicom's own item is the last.
+    result.ContributingEquipmentSequence[-1].ContributionDateTime = created.strftime("%Y%m%d%H%M%S.%f%z")

@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Literal, Self
 
 from glam_node import __version__
@@ -12,7 +12,7 @@ from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, Find
 from glam_node.inference.mammogram import Laterality, ViewPosition
 
 # Goes up when the writers change what they write, so that re-issued objects get names of their own.
-_WRITER_VERSION = 2
+_WRITER_VERSION = 3
 _UID_NAMESPACE = uuid.UUID("9d3a3a3c-7a54-5d0f-8f43-0d0f6b5f2a11")
 
 _VIEW_ORDER = [(laterality, view) for view in ViewPosition for laterality in (Laterality.RIGHT, Laterality.LEFT)]
@@ -131,21 +131,11 @@ class ResultIdentity:
         """Series Number of the report as a Comprehensive SR."""
         return self.series_number + _COMPREHENSIVE_SR
 
-    @property
-    def date(self) -> str:
-        """Creation date, DA."""
-        return self._created_at().strftime("%Y%m%d")
-
-    @property
-    def time(self) -> str:
-        """Creation time, TM."""
-        return self._created_at().strftime("%H%M%S.%f")
-
-    def _created_at(self) -> datetime:
+    def created(self, zone: tzinfo | None) -> datetime:
+        """Return the time of creation in `zone`, without one in the zone of this process."""
         if self.created_at is None:
             raise ValueError("A result needs the time of its creation: use identity.at(now, settings_digest).")
-        # DA and TM are local times, as those of the modality are (PS3.5 6.2).
-        return self.created_at.astimezone()
+        return self.created_at.astimezone(zone)
 
 
 def view_name(image: ImageFindings) -> str:

@@ -58,5 +58,5 @@ def write_key_object_selection(
         # highdicom names the references "Source"; TID 2010 rows 8 and 10 forbid a name, and PixelMed finds an error.
         if "ReferencedSOPSequence" in item:
             del item.ConceptNameCodeSequence
-    finish(selection, sources[positive[0].sop_instance_uid], identity)
+    finish(selection, [sources[image.sop_instance_uid] for image in positive], identity)
     return selection

@@ -1,6 +1,6 @@
 """The Mammography CAD SR: marks for workstations that know no other report of an algorithm (PS3.3 A.35.5)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from highdicom import sr
 from pydicom.dataset import Dataset
@@ -17,6 +17,7 @@ from glam_node.node.results.mammography_cad_sr_library import image_library, ima
 from glam_node.node.results.mammography_cad_sr_performed import summary_of_analyses, summary_of_detections
 from glam_node.node.results.sources import source_header
 from glam_node.node.results.structured_report import new_structured_report
+from glam_node.node.results.time_zone import shifted, stated_zone
 
 
 def write_mammography_cad_sr(
@@ -32,8 +33,8 @@ def write_mammography_cad_sr(
     latter with the reason. `segmentations` are listed as evidence beside every image. `sources` maps SOP Instance UID
     to source data set. Raises PermanentError when a source cannot be referred to.
     """
-    headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
-    first = findings.images[0].sop_instance_uid
+    images = [sources[image.sop_instance_uid] for image in findings.images]
+    headers = {image.sop_instance_uid: header for image, header in zip(findings.images, _headers(images), strict=True)}
     report = new_structured_report(
         _root(findings, headers, identity),
         [*headers.values(), *segmentations],
@@ -44,8 +45,22 @@ def write_mammography_cad_sr(
         series_number=identity.mammography_cad_sr_series_number,
         subject="CAD",
     )
-    finish(report, sources[first], identity)
+    finish(report, images, identity)
     return report
+
+
+def _headers(images: Sequence[Dataset]) -> Iterator[Dataset]:
+    """The header of each image, with dates and times in the zone of the report."""
+    in_zone = next((image for image in images if stated_zone(image)), images[0])
+    for image in images:
+        header = source_header(image)
+        for event in ("Study", "Content"):
+            date, time = (str(header.get(f"{event}{part}") or "") for part in ("Date", "Time"))
+            if date and time:
+                moved = shifted(date, time, image, in_zone)
+                setattr(header, f"{event}Date", moved[0])
+                setattr(header, f"{event}Time", moved[1])
+        yield header
 
 
 def _root(findings: Findings, headers: Mapping[str, Dataset], identity: ResultIdentity) -> Dataset:

@@ -61,7 +61,7 @@ def write_measurement_report(
         subject="report",
     )
     report.CodingSchemeIdentificationSequence = [_private_scheme(identity)]
-    finish(report, images[0], identity)
+    finish(report, images, identity)
     return report
 
 

@@ -62,5 +62,5 @@ def write_not_analysed_report(
         series_number=identity.not_analysed_report_series_number,
         subject="not analysed",
     )
-    finish(report, sources[0], identity)
+    finish(report, sources, identity)
     return report

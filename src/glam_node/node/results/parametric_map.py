@@ -70,18 +70,18 @@ def _write(
         series_number=identity.parametric_map_series_number(image, kind),
         subject=f"saliency {kind} {view_name(image)}",
     )
-    result.Laterality = image.image_laterality.value
     result.FrameOfReferenceUID = identity.derived_uid("frame of reference", [image.sop_instance_uid], algorithm)
     result.PositionReferenceIndicator = ""
     result.ReferencedSeriesSequence = [_referenced_series(header)]
     _describe(result, identity.short_statement(algorithm))
     organization_uid = identity.derived_uid(f"parametric map dimensions {kind}", [image.sop_instance_uid], algorithm)
     _set_frames(result, header, kind, organization_uid)
+    result.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy(image)]
     result.Rows, result.Columns = image.shape
     result.PixelData = _pixels(saliency, kind, image.shape)
     result["PixelData"].VR = "OW"
     place_frames(result, header)
-    finish(result, source, identity)
+    finish(result, [source], identity)
     return result
 
 
@@ -110,7 +110,6 @@ def _describe(result: Dataset, statement: str) -> None:
     result.ContentCreatorName = ""
     result.ContentQualification = "RESEARCH"
     result.BurnedInAnnotation = result.RecognizableVisualFeatures = "NO"
-    result.LossyImageCompression = "00"
     result.PresentationLUTShape = "IDENTITY"
     result.AcquisitionContextSequence = []
     result.SamplesPerPixel, result.PhotometricInterpretation = 1, "MONOCHROME2"
@@ -142,6 +141,14 @@ def _set_frames(result: Dataset, header: Dataset, kind: FindingKind, organizatio
     shared.PixelValueTransformationSequence = [transformation]
     result.SharedFunctionalGroupsSequence = [shared]
     result.PerFrameFunctionalGroupsSequence = [_frame(kind)]
+
+
+def _anatomy(image: ImageFindings) -> Dataset:
+    """Frame Anatomy (PS3.3 C.7.6.16.2.8)."""
+    anatomy = Dataset()
+    anatomy.FrameLaterality = image.image_laterality.value
+    anatomy.AnatomicRegionSequence = [CodedConcept.from_code(codes.BREAST)]
+    return anatomy
 
 
 def _frame(kind: FindingKind) -> Dataset:

@@ -58,8 +58,6 @@ def _write(
     state.ContentLabel = "FINDINGS"
     state.ContentDescription = identity.short_statement(algorithm)
     state.ContentCreatorName = ""
-    state.PresentationCreationDate = identity.date
-    state.PresentationCreationTime = identity.time
     tracked = list(tracked_findings(image, algorithm, identity))
     _refer(state, header)
     state.DisplayedAreaSelectionSequence = [_whole_image(image, source)]
@@ -68,9 +66,7 @@ def _write(
     state.GraphicAnnotationSequence = [_annotation(one, image, header, algorithm, identity) for one in tracked]
     state.GraphicAnnotationSequence.append(_statement(image, header, algorithm, identity))
     copy_grey_scale(source, state)
-    finish(state, source, identity)
-    # A presentation state has a creation date of its own name.
-    del state.ContentDate, state.ContentTime
+    finish(state, [source], identity)
     return state
 
 

@@ -29,7 +29,6 @@ _PANEL_HEIGHT = 800
 _BANNER_COLOUR = (255, 200, 60)
 _TEXT_COLOUR = (235, 235, 235)
 _EMPTY_PANEL = (480, 480)
-_LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 
 def write_secondary_captures(
@@ -145,14 +144,12 @@ def _write(
     capture.Laterality = sides.pop() if len(sides) == 1 else ""
     capture.PatientOrientation = Hanging.of(images[0], headers[0]).orientation(headers[0]) if one_view else ""
     capture.ConversionType = "WSD"
-    capture.DateOfSecondaryCapture, capture.TimeOfSecondaryCapture = identity.date, identity.time
     capture.ImageType = ["DERIVED", "SECONDARY"]
     capture.BurnedInAnnotation = "YES"
     capture.ImageComments = identity.statement(algorithm)
     capture.SourceImageSequence = [_source(header) for header in headers]
-    _state_lossy(capture, [sources[image.sop_instance_uid] for image in images])
     _set_pixels(capture, picture)
-    finish(capture, sources[images[0].sop_instance_uid], identity)
+    finish(capture, [sources[image.sop_instance_uid] for image in images], identity)
     return capture
 
 
@@ -160,15 +157,6 @@ def _source(header: Dataset) -> Dataset:
     item = reference(header)
     item.PurposeOfReferenceCodeSequence = [CodedConcept.from_code(codes.SOURCE_IMAGE)]
     return item
-
-
-def _state_lossy(capture: Dataset, sources: Sequence[Dataset]) -> None:
-    """What was lossy once stays so (PS3.3 C.7.6.1.1.5)."""
-    lossy = [source for source in sources if source.get("LossyImageCompression") == "01"]
-    capture.LossyImageCompression = "01" if lossy else "00"
-    for keyword in _LOSSY:
-        if lossy and lossy[0].get(keyword):
-            setattr(capture, keyword, lossy[0].get(keyword))
 
 
 def _set_pixels(capture: Dataset, picture: Image.Image) -> None:

@@ -95,7 +95,7 @@ def _write(
         content_label="FINDINGS",
         content_description=identity.short_statement(algorithm),
         content_qualification=hd.ContentQualificationValues.RESEARCH,
-        series_description=identity.described(f"findings {view_name(image)}", algorithm),
+        series_description=identity.described(_subject(image, tracked, segmentation_type), algorithm),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         omit_empty_frames=False,
         contributing_equipment=[contributing_equipment(algorithm, identity)],
@@ -106,8 +106,16 @@ def _write(
     for item in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
         item.DimensionOrganizationUID = dimension_organization_uid
     place_frames(segmentation, header)
-    finish(segmentation, source, identity)
+    finish(segmentation, [source], identity)
     return segmentation
+
+
+def _subject(
+    image: ImageFindings, tracked: Sequence[TrackedFinding], segmentation_type: hd.seg.SegmentationTypeValues
+) -> str:
+    """The view and what tells this series from the others of the view: its type, and its finding where it has one."""
+    what = tracked[0].tracking_id if len(tracked) == 1 else f"findings {view_name(image)}"
+    return what if segmentation_type is BINARY else f"{segmentation_type.value.lower()} {what}"
 
 
 def _small(header: Dataset) -> Dataset:

@@ -5,7 +5,7 @@ validators refuse. What identifies patient and study is kept as it is, however l
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydicom.config import RAISE
@@ -28,8 +28,6 @@ _OPTIONAL = (
     "PatientWeight",
     "EthnicGroup",
     "PatientComments",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
     "ClinicalTrialSponsorName",
     "ClinicalTrialProtocolID",
     "ClinicalTrialSubjectID",
@@ -68,27 +66,28 @@ def source_header(source: Dataset) -> Dataset:
             raise PermanentError(f"A source image has no {keyword}: no result can refer to it.")
         setattr(header, keyword, uid)
     for keyword in _IDENTIFYING:
-        setattr(header, keyword, _value(source, keyword) or "")
+        setattr(header, keyword, value_of(source, keyword) or "")
     header.PatientName = ""
     for keyword, legal in _REPAIRED.items():
-        setattr(header, keyword, legal(str(_value(source, keyword) or "")))
+        setattr(header, keyword, legal(str(value_of(source, keyword) or "")))
     header.ReferringPhysicianName = _legal(source, "ReferringPhysicianName") or ""
     for keyword in _OPTIONAL:
         value = _legal(source, keyword)
         if value:
             setattr(header, keyword, value)
+    _copy_deidentification(source, header)
     _copy_image(source, header)
     return header
 
 
 def patient_name(source: Dataset) -> Any:
     """Patient's Name as it is in the source, if need be empty."""
-    return _value(source, "PatientName") or ""
+    return value_of(source, "PatientName") or ""
 
 
 def character_set(source: Dataset, *texts: str) -> str | list[str] | None:
     """The source's Specific Character Set where legal and enough for `texts`, else UTF-8; None for the default."""
-    terms = _values(source, "SpecificCharacterSet")
+    terms = text_values(source, "SpecificCharacterSet")
     if not all(text.isascii() for text in texts):
         return _UTF_8
     if terms in ([], [""], ["ISO_IR 6"]):
@@ -99,17 +98,44 @@ def character_set(source: Dataset, *texts: str) -> str | list[str] | None:
     return terms if len(terms) > 1 else terms[0]
 
 
+def _copy_deidentification(source: Dataset, header: Dataset) -> None:
+    """PS3.3 C.7.1.1: where identity is removed, a method in words or in codes must be there."""
+    removed = text_value(source, "PatientIdentityRemoved").upper()
+    if removed not in ("YES", "NO"):
+        return
+    header.PatientIdentityRemoved = removed
+    method = _legal(source, "DeidentificationMethod")
+    if method:
+        header.DeidentificationMethod = method
+    coded = [code for item in items_of(source, "DeidentificationMethodCodeSequence") if (code := _code(item))]
+    if coded:
+        header.DeidentificationMethodCodeSequence = coded
+    if removed == "YES" and not (method or coded):
+        header.DeidentificationMethod = "Not stated by the source image"
+
+
+def _code(item: Dataset) -> Dataset | None:
+    """The code without what belongs to it optionally; None where it is none (PS3.3 Table 8.8-1)."""
+    values = {keyword: _legal(item, keyword) for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")}
+    if not all(values.values()):
+        return None
+    code = Dataset()
+    for keyword, value in values.items():
+        setattr(code, keyword, value)
+    return code
+
+
 def _copy_image(source: Dataset, header: Dataset) -> None:
     header.Modality = "MG"
     for keyword in ("Rows", "Columns"):
-        size = _value(source, keyword)
+        size = value_of(source, keyword)
         if isinstance(size, int) and size > 0:
             setattr(header, keyword, size)
     for keyword, legal in _OF_THE_IMAGE.items():
-        moment = legal(str(_value(source, keyword) or ""))
+        moment = legal(str(value_of(source, keyword) or ""))
         if moment:
             setattr(header, keyword, moment)
-    orientation = _values(source, "PatientOrientation")
+    orientation = text_values(source, "PatientOrientation")
     if len(orientation) == 2 and all(orientation) and _legal(source, "PatientOrientation"):
         header.PatientOrientation = orientation
     spacing = imager_pixel_spacing(source)
@@ -117,7 +143,8 @@ def _copy_image(source: Dataset, header: Dataset) -> None:
         header.ImagerPixelSpacing = list(spacing)
 
 
-def _value(source: Dataset, keyword: str) -> Any:
+def value_of(source: Dataset, keyword: str) -> Any:
+    """Return the value of an element; None where there is none or it cannot be read."""
     try:
         with warnings.catch_warnings():
             # pydicom warns with the offending value, which may be a patient's.
@@ -127,16 +154,30 @@ def _value(source: Dataset, keyword: str) -> Any:
         return None
 
 
-def _values(source: Dataset, keyword: str) -> list[str]:
-    value = _value(source, keyword)
-    if value is None:
+def items_of(source: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence; none where it is empty or no sequence."""
+    items = value_of(source, keyword)
+    return [item for item in items if isinstance(item, Dataset)] if isinstance(items, Iterable) else []
+
+
+def text_values(source: Dataset, keyword: str) -> list[str]:
+    """Return the values of an element as text without padding, whatever they are; none where it cannot be read."""
+    value = value_of(source, keyword)
+    if value is None or value == "":
         return []
-    return [str(item).strip() for item in ([value] if isinstance(value, str) else value)]
+    several = isinstance(value, Iterable) and not isinstance(value, str | bytes)
+    return [str(item).strip(" \0") for item in (value if several else [value])]
+
+
+def text_value(source: Dataset, keyword: str) -> str:
+    """Return the one value of an element as text without padding; empty where it has none or several."""
+    values = text_values(source, keyword)
+    return values[0] if len(values) == 1 else ""
 
 
 def _legal(source: Dataset, keyword: str) -> Any:
     """The value when every part of it is legal for its VR (PS3.5 6.2), else None."""
-    value = _value(source, keyword)
+    value = value_of(source, keyword)
     if value is None or value == "":
         return None
     try:

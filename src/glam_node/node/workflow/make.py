@@ -23,6 +23,7 @@ from glam_node.node.results.parametric_map import write_parametric_maps
 from glam_node.node.results.presentation_state import write_presentation_states
 from glam_node.node.results.secondary_capture import write_secondary_captures
 from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP, write_segmentations
+from glam_node.node.results.time_zone import state_zone
 from glam_node.node.results.view_picture import ReducedView, reduced_view
 
 # What others need to refer to a result; its pixels are forgotten as soon as it is written.
@@ -75,7 +76,9 @@ def made_objects(
 
     Raises PermanentError when a source cannot be read any more, OSError.
     """
-    run = _Run(findings, {uid: read_source(path, uid) for uid, path in paths.items()}, identity, paths)
+    sources = {uid: read_source(path, uid) for uid, path in paths.items()}
+    state_zone(sources.values())
+    run = _Run(findings, sources, identity, paths)
     referred = next((kind for kind in _SEGMENTATION_TYPES if kind in wanted), None)
     for kind in kinds.OF_FINDINGS:
         if kind not in wanted:

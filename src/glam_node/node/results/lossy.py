@@ -1,0 +1,108 @@
+"""Lossy compression of the source images, which every image derived from them must state (PS3.3 C.7.6.1.1.5)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import uid
+from pydicom.dataset import Dataset
+
+from glam_node.node.results.sources import items_of, text_value, text_values, value_of
+
+# PS3.3 C.7.6.1.1.5.1, by the transfer syntaxes in which an image loses something
+_METHODS: Mapping[str, str] = {
+    uid.JPEGBaseline8Bit: "ISO_10918_1",
+    uid.JPEGExtended12Bit: "ISO_10918_1",
+    uid.JPEGLSNearLossless: "ISO_14495_1",
+}
+# Those in which it may lose something: the header decides, and where the header is silent something may be lost.
+_UNCERTAIN_METHODS: Mapping[str, str] = {
+    uid.JPEG2000: "ISO_15444_1",
+    uid.JPEG2000MC: "ISO_15444_1",
+    uid.HTJ2K: "ISO_15444_15",
+    # JPEG XL, which pydicom has no name for
+    "1.2.840.10008.1.2.4.112": "ISO_18181_1",
+}
+_MAXIMUM_METHOD_LENGTH, _MAXIMUM_RATIO_LENGTH = 16, 16
+# PS3.16 CID 7203
+_LOSSY_COMPRESSION = "113040"
+
+
+@dataclass(frozen=True, slots=True)
+class LossyCompression:
+    """The lossy compression of one image; values are empty where the image does not say and nothing tells."""
+
+    ratios: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    """One for each time that the image was compressed, in their order."""
+
+
+def lossy_compression(source: Dataset) -> LossyCompression | None:
+    """Return the lossy compression that an image has ever undergone; None where there was none.
+
+    An image counts as compressed with loss when it says so, when its transfer syntax is lossy whatever it says, and,
+    where it makes no legal statement, when it names a ratio, a method or the derivation.
+    """
+    ratios, methods = _ratios(source), _methods(source)
+    syntax = str(getattr(source, "file_meta", Dataset()).get("TransferSyntaxUID", ""))
+    stated = text_value(source, "LossyImageCompression")
+    certain = stated == "01" or syntax in _METHODS
+    if not certain and (stated == "00" or not (ratios or methods or syntax in _UNCERTAIN_METHODS or _derived(source))):
+        return None
+    method = _METHODS.get(syntax) or _UNCERTAIN_METHODS.get(syntax)
+    return LossyCompression(ratios or _present_ratio(source, method), methods or ((method,) if method else ()))
+
+
+def state_lossy_compression(result: Dataset, sources: Sequence[Dataset]) -> None:
+    """Set the three elements of a derived image; of several images the one that was compressed most counts."""
+    found = [lossy for source in sources if (lossy := lossy_compression(source)) is not None]
+    result.LossyImageCompression = "01" if found else "00"
+    for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+        result.pop(keyword, None)
+    if not found:
+        return
+    worst = max(found, key=lambda lossy: (bool(lossy.methods), math.prod(map(float, lossy.ratios))))
+    if worst.ratios:
+        result.LossyImageCompressionRatio = list(worst.ratios)
+    if worst.methods:
+        result.LossyImageCompressionMethod = list(worst.methods)
+
+
+def _ratios(source: Dataset) -> tuple[str, ...]:
+    """All of them, or none where one is no ratio: their order says which method each belongs to."""
+    values = text_values(source, "LossyImageCompressionRatio")
+    return tuple(values) if values and all(map(_is_ratio, values)) else ()
+
+
+def _is_ratio(value: str) -> bool:
+    try:
+        return len(value) <= _MAXIMUM_RATIO_LENGTH and 0 < float(value) < math.inf
+    except ValueError:
+        return False
+
+
+def _methods(source: Dataset) -> tuple[str, ...]:
+    values = [value.upper() for value in text_values(source, "LossyImageCompressionMethod")]
+    return tuple(values) if values and all(map(_is_code_string, values)) else ()
+
+
+def _is_code_string(value: str) -> bool:
+    plain = value.replace("_", "").replace(" ", "")
+    return len(value) <= _MAXIMUM_METHOD_LENGTH and plain.isascii() and plain.isalnum()
+
+
+def _derived(source: Dataset) -> bool:
+    return any(
+        text_value(item, "CodeValue") == _LOSSY_COMPRESSION for item in items_of(source, "DerivationCodeSequence")
+    )
+
+
+def _present_ratio(source: Dataset, method: str | None) -> tuple[str, ...]:
+    """From the sizes of pixels and file, where the image is compressed at present and its file is at hand."""
+    sizes = [value_of(source, keyword) for keyword in ("Rows", "Columns", "BitsAllocated")]
+    name = getattr(source, "filename", None)
+    path = Path(name) if isinstance(name, str | Path) else None
+    if method is None or path is None or not path.is_file() or not all(isinstance(size, int) for size in sizes):
+        return ()
+    return (f"{max(1.0, math.prod(sizes) / 8 / path.stat().st_size):.2f}",)

@@ -1,0 +1,63 @@
+"""The time zone of a result: the one that its source images state, otherwise the one of this process.
+
+Timezone Offset From UTC (0008,0201) holds for every date and time in an object (PS3.3 C.12.1.1.8). A result repeats
+dates and times of its source and adds its own, so both must be in one zone, and the object states that zone.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+
+from pydicom.dataset import Dataset
+from pydicom.valuerep import DA, TM
+
+from glam_node.node.results.sources import text_value
+
+_OFFSET = re.compile(r"([+-])(\d\d):?([0-5]\d)")
+_EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)
+
+
+def stated_zone(source: Dataset) -> timezone | None:
+    """Return the zone that an image states; None where it states none or one that is no offset from UTC."""
+    match = _OFFSET.fullmatch(text_value(source, "TimezoneOffsetFromUTC"))
+    if match is None:
+        return None
+    sign, hours, minutes = match.groups()
+    offset = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
+    return timezone(offset) if _EARLIEST <= offset <= _LATEST else None
+
+
+def zone_of(sources: Iterable[Dataset]) -> timezone | None:
+    """Return the zone of a result of these images: the first that one of them states."""
+    return next((zone for source in sources if (zone := stated_zone(source)) is not None), None)
+
+
+def state_zone(sources: Iterable[Dataset]) -> None:
+    """Give the images of one study that state no zone the zone of the others, where one of them states it."""
+    images = list(sources)
+    zone = zone_of(images)
+    for source in images:
+        if zone is not None and stated_zone(source) is None:
+            source.TimezoneOffsetFromUTC = offset_text(datetime.now(zone))
+
+
+def offset_text(moment: datetime) -> str:
+    """Return the offset from UTC of a time as PS3.3 C.12.1.1.8 writes it: +0100."""
+    return moment.strftime("%z")[:5]
+
+
+def shifted(date: str, time: str, source: Dataset, first: Dataset) -> tuple[str, str]:
+    """Return a date and a time of `source` in the zone of `first`, unchanged where either zone is not stated.
+
+    Args:
+        date: DA, legal.
+        time: TM, legal; without a time the date is returned as it is.
+        source: The image that the two are from.
+        first: The image whose zone the object has.
+    """
+    zone, wanted = stated_zone(source), stated_zone(first)
+    day, hour = DA(date), TM(time)
+    if zone is None or wanted is None or zone == wanted or day is None or hour is None:
+        return date, time
+    moment = datetime.combine(day, hour, zone).astimezone(wanted)
+    return moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f" if "." in time else "%H%M%S")

@@ -1,0 +1,103 @@
+"""Every result states its time zone, and all its dates and times are in that zone (PS3.3 C.12.1.1.8)."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+
+from glam_node.node.results import kinds
+from glam_node.node.workflow.make import made_objects
+from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, stored
+from tests.unit.results.cad_reports import cad_report
+
+EARLY_IN_THE_MORNING = IDENTITY.at(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+EVENTS = ("InstanceCreation", "Content", "Series", "PresentationCreation")
+
+
+@pytest.fixture
+def kolkata(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process runs in India."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def all_kinds(exam: Analysed, directory: Path) -> list[Dataset]:
+    paths = {uid: directory / f"{uid}.dcm" for uid in exam.sources}
+    for uid, path in paths.items():
+        exam.sources[uid].save_as(path, enforce_file_format=True)
+    made = [*made_objects(exam.findings, paths, EARLY_IN_THE_MORNING, set(kinds.OF_FINDINGS))]
+    assert {kind for kind, _ in made} == set(kinds.OF_FINDINGS)
+    return [stored(dataset) for _, dataset in made]
+
+
+def created(result: Dataset) -> set[tuple[str, str]]:
+    """Date and hour of all that we say happened when the object was made."""
+    times = {(result[f"{one}Date"].value, result[f"{one}Time"].value[:4]) for one in EVENTS if f"{one}Date" in result}
+    moment = result.ContributingEquipmentSequence[-1].ContributionDateTime
+    assert moment.endswith(result.TimezoneOffsetFromUTC)
+    if "DateOfSecondaryCapture" in result:
+        times.add((result.DateOfSecondaryCapture, result.TimeOfSecondaryCapture[:4]))
+    return {*times, (moment[:8], moment[8:12])}
+
+
+def test_results_are_in_the_zone_of_their_source_also_across_midnight(tmp_path: Path) -> None:
+    exam = analysed_exam().with_source_elements(TimezoneOffsetFromUTC="-0500")
+    for result in all_kinds(exam, tmp_path):
+        assert result.TimezoneOffsetFromUTC == "-0500"
+        assert created(result) == {("20260101", "2204")}
+        assert result.StudyTime == exam.source("L CC").StudyTime
+
+
+@pytest.mark.usefixtures("kolkata")
+def test_results_of_a_source_without_an_offset_are_in_the_zone_of_the_node_and_say_so(tmp_path: Path) -> None:
+    for result in all_kinds(analysed_exam(), tmp_path):
+        assert result.TimezoneOffsetFromUTC == "+0530"
+        assert created(result) == {("20260102", "0834")}
+
+
+@pytest.mark.usefixtures("kolkata")
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize("offset", ["", "0500", "UTC", "+9900", "-05", "-1300", ["-0500", "+0100"]])
+def test_an_offset_that_is_none_counts_as_not_stated(offset: str) -> None:
+    exam = analysed_exam().only("L CC").with_source_elements(TimezoneOffsetFromUTC=offset)
+    assert exam.report(EARLY_IN_THE_MORNING).TimezoneOffsetFromUTC == "+0530"
+
+
+@pytest.mark.parametrize(("offset", "written"), [("+05:30", "+0530"), (" +0100 ", "+0100"), ("-0000", "+0000")])
+def test_an_offset_that_can_be_understood_is_written_as_the_standard_has_it(offset: str, written: str) -> None:
+    exam = analysed_exam().only("L CC").with_source_elements(TimezoneOffsetFromUTC=offset)
+    assert exam.report().TimezoneOffsetFromUTC == written
+
+
+def test_an_image_without_an_offset_has_that_of_the_other_images_of_its_study(tmp_path: Path) -> None:
+    exam = analysed_exam()
+    exam.source("R MLO").TimezoneOffsetFromUTC = "-0500"
+    assert {result.TimezoneOffsetFromUTC for result in all_kinds(exam, tmp_path)} == {"-0500"}
+
+
+def test_a_report_on_images_in_two_zones_gives_all_their_times_in_its_own() -> None:
+    exam = analysed_exam()
+    exam.with_source_elements(TimezoneOffsetFromUTC="+0100", ContentDate="20260102", ContentTime="003000")
+    exam.source("L MLO").TimezoneOffsetFromUTC = "+0200"
+    report = cad_report(exam)
+    assert report.TimezoneOffsetFromUTC == "+0100"
+    library = report.ContentSequence[1]
+    times = [
+        (item.Date if "Date" in item else item.Time)
+        for entry in library.ContentSequence
+        for item in entry.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeMeaning.startswith("Content ")
+    ]
+    assert times == [*["20260102", "003000"] * 3, "20260101", "233000"]
+
+
+def test_a_result_of_one_image_is_in_the_zone_of_that_image() -> None:
+    exam = analysed_exam().with_source_elements(TimezoneOffsetFromUTC="+0100")
+    exam.source("L MLO").TimezoneOffsetFromUTC = "+0200"
+    assert [one.TimezoneOffsetFromUTC for one in exam.segmentations()] == ["+0100", "+0200"]
