@@ -103,6 +103,11 @@ def _example(key: Key) -> str:
     return next(example for words, example in _EXAMPLES.items() if key.allowed.startswith(words))
 
 
+def section_to_append(path: str, **values: Any) -> str:
+    """Return a section that can stand at the end of any settings file, however the others in it are written."""
+    return "\n".join([f"[{path}]", *[f"{key} = {_toml(value)}" for key, value in values.items()]])
+
+
 def in_force(settings: Settings) -> str:
     """The settings as TOML, passwords masked; read again it gives the same settings."""
     return "\n".join(_tables(settings.model_dump(mode="json", exclude_none=True), ())).strip() + "\n"

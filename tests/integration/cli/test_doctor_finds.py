@@ -258,7 +258,7 @@ CASES = [
     Case("no commitment there", archive_without_commitment, "destinations.archive commitment",
          ("destinations.archive.storage_commitment = false",)),
     Case("commitment without a peer", put("peers", "pacs", "ae_title", value="PACS"),
-         "destinations.archive commitment", ("its answers would be rejected", "peers.archive = {")),
+         "destinations.archive commitment", ("its answers would be rejected", "[peers.archive]")),
     Case("a password left out", redis_of(password="hunter2"), "broker", ("PASSWORD",)),
     Case("a wrong password", redis_of(password="hunter2", url="redis://:hunter3@127.0.0.1:{port}/0"), "broker",
          ("The user or password in broker_url",)),

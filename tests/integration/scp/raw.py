@@ -91,6 +91,8 @@ class Sender:
 
     port: int
     connection: socket.socket = field(init=False)
+    longest_pdu: int = 0
+    """Bytes of the longest P-DATA-TF that answered, without its header."""
 
     def __post_init__(self) -> None:
         self.connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
@@ -118,11 +120,16 @@ class Sender:
         return pdu_type, self._exactly(length)
 
     def status(self) -> int:
-        """The status in the next response."""
-        pdu_type, body = self.read()
-        assert pdu_type == 4, f"PDU type {pdu_type}"
-        at = body.index(struct.pack("<HHI", 0, 0x0900, 2))
-        return int.from_bytes(body[at + 8 : at + 10], "little")
+        """The status in the next response, however many PDUs it comes in."""
+        command, control = b"", 0
+        while not control & 2:
+            pdu_type, body = self.read()
+            assert pdu_type == 4, f"PDU type {pdu_type}"
+            self.longest_pdu = max(self.longest_pdu, len(body))
+            control = body[5]
+            command += body[6:]
+        at = command.index(struct.pack("<HHI", 0, 0x0900, 2))
+        return int.from_bytes(command[at + 8 : at + 10], "little")
 
     def store(self, uid: str, data: bytes, **request: object) -> int:
         """The status that answers one C-STORE."""

@@ -40,17 +40,14 @@ def test_a_known_peer_is_answered(receiver: Receiver) -> None:
 
 
 @over_both
-def test_an_unknown_calling_ae_title_is_rejected_with_the_line_that_would_admit_it(receiver: Receiver) -> None:
+def test_an_unknown_calling_ae_title_is_rejected_with_the_settings_that_would_admit_it(receiver: Receiver) -> None:
     with Sender(receiver.port) as sender:
         sender.send(associate_rq(calling="STRANGER"))
         assert sender.read() == (3, bytes([0, 1, 1, 3]))
     wait_until(lambda: bool(receiver.refused))
     ((event, detail),) = receiver.refused
     assert event == "association_rejected"
-    assert (
-        detail["remedy"]
-        == 'peers.stranger = { ae_title = "STRANGER", hosts = ["127.0.0.1"] }  # above the first [section]'
-    )
+    assert detail["remedy"] == '[peers.stranger]\nae_title = "STRANGER"\nhosts = ["127.0.0.1"]'
 
 
 @over_both

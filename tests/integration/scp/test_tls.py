@@ -213,7 +213,7 @@ def test_a_peer_with_anothers_certificate_is_told_the_fingerprint_that_it_showed
         shown = other.fingerprint.lower().replace(":", "").replace("sha256", "sha256:")
         reason, remedy = reason_of(receiver)
     assert "showed another peer's certificate" in reason
-    assert f'peers.modality.certificates = ["{shown}"]' in remedy
+    assert remedy == f'certificates = ["{shown}"]  # in [peers.modality], if that is right'
 
 
 @pytest.mark.peer("dcmtk")

@@ -13,6 +13,7 @@ from glam_node.node.scu.stow import WebPeer, web_peer
 from glam_node.node.scu.tls import PeerTLS, trouble
 from glam_node.node.tls.certificates import Presented, presented
 from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.reference import section_to_append
 from glam_node.settings.schema import Settings
 
 SOON = timedelta(days=30)
@@ -153,6 +154,7 @@ def _commitment(name: str, destination: DestinationSettings, settings: Settings,
         return Check(line, Verdict.FAIL, "takes no requests for storage commitment", remedy)
     if all(peer.ae_title != destination.ae_title for peer in settings.peers.values()):
         fact = f"{destination.ae_title} is none of the peers, so its answers would be rejected"
-        remedy = f'Add it: peers.{name} = {{ ae_title = "{destination.ae_title}", hosts = ["{destination.host}"] }}'
+        section = section_to_append(f"peers.{name}", ae_title=destination.ae_title, hosts=[destination.host])
+        remedy = f"Add it at the end of the settings file:\n{section}"
         return Check(line, Verdict.FAIL, fact, remedy)
     return Check(line, Verdict.OK, "takes requests for storage commitment, and may answer")

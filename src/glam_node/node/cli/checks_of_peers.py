@@ -7,6 +7,7 @@ from glam_node.node.cli.checks import Check, Verdict, serving_process
 from glam_node.node.errors import NodeError
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.peers import PeerSettings
+from glam_node.settings.reference import section_to_append
 from glam_node.settings.schema import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -41,7 +42,8 @@ def check_ae_titles(settings: Settings) -> Check:
 def check_peers(settings: Settings) -> Check:
     """Somebody may send."""
     if not settings.peers:
-        remedy = 'Add the PACS: peers.pacs = { ae_title = "PACS", hosts = ["10.0.0.5"] }'
+        section = section_to_append("peers.pacs", ae_title="PACS", hosts=["10.0.0.5"])
+        remedy = f"Add the PACS at the end of the settings file:\n{section}"
         return Check("peers", Verdict.WARN, "nobody may send to this node", remedy)
     open_to_all = [name for name, peer in settings.peers.items() if not peer.hosts]
     if open_to_all:
@@ -75,7 +77,8 @@ def _may_call_from_here(peer: PeerSettings) -> bool:
 
 def no_destination() -> Check:
     """What to say where there is none."""
-    remedy = 'Add the archive: destinations.archive = { ae_title = "ARCHIVE", host = "10.0.0.5", port = 104 }'
+    section = section_to_append("destinations.archive", ae_title="ARCHIVE", host="10.0.0.5", port=104)
+    remedy = f"Add the archive at the end of the settings file:\n{section}"
     return Check("destinations", Verdict.WARN, "results stay on this machine", remedy)
 
 

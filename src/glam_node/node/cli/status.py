@@ -1,5 +1,6 @@
 """`glam-node status`"""
 
+import textwrap
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from glam_node.node.db.audit import Event
     from glam_node.node.db.engine import SessionFactory
 
-REFUSALS = ("association_rejected", "instance_refused")
+REFUSALS = ("association_rejected", "association_aborted", "instance_refused")
 REFUSED_SHOWN = 5
 """Of each kind, the last ones."""
 
@@ -71,10 +72,18 @@ def _print(state: dict[str, Any]) -> None:
 
 
 def _print_refused(event: str, refused: dict[str, Any]) -> None:
-    """The reason, and the settings that would admit the peer."""
-    typer.echo(f"{event} {refused['at']:%Y-%m-%d %H:%M:%S} UTC: {refused.get('reason', '')}")
+    """Print the caller, the reason, and the settings that would admit the peer or what else helps."""
+    caller = " at ".join(str(refused[key]) for key in ("calling_ae_title", "address") if refused.get(key))
+    reason = f"{caller}: {refused.get('reason', '')}" if caller else refused.get("reason", "")
+    typer.echo(f"{event} {refused['at']:%Y-%m-%d %H:%M:%S} UTC: {reason}")
     if refused.get("remedy"):
-        typer.echo(f"    to admit it: {refused['remedy']}")
+        heading = "to admit it:" if event == "association_rejected" else "what to do:"
+        typer.echo(textwrap.indent(f"{heading}{_separator(refused['remedy'])}{refused['remedy']}", "    "))
+
+
+def _separator(remedy: str) -> str:
+    """Return what stands before a remedy: settings of several lines are copied as a block."""
+    return "\n" if "\n" in remedy else " "
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""The page of what was not let in: associations, with the settings that would admit them, and instances."""
+"""The page of refusals: associations, with the settings that would admit them, aborts, and instances."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,13 +36,15 @@ def page(screens: Screens, request: Request) -> Response:
     """The latest refusals, the same ones together."""
     with screens.sessions() as session:
         rejected = audit.recent(session, "association_rejected", _LOOKED_AT)
+        aborted = audit.recent(session, "association_aborted", _LOOKED_AT)
         refused = audit.recent(session, "instance_refused", _LOOKED_AT)
     return screens.render(
         request,
         "refusals",
         associations=together(rejected)[:_SHOWN],
+        aborts=together(aborted)[:_SHOWN],
         instances=together(refused)[:_SHOWN],
-        unlisted=sum(int(event.detail.get("unlisted", 0)) for event in (*rejected, *refused)),
+        unlisted=sum(int(event.detail.get("unlisted", 0)) for event in (*rejected, *aborted, *refused)),
     )
 
 

@@ -55,5 +55,12 @@ METRICS = (
     EVENTS,
 )
 
-COUNTED_EVENTS = ("association_rejected", "instance_refused", "job_failed", "delivery_abandoned", "study_retired")
+COUNTED_EVENTS = (
+    "association_rejected",
+    "association_aborted",
+    "instance_refused",
+    "job_failed",
+    "delivery_abandoned",
+    "study_retired",
+)
 """Those that a person may want to hear of."""

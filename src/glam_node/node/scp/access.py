@@ -1,12 +1,14 @@
-"""Who may open an association, and the line of settings that would admit who may not."""
+"""Access control of associations, and the settings that would admit a peer that was rejected."""
 
 import ipaddress
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from glam_node.node.tls.certificates import PeerCertificate
 from glam_node.settings.peers import PeerSettings
+from glam_node.settings.reference import section_to_append
 from glam_node.settings.schema import NodeSettings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -53,7 +55,7 @@ def admission(
         return _unproven(calling_ae_title, caller, who.certificate, next(iter(known)))
     if node.require_called_ae_title and called_ae_title != node.ae_title:
         reason = f"{calling_ae_title!r} at {caller} called {called_ae_title!r}, this node is {node.ae_title!r}"
-        remedy = f"node.ae_title = {json.dumps(called_ae_title)}  # or, at the sender, call {node.ae_title}"
+        remedy = f"ae_title = {json.dumps(called_ae_title)}  # in [node]; or, at the sender, call {node.ae_title}"
         return Rejection(CALLED_AE_TITLE_NOT_RECOGNIZED, reason, remedy)
     return None
 
@@ -84,15 +86,22 @@ def _unproven(calling_ae_title: str, caller: Address, certificate: PeerCertifica
         remedy = f"have it call tls.port with a certificate, or empty peers.{name}.certificates"
         return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, f"{who} showed no certificate of its own", remedy)
     shown = f"{certificate.fingerprint} ({', '.join(sorted(certificate.names)) or 'no name'})"
-    remedy = f"if that is right: peers.{name}.certificates = {json.dumps([certificate.fingerprint])}"
+    remedy = f"certificates = {json.dumps([certificate.fingerprint])}  # in [peers.{name}], if that is right"
     return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, f"{who} showed another peer's certificate, {shown}", remedy)
 
 
 def _remedy(calling_ae_title: str, caller: Address, peers: Mapping[str, PeerSettings]) -> str:
-    """One line of TOML and where it goes; a peer that is known from other hosts gets one host more."""
-    name = "".join(character for character in calling_ae_title.lower() if character.isalnum()) or "peer"
+    """Return a section that admits the caller, to be appended to the settings file.
+
+    A peer that is known from other hosts gets a second section with the rest of its settings.
+    """
     known = next(((name, peer) for name, peer in peers.items() if peer.ae_title == calling_ae_title), None)
-    if known is not None:
-        return f"peers.{known[0]}.hosts = {json.dumps([*known[1].hosts, str(caller)])}  # in place of its present hosts"
-    peer = f"{{ ae_title = {json.dumps(calling_ae_title)}, hosts = {json.dumps([str(caller)])} }}"
-    return f"peers.{name} = {peer}  # above the first [section]"
+    plain = "".join(character for character in calling_ae_title.lower() if character.isalnum()) or "peer"
+    name = first = known[0] if known is not None else plain
+    for number in itertools.count(2):
+        if name not in peers:
+            break
+        name = f"{first}_{number}"
+    others = known[1].model_dump(exclude_defaults=True) if known is not None else {}
+    stated = {**others, "ae_title": calling_ae_title, "hosts": [str(caller)]}
+    return section_to_append(f"peers.{name}", **stated)

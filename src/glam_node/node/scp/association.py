@@ -11,8 +11,9 @@ import structlog
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.scp import dimse, pdu
 from glam_node.node.scp.contexts import VERIFICATION
-from glam_node.node.scp.negotiation import AcceptedContext
-from glam_node.node.scp.store import Storing
+from glam_node.node.scp.negotiation import AcceptedContext, Agreed
+from glam_node.node.scp.refusals import tell_of_abort
+from glam_node.node.scp.store import OnRefused, Storing
 
 log = structlog.get_logger(__name__)
 
@@ -55,18 +56,19 @@ class Association:
     def __init__(
         self,
         stream: pdu.PDUStream,
-        contexts: dict[int, AcceptedContext],
+        agreed: Agreed,
         open_store: OpenStore,
         commit: Commit,
         timeout_s: float,
-        calling_ae_title: str,
+        on_refused: OnRefused,
     ) -> None:
         self._stream = stream
-        self._contexts = contexts
+        self._agreed = agreed
+        self._contexts = agreed.contexts
         self._open_store = open_store
         self._commit = commit
         self._timeout_s = timeout_s
-        self._calling_ae_title = calling_ae_title
+        self._on_refused = on_refused
         self._message: _Message | None = None
         self._stopping = threading.Event()
         self.answered: Counter[int] = Counter()
@@ -79,31 +81,38 @@ class Association:
 
     def converse(self) -> bytes:
         """`serve`, and what to say when it is over; how it ended is logged."""
-        failure, last_word = "", b""
+        failure: pdu.ConnectionLost | pdu.MalformedPDU | None = None
+        last_word = b""
         try:
             self.serve()
+        except pdu.Aborted as error:
+            failure = error
         except pdu.ConnectionLost as error:
-            failure, last_word = str(error), pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
+            failure, last_word = error, pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
         except pdu.MalformedPDU as error:
-            failure, last_word = str(error), pdu.abort(pdu.BY_PROVIDER, error.reason)
+            failure, last_word = error, pdu.abort(pdu.BY_PROVIDER, error.reason)
         stored = self.answered[dimse.SUCCESS]
-        refused = self.answered.total() - stored
-        say = log.warning if failure else log.info
-        say(
-            "association_ended",
-            calling_ae_title=self._calling_ae_title,
-            stored=stored,
-            refused=refused,
-            failure=failure,
-        )
+        counts: dict[str, object] = {"stored": stored, "refused": self.answered.total() - stored}
+        title, half_received = self._agreed.calling_ae_title, self._half_received()
+        if failure is not None and (half_received or not isinstance(failure, pdu.Closed)):
+            reason, address = f"{failure}{half_received}", self._agreed.address
+            tell_of_abort(self._on_refused, reason, failure.remedy, address, title, **counts)
+        else:
+            log.info("association_ended", calling_ae_title=title, failure=str(failure or ""), **counts)
         return last_word
+
+    def _half_received(self) -> str:
+        """Return which message the end cut, in words; empty where nothing was half received."""
+        if self._message is None:
+            return ""
+        return ", in the middle of an instance" if self._message.storing is not None else ", in the middle of a message"
 
     def serve(self) -> None:
         """Answer until release, abort, silence or nonsense. Raises ConnectionLost, MalformedPDU."""
         try:
             while self._step():
                 if self._stopping.is_set() and self._message is None:
-                    raise pdu.ConnectionLost("the node is stopping")
+                    raise pdu.Closed("the node is stopping")
         finally:
             if self._message is not None and self._message.storing is not None:
                 self._message.storing.discard()
@@ -120,7 +129,7 @@ class Association:
             self._stream.send(pdu.release_rp())
             return False
         if unit.pdu_type == pdu.ABORT:
-            return False
+            raise pdu.Aborted("aborted by the peer")
         raise pdu.MalformedPDU(f"a PDU of type 0x{unit.pdu_type:02X} in an association", pdu.UNEXPECTED_PDU)
 
     def _before_waiting(self) -> None:
@@ -177,7 +186,7 @@ class Association:
         self._message = None
         if command.command_field != dimse.C_CANCEL_RQ:
             answer = dimse.response(command, status, comment)
-            self._stream.send(pdu.p_data(message.context_id, answer))
+            self._stream.send(pdu.p_data(message.context_id, answer, self._agreed.maximum_length))
 
     def _without_storing(
         self, command: dimse.Command, context: AcceptedContext, data_set: bytearray

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from glam_node.node.scp.services import Agreed
+from glam_node.node.scp.negotiation import Agreed
 from glam_node.settings.schema import Settings
 
 log = structlog.get_logger(__name__)

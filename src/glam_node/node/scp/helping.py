@@ -11,8 +11,9 @@ from glam_node.node.errors import NodeError
 from glam_node.node.scp import pdu
 from glam_node.node.scp.association import Association
 from glam_node.node.scp.helpers import Finish, Order
+from glam_node.node.scp.negotiation import Agreed
 from glam_node.node.scp.rules import Rules
-from glam_node.node.scp.services import Agreed, Services
+from glam_node.node.scp.services import Services
 from glam_node.settings.schema import Settings
 
 log = structlog.get_logger(__name__)

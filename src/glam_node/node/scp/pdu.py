@@ -13,17 +13,35 @@ SHORT_LENGTH = 4
 # Beyond what was advertised: there are senders that leave the headers out of their sums.
 SLACK = 1024
 _HEADER, _LENGTH, _VALUE = struct.Struct(">BBI"), struct.Struct(">I"), struct.Struct(">IBB")
+# PS3.8 E.2: the message control header of a command's fragments
+COMMAND, LAST_COMMAND = 1, 3
 # PS3.8 Table 9-26: source and reason of an A-ABORT
 BY_USER, BY_PROVIDER = 0, 2
 NOT_SPECIFIED, UNRECOGNIZED_PDU, UNEXPECTED_PDU, INVALID_PARAMETER = 0, 1, 2, 6
 
 
 class ConnectionLost(Exception):
-    """The peer closed, was silent too long, or was too slow."""
+    """The peer was silent for too long, too slow, or cannot be sent anything."""
+
+    remedy = "Find out why the sender stalls, or raise node.network_timeout."
+
+
+class Closed(ConnectionLost):
+    """The peer closed the connection, or the node is stopping."""
+
+    remedy = "See the log of the sender: the connection ended there, or on the way."
+
+
+class Aborted(Closed):
+    """The peer sent A-ABORT."""
+
+    remedy = "See the log of the sender, which aborted the association."
 
 
 class MalformedPDU(Exception):
-    """What came is not the upper layer protocol, not its turn, or longer than agreed."""
+    """The bytes are not the upper layer protocol, not expected at this moment, or more than agreed."""
+
+    remedy = "Check that the sender speaks DICOM to this port, and see its log."
 
     def __init__(self, message: str, reason: int = INVALID_PARAMETER) -> None:
         super().__init__(message)
@@ -113,9 +131,9 @@ class PDUStream:
         except TimeoutError as error:
             raise ConnectionLost("silent for too long") from error
         except OSError as error:
-            raise ConnectionLost(str(error)) from error
+            raise Closed(f"closed by the peer: {error.strerror or error}") from error
         if received == 0:
-            raise ConnectionLost("closed by the peer")
+            raise Closed("closed by the peer")
         self._end += received
         # Real senders else wait 40 ms for a delayed acknowledgement; the kernel forgets the option by itself.
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -141,9 +159,27 @@ def fragments(body: memoryview) -> list[tuple[int, bool, bool, memoryview]]:
     return values
 
 
-def p_data(context_id: int, command_set: bytes) -> bytes:
-    """A P-DATA-TF PDU with one whole command."""
-    return struct.pack(">BBIIBB", P_DATA_TF, 0, len(command_set) + 6, len(command_set) + 2, context_id, 3) + command_set
+def p_data(context_id: int, command_set: bytes, maximum_length: int = 0) -> bytes:
+    """Return P-DATA-TF PDUs with one whole command, each of at most `maximum_length` bytes (PS3.8 D.1; 0: any).
+
+    Fragments have an even length wherever two bytes fit. Raises MalformedPDU where not even one fits.
+    """
+    room = maximum_length - 6 if maximum_length else len(command_set)
+    if room < 1:
+        raise MalformedPDU(f"a maximum length of {maximum_length} bytes leaves no room for an answer")
+    step = room & ~1 or 1
+    if step >= len(command_set):
+        return _p_data(context_id, command_set, LAST_COMMAND)
+    starts = range(0, len(command_set), step)
+    return b"".join(
+        _p_data(context_id, command_set[start : start + step], LAST_COMMAND if start == starts[-1] else COMMAND)
+        for start in starts
+    )
+
+
+def _p_data(context_id: int, fragment: bytes, control: int) -> bytes:
+    length = len(fragment)
+    return struct.pack(">BBIIBB", P_DATA_TF, 0, length + 6, length + 2, context_id, control) + fragment
 
 
 def associate_rj(result: int, source: int, reason: int) -> bytes:

@@ -1,4 +1,4 @@
-"""An association that was not opened is on record, with the line of settings that would admit who asked."""
+"""Records of associations that were not opened, with the settings that would admit the peer, or that were aborted."""
 
 import structlog
 
@@ -21,3 +21,18 @@ def tell(
     }
     log.warning("association_rejected", **detail)
     on_refused("association_rejected", detail)
+
+
+def tell_of_abort(
+    on_refused: OnRefused, reason: str, remedy: str, address: str, calling_ae_title: str = "", **facts: object
+) -> None:
+    """Log an association that ended before its release, by us or by the peer, and report it to `on_refused`."""
+    detail: dict[str, object] = {
+        "calling_ae_title": calling_ae_title,
+        "address": address,
+        "reason": reason,
+        "remedy": remedy,
+        **facts,
+    }
+    log.warning("association_aborted", **detail)
+    on_refused("association_aborted", detail)

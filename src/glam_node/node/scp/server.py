@@ -14,9 +14,9 @@ from glam_node.node.scp.association import Association
 from glam_node.node.scp.connections import WAITING, Connections, Conversation
 from glam_node.node.scp.door import Door, HandshakeRefused, open_doors
 from glam_node.node.scp.helpers import Finish, Helper, HelperGone, Helpers
-from glam_node.node.scp.refusals import tell
+from glam_node.node.scp.refusals import tell, tell_of_abort
 from glam_node.node.scp.rules import Rules
-from glam_node.node.scp.services import STOP_PATIENCE_S, Agreed, Server
+from glam_node.node.scp.services import STOP_PATIENCE_S, Server
 
 log = structlog.get_logger(__name__)
 
@@ -146,6 +146,7 @@ class StorageServer(Server):
         """What to say last, when all is said on `line`, which may be `connection` or TLS over it."""
         rules = self._rules
         stream = pdu.PDUStream(line, rules.settings.network_timeout, rules.settings.maximum_pdu_length)
+        proposal: negotiation.Proposal | None = None
         try:
             unit = stream.read()
             if unit.pdu_type != pdu.ASSOCIATE_RQ:
@@ -157,8 +158,14 @@ class StorageServer(Server):
                 if not isinstance(opened, Rejection):
                     return opened.converse()
         except pdu.MalformedPDU as error:
-            log.warning("connection_refused", address=caller.address, failure=str(error))
+            calling = proposal.calling_ae_title if proposal is not None else ""
+            tell_of_abort(self._services.on_refused, str(error), error.remedy, caller.address, calling)
             return pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
+        except pdu.ConnectionLost as error:
+            if not stream.is_empty:
+                reason = f"half an A-ASSOCIATE-RQ came, then the connection was {error}"
+                tell_of_abort(self._services.on_refused, reason, error.remedy, caller.address)
+            raise
         titles = proposal.calling_ae_title, proposal.called_ae_title
         tell(self._services.on_refused, opened, caller.address, *titles)
         return pdu.associate_rj(*opened.result)
@@ -179,7 +186,7 @@ class StorageServer(Server):
         accepted = negotiation.accept(proposal, rules.contexts, settings.maximum_pdu_length)
         if isinstance(accepted, Rejection):
             return accepted
-        agreed = Agreed(calling_ae_title, caller.address, accepted.contexts)
+        agreed = negotiation.Agreed(calling_ae_title, caller.address, accepted.contexts, accepted.maximum_length)
         here = self._services.association(stream, agreed, rules)
         conversation = here if helper is None else _Elsewhere(helper, connection, agreed, here)
         if self._stopping.is_set() or not self._connections.associate(connection, conversation):
@@ -195,7 +202,7 @@ class _Elsewhere:
 
     helper: Helper
     connection: socket.socket
-    agreed: Agreed
+    agreed: negotiation.Agreed
     otherwise: Association
 
     def ask_to_stop(self) -> bool:

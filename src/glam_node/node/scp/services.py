@@ -9,12 +9,13 @@ import structlog
 from glam_node.node.scp import pdu
 from glam_node.node.scp.association import Association, OpenStore
 from glam_node.node.scp.commitment import commit
-from glam_node.node.scp.negotiation import AcceptedContext
+from glam_node.node.scp.negotiation import Agreed
 from glam_node.node.scp.rules import Rules, rules_of
 from glam_node.node.scp.store import OnRefused, Receive, open_store
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.commitment_desk import CommitmentDesk
 from glam_node.settings.peers import PeerSettings
+from glam_node.settings.reference import section_to_append
 from glam_node.settings.schema import NodeSettings
 from glam_node.settings.tls import TLSSettings
 
@@ -22,15 +23,6 @@ log = structlog.get_logger(__name__)
 
 STOP_PATIENCE_S = 5.0
 """For associations to end when a server stops."""
-
-
-@dataclass(frozen=True, slots=True)
-class Agreed:
-    """What there is to know of an association that was accepted."""
-
-    calling_ae_title: str
-    address: str
-    contexts: dict[int, AcceptedContext]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +49,7 @@ class Services:
         """One that was accepted, to be served over `stream` by these rules."""
         open_one = self.opening(rules, agreed.calling_ae_title, agreed.address)
         commit_one = partial(commit, calling_ae_title=agreed.calling_ae_title, desk=rules.desk)
-        timeout = rules.settings.network_timeout
-        return Association(stream, agreed.contexts, open_one, commit_one, timeout, agreed.calling_ae_title)
+        return Association(stream, agreed, open_one, commit_one, rules.settings.network_timeout, self.on_refused)
 
 
 class Server:
@@ -101,4 +92,5 @@ class Server:
 
     def _warn_when_nobody_may_send(self) -> None:
         if not self._rules.peers:
-            log.warning("nobody_may_send", remedy='peers.pacs = { ae_title = "PACS", hosts = ["10.0.0.5"] }')
+            remedy = section_to_append("peers.pacs", ae_title="PACS", hosts=["10.0.0.5"])
+            log.warning("nobody_may_send", remedy=remedy)

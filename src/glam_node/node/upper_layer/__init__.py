@@ -1,0 +1,1 @@
+"""Bytes of the DICOM upper layer (PS3.8) that acceptor and requestor have in common."""

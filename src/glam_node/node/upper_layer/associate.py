@@ -1,0 +1,156 @@
+"""A-ASSOCIATE PDUs (PS3.8 9.3.2 and 9.3.3): read as tolerantly as possible, written strictly."""
+
+import re
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+ASSOCIATE_RQ, ASSOCIATE_AC = 1, 2
+# PS3.7 A.2.1
+APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+FIXED_LENGTH = 68
+"""Bytes before the variable items."""
+# PS3.8 Table 9-18: results of a presentation context
+ACCEPTED, USER_REJECTION, NO_REASON, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = range(5)
+
+_APPLICATION, _PROPOSED, _ANSWERED, _ABSTRACT, _TRANSFER, _USER = 0x10, 0x20, 0x21, 0x30, 0x40, 0x50
+_MAXIMUM_LENGTH, _CLASS_UID, _ROLE, _VERSION_NAME = 0x51, 0x52, 0x54, 0x55
+_LONGEST_UID = 64
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_DEFAULT_TRANSFER_SYNTAX = "1.2.840.10008.1.2"
+
+
+class MalformedAssociate(Exception):
+    """The items of the PDU cannot be told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One presentation context: proposed in a request, answered in an answer."""
+
+    context_id: int
+    abstract_syntax: str = ""
+    """Empty in an answer, and where the request does not state one that can be read."""
+    transfer_syntaxes: tuple[str, ...] = ()
+    """Without those that cannot be read."""
+    result: int = ACCEPTED
+    """In an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Associate:
+    """The parts of an A-ASSOCIATE PDU that anything depends on; all others are ignored (PS3.8 9.3.1 and D.2)."""
+
+    application_context: str = APPLICATION_CONTEXT
+    contexts: tuple[Context, ...] = ()
+    """Each id once: the first with the id counts."""
+    maximum_length: int = 0
+    """Of a P-DATA-TF that the writer of the PDU receives; 0 where it does not limit it."""
+    roles: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """SOP class UID: SCU role and SCP role (PS3.7 D.3.3.4)."""
+
+
+def decode(body: bytes | memoryview) -> Associate:
+    """Return what the body of an A-ASSOCIATE-RQ or -AC says. Raises MalformedAssociate.
+
+    Unknown items are skipped, and a presentation context that cannot be read takes no other with it.
+    """
+    if len(body) < FIXED_LENGTH:
+        raise MalformedAssociate("the fixed fields are cut")
+    application_context = ""
+    contexts: dict[int, Context] = {}
+    users: list[bytes] = []
+    for kind, value in _items(bytes(body[FIXED_LENGTH:])):
+        if kind == _APPLICATION:
+            application_context = application_context or _uid(value)
+        elif kind in (_PROPOSED, _ANSWERED) and value:
+            context = _context(value, kind)
+            contexts.setdefault(context.context_id, context)
+        elif kind == _USER:
+            users.append(value)
+    maximum_length, roles = _user_information(users)
+    return Associate(application_context, tuple(contexts.values()), maximum_length, roles)
+
+
+def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield type and value of every item. Raises MalformedAssociate where one is longer than what holds it."""
+    offset = 0
+    while offset < len(encoded):
+        if offset + 4 > len(encoded):
+            raise MalformedAssociate("an item is cut")
+        kind, _, length = struct.unpack_from(">BBH", encoded, offset)
+        offset += 4 + length
+        if offset > len(encoded):
+            raise MalformedAssociate(f"an item of type {kind:02X}H is longer than what holds it")
+        yield kind, encoded[offset - length : offset]
+
+
+def _context(value: bytes, kind: int) -> Context:
+    """Return the context, without what cannot be read of it."""
+    context_id, result = value[0], value[2] if len(value) > 2 and kind == _ANSWERED else ACCEPTED
+    abstract, transfer = "", []
+    try:
+        for sub_kind, sub_value in _items(value[4:]):
+            if sub_kind == _ABSTRACT:
+                abstract = abstract or _uid(sub_value)
+            elif sub_kind == _TRANSFER:
+                transfer.append(_uid(sub_value))
+    except MalformedAssociate:
+        abstract, transfer = "", []
+    return Context(context_id, abstract, tuple(uid for uid in dict.fromkeys(transfer) if uid), result)
+
+
+def _user_information(items: Iterable[bytes]) -> tuple[int, dict[str, tuple[int, int]]]:
+    """Return the maximum length and the roles; the first of each counts."""
+    lengths: list[int] = []
+    roles: dict[str, tuple[int, int]] = {}
+    for encoded in items:
+        for kind, value in _items(encoded):
+            if kind == _MAXIMUM_LENGTH and len(value) == 4:
+                lengths.append(int.from_bytes(value, "big"))
+            elif kind == _ROLE and len(value) >= 4 and len(value) == 4 + int.from_bytes(value[:2], "big"):
+                roles.setdefault(_uid(value[2:-2]), (value[-2], value[-1]))
+    return next(iter(lengths), 0), roles
+
+
+def _uid(value: bytes) -> str:
+    """Return the UID without its padding; empty where it is none."""
+    text = value.decode("ascii", "replace").strip("\0 ")
+    return text if len(text) <= _LONGEST_UID and _UID.fullmatch(text) else ""
+
+
+def encode(pdu_type: int, fixed: bytes, said: Associate, class_uid: str, version_name: str = "") -> bytes:
+    """Return an A-ASSOCIATE-RQ or -AC PDU.
+
+    Args:
+        pdu_type: ASSOCIATE_RQ or ASSOCIATE_AC.
+        fixed: The bytes before the variable items: protocol version, AE titles, reserved bytes.
+        said: The variable items.
+        class_uid: Implementation Class UID.
+        version_name: Implementation Version Name; empty: none.
+    """
+    contexts = b"".join(_encoded(context, pdu_type) for context in said.contexts)
+    user = _item(_MAXIMUM_LENGTH, struct.pack(">I", said.maximum_length)) + _uid_item(_CLASS_UID, class_uid)
+    for uid, roles in said.roles.items():
+        user += _item(_ROLE, struct.pack(">H", len(uid)) + uid.encode("ascii") + bytes(roles))
+    user += _item(_VERSION_NAME, version_name.encode("ascii")) if version_name else b""
+    body = fixed + _uid_item(_APPLICATION, said.application_context) + contexts + _item(_USER, user)
+    return struct.pack(">BBI", pdu_type, 0, len(body)) + body
+
+
+def _encoded(context: Context, pdu_type: int) -> bytes:
+    """Return the item; a refused context has the transfer syntax that the standard demands and nobody tests."""
+    syntaxes = context.transfer_syntaxes or (_DEFAULT_TRANSFER_SYNTAX,)
+    transfer = b"".join(_uid_item(_TRANSFER, uid) for uid in syntaxes)
+    if pdu_type == ASSOCIATE_AC:
+        return _item(_ANSWERED, bytes([context.context_id, 0, context.result, 0]) + transfer)
+    abstract = _uid_item(_ABSTRACT, context.abstract_syntax)
+    return _item(_PROPOSED, bytes([context.context_id, 0, 0, 0]) + abstract + transfer)
+
+
+def _item(kind: int, value: bytes) -> bytes:
+    return struct.pack(">BBH", kind, 0, len(value)) + value
+
+
+def _uid_item(kind: int, uid: str) -> bytes:
+    return _item(kind, uid.encode("ascii"))
