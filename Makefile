@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Pinned so that pip takes the same wheel everywhere; `make TORCH=torch==2.14.1 demo` for another.
 TORCH ?= torch==2.13.0
+# Where a machine without a GPU finds torch's build for CPUs, if pip's own index has only the large one with CUDA.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+export PYTHON TORCH TORCH_INDEX
 PYTEST_ARGS ?=
 # Tests start hundreds of processes: each would compile our sources anew where this is set.
 unexport PYTHONDONTWRITEBYTECODE
@@ -52,11 +55,11 @@ benchmark: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(PYTEST_ARGS)
 
 $(VENV)/.runtime: pyproject.toml
-	@PYTHON="$(PYTHON)" TORCH="$(TORCH)" scripts/setup.sh $(VENV) .
+	@scripts/setup.sh $(VENV) .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml
-	@PYTHON="$(PYTHON)" TORCH="$(TORCH)" scripts/setup.sh $(VENV) '.[dev]'
+	@scripts/setup.sh $(VENV) '.[dev]'
 	@touch $@ $(VENV)/.runtime
 
 torture: $(VENV)/.dev

@@ -1,6 +1,7 @@
 """`glam-node demo --fast`: everything runs, results arrive, nothing stays behind."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -31,8 +32,8 @@ def processes_of(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder and the words of one demo."""
-    folder = tmp_path_factory.mktemp("demo") / "here"
+    """The folder of one demo, whose name no shell and no URL takes as it is, and the words of the demo."""
+    folder = tmp_path_factory.mktemp("demo") / 'a "b" #1[]?%20'
     return folder, glam_node("demo", "--fast", "--out", folder).stdout
 
 
@@ -56,6 +57,12 @@ def test_it_ends_with_scores_times_and_what_to_do_next(demo: tuple[Path, str]) -
 def test_the_last_step_says_how_many_results_the_archive_stored(demo: tuple[Path, str]) -> None:
     assert "ok  the archive stored 5 results" in demo[1]
     assert "0 of 5" not in demo[1]
+
+
+def test_the_commands_that_it_ends_with_can_be_pasted_into_a_shell(demo: tuple[Path, str]) -> None:
+    (line,) = [line for line in demo[1].splitlines() if " study UID " in line]
+    words = shlex.split(line)
+    assert Path(words[words.index("--settings") + 1]).resolve() == demo[0] / "node.toml"
 
 
 def test_nobody_is_named(demo: tuple[Path, str]) -> None:

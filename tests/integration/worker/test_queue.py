@@ -5,15 +5,17 @@ import json
 import subprocess
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import redis
 
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
-from glam_node.node.worker.broker import embedded_broker, messages_waiting, ping, waiting_by_priority
+from glam_node.node.worker.broker import EmbeddedBroker, embedded_broker, messages_waiting, ping, waiting_by_priority
 from glam_node.node.worker.celery_app import QUEUE, create_app
 from glam_node.node.worker.queue import PLENTY, CeleryQueue
+from glam_node.settings.schema import Settings
 from tests.integration.redis_server import wait_for_broker
 from tests.ports import free_port
 
@@ -58,8 +60,17 @@ def test_a_broker_that_is_away_is_transient_and_named_without_its_password() -> 
     assert "secret" not in str(caught.value)
 
 
-def test_the_embedded_broker_takes_messages_and_can_be_started_again(tmp_path: Path) -> None:
-    broker = embedded_broker(tmp_path)
+@pytest.mark.parametrize("folder", ["storage", "a #1?%20[é]"])
+def test_the_embedded_broker_takes_messages_and_can_be_started_again(folder: str) -> None:
+    with TemporaryDirectory() as short:
+        broker = embedded_broker(Path(short) / folder)
+        assert Path(short) in broker.socket_path.parents
+        assert Settings(broker_url=broker.url).broker_url == broker.url
+        take_messages(broker)
+
+
+def take_messages(broker: EmbeddedBroker) -> None:
+    """Start the broker twice, and leave a message with it each time."""
     queue = CeleryQueue(create_app(broker.url))
     for _ in range(2):
         with subprocess.Popen(broker.command()) as process:

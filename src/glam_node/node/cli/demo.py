@@ -1,6 +1,7 @@
 """`glam-node demo`"""
 
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -114,8 +115,11 @@ def _print_result(result: "Result", screen: "Console") -> None:
 
 
 def _print_next(outcome: "Outcome", screen: "Console") -> None:
-    settings = f"--settings {os.path.relpath(outcome.settings_path)}"
-    screen.print(f"\nThe archive's objects lie in {os.path.relpath(outcome.archive)}; any DICOM viewer opens them.")
+    settings = f"--settings {shlex.quote(os.path.relpath(outcome.settings_path))}"
+    archive = os.path.relpath(outcome.archive)
+    screen.print(
+        f"\nThe archive's objects lie in {archive}; any DICOM viewer opens them.", markup=False, soft_wrap=True
+    )
     screen.print("What next:")
     for command, purpose in (
         (f"{settings} studies", "what the node of this demo knows"),
@@ -127,5 +131,5 @@ def _print_next(outcome: "Outcome", screen: "Console") -> None:
 
 
 def _program() -> str:
-    """How the user can call it again."""
-    return "glam-node" if shutil.which("glam-node") else os.path.relpath(sys.argv[0])
+    """Return the words that start this program again from the user's shell."""
+    return "glam-node" if shutil.which("glam-node") else shlex.quote(os.path.relpath(sys.argv[0]))

@@ -1,5 +1,6 @@
 """The node of the demo: `glam-node serve` as a process of its own, with a settings file that can be kept."""
 
+import json
 import os
 import socket
 import subprocess
@@ -65,7 +66,7 @@ settle_time = {0.3 if fast else 1.0}
 quiet_time = {2.0 if fast else 5.0}
 
 [storage]
-root = "{path.parent.resolve() / "storage"}"
+root = {json.dumps(str(path.parent.resolve() / "storage"), ensure_ascii=False)}
 
 [inference]
 {predictor}""",

@@ -36,7 +36,7 @@ class EmbeddedBroker:
 
     @property
     def url(self) -> str:
-        """As Celery wants it."""
+        """The socket as a URL for Celery, with spaces and the like in its path encoded."""
         return f"redis+socket://{quote(str(self.socket_path))}"
 
     def command(self) -> list[str]:
