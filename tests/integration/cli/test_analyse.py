@@ -94,13 +94,42 @@ def test_a_study_that_is_not_eligible_is_refused_with_the_rule(exam: list[Datase
     assert "for_processing_only" in told["refused"][0]["reason"]
 
 
-def test_files_of_two_patients_in_one_study_are_not_mixed(exam: list[Dataset], folder: Path, tmp_path: Path) -> None:
-    stranger = pydicom.dcmread(folder / "0")
-    stranger.PatientID = "SOMEBODY ELSE"
-    stranger.save_as(folder / "0")
+STRANGERS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "another ID": ({}, {"PatientID": "SOMEBODY ELSE"}),
+    "the same ID of another issuer": (
+        {"PatientID": "12345", "IssuerOfPatientID": "A"},
+        {"PatientID": "12345", "IssuerOfPatientID": "B", "PatientName": "SOMEBODY^ELSE"},
+    ),
+    "no ID and another birth date": (
+        {"PatientID": "", "PatientBirthDate": "19600101"},
+        {"PatientID": "", "PatientBirthDate": "19750505"},
+    ),
+    "one ID missing and another name": ({}, {"PatientID": "", "PatientName": "SOMEBODY^ELSE"}),
+    "another sex": ({"PatientSex": "F"}, {"PatientSex": "M"}),
+}
+
+
+@pytest.mark.parametrize(("everybody", "stranger"), STRANGERS.values(), ids=STRANGERS.keys())
+def test_files_of_two_patients_in_one_study_are_not_mixed(
+    folder: Path, tmp_path: Path, everybody: dict[str, str], stranger: dict[str, str]
+) -> None:
+    for number, path in enumerate(sorted(path for path in folder.rglob("*") if path.is_file())):
+        image = pydicom.dcmread(path)
+        for keyword, value in {**everybody, **(stranger if number == 0 else {})}.items():
+            setattr(image, keyword, value)
+        image.save_as(path)
     told = analysed(folder, "--out", tmp_path / "out", expect=1)
     assert "two_patients" in told["refused"][0]["reason"]
     assert "SOMEBODY" not in json.dumps(told)
+    assert list((tmp_path / "out").rglob("*.dcm")) == []
+
+
+def test_a_copy_of_an_image_that_names_another_patient_is_told_apart(folder: Path, tmp_path: Path) -> None:
+    copy = pydicom.dcmread(folder / "0")
+    copy.PatientID = "CORRECTED"
+    copy.save_as(folder / "1")
+    told = analysed(folder, "--out", tmp_path / "out", expect=1)
+    assert "though they state other facts of patient or study" in told["refused"][0]["reason"]
 
 
 def test_an_image_that_cannot_be_decoded_harms_no_other(folder: Path, tmp_path: Path) -> None:

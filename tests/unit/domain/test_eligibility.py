@@ -12,6 +12,7 @@ from glam_node.node.domain.eligibility import (
     EligibilityRules,
     judge,
 )
+from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.instance import SOPInstance
 from tests.builders import four_views, report, sop_instance, study
 
@@ -104,3 +105,31 @@ def test_where_the_implant_was_displaced_the_view_full_of_implant_is_left_out() 
 
 def test_what_is_submitted_is_what_can_be_read() -> None:
     assert STANDARD_VIEW_MODIFIERS == SCREENING_VIEW_MODIFIERS
+
+
+def image_of(born: str, view: str, **fields: Any) -> SOPInstance:
+    return sop_instance(view, identity=identity_of({"PatientBirthDate": born}, "1.2"), **fields)
+
+
+def test_a_study_of_two_people_is_left_out_whichever_image_came_first() -> None:
+    images = [image_of("19600101", "R CC"), image_of("19600101", "L CC"), image_of("19750505", "R MLO")]
+    for order in (images, images[::-1]):
+        judgement = judged(*order, rules=EligibilityRules(4, accept_implants=True))
+        assert (judgement.eligible, judgement.rule) == (False, "two_patients")
+        assert judgement.reason == "the 3 images do not belong together: birth date differs"
+
+
+def test_what_is_not_analysed_does_not_decide_about_the_person() -> None:
+    ours = report(patient_mismatch=True), sop_instance("R CC", modality="SEG", patient_mismatch=True)
+    other_view = image_of("19750505", "R ML")
+    images = [image_of("19600101", view) for view in ("R CC", "L CC", "R MLO", "L MLO")]
+    judgement = judged(*ours, other_view, *images)
+    assert (judgement.eligible, judgement.instances) == (True, tuple(images))
+
+
+def test_of_images_that_an_older_version_received_the_patient_id_decides() -> None:
+    judgement = judged(*four_views(), sop_instance(patient_mismatch=True))
+    assert (judgement.rule, judgement.reason) == (
+        "two_patients",
+        "the 5 images do not belong together: 1 of them carry another Patient ID than the first",
+    )

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from glam_node.node.db.instances import as_instance, with_patient
 from glam_node.node.db.jobs import UNFINISHED
 from glam_node.node.db.tables import DeliveryRow, InstanceRow, JobRow, StudyRow
 from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.eligibility import STANDARD_VIEWS, is_mammogram
-from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
+from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.domain.standing import LEGAL_STANDINGS, Standing
@@ -28,21 +29,21 @@ LOOKED_UP_AT_ONCE = 1000
 def find_instance(session: Session, sop_instance_uid: str) -> SOPInstance | None:
     """The instance, if we have it."""
     row = session.get(InstanceRow, sop_instance_uid)
-    return None if row is None else _instance(row)
+    return None if row is None else as_instance(row)
 
 
 def add_instance(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> SOPInstance:
     """The instance, as returned, belongs to its study, which exists; a mammogram that comes late has reopened it.
 
     What cannot change the judgement (SEG, SR, presentation states, our own results on their way back) reopens nothing.
-    The first Patient ID that an instance states is the study's; an instance of another patient is marked so.
+    The first Patient ID that an instance states is the study's; an instance with another one is marked for the audit
+    trail. Whether images are of one person is decided when the study is judged, whatever came first.
     """
     insert_missing(session, StudyRow, [new_study(instance, attributes)])
     query = select(StudyRow).where(StudyRow.study_instance_uid == instance.study_instance_uid).with_for_update()
     study = session.scalars(query.execution_options(populate_existing=True)).one()
-    study.patient_id = study.patient_id or attributes.patient_id
-    if attributes.patient_id not in ("", study.patient_id):
-        instance = replace(instance, attributes=replace(instance.attributes, patient_mismatch=True))
+    known = (study.issuer_of_patient_id, study.patient_id)
+    (study.issuer_of_patient_id, study.patient_id), instance = with_patient(known, attributes, instance)
     insert_missing(session, InstanceRow, [asdict(instance)])
     study.last_received_at = max(study.last_received_at, instance.received_at)
     if study.state != StudyState.RECEIVING and is_mammogram(instance):
@@ -82,7 +83,7 @@ def instances_on_record(session: Session, sop_instance_uids: Sequence[str]) -> d
     for first in range(0, len(sop_instance_uids), LOOKED_UP_AT_ONCE):
         some = sop_instance_uids[first : first + LOOKED_UP_AT_ONCE]
         rows = session.scalars(select(InstanceRow).where(InstanceRow.sop_instance_uid.in_(some)))
-        found.update({row.sop_instance_uid: _instance(row) for row in rows})
+        found.update({row.sop_instance_uid: as_instance(row) for row in rows})
     return found
 
 
@@ -247,7 +248,7 @@ def _instances_of(session: Session, uids: Sequence[str]) -> dict[str, list[SOPIn
     )
     instances: dict[str, list[SOPInstance]] = defaultdict(list)
     for row in session.scalars(query):
-        instances[row.study_instance_uid].append(_instance(row))
+        instances[row.study_instance_uid].append(as_instance(row))
     return instances
 
 
@@ -270,29 +271,4 @@ def _study(row: StudyRow, instances: Iterable[SOPInstance]) -> Study:
         instances=tuple(instances),
         standing=Standing(row.standing),
         standing_reason=row.standing_reason,
-    )
-
-
-def _instance(row: InstanceRow) -> SOPInstance:
-    stated = row.attributes
-    attributes = ImageAttributes(
-        **{
-            **stated,
-            "view_modifiers": tuple(stated["view_modifiers"]),
-            "image_type": tuple(stated["image_type"]),
-        }
-    )
-    return SOPInstance(
-        sop_class_uid=row.sop_class_uid,
-        sop_instance_uid=row.sop_instance_uid,
-        series_instance_uid=row.series_instance_uid,
-        study_instance_uid=row.study_instance_uid,
-        transfer_syntax_uid=row.transfer_syntax_uid,
-        path=row.path,
-        blake3=row.blake3,
-        sha256=row.sha256,
-        byte_count=row.byte_count,
-        calling_ae_title=row.calling_ae_title,
-        received_at=row.received_at,
-        attributes=attributes,
     )

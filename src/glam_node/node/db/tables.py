@@ -80,6 +80,8 @@ class InstanceRow(Base):
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     received_at: Mapped[datetime]
     attributes: Mapped[dict[str, Any]]
+    identity: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Digests of what an image states of its patient, no names, ids or birth dates."""
 
 
 class JobRow(Base):

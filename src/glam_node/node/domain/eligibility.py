@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.one_person import TWO_PATIENTS, TWO_STUDIES, Difference, difference_among
 from glam_node.node.domain.study import Study
 
 View = tuple[str, str]
@@ -24,8 +25,8 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 BREAST_TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
 
 
-# Of these nothing is written down for the archive: it would have to bear one of two patients' names.
-UNSPOKEN = frozenset({"two_patients"})
+# A study that is left out for these gets no report in the archive, which would have to name one of two patients.
+UNSPOKEN = frozenset({TWO_PATIENTS, TWO_STUDIES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +145,6 @@ def exclusion_of(instance: SOPInstance) -> Exclusion | None:
 
 def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = ()) -> Eligibility:
     """Whether the study is analysed, with which images, and by which rule; `also` are asked of what is left."""
-    strangers = sum(instance.attributes.patient_mismatch for instance in study.instances)
-    if strangers:
-        reason = f"{strangers} of {len(study.instances)} instances carry another Patient ID than the first"
-        return Eligibility(False, "two_patients", reason, ())
     excluded: Counter[Exclusion] = Counter()
     images: list[SOPInstance] = []
     for instance in study.instances:
@@ -169,6 +166,9 @@ def _judge_images(
     if not images:
         nearest = max(excluded, key=order.index)
         return Eligibility(False, nearest.rule, f"no image can be analysed: {left_out}", ())
+    apart = _difference_among(images)
+    if apart is not None:
+        return Eligibility(False, apart.rule, f"the {len(images)} images do not belong together: {apart.reason}", ())
     views = {standard_view(image) for image in images}
     if len(views) < minimum_views:
         reason = f"{len(views)} of the standard views ({views_named(views)}), {minimum_views} needed"
@@ -176,6 +176,14 @@ def _judge_images(
     chosen = _without_undisplaced_implants(images)
     reason = f"{len(chosen)} images to analyse: {views_named(views)}"
     return Eligibility(True, "screening_views", _with_left_out(reason, left_out), chosen)
+
+
+def _difference_among(images: Sequence[SOPInstance]) -> Difference | None:
+    """Only images that would be analysed decide: results that come back under another Patient ID do not."""
+    strangers = sum(image.identity is None and image.attributes.patient_mismatch for image in images)
+    if strangers:
+        return Difference(TWO_PATIENTS, f"{strangers} of them carry another Patient ID than the first")
+    return difference_among(image.identity for image in images if image.identity is not None)
 
 
 def _with_left_out(reason: str, left_out: str) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from glam_node.node.domain.identity import ImageIdentity
+
 
 @dataclass(frozen=True, slots=True)
 class ImageAttributes:
@@ -27,7 +29,7 @@ class ImageAttributes:
     contradiction: str = ""
     """What the image says of itself in two ways that cannot both be true; empty when there is nothing of the kind."""
     patient_mismatch: bool = False
-    """It arrived under the Study Instance UID of another Patient ID."""
+    """It arrived under the Study Instance UID of another Patient ID; decides only where `identity` was not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class SOPInstance:
     calling_ae_title: str
     received_at: datetime
     attributes: ImageAttributes
+    identity: ImageIdentity | None = None
+    """What an image states of patient and study; None of other objects, and where an older version received it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,12 @@ class Study:
         return sum(instance.attributes.modality == "MG" for instance in self.instances)
 
     def one_image_per_series(self) -> list[SOPInstance]:
-        """The first of each by UID; what has no rows, and segmentations, are no images."""
+        """The first of each by UID; what has no rows, and segmentations, are no images.
+
+        Where there are mammograms, only these: captures that come back from an archive may name another patient.
+        """
         images = [one for one in self.instances if one.attributes.rows and one.attributes.modality != "SEG"]
+        images = [one for one in images if one.attributes.modality == "MG"] or images
         first: dict[str, SOPInstance] = {}
         for image in sorted(images, key=lambda image: (image.series_instance_uid, image.sop_instance_uid)):
             first.setdefault(image.series_instance_uid, image)

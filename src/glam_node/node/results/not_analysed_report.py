@@ -14,7 +14,7 @@ from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_groups import with_comments
 from glam_node.node.results.measurement_report import grouped
-from glam_node.node.results.sources import source_header
+from glam_node.node.results.sources import refuse_different_people, source_header
 from glam_node.node.results.structured_report import new_structured_report
 
 
@@ -40,8 +40,10 @@ def write_not_analysed_report(
     """A Comprehensive 3D SR after TID 1500 that says so, in a series of its own, of at least one source image.
 
     Summary of Detections (PS3.16 CID 6042) is Not Attempted or Failed, a comment gives the reason. The same reason
-    for the same images has the same UID. Raises PermanentError when a source cannot be referred to.
+    for the same images has the same UID. Raises PermanentError when a source cannot be referred to, or the sources are
+    of two people.
     """
+    refuse_different_people(sources)
     headers = [source_header(source) for source in sources]
     reason = hashlib.sha256(notice.sentence.encode()).hexdigest()[:16]
     outcome = codes.FAILED if notice.attempted else codes.NOT_ATTEMPTED

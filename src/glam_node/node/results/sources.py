@@ -14,6 +14,8 @@ from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation
 from pydicom.valuerep import DA, TM, validate_value
 
 from glam_node.inference.reading import imager_pixel_spacing
+from glam_node.node.domain.identity import identity_of
+from glam_node.node.domain.one_person import difference_among
 from glam_node.node.errors import PermanentError
 
 # PS3.3 C.7.1.1 and C.7.2.1, type 2: there, if need be empty
@@ -49,6 +51,23 @@ _CHARACTER_SETS = frozenset(
     + ["ISO_IR 192", "GB18030", "GBK"]
 )
 _UTF_8 = "ISO_IR 192"
+
+
+def refuse_different_people(sources: Iterable[Dataset]) -> None:
+    """Raise PermanentError unless all images are of one person and one study: no result names another's.
+
+    This is the last barrier, at the headers that results copy the patient from. Studies are judged by the same decision
+    before they are analysed.
+    """
+    with warnings.catch_warnings():
+        # pydicom warns with the offending value, which may be a patient's.
+        warnings.simplefilter("ignore")
+        apart = difference_among([identity_of(source, "") for source in sources])
+    if apart is not None:
+        raise PermanentError(
+            f"{apart.rule}: the source images do not belong together: {apart.reason}. No result is written, since it "
+            "would name one person for the images of another. Correct the study in the archive and send it again."
+        )
 
 
 def source_header(source: Dataset) -> Dataset:

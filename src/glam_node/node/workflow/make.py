@@ -23,6 +23,7 @@ from glam_node.node.results.parametric_map import write_parametric_maps
 from glam_node.node.results.presentation_state import write_presentation_states
 from glam_node.node.results.secondary_capture import write_secondary_captures
 from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP, write_segmentations
+from glam_node.node.results.sources import refuse_different_people
 from glam_node.node.results.time_zone import state_zone
 from glam_node.node.results.view_picture import ReducedView, reduced_view
 
@@ -74,9 +75,10 @@ def made_objects(
 ) -> Iterator[tuple[str, Dataset]]:
     """Kind and object, one after the other; `paths` are the source images by SOP Instance UID.
 
-    Raises PermanentError when a source cannot be read any more, OSError.
+    Raises PermanentError when a source cannot be read any more or the sources are of two people, OSError.
     """
     sources = {uid: read_source(path, uid) for uid, path in paths.items()}
+    refuse_different_people(sources.values())
     state_zone(sources.values())
     run = _Run(findings, sources, identity, paths)
     referred = next((kind for kind in _SEGMENTATION_TYPES if kind in wanted), None)

@@ -1,7 +1,7 @@
 """Files become studies, as if they had been received."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from glam_node.node.domain.routing import Headers
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.storage.instances import is_valid_uid
 from glam_node.node.workflow.headers import values_in
-from glam_node.node.workflow.receive import image_attributes, text_of
+from glam_node.node.workflow.receive import image_attributes, image_identity, text_of
 
 _NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
@@ -42,7 +42,6 @@ class Input:
 def read_files(paths: Iterable[Path], now: datetime, fields: Sequence[str] = (), calling_ae_title: str = "") -> Input:
     """The studies in these files, sent by `calling_ae_title`; what is no DICOM object is refused with its reason."""
     instances: dict[str, dict[str, SOPInstance]] = {}
-    patients: dict[str, str] = {}
     headers = {}
     refused = []
     for path in paths:
@@ -52,19 +51,19 @@ def read_files(paths: Iterable[Path], now: datetime, fields: Sequence[str] = (),
         except (UnsupportedMammogram, OSError) as error:
             refused.append(Refusal(str(path), str(error)))
             continue
-        uid, patient_id = instance.study_instance_uid, text_of(dataset, "PatientID")
-        known_id = patients.setdefault(uid, patient_id) or patient_id
-        if patient_id and patient_id != known_id:
-            instance = replace(instance, attributes=replace(instance.attributes, patient_mismatch=True))
-        patients[uid] = known_id
-        same_study = instances.setdefault(uid, {})
+        same_study = instances.setdefault(instance.study_instance_uid, {})
         if instance.sop_instance_uid in same_study:
-            refused.append(Refusal(str(path), f"the same instance as {same_study[instance.sop_instance_uid].path}"))
+            refused.append(Refusal(str(path), _twice(instance, same_study[instance.sop_instance_uid])))
         else:
             same_study[instance.sop_instance_uid] = instance
             headers[instance.sop_instance_uid] = values_in(dataset, fields)
     studies = (_study(uid, tuple(by_uid.values()), now) for uid, by_uid in instances.items())
     return Input(tuple(studies), tuple(refused), headers)
+
+
+def _twice(instance: SOPInstance, known: SOPInstance) -> str:
+    differs = "" if instance.identity == known.identity else ", though they state other facts of patient or study"
+    return f"the same instance as {known.path}{differs}"
 
 
 def _instance(path: Path, dataset: Dataset, calling_ae_title: str, now: datetime) -> SOPInstance:
@@ -73,6 +72,7 @@ def _instance(path: Path, dataset: Dataset, calling_ae_title: str, now: datetime
     for keyword, uid in uids.items():
         if not is_valid_uid(uid):
             raise UnsupportedMammogram(f"{keyword} is missing or no UID.")
+    view = describe_view(dataset)
     return SOPInstance(
         sop_class_uid=uids["SOPClassUID"],
         sop_instance_uid=uids["SOPInstanceUID"],
@@ -85,7 +85,8 @@ def _instance(path: Path, dataset: Dataset, calling_ae_title: str, now: datetime
         byte_count=path.stat().st_size,
         calling_ae_title=calling_ae_title,
         received_at=now,
-        attributes=image_attributes(describe_view(dataset)),
+        attributes=image_attributes(view),
+        identity=image_identity(dataset, view, uids["StudyInstanceUID"]),
     )
 
 

@@ -11,6 +11,7 @@ from glam_node.inference.view import ViewDescription, describe_view
 from glam_node.node.db import audit, studies
 from glam_node.node.db.arrivals import Arrival, add_arrivals
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.identity import ImageIdentity, identity_of
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
 from glam_node.node.errors import PermanentError
 from glam_node.node.storage.header import UnreadableDataSet, read_header
@@ -116,7 +117,13 @@ def _instance(received: Received, header: Dataset, calling_ae_title: str, now: d
         calling_ae_title=calling_ae_title,
         received_at=now,
         attributes=image_attributes(view),
+        identity=image_identity(header, view, study_instance_uid),
     )
+
+
+def image_identity(header: Dataset, view: ViewDescription, study_instance_uid: str) -> ImageIdentity | None:
+    """Return what an image states of its patient; None of other objects, which decide nothing."""
+    return identity_of(header, study_instance_uid) if view.modality == "MG" else None
 
 
 def image_attributes(view: ViewDescription) -> ImageAttributes:

@@ -1,0 +1,47 @@
+"""Rows of instances, and the patient of their study."""
+
+from dataclasses import replace
+
+from glam_node.node.db.tables import InstanceRow
+from glam_node.node.domain.identity import identity_from_json
+from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
+
+
+def as_instance(row: InstanceRow) -> SOPInstance:
+    """Return the instance that the row holds."""
+    stated = row.attributes
+    attributes = ImageAttributes(
+        **{
+            **stated,
+            "view_modifiers": tuple(stated["view_modifiers"]),
+            "image_type": tuple(stated["image_type"]),
+        }
+    )
+    return SOPInstance(
+        sop_class_uid=row.sop_class_uid,
+        sop_instance_uid=row.sop_instance_uid,
+        series_instance_uid=row.series_instance_uid,
+        study_instance_uid=row.study_instance_uid,
+        transfer_syntax_uid=row.transfer_syntax_uid,
+        path=row.path,
+        blake3=row.blake3,
+        sha256=row.sha256,
+        byte_count=row.byte_count,
+        calling_ae_title=row.calling_ae_title,
+        received_at=row.received_at,
+        attributes=attributes,
+        identity=None if row.identity is None else identity_from_json(row.identity),
+    )
+
+
+def with_patient(
+    known: tuple[str, str], stated: StudyAttributes, instance: SOPInstance
+) -> tuple[tuple[str, str], SOPInstance]:
+    """Return issuer and Patient ID of the study, and the instance, marked where it states others."""
+    if not known[1]:
+        return (stated.issuer_of_patient_id, stated.patient_id), instance
+    is_another = stated.patient_id not in ("", known[1])
+    issuers = {known[0], stated.issuer_of_patient_id} - {""}
+    if not is_another and (not stated.patient_id or len(issuers) < 2):
+        return known, instance
+    return known, replace(instance, attributes=replace(instance.attributes, patient_mismatch=True))
