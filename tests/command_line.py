@@ -10,6 +10,7 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from glam_node.node.cli.main import app
+from tests.observed import see
 
 THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
 
@@ -17,6 +18,7 @@ THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
 def glam_node(*arguments: str | Path, expect: int | None = 0, text: str = "", **environment: str) -> Result:
     """What the command wrote after reading `text`; it ended with the exit code expected (None: any), no traceback."""
     cleared = {name: None for name in os.environ if name.upper().startswith("GLAM_NODE")}
+    see([str(one) for one in arguments], environment, Path.cwd())
     with _logging_as_before():
         result = CliRunner().invoke(app, [str(one) for one in arguments], input=text, env={**cleared, **environment})
     if result.exception is not None and not isinstance(result.exception, SystemExit):

@@ -10,7 +10,10 @@ from importlib import import_module
 import pytest
 from _pytest.terminal import TerminalReporter
 
+from tests.observed import pytest_fixture_setup, pytest_runtest_call
 from tests.peers import PEERS, missing_of
+
+__all__ = ["pytest_fixture_setup", "pytest_runtest_call"]
 
 _REASON = "NOT RUN without "
 _GPU = "a CUDA device"

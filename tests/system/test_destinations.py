@@ -49,6 +49,7 @@ def secured(tmp_path: Path, certificates: dict[str, Signed]) -> Iterator[Orthanc
     theirs = certificates["archive"]
     orthanc = Orthanc(directory, free_port(), free_port(), plugins=PLUGINS, authorization=BASIC)
     orthanc.more = {
+        "DicomWeb": {"Enable": True, "Root": "/dicom/"},
         "AuthenticationEnabled": True,
         "RegisteredUsers": {"node": "secret of the archive"},
         "DicomTlsEnabled": True,
@@ -97,17 +98,29 @@ def deliveries(node: NodeProcess) -> dict[str, set[str]]:
 
 
 @pytest.fixture
-def web_tls_port(secured: Orthanc, certificates: dict[str, Signed]) -> Iterator[int]:
-    """The port on which the secured Orthanc is reached by HTTP over TLS."""
-    with tls_in_front_of(secured.http_port, certificates["archive"]) as port:
-        yield port
+def fronts(plain: Orthanc, secured: Orthanc, certificates: dict[str, Signed]) -> Iterator[dict[str, int]]:
+    """Ports of TLS in front of the Orthancs."""
+    theirs = certificates["archive"]
+    with (
+        tls_in_front_of(secured.http_port, theirs) as web_mutual,
+        tls_in_front_of(plain.http_port, theirs, mutual=False) as web,
+        tls_in_front_of(plain.dicom_port, theirs, mutual=False) as dicom,
+    ):
+        yield {"web_mutual": web_mutual, "web": web, "dicom": dicom}
 
 
+@pytest.mark.features(
+    "destinations.NAME.kind*",
+    *("destinations.NAME.ae_title", "destinations.NAME.host", "destinations.NAME.port", "destinations.NAME.path"),
+    *("destinations.NAME.tls", "destinations.NAME.ca", "destinations.NAME.certificate", "destinations.NAME.key"),
+    *("destinations.NAME.server_name", "destinations.NAME.authorization", "destinations.NAME.service_path"),
+    *("glam-node echo", "glam-node doctor"),
+)
 def test_results_reach_every_kind_of_destination_plain_and_secured(
     exam: list[Path],
     plain: Orthanc,
     secured: Orthanc,
-    web_tls_port: int,
+    fronts: dict[str, int],
     certificates: dict[str, Signed],
     tmp_path: Path,
 ) -> None:
@@ -116,18 +129,22 @@ def test_results_reach_every_kind_of_destination_plain_and_secured(
     token.chmod(0o600)
     ours = certificates["node"]
     tls = {"tls": True, "ca": str(ours.ca), "certificate": str(ours.certificate), "key": str(ours.key)}
-    titled = {"ae_title": "ORTHANC", "host": "127.0.0.1"}
+    titled = {"kind": "c-store", "ae_title": "ORTHANC", "host": "127.0.0.1"}
     web = {"kind": "stow-rs", "host": "127.0.0.1"}
+    trusting = {"tls": True, "ca": str(ours.ca), "host": "localhost", "server_name": "127.0.0.1"}
     destinations: dict[str, dict[str, Any]] = {
+        "dicom_front": {**titled, "results": ["presentation_state"], "port": fronts["dicom"], **trusting},
+        "web_front": {**web, "results": ["mammography_cad_sr"], "port": fronts["web"], **trusting},
         "dicom": {**titled, "port": plain.dicom_port, "results": ["segmentation"]},
         "web": {**web, "port": plain.http_port, "results": ["measurement_report"]},
         "dicom_tls": {**titled, "port": secured.dicom_port, "results": ["segmentation"], **tls},
         "web_tls": {
             **web,
-            "port": web_tls_port,
+            "port": fronts["web_mutual"],
             "results": ["measurement_report"],
             **tls,
             "authorization": str(token),
+            "service_path": "/dicom",
         },
         "folder": {"kind": "folder", "path": str(tmp_path / "folder"), "results": ["measurement_report"]},
     }
@@ -144,9 +161,8 @@ def test_results_reach_every_kind_of_destination_plain_and_secured(
         wait_for_state(node, "REPORTED", 120)
         everywhere = {name: {"STORED"} for name in destinations}
         wait_until(lambda: deliveries(node) == everywhere, 120, lambda: (deliveries(node), node.log()))
-        for orthanc in (plain, secured):
-            assert len(orthanc.instances("SR")) == 1
-            assert orthanc.instances("SEG")
+        assert [bool(orthanc.instances("SEG")) for orthanc in (plain, secured)] == [True, True]
+        assert [len(orthanc.instances("SR")) for orthanc in (plain, secured)] == [2, 1]
         assert len(list((tmp_path / "folder").glob("*.dcm"))) == 1
         token.write_text("Basic nonsense\n")
         assert "authorization" in node.command("echo", "web_tls", expect=1)

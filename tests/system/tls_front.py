@@ -10,12 +10,12 @@ from tests.certificates import Signed
 
 
 @contextmanager
-def tls_in_front_of(port: int, theirs: Signed) -> Iterator[int]:
-    """Yield a port of TLS, with a client certificate of the same authority, whose contents go to `port`."""
+def tls_in_front_of(port: int, theirs: Signed, *, mutual: bool = True) -> Iterator[int]:
+    """Yield a port of TLS whose contents go to `port`; mutual: with a client certificate of the same authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(theirs.certificate, theirs.key)
     context.load_verify_locations(theirs.ca)
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_mode = ssl.CERT_REQUIRED if mutual else ssl.CERT_NONE
     loop = asyncio.new_event_loop()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -36,6 +36,9 @@ ResultKind = Literal[
     "not_analysed_report",
 ]
 
+_SAME_CLASS = {"segmentation": ("fractional_segmentation",)}
+"""Kinds that are of one SOP class: an archive that refuses the one refuses the other."""
+
 TransferSyntax = Literal[
     "explicit_vr_little_endian", "implicit_vr_little_endian", "deflated_explicit_vr_little_endian", "rle_lossless"
 ]
@@ -137,6 +140,10 @@ class DestinationSettings(Section):
         for kind, instead in self.fallbacks.by_kind.items():
             if kind not in self.results:
                 raise contradiction(f"fallbacks.{kind}", "stands in for nothing: it is not in results")
+            if instead in _SAME_CLASS.get(kind, ()):
+                raise contradiction(
+                    f"fallbacks.{kind}", f'"{instead}" is of the same SOP class: an archive refuses both or none'
+                )
             if instead in (kind, "not_analysed_report"):
                 raise contradiction(f"fallbacks.{kind}", f'"{instead}" cannot stand in for it')
         return self

@@ -69,6 +69,11 @@ MISTAKES = [
         "destinations.b3.fallbacks.segmentation",
         "cannot stand in for it",
     ),
+    (
+        "[destinations.b6.fallbacks]\nsegmentation = 'fractional_segmentation'",
+        "destinations.b6.fallbacks.segmentation",
+        '"fractional_segmentation" is of the same SOP class',
+    ),
     ("[destinations.b4]\ntransfer_syntaxes = ['rle_lossless']", "destinations.b4.transfer_syntaxes", "no images"),
     (
         "[destinations.b5]\ntransfer_syntaxes = ['jpeg']",

@@ -77,7 +77,10 @@ def abandon(session: Session, delivery: Delivery, failure: str) -> bool:
 
 
 def replace(session: Session, delivery: Delivery, failure: str, sop_class_uid: str, now: datetime) -> int:
-    """How many objects of `sop_class_uid`, of the same job, go out in its place now; with none nothing is changed."""
+    """How many objects of `sop_class_uid`, of the same job, go out in its place now; with none nothing is changed.
+
+    Objects for which others stand in themselves do not count: two kinds that stand in for each other would go nowhere.
+    """
     standby = and_(
         DeliveryRow.job_id == delivery.job_id,
         DeliveryRow.destination == delivery.destination,
@@ -85,7 +88,8 @@ def replace(session: Session, delivery: Delivery, failure: str, sop_class_uid: s
     )
     waiting = and_(standby, DeliveryRow.state == DeliveryState.STANDBY)
     change(session, DeliveryRow, waiting, state=DeliveryState.PENDING, next_attempt_at=now)
-    there = len(session.scalars(select(DeliveryRow.delivery_id).where(standby)).all())
+    goes = and_(standby, DeliveryRow.state != DeliveryState.REPLACED, DeliveryRow.delivery_id != delivery.delivery_id)
+    there = len(session.scalars(select(DeliveryRow.delivery_id).where(goes)).all())
     if there:
         change(session, DeliveryRow, _claimed(delivery), state=DeliveryState.REPLACED, failure=failure)
     return there

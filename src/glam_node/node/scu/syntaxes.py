@@ -1,6 +1,7 @@
 """Transfer syntaxes that a result can be sent in, and the conversions, all without loss."""
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 from pydicom import dcmread
@@ -49,4 +50,11 @@ def converted(path: Path, syntax: str) -> Dataset:
         dataset.compress(RLELossless, generate_instance_uid=False)
     elif syntax == DeflatedExplicitVRLittleEndian:
         dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    else:
+        # pynetdicom sends a data set in the syntax that its file states, where the peer accepts that one too.
+        recoded = BytesIO()
+        dataset.file_meta.TransferSyntaxUID = UID(syntax)
+        dataset.save_as(recoded, enforce_file_format=True)
+        recoded.seek(0)
+        return dcmread(recoded)
     return dataset
