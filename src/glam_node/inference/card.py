@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from glam_node.kinds.facts import CONVENTIONAL, DECLARABLE_KINDS, DRAWN_BY
+
 _SPACING_LIMITS = 2
 
 
@@ -24,11 +26,27 @@ class ModelCard:
     presentation: str = ""
     """How their pixels were presented: for presentation or processing, which VOI LUT, bits."""
 
+    kinds: tuple[str, ...] = ()
+    """The kinds of image that it may be shown: conventional, contrast_low_energy, synthesized; empty: conventional."""
+
     def __post_init__(self) -> None:
-        """Raises ValueError when the pixel spacing is neither empty nor a range of positive numbers."""
+        """Raise ValueError when the pixel spacing is no range of positive numbers, or a kind is not known."""
         spacing = self.pixel_spacing_mm
         if spacing and (len(spacing) != _SPACING_LIMITS or not 0 < spacing[0] <= spacing[1]):
             raise ValueError(f"card.pixel_spacing_mm = {list(spacing)} is not a least and a largest spacing in mm.")
+        unknown = sorted(set(self.kinds) - set(DECLARABLE_KINDS))
+        if unknown:
+            raise ValueError(f"card.kinds has {', '.join(unknown)}; known are {', '.join(DECLARABLE_KINDS)}.")
+
+    @property
+    def accepted_kinds(self) -> frozenset[str]:
+        """The kinds of image that it may be shown."""
+        return frozenset(self.kinds or (CONVENTIONAL,))
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether it was trained on phantoms alone, so that its findings on patients' images mean nothing."""
+        return set(self.vendors) == {DRAWN_BY}
 
 
 def card_from_table(table: Mapping[str, Any]) -> ModelCard:
@@ -47,7 +65,7 @@ _KNOWN = tuple(field.name for field in fields(ModelCard))
 def _value(name: str, value: Any) -> Any:
     if name not in _KNOWN:
         raise ValueError(f"card.{name} is not known; known are {', '.join(_KNOWN)}.")
-    if name == "vendors":
+    if name in ("vendors", "kinds"):
         return _tuple_of(str, name, value)
     if name == "pixel_spacing_mm":
         return tuple(float(limit) for limit in _tuple_of((int, float), name, value))

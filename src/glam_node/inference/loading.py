@@ -7,6 +7,7 @@ from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.package import DEFAULT_PACKAGE, read_package
 from glam_node.inference.predictor import Predictor, load_predictor
 from glam_node.inference.reading import read_dataset, read_mammogram
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 
 # By name: torch is imported when a model that needs it is loaded, not before.
 _PREDICTORS = {
@@ -15,12 +16,13 @@ _PREDICTORS = {
 }
 
 
-def read_file(path: str | Path) -> Mammogram:
-    """The screening view in the DICOM file at `path`: uint16 pixels, Rows x Columns, bright is dense, background 0.
+def read_file(path: str | Path, rules: KindRules | None = CONVENTIONAL_VIEWS) -> Mammogram:
+    """Return the screening view in the DICOM file at `path`: uint16 pixels, bright is dense, background 0.
 
-    Raises UnsupportedMammogram with the reason when it is none, OSError when the file cannot be reached.
+    `rules` say which kinds of image may be read, None: any, as in `read_mammogram`. Raises UnsupportedMammogram with
+    the reason when it is none of them, OSError when the file cannot be reached.
     """
-    return read_mammogram(read_dataset(Path(path)))
+    return read_mammogram(read_dataset(Path(path)), rules)
 
 
 def load_model(package: str | Path = DEFAULT_PACKAGE, device: str = "auto") -> Predictor:

@@ -111,6 +111,18 @@ def read_package(path: Path) -> ModelPackage:
     return package
 
 
+def read_card(path: Path) -> ModelCard:
+    """Return the card of the package in directory `path`, without a look at its weights.
+
+    Raises PackageMismatch when there is no package whose card can be read.
+    """
+    try:
+        table = tomllib.loads((path / PACKAGE_FILE).read_text(encoding="utf-8"))
+        return card_from_table(table.get("card", {}))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise PackageMismatch(f"{path / PACKAGE_FILE} has no card that can be read: {error}.") from error
+
+
 def write_package(package: ModelPackage) -> None:
     """Write package.toml into the directory of `package`, so that `read_package` gives it back.
 

@@ -13,6 +13,7 @@ from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.inference.phantom_distractors import add_distractors
 from glam_node.inference.phantom_image import FIELD_HEIGHT_MM, MAXIMUM_VALUE, PhantomLesion, render
+from glam_node.kinds.facts import DRAWN_BY, DRAWN_MODEL
 
 Lesions = Sequence[tuple[FindingKind, Laterality]]
 
@@ -150,7 +151,7 @@ def _study_attributes(seed: int, exam: str) -> Dataset:
     _set(dataset, PatientName=f"PHANTOM^SEED {seed}", PatientID=f"PHANTOM-{seed}", PatientBirthDate="19700101")
     _set(dataset, PatientSex="F", PatientAge="056Y", AccessionNumber=f"PH{seed}"[:16], StudyID="1")
     _set(dataset, StudyDate="20260102", StudyTime="101500", StudyDescription="Screening mammography (phantom)")
-    _set(dataset, ReferringPhysicianName="", Manufacturer="glam-node", ManufacturerModelName="phantom")
+    _set(dataset, ReferringPhysicianName="", Manufacturer=DRAWN_BY, ManufacturerModelName=DRAWN_MODEL)
     _set(dataset, DeviceSerialNumber="1", SoftwareVersions=_SOFTWARE_VERSION, DetectorID="1")
     return dataset
 

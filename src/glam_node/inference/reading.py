@@ -4,7 +4,6 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,15 +16,11 @@ from glam_node.inference.background import blacken
 from glam_node.inference.decoding import stored_values
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.grey_scale import presented_values
-from glam_node.inference.guard_subject import subject_refusals, subject_remarks
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
-from glam_node.inference.view import FOR_PRESENTATION, ViewDescription, describe_view
+from glam_node.inference.view import describe_view, text_of
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, ImageFacts, KindRules
+from glam_node.kinds.table import kind_left_out, remarks, unreadable
 
-# The other modifiers of PS3.16 CID 4015 make a view of a part of the breast, or of a breast that is turned.
-SCREENING_VIEW_MODIFIERS = frozenset(
-    {"implant_displaced", "nipple_in_profile", "infra_mammary_fold", "anterior_compression"}
-)
-_PROJECTION_IMAGE = "TOMO_PROJ"
 _MAXIMUM_INFLATED_BYTES = 512 * 2**20
 _PREAMBLE_AND_GROUP_LENGTH = 132 + 12
 
@@ -51,25 +46,32 @@ def read_dataset(path: Path) -> Dataset:
     return dataset
 
 
-def read_mammogram(dataset: Dataset) -> Mammogram:
-    """The screening view in `dataset`, decoded and as displayed: bright is dense, background is 0.
+def read_mammogram(dataset: Dataset, rules: KindRules | None = CONVENTIONAL_VIEWS) -> Mammogram:
+    """Return the screening view in `dataset`, decoded and as displayed: bright is dense, background is 0.
 
-    Raises UnsupportedMammogram with the reason when it is none, or says too little or too much about itself.
+    Args:
+        dataset: An image with its pixels.
+        rules: The kinds of image that may be read, by the table that the node uses (`glam_node.kinds`). None reads any
+            single-frame image that states one breast and a CC or MLO view, whatever its kind.
+
+    Raises:
+        UnsupportedMammogram: The image is of no kind that may be read, or says too little or too much about itself;
+            the message is the reason.
     """
     with _without_warnings():
         try:
-            return _read(dataset)
+            return _read(dataset, rules)
         except (UnsupportedMammogram, MemoryError):
             raise
         except Exception as error:  # pydicom converts values on access and raises whatever its converters raise
             raise UnsupportedMammogram(f"The image's header is damaged ({type(error).__name__}).") from error
 
 
-def _read(dataset: Dataset) -> Mammogram:
+def _read(dataset: Dataset, rules: KindRules | None) -> Mammogram:
     view = describe_view(dataset)
-    refusal = next(chain(_refusals(view), subject_refusals(dataset)), None)
-    if refusal:
-        raise UnsupportedMammogram(refusal)
+    kind = unreadable(view) if rules is None else kind_left_out(view, text_of(dataset, "SOPClassUID"), rules)
+    if kind is not None:
+        raise UnsupportedMammogram(kind.reason(view))
     sop_instance_uid = str(dataset.get("SOPInstanceUID") or "")
     if not sop_instance_uid:
         raise UnsupportedMammogram("The image has no SOP Instance UID.")
@@ -88,7 +90,7 @@ def _read(dataset: Dataset) -> Mammogram:
         patient_orientation=_patient_orientation(dataset),
         bits_stored=int(dataset.BitsStored),
         manufacturer=str(dataset.get("Manufacturer") or "").strip(),
-        remarks=(*subject_remarks(dataset), *blackened.remarks),
+        remarks=(*_remarks(dataset, view), *blackened.remarks),
     )
 
 
@@ -108,33 +110,11 @@ def _patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
     return str(value[0]), str(value[1])
 
 
-def _refusals(view: ViewDescription) -> Iterator[str]:
-    """Every reason not to analyse, the most telling first."""
-    yield from _not_a_screening_image(view)
-    if view.contradiction:
-        yield f"The image contradicts itself: {view.contradiction}."
-    if view.image_laterality not in set(Laterality):
-        yield "The image does not say which one breast it shows (Image Laterality)."
-    if view.view_position not in set(ViewPosition):
-        yield f"The view is {view.view_position or 'not given'}; only CC and MLO are analysed."
-    other = sorted(set(view.view_modifiers) - SCREENING_VIEW_MODIFIERS)
-    if other:
-        yield f"The view is modified ({', '.join(other)}); it is not a screening view."
-
-
-def _not_a_screening_image(view: ViewDescription) -> Iterator[str]:
-    if view.modality != "MG":
-        yield f"The image is not a mammogram: its modality is {view.modality or 'not given'}."
-    if view.number_of_frames != 1:
-        yield f"The image has {view.number_of_frames} frames; a screening view has one."
-    if view.stereotactic:
-        yield "The image belongs to a stereotactic biopsy; it is not a screening view."
-    if view.specimen:
-        yield "The image shows a tissue specimen, not a breast."
-    if view.presentation_intent_type != FOR_PRESENTATION:
-        yield f"The image is not for presentation: its intent is {view.presentation_intent_type or 'not given'}."
-    if _PROJECTION_IMAGE in view.image_type:
-        yield "The image is one projection of a tomosynthesis."
+def _remarks(dataset: Dataset, view: ImageFacts) -> Iterator[str]:
+    """Yield what a reader of the findings should know of the image (PS3.3 C.7.6.1.1.2, C.8.11.7)."""
+    yield from remarks(view)
+    if text_of(dataset, "BurnedInAnnotation").upper() == "YES":
+        yield "The image has burned-in annotation; where it covers the breast, the model sees it as tissue."
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from glam_node.inference.findings import Findings, ImageFindings
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.reading import read_dataset, read_mammogram
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,15 @@ class SourceImage:
     """Rows and Columns."""
 
 
-def segment_study(study_instance_uid: str, sources: Sequence[SourceImage], predictor: Predictor) -> Findings:
-    """One result per source, in order; an image that cannot be read has `failure` set and harms no other.
+def segment_study(
+    study_instance_uid: str,
+    sources: Sequence[SourceImage],
+    predictor: Predictor,
+    rules: KindRules | None = CONVENTIONAL_VIEWS,
+) -> Findings:
+    """Return one result per source, in order; an image that cannot be read has `failure` set and harms no other.
+
+    `rules` say which kinds of image may be read, as in `read_mammogram`.
 
     Raises DeviceUnavailable when the device is lost, OSError when a file cannot be reached.
     """
@@ -34,7 +42,7 @@ def segment_study(study_instance_uid: str, sources: Sequence[SourceImage], predi
     results: dict[str, ImageFindings] = {}
     for source in sources:
         try:
-            mammograms[source.sop_instance_uid] = read_mammogram(read_dataset(source.path))
+            mammograms[source.sop_instance_uid] = read_mammogram(read_dataset(source.path), rules)
         except UnsupportedMammogram as refusal:
             results[source.sop_instance_uid] = _refused(source, str(refusal))
     stages = [("read", time.monotonic() - started)]

@@ -8,7 +8,15 @@ from typing import Any
 from glam_node.settings.reference import masked
 from glam_node.settings.schema import Settings
 
-_WITHOUT_EFFECT = {"device", "runtime", "threads", "overlap", "lease_time", "maximum_attempts"}
+_WITHOUT_EFFECT = {
+    "demonstration_on_patients",
+    "device",
+    "runtime",
+    "threads",
+    "overlap",
+    "lease_time",
+    "maximum_attempts",
+}
 RULES, ORDER_OF_RULES = "rules", "order of rules"
 # Here by its place, since settings know nothing of models.
 _DEFAULT_PACKAGE = Path(__file__).parents[1] / "inference" / "default_package"

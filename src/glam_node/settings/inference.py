@@ -37,6 +37,9 @@ class InferenceSettings(Section):
     """The predictor, as "module:Class"."""
     package: Directory | None = None
     """Directory of the model package; unset: the demonstration that ships with glam-node, which is not for patients."""
+    demonstration_on_patients: bool = False
+    """Let a package that was trained on synthetic images alone, as the one that ships is, score and outline patients'
+    images, to try the node; what it finds on them means nothing. Phantoms are analysed in any case."""
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Literal["exact", "fast"] = "exact"

@@ -21,6 +21,7 @@ from glam_node.settings.values import (
     AETitle,
     Directory,
     Host,
+    ImageTypeTerm,
     Name,
     Patience,
     Port,
@@ -89,6 +90,12 @@ class EligibilitySettings(Section):
     """How many of the four standard views (L/R, CC/MLO) a study needs."""
     accept_implants: bool = True
     """Analyse images of breasts with implants."""
+    read_descriptions: bool = True
+    """Leave out images that only a description (of series, processing, derivation or paddle) calls synthesized,
+    contrast-enhanced, spot, magnified, of a biopsy, a specimen or a phantom, as in "C-View" or "Insight 2D"."""
+    image_types: tuple[ImageTypeTerm, ...] = ()
+    """Terms in values 3 to 5 of Image Type (0008,0008) that are not the standard's and that your machines write on
+    ordinary screening views; images with other unknown terms are left out."""
 
 
 class StorageSettings(Section):

@@ -14,6 +14,7 @@ _NETWORK = "an address such as 10.0.0.5 or a network such as 10.0.0.0/24"
 _HOST = "an address or a host name, without a port"
 _NAME = "a name of letters, digits, - and _"
 _TEXT = "a text without backslash and control characters"
+_CODE_STRING = "1 to 16 capital letters, digits, blanks and _"
 _SOP_CLASS = 'a SOP Class UID or "all"'
 _PATH = "a path"
 _PREDICTOR = '"module:Class"'
@@ -77,6 +78,7 @@ Host = Annotated[str, AfterValidator(_host), _words(_HOST)]
 Name = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9_-]*", _NAME)]
 Text = Annotated[str, _matching(r"[^\\\x00-\x1f\x7f]*", _TEXT), _words(_TEXT)]
 """PS3.5 Table 6.2-1, VR LO and SH."""
+ImageTypeTerm = Annotated[str, _matching(r"[A-Z0-9_ ]{1,16}", _CODE_STRING), _words(_CODE_STRING)]
 SOPClass = Annotated[str, _matching(r"all|(0|[1-9]\d*)(\.(0|[1-9]\d*)){1,31}", _SOP_CLASS), _words(_SOP_CLASS)]
 Directory = Annotated[Path, BeforeValidator(_path), AfterValidator(Path.expanduser), _words(_PATH)]
 ServicePath = Annotated[

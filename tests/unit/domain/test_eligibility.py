@@ -4,14 +4,9 @@ from typing import Any
 
 import pytest
 
-from glam_node.inference.reading import SCREENING_VIEW_MODIFIERS
-from glam_node.node.domain.eligibility import (
-    EXCLUSIONS,
-    STANDARD_VIEW_MODIFIERS,
-    Eligibility,
-    EligibilityRules,
-    judge,
-)
+from glam_node.kinds.facts import KindRules
+from glam_node.kinds.table import KINDS
+from glam_node.node.domain.eligibility import Eligibility, EligibilityRules, judge
 from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.instance import SOPInstance
 from tests.builders import four_views, report, sop_instance, study
@@ -29,14 +24,15 @@ NOT_ANALYSED: list[tuple[str, dict[str, Any]]] = [
     ("tomosynthesis_only", {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.13.1.3"}),
     ("tomosynthesis_only", {"number_of_frames": 60}),
     ("tomosynthesis_only", {"image_type": ("ORIGINAL", "PRIMARY", "TOMO_PROJ")}),
-    ("tomosynthesis_only", {"image_type": ("DERIVED", "PRIMARY", "", "GENERATED_2D")}),
+    ("synthesized", {"image_type": ("DERIVED", "PRIMARY", "", "GENERATED_2D")}),
     ("for_processing_only", {"presentation_intent_type": "FOR PROCESSING"}),
     ("presentation_intent_missing", {"presentation_intent_type": ""}),
     ("no_pixels", {"rows": 0}),
     ("no_pixels", {"columns": 0}),
     ("no_standard_view", {"view_position": "ML"}),
-    ("no_standard_view", {"view_modifiers": ("magnification",)}),
-    ("no_standard_view", {"view_modifiers": ("implant_displaced", "spot_compression")}),
+    ("no_standard_view", {"view_modifiers": ("rolled_lateral",)}),
+    ("magnified", {"view_modifiers": ("magnification",)}),
+    ("spot", {"view_modifiers": ("implant_displaced", "spot_compression")}),
     ("laterality_or_view_missing", {"view_position": ""}),
     ("laterality_or_view_missing", {"image_laterality": ""}),
     ("laterality_or_view_missing", {"image_laterality": "B"}),
@@ -57,21 +53,16 @@ def test_a_study_of_such_images_is_not_eligible_and_says_which_rule(rule: str, s
 @pytest.mark.parametrize(("rule", "stated"), NOT_ANALYSED)
 def test_such_an_image_beside_four_views_is_left_out_and_the_reason_says_so(rule: str, stated: dict[str, Any]) -> None:
     judgement = judged(*four_views(), sop_instance("R CC", **stated))
-    phrase = next(exclusion.phrase for exclusion in EXCLUSIONS if exclusion.rule == rule)
+    phrase = next(kind.phrase for kind in KINDS if kind.rule == rule)
     assert judgement.eligible
     assert judgement.reason == f"4 images to analyse: R CC, L CC, R MLO, L MLO; left out: 1 {phrase}"
-
-
-def test_every_exclusion_is_tried_above() -> None:
-    assert {rule for rule, _ in NOT_ANALYSED} == {exclusion.rule for exclusion in EXCLUSIONS}
 
 
 def test_the_rule_of_a_study_is_that_of_the_image_that_came_nearest() -> None:
     judgement = judged(report(), sop_instance(presentation_intent_type="FOR PROCESSING"), sop_instance("R ML"))
     assert judgement.rule == "no_standard_view"
     assert judgement.reason == (
-        "no image can be analysed: 1 not of mammography, 1 for processing, "
-        "1 of other views (spot, magnification, ML ...)"
+        "no image can be analysed: 1 not of mammography, 1 for processing, 1 of other views (ML, XCCL, rolled ...)"
     )
 
 
@@ -103,10 +94,6 @@ def test_where_the_implant_was_displaced_the_view_full_of_implant_is_left_out() 
     assert judged(full, displaced, only).instances == (displaced, only)
 
 
-def test_what_is_submitted_is_what_can_be_read() -> None:
-    assert STANDARD_VIEW_MODIFIERS == SCREENING_VIEW_MODIFIERS
-
-
 def image_of(born: str, view: str, **fields: Any) -> SOPInstance:
     return sop_instance(view, identity=identity_of({"PatientBirthDate": born}, "1.2"), **fields)
 
@@ -133,3 +120,64 @@ def test_of_images_that_an_older_version_received_the_patient_id_decides() -> No
         "two_patients",
         "the 5 images do not belong together: 1 of them carry another Patient ID than the first",
     )
+
+
+def partial(view: str) -> SOPInstance:
+    return sop_instance(view, partial_view=True)
+
+
+def test_a_partial_view_that_is_all_there_is_of_a_view_is_analysed() -> None:
+    only = partial("L CC")
+    assert only in judged(*four_views()[2:], only).instances
+
+
+def test_a_partial_view_beside_a_whole_one_is_left_out() -> None:
+    views, part = four_views(), partial("L CC")
+    judgement = judged(*views, part)
+    assert (judgement.instances, judgement.left_out[part.sop_instance_uid].rule) == (tuple(views), "another_image")
+
+
+def test_a_mosaic_of_partial_views_does_not_enter_the_mean_of_the_breast() -> None:
+    mosaic = [partial("L CC") for _ in range(4)]
+    judgement = judged(*four_views()[2:], *mosaic)
+    assert not set(mosaic) & set(judgement.instances)
+    assert {judgement.left_out[tile.sop_instance_uid].rule for tile in mosaic} == {"mosaic"}
+    assert judgement.reason.endswith("left out: 4 that each show a part of one view")
+
+
+def test_a_study_of_mosaics_alone_says_so() -> None:
+    assert judged(partial("L CC"), partial("L CC")).rule == "mosaic"
+
+
+SYNTHESIZED = {"image_type": ("DERIVED", "PRIMARY", "TOMOSYNTHESIS", "GENERATED_2D")}
+BOTH = KindRules(accepted=frozenset({"conventional", "synthesized"}))
+
+
+def test_a_synthesized_view_is_analysed_where_the_package_declares_it() -> None:
+    rules = EligibilityRules(1, accept_implants=True, kinds=BOTH)
+    assert len(judged(*four_views(**SYNTHESIZED), rules=rules).instances) == 4
+
+
+def test_a_conventional_image_wins_over_a_synthesized_one_of_the_same_view() -> None:
+    rules = EligibilityRules(1, accept_implants=True, kinds=BOTH)
+    conventional, synthesized = four_views()[:2], four_views(**SYNTHESIZED)
+    judgement = judged(*conventional, *synthesized, rules=rules)
+    assert judgement.instances == (*conventional, *synthesized[2:])
+    assert judgement.left_out[synthesized[0].sop_instance_uid].rule == "another_image"
+
+
+def test_a_study_of_synthesized_views_alone_says_so() -> None:
+    slab = sop_instance("R CC", number_of_frames=60, sop_class_uid="1.2.840.10008.5.1.4.1.1.13.1.3")
+    judgement = judged(slab, *four_views(**SYNTHESIZED))
+    assert (judgement.eligible, judgement.rule) == (False, "synthesized")
+
+
+def test_patients_images_are_not_for_a_demonstration_package() -> None:
+    rules = EligibilityRules(1, accept_implants=True, kinds=KindRules(phantoms_only=True))
+    assert judged(*four_views(), rules=rules).rule == "demonstration_package"
+    assert judged(*four_views(drawn=True), rules=rules).eligible
+
+
+def test_an_implant_that_only_a_description_calls_displaced_is_preferred() -> None:
+    displaced = sop_instance("R CC", described=("implant_displaced",))
+    assert judged(sop_instance("R CC"), displaced).instances == (displaced,)

@@ -55,6 +55,38 @@ def test_the_age_counts_from_when_the_study_was_reopened() -> None:
     assert not completeness(reopened, RULES, after(5100)).complete
 
 
+IMPLANTS = four_views(breast_implant_present=True)
+DISPLACED = four_views(breast_implant_present=True, view_modifiers=("implant_displaced",))
+WITH_IMPLANTS: list[tuple[str, list[SOPInstance], float, str]] = [
+    ("four views full of implant", IMPLANTS, 299, ""),
+    ("four views full of implant, quiet", IMPLANTS, 300, "quiet_time"),
+    ("one displaced view of four", [*IMPLANTS, DISPLACED[0]], 299, ""),
+    ("all eight views", [*IMPLANTS, *DISPLACED], 10, "settle_time"),
+    ("displaced views alone", DISPLACED, 10, "settle_time"),
+    ("an implant in one breast", [IMPLANTS[0], *four_views()[1:]], 299, ""),
+    ("its two displaced views", [IMPLANTS[0], *four_views()[1:], DISPLACED[0], DISPLACED[2]], 10, "settle_time"),
+    ("an implant that only a displaced view tells of", [*four_views(), DISPLACED[1]], 299, ""),
+]
+
+
+@pytest.mark.parametrize(("name", "instances", "silence_s", "rule"), WITH_IMPLANTS)
+def test_a_study_with_implants_waits_for_the_displaced_views_until_it_is_quiet(
+    name: str, instances: list[SOPInstance], silence_s: float, rule: str
+) -> None:
+    assert completeness(study(*instances), RULES, after(silence_s)).rule == rule
+
+
+def test_the_reason_names_the_displaced_views_that_did_not_come() -> None:
+    reason = completeness(study(*IMPLANTS, DISPLACED[0]), RULES, after(300)).reason
+    assert reason.endswith("; no view with the implant displaced of L CC, R MLO, L MLO")
+
+
+def test_an_archive_that_has_just_what_came_does_not_end_the_wait_for_displaced_views() -> None:
+    archived = Archived("pacs", 4, 4)
+    assert not completeness(study(*IMPLANTS), replace(RULES, confirms=True), after(299), archived).complete
+    assert completeness(study(*IMPLANTS), replace(RULES, confirms=True), after(300), archived).complete
+
+
 CONFIRMING = replace(RULES, confirms=True)
 ARCHIVED: list[tuple[str, list[SOPInstance], Archived | None, float, str]] = [
     ("four views, not asked yet", four_views(), None, 299, ""),

@@ -8,7 +8,8 @@ from pydicom.uid import (
     DigitalMammographyXRayImageStorageForProcessing,
 )
 
-from glam_node.inference.view import _NAME_OF_MODIFIER, _NAME_OF_VIEW, describe_view
+from glam_node.inference.view import describe_view
+from glam_node.kinds.codes import NAME_OF_MODIFIER, NAME_OF_VIEW
 
 
 def code(value: str, scheme: str = "SCT") -> Dataset:
@@ -43,11 +44,11 @@ def test_a_view_is_recognised_in_every_coding_scheme_in_use(value: str, scheme: 
 
 
 def test_every_view_code_of_the_standard_is_known() -> None:
-    assert {getattr(codes.cid4014, name).value for name in codes.cid4014.dir()} <= set(_NAME_OF_VIEW)
+    assert {getattr(codes.cid4014, name).value for name in codes.cid4014.dir()} <= set(NAME_OF_VIEW)
 
 
 def test_every_view_modifier_code_of_the_standard_is_known() -> None:
-    assert {getattr(codes.cid4015, name).value for name in codes.cid4015.dir()} <= set(_NAME_OF_MODIFIER)
+    assert {getattr(codes.cid4015, name).value for name in codes.cid4015.dir()} <= set(NAME_OF_MODIFIER)
 
 
 def test_view_position_is_the_fallback_for_the_view_code() -> None:

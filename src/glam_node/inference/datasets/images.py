@@ -12,6 +12,9 @@ from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.reading import read_dataset, read_mammogram
 from glam_node.inference.view import FOR_PRESENTATION, describe_view
 
+# Digitised films come in classes for pictures of anything.
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
 NO_SPELLINGS: Mapping[str, ViewPosition] = {}
 
 
@@ -61,6 +64,9 @@ def read_view(
             raise UnsupportedMammogram(f"The image says another {element} than its labels, which say {labels_say}.")
     if said_position != said.view_position:
         dataset.pop("ViewCodeSequence", None)
+    if str(dataset.get("SOPClassUID") or "").startswith(_SECONDARY_CAPTURE):
+        dataset.SOPClassUID = _MAMMOGRAM
+        dataset.pop("ImageType", None)
     if said.modality in ("", "CR", "DX", "OT"):
         dataset.Modality = "MG"
     dataset.ImageLaterality, dataset.ViewPosition = image_laterality.value, view_position.value

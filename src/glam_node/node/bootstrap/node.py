@@ -13,7 +13,7 @@ from glam_node.node.audit.templates import Party
 from glam_node.node.bootstrap.alerts import alert_channels, alert_rules
 from glam_node.node.bootstrap.ground import Ground, open_ground
 from glam_node.node.bootstrap.receiving import commitment_rules
-from glam_node.node.bootstrap.rules import eligibility_rules, site_rules
+from glam_node.node.bootstrap.rules import eligibility_rules, kind_rules, site_rules
 from glam_node.node.domain.alert import AlertRules
 from glam_node.node.domain.job import Priority
 from glam_node.node.domain.ports import Destination
@@ -94,6 +94,7 @@ def rebuild_node(ground: Ground, settings: Settings) -> Node:
         lease_time_s=settings.inference.lease_time,
         shadow=frozenset(name for name, one in settings.destinations.items() if one.mode == "shadow"),
         dry_run={name: one.results for name, one in settings.destinations.items() if one.mode == "dry_run"},
+        kinds=kind_rules(settings),
         least_free_bytes=settings.storage.pause_free_bytes,
     )
     return Node(
@@ -116,6 +117,7 @@ def rebuild_node(ground: Ground, settings: Settings) -> Node:
             settings.assembly.quiet_time,
             settings.assembly.maximum_age,
             bool(settings.assembly.confirm_with),
+            inference.kinds,
         ),
         confirmations=_confirmations(settings.assembly.confirm_with, archives),
         submission_rules=SubmissionRules(

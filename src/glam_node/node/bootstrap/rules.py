@@ -1,15 +1,45 @@
 """The rules of a site, built-in and its own, from its settings."""
 
+from glam_node.inference.card import ModelCard
+from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.package import DEFAULT_PACKAGE, read_card
+from glam_node.kinds.facts import KindRules
 from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.job import Priority
 from glam_node.node.domain.routing import Action, SiteRule
 from glam_node.rules.grammar import parse
+from glam_node.settings.inference import InferenceSettings
 from glam_node.settings.schema import Settings
 
 
 def eligibility_rules(settings: Settings) -> EligibilityRules:
-    """Which studies are analysed."""
-    return EligibilityRules(settings.eligibility.minimum_views, settings.eligibility.accept_implants)
+    """Return which studies are analysed."""
+    chosen = settings.eligibility
+    return EligibilityRules(chosen.minimum_views, chosen.accept_implants, kind_rules(settings))
+
+
+def kind_rules(settings: Settings) -> KindRules:
+    """Return which kinds of image are analysed, by the settings and the card of the model package.
+
+    A package that cannot be read here (it may lie on the workers' machines alone) counts as one that declares nothing.
+    """
+    card = _card(settings)
+    return KindRules(
+        accepted=card.accepted_kinds,
+        descriptions=settings.eligibility.read_descriptions,
+        image_types=frozenset(settings.eligibility.image_types),
+        phantoms_only=card.is_demonstration and not settings.inference.demonstration_on_patients,
+    )
+
+
+def _card(settings: Settings) -> ModelCard:
+    chosen = settings.inference
+    if chosen.package is None and chosen.predictor != InferenceSettings().predictor:
+        return ModelCard()
+    try:
+        return read_card(chosen.package or DEFAULT_PACKAGE)
+    except PackageMismatch:
+        return ModelCard()
 
 
 def site_rules(settings: Settings) -> tuple[SiteRule, ...]:

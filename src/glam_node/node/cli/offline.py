@@ -13,9 +13,10 @@ from pydicom.dataset import Dataset
 from glam_node.inference.findings import Findings
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.study import segment_study
+from glam_node.kinds.facts import KindRules
 from glam_node.node.demo.exam import all_files
 from glam_node.node.demo.pictures import draw_pictures
-from glam_node.node.domain.eligibility import EligibilityRules, exclusion_of, judge
+from glam_node.node.domain.eligibility import Eligibility, EligibilityRules, judge
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study
 from glam_node.node.results import kinds
@@ -87,21 +88,20 @@ def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> An
             analysis.refused.append(Refusal(what, f"{eligibility.rule}: {eligibility.reason}"))
             continue
         predictor = predictor or rules.load_predictor()
-        findings = _segment(study, eligibility.instances, predictor)
+        findings = _segment(study, eligibility.instances, predictor, rules.eligibility.kinds)
         analysis.refused.extend(_failures(findings, eligibility.instances))
-        analysis.left_out.extend(_left_out(study, eligibility.instances))
+        analysis.left_out.extend(_left_out(study, eligibility))
         folder = out / study.study_instance_uid
         analysis.written.append(_write(findings, eligibility.instances, rules, folder))
     return analysis
 
 
-def _left_out(study: Study, chosen: Sequence[SOPInstance]) -> Iterator[Refusal]:
-    """The images of a study that is analysed which are not, with the reason."""
+def _left_out(study: Study, eligibility: Eligibility) -> Iterator[Refusal]:
+    """Yield the images of an analysed study that are not analysed, with the reason."""
     for instance in study.instances:
-        exclusion = exclusion_of(instance)
-        if instance not in chosen:
-            reason = f"left out: it is one {exclusion.phrase}" if exclusion else "left out: another image serves better"
-            yield Refusal(instance.path, reason)
+        left_out = eligibility.left_out.get(instance.sop_instance_uid)
+        if left_out is not None:
+            yield Refusal(instance.path, f"left out: {left_out.rule}: {left_out.reason}")
 
 
 def _failures(findings: Findings, instances: Sequence[SOPInstance]) -> Iterator[Refusal]:
@@ -109,8 +109,8 @@ def _failures(findings: Findings, instances: Sequence[SOPInstance]) -> Iterator[
     return (Refusal(paths[image.sop_instance_uid], image.failure) for image in findings.images if image.failure)
 
 
-def _segment(study: Study, instances: Sequence[SOPInstance], predictor: Predictor) -> Findings:
-    return segment_study(study.study_instance_uid, source_images(instances, Path), predictor)
+def _segment(study: Study, instances: Sequence[SOPInstance], predictor: Predictor, kinds: KindRules) -> Findings:
+    return segment_study(study.study_instance_uid, source_images(instances, Path), predictor, kinds)
 
 
 def _write(findings: Findings, instances: Sequence[SOPInstance], rules: Rules, folder: Path) -> Written:

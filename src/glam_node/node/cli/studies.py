@@ -23,11 +23,12 @@ def studies(
 ) -> None:
     """List the studies with their state and its reason."""
     configured = settings_of(ctx, settings)
+    from glam_node.node.bootstrap import eligibility_rules
     from glam_node.node.db.studies import recent
     from glam_node.node.workflow.description import summary
 
     with sessions_of(ctx, configured)() as session:
-        rows = [summary(study) for study in recent(session, limit)]
+        rows = [summary(study, eligibility_rules(configured)) for study in recent(session, limit)]
     if as_json:
         print_json(rows)
         return

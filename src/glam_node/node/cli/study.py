@@ -44,9 +44,10 @@ def study(
     configured = settings_of(ctx, settings)
     sessions = sessions_of(ctx, configured)
     found = known(sessions, study_instance_uid)
+    from glam_node.node.bootstrap import eligibility_rules
     from glam_node.node.workflow.description import describe
 
-    description = describe(found, sessions, configured.storage.root)
+    description = describe(found, eligibility_rules(configured), sessions, configured.storage.root)
     if as_json:
         print_json(description)
     else:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from glam_node.node.console.rendering import Screens
 from glam_node.node.db import audit, search, studies
 from glam_node.node.db.search import Leaf, Place, Wanted
+from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.study import StudyState
 from glam_node.node.workflow.description import summary
 
@@ -65,7 +66,7 @@ def page(screens: Screens, request: Request) -> Response:
     place = _place(request.query_params)
     with screens.sessions() as session:
         leaf = search.find(session, asked.wanted, place, SHOWN)
-        rows = _rows(session, leaf)
+        rows = _rows(session, leaf, screens.node.submission_rules.eligibility)
         counts = {str(state): count for state, count in studies.counts_by_state(session).items()}
         found = search.count(session, asked.wanted, leaf)
         rules = search.rules(session)
@@ -93,11 +94,11 @@ def may_see_identities(request: Request) -> bool:
     return bool(request.state.visitor.may("see_patients"))
 
 
-def _rows(session: Session, leaf: Leaf) -> list[dict[str, Any]]:
+def _rows(session: Session, leaf: Leaf, rules: EligibilityRules) -> list[dict[str, Any]]:
     analysed = audit.newest_of_studies(session, "job_succeeded", [one.study_instance_uid for one in leaf.studies])
     return [
         {
-            **summary(study),
+            **summary(study, rules),
             "accession_number": study.attributes.accession_number,
             "scores": _scores(analysed.get(study.study_instance_uid)),
         }

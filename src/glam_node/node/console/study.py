@@ -27,7 +27,9 @@ def page(screens: Screens, request: Request) -> Response:
     """All about one study."""
     study = _study(screens, request.path_params["study_instance_uid"])
     try:
-        described = describe(study, screens.sessions, screens.node.store.root)
+        described = describe(
+            study, screens.node.submission_rules.eligibility, screens.sessions, screens.node.store.root
+        )
     except InferenceError as error:
         raise HTTPException(500, f"The findings of study {study.study_instance_uid} cannot be read: {error}") from error
     if may_see_identities(request):

@@ -1,6 +1,7 @@
 """Rows of instances, and the patient of their study."""
 
 from dataclasses import replace
+from typing import Any
 
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.domain.identity import identity_from_json
@@ -9,14 +10,9 @@ from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAt
 
 def as_instance(row: InstanceRow) -> SOPInstance:
     """Return the instance that the row holds."""
-    stated = row.attributes
-    attributes = ImageAttributes(
-        **{
-            **stated,
-            "view_modifiers": tuple(stated["view_modifiers"]),
-            "image_type": tuple(stated["image_type"]),
-        }
-    )
+    stated: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in row.attributes.items()
+    }
     return SOPInstance(
         sop_class_uid=row.sop_class_uid,
         sop_instance_uid=row.sop_instance_uid,
@@ -29,7 +25,7 @@ def as_instance(row: InstanceRow) -> SOPInstance:
         byte_count=row.byte_count,
         calling_ae_title=row.calling_ae_title,
         received_at=row.received_at,
-        attributes=attributes,
+        attributes=ImageAttributes(**stated),
         identity=None if row.identity is None else identity_from_json(row.identity),
     )
 

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from glam_node.kinds.predicates import STANDARD_VIEWS
 from glam_node.node.db.instances import as_instance, with_patient
 from glam_node.node.db.jobs import UNFINISHED
 from glam_node.node.db.tables import DeliveryRow, InstanceRow, JobRow, StudyRow
 from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.delivery import DeliveryState
-from glam_node.node.domain.eligibility import STANDARD_VIEWS, is_mammogram
+from glam_node.node.domain.eligibility import is_mammogram
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.screening import AssemblyRules

@@ -1,29 +1,15 @@
 """Which studies are analysed, which of their images, and why the others are not."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, DECLARABLE_KINDS, KindRules
+from glam_node.kinds.predicates import STANDARD_VIEWS, View, accepted_kind, is_implant_displaced
+from glam_node.kinds.table import KINDS, kind_left_out
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.one_person import TWO_PATIENTS, TWO_STUDIES, Difference, difference_among
 from glam_node.node.domain.study import Study
-
-View = tuple[str, str]
-"""Image Laterality and View Position."""
-
-# In the order in which people name and hang them
-STANDARD_VIEWS: tuple[View, ...] = (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))
-
-# PS3.16 CID 4015: with these modifiers a CC or MLO still shows the whole breast as screening does
-STANDARD_VIEW_MODIFIERS = frozenset(
-    {"implant_displaced", "nipple_in_profile", "infra_mammary_fold", "anterior_compression"}
-)
-IMPLANT_DISPLACED = "implant_displaced"
-
-# PS3.4 Table B.5-1: Secondary Capture and its multi-frame kin; Breast Tomosynthesis
-SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-BREAST_TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
-
 
 # A study that is left out for these gets no report in the archive, which would have to name one of two patients.
 UNSPOKEN = frozenset({TWO_PATIENTS, TWO_STUDIES})
@@ -36,6 +22,19 @@ class EligibilityRules:
     minimum_views: int
     """How many of the four standard views a study needs."""
     accept_implants: bool
+    kinds: KindRules = CONVENTIONAL_VIEWS
+    """Which kinds of image are analysed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The reason why one image of a study is not analysed."""
+
+    rule: str
+    phrase: str
+    """Completes "4 images ..."."""
+    reason: str
+    """The same for the one image, as a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,13 @@ class Eligibility:
     """The same in plain words, with the facts."""
     instances: tuple[SOPInstance, ...]
     """The images to analyse, in an order that does not depend on their arrival; empty when not eligible."""
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+    """By SOP Instance UID, why the other images are not analysed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """One reason to leave an image out."""
+    """A rule of the site that leaves images out."""
 
     rule: str
     applies: Callable[[SOPInstance], bool]
@@ -77,105 +78,78 @@ def views_named(views: Iterable[View]) -> str:
     return ", ".join(f"{side} {view}" for side, view in STANDARD_VIEWS if (side, view) in present) or "no standard view"
 
 
-def _is_of_tomosynthesis(instance: SOPInstance) -> bool:
-    """Slices, projections, and two-dimensional images computed from them, which the model has not learned from."""
-    attributes = instance.attributes
-    return (
-        instance.sop_class_uid == BREAST_TOMOSYNTHESIS
-        or attributes.number_of_frames != 1
-        or any("TOMO" in value or value == "GENERATED_2D" for value in attributes.image_type)
-    )
+def image_left_out(instance: SOPInstance, rules: EligibilityRules) -> LeftOut | None:
+    """Return why the image is not analysed, whatever else the study has; None for a screening view."""
+    facts = instance.attributes
+    kind = kind_left_out(facts, instance.sop_class_uid, rules.kinds)
+    if kind is not None:
+        return LeftOut(kind.rule, kind.phrase, kind.reason(facts))
+    if not rules.accept_implants and (facts.breast_implant_present or is_implant_displaced(facts, rules.kinds)):
+        return _IMPLANTS
+    return None
 
 
-def _is_of_another_view(instance: SOPInstance) -> bool:
-    attributes = instance.attributes
-    return attributes.view_position not in ("", "CC", "MLO") or not STANDARD_VIEW_MODIFIERS.issuperset(
-        attributes.view_modifiers
-    )
-
-
-def _has_implant(instance: SOPInstance) -> bool:
-    return instance.attributes.breast_implant_present or _is_implant_displaced(instance)
-
-
-def _is_implant_displaced(instance: SOPInstance) -> bool:
-    return IMPLANT_DISPLACED in instance.attributes.view_modifiers
-
-
-# From what has nothing to do with us to what is almost a screening view: the first that applies tells why an image is
-# left out, the last one in the table among a study's images tells why the study is.
-EXCLUSIONS: tuple[Exclusion, ...] = (
-    Exclusion("no_mammography", lambda instance: not is_mammogram(instance), "not of mammography"),
-    Exclusion(
-        "secondary_capture",
-        lambda instance: f"{instance.sop_class_uid}.".startswith(f"{SECONDARY_CAPTURE}."),
-        "secondary captures",
-    ),
-    Exclusion("specimen", lambda instance: instance.attributes.specimen, "of a specimen"),
-    Exclusion("stereotactic", lambda instance: instance.attributes.stereotactic, "made for a biopsy"),
-    Exclusion("tomosynthesis_only", _is_of_tomosynthesis, "of tomosynthesis"),
-    Exclusion(
-        "for_processing_only",
-        lambda instance: instance.attributes.presentation_intent_type == "FOR PROCESSING",
-        "for processing",
-    ),
-    Exclusion(
-        "presentation_intent_missing",
-        lambda instance: instance.attributes.presentation_intent_type != "FOR PRESENTATION",
-        "not said to be for presentation",
-    ),
-    Exclusion(
-        "no_pixels", lambda instance: min(instance.attributes.rows, instance.attributes.columns) < 1, "without pixels"
-    ),
-    Exclusion("no_standard_view", _is_of_another_view, "of other views (spot, magnification, ML ...)"),
-    Exclusion(
-        "laterality_or_view_missing",
-        lambda instance: standard_view(instance) not in STANDARD_VIEWS,
-        "without laterality or view",
-    ),
-    Exclusion("contradiction", lambda instance: bool(instance.attributes.contradiction), "that contradict themselves"),
+_IMPLANTS = LeftOut(
+    "implants",
+    "of breasts with implants",
+    "The image is of a breast with an implant, which eligibility.accept_implants leaves out.",
 )
-IMPLANTS = Exclusion("implants", _has_implant, "of breasts with implants")
-
-
-def exclusion_of(instance: SOPInstance) -> Exclusion | None:
-    """Why the image is not analysed; None for a standard screening view for presentation."""
-    return next((exclusion for exclusion in EXCLUSIONS if exclusion.applies(instance)), None)
+_ANOTHER_IMAGE = LeftOut(
+    "another_image",
+    "of views that another image shows better",
+    "Another image of this view serves better: conventional, whole, or with the implant displaced.",
+)
+_MOSAIC = LeftOut(
+    "mosaic",
+    "that each show a part of one view",
+    "The view is in several partial images, none of which shows the whole breast; a score for each would count as one "
+    "for the whole.",
+)
+# From the farthest from screening to the nearest
+_ORDER = (*(kind.rule for kind in KINDS), _IMPLANTS.rule, _ANOTHER_IMAGE.rule, _MOSAIC.rule)
 
 
 def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = ()) -> Eligibility:
     """Whether the study is analysed, with which images, and by which rule; `also` are asked of what is left."""
-    excluded: Counter[Exclusion] = Counter()
+    left_out: dict[str, LeftOut] = {}
     images: list[SOPInstance] = []
     for instance in study.instances:
-        exclusion = exclusion_of(instance)
-        if exclusion is None and not rules.accept_implants and _has_implant(instance):
-            exclusion = IMPLANTS
-        exclusion = exclusion or next((one for one in also if one.applies(instance)), None)
-        if exclusion is None:
+        by = image_left_out(instance, rules) or _left_out_by_the_site(instance, also)
+        if by is None:
             images.append(instance)
         else:
-            excluded[exclusion] += 1
-    return _judge_images(images, excluded, rules.minimum_views, (*EXCLUSIONS, IMPLANTS, *also))
+            left_out[instance.sop_instance_uid] = by
+    apart = _difference_among(images)
+    if apart is not None:
+        reason = f"the {len(images)} images do not belong together: {apart.reason}"
+        return Eligibility(False, apart.rule, reason, (), left_out)
+    for group in _by_view(images).values():
+        left_out.update(_superseded(group, rules.kinds))
+    chosen = [image for image in images if image.sop_instance_uid not in left_out]
+    return _judge_images(chosen, left_out, rules, also)
+
+
+def _left_out_by_the_site(instance: SOPInstance, also: Sequence[Exclusion]) -> LeftOut | None:
+    by = next((one for one in also if one.applies(instance)), None)
+    return None if by is None else LeftOut(by.rule, by.phrase, f"{by.rule} leaves the image out.")
 
 
 def _judge_images(
-    images: list[SOPInstance], excluded: Counter[Exclusion], minimum_views: int, order: Sequence[Exclusion]
+    images: list[SOPInstance], left_out: Mapping[str, LeftOut], rules: EligibilityRules, also: Sequence[Exclusion]
 ) -> Eligibility:
-    left_out = ", ".join(f"{count} {exclusion.phrase}" for exclusion, count in excluded.items())
+    counts = Counter(one.phrase for one in left_out.values())
+    others = ", ".join(f"{count} {phrase}" for phrase, count in counts.items())
     if not images:
-        nearest = max(excluded, key=order.index)
-        return Eligibility(False, nearest.rule, f"no image can be analysed: {left_out}", ())
-    apart = _difference_among(images)
-    if apart is not None:
-        return Eligibility(False, apart.rule, f"the {len(images)} images do not belong together: {apart.reason}", ())
+        order = (*_ORDER, *(one.rule for one in also))
+        nearest = max((one.rule for one in left_out.values()), key=order.index)
+        return Eligibility(False, nearest, f"no image can be analysed: {others}", (), left_out)
     views = {standard_view(image) for image in images}
-    if len(views) < minimum_views:
-        reason = f"{len(views)} of the standard views ({views_named(views)}), {minimum_views} needed"
-        return Eligibility(False, "too_few_views", _with_left_out(reason, left_out), ())
-    chosen = _without_undisplaced_implants(images)
-    reason = f"{len(chosen)} images to analyse: {views_named(views)}"
-    return Eligibility(True, "screening_views", _with_left_out(reason, left_out), chosen)
+    if len(views) < rules.minimum_views:
+        reason = f"{len(views)} of the standard views ({views_named(views)}), {rules.minimum_views} needed"
+        return Eligibility(False, "too_few_views", _with_left_out(reason, others), (), left_out)
+    ordered = sorted(images, key=lambda image: (STANDARD_VIEWS.index(standard_view(image)), image.sop_instance_uid))
+    reason = f"{len(images)} images to analyse: {views_named(views)}"
+    return Eligibility(True, "screening_views", _with_left_out(reason, others), tuple(ordered), left_out)
 
 
 def _difference_among(images: Sequence[SOPInstance]) -> Difference | None:
@@ -190,8 +164,25 @@ def _with_left_out(reason: str, left_out: str) -> str:
     return f"{reason}; left out: {left_out}" if left_out else reason
 
 
-def _without_undisplaced_implants(images: Sequence[SOPInstance]) -> tuple[SOPInstance, ...]:
-    """Where a view was taken with the implant displaced, the one full of implant is left out; retakes all stay."""
-    displaced = {standard_view(image) for image in images if _is_implant_displaced(image)}
-    chosen = [image for image in images if _is_implant_displaced(image) or standard_view(image) not in displaced]
-    return tuple(sorted(chosen, key=lambda image: (STANDARD_VIEWS.index(standard_view(image)), image.sop_instance_uid)))
+def _by_view(images: Sequence[SOPInstance]) -> dict[View, list[SOPInstance]]:
+    groups: dict[View, list[SOPInstance]] = {}
+    for image in images:
+        groups.setdefault(standard_view(image), []).append(image)
+    return groups
+
+
+def _superseded(images: Sequence[SOPInstance], rules: KindRules) -> dict[str, LeftOut]:
+    """Return, of the images of one view, those that another one serves better than, by SOP Instance UID.
+
+    Retakes of one kind all stay. Of partial images one alone stays, since it is all there is of the view; several are a
+    mosaic, whose parts would each count as a whole breast.
+    """
+    best = min(DECLARABLE_KINDS.index(accepted_kind(image.attributes, rules)) for image in images)
+    of_best_kind = [image for image in images if accepted_kind(image.attributes, rules) == DECLARABLE_KINDS[best]]
+    displaced = [image for image in of_best_kind if is_implant_displaced(image.attributes, rules)]
+    kept = displaced or of_best_kind
+    whole = [image for image in kept if not image.attributes.partial_view]
+    if not whole and len(kept) > 1:
+        return {image.sop_instance_uid: _MOSAIC if image in kept else _ANOTHER_IMAGE for image in images}
+    kept = whole or kept
+    return {image.sop_instance_uid: _ANOTHER_IMAGE for image in images if image not in kept}

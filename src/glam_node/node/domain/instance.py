@@ -3,31 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from glam_node.kinds.facts import ImageFacts
 from glam_node.node.domain.identity import ImageIdentity
 
 
 @dataclass(frozen=True, slots=True)
-class ImageAttributes:
-    """What assembly and eligibility need to know of an image; empty strings and zeros where it does not say."""
+class ImageAttributes(ImageFacts):
+    """What assembly and eligibility need to know of an image, as its header said when it was received.
 
-    modality: str = ""
-    presentation_intent_type: str = ""
-    """FOR PRESENTATION or FOR PROCESSING (0008,0068)."""
-    image_laterality: str = ""
-    """L, R or B."""
-    view_position: str = ""
-    """CC, MLO or another abbreviation of PS3.16 CID 4014."""
-    view_modifiers: tuple[str, ...] = ()
-    """magnification, spot_compression, implant_displaced, ... (PS3.16 CID 4015)."""
-    image_type: tuple[str, ...] = ()
-    rows: int = 0
-    columns: int = 0
-    number_of_frames: int = 1
-    specimen: bool = False
-    stereotactic: bool = False
-    breast_implant_present: bool = False
-    contradiction: str = ""
-    """What the image says of itself in two ways that cannot both be true; empty when there is nothing of the kind."""
+    An image that an earlier version received lacks the facts that this version added: they count as unknown, and the
+    whole header is judged again when the image is read for its analysis.
+    """
+
     patient_mismatch: bool = False
     """It arrived under the Study Instance UID of another Patient ID; decides only where `identity` was not kept."""
 

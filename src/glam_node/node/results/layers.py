@@ -20,7 +20,7 @@ def grey_layer(source: Dataset, *, maximum_height: int) -> Image.Image:
 
     Raises UnsupportedMammogram when `source` cannot be decoded.
     """
-    pixels = read_mammogram(source).pixels
+    pixels = read_mammogram(source, None).pixels
     smaller = resized(pixels, scale_to(pixels.shape[0], maximum_height))
     shown = np.clip(smaller * np.float32(255.0 / white_of(pixels)), 0, 255).astype(np.uint8)
     return Image.fromarray(_hung(shown, source))

@@ -85,7 +85,7 @@ def draw_overlay(
     """The picture that `write_overlay` writes; small images are enlarged by a whole factor so that text fits beside."""
     segments = list(stored_segments(image.sop_instance_uid, segmentations))
     return draw_segments(
-        read_mammogram(source).pixels, segments, image, algorithm, identity, maximum_height=maximum_height
+        read_mammogram(source, None).pixels, segments, image, algorithm, identity, maximum_height=maximum_height
     )
 
 

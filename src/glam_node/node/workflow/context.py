@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 from glam_node.node.domain.job import Routing
 from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.results.identity import ResultIdentity
@@ -46,6 +47,8 @@ class InferenceContext:
     """Destinations for which results are made and kept, and to which nothing is sent."""
     dry_run: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Destinations that are in no audience: which kinds of results would be made for each."""
+    kinds: KindRules = CONVENTIONAL_VIEWS
+    """Which kinds of image are analysed; each header is judged again when its image is read."""
     least_free_bytes: int = 0
     """Under this no job is begun."""
 

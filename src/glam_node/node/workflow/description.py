@@ -7,7 +7,14 @@ from glam_node.inference.findings import Findings
 from glam_node.node.db import audit, deliveries, jobs
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.delivery import Delivery
-from glam_node.node.domain.eligibility import exclusion_of, standard_view, views_named
+from glam_node.node.domain.eligibility import (
+    EligibilityRules,
+    LeftOut,
+    image_left_out,
+    judge,
+    standard_view,
+    views_named,
+)
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
 from glam_node.node.domain.study import Study
@@ -30,9 +37,9 @@ _KINDS = {
 }
 
 
-def summary(study: Study) -> dict[str, Any]:
-    """One line of a list of studies."""
-    images = [instance for instance in study.instances if exclusion_of(instance) is None]
+def summary(study: Study, rules: EligibilityRules) -> dict[str, Any]:
+    """Return one line of a list of studies; `rules` say which of its images count as views."""
+    images = [instance for instance in study.instances if image_left_out(instance, rules) is None]
     return {
         "study_instance_uid": study.study_instance_uid,
         "state": str(study.state),
@@ -47,8 +54,9 @@ def summary(study: Study) -> dict[str, Any]:
     }
 
 
-def describe(study: Study, sessions: SessionFactory, root: Path) -> dict[str, Any]:
-    """All about one study."""
+def describe(study: Study, rules: EligibilityRules, sessions: SessionFactory, root: Path) -> dict[str, Any]:
+    """Return all that is known about one study, and by `rules` why images of it are left out."""
+    left_out = judge(study, rules).left_out
     uid = study.study_instance_uid
     with sessions() as session:
         its_jobs = jobs.of_study(session, uid)
@@ -56,8 +64,10 @@ def describe(study: Study, sessions: SessionFactory, root: Path) -> dict[str, An
         timeline = audit.timeline(session, uid)
     findings = latest_findings(root, its_jobs)
     return {
-        **summary(study),
-        "instances": [_instance(instance) for instance in study.instances],
+        **summary(study, rules),
+        "instances": [
+            _instance(one, left_out.get(one.sop_instance_uid) or image_left_out(one, rules)) for one in study.instances
+        ],
         "jobs": [_job(job) for job in its_jobs],
         "algorithm": named(findings) if findings else "",
         "scores": scores(findings) if findings else [],
@@ -89,8 +99,7 @@ def scores(findings: Findings) -> list[dict[str, Any]]:
     ]
 
 
-def _instance(instance: SOPInstance) -> dict[str, Any]:
-    exclusion = exclusion_of(instance)
+def _instance(instance: SOPInstance, left_out: LeftOut | None) -> dict[str, Any]:
     return {
         "view": " ".join(standard_view(instance)).strip(),
         "sop_instance_uid": instance.sop_instance_uid,
@@ -101,7 +110,8 @@ def _instance(instance: SOPInstance) -> dict[str, Any]:
         "byte_count": instance.byte_count,
         "calling_ae_title": instance.calling_ae_title,
         "received_at": instance.received_at,
-        "excluded": exclusion.rule if exclusion else "",
+        "excluded": left_out.rule if left_out else "",
+        "excluded_because": left_out.reason if left_out else "",
     }
 
 

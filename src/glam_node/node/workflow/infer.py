@@ -14,6 +14,7 @@ from glam_node.inference.findings_file import encode_findings, read_findings
 from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.study import SourceImage, segment_study
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 from glam_node.node.db import audit, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.instance import SOPInstance
@@ -64,7 +65,7 @@ def run_job(
     with structlog.contextvars.bound_contextvars(job_id=job_id, study_instance_uid=job.study_instance_uid):
         try:
             with heartbeat(partial(_renew, job, sessions, context, now), every_s=context.lease_time_s / 4):
-                findings = find(job, sessions=sessions, store=store, predictor=predictor)
+                findings = find(job, sessions=sessions, store=store, predictor=predictor, kinds=context.kinds)
                 publish(job, findings, sessions=sessions, store=store, context=context, now=now)
         except LeaseLost:
             log.warning("job_lost", attempt=job.attempt)
@@ -116,7 +117,14 @@ def _renew(job: InferenceJob, sessions: SessionFactory, context: InferenceContex
         jobs.renew(session, job, now=now(), lease_s=context.lease_time_s)
 
 
-def find(job: InferenceJob, *, sessions: SessionFactory, store: InstanceStore, predictor: Predictor) -> Findings:
+def find(
+    job: InferenceJob,
+    *,
+    sessions: SessionFactory,
+    store: InstanceStore,
+    predictor: Predictor,
+    kinds: KindRules = CONVENTIONAL_VIEWS,
+) -> Findings:
     """What the predictor found in the job's images, durably on disk; taken from there when it was found before.
 
     Nothing, and nothing is written, for a job without images.
@@ -129,7 +137,7 @@ def find(job: InferenceJob, *, sessions: SessionFactory, store: InstanceStore, p
         return found
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
-    found = segment_study(job.study_instance_uid, source_images(instances, store.resolve), predictor)
+    found = segment_study(job.study_instance_uid, source_images(instances, store.resolve), predictor, kinds)
     write_durably(path, encode_findings(found))
     return found
 

@@ -7,7 +7,8 @@ from typing import Any
 import structlog
 from pydicom.dataset import Dataset
 
-from glam_node.inference.view import ViewDescription, describe_view
+from glam_node.inference.view import describe_view
+from glam_node.kinds.facts import ImageFacts
 from glam_node.node.db import audit, studies
 from glam_node.node.db.arrivals import Arrival, add_arrivals
 from glam_node.node.db.writer import Writer
@@ -121,14 +122,14 @@ def _instance(received: Received, header: Dataset, calling_ae_title: str, now: d
     )
 
 
-def image_identity(header: Dataset, view: ViewDescription, study_instance_uid: str) -> ImageIdentity | None:
+def image_identity(header: Dataset, view: ImageFacts, study_instance_uid: str) -> ImageIdentity | None:
     """Return what an image states of its patient; None of other objects, which decide nothing."""
     return identity_of(header, study_instance_uid) if view.modality == "MG" else None
 
 
-def image_attributes(view: ViewDescription) -> ImageAttributes:
-    """What the domain keeps of a view's description, as any database takes it."""
-    return ImageAttributes(**{field.name: _storable(getattr(view, field.name)) for field in fields(ViewDescription)})
+def image_attributes(view: ImageFacts) -> ImageAttributes:
+    """Return what the domain keeps of an image's facts, as any database takes it."""
+    return ImageAttributes(**{field.name: _storable(getattr(view, field.name)) for field in fields(ImageFacts)})
 
 
 def _storable(value: Any) -> Any:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from glam_node.node.domain.eligibility import EligibilityRules, exclusion_of, judge, standard_view
+from glam_node.node.domain.eligibility import EligibilityRules, judge, standard_view
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide, exclusions, image_values
+from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide, image_values
 from glam_node.node.domain.study import Study
 from glam_node.node.workflow.headers import asked_fields
 from glam_node.node.workflow.read_files import read_files
@@ -98,10 +98,9 @@ def _destinations(decision: Decision, trial: RuleTrial) -> Iterator[str]:
 
 def _images(study: Study, decision: Decision, trial: RuleTrial, headers: Headers) -> Iterator[TriedImage]:
     built_in = judge(study, trial.eligibility)
-    left_out = exclusions(trial.site, built_in, headers)
     analysed = {image.sop_instance_uid for image in decision.eligibility.instances}
     for instance in study.instances:
-        by = exclusion_of(instance) or next((one for one in left_out if one.applies(instance)), None)
+        by = decision.eligibility.left_out.get(instance.sop_instance_uid)
         values = image_values(instance, built_in, headers)
         yield TriedImage(
             file=Path(instance.path).name,
@@ -113,10 +112,10 @@ def _images(study: Study, decision: Decision, trial: RuleTrial, headers: Headers
 
 
 def _of_the_study(instance: SOPInstance, analysed: set[str], decision: Decision) -> str:
-    """Another image serves better, or the whole study is left out."""
+    """Return the rule that leaves out the whole study; empty for an image that is analysed."""
     if instance.sop_instance_uid in analysed:
         return ""
-    return decision.eligibility.rule if not decision.eligibility.eligible else "another image serves better"
+    return decision.eligibility.rule
 
 
 def _said(rule: SiteRule, values: Values) -> str:

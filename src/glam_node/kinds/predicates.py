@@ -1,0 +1,153 @@
+"""The single questions about an image that the table of kinds asks, by the defined terms of the standard."""
+
+from glam_node.kinds.facts import CONTRAST_LOW_ENERGY, CONVENTIONAL, SYNTHESIZED, ImageFacts, KindRules
+
+View = tuple[str, str]
+"""Image Laterality and View Position."""
+
+# In the order in which people name and hang them
+STANDARD_VIEWS: tuple[View, ...] = (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))
+
+IMPLANT_DISPLACED = "implant_displaced"
+# PS3.16 CID 4015: with these modifiers a CC or MLO still shows the whole breast as screening does
+STANDARD_VIEW_MODIFIERS = frozenset(
+    {IMPLANT_DISPLACED, "nipple_in_profile", "infra_mammary_fold", "anterior_compression"}
+)
+
+# PS3.4 Table B.5-1; an API may read a data set that has lost its SOP class.
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_TOMOSYNTHESIS_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.13.1.{number}" for number in (3, 4, 5))
+_PROJECTION_CLASSES = frozenset(
+    {
+        "",
+        "1.2.840.10008.5.1.4.1.1.1",
+        "1.2.840.10008.5.1.4.1.1.1.1",
+        "1.2.840.10008.5.1.4.1.1.1.1.1",
+        "1.2.840.10008.5.1.4.1.1.1.2",
+        "1.2.840.10008.5.1.4.1.1.1.2.1",
+    }
+)
+
+# Defined terms of Image Type (0008,0008), values 3 to 5 (PS3.3 C.8.11.7.1.4 and C.8.21.6.1.1), by what they mean here;
+# those of biopsies are in `ImageFacts.stereotactic`. Machines write terms in other values than the standard's, so the
+# value's place is not asked.
+_SYNTHESIZED_TERMS = frozenset({"GENERATED_2D", "TOMO_2D"})
+_LOW_ENERGY = "LOW_ENERGY"
+_CONTRAST_TERMS = frozenset(
+    {"SUBTRACTION", "ADDITION", "HIGH_ENERGY", "PRE_CONTRAST", "POST_CONTRAST", "RECOMBINED", "DUAL_ENERGY"}
+)
+_LAYER_TERMS = frozenset({"VOLUME", "MAXIMUM", "MEAN", "MINIMUM"})
+_PHANTOM_TERMS = frozenset(
+    {"PHANTOM", "QUALITY CONTROL", "QUALITY_CONTROL", "QC", "CALIBRATION", "FLAT_FIELD", "FLAT FIELD"}
+)
+# The standard has none of these; they say nothing that matters here, and units write them on ordinary views.
+# fmt: off
+_ORDINARY_TERMS = frozenset({
+    "NONE", "NORMAL", "STANDARD", "DEFAULT", "AUTO", "MANUAL", "UNSPECIFIED", "UNKNOWN", "OTHER", "2D", "FFDM",
+    "FULL_FIELD", "CONVENTIONAL", "CONTACT", "SCREENING", "DIAGNOSTIC", "DIGITAL", "MG", "MAMMO", "MAMMOGRAPHY",
+    "MAMMOGRAM", "BREAST", "DX", "CR", "FILM", "DIGITIZED", "PROCESSED", "POST_PROCESSED", "PRESENTATION",
+    "FOR_PRESENTATION", "COMPRESSED", "LOSSLESS", "LOSSY", "LEFT", "RIGHT", "L", "R", "BOTH", "B", "CC", "MLO", "LCC",
+    "RCC", "LMLO", "RMLO", "PREMIUM_VIEW", "FINE_VIEW",
+})
+# fmt: on
+_LAST_DEFINED_VALUE = 5
+
+
+def has_term(facts: ImageFacts, terms: frozenset[str]) -> bool:
+    """Return whether a value of Image Type after the second is one of `terms`."""
+    return not terms.isdisjoint(facts.image_type[2:])
+
+
+def is_synthesized(facts: ImageFacts, rules: KindRules) -> bool:
+    """Return whether the image was computed from a tomosynthesis to look like a mammogram."""
+    return has_term(facts, _SYNTHESIZED_TERMS) or _is_described(facts, rules, SYNTHESIZED)
+
+
+def is_low_energy(facts: ImageFacts, rules: KindRules) -> bool:
+    """Return whether the image is the low-energy exposure of a contrast-enhanced mammography."""
+    named = has_term(facts, frozenset({_LOW_ENERGY})) or _is_described(facts, rules, CONTRAST_LOW_ENERGY)
+    return named and not has_term(facts, _CONTRAST_TERMS - {"POST_CONTRAST"})
+
+
+def is_implant_displaced(facts: ImageFacts, rules: KindRules) -> bool:
+    """Return whether the implant was pushed back, so that the view shows the breast alone."""
+    return IMPLANT_DISPLACED in facts.view_modifiers or _is_described(facts, rules, IMPLANT_DISPLACED)
+
+
+def accepted_kind(facts: ImageFacts, rules: KindRules) -> str:
+    """Return which of DECLARABLE_KINDS an image is that no other kind of the table holds for."""
+    if is_synthesized(facts, rules):
+        return SYNTHESIZED
+    return CONTRAST_LOW_ENERGY if is_low_energy(facts, rules) else CONVENTIONAL
+
+
+def _is_described(facts: ImageFacts, rules: KindRules, kind: str) -> bool:
+    return rules.descriptions and kind in facts.described
+
+
+def is_secondary(facts: ImageFacts, sop_class_uid: str, _: KindRules) -> bool:
+    """Return whether the image is a picture of an image, not an exposure."""
+    return f"{sop_class_uid}.".startswith(f"{_SECONDARY_CAPTURE}.") or "SECONDARY" in facts.image_type[1:2]
+
+
+def is_of_another_class(_: ImageFacts, sop_class_uid: str, __: KindRules) -> bool:
+    """Return whether the SOP class is neither of projection radiography nor of tomosynthesis."""
+    return sop_class_uid not in _PROJECTION_CLASSES | _TOMOSYNTHESIS_CLASSES
+
+
+def is_phantom(facts: ImageFacts, _: str, rules: KindRules) -> bool:
+    """Return whether the image is for quality control or calibration."""
+    return facts.phantom or has_term(facts, _PHANTOM_TERMS) or _is_described(facts, rules, "phantom")
+
+
+def is_specimen(facts: ImageFacts, _: str, rules: KindRules) -> bool:
+    """Return whether the image shows tissue that is no longer in a breast."""
+    return facts.specimen or _is_described(facts, rules, "specimen")
+
+
+def is_stereotactic(facts: ImageFacts, _: str, rules: KindRules) -> bool:
+    """Return whether the image was made for a biopsy or a localisation."""
+    return facts.stereotactic or _is_described(facts, rules, "stereotactic")
+
+
+def is_contrast_enhanced(facts: ImageFacts, _: str, rules: KindRules) -> bool:
+    """Return whether the image shows contrast agent, and is not the low-energy exposure."""
+    stated = facts.contrast_agent or has_term(facts, _CONTRAST_TERMS) or _is_described(facts, rules, "contrast")
+    return stated and not is_low_energy(facts, rules)
+
+
+def is_of_tomosynthesis(facts: ImageFacts, sop_class_uid: str, rules: KindRules) -> bool:
+    """Return whether the image is a slice, a layer or a projection of a tomosynthesis."""
+    if sop_class_uid in _TOMOSYNTHESIS_CLASSES or facts.number_of_frames != 1:
+        return True
+    stated = facts.tomosynthesis or any("TOMO" in term for term in facts.image_type) or has_term(facts, _LAYER_TERMS)
+    described = _is_described(facts, rules, "tomosynthesis")
+    return (stated or described) and not is_synthesized(facts, rules)
+
+
+def is_spot(facts: ImageFacts, _: str, rules: KindRules) -> bool:
+    """Return whether the view is a spot compression."""
+    return "spot_compression" in facts.view_modifiers or _is_described(facts, rules, "spot")
+
+
+def is_magnified(facts: ImageFacts, _: str, rules: KindRules) -> bool:
+    """Return whether the view is magnified."""
+    return "magnification" in facts.view_modifiers or _is_described(facts, rules, "magnified")
+
+
+def is_of_another_view(facts: ImageFacts, _: str, __: KindRules) -> bool:
+    """Return whether the view is stated and is not a whole CC or MLO."""
+    return facts.view_position not in ("", "CC", "MLO") or not STANDARD_VIEW_MODIFIERS.issuperset(facts.view_modifiers)
+
+
+def is_of_unknown_type(facts: ImageFacts, _: str, rules: KindRules) -> bool:
+    """Return whether Image Type has a term in its first five values that is known neither here nor to the site."""
+    first, second, *others = (*facts.image_type, "", "")
+    known = _ORDINARY_TERMS | _SYNTHESIZED_TERMS | _LAYER_TERMS | {_LOW_ENERGY, "POST_CONTRAST"} | rules.image_types
+    unknown = {term for term in others[: _LAST_DEFINED_VALUE - 2] if not _is_number(term)} - known - {""}
+    unknown = {term for term in unknown if "TOMO" not in term}
+    return first not in ("", "ORIGINAL", "DERIVED") or second not in ("", "PRIMARY") or bool(unknown)
+
+
+def _is_number(term: str) -> bool:
+    return term.replace(".", "", 1).isdigit()

@@ -1,0 +1,189 @@
+"""Headers of every kind of image: changes to an ordinary view, and the rule that leaves the image out."""
+
+from copy import deepcopy
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from glam_node.inference.phantom import make_exam
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6.1"
+COMPUTED_RADIOGRAPHY = "1.2.840.10008.5.1.4.1.1.1"
+DIGITAL_X_RAY = "1.2.840.10008.5.1.4.1.1.1.1"
+TOMOSYNTHESIS, PROJECTION = "1.2.840.10008.5.1.4.1.1.13.1.3", "1.2.840.10008.5.1.4.1.1.13.1.4"
+
+_EXAM: list[Dataset] = []
+
+
+def item(value: str = "", meaning: str = "x", scheme: str = "SCT", **more: Any) -> Dataset:
+    """Return one item of a code sequence."""
+    dataset = Dataset()
+    if value:
+        dataset.CodeValue, dataset.CodingSchemeDesignator = value, scheme
+    dataset.CodeMeaning = meaning
+    for keyword, stated in more.items():
+        setattr(dataset, keyword, stated)
+    return dataset
+
+
+def modified(value: str = "", meaning: str = "x", scheme: str = "SCT") -> list[Dataset]:
+    """Return the View Code Sequence of a CC with one modifier."""
+    return [item("399162004", ViewModifierCodeSequence=[item(value, meaning, scheme)])]
+
+
+def image_with(changes: dict[str, Any]) -> Dataset:
+    """Return the R CC view of a phantom with these elements, those whose value is None removed."""
+    if not _EXAM:
+        _EXAM.append(make_exam(1, rows=128, columns=96)[0].dataset)
+    dataset = deepcopy(_EXAM[0])
+    for keyword, value in changes.items():
+        if value is None:
+            delattr(dataset, keyword)
+        else:
+            setattr(dataset, keyword, value)
+    return dataset
+
+
+def _image_type(*others: str, first: str = "DERIVED", second: str = "PRIMARY") -> dict[str, Any]:
+    return {"ImageType": [first, second, *others]}
+
+
+def _series(description: str) -> dict[str, Any]:
+    return {"SeriesDescription": description, "Manufacturer": "ACME"}
+
+
+_BIOPSY_TERMS = """STEREO STEREO_SCOUT STEREO_MINUS STEREO_PLUS PREFIRE PREFIRE_MINUS PREFIRE_PLUS POSTFIRE
+POSTFIRE_MINUS POSTFIRE_PLUS POSTBIOPSY POSTBIOPSY_MINUS POSTBIOPSY_PLUS POSTMARKER POSTMARKER_MINUS POSTMARKER_PLUS
+TOMO_SCOUT"""
+_SYNTHESIZED: tuple[str, ...] = (
+    "C-View",
+    "R CC C-VIEW",
+    "V-Preview",
+    "Insight 2D",
+    "S-View",
+    "Intelligent 2D",
+    "R MLO Synthesized 2D",
+)
+_SYNTHESIZED += ("RCC synthetic", "L CC S_View", "CVIEW", "G-View", "Insight2D")
+
+LEFT_OUT: list[tuple[str, dict[str, Any]]] = [
+    ("no_mammography", {"Modality": "CT"}),
+    ("no_mammography", {"Modality": None}),
+    ("secondary_capture", {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}),
+    ("secondary_capture", {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7.2"}),
+    ("secondary_capture", _image_type(second="SECONDARY")),
+    ("other_class", {"SOPClassUID": CT_IMAGE}),
+    ("other_class", {"SOPClassUID": ULTRASOUND}),
+    ("phantom", {"QualityControlImage": "YES"}),
+    ("phantom", {"CalibrationImage": "YES"}),
+    ("phantom", {"BodyPartExamined": "PHANTOM"}),
+    ("phantom", _image_type("PHANTOM")),
+    ("phantom", _image_type("", "QUALITY CONTROL")),
+    ("phantom", _series("ACR Phantom")),
+    ("other_region", {"BodyPartExamined": "CHEST"}),
+    ("other_region", {"AnatomicRegionSequence": [item("51185008", "Chest")]}),
+    ("specimen", {"BodyPartExamined": "SPECIMEN"}),
+    ("specimen", _image_type("SPECIMEN")),
+    ("specimen", {"SpecimenDescriptionSequence": [Dataset()]}),
+    ("specimen", {"ViewCodeSequence": [item("G-8310", "Tissue specimen", "SRT")], "ViewPosition": None}),
+    ("specimen", _series("Specimen")),
+    *(("stereotactic", _image_type(term, first="ORIGINAL")) for term in _BIOPSY_TERMS.split()),
+    ("stereotactic", _series("L Stereo biopsy")),
+    ("stereotactic", {"PaddleDescription": "BIOPSY 5X5"}),
+    ("stereotactic", {"PaddleDescription": "Needle localization"}),
+    ("contrast_enhanced", _image_type("POST_CONTRAST", "SUBTRACTION")),
+    ("contrast_enhanced", _image_type("", "SUBTRACTION")),
+    ("contrast_enhanced", _image_type("", "ADDITION")),
+    ("contrast_enhanced", _image_type("", "", "HIGH_ENERGY", first="ORIGINAL")),
+    ("contrast_enhanced", _image_type("", "HIGH_ENERGY", first="ORIGINAL")),
+    ("contrast_enhanced", _image_type("POST_CONTRAST")),
+    ("contrast_enhanced", {"ContrastBolusAgent": "IODINE"}),
+    ("contrast_enhanced", {"ContrastBolusAgentSequence": [item("C-B0322", "Iohexol", "SRT")]}),
+    ("contrast_enhanced", {"ContrastBolusVolume": "90"}),
+    ("contrast_enhanced", _series("L CC CESM recombined")),
+    ("tomosynthesis_only", {"SOPClassUID": TOMOSYNTHESIS}),
+    ("tomosynthesis_only", {"SOPClassUID": PROJECTION}),
+    ("tomosynthesis_only", {"NumberOfFrames": 60}),
+    ("tomosynthesis_only", _image_type("TOMO_PROJ", first="ORIGINAL")),
+    ("tomosynthesis_only", _image_type("TOMOSYNTHESIS", "NONE")),
+    ("tomosynthesis_only", _image_type("TOMOSYNTHESIS", "MAXIMUM")),
+    ("tomosynthesis_only", {"VolumetricProperties": "VOLUME"}),
+    ("tomosynthesis_only", {"ConcatenationUID": "1.2.3"}),
+    ("tomosynthesis_only", {"TomoClass": "TOMOSYNTHESIS"}),
+    ("tomosynthesis_only", _series("L CC Tomosynthesis Reconstruction")),
+    ("for_processing_only", {"PresentationIntentType": "FOR PROCESSING"}),
+    ("presentation_intent_missing", {"PresentationIntentType": None, "SOPClassUID": COMPUTED_RADIOGRAPHY}),
+    ("no_pixels", {"Rows": 0}),
+    ("spot", {"ViewCodeSequence": modified("399055006")}),
+    ("spot", {"ViewCodeSequence": modified("R-102D7", scheme="SRT")}),
+    ("spot", {"ViewCodeSequence": modified("R-102D7", scheme="SNM3")}),
+    ("spot", {"ViewCodeSequence": modified(meaning="Spot Compression")}),
+    ("spot", {"PaddleDescription": "7.5CM SPOT"}),
+    ("spot", _series("R CC Spot")),
+    ("magnified", {"ViewCodeSequence": modified("399163009")}),
+    ("magnified", {"ViewCodeSequence": modified("M1", "Magnification", "99ACME")}),
+    ("magnified", {"EstimatedRadiographicMagnificationFactor": "1.8"}),
+    ("magnified", _series("L ML MAG")),
+    ("no_standard_view", {"ViewCodeSequence": modified("399197002")}),
+    ("no_standard_view", {"ViewCodeSequence": modified("17", "local", "99ACME")}),
+    ("no_standard_view", {"ViewCodeSequence": modified(meaning="Axillary Tail")}),
+    ("no_standard_view", {"ViewCodeSequence": [item("9", "Medio-lateral", "99ACME")], "ViewPosition": None}),
+    ("no_standard_view", {"ViewCodeSequence": None, "ViewPosition": "XCCL"}),
+    ("image_type_unknown", _image_type("SOMETHING")),
+    ("image_type_unknown", _image_type("", "", "SOMETHING")),
+    ("image_type_unknown", _image_type(first="MIXED")),
+    ("image_type_unknown", _image_type(second="AXIAL")),
+    ("laterality_or_view_missing", {"ImageLaterality": None}),
+    ("laterality_or_view_missing", {"ImageLaterality": "B"}),
+    ("laterality_or_view_missing", {"ViewCodeSequence": None, "ViewPosition": None}),
+    ("contradiction", {"Laterality": "L"}),
+    ("contrast_low_energy", _image_type("", "LOW_ENERGY", first="ORIGINAL") | {"ContrastBolusAgent": "IODINE"}),
+    ("contrast_low_energy", _image_type("POST_CONTRAST", "", "LOW_ENERGY", first="ORIGINAL")),
+    ("contrast_low_energy", _series("L CC Low Energy CESM")),
+    ("synthesized", _image_type("TOMOSYNTHESIS", "GENERATED_2D")),
+    ("synthesized", _image_type("TOMOSYNTHESIS", "GENERATED_2D", "", "150000")),
+    ("synthesized", _image_type("", "GENERATED_2D") | {"VolumetricProperties": "VOLUME", "TomoClass": "TOMOSYNTHESIS"}),
+    ("synthesized", _image_type("TOMO_2D")),
+    ("synthesized", {"AcquisitionDeviceProcessingDescription": "C-View"}),
+    *(("synthesized", _series(description)) for description in _SYNTHESIZED),
+]
+
+ORDINARY: dict[str, dict[str, Any]] = {
+    "GE": _image_type("", first="ORIGINAL")
+    | {"Manufacturer": "GE MEDICAL SYSTEMS", "AcquisitionDeviceProcessingDescription": "PREMIUM_VIEW"}
+    | {"SeriesDescription": "MAMMOSCREENING 1E LEZING", "QualityControlImage": "NO", "BreastImplantPresent": "NO"}
+    | {"DerivationDescription": "Lossless JPEG compression, selection value 1, point transform 0"},
+    "Hologic": _image_type() | {"Manufacturer": "HOLOGIC, Inc.", "PaddleDescription": "18X24CM NORMAL"},
+    "Hologic with places for a dose": _image_type("", "", "", "", "", "", "150000", first="ORIGINAL"),
+    "Siemens": _image_type("", "LEFT") | {"Manufacturer": "SIEMENS", "SeriesDescription": "MAMMOGRAM, digital"},
+    "Fujifilm": _image_type("POST_PROCESSED", "", "", "", "", "", "", "100000"),
+    "a vendor's own word for a field": _image_type("FFDM"),
+    "no Image Type": {"ImageType": None},
+    "Image Type of two values": {"ImageType": ["ORIGINAL", "PRIMARY"]},
+    "a combined examination": {"SeriesDescription": "R CC (2D of a combination with tomo)", "Manufacturer": "ACME"},
+    "the class of radiography": {"SOPClassUID": DIGITAL_X_RAY},
+    "implant displaced": {"ViewCodeSequence": modified("399209000"), "BreastImplantPresent": "YES"},
+    "implant displaced by its meaning": {"ViewCodeSequence": modified(meaning="Implant Displaced")},
+    "nipple in profile": {"ViewCodeSequence": modified("442581004")},
+    "an empty modifier": {"ViewCodeSequence": [item("399162004", ViewModifierCodeSequence=[])]},
+    "a partial view": {"PartialView": "YES"},
+    "an empty contrast agent": {"ContrastBolusAgent": ""},
+    "no contrast agent": {"ContrastBolusAgent": "NONE", "ContrastBolusVolume": "0"},
+    "elements that are present and empty": {
+        keyword: ""
+        for keyword in (
+            "VolumetricProperties",
+            "TomoClass",
+            "CalibrationImage",
+            "PaddleDescription",
+            "BodyPartExamined",
+        )
+    },
+    "a body part in a site's own words": {"BodyPartExamined": "MAMMA LI"},
+    "a breast by a local code": {"AnatomicRegionSequence": [item("B1", "Right breast", "99ACME")]},
+    "the view by its meaning": {
+        "ViewCodeSequence": [item("7", "cranio-caudal", "99ACME")],
+        "ViewPosition": None,
+    },
+}

@@ -1,0 +1,98 @@
+"""One table decides about kinds of image; node, `analyse` and programs give the same answer."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.reading import read_mammogram
+from glam_node.inference.view import describe_view
+from glam_node.kinds.facts import DECLARABLE_KINDS, KindRules
+from glam_node.kinds.table import KINDS, kind_left_out
+from glam_node.node.domain.eligibility import EligibilityRules, LeftOut, judge
+from glam_node.node.workflow.read_files import read_files
+from tests.unit.kinds.headers import LEFT_OUT, ORDINARY, image_with
+
+ANY_VIEW = EligibilityRules(minimum_views=1, accept_implants=True)
+
+
+def left_out_of_a_folder(changes: dict[str, Any], directory: Path, rules: EligibilityRules = ANY_VIEW) -> list[LeftOut]:
+    image_with(changes).save_as(directory / "image.dcm", enforce_file_format=True)
+    (study,) = read_files([directory / "image.dcm"], datetime(2026, 1, 2, tzinfo=UTC)).studies
+    return list(judge(study, rules).left_out.values())
+
+
+@pytest.mark.parametrize(("rule", "changes"), LEFT_OUT, ids=str)
+def test_an_image_of_another_kind_is_left_out_by_the_node_and_refused_by_the_api_with_one_reason(
+    rule: str, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    (left_out,) = left_out_of_a_folder(changes, tmp_path)
+    with pytest.raises(UnsupportedMammogram) as refusal:
+        read_mammogram(image_with(changes))
+    assert (left_out.rule, left_out.reason) == (rule, str(refusal.value))
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_an_ordinary_view_is_analysed_by_the_node_and_read_by_the_api(name: str, tmp_path: Path) -> None:
+    assert left_out_of_a_folder(ORDINARY[name], tmp_path) == []
+    assert read_mammogram(image_with(ORDINARY[name])).shape == (128, 96)
+
+
+def test_every_kind_of_the_table_is_tried() -> None:
+    tried = {rule for rule, _ in LEFT_OUT}
+    assert {kind.rule for kind in KINDS} - tried == {"conventional", "demonstration_package"}
+
+
+def test_the_document_of_rules_has_every_kind_in_the_order_of_the_table() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
+    rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert [row for row in rows if row in {kind.rule for kind in KINDS}] == [kind.rule for kind in KINDS]
+
+
+def test_every_reason_is_a_sentence_without_a_place_left_empty() -> None:
+    for kind in KINDS:
+        reason = kind.reason(describe_view(image_with({})))
+        assert reason.endswith(".")
+        assert not {"{", "}"} & set(reason)
+
+
+@pytest.mark.parametrize("kind", DECLARABLE_KINDS[1:])
+def test_a_kind_that_the_package_declares_is_read(kind: str) -> None:
+    rules = KindRules(accepted=frozenset({kind}))
+    for rule, changes in LEFT_OUT:
+        if rule == kind:
+            assert read_mammogram(image_with(changes), rules)
+    with pytest.raises(UnsupportedMammogram, match="conventional mammogram, which the model package does not declare"):
+        read_mammogram(image_with({}), rules)
+
+
+def test_a_subtraction_is_never_read_whatever_the_package_declares() -> None:
+    rules = KindRules(accepted=frozenset(DECLARABLE_KINDS))
+    for changes in (changes for rule, changes in LEFT_OUT if rule == "contrast_enhanced"):
+        with pytest.raises(UnsupportedMammogram, match="contrast-enhanced"):
+            read_mammogram(image_with(changes), rules)
+
+
+def test_a_program_may_ignore_the_kind_of_an_image() -> None:
+    assert read_mammogram(image_with({"SeriesDescription": "C-View", "ContrastBolusAgent": "IODINE"}), None)
+    with pytest.raises(UnsupportedMammogram, match="15 frames"):
+        read_mammogram(image_with({"NumberOfFrames": 15}), None)
+
+
+def test_a_site_may_switch_off_that_descriptions_are_read(tmp_path: Path) -> None:
+    rules = EligibilityRules(1, accept_implants=True, kinds=KindRules(descriptions=False))
+    assert left_out_of_a_folder({"SeriesDescription": "R CC C-View"}, tmp_path, rules) == []
+
+
+def test_a_site_may_name_terms_of_its_machines() -> None:
+    facts = describe_view(image_with({"ImageType": ["ORIGINAL", "PRIMARY", "SOMETHING"]}))
+    assert kind_left_out(facts, "", KindRules(image_types=frozenset({"SOMETHING"}))) is None
+
+
+def test_a_term_that_a_site_names_does_not_let_in_another_kind() -> None:
+    facts = describe_view(image_with({"ImageType": ["DERIVED", "PRIMARY", "", "SUBTRACTION"]}))
+    kind = kind_left_out(facts, "", KindRules(image_types=frozenset({"SUBTRACTION"})))
+    assert kind is not None
+    assert kind.rule == "contrast_enhanced"
