@@ -155,7 +155,7 @@ def test_third_party_files_are_reported_or_set_aside_with_a_reason(orthanc: Orth
     assert SHARED is not None
     folders = [SHARED / "data" / "dicom" / name for name in ("mg", "seg", "sr", "ts", "charset")]
     files = [path for folder in folders for path in sorted(folder.glob("*.dcm"))]
-    settings_path, port = settings_and_port(tmp_path / "node", orthanc)
+    settings_path, port = settings_and_port(tmp_path / "node", orthanc, predictor="demonstration_on_patients = true")
     with running_node(settings_path, port) as node:
         sent = dcmtk(
             "dcmsend", "-v", "-nh", "-aet", "DCMTK", "-aec", "GLAMNODE", "127.0.0.1", str(port), *map(str, files)
