@@ -19,10 +19,13 @@ from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.commitment import commit
 from glam_node.node.scp.door import CERTIFICATES
 from glam_node.node.scp.negotiation import AcceptedContext, choose_transfer_syntax
-from glam_node.node.scp.refusals import tell
+from glam_node.node.scp.pdu import Closed
+from glam_node.node.scp.refusals import tell, tell_of_abort
 from glam_node.node.scp.services import STOP_PATIENCE_S, Server
 from glam_node.node.tls.certificates import peer_certificate
 from glam_node.node.tls.contexts import ContextOfFiles, Files, server_context
+from glam_node.node.upper_layer.plain import plain_request
+from glam_node.node.upper_layer.transport import WholePDUs
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +93,8 @@ class PynetdicomServer(Server):
 
     def _listen(self, port: int, key: str, context: "_HandshakeLater | None") -> ThreadedAssociationServer:
         handlers: list[Any] = [
+            (evt.EVT_CONN_OPEN, _read_whole_pdus),
+            (evt.EVT_ABORTED, self._aborted),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_ACTION, self._commit),
@@ -135,6 +140,12 @@ class PynetdicomServer(Server):
         event.assoc.kill()
         tell(self._services.on_refused, rejection, caller.address, calling, called)
 
+    def _aborted(self, event: Event) -> None:
+        """Record that the peer, or pynetdicom, broke the association off."""
+        association = event.assoc
+        calling, address = str(association.requestor.ae_title), str(association.requestor.address)
+        tell_of_abort(self._services.on_refused, "aborted, or closed by the peer", Closed.remedy, address, calling)
+
     def _store(self, event: Event) -> Dataset:
         request: Any = event.request
         data_set = request.DataSet
@@ -169,6 +180,13 @@ class PynetdicomServer(Server):
         data = encoded.getvalue() if encoded is not None else b""
         status = commit(command, _context(event), data, calling_ae_title=_calling(event), desk=self._rules.desk)
         return _answer(*status), None
+
+
+def _read_whole_pdus(event: Event) -> None:
+    """Have the connection of a new association read without waiting, and its request as pynetdicom understands it."""
+    dul = event.assoc.dul
+    if dul.socket is not None:
+        dul.socket = WholePDUs(dul.socket, plain_request)
 
 
 class _HandshakeLater:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydicom.uid import UID
@@ -20,6 +21,8 @@ from pynetdicom.transport import AssociationSocket
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.scu.checkpoint import Checkpoint
 from glam_node.node.scu.tls import PeerTLS, speaks_http, speaks_tls, trouble
+from glam_node.node.upper_layer.plain import plain_answer
+from glam_node.node.upper_layer.transport import WholePDUs
 
 DIAGNOSIS_TIMEOUT_S = 2.0
 JOIN_TIMEOUT_S = 1.0
@@ -117,7 +120,7 @@ class RequestingAE(AE):
 
     def _create_socket(self, assoc: Association, *arguments: Any) -> AssociationSocket:
         assoc._reactor_checkpoint = Checkpoint(assoc)
-        self._transport = super()._create_socket(assoc, *arguments)
+        self._transport = WholePDUs(super()._create_socket(assoc, *arguments), partial(_plain, assoc))
         self._connection = self._transport.socket
         if self._connection is not None:
             _configure(self._connection, self.connection_timeout or 0)
@@ -134,6 +137,14 @@ class RequestingAE(AE):
             self._transport.assoc.dul.join(JOIN_TIMEOUT_S)
         if self._connection is not None:
             self._connection.close()
+
+
+def _plain(association: Association, pdu: bytes) -> bytes:
+    """Return a PDU of the peer as pynetdicom understands it."""
+    requestor = association.requestor
+    proposed = {one.context_id or 0: [str(uid) for uid in one.transfer_syntax] for one in requestor.requested_contexts}
+    roles = {str(uid): (bool(one.scu_role), bool(one.scp_role)) for uid, one in requestor.role_selection.items()}
+    return plain_answer(pdu, proposed, roles)
 
 
 def _configure(connection: socket.socket, timeout: float) -> None:

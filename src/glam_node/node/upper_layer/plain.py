@@ -1,0 +1,111 @@
+"""PDUs of peers as pynetdicom understands them, which breaks on many that the standard allows and on more that come."""
+
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from glam_node.node.domain import implementation
+from glam_node.node.upper_layer import associate
+from glam_node.node.upper_layer.associate import ASSOCIATE_AC, ASSOCIATE_RQ, Associate, Context, MalformedAssociate
+
+ASSOCIATE_RJ, ABORT = 3, 7
+LONGEST_SENT = 131_072
+"""Bytes of a P-DATA-TF to a peer that takes more, or does not limit it."""
+# PS3.8 Table 9-21: the reasons of a rejection by its source
+_REASONS = {1: (1, 2, 3, 7), 2: (1, 2), 3: (1, 2)}
+_NO_REASON = (1, 1)
+# Stands for a UID that cannot be read: nothing supports it.
+_UNKNOWN_UID = "0.0"
+_STRICT_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
+
+
+def plain_request(pdu: bytes) -> bytes:
+    """Return an A-ASSOCIATE-RQ (or any other PDU) for pynetdicom as an acceptor.
+
+    A context whose id is even takes part no more; one that cannot be read is refused by its unknown UID.
+    """
+    if pdu[0] != ASSOCIATE_RQ:
+        return _plain_abort(pdu)
+    try:
+        request = associate.decode(pdu[6:])
+    except MalformedAssociate:
+        return pdu
+    contexts = tuple(
+        replace(
+            context,
+            abstract_syntax=_strict(context.abstract_syntax),
+            transfer_syntaxes=tuple(map(_strict, context.transfer_syntaxes)) or (_UNKNOWN_UID,),
+        )
+        for context in request.contexts
+        if context.context_id % 2
+    )
+    titles = b"".join((_title(pdu[start : start + 16]) or b"?").ljust(16) for start in (10, 26))
+    roles = {uid: (scu & 1, scp & 1) for uid, (scu, scp) in request.roles.items() if (scu | scp) & 1 and uid}
+    said = Associate(_strict(request.application_context), contexts, request.maximum_length, roles)
+    # pynetdicom knows no version beside the first, which bit 0 stands for.
+    version = struct.pack(">HH", pdu[7] & 1, 0)
+    return associate.encode(ASSOCIATE_RQ, version + titles + bytes(32), said, implementation.CLASS_UID)
+
+
+def _strict(uid: str) -> str:
+    """Return the UID, or an unknown one where it is none by PS3.5 section 9.1."""
+    return uid if _STRICT_UID.fullmatch(uid) else _UNKNOWN_UID
+
+
+def _title(field: bytes) -> bytes:
+    text = field.partition(b"\0")[0].strip()
+    return bytes(byte if 0x20 <= byte < 0x7F and byte != 0x5C else 0x3F for byte in text)
+
+
+def plain_answer(pdu: bytes, proposed: Mapping[int, Sequence[str]], roles: Mapping[str, tuple[int, int]]) -> bytes:
+    """Return what came of an association request of pynetdicom's (or any other PDU).
+
+    Args:
+        pdu: As the peer sent it.
+        proposed: The transfer syntaxes that were proposed, by presentation context id.
+        roles: SOP class UID: the SCU role and the SCP role that were proposed.
+    """
+    if pdu[0] == ASSOCIATE_RJ:
+        return _plain_rejection(pdu)
+    if pdu[0] != ASSOCIATE_AC:
+        return _plain_abort(pdu)
+    try:
+        answer = associate.decode(pdu[6:])
+    except MalformedAssociate:
+        return pdu
+    expected = [one for one in answer.contexts if one.context_id in proposed]
+    said = Associate(
+        contexts=tuple(_answered(one, proposed[one.context_id]) for one in expected),
+        maximum_length=min(answer.maximum_length or LONGEST_SENT, LONGEST_SENT),
+        roles={
+            uid: (ours[0] & scu & 1, ours[1] & scp & 1)
+            for uid, (scu, scp) in answer.roles.items()
+            if (ours := roles.get(uid)) is not None
+        },
+    )
+    fixed = struct.pack(">HH", 1, 0) + b"?".ljust(16) * 2 + bytes(32)
+    return associate.encode(ASSOCIATE_AC, fixed, said, implementation.CLASS_UID)
+
+
+def _answered(context: Context, proposed: Sequence[str]) -> Context:
+    """Return the answer to a context; accepted only in a transfer syntax that was proposed."""
+    if context.result != associate.ACCEPTED:
+        known = context.result in range(1, associate.NO_TRANSFER_SYNTAX + 1)
+        return replace(context, result=context.result if known else associate.NO_REASON)
+    stated = context.transfer_syntaxes or (tuple(proposed) if len(proposed) == 1 else ())
+    common = tuple(uid for uid in stated if uid in proposed)[:1]
+    return replace(context, transfer_syntaxes=common, result=context.result if common else associate.NO_TRANSFER_SYNTAX)
+
+
+def _plain_rejection(pdu: bytes) -> bytes:
+    """Return an A-ASSOCIATE-RJ with a result, source and reason of the standard."""
+    result, source, reason = (pdu[6:10].ljust(4, b"\0"))[1:]
+    if reason not in _REASONS.get(source, ()):
+        source, reason = _NO_REASON
+    return struct.pack(">BBIBBBB", ASSOCIATE_RJ, 0, 4, 0, result if result in (1, 2) else 2, source, reason)
+
+
+def _plain_abort(pdu: bytes) -> bytes:
+    """Return the same PDU, an A-ABORT without its source and reason, which may be any bytes."""
+    return struct.pack(">BBII", ABORT, 0, 4, 0) if pdu[0] == ABORT else pdu

@@ -1,0 +1,84 @@
+"""The connection of one of pynetdicom's associations: never waits for half a PDU, and spares its parser oddities."""
+
+import ssl
+import struct
+from collections.abc import Callable
+
+from pynetdicom.transport import T_CONNECT, AssociationSocket
+
+P_DATA_TF = 4
+LONGEST_PDU = 4 * 2**20
+"""Bytes; pynetdicom asks for PDUs of 16 KiB."""
+_AT_ONCE = 65_536
+_HEADER = struct.Struct(">BBI")
+
+Rewrite = Callable[[bytes], bytes]
+"""Return a PDU other than a P-DATA-TF as pynetdicom understands it."""
+
+
+class WholePDUs(AssociationSocket):
+    """A connection that counts as ready only when a whole PDU has arrived, or its end.
+
+    pynetdicom reads in the thread that also sends and keeps time. Waiting there for the rest of a PDU, or for data of
+    TLS where only a session ticket came, would put every timeout out of force.
+    """
+
+    def __init__(self, plain: AssociationSocket, rewrite: Rewrite) -> None:
+        """Take the place of `plain`, which nothing else may use any more."""
+        vars(self).update(vars(plain))
+        self._rewrite = rewrite
+        self._received, self._whole, self._has_ended = bytearray(), bytearray(), False
+
+    def connect(self, primitive: T_CONNECT) -> None:
+        """Connect; from here on no call waits longer than the connection might for the peer to take what is sent."""
+        super().connect(primitive)
+        if self.socket is not None:
+            self.socket.settimeout(self.assoc.connection_timeout)
+
+    @property
+    def ready(self) -> bool:
+        """Return whether `recv` has a whole PDU, or the end of the connection."""
+        if self.socket is None or not self._is_connected:
+            return False
+        if not self._whole and not self._take_one():
+            self._gather()
+            self._take_one()
+        return bool(self._whole) or self._has_ended
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Return so many bytes of the PDU that has arrived, fewer at the end of the connection."""
+        piece = self._whole[:nr_bytes]
+        del self._whole[:nr_bytes]
+        return piece
+
+    def _gather(self) -> None:
+        """Read what has arrived."""
+        line = self.socket
+        if line is None or self._has_ended:
+            return
+        patience = line.gettimeout()
+        try:
+            line.settimeout(0)
+            piece = line.recv(_AT_ONCE)
+            line.settimeout(patience)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            line.settimeout(patience)
+        except OSError:
+            self._has_ended = True
+        else:
+            self._received += piece
+            self._has_ended = not piece
+
+    def _take_one(self) -> bool:
+        """Return whether there is a whole PDU, which is moved to `_whole`."""
+        if len(self._received) < _HEADER.size:
+            return False
+        kind, _, length = _HEADER.unpack_from(self._received)
+        end = _HEADER.size + length
+        self._has_ended = self._has_ended or length > LONGEST_PDU
+        if len(self._received) < end or length > LONGEST_PDU:
+            return False
+        pdu = bytes(self._received[:end])
+        del self._received[:end]
+        self._whole += pdu if kind == P_DATA_TF else self._rewrite(pdu)
+        return True

@@ -1,0 +1,115 @@
+"""Odd answers of archives: results are delivered where DCMTK's storescu delivers, and every failure is told in time."""
+
+import contextlib
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
+from glam_node.node.scu.store import CStoreDestination
+from tests.integration.scp.raw import element, p_data, pdv
+from tests.integration.scu.acceptances import ODD, REFUSED, Answer
+from tests.integration.scu.conftest import Outgoing, peer_at, raw_peer
+from tests.peers import PEERS
+
+TIMEOUT_S = 1.0
+
+
+def read_pdu(connection: socket.socket) -> tuple[int, bytes]:
+    """Type and body of the next PDU; type 0 at the end."""
+    with connection.makefile("rb", buffering=0) as stream:
+        head = _exactly(stream.read, 6)
+        return (head[0], _exactly(stream.read, int.from_bytes(head[2:], "big"))) if len(head) == 6 else (0, b"")
+
+
+def _exactly(read: Callable[[int], bytes | None], count: int) -> bytes:
+    data = b""
+    while len(data) < count and (piece := read(count - len(data))):
+        data += piece
+    return data
+
+
+def first_context(request: bytes) -> tuple[int, bytes]:
+    """Id and first transfer syntax of the first presentation context in the body of a request."""
+    at = request.index(b"\x20\0", 68)
+    syntax = request.index(b"\x40\0", at)
+    length = int.from_bytes(request[syntax + 2 : syntax + 4], "big")
+    return request[at + 4], request[syntax + 4 : syntax + 4 + length]
+
+
+def archive(answer: Answer) -> Callable[[socket.socket], None]:
+    """An archive that answers an association request so, and every C-STORE and C-ECHO with success."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.settimeout(20)
+        # Neither the end of the connection nor a look at what is spoken here is a request.
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            _, request = read_pdu(connection)
+            number, syntax = first_context(request)
+            connection.sendall(answer(number, syntax))
+            command = b""
+            while True:
+                kind, data = read_pdu(connection)
+                if kind == 5:
+                    connection.sendall(struct.pack(">BBII", 6, 0, 4, 0))
+                if kind != 4:
+                    return
+                command += data[6:] if data[5] & 1 else b""
+                if data[5] & 2 and (not data[5] & 1 or command.endswith(element(0x0800, b"\1\1"))):
+                    connection.sendall(_success(command, number))
+                    command = b""
+
+    return talk
+
+
+def _success(command: bytes, number: int) -> bytes:
+    """The answer to a C-STORE or C-ECHO."""
+    at = command.index(struct.pack("<HHI", 0, 0x0100, 2)) + 8
+    body = element(0x0100, bytes([command[at], 0x80])) + element(0x0120, b"\1\0")
+    body += element(0x0800, b"\1\1") + element(0x0900, b"\0\0")
+    return p_data(pdv(element(0, struct.pack("<I", len(body))) + body, command=True, last=True, context_id=number))
+
+
+def outcome_of(answer: Answer, result: OutgoingInstance) -> tuple[StoreOutcome, float]:
+    """What came of one C-STORE at an archive that answers so, and how long it took."""
+    with raw_peer(archive(answer)) as port:
+        started = time.monotonic()
+        (outcome,) = CStoreDestination(peer_at(port, timeout=TIMEOUT_S)).store([result])
+        return outcome, time.monotonic() - started
+
+
+def test_a_result_is_delivered_whatever_is_odd_in_the_answer(outgoing: Outgoing) -> None:
+    result = outgoing()
+    failures = {
+        name: outcome.failure for name, answer in ODD.items() if (outcome := outcome_of(answer, result)[0]).failure
+    }
+    assert failures == {}
+
+
+@pytest.mark.parametrize("answer", REFUSED.values(), ids=REFUSED.keys())
+def test_an_answer_that_allows_nothing_is_told_in_time(outgoing: Outgoing, answer: Answer) -> None:
+    outcome, seconds = outcome_of(answer, outgoing())
+    assert not outcome.stored
+    assert "ARCHIVE at 127.0.0.1" in outcome.failure
+    assert seconds < 20 * TIMEOUT_S
+
+
+NOT_TAKEN = {"refused: a transfer syntax that was not proposed"}
+"""DCMTK goes on all the same; a result is sent in no transfer syntax that was not proposed (CONFORMANCE 3)."""
+
+
+@pytest.mark.peer("dcmtk")
+def test_a_result_is_delivered_wherever_echoscu_is_answered() -> None:
+    program = str(PEERS["dcmtk"].program.with_name("echoscu"))
+    answered = set()
+    for name, answer in {**ODD, **{f"refused: {name}": answer for name, answer in REFUSED.items()}}.items():
+        with raw_peer(archive(answer)) as port:
+            command = [program, "-to", "5", "-ta", "2", "-td", "2", "127.0.0.1", str(port)]
+            if subprocess.run(command, capture_output=True, timeout=30).returncode == 0:
+                answered.add(name)
+    assert answered - set(ODD) == NOT_TAKEN
+    assert len(answered) > 30

@@ -1,0 +1,206 @@
+"""Whoever we call and does not answer, in plain and over TLS, is given up after the timeout: every kind of call."""
+
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+
+from glam_node.node.domain.alert import AlertMessage, Phase
+from glam_node.node.domain.commitment import Reference, Report
+from glam_node.node.domain.trace import Span
+from glam_node.node.errors import NodeError, TransientError
+from glam_node.node.scu.commitment import request_commitment, send_report
+from glam_node.node.scu.echo import echo, peer_of
+from glam_node.node.scu.find import count_mammograms
+from glam_node.node.scu.mail import MailServer, send_mail
+from glam_node.node.scu.otlp import span_exporter
+from glam_node.node.scu.store import CStoreDestination
+from glam_node.node.scu.stow import StowDestination, web_peer
+from glam_node.node.scu.syslog import audit_collector
+from glam_node.node.scu.webhook import post_alert
+from glam_node.settings.audit import AuditSettings
+from glam_node.settings.destinations import DestinationSettings
+from tests.associations import acceptance, answered
+from tests.builders import NOW
+from tests.certificates import Authority, Signed
+from tests.integration.scu.conftest import Outgoing, raw_peer
+from tests.integration.scu.test_answers import first_context, read_pdu
+
+TIMEOUT_S = 0.5
+MOST_S = 20.0
+"""Far beyond all that is tried after a timeout, far below for ever."""
+Talk = Callable[[socket.socket], None]
+
+
+@pytest.fixture(scope="module")
+def theirs(authority: Authority) -> Signed:
+    return authority.sign("silent")
+
+
+def says(*pieces: bytes) -> Talk:
+    """A peer that answers what comes with one piece each, and then nothing until we close."""
+
+    def talk(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                connection.recv(65536)
+                connection.sendall(piece)
+            while connection.recv(65536):
+                pass
+
+    return talk
+
+
+def accepts_then_says(piece: bytes) -> Talk:
+    """A peer that accepts the first context of an association, and says no more than the piece after that."""
+
+    def talk(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            number, syntax = first_context(read_pdu(connection)[1])
+            connection.sendall(acceptance(answered(number, 0, syntax)) + piece)
+            while connection.recv(65536):
+                pass
+
+    return talk
+
+
+def over_tls(theirs: Signed, talk: Talk) -> Talk:
+    """The same over TLS 1.3, whose server sends session tickets, which are no answer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(theirs.certificate, theirs.key)
+
+    def secured(connection: socket.socket) -> None:
+        connection.settimeout(MOST_S)
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as line:
+            talk(line)
+
+    return secured
+
+
+SILENCES: dict[str, Talk] = {
+    "nothing": says(),
+    "half a header": says(b"\2\0\0"),
+    "half an answer": says(b"\2\0\0\0\1\0" + bytes(20)),
+    "nothing after the association": accepts_then_says(b""),
+    "half a response": accepts_then_says(b"\4\0\0\0\0\x50" + bytes(12)),
+    "half a line": says(b"HTTP/1.1 2"),
+    "half of the headers": says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n"),
+    "half a body": says(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"),
+}
+
+
+def destination(port: int, theirs: Signed | None, **stated: Any) -> DestinationSettings:
+    tls = {"tls": True, "ca": theirs.ca} if theirs is not None else {}
+    return DestinationSettings.model_validate(
+        {"host": "127.0.0.1", "port": port, "ae_title": "ARCHIVE", "timeout": TIMEOUT_S, **tls, **stated}
+    )
+
+
+def heard(_report: Report) -> None:
+    raise AssertionError("nothing was reported")
+
+
+def c_store(port: int, theirs: Signed | None, outgoing: Outgoing) -> None:
+    (outcome,) = CStoreDestination(peer_of("archive", destination(port, theirs), "GLAMNODE")).store([outgoing()])
+    assert not outcome.stored
+    assert outcome.transient
+    raise TransientError(outcome.failure)
+
+
+def c_echo(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
+    report = echo("archive", destination(port, theirs), "GLAMNODE")
+    assert not report.ok
+    raise TransientError(report.message)
+
+
+def c_find(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
+    count_mammograms(peer_of("archive", destination(port, theirs), "GLAMNODE"), "1.2.3")
+
+
+def n_action(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
+    peer = peer_of("archive", destination(port, theirs), "GLAMNODE")
+    request_commitment(peer, "1.2.3", [Reference("1.2", "1.2.3")], heard)
+
+
+def n_event_report(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
+    peer = peer_of("archive", destination(port, theirs), "GLAMNODE")
+    send_report(peer, Report("1.2.3", (Reference("1.2", "1.2.3"),), ()))
+
+
+def stow(port: int, theirs: Signed | None, outgoing: Outgoing) -> None:
+    settings = destination(port, theirs, kind="stow-rs", service_path="/dicom-web")
+    (outcome,) = StowDestination(web_peer("archive", settings)).store([outgoing()])
+    assert not outcome.stored
+    raise TransientError(outcome.failure)
+
+
+def dicomweb_search(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
+    report = echo("archive", destination(port, theirs, kind="stow-rs", service_path="/dicom-web"), "GLAMNODE")
+    assert not report.ok
+    raise TransientError(report.message)
+
+
+def syslog(port: int, _theirs: Signed | None, _outgoing: Outgoing) -> None:
+    settings = AuditSettings.model_validate({"host": "127.0.0.1", "port": port, "timeout": TIMEOUT_S})
+    collector = audit_collector(settings)
+    assert collector is not None
+    collector.send([b"1 x"])
+
+
+MESSAGE = AlertMessage(1, "disk", "", Phase.BEGINS, "webhook", "It is full.", "Make room.", NOW)
+
+
+def webhook(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
+    scheme = "https" if theirs is not None else "http"
+    post_alert(f"{scheme}://127.0.0.1:{port}/hook", "node", TIMEOUT_S, MESSAGE)
+
+
+def mail(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
+    ca = theirs.ca if theirs is not None else None
+    security: Literal["tls", "starttls"] = "tls" if theirs is not None else "starttls"
+    server = MailServer("127.0.0.1", port, security, None, None, ca, "a@b.c", ("d@e.f",), TIMEOUT_S)
+    send_mail(server, "node", MESSAGE)
+
+
+def traces(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
+    scheme = "https" if theirs is not None else "http"
+    span_exporter(f"{scheme}://127.0.0.1:{port}", "node", TIMEOUT_S)([Span("read", "1.2.3", "1", "", NOW, NOW)])
+
+
+DICOM = (c_store, c_echo, c_find, n_action, n_event_report)
+WEB = (stow, dicomweb_search)
+CASES = [
+    *[(call, name, secured) for call in DICOM for name in list(SILENCES)[:5] for secured in (False, True)],
+    *[(call, name, secured) for call in WEB for name in ("nothing", *list(SILENCES)[5:]) for secured in (False, True)],
+    (syslog, "nothing", False),
+    *[(webhook, name, secured) for name in ("nothing", "half a line") for secured in (False, True)],
+    *[(mail, name, secured) for name in ("nothing", "half a line") for secured in (False, True)],
+    *[(traces, name, secured) for name in ("nothing", "half a line") for secured in (False, True)],
+]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("call", "silence", "secured"), CASES, ids=[f"{c.__name__}, {n}, {'TLS' if s else 'plain'}" for c, n, s in CASES]
+)
+def test_a_silent_peer_is_given_up_after_the_timeout(
+    outgoing: Outgoing,
+    theirs: Signed,
+    monkeypatch: pytest.MonkeyPatch,
+    call: Callable[..., None],
+    silence: str,
+    secured: bool,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(theirs.ca))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(theirs.ca))
+    talk = SILENCES[silence]
+    with raw_peer(over_tls(theirs, talk) if secured else talk) as port:
+        started = time.monotonic()
+        with pytest.raises(NodeError) as caught:
+            call(port, theirs if secured else None, outgoing)
+        assert time.monotonic() - started < MOST_S
+    assert isinstance(caught.value, TransientError)
