@@ -47,8 +47,13 @@ class Archive:
     calling_ae_titles: list[str] = field(default_factory=list)
     maximum_associations: int = 10
     received: list[Received] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
+    statuses: list[int | Dataset] = field(default_factory=list)
+    """Each a status, or one with an Error Comment."""
     abort_after: int | None = None
+    abort_on: frozenset[str] = frozenset()
+    """SOP classes over which it aborts the association."""
+    an_association: int | None = None
+    """So many objects it takes on one association; it aborts over the next."""
     delay_s: float = 0.0
     patience_s: float | None = 60.0
     """For how long nothing may come on an association; None: for ever."""
@@ -77,19 +82,20 @@ class Archive:
         """As new."""
         self.received.clear()
         self.statuses.clear()
-        self.abort_after = None
+        self.abort_after = self.an_association = None
+        self.abort_on = frozenset()
         self.delay_s = 0.0
 
     def uids(self) -> list[str]:
         """SOP Instance UIDs in the order in which they came."""
         return [received.sop_instance_uid for received in self.received]
 
-    def _stored(self, event: Event) -> int:
+    def _stored(self, event: Event) -> int | Dataset:
         time.sleep(self.delay_s)
-        if self.abort_after is not None and len(self.received) >= self.abort_after:
+        request = cast(C_STORE, event.request)
+        if self._aborts(event, str(request.AffectedSOPClassUID)):
             event.assoc.abort()
             return 0xC000
-        request = cast(C_STORE, event.request)
         self.received.append(
             Received(
                 str(request.AffectedSOPClassUID),
@@ -102,6 +108,22 @@ class Archive:
             )
         )
         return self.statuses.pop(0) if self.statuses else 0x0000
+
+    def _aborts(self, event: Event, sop_class_uid: str) -> bool:
+        taken = sum(received.association == id(event.assoc) for received in self.received)
+        return (
+            (self.abort_after is not None and len(self.received) >= self.abort_after)
+            or sop_class_uid in self.abort_on
+            or (self.an_association is not None and taken >= self.an_association)
+        )
+
+
+def warning(status: int, comment: str) -> Dataset:
+    """A status with an Error Comment."""
+    answer = Dataset()
+    answer.Status = status
+    answer.ErrorComment = comment
+    return answer
 
 
 def default_contexts() -> list[PresentationContext]:

@@ -126,7 +126,8 @@ class DestinationSettings(Section):
     """c-store: ask it to take responsibility for what it stored, and send again what it does not; it must be a peer
     too, to answer."""
     timeout: Patience = 30.0
-    """Seconds to wait for any answer of the archive."""
+    """Seconds to wait for the archive to connect, answer or take more of an object; ten times as long for what it says
+    of an object that it has."""
     fallbacks: FallbackSettings = FallbackSettings()
     presentation: PresentationSettings = PresentationSettings()
 

@@ -126,7 +126,7 @@ class DeliverySettings(Section):
     initial_delay: Seconds = 5.0
     """Seconds to wait after the first failure; doubles with each further one."""
     maximum_delay: Seconds = 900.0
-    """Seconds; the longest wait between two attempts."""
+    """Seconds; the longest wait between two attempts. An archive that does not answer is called every 30 s anyway."""
     maximum_attempts: int = Field(default=1000, ge=1)
     """Attempts before a delivery is ABANDONED and a person must act."""
     commitment_timeout: Seconds = 3600.0

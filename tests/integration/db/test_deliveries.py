@@ -109,7 +109,7 @@ def test_an_abandoned_delivery_waits_for_a_person(sessions: SessionFactory, job_
         assert deliveries.abandon(session, mine, "SOP class not supported")
     assert claim(sessions, 9999) == []
     with sessions.begin() as session:
-        assert deliveries.retry(session, STUDY_UID, now=after(9999), later_than=after(9999)) == 1
+        assert deliveries.retry(session, "archive", now=after(9999), later_than=after(9999), given_up=True) == 1
     assert [one.attempt for one in claim(sessions, 9999)] == [1]
 
 
@@ -119,9 +119,9 @@ def test_a_person_does_not_wait_for_the_backoff_and_does_not_disturb_a_sender(
     add(sessions, job_id, delivery())
     (mine,) = claim(sessions)
     with sessions.begin() as session:
-        assert deliveries.retry(session, STUDY_UID, now=NOW, later_than=after(60)) == 0
+        assert deliveries.retry(session, "archive", now=NOW, later_than=after(60)) == 0
         deliveries.postpone(session, mine, after(900), "archive down")
-        assert deliveries.retry(session, STUDY_UID, now=NOW, later_than=after(60)) == 1
+        assert deliveries.retry(session, "archive", now=NOW, later_than=after(60)) == 1
 
 
 def test_a_sender_that_lost_its_claim_changes_nothing_but_what_it_knows(sessions: SessionFactory, job_id: str) -> None:

@@ -15,7 +15,7 @@ from pynetdicom import build_context
 from glam_node.node.domain.ports import OutgoingInstance
 from glam_node.node.scu.association import Peer
 from glam_node.node.scu.store import CStoreDestination
-from tests.integration.archive import Archive, listening
+from tests.integration.archive import Archive, listening, warning
 from tests.integration.scu.conftest import COMPREHENSIVE_SR_STORAGE, SEGMENTATION_STORAGE, Outgoing, peer_at
 
 
@@ -112,21 +112,59 @@ def test_results_wait_while_the_archive_does_not_know_us(outgoing: Outgoing) -> 
     assert "Register GLAMNODE at the archive" in outcome.failure
 
 
-def test_a_file_that_is_gone_fails_alone_and_for_good(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+def test_a_file_that_is_away_fails_alone_and_is_tried_again(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
     gone, there = outgoing(), outgoing()
     gone.path.unlink()
     lost, stored = CStoreDestination(peer).store([gone, there])
     assert stored.stored
-    assert not lost.transient
+    assert lost.transient
     assert "No such file" in lost.failure
 
 
-def test_an_archive_that_does_not_answer_is_given_up_after_the_timeout(outgoing: Outgoing) -> None:
+def test_an_archive_that_takes_longer_than_its_timeout_over_an_object_is_waited_for(outgoing: Outgoing) -> None:
     with listening(Archive()) as archive:
         archive.delay_s = 1.0
-        [outcome] = CStoreDestination(peer_at(archive.port, timeout=0.3)).store([outgoing()])
-    assert outcome.transient
-    assert "gave no answer within 0.3 s to C-STORE" in outcome.failure
+        outcomes = CStoreDestination(peer_at(archive.port, timeout=0.3)).store([outgoing(), outgoing()])
+    assert [outcome.stored for outcome in outcomes] == [True, True]
+
+
+def test_an_archive_that_does_not_answer_is_given_up_in_the_end_and_the_setting_is_named(outgoing: Outgoing) -> None:
+    with listening(Archive()) as archive:
+        archive.delay_s = 4.0
+        [first, second] = CStoreDestination(peer_at(archive.port, timeout=0.2)).store([outgoing(), outgoing()])
+    assert first.transient
+    assert "gave no answer within 2" in first.failure
+    assert "raise destinations.archive.timeout" in first.failure
+    assert (first.reached, first.broke_off, second.reached) == (True, True, False)
+
+
+def test_only_the_first_object_of_an_association_is_blamed_for_its_end(archive: Archive, outgoing: Outgoing) -> None:
+    archive.abort_on = frozenset({SEGMENTATION_STORAGE})
+    destination = CStoreDestination(peer_at(archive.port))
+    first, *rest = destination.store([outgoing(SEGMENTATION_STORAGE), outgoing(), outgoing()])
+    assert (first.broke_off, first.transient, [one.reached for one in rest]) == (True, True, [False, False])
+    stored, *rest = destination.store([outgoing(), outgoing(SEGMENTATION_STORAGE), outgoing()])
+    assert (stored.stored, [(one.reached, one.broke_off) for one in rest]) == (True, [(False, False)] * 2)
+
+
+@pytest.mark.parametrize("status", [0xB000, 0xB006, 0xB007, 0x0107])
+def test_a_warning_is_kept_with_its_comment(archive: Archive, outgoing: Outgoing, status: int) -> None:
+    archive.statuses = [warning(status, "Study Description coerced")]
+    [outcome] = CStoreDestination(peer_at(archive.port)).store([outgoing()])
+    assert outcome.stored
+    assert outcome.warning.startswith(f"0x{status:04X} (stored, ")
+    assert outcome.warning.endswith("): Study Description coerced")
+
+
+@pytest.mark.parametrize("comment", ["ID PID-77 is another", "see testfrau", "born 19600102"])
+def test_a_comment_that_names_the_patient_is_left_out(archive: Archive, outgoing: Outgoing, comment: str) -> None:
+    instance = outgoing()
+    dataset = dcmread(instance.path)
+    dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = "Testfrau^Anna", "PID-77", "19600102"
+    dataset.save_as(instance.path)
+    archive.statuses = [warning(0xB000, comment)]
+    [outcome] = CStoreDestination(peer_at(archive.port)).store([instance])
+    assert outcome.warning == "0xB000 (stored, elements coerced): its comment names the patient and is left out"
 
 
 def test_nothing_to_store_opens_no_association(outgoing: Outgoing) -> None:

@@ -126,9 +126,13 @@ def test_the_reason_decides_what_happens_next(
 @pytest.mark.parametrize(
     ("status", "said", "transient", "words"),
     [
-        (200, {}, True, "does not say that it is stored"),
+        (202, {}, True, "does not say that it is stored"),
+        (200, {"message": "Unauthorized"}, True, "does not say that it is stored"),
+        (200, b"<html><body>Sign in</body></html>", True, "does not say that it is stored"),
         (200, b"<html>", True, "does not say that it is stored"),
         (200, {"00081199": {"vr": "SQ", "Value": ["nonsense"]}}, True, "does not say that it is stored"),
+        (200, {"00081198": {"vr": "SQ", "Value": [{}]}}, True, "does not say that it is stored"),
+        (302, b"", True, "destinations.web.service_path"),
         (400, {}, False, "Look into its log"),
         (401, b"", True, "destinations.web.authorization"),
         (404, b"no", True, "destinations.web.service_path"),
@@ -145,14 +149,68 @@ def test_an_answer_that_names_no_object_stores_none(
     assert words in outcome.failure
 
 
+XML = """<?xml version="1.0" encoding="UTF-8"?>
+<NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM">
+  <DicomAttribute tag="{sequence}" vr="SQ" keyword="X"><Item number="1">
+    <DicomAttribute tag="00081155" vr="UI"><Value number="1">{uid}</Value></DicomAttribute>
+    <DicomAttribute tag="{reason}" vr="US"><Value number="1">{value}</Value></DicomAttribute>
+  </Item></DicomAttribute>
+</NativeDicomModel>"""
+
+
+@pytest.mark.parametrize(
+    "said", ["array", "nothing", "an empty data set", "an empty array", "XML", "lower case", "BOM"]
+)
+def test_an_answer_counts_as_stored_however_a_server_writes_it(outgoing: Outgoing, said: str) -> None:
+    instance = outgoing()
+    usual = items("00081199", instance)
+    answers: dict[str, Any] = {
+        "array": [usual],
+        "nothing": b"",
+        "empty data set": {},
+        "empty array": [],
+        "XML": XML.format(sequence="00081199", uid=instance.sop_instance_uid, reason="00081196", value=0).encode(),
+        "lower case": {"0008119a": {"vr": "SQ"}, **usual},
+        "BOM": b"\xef\xbb\xbf" + json.dumps(usual).encode(),
+    }
+    with serving(Server(200, answers[said])) as server:
+        (outcome,) = to(server.port).store([instance])
+    assert (outcome.stored, outcome.failure, outcome.warning) == (True, "", "")
+
+
+def test_a_warning_reason_is_kept(outgoing: Outgoing) -> None:
+    instance = outgoing()
+    said = items("00081199", instance)
+    said["00081199"]["Value"][0]["00081196"] = {"vr": "US", "Value": [0xB006]}
+    with serving(Server(202, said)) as server:
+        (outcome,) = to(server.port).store([instance])
+    assert (outcome.stored, outcome.warning) == (True, "0xB006 (stored, elements discarded)")
+
+
+def test_a_failure_is_read_from_xml_and_of_an_object_that_is_not_named(outgoing: Outgoing) -> None:
+    instance = outgoing()
+    xml = XML.format(sequence="00081198", uid=instance.sop_instance_uid, reason="00081197", value=0xA700).encode()
+    for said in (xml, {"0008119A": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xA700]}}]}}):
+        with serving(Server(409, said)) as server:
+            (outcome,) = to(server.port).store([instance])
+        assert (outcome.stored, outcome.transient, outcome.status) == (False, True, 0xA700)
+
+
+def test_a_server_that_refuses_us_is_asked_once_for_all_objects(outgoing: Outgoing) -> None:
+    with serving(Server(401, b"")) as server:
+        outcomes = to(server.port).store([outgoing(), outgoing()])
+    assert [(one.reached, one.transient) for one in outcomes] == [(False, True)] * 2
+    assert len(server.bodies) == 1
+
+
 def test_what_is_gone_fails_alone_and_a_server_that_is_away_is_tried_again(outgoing: Outgoing) -> None:
     gone, there = outgoing(), outgoing()
     gone.path.unlink()
     with serving(Server(200, items("00081199", there))) as server:
         first, second = to(server.port).store([gone, there])
-    assert (first.stored, first.transient, second.stored) == (False, False, True)
+    assert (first.stored, first.transient, second.stored) == (False, True, True)
     away = to(free_port()).store([there, there])
-    assert [(outcome.stored, outcome.transient) for outcome in away] == [(False, True)] * 2
+    assert [(outcome.stored, outcome.transient, outcome.reached) for outcome in away] == [(False, True, False)] * 2
     assert to(free_port()).store([]) == []
 
 

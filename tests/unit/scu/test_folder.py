@@ -1,5 +1,6 @@
 """A folder in the place of an archive."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from glam_node.node.domain.ports import OutgoingInstance
@@ -30,3 +31,11 @@ def test_a_folder_that_cannot_be_had_is_tried_again(tmp_path: Path) -> None:
     [outcome] = FolderDestination("trial", tmp_path / "x" / "out").store([instance])
     assert (outcome.stored, outcome.transient) == (False, True)
     assert "Check destinations.trial.path." in outcome.failure
+
+
+def test_a_result_whose_file_is_away_holds_up_no_other(tmp_path: Path) -> None:
+    there = outgoing(tmp_path / "x")
+    away = replace(there, sop_instance_uid="1.2.4", path=tmp_path / "away")
+    first, second = FolderDestination("trial", tmp_path / "out").store([away, there])
+    assert (first.stored, first.transient, second.stored) == (False, True, True)
+    assert "away" in first.failure

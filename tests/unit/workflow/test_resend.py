@@ -5,10 +5,14 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.db import audit
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.order import Actor
+from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.errors import PermanentError
-from glam_node.node.workflow.resend import Selection, resend
+from glam_node.node.workflow.resend import Selection, resend, send_now
 from glam_node.node.workflow.standing import hold
-from tests.unit.workflow.workbench import BOTH, Archive, Workbench, unsupported
+from tests.unit.workflow.workbench import BOTH, Archive, Workbench, down, full, unsupported
+
+PATIENT = RetryPolicy(initial_delay_s=900, multiplier=1, maximum_delay_s=900, maximum_attempts=1000)
 
 
 @pytest.fixture
@@ -89,3 +93,23 @@ def test_it_is_on_record_with_who_asked(reported: Workbench) -> None:
         "deliveries": {"archive": 2},
         "stored": False,
     }
+
+
+def test_what_waits_goes_out_now_even_when_its_archive_is_not_to_be_called_yet(reported: Workbench) -> None:
+    for _ in range(8):
+        reported.deliver(Archive(answer=down), PATIENT)
+        reported.clock.turn(30)
+    reported.clock.turn(-29)
+    archive = Archive()
+    assert reported.deliver(archive) == 0
+    assert act(reported, "archive") == "2 waiting results will be sent to archive now"
+    assert reported.deliver(archive) == 2
+
+
+def test_all_that_waits_for_a_destination_is_sent_now(reported: Workbench) -> None:
+    reported.deliver(Archive(answer=full), PATIENT)
+    with reported.sessions.begin() as session:
+        assert send_now(session, "archive", Actor("anna", "10.0.0.7"), reported.destinations, reported.clock()) == 2
+    assert reported.deliver(Archive()) == 2
+    with reported.sessions() as session, pytest.raises(PermanentError, match="there is: archive, other"):
+        send_now(session, "nowhere", Actor("anna", "10.0.0.7"), reported.destinations, reported.clock())

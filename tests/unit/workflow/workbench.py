@@ -89,7 +89,12 @@ class Archive:
 
 def down(instance: OutgoingInstance) -> StoreOutcome:
     """The answer of an archive that is not there."""
-    return StoreOutcome(instance.sop_instance_uid, False, None, True, "ARCHIVE does not answer.")
+    return StoreOutcome(instance.sop_instance_uid, False, None, True, "ARCHIVE does not answer.", reached=False)
+
+
+def full(instance: OutgoingInstance) -> StoreOutcome:
+    """The answer of an archive without room."""
+    return StoreOutcome(instance.sop_instance_uid, False, 0xA700, True, "ARCHIVE is full.")
 
 
 def unsupported(instance: OutgoingInstance) -> StoreOutcome:

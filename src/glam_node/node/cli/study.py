@@ -74,7 +74,7 @@ def _print(study: dict[str, Any], out: "Console") -> None:
         out,
         "Deliveries",
         study["deliveries"],
-        ("destination", "kind", "sop_instance_uid", "state", "attempt", "failure"),
+        ("destination", "kind", "sop_instance_uid", "state", "attempt", "failure", "warning"),
     )
     _timeline(out, study["timeline"])
 

@@ -2,20 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
 from glam_node.node.console.rendering import Screens
-from glam_node.node.db import audit, backlog, deliveries
+from glam_node.node.db import backlog, deliveries, destinations
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.settings.destinations import DestinationSettings
-
-FAILURES = ("result_failed", "delivery_abandoned")
-_LOOKED_AT = 300
-"""Events of each kind; an older failure is no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +25,7 @@ class DestinationFacts:
     next_attempt_at: datetime | None
     last_success: datetime | None
     last_failure: str
+    """Of the last attempt that failed, however many did before."""
     last_failure_at: datetime | None
 
     @property
@@ -68,7 +64,7 @@ def facts(session: Session, configured: dict[str, DestinationSettings]) -> list[
         counts.setdefault(name, {})[state] = count
     waiting = backlog.pending_deliveries(session)
     stored = backlog.last_stored(session, {*configured, *waiting})
-    failures = _last_failures(session)
+    calls = destinations.calls(session)
     left = [name for name in sorted(counts) if name not in configured and name in waiting]
     return [
         DestinationFacts(
@@ -76,19 +72,17 @@ def facts(session: Session, configured: dict[str, DestinationSettings]) -> list[
             settings=configured.get(name),
             counts=counts.get(name, {}),
             oldest=waiting[name].oldest if name in waiting else None,
-            next_attempt_at=waiting[name].next_attempt_at if name in waiting else None,
+            next_attempt_at=_next_attempt(waiting.get(name), calls.get(name)),
             last_success=stored.get(name),
-            last_failure=failures[name]["failure"] if name in failures else "",
-            last_failure_at=failures[name]["at"] if name in failures else None,
+            last_failure=calls[name].failure if name in calls else "",
+            last_failure_at=calls[name].failed_at if name in calls else None,
         )
         for name in [*configured, *left]
     ]
 
 
-def _last_failures(session: Session) -> dict[str, dict[str, Any]]:
-    """By destination, the newest failure on record."""
-    told = [event for kind in FAILURES for event in audit.recent(session, kind, _LOOKED_AT)]
-    newest: dict[str, dict[str, Any]] = {}
-    for event in sorted(told, key=lambda event: event.event_id):
-        newest[str(event.detail.get("destination", ""))] = {"failure": event.detail.get("failure", ""), "at": event.at}
-    return newest
+def _next_attempt(waiting: backlog.Pending | None, calls: destinations.Calls | None) -> datetime | None:
+    """Return when something is sent again: not before its own time, nor before the destination is called."""
+    if waiting is None:
+        return None
+    return waiting.next_attempt_at if calls is None else max(waiting.next_attempt_at, calls.next_call_at)

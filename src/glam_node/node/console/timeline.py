@@ -20,6 +20,7 @@ NAMES = {
     "job_succeeded": "analysed, results handed to delivery",
     "result_written": "result written",
     "result_stored": "delivered",
+    "result_warned_of": "delivered with a warning",
     "result_failed": "delivery failed",
     "result_committed": "commitment given",
     "result_not_committed": "commitment refused",

@@ -37,7 +37,7 @@ def counts(session: Session) -> dict[tuple[str, DeliveryState], int]:
 
 
 def claim_due(session: Session, destination: str, *, now: datetime, until: datetime, limit: int) -> list[Delivery]:
-    """Up to `limit` deliveries that are due, oldest first: this sender's alone until `until`, one attempt counted."""
+    """Up to `limit` that are due, or one that goes alone: this sender's until `until`, one attempt counted."""
     due = and_(
         DeliveryRow.state == DeliveryState.PENDING,
         DeliveryRow.destination == destination,
@@ -46,7 +46,9 @@ def claim_due(session: Session, destination: str, *, now: datetime, until: datet
     )
     order = (DeliveryRow.created_at, DeliveryRow.sop_class_uid, DeliveryRow.delivery_id)
     values = {"attempt": DeliveryRow.attempt + 1, "next_attempt_at": until}
-    return _sorted(claim(session, DeliveryRow, DeliveryRow.delivery_id, due, order, limit, **values))
+    together = and_(due, DeliveryRow.alone.is_(False))
+    claimed = claim(session, DeliveryRow, DeliveryRow.delivery_id, together, order, limit, **values)
+    return _sorted(claimed or claim(session, DeliveryRow, DeliveryRow.delivery_id, due, order, 1, **values))
 
 
 def hold(session: Session, deliveries: Sequence[Delivery], until: datetime) -> None:
@@ -55,20 +57,36 @@ def hold(session: Session, deliveries: Sequence[Delivery], until: datetime) -> N
         change(session, DeliveryRow, _claimed(delivery), next_attempt_at=until)
 
 
-def mark_stored(session: Session, delivery: Delivery, now: datetime) -> bool:
+def mark_stored(session: Session, delivery: Delivery, now: datetime, warning: str = "") -> bool:
     """The destination has it, whoever sent it; False when that was known before."""
     there = (DeliveryState.STORED, DeliveryState.COMMITTED)
     pending = and_(DeliveryRow.delivery_id == delivery.delivery_id, DeliveryRow.state.not_in(there))
-    return bool(
-        change(
-            session, DeliveryRow, pending, state=DeliveryState.STORED, stored_at=now, next_attempt_at=now, failure=""
-        )
+    values = {"stored_at": now, "next_attempt_at": now, "failure": "", "warning": warning, "alone": False}
+    return bool(change(session, DeliveryRow, pending, state=DeliveryState.STORED, **values))
+
+
+def postpone(
+    session: Session, delivery: Delivery, next_attempt_at: datetime, failure: str, *, alone: bool = False
+) -> bool:
+    """It is tried again then, and by itself where it broke the destination off; False when another sender has it."""
+    values = {"next_attempt_at": next_attempt_at, "failure": failure, "alone": alone}
+    return bool(change(session, DeliveryRow, _claimed(delivery), **values))
+
+
+def give_back(session: Session, delivery: Delivery, now: datetime) -> None:
+    """It was never sent: it is due, and the attempt does not count."""
+    change(session, DeliveryRow, _claimed(delivery), attempt=delivery.attempt - 1, next_attempt_at=now)
+
+
+def make_due(session: Session, destination: str, now: datetime, *, later_than: datetime, failed_at_most: int) -> int:
+    """How many deliveries are due now that waited for an attempt after `later_than` and failed no more often."""
+    waiting = and_(
+        DeliveryRow.state == DeliveryState.PENDING,
+        DeliveryRow.destination == destination,
+        DeliveryRow.next_attempt_at > later_than,
+        DeliveryRow.attempt <= failed_at_most,
     )
-
-
-def postpone(session: Session, delivery: Delivery, next_attempt_at: datetime, failure: str) -> bool:
-    """It is tried again then; False when another sender has it by now."""
-    return bool(change(session, DeliveryRow, _claimed(delivery), next_attempt_at=next_attempt_at, failure=failure))
+    return len(change(session, DeliveryRow, waiting, next_attempt_at=now, alone=False))
 
 
 def abandon(session: Session, delivery: Delivery, failure: str) -> bool:
@@ -101,14 +119,30 @@ def withhold(session: Session, destination: str) -> list[Delivery]:
     return _sorted(change(session, DeliveryRow, waiting, state=DeliveryState.WITHHELD))
 
 
-def retry(session: Session, study_instance_uid: str, *, now: datetime, later_than: datetime) -> int:
-    """How many of the study's deliveries, abandoned or waiting for an attempt after `later_than`, are due now."""
-    waiting = and_(DeliveryRow.state == DeliveryState.PENDING, DeliveryRow.next_attempt_at > later_than)
+def retry(
+    session: Session,
+    destination: str,
+    *,
+    now: datetime,
+    later_than: datetime,
+    study_instance_uid: str = "",
+    given_up: bool = False,
+    held_back: bool = False,
+) -> int:
+    """How many deliveries, of all studies or one, are due now and begin anew: those that waited until `later_than`.
+
+    With `given_up` the abandoned too; with `held_back` those that were due while nobody called the destination.
+    """
+    waits = DeliveryRow.next_attempt_at > later_than
+    waiting = or_(waits, DeliveryRow.next_attempt_at <= now) if held_back else waits
+    meant = and_(DeliveryRow.state == DeliveryState.PENDING, waiting)
     condition = and_(
-        DeliveryRow.study_instance_uid == study_instance_uid,
-        or_(DeliveryRow.state == DeliveryState.ABANDONED, waiting),
+        DeliveryRow.destination == destination,
+        or_(DeliveryRow.state == DeliveryState.ABANDONED, meant) if given_up else meant,
+        *([DeliveryRow.study_instance_uid == study_instance_uid] if study_instance_uid else []),
     )
-    return len(change(session, DeliveryRow, condition, state=DeliveryState.PENDING, attempt=0, next_attempt_at=now))
+    values = {"attempt": 0, "next_attempt_at": now, "alone": False}
+    return len(change(session, DeliveryRow, condition, state=DeliveryState.PENDING, **values))
 
 
 def resend(
@@ -120,7 +154,14 @@ def resend(
         DeliveryRow.destination == destination,
         DeliveryRow.state.in_(states),
     )
-    values = {"attempt": 0, "next_attempt_at": now, "transaction_uid": "", "transaction_count": 0, "failure": ""}
+    values = {
+        "attempt": 0,
+        "next_attempt_at": now,
+        "transaction_uid": "",
+        "transaction_count": 0,
+        "failure": "",
+        "warning": "",
+    }
     return len(change(session, DeliveryRow, chosen, state=DeliveryState.PENDING, **values))
 
 
@@ -256,4 +297,6 @@ def _delivery(row: DeliveryRow) -> Delivery:
         created_at=row.created_at,
         stored_at=row.stored_at,
         transaction_count=row.transaction_count,
+        warning=row.warning,
+        alone=row.alone,
     )

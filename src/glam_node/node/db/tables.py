@@ -141,6 +141,21 @@ class DeliveryRow(Base):
     failure: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime]
     stored_at: Mapped[datetime | None]
+    warning: Mapped[str] = mapped_column(Text, default="", server_default="")
+    alone: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+
+class DestinationRow(Base):
+    """The calls to one destination: db.destinations.Calls"""
+
+    __tablename__ = "destinations"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    attempt: Mapped[int]
+    next_attempt_at: Mapped[datetime]
+    next_call_at: Mapped[datetime]
+    failure: Mapped[str] = mapped_column(Text)
+    failed_at: Mapped[datetime | None]
 
 
 class CommitmentRequestRow(Base):

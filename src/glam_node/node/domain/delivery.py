@@ -47,3 +47,7 @@ class Delivery:
     stored_at: datetime | None
     transaction_count: int = 0
     """In how many requests it was."""
+    warning: str = ""
+    """What the destination said of it when it stored it (a warning status); empty: nothing."""
+    alone: bool = False
+    """It made the destination break off: it goes after all others, and by itself."""

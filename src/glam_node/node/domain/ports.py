@@ -33,6 +33,12 @@ class StoreOutcome:
     """Empty when stored; else peer, what was asked, what came back, what to do."""
     sop_class_refused: bool = False
     """Not stored: the destination takes no objects of this SOP class."""
+    reached: bool = True
+    """False: the destination was never asked to store this object, since it did not answer or went away before."""
+    broke_off: bool = False
+    """Not stored: the destination went away or fell silent over this object, which was the first one it was sent."""
+    warning: str = ""
+    """Stored: what the destination said of it nevertheless, in words; empty when nothing."""
 
 
 class Destination(Protocol):

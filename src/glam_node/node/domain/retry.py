@@ -17,5 +17,9 @@ class RetryPolicy:
         """When to try again after `attempt` (1, 2, ...) tries, or None to give up."""
         if attempt >= self.maximum_attempts:
             return None
+        return now + self.delay(attempt)
+
+    def delay(self, attempt: int) -> timedelta:
+        """Return how long to wait after `attempt` (1, 2, ...) tries, however many there have been."""
         exponent = min(attempt - 1, 64)
-        return now + timedelta(seconds=min(self.initial_delay_s * self.multiplier**exponent, self.maximum_delay_s))
+        return timedelta(seconds=min(self.initial_delay_s * self.multiplier**exponent, self.maximum_delay_s))

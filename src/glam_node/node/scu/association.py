@@ -152,6 +152,11 @@ def _configure(connection: socket.socket, timeout: float) -> None:
     # Without this a peer that stops reading in the middle of a data set would hold the sending thread for ever.
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout * 1000))
+    # And without this one whose host is gone would not be missed while its answer is waited for.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+        if hasattr(socket, option):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), max(1, round(timeout / 3)))
 
 
 def _request(
@@ -275,7 +280,14 @@ def nothing_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> SOP
     )
 
 
-def lost(peer: Peer, asked: str, timed_out: bool) -> TransientError:
+def lost(peer: Peer, asked: str, timed_out: bool, waited_s: float | None = None) -> TransientError:
     """What to say of an association that ended without an answer to `asked`."""
-    came = f"gave no answer within {peer.timeout:g} s" if timed_out else "ended the association without an answer"
-    return TransientError(f"{peer} {came} to {asked}. It is tried again; look into the log of the archive.")
+    if not timed_out:
+        return TransientError(
+            f"{peer} ended the association without an answer to {asked}. It is tried again; look into the log of the "
+            "archive."
+        )
+    return TransientError(
+        f"{peer} gave no answer within {peer.timeout if waited_s is None else waited_s:.3g} s to {asked}. It is tried "
+        f"again; look into the log of the archive, or raise destinations.{peer.name}.timeout where it needs longer."
+    )

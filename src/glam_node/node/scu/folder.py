@@ -23,15 +23,29 @@ class FolderDestination:
 
     def store(self, instances: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
         """One outcome per instance, in order; a file that is there survives a power cut."""
-        return [self._store_one(instance) for instance in instances]
+        outcomes: list[StoreOutcome] = []
+        for instance in instances:
+            outcomes.append(self._store_one(instance))
+            if not outcomes[-1].reached:
+                failure = outcomes[-1].failure
+                rest = instances[len(outcomes) :]
+                return outcomes + [
+                    StoreOutcome(one.sop_instance_uid, False, None, True, failure, reached=False) for one in rest
+                ]
+        return outcomes
 
     def _store_one(self, instance: OutgoingInstance) -> StoreOutcome:
         uid = instance.sop_instance_uid
         try:
-            write_durably(self._path / f"{uid}.dcm", instance.path.read_bytes())
+            data = instance.path.read_bytes()
+        except OSError as error:
+            failure = f"{instance.path} cannot be sent: {error}. It is tried again; else restore the file."
+            return StoreOutcome(uid, False, None, True, failure)
+        try:
+            write_durably(self._path / f"{uid}.dcm", data)
         except OSError as error:
             failure = f"Folder {self._path} did not take {uid}: {error}. Check destinations.{self._name}.path."
-            return StoreOutcome(uid, False, None, True, failure)
+            return StoreOutcome(uid, False, None, True, failure, reached=False)
         return StoreOutcome(uid, True, None, False, "")
 
 

@@ -1,10 +1,13 @@
 """Storage SCU: result objects go to an archive as they lie on disk."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import structlog
+from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 from pynetdicom import _config, build_context
@@ -14,9 +17,9 @@ from pynetdicom.presentation import PresentationContext
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.scu.association import Peer, SOPClassRefused, associated, lost, nothing_accepted
+from glam_node.node.scu.patience import wait_patiently
 from glam_node.node.scu.syntaxes import UNCOMPRESSED, converted, possible
-
-log = structlog.get_logger(__name__)
+from glam_node.node.workflow.failure import describe
 
 # Read by pynetdicom's send_c_store alone: a file goes out as it is, in pieces, instead of being decoded and encoded.
 _config.STORE_SEND_CHUNKED_DATASET = True
@@ -24,6 +27,9 @@ _config.STORE_SEND_CHUNKED_DATASET = True
 
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 """PS3.7 C.5.6"""
+LONGEST_COMMENT = 64
+"""Characters; Error Comment (0000,0902) is an LO."""
+_IDENTITY = ("PatientName", "PatientID", "PatientBirthDate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,10 @@ ANSWERS = (
     Answer(0x0107, 0x0107, True, False, "stored, attribute list error", ""),
     Answer(0x0111, 0x0111, True, False, "it has this SOP Instance already", ""),
     Answer(0x0116, 0x0116, True, False, "stored, attribute value out of range", ""),
-    Answer(0xB000, 0xBFFF, True, False, "stored, with elements coerced or discarded", ""),
+    Answer(0xB000, 0xB000, True, False, "stored, elements coerced", ""),
+    Answer(0xB006, 0xB006, True, False, "stored, elements discarded", ""),
+    Answer(0xB007, 0xB007, True, False, "stored, data set does not match SOP class", ""),
+    Answer(0xB000, 0xBFFF, True, False, "stored, with a warning", ""),
     Answer(0x0110, 0x0110, False, True, "processing failure", "It is tried again; look into the log of the archive."),
     Answer(0x0210, 0x0210, False, True, "duplicate invocation", "It is tried again."),
     Answer(0x0213, 0x0213, False, True, "resource limitation", "It is tried again; make room at the archive."),
@@ -84,53 +93,56 @@ class CStoreDestination:
         outcomes: list[StoreOutcome] = []
         if not instances:
             return outcomes
+        is_open = False
         try:
             with associated(self._peer, contexts_for(instances, self._transfer_syntaxes)) as association:
+                is_open = True
+                wait_patiently(association, self._peer.timeout)
                 for message_id, instance in enumerate(instances, start=1):
                     outcomes.append(self._store_one(association, instance, message_id % 0x10000))
+        except _Interrupted as error:
+            outcomes.append(_failed(instances[len(outcomes)], error, broke_off=True))
+            outcomes += _unsent(instances[len(outcomes) :], error)
+        except SOPClassRefused as error:
+            outcomes += [_failed(instance, error) for instance in instances]
         except NodeError as error:
-            # A rejection says nothing of the objects: when a person has mended the AE title they go out by themselves.
-            rejected = error.status is not None
-            transient = rejected or isinstance(error, TransientError)
-            outcomes.extend(_failed(instance, error, transient) for instance in instances[len(outcomes) :])
+            # Whether the object is to blame over which the association ended shows when it is the first one sent.
+            if is_open and all(outcome.status is None for outcome in outcomes):
+                outcomes.append(_failed(instances[len(outcomes)], error, broke_off=True))
+            outcomes += _unsent(instances[len(outcomes) :], error)
         return outcomes
 
     def _store_one(self, association: Association, instance: OutgoingInstance, message_id: int) -> StoreOutcome:
         try:
-            return self._outcome(instance, self._send(association, instance, message_id))
-        except PermanentError as error:
-            return _failed(instance, error, transient=False)
+            status, comment = self._send(association, instance, message_id)
+        except (PermanentError, _Unreadable) as error:
+            return _failed(instance, error)
+        return self._outcome(instance, status, comment)
 
-    def _send(self, association: Association, instance: OutgoingInstance, message_id: int) -> int:
-        """The status that came back. Raises TransientError when the association is lost."""
+    def _send(self, association: Association, instance: OutgoingInstance, message_id: int) -> tuple[int, str]:
+        """The status and the comment that came back. Raises TransientError when the association is of no more use."""
         syntax = accepted_syntax(association, instance, self._transfer_syntaxes)
         if syntax is None:
             raise nothing_accepted(self._peer, contexts_for([instance], self._transfer_syntaxes))
+        asked = f"C-STORE of {instance.sop_instance_uid}"
+        data_set = _readable(instance, syntax)
         started = time.monotonic()
         try:
-            data_set = instance.path if syntax == instance.transfer_syntax_uid else converted(instance.path, syntax)
             answer = association.send_c_store(data_set, msg_id=message_id)
-        except (OSError, InvalidDicomError, AttributeError, ValueError) as error:
-            raise PermanentError(f"{instance.path} cannot be sent: {error}. Restore the file.") from error
         except RuntimeError as error:
-            raise lost(self._peer, f"C-STORE of {instance.sop_instance_uid}", timed_out=False) from error
+            raise lost(self._peer, asked, timed_out=False) from error
+        except Exception as error:
+            raise _Interrupted(_unreadable(instance, error)) from error
         if "Status" not in answer:
-            timed_out = time.monotonic() - started >= self._peer.timeout
-            raise lost(self._peer, f"C-STORE of {instance.sop_instance_uid}", timed_out)
-        return int(answer.Status)
+            waited = time.monotonic() - started
+            raise lost(self._peer, asked, waited >= self._peer.timeout, waited)
+        return int(answer.Status), str(answer.get("ErrorComment") or "")
 
-    def _outcome(self, instance: OutgoingInstance, status: int) -> StoreOutcome:
+    def _outcome(self, instance: OutgoingInstance, status: int, comment: str) -> StoreOutcome:
         answer = next(answer for answer in ANSWERS if answer.first <= status <= answer.last)
         if answer.stored:
-            if status:
-                log.warning(
-                    "result_stored_with_warning",
-                    destination=self.name,
-                    sop_instance_uid=instance.sop_instance_uid,
-                    status=f"0x{status:04X}",
-                    meaning=answer.meaning,
-                )
-            return StoreOutcome(instance.sop_instance_uid, True, status, False, "")
+            warning = warning_of(instance, status, answer.meaning, comment) if status else ""
+            return StoreOutcome(instance.sop_instance_uid, True, status, False, "", warning=warning)
         remedy = answer.remedy.format(name=self.name, calling_ae_title=self._peer.calling_ae_title)
         failure = (
             f"{self._peer} answered 0x{status:04X} ({answer.meaning}) "
@@ -138,6 +150,47 @@ class CStoreDestination:
         )
         refused = status == SOP_CLASS_NOT_SUPPORTED
         return StoreOutcome(instance.sop_instance_uid, False, status, answer.transient, failure, refused)
+
+
+class _Unreadable(TransientError):
+    """The file cannot be read at this moment; nothing of it was sent."""
+
+
+class _Interrupted(TransientError):
+    """The file failed while it was sent, so that the association is of no more use."""
+
+
+def _readable(instance: OutgoingInstance, syntax: str) -> Path | Dataset:
+    """Return what is to be sent. Raises _Unreadable."""
+    try:
+        if syntax != instance.transfer_syntax_uid:
+            return converted(instance.path, syntax)
+        with instance.path.open("rb"):
+            return instance.path
+    except Exception as error:
+        raise _Unreadable(_unreadable(instance, error)) from error
+
+
+def _unreadable(instance: OutgoingInstance, error: Exception) -> str:
+    return f"{instance.path} cannot be sent: {describe(error)}. It is tried again; else restore the file."
+
+
+def warning_of(instance: OutgoingInstance, status: int, meaning: str, comment: str) -> str:
+    """Return in words what an archive said of an object that it stored, its comment unless that names the patient."""
+    said = "".join(one if one.isprintable() else " " for one in comment).strip()[:LONGEST_COMMENT]
+    if said and _names_the_patient(instance, said):
+        said = "its comment names the patient and is left out"
+    return f"0x{status:04X} ({meaning})" + (f": {said}" if said else "")
+
+
+def _names_the_patient(instance: OutgoingInstance, text: str) -> bool:
+    """Return whether a text holds the name, the ID or the birth date of an object's patient, or cannot be compared."""
+    try:
+        header = dcmread(instance.path, stop_before_pixels=True, specific_tags=list(_IDENTITY))
+    except (OSError, InvalidDicomError):
+        return True
+    values = [re.split(r"[\^=\\\s]+", str(header.get(keyword) or "")) for keyword in _IDENTITY]
+    return any(len(part) > 1 and part.casefold() in text.casefold() for parts in values for part in parts)
 
 
 def contexts_for(instances: Sequence[OutgoingInstance], syntaxes: Sequence[str]) -> list[PresentationContext]:
@@ -157,6 +210,12 @@ def accepted_syntax(association: Association, instance: OutgoingInstance, syntax
     return next((syntax for syntax in fitting if (instance.sop_class_uid, syntax) in accepted), None)
 
 
-def _failed(instance: OutgoingInstance, error: NodeError, transient: bool) -> StoreOutcome:
-    refused = isinstance(error, SOPClassRefused)
-    return StoreOutcome(instance.sop_instance_uid, False, error.status, transient, str(error), refused)
+def _failed(instance: OutgoingInstance, error: NodeError, *, broke_off: bool = False) -> StoreOutcome:
+    transient, refused = isinstance(error, TransientError), isinstance(error, SOPClassRefused)
+    uid = instance.sop_instance_uid
+    return StoreOutcome(uid, False, error.status, transient, str(error), refused, broke_off=broke_off)
+
+
+def _unsent(instances: Sequence[OutgoingInstance], error: NodeError) -> list[StoreOutcome]:
+    """A rejection says nothing of the objects: when a person has mended the AE title they go out by themselves."""
+    return [StoreOutcome(one.sop_instance_uid, False, None, True, str(error), reached=False) for one in instances]

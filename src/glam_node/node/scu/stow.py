@@ -1,26 +1,26 @@
 """Storage over DICOMweb (STOW-RS, PS3.18 10.5): result objects go to a server as they lie on disk."""
 
 import http.client
-import json
+import os
 import secrets
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.scu.store import ANSWERS, SOP_CLASS_NOT_SUPPORTED
+from glam_node.node.scu.patience import ANSWER_PATIENCE
+from glam_node.node.scu.store import ANSWERS, SOP_CLASS_NOT_SUPPORTED, warning_of
+from glam_node.node.scu.stow_answer import StowAnswer, read_answer
 from glam_node.node.scu.tls import PeerTLS, peer_tls
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.secret_files import SecretFileError, read_secret
 
 _PIECE = 2**20
 _LONGEST_ANSWER = 2**22
-# PS3.18 Annex F: elements by tag
-_REFERENCED, _FAILED, _UID, _REASON = "00081199", "00081198", "00081155", "00081197"
 _NOT_AUTHORIZED = "Check destinations.{name}.authorization."
 _NO_SERVICE = "Check destinations.{name}.service_path, host and port."
 _ITS_LOG = "Look into its log."
@@ -34,6 +34,8 @@ _REMEDIES = {
     413: ("Have it take larger objects.", False),
     429: ("It is tried again.", True),
 }
+_OF_NO_OBJECT = frozenset({*range(300, 400), 401, 403, 404, 405, 429, 503})
+"""Statuses that say nothing of the object, whichever it is."""
 
 
 class _Secured(http.client.HTTPSConnection):
@@ -118,54 +120,72 @@ class StowDestination:
         outcomes: list[StoreOutcome] = []
         if not instances:
             return outcomes
+        is_open = False
         try:
             with closing(self._peer.connection()) as connection:
+                _connect(self._peer, connection)
+                is_open = True
                 for instance in instances:
-                    outcomes.append(self._store_one(connection, instance))  # noqa: PERF401 - kept when the next fails
+                    outcomes.append(self._store_one(connection, instance))
+                    if not outcomes[-1].reached:
+                        raise TransientError(outcomes.pop().failure)
+        except _Lost as error:
+            # Whether the object is to blame over which the connection ended shows when it is the first one sent.
+            if is_open and not any(outcome.status for outcome in outcomes):
+                uid = instances[len(outcomes)].sop_instance_uid
+                outcomes.append(StoreOutcome(uid, False, None, True, str(error), broke_off=True))
+            outcomes += _unsent(instances[len(outcomes) :], error)
         except TransientError as error:
-            rest = instances[len(outcomes) :]
-            outcomes += [StoreOutcome(one.sop_instance_uid, False, None, True, str(error)) for one in rest]
+            outcomes += _unsent(instances[len(outcomes) :], error)
         return outcomes
 
     def _store_one(self, connection: http.client.HTTPConnection, instance: OutgoingInstance) -> StoreOutcome:
+        uid = instance.sop_instance_uid
         boundary = f"glam-node-{secrets.token_hex(12)}"
         head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode("ascii")
         tail = f"\r\n--{boundary}--\r\n".encode("ascii")
         try:
-            size = instance.path.stat().st_size
+            with instance.path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                headers = {
+                    **self._peer.headers(),
+                    "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+                    "Content-Length": str(len(head) + size + len(tail)),
+                }
+                answer = _asked(self._peer, connection, "POST", "/studies", headers, _body(head, file, tail))
+        except _Unreadable as error:
+            raise _Lost(
+                f"{instance.path} cannot be sent: {error}. It is tried again; else restore the file."
+            ) from error
         except OSError as error:
-            failure = f"{instance.path} cannot be sent: {error}. Restore the file."
-            return StoreOutcome(instance.sop_instance_uid, False, None, False, failure)
-        headers = {
-            **self._peer.headers(),
-            "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
-            "Content-Length": str(len(head) + size + len(tail)),
-        }
-        status, said = _asked(self._peer, connection, "POST", "/studies", headers, _body(head, instance.path, tail))
-        return self._outcome(instance, status, said)
+            failure = f"{instance.path} cannot be sent: {error}. It is tried again; else restore the file."
+            return StoreOutcome(uid, False, None, True, failure)
+        return self._outcome(instance, answer)
 
-    def _outcome(self, instance: OutgoingInstance, status: int, said: dict[str, Any]) -> StoreOutcome:
-        uid = instance.sop_instance_uid
-        if uid in _reasons(said, _REFERENCED):
-            return StoreOutcome(uid, True, status, False, "")
-        reason = _reasons(said, _FAILED).get(uid)
-        if reason is None:
+    def _outcome(self, instance: OutgoingInstance, answer: StowAnswer) -> StoreOutcome:
+        uid, status = instance.sop_instance_uid, answer.status
+        if answer.has_stored(uid):
+            return StoreOutcome(uid, True, status, False, "", warning=_warning(instance, answer.stored.get(uid, 0)))
+        reason = answer.reason_of(uid)
+        if not reason:
             remedy, transient = remedy_for(self._peer, status)
             failure = f"{self._peer} answered {status} to STOW-RS of {uid} and does not say that it is stored. {remedy}"
-            return StoreOutcome(uid, False, status, transient, failure)
-        answer = next(one for one in ANSWERS if one.first <= reason <= one.last)
-        remedy = answer.remedy.format(name=self.name, calling_ae_title="this node")
+            return StoreOutcome(uid, False, status, transient, failure, reached=status not in _OF_NO_OBJECT)
+        means = next(one for one in ANSWERS if one.first <= reason <= one.last)
+        remedy = means.remedy.format(name=self.name, calling_ae_title="this node")
         failure = (
-            f"{self._peer} answered {status}, reason 0x{reason:04X} ({answer.meaning}), to STOW-RS of {uid}. {remedy}"
+            f"{self._peer} answered {status}, reason 0x{reason:04X} ({means.meaning}), to STOW-RS of {uid}. {remedy}"
         )
-        refused = reason == SOP_CLASS_NOT_SUPPORTED
-        return StoreOutcome(uid, answer.stored, reason, answer.transient, "" if answer.stored else failure, refused)
+        if means.stored:
+            return StoreOutcome(uid, True, reason, False, "", warning=_warning(instance, reason))
+        return StoreOutcome(uid, False, reason, means.transient, failure, reason == SOP_CLASS_NOT_SUPPORTED)
 
 
 def look(peer: WebPeer) -> str:
     """That a DICOMweb service answers there, asked for one study. Raises TransientError, PermanentError."""
     with closing(peer.connection()) as connection:
-        status, _ = _asked(peer, connection, "GET", "/studies?limit=1", peer.headers(), None)
+        _connect(peer, connection)
+        status = _asked(peer, connection, "GET", "/studies?limit=1", peer.headers(), None).status
     if status not in (200, 204):
         raise PermanentError(f"{peer} answered {status} to a search. {remedy_for(peer, status)[0]}", status=status)
     return f"{peer} answers to DICOMweb."
@@ -173,16 +193,43 @@ def look(peer: WebPeer) -> str:
 
 def remedy_for(peer: WebPeer, status: int) -> tuple[str, bool]:
     """What to do about an HTTP status, and whether trying again may help."""
-    remedy, transient = _REMEDIES.get(status, (_ITS_LOG, not 400 <= status < 500))
+    otherwise = _NO_SERVICE if 300 <= status < 400 else _ITS_LOG
+    remedy, transient = _REMEDIES.get(status, (otherwise, not 400 <= status < 500))
     return remedy.format(name=peer.name), transient
 
 
-def _body(head: bytes, path: Path, tail: bytes) -> Iterator[bytes]:
+class _Lost(TransientError):
+    """No answer came to a request."""
+
+
+class _Unreadable(Exception):
+    """The file failed while it was sent."""
+
+
+def _unsent(instances: Sequence[OutgoingInstance], error: TransientError) -> list[StoreOutcome]:
+    return [StoreOutcome(one.sop_instance_uid, False, None, True, str(error), reached=False) for one in instances]
+
+
+def _warning(instance: OutgoingInstance, reason: int) -> str:
+    meaning = next(one.meaning for one in ANSWERS if one.first <= reason <= one.last)
+    return warning_of(instance, reason, meaning, "") if reason else ""
+
+
+def _body(head: bytes, file: BinaryIO, tail: bytes) -> Iterator[bytes]:
     yield head
-    with path.open("rb") as file:
+    try:
         while piece := file.read(_PIECE):
             yield piece
+    except OSError as error:
+        raise _Unreadable(str(error)) from error
     yield tail
+
+
+def _connect(peer: WebPeer, connection: http.client.HTTPConnection) -> None:
+    try:
+        connection.connect()
+    except OSError as error:
+        raise _no_answer(peer, "a connection", error) from error
 
 
 def _asked(
@@ -192,31 +239,25 @@ def _asked(
     resource: str,
     headers: dict[str, str],
     body: Iterator[bytes] | None,
-) -> tuple[int, dict[str, Any]]:
-    """Status and what the answer says, if anything that can be read. Raises TransientError when none comes."""
+) -> StowAnswer:
+    """What comes back. Raises TransientError when nothing does."""
     try:
         connection.request(method, f"{peer.service_path}{resource}", body=body, headers=headers)
+        if body is not None and connection.sock is not None:
+            # A server that takes long over an object that it has as a whole is not dead.
+            connection.sock.settimeout(peer.timeout * ANSWER_PATIENCE)
         answer = connection.getresponse()
         content = answer.read(_LONGEST_ANSWER)
+        if connection.sock is not None:
+            connection.sock.settimeout(peer.timeout)
     except (OSError, http.client.HTTPException) as error:
-        raise TransientError(
-            f"{peer} did not answer to {method} {resource}: {error or type(error).__name__}. "
-            f"Is it running? Check destinations.{peer.name}.host and port."
-        ) from error
-    try:
-        said = json.loads(content)
-    except ValueError:
-        said = {}
-    return answer.status, said if isinstance(said, dict) else {}
+        raise _no_answer(peer, f"{method} {resource}", error) from error
+    return read_answer(answer.status, content)
 
 
-def _reasons(said: dict[str, Any], sequence: str) -> dict[str, int]:
-    """SOP Instance UID -> Failure Reason, or 0 where none is stated, of the items of one sequence."""
-    reasons = {}
-    try:
-        for item in said.get(sequence, {}).get("Value", []):
-            (uid,) = item[_UID]["Value"]
-            reasons[str(uid)] = int(item.get(_REASON, {}).get("Value", [0])[0])
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError):
-        return {}
-    return reasons
+def _no_answer(peer: WebPeer, asked: str, error: Exception) -> _Lost:
+    slow = f" or timeout: it waits {peer.timeout:g} s" if isinstance(error, TimeoutError) else ""
+    return _Lost(
+        f"{peer} did not answer to {asked}: {error or type(error).__name__}. "
+        f"Is it running? Check destinations.{peer.name}.host and port{slow}."
+    )

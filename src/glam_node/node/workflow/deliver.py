@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import deliveries
+from glam_node.node.db import deliveries, destinations
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.ports import Destination, OutgoingInstance, StoreOutcome
@@ -33,20 +34,23 @@ AT_ONCE = 20
 def deliver_due(
     sessions: SessionFactory,
     store: InstanceStore,
-    destinations: Mapping[str, Destination],
+    archives: Mapping[str, Destination],
     policy: RetryPolicy,
     now: Clock,
     fallbacks: Fallbacks,
 ) -> int:
-    """How many objects were stored, of up to twenty that were due at each destination; each was tried once.
+    """How many objects were stored, of up to twenty that were due at each destination.
 
     One association per destination. Where a destination takes no objects of a SOP class, those of the class that
     `fallbacks` names for it go out instead; what else it refuses for good is ABANDONED at once, and what fails
-    otherwise is tried again by `policy`. To be called again at once while it stores anything.
+    otherwise is tried again by `policy`. What was never sent, since the destination went away before, is due again at
+    once and no attempt of it counts; the object over which it went away waits, and goes by itself from then on. A
+    destination that does not answer is called every 30 seconds at least. To be called again at once while it stores
+    anything.
     """
     return sum(
         _deliver_batch(name, destination, sessions, store, policy, now, fallbacks.get(name, {}))
-        for name, destination in destinations.items()
+        for name, destination in archives.items()
     )
 
 
@@ -59,6 +63,24 @@ def withhold(sessions: SessionFactory, destination: str, now: datetime) -> int:
     return len(waiting)
 
 
+def hurry(
+    session: Session, destination: str, now: datetime, study_instance_uid: str = "", *, given_up: bool = False
+) -> int:
+    """How many results that wait for the destination, of one study or of all, are due now, as if never tried.
+
+    With `given_up` those too that were abandoned.
+    """
+    return deliveries.retry(
+        session,
+        destination,
+        now=now,
+        later_than=now + CLAIM_TIME,  # what is due before that may be on its way at this moment
+        study_instance_uid=study_instance_uid,
+        given_up=given_up,
+        held_back=destinations.call_now(session, destination, now),
+    )
+
+
 def _deliver_batch(
     name: str,
     destination: Destination,
@@ -69,15 +91,20 @@ def _deliver_batch(
     fallbacks: Mapping[str, str],
 ) -> int:
     with sessions.begin() as session:
+        if not destinations.may_be_called(session, name, now()):
+            return 0
         claimed = deliveries.claim_due(session, name, now=now(), until=now() + CLAIM_TIME, limit=AT_ONCE)
     if not claimed:
         return 0
     with heartbeat(partial(_hold, claimed, sessions, now), every_s=CLAIM_TIME.total_seconds() / 4):
         outcomes = _store(destination, claimed, store)
     with sessions.begin() as session:
+        attempted = _record_calls(session, name, outcomes, policy, now())
         for delivery, outcome in zip(claimed, outcomes, strict=True):
             instead = fallbacks.get(delivery.sop_class_uid) if outcome.sop_class_refused else None
-            if instead and deliveries.replace(session, delivery, outcome.failure, instead, now()):
+            if not outcome.reached:
+                _record_unsent(session, delivery, outcome, policy if attempted else None, now())
+            elif instead and deliveries.replace(session, delivery, outcome.failure, instead, now()):
                 _tell(session, "delivery_replaced", delivery, now(), outcome.failure)
             else:
                 _record(session, delivery, outcome, policy, now())
@@ -90,6 +117,7 @@ def _hold(claimed: Sequence[Delivery], sessions: SessionFactory, now: Clock) -> 
 
 
 def _store(destination: Destination, claimed: Sequence[Delivery], store: InstanceStore) -> list[StoreOutcome]:
+    """One outcome per delivery; those whose files cannot be read just now are not sent, and hold up no other."""
     outgoing = [
         OutgoingInstance(
             delivery.sop_class_uid,
@@ -99,26 +127,89 @@ def _store(destination: Destination, claimed: Sequence[Delivery], store: Instanc
         )
         for delivery in claimed
     ]
+    away = {one.sop_instance_uid: failure for one in outgoing if (failure := _why_unreadable(one.path))}
+    there = [one for one in outgoing if one.sop_instance_uid not in away]
+    sent = iter(_send(destination, there))
+    return [
+        StoreOutcome(one.sop_instance_uid, False, None, True, away[one.sop_instance_uid])
+        if one.sop_instance_uid in away
+        else next(sent)
+        for one in outgoing
+    ]
+
+
+def _send(destination: Destination, outgoing: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
     try:
         return destination.store(outgoing)
     except Exception as error:  # a fault of ours must not send the same batch for ever
         failure = f"Sending to {destination.name} failed: {describe(error)}."
         log.error("sending_failed", destination=destination.name, failure=failure)
-        return [StoreOutcome(instance.sop_instance_uid, False, None, True, failure) for instance in outgoing]
+        return [StoreOutcome(one.sop_instance_uid, False, None, True, failure, broke_off=True) for one in outgoing]
+
+
+def _why_unreadable(path: Path) -> str:
+    """Return why a result's file cannot be read at this moment; empty when it can."""
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        return (
+            f"{path} cannot be read: {(error.strerror or str(error)).lower()}. It is tried again: is the disk or share "
+            "of storage.root there? Else restore the file from a backup."
+        )
+    return ""
+
+
+def _record_calls(
+    session: Session, name: str, outcomes: Sequence[StoreOutcome], policy: RetryPolicy, now: datetime
+) -> bool:
+    """Record how it went at the destination; returns whether objects that it was never sent had an attempt each."""
+    stored = any(outcome.stored for outcome in outcomes)
+    if stored and (failed := destinations.record_success(session, name, now)):
+        later_than = now + CLAIM_TIME  # what is due before that may be on its way at this moment
+        due = deliveries.make_due(session, name, now, later_than=later_than, failed_at_most=failed)
+        log.info("destination_is_back", destination=name, due=due)
+    failures = [outcome.failure for outcome in outcomes if not outcome.stored]
+    if any(outcome.reached for outcome in outcomes):
+        if failures:
+            destinations.record_refusal(session, name, failures[0], now, stored_any=stored)
+        return False
+    log.warning("destination_does_not_answer", destination=name, failure=failures[0])
+    return destinations.record_failure(session, name, failures[0], policy, now)
+
+
+def _record_unsent(
+    session: Session, delivery: Delivery, outcome: StoreOutcome, policy: RetryPolicy | None, now: datetime
+) -> None:
+    """The object is due as soon as its destination may be called; its attempt counts where a policy is given."""
+    if policy is None:
+        deliveries.give_back(session, delivery, now)
+    elif policy.next_attempt_at(delivery.attempt, now) is None:
+        _give_up(session, delivery, outcome, now)
+    elif deliveries.postpone(session, delivery, now, outcome.failure) and outcome.failure != delivery.failure:
+        # An archive that is down all night is told once of each object, not at every attempt.
+        _tell(session, "result_failed", delivery, now, outcome.failure)
 
 
 def _record(session: Session, delivery: Delivery, outcome: StoreOutcome, policy: RetryPolicy, now: datetime) -> None:
     if outcome.stored:
-        if deliveries.mark_stored(session, delivery, now):
+        if deliveries.mark_stored(session, delivery, now, outcome.warning):
             _tell(session, "result_stored", delivery, now)
+            if outcome.warning:
+                tell_of_delivery(log, session, "result_warned_of", delivery, now, warning=outcome.warning)
         return
     again = policy.next_attempt_at(delivery.attempt, now) if outcome.transient else None
     if again is None:
-        if deliveries.abandon(session, delivery, outcome.failure):
-            _tell(session, "delivery_abandoned", delivery, now, outcome.failure)
-    # An archive that is down all night is told once, not at every attempt.
-    elif deliveries.postpone(session, delivery, again, outcome.failure) and outcome.failure != delivery.failure:
-        _tell(session, "result_failed", delivery, now, outcome.failure)
+        _give_up(session, delivery, outcome, now)
+    else:
+        waits = deliveries.postpone(session, delivery, again, outcome.failure, alone=outcome.broke_off)
+        if waits and outcome.failure != delivery.failure:
+            _tell(session, "result_failed", delivery, now, outcome.failure)
+
+
+def _give_up(session: Session, delivery: Delivery, outcome: StoreOutcome, now: datetime) -> None:
+    if deliveries.abandon(session, delivery, outcome.failure):
+        _tell(session, "delivery_abandoned", delivery, now, outcome.failure)
 
 
 def _tell(session: Session, event: str, delivery: Delivery, now: datetime, failure: str = "") -> None:

@@ -142,4 +142,5 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
         "stored_at": delivery.stored_at,
         "asked_to_commit": bool(delivery.transaction_uid),
         "failure": delivery.failure,
+        "warning": delivery.warning,
     }

@@ -1,18 +1,20 @@
 """A person says: send the results again."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import deliveries
 from glam_node.node.domain.delivery import Delivery, DeliveryState
-from glam_node.node.domain.order import Order
+from glam_node.node.domain.order import Actor, Order
 from glam_node.node.domain.study import StudyState
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.deliver import hurry
 from glam_node.node.workflow.subject import facts_of, going_on, subject_of
 from glam_node.node.workflow.tell import tell
 
@@ -48,12 +50,38 @@ def resend(session: Session, order: Order, selection: Selection, configured: Col
     if study.state is StudyState.RETIRED:
         raise PermanentError(f"Study {uid} is retired: its results are removed here. Send its images again.")
     meant = _meant(deliveries.of_study(session, uid), uid, selection, configured)
-    counts = {name: deliveries.resend(session, uid, name, selection.states, order.at) for name in meant}
-    counts = {name: count for name, count in counts.items() if count}
-    if not counts:
+    waited = _counted(meant, lambda name: hurry(session, name, order.at, uid))
+    counts = _counted(meant, lambda name: deliveries.resend(session, uid, name, selection.states, order.at))
+    if not counts and not waited:
         raise PermanentError(_nothing(uid, selection))
-    tell(log, session, "resend_requested", order.at, deliveries=counts, stored=selection.stored, **facts_of(order))
-    return "; ".join(f"{counted(count, 'result')} will be sent to {name} again" for name, count in counts.items())
+    waiting = {"waiting": waited} if waited else {}
+    facts = {"deliveries": counts, "stored": selection.stored, **waiting, **facts_of(order)}
+    tell(log, session, "resend_requested", order.at, **facts)
+    again = [f"{counted(count, 'result')} will be sent to {name} again" for name, count in counts.items()]
+    at_once = [f"{counted(count, 'waiting result')} will be sent to {name} now" for name, count in waited.items()]
+    return "; ".join([*again, *at_once])
+
+
+def _counted(names: Collection[str], count: Callable[[str], int]) -> dict[str, int]:
+    return {name: found for name in names if (found := count(name))}
+
+
+def send_now(session: Session, destination: str, actor: Actor, configured: Collection[str], now: datetime) -> int:
+    """Have all results that wait for a destination sent now, and return how many; none that were given up.
+
+    Raises PermanentError when no such destination is configured.
+    """
+    if destination not in configured:
+        raise PermanentError(_unknown(destination, configured))
+    count = hurry(session, destination, now)
+    facts = {"account": actor.account, "address": actor.address, "destination": destination}
+    tell(log, session, "send_requested", now, deliveries=count, **facts)
+    return count
+
+
+def _unknown(destination: str, configured: Collection[str]) -> str:
+    names = ", ".join(sorted(configured)) or "none"
+    return f"There is no [destinations.{destination}]; there is: {names}."
 
 
 def _meant(of_study: Collection[Delivery], uid: str, selection: Selection, configured: Collection[str]) -> list[str]:
@@ -62,8 +90,7 @@ def _meant(of_study: Collection[Delivery], uid: str, selection: Selection, confi
     if not selection.destination:
         return known
     if selection.destination not in configured:
-        names = ", ".join(sorted(configured)) or "none"
-        raise PermanentError(f"There is no [destinations.{selection.destination}]; there is: {names}.")
+        raise PermanentError(_unknown(selection.destination, configured))
     if selection.destination not in known:
         raise PermanentError(
             f"Study {uid} has no results for {selection.destination}: they are made when it is read. "

@@ -9,7 +9,7 @@ from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.domain.order import Order
 from glam_node.node.domain.study import StudyState
 from glam_node.node.domain.words import counted
-from glam_node.node.workflow.deliver import CLAIM_TIME
+from glam_node.node.workflow.deliver import hurry
 from glam_node.node.workflow.subject import facts_of, going_on, subject_of
 from glam_node.node.workflow.tell import tell
 
@@ -55,8 +55,8 @@ def retry_study(session: Session, order: Order, settings_digest: str) -> RetryRe
     if judged_again:
         studies.set_state(session, study, StudyState.RECEIVING, "", "")
     job_id = newest.job_id if newest is not None and jobs.retry(session, newest.job_id, now) else ""
-    later_than = now + CLAIM_TIME  # what is due before that may be on its way at this moment
-    sent_again = deliveries.retry(session, study_instance_uid, now=now, later_than=later_than)
+    names = {one.destination for one in deliveries.of_study(session, study_instance_uid)}
+    sent_again = sum(hurry(session, name, now, study_instance_uid, given_up=True) for name in names)
     report = RetryReport(study_instance_uid, job_id, sent_again, judged_again)
     facts = {"job_id": job_id, "deliveries": sent_again, "judged_again": judged_again}
     tell(log, session, "retry_requested", now, **facts, **facts_of(order))

@@ -1,0 +1,87 @@
+"""How the calls to each destination went, and when it is called again."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from glam_node.node.db.tables import DestinationRow
+from glam_node.node.domain.retry import RetryPolicy
+
+CALL_EVERY = timedelta(seconds=30)
+"""A destination that does not answer is called at least so often, so that results go out soon after it is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """One destination that has failed at least once."""
+
+    attempt: int
+    """How many attempts have stored nothing since the last one that did; 0: it takes results."""
+    next_call_at: datetime
+    failure: str
+    """Of the last attempt that failed."""
+    failed_at: datetime | None
+
+
+def calls(session: Session) -> dict[str, Calls]:
+    """Return the destinations that have failed, by name."""
+    rows = session.scalars(select(DestinationRow).execution_options(populate_existing=True))
+    return {row.name: Calls(row.attempt, row.next_call_at, row.failure, row.failed_at) for row in rows}
+
+
+def may_be_called(session: Session, name: str, now: datetime) -> bool:
+    """Return whether the destination answers, as far as is known, or is to be called again by now."""
+    row = session.get(DestinationRow, name, populate_existing=True)
+    # A time that is further away than any wait was written before the clock went back.
+    return row is None or not now < row.next_call_at <= now + CALL_EVERY
+
+
+def record_failure(session: Session, name: str, failure: str, policy: RetryPolicy, now: datetime) -> bool:
+    """Record that the destination did not answer; nobody calls it again before its time.
+
+    Returns whether this was an attempt by `policy`, which counts; the calls between two of these do not.
+    """
+    row = _row(session, name, now)
+    counts = row.attempt == 0 or now >= row.next_attempt_at
+    if counts:
+        row.attempt += 1
+        row.next_attempt_at = now + policy.delay(row.attempt)
+    row.next_call_at = min(max(row.next_attempt_at, now), now + CALL_EVERY)
+    row.failure, row.failed_at = failure, now
+    return counts
+
+
+def record_refusal(session: Session, name: str, failure: str, now: datetime, *, stored_any: bool) -> None:
+    """Record that the destination answers and did not store some object; it may be called at once."""
+    row = _row(session, name, now)
+    row.attempt = 0 if stored_any else row.attempt + 1
+    row.next_attempt_at = row.next_call_at = now
+    row.failure, row.failed_at = failure, now
+
+
+def record_success(session: Session, name: str, now: datetime) -> int:
+    """Record that the destination stores objects; returns how many attempts before stored nothing."""
+    row = session.get(DestinationRow, name, populate_existing=True)
+    failed = 0 if row is None else row.attempt
+    if row is not None and failed:
+        row.attempt, row.next_attempt_at, row.next_call_at = 0, now, now
+    return failed
+
+
+def call_now(session: Session, name: str, now: datetime) -> bool:
+    """Have the destination called at once; returns whether it would not have been."""
+    row = session.get(DestinationRow, name, populate_existing=True)
+    if row is None or row.next_call_at <= now:
+        return False
+    row.next_call_at = now
+    return True
+
+
+def _row(session: Session, name: str, now: datetime) -> DestinationRow:
+    row = session.get(DestinationRow, name, populate_existing=True)
+    if row is None:
+        row = DestinationRow(name=name, attempt=0, next_attempt_at=now, next_call_at=now, failure="", failed_at=None)
+        session.add(row)
+    return row
