@@ -68,7 +68,7 @@ def mark_stored(session: Session, delivery: Delivery, now: datetime, warning: st
 def postpone(
     session: Session, delivery: Delivery, next_attempt_at: datetime, failure: str, *, alone: bool = False
 ) -> bool:
-    """It is tried again then, and by itself where it broke the destination off; False when another sender has it."""
+    """It is tried again then, by itself where that is asked for; False when another sender has it."""
     values = {"next_attempt_at": next_attempt_at, "failure": failure, "alone": alone}
     return bool(change(session, DeliveryRow, _claimed(delivery), **values))
 
@@ -129,10 +129,7 @@ def retry(
     given_up: bool = False,
     held_back: bool = False,
 ) -> int:
-    """How many deliveries, of all studies or one, are due now and begin anew: those that waited until `later_than`.
-
-    With `given_up` the abandoned too; with `held_back` those that were due while nobody called the destination.
-    """
+    """How many deliveries that wait, `given_up` or `held_back` ones too, are due now and begin anew."""
     waits = DeliveryRow.next_attempt_at > later_than
     waiting = or_(waits, DeliveryRow.next_attempt_at <= now) if held_back else waits
     meant = and_(DeliveryRow.state == DeliveryState.PENDING, waiting)
