@@ -19,6 +19,8 @@ peers=(
     /usr/sbin/rsyslogd:rsyslog
     /usr/share/doc/rsyslog-openssl/copyright:rsyslog-openssl
     /usr/bin/systemd-analyze:systemd
+    /usr/bin/gcc:gcc
+    /usr/include/dlfcn.h:libc6-dev
 )
 
 missing=()

@@ -39,12 +39,62 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
 
 def test_every_new_directory_is_durable_in_its_parent(tmp_path: Path, synchronised: list[Path]) -> None:
     make_directory(tmp_path / "a" / "b")
-    assert synchronised == [tmp_path, tmp_path / "a"]
+    assert synchronised[-2:] == [tmp_path, tmp_path / "a"]
 
 
-def test_a_directory_that_is_there_costs_nothing(tmp_path: Path, synchronised: list[Path]) -> None:
-    make_directory(tmp_path)
+def test_a_directory_that_was_there_before_this_process_is_synchronised_once(
+    tmp_path: Path, synchronised: list[Path]
+) -> None:
+    (tmp_path / "study").mkdir()
+    make_directory(tmp_path / "study")
+    assert synchronised[-1] == tmp_path
+    synchronised.clear()
+    make_directory(tmp_path / "study")
     assert synchronised == []
+
+
+def test_a_directory_that_was_removed_is_synchronised_again(tmp_path: Path, synchronised: list[Path]) -> None:
+    for _ in range(2):
+        make_directory(tmp_path / "study")
+        assert synchronised[-1] == tmp_path
+        (tmp_path / "study").rmdir()
+        synchronised.clear()
+        (tmp_path / "study").mkdir()  # by another process
+        make_directory(tmp_path / "study")
+        assert synchronised == [tmp_path]
+
+
+@pytest.mark.parametrize("made_by_another", [False, True])
+def test_a_directory_is_not_relied_on_before_its_name_is_durable(
+    made_by_another: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failing = os.fsync, [True]
+
+    def fsync(descriptor: int) -> None:
+        if failing and Path(f"/proc/self/fd/{descriptor}").readlink() == tmp_path:
+            raise OSError(5, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if made_by_another:
+        (tmp_path / "study").mkdir()
+    for _ in range(3):
+        with pytest.raises(OSError, match="Input/output"):
+            write_durably(tmp_path / "study" / "file", b"x")
+    assert not (tmp_path / "study" / "file").exists()
+    failing.clear()
+    write_durably(tmp_path / "study" / "file", b"x")
+
+
+def test_a_new_file_whose_name_is_not_durable_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    make_directory(tmp_path)
+    monkeypatch.setattr(files, "sync_directory", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        write_durably(tmp_path / "file", b"new")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nobody_relies_on_a_directory_before_it_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from glam_node.node.db import migrate
 from glam_node.node.db.engine import SessionFactory, database_url, open_database
 from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.settings.schema import Settings
 
@@ -55,7 +56,7 @@ def brief_sessions(settings: Settings) -> Iterator[SessionFactory]:
 def prepare_root(root: Path) -> None:
     """The storage root is there and takes files. Raises PermanentError saying what to do when it does not."""
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(root, PRIVATE_DIRECTORY)
         with tempfile.TemporaryFile(dir=root):
             pass
     except OSError as error:

@@ -21,7 +21,7 @@ from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
 from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.errors import PermanentError
-from glam_node.node.storage.files import write_durably
+from glam_node.node.storage.files import keep_durable, write_durably
 from glam_node.node.storage.findings import findings_path
 from glam_node.node.storage.instances import DISK_LOW, InstanceStore
 from glam_node.node.workflow.context import InferenceContext
@@ -134,6 +134,7 @@ def find(
     path = findings_path(store.root, job.job_id)
     found = _found_before(path, predictor)
     if found is not None:
+        keep_durable(path)
         return found
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)

@@ -14,7 +14,7 @@ from glam_node.node.results import kinds
 from glam_node.node.results.encoding import encoded_file
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
-from glam_node.node.storage.files import write_durably, write_sparsely
+from glam_node.node.storage.files import keep_durable, write_durably, write_sparsely
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.make import made_objects, read_source
 from glam_node.node.workflow.predecessors import name_predecessor
@@ -74,6 +74,8 @@ def _keep(kind: str, dataset: Dataset, store: InstanceStore) -> Result:
     uid = str(dataset.SOPInstanceUID)
     relative = f"results/{dataset.StudyInstanceUID}/{uid}.dcm"
     path = store.resolve(relative)
-    if not path.exists():
+    if path.exists():
+        keep_durable(path)
+    else:
         write_durably(path, lambda file: write_sparsely(file, encoded_file(dataset)))
     return Result(kind, str(dataset.SOPClassUID), uid, str(dataset.file_meta.TransferSyntaxUID), relative)
