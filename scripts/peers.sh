@@ -19,6 +19,7 @@ peers=(
     /usr/sbin/rsyslogd:rsyslog
     /usr/share/doc/rsyslog-openssl/copyright:rsyslog-openssl
     /usr/bin/systemd-analyze:systemd
+    /usr/sbin/nginx:nginx-light
     /usr/bin/gcc:gcc
     /usr/include/dlfcn.h:libc6-dev
 )

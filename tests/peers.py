@@ -29,6 +29,7 @@ PEERS: dict[str, Peer] = {
     "orthanc-dicomweb": Peer(Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so"), "Debian orthanc-dicomweb"),
     "chromium": Peer(Path("/usr/bin/chromium"), "Debian chromium"),
     "ohif": Peer(_ROOT / "build" / "viewer" / "ohif" / "dist" / "index.html", "npm @ohif/app (scripts/viewer.sh)"),
+    "nginx": Peer(Path("/usr/sbin/nginx"), "Debian nginx-light"),
     "gcc": Peer(Path("/usr/bin/gcc"), "Debian gcc libc6-dev"),
     "systemd-analyze": Peer(Path("/usr/bin/systemd-analyze"), "Debian systemd"),
     "xmllint": Peer(Path("/usr/bin/xmllint"), "Debian libxml2-utils"),

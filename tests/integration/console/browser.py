@@ -22,7 +22,8 @@ from tests.ports import free_port
 @contextmanager
 def listening(app: Starlette, port: int = 0, **options: Any) -> Iterator[int]:
     """The application answers on this port of this machine."""
-    server = uvicorn.Server(uvicorn.Config(app, port=port or free_port(), log_config=None, **options))
+    config = uvicorn.Config(app, port=port or free_port(), log_config=None, proxy_headers=False, **options)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -136,7 +136,8 @@ def _console(settings: Settings, found: Condition) -> Iterator[Check]:
     except NodeError as error:
         yield Check("console", Verdict.FAIL, str(error), "Set console.certificate and console.key, or console.host.")
         return
-    if is_local(settings.console.host) or found.has_accounts or settings.console.oidc.issuer:
+    is_open = is_local(settings.console.host) and not settings.console.trusted_proxies
+    if is_open or found.has_accounts or settings.console.oidc.issuer:
         yield Check("console", Verdict.OK, f"{settings.console.host}:{settings.console.port}")
         return
     remedy = "Pages need an account: glam-node console user add, and console.certificate."

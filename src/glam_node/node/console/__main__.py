@@ -1,14 +1,20 @@
 """The console as a process of the node."""
 
+import asyncio
 import ssl
 import threading
+from functools import partial
+from typing import cast
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from glam_node.node.console.app import create_console
+from glam_node.node.console.connections import ACCEPTED_AT_ONCE, Guard, GuardedConnection
 from glam_node.node.errors import PermanentError
 from glam_node.node.run.process import Running, main
 from glam_node.node.tls.contexts import Files, server_context
+from glam_node.settings.console import ConsoleSettings
 
 GRACE_S = 3
 
@@ -17,13 +23,10 @@ def run(running: Running) -> None:
     """Answer until asked to stop. Raises PermanentError when the port cannot be had."""
     chosen = running.settings.console
     app = create_console(running.live_node, chosen.host, encrypted=chosen.certificate is not None)
-    config = uvicorn.Config(
-        app, chosen.host, chosen.port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S
-    )
+    encryption = None
     if chosen.certificate is not None:
-        config.load()
-        config.ssl = server_context(Files("console", chosen.certificate, chosen.key), ssl.CERT_NONE)
-    server = uvicorn.Server(config)
+        encryption = server_context(Files("console", chosen.certificate, chosen.key), ssl.CERT_NONE)
+    server = uvicorn.Server(configuration(app, chosen, encryption))
     thread = threading.Thread(target=_serve, args=(server, running.stop), name="console")
     thread.start()
     while not server.started and thread.is_alive():
@@ -34,6 +37,23 @@ def run(running: Running) -> None:
     running.stop.wait()
     server.should_exit = True
     thread.join()
+
+
+def configuration(app: ASGIApp, chosen: ConsoleSettings, encryption: ssl.SSLContext | None) -> uvicorn.Config:
+    """Return how the console is served: with limits on connections, and without trust in any header."""
+    guarded = partial(GuardedConnection, guard=Guard(encryption, chosen.trusted_proxies))
+    return uvicorn.Config(
+        app,
+        chosen.host,
+        chosen.port,
+        http=cast(type[asyncio.Protocol], guarded),
+        ws="none",
+        backlog=ACCEPTED_AT_ONCE,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
 
 
 def _serve(server: uvicorn.Server, stop: threading.Event) -> None:

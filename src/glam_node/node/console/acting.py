@@ -17,7 +17,7 @@ from glam_node.node.domain.account import Right
 _STUDY = "/studies/{study_instance_uid}"
 
 
-def routes(screens: Screens, door: Door, *, encrypted: bool) -> list[BaseRoute]:
+def routes(screens: Screens, door: Door) -> list[BaseRoute]:
     """Of acts on studies and destinations, of signing out, and of signing in by a provider where one is configured."""
     node, actions = screens.node, Actions(screens, door)
 
@@ -39,7 +39,7 @@ def routes(screens: Screens, door: Door, *, encrypted: bool) -> list[BaseRoute]:
             methods=["POST"],
         ),
         *(
-            _provider(door, node, encrypted=encrypted)
+            _provider(door, node)
             if node.settings.console.oidc.issuer
             else [Route("/sign-out", door.sign_out, methods=["POST"])]
         ),
@@ -56,11 +56,11 @@ def _told(node: Node, act: Callable[[Request, Fields], Response]) -> Callable[[R
     return answer
 
 
-def _provider(door: Door, node: Node, *, encrypted: bool) -> list[BaseRoute]:
+def _provider(door: Door, node: Node) -> list[BaseRoute]:
     # Whoever has no provider need not wait for what speaks to one.
     from glam_node.node.console.oidc_door import PATH, OidcDoor
 
-    way = OidcDoor(door, node.settings.console.oidc, encrypted=encrypted)
+    way = OidcDoor(door, node.settings.console.oidc)
     return [
         Route("/sign-out", way.sign_out, methods=["POST"]),
         Route(PATH, way.begin),

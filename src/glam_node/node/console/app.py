@@ -5,7 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from anyio import CapacityLimiter, to_thread
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -22,6 +24,7 @@ from glam_node.node.console import acting, destinations, queue, refusals, studie
 from glam_node.node.console.door import Door
 from glam_node.node.console.health import checks
 from glam_node.node.console.measure import NodeCollector
+from glam_node.node.console.proxies import BehindProxies, is_encrypted
 from glam_node.node.console.rendering import Screens
 from glam_node.node.console.rules_page import RulesPage
 from glam_node.node.db import accounts
@@ -29,6 +32,7 @@ from glam_node.node.db.engine import reading
 from glam_node.node.errors import PermanentError
 
 _STATIC = Path(__file__).parent / "static"
+MONITORS = 4
 _LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; frame-ancestors 'none'; form-action 'self'; "
@@ -76,12 +80,16 @@ def create_console(
         if accounts.exist(session) or node.settings.console.oidc.issuer:
             refuse_plain_text(host, encrypted)
     screens = Screens(node, now)
-    door = Door(node, screens.templates, local=local, encrypted=encrypted, now=now)
-    headers = _HEADERS | (_OVER_TLS if encrypted else {})
-    middleware = [Middleware(BaseHTTPMiddleware, dispatch=partial(_with_headers, headers))]
+    chosen = node.settings.console
+    door = Door(node, screens.templates, local=local and not chosen.trusted_proxies, now=now)
+    middleware = [
+        Middleware(BehindProxies, proxies=chosen.trusted_proxies),
+        Middleware(BaseHTTPMiddleware, dispatch=_with_headers),
+    ]
     if local:
         # A page of another site that names itself as this machine gets nothing (DNS rebinding).
-        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL_NAMES))
+        names = [*_LOCAL_NAMES, *chosen.host_names, urlsplit(chosen.oidc.public_url or "").hostname or "localhost"]
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=names))
     routes = [*_monitoring(node, now), Mount("/static", StaticFiles(directory=_STATIC))]
     if local or encrypted:
         routes += [
@@ -89,7 +97,7 @@ def create_console(
             Route("/session", door.session),
             Route("/rules", door.guarded(partial(_shown, screens, RulesPage().page)), methods=["GET", "POST"]),
             *[Route(path, door.guarded(partial(_shown, screens, page))) for path, page in PAGES.items()],
-            *acting.routes(screens, door, encrypted=encrypted),
+            *acting.routes(screens, door),
         ]
     handlers = dict.fromkeys(trouble.TROUBLES, partial(trouble.answer, screens))
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
@@ -114,22 +122,26 @@ def _monitoring(node: Node, now: Callable[[], datetime]) -> list[BaseRoute]:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(NodeCollector(node, now))
 
-    def metrics(_: Request) -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    # Threads of their own: pages and pictures that take long keep no monitoring waiting.
+    threads = CapacityLimiter(MONITORS)
 
-    def alive(_: Request) -> Response:
+    async def metrics(_: Request) -> Response:
+        text = await to_thread.run_sync(generate_latest, registry, limiter=threads)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+    async def alive(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    def ready(_: Request) -> Response:
-        found = checks(node)
+    async def ready(_: Request) -> Response:
+        found = await to_thread.run_sync(checks, node, limiter=threads)
         body = {check.name: {"ok": check.ok, "fact": check.fact} for check in found}
         return JSONResponse(body, status_code=200 if all(check.ok for check in found) else 503)
 
     return [Route("/metrics", metrics), Route("/healthz", alive), Route("/readyz", ready)]
 
 
-async def _with_headers(headers: dict[str, str], request: Request, call_next: RequestResponseEndpoint) -> Response:
+async def _with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
     response = await call_next(request)
-    for name, value in headers.items():
+    for name, value in (_HEADERS | (_OVER_TLS if is_encrypted(request) else {})).items():
         response.headers.setdefault(name, value)
     return response

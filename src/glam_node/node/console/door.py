@@ -1,7 +1,6 @@
 """Signing in and out, who is let in to a page, and who may act."""
 
 import secrets
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,13 +13,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from glam_node.node.bootstrap import Node
+from glam_node.node.console.passwords import Passwords
+from glam_node.node.console.proxies import address_of, is_encrypted, is_forwarded
 from glam_node.node.console.sessions import LIFETIME, WINDOW, Attempts, Sessions
 from glam_node.node.db import accounts, audit
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.account import Account, Right, Role
 from glam_node.node.domain.order import Actor
 from glam_node.node.domain.words import counted
-from glam_node.node.workflow.accounts import LONGEST_PASSWORD, is_password
+from glam_node.node.workflow.accounts import LONGEST_PASSWORD
 
 COOKIE = "glam_node_console"
 FORM_COOKIE = "glam_node_sign_in"
@@ -66,20 +67,21 @@ class Visitor:
         return Actor(self.name, self.address)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    account: Account | None
+
+
 class Door:
     """Lets those in who are signed in; without any account whoever sits at this machine, to look."""
 
-    def __init__(
-        self, node: Node, templates: Jinja2Templates, *, local: bool, encrypted: bool, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, node: Node, templates: Jinja2Templates, *, local: bool, now: Callable[[], datetime]) -> None:
         self._node = node
         self._templates = templates
         self._local = local
-        self._encrypted = encrypted
         self._issuer = node.settings.console.oidc.issuer or ""
         self._attempts = Attempts()
-        # To compare a password takes 64 MiB: one at a time.
-        self._comparing = threading.Lock()
+        self._passwords = Passwords()
         self.now = now
         self._idle = timedelta(seconds=node.settings.console.idle_timeout)
         self.sessions = Sessions(self._idle)
@@ -125,7 +127,12 @@ class Door:
         if request.method != "POST":
             return await run_in_threadpool(self._form, request)
         fields = await self._fields(request, FORM_COOKIE)
-        return await run_in_threadpool(self._try, request, fields.get("name", ""), fields.get("password", ""))
+        name, password = fields.get("name", ""), fields.get("password", "")
+        known = await run_in_threadpool(self._may_try, request, name)
+        if isinstance(known, Response):
+            return known
+        proved = await self._passwords.compare(known.account, password[:LONGEST_PASSWORD])
+        return await run_in_threadpool(self._tried, request, name, known.account, proved)
 
     async def sign_out(self, request: Request) -> Response:
         """The session of this browser is over."""
@@ -134,12 +141,12 @@ class Door:
         self.sessions.end(request.cookies[COOKIE])
         if visitor is not None and visitor.name:
             await run_in_threadpool(self._record, "signed_out", account=visitor.name, address=visitor.address)
-        return self.forget(RedirectResponse("/sign-in", 303))
+        return self.forget(request, RedirectResponse("/sign-in", 303))
 
-    def forget(self, response: Response) -> Response:
+    def forget(self, request: Request, response: Response) -> Response:
         """The answer, by which a browser has no session any more, and none of its pictures."""
         response.headers.update(_NO_PICTURES)
-        response.delete_cookie(COOKIE, secure=self._encrypted, httponly=True, samesite="strict")
+        response.delete_cookie(COOKIE, secure=is_encrypted(request), httponly=True, samesite="strict")
         return response
 
     async def session(self, request: Request) -> Response:
@@ -157,8 +164,8 @@ class Door:
         response: Response = RedirectResponse("/", 303)
         if id_token is not None:
             response = self.go_on(request, "/")
-        self._give(response, COOKIE, self.sessions.begin(account, self.now(), id_token or ""))
-        response.delete_cookie(FORM_COOKIE, "/sign-in", secure=self._encrypted, httponly=True, samesite="strict")
+        self._give(request, response, COOKIE, self.sessions.begin(account, self.now(), id_token or ""))
+        response.delete_cookie(FORM_COOKIE, "/sign-in", secure=is_encrypted(request), httponly=True, samesite="strict")
         return response
 
     def not_let_in(self, request: Request, failure: str, status: int, name: str = "") -> Response:
@@ -178,7 +185,7 @@ class Door:
         signed_in = self.sessions.account(token, self.now(), used=used and _is_asked_by_a_person(request))
         with reading(self._node.sessions)() as session:
             if not self._issuer and not accounts.exist(session):
-                if self._local:
+                if self._local and not is_forwarded(request):
                     return Visitor(address=address)
                 raise HTTPException(404)
             present = signed_in
@@ -215,7 +222,8 @@ class Door:
         self._record("act_refused", study_instance_uid=uid, address=visitor.address, **facts)
         raise HTTPException(403, _REFUSED[right])
 
-    def _try(self, request: Request, name: str, password: str) -> Response:
+    def _may_try(self, request: Request, name: str) -> "_Known | Response":
+        """Return the account of that name, if any, or the answer to somebody who has tried too often."""
         address = address_of(request)
         if not self._attempts.may_try(address, name, self.now()):
             self._record("sign_in_limited", address=address)
@@ -224,9 +232,14 @@ class Door:
             response.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
             return response
         with reading(self._node.sessions)() as session:
-            account = accounts.get(session, name)
-        with self._comparing:
-            proved = is_password(account, password[:LONGEST_PASSWORD])
+            return _Known(accounts.get(session, name))
+
+    def _tried(self, request: Request, name: str, account: Account | None, proved: bool | None) -> Response:
+        address = address_of(request)
+        if proved is None:
+            response = self._form(request, "Too many people sign in at this moment. Try again.", 503)
+            response.headers["Retry-After"] = "5"
+            return response
         if account is None or not proved:
             # What was typed as a name may be a password: only a name that is there is recorded.
             self._record("sign_in_refused", address=address, account=account.name if account is not None else "")
@@ -245,7 +258,7 @@ class Door:
         }
         response = self._templates.TemplateResponse(request, "sign_in.html", shown, status_code=status)
         if FORM_COOKIE not in request.cookies:
-            self._give(response, FORM_COOKIE, token, "/sign-in")
+            self._give(request, response, FORM_COOKIE, token, "/sign-in")
         return response
 
     def _over(self, request: Request) -> str:
@@ -254,13 +267,13 @@ class Door:
         minutes = f"{self._idle.total_seconds() / 60:g}"
         return _OVER.get(word, "").format(minutes=minutes, then=then, issuer=self._issuer)
 
-    def _give(self, response: Response, cookie: str, token: str, path: str = "/") -> None:
+    def _give(self, request: Request, response: Response, cookie: str, token: str, path: str = "/") -> None:
         response.set_cookie(
             cookie,
             token,
             max_age=int(LIFETIME.total_seconds()),
             path=path,
-            secure=self._encrypted,
+            secure=is_encrypted(request),
             httponly=True,
             samesite="strict",
         )
@@ -279,8 +292,3 @@ def _to_sign_in(request: Request) -> Response:
     """With a word for whoever was signed in before."""
     over = ("?over=act" if request.method == "POST" else "?over=page") if COOKIE in request.cookies else ""
     return RedirectResponse(f"/sign-in{over}", 303, _NO_PICTURES if over else None)
-
-
-def address_of(request: Request) -> str:
-    """Where the browser is, or what stands before it."""
-    return request.client.host if request.client is not None else ""

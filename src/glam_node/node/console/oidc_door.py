@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from glam_node.node.console import oidc
 from glam_node.node.console.door import COOKIE as SESSION_COOKIE
 from glam_node.node.console.door import Door
+from glam_node.node.console.proxies import is_encrypted
 from glam_node.node.console.vouched import account_of
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.settings.oidc import OIDCSettings
@@ -29,10 +30,9 @@ class NotBegun(PermanentError):
 class OidcDoor:
     """Sends browsers to the provider, and lets in whom it vouches for."""
 
-    def __init__(self, door: Door, settings: OIDCSettings, *, encrypted: bool) -> None:
+    def __init__(self, door: Door, settings: OIDCSettings) -> None:
         self._door = door
         self._settings = settings
-        self._encrypted = encrypted
         self._issuer = oidc.Issuer(settings)
         self._begun: dict[str, tuple[oidc.Request, str, datetime]] = {}
         self._lock = threading.Lock()
@@ -57,7 +57,7 @@ class OidcDoor:
         except NodeError:
             url = ""
         # A form of ours leads to no other site, by our own Content-Security-Policy: a page of ours does.
-        return self._door.forget(self._door.go_on(request, url or "/sign-in?over=here"))
+        return self._door.forget(request, self._door.go_on(request, url or "/sign-in?over=here"))
 
     def _begin(self, request: Request) -> Response:
         try:
@@ -76,7 +76,7 @@ class OidcDoor:
             browser,
             max_age=int(LIFETIME.total_seconds()),
             path=PATH,
-            secure=self._encrypted,
+            secure=is_encrypted(request),
             httponly=True,
             samesite="lax",
         )
@@ -97,7 +97,7 @@ class OidcDoor:
             response = self._door.not_let_in(request, str(error), 502, name)
         else:
             response = self._door.let_in(request, account, id_token=vouched.id_token)
-        response.delete_cookie(COOKIE, PATH, secure=self._encrypted, httponly=True, samesite="lax")
+        response.delete_cookie(COOKIE, PATH, secure=is_encrypted(request), httponly=True, samesite="lax")
         return response
 
     def _vouched(self, request: Request) -> oidc.Vouched:

@@ -1,0 +1,149 @@
+"""Connections to the console: how many at once, from one address, and how long a request may take to arrive."""
+
+import asyncio
+import ipaddress
+import ssl
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from glam_node.node.console.proxies import plain_address
+
+MOST, MOST_OF_ADDRESS = 400, 64
+ACCEPTED_AT_ONCE = 128
+"""Connections that wait to be counted; some turns of the event loop of these and all others fit 1,024 open files."""
+HEADER_S = 10.0
+"""Seconds from the start of a connection, or of its next request, to the end of the request header."""
+BODY_S = 30.0
+"""Seconds without anything of the request body."""
+
+
+class Guard:
+    """Closes the connection that did nothing for the longest time where there are too many, of an address or at all."""
+
+    def __init__(self, encryption: ssl.SSLContext | None, proxies: Sequence[str]) -> None:
+        self.encryption = encryption
+        self._proxies = [ipaddress.ip_network(one, strict=False) for one in proxies]
+        self._open: OrderedDict[GuardedConnection, str] = OrderedDict()
+
+    def admit(self, connection: "GuardedConnection", address: str) -> None:
+        """Count the connection, which is open."""
+        source = self._source(address)
+        of_source = [one for one, other in self._open.items() if other == source] if source else []
+        for oldest, most in ((of_source, MOST_OF_ADDRESS), (list(self._open), MOST)):
+            if len(oldest) >= most:
+                self.forget(oldest[0])
+                oldest[0].end()
+        self._open[connection] = source
+
+    def active(self, connection: "GuardedConnection") -> None:
+        """Note that a whole request came over the connection."""
+        if connection in self._open:
+            self._open.move_to_end(connection)
+
+    def forget(self, connection: "GuardedConnection") -> None:
+        """The connection is closed."""
+        self._open.pop(connection, None)
+
+    def _source(self, text: str) -> str:
+        """Return the address, or the network of an IPv6 host; empty for a proxy, which stands for many."""
+        plain = plain_address(text)
+        if not plain:
+            return text
+        address = ipaddress.ip_address(plain)
+        if any(address in network for network in self._proxies):
+            return ""
+        return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else plain
+
+
+class GuardedConnection(H11Protocol):
+    """One connection, encrypted where the guard has a certificate; uvicorn has no time limit on a request itself."""
+
+    def __init__(self, *, guard: Guard, **given: Any) -> None:
+        super().__init__(**given)
+        self._guard = guard
+        self._socket: asyncio.Transport | None = None
+        self._limit: asyncio.TimerHandle | None = None
+        self._early = b""
+        self._is_open = False
+        self._handshake: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Answer on it, once it is encrypted where it is to be."""
+        self._socket = transport
+        peer = transport.get_extra_info("peername")
+        self._guard.admit(self, peer[0] if peer else "")
+        self._wait(HEADER_S)
+        if self._guard.encryption is None:
+            self._open(transport)
+            return
+        # Counted and timed from its first byte: the event loop tells of a TLS connection after its handshake only.
+        transport.pause_reading()
+        self._handshake = self.loop.create_task(self._encrypt(transport, self._guard.encryption))
+
+    async def _encrypt(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
+        encrypted: asyncio.Transport | None = None
+        with suppress(OSError):  # of which ssl.SSLError is one
+            encrypted = await self.loop.start_tls(
+                transport, self, context, server_side=True, ssl_handshake_timeout=HEADER_S
+            )
+        if encrypted is None or transport.is_closing():
+            self._closed()
+            transport.abort()
+            return
+        self._open(encrypted)
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
+
+    def _open(self, transport: asyncio.Transport) -> None:
+        self._is_open = True
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take the bytes; a request that is not whole has a limit."""
+        if not self._is_open:
+            self._early += data
+            return
+        if self._limit is None and (self.cycle is None or self.cycle.response_complete):
+            self._wait(HEADER_S)
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            return
+        if self.cycle.more_body:
+            self._wait(BODY_S)
+        else:
+            self._stop_waiting()
+            self._guard.active(self)
+
+    def eof_received(self) -> None:
+        """Close: a browser that says nothing more waits for nothing."""
+        if self._is_open:
+            super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._closed()
+        if self._is_open:
+            super().connection_lost(exc)
+
+    def end(self) -> None:
+        """Close the connection at once."""
+        if self._socket is not None:
+            self._socket.abort()
+
+    def _wait(self, seconds: float) -> None:
+        self._stop_waiting()
+        self._limit = self.loop.call_later(seconds, self.end)
+
+    def _stop_waiting(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _closed(self) -> None:
+        self._stop_waiting()
+        self._guard.forget(self)

@@ -1,0 +1,142 @@
+"""Floods of connections, half requests and sign-ins, during which the console answers everybody else."""
+
+import resource
+import socket
+import ssl
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from glam_node.node.bootstrap import build_node
+from glam_node.node.console import connections
+from glam_node.node.console.__main__ import configuration
+from glam_node.node.console.app import create_console
+from glam_node.node.tls.contexts import Files, server_context
+from glam_node.settings.console import ConsoleSettings
+from glam_node.settings.schema import Settings, StorageSettings
+from tests.certificates import Authority, Signed
+from tests.integration.console.test_proxies import console, plain, sign_in
+from tests.integration.node_directory import write_node
+from tests.ports import free_port
+
+FLOOD = 1100
+FILES_OF_A_PROCESS = 1024
+ANSWERED_S = 1.0
+
+
+@contextmanager
+def served(root: Path, signed: Signed | None = None) -> Iterator[int]:
+    """Serve the console of an empty node as its process does."""
+    node = build_node(Settings(storage=StorageSettings(root=root)))
+    chosen = ConsoleSettings(port=free_port())
+    encryption = server_context(Files("console", signed.certificate, signed.key), ssl.CERT_NONE) if signed else None
+    server = uvicorn.Server(configuration(create_console(node, chosen.host), chosen, encryption))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            thread.join(0.02)
+        yield chosen.port
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(params=["http", "https"])
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[int, ssl.SSLContext | None]]:
+    """Return the port of a console with short limits, and how to trust it."""
+    monkeypatch.setattr(connections, "HEADER_S", 0.5)
+    monkeypatch.setattr(connections, "BODY_S", 0.5)
+    signed = authority.sign("any") if request.param == "https" else None
+    with served(tmp_path / "root", signed) as port:
+        yield port, ssl.create_default_context(cafile=signed.ca) if signed is not None else None
+
+
+def healthy(port: int, context: ssl.SSLContext | None = None, path: str = "/healthz") -> float:
+    """Return the seconds that it takes to answer 200."""
+    began = time.monotonic()
+    url = f"{'http' if context is None else 'https'}://127.0.0.1:{port}{path}"
+    with urllib.request.urlopen(url, timeout=60, context=context) as answer:
+        assert answer.status == 200
+        answer.read()
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("text", ["", "GET / HTTP/1.1\r\nHost: loc", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"])
+def test_a_half_request_is_ended(place: tuple[int, ssl.SSLContext | None], text: str) -> None:
+    port, context = place
+    with socket.create_connection(("127.0.0.1", port)) as raw, ExitStack() as stack:
+        speaker = raw if context is None else stack.enter_context(context.wrap_socket(raw, server_hostname="localhost"))
+        speaker.sendall(text.encode())
+        speaker.settimeout(30)
+        with suppress(ssl.SSLError, ConnectionResetError):  # the console closes without more words
+            while speaker.recv(65536):
+                pass
+    healthy(port, context)
+
+
+def test_a_connection_that_never_starts_tls_is_ended(place: tuple[int, ssl.SSLContext | None]) -> None:
+    port, context = place
+    with socket.create_connection(("127.0.0.1", port)) as silent:
+        silent.settimeout(30)
+        with suppress(ConnectionResetError):
+            assert silent.recv(1) == b""
+    healthy(port, context)
+
+
+def test_a_request_in_parts_is_answered(place: tuple[int, ssl.SSLContext | None]) -> None:
+    port, context = place
+    with socket.create_connection(("127.0.0.1", port)) as raw, ExitStack() as stack:
+        speaker = raw if context is None else stack.enter_context(context.wrap_socket(raw, server_hostname="localhost"))
+        for _ in range(2):  # on one connection
+            for part in ("GET /healthz HT", "TP/1.1\r\nHost: localhost", "\r\n\r\n"):
+                speaker.sendall(part.encode())
+            answer = b""
+            while not answer.endswith(b"ok\n"):
+                answer += speaker.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_half_requests_of_one_address_keep_nobody_out(encrypted: bool, tmp_path: Path, authority: Authority) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    signed = authority.sign("any")
+    more = f'certificate = "{signed.certificate}"\nkey = "{signed.key}"' if encrypted else ""
+    context = ssl.create_default_context(cafile=signed.ca) if encrypted else None
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_OF_A_PROCESS, hard))
+    try:
+        with console(write_node(tmp_path), more) as port, ExitStack() as stack:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * FLOOD), hard))
+            for _ in range(FLOOD):
+                half = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                half.sendall(b"\x16\x03" if encrypted else b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+            for path in ("/healthz", "/metrics", "/sign-in") * 2:
+                assert healthy(port, context, path) < ANSWERED_S
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.alone
+def test_many_sign_ins_at_once_keep_no_monitoring_waiting(tmp_path: Path) -> None:
+    # A proxy that the console trusts: eighty people, of whom none reaches the limit on wrong passwords.
+    with console(write_node(tmp_path), 'trusted_proxies = ["127.0.0.1"]') as port, ThreadPoolExecutor(80) as people:
+        wrong = [people.submit(_wrong_password, port, number) for number in range(80)]
+        while not all(one.done() for one in wrong):
+            for path in ("/healthz", "/metrics"):
+                assert healthy(port, None, path) < ANSWERED_S
+        assert {one.result() for one in wrong} <= {401, 503}
+        assert 401 in {one.result() for one in wrong}
+
+
+def _wrong_password(port: int, number: int) -> int:
+    return sign_in(plain(port), f"user{number}", "wrong", X_Forwarded_For=f"10.9.8.{number}")[0]
