@@ -23,6 +23,7 @@ from glam_node.node.run.supervisor import (
     WORKER_GRACE_S,
     Child,
     Program,
+    attend,
     module,
     stop_together,
 )
@@ -121,8 +122,7 @@ def _attend(children: Children, live: LiveSettings, asked: Asked, ready: Callabl
     listening = complete = False
     while not asked.stop.wait(POLL_INTERVAL_S):
         reload_when(asked.reload, live, children.values())
-        for child in children.values():
-            child.look()
+        attend(children.values())
         if receiver.word is not None and not listening:
             listening = True
             receiver.environment[PORT] = receiver.word

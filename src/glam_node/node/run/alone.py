@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glam_node.node.run.lifeline import keep_private, stop_on_signals
 from glam_node.node.run.live_settings import LiveSettings, reload_when
-from glam_node.node.run.supervisor import GRACE_S, POLL_INTERVAL_S, Child, Program, module, stop_together
+from glam_node.node.run.supervisor import GRACE_S, POLL_INTERVAL_S, Child, Program, attend, module, stop_together
 from glam_node.settings.schema import Settings
 
 
@@ -34,7 +34,7 @@ def keep_running(
         try:
             while not stop.wait(POLL_INTERVAL_S):
                 reload_when(reload, live, [child])
-                child.look()
+                attend([child])
                 if child.word is not None and said != child.pid:
                     said = child.pid
                     ready(child.word)

@@ -15,6 +15,7 @@ EXIT_PERMANENT = 78
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 RELOAD_SIGNAL = signal.SIGHUP
 PR_SET_PDEATHSIG = 1
+PR_GET_CHILD_SUBREAPER = 37
 
 
 def die_with_parent() -> None:
@@ -59,6 +60,15 @@ def stop_on_signals(reload: threading.Event | None = None) -> threading.Event:
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
     return stop
+
+
+def adopts_orphans() -> bool:
+    """Return whether processes whose parent has ended become children of this one, as those of a container do."""
+    if os.getpid() == 1:
+        return True
+    adopts = ctypes.c_int()
+    is_known = sys.platform == "linux" and ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(adopts)) == 0
+    return is_known and bool(adopts.value)
 
 
 def keep_private() -> None:

@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from glam_node.node.errors import PermanentError
-from glam_node.node.run.lifeline import EXIT_PERMANENT, PARENT, READY_FD, RELOAD_SIGNAL
+from glam_node.node.run.lifeline import EXIT_PERMANENT, PARENT, READY_FD, RELOAD_SIGNAL, adopts_orphans
 
 log = structlog.get_logger(__name__)
 
@@ -136,6 +137,28 @@ class Child:
             self._process.wait()
         os.close(self._ready_fd)
         self._ended = True
+
+
+def attend(children: Iterable[Child]) -> None:
+    """Look after each child; and where this process adopts orphans, let none of them stay a zombie.
+
+    Raises PermanentError as `Child.look` does.
+    """
+    ours = list(children)
+    for child in ours:
+        child.look()
+    if adopts_orphans():
+        _bury_orphans({child.pid for child in ours})
+
+
+def _bury_orphans(ours: Set[int]) -> None:
+    """Leave a child of ours that has ended meanwhile to its own next look, which wants its exit code."""
+    with suppress(ChildProcessError):
+        while True:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid in ours:
+                return
+            os.waitpid(ended.si_pid, 0)
 
 
 def stop_together(children: Iterable[Child]) -> None:
