@@ -21,7 +21,6 @@ from glam_node.inference.findings import (
     ImageFindings,
     SaliencyMap,
 )
-from glam_node.inference.reading import imager_pixel_spacing
 from glam_node.node.results import codes
 from glam_node.node.results.composite import new_object, reference
 from glam_node.node.results.equipment import finish
@@ -39,13 +38,12 @@ def write_parametric_maps(
 ) -> Iterator[Dataset]:
     """One map per view that was looked at closely, for each class, each a series of its own: a frame of Rows x Columns.
 
-    None of an image that states no spacing, without which there is no such object (C.7.6.16.2.1). Stored
-    values 0 to 255 stand for saliency 0 to 1 (Real World Value Mapping). `sources` maps SOP Instance UID to source
+    Stored values 0 to 255 stand for saliency 0 to 1 (Real World Value Mapping). `sources` maps SOP Instance UID to source
     data set. Raises PermanentError when a source cannot be referred to.
     """
     for image in findings.images:
         source = sources[image.sop_instance_uid]
-        if image.saliency is not None and imager_pixel_spacing(source):
+        if image.saliency is not None:
             for kind in CHANNELS:
                 yield _write(findings.algorithm, image, image.saliency, kind, source, identity)
 
@@ -80,7 +78,7 @@ def _write(
     result.Rows, result.Columns = image.shape
     result.PixelData = _pixels(saliency, kind, image.shape)
     result["PixelData"].VR = "OW"
-    place_frames(result, header)
+    place_frames(result, header, source)
     finish(result, [source], identity)
     return result
 

@@ -1,26 +1,66 @@
-"""Where the frames of a result lie: as the image does."""
+"""Planes of result frames: each frame lies exactly over its source image."""
 
 import highdicom as hd
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from glam_node.inference.reading import imager_pixel_spacing
+from glam_node.node.results.sources import positive_numbers
 
 # A projection has no plane in space. Viewers want one to lay the mask over the image; this one says "as the image is".
 _ROW_AND_COLUMN_COSINES = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _ORIGIN = (0.0, 0.0, 0.0)
 _SLICE_THICKNESS_MM = 1.0
+# Viewers take a pixel for a millimetre where an image states no spacing, so the frames over it must say the same.
+_UNKNOWN_SPACING = (1.0, 1.0)
+UNKNOWN_SPACING_COMMENT = (
+    "The source image states no pixel spacing. Pixel Spacing 1 mm stands for one pixel: measure no lengths or areas."
+)
 
 
-def place_frames(result: Dataset, header: Dataset) -> None:
-    """Has what viewers and readers need of frames without Frame of Reference; highdicom leaves it out.
+def image_pixel_spacing(source: Dataset) -> tuple[float, float] | None:
+    """Return row and column spacing of a projection image in mm, as viewers compute it; None if nothing states it.
 
-    Without Patient Orientation dciodvfy finds an error; without pixel measures, orientation and position dcmqi cannot
-    read the object and OHIF does not show it. An image that states no spacing gets none of them: nothing is invented.
+    Pixel Spacing (0028,0030) comes first. Imager Pixel Spacing (0018,1164) is measured at the detector, so viewers
+    divide it by the estimated magnification, or by source-detector over source-patient distance (PS3.3 10.7.1.3).
+    dwv scales an overlay by its own spacing: another rule here would move the findings.
+    """
+    calibrated = positive_numbers(source, "PixelSpacing", 2)
+    if calibrated:
+        return calibrated[0], calibrated[1]
+    at_detector = imager_pixel_spacing(source)
+    if at_detector is None:
+        return None
+    magnification = _magnification(source)
+    return at_detector[0] / magnification, at_detector[1] / magnification
+
+
+def _magnification(source: Dataset) -> float:
+    estimated = positive_numbers(source, "EstimatedRadiographicMagnificationFactor", 1)
+    if estimated:
+        return estimated[0]
+    detector = positive_numbers(source, "DistanceSourceToDetector", 1)
+    patient = positive_numbers(source, "DistanceSourceToPatient", 1)
+    return detector[0] / patient[0] if detector and patient else 1.0
+
+
+def place_frames(result: Dataset, header: Dataset, source: Dataset) -> None:
+    """Add the plane of the source image to every frame of a result without Frame of Reference.
+
+    highdicom leaves these attributes out. Without Patient Orientation dciodvfy reports an error; without pixel
+    measures, orientation and position dcmqi cannot read the object, and OHIF, cornerstone3D and dwv do not show it.
+    Spacing Between Slices is there for dwv, which wants three dimensions. If the image states no spacing, Image
+    Comments (0020,4000) says that the pixel measures mean nothing.
     """
     result.PatientOrientation = header.get("PatientOrientation", "")
-    if "ImagerPixelSpacing" not in header:
-        return
+    spacing = image_pixel_spacing(source)
+    if spacing is None:
+        result.ImageComments = UNKNOWN_SPACING_COMMENT
     shared = result.SharedFunctionalGroupsSequence[0]
     shared.PixelMeasuresSequence = hd.PixelMeasuresSequence(
-        pixel_spacing=header.ImagerPixelSpacing, slice_thickness=_SLICE_THICKNESS_MM
+        pixel_spacing=spacing or _UNKNOWN_SPACING,
+        slice_thickness=_SLICE_THICKNESS_MM,
+        spacing_between_slices=_SLICE_THICKNESS_MM,
     )
     shared.PlaneOrientationSequence = hd.PlaneOrientationSequence(
         coordinate_system=hd.CoordinateSystemNames.PATIENT, image_orientation=_ROW_AND_COLUMN_COSINES
@@ -29,3 +69,25 @@ def place_frames(result: Dataset, header: Dataset) -> None:
         frame.PlanePositionSequence = hd.PlanePositionSequence(
             coordinate_system=hd.CoordinateSystemNames.PATIENT, image_position=_ORIGIN
         )
+
+
+def describe_each_frame(result: Dataset) -> None:
+    """Describe segment and position in every frame of a segmentation, also where there is only one.
+
+    highdicom moves what all frames share to the shared functional groups, and names the segment as the only dimension.
+    dwv accepts segmentations with exactly two dimensions, segment and position, and a segment number in every frame.
+    All frames of a projection share one position (PS3.3 C.7.6.16 and C.7.6.17).
+    """
+    shared = result.SharedFunctionalGroupsSequence[0]
+    index = Dataset()
+    index.DimensionOrganizationUID = result.DimensionOrganizationSequence[0].DimensionOrganizationUID
+    index.DimensionIndexPointer = Tag("ImagePositionPatient")
+    index.FunctionalGroupPointer = Tag("PlanePositionSequence")
+    index.DimensionDescriptionLabel = "Image Position (Patient)"
+    result.DimensionIndexSequence.append(index)
+    segment = shared.pop("SegmentIdentificationSequence", None)
+    for frame in result.PerFrameFunctionalGroupsSequence:
+        if segment is not None:
+            frame[segment.tag] = segment
+        number = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        frame.FrameContentSequence[0].DimensionIndexValues = [number, 1]

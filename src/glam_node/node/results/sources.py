@@ -4,6 +4,7 @@ highdicom copies patient and study from the source, raises where a value is miss
 validators refuse. What identifies patient and study is kept as it is, however long; all else is kept where it is legal.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -192,6 +193,15 @@ def text_value(source: Dataset, keyword: str) -> str:
     """Return the one value of an element as text without padding; empty where it has none or several."""
     values = text_values(source, keyword)
     return values[0] if len(values) == 1 else ""
+
+
+def positive_numbers(source: Dataset, keyword: str, count: int) -> tuple[float, ...]:
+    """Return the values of an element as numbers; none unless it has exactly `count` values, all finite and positive."""
+    try:
+        numbers = tuple(float(text) for text in text_values(source, keyword))
+    except ValueError:
+        return ()
+    return numbers if len(numbers) == count and all(0 < number < math.inf for number in numbers) else ()
 
 
 def _legal(source: Dataset, keyword: str) -> Any:
