@@ -1,20 +1,44 @@
 #!/usr/bin/env bash
-# Fetches the viewer that the tests look through: OHIF as its makers ship it, built. Without npm or network it says so in
-# one line; the tests that need it are then left out and named at the end of the run, which in CI is a failure.
+# Fetches the viewers that the tests look through: OHIF as its makers ship it, built, and the packages with which dwv and
+# cornerstone3D read segmentations. Without npm or network the script says so in one line; the tests that need a viewer
+# are then left out and named at the end of the run, which in CI is a failure.
 set -euo pipefail
 
-version=3.13.2
+ohif=3.13.2
 sha512=5997719a9986eeba85816f5924b71b82bdd70ad2e2d4a0cd3e831a798e4f3deea3e06e1f8c48e393271933a0ba664d85f3b04ac457e9abe8dde715d907d13c10
-target=build/viewer/ohif
+cornerstone=5.14.0
+readers=(
+    dwv@0.36.4 dcmjs@0.52.0 @babel/runtime@7
+    @cornerstonejs/{adapters,core,metadata,tools}@"$cornerstone"
+)
 
-[ -f "$target/dist/index.html" ] && exit 0
-echo "== fetching OHIF $version (the viewer of the tests, 50 MB)"
-mkdir -p "$target"
-if ! (cd "$target" && npm pack --silent "@ohif/app@$version" >/dev/null); then
-    echo "npm could not fetch @ohif/app@$version; the tests that look through a viewer are left out." >&2
-    exit 0
-fi
-archive="$target/ohif-app-$version.tgz"
-echo "$sha512  $archive" | sha512sum --check --quiet
-tar -xzf "$archive" -C "$target" --strip-components=1 package/dist
-rm "$archive"
+fetch_ohif() {
+    local target=build/viewer/ohif
+    [ -f "$target/dist/index.html" ] && return
+    echo "== fetching OHIF $ohif (a viewer of the tests, 50 MB)"
+    mkdir -p "$target"
+    if ! (cd "$target" && npm pack --silent "@ohif/app@$ohif" >/dev/null); then
+        echo "npm could not fetch @ohif/app@$ohif; the tests that look through OHIF are left out." >&2
+        return
+    fi
+    local archive="$target/ohif-app-$ohif.tgz"
+    echo "$sha512  $archive" | sha512sum --check --quiet
+    tar -xzf "$archive" -C "$target" --strip-components=1 package/dist
+    rm "$archive"
+}
+
+fetch_readers() {
+    local target=build/viewer/readers
+    [ -f "$target/.fetched-$cornerstone" ] && return
+    echo "== fetching dwv and cornerstone3D (readers of segmentations for the tests, 100 MB)"
+    mkdir -p "$target"
+    echo '{"name": "readers", "private": true, "type": "module"}' >"$target/package.json"
+    if ! (cd "$target" && npm install --silent --no-audit --no-fund --ignore-scripts --save-exact "${readers[@]}"); then
+        echo "npm could not fetch ${readers[*]}; the tests that read segmentations with them are left out." >&2
+        return
+    fi
+    touch "$target/.fetched-$cornerstone"
+}
+
+fetch_ohif
+fetch_readers

@@ -31,6 +31,11 @@ PEERS: dict[str, Peer] = {
     "ohif": Peer(_ROOT / "build" / "viewer" / "ohif" / "dist" / "index.html", "npm @ohif/app (scripts/viewer.sh)"),
     "nginx": Peer(Path("/usr/sbin/nginx"), "Debian nginx-light"),
     "gcc": Peer(Path("/usr/bin/gcc"), "Debian gcc libc6-dev"),
+    "node": Peer(Path("/usr/bin/node"), "Debian nodejs"),
+    "mask-readers": Peer(
+        _ROOT / "build" / "viewer" / "readers" / "node_modules" / "dwv" / "package.json",
+        "npm dwv, @cornerstonejs/adapters (scripts/viewer.sh)",
+    ),
     "systemd-analyze": Peer(Path("/usr/bin/systemd-analyze"), "Debian systemd"),
     "xmllint": Peer(Path("/usr/bin/xmllint"), "Debian libxml2-utils"),
     "rsyslog": Peer(Path("/usr/sbin/rsyslogd"), "Debian rsyslog rsyslog-openssl"),

@@ -63,6 +63,14 @@ def exams(orthanc: Orthanc) -> dict[str, Analysed]:
     return {name: exam_in(orthanc, name) for name in ("MONOCHROME2", "MONOCHROME1")}
 
 
+@pytest.fixture(scope="module")
+def exam_without_spacing(orthanc: Orthanc) -> Analysed:
+    """An exam whose images state no pixel spacing, with another lesion in each view."""
+    exam = analysed_exam(ROWS, COLUMNS, lesions=LESIONS, seed=41).with_source_elements(ImagerPixelSpacing=None)
+    archived(orthanc, [*exam.sources.values(), *exam.segmentations()])
+    return exam
+
+
 def segmentation_of(exam: Analysed, view: str) -> Dataset:
     uid = exam.image(view).sop_instance_uid
     return next(one for one in exam.segmentations() if one.SourceImageSequence[0].ReferencedSOPInstanceUID == uid)
@@ -102,6 +110,14 @@ def test_ohif_shows_findings_where_they_are(
     assert found.keys() == {"benign", "malignant"}
     for distance in found.values():
         assert np.abs(distance).max() < TOLERANCE_PX, found
+
+
+def test_ohif_shows_findings_of_an_image_without_pixel_spacing(viewer: Viewer, exam_without_spacing: Analysed) -> None:
+    exam = exam_without_spacing
+    series = segmentation_of(exam, "L CC").SeriesInstanceUID
+    picture = viewer.picture(exam.findings.study_instance_uid, series)
+    for distance in distances(picture, exam, "L CC").values():
+        assert np.abs(distance).max() < TOLERANCE_PX
 
 
 @pytest.mark.parametrize(("view", "photometric_interpretation"), [("L CC", "MONOCHROME2"), ("R MLO", "MONOCHROME1")])

@@ -91,8 +91,8 @@ class Analysed:
 
 def analysed_exam(rows: int = 128, columns: int = 96, **options: Any) -> Analysed:
     """Four views with a benign-like and a malignant-like lesion in the left breast."""
-    options = {"lesions": BOTH_IN_THE_LEFT_BREAST, **options}
-    views = [view.dataset for view in make_exam(options.pop("seed", 3), rows=rows, columns=columns, **options)]
+    options = {"seed": 3, "lesions": BOTH_IN_THE_LEFT_BREAST, **options}
+    views = [view.dataset for view in make_exam(rows=rows, columns=columns, **options)]
     predictor = ThresholdPredictor(ThresholdPredictor.built_in_package())
     images = predictor.segment([read_mammogram(view) for view in views])
     findings = Findings(str(views[0].StudyInstanceUID), predictor.algorithm, tuple(images))

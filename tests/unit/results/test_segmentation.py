@@ -1,16 +1,19 @@
 """Segmentations: the masks of the findings, on the source's own rows and columns."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from glam_node.inference.findings import Finding, FindingKind, ImageFindings
 from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.results.overlay import stored_segments
+from glam_node.node.results.placement import UNKNOWN_SPACING_COMMENT
 from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, failed, finding
 
@@ -132,9 +135,49 @@ def test_geometry_lies_over_the_source_without_a_frame_of_reference(exam: Analys
     assert "FrameOfReferenceUID" not in result
 
 
-def test_no_spacing_is_invented() -> None:
+def test_a_segmentation_says_that_its_pixel_spacing_is_unknown() -> None:
     result = analysed_exam().with_source_elements(ImagerPixelSpacing=None).segmentations()[0]
-    assert "PixelMeasuresSequence" not in result.SharedFunctionalGroupsSequence[0]
+    measures = result.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert measures.PixelSpacing == [1, 1]
+    assert result.ImageComments == UNKNOWN_SPACING_COMMENT
+
+
+def test_a_segmentation_of_an_image_with_spacing_has_no_such_comment(exam: Analysed) -> None:
+    assert "ImageComments" not in exam.segmentations()[0]
+
+
+@pytest.mark.parametrize(
+    ("elements", "spacing"),
+    [
+        ({"EstimatedRadiographicMagnificationFactor": "1.25"}, 0.08),
+        ({"EstimatedRadiographicMagnificationFactor": ""}, 0.1),
+        ({"EstimatedRadiographicMagnificationFactor": "0"}, 0.1),
+        ({"PixelSpacing": [0.09, 0.09]}, 0.09),
+        ({"PixelSpacing": [0, 0]}, 0.1),
+        (
+            {
+                "EstimatedRadiographicMagnificationFactor": None,
+                "DistanceSourceToDetector": "660",
+                "DistanceSourceToPatient": "600",
+            },
+            0.1 * 600 / 660,
+        ),
+    ],
+)
+def test_pixel_spacing_is_that_of_the_patient_as_viewers_compute_it(elements: dict[str, Any], spacing: float) -> None:
+    exam = analysed_exam().with_source_elements(**{"ImagerPixelSpacing": [0.1, 0.1], **elements})
+    measures = exam.segmentations()[0].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert [float(value) for value in measures.PixelSpacing] == pytest.approx([spacing, spacing])
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(128, 96), (127, 95)])
+def test_every_frame_names_its_segment_and_its_position_as_dimensions(rows: int, columns: int) -> None:
+    for result in analysed_exam(rows, columns).segmentations():
+        pointers = [item.DimensionIndexPointer for item in result.DimensionIndexSequence]
+        assert pointers == [Tag("ReferencedSegmentNumber"), Tag("ImagePositionPatient")]
+        for number, frame in enumerate(result.PerFrameFunctionalGroupsSequence, start=1):
+            assert frame.FrameContentSequence[0].DimensionIndexValues == [number, 1]
+            assert frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number
 
 
 def test_objects_say_research_use_and_untrained(exam: Analysed) -> None:

@@ -38,8 +38,8 @@ def write_parametric_maps(
 ) -> Iterator[Dataset]:
     """One map per view that was looked at closely, for each class, each a series of its own: a frame of Rows x Columns.
 
-    Stored values 0 to 255 stand for saliency 0 to 1 (Real World Value Mapping). `sources` maps SOP Instance UID to source
-    data set. Raises PermanentError when a source cannot be referred to.
+    Stored values 0 to 255 stand for saliency 0 to 1 (Real World Value Mapping). `sources` maps SOP Instance UID to
+    source data set. Raises PermanentError when a source cannot be referred to.
     """
     for image in findings.images:
         source = sources[image.sop_instance_uid]

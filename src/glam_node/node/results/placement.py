@@ -5,9 +5,10 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from glam_node.inference.reading import imager_pixel_spacing
-from glam_node.node.results.sources import positive_numbers
+from glam_node.node.results.sources import finite_numbers
 
-# A projection has no plane in space. Viewers want one to lay the mask over the image; this one says "as the image is".
+# A projection usually has no plane in space. Viewers need one to lay the mask over the image; this one means "as the
+# image is".
 _ROW_AND_COLUMN_COSINES = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _ORIGIN = (0.0, 0.0, 0.0)
 _SLICE_THICKNESS_MM = 1.0
@@ -25,8 +26,8 @@ def image_pixel_spacing(source: Dataset) -> tuple[float, float] | None:
     divide it by the estimated magnification, or by source-detector over source-patient distance (PS3.3 10.7.1.3).
     dwv scales an overlay by its own spacing: another rule here would move the findings.
     """
-    calibrated = positive_numbers(source, "PixelSpacing", 2)
-    if calibrated:
+    calibrated = finite_numbers(source, "PixelSpacing", 2)
+    if calibrated and min(calibrated) > 0:
         return calibrated[0], calibrated[1]
     at_detector = imager_pixel_spacing(source)
     if at_detector is None:
@@ -36,12 +37,17 @@ def image_pixel_spacing(source: Dataset) -> tuple[float, float] | None:
 
 
 def _magnification(source: Dataset) -> float:
-    estimated = positive_numbers(source, "EstimatedRadiographicMagnificationFactor", 1)
+    estimated = _positive(source, "EstimatedRadiographicMagnificationFactor")
     if estimated:
-        return estimated[0]
-    detector = positive_numbers(source, "DistanceSourceToDetector", 1)
-    patient = positive_numbers(source, "DistanceSourceToPatient", 1)
-    return detector[0] / patient[0] if detector and patient else 1.0
+        return estimated
+    detector, patient = _positive(source, "DistanceSourceToDetector"), _positive(source, "DistanceSourceToPatient")
+    return detector / patient if detector and patient else 1.0
+
+
+def _positive(source: Dataset, keyword: str) -> float:
+    """Return the positive number of an element, or 0.0."""
+    numbers = finite_numbers(source, keyword, 1)
+    return max(numbers[0], 0.0) if numbers else 0.0
 
 
 def place_frames(result: Dataset, header: Dataset, source: Dataset) -> None:
@@ -63,11 +69,13 @@ def place_frames(result: Dataset, header: Dataset, source: Dataset) -> None:
         spacing_between_slices=_SLICE_THICKNESS_MM,
     )
     shared.PlaneOrientationSequence = hd.PlaneOrientationSequence(
-        coordinate_system=hd.CoordinateSystemNames.PATIENT, image_orientation=_ROW_AND_COLUMN_COSINES
+        coordinate_system=hd.CoordinateSystemNames.PATIENT,
+        image_orientation=finite_numbers(source, "ImageOrientationPatient", 6) or _ROW_AND_COLUMN_COSINES,
     )
     for frame in result.PerFrameFunctionalGroupsSequence:
         frame.PlanePositionSequence = hd.PlanePositionSequence(
-            coordinate_system=hd.CoordinateSystemNames.PATIENT, image_position=_ORIGIN
+            coordinate_system=hd.CoordinateSystemNames.PATIENT,
+            image_position=finite_numbers(source, "ImagePositionPatient", 3) or _ORIGIN,
         )
 
 

@@ -109,3 +109,65 @@ def _write(
     if segmentation_type is not LABELMAP:
         describe_each_frame(segmentation)
     finish(segmentation, [source], identity)
+    return segmentation
+
+
+def _subject(
+    image: ImageFindings, tracked: Sequence[TrackedFinding], segmentation_type: hd.seg.SegmentationTypeValues
+) -> str:
+    """The view and what tells this series from the others of the view: its type, and its finding where it has one."""
+    what = tracked[0].tracking_id if len(tracked) == 1 else f"findings {view_name(image)}"
+    return what if segmentation_type is BINARY else f"{segmentation_type.value.lower()} {what}"
+
+
+def _small(header: Dataset) -> Dataset:
+    """The same but for its size: highdicom reads every pixel several times, which is most of what an object costs."""
+    small = Dataset()
+    small.update(header)
+    small.Rows, small.Columns = _SMALL
+    return small
+
+
+def _set_pixels(segmentation: Dataset, findings: Sequence[Finding], image: ImageFindings) -> None:
+    segmentation.Rows, segmentation.Columns = image.shape
+    if segmentation.SegmentationType == BINARY.value:
+        segmentation.PixelData = binary_frames(findings, image.shape)
+        segmentation.SegmentsOverlap = "YES" if overlap(findings) else "NO"
+    elif segmentation.SegmentationType == LABELMAP.value:
+        segmentation.PixelData = label_frame(findings, image.shape, segmentation.BitsAllocated)
+    else:
+        assert image.saliency is not None  # noqa: S101 - asked by the caller
+        segmentation.PixelData = probability_frame(findings[0], image.shape, image.saliency)
+
+
+def segment_label(tracked: TrackedFinding) -> str:
+    """What viewers show of a finding."""
+    return f"{tracked.tracking_id}, score {tracked.shown.text}"
+
+
+def _segment(
+    number: int,
+    tracked: TrackedFinding,
+    image: ImageFindings,
+    algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
+) -> hd.seg.SegmentDescription:
+    finding = tracked.finding
+    segment = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=segment_label(tracked),
+        segmented_property_category=codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+        segmented_property_type=codes.LESION,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name=algorithm.algorithm_name, family=codes.ARTIFICIAL_INTELLIGENCE, version=algorithm.algorithm_version
+        ),
+        tracking_uid=tracked.tracking_uid,
+        tracking_id=tracked.tracking_id,
+        anatomic_regions=[codes.BREAST],
+        display_color=hd.color.CIELabColor.from_rgb(*RGB[finding.kind]),
+    )
+    segment.SegmentDescription = identity.statement(algorithm)
+    laterality = hd.sr.CodedConcept.from_code(codes.LATERALITY[image.image_laterality])
+    segment.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [laterality]
+    return segment

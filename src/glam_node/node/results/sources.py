@@ -195,13 +195,13 @@ def text_value(source: Dataset, keyword: str) -> str:
     return values[0] if len(values) == 1 else ""
 
 
-def positive_numbers(source: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-    """Return the values of an element as numbers; none unless it has exactly `count` values, all finite and positive."""
+def finite_numbers(source: Dataset, keyword: str, count: int) -> tuple[float, ...]:
+    """Return the values of an element as numbers; none unless it has exactly `count` values, all of them finite."""
     try:
         numbers = tuple(float(text) for text in text_values(source, keyword))
     except ValueError:
         return ()
-    return numbers if len(numbers) == count and all(0 < number < math.inf for number in numbers) else ()
+    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else ()
 
 
 def _legal(source: Dataset, keyword: str) -> Any:
