@@ -107,6 +107,16 @@ def test_status_is_exit_code_1_when_something_was_given_up(site: Site, exam: lis
     assert "ABANDONED" in glam_node("--settings", site.settings_path, "status", expect=1).stdout
 
 
+def test_status_leaves_out_refusals_of_peers_that_the_settings_admit_by_now(site: Site) -> None:
+    detail = {"calling_ae_title": "MG1", "called_ae_title": "GLAMNODE", "address": "10.0.0.7", "reason": "unknown peer"}
+    with site.bench.sessions.begin() as session:
+        audit.record(session, "association_rejected", NOW, **detail, rejection=[1, 1, 3])
+    assert "unknown peer" in glam_node("--settings", site.settings_path, "status").stdout
+    admit = "\n[peers.mg]\nae_title = 'MG1'\n"
+    site.settings_path.write_text(site.settings_path.read_text() + admit)
+    assert "unknown peer" not in glam_node("--settings", site.settings_path, "status").stdout
+
+
 def test_status_has_the_settings_that_would_admit_who_was_refused(site: Site) -> None:
     remedy = 'peers.mg1 = { ae_title = "MG1", hosts = ["10.0.0.9"] }'
     with site.bench.sessions.begin() as session:

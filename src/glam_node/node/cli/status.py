@@ -18,16 +18,17 @@ from glam_node.node.cli.application import (
 if TYPE_CHECKING:
     from glam_node.node.db.audit import Event
     from glam_node.node.db.engine import SessionFactory
+    from glam_node.settings.schema import Settings
 
 REFUSALS = ("association_rejected", "association_aborted", "instance_refused")
-REFUSED_SHOWN = 5
-"""Of each kind, the last ones."""
+REFUSED_SHOWN, LOOKED_AT = 5, 100
+"""Refusals of each kind that are shown, and the newest events among which they are looked for."""
 
 
 def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
     """Show what is waiting and what needs a person. Exit with 1 if a job or delivery was given up."""
     configured = settings_of(ctx, settings)
-    state = _state(sessions_of(ctx, configured), list(configured.destinations))
+    state = _state(sessions_of(ctx, configured), configured)
     if as_json:
         print_json(state)
     else:
@@ -36,11 +37,11 @@ def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpt
         raise typer.Exit(EXIT_FINDING)
 
 
-def _state(sessions: "SessionFactory", names: list[str]) -> dict[str, Any]:
+def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
     from glam_node.node.db import audit, backlog, deliveries, jobs, studies
 
     with sessions() as session:
-        destinations: dict[str, dict[str, Any]] = {name: {} for name in names}
+        destinations: dict[str, dict[str, Any]] = {name: {} for name in settings.destinations}
         for (name, delivery_state), count in deliveries.counts(session).items():
             destinations.setdefault(name, {})[str(delivery_state)] = count
         for name, pending in backlog.pending_deliveries(session).items():
@@ -50,12 +51,16 @@ def _state(sessions: "SessionFactory", names: list[str]) -> dict[str, Any]:
             "jobs": {str(state): count for state, count in jobs.counts_by_state(session).items()},
             "oldest_unfinished_job_at": backlog.oldest_unfinished_job(session),
             "destinations": destinations,
-            "refused": {event: _refused(audit.recent(session, event, REFUSED_SHOWN)) for event in REFUSALS},
+            "refused": {event: _refused(audit.recent(session, event, LOOKED_AT), settings) for event in REFUSALS},
         }
 
 
-def _refused(events: "list[Event]") -> list[dict[str, Any]]:
-    return [{"at": event.at, **event.detail} for event in events]
+def _refused(events: "list[Event]", settings: "Settings") -> list[dict[str, Any]]:
+    """Return the newest refusals without those of peers that the settings admit by now."""
+    from glam_node.node.scp.access import is_settled
+
+    open_ones = [event for event in events if not is_settled(event.detail, settings.node, settings.peers)]
+    return [{"at": event.at, **event.detail} for event in open_ones[:REFUSED_SHOWN]]
 
 
 def _print(state: dict[str, Any]) -> None:

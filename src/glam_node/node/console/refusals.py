@@ -10,6 +10,7 @@ from starlette.responses import Response
 from glam_node.node.console.rendering import Screens
 from glam_node.node.db import audit
 from glam_node.node.db.audit import Event
+from glam_node.node.scp.access import is_settled
 
 _LOOKED_AT = 500
 _SHOWN = 100
@@ -38,10 +39,13 @@ def page(screens: Screens, request: Request) -> Response:
         rejected = audit.recent(session, "association_rejected", _LOOKED_AT)
         aborted = audit.recent(session, "association_aborted", _LOOKED_AT)
         refused = audit.recent(session, "instance_refused", _LOOKED_AT)
+    settings = screens.node.settings
+    open_ones = [event for event in rejected if not is_settled(event.detail, settings.node, settings.peers)]
     return screens.render(
         request,
         "refusals",
-        associations=together(rejected)[:_SHOWN],
+        associations=together(open_ones)[:_SHOWN],
+        settled=len(rejected) - len(open_ones),
         aborts=together(aborted)[:_SHOWN],
         instances=together(refused)[:_SHOWN],
         unlisted=sum(int(event.detail.get("unlisted", 0)) for event in (*rejected, *aborted, *refused)),

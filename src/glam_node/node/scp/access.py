@@ -60,6 +60,24 @@ def admission(
     return None
 
 
+def is_settled(refused: Mapping[str, object], node: NodeSettings, peers: Mapping[str, PeerSettings]) -> bool:
+    """Return whether the present settings admit the peer of a recorded rejection.
+
+    Args:
+        refused: The detail of an event `association_rejected`. One that was recorded before version 1.0 has no
+            `rejection` and is never settled.
+        node: The present [node] settings.
+        peers: The present [peers] settings.
+    """
+    if refused.get("rejection") not in (list(CALLING_AE_TITLE_NOT_RECOGNIZED), list(CALLED_AE_TITLE_NOT_RECOGNIZED)):
+        return False
+    calling, called, address = (str(refused.get(key, "")) for key in ("calling_ae_title", "called_ae_title", "address"))
+    try:
+        return admission(calling, called, Caller(address), node, peers) is None
+    except ValueError:  # the address is none
+        return False
+
+
 def _plain(address: str) -> Address:
     """An IPv4 peer of a socket that listens on both kinds has its address inside an IPv6 one."""
     parsed = ipaddress.ip_address(address)

@@ -18,6 +18,7 @@ def tell(
         "address": address,
         "reason": rejection.reason,
         "remedy": rejection.remedy,
+        "rejection": list(rejection.result),
     }
     log.warning("association_rejected", **detail)
     on_refused("association_rejected", detail)
