@@ -9,12 +9,15 @@ TORCH ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 export PYTHON TORCH TORCH_INDEX
 PYTEST_ARGS ?=
+# What `make install` installs, and where.
+PREFIX ?= /opt/glam-node
+EXTRAS ?= fast,postgresql
 # Tests start hundreds of processes: each would compile our sources anew where this is set.
 unexport PYTHONDONTWRITEBYTECODE
 # Many tests wait for a server or a process: one more than there are cores.
 TESTS_AT_ONCE ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: help demo test lint docs benchmark torture clean
+.PHONY: help demo test lint docs benchmark torture install fresh clean
 
 help:
 	@echo "make demo       set up and run the main job: a phantom exam goes in, DICOM SEG and SR come back"
@@ -23,6 +26,8 @@ help:
 	@echo "make docs       the documents as pages, in build/site"
 	@echo "make benchmark  ratios against named peers"
 	@echo "make torture    kills, outages and locks at full length: nothing is lost, nothing comes twice"
+	@echo "make install    as root: install for systemd, into $(PREFIX)"
+	@echo "make fresh      as root: run the demo, the systemd units and the container image on bare Debian machines (debootstrap)"
 	@echo "make clean      remove the virtual environment and what the demo wrote"
 
 demo: $(VENV)/.runtime
@@ -55,12 +60,20 @@ benchmark: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(PYTEST_ARGS)
 
 $(VENV)/.runtime: pyproject.toml
-	@scripts/setup.sh $(VENV) .
+	@scripts/setup.sh $(VENV) --editable .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml
-	@scripts/setup.sh $(VENV) '.[dev]'
+	@scripts/setup.sh $(VENV) --editable '.[dev]'
 	@touch $@ $(VENV)/.runtime
+
+install:
+	@scripts/install.sh $(PREFIX) '.[$(EXTRAS)]'
+
+fresh:
+	@scripts/fresh.sh $(FRESH_ARGS)
+	@scripts/service.sh
+	@scripts/image.sh
 
 torture: $(VENV)/.dev
 	@scripts/peers.sh

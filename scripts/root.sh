@@ -17,9 +17,9 @@ need() {
     command -v "$1" >/dev/null || fail "The program $1 is missing. Install it:  sudo apt-get install $2"
 }
 
-# make_root RELEASE: make a bare root file system of a release of Debian or Ubuntu, once, and print its directory.
+# make_root RELEASE [NAME]: make a bare root file system of a release of Debian or Ubuntu, once, and print its directory.
 make_root() {
-    local release=$1 root=$ROOTS/$1 mirror=$DEBIAN options=() script=()
+    local release=$1 root=$ROOTS/${2:-$1} mirror=$DEBIAN options=() script=()
     [ "$(id -u)" -eq 0 ] || fail "Run this as root: it makes root file systems and enters them."
     need debootstrap debootstrap
     if [ ! -e "$root/.complete" ]; then

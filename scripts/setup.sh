@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# scripts/setup.sh VENV REQUIREMENT: make a virtual environment with glam-node in it, or say what is missing and how to get it.
+# scripts/setup.sh VENV [--editable] REQUIREMENT: make a virtual environment with glam-node in it, or say what is missing and how to
+# get it.
 # TORCH names the build of torch; TORCH_INDEX an index that has builds for CPUs, empty for none.
 set -euo pipefail
 venv=$1
-requirement=$2
+shift
 
 fail() {
-    printf '%s\n' "$@" >&2
+    printf '%s\n' "$*" >&2
     exit 1
 }
 
@@ -15,8 +16,8 @@ pip() {
 }
 
 install() {
-    pip install -qq --progress-bar off "$@" || fail "pip could not install ${*: -1} (see above). If it found no index, check the" \
-        "network and proxy of this machine (pip config list), then run the same command again: it goes on from here."
+    pip install -qq --progress-bar off "$@" || fail "pip could not install ${*: -1} (see above). If it reached no index," \
+        "check the network and proxy of this machine (pip config list), then run the same command again."
 }
 
 if ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -31,18 +32,16 @@ fi
 # if torch is installed already.
 offered() {
     local report
-    report=$(mktemp)
-    pip install -qq --dry-run --no-deps --report "$report" "$@" "$TORCH" && "$venv/bin/python" - "$report" <<'PYTHON'
+    report=$(pip install -qq --dry-run --no-deps --report - "$@" "$TORCH") || return
+    "$venv/bin/python" - "$report" <<'PYTHON'
 import json
 import sys
-from pathlib import Path
 
-for found in json.loads(Path(sys.argv[1]).read_text())["install"]:
+for found in json.loads(sys.argv[1])["install"]:
     needed = found["metadata"].get("requires_dist", [])
     cuda = any(line.startswith(("nvidia-", "cuda-")) for line in needed)
     print(found["metadata"]["version"], "gpu" if cuda else "cpu")
 PYTHON
-    rm -f "$report"
 }
 
 has_gpu() { [ -e /dev/nvidiactl ]; }
@@ -50,8 +49,8 @@ has_gpu() { [ -e /dev/nvidiactl ]; }
 # 0.2 GB instead of 3 where there is no GPU: PyPI has only builds with CUDA for Linux on x86-64.
 install_torch() {
     local build options=()
-    build=$(offered) || fail "pip found no $TORCH for this Python and machine (see above). Name another release or a wheel:" \
-        "  make TORCH='torch>=2.9' demo"
+    build=$(offered) || fail "pip found no $TORCH for this Python and machine (see above). If it reached no index, check the" \
+        "network and proxy of this machine (pip config list). Otherwise name another release:  make TORCH='torch>=2.9' demo"
     [ -n "$build" ] || return 0
     if [[ $build == *gpu ]] && ! has_gpu; then
         if [ -n "$TORCH_INDEX" ] && [[ $(offered --index-url "$TORCH_INDEX" --timeout 5 --retries 0 2>/dev/null) == *cpu ]]; then
@@ -79,7 +78,6 @@ EOF_NOTICE
 
 echo "== setting up $venv (a few minutes the first time)"
 pip --version >/dev/null 2>&1 || "$PYTHON" -m venv "$venv"
-pip install -qq --upgrade pip
 install_torch
 echo "== installing glam-node and what it needs"
-install --editable "$requirement"
+install "$@"

@@ -1,4 +1,9 @@
-"""What people and monitoring ask of a node with 100,000 studies on record: each answer within its stated limit."""
+"""What people and monitoring ask of a node with 100,000 studies on record.
+
+Asserted: no answer takes as long as reading the row of every study from the same database, and all metrics together
+take less than two such reads. Milliseconds depend on the machine: 100 for an answer and 200 for the metrics were
+asserted, and are figures of the report now.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from glam_node.node.bootstrap import Node, build_node
@@ -20,6 +25,7 @@ from glam_node.node.db.tables import DeliveryRow, EventRow, InstanceRow, JobRow,
 from glam_node.node.domain.screening import AssemblyRules
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.schema import Settings, StorageSettings
+from tests.benchmarks.conftest import Record
 from tests.builders import image_attributes
 from tests.integration.postgresql import execute, postgresql_server, url_of
 
@@ -27,9 +33,8 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 
 STUDIES = 100_000
 AT_ONCE = 5_000
-LIMIT_MS = 100.0
-METRICS_LIMIT_MS = 200.0
-"""Of all metrics, which ask a dozen such questions."""
+# Of the time that reading all rows of studies takes; metrics ask a dozen questions.
+LARGEST_SHARE, LARGEST_SHARE_OF_METRICS = 1.0, 2.0
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 ATTRIBUTES = asdict(image_attributes())
 
@@ -142,23 +147,27 @@ def fill(session: Session, numbers: range) -> None:
         session.execute(insert(table), [row for one in made for row in one[table]])
 
 
-def milliseconds(ask: Callable[[], object]) -> float:
-    """The least of five."""
+def milliseconds(ask: Callable[[], object]) -> list[float]:
+    """Return the milliseconds of five rounds."""
     spent = []
     for _ in range(5):
         started = time.perf_counter()
         ask()
         spent.append(1000 * (time.perf_counter() - started))
-    return min(spent)
+    return spent
 
 
-def test_every_question_is_answered_in_time(node: Node) -> None:
+def test_no_question_takes_as_long_as_reading_every_study(node: Node, figure: Record) -> None:
     def asked(question: Callable[[Session], object]) -> Callable[[], object]:
         def ask() -> object:
             with reading(node.sessions)() as session:
                 return question(session)
 
         return ask
+
+    def every_study() -> object:
+        with node.sessions() as session:
+            return session.connection().execute(select(StudyRow.__table__)).fetchall()
 
     rules = AssemblyRules(10, 300, 3600)
     questions: dict[str, Callable[[], object]] = {
@@ -177,9 +186,10 @@ def test_every_question_is_answered_in_time(node: Node) -> None:
         "dispatcher: what to retire": asked(lambda s: studies.retirable(s, NOW - timedelta(days=365), 20)),
         "all metrics": lambda: measure(node, NOW),
     }
+    whole = milliseconds(every_study)
     took = {name: milliseconds(ask) for name, ask in questions.items()}
-    print(f"\n{STUDIES} studies on record")
-    for name, spent in took.items():
-        print(f"{name:28} {spent:6.1f} ms")
-    assert took.pop("all metrics") <= METRICS_LIMIT_MS
-    assert {name: spent for name, spent in took.items() if spent > LIMIT_MS} == {}
+    for name, spent in (took | {"reading every study": whole}).items():
+        figure(name, "ms", *spent)
+    shares = {name: min(spent) / min(whole) for name, spent in took.items()}
+    assert shares.pop("all metrics") <= LARGEST_SHARE_OF_METRICS
+    assert {name: share for name, share in shares.items() if share > LARGEST_SHARE} == {}

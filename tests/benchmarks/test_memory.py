@@ -1,4 +1,9 @@
-"""How much memory each route takes at most, each in a process of its own; it does not grow with the studies."""
+"""How much memory each route takes at most, each in a process of its own; it does not grow with the studies.
+
+Asserted: by torch a worker's networks take less than those written plainly, and memory is flat over many studies.
+That the former is at most 0.8 of the latter was asserted; the share depends on torch's kernels for the processor and
+on the threads.
+"""
 
 import json
 import os
@@ -8,13 +13,12 @@ import sys
 import pytest
 
 from glam_node.inference.glam.routes import processor_has_bfloat16
+from tests.benchmarks.conftest import Record
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
 
 # In KiB of resident set; torch gives freed blocks back late, so some are kept.
 LARGEST_GROWTH = 64 * 1024
-LARGEST_PEAK = 0.8
-"""Of the torch route, exact or fast, as a part of what the plain implementation takes at most."""
 EXACT = [("torch", "torch", "float32"), ("openvino", "torch", "float32"), ("openvino", "ncnn", "float32")]
 NARROW = [(runtime, runtime, "bfloat16") for runtime in ("torch", "openvino")]
 STUDIES = int(os.environ.get("BENCHMARK_STUDIES", "200"))
@@ -87,25 +91,24 @@ def kibibytes(program: str, *arguments: str) -> int:
     return peak
 
 
-def test_the_peak_of_each_route() -> None:
+def test_the_peak_of_each_route(figure: Record) -> None:
     plain = kibibytes(PLAIN)
-    print(f"\nplain: peak {plain / 1024:.0f} MB")
+    figure("written plainly", "MB", plain / 1024)
     large = {}
     # Where bfloat16 is emulated no route takes it.
     for route in EXACT + (NARROW if processor_has_bfloat16() else []):
         peak = kibibytes(ROUTE, *route)
-        print(f"{', local network by '.join(route[:2])} in {route[2]}: peak {peak / 1024:.0f} MB, {peak / plain:.0%}")
-        if route[0] == "torch" and peak > LARGEST_PEAK * plain:
+        figure(f"{', local network by '.join(route[:2])} in {route[2]}", "MB", peak / 1024)
+        if route[0] == "torch" and peak > plain:
             large[route] = peak / plain
     assert not large
 
 
 @pytest.mark.parametrize("runtime", ["torch", "openvino", "ncnn"])
-def test_memory_is_flat_over_many_studies(runtime: str) -> None:
+def test_memory_is_flat_over_many_studies(runtime: str, figure: Record) -> None:
     kept = answer(MANY, runtime, str(STUDIES))
     assert isinstance(kept, list)
     settled = STUDIES // 10
-    print(
-        f"\n{runtime}: {kept[settled] / 1024:.0f} MB after {settled} studies, {kept[-1] / 1024:.0f} MB after {STUDIES}"
-    )
+    figure(f"{runtime}, after {settled} studies", "MB", kept[settled] / 1024)
+    figure(f"{runtime}, after {STUDIES} studies", "MB", kept[-1] / 1024)
     assert kept[-1] - kept[settled] < LARGEST_GROWTH

@@ -1,4 +1,8 @@
-"""The pictures of a study: drawn at the first visit of its page, and given as they were kept at the next."""
+"""The pictures of a study: drawn at the first visit of its page, and given as they were kept at the next.
+
+Asserted: at later visits none is drawn, so they are faster. Ten times as fast was asserted; 52 times was measured,
+and how many times depends on the processor: it is a figure of the report now.
+"""
 
 import time
 from collections.abc import Callable
@@ -12,13 +16,11 @@ from glam_node.node.bootstrap import build_node
 from glam_node.node.console.app import create_console
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.schema import Settings, StorageSettings
+from tests.benchmarks.conftest import Record
 from tests.integration.console.browser import Browser, listening
 from tests.unit.workflow.workbench import Workbench
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
-
-LEAST_RATIO = 10.0
-"""Of the first visit's time and the second's, both over HTTP."""
 
 
 def seconds(visit: Callable[[], object]) -> float:
@@ -27,7 +29,7 @@ def seconds(visit: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def test_the_second_visit_of_a_study_draws_nothing(tmp_path: Path) -> None:
+def test_the_second_visit_of_a_study_draws_nothing(tmp_path: Path, figure: Record) -> None:
     destinations = {"archive": DestinationSettings(host="10.0.0.9")}
     node = build_node(Settings(storage=StorageSettings(root=tmp_path), destinations=destinations))
     bench = Workbench(node.sessions, node.store, ThresholdPredictor(ThresholdPredictor.built_in_package()))
@@ -41,8 +43,14 @@ def test_the_second_visit_of_a_study_draws_nothing(tmp_path: Path) -> None:
         def visit() -> list[bytes]:
             return [browser.open(path).read() for path in paths]
 
-        first, second = seconds(visit), min(seconds(visit) for _ in range(5))
-        print(
-            f"\n{len(paths)} pictures: first visit {first:.2f} s, later {second * 1000:.0f} ms: {first / second:.0f} x"
-        )
-    assert first / second > LEAST_RATIO
+        first, drawn = seconds(visit), kept_pictures(tmp_path)
+        later = [seconds(visit) for _ in range(5)]
+        figure("later visits, as fast as the first", "times", *(first / one for one in later))
+        assert kept_pictures(tmp_path) == drawn
+        assert drawn
+    assert min(later) < first
+
+
+def kept_pictures(root: Path) -> dict[Path, int]:
+    """Return the pictures that are kept, with the times at which they were written."""
+    return {path: path.stat().st_mtime_ns for path in (root / "pictures").rglob("*") if path.is_file()}

@@ -1,7 +1,13 @@
 """How fast the receiver keeps mammograms of 17 MB: ratios against named peers, in one run.
 
-Ours hashes, synchronises file and directory and commits a row before it answers; the others do none of that. In memory
-the receivers are compared; on the disk ours is compared with what the disk itself takes when it has to synchronise.
+Ours hashes, synchronises file and directory and commits a row before it answers; the others do none of that. In
+memory the receivers are compared; on the disk ours is compared with what the disk itself takes when it has to
+synchronise.
+
+Asserted: in memory ours is at least as fast as pynetdicom, and as storescp and Orthanc as they come. How many times
+as fast depends on the processor, the kernel and other load: 2.0 and 2.5 from dcmsend, 2.3 and 5.0 times pynetdicom
+and half of a forking storescp were assertions, and so was half of what a disk synchronises. They are figures of the
+report now.
 """
 
 from collections.abc import Iterator
@@ -12,13 +18,15 @@ import pytest
 from pydicom.uid import UID
 
 from glam_node.inference.phantom import make_exam
+from tests.benchmarks.conftest import Record
 from tests.benchmarks.receiving.comparing import (
     compared,
     disk_megabytes_per_second,
     image,
-    ratios,
+    pairs,
     room,
     seconds,
+    slower_than,
     tell,
 )
 from tests.benchmarks.receiving.sending import Load, blast, dcmsend
@@ -33,14 +41,11 @@ pytestmark = [
 IMAGES = 24
 PIXEL_BYTES = 17_000_000
 FORKING = "storescp +B -pdu 131072 --fork"
-# With DCMTK's own sender
-LEAST_DCMSEND_RATIO = {"storescp": 2.0, "Orthanc": 2.5}
-# With the raw sender, by number of senders
-LEAST_RATIO = {1: {"pynetdicom": 2.3}, 8: {"pynetdicom": 5.0, FORKING: 0.5}}
+# Receivers that ours is never slower than: with DCMTK's own sender, and with the raw sender
+SLOWER_WITH_DCMSEND = ("storescp", "Orthanc", "pynetdicom")
+SLOWER_WITH_RAW_SENDERS = ("pynetdicom",)
 # Of the speed of one sender
 LEAST_SHARE_OF_ONE = {4: 1.0, 8: 0.9, 16: 0.8}
-LEAST_SHARE_OF_DISK = 0.5
-"""Or of what the fastest that synchronises nothing writes there: a fast disk is not what bounds anybody."""
 
 
 @pytest.fixture(scope="module", params=["in memory", "on the disk"])
@@ -64,32 +69,35 @@ def mammograms(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
-def test_from_dcmsend(place: tuple[bool, Path], mammograms: list[Path]) -> None:
+def test_from_dcmsend(place: tuple[bool, Path], mammograms: list[Path], figure: Record) -> None:
     in_memory, directory = place
     names = ["ours", "storescp", "storescp +B -pdu 131072", "Orthanc", "pynetdicom"]
     took = compared(names, directory, lambda server: dcmsend(server, mammograms))
     megabytes = sum(path.stat().st_size for path in mammograms) / 1e6
     tell(f"\ndcmsend, {'memory' if in_memory else 'disk'}:", took, megabytes)
+    for name, each in pairs(took).items():
+        figure(f"as fast as {name}", "times", *each)
     if in_memory:
-        assert {name: ratio for name, ratio in ratios(took).items() if ratio < LEAST_DCMSEND_RATIO.get(name, 0)} == {}
+        assert slower_than(took, *SLOWER_WITH_DCMSEND) == {}
 
 
-@pytest.mark.parametrize("senders", LEAST_RATIO)
-def test_from_senders_that_cost_nothing(place: tuple[bool, Path], senders: int) -> None:
+@pytest.mark.parametrize("senders", [1, 8])
+def test_from_senders_that_cost_nothing(place: tuple[bool, Path], senders: int, figure: Record) -> None:
     in_memory, directory = place
     load = Load(image(directory, PIXEL_BYTES), senders, IMAGES // senders)
     disk = disk_megabytes_per_second(directory, PIXEL_BYTES, senders)
     took = compared(["ours", FORKING, "pynetdicom"], directory, lambda server: blast(server, load))
     tell(f"\n{senders} senders, {'memory' if in_memory else 'disk'}:", took, load.megabytes)
-    share = load.megabytes / seconds(took["ours"]) / disk
-    print(f"{senders} senders: {disk:.0f} MB/s are synchronised here at most, ours reaches {share:.2f} of that")
+    figure(
+        "of what is synchronised here at most", "times", *(load.megabytes / one.seconds / disk for one in took["ours"])
+    )
+    for name, each in pairs(took).items():
+        figure(f"as fast as {name}", "times", *each)
     if in_memory:
-        assert {name: ratio for name, ratio in ratios(took).items() if ratio < LEAST_RATIO[senders].get(name, 0)} == {}
-    else:
-        assert max(share, ratios(took)[FORKING]) >= LEAST_SHARE_OF_DISK
+        assert slower_than(took, *SLOWER_WITH_RAW_SENDERS) == {}
 
 
-def test_many_senders_do_not_make_it_collapse(tmp_path: Path) -> None:
+def test_many_senders_do_not_make_it_collapse(tmp_path: Path, figure: Record) -> None:
     with room(True, tmp_path) as directory:
         path = image(directory, PIXEL_BYTES)
         speed = {}
@@ -98,5 +106,6 @@ def test_many_senders_do_not_make_it_collapse(tmp_path: Path) -> None:
             took = compared(["ours"], directory, lambda server, load=load: blast(server, load))  # type: ignore[misc]
             speed[senders] = load.megabytes / seconds(took["ours"])
     shares = {senders: speed[senders] / speed[1] for senders in LEAST_SHARE_OF_ONE}
-    print(f"\nMB/s by senders {speed}, of one {shares}")
+    for senders, each in speed.items():
+        figure(f"{senders} senders", "MB/s", each)
     assert all(shares[senders] >= least for senders, least in LEAST_SHARE_OF_ONE.items())

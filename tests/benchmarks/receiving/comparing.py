@@ -61,6 +61,20 @@ def ratios(took: dict[str, list[Took]], ours: str = "ours") -> dict[str, float]:
     return {name: seconds(rounds) / seconds(took[ours]) for name, rounds in took.items() if name != ours}
 
 
+def pairs(took: dict[str, list[Took]], ours: str = "ours") -> dict[str, list[float]]:
+    """Return how many times as fast as each of the others ours was, for each round."""
+    return {
+        name: [theirs.seconds / own.seconds for theirs, own in zip(rounds, took[ours], strict=True)]
+        for name, rounds in took.items()
+        if name != ours
+    }
+
+
+def slower_than(took: dict[str, list[Took]], *peers: str) -> dict[str, float]:
+    """Return the peers that were faster than ours, with the ratio of the medians."""
+    return {name: ratio for name, ratio in ratios(took).items() if name in peers and ratio < 1}
+
+
 def tell(title: str, took: dict[str, list[Took]], megabytes: float) -> None:
     """One line per server."""
     for name, rounds in took.items():

@@ -1,7 +1,9 @@
 """The units that ship are what systemd takes, and are hardened."""
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tests.peers import PEERS
 UNITS = sorted((Path(__file__).resolve().parents[3] / "deploy" / "systemd").glob("*.service"))
 # Of 100; 96 is what a unit without any hardening has.
 HIGHEST_EXPOSURE = 25
+DROP_IN = UNITS[0].with_name("port-below-1024.conf")
 
 pytestmark = pytest.mark.peer("systemd-analyze")
 
@@ -51,3 +54,29 @@ def test_there_is_a_unit_for_a_node_and_one_for_workers() -> None:
 def test_a_unit_starts_a_command_that_there_is(unit: Path) -> None:
     (started,) = re.findall(r"^ExecStart=/opt/glam-node/bin/glam-node (.*)", unit.read_text(), re.MULTILINE)
     glam_node(*started.split(), "--help")
+
+
+def test_the_drop_in_for_port_104_exposes_little_more(tmp_path: Path) -> None:
+    (unit,) = [unit for unit in UNITS if unit.name == "glam-node.service"]
+    with_drop_in = tmp_path / "both" / unit.name
+    with_drop_in.parent.mkdir()
+    with_drop_in.write_text(f"{unit.read_text()}\n{DROP_IN.read_text()}")
+    assert analysed(with_drop_in, tmp_path, "verify", "--man=no").stderr == ""
+    judged = analysed(with_drop_in, tmp_path, "security", "--offline=yes", f"--threshold={HIGHEST_EXPOSURE}")
+    assert judged.returncode == 0, judged.stdout
+
+
+@pytest.mark.parametrize("upper_layer", ["streaming", "pynetdicom"])
+def test_a_node_that_may_not_have_port_104_names_the_drop_in(upper_layer: str, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("glam-node")
+    # Root without the capability, as the unit without the drop-in; other users have none.
+    without = ["setpriv", "--bounding-set=-net_bind_service"] if os.geteuid() == 0 else []
+    settings = (
+        f'[node]\nhost = "127.0.0.1"\nport = 104\nupper_layer = "{upper_layer}"\n[storage]\nroot = "{tmp_path}"\n'
+    )
+    (tmp_path / "node.toml").write_text(settings)
+    command: list[str | Path] = [*without, program, "--settings", tmp_path / "node.toml", "serve"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode != 0
+    assert "127.0.0.1:104 cannot be listened on: Permission denied. " in ended.stderr + ended.stdout
+    assert DROP_IN.relative_to(DROP_IN.parents[2]).as_posix() in ended.stderr + ended.stdout

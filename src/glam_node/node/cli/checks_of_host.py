@@ -135,7 +135,10 @@ def _unusable(name: str, key: str, port: int, where: str, serving: str, error: O
         fact = f"{where} cannot be used: {error.strerror}{f' ({who})' if who else ''}"
         return Check(name, Verdict.FAIL, fact, f"Set another {key}, or stop that program.")
     if error.errno == errno.EACCES:
-        remedy = f"Ports under 1024 are for root: set {key} to 1024 or more, or give the service CAP_NET_BIND_SERVICE."
+        remedy = (
+            f"Ports below 1024 are for root: set {key} to 1024 or more, or allow them to the service with "
+            "deploy/systemd/port-below-1024.conf."
+        )
         return Check(name, Verdict.FAIL, f"{where} cannot be used: {error.strerror}", remedy)
     fact = f"{where} cannot be used: {error.strerror}"
     return Check(name, Verdict.FAIL, fact, f"Check {'node' if section == 'tls' else section}.host.")

@@ -1,5 +1,7 @@
 """A listening socket, and what is spoken there: DICOM in plain or over TLS; whoever speaks the other is told."""
 
+import errno
+import os
 import socket
 import ssl
 import time
@@ -116,9 +118,19 @@ def _listener(host: str, port: int, key: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::")
     except OSError as error:
-        raise PermanentError(
-            f"{host}:{port} cannot be listened on: {error.strerror}. Check node.host and {key}."
-        ) from error
+        raise cannot_listen(host, port, key, error) from error
+
+
+def cannot_listen(host: str, port: int, key: str, error: OSError) -> PermanentError:
+    """Return the error of a receiver whose port `key` could not be opened, with the likely cause and the remedy."""
+    remedies = {
+        errno.EACCES: f"Ports below 1024 are for root: set {key} to 1024 or more, or allow them to the service with "
+        "deploy/systemd/port-below-1024.conf.",
+        errno.EADDRINUSE: f"Another program has the port: stop it, or set another {key}. `glam-node doctor` names it.",
+    }
+    remedy = remedies.get(error.errno or 0, f"Check node.host and {key}.")
+    cause = os.strerror(error.errno) if error.errno else str(error)
+    return PermanentError(f"{host}:{port} cannot be listened on: {cause}. {remedy}")
 
 
 def _speaks_tls(connection: socket.socket, timeout_s: float) -> bool:

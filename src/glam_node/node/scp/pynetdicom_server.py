@@ -13,11 +13,10 @@ from pynetdicom.transport import ThreadedAssociationServer
 from glam_node import __version__
 from glam_node.node.domain import implementation
 from glam_node.node.domain.commitment import PUSH_MODEL
-from glam_node.node.errors import PermanentError
 from glam_node.node.scp import dimse
 from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.commitment import commit
-from glam_node.node.scp.door import CERTIFICATES
+from glam_node.node.scp.door import CERTIFICATES, cannot_listen
 from glam_node.node.scp.negotiation import AcceptedContext, choose_transfer_syntax
 from glam_node.node.scp.pdu import Closed
 from glam_node.node.scp.refusals import tell, tell_of_abort
@@ -110,9 +109,7 @@ class PynetdicomServer(Server):
             )
         except OSError as error:
             self.stop()
-            raise PermanentError(
-                f"{host}:{port} cannot be listened on: {error.strerror}. Check node.host and {key}."
-            ) from error
+            raise cannot_listen(host, port, key, error) from error
         assert server is not None  # noqa: S101 - it does not block
         return server
 
