@@ -136,7 +136,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "image_type_unknown",
-        "with an Image Type that is not known",
+        "with an Image Type that is not known (eligibility.image_types)",
         "The Image Type {image_type} has a term that is not known here. If ordinary views of this machine have it, add "
         "the term to eligibility.image_types.",
         is_of_unknown_type,
@@ -156,14 +156,14 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "contrast_low_energy",
-        "low-energy images of contrast-enhanced mammography",
+        "of low energy from contrast-enhanced mammography, which the model package does not declare",
         "The image is the low-energy exposure of a contrast-enhanced mammography, which the model package does not "
         "declare.",
         lambda facts, _, rules: is_low_energy(facts, rules) and CONTRAST_LOW_ENERGY not in rules.accepted,
     ),
     Kind(
         "synthesized",
-        "synthesized from tomosynthesis",
+        "synthesized from tomosynthesis, which the model package does not declare",
         "The image is synthesized from a tomosynthesis, which the model package does not declare.",
         lambda facts, _, rules: is_synthesized(facts, rules) and SYNTHESIZED not in rules.accepted,
     ),
@@ -175,7 +175,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "demonstration_package",
-        "of patients, for which the demonstration package is not meant",
+        "of patients, which the demonstration package analyses only with inference.demonstration_on_patients = true",
         "The model package is a demonstration, trained on synthetic images, and this is no image of a phantom that "
         "glam-node drew. Set inference.package, or inference.demonstration_on_patients = true to try it all the same.",
         lambda facts, _, rules: rules.phantoms_only and not facts.drawn,

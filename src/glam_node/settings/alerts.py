@@ -16,6 +16,7 @@ AlertName = Literal[
     "disk_low",
     "no_studies",
     "needs_a_person",
+    "studies_left_out",
     "score_drift",
 ]
 ALERTS: tuple[AlertName, ...] = get_args(AlertName)

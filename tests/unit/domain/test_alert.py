@@ -29,6 +29,8 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("no_studies", "", {"last_image_s": 43_201}),
     ("needs_a_person", "", {"failed_jobs": 1}),
     ("needs_a_person", "", {"abandoned_deliveries": 2}),
+    ("studies_left_out", "synthesized", {"left_out": {"synthesized": 3}}),
+    ("studies_left_out", "demonstration_package", {"left_out": {"demonstration_package": 1}}),
     ("score_drift", "malignant", {"mean_scores": {"malignant": 0.51}}),
 ]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from glam_node.node.bootstrap.model import configured_package, load_configured_predictor
     from glam_node.node.bootstrap.node import Node, audiences, build_node, rebuild_node, result_identity
     from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, server_of
-    from glam_node.node.bootstrap.rules import eligibility_rules, site_rules
+    from glam_node.node.bootstrap.rules import eligibility_rules, kind_rules, site_rules
     from glam_node.node.bootstrap.trial import rule_trial
 
 _PART_OF = {
@@ -26,6 +26,7 @@ _PART_OF = {
     "configured_package": "model",
     "database_trouble": "ground",
     "eligibility_rules": "rules",
+    "kind_rules": "rules",
     "load_configured_predictor": "model",
     "prepare_root": "ground",
     "rebuild_node": "node",
@@ -46,6 +47,7 @@ __all__ = [
     "configured_package",
     "database_trouble",
     "eligibility_rules",
+    "kind_rules",
     "load_configured_predictor",
     "prepare_root",
     "rebuild_node",

@@ -21,7 +21,7 @@ def check_model(settings: Settings) -> Iterator[Check]:
 
 
 def _load(settings: Settings) -> Check:
-    from glam_node.node.bootstrap import load_configured_predictor
+    from glam_node.node.bootstrap import kind_rules, load_configured_predictor
 
     started = time.monotonic()
     try:
@@ -37,9 +37,15 @@ def _load(settings: Settings) -> Check:
     remedy = "Bring your own weights: `glam-node model import`, then inference.package."
     if not algorithm.trained:
         return Check("model", Verdict.WARN, f"{loaded}; UNTRAINED: what it finds is meaningless", remedy)
-    if settings.inference.package is None:
-        meaningless = "trained on synthetic images: what it finds on patients' images is meaningless"
-        return Check("model", Verdict.WARN, f"{loaded}; {meaningless}", remedy)
+    if kind_rules(settings).phantoms_only:
+        fact = "trained on synthetic images: it analyses phantoms, and leaves patients' images out"
+        trial = "To try the node on patients' images all the same: inference.demonstration_on_patients = true."
+        return Check("model", Verdict.WARN, f"{loaded}; {fact}", f"{remedy} {trial}")
+    if settings.inference.demonstration_on_patients:
+        fact = (
+            "inference.demonstration_on_patients is set: what a demonstration finds on patients' images is meaningless"
+        )
+        return Check("model", Verdict.WARN, f"{loaded}; {fact}", remedy)
     return Check("model", Verdict.OK, f"{loaded}, digest {algorithm.weights_sha256[:12]}")
 
 

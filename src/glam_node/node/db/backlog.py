@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
 from glam_node.node.db.jobs import UNFINISHED
-from glam_node.node.db.tables import DeliveryRow, JobRow
+from glam_node.node.db.tables import DeliveryRow, JobRow, StudyRow
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, Priority
+from glam_node.node.domain.study import StudyState
 
 
 def oldest_unfinished_job(session: Session) -> datetime | None:
@@ -24,6 +25,14 @@ def longest_due_job(session: Session) -> datetime | None:
     """Since when the job is due that waits longest for a worker, of studies that go on; None when there is none."""
     goes_on = standing.goes_on(JobRow.study_instance_uid)
     return session.scalar(select(func.min(JobRow.next_attempt_at)).where(JobRow.state == JobState.PENDING, goes_on))
+
+
+def left_out(session: Session, rules: Iterable[str], since: datetime) -> dict[str, int]:
+    """Return by rule how many studies it has left out that received something since then."""
+    query = select(StudyRow.rule, func.count()).where(
+        StudyRow.rule.in_(rules), StudyRow.state == StudyState.INELIGIBLE, StudyRow.last_received_at >= since
+    )
+    return {rule: count for rule, count in session.execute(query.group_by(StudyRow.rule))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,31 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from glam_node.node.domain.words import counted
 
+LEFT_OUT_WITHIN = timedelta(days=1)
+REMEDIES = {
+    "synthesized": (
+        "have synthesized views alone, which the model package does not declare",
+        "Route conventional views here too, or set inference.package to one whose card declares synthesized views.",
+    ),
+    "contrast_low_energy": (
+        "have contrast-enhanced views alone, which the model package does not declare",
+        "Set inference.package to one whose card declares contrast_low_energy, or do not route such studies here.",
+    ),
+    "image_type_unknown": (
+        "have images whose Image Type has a term that is not known",
+        "glam-node study UID names it. If ordinary views of a machine have it, add it to eligibility.image_types.",
+    ),
+    "demonstration_package": (
+        "are of patients, and the model package is a demonstration that was trained on synthetic images",
+        "Set inference.package, or inference.demonstration_on_patients = true to try the node all the same.",
+    ),
+}
+"""By rule that leaves out studies which a site may want analysed: the fact about them, and what to do."""
 ROOM = 2
 """Disk is low under so many times the space below which C-STORE is refused."""
 
@@ -38,6 +58,8 @@ class AlertFacts:
     last_image_s: float | None = None
     free_bytes: int = 0
     minimum_free_bytes: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """By rule, how many studies of the last LEFT_OUT_WITHIN it left out; only rules of REMEDIES."""
     mean_scores: Mapping[str, float] = field(default_factory=dict)
     """By class, of the last analyses."""
     reference_scores: Mapping[str, float] = field(default_factory=dict)
@@ -131,6 +153,14 @@ def _needs_a_person(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
         yield Alert("needs_a_person", "", fact, action)
 
 
+def _studies_left_out(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
+    for rule, count in sorted(facts.left_out.items()):
+        fact, action = REMEDIES[rule]
+        yield Alert(
+            "studies_left_out", rule, f"{count} studies of the last day were not analysed: they {fact}.", action
+        )
+
+
 def _score_drift(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
     for kind, mean in sorted(facts.mean_scores.items()):
         reference = facts.reference_scores.get(kind)
@@ -152,6 +182,7 @@ _CONDITIONS: Mapping[str, Callable[[AlertFacts, AlertRules], Iterator[Alert]]] =
     "disk_low": _disk_low,
     "no_studies": _no_studies,
     "needs_a_person": _needs_a_person,
+    "studies_left_out": _studies_left_out,
     "score_drift": _score_drift,
 }
 

@@ -60,6 +60,12 @@ def run(running: Running) -> None:
     register_run_job(app, watchdog.watched(abreast.begin))
     watchdog.start()
     route: str = getattr(predictor, "route", "")
+    if running.node.inference.kinds.phantoms_only:
+        log.warning(
+            "demonstration_package",
+            fact="The model package was trained on synthetic images: patients' images are left out.",
+            remedy="Set inference.package, or inference.demonstration_on_patients = true to try the node all the same.",
+        )
     log.info("worker_ready", algorithm_version=predictor.algorithm.algorithm_version, route=route)
     with present(running, predictor):
         consume(app, ready=running.ready, stop=running.stop)

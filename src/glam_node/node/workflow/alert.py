@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import alerts, backlog, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
-from glam_node.node.domain.alert import Alert, AlertFacts, AlertMessage, AlertRules
+from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES, Alert, AlertFacts, AlertMessage, AlertRules
 from glam_node.node.domain.alert import alerts as wrong
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState
@@ -98,6 +98,7 @@ def _facts(session: Session, live: Collection[str], space: tuple[int, int], now:
         last_image_s=age(studies.last_received_at(session)),
         free_bytes=space[0],
         minimum_free_bytes=space[1],
+        left_out=backlog.left_out(session, REMEDIES, now - LEFT_OUT_WITHIN),
         mean_scores=scores.means,
         reference_scores=scores.reference,
     )
