@@ -175,6 +175,7 @@ def test_the_demonstration_package_leaves_patients_out_and_says_which_setting_ch
     with settings_path.open("a") as file:
         file.write("demonstration_on_patients = true\n")
     told = run_glam_node(
-        "analyse", str(tmp_path / "images"), "--out", str(tmp_path / "out"), settings_path=settings_path
+        "analyse", str(tmp_path / "images"), "--out", str(tmp_path / "out"), settings_path=settings_path, expect=1
     )
-    assert told.count("SEG-") + told.count("SR-1.dcm") >= 1
+    assert "demonstration_package" not in told
+    assert "The pixel spacing is" in told, "the images went as far as the model"

@@ -9,19 +9,22 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from glam_node.inference.errors import DeviceUnavailable, OutOfMemory
 from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
+from glam_node.inference.findings_file import read_findings
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.options import REFERENCE_RUN, RunOptions
 from glam_node.inference.package import ModelPackage
+from glam_node.inference.phantom import make_exam
 from glam_node.inference.predictor import Predictor
 from glam_node.node.db import jobs
-from glam_node.node.db.tables import JobRow
+from glam_node.node.db.tables import InstanceRow, JobRow
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
+from glam_node.node.storage.findings import findings_path
 from tests.unit.workflow import workbench
 from tests.unit.workflow.workbench import LEASE_S, RETRY_JOBS, Clock, Workbench
 
@@ -296,3 +299,20 @@ def again(bench: Workbench, job: InferenceJob) -> None:
     """As if the worker had died before it handed over."""
     with bench.sessions.begin() as session:
         session.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(state=JobState.PENDING))
+
+
+def test_an_image_that_an_earlier_version_received_is_judged_again_by_its_file(bench: Workbench) -> None:
+    images = [view.dataset for view in make_exam(5, rows=128, columns=96)]
+    images[0].ImageType = ["DERIVED", "PRIMARY", "POST_CONTRAST", "SUBTRACTION"]
+    bench.receive(*images)
+    with bench.sessions.begin() as session:
+        for row in session.scalars(select(InstanceRow)):
+            known = ("modality", "presentation_intent_type", "image_laterality", "view_position", "rows", "columns")
+            row.attributes = {name: row.attributes[name] for name in known} | {"image_type": ["ORIGINAL", "PRIMARY"]}
+    bench.clock.turn(300)
+    (job,) = bench.dispatch()
+    bench.run(job)
+    found = read_findings(findings_path(bench.store.root, job.job_id))
+    failures = {image.sop_instance_uid: image.failure or "" for image in found.images}
+    assert "contrast-enhanced" in failures.pop(images[0].SOPInstanceUID)
+    assert set(failures.values()) == {""}
