@@ -83,7 +83,8 @@ def _check_grey(dataset: Dataset) -> None:
     allocated, stored = dataset.get("BitsAllocated"), dataset.get("BitsStored")
     if allocated not in (8, 16) or not isinstance(stored, int) or not 1 <= stored <= allocated:
         raise UnsupportedMammogram(f"The image has {stored} of {allocated} bits per pixel; 8 and 16 can be read.")
-    if dataset.get("HighBit", stored - 1) != stored - 1 or dataset.get("PixelRepresentation") not in (0, 1):
+    high_bit = dataset.get("HighBit")
+    if high_bit not in (None, "", stored - 1) or dataset.get("PixelRepresentation") not in (0, 1):
         raise UnsupportedMammogram("The image's High Bit or Pixel Representation is missing or illegal.")
 
 

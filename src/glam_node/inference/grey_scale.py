@@ -4,20 +4,123 @@ GLAM was trained on images to which the VOI transformation of the header had bee
 the order of PS3.4 N.2: Modality LUT or rescale; the first VOI LUT, else the first window (linear, linear exact or
 sigmoid), else nothing; inversion for MONOCHROME1. The darkest value that the image can show becomes 0 and the
 brightest 2^Bits Stored - 1: a window that covers all values changes nothing.
+
+An optional element that is present without a value counts as absent (PS3.5 7.4.5), also one of blanks, a sequence
+without items, and a table without entries. A table or window that is stated and makes no sense is refused.
 """
+
+import math
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from glam_node.inference.errors import UnsupportedMammogram
 
 # A marker or a clip outshines everything else.
 _WHITE_PERCENTILE = 99.7
+_VOI_LUT_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 # Rows of a picture that are made at once
 _BAND = 64
+
+
+def stated_grey_scale(dataset: Dataset) -> Dataset:
+    """Return the grey scale that a header states: what readers apply and what presentation states repeat.
+
+    Returns:
+        Modality LUT Sequence (one item) or Rescale Slope and Intercept; VOI LUT Sequence (one item) or one Window
+        Center and Width, with VOI LUT Function; Photometric Interpretation. Only elements with a value are there.
+        LUT Descriptor is the number of entries (never 0), the first value and the bits; LUT Data is little-endian OW.
+
+    Raises:
+        UnsupportedMammogram: A table, window or rescale is stated and makes no sense.
+    """
+    stated = Dataset()
+    stated.file_meta = FileMetaDataset()
+    stated.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    stated.PhotometricInterpretation = _text(dataset, "PhotometricInterpretation")
+    try:
+        _state_modality(dataset, stated)
+        _state_voi(dataset, stated)
+    except Exception as error:  # pydicom converts on access and raises whatever its converters raise
+        raise _senseless(error) from error
+    return stated
+
+
+def _state_modality(dataset: Dataset, stated: Dataset) -> None:
+    table = _table(dataset, "ModalityLUTSequence")
+    if table is not None:
+        table.ModalityLUTType = _text(table, "ModalityLUTType") or "US"
+        stated.ModalityLUTSequence = [table]
+        return
+    slope, intercept = (_numbers(dataset, keyword)[:1] for keyword in ("RescaleSlope", "RescaleIntercept"))
+    if any(value is not None for value in (*slope, *intercept)):
+        stated.RescaleSlope = 1.0 if not slope or slope[0] is None else slope[0]
+        stated.RescaleIntercept = 0.0 if not intercept or intercept[0] is None else intercept[0]
+        stated.RescaleType = _text(dataset, "RescaleType") or "US"
+
+
+def _state_voi(dataset: Dataset, stated: Dataset) -> None:
+    table = _table(dataset, "VOILUTSequence")
+    if table is not None:
+        stated.VOILUTSequence = [table]
+        return
+    pairs = zip(_numbers(dataset, "WindowCenter"), _numbers(dataset, "WindowWidth"), strict=False)
+    window = next((pair for pair in pairs if None not in pair), None)
+    if window is not None:
+        stated.WindowCenter, stated.WindowWidth = window
+        function = _text(dataset, "VOILUTFunction").upper()
+        if function not in ("", *_VOI_LUT_FUNCTIONS):
+            raise ValueError(f"VOI LUT Function {function} is not known")
+        if function:
+            stated.VOILUTFunction = function
+
+
+def _table(dataset: Dataset, keyword: str) -> Dataset | None:
+    """The first item that has a table; entries of 8 bits may be packed two to a word (PS3.3 C.11.1.1)."""
+    big_endian = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID") == ExplicitVRBigEndian
+    for item in dataset.get(keyword) or ():
+        descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
+        if not descriptor or data is None or len(np.atleast_1d(data)) == 0 or data == b"":
+            continue
+        count, first, bits = (int(value) for value in descriptor)
+        count = count % 2**16 or 2**16
+        if isinstance(data, bytes):
+            words = ">u2" if big_endian else "<u2"
+            entries = np.frombuffer(data, words if len(data) >= 2 * count else "u1")[:count]
+        else:
+            entries = np.atleast_1d(data)[:count]
+        if len(entries) < count or not 1 <= bits <= 16:
+            raise ValueError(f"{len(entries)} entries of {bits} bits where {count} are declared")
+        table = Dataset()
+        table.add_new("LUTDescriptor", "SL", [count, first, bits])
+        table.add_new("LUTData", "OW", entries.astype("<u2").tobytes())
+        if "ModalityLUTType" in item:
+            table.ModalityLUTType = item.ModalityLUTType
+        return table
+    return None
+
+
+def _numbers(dataset: Dataset, keyword: str) -> list[float | None]:
+    """The values in their order; None for one that is empty."""
+    value = dataset.get(keyword)
+    texts = [str(one).strip() for one in (value if isinstance(value, MultiValue | list) else [value])]
+    numbers = [float(text) if text not in ("", "None") else None for text in texts]
+    if not all(number is None or math.isfinite(number) for number in numbers):
+        raise ValueError(f"{keyword} is not finite")
+    return numbers
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    return str(dataset.get(keyword) or "").strip()
+
+
+def _senseless(error: Exception) -> UnsupportedMammogram:
+    return UnsupportedMammogram(f"The image's look-up table or window cannot be applied: {error}")
 
 
 def presented_values(dataset: Dataset, stored: NDArray[np.uint16]) -> NDArray[np.uint16]:
@@ -25,7 +128,7 @@ def presented_values(dataset: Dataset, stored: NDArray[np.uint16]) -> NDArray[np
 
     Raises UnsupportedMammogram when the look-up table or window makes no sense.
     """
-    return _lookup_table(dataset)[stored]
+    return _lookup_table(dataset, stated_grey_scale(dataset))[stored]
 
 
 def displayed_values(dataset: Dataset, stored: NDArray[np.uint16], factor: int) -> NDArray[np.uint8]:
@@ -34,9 +137,10 @@ def displayed_values(dataset: Dataset, stored: NDArray[np.uint16], factor: int) 
     An image that states neither window nor VOI LUT is shown from its darkest value to where its brightest 0.3 % begin.
     A last row and column that do not fill `factor` are left out. Raises as `presented_values` does.
     """
-    table = _lookup_table(dataset)
+    stated = stated_grey_scale(dataset)
+    table = _lookup_table(dataset, stated)
     white = float(table.max())
-    if not (dataset.get("VOILUTSequence") or dataset.get("WindowWidth")):
+    if not ("VOILUTSequence" in stated or "WindowWidth" in stated):
         sample = table[stored[::7, ::7]]
         white = float(np.percentile(sample[sample > 0], _WHITE_PERCENTILE)) if sample.any() else white
     shown = np.clip(table * np.float32(255 / white), 0, 255).astype(np.uint8)
@@ -49,7 +153,7 @@ def displayed_values(dataset: Dataset, stored: NDArray[np.uint16], factor: int) 
     return picture
 
 
-def _lookup_table(dataset: Dataset) -> NDArray[np.uint16]:
+def _lookup_table(dataset: Dataset, stated: Dataset) -> NDArray[np.uint16]:
     """The output for each of the 65,536 patterns of stored bits; bits above High Bit (old overlays) do not count."""
     bits = int(dataset.BitsStored)
     patterns = np.arange(2**bits, dtype=np.int32)
@@ -57,18 +161,19 @@ def _lookup_table(dataset: Dataset) -> NDArray[np.uint16]:
         values = np.where(patterns < 2 ** (bits - 1), patterns, patterns - 2**bits)
     else:
         values = patterns
+    stated.BitsStored, stated.PixelRepresentation = bits, dataset.PixelRepresentation
     try:
-        modality = apply_modality_lut(values, dataset)
-        if dataset.get("VOILUTSequence"):
+        modality = apply_modality_lut(values, stated)
+        if "VOILUTSequence" in stated:
             modality = np.round(modality).astype(np.int32)
-        shown = np.asarray(apply_voi_lut(modality, dataset), dtype=np.float64)
+        shown = np.asarray(apply_voi_lut(modality, stated), dtype=np.float64)
     except Exception as error:  # whatever pydicom raises, the cause is a table or window that makes no sense
-        raise UnsupportedMammogram(f"The image's look-up table or window cannot be applied: {error}") from error
+        raise _senseless(error) from error
     darkest, brightest = float(shown.min()), float(shown.max())
     if not np.isfinite(darkest + brightest) or darkest == brightest:
         raise UnsupportedMammogram("The image's look-up table or window shows every pixel alike.")
     output = np.round((shown - darkest) / (brightest - darkest) * (2**bits - 1))
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
+    if stated.PhotometricInterpretation == "MONOCHROME1":
         output = 2**bits - 1 - output
     output[_is_padding(dataset, values)] = 0
     return np.resize(output.astype(np.uint16), 2**16)

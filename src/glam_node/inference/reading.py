@@ -1,5 +1,6 @@
 """DICOM in, Mammogram out; or the reason, in plain words, why an image is not a screening view that can be read."""
 
+import math
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -100,7 +101,7 @@ def imager_pixel_spacing(dataset: Dataset) -> tuple[float, float] | None:
         row, column = (float(value) for value in dataset.ImagerPixelSpacing)
     except (AttributeError, TypeError, ValueError):
         return None
-    return (row, column) if row > 0 and column > 0 else None
+    return (row, column) if 0 < row < math.inf and 0 < column < math.inf else None
 
 
 def _patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
