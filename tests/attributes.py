@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import highdicom
 from pydicom.datadict import dictionary_description
@@ -15,7 +14,6 @@ from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.workflow.make import made_objects
 from tests.unit.results.analysed import Analysed, analysed_exam, stored
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "attributes.md"
@@ -76,12 +74,8 @@ def _objects(exam: Analysed, hour: int) -> Iterator[tuple[str, Dataset]]:
     identity = ResultIdentity(institution_name=f"Institution {hour}").at(
         datetime(2026, 3, hour, hour, hour, hour, tzinfo=UTC), settings_digest=str(hour)
     )
-    with TemporaryDirectory() as directory:
-        paths = {uid: Path(directory) / f"{uid}.dcm" for uid in exam.sources}
-        for uid, path in paths.items():
-            exam.sources[uid].save_as(path, enforce_file_format=True)
-        for kind, dataset in made_objects(exam.findings, paths, identity, set(kinds.OF_FINDINGS)):
-            yield kind, stored(dataset)
+    for made in exam.every_kind(identity):
+        yield made.kind, stored(made.dataset)
 
 
 def _table(objects: Iterable[Dataset]) -> Iterator[str]:

@@ -54,10 +54,10 @@ from glam_node.inference.findings_file import read_findings
 from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.storage.files import write_durably
-from glam_node.node.results.encoding import encoded_file
 from glam_node.node.storage.files import write_sparsely
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.make import made_objects
+from glam_node.node.workflow.make import ResultMaker, Wish
+from glam_node.node.workflow.source_images import read_sources
 from glam_node.node.workflow.write import write_results
 
 identity = ResultIdentity().at(datetime(2026, 1, 2, tzinfo=UTC))
@@ -66,25 +66,28 @@ def peak():
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1])
 
-def write_all(directory, wanted):
-    findings = read_findings(directory / "findings.npz")
-    instances = [
+def instances_of(findings):
+    return [
         SimpleNamespace(sop_instance_uid=one.sop_instance_uid, path=f"{one.sop_instance_uid}.dcm")
         for one in findings.images
     ]
+
+def write_all(directory, wanted):
+    findings = read_findings(directory / "findings.npz")
+    instances = instances_of(findings)
     started = time.perf_counter()
-    write_results(findings, instances, identity, InstanceStore(directory), wanted, {})
+    write_results(findings, instances, identity, InstanceStore(directory), [Wish(wanted)])
     spent = time.perf_counter() - started
     shutil.rmtree(directory / "results")
     return spent
 
 def write(directory):
     findings = read_findings(directory / "findings.npz")
-    paths = {image.sop_instance_uid: directory / f"{image.sop_instance_uid}.dcm" for image in findings.images}
+    sources = read_sources(instances_of(findings), directory.joinpath)
     seconds, started = Counter(), time.perf_counter()
-    for kind, dataset in made_objects(findings, paths, identity, set(kinds.OF_FINDINGS)):
-        write_durably(directory / "result.dcm", lambda file: write_sparsely(file, encoded_file(dataset)))
-        seconds[kind] += time.perf_counter() - started
+    for made in ResultMaker(findings, sources, identity).make(Wish(set(kinds.OF_FINDINGS))):
+        write_durably(directory / "result.dcm", lambda file: write_sparsely(file, made.parts))
+        seconds[made.kind] += time.perf_counter() - started
         started = time.perf_counter()
     return seconds
 

@@ -14,11 +14,10 @@ from glam_node.node.results import kinds
 from glam_node.node.results.overlay import stored_segments
 from glam_node.node.scu.association import Peer
 from glam_node.node.scu.store import CStoreDestination
-from glam_node.node.workflow.make import made_objects
 from tests.peers import PEERS
 from tests.system.orthanc import running_orthanc
 from tests.system.validators import dciodvfy_errors
-from tests.unit.results.analysed import IDENTITY, analysed_exam, encoded
+from tests.unit.results.analysed import analysed_exam, encoded
 
 
 @pytest.mark.peer("orthanc")
@@ -60,11 +59,9 @@ def test_dciodvfy_finds_no_error_in_a_phantom(
 @pytest.mark.peer("orthanc")
 def test_orthanc_gives_back_every_kind_byte_for_byte(tmp_path: Path) -> None:
     exam = analysed_exam()
-    paths = {uid: tmp_path / f"{uid}.dcm" for uid in exam.sources}
-    for uid, path in paths.items():
-        exam.sources[uid].save_as(path, enforce_file_format=True)
     sent = {}
-    for kind, dataset in made_objects(exam.findings, paths, IDENTITY, frozenset(kinds.OF_FINDINGS)):
+    for made in exam.every_kind():
+        kind, dataset = made.kind, made.dataset
         path = tmp_path / f"{dataset.SOPInstanceUID}.dcm"
         path.write_bytes(encoded(dataset))
         sent[path] = OutgoingInstance(dataset.SOPClassUID, dataset.SOPInstanceUID, ExplicitVRLittleEndian, path), kind

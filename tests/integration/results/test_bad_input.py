@@ -13,9 +13,8 @@ from glam_node.inference.mammogram import Laterality
 from glam_node.inference.study import SourceImage, segment_study
 from glam_node.inference.threshold import ThresholdPredictor
 from glam_node.node.results import kinds
-from glam_node.node.workflow.make import made_objects
 from tests.system.validators import dciodvfy_errors
-from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, stored
+from tests.unit.results.analysed import Analysed, analysed_exam, encoded, stored
 from tests.unit.results.cad_reports import EVERYWHERE
 
 Change = Callable[[Dataset], None]
@@ -102,8 +101,7 @@ def results_of(change: Change, directory: Path) -> tuple[Analysed, list[tuple[st
             for image, seen in zip(read, exam.findings.images, strict=True)
         )
     )
-    made = made_objects(exam.findings, paths, IDENTITY, frozenset(kinds.OF_FINDINGS))
-    return exam, [(kind, stored(result)) for kind, result in made]
+    return exam, [(made.kind, stored(made.dataset)) for made in exam.every_kind()]
 
 
 def errors(results: list[tuple[str, Dataset]], directory: Path) -> list[str]:

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from glam_node.node.results import kinds
-from glam_node.node.results.encoding import encoded_file
 from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP
-from glam_node.node.workflow.make import made_objects
 from tests.system.validators import dciodvfy_errors, dcmqi_masks
-from tests.unit.results.analysed import IDENTITY, stored
+from tests.unit.results.analysed import stored
 from tests.unit.results.vendors import VENDORS, vendor_exam
 
 _OF_FOUND = {
@@ -30,16 +28,14 @@ CASES = [*((name, True) for name in VENDORS), ("GE large", False), ("Hologic, 16
 def test_every_kind_is_valid_and_dcmqi_reads_the_masks(tmp_path: Path, name: str, found: bool) -> None:
     exam = vendor_exam(name, found=found)
     (image,) = exam.findings.images
-    source = tmp_path / "source.dcm"
-    exam.sources[image.sop_instance_uid].save_as(source, enforce_file_format=True)
     path, masks, written = tmp_path / "result.dcm", [], set()
     every = frozenset(kinds.OF_FINDINGS)
-    for kind, dataset in made_objects(exam.findings, {image.sop_instance_uid: source}, IDENTITY, every):
-        path.write_bytes(b"".join(encoded_file(dataset)))
-        assert dciodvfy_errors(path) == [], kind
-        written.add(kind)
-        if kind == kinds.SEGMENTATION:
-            masks += dcmqi_masks(path, tmp_path / str(dataset.SOPInstanceUID))
+    for made in exam.every_kind():
+        path.write_bytes(b"".join(made.parts))
+        assert dciodvfy_errors(path) == [], made.kind
+        written.add(made.kind)
+        if made.kind == kinds.SEGMENTATION:
+            masks += dcmqi_masks(path, tmp_path / str(made.dataset.SOPInstanceUID))
     assert written == (every if found else every - _OF_FOUND)
     assert len(masks) == len(image.findings)
     for mask, finding in zip(masks, image.findings, strict=True):

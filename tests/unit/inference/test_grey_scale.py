@@ -36,7 +36,7 @@ def raw(**values: bytes) -> Change:
         for keyword, value in values.items():
             tag = Tag(keyword)
             vr = pydicom.datadict.dictionary_VR(tag).split(" ")[0]
-            dataset._dict[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)  # type: ignore[assignment]
+            dataset._dict[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
 
     return change
 

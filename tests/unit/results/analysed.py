@@ -15,11 +15,13 @@ from glam_node.inference.mammogram import Laterality
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.reading import read_mammogram
 from glam_node.inference.threshold import ThresholdPredictor
+from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_report import report_content, write_measurement_report
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
 from glam_node.node.results.parametric_map import write_parametric_maps
 from glam_node.node.results.segmentation import BINARY, write_segmentations
+from glam_node.node.workflow.make import Made, ResultMaker, Wish
 
 IDENTITY = ResultIdentity().at(datetime(2026, 1, 2, 11, 30, 15, 250_000, tzinfo=UTC), settings_digest="5e77")
 BOTH_IN_THE_LEFT_BREAST = ((FindingKind.BENIGN, Laterality.LEFT), (FindingKind.MALIGNANT, Laterality.LEFT))
@@ -67,6 +69,13 @@ class Analysed:
         notice = Notice(attempted, "rule no_standard_view: no image can be analysed: 4 of other views")
         sources = list(self.sources.values())
         return stored(write_not_analysed_report(notice, sources, self.findings.algorithm, identity))
+
+    def every_kind(self, identity: ResultIdentity = IDENTITY) -> list[Made]:
+        """All that is written where a destination wants every kind; the test fails where a kind cannot be written."""
+        maker = ResultMaker(self.findings, self.sources, identity)
+        made = list(maker.make(Wish(frozenset(kinds.OF_FINDINGS))))
+        assert maker.unwritten == []
+        return made
 
     def with_images(self, *images: ImageFindings) -> "Analysed":
         """The same exam, but for the results of these images."""

@@ -6,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from glam_node.node.results import kinds
 from glam_node.node.results.encoding import encoded_file
 from glam_node.node.storage.files import write_durably, write_sparsely
-from glam_node.node.workflow.make import made_objects
-from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, stored
+from tests.unit.results.analysed import analysed_exam, encoded, stored
 
 ALPHABETS = [
     ("ISO_IR 192", "Wang^XiaoDong=王^小東", "乳房攝影 – Überweisung"),
@@ -25,13 +23,6 @@ ALPHABETS = [
 ]
 
 
-def everything(exam: Analysed, directory: Path) -> list[tuple[str, Dataset]]:
-    paths = {uid: directory / f"{uid}.dcm" for uid in exam.sources}
-    for uid, path in paths.items():
-        exam.sources[uid].save_as(path, enforce_file_format=True)
-    return list(made_objects(exam.findings, paths, IDENTITY, frozenset(kinds.OF_FINDINGS)))
-
-
 @pytest.mark.parametrize(("terms", "name", "text"), ALPHABETS)
 def test_every_kind_is_encoded_as_pydicom_encodes_it(
     tmp_path: Path, terms: str | list[str] | None, name: str, text: str
@@ -39,10 +30,10 @@ def test_every_kind_is_encoded_as_pydicom_encodes_it(
     exam = analysed_exam(65, 50).with_source_elements(
         SpecificCharacterSet=terms, PatientName=name, StudyDescription=text
     )
-    made = everything(exam.only("L CC"), tmp_path)
-    assert {kind for kind, _ in made} == set(kinds.OF_FINDINGS)
-    for kind, dataset in made:
-        assert b"".join(encoded_file(dataset)) == encoded(dataset), kind
+    made = exam.only("L CC").every_kind()
+    assert {one.kind for one in made} == set(kinds.OF_FINDINGS)
+    for one in made:
+        assert b"".join(one.parts) == encoded(one.dataset), one.kind
 
 
 def test_what_was_read_from_a_file_and_what_is_deflated_are_written_too() -> None:

@@ -3,13 +3,12 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.node.results import kinds
-from glam_node.node.workflow.make import made_objects
+from glam_node.node.results.time_zone import state_zone
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, stored
 from tests.unit.results.cad_reports import cad_report
 
@@ -27,13 +26,11 @@ def kolkata(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def all_kinds(exam: Analysed, directory: Path) -> list[Dataset]:
-    paths = {uid: directory / f"{uid}.dcm" for uid in exam.sources}
-    for uid, path in paths.items():
-        exam.sources[uid].save_as(path, enforce_file_format=True)
-    made = [*made_objects(exam.findings, paths, EARLY_IN_THE_MORNING, set(kinds.OF_FINDINGS))]
-    assert {kind for kind, _ in made} == set(kinds.OF_FINDINGS)
-    return [stored(dataset) for _, dataset in made]
+def all_kinds(exam: Analysed) -> list[Dataset]:
+    state_zone(exam.sources.values())
+    made = exam.every_kind(EARLY_IN_THE_MORNING)
+    assert {one.kind for one in made} == set(kinds.OF_FINDINGS)
+    return [stored(one.dataset) for one in made]
 
 
 def created(result: Dataset) -> set[tuple[str, str]]:
@@ -46,17 +43,17 @@ def created(result: Dataset) -> set[tuple[str, str]]:
     return {*times, (moment[:8], moment[8:12])}
 
 
-def test_results_are_in_the_zone_of_their_source_also_across_midnight(tmp_path: Path) -> None:
+def test_results_are_in_the_zone_of_their_source_also_across_midnight() -> None:
     exam = analysed_exam().with_source_elements(TimezoneOffsetFromUTC="-0500")
-    for result in all_kinds(exam, tmp_path):
+    for result in all_kinds(exam):
         assert result.TimezoneOffsetFromUTC == "-0500"
         assert created(result) == {("20260101", "2204")}
         assert result.StudyTime == exam.source("L CC").StudyTime
 
 
 @pytest.mark.usefixtures("kolkata")
-def test_results_of_a_source_without_an_offset_are_in_the_zone_of_the_node_and_say_so(tmp_path: Path) -> None:
-    for result in all_kinds(analysed_exam(), tmp_path):
+def test_results_of_a_source_without_an_offset_are_in_the_zone_of_the_node_and_say_so() -> None:
+    for result in all_kinds(analysed_exam()):
         assert result.TimezoneOffsetFromUTC == "+0530"
         assert created(result) == {("20260102", "0834")}
 
@@ -75,10 +72,10 @@ def test_an_offset_that_can_be_understood_is_written_as_the_standard_has_it(offs
     assert exam.report().TimezoneOffsetFromUTC == written
 
 
-def test_an_image_without_an_offset_has_that_of_the_other_images_of_its_study(tmp_path: Path) -> None:
+def test_an_image_without_an_offset_has_that_of_the_other_images_of_its_study() -> None:
     exam = analysed_exam()
     exam.source("R MLO").TimezoneOffsetFromUTC = "-0500"
-    assert {result.TimezoneOffsetFromUTC for result in all_kinds(exam, tmp_path)} == {"-0500"}
+    assert {result.TimezoneOffsetFromUTC for result in all_kinds(exam)} == {"-0500"}
 
 
 def test_a_report_on_images_in_two_zones_gives_all_their_times_in_its_own() -> None:

@@ -66,7 +66,7 @@ def analyse(
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Analyse DICOM files without a network. SEG, SR and pictures go to DIR; exit with 1 if an image was left."""
+    """Analyse DICOM files without a network. SEG, SR and pictures go to DIR; exit with 1 if anything was left."""
     configured = settings_of(ctx, settings)
     directory = writable(out)
     from glam_node.node.cli import offline
@@ -77,7 +77,8 @@ def analyse(
         _print_json(analysis)
     else:
         _print(analysis)
-    if analysis.refused or not analysis.written:
+    lacking = any(written.not_written for written in analysis.written)
+    if analysis.refused or lacking or not analysis.written:
         raise typer.Exit(EXIT_FINDING)
 
 
@@ -103,6 +104,8 @@ def _print(analysis: "Analysis") -> None:
         print_scores(written.findings, screen)
         for path in (*written.objects, *written.pictures):
             screen.print(f"  {path}", soft_wrap=True)
+        for lacking in written.not_written:
+            typer.echo(f"not written: {lacking.what}: {lacking.reason}")
     for left_out in analysis.left_out:
         typer.echo(f"{left_out.what}: {left_out.reason}")
     for refused in analysis.refused:
@@ -121,6 +124,7 @@ def _print_json(analysis: "Analysis") -> None:
                     "scores": scores(written.findings),
                     "objects": written.objects,
                     "pictures": written.pictures,
+                    "not_written": [asdict(lacking) for lacking in written.not_written],
                 }
                 for written in analysis.written
             ],

@@ -10,6 +10,7 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 
+from glam_node.inference.errors import DeviceUnavailable, PackageMismatch
 from glam_node.inference.findings import Findings
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.study import segment_study
@@ -21,9 +22,11 @@ from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study
 from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.workflow.failure import in_words, stops_everything
 from glam_node.node.workflow.infer import source_images
-from glam_node.node.workflow.make import made_objects
+from glam_node.node.workflow.make import ResultMaker, Wish
 from glam_node.node.workflow.read_files import Refusal, read_files
+from glam_node.node.workflow.source_images import read_sources
 
 # Of files, in the order of writing
 _PREFIXES = {
@@ -60,6 +63,8 @@ class Written:
     objects: tuple[Path, ...]
     """Segmentations, the report, then what else was wanted."""
     pictures: tuple[Path, ...]
+    not_written: tuple[Refusal, ...]
+    """Kinds of results that could not be written, of an image or of the study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +89,28 @@ def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> An
     for study in given.studies:
         eligibility = judge(study, rules.eligibility)
         if not eligibility.eligible:
-            what = f"study {study.study_instance_uid}"
-            analysis.refused.append(Refusal(what, f"{eligibility.rule}: {eligibility.reason}"))
+            analysis.refused.append(Refusal(_named(study), f"{eligibility.rule}: {eligibility.reason}"))
             continue
         predictor = predictor or rules.load_predictor()
-        findings = _segment(study, eligibility.instances, predictor, rules.eligibility.kinds)
+        try:
+            findings = _segment(study, eligibility.instances, predictor, rules.eligibility.kinds)
+            written = _write(findings, eligibility.instances, rules, out / study.study_instance_uid)
+        except Exception as error:  # one study does not stop the others
+            if stops_everything(error) or isinstance(error, PackageMismatch | DeviceUnavailable):
+                raise
+            analysis.refused.append(Refusal(_named(study), in_words(error)))
+            continue
+        analysis.written.append(written)
         analysis.refused.extend(_failures(findings, eligibility.instances))
         analysis.left_out.extend(_left_out(study, eligibility))
-        folder = out / study.study_instance_uid
-        analysis.written.append(_write(findings, eligibility.instances, rules, folder))
     return analysis
+
+
+def _named(study: Study) -> str:
+    """The study with its first file, by which a person finds it."""
+    first, *others = sorted(instance.path for instance in study.instances)
+    files = f"{first} and {len(others)} more" if others else first
+    return f"study {study.study_instance_uid} ({files})"
 
 
 def _left_out(study: Study, eligibility: Eligibility) -> Iterator[Refusal]:
@@ -122,10 +139,12 @@ def _write(findings: Findings, instances: Sequence[SOPInstance], rules: Rules, f
     paths = {instance.sop_instance_uid: Path(instance.path) for instance in instances}
     objects: list[Path] = []
     counts: Counter[str] = Counter()
-    for kind, dataset in made_objects(findings, paths, rules.identity, rules.wanted):
-        counts[kind] += 1
-        objects.append(folder / f"{_PREFIXES[kind]}-{counts[kind]}.dcm")
-        dataset.save_as(objects[-1], enforce_file_format=True)
+    maker = ResultMaker(findings, read_sources(instances, Path), rules.identity)
+    for made in maker.make(Wish(rules.wanted)):
+        counts[made.kind] += 1
+        objects.append(folder / f"{_PREFIXES[made.kind]}-{counts[made.kind]}.dcm")
+        objects[-1].write_bytes(b"".join(made.parts))
     segmentations: list[Dataset] = [pydicom.dcmread(path) for path in objects[: counts[kinds.SEGMENTATION]]]
     pictures = draw_pictures(findings, paths, segmentations, folder, rules.identity)
-    return Written(findings, tuple(objects), tuple(pictures))
+    not_written = [Refusal(paths.get(one.sop_instance_uid, folder).__str__(), str(one)) for one in maker.unwritten]
+    return Written(findings, tuple(objects), tuple(pictures), tuple(not_written))

@@ -19,6 +19,7 @@ NAMES = {
     "job_superseded": "job superseded",
     "job_succeeded": "analysed, results handed to delivery",
     "result_written": "result written",
+    "result_not_written": "result could not be written",
     "result_stored": "delivered",
     "result_warned_of": "delivered with a warning",
     "result_failed": "delivery failed",

@@ -142,8 +142,12 @@ def succeed(
     now: datetime,
     algorithm_version: str,
     stage_seconds: Sequence[tuple[str, float]],
+    failure: str = "",
 ) -> bool:
-    """The job is SUCCEEDED; False, and nothing changed, when this run of the job does not hold it any more."""
+    """The job is SUCCEEDED, with what could not be written as its `failure`.
+
+    False, and nothing changed, when this run of the job does not hold it any more.
+    """
     return bool(
         _change(
             session,
@@ -151,7 +155,7 @@ def succeed(
             state=JobState.SUCCEEDED,
             algorithm_version=algorithm_version,
             stage_seconds=[list(stage) for stage in stage_seconds],
-            failure="",
+            failure=failure,
             finished_at=now,
             lease_expires_at=None,
         )
@@ -169,9 +173,9 @@ def fail(session: Session, job: InferenceJob, *, now: datetime, failure: str, ne
 
 
 def retry(session: Session, job_id: str, now: datetime) -> bool:
-    """A FAILED job, or one that waits for its next attempt, starts over now; False for any other."""
+    """A FAILED job, one that waits for its next attempt, and one that lacks a result start over now; else False."""
     waiting = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at > now)
-    condition = and_(JobRow.job_id == job_id, or_(JobRow.state == JobState.FAILED, waiting))
+    condition = and_(JobRow.job_id == job_id, or_(JobRow.state == JobState.FAILED, waiting, _lacks_a_result()))
     changed = _change(
         session, condition, state=JobState.PENDING, attempt=0, next_attempt_at=now, rung_at=None, finished_at=None
     )
@@ -223,6 +227,10 @@ def failed(session: Session, limit: int) -> list[InferenceJob]:
 def expire(session: Session, job: InferenceJob, now: datetime) -> bool:
     """The lease of a worker that is known to be gone is over; False when the job is not its any more."""
     return bool(_change(session, _held(job), lease_expires_at=now, rung_at=None))
+
+
+def _lacks_a_result() -> ColumnElement[bool]:
+    return and_(JobRow.state == JobState.SUCCEEDED, JobRow.failure != "")
 
 
 def _due(now: datetime) -> ColumnElement[bool]:

@@ -60,6 +60,7 @@ COUNTED_EVENTS = (
     "association_aborted",
     "instance_refused",
     "job_failed",
+    "result_not_written",
     "result_warned_of",
     "delivery_abandoned",
     "study_retired",

@@ -40,6 +40,9 @@ OF_FINDINGS = tuple(kind for kind in SOP_CLASSES if kind != NOT_ANALYSED_REPORT)
 # What can name the document that it follows
 REPORTS = (MEASUREMENT_REPORT, MAMMOGRAPHY_CAD_SR, COMPREHENSIVE_SR)
 
+# Objects of these name other results, so that they depend on what else their destination gets.
+REFERRING = frozenset({*REPORTS, KEY_OBJECT_SELECTION})
+
 # Kept on disk where there is no destination to ask for anything.
 KEPT_ANYWAY = frozenset({SEGMENTATION, MEASUREMENT_REPORT})
 

@@ -10,7 +10,7 @@ from glam_node.inference.findings import AlgorithmIdentification, Findings
 from glam_node.node.results import codes
 from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.measurement_groups import Group, measurement_groups
+from glam_node.node.results.measurement_groups import Group, measurement_groups, with_comments
 from glam_node.node.results.sources import source_header
 from glam_node.node.results.structured_report import new_structured_report
 
@@ -19,17 +19,23 @@ _DESCRIBED = {"Rows", "Columns", "PatientOrientation", "ImagerPixelSpacing"}
 
 
 def report_content(
-    findings: Findings, sources: Mapping[str, Dataset], segmentations: Sequence[Dataset], identity: ResultIdentity
+    findings: Findings,
+    sources: Mapping[str, Dataset],
+    segmentations: Sequence[Dataset],
+    identity: ResultIdentity,
+    lacking: Sequence[str] = (),
 ) -> Dataset:
     """The root of the report on a study with at least one image.
 
     It has a group of measurements for the study, each breast, each image and each finding; an image without findings
     and an image that could not be analysed say so, the latter with the reason. `segmentations` are what
     `write_segmentations` wrote; findings refer to their segments there. `sources` maps SOP Instance UID to source data
-    set. Raises PermanentError when a source cannot be referred to.
+    set. `lacking` are sentences on results that could not be written. Raises PermanentError when a source cannot be
+    referred to.
     """
     headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
-    groups = list(measurement_groups(findings, headers, segmentations, identity))
+    study, *parts = measurement_groups(findings, headers, segmentations, identity)
+    groups = [with_comments(study, lacking), *parts]
     described = [header for header in headers.values() if set(header.dir()) >= _DESCRIBED]
     return grouped(groups, described, findings.algorithm, identity)
 

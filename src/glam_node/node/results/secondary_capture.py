@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
+from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import AlgorithmIdentification, Findings, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.node.results import codes
@@ -22,7 +23,7 @@ from glam_node.node.results.tracked import tracked_findings
 from glam_node.node.results.view_picture import Hanging, ReducedView, draw_findings
 
 ReadView = Callable[[str, int], ReducedView]
-"""The image with this SOP Instance UID as a workstation shows it, about as high."""
+"""The image with this SOP Instance UID as a workstation shows it, about as high; raises UnsupportedMammogram."""
 
 _VIEW_HEIGHT = 1600
 _PANEL_HEIGHT = 800
@@ -41,7 +42,8 @@ def write_secondary_captures(
     """One picture of all views or, after `identity.secondary_capture`, one per view; each a series of its own.
 
     Views are smaller than they came, in the image's own window, and turned as they hang; marks, scores, reasons of
-    failure and what the picture is not for are burned in. One view is read at a time, one that was not analysed never.
+    failure and what the picture is not for are burned in. One view is read at a time, one that was not analysed never;
+    a view that cannot be drawn is a panel that says so.
     `sources` maps SOP Instance UID to source data set. Raises PermanentError when a source cannot be referred to.
     """
     images, algorithm = findings.images, findings.algorithm
@@ -70,7 +72,11 @@ def _panel(
     tracked = list(tracked_findings(image, algorithm, identity))
     hanging = Hanging.of(image, source_header(sources[image.sop_instance_uid]))
     labels = [(segment_label(one), RGB[one.finding.kind]) for one in tracked]
-    return captioned(_marked(draw_findings(read(), tracked, hanging), image), lines, labels)
+    try:
+        view = read()
+    except UnsupportedMammogram as error:
+        return _text_panel([*lines, str(error)])
+    return captioned(_marked(draw_findings(view, tracked, hanging), image), lines, labels)
 
 
 def _marked(picture: Image.Image, image: ImageFindings) -> Image.Image:

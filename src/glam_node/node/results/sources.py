@@ -11,7 +11,7 @@ from typing import Any
 
 from pydicom.config import RAISE
 from pydicom.dataset import Dataset
-from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation
+from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation
 from pydicom.valuerep import DA, TM, validate_value
 
 from glam_node.inference.reading import imager_pixel_spacing
@@ -42,6 +42,7 @@ _OPTIONAL = (
     "InstitutionName",
     "StationName",
 )
+_OF_THE_STUDY = ("PatientName", "ReferringPhysicianName", "SpecificCharacterSet", "TimezoneOffsetFromUTC")
 _NEEDED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 # PS3.3 C.12.1.1.2
@@ -79,7 +80,8 @@ def source_header(source: Dataset) -> Dataset:
     Raises PermanentError when a UID is missing without which nothing can refer to the image.
     """
     header = Dataset()
-    header.SOPClassUID = source.get("SOPClassUID") or DigitalMammographyXRayImageStorageForPresentation
+    sop_class = UID(text_value(source, "SOPClassUID"))
+    header.SOPClassUID = sop_class if sop_class.is_valid else DigitalMammographyXRayImageStorageForPresentation
     for keyword in _NEEDED_UIDS:
         uid = source.get(keyword)
         if not uid:
@@ -98,6 +100,25 @@ def source_header(source: Dataset) -> Dataset:
     _copy_deidentification(source, header)
     _copy_image(source, header)
     return header
+
+
+def as_mammogram(header: Dataset) -> Dataset:
+    """Return the header with a SOP class that highdicom knows; it refuses to copy from an image of any other."""
+    known = Dataset()
+    known.update(header)
+    known.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
+    return known
+
+
+def stand_in(other: Dataset, **elements: str) -> Dataset:
+    """Return what is known of an image that cannot be read: these elements, and patient and study of another image."""
+    known = Dataset()
+    for keyword in (*_IDENTIFYING, *_REPAIRED, *_OPTIONAL, *_OF_THE_STUDY):
+        if keyword in other:
+            known[keyword] = other[keyword]
+    for keyword, value in elements.items():
+        setattr(known, keyword, value)
+    return known
 
 
 def patient_name(source: Dataset) -> Any:

@@ -27,6 +27,19 @@ class Audience:
         instead = [kind for kinds in self.fallbacks.values() for kind in kinds.values()]
         return wanted_kinds(self.destinations.values()).union(instead)
 
+    def by_wish(self) -> "tuple[Audience, ...]":
+        """Return its destinations in groups that get the same kinds of results; at least one group."""
+        groups: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
+        for name, kinds in self.destinations.items():
+            standby = frozenset(self.fallbacks.get(name, {}).values())
+            groups.setdefault((frozenset(kinds), standby), []).append(name)
+        return tuple(self.among(names) for names in groups.values()) or (self,)
+
+    @property
+    def standby(self) -> frozenset[str]:
+        """The kinds that are made in case a destination does not accept another."""
+        return frozenset(kind for kinds in self.fallbacks.values() for kind in kinds.values())
+
     def among(self, names: Container[str]) -> "Audience":
         """Only those of its destinations."""
         destinations = {name: kinds for name, kinds in self.destinations.items() if name in names}

@@ -5,7 +5,7 @@ import traceback
 from pathlib import Path
 
 from glam_node.inference.errors import InferenceError, OutOfMemory, PackageMismatch, UnsupportedMammogram
-from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.errors import NodeError, PermanentError, TransientError
 
 PERMANENT = (PermanentError, PackageMismatch, UnsupportedMammogram)
 MEMORY = "Out of memory: "
@@ -31,19 +31,43 @@ def is_disk_full(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+def stops_everything(error: Exception) -> bool:
+    """Return whether an error is of the machine, not of one image: disk, memory, database; trying again may help."""
+    # Decoders raise OSError without a number for a damaged image.
+    of_disk = isinstance(error, OSError) and error.errno is not None
+    return of_disk or is_out_of_memory(error) or isinstance(error, TransientError)
+
+
+def in_words(error: Exception) -> str:
+    """Return a reason that may be sent to an archive: no place in the code, and no message of a library."""
+    if isinstance(error, NodeError | InferenceError):
+        return str(error)
+    return f"glam-node does not understand what the image says ({type(error).__name__})."
+
+
 def describe(error: Exception) -> str:
     """The message of an error of ours; of another only its type and place: a library's message may show a name."""
-    return MEMORY + _described(error) if is_out_of_memory(error) else _described(error)
+    return _described(error) or f"{type(error).__name__} at {place_of(error)}"
+
+
+def describe_of_job(error: Exception) -> str:
+    """Return the same without a place in the code: the failure of a job is sent to archives, too."""
+    return _described(error) or f"An error that glam-node does not expect ({type(error).__name__}). See its log."
 
 
 def _described(error: Exception) -> str:
+    """Empty for an error of a library."""
+    known = ""
     if isinstance(error, NodeError | InferenceError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return f"{type(error).__name__} at {_place(error)}"
+        known = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        known = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    elif is_out_of_memory(error):
+        known = type(error).__name__
+    return MEMORY + known if is_out_of_memory(error) else known
 
 
-def _place(error: Exception) -> str:
+def place_of(error: Exception) -> str:
+    """Return where an error was raised, for a log."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-3:]))

@@ -25,7 +25,16 @@ from glam_node.node.storage.files import keep_durable, write_durably
 from glam_node.node.storage.findings import findings_path
 from glam_node.node.storage.instances import DISK_LOW, InstanceStore
 from glam_node.node.workflow.context import InferenceContext
-from glam_node.node.workflow.failure import MEMORY, TWICE, describe, is_disk_full, is_out_of_memory, is_permanent
+from glam_node.node.workflow.failure import (
+    MEMORY,
+    TWICE,
+    describe,
+    describe_of_job,
+    is_disk_full,
+    is_out_of_memory,
+    is_permanent,
+    place_of,
+)
 from glam_node.node.workflow.heartbeat import heartbeat
 from glam_node.node.workflow.publish import LeaseLost, publish
 from glam_node.node.workflow.tell import tell
@@ -182,7 +191,7 @@ def _next_attempt(job: InferenceJob, error: Exception, policy: RetryPolicy, now:
 def _record_failure(
     job: InferenceJob, error: Exception, sessions: SessionFactory, context: InferenceContext, now: datetime
 ) -> None:
-    again, failure = _next_attempt(job, error, context.policy, now), describe(error)
+    again, failure = _next_attempt(job, error, context.policy, now), describe_of_job(error)
     if again is None and is_out_of_memory(error):
         failure = TWICE.format(failure=failure)
     facts = {"attempt": job.attempt, "failure": failure, "next_attempt_at": again.isoformat() if again else ""}
@@ -193,4 +202,4 @@ def _record_failure(
             audit.record(
                 session, "job_failed", now, study_instance_uid=job.study_instance_uid, job_id=job.job_id, **facts
             )
-    log.error("job_failed", **facts)
+    log.error("job_failed", place=place_of(error), **facts)

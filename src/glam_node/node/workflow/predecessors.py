@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import deliveries, jobs
@@ -18,26 +19,33 @@ _READ = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID
 
 
 def earlier_reports(session: Session, job: InferenceJob, destinations: Container[str]) -> dict[str, str]:
-    """By SOP class, the file of the latest report that a job before this one handed to delivery there."""
+    """By SOP class, the file of the latest report that an earlier run of this job or of another handed over there."""
     uid = job.study_instance_uid
-    made_at = {one.job_id: one.created_at for one in jobs.of_study(session, uid) if one.created_at < job.created_at}
+    made_at = {one.job_id: one.created_at for one in jobs.of_study(session, uid) if one.created_at <= job.created_at}
     queued = (
         one for one in deliveries.of_study(session, uid) if one.job_id in made_at and one.destination in destinations
     )
     # What was kept back is not known there.
     sent = (one for one in queued if one.state is not DeliveryState.WITHHELD)
     reports = [one for one in sent if one.sop_class_uid in _REPORTS]
-    return {one.sop_class_uid: one.path for one in sorted(reports, key=lambda one: (made_at[one.job_id], one.path))}
+    return {
+        one.sop_class_uid: one.path
+        for one in sorted(reports, key=lambda one: (made_at[one.job_id], one.created_at, one.path))
+    }
 
 
 def name_predecessor(result: Dataset, earlier: Mapping[str, Path]) -> None:
     """A report says which other report it follows, where there is one (PS3.3 C.17.2); no other result has a place.
 
-    Of an earlier report that is not on disk any more nothing is said.
+    Of an earlier report that is not on disk any more, or is damaged there, nothing is said.
     """
     path = earlier.get(result.SOPClassUID)
     if path is None or not path.exists():
         return
-    predecessor = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_READ)
+    try:
+        predecessor = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_READ)
+        named = hierarchical_reference([predecessor])
+    except (InvalidDicomError, AttributeError, EOFError):
+        return
     if predecessor.SOPInstanceUID != result.SOPInstanceUID:
-        result.PredecessorDocumentsSequence = [hierarchical_reference([predecessor])]
+        result.PredecessorDocumentsSequence = [named]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
@@ -14,18 +15,36 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.errors import PermanentError
 from glam_node.node.results.aggregate import mean_scores, reference_scores, study_scores
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.kinds import NOT_ANALYSED_REPORT
+from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
 from glam_node.node.results.not_analysed_report import Notice
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.context import Audience, InferenceContext
+from glam_node.node.workflow.make import Unwritten, Wish
 from glam_node.node.workflow.predecessors import earlier_reports
 from glam_node.node.workflow.write import Result, write_notice, write_results
 
 log = structlog.get_logger(__name__)
 
-Written = tuple[Audience, Sequence[Result]]
+
+@dataclass(slots=True)
+class _Written:
+    """What became of the results of a job."""
+
+    results: list[tuple[Audience, Sequence[Result]]] = field(default_factory=list)
+    """For destinations that get the same kinds, their objects."""
+    unwritten: list[Unwritten] = field(default_factory=list)
+
+    @property
+    def failure(self) -> str:
+        """What a person should know of a job that is done; empty where everything was written."""
+        sentences = dict.fromkeys(map(str, self.unwritten))
+        return " ".join([*sentences, REMEDY]) if sentences else ""
+
+
+REMEDY = "The log of the worker has the place; once the cause is removed, `glam-node retry` writes what is missing."
 
 
 class LeaseLost(Exception):
@@ -48,15 +67,16 @@ def publish(
     """
     started = time.monotonic()
     write = _notices if job.is_notice else _results
-    results = write(job, findings, sessions, store, context)
+    written = write(job, findings, sessions, store, context)
     stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
     with sessions.begin() as session:
-        queued = _hand_over(session, job, findings, results, stages, context, now())
+        queued = _hand_over(session, job, findings, written, stages, context, now())
     log.info(
         "job_succeeded",
         job_id=job.job_id,
         study_instance_uid=job.study_instance_uid,
-        results=sum(len(made) for _, made in results),
+        results=sum(len(made) for _, made in written.results),
+        not_written=len(written.unwritten),
         queued=len(queued),
         stage_seconds={stage: round(seconds, 3) for stage, seconds in stages},
     )
@@ -65,35 +85,44 @@ def publish(
 
 def _results(
     job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
-) -> list[Written]:
-    audiences = context.audiences_of(job.routing)
+) -> "_Written":
+    alike = [audience.by_wish() for audience in context.audiences_of(job.routing)]
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
-        earlier = [earlier_reports(session, job, audience.destinations) for audience in audiences]
-    return [
-        (
-            audience,
-            write_results(findings, instances, _identity(job, context, audience), store, audience.wanted, before),
-        )
-        for audience, before in zip(audiences, earlier, strict=True)
-    ]
+        wishes = [[_wish(session, job, group, store) for group in groups] for groups in alike]
+    written = _Written()
+    for groups, theirs in zip(alike, wishes, strict=True):
+        made = write_results(findings, instances, _identity(job, context, groups[0]), store, theirs)
+        written.results += zip(groups, made.of_wishes, strict=True)
+        written.unwritten += made.unwritten
+    if written.unwritten and not any(made for _, made in written.results):
+        raise PermanentError(f"No result could be written. {written.failure}")
+    return written
+
+
+def _wish(session: Session, job: InferenceJob, group: Audience, store: InstanceStore) -> Wish:
+    reports = earlier_reports(session, job, group.destinations)
+    earlier = {sop_class: store.resolve(path) for sop_class, path in reports.items()}
+    return Wish(wanted_kinds(group.destinations.values()), group.standby, earlier)
 
 
 def _notices(
     job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
-) -> list[Written]:
+) -> "_Written":
     """Nothing where the study has been judged otherwise, or its job started over, since the notice was asked for."""
     with reading(sessions)() as session:
         study = studies.get(session, job.study_instance_uid)
         newest = jobs.newest(session, job.study_instance_uid)
     notice = notice_on(study, newest)
     if study is None or notice is None:
-        return []
-    return [
-        (audience, write_notice(notice, study, findings.algorithm, _identity(job, context, audience), store))
-        for audience in context.audiences_of(job.routing)
-        if NOT_ANALYSED_REPORT in audience.wanted
-    ]
+        return _Written()
+    return _Written(
+        [
+            (audience, write_notice(notice, study, findings.algorithm, _identity(job, context, audience), store))
+            for audience in context.audiences_of(job.routing)
+            if NOT_ANALYSED_REPORT in audience.wanted
+        ]
+    )
 
 
 def _identity(job: InferenceJob, context: InferenceContext, audience: Audience) -> ResultIdentity:
@@ -113,25 +142,23 @@ def _hand_over(
     session: Session,
     job: InferenceJob,
     findings: Findings,
-    results: Sequence[Written],
+    written: _Written,
     stages: Sequence[tuple[str, float]],
     context: InferenceContext,
     now: datetime,
 ) -> list[Delivery]:
     uid = job.study_instance_uid
     study = studies.get(session, uid, for_update=True)
-    version = findings.algorithm.algorithm_version
-    if not jobs.succeed(session, job, now=now, algorithm_version=version, stage_seconds=stages):
+    version, failure = findings.algorithm.algorithm_version, written.failure
+    if not jobs.succeed(session, job, now=now, algorithm_version=version, stage_seconds=stages, failure=failure):
         raise LeaseLost
     queued = deliveries.add_missing(
-        session, [one for audience, made in results for one in _deliveries(job, made, audience, context, now)]
+        session, [one for audience, made in written.results for one in _deliveries(job, made, audience, context, now)]
     )
     # A study that a late image has reopened meanwhile is judged anew when it is whole.
     if study is not None and study.state is StudyState.SUBMITTED and not job.is_notice:
         studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
-    for result in (one for _, made in results for one in made):
-        facts = {"job_id": job.job_id, "kind": result.kind, "sop_instance_uid": result.sop_instance_uid}
-        audit.record(session, "result_written", now, study_instance_uid=uid, **facts)
+    _tell_of_results(session, job, written, now)
     failed = sum(image.failure is not None for image in findings.images)
     audit.record(
         session,
@@ -149,6 +176,19 @@ def _hand_over(
         **_not_sent(job, queued, context),
     )
     return queued
+
+
+def _tell_of_results(session: Session, job: InferenceJob, written: _Written, now: datetime) -> None:
+    """One event for each object, however many destinations get it, and for each kind that could not be written."""
+    objects = {one.sop_instance_uid: one for _, made in written.results for one in made}
+    for result in objects.values():
+        facts = {"job_id": job.job_id, "kind": result.kind, "sop_instance_uid": result.sop_instance_uid}
+        audit.record(session, "result_written", now, study_instance_uid=job.study_instance_uid, **facts)
+    for one in dict.fromkeys(written.unwritten):
+        facts = {"kind": one.kind, "view": one.view, "image": one.sop_instance_uid, "failure": one.reason}
+        audit.record(
+            session, "result_not_written", now, study_instance_uid=job.study_instance_uid, job_id=job.job_id, **facts
+        )
 
 
 def _not_sent(job: InferenceJob, queued: Sequence[Delivery], context: InferenceContext) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """Makes DICOM objects of findings; on disk they follow from stored findings and source images alone."""
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,8 +15,8 @@ from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
 from glam_node.node.storage.files import keep_durable, write_durably, write_sparsely
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.make import made_objects, read_source
-from glam_node.node.workflow.predecessors import name_predecessor
+from glam_node.node.workflow.make import Made, ResultMaker, Unwritten, Wish
+from glam_node.node.workflow.source_images import read_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,49 +32,72 @@ class Result:
     """Relative to the storage root."""
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenResults:
+    """The results of one run that look alike."""
+
+    of_wishes: Sequence[Sequence[Result]]
+    """For each wish its objects."""
+    unwritten: Sequence[Unwritten]
+    """Kinds that could not be written, of an image or of the study."""
+
+
 def write_results(
     findings: Findings,
     instances: Sequence[SOPInstance],
     identity: ResultIdentity,
     store: InstanceStore,
-    wanted: AbstractSet[str],
-    earlier: Mapping[str, str],
-) -> list[Result]:
-    """The objects of the kinds in `wanted`, durably on disk; one that is there already is left as it is.
+    wishes: Sequence[Wish],
+) -> WrittenResults:
+    """Write the objects of the wishes durably; one that is on disk already is left as it is.
 
-    What refers to another comes after it. A report names the one in `earlier` (paths by SOP class). Raises
-    PermanentError when a source cannot be read any more, OSError.
+    An object that names another comes after it, and names only what the same wish has.
+
+    Raises:
+        PermanentError: No source image can be read any more.
+        OSError: The disk failed.
+        MemoryError: There was too little memory.
     """
-    paths = {instance.sop_instance_uid: store.resolve(instance.path) for instance in instances}
-    files = {sop_class: store.resolve(path) for sop_class, path in earlier.items()}
-    results: list[Result] = []
+    maker = ResultMaker(findings, read_sources(instances, store.resolve), identity)
+    shared: list[Result] = []
+    of_wishes = []
     # While the disk takes one object the next is made; never are there more than two.
     with ThreadPoolExecutor(max_workers=1) as disk:
-        kept: Future[Result] | None = None
-        for kind, dataset in made_objects(findings, paths, identity, wanted):
-            name_predecessor(dataset, files)
-            results += [kept.result()] if kept else []
-            kept = disk.submit(_keep, kind, dataset, store)
-        results += [kept.result()] if kept else []
-    return results
+        for wish in wishes:
+            made = list(_kept(maker.make(wish), disk, store))
+            of_wishes.append([one for one in (*shared, *made) if one.kind in wish.wanted | wish.standby])
+            shared += [one for one in made if one.kind not in kinds.REFERRING]
+    return WrittenResults(of_wishes, maker.unwritten)
+
+
+def _kept(objects: Iterable[Made], disk: ThreadPoolExecutor, store: InstanceStore) -> Iterator[Result]:
+    kept: Future[Result] | None = None
+    for made in objects:
+        if kept is not None:
+            yield kept.result()
+        kept = disk.submit(_keep, made.kind, made.dataset, made.parts, store)
+    if kept is not None:
+        yield kept.result()
 
 
 def write_notice(
     notice: Notice, study: Study, algorithm: AlgorithmIdentification, identity: ResultIdentity, store: InstanceStore
 ) -> list[Result]:
     """The report that says so, durably on disk; none for a study that has no image. Raises as `write_results` does."""
-    sources = [read_source(store.resolve(one.path), one.sop_instance_uid) for one in study.one_image_per_series()]
-    if not sources:
+    images = study.one_image_per_series()
+    if not images:
         return []
-    return [_keep(kinds.NOT_ANALYSED_REPORT, write_not_analysed_report(notice, sources, algorithm, identity), store)]
+    sources = list(read_sources(images, store.resolve).values())
+    report = write_not_analysed_report(notice, sources, algorithm, identity)
+    return [_keep(kinds.NOT_ANALYSED_REPORT, report, encoded_file(report), store)]
 
 
-def _keep(kind: str, dataset: Dataset, store: InstanceStore) -> Result:
+def _keep(kind: str, dataset: Dataset, parts: Iterable[bytes], store: InstanceStore) -> Result:
     uid = str(dataset.SOPInstanceUID)
     relative = f"results/{dataset.StudyInstanceUID}/{uid}.dcm"
     path = store.resolve(relative)
     if path.exists():
         keep_durable(path)
     else:
-        write_durably(path, lambda file: write_sparsely(file, encoded_file(dataset)))
+        write_durably(path, lambda file: write_sparsely(file, parts))
     return Result(kind, str(dataset.SOPClassUID), uid, str(dataset.file_meta.TransferSyntaxUID), relative)
