@@ -17,6 +17,8 @@ NODE = "glam-node serve, and every glam-node worker"
 RECEIVER = "glam-node serve (receiver)"
 CONSOLE = "glam-node serve (console)"
 MODEL = "glam-node serve (worker, dispatcher), and every glam-node worker"
+SECRETS = "glam-node serve (dispatcher)"
+"""These may hold passwords, which processes are given at their start alone."""
 
 RESTARTS: Mapping[Path, str] = {
     ("node",): "",
@@ -39,7 +41,9 @@ RESTARTS: Mapping[Path, str] = {
     ("audit",): "",
     ("console",): CONSOLE,
     ("alerts",): "",
+    ("alerts", "webhook_url"): SECRETS,
     ("telemetry",): "",
+    ("telemetry", "otlp_endpoint"): SECRETS,
     ("log",): "",
     ("database_url",): NODE,
     ("broker_url",): NODE,

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,9 @@ import psutil
 import pytest
 
 from glam_node.node.errors import PermanentError
+from glam_node.node.run.live_settings import LiveSettings, last_reload, reload_when
 from glam_node.node.run.supervisor import Child, Program, stop_together
+from glam_node.settings.schema import Settings
 from tests.waiting import wait_until
 
 SAY_READY = "import os, time; os.write(int(os.environ['GLAM_NODE_READY_FD']), b'11112\\n'); "
@@ -43,6 +46,32 @@ def test_a_child_says_when_it_is_ready() -> None:
         assert running.word is None
         look_until(running, lambda: running.word is not None)
         assert running.word == "11112"
+
+
+ANSWERS = """
+import os, signal, time
+fd = int(os.environ["GLAM_NODE_READY_FD"])
+signal.signal(signal.SIGHUP, lambda *_: os.write(fd, b'"there is no such disk"\\n'))
+os.write(fd, b"ready\\n")
+while True:
+    time.sleep(60)
+"""
+
+
+def test_a_child_says_why_it_refuses_settings_and_takes_them_when_it_starts_anew(tmp_path: Path) -> None:
+    live = LiveSettings(Settings(), None, tmp_path, "serve")
+    asked = threading.Event()
+    with child(ANSWERS) as running:
+        look_until(running, lambda: running.word is not None)
+        asked.set()
+        reload_when(asked, live, [running])
+        assert (running.refused, last_reload(tmp_path)) == (None, {})
+        look_until(running, lambda: running.refused is not None)
+        reload_when(asked, live, [running])
+        assert last_reload(tmp_path)["processes"] == {"child": "there is no such disk"}
+        running.refused = None
+        psutil.Process(running.pid).kill()
+        look_until(running, lambda: running.refused == "")
 
 
 def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:

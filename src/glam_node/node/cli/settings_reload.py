@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from glam_node.node.cli.application import (
+    EXIT_FINDING,
     EXIT_WRONG_USE,
     JsonOption,
     SettingsOption,
@@ -40,7 +41,8 @@ def diff(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOptio
 def reload(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
     """Reload the settings of the running node. The answer says for every changed key when it takes effect.
 
-    A file with a mistake changes nothing: all mistakes are listed, and the exit code is 2.
+    A file with a mistake changes nothing: all mistakes are listed, and the exit code is 2. The command waits until
+    every process has answered; where one refuses the settings the reason is shown, and the exit code is 1.
     """
     configured = settings_of(ctx, settings)
     from glam_node.node.run.live_settings import ask_to_reload, last_reload
@@ -57,8 +59,20 @@ def reload(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpt
             typer.echo(f"  {problem['key']}: {problem['message']}".replace(": :", ":"), err=True)
     else:
         _tell(told["changes"])
+        _tell_processes(told["processes"])
     if told["problems"]:
         raise typer.Exit(EXIT_WRONG_USE)
+    if any(told["processes"].values()):
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _tell_processes(processes: dict[str, str]) -> None:
+    taken = ", ".join(name for name, reason in processes.items() if not reason)
+    if taken:
+        typer.echo(f"taken by {taken}")
+    for name, reason in processes.items():
+        if reason:
+            complain(f"the {name} has not taken the settings and keeps those that it has: {reason}")
 
 
 def _tell(changes: list[dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,8 @@ IN_FORCE = "in-force.json"
 """The settings in force, without passwords: what processes start with, whatever happens to the file meanwhile."""
 LAST_RELOAD = "reload.json"
 """What came of the last time that the file was read anew."""
+ANSWER_S = 20.0
+"""Seconds that processes have to say whether they take settings."""
 
 
 class LiveSettings:
@@ -40,6 +43,7 @@ class LiveSettings:
         self._path = path
         self._directory = directory
         self._reloads = 0
+        self._unanswered: tuple[tuple[Change, ...], float] | None = None
         (directory / LAST_RELOAD).unlink(missing_ok=True)
         try:
             self._write()
@@ -55,7 +59,8 @@ class LiveSettings:
     def reload(self) -> bool:
         """Whether the file could be read anew and what may change at once is in force; if not, all is as before.
 
-        What came of it is logged, and on record in `LAST_RELOAD`; of a file that cannot be used the audit trail tells.
+        What came of it is logged; of a file that cannot be used `LAST_RELOAD` and the audit trail tell, of one that can
+        `LAST_RELOAD` does as soon as the processes have answered (`hear`).
         """
         try:
             new = load_settings(self._path, os.environ)
@@ -70,8 +75,23 @@ class LiveSettings:
         for change in found:
             log.info("setting_changed", key=change.key, in_force=not change.restart, restart=change.restart)
         log.info("settings_reloaded", changed=len(found), waiting=sum(bool(change.restart) for change in found))
-        self._record([], found)
+        self._unanswered = found, time.monotonic() + ANSWER_S
         return True
+
+    def hear(self, children: Iterable[Child]) -> None:
+        """Once every process has said whether it takes the settings, or had time enough to, record what each said."""
+        if self._unanswered is None:
+            return
+        changes, deadline = self._unanswered
+        refused = {child.name: child.refused for child in children if child.has_settings}
+        if None in refused.values() and time.monotonic() < deadline:
+            return
+        self._unanswered = None
+        said = {name: f"no answer within {ANSWER_S:.0f} s" if one is None else one for name, one in refused.items()}
+        for name, reason in said.items():
+            if reason:
+                log.error("settings_refused_by_process", process_name=name, reason=reason)
+        self._record([], changes, said)
 
     def _refused(self, problems: tuple[Problem, ...]) -> bool:
         for problem in problems:
@@ -93,7 +113,9 @@ class LiveSettings:
     def _write(self) -> None:
         write_durably(self._in_force, json.dumps(masked(self.settings)).encode())
 
-    def _record(self, problems: list[dict[str, str]], found: tuple[Change, ...]) -> None:
+    def _record(
+        self, problems: list[dict[str, str]], found: tuple[Change, ...], processes: Mapping[str, str] | None = None
+    ) -> None:
         self._reloads += 1
         told = {
             "reload": self._reloads,
@@ -101,6 +123,7 @@ class LiveSettings:
             "at": datetime.now(UTC).isoformat(),
             "problems": problems,
             "changes": [change_as_json(change) for change in found],
+            "processes": dict(processes or {}),
         }
         write_durably(self._directory / LAST_RELOAD, json.dumps(told).encode())
 
@@ -118,14 +141,15 @@ def _put_on_record(settings: Settings, process: str, reason: str) -> None:
 
 
 def reload_when(asked: threading.Event, live: LiveSettings, children: Iterable[Child]) -> None:
-    """When it was asked for, the file is read anew; the processes hear of it only where it could be."""
-    if not asked.is_set():
-        return
-    asked.clear()
-    if live.reload():
-        logs.configure(live.settings.log.level, live.settings.log.format, secrets_in(live.settings))
-        for child in children:
-            child.ask_to_reload()
+    """When it was asked for, the file is read anew; the processes hear of it only where it could be, and answer."""
+    processes = list(children)
+    if asked.is_set():
+        asked.clear()
+        if live.reload():
+            logs.configure(live.settings.log.level, live.settings.log.format, secrets_in(live.settings))
+            for child in processes:
+                child.ask_to_reload()
+    live.hear(processes)
 
 
 def change_as_json(change: Change) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What every process of the node does: reads settings, ends on SIGTERM, tells when it is ready, outlives trouble."""
 
+import json
 import os
 import sys
 import threading
@@ -26,6 +27,7 @@ from glam_node.node.db.engine import SessionFactory
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
 from glam_node.node.run.lifeline import EXIT_PERMANENT, READY_FD, die_with_parent, keep_private, stop_on_signals
+from glam_node.node.workflow.failure import describe
 from glam_node.node.workflow.note import note_reload_refused, note_start, note_stop
 from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings
 from glam_node.settings.reference import secrets_in
@@ -41,6 +43,8 @@ T = TypeVar("T")
 N = TypeVar("N", bound=Ground)
 
 LONGEST_PAUSE_S = 5.0
+LONGEST_REFUSAL = 500
+"""Characters; a line of them goes through a pipe as a whole."""
 
 
 @dataclass(slots=True)
@@ -55,6 +59,8 @@ class Process(Generic[N]):
     stop: threading.Event
     """Set by SIGTERM or SIGINT."""
     _followers: list[Callable[[], object]] = field(default_factory=list)
+    _parent: int | None = None
+    """A file descriptor on which the parent listens."""
 
     @property
     def settings(self) -> Settings:
@@ -70,8 +76,11 @@ class Process(Generic[N]):
         """`follow` is called after every change of `node`, in a thread of its own."""
         self._followers.append(follow)
 
-    def reload(self) -> None:
-        """What the environment names is in force, as far as it needs no restart; bad settings change nothing."""
+    def reload(self) -> str:
+        """What the environment names is in force, as far as it needs no restart; bad settings change nothing.
+
+        Returns why they are refused; empty when they are in force.
+        """
         try:
             new = reloaded(self.settings, load_settings(None, os.environ))
             changed = [change.key for change in changes(self.settings, new)]
@@ -79,11 +88,12 @@ class Process(Generic[N]):
         except (SettingsError, NodeError) as error:
             log.error("settings_not_reloaded", problem=str(error))
             self._put_on_record(str(error))
-            return
+            return str(error)
         set_up_logs(self.role, new)
         for follow in self._followers:
             follow()
         log.info("settings_in_force", changed=changed)
+        return ""
 
     def _put_on_record(self, reason: str) -> None:
         try:
@@ -96,8 +106,14 @@ class Process(Generic[N]):
         """Tell the parent, once, that this process does its work; `word` goes with it."""
         fd = os.environ.pop(READY_FD, None)
         if fd is not None:
-            os.write(int(fd), f"{word}\n".encode())
-            os.close(int(fd))
+            self._parent = int(fd)
+            os.set_inheritable(self._parent, False)
+            os.write(self._parent, f"{word}\n".encode())
+
+    def answer(self, refused: str) -> None:
+        """Tell the parent why the settings that were read anew are refused, or that they are in force."""
+        if self._parent is not None:
+            os.write(self._parent, f"{json.dumps(refused[:LONGEST_REFUSAL])}\n".encode())
 
 
 class _LiveNode:
@@ -153,9 +169,11 @@ def _reload_when(running: Process[Any], asked: threading.Event) -> None:
         asked.wait()
         asked.clear()
         try:
-            running.reload()
-        except Exception:
+            refused = running.reload()
+        except Exception as error:
             log.exception("settings_not_reloaded", problem="a fault of glam-node")
+            refused = f"a fault of glam-node: {describe(error)}"
+        running.answer(refused)
 
 
 def _work(role: str, work: Callable[[Process[N]], None], running: Process[N]) -> None:

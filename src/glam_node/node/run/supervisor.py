@@ -1,5 +1,6 @@
 """Keeps child processes alive, and stops them; they die with it, however it ends."""
 
+import json
 import os
 import subprocess
 import sys
@@ -53,6 +54,8 @@ class Child:
         """Of its next start."""
         self.word: str | None = None
         """What it said when it became ready; None while it is not."""
+        self.refused: str | None = ""
+        """Why it does not take the settings that it was asked to read; empty when it does, None until it answers."""
         self._program = program
         self._was_ready = self._reload_due = False
         self._pause_s = FIRST_PAUSE_S
@@ -71,8 +74,14 @@ class Child:
         )
         os.close(write_fd)
         self._ended = False
+        self._heard = b""
         self.word = None if self._program.speaks else ""
         self._started_at = time.monotonic()
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether it reads settings."""
+        return self._program.speaks
 
     @property
     def pid(self) -> int:
@@ -91,17 +100,27 @@ class Child:
             self._start()
 
     def _hear(self) -> None:
-        if self.word is not None or self._ended:
+        if self._ended:
             return
         try:
-            line = os.read(self._ready_fd, 1024)
+            self._heard += os.read(self._ready_fd, 2**16)
         except BlockingIOError:
             return
-        if line:
-            self.word = line.decode().strip()
-            self._was_ready = True
-            if self._reload_due:
-                self.ask_to_reload()
+        *lines, self._heard = self._heard.split(b"\n")
+        for line in lines:
+            self._understand(line.decode())
+
+    def _understand(self, line: str) -> None:
+        """The first line says that it is ready, each further one what it makes of the settings that it read anew."""
+        if self.word is not None:
+            self.refused = json.loads(line)
+            return
+        self.word = line.strip()
+        self._was_ready = True
+        if self._reload_due:
+            self.ask_to_reload()
+        elif self.refused is None:
+            self.refused = ""  # it has died meanwhile, and started with these settings
 
     def _bury(self) -> None:
         os.close(self._ready_fd)
@@ -116,6 +135,7 @@ class Child:
 
     def ask_to_reload(self) -> None:
         """SIGHUP: it reads its settings anew; one that is starting and cannot hear it gets it when it is ready."""
+        self.refused = None if self._program.speaks else ""
         self._reload_due = self._program.speaks and self.word is None
         if self._program.speaks and self.word is not None and not self._ended:
             self._process.send_signal(RELOAD_SIGNAL)
