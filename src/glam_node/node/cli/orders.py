@@ -1,4 +1,4 @@
-"""`glam-node resend`, `hold`, `release` and `set-aside`: what a person asks for of one study."""
+"""`glam-node resend`, `send-now`, `hold`, `release` and `set-aside`: what a person asks for of one study."""
 
 import getpass
 import socket
@@ -11,6 +11,7 @@ import typer
 from glam_node.node.cli.application import SettingsOption, node_of, settings_of
 from glam_node.node.cli.study import StudyArgument, known
 from glam_node.node.domain.order import Actor, Order
+from glam_node.node.domain.words import counted
 
 if TYPE_CHECKING:
     from glam_node.node.bootstrap import Node
@@ -40,6 +41,20 @@ def resend(
             session, order_of(study_instance_uid, reason), Selection(destination, stored), node.settings.destinations
         ),
     )
+
+
+def send_now(
+    ctx: typer.Context,
+    destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="NAME of [destinations.NAME].")],
+    settings: SettingsOption = None,
+) -> None:
+    """Send all results that wait for a destination now instead of at their next attempt."""
+    from glam_node.node.workflow.resend import send_now as act
+
+    node = node_of(ctx, settings_of(ctx, settings))
+    with node.sessions.begin() as session:
+        count = act(session, destination, this_person(), node.settings.destinations, datetime.now(UTC))
+    typer.echo(f"{counted(count, 'waiting result')} will be sent to {destination} now.")
 
 
 def hold(

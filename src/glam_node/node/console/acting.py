@@ -38,6 +38,11 @@ def routes(screens: Screens, door: Door) -> list[BaseRoute]:
             door.acting(Right.ACT, _told(node, Echoes(screens, door).ask)),
             methods=["POST"],
         ),
+        Route(
+            "/destinations/{destination}/send",
+            door.acting(Right.ACT, _told(node, Echoes(screens, door).send)),
+            methods=["POST"],
+        ),
         *(
             _provider(door, node)
             if node.settings.console.oidc.issuer

@@ -1,4 +1,4 @@
-"""Asks a destination, on a person's word, whether it is there."""
+"""What a person asks of a destination: whether it is there, and to send what waits for it."""
 
 import threading
 
@@ -10,7 +10,9 @@ from glam_node.node.console.door import COOKIE, Door, Fields
 from glam_node.node.console.rendering import Screens
 from glam_node.node.console.sessions import Flash
 from glam_node.node.db import audit
+from glam_node.node.domain.words import counted
 from glam_node.node.scu.echo import EchoReport, echo
+from glam_node.node.workflow.resend import send_now
 
 LONGEST_S = 10.0
 """What a person waits for an answer, whatever delivery waits for."""
@@ -28,9 +30,7 @@ class Echoes:
 
     def ask(self, request: Request, _: Fields) -> Response:
         """What came back is told on the page of destinations, and on record. Raises HTTPException."""
-        name = request.path_params["destination"]
-        if name not in self._node.settings.destinations:
-            raise HTTPException(404, f"There is no [destinations.{name[:64]}] in the settings.")
+        name = self._name(request)
         with self._lock:
             if name in self._asking:
                 raise HTTPException(409, f"{name} is being asked already. Wait for what it says.")
@@ -47,6 +47,21 @@ class Echoes:
         words = f"C-ECHO to {name}, {report.milliseconds:.0f} ms: {report.message}"
         self._sessions.leave(request.cookies.get(COOKIE, ""), Flash(words, good=report.ok))
         return RedirectResponse(f"/destinations#destination-{name}", 303)
+
+    def send(self, request: Request, _: Fields) -> Response:
+        """Have all results that wait for the destination sent now. Raises HTTPException."""
+        name, configured = self._name(request), self._node.settings.destinations
+        with self._node.sessions.begin() as session:
+            count = send_now(session, name, request.state.visitor.actor, configured, self._now())
+        words = f"{counted(count, 'waiting result')} will be sent to {name} now."
+        self._sessions.leave(request.cookies.get(COOKIE, ""), Flash(words, good=True))
+        return RedirectResponse(f"/destinations#destination-{name}", 303)
+
+    def _name(self, request: Request) -> str:
+        name: str = request.path_params["destination"]
+        if name not in self._node.settings.destinations:
+            raise HTTPException(404, f"There is no [destinations.{name[:64]}] in the settings.")
+        return name
 
     def _ask(self, name: str) -> EchoReport:
         destination = self._node.settings.destinations[name]

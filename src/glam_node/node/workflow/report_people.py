@@ -59,6 +59,11 @@ def _echoed(reporter: Reporter, event: Event, _: str) -> bytes:
     return people.used_function(reporter, event.at, _person(event), name, "C-ECHO asked for", outcome)
 
 
+def _hurried(reporter: Reporter, event: Event, _: str) -> bytes:
+    name, described = str(event.detail["destination"]), "waiting results sent at once"
+    return people.used_function(reporter, event.at, _person(event), name, described, Outcome.SUCCESS)
+
+
 def _refused(reporter: Reporter, event: Event, _: str) -> bytes:
     act, subject = str(event.detail["act"]), event.study_instance_uid or "console"
     described = f"{act} refused: {event.detail['failure']}"
@@ -74,6 +79,7 @@ TOLD_OF_PEOPLE: Mapping[str, Tell] = {
     "account_removed": _account,
     "identity_shown": _saw_patient,
     "destination_asked": _echoed,
+    "send_requested": _hurried,
     "act_refused": _refused,
     **{event: partial(_acted, act) for event, act in ACTS.items()},
 }
