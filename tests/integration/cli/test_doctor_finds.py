@@ -102,6 +102,10 @@ def web_server(plot: Plot, tree: Tree) -> None:
     archive(tree).update({"port": server.server_address[1], "timeout": 2.0})
 
 
+def our_own_port(_plot: Plot, tree: Tree) -> None:
+    archive(tree)["port"] = tree["node"]["port"]
+
+
 def silent_host(plot: Plot, tree: Tree) -> None:
     silent = plot.peers.enter_context(socket.create_server(("127.0.0.1", 0)))
     archive(tree).update({"port": silent.getsockname()[1], "timeout": 0.4})
@@ -249,6 +253,7 @@ CASES = [
          "destinations.archive", ("has no address", "destinations.archive.host")),
     Case("nobody there", put("destinations", "archive", "port", value=free_port()), "destinations.archive",
          ("connection refused", "Is it running?")),
+    Case("our own port", our_own_port, "destinations.archive", ("is this node itself", "destinations.archive.host")),
     Case("a host that is silent", silent_host, "destinations.archive", ("within 0.4 s", "Is that a DICOM port?")),
     Case("an archive without SEG", archive_without_segmentations, "destinations.archive results",
          ("segmentation", "destinations.archive.fallbacks")),

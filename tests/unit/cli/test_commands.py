@@ -32,6 +32,7 @@ COMMANDS = [
     "restore",
     "retry",
     "resend",
+    "send-now",
     "hold",
     "release",
     "set-aside",
@@ -73,7 +74,7 @@ FOR_MACHINES = [
     "model show",
 ]
 TOGETHER = {
-    **dict.fromkeys(("hold", "release", "set-aside", "resend"), "orders"),
+    **dict.fromkeys(("hold", "release", "set-aside", "resend", "send-now"), "orders"),
     **dict.fromkeys(("settings diff", "settings reload"), "settings_reload"),
 }
 """Commands that share a file, and its name."""

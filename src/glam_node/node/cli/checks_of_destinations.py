@@ -1,8 +1,9 @@
 """What `doctor` asks of a destination: TLS and the certificate that it shows, C-ECHO, what it accepts, commitment."""
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.domain.words import counted
@@ -29,6 +30,11 @@ def longest(destination: DestinationSettings) -> float:
 def check_destination(name: str, settings: Settings) -> Iterator[Check]:
     """It is there, is who it should be, knows us, and takes what is chosen for it."""
     destination = settings.destinations[name]
+    if destination.kind != "folder" and _is_this_node(destination, settings):
+        fact = f"{destination.host}:{destination.port} is this node itself, which would get its own results as images"
+        remedy = f"Set destinations.{name}.host and destinations.{name}.port to those of the archive."
+        yield Check(f"destinations.{name}", Verdict.FAIL, fact, remedy)
+        return
     match destination.kind:
         case "c-store":
             yield from _check_archive(peer_of(name, destination, settings.node.ae_title), settings)
@@ -38,6 +44,27 @@ def check_destination(name: str, settings: Settings) -> Iterator[Check]:
             yield _check_echo(name, settings, "Results wait on this machine until it can be written.")
         case _:
             assert_never(destination.kind)
+
+
+def _is_this_node(destination: DestinationSettings, settings: Settings) -> bool:
+    """Return whether a destination is a port of this node on an address of this machine."""
+    if destination.port not in (settings.node.port, settings.tls.port):
+        return False
+    try:
+        addresses = socket.getaddrinfo(destination.host, destination.port, type=socket.SOCK_DGRAM)
+    except OSError:
+        return False
+    return any(_is_ours(family, address) for family, _, _, _, address in addresses)
+
+
+def _is_ours(family: int, address: tuple[Any, ...]) -> bool:
+    """Return whether an address belongs to this machine, so that a socket can be bound to it."""
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address[0], 0, *address[2:]))
+    except OSError:
+        return False
+    return True
 
 
 def _check_archive(peer: Peer, settings: Settings) -> Iterator[Check]:

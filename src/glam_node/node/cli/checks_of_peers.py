@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterator
+from dataclasses import replace
 
 from glam_node.node.cli.checks import Check, Verdict, serving_process
 from glam_node.node.errors import NodeError
@@ -54,7 +55,7 @@ def check_peers(settings: Settings) -> Check:
 
 def check_door(settings: Settings) -> Iterator[Check]:
     """When this node is running: it answers C-ECHO to a peer that may call from this machine."""
-    from glam_node.node.scu.echo import echo
+    from glam_node.node.scu.echo import peer_of, survey
 
     caller = next((peer for peer in settings.peers.values() if _may_call_from_here(peer)), None)
     if settings.tls.port is not None and not settings.tls.plain:
@@ -62,10 +63,16 @@ def check_door(settings: Settings) -> Iterator[Check]:
     if caller is None or settings.node.port == 0 or not serving_process(settings.storage.root):
         return
     host = settings.node.local_host
-    ourselves = DestinationSettings(ae_title=settings.node.ae_title, host=host, port=settings.node.port, timeout=5.0)
-    report = echo("this node", ourselves, caller.ae_title)
-    verdict = Verdict.OK if report.ok else Verdict.FAIL
-    yield Check("C-ECHO", verdict, report.message, "" if report.ok else "See the log of `glam-node serve`.")
+    ourselves = DestinationSettings(
+        ae_title=settings.node.ae_title, host=host, port=settings.node.port, results=(), timeout=5.0
+    )
+    peer = replace(peer_of("node", ourselves, caller.ae_title), of_settings="node")
+    try:
+        survey(peer, ourselves)
+    except NodeError as error:
+        yield Check("C-ECHO", Verdict.FAIL, str(error), "See the log of `glam-node serve`.")
+        return
+    yield Check("C-ECHO", Verdict.OK, f"{peer} answers C-ECHO to {caller.ae_title}")
 
 
 def _may_call_from_here(peer: PeerSettings) -> bool:

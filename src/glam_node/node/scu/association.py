@@ -43,6 +43,13 @@ class Peer:
     """Ours."""
     tls: PeerTLS | None = None
     """None: plain DICOM is spoken."""
+    of_settings: str = ""
+    """The section of the settings that describes it, where that is not [destinations.NAME]."""
+
+    @property
+    def section(self) -> str:
+        """The beginning of its keys in the settings."""
+        return self.of_settings or f"destinations.{self.name}"
 
     @property
     def address(self) -> tuple[str, int]:
@@ -69,13 +76,13 @@ class SOPClassRefused(PermanentError):
 # PS3.8 Table 9-21, A-ASSOCIATE-RJ: (source, reason)
 REJECTIONS = {
     (1, 1): Rejection("no reason given", "Look into the log of the archive.", True),
-    (1, 2): Rejection("application context name not supported", "Check destinations.{name}.port.", False),
+    (1, 2): Rejection("application context name not supported", "Check {section}.port.", False),
     (1, 3): Rejection(
         "calling AE title not recognized", "Register {calling_ae_title} at the archive, or check node.ae_title.", False
     ),
-    (1, 7): Rejection("called AE title not recognized", "Check destinations.{name}.ae_title.", False),
+    (1, 7): Rejection("called AE title not recognized", "Check {section}.ae_title.", False),
     (2, 1): Rejection("no reason given (ACSE)", "Look into the log of the archive.", True),
-    (2, 2): Rejection("protocol version not supported", "Check destinations.{name}.port.", False),
+    (2, 2): Rejection("protocol version not supported", "Check {section}.port.", False),
     (3, 1): Rejection("temporary congestion", "It is tried again.", True),
     (3, 2): Rejection("local limit exceeded", "It is tried again; allow more associations at the archive.", True),
 }
@@ -186,7 +193,7 @@ def _request(
     except socket.gaierror as error:
         raise TransientError(
             f"{peer} cannot be reached: the name {peer.host} has no address ({error.strerror}). "
-            f"Check destinations.{peer.name}.host."
+            f"Check {peer.section}.host."
         ) from error
     if association.is_established:
         # pynetdicom measures silence by the clock of the host: one that jumps ahead would end the association. Whoever
@@ -209,8 +216,7 @@ def _unreachable(peer: Peer) -> TransientError:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
     return TransientError(
-        f"{peer} cannot be reached: {reason}. "
-        f"Is it running? Check destinations.{peer.name}.host and destinations.{peer.name}.port."
+        f"{peer} cannot be reached: {reason}. Is it running? Check {peer.section}.host and {peer.section}.port."
     )
 
 
@@ -234,12 +240,12 @@ def _refused(
         return TransientError(
             _mistaken(peer)
             or f"{peer} did not answer the association request within {peer.timeout:g} s. "
-            f"Is that a DICOM port? Check destinations.{peer.name}.port and destinations.{peer.name}.timeout."
+            f"Is that a DICOM port? Check {peer.section}.port and {peer.section}.timeout."
         )
     return TransientError(
         _mistaken(peer)
         or f"{peer} took the connection and broke it off instead of answering the association request. "
-        f"Is that a DICOM port? Check destinations.{peer.name}.port, and the log of the archive."
+        f"Is that a DICOM port? Check {peer.section}.port, and the log of the archive."
     )
 
 
@@ -248,9 +254,9 @@ def _mistaken(peer: Peer) -> str:
     patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     if peer.tls is None:
         if speaks_http(peer.address, patience):
-            return f"{peer} speaks HTTP there, a web server. Set destinations.{peer.name}.port to its DICOM port."
+            return f"{peer} speaks HTTP there, a web server. Set {peer.section}.port to its DICOM port."
         if speaks_tls(peer.address, patience):
-            return f"{peer} speaks TLS there. Set destinations.{peer.name}.tls = true, or its plain port."
+            return f"{peer} speaks TLS there. Set {peer.section}.tls = true, or its plain port."
         return ""
     try:
         failure = trouble(peer.tls, peer.address, patience)
@@ -261,7 +267,7 @@ def _mistaken(peer: Peer) -> str:
 
 def _rejected(peer: Peer, result: int, source: int, reason: int) -> NodeError:
     rejection = REJECTIONS.get((source, reason), UNKNOWN_REJECTION)
-    remedy = rejection.remedy.format(name=peer.name, calling_ae_title=peer.calling_ae_title)
+    remedy = rejection.remedy.format(section=peer.section, calling_ae_title=peer.calling_ae_title)
     kind = TransientError if rejection.transient or result == REJECTED_TRANSIENT else PermanentError
     return kind(
         f"{peer} rejected the association: {rejection.reason}. {remedy}", status=result << 16 | source << 8 | reason
@@ -275,8 +281,8 @@ def nothing_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> SOP
     )
     return SOPClassRefused(
         f"{peer} accepts none of: {', '.join(proposed)}. "
-        f"Have the archive accept it from {peer.calling_ae_title}, take it out of destinations.{peer.name}.results, "
-        f"or name what may stand in for it in destinations.{peer.name}.fallbacks."
+        f"Have the archive accept it from {peer.calling_ae_title}, take it out of {peer.section}.results, "
+        f"or name what may stand in for it in {peer.section}.fallbacks."
     )
 
 
@@ -289,5 +295,5 @@ def lost(peer: Peer, asked: str, timed_out: bool, waited_s: float | None = None)
         )
     return TransientError(
         f"{peer} gave no answer within {peer.timeout if waited_s is None else waited_s:.3g} s to {asked}. It is tried "
-        f"again; look into the log of the archive, or raise destinations.{peer.name}.timeout where it needs longer."
+        f"again; look into the log of the archive, or raise {peer.section}.timeout where it needs longer."
     )

@@ -65,7 +65,7 @@ def request_commitment(peer: Peer, transaction_uid: str, references: Sequence[Re
     except SOPClassRefused as error:
         raise PermanentError(
             f"{peer} takes no requests for storage commitment. Allow them to {peer.calling_ae_title} there, or set "
-            f"destinations.{peer.name}.storage_commitment = false."
+            f"{peer.section}.storage_commitment = false."
         ) from error
 
 

@@ -123,8 +123,8 @@ def _ask(peer: Peer, destination: DestinationSettings) -> str:
         refused = [SOP_CLASSES[kind].name for kind in found.refused]
         raise PermanentError(
             f"{peer} answers to {peer.calling_ae_title} but does not accept {', '.join(refused)}. "
-            f"Have the archive accept it, take it out of destinations.{peer.name}.results, "
-            f"or name what may stand in for it in destinations.{peer.name}.fallbacks."
+            f"Have the archive accept it, take it out of {peer.section}.results, "
+            f"or name what may stand in for it in {peer.section}.fallbacks."
         )
     fallbacks = destination.fallbacks.by_kind
     instead = [f"{fallbacks[kind]} for {kind}" for kind in destination.results if kind not in found.accepted]

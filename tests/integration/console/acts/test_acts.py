@@ -222,6 +222,14 @@ def test_a_destination_that_is_there_answers(node: Node, anna: Browser) -> None:
     assert told(node, "destination_asked")[0]["ok"]
 
 
+def test_what_waits_for_a_destination_is_sent_on_a_persons_word(node: Node, anna: Browser) -> None:
+    page = anna.ask("/destinations/archive/send", {"form_token": anna.form_token("/")})[1]
+    assert "will be sent to archive now" in page
+    (event,) = told(node, "send_requested")
+    assert (event["account"], event["destination"]) == ("anna", "archive")
+    assert anna.ask("/destinations/nowhere/send", {"form_token": anna.form_token("/")})[0] == 404
+
+
 def test_a_destination_that_is_not_in_the_settings_is_not_asked(anna: Browser) -> None:
     assert anna.ask("/destinations/nowhere/echo", {"form_token": anna.form_token("/")})[0] == 404
 

@@ -1,0 +1,80 @@
+"""A node that serves gets its results to an archive that behaves oddly, one oddity after the other."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.command_line import glam_node
+from tests.integration.archive import Archive, warning
+from tests.integration.modality import send, small_exam
+from tests.integration.node_directory import NodeDirectory, write_node
+from tests.integration.run.test_serve import SEG, SR, Serving, results, serving
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def node(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> NodeDirectory:
+    """A node that waits an hour before it tries anything again, and a second and a half for an answer."""
+    written = write_node(tmp_path_factory.mktemp("node"), archive_port=_session_archive.port)
+    text = written.settings_path.read_text().replace("delay = 0.5", "delay = 3600")
+    text = text.replace('ae_title = "ARCHIVE"', 'ae_title = "ARCHIVE"\ntimeout = 1.5')
+    written.settings_path.write_text(text)
+    return written
+
+
+@pytest.fixture(scope="module")
+def served(node: NodeDirectory) -> Iterator[Serving]:
+    """The node, serving all tests of this module."""
+    with serving(node) as running:
+        yield running
+
+
+def deliveries(node: NodeDirectory) -> list[dict[str, Any]]:
+    """What `glam-node study` says of the results of the newest study."""
+    newest = json.loads(glam_node("--settings", node.settings_path, "studies", "--json").stdout)[0]
+    told = glam_node("--settings", node.settings_path, "study", newest["study_instance_uid"], "--json").stdout
+    found: list[dict[str, Any]] = json.loads(told)["deliveries"]
+    return found
+
+
+def test_an_archive_that_aborts_on_segmentations_has_the_report_and_gets_them_on_a_persons_word(
+    node: NodeDirectory, served: Serving, archive: Archive
+) -> None:
+    archive.abort_on = frozenset({SEG})
+    send(served.port, small_exam(51))
+    wait_until(lambda: results(archive) == {SR: 1})
+    # Each once, and once more since the archive took the report after that.
+    wait_until(lambda: [one["attempt"] for one in deliveries(node) if one["failure"]] == [2] * 4)
+    assert all("ended the association" in one["failure"] for one in deliveries(node) if one["kind"] == "SEG")
+    archive.abort_on = frozenset()
+    told = glam_node("--settings", node.settings_path, "send-now", "archive").stdout
+    assert told == "4 waiting results will be sent to archive now.\n"
+    wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
+
+
+def test_an_archive_that_takes_one_slow_object_an_association_with_a_warning_gets_all(
+    node: NodeDirectory, served: Serving, archive: Archive
+) -> None:
+    archive.an_association, archive.delay_s = 1, 2.0
+    archive.statuses = [warning(0xB000, "Series Description coerced")]
+    send(served.port, small_exam(52))
+    wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
+    wait_until(lambda: {one["state"] for one in deliveries(node)} == {"STORED"})
+    warnings = [one["warning"] for one in deliveries(node) if one["warning"]]
+    assert warnings == ["0xB000 (stored, elements coerced): Series Description coerced"]
+
+
+def test_results_go_out_by_themselves_within_a_minute_after_the_archive_is_back(
+    node: NodeDirectory, served: Serving, archive: Archive
+) -> None:
+    archive.stop()
+    try:
+        send(served.port, small_exam(53))
+        wait_until(lambda: any("refused" in one["failure"] for one in deliveries(node)))
+    finally:
+        archive.start()
+    wait_until(lambda: results(archive) == {SEG: 4, SR: 1}, 120, lambda: deliveries(node))
