@@ -341,3 +341,24 @@ def test_an_association_over_tls_is_cut_when_the_receiver_stops(tmp_path: Path, 
         assert secured.recv(1) == b"\x02"
     with secured:
         assert closed_after(secured) < 2
+
+
+@over_both
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_session_is_resumed(
+    tmp_path: Path, node: Signed, pacs: Signed, upper_layer: str, version: ssl.TLSVersion
+) -> None:
+    context = caller(pacs, pacs.ca)
+    context.minimum_version = context.maximum_version = version
+    reused, session = [], None
+    with running_receiver(tmp_path / "root", tls=tls_settings(node), upper_layer=upper_layer) as receiver:
+        for _ in range(3):
+            with (
+                socket.create_connection(("127.0.0.1", tls_port(receiver)), timeout=20) as connection,
+                context.wrap_socket(connection, server_hostname="127.0.0.1", session=session) as secured,
+            ):
+                secured.sendall(associate_rq())
+                assert secured.recv(1) == b"\2"
+                reused.append(secured.session_reused)
+                session = secured.session
+    assert reused == [False, False, False]

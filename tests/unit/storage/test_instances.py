@@ -183,7 +183,7 @@ def test_a_uid_is_valid(uid: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "uid", ["", ".", "1.", "1..2", "01.2", "1.02", "../x", "1/2", "1.2\n", "1.2 ", "1.2\0", "1.\u0662", "1." + "2" * 63]
+    "uid", ["", ".", "1.", "1..2", "../x", "1/2", "1.2\n", "1.2 ", "1.2\0", "1.\u0662", "1." + "2" * 63]
 )
 def test_what_is_no_uid_is_not_taken_for_one(uid: str) -> None:
     assert not is_valid_uid(uid)

@@ -102,7 +102,7 @@ def _number(elements: dict[int, bytes], element: int) -> int:
 
 def _uid(elements: dict[int, bytes], *either: int) -> str:
     value = next((elements[element] for element in either if element in elements), b"")
-    return value.decode("ascii", "replace").rstrip("\0 ")
+    return value.decode("ascii", "replace").strip("\0 ")
 
 
 def _element(element: int, value: bytes) -> bytes:

@@ -96,7 +96,9 @@ def open_doors(node: NodeSettings, tls: TLSSettings) -> list[Door]:
     doors = []
     if tls.port is not None:
         files = Files("tls", tls.certificate, tls.key, tls.ca)
-        context = ContextOfFiles(files, lambda given: server_context(given, CERTIFICATES[tls.client_certificate]))
+        context = ContextOfFiles(
+            files, lambda given: server_context(given, CERTIFICATES[tls.client_certificate]), for_one_connection=True
+        )
         context.current()
         listener = _listener(node.host, tls.port, "tls.port")
         plain = f", or call port {node.port}" if tls.plain else ""
@@ -157,6 +159,8 @@ def _secured(connection: socket.socket, context: ssl.SSLContext, timeout_s: floa
             raise ConnectionLost(f"closed in the handshake: {error}") from error
         except ssl.SSLError as error:
             raise HandshakeRefused(_refusal(error)) from error
+        if secured.session_reused:
+            raise HandshakeRefused(Rejection(NO_REASON_GIVEN, "a TLS session was resumed", OTHERWISE))
         yield secured
 
 

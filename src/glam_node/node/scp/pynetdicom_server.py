@@ -62,7 +62,7 @@ class PynetdicomServer(Server):
         if self._tls.port is not None:
             files = Files("tls", self._tls.certificate, self._tls.key, self._tls.ca)
             mode = CERTIFICATES[self._tls.client_certificate]
-            context = ContextOfFiles(files, lambda given: server_context(given, mode))
+            context = ContextOfFiles(files, lambda given: server_context(given, mode), for_one_connection=True)
             context.current()
             self._secured = self._listen(self._tls.port, "tls.port", _HandshakeLater(context))
         if self._tls.port is None or self._tls.plain:

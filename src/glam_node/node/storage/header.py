@@ -1,149 +1,155 @@
-"""What a stored data set says before its pixel data, read within bounds and without reading the pixels."""
+"""Headers of stored data sets, read within bounds whatever shape the data set has, and without reading the pixels.
+
+Every element is passed over, and those that somebody may ask for are kept: there is a limit on what is needed, and none
+on what a sender puts beside it.
+"""
 
 import io
 import struct
+import tempfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
+import structlog
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from glam_node.node.errors import PermanentError
+from glam_node.node.storage.elements import (
+    CUT,
+    LONG,
+    PIXEL_DATA,
+    Element,
+    EndlessDataSet,
+    Source,
+    UnreadableDataSet,
+    elements,
+)
+
+__all__ = ["UnreadableDataSet", "read_header", "read_stored_header"]
+
+log = structlog.get_logger(__name__)
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
 
-# Headers of mammograms have some 20 KB and 1,000 reads, segmentations of many frames hundreds of times that.
-MAXIMUM_READS = 500_000
-MAXIMUM_HEADER_BYTES = 16 * 2**20
-LONGEST_VALUE = 2**20
-"""A longer value (bytes) is passed over."""
+MAXIMUM_HEADER_BYTES = 2**18
+"""Of all elements that are kept; headers of mammograms have some 20 KB. Elements beyond are passed over."""
 MAXIMUM_INFLATED_BYTES = 512 * 2**20
-
-# Float, Double Float and integer Pixel Data
-_PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-_ITEM, _SEQUENCE_DELIMITER = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
-_TOO_SHORT = "the data set ends too early"
-
-
-class UnreadableDataSet(PermanentError):
-    """The data set is cut, damaged or absurd; the message says which, in plain words."""
+# SOP Class and Instance, Patient ID, Study and Series: kept however much comes before them.
+_IDENTIFYING = frozenset({0x00080016, 0x00080018, 0x00100020, 0x0020000D, 0x0020000E})
+_LONGEST_IDENTIFYING = 1024
+_PREAMBLE, _FIRST_META_ELEMENT = 132, 12
+_TRANSFER_SYNTAX = 0x00020010
 
 
 def read_header(path: Path, offset: int, transfer_syntax_uid: str) -> Dataset:
-    """The elements before the pixel data of the data set that begins at byte `offset` of a file.
+    """Return the public elements before the pixel data of the data set that begins at byte `offset` of a file.
 
     Pixel data that are shorter than they say count as cut. Raises UnreadableDataSet, OSError when the disk fails.
     """
-    with path.open("rb") as file:
-        file.seek(offset)
+    with path.open("rb", buffering=0) as file:
         try:
-            return _read(file, path.stat().st_size, transfer_syntax_uid)
+            return _read(file, offset, path.stat().st_size, transfer_syntax_uid, path.parent)
         except UnreadableDataSet:
             raise
-        except Exception as error:  # pydicom raises what its parsing meets: RecursionError, zlib.error ...
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            if isinstance(error, OSError | struct.error):
-                raise UnreadableDataSet(_TOO_SHORT) from error
-            raise UnreadableDataSet(f"the data set is damaged ({type(error).__name__})") from error
+        except zlib.error as error:
+            raise UnreadableDataSet("the deflated data set is damaged") from error
 
 
-def _read(file: BinaryIO, size: int, transfer_syntax_uid: str) -> Dataset:
-    if transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        beginning, size = _inflated(file)
-        file = io.BytesIO(beginning)
-    bounded = _Bounded(file, size)
-    little_endian = transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
-    pixel_length: list[int] = []
-
-    def at_pixel_data(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom's call
-        if tag in _PIXEL_DATA:
-            pixel_length.append(length)
-            bounded.value_begins = bounded.tell()
-        return tag in _PIXEL_DATA
-
-    header = read_dataset(
-        cast(BinaryIO, bounded),
-        transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN,
-        little_endian,
-        stop_when=at_pixel_data,
-        defer_size=LONGEST_VALUE,
-    )
-    if pixel_length:
-        _refuse_cut_pixel_data(bounded, pixel_length[0], "<" if little_endian else ">")
-    elif not bounded.ended_between_elements:
-        raise UnreadableDataSet(_TOO_SHORT)
-    if not len(header):
-        raise UnreadableDataSet("the data set has no elements")
-    return header
+def read_stored_header(path: Path) -> Dataset:
+    """Return the same of a file with file meta information in front. Raises UnreadableDataSet, OSError."""
+    with path.open("rb") as file:
+        head = file.read(_PREAMBLE + _FIRST_META_ELEMENT)
+        if len(head) < _PREAMBLE + _FIRST_META_ELEMENT or head[128:138] != b"DICM\2\0\0\0UL":
+            raise UnreadableDataSet("the file has no file meta information")
+        begin = len(head)
+        end = begin + int(struct.unpack_from("<I", head, _PREAMBLE + 8)[0])
+        meta = Source(file, begin, min(end, path.stat().st_size))
+        values = {
+            element.tag: meta.read(element.value, element.end - element.value)
+            for element in elements(meta, "<", is_implicit=False)
+            if element.tag == _TRANSFER_SYNTAX
+        }
+    syntax = values.get(_TRANSFER_SYNTAX, b"").decode("ascii", "replace").strip("\0 ")
+    return read_header(path, end, syntax)
 
 
-def _refuse_cut_pixel_data(bounded: "_Bounded", length: int, byte_order: str) -> None:
-    if length != _UNDEFINED_LENGTH:
-        bounded.seek(bounded.value_begins + length)
-        return
-    bounded.seek(bounded.value_begins)
-    while True:
-        group, element, length = struct.unpack(f"{byte_order}HHI", bounded.read(8))
-        if (group, element) == _SEQUENCE_DELIMITER:
-            return
-        if (group, element) != _ITEM:
-            raise UnreadableDataSet("the fragments of the pixel data are damaged")
-        bounded.seek(bounded.tell() + length)
+def _read(file: BinaryIO, offset: int, size: int, transfer_syntax_uid: str, directory: Path) -> Dataset:
+    if transfer_syntax_uid != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        return _header(Source(file, offset, size), transfer_syntax_uid)
+    file.seek(offset)
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as inflated:
+        return _header(Source(inflated, 0, _inflate(file, inflated)), transfer_syntax_uid)
 
 
-def _inflated(file: BinaryIO) -> tuple[bytes, int]:
-    """The first bytes, more than any header has, of what the rest of the file inflates to, and how much that is."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    beginning, size = bytearray(), 0
+def _inflate(file: BinaryIO, to: BinaryIO) -> int:
+    """Return how many bytes the rest of the file inflates to, which are in `to` then; what comes behind is ignored."""
+    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
     while not inflater.eof:
         deflated = inflater.unconsumed_tail or file.read(65_536)
         piece = inflater.decompress(deflated, 2**20)
         if not deflated and not piece:
-            raise UnreadableDataSet(_TOO_SHORT)
+            raise UnreadableDataSet(CUT)
         size += len(piece)
         if size > MAXIMUM_INFLATED_BYTES:
             raise UnreadableDataSet("the deflated data set is absurdly large when inflated")
-        if len(beginning) < MAXIMUM_HEADER_BYTES:
-            beginning += piece
-    return bytes(beginning), size
+        to.write(piece)
+    return size
 
 
-class _Bounded:
-    """A file for pydicom that is read so much and no further, and that knows whether it ended where it may."""
+def _header(source: Source, transfer_syntax_uid: str) -> Dataset:
+    is_implicit = transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
+    byte_order = ">" if transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN else "<"
+    kept, room, count = dict[int, Element](), MAXIMUM_HEADER_BYTES, 0
+    try:
+        for element in elements(source, byte_order, is_implicit=is_implicit):
+            count += 1
+            length = element.end - element.start
+            if _is_wanted(element.tag, length, room):
+                room -= length
+                kept[element.tag] = element
+    except EndlessDataSet as error:
+        if not kept.keys() >= _IDENTIFYING - {0x00100020}:
+            raise
+        log.warning("header_not_read_to_its_end", reason=str(error))
+    if not count:
+        raise UnreadableDataSet("the data set has no elements")
+    return _decoded(source, kept.values(), byte_order, is_implicit)
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
-        self._size = size
-        self._reads = MAXIMUM_READS
-        self._bytes = MAXIMUM_HEADER_BYTES
-        self._short: list[int] = []
-        self.tell = file.tell
-        self.value_begins = 0
 
-    @property
-    def ended_between_elements(self) -> bool:
-        """Whether the one read that met the end found nothing at all where an element would begin."""
-        return self._short == [0]
+def _is_wanted(tag: int, length: int, room: int) -> bool:
+    """Return whether an element is of the standard and fits; no file meta information, group length or pixel data."""
+    if tag in _IDENTIFYING:
+        return length <= _LONGEST_IDENTIFYING
+    return (
+        tag in DicomDictionary and tag & 0xFFFF != 0 and tag >= 0x00080000 and tag not in PIXEL_DATA and length <= room
+    )
 
-    def read(self, count: int) -> bytes:
-        """At most `count` bytes."""
-        self._reads -= 1
-        if self._reads < 0 or count > self._bytes:
-            raise UnreadableDataSet("the header is absurdly large")
-        data = self._file.read(count)
-        self._bytes -= len(data)
-        if len(data) < count:
-            self._short.append(len(data))
-        return data
 
-    def seek(self, position: int) -> int:
-        """Go to `position`, which must be within the file."""
-        if position > self._size:
-            raise UnreadableDataSet(_TOO_SHORT)
-        self._short.clear()
-        return self._file.seek(position)
+def _decoded(source: Source, kept: Iterable[Element], byte_order: str, is_implicit: bool) -> Dataset:
+    """Return the elements that were kept; without the sequences where one of these cannot be decoded."""
+    in_order = sorted(kept, key=lambda element: element.tag)
+    flat = [element for element in in_order if element.is_defined and DicomDictionary[element.tag][0] != "SQ"]
+    for chosen in (in_order, flat):
+        encoded = b"".join(_encoded(source, element, byte_order, is_implicit) for element in chosen)
+        try:
+            return read_dataset(io.BytesIO(encoded), is_implicit, byte_order == "<")
+        except Exception as error:  # pydicom raises what its parsing meets: RecursionError, struct.error ...
+            failure = type(error).__name__
+    raise UnreadableDataSet(f"the data set is damaged ({failure})")
+
+
+def _encoded(source: Source, element: Element, byte_order: str, is_implicit: bool) -> bytes:
+    """Return an element as it stands in the data set, with the VR of the standard where it states none."""
+    if element.vr or is_implicit:
+        window, at = source.window(element.start, element.end - element.start)
+        return window[at : at + element.end - element.start]
+    value = source.read(element.value, element.end - element.value)
+    vr = DicomDictionary[element.tag][0][:2].encode("ascii")
+    head = struct.pack(f"{byte_order}HH2s", element.tag >> 16, element.tag & 0xFFFF, vr)
+    is_long = vr in LONG
+    return head + struct.pack(f"{byte_order}{'HI' if is_long else 'H'}", *([0] if is_long else []), len(value)) + value

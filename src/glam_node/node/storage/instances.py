@@ -17,8 +17,9 @@ import blake3
 
 from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, start_writing, sync_directory
 
-# PS3.5 9.1: components of digits without leading zeros, at most 64 characters; nothing else becomes a file name.
-_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
+# Components of digits, at most 64 characters: nothing else becomes a file name. PS3.5 9.1 allows no leading zeros, and
+# there are devices that write them.
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _PRIVATE_FILE = 0o600
 _LOCKS = 64
 SYNCHRONISERS = 16
@@ -33,7 +34,7 @@ DISK_LOW = (
 
 
 def is_valid_uid(uid: str) -> bool:
-    """Whether `uid` obeys PS3.5 section 9.1."""
+    """Return whether `uid` obeys PS3.5 section 9.1, apart from leading zeros."""
     return len(uid) <= 64 and _UID.fullmatch(uid) is not None
 
 

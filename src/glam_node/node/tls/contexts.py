@@ -3,6 +3,7 @@
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +39,13 @@ class Files:
 class ContextOfFiles:
     """The TLS context of files: read again when they change; files that cannot be used leave the old one in force."""
 
-    def __init__(self, files: Files, build: Callable[[Files], ssl.SSLContext]) -> None:
+    def __init__(
+        self, files: Files, build: Callable[[Files], ssl.SSLContext], *, for_one_connection: bool = False
+    ) -> None:
+        """Build contexts from `files`; each `for_one_connection` where no session may be resumed on another."""
         self._files = files
         self._build = build
+        self._for_one_connection = for_one_connection
         self._lock = threading.Lock()
         self._signature: Signature | None = None
         self._context: ssl.SSLContext | None = None
@@ -52,6 +57,10 @@ class ContextOfFiles:
             if self._context is None or signature != self._signature:
                 self._context = self._rebuilt()
                 self._signature = signature
+            elif self._for_one_connection:
+                # Files that became unusable leave the old context in force, which was logged then.
+                with suppress(PermanentError):
+                    self._context = self._build(self._files)
             return self._context
 
     def _rebuilt(self) -> ssl.SSLContext:
@@ -69,7 +78,9 @@ class ContextOfFiles:
 def server_context(files: Files, client_certificate: ssl.VerifyMode) -> ssl.SSLContext:
     """What a listener speaks (PS3.15 B.12, in the role of server). Raises PermanentError naming the file."""
     context = _profile(ssl.PROTOCOL_TLS_SERVER)
-    # No session is taken up again: every connection shows its certificate to the authorities of this moment.
+    # No session is taken up again: every connection shows its certificate to the authorities of this moment. Without
+    # tickets OpenSSL still resumes sessions of TLS 1.2 by their id on the same context, which Python cannot forbid:
+    # whoever listens has a context for each connection.
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_TICKET
     context.num_tickets = 0
     _load_chain(context, files)
