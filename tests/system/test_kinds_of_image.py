@@ -177,5 +177,5 @@ def test_the_demonstration_package_leaves_patients_out_and_says_which_setting_ch
     told = run_glam_node(
         "analyse", str(tmp_path / "images"), "--out", str(tmp_path / "out"), settings_path=settings_path, expect=1
     )
-    assert "demonstration_package" not in told
+    assert "demonstration_package: " not in told
     assert "The pixel spacing is" in told, "the images went as far as the model"

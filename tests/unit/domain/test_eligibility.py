@@ -75,6 +75,11 @@ def test_retakes_are_analysed() -> None:
     assert len(judged(*four_views(), sop_instance("L CC")).instances) == 5
 
 
+def test_several_images_of_one_view_are_remarked_since_an_implant_may_be_undeclared() -> None:
+    reason = judged(*four_views(), sop_instance("L CC")).reason
+    assert reason.endswith("; several images of L CC (retakes, or an implant that is not declared)")
+
+
 def test_a_study_with_too_few_views_is_not_eligible() -> None:
     judgement = judged(sop_instance("R CC"), sop_instance("R CC"), rules=EligibilityRules(2, accept_implants=True))
     assert (judgement.rule, judgement.reason) == ("too_few_views", "1 of the standard views (R CC), 2 needed")

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.reading import read_mammogram
@@ -38,6 +41,23 @@ def test_an_image_of_another_kind_is_left_out_by_the_node_and_refused_by_the_api
 def test_an_ordinary_view_is_analysed_by_the_node_and_read_by_the_api(name: str, tmp_path: Path) -> None:
     assert left_out_of_a_folder(ORDINARY[name], tmp_path) == []
     assert read_mammogram(image_with(ORDINARY[name])).shape == (128, 96)
+
+
+OPTIONAL = """Manufacturer ManufacturerModelName SeriesDescription PaddleDescription DerivationDescription TomoClass
+ContrastBolusAgent ContrastBolusAgentSequence ContrastBolusVolume PartialView PartialViewCodeSequence CalibrationImage
+QualityControlImage BodyPartExamined AnatomicRegionSequence VolumetricProperties ConcatenationUID
+SpecimenDescriptionSequence NumberOfTomosynthesisSourceImages
+EstimatedRadiographicMagnificationFactor BreastImplantPresent DetectorMode"""
+
+
+@pytest.mark.parametrize("keyword", OPTIONAL.split())
+@pytest.mark.parametrize("value", [b"", b"\xff\xfe\x00", b"\x00" * 2000])
+@pytest.mark.filterwarnings("ignore")
+def test_a_malformed_optional_element_never_stops_the_reading_of_a_header(keyword: str, value: bytes) -> None:
+    image = image_with({})
+    tag = Tag(keyword)
+    image[tag] = RawDataElement(tag, dictionary_VR(tag), len(value), value, 0, False, True)
+    assert describe_view(image).view_position == "CC"
 
 
 def test_every_kind_of_the_table_is_tried() -> None:

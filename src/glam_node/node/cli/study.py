@@ -62,6 +62,8 @@ def _print(study: dict[str, Any], out: "Console") -> None:
     _table(
         out, "Images", study["instances"], ("view", "sop_instance_uid", "rows", "columns", "excluded", "received_at")
     )
+    for reason in dict.fromkeys(one["excluded_because"] for one in study["instances"] if one["excluded"]):
+        out.print(f"  Left out: {reason}")
     for job in study["jobs"]:
         stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["stage_seconds"].items())
         out.print(f"Job {job['job_id']}  {job['state']}  attempt {job['attempt']}  {stages}")

@@ -148,7 +148,7 @@ def _judge_images(
         reason = f"{len(views)} of the standard views ({views_named(views)}), {rules.minimum_views} needed"
         return Eligibility(False, "too_few_views", _with_left_out(reason, others), (), left_out)
     ordered = sorted(images, key=lambda image: (STANDARD_VIEWS.index(standard_view(image)), image.sop_instance_uid))
-    reason = f"{len(images)} images to analyse: {views_named(views)}"
+    reason = f"{len(images)} images to analyse: {views_named(views)}{_with_several(images)}"
     return Eligibility(True, "screening_views", _with_left_out(reason, others), tuple(ordered), left_out)
 
 
@@ -158,6 +158,14 @@ def _difference_among(images: Sequence[SOPInstance]) -> Difference | None:
     if strangers:
         return Difference(TWO_PATIENTS, f"{strangers} of them carry another Patient ID than the first")
     return difference_among(image.identity for image in images if image.identity is not None)
+
+
+def _with_several(images: Sequence[SOPInstance]) -> str:
+    """Return a remark on views that several images show, of which each counts in the mean of the breast."""
+    several = [view for view, group in _by_view(images).items() if len(group) > 1]
+    if not several:
+        return ""
+    return f"; several images of {views_named(several)} (retakes, or an implant that is not declared)"
 
 
 def _with_left_out(reason: str, left_out: str) -> str:
