@@ -17,6 +17,7 @@ AlertName = Literal[
     "no_studies",
     "needs_a_person",
     "studies_left_out",
+    "images_in_doubt",
     "score_drift",
 ]
 ALERTS: tuple[AlertName, ...] = get_args(AlertName)

@@ -5,12 +5,17 @@ from typing import Any
 
 import pytest
 
-from glam_node.node.db import audit, studies
+from glam_node.node.db import audit, conflicts, studies
 from glam_node.node.db.arrivals import Arrival, add_arrivals
 from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.conflict import Conflict
+from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.study import Study, StudyState
 from tests.builders import STUDY_UID, after, report, sop_instance
+
+WAYS = [("patient",), ("content",)]
+"""What differs in two newer versions."""
 
 
 def arrival(view: str = "R CC", patient_id: str = "P1", **fields: Any) -> Arrival:
@@ -74,6 +79,66 @@ def test_the_first_stated_patient_id_is_the_studys_and_others_are_marked(
     kept = [one for batch in batches for one in add(sessions, *batch)]
     assert [one.attributes.patient_mismatch for one in kept] == [False, False, True, False, False]
     assert study(sessions).attributes.patient_id == "P1"
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["together", "one by one"])
+def test_what_images_state_of_their_patient_is_kept_whatever_the_order(
+    sessions: SessionFactory, together: bool
+) -> None:
+    stated = [
+        identity_of({"PatientID": "P1", "PatientName": name, "PatientBirthDate": born}, STUDY_UID)
+        for name, born in (("Müller^Jörg=山田^太郎", "19600101"), ("", ""), ("DOE^JANE", "19750505"))
+    ]
+    arrivals = [arrival(identity=identity) for identity in stated]
+    arrivals.append(Arrival(report(), StudyAttributes("COERCED")))
+    kept = add(sessions, *arrivals) if together else [one for single in arrivals for one in add(sessions, single)]
+    found = {one.sop_instance_uid: one.identity for one in study(sessions).instances}
+    assert [found[one.sop_instance_uid] for one in kept] == [*stated, None]
+
+
+def test_an_id_of_another_issuer_is_another_patients_in_the_audit_trail(sessions: SessionFactory) -> None:
+    issuers = ["", "HOSP_A", "HOSP_B", "HOSP_A", ""]
+    arrivals = [
+        Arrival(sop_instance(), StudyAttributes(patient_id="P1" if issuer else "", issuer_of_patient_id=issuer))
+        for issuer in issuers
+    ]
+    assert [one.attributes.patient_mismatch for one in add(sessions, *arrivals)] == [False, False, True, False, False]
+    assert study(sessions).attributes.issuer_of_patient_id == "HOSP_A"
+
+
+def test_newer_versions_wait_for_a_decision_and_are_taken(sessions: SessionFactory) -> None:
+    first = [sop_instance(view, identity=identity_of({}, STUDY_UID)) for view in ("R CC", "L CC")]
+    add(sessions, *(Arrival(one, StudyAttributes(patient_id="P1")) for one in first))
+    corrected = StudyAttributes(patient_id="P2", issuer_of_patient_id="A", accession_number="7")
+    newer = [
+        replace(
+            one,
+            path=f"conflicts/{number}.dcm",
+            blake3=f"{number}" * 64,
+            received_at=after(60 + number),
+            identity=identity_of({"PatientName": "山田^太郎"}, STUDY_UID),
+        )
+        for number, one in enumerate(first)
+    ]
+    waiting = [Conflict(one, corrected, STUDY_UID, differs) for one, differs in zip(newer, WAYS, strict=True)]
+    with sessions.begin() as session:
+        for conflict in [*waiting, *waiting]:
+            conflicts.add(session, conflict)
+    with sessions.begin() as session:
+        assert conflicts.open_of_study(session, STUDY_UID) == waiting
+        assert [(one.study_instance_uid, one.kinds) for one in conflicts.in_doubt(session)] == [
+            (STUDY_UID, ("patient",))
+        ]
+        assert conflicts.count_in_doubt(session)["patient"] == 1
+        conflicts.take(session, waiting[0], "instances/taken.dcm")
+        conflicts.settle(session, [newer[1].sop_instance_uid], after(90))
+    with sessions.begin() as session:
+        assert conflicts.open_of_study(session, STUDY_UID) == []
+        conflicts.add(session, waiting[1])
+        assert conflicts.open_of_study(session, STUDY_UID) == []
+    changed = study(sessions)
+    assert changed.attributes == corrected
+    assert set(changed.instances) == {replace(newer[0], path="instances/taken.dcm"), first[1]}
 
 
 def test_a_late_mammogram_reopens_its_study_and_a_report_does_not(sessions: SessionFactory) -> None:

@@ -14,8 +14,9 @@ from blake3 import blake3
 from sqlalchemy import select
 
 from glam_node.node.bootstrap import Node
-from glam_node.node.db import audit
+from glam_node.node.db import audit, studies
 from glam_node.node.db.tables import InstanceRow
+from glam_node.node.domain.eligibility import judge
 from glam_node.node.domain.study import StudyState
 from glam_node.node.workflow.assemble import close_complete_studies
 from tests.builders import after
@@ -118,6 +119,20 @@ def test_other_bytes_under_one_uid_at_two_receivers_at_the_same_moment_lose_neit
     with node.sessions() as session:
         told = audit.recent(session, "instance_duplicate", 100)
     assert [event.detail["same_bytes"] for event in told] == [False] * len(uids)
+
+
+def test_two_people_who_come_by_two_receivers_at_once_are_found_in_either_order(node: Node, ports: list[int]) -> None:
+    for number, order in enumerate((ports, ports[::-1])):
+        exam = small_exam(73 + number)
+        for image in exam[2:]:
+            image.PatientID, image.PatientBirthDate = "", "19010101"
+        with ThreadPoolExecutor(2) as senders:
+            list(senders.map(lambda port, views: send(port, views), order, (exam[:2], exam[2:])))
+        with node.sessions() as session:
+            study = studies.get(session, exam[0].StudyInstanceUID)
+        assert study is not None
+        judged = judge(study, node.submission_rules.eligibility)
+        assert (judged.rule, judged.reason.partition(": ")[2]) == ("two_patients", "birth date differs")
 
 
 def test_a_study_that_comes_by_two_receivers_is_one_study(node: Node, ports: list[int]) -> None:

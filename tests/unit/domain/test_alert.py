@@ -31,6 +31,8 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("needs_a_person", "", {"abandoned_deliveries": 2}),
     ("studies_left_out", "synthesized", {"left_out": {"synthesized": 3}}),
     ("studies_left_out", "demonstration_package", {"left_out": {"demonstration_package": 1}}),
+    ("images_in_doubt", "patient", {"studies_in_doubt": {"patient": 1, "content": 3}}),
+    ("images_in_doubt", "two_patients", {"studies_in_doubt": {"two_patients": 2}}),
     ("score_drift", "malignant", {"mean_scores": {"malignant": 0.51}}),
 ]
 

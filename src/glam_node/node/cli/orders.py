@@ -87,6 +87,35 @@ def set_aside(
     carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
 
 
+def take_newer(
+    ctx: typer.Context,
+    study_instance_uid: StudyArgument,
+    reason: Annotated[str, typer.Option(help="Why; stays on the study's record: name no patient.")],
+    settings: SettingsOption = None,
+) -> None:
+    """Replace a study's images by the versions that were sent again, and read the study again."""
+    from glam_node.node.workflow.versions import take_newer as act
+
+    carry_out(
+        ctx,
+        settings,
+        study_instance_uid,
+        lambda session, node: act(session, order_of(study_instance_uid, reason), node.store),
+    )
+
+
+def keep_first(
+    ctx: typer.Context,
+    study_instance_uid: StudyArgument,
+    reason: Annotated[str, typer.Option(help="Why; stays on the study's record: name no patient.")],
+    settings: SettingsOption = None,
+) -> None:
+    """Keep a study's images as they came first; the versions that were sent again are not asked about any more."""
+    from glam_node.node.workflow.versions import keep_first as act
+
+    carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
+
+
 def order_of(study_instance_uid: str, reason: str = "") -> Order:
     """By whoever runs the command, now."""
     return Order(study_instance_uid, this_person(), datetime.now(UTC), reason)

@@ -1,6 +1,7 @@
 """`glam-node status`"""
 
 import textwrap
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from glam_node.node.cli.application import (
     sessions_of,
     settings_of,
 )
+from glam_node.node.domain.words import counted
 
 if TYPE_CHECKING:
     from glam_node.node.db.audit import Event
@@ -23,22 +25,24 @@ if TYPE_CHECKING:
 REFUSALS = ("association_rejected", "association_aborted", "instance_refused")
 REFUSED_SHOWN, LOOKED_AT = 5, 100
 """Refusals of each kind that are shown, and the newest events among which they are looked for."""
+IN_DOUBT_SHOWN = 20
 
 
 def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
-    """Show what is waiting and what needs a person. Exit with 1 if a job or delivery was given up."""
+    """Show what is waiting and what needs a person. Exit with 1 if something was given up or is in doubt."""
     configured = settings_of(ctx, settings)
     state = _state(sessions_of(ctx, configured), configured)
     if as_json:
         print_json(state)
     else:
         _print(state)
-    if state["jobs"].get("FAILED") or any(row.get("ABANDONED") for row in state["destinations"].values()):
+    given_up = state["jobs"].get("FAILED") or any(row.get("ABANDONED") for row in state["destinations"].values())
+    if given_up or any(doubt["is_grave"] for doubt in state["in_doubt"]):
         raise typer.Exit(EXIT_FINDING)
 
 
 def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
-    from glam_node.node.db import audit, backlog, deliveries, jobs, studies
+    from glam_node.node.db import audit, backlog, conflicts, deliveries, jobs, studies
 
     with sessions() as session:
         destinations: dict[str, dict[str, Any]] = {name: {} for name in settings.destinations}
@@ -51,6 +55,7 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
             "jobs": {str(state): count for state, count in jobs.counts_by_state(session).items()},
             "oldest_unfinished_job_at": backlog.oldest_unfinished_job(session),
             "destinations": destinations,
+            "in_doubt": [{**asdict(one), "is_grave": one.is_grave} for one in conflicts.in_doubt(session)],
             "refused": {event: _refused(audit.recent(session, event, LOOKED_AT), settings) for event in REFUSALS},
         }
 
@@ -71,9 +76,19 @@ def _print(state: dict[str, Any]) -> None:
     for name, row in state["destinations"].items():
         counts = {key: value for key, value in row.items() if isinstance(value, int)}
         typer.echo(f"destinations.{name}  {_counts(counts)}{_since(row.get('oldest_pending_at'), now)}")
+    _print_in_doubt(state["in_doubt"])
     for event, refusals in state["refused"].items():
         for refused in refusals:
             _print_refused(event, refused)
+
+
+def _print_in_doubt(doubts: list[dict[str, Any]]) -> None:
+    """Studies whose images need a person, the gravest first."""
+    if not doubts:
+        return
+    typer.echo(f"images in doubt  {counted(len(doubts), 'study')}; `glam-node study UID` says what can be done")
+    for doubt in doubts[:IN_DOUBT_SHOWN]:
+        typer.echo(f"    {doubt['study_instance_uid']}: {doubt['reason']}")
 
 
 def _print_refused(event: str, refused: dict[str, Any]) -> None:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from glam_node.node.db.engine import SessionFactory
     from glam_node.node.domain.study import Study
 
+TO_DECIDE = (
+    'Compare both in the archive. `glam-node take-newer {uid} --reason "..."` analyses the newer ones, `glam-node '
+    'keep-first {uid} --reason "..."` leaves them.'
+)
+
 StudyArgument = Annotated[
     str, typer.Argument(metavar="UID", help="Study Instance UID, as `glam-node studies` shows it.")
 ]
@@ -59,6 +64,9 @@ def _print(study: dict[str, Any], out: "Console") -> None:
     out.print(f"{study['state']}  {study['rule']}  {study['reason']}")
     if study["standing"] != "FREE":
         out.print(f"{study['standing']}  {study['standing_reason']}")
+    if study["newer"]:
+        out.print(f"In doubt: {study['newer']['reason']}.", markup=False)
+        out.print(f"  {TO_DECIDE.format(uid=study['study_instance_uid'])}", markup=False)
     _table(
         out, "Images", study["instances"], ("view", "sop_instance_uid", "rows", "columns", "excluded", "received_at")
     )

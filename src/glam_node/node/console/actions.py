@@ -15,7 +15,7 @@ from glam_node.node.bootstrap import Node, database_trouble
 from glam_node.node.console.door import COOKIE, Door, Fields
 from glam_node.node.console.rendering import Screens
 from glam_node.node.console.sessions import Flash
-from glam_node.node.db import deliveries, studies
+from glam_node.node.db import conflicts, deliveries, studies
 from glam_node.node.domain.account import Right
 from glam_node.node.domain.order import Order
 from glam_node.node.domain.standing import LEGAL_STANDINGS, Standing
@@ -25,6 +25,7 @@ from glam_node.node.workflow.resend import GIVEN_UP, THERE, Selection, resend
 from glam_node.node.workflow.retry import retry_study
 from glam_node.node.workflow.standing import hold, release, set_aside
 from glam_node.node.workflow.subject import LONGEST_REASON, seen_of
+from glam_node.node.workflow.versions import keep_first, take_newer
 
 REMEMBERED = 1000
 """Forms that were sent: each once more does nothing."""
@@ -41,6 +42,8 @@ class Act:
     fits: Callable[[Study], bool]
     do: Callable[[Session, Order, Node, Fields], str]
     wants_reason: bool = False
+    of_newer: bool = False
+    """It fits only where images wait in a newer version."""
 
 
 def _can(standing: Standing) -> Callable[[Study], bool]:
@@ -52,6 +55,10 @@ def _can(standing: Standing) -> Callable[[Study], bool]:
 
 def _goes_on(study: Study) -> bool:
     return study.standing is Standing.FREE and study.state is not StudyState.RETIRED
+
+
+def _is_open(study: Study) -> bool:
+    return study.standing is not Standing.SET_ASIDE and study.state is not StudyState.RETIRED
 
 
 def _resend(session: Session, order: Order, node: Node, fields: Fields) -> str:
@@ -96,6 +103,27 @@ ACTS = {
             wants_reason=True,
         ),
         Act(
+            "take-newer",
+            "Take newer images",
+            "Images that were sent again take the place of those that came first. The study is judged and read again, "
+            "and results name the patient of the newer images. Results that were not sent yet are not sent any more; "
+            "those that an archive has stay there.",
+            _is_open,
+            lambda session, order, node, _: take_newer(session, order, node.store),
+            wants_reason=True,
+            of_newer=True,
+        ),
+        Act(
+            "keep-first",
+            "Keep first images",
+            "The images that came first stay the ones that are analysed. Those that were sent again are not asked "
+            "about any more.",
+            _is_open,
+            lambda session, order, _node, _: keep_first(session, order),
+            wants_reason=True,
+            of_newer=True,
+        ),
+        Act(
             "release",
             "Release",
             "The study goes on where it was; its results are sent. One that was set aside before its analysis ended is "
@@ -124,7 +152,8 @@ class Actions:
             study = studies.get(session, study_instance_uid)
             if study is None:
                 return {"acts": [], "seen": "", "study": None}
-            fitting = [act for act in ACTS.values() if act.fits(study)]
+            newer = bool(conflicts.open_of_study(session, study_instance_uid))
+            fitting = [act for act in ACTS.values() if act.fits(study) and (newer or not act.of_newer)]
             return {"acts": fitting, "seen": seen_of(session, study), "study": study}
 
     def ask(self, request: Request) -> Response:

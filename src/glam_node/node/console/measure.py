@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from glam_node.node.bootstrap import Node
-from glam_node.node.db import audit, backlog, deliveries, jobs, studies
+from glam_node.node.db import audit, backlog, conflicts, deliveries, jobs, studies
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.job import JobState
 from glam_node.node.observe import metrics
@@ -41,6 +41,8 @@ def _on_record(session: Session) -> Iterator[Sample]:
     yield Sample(metrics.RUNNING_JOBS, of_jobs.get(JobState.RUNNING, 0))
     for (destination, delivery_state), count in deliveries.counts(session).items():
         yield Sample(metrics.DELIVERIES, count, (destination, str(delivery_state)))
+    for doubt, count in conflicts.count_in_doubt(session).items():
+        yield Sample(metrics.IN_DOUBT, count, (doubt,))
     for event, count in audit.counts(session, metrics.COUNTED_EVENTS).items():
         yield Sample(metrics.EVENTS, count, (event,))
 

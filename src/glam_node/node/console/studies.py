@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from glam_node.node.console.rendering import Screens
-from glam_node.node.db import audit, search, studies
+from glam_node.node.db import audit, conflicts, search, studies
 from glam_node.node.db.search import Leaf, Place, Wanted
 from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.study import StudyState
@@ -70,6 +70,7 @@ def page(screens: Screens, request: Request) -> Response:
         counts = {str(state): count for state, count in studies.counts_by_state(session).items()}
         found = search.count(session, asked.wanted, leaf)
         rules = search.rules(session)
+        in_doubt = [doubt for doubt in conflicts.in_doubt(session) if doubt.is_grave]
     if identities:
         screens.looks.record(request, [study.study_instance_uid for study in leaf.studies])
     return screens.render(
@@ -83,6 +84,7 @@ def page(screens: Screens, request: Request) -> Response:
         identities=identities,
         states=[str(state) for state in StudyState],
         rules=rules,
+        in_doubt=in_doubt,
         address=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
         newer=_address(asked, leaf, newer=True) if leaf.has_newer else "",
         older=_address(asked, leaf, newer=False) if leaf.has_older else "",

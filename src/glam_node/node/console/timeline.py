@@ -29,6 +29,8 @@ NAMES = {
     "delivery_replaced": "delivered otherwise",
     "retry_requested": "retry asked for",
     "study_retired": "files removed",
+    "newer_taken": "newer images taken",
+    "newer_left": "newer images left",
 }
 """The steps in words; of any other event its own name."""
 

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
 from glam_node.node.db.changes import change, claim
-from glam_node.node.db.tables import DeliveryRow
+from glam_node.node.db.tables import DeliveryRow, JobRow
 from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.job import JobState
 
 
 def add_missing(session: Session, deliveries: Sequence[Delivery]) -> list[Delivery]:
@@ -150,25 +151,19 @@ def resend(
         DeliveryRow.study_instance_uid == study_instance_uid,
         DeliveryRow.destination == destination,
         DeliveryRow.state.in_(states),
+        # Results of images that were replaced may name another patient.
+        DeliveryRow.job_id.not_in(select(JobRow.job_id).where(JobRow.state == JobState.SUPERSEDED)),
     )
-    values = {
-        "attempt": 0,
-        "next_attempt_at": now,
-        "transaction_uid": "",
-        "transaction_count": 0,
-        "failure": "",
-        "warning": "",
-    }
+    values = {"attempt": 0, "next_attempt_at": now, "transaction_count": 0}
+    values |= dict.fromkeys(("transaction_uid", "failure", "warning"), "")
     return len(change(session, DeliveryRow, chosen, state=DeliveryState.PENDING, **values))
 
 
-def abandon_unsent(session: Session, study_instance_uid: str, failure: str) -> None:
-    """What waits of the study for its destination never goes there."""
-    waits = and_(
-        DeliveryRow.study_instance_uid == study_instance_uid,
-        DeliveryRow.state.in_((DeliveryState.PENDING, DeliveryState.STANDBY)),
-    )
-    change(session, DeliveryRow, waits, state=DeliveryState.ABANDONED, failure=failure)
+def stop_unsent(session: Session, study_instance_uid: str, becomes: DeliveryState, failure: str) -> int:
+    """Return how many results, waiting or given up, never go out from here on: they are in that state instead."""
+    unsent = {DeliveryState.PENDING, DeliveryState.STANDBY, DeliveryState.ABANDONED} - {becomes}
+    stopped = and_(DeliveryRow.study_instance_uid == study_instance_uid, DeliveryRow.state.in_(unsent))
+    return len(change(session, DeliveryRow, stopped, state=becomes, failure=failure))
 
 
 def ask_for(

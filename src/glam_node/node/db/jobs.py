@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
@@ -87,6 +87,13 @@ def supersede_unfinished(session: Session, study_instance_uid: str, now: datetim
     """No earlier job of the study is waiting or running any more; whoever runs one will find out at its end."""
     condition = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state.in_(UNFINISHED))
     return _change(session, condition, state=JobState.SUPERSEDED, finished_at=now, lease_expires_at=None)
+
+
+def supersede(session: Session, study_instance_uid: str, now: datetime) -> list[InferenceJob]:
+    """No job of the study stands for its images any more, finished or not: these were replaced."""
+    condition = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state != JobState.SUPERSEDED)
+    finished_at = func.coalesce(JobRow.finished_at, now)
+    return _change(session, condition, state=JobState.SUPERSEDED, finished_at=finished_at, lease_expires_at=None)
 
 
 def claim(

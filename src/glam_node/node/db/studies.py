@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from glam_node.kinds.predicates import STANDARD_VIEWS
 from glam_node.node.db.instances import as_instance, with_patient
 from glam_node.node.db.jobs import UNFINISHED
-from glam_node.node.db.tables import DeliveryRow, InstanceRow, JobRow, StudyRow
+from glam_node.node.db.tables import ConflictRow, DeliveryRow, InstanceRow, JobRow, StudyRow
 from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.eligibility import is_mammogram
@@ -204,8 +204,9 @@ def _is_done() -> ColumnElement[bool]:
 
 
 def forget_instances(session: Session, study_instance_uid: str) -> None:
-    """Nothing of what was received of the study is on record."""
-    session.execute(delete(InstanceRow).where(InstanceRow.study_instance_uid == study_instance_uid))
+    """Nothing of what was received of the study is on record, newer versions included."""
+    for row in (InstanceRow, ConflictRow):
+        session.execute(delete(row).where(row.study_instance_uid == study_instance_uid))
 
 
 def set_state(session: Session, study: Study, state: StudyState, rule: str, reason: str) -> Study:
@@ -213,6 +214,14 @@ def set_state(session: Session, study: Study, state: StudyState, rule: str, reas
     row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=True)
     _move(row, state, rule, reason)
     return replace(study, state=state, rule=rule, reason=reason)
+
+
+def judge_again(session: Session, study_instance_uid: str, now: datetime) -> None:
+    """Take the study back to RECEIVING, wherever it is: its images are others from now on."""
+    row = session.get_one(StudyRow, study_instance_uid, with_for_update=True, populate_existing=True)
+    if row.state != StudyState.RECEIVING:
+        _move(row, StudyState.RECEIVING, "", "")
+        row.receiving_since = now
 
 
 def set_standing(session: Session, study: Study, standing: Standing, reason: str) -> Study:

@@ -84,6 +84,22 @@ class InstanceRow(Base):
     """Digests of what an image states of its patient, no names, ids or birth dates."""
 
 
+class ConflictRow(Base):
+    """domain.Conflict: a newer version of an instance, until a person has decided and after"""
+
+    __tablename__ = "conflicts"
+    __table_args__ = (_where("ix_conflicts_open", "study_instance_uid", "settled_at IS NULL"),)
+
+    path: Mapped[str] = mapped_column(String(128), primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    received_at: Mapped[datetime]
+    differs: Mapped[list[str]]
+    instance: Mapped[dict[str, Any]]
+    study: Mapped[dict[str, Any]]
+    settled_at: Mapped[datetime | None]
+
+
 class JobRow(Base):
     """domain.InferenceJob"""
 

@@ -55,6 +55,8 @@ class AlertFacts:
     running_jobs: int = 0
     failed_jobs: int = 0
     abandoned_deliveries: int = 0
+    studies_in_doubt: Mapping[str, int] = field(default_factory=dict)
+    """By what is in doubt of their images."""
     last_image_s: float | None = None
     free_bytes: int = 0
     minimum_free_bytes: int = 0
@@ -161,6 +163,14 @@ def _studies_left_out(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
         )
 
 
+def _images_in_doubt(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
+    for kind, words in _IN_DOUBT.items():
+        count = facts.studies_in_doubt.get(kind, 0)
+        if count:
+            action = "glam-node status lists them; glam-node study UID says what can be done."
+            yield Alert("images_in_doubt", kind, f"{counted(count, 'study')} {words}", action)
+
+
 def _score_drift(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
     for kind, mean in sorted(facts.mean_scores.items()):
         reference = facts.reference_scores.get(kind)
@@ -183,7 +193,15 @@ _CONDITIONS: Mapping[str, Callable[[AlertFacts, AlertRules], Iterator[Alert]]] =
     "no_studies": _no_studies,
     "needs_a_person": _needs_a_person,
     "studies_left_out": _studies_left_out,
+    "images_in_doubt": _images_in_doubt,
     "score_drift": _score_drift,
+}
+_IN_DOUBT = {
+    "two_patients": "with images of more than one patient: nothing is analysed.",
+    "two_studies": "with images of more than one study: nothing is analysed.",
+    "patient": "whose images were sent again and state another patient: results name the one that came first.",
+    "study": "whose images were sent again and state another study date, accession number or study.",
+    "view": "whose images were sent again and state another view or laterality.",
 }
 
 

@@ -12,7 +12,8 @@ class DeliveryState(StrEnum):
     STANDBY = "STANDBY"
     """Goes out only if the destination takes no objects of the SOP class that it stands in for."""
     WITHHELD = "WITHHELD"
-    """Made and kept, and not sent: the destination or the rule that routed the study is in shadow."""
+    """Made and kept, and not sent: the destination or the rule that routed the study is in shadow, or its images were
+    replaced by newer versions."""
     STORED = "STORED"
     """The destination answered success."""
     COMMITTED = "COMMITTED"

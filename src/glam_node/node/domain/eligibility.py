@@ -140,6 +140,8 @@ def _judge_images(
     counts = Counter(one.phrase for one in left_out.values())
     others = ", ".join(f"{count} {phrase}" for phrase, count in counts.items())
     if not images:
+        if not left_out:
+            return Eligibility(False, "no_image", "no image can be analysed: none is on record", ())
         order = (*_ORDER, *(one.rule for one in also))
         nearest = max((one.rule for one in left_out.values()), key=order.index)
         return Eligibility(False, nearest, f"no image can be analysed: {others}", (), left_out)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePath
 
 from glam_node.kinds.facts import ImageFacts
 from glam_node.node.domain.identity import ImageIdentity
@@ -40,6 +41,11 @@ class SOPInstance:
     attributes: ImageAttributes
     identity: ImageIdentity | None = None
     """What an image states of patient and study; None of other objects, and where an older version received it."""
+
+    @property
+    def version(self) -> str:
+        """A name for the bytes of an image that took the place of those that came first; empty for the first."""
+        return PurePath(self.path).stem.removeprefix(self.sop_instance_uid).removeprefix("-")
 
 
 @dataclass(frozen=True, slots=True)

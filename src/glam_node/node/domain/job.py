@@ -28,7 +28,8 @@ class JobState(StrEnum):
     FAILED = "FAILED"
     """Given up; `failure` says why; a person acts (`glam-node retry`)."""
     SUPERSEDED = "SUPERSEDED"
-    """The study got more images before this job ended, and a newer job does the work; or it was set aside."""
+    """The study got more images before this job ended, and a newer job does the work; or its images were replaced by
+    newer versions; or it was set aside."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,12 @@ REFERENCE_SCORE = Metric(
     "Mean score of the images that the present package was measured on; none where the package does not say.",
     ("kind",),
 )
+IN_DOUBT = Metric(
+    "glam_node_studies_in_doubt",
+    "Studies whose images need a person: two_patients, two_studies, or sent again with another patient, study, view or "
+    "only other bytes (content).",
+    ("doubt",),
+)
 EVENTS = Metric("glam_node_events", "Events of the kind on record.", ("event",))
 
 METRICS = (
@@ -52,6 +58,7 @@ METRICS = (
     RUNNING_JOBS,
     MEAN_SCORE,
     REFERENCE_SCORE,
+    IN_DOUBT,
     EVENTS,
 )
 

@@ -62,6 +62,11 @@ class ResultIdentity:
         """The same identity, ready to write results."""
         return replace(self, created_at=created_at, settings_digest=settings_digest or self.settings_digest)
 
+    def of_versions(self, versions: Iterable[str]) -> Self:
+        """The same for images that were replaced by newer versions: their results have UIDs of their own."""
+        replaced = sorted(version for version in versions if version)
+        return replace(self, settings_digest=f"{self.settings_digest} {' '.join(replaced)}") if replaced else self
+
     def presented(self, presentation: Mapping[str, object]) -> Self:
         """The same with other values of some fields, which objects with UIDs of their own are made with."""
         if not presentation:

@@ -9,7 +9,7 @@ import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,6 +76,14 @@ class InstanceStore:
         """What is kept beside other bytes of the same UID, and since when; the oldest first."""
         kept = [(path, path.stat().st_mtime) for path in (self.root / "conflicts").glob("*.dcm")]
         return [(path, datetime.fromtimestamp(at, UTC)) for path, at in sorted(kept, key=lambda one: one[1])]
+
+    def link(self, kept: str, relative: str) -> None:
+        """Give the file at `kept` the name `relative`, too, durably; once more changes nothing. Raises OSError."""
+        final = self.root / relative
+        make_directory(final.parent, PRIVATE_DIRECTORY)
+        with suppress(FileExistsError):
+            final.hardlink_to(self.root / kept)
+        sync_directory(final.parent)
 
     def sweep(self) -> int:
         """Number of files removed that were being received when their receiver ended; those of others stay."""

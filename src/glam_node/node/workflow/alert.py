@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import alerts, backlog, deliveries, jobs, studies
+from glam_node.node.db import alerts, backlog, conflicts, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES, Alert, AlertFacts, AlertMessage, AlertRules
 from glam_node.node.domain.alert import alerts as wrong
@@ -95,6 +95,7 @@ def _facts(session: Session, live: Collection[str], space: tuple[int, int], now:
         running_jobs=of_jobs.get(JobState.RUNNING, 0),
         failed_jobs=of_jobs.get(JobState.FAILED, 0),
         abandoned_deliveries=sum(count for (_, state), count in states if state is DeliveryState.ABANDONED),
+        studies_in_doubt=conflicts.count_in_doubt(session),
         last_image_s=age(studies.last_received_at(session)),
         free_bytes=space[0],
         minimum_free_bytes=space[1],

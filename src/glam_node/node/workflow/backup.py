@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from glam_node import __version__
-from glam_node.node.db import deliveries, jobs, migrate, studies
+from glam_node.node.db import conflicts, deliveries, jobs, migrate, studies
 from glam_node.node.db.snapshot import snapshot
 from glam_node.node.domain.study import Study
 from glam_node.node.errors import PermanentError
@@ -87,6 +87,7 @@ def _wanted(session: Session, root: Path, everything: bool) -> Iterator[str]:
 def _files(session: Session, study: Study, root: Path) -> Iterator[str]:
     uid = study.study_instance_uid
     yield from (instance.path for instance in study.instances)
+    yield from (conflict.newer.path for conflict in conflicts.open_of_study(session, uid))
     yield from (delivery.path for delivery in deliveries.of_study(session, uid))
     written = [findings_path(root, job.job_id) for job in jobs.of_study(session, uid)]
     written += (root / "results" / uid).glob("*.dcm")

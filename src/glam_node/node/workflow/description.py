@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from glam_node.inference.findings import Findings
-from glam_node.node.db import audit, deliveries, jobs
+from glam_node.node.db import audit, conflicts, deliveries, jobs
 from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, told
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.eligibility import (
     EligibilityRules,
@@ -62,12 +63,14 @@ def describe(study: Study, rules: EligibilityRules, sessions: SessionFactory, ro
         its_jobs = jobs.of_study(session, uid)
         its_deliveries = deliveries.of_study(session, uid)
         timeline = audit.timeline(session, uid)
+        newer = conflicts.open_of_study(session, uid)
     findings = latest_findings(root, its_jobs)
     return {
         **summary(study, rules),
         "instances": [
             _instance(one, left_out.get(one.sop_instance_uid) or image_left_out(one, rules)) for one in study.instances
         ],
+        "newer": _newer(newer),
         "jobs": [_job(job) for job in its_jobs],
         "algorithm": named(findings) if findings else "",
         "scores": scores(findings) if findings else [],
@@ -112,6 +115,28 @@ def _instance(instance: SOPInstance, left_out: LeftOut | None) -> dict[str, Any]
         "received_at": instance.received_at,
         "excluded": left_out.rule if left_out else "",
         "excluded_because": left_out.reason if left_out else "",
+    }
+
+
+def _newer(conflicts_of_study: list[Conflict]) -> dict[str, Any] | None:
+    """Images that were sent again with other bytes, where nobody has decided about them."""
+    if not conflicts_of_study:
+        return None
+    stated = {name for one in conflicts_of_study for name in one.differs}
+    differs = [name for name in GRAVE if name in stated] or [CONTENT]
+    return {
+        "differs": differs,
+        "reason": told(differs),
+        "images": [
+            {
+                "sop_instance_uid": one.newer.sop_instance_uid,
+                "differs": list(one.differs),
+                "calling_ae_title": one.newer.calling_ae_title,
+                "received_at": one.received_at,
+                "path": one.newer.path,
+            }
+            for one in conflicts_of_study
+        ],
     }
 
 

@@ -1,7 +1,7 @@
 """Hands the results of a job to delivery, once."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
@@ -13,6 +13,7 @@ from glam_node.inference.findings import Findings
 from glam_node.node.db import audit, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import PermanentError
@@ -92,7 +93,7 @@ def _results(
         wishes = [[_wish(session, job, group, store) for group in groups] for groups in alike]
     written = _Written()
     for groups, theirs in zip(alike, wishes, strict=True):
-        made = write_results(findings, instances, _identity(job, context, groups[0]), store, theirs)
+        made = write_results(findings, instances, _identity(job, context, groups[0], instances), store, theirs)
         written.results += zip(groups, made.of_wishes, strict=True)
         written.unwritten += made.unwritten
     if written.unwritten and not any(made for _, made in written.results):
@@ -118,15 +119,23 @@ def _notices(
         return _Written()
     return _Written(
         [
-            (audience, write_notice(notice, study, findings.algorithm, _identity(job, context, audience), store))
+            (
+                audience,
+                write_notice(
+                    notice, study, findings.algorithm, _identity(job, context, audience, study.instances), store
+                ),
+            )
             for audience in context.audiences_of(job.routing)
             if NOT_ANALYSED_REPORT in audience.wanted
         ]
     )
 
 
-def _identity(job: InferenceJob, context: InferenceContext, audience: Audience) -> ResultIdentity:
-    return context.identity.at(job.created_at, job.settings_digest).presented(audience.presentation)
+def _identity(
+    job: InferenceJob, context: InferenceContext, audience: Audience, instances: Iterable[SOPInstance]
+) -> ResultIdentity:
+    identity = context.identity.at(job.created_at, job.settings_digest).presented(audience.presentation)
+    return identity.of_versions(instance.version for instance in instances)
 
 
 def notice_on(study: Study | None, newest: InferenceJob | None) -> Notice | None:

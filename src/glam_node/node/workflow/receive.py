@@ -1,17 +1,19 @@
 """Make one streamed instance ours: understood, durable, and in the database; only then may it be answered 0x0000."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 import structlog
 from pydicom.dataset import Dataset
+from sqlalchemy.orm import Session
 
 from glam_node.inference.view import describe_view
 from glam_node.kinds.facts import ImageFacts
-from glam_node.node.db import audit, studies
+from glam_node.node.db import audit, conflicts, studies
 from glam_node.node.db.arrivals import Arrival, add_arrivals
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.conflict import Conflict, differences
 from glam_node.node.domain.identity import ImageIdentity, identity_of
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
 from glam_node.node.errors import PermanentError
@@ -55,25 +57,39 @@ def receive(
         if store.resolve(instance.path).exists():
             known = writer.submit(lambda session: studies.find_instance(session, instance.sop_instance_uid))
             if known is not None:
-                return _again(known, instance, received, store=store, writer=writer)
+                return _again(known, instance, header, received, store=store, writer=writer)
         store.admit(received.file, instance.path)
         kept = writer.submit_one_of(add_arrivals, Arrival(instance, _study_attributes(header)))
         if kept.received_at != instance.received_at or kept.blake3 != instance.blake3:
-            return _again(kept, instance, received, store=store, writer=writer)
+            return _again(kept, instance, header, received, store=store, writer=writer)
     return kept
 
 
 def _again(
-    known: SOPInstance, instance: SOPInstance, received: Received, *, store: InstanceStore, writer: Writer
+    known: SOPInstance,
+    instance: SOPInstance,
+    header: Dataset,
+    received: Received,
+    *,
+    store: InstanceStore,
+    writer: Writer,
 ) -> SOPInstance:
-    """The first bytes stay; other bytes under the same UID are kept beside them and recorded, never mixed in."""
+    """The first bytes stay; other bytes under the same UID are kept beside them and recorded, never mixed in.
+
+    A person decides which of them counts (`workflow/versions.py`).
+    """
     same = known.blake3 == instance.blake3 if known.blake3 else known.sha256 == received.file.sha256()
-    conflict = "" if same else f"conflicts/{instance.sop_instance_uid}-{instance.blake3[:16]}.dcm"
+    path = "" if same else f"conflicts/{instance.sop_instance_uid}-{instance.blake3[:16]}.dcm"
+    conflict = None if same else _conflict(known, replace(instance, path=path), header, store)
+    differs = list(conflict.differs) if conflict else []
     if conflict:
-        store.admit(received.file, conflict)
-        log.warning("instance_conflict", sop_instance_uid=instance.sop_instance_uid, kept_at=conflict)
-    writer.submit(
-        lambda session: audit.record(
+        store.admit(received.file, path)
+        log.warning("instance_conflict", sop_instance_uid=instance.sop_instance_uid, kept_at=path, differs=differs)
+
+    def record(session: Session) -> None:
+        if conflict:
+            conflicts.add(session, conflict)
+        audit.record(
             session,
             "instance_duplicate",
             instance.received_at,
@@ -82,10 +98,33 @@ def _again(
             sop_instance_uid=instance.sop_instance_uid,
             calling_ae_title=instance.calling_ae_title,
             same_bytes=same,
-            kept_at=conflict,
+            kept_at=path,
+            **({"differs": differs} if conflict else {}),
         )
-    )
+
+    writer.submit(record)
     return known
+
+
+def _conflict(known: SOPInstance, newer: SOPInstance, header: Dataset, store: InstanceStore) -> Conflict:
+    """Compare both versions as this version of the node reads them."""
+    uid = known.study_instance_uid
+    path = store.resolve(known.path)
+    try:
+        kept = _as_stated(
+            known, read_header(path, path.stat().st_size - known.byte_count, known.transfer_syntax_uid), uid
+        )
+    except (OSError, ValueError, UnreadableDataSet):
+        kept = known
+    differs = differences(kept, _as_stated(newer, header, uid))
+    return Conflict(newer, _study_attributes(header), uid, differs)
+
+
+def _as_stated(instance: SOPInstance, header: Dataset, study_instance_uid: str) -> SOPInstance:
+    """Return the instance with what the header states, the identity comparable within that study."""
+    view = describe_view(header)
+    identity = image_identity(header, view, study_instance_uid)
+    return replace(instance, attributes=image_attributes(view), identity=identity)
 
 
 def _header(received: Received) -> Dataset:

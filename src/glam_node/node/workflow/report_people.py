@@ -17,6 +17,8 @@ ACTS = {
     "study_held": "held",
     "study_set_aside": "set aside",
     "study_released": "released",
+    "newer_taken": "newer versions of images taken",
+    "newer_left": "newer versions of images left",
 }
 
 

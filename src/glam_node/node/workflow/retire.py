@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import deliveries, jobs, studies
+from glam_node.node.db import conflicts, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.standing import Standing
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.storage.files import remove_unfinished
@@ -58,6 +59,7 @@ def retire_conflicts(sessions: SessionFactory, store: InstanceStore, rules: Rete
             break
         rule, kept_at = "space" if short else "age", str(path.relative_to(store.root))
         with sessions.begin() as session:
+            conflicts.forget(session, kept_at)
             tell(log, session, "conflict_retired", now, rule=rule, kept_at=kept_at)
         path.unlink(missing_ok=True)
         count += 1
@@ -106,7 +108,7 @@ def retire_one(session: Session, study: Study, rule: str, now: datetime) -> None
     studies.set_state(session, study, StudyState.RETIRED, rule, f"retired by {rule}; it was {study.state}")
     studies.forget_instances(session, uid)
     if study.standing is Standing.SET_ASIDE:
-        deliveries.abandon_unsent(session, uid, f"set aside, and retired by {rule} since")
+        deliveries.stop_unsent(session, uid, DeliveryState.ABANDONED, f"set aside, and retired by {rule} since")
     facts = {"rule": rule, "was": str(study.state), "instances": len(study.instances)}
     tell(log, session, "study_retired", now, study_instance_uid=uid, **facts)
 

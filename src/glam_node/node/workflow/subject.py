@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import deliveries, jobs, studies
+from glam_node.node.db import conflicts, deliveries, jobs, studies
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.order import Order
 from glam_node.node.domain.standing import Standing
@@ -37,11 +37,13 @@ def seen_of(session: Session, study: Study) -> str:
     given_up = sum(
         one.state is DeliveryState.ABANDONED for one in deliveries.of_study(session, study.study_instance_uid)
     )
+    newer = len(conflicts.open_of_study(session, study.study_instance_uid))
     words = [
         str(study.state),
         *([str(study.standing)] if study.standing is not Standing.FREE else []),
         *([f"job {newest.job_id[:8]} {newest.state}"] if newest is not None else []),
         *([f"{counted(given_up, 'result')} given up"] if given_up else []),
+        *([f"{counted(newer, 'image')} sent again"] if newer else []),
     ]
     return ", ".join(words)
 

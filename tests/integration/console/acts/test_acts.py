@@ -2,6 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,9 +12,13 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.looks import ONE_LOOK
-from glam_node.node.db import audit, audit_messages
+from glam_node.node.db import audit, audit_messages, conflicts, studies
 from glam_node.node.domain.account import Role
+from glam_node.node.domain.conflict import Conflict
+from glam_node.node.domain.identity import identity_of
+from glam_node.node.domain.instance import StudyAttributes
 from glam_node.node.domain.standing import Standing
+from glam_node.node.storage.files import write_durably
 from glam_node.node.workflow.accounts import new_account, remove_account, set_account
 from glam_node.node.workflow.report import report_events
 from glam_node.node.workflow.standing import hold
@@ -97,6 +102,44 @@ def test_results_are_sent_again_to_the_one_chosen(bench: Workbench, anna: Browse
     act(anna, uid, "resend", destination="archive", stored="yes")
     bench.deliver(archive)
     assert len(archive.received) == 4
+
+
+def sent_again(bench: Workbench, uid: str) -> None:
+    """Another peer corrects the patient of one image."""
+    with bench.sessions.begin() as session:
+        study = studies.get(session, uid)
+        assert study is not None
+        known = study.instances[0]
+        path = f"conflicts/{known.sop_instance_uid}-{'1' * 16}.dcm"
+        write_durably(bench.store.resolve(path), bench.store.resolve(known.path).read_bytes())
+        newer = replace(known, path=path, blake3="1" * 64, identity=identity_of({"PatientID": "SECRET"}, uid))
+        conflicts.add(session, Conflict(newer, StudyAttributes("SECRET"), uid, ("patient",)))
+
+
+def test_newer_images_are_told_of_and_taken_with_a_reason(
+    node: Node, bench: Workbench, anna: Browser, reported: str
+) -> None:
+    assert "Images in doubt" not in anna.ask("/")[1]
+    sent_again(bench, reported)
+    overview = anna.ask("/")[1]
+    assert "Images in doubt: 1 study needs a person" in overview
+    page = anna.ask(f"/studies/{reported}")[1]
+    assert "they state another patient" in page
+    assert verbs(page) == ["retry", "resend", "hold", "set-aside", "take-newer", "keep-first"]
+    assert act(anna, reported, "take-newer")[0] == 409
+    done = act(anna, reported, "take-newer", reason="corrected")[1]
+    assert "Take newer images: 1 image replaced by the newer version" in done
+    assert "SECRET" not in overview + page + done
+    (event,) = told(node, "newer_taken")
+    assert (event["account"], event["reason"], event["images"]) == ("anna", "corrected", 1)
+    assert "Images in doubt" not in anna.ask("/")[1]
+
+
+def test_first_images_are_kept_with_a_reason(node: Node, bench: Workbench, anna: Browser, reported: str) -> None:
+    sent_again(bench, reported)
+    assert "what came first stays" in act(anna, reported, "keep-first", reason="the first is right")[1]
+    assert [event["account"] for event in told(node, "newer_left")] == ["anna"]
+    assert "they state another patient" not in anna.ask(f"/studies/{reported}")[1]
 
 
 def test_what_was_given_up_is_tried_again(bench: Workbench, anna: Browser, reported: str) -> None:

@@ -1,0 +1,102 @@
+"""Newer versions of instances that wait for a person: taken in the place of those on record, or left."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from glam_node.node.db.instances import as_instance
+from glam_node.node.db.tables import ConflictRow, InstanceRow, StudyRow
+from glam_node.node.db.upsert import insert_missing
+from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, Doubt, told
+from glam_node.node.domain.eligibility import UNSPOKEN
+from glam_node.node.domain.instance import StudyAttributes
+from glam_node.node.domain.standing import Standing
+from glam_node.node.domain.study import StudyState
+
+
+def add(session: Session, conflict: Conflict) -> None:
+    """Record the conflict; the same bytes once more stay what a person has made of them."""
+    newer = conflict.newer
+    row = {
+        "path": newer.path,
+        "sop_instance_uid": newer.sop_instance_uid,
+        "study_instance_uid": conflict.known_study_instance_uid,
+        "received_at": newer.received_at,
+        "differs": list(conflict.differs),
+        "instance": {**asdict(newer), "received_at": newer.received_at.isoformat()},
+        "study": asdict(conflict.study),
+        "settled_at": None,
+    }
+    insert_missing(session, ConflictRow, [row])
+
+
+def open_of_study(session: Session, study_instance_uid: str) -> list[Conflict]:
+    """Return the conflicts of the study that nobody has decided, the oldest first."""
+    query = (
+        select(ConflictRow)
+        .where(ConflictRow.study_instance_uid == study_instance_uid, ConflictRow.settled_at.is_(None))
+        .order_by(ConflictRow.received_at, ConflictRow.path)
+    )
+    return [_conflict(row) for row in session.scalars(query)]
+
+
+def in_doubt(session: Session) -> list[Doubt]:
+    """Return the studies whose images need a person, the gravest first.
+
+    These are studies that are left out because of two patients or studies, unless they are set aside, and studies with
+    newer versions of images about which nobody has decided.
+    """
+    left_out = select(StudyRow.study_instance_uid, StudyRow.rule, StudyRow.reason).where(
+        StudyRow.rule.in_(UNSPOKEN), StudyRow.state == StudyState.INELIGIBLE, StudyRow.standing != Standing.SET_ASIDE
+    )
+    found = [Doubt(uid, (rule,), reason) for uid, rule, reason in session.execute(left_out)]
+    query = select(ConflictRow.study_instance_uid, ConflictRow.differs).where(ConflictRow.settled_at.is_(None))
+    newer: dict[str, set[str]] = {}
+    for uid, differs in session.execute(query):
+        newer.setdefault(uid, set()).update(differs)
+    for uid, differing in newer.items():
+        kinds = tuple(one for one in (*GRAVE, CONTENT) if one in differing and (one != CONTENT or len(differing) == 1))
+        found.append(Doubt(uid, kinds, told(kinds)))
+    order = (*sorted(UNSPOKEN), *GRAVE, CONTENT)
+    return sorted(found, key=lambda one: (order.index(one.kinds[0]), one.study_instance_uid))
+
+
+def count_in_doubt(session: Session) -> dict[str, int]:
+    """Return how many studies are in doubt for each of the reasons, none included."""
+    counts = Counter(doubt.kinds[0] for doubt in in_doubt(session))
+    return {kind: counts[kind] for kind in (*sorted(UNSPOKEN), *GRAVE, CONTENT)}
+
+
+def settle(session: Session, sop_instance_uids: Collection[str], now: datetime) -> None:
+    """Mark all conflicts of these instances as decided."""
+    waits = ConflictRow.sop_instance_uid.in_(sop_instance_uids) & ConflictRow.settled_at.is_(None)
+    session.execute(update(ConflictRow).where(waits).values(settled_at=now))
+
+
+def take(session: Session, conflict: Conflict, path: str) -> None:
+    """Put the newer version, whose file is at `path`, on record in the place of the one that is there."""
+    newer = replace(conflict.newer, path=path)
+    values = asdict(newer)
+    session.execute(
+        update(InstanceRow).where(InstanceRow.sop_instance_uid == values.pop("sop_instance_uid")).values(values)
+    )
+    session.execute(
+        update(StudyRow).where(StudyRow.study_instance_uid == newer.study_instance_uid).values(asdict(conflict.study))
+    )
+    session.execute(delete(ConflictRow).where(ConflictRow.path == conflict.newer.path))
+
+
+def forget(session: Session, path: str) -> None:
+    """Remove the conflict whose file was at `path`: there is nothing left to decide."""
+    session.execute(delete(ConflictRow).where(ConflictRow.path == path))
+
+
+def _conflict(row: ConflictRow) -> Conflict:
+    stored: dict[str, Any] = dict(row.instance)
+    instance = InstanceRow(**{**stored, "received_at": row.received_at})
+    return Conflict(as_instance(instance), StudyAttributes(**row.study), row.study_instance_uid, tuple(row.differs))

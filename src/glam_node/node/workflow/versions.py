@@ -1,0 +1,100 @@
+"""A person takes the newer versions of a study's images, or leaves those that came first."""
+
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import conflicts, deliveries, jobs, studies
+from glam_node.node.db.tables import StudyRow
+from glam_node.node.db.upsert import insert_missing
+from glam_node.node.domain.conflict import Conflict
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.order import Order
+from glam_node.node.domain.standing import Standing
+from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.domain.words import counted
+from glam_node.node.errors import PermanentError
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.subject import facts_of, going_on, reason_of, subject_of
+from glam_node.node.workflow.tell import tell
+
+log = structlog.get_logger(__name__)
+
+NOT_SENT = "made of images that were replaced by newer versions"
+NEEDS_REASON = "State a reason. It stays on the study's record: name no patient."
+
+
+def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
+    """Put the newest version of every image that was sent again in the place of the one on record, and judge again.
+
+    The files come first and get names of their own, then one transaction changes all rows: after a crash the study is
+    as it was, or as it shall be. The versions that were on record keep their files until the study is retired. Results
+    of these are not sent any more. Returns what was done. Raises PermanentError when the study is not known, set aside,
+    retired, or changed since the person saw it, when there is no newer version, and without a reason.
+    """
+    study, newest = _decided(session, order)
+    missing = [one for one in newest if not store.resolve(one.newer.path).exists()]
+    if missing:
+        raise PermanentError(
+            f"{counted(len(missing), 'file')} of newer versions in {store.resolve('conflicts')} cannot be found. "
+            "Send the study again, then take it."
+        )
+    for conflict in newest:
+        store.link(conflict.newer.path, _path(conflict))
+    uid = study.study_instance_uid
+    for job in jobs.supersede(session, uid, order.at):
+        tell(log, session, "job_superseded", order.at, study_instance_uid=uid, job_id=job.job_id)
+    withheld = deliveries.stop_unsent(session, uid, DeliveryState.WITHHELD, NOT_SENT)
+    insert_missing(session, StudyRow, [studies.new_study(one.newer, one.study) for one in newest])
+    for conflict in newest:
+        conflicts.take(session, conflict, _path(conflict))
+    _settle(session, newest, order)
+    for changed in {uid, *(one.newer.study_instance_uid for one in newest)}:
+        studies.judge_again(session, changed, order.at)
+    facts = {"images": len(newest), "differs": _differs(newest), "withheld": withheld}
+    tell(log, session, "newer_taken", order.at, **facts, **facts_of(order))
+    return f"{counted(len(newest), 'image')} replaced by the newer version; the study is judged and read again"
+
+
+def keep_first(session: Session, order: Order) -> str:
+    """Leave the versions on record as they are; the newer ones are not asked about any more.
+
+    Returns what was done. Raises PermanentError as `take_newer` does.
+    """
+    _, newest = _decided(session, order)
+    _settle(session, newest, order)
+    facts = {"images": len(newest), "differs": _differs(newest)}
+    tell(log, session, "newer_left", order.at, **facts, **facts_of(order))
+    return f"the newer version of {counted(len(newest), 'image')} is left: what came first stays"
+
+
+def _decided(session: Session, order: Order) -> tuple[Study, list[Conflict]]:
+    """Return the study, locked, and the newest open version of each of its images."""
+    study = subject_of(session, order)
+    if study.standing is Standing.SET_ASIDE or study.state is StudyState.RETIRED:
+        going_on(study)
+        raise PermanentError(f"Study {study.study_instance_uid} is retired: its images are removed here.")
+    newest = {one.newer.sop_instance_uid: one for one in conflicts.open_of_study(session, study.study_instance_uid)}
+    if not newest:
+        raise PermanentError(
+            f"No image of study {study.study_instance_uid} waits in a newer version: nothing was done. "
+            "`glam-node status` lists the studies that do."
+        )
+    if not reason_of(order):
+        raise PermanentError(NEEDS_REASON)
+    return study, list(newest.values())
+
+
+def _settle(session: Session, newest: Sequence[Conflict], order: Order) -> None:
+    conflicts.settle(session, [one.newer.sop_instance_uid for one in newest], order.at)
+
+
+def _path(conflict: Conflict) -> str:
+    """Return a place in the study's directory that no other version has."""
+    newer = conflict.newer
+    return f"instances/{newer.study_instance_uid}/{newer.sop_instance_uid}-{newer.blake3[:16]}.dcm"
+
+
+def _differs(newest: Sequence[Conflict]) -> list[str]:
+    return sorted({name for one in newest for name in one.differs})

@@ -1,0 +1,364 @@
+"""Images that are sent again with other bytes are told of, and a person takes them or leaves them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from datetime import timedelta
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+
+from glam_node.node.db import audit, conflicts, studies
+from glam_node.node.db.writer import Writer
+from glam_node.node.domain.conflict import Doubt
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.study import StudyState
+from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.receive import Received, receive
+from glam_node.node.workflow.resend import Selection, resend
+from glam_node.node.workflow.retire import RetentionRules, retire_conflicts
+from glam_node.node.workflow.versions import keep_first, take_newer
+from tests.data_sets import encode
+from tests.unit.workflow.workbench import ASSEMBLY, Archive, Workbench, down
+
+Send = Callable[..., None]
+
+
+@pytest.fixture
+def send(bench: Workbench) -> Iterator[Send]:
+    """Return a function that sends images to the node as a peer does."""
+    writer = Writer(bench.sessions)
+
+    def sent(*images: Dataset) -> None:
+        bench.clock.turn(1)
+        for image in images:
+            uids = str(image.SOPClassUID), str(image.SOPInstanceUID), str(image.file_meta.TransferSyntaxUID)
+            file = bench.store.incoming(head(image))
+            file.write([memoryview(encode(image, uids[2]))])
+            try:
+                receive(Received(*uids, file), "PACS", store=bench.store, writer=writer, now=bench.clock())
+            finally:
+                file.discard()
+
+    yield sent
+    writer.stop()
+
+
+def head(image: Dataset) -> bytes:
+    buffer = DicomBytesIO(bytes(128) + b"DICM")
+    buffer.seek(0, 2)
+    write_file_meta_info(buffer, image.file_meta, enforce_standard=False)
+    return buffer.getvalue()
+
+
+def changed(images: Sequence[Dataset], **values: object) -> list[Dataset]:
+    copies = deepcopy(list(images))
+    for image in copies:
+        for keyword, value in values.items():
+            setattr(image, keyword, value)
+    return copies
+
+
+def dispatched(bench: Workbench) -> list[InferenceJob]:
+    bench.clock.turn(ASSEMBLY.quiet_time_s)
+    return bench.dispatch()
+
+
+def reported(bench: Workbench, send: Send, images: list[Dataset]) -> None:
+    send(*images)
+    (job,) = dispatched(bench)
+    assert bench.run(job)
+
+
+def doubts(bench: Workbench) -> list[Doubt]:
+    with bench.sessions() as session:
+        return conflicts.in_doubt(session)
+
+
+def take(bench: Workbench, reason: str = "the archive corrected the patient") -> str:
+    with bench.sessions.begin() as session:
+        return take_newer(session, bench.order(reason), bench.store)
+
+
+def keep(bench: Workbench) -> str:
+    with bench.sessions.begin() as session:
+        return keep_first(session, bench.order("the first is right"))
+
+
+def patients(paths: list[Path]) -> set[tuple[str, str]]:
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+    return {(str(header.PatientID), str(header.PatientName)) for header in headers}
+
+
+DIFFERENCES: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
+    "another Patient ID": ({"PatientID": "CORRECTED"}, ("patient",)),
+    "another issuer": ({"IssuerOfPatientID": "OTHER"}, ("patient",)),
+    "another name": ({"PatientName": "RIGHT^PATIENT"}, ("patient",)),
+    "another birth date": ({"PatientBirthDate": "19010101"}, ("patient",)),
+    "another sex": ({"PatientSex": "M"}, ("patient",)),
+    "another accession number": ({"AccessionNumber": "CORRECTED"}, ("study",)),
+    "another study date": ({"StudyDate": "19010101"}, ("study",)),
+    "another view": ({"ViewPosition": "ML", "ViewCodeSequence": []}, ("view",)),
+    "another laterality": ({"ImageLaterality": "B"}, ("view",)),
+    "another patient and study": ({"PatientID": "CORRECTED", "AccessionNumber": "CORRECTED"}, ("patient", "study")),
+    "another institution": ({"InstitutionName": "ELSEWHERE"}, ("content",)),
+}
+
+
+@pytest.mark.parametrize(("values", "differs"), DIFFERENCES.values(), ids=DIFFERENCES.keys())
+def test_what_differs_in_images_that_are_sent_again_is_told(
+    bench: Workbench, send: Send, exam: list[Dataset], values: dict[str, object], differs: tuple[str, ...]
+) -> None:
+    send(exam[0])
+    assert doubts(bench) == []
+    send(*changed(exam[:1], **values))
+    (doubt,) = doubts(bench)
+    assert (doubt.kinds, doubt.is_grave) == (differs, differs != ("content",))
+    assert "CORRECTED" not in doubt.reason
+    assert bench.events() == ["instance_stored", "instance_duplicate"]
+
+
+def test_taken_images_are_analysed_and_results_name_their_patient(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    before = bench.results()
+    send(*changed(exam, PatientID="CORRECTED", PatientName="RIGHT^PATIENT"))
+    assert take(bench) == "4 images replaced by the newer version; the study is judged and read again"
+    assert {one.state for one in bench.deliveries()} == {DeliveryState.WITHHELD}
+    (job,) = dispatched(bench)
+    assert bench.run(job)
+    assert bench.study().state is StudyState.REPORTED
+    new = {uid: path for uid, path in bench.results().items() if uid not in before}
+    assert patients(list(new.values())) == {("CORRECTED", "RIGHT^PATIENT")}
+    archive = Archive()
+    bench.deliver(archive)
+    assert set(archive.received) == new.keys()
+    assert doubts(bench) == []
+
+
+def test_a_taken_study_is_who_its_newer_images_say_and_the_act_is_recorded(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    send(*changed(exam, PatientID="CORRECTED"))
+    take(bench)
+    assert bench.study().attributes.patient_id == "CORRECTED"
+    with bench.sessions() as session:
+        (event,) = audit.recent(session, "newer_taken", 2)
+    assert (event.detail["account"], event.detail["reason"]) == ("anna", "the archive corrected the patient")
+    assert (event.detail["images"], event.detail["differs"]) == (4, ["patient"])
+    assert "CORRECTED" not in str(event)
+
+
+def test_no_version_of_an_image_is_lost_by_taking_another(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+    reported(bench, send, exam)
+    first = {one.path: bench.store.resolve(one.path).read_bytes() for one in bench.study().instances}
+    send(*changed(exam, PatientID="CORRECTED"))
+    take(bench)
+    assert all(bench.store.resolve(path).read_bytes() == kept for path, kept in first.items())
+    assert first.keys().isdisjoint(one.path for one in bench.study().instances)
+    assert patients([bench.store.resolve(one.path) for one in bench.study().instances]) == {
+        ("CORRECTED", str(exam[0].PatientName))
+    }
+
+
+def test_the_first_images_can_be_taken_back(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+    reported(bench, send, exam)
+    send(*changed(exam, PatientID="CORRECTED"))
+    take(bench)
+    send(*exam)
+    assert [doubt.kinds for doubt in doubts(bench)] == [("patient",)]
+    take(bench)
+    assert bench.study().attributes.patient_id == exam[0].PatientID
+    assert len(dispatched(bench)) == 1
+
+
+def test_a_study_stays_as_it_was_when_taking_ends_before_its_commit(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    send(*changed(exam, PatientID="CORRECTED"))
+    before = bench.study()
+    with pytest.raises(KeyboardInterrupt), bench.sessions.begin() as session:
+        take_newer(session, bench.order("corrected"), bench.store)
+        raise KeyboardInterrupt
+    assert bench.study() == before
+    assert all(bench.store.resolve(one.path).exists() for one in before.instances)
+    assert [doubt.kinds for doubt in doubts(bench)] == [("patient",)]
+    take(bench)
+    assert bench.study().attributes.patient_id == "CORRECTED"
+
+
+def test_of_several_newer_versions_the_newest_is_taken(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+    send(exam[0])
+    send(*changed(exam[:1], PatientID="WRONG"))
+    send(*changed(exam[:1], PatientID="RIGHT"))
+    take(bench)
+    assert bench.study().attributes.patient_id == "RIGHT"
+    assert doubts(bench) == []
+
+
+def test_a_study_that_was_corrected_in_part_is_one_of_two_patients(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    send(*changed(exam[:2], PatientID="CORRECTED"))
+    take(bench)
+    assert dispatched(bench) == []
+    assert (bench.study().state, bench.study().rule) == (StudyState.INELIGIBLE, "two_patients")
+    assert [doubt.kinds for doubt in doubts(bench)] == [("two_patients",)]
+
+
+def test_an_image_that_moved_to_another_study_is_taken_there(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+    reported(bench, send, exam)
+    send(*changed(exam[:1], StudyInstanceUID="2.25.4711", PatientID="CORRECTED"))
+    take(bench)
+    with bench.sessions() as session:
+        moved, left = (studies.get(session, uid) for uid in ("2.25.4711", exam[0].StudyInstanceUID))
+    assert moved is not None
+    assert left is not None
+    assert (moved.state, len(moved.instances), moved.attributes.patient_id) == (StudyState.RECEIVING, 1, "CORRECTED")
+    assert (left.state, len(left.instances), left.attributes.patient_id) == (
+        StudyState.RECEIVING,
+        3,
+        exam[0].PatientID,
+    )
+    jobs = dispatched(bench)
+    assert sorted(len(job.sop_instance_uids) for job in jobs) == [1, 3]
+
+
+def test_a_study_whose_only_image_moved_away_is_left_out(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+    send(exam[0])
+    send(*changed(exam[:1], StudyInstanceUID="2.25.4711"))
+    take(bench)
+    assert len(dispatched(bench)) == 1
+    with bench.sessions() as session:
+        left = studies.get(session, exam[0].StudyInstanceUID)
+    assert left is not None
+    assert (left.state, left.reason) == (StudyState.INELIGIBLE, "no image can be analysed: none is on record")
+
+
+def test_a_worker_that_has_begun_hands_over_nothing_of_replaced_images(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    send(*exam)
+    (job,) = dispatched(bench)
+    send(*changed(exam, PatientID="CORRECTED"))
+    works = bench.predictor.segment
+
+    def segment(mammograms: object) -> object:
+        take(bench)
+        return works(mammograms)  # type: ignore[arg-type]
+
+    bench.predictor.segment = segment  # type: ignore[method-assign, assignment]
+    assert not bench.run(job)
+    bench.predictor.segment = works  # type: ignore[method-assign]
+    assert bench.deliveries() == []
+    assert bench.job().state is JobState.SUPERSEDED
+    assert bench.study().state is StudyState.RECEIVING
+
+
+def test_results_of_replaced_images_are_never_sent_again(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+    reported(bench, send, exam)
+    archive = Archive()
+    bench.deliver(archive)
+    old = set(archive.received)
+    send(*changed(exam, PatientID="CORRECTED"))
+    take(bench)
+    (job,) = dispatched(bench)
+    assert bench.run(job)
+    bench.deliver(archive)
+    with bench.sessions.begin() as session:
+        resend(session, bench.order(), Selection(stored=True), ["archive"])
+    again = Archive()
+    bench.deliver(again)
+    assert again.received
+    assert old.isdisjoint(again.received)
+
+
+def test_results_that_were_given_up_are_not_tried_again_once_the_images_are_replaced(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    for _ in range(9):
+        bench.clock.turn(1000)
+        bench.deliver(Archive(answer=down))
+    assert DeliveryState.ABANDONED in {one.state for one in bench.deliveries()}
+    send(*changed(exam, PatientID="CORRECTED"))
+    take(bench)
+    assert {one.state for one in bench.deliveries()} == {DeliveryState.WITHHELD}
+
+
+def test_left_images_are_not_asked_about_any_more_though_they_come_again(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    send(*changed(exam, PatientID="MISTAKEN"))
+    assert keep(bench) == "the newer version of 4 images is left: what came first stays"
+    send(*changed(exam, PatientID="MISTAKEN"))
+    assert doubts(bench) == []
+    assert (bench.study().state, bench.study().attributes.patient_id) == (StudyState.REPORTED, exam[0].PatientID)
+
+
+@pytest.mark.parametrize("act", ["take", "keep"])
+def test_a_decision_takes_a_newer_version_and_a_reason(
+    bench: Workbench, send: Send, exam: list[Dataset], act: str
+) -> None:
+    def decide(reason: str) -> str:
+        with bench.sessions.begin() as session:
+            order = bench.order(reason)
+            return take_newer(session, order, bench.store) if act == "take" else keep_first(session, order)
+
+    send(exam[0])
+    with pytest.raises(PermanentError, match=r"No image of study .* waits in a newer version"):
+        decide("why not")
+    send(*changed(exam[:1], PatientID="CORRECTED"))
+    with pytest.raises(PermanentError, match="State a reason"):
+        decide("")
+
+
+def test_nothing_is_taken_when_a_file_is_lost(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+    send(*exam[:2])
+    send(*changed(exam[:2], PatientID="CORRECTED"))
+    next(bench.store.root.glob("conflicts/*")).unlink()
+    with pytest.raises(PermanentError, match=r"1 file of newer versions .* Send the study again"):
+        take(bench)
+    assert bench.study().attributes.patient_id == exam[0].PatientID
+
+
+def test_a_version_that_retention_removes_is_not_asked_about(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+    send(exam[0])
+    send(*changed(exam[:1], PatientID="CORRECTED"))
+    bench.clock.turn(10**9)
+    assert retire_conflicts(bench.sessions, bench.store, RetentionRules(timedelta(days=1), 0), bench.clock()) == 1
+    assert doubts(bench) == []
+
+
+def test_results_that_come_back_under_another_patient_keep_no_late_view_from_being_analysed(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam[:3])
+    returned = [pydicom.dcmread(path) for path in bench.results().values()]
+    send(*changed(returned, PatientID="COERCED", PatientName="COERCED^NAME", PatientBirthDate="19010101"))
+    assert bench.study().state is StudyState.REPORTED
+    send(exam[3])
+    (job,) = dispatched(bench)
+    assert len(job.sop_instance_uids) == 4
+    assert bench.run(job)
+    assert patients(list(bench.results().values())) == {(exam[0].PatientID, str(exam[0].PatientName))}
+
+
+def test_images_of_two_people_make_no_result_by_any_way(bench: Workbench, exam: list[Dataset]) -> None:
+    """The writers ask again: here the database does not know what the headers say."""
+    bench.receive(*exam[:2], *changed(exam[2:], PatientBirthDate="19010101"))
+    bench.clock.turn(ASSEMBLY.quiet_time_s)
+    (job,) = bench.dispatch()
+    bench.run(job)
+    assert bench.job().state is JobState.FAILED
+    assert bench.job().failure.startswith("two_patients: the source images do not belong together: birth date differs")
+    assert (bench.results(), bench.deliveries()) == ({}, [])
