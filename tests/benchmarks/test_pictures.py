@@ -52,5 +52,5 @@ def test_the_second_visit_of_a_study_draws_nothing(tmp_path: Path, figure: Recor
 
 
 def kept_pictures(root: Path) -> dict[Path, int]:
-    """Return the pictures that are kept, with the times at which they were written."""
-    return {path: path.stat().st_mtime_ns for path in (root / "pictures").rglob("*") if path.is_file()}
+    """Return the pictures that are kept, with their inodes: a picture that is drawn again is another file."""
+    return {path: path.stat().st_ino for path in (root / "pictures").rglob("*") if path.is_file()}
