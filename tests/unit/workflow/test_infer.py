@@ -246,6 +246,18 @@ def test_a_file_that_is_gone_is_a_failure_that_names_it(bench: Workbench, job: I
     assert str(lost) in bench.job().failure
 
 
+def test_a_job_whose_images_are_away_for_hours_is_done_when_they_are_back(bench: Workbench, job: InferenceJob) -> None:
+    images = bench.store.root / "instances"
+    elsewhere = images.rename(bench.store.root / "elsewhere")
+    for _ in range(20):
+        bench.run(job)
+        bench.clock.turn(600)
+    assert bench.job().state is JobState.PENDING
+    elsewhere.rename(images)
+    assert bench.run(job)
+    assert bench.job().state is JobState.SUCCEEDED
+
+
 def test_a_job_that_kills_every_worker_is_set_aside(bench: Workbench, job: InferenceJob) -> None:
     with bench.sessions.begin() as session:
         for _ in range(3):

@@ -8,6 +8,7 @@ from glam_node.inference.errors import InferenceError, OutOfMemory, PackageMisma
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 
 PERMANENT = (PermanentError, PackageMismatch, UnsupportedMammogram)
+_AWAY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT})
 MEMORY = "Out of memory: "
 TWICE = (
     "{failure} So it was in a new worker process, too. Give the worker more memory, or another device "
@@ -43,6 +44,11 @@ def in_words(error: Exception) -> str:
     if isinstance(error, NodeError | InferenceError):
         return str(error)
     return f"glam-node does not understand what the image says ({type(error).__name__})."
+
+
+def is_storage_away(error: Exception) -> bool:
+    """Return whether a file could not be reached, as when a share or disk is away for a while."""
+    return isinstance(error, OSError) and error.errno in _AWAY
 
 
 def describe(error: Exception) -> str:

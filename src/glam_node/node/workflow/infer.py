@@ -1,6 +1,7 @@
 """Runs one job: claims it, finds, publishes, and records how it went."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from glam_node.node.workflow.failure import (
     is_disk_full,
     is_out_of_memory,
     is_permanent,
+    is_storage_away,
     place_of,
 )
 from glam_node.node.workflow.heartbeat import heartbeat
@@ -43,6 +45,8 @@ log = structlog.get_logger(__name__)
 
 Clock = Callable[[], datetime]
 
+AWAY_ATTEMPTS = 150
+"""Attempts while images or findings cannot be reached: with the longest delay of jobs, a day."""
 WORKER_DIED = (
     "{attempts} workers ended without a word while they ran this job; it may be what ended them. "
     "Look into their logs (out of memory?), then retry."
@@ -182,9 +186,11 @@ def _found_before(path: Path, predictor: Predictor) -> Findings | None:
 
 
 def _next_attempt(job: InferenceJob, error: Exception, policy: RetryPolicy, now: datetime) -> datetime | None:
-    """None: trying again would change nothing. A full disk is waited for as long as it takes."""
+    """None: trying again would change nothing. A full disk is waited for without end, one that is away for a day."""
     if is_permanent(error) or (is_out_of_memory(error) and job.failure.startswith(MEMORY)):
         return None
+    if is_storage_away(error):
+        return replace(policy, maximum_attempts=AWAY_ATTEMPTS).next_attempt_at(job.attempt, now)
     return policy.next_attempt_at(1 if is_disk_full(error) else job.attempt, now)
 
 
