@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -95,6 +96,53 @@ def test_a_study_is_found_by_a_part_of_its_uid_and_opened(page: Page, place: Liv
     expect(page.get_by_role("heading", level=1)).to_have_text("Study")
     expect(page.locator(".panel .uid").first).to_have_text(place.reported)
     expect(page.locator(".facts")).to_contain_text(f"Malignant{100 * malignant_score(place):.0f} %")
+
+
+def test_a_reported_study_is_not_shown_as_delivered_while_a_result_waits(page: Page, place: LivedIn) -> None:
+    page.goto("/")
+    row = page.locator("tbody tr", has_text=place.reported)
+    expect(row).to_contain_text("not delivered yet")
+    page.get_by_role("link", name="1 not delivered yet").click()
+    expect(page.locator("tbody th a")).to_have_text(place.reported)
+    expect(page.locator("caption")).to_have_text("1 study found")
+
+
+def test_the_list_begins_with_the_oldest_study_where_that_is_chosen(page: Page) -> None:
+    page.goto("/")
+    newest_first = page.locator("tbody th a").all_inner_texts()
+    page.get_by_label("Order").select_option("oldest first")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("tbody th a")).to_have_text(newest_first[::-1])
+
+
+def test_times_are_shown_in_the_zone_of_the_browser_where_a_person_asks_for_it(
+    chromium: Browser, address: str, place: LivedIn
+) -> None:
+    page = chromium.new_context(base_url=address, timezone_id="America/New_York").new_page()
+    page.goto("/")
+    cell = page.locator("tbody time").first
+    utc = cell.inner_text()
+    page.get_by_role("button", name="Show local time").click()
+    expect(cell).not_to_have_text(utc)
+    expect(page.locator("footer")).to_contain_text("America/New_York")
+    at = datetime.fromisoformat(utc).replace(tzinfo=UTC).astimezone(ZoneInfo("America/New_York"))
+    expect(cell).to_have_text(f"{at:%Y-%m-%d %H:%M:%S}")
+    page.goto(f"/studies/{place.reported}")
+    expect(page.get_by_role("button", name="Show UTC")).to_be_visible()
+    page.get_by_role("button", name="Show UTC").click()
+    expect(page.locator("footer")).to_contain_text("All times are UTC.")
+    page.context.close()
+
+
+def test_a_telephone_shows_every_column_of_the_list(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto("/")
+    row = page.locator("tbody tr").first
+    for cell in row.locator("td, th").all():
+        expect(cell).to_be_visible()
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 360
 
 
 def test_studies_are_found_by_state_rule_and_day(page: Page, place: LivedIn) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.console.app import create_console
-from glam_node.node.console.sessions import ATTEMPTS_OF_ADDRESS, LIFETIME, WINDOW
+from glam_node.node.console.sessions import ATTEMPTS_OF_ADDRESS, LIFETIME, RETURN_COOKIE, WINDOW, page_to_return_to
 from glam_node.node.db import accounts, audit
 from glam_node.node.domain.account import Role
 from glam_node.node.errors import PermanentError
@@ -94,6 +95,30 @@ def test_whoever_gives_the_password_sees_pages_until_signing_out(node: Node, bro
 @pytest.mark.parametrize("path", ["/", "/studies/1.2.3", "/studies/1.2.3/4.5.6/grey.png"])
 def test_pages_and_pictures_are_for_those_who_signed_in(browser: Browser, path: str) -> None:
     assert "<h1>Sign in</h1>" in browser.ask(path)[1]
+
+
+def test_signing_in_leads_back_to_the_page_that_was_asked_for(browser: Browser) -> None:
+    assert "Sign in" in browser.ask("/queue?a=1&b=2")[1]
+    status, page = browser.sign_in("anna", PASSWORD)
+    assert (status, "<h1>Queue" in page) == (200, True)
+    browser.ask("/sign-out", {"form_token": browser.form_token("/")})
+    assert "<h1>Studies" in browser.sign_in("anna", PASSWORD)[1]
+
+
+@pytest.mark.parametrize(
+    ("stored", "page"),
+    [
+        ("/queue%3Fa%3D1", "/queue?a=1"),
+        ("%2F%2Fevil.example", "/"),
+        ("/%5Cevil.example", "/"),
+        ("https%3A//evil.example", "/"),
+        ("/a%0D%0ASet-Cookie%3A b", "/"),
+        ("", "/"),
+    ],
+)
+def test_signing_in_leads_to_no_other_site(stored: str, page: str) -> None:
+    headers = [(b"cookie", f"{RETURN_COOKIE}={stored}".encode())]
+    assert page_to_return_to(Request({"type": "http", "headers": headers})) == page
 
 
 def test_monitoring_needs_no_account(browser: Browser) -> None:

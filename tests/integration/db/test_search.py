@@ -9,8 +9,9 @@ from sqlalchemy import event, insert
 
 from glam_node.node.db import search
 from glam_node.node.db.engine import SessionFactory
-from glam_node.node.db.search import Place, Wanted
-from glam_node.node.db.tables import StudyRow
+from glam_node.node.db.search import Attention, Place, Wanted
+from glam_node.node.db.tables import DeliveryRow, JobRow, StudyRow
+from glam_node.node.domain.delivery import DeliveryState
 from tests.builders import NOW, after
 
 
@@ -20,6 +21,9 @@ def put(sessions: SessionFactory, count: int) -> None:
         {
             "study_instance_uid": f"1.2.{number}",
             "accession_number": f"A{number % 3}{number}",
+            "patient_id": f"P{number % 4}",
+            "study_date": f"202601{number % 2 + 1:02}",
+            "standing": {7: "HELD", 9: "SET_ASIDE"}.get(number, "FREE"),
             "state": "REPORTED" if number % 2 else "INELIGIBLE",
             "rule": "settle_time" if number % 5 else "too_few_views",
             "first_received_at": NOW,
@@ -47,6 +51,11 @@ def found(sessions: SessionFactory, wanted: Wanted, place: Place | None = None, 
         (Wanted(state="INELIGIBLE", rule="too_few_views"), ["1.2.0", "1.2.10"]),
         (Wanted(received_from=after(-60), received_before=NOW), ["1.2.3", "1.2.2"]),
         (Wanted("2.1", "A1", "REPORTED", "settle_time", after(-3600), after(1)), ["1.2.1"]),
+        (Wanted(patient_id="P3"), ["1.2.3", "1.2.7", "1.2.11"]),
+        (Wanted(patient_id="P"), []),
+        (Wanted(patient_id="P3", study_date="20260102", received_before=after(-120)), ["1.2.7", "1.2.11"]),
+        (Wanted(attention=Attention.HELD), ["1.2.7"]),
+        (Wanted(attention=Attention.SET_ASIDE), ["1.2.9"]),
     ],
 )
 def test_everything_that_is_wanted_holds(sessions: SessionFactory, wanted: Wanted, uids: list[str]) -> None:
@@ -73,6 +82,72 @@ def test_pages_follow_each_other_without_gap_or_overlap_and_lead_back(sessions: 
     assert [uid for page in pages for uid in page] == everything
     assert [one.study_instance_uid for one in back.studies] == pages[1]
     assert (leaf.has_newer, back.has_newer, back.has_older) == (True, True, True)
+
+
+def test_pages_of_the_oldest_first_follow_each_other_and_lead_back(sessions: SessionFactory) -> None:
+    put(sessions, 12)
+    everything, pages = found(sessions, Wanted())[::-1], []
+    place: Place | None = None
+    with sessions() as session:
+        while True:
+            leaf = search.find(session, Wanted(), place, 5, oldest_first=True)
+            pages.append([one.study_instance_uid for one in leaf.studies])
+            if not leaf.has_newer:
+                break
+            place = Place(leaf.studies[-1].last_received_at, leaf.studies[-1].study_instance_uid, newer=True)
+        first = leaf.studies[0]
+        beside = Place(first.last_received_at, first.study_instance_uid)
+        back = search.find(session, Wanted(), beside, 5, oldest_first=True)
+    assert [uid for page in pages for uid in page] == list(everything)
+    assert [one.study_instance_uid for one in back.studies] == pages[1]
+    assert (leaf.has_older, back.has_newer, back.has_older) == (True, True, True)
+
+
+def test_a_study_needs_attention_while_a_result_waits_or_was_given_up_or_a_job_failed(sessions: SessionFactory) -> None:
+    put(sessions, 12)
+    states = {"1.2.1": "PENDING", "1.2.2": "ABANDONED", "1.2.3": "STORED", "1.2.9": "ABANDONED"}
+    with sessions.begin() as session:
+        session.execute(insert(JobRow), [job_row(uid) for uid in states] + [job_row("1.2.5", state="FAILED")])
+        session.execute(insert(DeliveryRow), [delivery_row(uid, state) for uid, state in states.items()])
+    assert found(sessions, Wanted(attention=Attention.NOT_DELIVERED)) == ["1.2.1"]
+    assert found(sessions, Wanted(attention=Attention.GIVEN_UP)) == ["1.2.2", "1.2.5"]
+    with sessions() as session:
+        assert search.attention_counts(session) == {
+            Attention.GIVEN_UP: 2,
+            Attention.NOT_DELIVERED: 1,
+            Attention.HELD: 1,
+            Attention.SET_ASIDE: 1,
+        }
+        assert search.delivery_counts(session, ["1.2.1", "1.2.4"]) == {"1.2.1": {DeliveryState.PENDING: 1}}
+
+
+def job_row(uid: str, state: str = "SUCCEEDED") -> dict[str, Any]:
+    return {
+        "job_id": f"job-{uid}",
+        "study_instance_uid": uid,
+        "state": state,
+        "sop_instance_uids": [],
+        "priority": 5,
+        "settings_digest": "",
+        "next_attempt_at": NOW,
+        "created_at": NOW,
+    }
+
+
+def delivery_row(uid: str, state: str) -> dict[str, Any]:
+    return {
+        "delivery_id": f"delivery-{uid}",
+        "job_id": f"job-{uid}",
+        "study_instance_uid": uid,
+        "destination": "archive",
+        "sop_class_uid": "1.2",
+        "sop_instance_uid": f"{uid}.9",
+        "transfer_syntax_uid": "1.2",
+        "path": "results/x",
+        "state": state,
+        "next_attempt_at": NOW,
+        "created_at": NOW,
+    }
 
 
 def test_counting_ends_where_it_tells_nobody_anything(

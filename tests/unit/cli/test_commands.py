@@ -45,6 +45,7 @@ COMMANDS = [
     "audit show",
     "audit verify",
     "console user add",
+    "console user list",
     "console user remove",
     "settings check",
     "settings show",

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from glam_node.node.console.rendering import duration, exact, milliseconds, size, thousands
+from glam_node.node.console.rendering import date, duration, exact, milliseconds, person_name, size, thousands
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,25 @@ def test_times_are_utc_to_the_millisecond() -> None:
 def test_large_numbers_are_grouped() -> None:
     assert milliseconds(1.2505) == "1\u202f250 ms"
     assert thousands(100_000) == "100\u202f000"
+
+
+@pytest.mark.parametrize(
+    ("stated", "shown"), [("19700101", "1970-01-01"), ("", ""), ("1970", "1970"), ("1970.1.1", "1970.1.1")]
+)
+def test_dates_are_shown_as_people_write_them(stated: str, shown: str) -> None:
+    assert date(stated) == shown
+
+
+@pytest.mark.parametrize(
+    ("stated", "shown"),
+    [
+        ("Testfrau^Anna", "Testfrau, Anna"),
+        ("Testfrau^Anna^Maria^Dr.^PhD", "Testfrau, Dr. Anna Maria PhD"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "Yamada, Tarou (山田, 太郎) (やまだ, たろう)"),
+        ("=山田^太郎", "山田, 太郎"),
+        ("^Anna", "Anna"),
+        ("", ""),
+    ],
+)
+def test_names_are_shown_as_people_write_them(stated: str, shown: str) -> None:
+    assert person_name(stated) == shown

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from glam_node.node.cli.application import SettingsOption, node_of, settings_of
+from glam_node.node.cli.application import JsonOption, SettingsOption, node_of, print_json, sessions_of, settings_of
 from glam_node.node.cli.orders import this_person
 from glam_node.node.domain.account import Role
 
@@ -40,6 +40,27 @@ def add(
         set_account(session, account, datetime.now(UTC), this_person())
     also = ", and may see names and ids" if identity else ""
     typer.echo(f"{name} may sign in to the console as {role}{also}.")
+
+
+@user.command("list")
+def list_(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
+    """List the local accounts with their roles and rights."""
+    from glam_node.node.db import accounts
+
+    with sessions_of(ctx, settings_of(ctx, settings))() as session:
+        found = accounts.list_all(session)
+    rows = [
+        {"name": one.name, "role": str(one.role), "identity": one.may_see_identity, "changed_at": changed_at}
+        for one, changed_at in found
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        sees = "sees patients" if row["identity"] else ""
+        typer.echo(f"{row['name']:24} {row['role']:10} {row['changed_at']:%Y-%m-%d %H:%M} UTC  {sees}".rstrip())
+    if not rows:
+        typer.echo("There is no account. `glam-node console user add NAME` creates one.")
 
 
 @user.command()

@@ -28,6 +28,7 @@ def routes(screens: Screens, door: Door) -> list[BaseRoute]:
     return [
         Route(f"{_STUDY}/acts/{{verb}}", door.guarded(ask), methods=["GET"]),
         Route(f"{_STUDY}/acts/{{verb}}", door.acting(Right.ACT, actions.carry_out), methods=["POST"]),
+        Route("/acts/retry-given-up", door.acting(Right.ACT, actions.retry_all), methods=["POST"]),
         Route(
             f"{_STUDY}/patient",
             door.acting(Right.SEE_PATIENTS, _told(node, Patients(screens).show)),

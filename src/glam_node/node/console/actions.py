@@ -22,7 +22,7 @@ from glam_node.node.domain.standing import LEGAL_STANDINGS, Standing
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.resend import GIVEN_UP, THERE, Selection, resend
-from glam_node.node.workflow.retry import retry_study
+from glam_node.node.workflow.retry import retry_given_up, retry_study
 from glam_node.node.workflow.standing import hold, release, set_aside
 from glam_node.node.workflow.subject import LONGEST_REASON, seen_of
 from glam_node.node.workflow.versions import keep_first, take_newer
@@ -191,6 +191,15 @@ class Actions:
             flash = self._done[key]
         self._door.sessions.leave(token, flash)
         return RedirectResponse(f"/studies/{uid}", 303)
+
+    def retry_all(self, request: Request, fields: Fields) -> Response:
+        """Retry every study with something given up, and say on the list how many. Raises HTTPException."""
+        visitor, digest = request.state.visitor, self._node.settings_digest
+        reason = fields.get("reason", "").strip()[:LONGEST_REASON]
+        with self._lock, database_trouble(self._node.settings):
+            done = retry_given_up(self._node.sessions, visitor.actor, reason, self._screens.now(), digest)
+        self._door.sessions.leave(request.cookies.get(COOKIE, ""), Flash(f"Retry all: {done}."))
+        return RedirectResponse("/?attention=given_up", 303)
 
     def _do(self, act: Act, order: Order, fields: Fields) -> Flash:
         try:

@@ -11,6 +11,7 @@ from anyio import CapacityLimiter, to_thread
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -29,6 +30,7 @@ from glam_node.node.console.rendering import Screens
 from glam_node.node.console.rules_page import RulesPage
 from glam_node.node.db import accounts
 from glam_node.node.db.engine import reading
+from glam_node.node.domain.account import Right
 from glam_node.node.errors import PermanentError
 
 _STATIC = Path(__file__).parent / "static"
@@ -47,13 +49,27 @@ _HEADERS = {
 }
 _OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
+
+def accounts_page(screens: Screens, request: Request) -> Response:
+    """Show the local accounts to operators. Raises HTTPException for anybody else."""
+    if not request.state.visitor.may(Right.ACT):
+        raise HTTPException(403, "The list of accounts requires the operator role.")
+    with screens.sessions() as session:
+        return screens.render(
+            request, "accounts", accounts=accounts.list_all(session), issuer=screens.node.settings.console.oidc.issuer
+        )
+
+
 Page = Callable[[Screens, Request], Response]
 PAGES: dict[str, Page] = {
     "/": studies.page,
     "/destinations": destinations.page,
     "/queue": queue.page,
     "/refusals": refusals.page,
+    "/studies.csv": studies.table,
+    "/accounts": accounts_page,
     "/studies/{study_instance_uid}": study.page,
+    "/studies/{study_instance_uid}/results.zip": study.results,
     "/studies/{study_instance_uid}/{sop_instance_uid}/{layer}.png": study.view,
 }
 """What people look at, by path."""

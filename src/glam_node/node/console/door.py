@@ -15,7 +15,16 @@ from starlette.templating import Jinja2Templates
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.passwords import Passwords
 from glam_node.node.console.proxies import address_of, is_encrypted, is_forwarded
-from glam_node.node.console.sessions import LIFETIME, WINDOW, Attempts, Sessions
+from glam_node.node.console.sessions import (
+    LIFETIME,
+    RETURN_COOKIE,
+    WINDOW,
+    Attempts,
+    Sessions,
+    is_asked_by_a_person,
+    page_to_return_to,
+    remember_page,
+)
 from glam_node.node.db import accounts, audit
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.account import Account, Right, Role
@@ -97,7 +106,7 @@ class Door:
             if visitor is None:
                 return _to_sign_in(request)
             request.state.visitor = visitor
-            if _is_asked_by_a_person(request):
+            if is_asked_by_a_person(request):
                 request.state.flash = self.sessions.take(request.cookies.get(COOKIE, ""))
             return await run_in_threadpool(page, request)
 
@@ -161,9 +170,9 @@ class Door:
         """
         self.sessions.end(request.cookies.get(COOKIE, ""))
         self._record("signed_in", address=address_of(request), account=account.name)
-        response: Response = RedirectResponse("/", 303)
-        if id_token is not None:
-            response = self.go_on(request, "/")
+        page = page_to_return_to(request)
+        response: Response = RedirectResponse(page, 303) if id_token is None else self.go_on(request, page)
+        response.delete_cookie(RETURN_COOKIE)
         self._give(request, response, COOKIE, self.sessions.begin(account, self.now(), id_token or ""))
         response.delete_cookie(FORM_COOKIE, "/sign-in", secure=is_encrypted(request), httponly=True, samesite="strict")
         return response
@@ -182,7 +191,7 @@ class Door:
 
     def _visitor(self, request: Request, *, used: bool = True) -> Visitor | None:
         token, address = request.cookies.get(COOKIE, ""), address_of(request)
-        signed_in = self.sessions.account(token, self.now(), used=used and _is_asked_by_a_person(request))
+        signed_in = self.sessions.account(token, self.now(), used=used and is_asked_by_a_person(request))
         with reading(self._node.sessions)() as session:
             if not self._issuer and not accounts.exist(session):
                 if self._local and not is_forwarded(request):
@@ -283,12 +292,7 @@ class Door:
             audit.record(session, event, self.now(), **detail)
 
 
-def _is_asked_by_a_person(request: Request) -> bool:
-    """Not by a page that renews its live part or shows its pictures."""
-    return "HX-Request" not in request.headers and not request.url.path.endswith(".png")
-
-
 def _to_sign_in(request: Request) -> Response:
     """With a word for whoever was signed in before."""
     over = ("?over=act" if request.method == "POST" else "?over=page") if COOKIE in request.cookies else ""
-    return RedirectResponse(f"/sign-in{over}", 303, _NO_PICTURES if over else None)
+    return remember_page(RedirectResponse(f"/sign-in{over}", 303, _NO_PICTURES if over else None), request)

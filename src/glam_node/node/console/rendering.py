@@ -47,6 +47,8 @@ class Screens:
             size=size,
             thousands=thousands,
             counted=counted,
+            date=date,
+            person_name=person_name,
         )
         self.templates.env.trim_blocks = self.templates.env.lstrip_blocks = True
 
@@ -74,6 +76,25 @@ class Screens:
 def moment(at: datetime) -> str:
     """To the second, UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def date(stated: str) -> str:
+    """Return a DICOM date (DA) as people write it: "1970-01-01"; any other text as it is."""
+    return f"{stated[:4]}-{stated[4:6]}-{stated[6:]}" if len(stated) == 8 and stated.isdecimal() else stated
+
+
+def person_name(stated: str) -> str:
+    """Return a DICOM person name (PN) as people write it: "Testfrau, Anna"; further writings follow in brackets."""
+    groups = [_name_group(group) for group in stated.split("=")]
+    written = [group for group in groups if group]
+    return written[0] + "".join(f" ({group})" for group in written[1:]) if written else ""
+
+
+def _name_group(group: str) -> str:
+    """Family name, given and middle name, prefix and suffix (PS3.5 6.2.1.1)."""
+    family, given, middle, prefix, suffix = (part.strip() for part in (group.split("^") + [""] * 5)[:5])
+    rest = " ".join(part for part in (prefix, given, middle, suffix) if part)
+    return ", ".join(part for part in (family, rest) if part)
 
 
 def exact(at: datetime) -> str:

@@ -7,12 +7,49 @@ import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from urllib.parse import quote, unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from glam_node.node.domain.account import Account
 
 LIFETIME = timedelta(hours=8)
 WINDOW = timedelta(minutes=5)
 ATTEMPTS_OF_ADDRESS, ATTEMPTS_OF_NAME = 10, 10
+
+
+RETURN_COOKIE = "glam_node_return"
+"""Path of the page that a browser asked for before it had to sign in."""
+_RETURN_S = 600
+_LONGEST_RETURN = 2000
+
+
+def is_asked_by_a_person(request: Request) -> bool:
+    """Return whether a person asks, and not a page that renews its live part or shows its pictures."""
+    return "HX-Request" not in request.headers and not request.url.path.endswith(".png")
+
+
+def remember_page(response: Response, request: Request) -> Response:
+    """Return the response, by which the browser can go back to this page once it is signed in, also by a provider."""
+    page = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method == "GET" and is_asked_by_a_person(request) and page != "/" and len(page) <= _LONGEST_RETURN:
+        response.set_cookie(
+            RETURN_COOKIE,
+            quote(page),
+            max_age=_RETURN_S,
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="lax",
+        )
+    return response
+
+
+def page_to_return_to(request: Request) -> str:
+    """Return the path that `remember_page` stored, or "/"; never an address of another site."""
+    page = unquote(request.cookies.get(RETURN_COOKIE, ""))
+    is_path = page.startswith("/") and not page.startswith(("//", "/\\")) and page.isprintable()
+    return page if is_path else "/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,9 @@
 """The list of studies: what is looked for, a page at a time."""
 
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,13 +17,33 @@ from starlette.responses import Response
 
 from glam_node.node.console.rendering import Screens
 from glam_node.node.db import audit, conflicts, search, studies
-from glam_node.node.db.search import Leaf, Place, Wanted
+from glam_node.node.db.search import Attention, Leaf, Place, Wanted
+from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.study import StudyState
 from glam_node.node.workflow.description import summary
 
 SHOWN = 50
 LONGEST = 64
+ATTENTION = {
+    Attention.GIVEN_UP: "given up",
+    Attention.NOT_DELIVERED: "not delivered yet",
+    Attention.HELD: "held",
+    Attention.SET_ASIDE: "set aside",
+}
+"""The name of each reason to look at a study."""
+MOST_ROWS = 10_000
+"""The largest number of studies in one table that is downloaded."""
+_WORST_FIRST = (
+    DeliveryState.ABANDONED,
+    DeliveryState.PENDING,
+    DeliveryState.STORED,
+    DeliveryState.COMMITTED,
+    DeliveryState.WITHHELD,
+)
+_COLUMNS = ("study_instance_uid", "state", "delivery", "standing", "rule", "reason", "views", "instance_count")
+_TIMES = ("first_received_at", "last_received_at")
+_IDENTITY = ("patient_id", "accession_number", "study_date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +56,32 @@ class Asked:
     rule: str = ""
     since: str = ""
     until: str = ""
+    attention: str = ""
+    patient: str = ""
+    study_date: str = ""
+    order: str = ""
 
     @classmethod
-    def of(cls, query: QueryParams) -> "Asked":
-        """What an address asks for."""
-        return cls(**{name: query.get(name, "").strip()[:LONGEST] for name in cls.__dataclass_fields__})
+    def of(cls, query: QueryParams, *, identities: bool) -> "Asked":
+        """Return the fields of an address, without those that need the right to see identities unless it is there."""
+        asked = cls(**{name: query.get(name, "").strip()[:LONGEST] for name in cls.__dataclass_fields__})
+        return asked if identities else replace(asked, accession="", patient="", study_date="")
+
+    @property
+    def oldest_first(self) -> bool:
+        """Whether the list begins with the study whose last image is the oldest."""
+        return self.order == "oldest"
+
+    @property
+    def searches(self) -> bool:
+        """Whether any condition is set."""
+        return replace(self, order="") != Asked()
 
     @property
     def wanted(self) -> Wanted:
-        """The same as the database understands it. Raises HTTPException for a day that is none."""
+        """The same as the database understands it. Raises HTTPException for a value that is not allowed."""
         until = _day(self.until, "Received until")
+        study_date = _day(self.study_date, "Study date")
         return Wanted(
             self.uid,
             self.accession,
@@ -49,24 +89,26 @@ class Asked:
             self.rule,
             _day(self.since, "Received from"),
             None if until is None else until + timedelta(days=1),
+            _attention(self.attention),
+            self.patient,
+            "" if study_date is None else f"{study_date:%Y%m%d}",
         )
 
-    def address(self, **place: str) -> str:
-        """Of the page that shows this."""
+    def address(self, *, path: str = "/", **place: str) -> str:
+        """Return the address of the page that shows this, or of what else `path` gives of it."""
         chosen = {name: value for name, value in (asdict(self) | place).items() if value}
-        return f"/?{urlencode(chosen)}" if chosen else "/"
+        return f"{path}?{urlencode(chosen)}" if chosen else path
 
 
 def page(screens: Screens, request: Request) -> Response:
     """The studies that are looked for; all of them where nothing is, those that received something last first."""
-    asked = Asked.of(request.query_params)
     identities = may_see_identities(request)
-    if not identities:
-        asked = replace(asked, accession="")
+    asked = Asked.of(request.query_params, identities=identities)
     place = _place(request.query_params)
     with screens.sessions() as session:
-        leaf = search.find(session, asked.wanted, place, SHOWN)
+        leaf = search.find(session, asked.wanted, place, SHOWN, oldest_first=asked.oldest_first)
         rows = _rows(session, leaf, screens.node.submission_rules.eligibility)
+        attention = search.attention_counts(session)
         counts = {str(state): count for state, count in studies.counts_by_state(session).items()}
         found = search.count(session, asked.wanted, leaf)
         rules = search.rules(session)
@@ -85,10 +127,40 @@ def page(screens: Screens, request: Request) -> Response:
         states=[str(state) for state in StudyState],
         rules=rules,
         in_doubt=in_doubt,
+        attention=[_link(asked, one, count) for one, count in attention.items()],
+        reasons=ATTENTION,
         address=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
         newer=_address(asked, leaf, newer=True) if leaf.has_newer else "",
         older=_address(asked, leaf, newer=False) if leaf.has_older else "",
+        download=asked.address(path="/studies.csv"),
     )
+
+
+def table(screens: Screens, request: Request) -> Response:
+    """Return the studies of the list, of all its pages, as CSV; identities only for visitors who may see them."""
+    identities = may_see_identities(request)
+    asked = Asked.of(request.query_params, identities=identities)
+    with screens.sessions() as session:
+        leaf = search.find(session, asked.wanted, None, MOST_ROWS, oldest_first=asked.oldest_first)
+        rows = _rows(session, leaf, screens.node.submission_rules.eligibility)
+    if identities:
+        screens.looks.record(request, [study.study_instance_uid for study in leaf.studies])
+    text = io.StringIO()
+    writer = csv.writer(text)
+    shown = (*_COLUMNS, *(_IDENTITY if identities else ()))
+    writer.writerow([*shown, "malignant_score", "benign_score", *_TIMES])
+    for study, row in zip(leaf.studies, rows, strict=True):
+        row = row | asdict(study.attributes)
+        scores = [row["scores"].get(kind, "") for kind in ("malignant", "benign")]
+        cells = [*(row[name] for name in shown), *scores, *(row[name].isoformat() for name in _TIMES)]
+        writer.writerow([_harmless(cell) for cell in cells])
+    headers = {"Content-Disposition": 'attachment; filename="studies.csv"'}
+    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _harmless(cell: object) -> object:
+    """Return the cell such that no spreadsheet takes its text for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def may_see_identities(request: Request) -> bool:
@@ -96,16 +168,34 @@ def may_see_identities(request: Request) -> bool:
     return bool(request.state.visitor.may("see_patients"))
 
 
+def _link(asked: Asked, attention: Attention, count: int) -> dict[str, str]:
+    """Return name, number and address of the studies that need attention for one reason."""
+    number = f"more than {search.COUNTED}" if count > search.COUNTED else str(count)
+    address = Asked(attention=attention, order=asked.order).address()
+    return {"reason": attention, "text": f"{number} {ATTENTION[attention]}", "address": address}
+
+
 def _rows(session: Session, leaf: Leaf, rules: EligibilityRules) -> list[dict[str, Any]]:
-    analysed = audit.newest_of_studies(session, "job_succeeded", [one.study_instance_uid for one in leaf.studies])
+    uids = [one.study_instance_uid for one in leaf.studies]
+    analysed = audit.newest_of_studies(session, "job_succeeded", uids)
+    sent = search.delivery_counts(session, uids)
     return [
         {
             **summary(study, rules),
             "accession_number": study.attributes.accession_number,
             "scores": _scores(analysed.get(study.study_instance_uid)),
+            "delivery": delivery_state(sent.get(study.study_instance_uid, Counter())),
         }
         for study in leaf.studies
     ]
+
+
+def delivery_state(counts: Mapping[DeliveryState, int]) -> str:
+    """Return the state of all results of a study together: the worst of theirs, or empty where there is none."""
+    for state in _WORST_FIRST:
+        if counts.get(state):
+            return str(state)
+    return ""
 
 
 def _scores(event: audit.Event | None) -> dict[str, float]:
@@ -117,7 +207,7 @@ def _address(asked: Asked, leaf: Leaf, *, newer: bool) -> str:
     """Of the page beside this one; of the first where nothing is left to be beside."""
     if not leaf.studies:
         return asked.address()
-    edge = leaf.studies[0 if newer else -1]
+    edge = leaf.studies[0 if newer != asked.oldest_first else -1]
     place = f"{edge.last_received_at.astimezone(UTC).isoformat()}~{edge.study_instance_uid}"
     return asked.address(**{"newer" if newer else "older": place})
 
@@ -131,6 +221,15 @@ def _place(query: QueryParams) -> Place | None:
             except ValueError:
                 raise HTTPException(400, f"{name} is no place in the list. Start at the first page: /") from None
     return None
+
+
+def _attention(name: str) -> Attention | None:
+    if not name:
+        return None
+    try:
+        return Attention(name)
+    except ValueError:
+        raise HTTPException(400, f"{name!r} is no reason to look. Choose one of: {', '.join(Attention)}.") from None
 
 
 def _day(text: str, field: str) -> datetime | None:

@@ -1,5 +1,8 @@
 """The page of one study, and its pictures."""
 
+import io
+import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +14,7 @@ from glam_node.inference.errors import InferenceError
 from glam_node.node.console.hanging import hang
 from glam_node.node.console.pictures import LARGE_HEIGHT, SHOWN_HEIGHT, edition, find_picture
 from glam_node.node.console.rendering import Screens
-from glam_node.node.console.studies import may_see_identities
+from glam_node.node.console.studies import delivery_state, may_see_identities
 from glam_node.node.console.timeline import steps
 from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.domain.study import Study
@@ -37,7 +40,7 @@ def page(screens: Screens, request: Request) -> Response:
     return screens.render(
         request,
         "study",
-        study=described,
+        study=described | {"delivery": delivery_state(Counter(one["state"] for one in described["deliveries"]))},
         places=hang(described),
         study_scores=_scores(described["timeline"]) if described["scores"] else {},
         steps=steps(described["timeline"], described["jobs"]),
@@ -71,6 +74,25 @@ def view(screens: Screens, request: Request) -> Response:
     if png is None:
         raise HTTPException(404, _NO_PICTURE)
     return Response(png, media_type="image/png", headers=headers)
+
+
+def results(screens: Screens, request: Request) -> Response:
+    """Return the result objects of a study as a ZIP archive. Raises HTTPException without the right to see patients."""
+    if not may_see_identities(request):
+        raise HTTPException(403, "Results name the patient. Downloading them requires an account with --identity.")
+    study = _study(screens, request.path_params["study_instance_uid"])
+    with screens.sessions() as session:
+        paths = {one.path for one in deliveries.of_study(session, study.study_instance_uid)}
+    files = [path for path in map(screens.node.store.resolve, sorted(paths)) if path.is_file()]
+    if not files:
+        raise HTTPException(404, "This study has no result files: none was made yet, or retention removed them.")
+    screens.looks.record(request, [study.study_instance_uid], again=True)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for path in files:
+            zipped.write(path, path.name)
+    headers = {"Content-Disposition": f'attachment; filename="{study.study_instance_uid}.zip"'}
+    return Response(archive.getvalue(), media_type="application/zip", headers=headers)
 
 
 def _edition(screens: Screens, uid: str) -> str:

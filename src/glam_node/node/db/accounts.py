@@ -36,6 +36,14 @@ def get(session: Session, name: str) -> Account | None:
     return None if row is None else Account(row.name, Role(row.role), row.password_hash, row.may_see_identity)
 
 
+def list_all(session: Session) -> list[tuple[Account, datetime]]:
+    """Return every account with the time of its last change, by name."""
+    rows = session.scalars(select(AccountRow).order_by(AccountRow.name))
+    return [
+        (Account(row.name, Role(row.role), row.password_hash, row.may_see_identity), row.changed_at) for row in rows
+    ]
+
+
 def exist(session: Session) -> bool:
     """Whether there is any."""
     return session.scalars(select(AccountRow.name).limit(1)).first() is not None

@@ -1,8 +1,10 @@
 """Finds studies among many, a page at a time."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Text, and_, func, or_, select
@@ -12,11 +14,25 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from glam_node.node.db import studies
-from glam_node.node.db.tables import StudyRow
+from glam_node.node.db.tables import DeliveryRow, JobRow, StudyRow
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.job import JobState
+from glam_node.node.domain.standing import Standing
 from glam_node.node.domain.study import Study
 
 COUNTED = 1000
 """To count on takes long, and tells nobody anything."""
+
+
+class Attention(StrEnum):
+    """Reasons why a person should look at a study."""
+
+    GIVEN_UP = "given_up"
+    """A job failed for good, or a destination refused a result."""
+    NOT_DELIVERED = "not_delivered"
+    """A result still waits for its destination."""
+    HELD = "held"
+    SET_ASIDE = "set_aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +48,11 @@ class Wanted:
     received_from: datetime | None = None
     """The last image came then or later."""
     received_before: datetime | None = None
+    attention: Attention | None = None
+    patient_id: str = ""
+    """The whole Patient ID."""
+    study_date: str = ""
+    """YYYYMMDD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +67,60 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One page of what was found, the study that received something last first."""
+    """One page of the studies that were found, in the order of their last image."""
 
     studies: Sequence[Study]
     has_newer: bool
     has_older: bool
 
 
-def find(session: Session, wanted: Wanted, place: Place | None, limit: int) -> Leaf:
-    """Up to `limit` studies, the newest, or those beside `place`."""
-    newer = place is not None and place.newer
+def find(session: Session, wanted: Wanted, place: Place | None, limit: int, *, oldest_first: bool = False) -> Leaf:
+    """Return up to `limit` studies: the first ones of the list, or those beside `place`."""
+    ascending = oldest_first if place is None else place.newer
     columns = (StudyRow.last_received_at, StudyRow.study_instance_uid)
-    order = [column.asc() if newer else column.desc() for column in columns]
+    order = [column.asc() if ascending else column.desc() for column in columns]
     query = select(StudyRow.study_instance_uid).where(*_conditions(wanted))
     if place is not None:
         query = query.where(_beside(place))
     uids = list(session.scalars(query.order_by(*order).limit(limit + 1)))
     more, uids = len(uids) > limit, uids[:limit]
-    if newer:
+    if ascending != oldest_first:
         uids.reverse()
-    found = studies.get_many(session, uids)
-    return Leaf(found, has_newer=more if newer else place is not None, has_older=True if newer else more)
+    beside = place is not None
+    return Leaf(
+        studies.get_many(session, uids),
+        has_newer=more if ascending else beside,
+        has_older=beside if ascending else more,
+    )
 
 
 def count(session: Session, wanted: Wanted, leaf: Leaf) -> int:
     """How many there are, of which `leaf` has a page; COUNTED + 1: more than that."""
     if not (leaf.has_newer or leaf.has_older):
         return len(leaf.studies)
+    return _counted(session, wanted)
+
+
+def attention_counts(session: Session) -> dict[Attention, int]:
+    """Return how many studies need attention for each reason that any has; COUNTED + 1 stands for more than COUNTED."""
+    counts = {attention: _counted(session, Wanted(attention=attention)) for attention in Attention}
+    return {attention: count for attention, count in counts.items() if count}
+
+
+def delivery_counts(session: Session, study_instance_uids: Collection[str]) -> dict[str, Counter[DeliveryState]]:
+    """Return how many deliveries each of these studies has in each state; no entry for a study without any."""
+    query = (
+        select(DeliveryRow.study_instance_uid, DeliveryRow.state, func.count())
+        .where(DeliveryRow.study_instance_uid.in_(study_instance_uids))
+        .group_by(DeliveryRow.study_instance_uid, DeliveryRow.state)
+    )
+    found: dict[str, Counter[DeliveryState]] = {}
+    for uid, state, count in session.execute(query):
+        found.setdefault(uid, Counter())[DeliveryState(state)] = count
+    return found
+
+
+def _counted(session: Session, wanted: Wanted) -> int:
     some = select(StudyRow.study_instance_uid).where(*_conditions(wanted)).limit(COUNTED + 1).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
 
@@ -122,9 +170,6 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.study_instance_uid:
         conditions.append(_place_in(StudyRow.study_instance_uid, wanted.study_instance_uid) > 0)
-    if wanted.accession_number:
-        begins, number = wanted.accession_number, _unindexed(StudyRow.accession_number)
-        conditions.append(and_(number >= begins, number < begins + "\uffff"))
     if wanted.state:
         conditions.append((_unindexed(StudyRow.state) if several else StudyRow.state) == wanted.state)
     if wanted.rule:
@@ -133,7 +178,36 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         conditions.append(StudyRow.last_received_at >= wanted.received_from)
     if wanted.received_before is not None:
         conditions.append(StudyRow.last_received_at < wanted.received_before)
+    if wanted.attention is not None:
+        conditions.append(_needs(wanted.attention))
+    return conditions + _identity_conditions(wanted)
+
+
+def _identity_conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """Patient ID and Study Date have an index each."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.accession_number:
+        begins, number = wanted.accession_number, _unindexed(StudyRow.accession_number)
+        conditions.append(and_(number >= begins, number < begins + "\uffff"))
+    if wanted.patient_id:
+        conditions.append(StudyRow.patient_id == wanted.patient_id)
+    if wanted.study_date:
+        conditions.append(StudyRow.study_date == wanted.study_date)
     return conditions
+
+
+def _needs(attention: Attention) -> ColumnElement[bool]:
+    if attention is Attention.HELD:
+        return StudyRow.standing == Standing.HELD
+    if attention is Attention.SET_ASIDE:
+        return StudyRow.standing == Standing.SET_ASIDE
+    uid = StudyRow.study_instance_uid
+    waiting = DeliveryState.PENDING if attention is Attention.NOT_DELIVERED else DeliveryState.ABANDONED
+    affected: ColumnElement[bool] = uid.in_(select(DeliveryRow.study_instance_uid).where(DeliveryRow.state == waiting))
+    if attention is Attention.GIVEN_UP:
+        failed = select(JobRow.study_instance_uid).where(JobRow.state == JobState.FAILED)
+        affected = or_(affected, uid.in_(failed))
+    return and_(affected, StudyRow.standing != Standing.SET_ASIDE)
 
 
 def _beside(place: Place) -> ColumnElement[bool]:

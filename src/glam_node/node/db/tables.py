@@ -44,6 +44,8 @@ class StudyRow(Base):
         Index("ix_studies_state_last_received_at", "state", "last_received_at"),
         Index("ix_studies_rule_last_received_at", "rule", "last_received_at"),
         # All that studies are searched by, in the order of the list: the table itself is not read for it.
+        Index("ix_studies_patient_id", "patient_id"),
+        Index("ix_studies_study_date", "study_date"),
         Index("ix_studies_searched", "last_received_at", "study_instance_uid", "state", "rule", "accession_number"),
     )
 

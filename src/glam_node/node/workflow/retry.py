@@ -1,17 +1,23 @@
 """A person says: try again."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import deliveries, jobs, studies
-from glam_node.node.domain.order import Order
+from glam_node.node.db import deliveries, jobs, search, studies
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.db.search import Attention, Wanted
+from glam_node.node.domain.order import Actor, Order
 from glam_node.node.domain.study import StudyState
 from glam_node.node.domain.words import counted
+from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.deliver import hurry
 from glam_node.node.workflow.subject import facts_of, going_on, subject_of
 from glam_node.node.workflow.tell import tell
+
+RETRIED_AT_ONCE = 500
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +45,29 @@ class RetryReport:
             *([f"{counted(self.deliveries, 'result')} will be sent again"] if self.deliveries else []),
         ]
         return "; ".join(done) if done else "there is nothing to try again: nothing failed, nothing was refused"
+
+
+def retry_given_up(sessions: SessionFactory, actor: Actor, reason: str, now: datetime, settings_digest: str) -> str:
+    """Retry every study with a failed job or an abandoned delivery, each in a transaction of its own.
+
+    Studies that are held or that changed meanwhile are left as they are. At most RETRIED_AT_ONCE are retried.
+
+    Returns:
+        The number of studies that were retried, and that were not, as a sentence without a full stop.
+    """
+    with sessions() as session:
+        leaf = search.find(session, Wanted(attention=Attention.GIVEN_UP), None, RETRIED_AT_ONCE, oldest_first=True)
+    retried = refused = 0
+    for study in leaf.studies:
+        try:
+            with sessions.begin() as session:
+                retry_study(session, Order(study.study_instance_uid, actor, now, reason), settings_digest)
+            retried += 1
+        except PermanentError:
+            refused += 1
+    left = f"; {counted(refused, 'study')} could not be retried because they are held" if refused else ""
+    more = f"; more than {RETRIED_AT_ONCE} studies need it, so retry again" if leaf.has_newer else ""
+    return f"{counted(retried, 'study')} will be retried{left}{more}"
 
 
 def retry_study(session: Session, order: Order, settings_digest: str) -> RetryReport:

@@ -1,18 +1,23 @@
 """What people do on pages, over real HTTP: asked first, done once, on record, and only by those who may."""
 
+import io
 import re
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.looks import ONE_LOOK
+from glam_node.node.console.rendering import person_name
 from glam_node.node.db import audit, audit_messages, conflicts, studies
+from glam_node.node.db.tables import StudyRow
 from glam_node.node.domain.account import Role
 from glam_node.node.domain.conflict import Conflict
 from glam_node.node.domain.identity import identity_of
@@ -285,7 +290,7 @@ def test_whoever_may_sees_the_patient_and_that_is_on_record_first(
     browser = signed_in(port, "carl")
     status, page = browser.ask(f"/studies/{uid}/patient", {"form_token": browser.form_token("/")})
     assert status == 200
-    for value in (str(exam[0].PatientName), exam[0].PatientID, exam[0].AccessionNumber):
+    for value in (person_name(str(exam[0].PatientName)), exam[0].PatientID, exam[0].AccessionNumber):
         assert value in page
     assert told(node, "identity_shown") == [{"account": "carl", "address": "127.0.0.1"}] * 2  # in the list, and here
 
@@ -336,3 +341,80 @@ def test_every_act_is_in_the_audit_trail(node: Node, anna: Browser, uid: str, tm
     shown = glam_node("audit", "show", "--settings", settings).stdout
     assert re.search(rf"Procedure Record.*anna.*{re.escape(uid)}.*held: a prior is awaited", shown)
     assert re.search(r"Use of Restricted Function.*anna.*archive", shown)
+
+
+def test_every_study_with_something_given_up_is_retried_at_once(
+    bench: Workbench, node: Node, anna: Browser, reported: str
+) -> None:
+    page = anna.ask("/?attention=given_up")[1]
+    assert "1 given up" in page
+    (token,) = set(re.findall(r'name="form_token" value="([^"]*)"', page))
+    status, page = anna.ask("/acts/retry-given-up", {"form_token": token, "reason": "the archive is back"})
+    assert (status, "Retry all: 1 study will be retried." in page) == (200, True)
+    (event,) = told(node, "retry_requested")
+    assert (event["account"], event["reason"]) == ("anna", "the archive is back")
+    assert bench.deliver(Archive()) == 2
+
+
+def test_a_viewer_cannot_retry_what_was_given_up(node: Node, port: int, reported: str) -> None:
+    bert = signed_in(port, "bert")
+    page = bert.ask("/?attention=given_up")[1]
+    assert "Retry all" not in page
+    (token,) = set(re.findall(r'name="form_token" value="([^"]*)"', page))
+    assert bert.ask("/acts/retry-given-up", {"form_token": token})[0] == 403
+    assert told(node, "retry_requested") == []
+
+
+def test_the_list_is_searched_by_patient_only_by_those_who_may_see_patients(
+    node: Node, port: int, reported: str
+) -> None:
+    with node.sessions.begin() as session:
+        row = session.get_one(StudyRow, reported)
+        row.patient_id, row.study_date = "P 1/x", "20260131"
+    address = f"/?patient={quote('P 1/x')}"
+    carl, bert = signed_in(port, "carl"), signed_in(port, "bert")
+    assert "1 study found" in carl.ask(address)[1]
+    assert "No study is like that." in carl.ask("/?patient=nobody")[1]
+    assert "1 study found" in carl.ask("/?study_date=2026-01-31")[1]
+    assert "Patient ID" not in bert.ask("/")[1]
+    assert "1 on record" in bert.ask("/?patient=nobody")[1]
+
+
+def test_the_list_is_downloaded_with_identities_only_for_those_who_may_see_patients(
+    node: Node, port: int, reported: str
+) -> None:
+    with node.sessions.begin() as session:
+        session.get_one(StudyRow, reported).patient_id = "=1+1"
+    tables = {name: signed_in(port, name).ask("/studies.csv?attention=given_up")[1] for name in ("bert", "carl")}
+    for table in tables.values():
+        header, row = table.splitlines()
+        assert header.startswith("study_instance_uid,state,delivery,")
+        assert row.startswith(f"{reported},REPORTED,ABANDONED,")
+    assert "=1+1" not in tables["bert"]
+    assert ",'=1+1," in tables["carl"]
+    assert len(told(node, "identity_shown")) == 1
+
+
+def test_results_are_downloaded_only_by_those_who_may_see_patients(node: Node, port: int, reported: str) -> None:
+    assert signed_in(port, "bert").ask(f"/studies/{reported}/results.zip")[0] == 403
+    carl = signed_in(port, "carl")
+    assert f"/studies/{reported}/results.zip" in carl.ask(f"/studies/{reported}")[1]
+    with carl.open(f"/studies/{reported}/results.zip") as answer, zipfile.ZipFile(io.BytesIO(answer.read())) as zipped:
+        objects = [pydicom.dcmread(io.BytesIO(zipped.read(name))) for name in zipped.namelist()]
+    assert sorted(one.Modality for one in objects) == ["SEG", "SR"]
+    assert len(told(node, "identity_shown")) == 2
+
+
+def test_operators_see_the_accounts_and_viewers_do_not(port: int) -> None:
+    page = signed_in(port, "anna").ask("/accounts")[1]
+    assert re.findall(r'data-label="Name">(\w+)<', page) == ["anna", "bert", "carl"]
+    bert = signed_in(port, "bert")
+    assert bert.ask("/accounts")[0] == 403
+    assert "/accounts" not in bert.ask("/")[1]
+
+
+def test_accounts_are_listed_on_the_command_line(node: Node) -> None:
+    shown = glam_node("console", "user", "list", GLAM_NODE__STORAGE__ROOT=str(node.store.root)).stdout
+    told = shown.splitlines()
+    assert [line.split()[:2] for line in told] == [["anna", "operator"], ["bert", "viewer"], ["carl", "viewer"]]
+    assert "sees patients" in told[2]

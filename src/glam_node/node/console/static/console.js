@@ -40,6 +40,46 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.target.id === "live" && (isPaused() || document.hidden)) event.preventDefault();
 });
 
+// Times come as UTC. A person may see them in the zone of this browser instead, on every page, until that is undone.
+const LOCAL_TIME = "glam-node-local-time";
+const zone = document.getElementById("time-zone");
+const localTime = document.getElementById("local-time");
+
+function digits(number, length = 2) {
+  return String(number).padStart(length, "0");
+}
+
+function localText(at, exact) {
+  const day = `${at.getFullYear()}-${digits(at.getMonth() + 1)}-${digits(at.getDate())}`;
+  const time = `${digits(at.getHours())}:${digits(at.getMinutes())}:${digits(at.getSeconds())}`;
+  return `${day} ${time}${exact ? `.${digits(at.getMilliseconds(), 3)}` : ""}`;
+}
+
+function showTimes() {
+  const local = localStorage.getItem(LOCAL_TIME) === "yes";
+  for (const element of document.querySelectorAll("time[data-moment]")) {
+    const at = new Date(element.dateTime);
+    const exact = element.dataset.moment === "exact";
+    const utc = at.toISOString().replace("T", " ").slice(0, exact ? 23 : 19);
+    const text = local ? localText(at, exact) : utc;
+    if (element.textContent !== text) element.textContent = text;
+    element.title = local ? `${utc} UTC` : "";
+  }
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  zone.textContent = local ? `All times are of the time zone of this browser (${name}).` : "All times are UTC.";
+  localTime.textContent = local ? "Show UTC" : "Show local time";
+}
+
+if (localTime) {
+  localTime.hidden = false;
+  localTime.addEventListener("click", () => {
+    localStorage.setItem(LOCAL_TIME, localStorage.getItem(LOCAL_TIME) === "yes" ? "no" : "yes");
+    showTimes();
+  });
+  document.addEventListener("htmx:afterSettle", showTimes);
+  if (localStorage.getItem(LOCAL_TIME) === "yes") showTimes();
+}
+
 // Whoever is signed out meanwhile is sent to the whole page of signing in, not to a part of it in this one.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const answered = new URL(event.detail.xhr.responseURL || location.href);
