@@ -68,9 +68,9 @@ def test_a_real_mlo_view_that_is_upside_down_is_refused(name: str) -> None:
 
 REFUSED = {
     "fodicom_OutOfBoundsOverlay_Siemens_Inspiration_LCC_stereo.dcm": "stereotactic biopsy",
-    "gcp_example-mg_SC_RGB.dcm": "not for presentation",
-    "niffler_CBIS_P00038_LCC_mask.dcm.gz": "not for presentation",
-    "niffler_CBIS_P00038_LMLO_mask.dcm.gz": "not for presentation",
+    "gcp_example-mg_SC_RGB.dcm": "secondary capture",
+    "niffler_CBIS_P00038_LCC_mask.dcm.gz": "secondary capture",
+    "niffler_CBIS_P00038_LMLO_mask.dcm.gz": "secondary capture",
     "odm_2294_0_noheader.dcm": "modality is not given",
     "omama_Hologic_DSM_stereoscout_L.dcm": "stereotactic biopsy",
 }
