@@ -157,6 +157,8 @@ class DestinationSettings(Section):
             raise contradiction("transfer_syntaxes", "needs one for objects that are no images, beside rle_lossless")
         if self.kind != "folder" and self.port == 0:
             raise contradiction("port", "0 is not allowed: the port that the archive listens on, 1 to 65535")
+        if self.storage_commitment and self.kind != "c-store":
+            raise contradiction("storage_commitment", 'is for kind = "c-store"')
         if self.authorization is not None and self.kind != "stow-rs":
             raise contradiction("authorization", 'is for kind = "stow-rs"')
         if self.storage_commitment and self.kind != "c-store":

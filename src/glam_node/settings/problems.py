@@ -1,12 +1,13 @@
 """What is wrong with a setting, in the operator's words: the key, what was given, what is allowed, the nearest key."""
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glam_node.settings.environment import Location, Variable
-from glam_node.settings.keys import NAME, Key, below, generic, keys, sections
+from glam_node.settings.keys import ENVIRONMENT_PREFIX, NAME, Key, below, generic, keys, sections
 from glam_node.settings.urls import SECRETS, without_password
 
 if TYPE_CHECKING:
@@ -35,6 +36,36 @@ def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]
     inner = mistake.get("ctx", {}).get("key") if mistake["type"] == "contradiction" else None
     key = ".".join(part for part in (_dotted(location), inner) if part)
     return Problem(key, message + _origin(mistake, variables))
+
+
+def mistyped_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Find variables that look like ours and fill no setting, such as GLAM_NODE_PORT, with the name that was meant."""
+    by_name = {_words(key.environment_variable): key for key in keys().values() if NAME not in key.path}
+    for name in sorted(environ):
+        if not _is_meant_for_us(name.upper(), environ[name]):
+            continue
+        wanted = _words(name.upper())
+        found = [one for one in by_name if one == wanted or one.endswith(f"_{wanted}")]
+        if wanted in found:
+            found = [wanted]
+        found = found or difflib.get_close_matches(wanted, by_name, 1)
+        meant = " or ".join(by_name[one].environment_variable for one in found[:3])
+        said = f"did you mean {meant}?" if meant else f"a setting is {ENVIRONMENT_PREFIX}SECTION__KEY"
+        yield Problem("", f"environment variable {name} is no setting and is ignored; {said}")
+
+
+def _words(variable: str) -> str:
+    return re.sub(r"_+", "_", re.sub(r"^GLAM_?NODE_+", "", variable))
+
+
+def _is_meant_for_us(name: str, value: str) -> bool:
+    """Return whether it is a mistake, and neither a variable of ours nor what Kubernetes tells of a service."""
+    is_like_ours = re.match(r"GLAM_?NODE_", name) and not name.startswith((ENVIRONMENT_PREFIX, *_OURS))
+    is_of_a_service = value.startswith(("tcp://", "udp://")) or re.search(r"_SERVICE_(HOST|PORT)|_PORT_\d+_", name)
+    return bool(is_like_ours and not is_of_a_service)
+
+
+_OURS = ("GLAM_NODE_SETTINGS", "GLAM_NODE_READY_FD", "GLAM_NODE_PARENT")
 
 
 def _dotted(location: Location) -> str:

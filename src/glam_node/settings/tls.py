@@ -48,6 +48,8 @@ class TLSSettings(Section):
     @model_validator(mode="after")
     def _has_its_files(self) -> Self:
         if self.port is None:
+            if not self.plain:
+                raise contradiction("plain", "= false closes node.port: tls.port is unset, so nothing would listen")
             return self
         if self.certificate is None:
             raise contradiction("certificate", "is missing: tls.port needs a certificate, and its key")

@@ -28,17 +28,25 @@ def alert_channels(settings: Settings) -> dict[str, Channel]:
     channels: dict[str, Channel] = {}
     if chosen.webhook_url:
         channels["webhook"] = partial(post_alert, chosen.webhook_url, node, chosen.timeout)
-    if chosen.smtp_host is not None and chosen.sender is not None:
-        server = MailServer(
-            chosen.smtp_host,
-            chosen.smtp_port,
-            chosen.smtp_security,
-            chosen.smtp_user,
-            chosen.smtp_password_path,
-            chosen.smtp_ca,
-            chosen.sender,
-            chosen.recipients,
-            chosen.timeout,
-        )
+    server = mail_server(settings)
+    if server is not None:
         channels["mail"] = partial(send_mail, server, node)
     return channels
+
+
+def mail_server(settings: Settings) -> MailServer | None:
+    """Return how mails get away; None where none are sent."""
+    chosen = settings.alerts
+    if chosen.smtp_host is None or chosen.sender is None:
+        return None
+    return MailServer(
+        chosen.smtp_host,
+        chosen.smtp_port,
+        chosen.smtp_security,
+        chosen.smtp_user,
+        chosen.smtp_password_path,
+        chosen.smtp_ca,
+        chosen.sender,
+        chosen.recipients,
+        chosen.timeout,
+    )

@@ -3,7 +3,7 @@
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from glam_node.node.db import migrate
-from glam_node.node.db.engine import SessionFactory, database_url, open_database
+from glam_node.node.db import migrate, storage
+from glam_node.node.db.engine import SessionFactory, database_url, open_database, reading
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory
-from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.storage.instances import MARKER, InstanceStore, read_marker, write_marker
 from glam_node.settings.schema import Settings
 
 
@@ -39,7 +39,54 @@ def open_ground(settings: Settings) -> Ground:
     url = database_url(settings.database_url, settings.storage.root)
     with database_trouble(settings):
         migrate.upgrade(url)
-    return Ground(settings, open_database(url), InstanceStore(settings.storage.root))
+        sessions = open_database(url)
+        try:
+            bind_root(sessions, settings)
+        except BaseException:
+            sessions.kw["bind"].dispose()
+            raise
+    return Ground(settings, sessions, InstanceStore(settings.storage.root))
+
+
+def bind_root(sessions: SessionFactory, settings: Settings) -> None:
+    """Bind database and storage root to each other at their first start; later, compare them.
+
+    Raises PermanentError where they belong to others: work on the wrong root would fail the studies of the right one.
+    """
+    root = settings.storage.root
+    with reading(sessions)() as session:
+        storage_id, is_bound = storage.known_storage(session)
+    if is_bound and read_marker(root) == storage_id:
+        return
+    with sessions.begin() as session:
+        storage.choose_storage_id(session)
+    with sessions.begin() as session:
+        storage_id, is_bound = storage.known_storage(session, lock=True)
+        trouble = root_trouble(settings, storage_id, storage.newest_files(session), is_bound=is_bound)
+        if trouble:
+            raise PermanentError(trouble)
+        write_marker(root, storage_id)
+        storage.bind_storage(session)
+
+
+def root_trouble(settings: Settings, storage_id: str, files: Sequence[str], *, is_bound: bool) -> str:
+    """Return why the storage root is not that of the database, and what to do; empty where it is or may become it."""
+    root = settings.storage.root
+    where, marker = f"storage.root {root.absolute()}", read_marker(root)
+    if marker == storage_id:
+        return ""
+    if marker:
+        return (
+            f"{where} belongs to another database than {_shown_database(settings)}. Correct storage.root or "
+            "database_url. After the loss of its own database, restore a backup into an empty directory."
+        )
+    missing = "its marker file" if is_bound else f"any of the {len(files)} newest files that the database has on record"
+    if not is_bound and (not files or any((root / path).exists() for path in files)):
+        return ""
+    return (
+        f"{where} does not have {missing}, so it is not the directory of {_shown_database(settings)}. Is the share or "
+        f"disk mounted? Correct storage.root. If its files are lost for good, write {storage_id} into {root / MARKER}."
+    )
 
 
 @contextmanager
@@ -56,7 +103,8 @@ def brief_sessions(settings: Settings) -> Iterator[SessionFactory]:
 def prepare_root(root: Path) -> None:
     """The storage root is there and takes files. Raises PermanentError saying what to do when it does not."""
     try:
-        make_directory(root, PRIVATE_DIRECTORY)
+        if not root.is_dir():
+            make_directory(root, PRIVATE_DIRECTORY)
         with tempfile.TemporaryFile(dir=root):
             pass
     except OSError as error:

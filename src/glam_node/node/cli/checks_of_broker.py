@@ -16,6 +16,7 @@ from glam_node.settings.schema import Settings
 BROKER_START_S = 5.0
 OLDEST_REDIS = (6, 0)
 NO_EVICTION = "noeviction"
+MOST_MEMORY = 0.9
 WANTS_PASSWORD = "It wants a password: redis://:PASSWORD@host:6379/0 in broker_url."  # noqa: S105 - a remedy
 
 
@@ -36,7 +37,15 @@ def check_broker(settings: Settings) -> Iterator[Check]:
     said = f"{shown} answers: version {found.version}, {found.eviction}"
     if not settings.broker_url.startswith(("rediss:", "redis+socket:")):
         said += ", without TLS"
-    if found.eviction != NO_EVICTION:
+    if found.is_replica:
+        remedy = "It takes no messages: name the primary in broker_url, or make this one the primary."
+        yield Check("broker", Verdict.FAIL, f"{said}; it is a read-only replica", remedy)
+    elif found.memory_limit and found.memory_used >= MOST_MEMORY * found.memory_limit:
+        full = found.memory_used >= found.memory_limit
+        used = f"{found.memory_used / 1e6:.1f} of {found.memory_limit / 1e6:.1f} MB (maxmemory) are used"
+        remedy = "A full one takes no messages and jobs wait: raise maxmemory there, or remove what else it holds."
+        yield Check("broker", Verdict.FAIL if full else Verdict.WARN, f"{said}; {used}", remedy)
+    elif found.eviction != NO_EVICTION:
         remedy = f"Set maxmemory-policy {NO_EVICTION} there: it may throw away what announces jobs, which then wait."
         yield Check("broker", Verdict.WARN, said, remedy)
     elif tuple(int(part) for part in found.version.split(".")[:2]) < OLDEST_REDIS:

@@ -94,6 +94,11 @@ def beside(whose: str, theirs: datetime, now: datetime) -> Check:
 
 
 def _content(settings: Settings, found: Condition) -> Iterator[Check]:
+    from glam_node.node.bootstrap.ground import root_trouble
+
+    trouble = root_trouble(settings, found.storage_id, found.newest_files, is_bound=found.is_bound)
+    if trouble:
+        yield Check("storage", Verdict.FAIL, trouble, "No process of the node starts before this is corrected.")
     gone = {n: c for n, c in (found.waiting_deliveries or {}).items() if n not in settings.destinations}
     if gone:
         waiting = ", ".join(f"{counted(count, 'result')} for destinations.{name}" for name, count in gone.items())

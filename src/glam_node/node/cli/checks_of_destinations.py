@@ -4,12 +4,14 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
+from uuid import uuid4
 
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError
 from glam_node.node.scu.association import DIAGNOSIS_TIMEOUT_S, Peer
 from glam_node.node.scu.echo import Survey, echo, peer_of, survey
+from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.stow import WebPeer, web_peer
 from glam_node.node.scu.tls import PeerTLS, trouble
 from glam_node.node.tls.certificates import Presented, presented
@@ -84,6 +86,8 @@ def _check_archive(peer: Peer, settings: Settings) -> Iterator[Check]:
     yield _results(peer.name, destination, found)
     if destination.storage_commitment:
         yield _commitment(peer.name, destination, settings, found)
+    if settings.assembly.confirm_with == peer.name:
+        yield _queries(peer)
 
 
 def _check_web(peer: WebPeer, settings: Settings) -> Iterator[Check]:
@@ -102,6 +106,18 @@ def _check_echo(name: str, settings: Settings, remedy: str) -> Check:
     return Check(
         f"destinations.{name}", Verdict.OK if report.ok else Verdict.FAIL, report.message, "" if report.ok else remedy
     )
+
+
+def _queries(peer: Peer) -> Check:
+    """Ask it for the series of a study that nobody has."""
+    line = f"destinations.{peer.name} queries"
+    try:
+        count_mammograms(peer, f"2.25.{uuid4().int}")
+    except NodeError as error:
+        return Check(
+            line, Verdict.FAIL, str(error), "Studies are complete by assembly.quiet_time alone until it answers."
+        )
+    return Check(line, Verdict.OK, "answers C-FIND, so assembly.confirm_with works")
 
 
 def _tls(peer: Peer | WebPeer, tls: PeerTLS) -> Check:

@@ -6,14 +6,16 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from glam_node.node.cli.checks import Check, Verdict, serving_process
 from glam_node.node.cli.listeners import listener_of
 from glam_node.node.errors import NodeError
+from glam_node.settings.problems import mistyped_variables
 from glam_node.settings.schema import Settings
 
+IN_MEMORY = ("tmpfs", "ramfs")
 FSYNC_PROBES = 20
 SLOW_FSYNC_MS = 20.0
 MAMMOGRAM_BYTES = 17_000_000
@@ -28,8 +30,12 @@ DAY_BYTES = EXAMS_A_DAY * MAMMOGRAMS * MAMMOGRAM_BYTES
 def check_storage(settings: Settings) -> Iterator[Check]:
     """The storage root takes files, has room, and its disk is fast enough to keep what it says it has."""
     from glam_node.node.bootstrap.ground import disk_remedy, prepare_root
+    from glam_node.node.db.local_disk import file_system_of
 
     root = settings.storage.root
+    if not root.exists():
+        yield _not_made(root)
+        return
     try:
         prepare_root(root)
         milliseconds = _fsync_ms(root)
@@ -41,9 +47,36 @@ def check_storage(settings: Settings) -> Iterator[Check]:
         fact = f"storage.root {root.absolute()} takes no data: {error.strerror or error}"
         yield Check("storage", Verdict.FAIL, fact, disk_remedy(error, root))
         return
+    kind = file_system_of(root)
+    if kind in IN_MEMORY:
+        fact = f"{root.absolute()} lies in memory ({kind})"
+        yield Check(
+            "storage", Verdict.WARN, fact, "All is lost when this machine restarts: set storage.root to a disk."
+        )
     yield _space(settings, free, milliseconds)
     if free > settings.storage.minimum_free_bytes + MAMMOGRAM_BYTES:
         yield _speed(root)
+
+
+def _not_made(root: Path) -> Check:
+    """Judge a directory that is not there yet without creating it: the service would not own what root creates."""
+    from glam_node.node.bootstrap.ground import disk_remedy
+
+    there = next(path for path in root.absolute().parents if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        fact = f"storage.root {root.absolute()} cannot be written by user {os.getuid()}: {error.strerror}"
+        return Check("storage", Verdict.FAIL, fact, disk_remedy(error, root))
+    fact = f"{root.absolute()} is not there yet; `glam-node serve` makes it, for the user that it runs as"
+    return Check("storage", Verdict.OK, fact)
+
+
+def check_variables(environ: Mapping[str, str]) -> Iterator[Check]:
+    """Environment variables that look like settings and are none."""
+    for problem in mistyped_variables(environ):
+        yield Check("environment", Verdict.WARN, str(problem), "Correct its name, or unset it.")
 
 
 def _space(settings: Settings, free: int, milliseconds: float) -> Check:

@@ -66,6 +66,7 @@ def _print(check: "Check") -> None:
 
 def _checks(path: Path | None, without: set[str], *, self_test: bool) -> "Iterator[Check]":
     from glam_node.node.cli.checks import Check, Verdict, check_decoders, check_packages
+    from glam_node.node.cli.checks_of_host import check_variables
     from glam_node.node.cli.examination import answers
     from glam_node.node.observe import logs
     from glam_node.settings.load import SettingsError, load_settings
@@ -81,11 +82,22 @@ def _checks(path: Path | None, without: set[str], *, self_test: bool) -> "Iterat
         return
     logs.configure("error", "console", secrets_in(settings))
     yield Check("settings", Verdict.OK, str(path) if path else "no settings file, all defaults")
+    yield from check_variables(os.environ)
+    groups = [list(_disk(settings)), list(_questions(settings))]
+    _refuse_unknown(without, [question.name for group in groups for question in group])
     # Measured by itself; then all at once.
-    for questions in (_disk(settings), _questions(settings)):
+    for questions in groups:
         yield from answers(question for question in questions if question.name not in without)
     if self_test:
         yield from answers(_self_test(settings))
+
+
+def _refuse_unknown(without: set[str], names: list[str]) -> None:
+    unknown = sorted(without - set(names))
+    if unknown:
+        raise typer.BadParameter(
+            f"there is no check {', '.join(unknown)}. The checks are: {', '.join(names)}.", param_hint="--without"
+        )
 
 
 def _disk(settings: "Settings") -> "Iterator[Question]":
@@ -99,6 +111,7 @@ def _questions(settings: "Settings") -> "Iterator[Question]":
     from glam_node.node.cli import checks_of_peers as peers
     from glam_node.node.cli.checks_of_broker import check_broker
     from glam_node.node.cli.checks_of_certificates import check_certificates
+    from glam_node.node.cli.checks_of_channels import check_channels
     from glam_node.node.cli.checks_of_database import check_database
     from glam_node.node.cli.checks_of_destinations import check_destination, longest
     from glam_node.node.cli.checks_of_host import check_ports, check_retention
@@ -123,6 +136,9 @@ def _questions(settings: "Settings") -> "Iterator[Question]":
     for name, destination in settings.destinations.items():
         yield Question(f"destinations.{name}", partial(check_destination, name, settings), longest(destination))
     yield Question("audit", lambda: peers.check_collector(settings), settings.audit.timeout * 3)
+    yield Question(
+        "channels", lambda: check_channels(settings), 3 * (settings.alerts.timeout + settings.telemetry.timeout)
+    )
     yield Question("model", lambda: check_model(settings), MODEL_S)
 
 

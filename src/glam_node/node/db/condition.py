@@ -7,7 +7,7 @@ from sqlalchemy import delete, false, func, select, text, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from glam_node.node.db import deliveries, migrate
+from glam_node.node.db import deliveries, migrate, storage
 from glam_node.node.db.engine import open_engine, reading
 from glam_node.node.db.tables import AccountRow, DeliveryRow, EventRow, InstanceRow, JobRow, StudyRow
 from glam_node.node.domain.delivery import DeliveryState
@@ -36,6 +36,10 @@ class Condition:
     waiting_deliveries: dict[str, int] | None = None
     """By destination."""
     has_accounts: bool = False
+    storage_id: str = ""
+    """That of the storage root which belongs to it."""
+    is_bound: bool = False
+    newest_files: tuple[str, ...] = ()
 
 
 def condition(url: str, now: datetime) -> Condition:
@@ -93,6 +97,8 @@ def _of_tables(session: Session, revision: str, at: datetime | None, refusal: st
         session.scalar(select(func.count()).select_from(JobRow).where(JobRow.state == JobState.PENDING)) or 0,
         {name: count for (name, state), count in counts.items() if state is DeliveryState.PENDING},
         session.scalar(select(func.count()).select_from(AccountRow)) != 0,
+        *storage.known_storage(session),
+        tuple(storage.newest_files(session)),
     )
 
 

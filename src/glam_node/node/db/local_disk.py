@@ -27,6 +27,13 @@ def refuse_network_disk(url: str, mounts: Path = MOUNTS) -> None:
         )
 
 
+def file_system_of(path: Path, mounts: Path = MOUNTS) -> str:
+    """Return the type of the file system that holds `path`; empty where that cannot be known."""
+    if not mounts.exists():
+        return ""
+    return _file_system(path.resolve(), mounts.read_text(encoding="utf-8", errors="replace"))
+
+
 def _file_system(path: Path, mounts: str) -> str:
     """The type of the innermost mount that holds `path` (fstab(5): device, mount point, type ...)."""
     entries = [line.split(" ") for line in mounts.splitlines()]

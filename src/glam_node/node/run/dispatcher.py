@@ -86,6 +86,7 @@ def tidy(node: Node, now: datetime) -> None:
     with database_trouble(node.settings):
         with node.sessions.begin() as session:
             workers.forget(session, now - WORKERS_REMEMBERED)
+        node.store.require()
         retire_conflicts(node.sessions, node.store, node.retention_rules, now)
         while retire(node.sessions, node.store, node.retention_rules, now):
             continue
@@ -122,6 +123,7 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
 
 
 def _need_room(node: Node) -> None:
+    node.store.require()
     least = node.settings.storage.pause_free_bytes
     if not node.store.has_room(least):
         raise TransientError(DISK_LOW.format(bytes=least))

@@ -2,6 +2,8 @@
 
 import smtplib
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -30,12 +32,34 @@ class MailServer:
 
 def send_mail(server: MailServer, node: str, message: AlertMessage) -> None:
     """The server has taken the mail for all recipients. Raises TransientError."""
+    refused: dict[str, object] = {}
+    with _trouble(server), _connected(server) as connection:
+        _sign_in(server, connection)
+        refused = dict(connection.send_message(_mail(server, node, message)))
+    if refused:
+        where = f"Mail server {server.host}:{server.port}"
+        raise TransientError(f"{where} refused {len(refused)} of the recipients. Check alerts.recipients.")
+
+
+def greet(server: MailServer) -> str:
+    """Return that the server lets us in, as far as signing in; nothing is sent. Raises TransientError."""
+    with _trouble(server), _connected(server) as connection:
+        _sign_in(server, connection)
+        connection.noop()
+    return f"{server.host}:{server.port} lets us in"
+
+
+def _sign_in(server: MailServer, connection: smtplib.SMTP) -> None:
+    if server.user is not None and server.password_file is not None:
+        connection.login(server.user, read_secret(server.password_file))
+
+
+@contextmanager
+def _trouble(server: MailServer) -> Iterator[None]:
+    """Raise TransientError for all that can go wrong with the server."""
     where = f"Mail server {server.host}:{server.port}"
     try:
-        with _connected(server) as connection:
-            if server.user is not None and server.password_file is not None:
-                connection.login(server.user, read_secret(server.password_file))
-            refused = connection.send_message(_mail(server, node, message))
+        yield
     except SecretFileError as error:
         raise TransientError(f"alerts.smtp_password_path: {error}. Correct that file; it is tried again.") from None
     except smtplib.SMTPResponseException as error:
@@ -44,8 +68,6 @@ def send_mail(server: MailServer, node: str, message: AlertMessage) -> None:
     except (OSError, smtplib.SMTPException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise TransientError(f"{where} does not take mail: {reason}. Check [alerts]; it is tried again.") from error
-    if refused:
-        raise TransientError(f"{where} refused {len(refused)} of the recipients. Check alerts.recipients.")
 
 
 def _connected(server: MailServer) -> smtplib.SMTP:

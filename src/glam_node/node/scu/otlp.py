@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import requests
+
 from glam_node import __version__
 from glam_node.node.domain.trace import Span
 from glam_node.node.errors import PermanentError, TransientError
@@ -48,6 +50,26 @@ def span_exporter(endpoint: str, node: str, timeout_s: float) -> Export:
             )
 
     return export
+
+
+def greet_collector(endpoint: str, timeout_s: float) -> str:
+    """Return that the collector takes an empty list of spans. Raises TransientError, PermanentError."""
+    span_exporter(endpoint, "", timeout_s)
+    remedy = "Check telemetry.otlp_endpoint."
+    shown = without_password(endpoint)
+    try:
+        answer = requests.post(
+            f"{endpoint.rstrip('/')}/v1/traces",
+            data=b"",
+            headers={"Content-Type": "application/x-protobuf"},
+            timeout=timeout_s,
+        )
+    except requests.RequestException as error:
+        reason = type(error).__name__
+        raise TransientError(f"The collector at {shown} cannot be reached ({reason}). {remedy}") from None
+    if not answer.ok:
+        raise TransientError(f"The collector at {shown} answered HTTP status {answer.status_code}. {remedy}")
+    return f"{shown} takes traces"
 
 
 def _nanoseconds(at: datetime) -> int:

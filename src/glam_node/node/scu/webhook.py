@@ -14,16 +14,9 @@ _REMEDY = "Check alerts.webhook_url; it is tried again."
 def post_alert(url: str, node: str, timeout_s: float, message: AlertMessage) -> None:
     """The webhook answered 2xx. Raises TransientError; what it says never holds the path, which may be a secret."""
     parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    where = f"Webhook at {host}"
+    where = f"Webhook at {parts.hostname}"
+    connection = web_connection(url, timeout_s)
     try:
-        if parts.scheme == "https":
-            context = ssl.create_default_context()
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                host, port, timeout=timeout_s, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
         try:
             target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
             headers = {"Content-Type": "application/json", "User-Agent": "glam-node"}
@@ -35,6 +28,28 @@ def post_alert(url: str, node: str, timeout_s: float, message: AlertMessage) -> 
         raise TransientError(f"{where} does not answer: {error}. {_REMEDY}") from error
     if not 200 <= status < 300:
         raise TransientError(f"{where} answered an alert with HTTP status {status}. {_REMEDY}")
+
+
+def reach_webhook(url: str, timeout_s: float) -> str:
+    """Return that the server of the webhook can be connected to. Raises TransientError."""
+    parts = urlsplit(url)
+    connection = web_connection(url, timeout_s)
+    try:
+        connection.connect()
+    except OSError as error:
+        raise TransientError(f"Webhook at {parts.hostname} does not answer: {error}. {_REMEDY}") from error
+    finally:
+        connection.close()
+    return f"{parts.hostname} can be reached"
+
+
+def web_connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
+    """Return a connection to the server of the URL, not opened yet."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=ssl.create_default_context())
+    return http.client.HTTPConnection(host, port, timeout=timeout_s)
 
 
 def _document(node: str, message: AlertMessage) -> dict[str, str]:

@@ -15,7 +15,14 @@ from pathlib import Path
 
 import blake3
 
-from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, start_writing, sync_directory
+from glam_node.node.errors import TransientError
+from glam_node.node.storage.files import (
+    PRIVATE_DIRECTORY,
+    make_directory,
+    start_writing,
+    sync_directory,
+    write_durably,
+)
 
 # Components of digits, at most 64 characters: nothing else becomes a file name. PS3.5 9.1 allows no leading zeros, and
 # there are devices that write them.
@@ -33,6 +40,26 @@ DISK_LOW = (
 )
 
 
+GONE = (
+    "storage.root {root} has lost its marker file {marker}, so it is another directory than at the start. "
+    "Is the share or disk mounted? Work goes on when it is back."
+)
+MARKER = "storage-id"
+
+
+def read_marker(root: Path) -> str:
+    """Return the id of the storage root; empty where it has none. Raises OSError."""
+    try:
+        return (root / MARKER).read_text(encoding="ascii", errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
+def write_marker(root: Path, storage_id: str) -> None:
+    """Give the storage root that id, durably. Raises OSError."""
+    write_durably(root / MARKER, f"{storage_id}\n".encode(), _PRIVATE_FILE)
+
+
 def is_valid_uid(uid: str) -> bool:
     """Return whether `uid` obeys PS3.5 section 9.1, apart from leading zeros."""
     return len(uid) <= 64 and _UID.fullmatch(uid) is not None
@@ -46,6 +73,7 @@ class InstanceStore:
         self._incoming, self._lock_files = self.root / "incoming", self.root / "locks"
         # Makes no thread before it is needed.
         self._synchronisers = ThreadPoolExecutor(SYNCHRONISERS, "synchronise")
+        self._marker = read_marker(self.root)
         make_directory(self._incoming, PRIVATE_DIRECTORY)
         make_directory(self._lock_files, PRIVATE_DIRECTORY)
 
@@ -71,6 +99,15 @@ class InstanceStore:
     def has_room(self, least_free_bytes: int) -> bool:
         """Whether so much is free."""
         return self.free_bytes() >= least_free_bytes
+
+    def require(self) -> None:
+        """Raise TransientError while the root is another directory than at the start, as a share that went away."""
+        try:
+            marker = read_marker(self.root)
+        except OSError:
+            marker = ""
+        if marker != self._marker:
+            raise TransientError(GONE.format(root=self.root, marker=MARKER))
 
     def conflicts(self) -> list[tuple[Path, datetime]]:
         """What is kept beside other bytes of the same UID, and since when; the oldest first."""

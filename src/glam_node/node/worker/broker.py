@@ -100,13 +100,21 @@ class BrokerFacts:
     eviction: str
     """What it throws away when its memory is full: maxmemory-policy."""
     time: datetime
+    is_replica: bool
+    memory_used: int
+    memory_limit: int
+    """Bytes; 0: none."""
 
 
 def facts(url: str) -> BrokerFacts:
     """Of the broker at `url`. Raises TransientError when it does not answer."""
     info, (seconds, microseconds) = _ask(url, lambda client: (client.info(), client.time()))
     version, eviction = str(info.get("redis_version", "")), str(info.get("maxmemory_policy", ""))
-    return BrokerFacts(version, eviction, datetime.fromtimestamp(seconds + microseconds / 1e6, UTC))
+    at = datetime.fromtimestamp(seconds + microseconds / 1e6, UTC)
+    is_replica = info.get("role") not in (None, "master")
+    return BrokerFacts(
+        version, eviction, at, is_replica, int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    )
 
 
 def workers_waiting(url: str) -> int:

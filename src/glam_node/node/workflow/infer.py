@@ -21,7 +21,7 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
 from glam_node.node.domain.retry import RetryPolicy
-from glam_node.node.errors import PermanentError
+from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.files import keep_durable, write_durably
 from glam_node.node.storage.findings import findings_path
 from glam_node.node.storage.instances import DISK_LOW, InstanceStore
@@ -69,6 +69,11 @@ def run_job(
     results. Raises DeviceUnavailable, once recorded, when the device is lost or memory was too short: the next attempt
     is for a new process.
     """
+    try:
+        store.require()
+    except TransientError as error:
+        log.warning("job_left_waiting", job_id=job_id, failure=str(error))
+        return False
     if not store.has_room(context.least_free_bytes):
         log.warning("job_left_waiting", job_id=job_id, failure=DISK_LOW.format(bytes=context.least_free_bytes))
         return False
@@ -84,12 +89,21 @@ def run_job(
             log.warning("job_lost", attempt=job.attempt)
             return False
         except Exception as error:
-            _record_failure(job, error, sessions, context, now())
+            _record_failure(job, cause(error, store), sessions, context, now())
             if isinstance(error, DeviceUnavailable):
                 raise
             if is_out_of_memory(error):
                 raise OutOfMemory(describe(error)) from error
     return True
+
+
+def cause(error: Exception, store: InstanceStore) -> Exception:
+    """Return the trouble with the storage root, where there is any: it explains every other failure, and passes."""
+    try:
+        store.require()
+    except TransientError as trouble:
+        return trouble
+    return error
 
 
 def _claim(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import migrate, snapshot, studies
+from glam_node.node.db import migrate, snapshot, storage, studies
 from glam_node.node.db.engine import open_database
 from glam_node.node.domain.study import Study
 from glam_node.node.errors import PermanentError
@@ -52,6 +52,8 @@ def restore(backup: Path, url: str, root: Path, now: datetime, lock: str = "") -
     sessions = open_database(url)
     try:
         with sessions.begin() as session:
+            storage.choose_storage_id(session)
+            storage.forget_storage(session)
             retired = _retire_without_files(session, root, now)
             count = sum(studies.counts_by_state(session).values())
     finally:

@@ -1,0 +1,33 @@
+"""What `doctor` asks of servers that are told things: the webhook, the mail server, the collector of traces."""
+
+from collections.abc import Callable, Iterator
+
+from glam_node.node.bootstrap.alerts import mail_server
+from glam_node.node.cli.checks import Check, Verdict
+from glam_node.node.errors import NodeError
+from glam_node.node.scu.mail import greet
+from glam_node.node.scu.otlp import greet_collector
+from glam_node.node.scu.webhook import reach_webhook
+from glam_node.settings.schema import Settings
+
+
+def check_channels(settings: Settings) -> Iterator[Check]:
+    """Reach each of them that the settings name, without telling it of an alert or a study."""
+    alerts, telemetry = settings.alerts, settings.telemetry
+    if alerts.webhook_url:
+        remedy = "Alerts wait until it answers. `glam-node alerts test` posts one."
+        yield _reached("alerts webhook", lambda: reach_webhook(alerts.webhook_url, alerts.timeout), remedy)
+    server = mail_server(settings)
+    if server is not None:
+        remedy = "Alerts wait until it answers. `glam-node alerts test` sends one."
+        yield _reached("alerts mail", lambda: greet(server), remedy)
+    if telemetry.otlp_endpoint:
+        remedy = "Traces wait until it answers; studies do not."
+        yield _reached("telemetry", lambda: greet_collector(telemetry.otlp_endpoint, telemetry.timeout), remedy)
+
+
+def _reached(name: str, reach: Callable[[], str], remedy: str) -> Check:
+    try:
+        return Check(name, Verdict.OK, reach())
+    except NodeError as error:
+        return Check(name, Verdict.FAIL, str(error), remedy)

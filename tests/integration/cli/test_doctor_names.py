@@ -1,0 +1,191 @@
+"""`doctor` and `settings check` name what is wrong around a node: servers, disks, variables, combinations."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import glam_node
+from tests.integration.archive import Archive
+from tests.integration.redis_server import redis_server
+from tests.peers import PEERS
+from tests.ports import free_port
+from tests.posts import Posts
+from tests.waiting import wait_for_listener
+
+WITHOUT = [word for name in ("model", "database", "ports") for word in ("--without", name)]
+
+
+def checks(settings: Path, **environment: str) -> dict[str, dict[str, str]]:
+    """Return what doctor says, by check; of two lines of one check the worse."""
+    told = json.loads(
+        glam_node("doctor", "--json", "--settings", settings, *WITHOUT, expect=None, **environment).stdout
+    )
+    return {one["check"]: one for one in sorted(told, key=lambda one: ["ok", "warn", "FAIL"].index(one["verdict"]))}
+
+
+def written(directory: Path, text: str) -> Path:
+    """Write a settings file."""
+    path = directory / "node.toml"
+    path.write_text(f"storage.root = '{directory / 'storage'}'\n{text}\n")
+    return path
+
+
+def test_doctor_creates_no_storage_root(tmp_path: Path) -> None:
+    told = checks(written(tmp_path, ""))["storage"]
+    assert told["verdict"] == "ok"
+    assert "is not there yet" in told["fact"]
+    assert not (tmp_path / "storage").exists()
+
+
+def test_an_unknown_name_after_without_is_refused_with_all_names(tmp_path: Path) -> None:
+    refused = glam_node("doctor", "--settings", written(tmp_path, ""), "--without", "nonsense", expect=2).output
+    told = " ".join(refused.replace("│", " ").split())
+    assert "there is no check nonsense" in told
+    assert "storage, retention, ports" in told
+
+
+MISTYPED = {
+    "GLAM_NODE_PORT": "GLAM_NODE__NODE__PORT",
+    "GLAM_NODE_NODE__PORT": "GLAM_NODE__NODE__PORT",
+    "GLAM_NODE_DATABASE_URL": "GLAM_NODE__DATABASE_URL",
+    "GLAMNODE__BROKER_URL": "GLAM_NODE__BROKER_URL",
+    "glam_node_console_port": "GLAM_NODE__CONSOLE__PORT",
+    "GLAM_NODE_STORAGE_ROOTS": "GLAM_NODE__STORAGE__ROOT",
+}
+
+
+@pytest.mark.parametrize(("name", "meant"), MISTYPED.items())
+def test_a_mistyped_variable_is_named_with_the_right_spelling(name: str, meant: str, tmp_path: Path) -> None:
+    settings = written(tmp_path, "")
+    told = glam_node("settings", "check", "--settings", settings, expect=0, text="", **{name: "hunter2"}).stderr
+    assert f"environment variable {name} is no setting and is ignored" in told
+    assert meant in told
+    assert "hunter2" not in told
+    if name == "GLAM_NODE_PORT":
+        assert meant in checks(settings, **{name: "1"})["environment"]["fact"]
+
+
+def test_variables_of_kubernetes_and_ours_are_no_mistakes(tmp_path: Path) -> None:
+    services = {
+        "GLAM_NODE_PORT": "tcp://10.0.0.1:11112",
+        "GLAM_NODE_SERVICE_HOST": "10.0.0.1",
+        "GLAM_NODE_PORT_11112_TCP_PORT": "11112",
+        "GLAM_NODE_SERVICE_PORT_DICOM": "11112",
+    }
+    told = glam_node("settings", "check", "--settings", written(tmp_path, ""), expect=0, text="", **services)
+    assert told.stderr == ""
+
+
+REFUSED = {
+    "tls.plain = false": "tls.plain: = false closes node.port",
+    "console.port = 11112\nconsole.host = '0.0.0.0'": "console.port: 11112 is node.port already",
+    "console.port = 11112": "console.port: 11112 is node.port already",
+    "node.host = '127.0.0.1'\nconsole.port = 104\n"
+    "tls = { port = 104, certificate = 'a', key = 'b', ca = 'c' }": "console.port: 104 is tls.port already",
+    "destinations.x = { kind = 'folder', path = '/x', storage_commitment = true }": 'is for kind = "c-store"',
+}
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED.items())
+def test_settings_that_exclude_each_other_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    assert message in glam_node("settings", "check", "--settings", written(tmp_path, text), expect=1).stderr
+
+
+IGNORED = {
+    "console.idle_timeout = 60": "console.idle_timeout: is without effect: console.port is 0",
+    "alerts.timeout = 5": "alerts.timeout: is without effect: neither alerts.webhook_url nor",
+    "tls.certificate = 'a'": "tls.certificate: is without effect: tls.port is unset",
+    "audit.port = 1": "audit.port: is without effect: audit.host is unset",
+    "destinations.x = { kind = 'folder', path = '/x', host = 'h' }": "destinations.x.host: is without effect",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), IGNORED.items())
+def test_a_setting_without_effect_is_named(text: str, message: str, tmp_path: Path) -> None:
+    assert message in glam_node("settings", "check", "--settings", written(tmp_path, text)).stderr
+
+
+@contextmanager
+def replica(directory: Path, primary: int) -> Iterator[str]:
+    """Run a replica of the Redis on the port."""
+    port = free_port()
+    options = ["--bind", "127.0.0.1", "--save", "", "--dir", directory, "--replicaof", "127.0.0.1", primary]
+    command = [PEERS["redis-server"].program, "--port", port, *options]
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_for_listener(port)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()
+
+
+@pytest.mark.peer("redis-server")
+def test_a_read_only_replica_is_named(tmp_path: Path) -> None:
+    port = free_port()
+    with redis_server(tmp_path, port), replica(tmp_path, port) as url:
+        told = checks(written(tmp_path, f"broker_url = '{url}'"))["broker"]
+    assert told["verdict"] == "FAIL"
+    assert "read-only replica" in told["fact"]
+
+
+@pytest.mark.peer("redis-server")
+def test_a_full_broker_is_named(tmp_path: Path) -> None:
+    with redis_server(tmp_path, free_port(), "--maxmemory", "1kb") as url:
+        told = checks(written(tmp_path, f"broker_url = '{url}'"))["broker"]
+    assert told["verdict"] == "FAIL"
+    assert "(maxmemory) are used" in told["fact"]
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="this machine has no tmpfs")
+def test_a_storage_root_in_memory_is_named(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        (tmp_path / "node.toml").write_text(f"storage.root = '{memory}'\n")
+        assert (
+            "lies in memory (tmpfs)"
+            in glam_node("doctor", "--settings", tmp_path / "node.toml", *WITHOUT, expect=None).stdout
+        )
+
+
+def test_servers_that_are_down_are_named_without_secrets(tmp_path: Path) -> None:
+    settings = written(
+        tmp_path,
+        f"""
+        telemetry.otlp_endpoint = "http://127.0.0.1:{free_port()}/hunter2"
+        [alerts]
+        webhook_url = "http://127.0.0.1:{free_port()}/hunter2"
+        smtp_host = "127.0.0.1"
+        smtp_port = {free_port()}
+        smtp_security = "none"
+        sender = "node@hospital.example"
+        recipients = ["it@hospital.example"]
+        timeout = 5
+        """,
+    )
+    told = checks(settings)
+    for name in ("alerts webhook", "alerts mail", "telemetry"):
+        assert told[name]["verdict"] == "FAIL", told[name]
+        assert told[name]["remedy"]
+        assert "hunter2" not in json.dumps(told[name])
+
+
+def test_a_webhook_and_a_collector_that_answer_are_well(tmp_path: Path) -> None:
+    posts = Posts("/v1/traces", ill_status=404)
+    with posts.listening():
+        text = f"alerts.webhook_url = '{posts.url}/x'\ntelemetry.otlp_endpoint = '{posts.url}'"
+        told = checks(written(tmp_path, text))
+    assert {told[name]["verdict"] for name in ("alerts webhook", "telemetry")} == {"ok"}
+
+
+def test_an_archive_that_answers_no_queries_is_named_where_it_is_to_confirm(tmp_path: Path, archive: Archive) -> None:
+    text = f"""
+    assembly.confirm_with = "archive"
+    destinations.archive = {{ ae_title = "ARCHIVE", host = "127.0.0.1", port = {archive.port} }}
+    """
+    told = checks(written(tmp_path, text))["destinations.archive queries"]
+    assert told["verdict"] == "FAIL"
+    assert "takes no queries" in told["fact"]

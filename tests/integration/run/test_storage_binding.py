@@ -1,0 +1,155 @@
+"""Storage roots and databases that belong to each other, and those that do not."""
+
+import json
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from glam_node.node.domain.job import JobState
+from glam_node.node.domain.study import StudyState
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.run.dispatcher import tick, tidy
+from glam_node.node.storage.instances import MARKER
+from glam_node.node.worker.celery_app import create_app
+from glam_node.node.worker.queue import CeleryQueue
+from glam_node.node.workflow.infer import cause
+from tests.command_line import glam_node
+from tests.integration.modality import send, small_exam
+from tests.integration.node_directory import NodeDirectory, write_node
+from tests.integration.postgresql import execute, postgresql_server, url_of
+from tests.integration.run.test_disk import run, state
+from tests.ports import free_port
+from tests.system.node_process import GLAM_NODE
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def node(tmp_path: Path, redis_url: str) -> NodeDirectory:
+    """A node with one study, its database beside its storage root."""
+    database = f"sqlite:///{tmp_path / 'database.sqlite'}"
+    node = write_node(tmp_path / "node", broker_url=redis_url, database_url=database, archive_port=free_port())
+    with node.running("receiver") as (receiver,):
+        send(int(receiver.word or ""), small_exam(1))
+    return node
+
+
+def with_root(node: NodeDirectory, directory: Path) -> NodeDirectory:
+    """Return a node with the same database and another storage root."""
+    directory.mkdir()
+    text_ = node.settings_path.read_text().replace(str(node.path / "storage"), str(directory / "storage"))
+    (directory / "node.toml").write_text(text_)
+    return NodeDirectory(directory)
+
+
+@pytest.mark.parametrize("command", ["worker", "serve", "receiver"])
+def test_a_process_with_another_storage_root_does_not_start(command: str, node: NodeDirectory, tmp_path: Path) -> None:
+    other = with_root(node, tmp_path / "other")
+    done = subprocess.run(
+        [GLAM_NODE, command], env=other.environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "does not have its marker file" in done.stderr
+    assert "Is the share or disk mounted?" in done.stderr
+    assert not (other.path / "storage" / "instances").exists()
+
+
+def test_doctor_names_a_storage_root_of_another_database(node: NodeDirectory, tmp_path: Path) -> None:
+    other = with_root(node, tmp_path / "other")
+    told = json.loads(glam_node("doctor", "--json", "--settings", other.settings_path, expect=1).stdout)
+    (check,) = [one for one in told if one["check"] == "storage" and one["verdict"] == "FAIL"]
+    assert "does not have its marker file" in check["fact"]
+
+
+def test_a_storage_root_is_not_taken_by_another_database(node: NodeDirectory) -> None:
+    settings = node.settings_path.read_text().replace("database.sqlite", "new.sqlite")
+    node.settings_path.write_text(settings)
+    with pytest.raises(PermanentError, match="belongs to another database"):
+        node.build()
+
+
+def test_an_installation_of_before_is_bound_at_its_first_start(node: NodeDirectory) -> None:
+    _as_before(node)
+    marker = node.path / "storage" / MARKER
+    node.build()
+    assert marker.read_text().strip()
+    assert marker.stat().st_mode & 0o077 == 0
+    node.build()
+
+
+def test_an_installation_of_before_is_not_bound_to_a_directory_without_its_files(
+    node: NodeDirectory, tmp_path: Path
+) -> None:
+    _as_before(node)
+    with pytest.raises(PermanentError, match="any of the 4 newest files"):
+        with_root(node, tmp_path / "other").build()
+    node.build()
+
+
+def test_a_start_that_was_interrupted_after_the_marker_goes_on(node: NodeDirectory) -> None:
+    with node.build().sessions.begin() as session:
+        session.execute(text("UPDATE storage SET is_bound = false"))
+    node.build()
+
+
+def test_a_restored_node_has_a_storage_root_of_its_own(node: NodeDirectory, tmp_path: Path) -> None:
+    glam_node("backup", tmp_path / "backup", "--settings", node.settings_path)
+    other = with_root(node, tmp_path / "other")
+    settings = other.settings_path.read_text().replace("database.sqlite", "restored.sqlite")
+    other.settings_path.write_text(settings)
+    glam_node("restore", tmp_path / "backup", "--settings", other.settings_path)
+    other.build()
+    markers = {(one.path / "storage" / MARKER).read_text() for one in (node, other)}
+    assert len(markers) == 2
+
+
+@pytest.mark.peer("postgresql")
+def test_a_second_node_on_one_postgresql_does_not_start(tmp_path: Path) -> None:
+    with postgresql_server() as server:
+        execute(server, "CREATE DATABASE glam")
+        url = url_of(server, "glam")
+        write_node(tmp_path / "first", database_url=url).build().sessions.kw["bind"].dispose()
+        with pytest.raises(PermanentError, match="does not have its marker file"):
+            write_node(tmp_path / "second", database_url=url).build()
+
+
+def test_a_job_waits_while_the_share_is_away(node: NodeDirectory, redis_url: str) -> None:
+    built, queue = node.build(), CeleryQueue(create_app(redis_url))
+    root, away = node.path / "storage", node.path / "away"
+    uid = small_exam(1)[0].StudyInstanceUID
+
+    def is_submitted() -> bool:
+        tick(built, queue, datetime.now(UTC))
+        return state(built, uid) == (StudyState.SUBMITTED, JobState.PENDING)
+
+    wait_until(is_submitted)
+    root.rename(away)
+    root.mkdir()
+    with pytest.raises(TransientError, match="Is the share or disk mounted"):
+        tick(built, queue, datetime.now(UTC))
+    with pytest.raises(TransientError, match="Is the share or disk mounted"):
+        tidy(built, datetime.now(UTC))
+    assert not run(built, uid)
+    assert state(built, uid) == (StudyState.SUBMITTED, JobState.PENDING)
+    root.rmdir()
+    away.rename(root)
+    assert run(built, uid)
+    assert state(built, uid) == (StudyState.REPORTED, JobState.SUCCEEDED)
+
+
+@pytest.mark.parametrize("error", [PermanentError("Image 1.2 cannot be read any more"), FileNotFoundError(2, "x")])
+def test_a_failure_while_the_share_goes_away_is_not_for_good(error: Exception, node: NodeDirectory) -> None:
+    store = node.build().store
+    assert cause(error, store) is error
+    (node.path / "storage").rename(node.path / "away")
+    assert isinstance(cause(error, store), TransientError)
+
+
+def _as_before(node: NodeDirectory) -> None:
+    """Make it an installation of a version that knew no marker files."""
+    built = node.build()
+    with built.sessions.begin() as session:
+        session.execute(text("DELETE FROM storage"))
+    (node.path / "storage" / MARKER).unlink()
