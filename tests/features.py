@@ -36,7 +36,8 @@ HEAD = """\
 # Features and their tests
 
 Each row is a setting, one of its choices, or a command. The tests beside it start `glam-node` with a settings file that
-gives the setting a value other than its default, and watch the effect. This page is generated from the tests.
+gives the setting a value other than its default, and watch the effect at a real peer. This page is generated from the
+tests; each of them fails where no process that it started was given the setting.
 """
 
 

@@ -25,7 +25,7 @@ _by_fixture: dict[int, set[str]] = {}
 def see(arguments: Sequence[str], environ: Mapping[str, str], directory: Path) -> None:
     """Note which command was started, and the features that its settings select."""
     words = tuple(word for word in _without_settings(arguments) if not word.startswith("-"))
-    command = next((words[:end] for end in (2, 1) if words[:end] in commands()), None)
+    command = next((words[:end] for end in (3, 2, 1) if words[:end] in commands()), None)
     if command is None:
         return
     _watching[-1].add(f"glam-node {' '.join(command)}")

@@ -94,19 +94,4 @@ lease_time = 3.0
     return NodeDirectory(path)
 
 
-SERVE = """
-import os, sys
-from pathlib import Path
-from glam_node.node.errors import NodeError
-from glam_node.node.observe import logs
-from glam_node.node.run.all_in_one import serve
-from glam_node.settings.load import load_settings
-path = Path(os.environ["GLAM_NODE_SETTINGS"])
-settings = load_settings(path, os.environ)
-logs.configure(settings.log.level, settings.log.format)
-try:
-    serve(settings, path, ready=lambda line: print(line, flush=True))
-except NodeError as error:
-    sys.exit(str(error))
-"""
-SERVE_COMMAND = (sys.executable, "-c", SERVE)
+SERVE_COMMAND = (sys.executable, "-m", "glam_node", "serve")

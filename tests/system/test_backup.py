@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mar
 THRESHOLD = 'predictor = "glam_node.inference.threshold:ThresholdPredictor"'
 
 
+@pytest.mark.features("glam-node backup", "glam-node restore")
 def test_a_restored_node_delivers_what_the_running_one_could_not(
     orthanc: Orthanc, exam: list[Path], tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ def study(node: NodeProcess) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.features("destinations.NAME.storage_commitment")
 def test_every_result_that_orthanc_stored_is_committed_by_it(pair: tuple[NodeProcess, Orthanc], tmp_path: Path) -> None:
     node, _ = pair
     dcmsend(node.port, small_exam(tmp_path / "exam", 5))
@@ -59,6 +60,7 @@ def test_every_result_that_orthanc_stored_is_committed_by_it(pair: tuple[NodePro
     wait_until(lambda: {one["state"] for one in study(node)["deliveries"]} == {"COMMITTED"}, told=node.log)
 
 
+@pytest.mark.features("peers.NAME.destination")
 def test_orthanc_hears_that_we_keep_what_it_sent_and_not_what_it_did_not(
     pair: tuple[NodeProcess, Orthanc], tmp_path: Path
 ) -> None:

@@ -192,7 +192,7 @@ def one_more_receiver(site: Site, **settings: object) -> Iterator[int]:
             assert process.wait(60) == 0
 
 
-@pytest.mark.features("glam-node receiver", "tls.plain", "tls.client_certificate = none")
+@pytest.mark.features("glam-node receiver", "tls.plain", "tls.client_certificate", "tls.client_certificate = none")
 def test_a_receiver_without_a_plain_port_asks_nobody_for_a_certificate(site: Site, certificates: Certificates) -> None:
     plain, secured = free_port(), free_port()
     settings: dict[str, object] = {
@@ -207,7 +207,7 @@ def test_a_receiver_without_a_plain_port_asks_nobody_for_a_certificate(site: Sit
             socket.create_connection(("127.0.0.1", plain))
 
 
-@pytest.mark.features("node.upper_layer = pynetdicom", "tls.client_certificate = optional")
+@pytest.mark.features("node.upper_layer", "node.upper_layer = pynetdicom", "tls.client_certificate = optional")
 def test_a_receiver_over_the_upper_layer_of_pynetdicom_takes_a_study(site: Site, certificates: Certificates) -> None:
     plain, secured = free_port(), free_port()
     settings: dict[str, object] = {"NODE__PORT": plain, "TLS__PORT": secured, "TLS__CLIENT_CERTIFICATE": "optional"}

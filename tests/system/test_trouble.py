@@ -57,6 +57,7 @@ def test_results_wait_for_an_archive_that_is_down_and_are_stored_once(orthanc: O
         assert "destinations.archive" in node.log()
 
 
+@pytest.mark.features("assembly.confirm_with")
 def test_a_study_of_two_views_is_read_at_once_when_the_archive_has_no_more(orthanc: Orthanc, tmp_path: Path) -> None:
     settings_path, port = settings_and_port(tmp_path / "node", orthanc, predictor=THRESHOLD)
     asked = settings_path.read_text().replace("quiet_time = 4.0", 'quiet_time = 600.0\nconfirm_with = "archive"')
@@ -128,6 +129,7 @@ def worker(settings_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.peer("redis-server")
+@pytest.mark.features("broker_url = redis", "glam-node worker")
 def test_two_workers_on_redis_report_every_study_once(orthanc: Orthanc, tmp_path: Path) -> None:
     with ExitStack() as stack:
         broker_url = stack.enter_context(redis_server(tmp_path))

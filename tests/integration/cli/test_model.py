@@ -44,6 +44,7 @@ def test_a_seeded_package_says_that_it_is_untrained() -> None:
         assert words in told
 
 
+@pytest.mark.features("glam-node model show")
 def test_show_tells_machines_the_same() -> None:
     told = json.loads(glam_node("model", "show", "--json", GLAM_NODE__INFERENCE__PREDICTOR=THRESHOLD).stdout)
     assert (told["architecture"], told["trained"]) == ("threshold", False)
@@ -88,6 +89,7 @@ def test_a_package_that_is_none_is_refused(tmp_path: Path) -> None:
     assert "is not a model package" in told
 
 
+@pytest.mark.features("glam-node model import")
 def test_a_checkpoint_becomes_a_package_that_can_be_shown(tmp_path: Path) -> None:
     torch.save(Glam().state_dict(), tmp_path / "model.ckpt")
     told = glam_node("model", "import", tmp_path / "model.ckpt", "--out", tmp_path / "package").stdout
@@ -106,6 +108,7 @@ def test_show_prints_the_card_of_any_package(tmp_path: Path) -> None:
     assert "benign image_score_threshold" in told
 
 
+@pytest.mark.features("glam-node model verify")
 def test_a_package_is_verified_with_the_largest_error_of_each_quantity(tmp_path: Path) -> None:
     write_golden_case(tiny_package(tmp_path))
     told = glam_node("model", "verify", tmp_path).stdout
@@ -147,6 +150,7 @@ def test_a_file_that_is_no_golden_file_is_refused_in_words(tmp_path: Path) -> No
     assert "is not a golden file" in glam_node("model", "golden", tmp_path / "golden.npz", expect=1).stderr
 
 
+@pytest.mark.features("glam-node model golden")
 def test_a_golden_file_is_recomputed_and_what_was_not_is_named(tmp_path: Path) -> None:
     black = hashlib.sha256(bytes(2 * 260 * 250)).hexdigest()
     golden = write_golden(

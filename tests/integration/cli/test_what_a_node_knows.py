@@ -38,6 +38,7 @@ def test_studies_lists_state_views_and_reason(site: Site, exam: list[Dataset]) -
         assert words in told
 
 
+@pytest.mark.features("glam-node studies")
 def test_studies_tells_machines_the_same(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
     (study,) = json.loads(glam_node("--settings", site.settings_path, "studies", "--json").stdout)
@@ -61,6 +62,7 @@ def test_study_tells_every_step_with_its_time(site: Site, exam: list[Dataset]) -
         assert words in told
 
 
+@pytest.mark.features("glam-node study")
 def test_study_tells_machines_the_same(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
     study = json.loads(glam_node("--settings", site.settings_path, "study", uid, "--json").stdout)
@@ -85,6 +87,7 @@ def test_nobody_is_named(site: Site, exam: list[Dataset], arguments: list[str]) 
         assert secret not in told
 
 
+@pytest.mark.features("glam-node status")
 def test_status_counts_and_is_content(site: Site, exam: list[Dataset]) -> None:
     reported(site, exam)
     told = glam_node("--settings", site.settings_path, "status").stdout
@@ -126,6 +129,7 @@ def test_status_has_the_settings_that_would_admit_who_was_refused(site: Site) ->
     assert f"to admit it: {remedy}" in told
 
 
+@pytest.mark.features("glam-node retry")
 def test_retry_takes_up_what_was_given_up(site: Site, exam: list[Dataset]) -> None:
     uid = failed(site, exam)
     assert "5 results will be sent again" in glam_node("--settings", site.settings_path, "retry", uid).stdout
@@ -139,6 +143,7 @@ def test_retry_with_nothing_to_do_says_so(site: Site, exam: list[Dataset]) -> No
     assert site.bench.job().state is JobState.SUCCEEDED
 
 
+@pytest.mark.features("glam-node hold", "glam-node release", "glam-node set-aside")
 def test_a_study_is_held_set_aside_and_released(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
     on = ("--settings", site.settings_path)
@@ -154,6 +159,7 @@ def test_a_study_is_held_set_aside_and_released(site: Site, exam: list[Dataset])
     assert all(one["account"].startswith("os:") and one["address"] for one in told)
 
 
+@pytest.mark.features("glam-node resend")
 def test_results_are_sent_again_on_demand(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
     on = ("--settings", site.settings_path, "resend", uid)

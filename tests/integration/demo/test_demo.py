@@ -37,6 +37,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, glam_node("demo", "--fast", "--out", folder).stdout
 
 
+@pytest.mark.features("glam-node demo")
 def test_segmentations_and_a_report_arrive_in_the_archive(demo: tuple[Path, str]) -> None:
     modalities = [pydicom.dcmread(path).Modality for path in (demo[0] / "archive").glob("*.dcm")]
     assert sorted(modalities) == ["SEG", "SEG", "SEG", "SEG", "SR"]

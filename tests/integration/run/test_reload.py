@@ -126,6 +126,7 @@ ONE = "[rules.one]\nwhen = \"StudyDescription contains 'A'\"\n"
 TWO = '[rules.two]\nwhen = "StudyDescription contains \'B\'"\nthen = "shadow"\n'
 
 
+@pytest.mark.features("glam-node settings diff", "glam-node settings reload")
 def test_rules_in_another_order_are_told_in_plain_words(node: NodeDirectory, served: Serving) -> None:
     edit(node, more=ONE + TWO)
     reload(node)

@@ -1,10 +1,12 @@
 """A whole node whose site has rules: studies go to the one archive or the other, into shadow, or nowhere."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
+from pydicom.uid import generate_uid
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, deliveries, studies
@@ -22,11 +24,26 @@ ae_title = "TRIAL"
 host = "127.0.0.1"
 port = {port}
 results = ["segmentation"]
+mode = "live"
+[destinations.watched]
+ae_title = "WATCHED"
+host = "127.0.0.1"
+port = 1
+mode = "shadow"
+results = ["measurement_report"]
 [destinations.planned]
 ae_title = "PLANNED"
 host = "127.0.0.1"
 port = 1
 mode = "dry_run"
+[rules.spot]
+when = 'KVP == 99'
+then = "ignore"
+level = "image"
+[rules.tried]
+when = 'Manufacturer == "EPSILON"'
+then = "dry_run"
+level = "study"
 [rules.left_out]
 when = 'Manufacturer == "Delta"'
 then = "ignore"
@@ -35,10 +52,14 @@ when = 'Manufacturer like "gam*" and standard_views == 4'
 then = "shadow"
 [rules.research]
 when = 'Manufacturer == "BETA" and KVP > 0'
-destinations = ["trial", "planned"]
+destinations = ["trial", "planned", "watched"]
+holds_for = "any"
+priority = "backfill"
 [rules.clinical]
 when = 'Manufacturer == "ALPHA" or calling_ae_title == "NOBODY"'
+then = "analyse"
 holds_for = "all"
+priority = "urgent"
 destinations = ["archive"]
 """
 
@@ -57,6 +78,13 @@ def trial() -> Iterator[Archive]:
         yield running
 
 
+def with_a_spot_view(views: list[Dataset]) -> list[Dataset]:
+    """Add a view that the site leaves out."""
+    spot = deepcopy(views[0])
+    spot.SOPInstanceUID, spot.KVP = generate_uid(), 99
+    return [*views, spot]
+
+
 def sent_to(archive: Archive) -> set[str]:
     """Studies of which it was sent anything."""
     return {str(received.dataset().StudyInstanceUID) for received in archive.received}
@@ -72,15 +100,17 @@ def routed(path: Path, archive: Archive, trial: Archive) -> NodeDirectory:
 def all_judged(node: Node) -> bool:
     with node.sessions() as session:
         states = [study.state for study in studies.recent(session, 9)]
-    return sorted(states) == sorted([StudyState.INELIGIBLE] + [StudyState.REPORTED] * 3)
+    return sorted(states) == sorted([StudyState.INELIGIBLE] * 2 + [StudyState.REPORTED] * 3)
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.features("rules.*", "destinations.NAME.mode*")
 def test_rules_route_studies_to_two_archives_into_shadow_and_nowhere(
     archive: Archive, trial: Archive, tmp_path: Path
 ) -> None:
     directory = routed(tmp_path / "node", archive, trial)
-    exams = {name: exam_of(name, seed) for seed, name in enumerate(("ALPHA", "BETA", "GAMMA", "DELTA"))}
+    exams = {name: exam_of(name, seed) for seed, name in enumerate(("ALPHA", "BETA", "GAMMA", "DELTA", "EPSILON"))}
+    exams["ALPHA"] = with_a_spot_view(exams["ALPHA"])
     uids = {name: str(views[0].StudyInstanceUID) for name, views in exams.items()}
     with serving(directory) as serve:
         for views in exams.values():
@@ -95,16 +125,23 @@ def test_rules_route_studies_to_two_archives_into_shadow_and_nowhere(
         "BETA": "rules.research",
         "GAMMA": "rules.watched",
         "DELTA": "rules.left_out",
+        "EPSILON": "rules.tried",
     }
-    assert found(node, uids["DELTA"]).state is StudyState.INELIGIBLE
+    assert {found(node, uids[name]).state for name in ("DELTA", "EPSILON")} == {StudyState.INELIGIBLE}
     with node.sessions() as session:
         kept_back = deliveries.of_study(session, uids["GAMMA"])
+        jobs = {event.study_instance_uid: event.detail for event in audit.recent(session, "job_submitted", 9)}
         told = {event.study_instance_uid: event.detail for event in audit.recent(session, "job_succeeded", 9)}
     assert {(one.destination, one.state) for one in kept_back} == {
         ("archive", DeliveryState.WITHHELD),
         ("trial", DeliveryState.WITHHELD),
+        ("watched", DeliveryState.WITHHELD),
     }
     assert all(node.store.resolve(one.path).is_file() for one in kept_back)
+    assert {name: (jobs[uids[name]]["images"], jobs[uids[name]]["priority"]) for name in ("ALPHA", "BETA")} == {
+        "ALPHA": (4, "urgent"),
+        "BETA": (4, "backfill"),
+    }
     assert told[uids["BETA"]]["would_send"] == {"planned": ["segmentation", "measurement_report"]}
     assert "would_send" not in told[uids["ALPHA"]]
 

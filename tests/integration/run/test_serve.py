@@ -36,7 +36,7 @@ class Serving:
         self.process = process
         assert process.stdout is not None
         line = process.stdout.readline()
-        found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+) as GLAMNODE\n", line)
+        found = re.fullmatch(r"glam-node: listening on 127\.0\.0\.1:(\d+) as GLAMNODE\n", line)
         assert found, line
         self.port = int(found[1])
 

@@ -95,3 +95,13 @@ class DeafPredictor(ThresholdPredictor):
         if Path(os.environ["HOLD"]).exists():
             setattr(Channel, "_brpop_start", lambda *_arguments, **_options: None)  # noqa: B010 - mypy
         return super().from_package(package, device, options)
+
+
+class FailingPredictor(ThresholdPredictor):
+    """Fails as long as the file that HOLD names is there."""
+
+    def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
+        """Find as the threshold predictor does, or fail."""
+        if Path(os.environ["HOLD"]).exists():
+            raise RuntimeError("This predictor fails.")
+        return super().segment(mammograms)

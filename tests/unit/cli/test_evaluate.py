@@ -20,6 +20,7 @@ def package(tmp_path: Path) -> Path:
     return threshold_package(tmp_path / "package").path
 
 
+@pytest.mark.features("glam-node evaluate")
 def test_it_ends_with_what_happened_and_what_to_do(package: Path, tmp_path: Path) -> None:
     given = ("--package", str(package), "--data", "phantoms:0..7", "--out", str(tmp_path / "out"))
     result = glam_node("evaluate", *given, *SMALL)

@@ -22,6 +22,7 @@ def options(**changed: str) -> list[str]:
     ]
 
 
+@pytest.mark.features("glam-node init")
 def test_the_file_has_what_was_decided_and_explains_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     told = glam_node("init", path, *options()).stdout

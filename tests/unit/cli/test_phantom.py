@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pydicom
+import pytest
 
 from tests.command_line import glam_node
 
 SMALL = ("--rows", "64", "--columns", "48")
 
 
+@pytest.mark.features("glam-node phantom")
 def test_four_views_are_written_and_named(tmp_path: Path) -> None:
     told = glam_node("phantom", "--out", tmp_path / "exam", *SMALL).stdout.splitlines()
     assert [Path(line).name for line in told] == ["R-CC.dcm", "L-CC.dcm", "R-MLO.dcm", "L-MLO.dcm"]

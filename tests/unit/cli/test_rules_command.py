@@ -29,6 +29,7 @@ def tried(*arguments: str | Path) -> dict[str, Any]:
     return dict(told)
 
 
+@pytest.mark.features("glam-node rules explain")
 def test_the_page_has_what_explain_says() -> None:
     assert glam_node("rules", "explain").stdout == explanation()
     assert PAGE.endswith(explanation())
@@ -49,6 +50,7 @@ def test_without_a_rule_that_holds_it_goes_to_all(exam: Path) -> None:
     assert "rules.clinic does not hold: calling_ae_title is missing" in study["images"][0]["said"]
 
 
+@pytest.mark.features("glam-node rules test")
 def test_the_rule_that_decides_is_named_with_what_images_say(exam: Path) -> None:
     (study,) = tried(exam, "--calling-ae-title", "CLINIC")["studies"]
     assert (study["rule"], study["destinations"], study["priority"]) == ("rules.clinic", ["archive"], "urgent")

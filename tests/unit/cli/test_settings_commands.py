@@ -4,6 +4,8 @@ import json
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from glam_node.settings.keys import keys
 from glam_node.settings.reference import commented_file, reference
 from tests.command_line import glam_node
@@ -21,6 +23,7 @@ def test_check_says_that_settings_can_be_used(tmp_path: Path) -> None:
     assert glam_node("settings", "check", "--settings", path).stdout == f"ok  {path}\n"
 
 
+@pytest.mark.features("glam-node settings check")
 def test_check_lists_every_mistake(tmp_path: Path) -> None:
     path = written(tmp_path, "[node]\nport = -1\nae_titel = 'X'")
     told = glam_node("--settings", path, "settings", "check", expect=1).stderr
@@ -74,6 +77,7 @@ def test_the_option_counts_more_than_the_variable(tmp_path: Path) -> None:
     assert json.loads(told)["node"]["port"] == 1
 
 
+@pytest.mark.features("glam-node settings show")
 def test_show_has_file_and_environment_together_without_passwords(tmp_path: Path) -> None:
     path = written(tmp_path, "database_url = 'postgresql+psycopg://glam:hunter2@db/glam'")
     told = glam_node("settings", "show", "--settings", path, GLAM_NODE__NODE__PORT="105").stdout
@@ -82,6 +86,7 @@ def test_show_has_file_and_environment_together_without_passwords(tmp_path: Path
     assert "hunter2" not in told
 
 
+@pytest.mark.features("glam-node settings explain")
 def test_explain_has_every_key() -> None:
     told = glam_node("settings", "explain").stdout
     assert [key.dotted for key in keys().values() if f"{key.dotted}  (" not in told] == []

@@ -31,6 +31,7 @@ local_stem_pool = false
 """
 
 
+@pytest.mark.features("glam-node train")
 def test_a_recipe_is_followed_to_a_package_and_the_next_step_is_told(tmp_path: Path) -> None:
     (tmp_path / "toy.toml").write_text(TOY)
     result = glam_node("train", tmp_path / "toy.toml", "--out", tmp_path / "out", "--workers", "0")
