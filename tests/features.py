@@ -132,7 +132,7 @@ def matching(patterns: tuple[str, ...]) -> set[str]:
     return set().union(*found.values())
 
 
-def tests_by_feature() -> dict[str, list[str]]:
+def marked_tests() -> dict[str, list[str]]:
     """Return every feature with the tests that are marked with it, as FILE::NAME below tests/."""
     table: dict[str, list[str]] = {feature: [] for feature in features()}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
@@ -160,7 +160,7 @@ def _words(argument: ast.expr) -> tuple[str, ...]:
 
 def page() -> str:
     """Return docs/features.md."""
-    table = tests_by_feature()
+    table = marked_tests()
     lines = [HEAD]
     for title in dict.fromkeys(map(_title, table)):
         lines += [f"## {title}", "", "| feature | tests |", "|---|---|"]

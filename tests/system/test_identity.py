@@ -85,6 +85,7 @@ def test_a_study_of_two_people_is_left_out_and_told_of(node: NodeProcess, result
     node.command("status")
 
 
+@pytest.mark.features("glam-node take-newer")
 def test_a_study_that_is_sent_again_with_the_right_patient_is_told_of_and_taken(
     node: NodeProcess, results: Path, tmp_path: Path
 ) -> None:

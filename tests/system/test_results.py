@@ -138,7 +138,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             "destinations": destinations,
             "assembly": {"quiet_time": 2.0, "maximum_age": 2.0},
             "inference": {"calibration": {kind: {"slope": 1.5, "intercept": -0.5} for kind in FindingKind}},
-            "eligibility": {"minimum_views": 2, "accept_implants": False},
+            "eligibility": {
+                "minimum_views": 2,
+                "accept_implants": False,
+                "read_descriptions": False,
+                "image_types": ["HOUSE TERM"],
+            },
         }
         site = stack.enter_context(running_site(root, settings))
         study = site.send(two_views(711))
@@ -224,6 +229,14 @@ def test_images_of_implants_are_left_out_where_the_site_says_so(place: Place) ->
     study = place.site.send_exam(713, BreastImplantPresent="YES")
     told = place.site.wait_for(study, "INELIGIBLE")
     assert told["rule"] == "implants"
+
+
+@pytest.mark.features("eligibility.read_descriptions", "eligibility.image_types")
+def test_images_are_read_that_the_site_knows_better(place: Place) -> None:
+    views = two_views(718)
+    for view in views:
+        view.SeriesDescription, view.ImageType = "C-View", ["ORIGINAL", "PRIMARY", "HOUSE TERM"]
+    place.site.wait_for(place.site.send(views))
 
 
 @pytest.mark.features("assembly.maximum_age")

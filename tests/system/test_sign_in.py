@@ -4,10 +4,14 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from urllib.error import HTTPError
+from urllib.parse import urlencode
 
 import pytest
 
 from glam_node.node.console.oidc import CALLBACK
+from glam_node.node.db import audit
+from glam_node.node.db.engine import open_database
 from tests.certificates import Authority, Signed
 from tests.command_line import glam_node
 from tests.integration.console.acts.provider import CLIENT_ID, CLIENT_SECRET, Provider
@@ -62,7 +66,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             "ca": signed.ca,
             "timeout": 30.0,
         }
-        console = {"port": port, "certificate": signed.certificate, "key": signed.key, "idle_timeout": 600.0}
+        console = {
+            "port": port,
+            "certificate": signed.certificate,
+            "key": signed.key,
+            "idle_timeout": 600.0,
+            "trusted_proxies": ["127.0.0.1"],
+            "host_names": ["reader.hospital.example"],
+        }
         settings = {"console": {**console, "oidc": oidc}, "destinations": {"folder": folder(root / "folder")}}
         site = stack.enter_context(running_site(root, settings))
         study = site.send_exam(741)
@@ -119,3 +130,19 @@ def test_pictures_are_kept_as_long_as_a_session_may_be_idle(place: Place) -> Non
     assert picture
     with browser.open(picture[1].replace("&amp;", "&")) as answer:
         assert "max-age=600" in answer.headers["Cache-Control"]
+
+
+@pytest.mark.features("console.trusted_proxies", "console.host_names")
+def test_a_reverse_proxy_names_the_console_and_tells_who_called(place: Place) -> None:
+    browser = place.browser()
+    with browser.open("/sign-in", headers={"Host": "reader.hospital.example"}) as answer:
+        assert answer.status == 200
+    with pytest.raises(HTTPError, match="400"):
+        browser.open("/sign-in", headers={"Host": "elsewhere.example"})
+    fields = {"name": "olga", "password": "wrong", "form_token": browser.form_token("/sign-in")}
+    with pytest.raises(HTTPError, match="401"):
+        browser.open("/sign-in", urlencode(fields).encode(), {"X-Forwarded-For": "10.9.8.7"})
+    sessions = open_database(f"sqlite:///{place.site.storage / 'glam-node.sqlite'}")
+    with sessions() as session:
+        assert audit.recent(session, "sign_in_refused", 1)[0].detail["address"] == "10.9.8.7"
+    sessions.kw["bind"].dispose()

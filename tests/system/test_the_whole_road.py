@@ -151,6 +151,7 @@ def test_the_real_mammograms_go_the_whole_road_and_get_the_golden_scores(orthanc
 @needs_shared_data
 @pytest.mark.shared_data
 @pytest.mark.peer("dicom3tools")
+@pytest.mark.features("inference.demonstration_on_patients")
 def test_third_party_files_are_reported_or_set_aside_with_a_reason(orthanc: Orthanc, tmp_path: Path) -> None:
     assert SHARED is not None
     folders = [SHARED / "data" / "dicom" / name for name in ("mg", "seg", "sr", "ts", "charset")]

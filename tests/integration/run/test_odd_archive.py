@@ -41,6 +41,7 @@ def deliveries(node: NodeDirectory) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.features("glam-node send-now")
 def test_an_archive_that_aborts_on_segmentations_has_the_report_and_gets_them_on_a_persons_word(
     node: NodeDirectory, served: Serving, archive: Archive
 ) -> None:

@@ -50,6 +50,7 @@ then = "ignore"
 [rules.watched]
 when = 'Manufacturer like "gam*" and standard_views == 4'
 then = "shadow"
+priority = "screening"
 [rules.research]
 when = 'Manufacturer == "BETA" and KVP > 0'
 destinations = ["trial", "planned", "watched"]

@@ -186,3 +186,8 @@ def test_patients_images_are_not_for_a_demonstration_package() -> None:
 def test_an_implant_that_only_a_description_calls_displaced_is_preferred() -> None:
     displaced = sop_instance("R CC", described=("implant_displaced",))
     assert judged(sop_instance("R CC"), displaced).instances == (displaced,)
+
+
+def test_a_study_whose_images_are_gone_is_judged_without_them() -> None:
+    judgement = judged()
+    assert (judgement.eligible, judgement.rule, judgement.left_out) == (False, "no_images", {})

@@ -111,6 +111,8 @@ _ORDER = (*(kind.rule for kind in KINDS), _IMPLANTS.rule, _ANOTHER_IMAGE.rule, _
 
 def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = ()) -> Eligibility:
     """Whether the study is analysed, with which images, and by which rule; `also` are asked of what is left."""
+    if not study.instances:
+        return Eligibility(False, "no_images", "no image of the study is kept here any more", (), {})
     left_out: dict[str, LeftOut] = {}
     images: list[SOPInstance] = []
     for instance in study.instances:
