@@ -9,7 +9,6 @@ from pydicom.uid import ExplicitVRLittleEndian
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.results.equipment import contributing_equipment
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.sources import as_mammogram
 
 
 def new_object(
@@ -53,7 +52,7 @@ def new_object(
         institution_name=identity.institution_name or None,
         series_description=identity.described(subject, algorithm),
     )
-    result.copy_patient_and_study_information(as_mammogram(header))
+    result.copy_patient_and_study_information(header)
     result.ContributingEquipmentSequence = [contributing_equipment(algorithm, identity)]
     return result
 

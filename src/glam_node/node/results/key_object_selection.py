@@ -10,8 +10,9 @@ from glam_node.inference.findings import Findings
 from glam_node.node.results import codes
 from glam_node.node.results.equipment import contributing_equipment, finish
 from glam_node.node.results.identity import ResultIdentity, view_name
+from glam_node.node.results.kinds import LABELMAP_SEGMENTATION, SOP_CLASSES
 from glam_node.node.results.measurement_report import device_context
-from glam_node.node.results.sources import as_mammogram, source_header
+from glam_node.node.results.sources import source_header
 
 
 def write_key_object_selection(
@@ -53,10 +54,13 @@ def write_key_object_selection(
         transfer_syntax_uid=ExplicitVRLittleEndian,
         contributing_equipment=[contributing_equipment(findings.algorithm, identity)],
     )
-    selection.copy_patient_and_study_information(as_mammogram(headers[0]))
+    selection.copy_patient_and_study_information(headers[0])
     for item in selection.ContentSequence:
         # highdicom names the references "Source"; TID 2010 rows 8 and 10 forbid a name, and PixelMed finds an error.
         if "ReferencedSOPSequence" in item:
             del item.ConceptNameCodeSequence
+            # DCMTK 3.6.7 takes no label map for an image and refuses the document; a composite may be anything.
+            if item.ReferencedSOPSequence[0].ReferencedSOPClassUID == SOP_CLASSES[LABELMAP_SEGMENTATION]:
+                item.ValueType = "COMPOSITE"
     finish(selection, [sources[image.sop_instance_uid] for image in positive], identity)
     return selection

@@ -14,7 +14,7 @@ from glam_node.node.results.equipment import contributing_equipment, finish
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.placement import describe_each_frame, place_frames
 from glam_node.node.results.segmentation_frames import binary_frames, label_frame, overlap, probability_frame
-from glam_node.node.results.sources import as_mammogram, source_header
+from glam_node.node.results.sources import source_header
 from glam_node.node.results.tracked import TrackedFinding, tracked_findings
 
 BINARY, FRACTIONAL, LABELMAP = (
@@ -100,7 +100,6 @@ def _write(
         omit_empty_frames=False,
         contributing_equipment=[contributing_equipment(algorithm, identity)],
     )
-    _refer(segmentation, header)
     _set_pixels(segmentation, [one.finding for one in tracked], image)
     segmentation.ContentCreatorName = ""
     dimension_organization_uid = identity.derived_uid(f"{role} dimension organization {place}", sources, algorithm)
@@ -123,17 +122,10 @@ def _subject(
 
 def _small(header: Dataset) -> Dataset:
     """The same but for its size: highdicom reads every pixel several times, which is most of what an object costs."""
-    # highdicom refuses classes that demand a frame of reference or several frames, which projections do not have.
-    small = as_mammogram(header)
+    small = Dataset()
+    small.update(header)
     small.Rows, small.Columns = _SMALL
     return small
-
-
-def _refer(segmentation: Dataset, header: Dataset) -> None:
-    """Name the class of the source wherever the source is referred to."""
-    for element in segmentation.iterall():
-        if element.keyword == "ReferencedSOPClassUID":
-            element.value = header.SOPClassUID
 
 
 def _set_pixels(segmentation: Dataset, findings: Sequence[Finding], image: ImageFindings) -> None:

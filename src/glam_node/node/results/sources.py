@@ -80,8 +80,8 @@ def source_header(source: Dataset) -> Dataset:
     Raises PermanentError when a UID is missing without which nothing can refer to the image.
     """
     header = Dataset()
-    sop_class = UID(text_value(source, "SOPClassUID"))
-    header.SOPClassUID = sop_class if sop_class.is_valid else DigitalMammographyXRayImageStorageForPresentation
+    # highdicom refuses classes that it does not know or that demand what projections lack; `name_classes` corrects it.
+    header.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
     for keyword in _NEEDED_UIDS:
         uid = source.get(keyword)
         if not uid:
@@ -102,12 +102,26 @@ def source_header(source: Dataset) -> Dataset:
     return header
 
 
-def as_mammogram(header: Dataset) -> Dataset:
-    """Return the header with a SOP class that highdicom knows; it refuses to copy from an image of any other."""
-    known = Dataset()
-    known.update(header)
-    known.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
-    return known
+def name_classes(result: Dataset, sources: Iterable[Dataset]) -> None:
+    """Give every reference to a source image the SOP class of that image, where the class is legal."""
+    stated = {text_value(source, "SOPInstanceUID"): UID(text_value(source, "SOPClassUID")) for source in sources}
+    other = {
+        uid: sop_class
+        for uid, sop_class in stated.items()
+        if sop_class.is_valid and sop_class != DigitalMammographyXRayImageStorageForPresentation
+    }
+    if other:
+        _name_classes(result, other)
+
+
+def _name_classes(dataset: Dataset, classes: Mapping[str, str]) -> None:
+    sop_class = classes.get(str(dataset.get("ReferencedSOPInstanceUID", "")))
+    if sop_class:
+        dataset.ReferencedSOPClassUID = sop_class
+    for element in dataset:
+        if element.VR == "SQ":
+            for item in element.value:
+                _name_classes(item, classes)
 
 
 def stand_in(other: Dataset, **elements: str) -> Dataset:
