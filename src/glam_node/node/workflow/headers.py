@@ -4,13 +4,13 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import pydicom
 import structlog
 from pydicom.dataset import Dataset
 
 from glam_node.node.db import studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.routing import Headers, SiteRule
+from glam_node.node.storage.header import read_stored_header
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.submit import AT_ONCE
 from glam_node.rules.fields import is_of_the_header
@@ -47,11 +47,10 @@ def headers_of_complete_studies(
 
 def _stored(path: Path, fields: Sequence[str]) -> dict[str, tuple[Value, ...]]:
     """Nothing of a file that cannot be read any more: the job that wants its pixels will say so."""
-    keywords = sorted({field.partition(".")[0] for field in fields})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(keywords))
+            header = read_stored_header(path)
         except FileNotFoundError:
             return {}
         except OSError:
