@@ -1,5 +1,6 @@
 """The life of a study at a running node: room on the disk, storage commitment that never comes, retention."""
 
+import json
 import os
 import sqlite3
 import time
@@ -15,9 +16,14 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 from glam_node.node.domain.commitment import PUSH_MODEL
+from glam_node.settings.keys import keys
+from glam_node.settings.reload import restart_of
+from tests.certificates import Authority, Signed
+from tests.features import given
 from tests.integration.archive import default_contexts
 from tests.integration.modality import associated, small_exam
-from tests.system.site import Site, folder, running, written_site
+from tests.ports import free_port
+from tests.system.site import Site, folder, objects, running, written_site
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.peer("dcmtk"), pytest.mark.timeout(300)]
@@ -50,13 +56,16 @@ class Place:
     site: Site
     forgetful: Forgetful
     processes: ExitStack
+    signed: Signed
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     root, forgetful = tmp_path_factory.mktemp("site"), Forgetful()
+    signed = Authority(root / "authority").sign("node")
     asked = {"ae_title": "FORGETFUL", "port": forgetful.port, "storage_commitment": True}
     settings = {
+        "tls": {"port": free_port(), "certificate": signed.certificate, "key": signed.key, "ca": signed.ca},
         "database_url": f"sqlite:///{root / 'node.sqlite'}",
         "peers": {"archive": {"ae_title": "FORGETFUL", "destination": "forgetful"}},
         "destinations": {"folder": folder(root / "folder"), "forgetful": {**asked, "results": ["measurement_report"]}},
@@ -66,7 +75,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     site = written_site(root, settings)
     with ExitStack() as processes:
         processes.enter_context(running(site))
-        yield Place(site, forgetful, processes)
+        yield Place(site, forgetful, processes, signed)
     forgetful.server.shutdown()
 
 
@@ -131,3 +140,84 @@ def test_what_is_done_goes_by_its_age_and_while_space_is_short(place: Place) -> 
     place.processes.enter_context(running(site))
     assert {study: site.wait_for(study, "RETIRED")["rule"] for study in (old, recent)} == {old: "age", recent: "space"}
     wait_until(lambda: [path for study in (old, recent) for path in site.storage.rglob(f"{study}/*")] == [])
+
+
+def everything_else(place: Place) -> dict[str, Any]:
+    """Return another value than in force for every setting that a running node takes."""
+    root, signed = place.site.path.parent, place.signed
+    secured = {"ca": signed.ca, "certificate": signed.certificate, "key": signed.key, "server_name": "archive.example"}
+    presentation = {
+        "banner": "For a trial", "series_description": "Trial {subject}", "series_number": 7000,
+        "score_scale": "raw", "code_scheme": "SRT",
+    }  # fmt: skip
+    kinds = ["segmentation", "measurement_report", "mammography_cad_sr", "presentation_state"]
+    archive = {
+        "kind": "c-store", "ae_title": "OTHER", "host": "localhost", "port": 105, "tls": True, **secured,
+        "results": kinds, "fallbacks": {kind: "secondary_capture" for kind in kinds}, "presentation": presentation,
+        "transfer_syntaxes": ["implicit_vr_little_endian"], "storage_commitment": True,
+        "timeout": 9.0, "mode": "shadow",
+    }  # fmt: skip
+    (root / "token").write_text("Bearer token")
+    (root / "token").chmod(0o600)
+    web = {"kind": "stow-rs", "port": 8042, "service_path": "/web", "authorization": root / "token", "mode": "shadow"}
+    rule = {"when": "KVP > 500", "then": "shadow", "level": "study", "holds_for": "all"}
+    return {
+        "node": {
+            "ae_title": "OTHERNODE", "maximum_associations": 9, "maximum_pdu_length": 32768, "network_timeout": 50.0,
+            "require_called_ae_title": False, "additional_storage_sop_classes": ["all"],
+        },
+        "peers": {
+            "later": {
+                "ae_title": "L", "hosts": ["10.0.0.1"], "priority": "urgent", "destination": "archive",
+                "certificates": ["later.example"],
+            },
+        },
+        "destinations": {"archive": archive, "web": web, "more": folder(root / "more")},
+        "assembly": {"settle_time": 0.4, "quiet_time": 100.0, "maximum_age": 200.0, "confirm_with": "forgetful"},
+        "eligibility": {
+            "minimum_views": 2, "accept_implants": False, "read_descriptions": False, "image_types": ["HOUSE TERM"],
+        },
+        "rules": {
+            "a": {**rule, "destinations": ["more"], "priority": "backfill"},
+            "b": {"when": "KVP > 500", "then": "ignore", "level": "image"},
+        },
+        "storage": {"minimum_free_bytes": 1, "pause_free_bytes": 1},
+        "retention": {"days": 9.0, "free_bytes": 1},
+        "delivery": {
+            "initial_delay": 0.4, "maximum_delay": 0.6, "maximum_attempts": 8,
+            "commitment_timeout": 7.0, "commitment_requests": 6,
+        },
+        "results": {
+            **presentation, "manufacturer": "Other", "station_name": "OTHER", "institution_name": "Other",
+            "device_serial_number": "2", "secondary_capture": "views",
+        },
+        "audit": {"host": "localhost", "port": 6515, "timeout": 2.0, **secured},
+        "alerts": {
+            "smtp_host": "localhost", "smtp_port": 9, "smtp_security": "tls",
+            "smtp_user": "u", "smtp_password_path": root / "token", "smtp_ca": signed.ca, "sender": "a@b.example",
+            "recipients": ["c@d.example"], "timeout": 2.0, "which": ["disk_low"], "archive_down_after": 1.0,
+            "backlog_after": 1.0, "worker_gone_after": 1.0, "no_studies_after": 1.0, "score_drift": 0.2,
+        },
+        "telemetry": {"timeout": 2.0},
+        "log": {"level": "debug", "format": "json"},
+    }  # fmt: skip
+
+
+@pytest.mark.features("glam-node settings reload", "glam-node settings diff")
+def test_a_running_node_takes_every_setting_that_needs_no_restart(place: Place) -> None:
+    site, new = place.site, everything_else(place)
+    for path, key in keys().items():
+        assert restart_of(path) or key.dotted in settings_in(new), f"{key.dotted} is reloaded and not tried here"
+    site.reload(new)
+    wait_until(lambda: json.loads(site.command("settings", "diff", "--json")) == [])
+    wait_until(lambda: site.log().count('"event": "settings_in_force"') >= 4, told=site.log)
+    site.send_exam(756)
+    with associated(site.port, called_ae_title="ANYBODY") as association:
+        assert association.acceptor.maximum_length == 32768
+    wait_until(lambda: bool(objects(site.path.parent / "more")), told=site.log)
+    assert {one.Manufacturer for one in objects(site.path.parent / "more")} == {"Other"}
+
+
+def settings_in(tree: dict[str, Any]) -> set[str]:
+    """Return the keys of a settings file."""
+    return {feature for feature in given(tree, {}) if " = " not in feature}

@@ -109,6 +109,8 @@ def test_accounts_of_the_node_have_the_roles_that_they_were_made_with(place: Pla
     assert {name: may_see_patients(place, browser) for name, browser in browsers.items()} == {
         "olga": False, "vera": False, "ines": True,
     }  # fmt: skip
+    listed = place.site.command("console", "user", "list")
+    assert [name in listed for name in browsers] == [True, True, True]
     place.site.command("console", "user", "remove", "vera")
     assert "<h1>Studies</h1>" not in browsers["vera"].ask("/")[1]
 
