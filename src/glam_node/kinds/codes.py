@@ -49,6 +49,9 @@ VIEW_OF_MEANING = {
     "superolateraltoinferomedialoblique": "SIO",
     "inferomedialtosuperolateraloblique": "ISO",
     "exaggeratedcraniocaudal": "XCC",
+    "craniocaudalexaggerated": "XCC",
+    "craniocaudalexaggeratedlaterally": "XCCL",
+    "craniocaudalexaggeratedmedially": "XCCM",
     "exaggeratedcraniocaudallaterally": "XCCL",
     "exaggeratedcraniocaudalmedially": "XCCM",
     "specimen": SPECIMEN,
@@ -69,3 +72,13 @@ MODIFIER_OF_MEANING = {
 # A code value is unique across SCT (numbers) and SRT, SNM3, 99SDM (letters): the scheme need not be asked.
 NAME_OF_VIEW = {value: name for values, name in _VIEWS.items() for value in values}
 NAME_OF_MODIFIER = {value: name for values, name in _VIEW_MODIFIERS.items() for value in values}
+
+# PS3.16 CID 4013 of the breast, and CID 244 for an item that modifies a region
+SIDE_OF_REGION = {
+    **dict.fromkeys(("73056007", "T-04020", "24028007", "G-A100"), "R"),
+    **dict.fromkeys(("80248007", "T-04030", "7771000", "G-A101"), "L"),
+}
+
+# PS3.16 CID 7203: images that were computed from a volume, and from several exposures
+OF_A_VOLUME = frozenset({"113072", "113073", "113074", "113075", "113077", "113078", "113079", "113091"})
+OF_SEVERAL_EXPOSURES = frozenset({"113042", "113062", "113097"})

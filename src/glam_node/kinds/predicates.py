@@ -85,8 +85,10 @@ def _is_described(facts: ImageFacts, rules: KindRules, kind: str) -> bool:
     return rules.descriptions and kind in facts.described
 
 
-def is_secondary(facts: ImageFacts, sop_class_uid: str, _: KindRules) -> bool:
+def is_secondary(facts: ImageFacts, sop_class_uid: str, rules: KindRules) -> bool:
     """Return whether the image is a picture of an image, not an exposure."""
+    if _is_described(facts, rules, "secondary"):
+        return True
     return f"{sop_class_uid}.".startswith(f"{_SECONDARY_CAPTURE}.") or "SECONDARY" in facts.image_type[1:2]
 
 
