@@ -15,6 +15,12 @@ _LATIN = str.maketrans({"ß": "ss", "ø": "o", "đ": "d", "ð": "d", "ł": "l", 
 _WRITTEN_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 _SCRIPTS = {"HIRAGANA": "KANA", "KATAKANA": "KANA"}
 _HIRAGANA_BELOW_KATAKANA = 0x60
+# Said by software that has no value: agreement in it is no agreement
+_PLACEHOLDER = re.compile(
+    r"[\W_0x]*|(anonym\w*|anon|deidentified|unknown|unbekannt|inconnu|none|null|nil|n/?a|undefined|not (known|available)"
+    r"|patient|test)( ?id|\W)*",
+    re.IGNORECASE,
+)
 
 
 class Header(Protocol):
@@ -166,7 +172,8 @@ def _number(header: Header, digest: Digest) -> PatientNumber:
     qualifiers = next(iter(_items(header, "IssuerOfPatientIDQualifiersSequence")), None)
     universal = "" if qualifiers is None else _text(qualifiers, "UniversalEntityID").casefold()
     issuer = Issuer(digest(_text(header, "IssuerOfPatientID").casefold()), digest(universal))
-    return PatientNumber(digest(_text(header, "PatientID")), issuer)
+    value = _text(header, "PatientID")
+    return PatientNumber("" if _PLACEHOLDER.fullmatch(value) else digest(value), issuer)
 
 
 def _birth_date(stated: str, digest: Digest) -> tuple[str, ...]:
@@ -194,7 +201,7 @@ def _name(stated: str, digest: Digest) -> tuple[tuple[NamePart, ...], tuple[Name
     parts: set[NamePart] = set()
     joined: set[NamePart] = set()
     for group in stated.casefold().split("="):
-        if "?" in group or "\ufffd" in group:
+        if "?" in group or "\ufffd" in group or _PLACEHOLDER.fullmatch(group):
             continue
         words = [word for component in group.split("^")[:3] for word in _words(component)][:_LONGEST_NAME_PARTS]
         by_script: dict[str, list[str]] = {}
