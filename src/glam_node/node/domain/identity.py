@@ -17,8 +17,8 @@ _SCRIPTS = {"HIRAGANA": "KANA", "KATAKANA": "KANA"}
 _HIRAGANA_BELOW_KATAKANA = 0x60
 # Said by software that has no value: agreement in it is no agreement
 _PLACEHOLDER = re.compile(
-    r"[\W_0x]*|(anonym\w*|anon|deidentified|unknown|unbekannt|inconnu|none|null|nil|n/?a|undefined|not (known|available)"
-    r"|patient|test)( ?id|\W)*",
+    r"[\W_0x]*|(anonym\w*|anon|deidentified|unknown|unbekannt|inconnu|none|null|nil|n/?a|undefined"
+    r"|not (known|available)|patient|test)( ?id|\W)*",
     re.IGNORECASE,
 )
 
