@@ -13,7 +13,8 @@ def read_secret(path: Path) -> str:
 
     Raises SecretFileError. Where a site wrote the secret itself in place of a path, the message does not repeat it.
     """
-    shown = str(path) if path.exists() or (len(path.parts) > 1 and path.parent.is_dir()) else "the file that it names"
+    is_path = path.is_absolute() or path.exists() or (len(path.parts) > 1 and path.parent.is_dir())
+    shown = str(path) if is_path else "the file that it names"
     try:
         text = path.read_text(encoding="utf-8").strip()
     except OSError as error:

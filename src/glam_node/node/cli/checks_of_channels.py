@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 from glam_node.node.bootstrap.alerts import mail_server
 from glam_node.node.cli.checks import Check, Verdict
+from glam_node.node.cli.checks_of_secrets import check_secret
 from glam_node.node.errors import NodeError
-from glam_node.node.scu.mail import greet
+from glam_node.node.scu.mail import MailServer, greet
 from glam_node.node.scu.otlp import greet_collector
 from glam_node.node.scu.webhook import reach_webhook
 from glam_node.settings.schema import Settings
@@ -18,12 +19,18 @@ def check_channels(settings: Settings) -> Iterator[Check]:
         remedy = "Alerts wait until it answers. `glam-node alerts test` posts one."
         yield _reached("alerts webhook", lambda: reach_webhook(alerts.webhook_url, alerts.timeout), remedy)
     server = mail_server(settings)
-    if server is not None:
+    if server is not None and _has_password(server):
         remedy = "Alerts wait until it answers. `glam-node alerts test` sends one."
         yield _reached("alerts mail", lambda: greet(server), remedy)
     if telemetry.otlp_endpoint:
         remedy = "Traces wait until it answers; studies do not."
         yield _reached("telemetry", lambda: greet_collector(telemetry.otlp_endpoint, telemetry.timeout), remedy)
+
+
+def _has_password(server: MailServer) -> bool:
+    """Return whether its password can be read; one that cannot has a line of its own."""
+    key = "alerts.smtp_password_path"
+    return server.password_file is None or check_secret(key, server.password_file).verdict is not Verdict.FAIL
 
 
 def _reached(name: str, reach: Callable[[], str], remedy: str) -> Check:

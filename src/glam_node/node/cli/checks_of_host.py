@@ -33,44 +33,31 @@ def check_storage(settings: Settings) -> Iterator[Check]:
     from glam_node.node.db.local_disk import file_system_of
 
     root = settings.storage.root
-    if not root.exists():
-        yield _not_made(root)
-        return
+    place = _existing(root)
     try:
-        prepare_root(root)
-        milliseconds = _fsync_ms(root)
-        free = shutil.disk_usage(root).free
+        if place == root:
+            prepare_root(root)
+        milliseconds = _fsync_ms(place)
+        free = shutil.disk_usage(place).free
     except NodeError as error:
         yield Check("storage", Verdict.FAIL, str(error), "Nothing is received, and no result is made, until it can be.")
         return
     except OSError as error:
-        fact = f"storage.root {root.absolute()} takes no data: {error.strerror or error}"
+        fact = f"storage.root {root.absolute()} cannot be written by user {os.getuid()}: {error.strerror or error}"
         yield Check("storage", Verdict.FAIL, fact, disk_remedy(error, root))
         return
-    kind = file_system_of(root)
+    kind = file_system_of(place)
     if kind in IN_MEMORY:
-        fact = f"{root.absolute()} lies in memory ({kind})"
-        yield Check(
-            "storage", Verdict.WARN, fact, "All is lost when this machine restarts: set storage.root to a disk."
-        )
+        remedy = "All is lost when this machine restarts: set storage.root to a directory on a disk."
+        yield Check("storage", Verdict.WARN, f"{root.absolute()} lies in memory ({kind})", remedy)
     yield _space(settings, free, milliseconds)
     if free > settings.storage.minimum_free_bytes + MAMMOGRAM_BYTES:
-        yield _speed(root)
+        yield _speed(place)
 
 
-def _not_made(root: Path) -> Check:
-    """Judge a directory that is not there yet without creating it: the service would not own what root creates."""
-    from glam_node.node.bootstrap.ground import disk_remedy
-
-    there = next(path for path in root.absolute().parents if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        fact = f"storage.root {root.absolute()} cannot be written by user {os.getuid()}: {error.strerror}"
-        return Check("storage", Verdict.FAIL, fact, disk_remedy(error, root))
-    fact = f"{root.absolute()} is not there yet; `glam-node serve` makes it, for the user that it runs as"
-    return Check("storage", Verdict.OK, fact)
+def _existing(root: Path) -> Path:
+    """Return the root, or where it would be made: what user root creates now, the service could not use."""
+    return root if root.exists() else next(path for path in root.absolute().parents if path.exists())
 
 
 def check_variables(environ: Mapping[str, str]) -> Iterator[Check]:
@@ -81,7 +68,8 @@ def check_variables(environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _space(settings: Settings, free: int, milliseconds: float) -> Check:
     root, least = settings.storage.root, settings.storage.minimum_free_bytes
-    fact = f"{root.absolute()}: {free / 1e9:.1f} GB free, fsync {milliseconds:.1f} ms"
+    new = "" if root.exists() else " (not there yet; `glam-node serve` makes it)"
+    fact = f"{root.absolute()}{new}: {free / 1e9:.1f} GB free, fsync {milliseconds:.1f} ms"
     if free <= least:
         remedy = f"C-STORE is answered 0xA700 under {least / 1e9:.1f} GB (storage.minimum_free_bytes): make room."
         return Check("storage", Verdict.FAIL, fact, remedy)
