@@ -94,7 +94,7 @@ def test_the_model_runs_by_the_runtime_that_the_site_chooses(tmp_path: Path) -> 
     package = tiny_package(tmp_path).path
     for runtime, precision, segment in RUNS:
         site = configured(tmp_path, package=package, runtime=runtime, precision=precision, segment=segment)
-        told = site.command("model", "time", "--json", "--studies", "1", "--rows", "1664", "--columns", "1280")
+        told = site.command("model", "time", "--json", "--studies", "1", "--rows", "1216", "--columns", "928")
         timing = json.loads(told)
         assert (timing["device"], timing["threads"], timing["segment"]) == ("cpu", 1, segment)
         assert runtime == "auto" or runtime in timing["model"]
