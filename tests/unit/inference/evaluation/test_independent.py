@@ -93,7 +93,7 @@ def assert_areas(measured: Classification, scores: NDArray[np.float64], labels: 
     precision, recall, _ = precision_recall_curve(labels, scores)
     assert measured.roc_auc.value == pytest.approx(roc_auc_score(labels, scores))
     assert measured.pr_auc.value == pytest.approx(auc(recall, precision))
-    assert (measured.positives, measured.negatives) == (labels.sum(), (~labels).sum())
+    assert [measured.positives, measured.negatives] == [int(labels.sum()), int((~labels).sum())]
     assert 0.6 < roc_auc_score(labels, scores) < 0.99, "a model that errs neither always nor never"
 
 
