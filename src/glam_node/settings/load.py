@@ -16,6 +16,11 @@ SETTINGS_VARIABLE = "GLAM_NODE_SETTINGS"
 JSON = ".json"
 """Of files that hold settings as JSON, such as those that a node gives to its processes."""
 
+TOML_HINT = (
+    " A section and a key may appear only once: add keys below the section that is there. "
+    "Put texts in double quotes, and those with a backslash in single quotes."
+)
+
 
 class SettingsError(Exception):
     """Settings cannot be used; the message lists every mistake with its key."""
@@ -56,14 +61,15 @@ def problems_of(tree: dict[str, Any]) -> tuple[Problem, ...]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors of Windows write a byte order mark
         return dict(json.loads(text)) if path.suffix == JSON else tomllib.loads(text)
     except OSError as error:
         problem = f"cannot be read: {error.strerror}. Check --settings or {SETTINGS_VARIABLE}."
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8: byte {error.start} of the file. Save it as UTF-8."
     except ValueError as error:
-        problem = f"is not {'JSON' if path.suffix == JSON else 'TOML'}: {error}."
+        language, hint = ("JSON", "") if path.suffix == JSON else ("TOML", TOML_HINT)
+        problem = f"is not {language}: {error}.{hint}"
     raise SettingsError((Problem("", f"{path} {problem}"),), path)
 
 

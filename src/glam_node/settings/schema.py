@@ -173,6 +173,10 @@ class Settings(Section):
     def _part_the_ports(self) -> Self:
         if self.tls.plain and self.node.port and self.tls.port == self.node.port:
             raise contradiction("tls.port", f"{self.tls.port} is node.port already; take another, or tls.plain = false")
+        dicom = {"tls.port": self.tls.port, **({"node.port": self.node.port} if self.tls.plain else {})}
+        taken = next((name for name, port in dicom.items() if port and port == self.console.port), None)
+        if taken:
+            raise contradiction("console.port", f"{self.console.port} is {taken} already; take another")
         return self
 
     @model_validator(mode="after")

@@ -1,12 +1,16 @@
 """`status`, `studies`, `study` and what a person does with one, over a real database; nobody is named by any."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from pydicom.dataset import Dataset
+from sqlalchemy import update
 
 from glam_node.node.db import audit
+from glam_node.node.db.tables import StudyRow
 from glam_node.node.domain.job import JobState
+from glam_node.node.domain.study import StudyState
 from tests.builders import NOW
 from tests.command_line import glam_node
 from tests.integration.cli.conftest import Site
@@ -102,7 +106,23 @@ def test_status_tells_what_waits_and_for_how_long(site: Site, exam: list[Dataset
     state = json.loads(glam_node("--settings", site.settings_path, "status", "--json").stdout)
     assert state["destinations"]["archive"]["PENDING"] == 5
     assert state["destinations"]["archive"]["oldest_pending_at"].startswith("2026-01-02")
-    assert "the oldest waits for" in glam_node("--settings", site.settings_path, "status").stdout
+    told = glam_node("--settings", site.settings_path, "status").stdout
+    assert "the oldest waits for" in told
+    assert f"last delivery failed: {state['destinations']['archive']['last_failure']}" in told
+
+
+def test_status_says_what_to_do_about_studies_that_the_demonstration_left_out(site: Site, exam: list[Dataset]) -> None:
+    reported(site, exam)
+    with site.bench.sessions.begin() as session:
+        left_out = {
+            "state": StudyState.INELIGIBLE,
+            "rule": "demonstration_package",
+            "last_received_at": datetime.now(UTC),
+        }
+        session.execute(update(StudyRow).values(left_out))
+    told = glam_node("--settings", site.settings_path, "status").stdout
+    for words in ("not analysed  1 study", "demonstration_package", "Set inference.package"):
+        assert words in told
 
 
 def test_status_is_exit_code_1_when_something_was_given_up(site: Site, exam: list[Dataset]) -> None:

@@ -117,6 +117,7 @@ CONTRADICTIONS = [
         "tls.port",
         "104 is node.port already",
     ),
+    ("node.port = 8114\nconsole.port = 8114", "console.port", "8114 is node.port already"),
     ("[peers.x]\nae_title = 'X'\ncertificates = ['pacs']", "peers.x.certificates", "tls.port is unset"),
     (
         "tls = { port = 1, certificate = 'a', key = 'b', client_certificate = 'none' }\n"
@@ -165,6 +166,17 @@ def _as_toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f'"{key}" = {_as_toml(content)}' for key, content in value.items()) + "}"
     return str(value) if isinstance(value, float | date) else json.dumps(value)
+
+
+def test_a_section_that_appears_twice_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    text = "[console]\nport = 0\n[console]\nport = 8114"
+    assert "add keys below the section that is there" in problems_of(text, tmp_path)[""]
+
+
+def test_a_byte_order_mark_at_the_beginning_of_a_file_is_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text("node.port = 11113", encoding="utf-8-sig")
+    assert load_settings(path, {}).node.port == 11113
 
 
 def test_mistakes_in_different_sections_do_not_hide_each_other(tmp_path: Path) -> None:

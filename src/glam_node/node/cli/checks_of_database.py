@@ -50,6 +50,13 @@ def _not_made(settings: Settings, url: str, shown: str) -> Iterator[Check]:
     except PermanentError as error:
         yield Check("database", Verdict.FAIL, str(error), "Name a file on a local disk, or PostgreSQL.")
         return
+    directory = Path(url.partition("///")[2]).parent
+    if directory != settings.storage.root and not directory.is_dir():
+        fact = f"{shown} cannot be made: there is no directory {directory}"
+        yield Check(
+            "database", Verdict.FAIL, fact, "Make the directory for the user of the node, or correct database_url."
+        )
+        return
     yield Check("database", Verdict.OK, f"{shown} is not there yet; `glam-node serve` makes it")
     yield from _content(settings, Condition())
 

@@ -73,6 +73,9 @@ def _space(settings: Settings, free: int, milliseconds: float) -> Check:
     if free <= least:
         remedy = f"C-STORE is answered 0xA700 under {least / 1e9:.1f} GB (storage.minimum_free_bytes): make room."
         return Check("storage", Verdict.FAIL, fact, remedy)
+    if free <= (pause := settings.storage.pause_free_bytes):
+        remedy = f"No study is taken up under {pause / 1e9:.1f} GB: make room, or lower storage.pause_free_bytes."
+        return Check("storage", Verdict.FAIL, fact, remedy)
     if free - least < DAY_BYTES:
         need = f"{EXAMS_A_DAY} exams take {DAY_BYTES / 1e9:.0f} GB, {(free - least) / 1e9:.1f} GB may be used"
         return Check("storage", Verdict.WARN, f"{fact}; {need}", "Make room for a day, or set retention.free_bytes.")

@@ -43,6 +43,8 @@ def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpt
 
 def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
     from glam_node.node.db import audit, backlog, conflicts, deliveries, jobs, studies
+    from glam_node.node.db.destinations import calls
+    from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES
 
     with sessions() as session:
         destinations: dict[str, dict[str, Any]] = {name: {} for name in settings.destinations}
@@ -50,11 +52,15 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
             destinations.setdefault(name, {})[str(delivery_state)] = count
         for name, pending in backlog.pending_deliveries(session).items():
             destinations[name]["oldest_pending_at"] = pending.oldest
+        for name, call in calls(session).items():
+            if call.attempt and name in destinations:
+                destinations[name]["last_failure"] = call.failure
         return {
             "studies": {str(state): count for state, count in studies.counts_by_state(session).items()},
             "jobs": {str(state): count for state, count in jobs.counts_by_state(session).items()},
             "oldest_unfinished_job_at": backlog.oldest_unfinished_job(session),
             "destinations": destinations,
+            "left_out": backlog.left_out(session, REMEDIES, datetime.now(UTC) - LEFT_OUT_WITHIN),
             "in_doubt": [{**asdict(one), "is_grave": one.is_grave} for one in conflicts.in_doubt(session)],
             "refused": {event: _refused(audit.recent(session, event, LOOKED_AT), settings) for event in REFUSALS},
         }
@@ -76,10 +82,23 @@ def _print(state: dict[str, Any]) -> None:
     for name, row in state["destinations"].items():
         counts = {key: value for key, value in row.items() if isinstance(value, int)}
         typer.echo(f"destinations.{name}  {_counts(counts)}{_since(row.get('oldest_pending_at'), now)}")
+        if row.get("last_failure"):
+            typer.echo(f"    last delivery failed: {row['last_failure']}")
+    _print_left_out(state["left_out"])
     _print_in_doubt(state["in_doubt"])
     for event, refusals in state["refused"].items():
         for refused in refusals:
             _print_refused(event, refused)
+
+
+def _print_left_out(left_out: dict[str, int]) -> None:
+    """Print how many studies of the last day were left out for a reason that the site can change."""
+    from glam_node.node.domain.alert import REMEDIES
+
+    for rule, count in left_out.items():
+        fact, remedy = REMEDIES[rule]
+        typer.echo(f"not analysed  {counted(count, 'study')} of the last day by {rule}: they {fact}")
+        typer.echo(f"    what to do: {remedy}")
 
 
 def _print_in_doubt(doubts: list[dict[str, Any]]) -> None:

@@ -159,7 +159,7 @@ class Actions:
     def ask(self, request: Request) -> Response:
         """The page that says what will happen. Raises HTTPException."""
         if not request.state.visitor.may(Right.ACT):
-            raise HTTPException(403, "To act takes an account with the role operator.")
+            raise HTTPException(403, "This action requires the operator role.")
         act, uid = _act(request), request.path_params["study_instance_uid"]
         offered = self.offered(uid)
         if offered["study"] is None:

@@ -47,8 +47,8 @@ _OVER = {
 }
 """What the form says first, by the word that led to it."""
 _REFUSED = {
-    Right.ACT: "To act takes an account with the role operator: `glam-node console user add NAME --role operator`.",
-    Right.SEE_PATIENTS: "To see names and ids takes an account that may: `glam-node console user add NAME --identity`.",
+    Right.ACT: "This action requires the operator role: `glam-node console user add NAME --role operator`.",
+    Right.SEE_PATIENTS: "Your account may not see names and IDs: `glam-node console user add NAME --identity`.",
 }
 
 _NO_PICTURES = {"Clear-Site-Data": '"cache"'}

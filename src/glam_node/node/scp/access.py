@@ -55,7 +55,7 @@ def admission(
         return _unproven(calling_ae_title, caller, who.certificate, next(iter(known)))
     if node.require_called_ae_title and called_ae_title != node.ae_title:
         reason = f"{calling_ae_title!r} at {caller} called {called_ae_title!r}, this node is {node.ae_title!r}"
-        remedy = f"ae_title = {json.dumps(called_ae_title)}  # in [node]; or, at the sender, call {node.ae_title}"
+        remedy = f"at the sender, call {node.ae_title}; or set node.ae_title = {json.dumps(called_ae_title)}"
         return Rejection(CALLED_AE_TITLE_NOT_RECOGNIZED, reason, remedy)
     return None
 

@@ -100,5 +100,5 @@ def _reason(error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time, or it did not close the connection when we did. Check audit.host and audit.timeout"
     if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return "it broke the connection off. See its log; does it ask for another audit.certificate"
+        return "it closed the connection. See its log: check audit.port and audit.certificate"
     return f"{(error.strerror or str(error)).lower()}. Check audit.host and audit.port, and whether it runs"

@@ -54,7 +54,10 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
         studies.judge_again(session, changed, order.at)
     facts = {"images": len(newest), "differs": _differs(newest), "withheld": withheld}
     tell(log, session, "newer_taken", order.at, **facts, **facts_of(order))
-    return f"{counted(len(newest), 'image')} replaced by the newer version; the study is judged and read again"
+    return (
+        f"{counted(len(newest), 'image')} replaced by the newer version; the study is judged and read again. "
+        "Remove the results of the earlier images at the archive: `glam-node study UID` lists their UIDs"
+    )
 
 
 def keep_first(session: Session, order: Order) -> str:
