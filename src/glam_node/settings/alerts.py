@@ -48,19 +48,19 @@ class AlertSettings(Section):
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
     """starttls: TLS is asked for, and nothing is sent without; tls: from the beginning; none: in plain text."""
     smtp_user: User | None = None
-    """Who signs in; unset: nobody does."""
+    """The user name at the mail server; unset: the node does not sign in."""
     smtp_password_path: File | None = None
     """A file that only this node may read, with the password and nothing else."""
     smtp_ca: File | None = None
     """The authorities that sign the mail server's certificate, PEM; unset: those of the operating system."""
     sender: Address | None = None
-    """From whom mails are."""
+    """The sender of the mails."""
     recipients: tuple[Address, ...] = ()
-    """To whom they go."""
+    """The recipients of the mails."""
     timeout: Patience = 10.0
     """Seconds to wait for the webhook, and for the mail server."""
     which: tuple[AlertName, ...] = ALERTS
-    """What is told of."""
+    """The alerts to send."""
     archive_down_after: Seconds = 900.0
     """archive_down: seconds that a result waits for its destination."""
     backlog_after: Seconds = 1800.0

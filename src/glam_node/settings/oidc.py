@@ -38,23 +38,23 @@ class OIDCSettings(Section):
     issuer: WebAddress | None = None
     """The provider, exactly as its discovery document names itself; unset: nobody signs in by it."""
     client_id: str = ""
-    """What the provider calls this console."""
+    """The name of this console at the provider."""
     client_secret_path: File | None = None
     """A file that holds the client secret and nothing else; unset: a public client, by PKCE alone."""
     public_url: WebAddress | None = None
-    """By which browsers reach the console; PUBLIC_URL/sign-in/oidc/callback is the redirect URI to register."""
+    """The URL at which browsers reach the console; PUBLIC_URL/sign-in/oidc/callback is the redirect URI to register."""
     scopes: tuple[str, ...] = ("openid", "profile")
-    """What is asked for; some providers want one more to tell groups."""
+    """The scopes to ask for; some providers need one more to list groups."""
     name_claim: Claim = "preferred_username"
     """The claim that names the person, on pages and in the audit trail; without it the subject does."""
     roles_claim: Claim = "groups"
     """The claim that lists groups or roles; realm_access.roles is one inside another."""
     viewers: tuple[str, ...] = ()
-    """Of these groups one makes a viewer."""
+    """Members of any of these groups are viewers."""
     operators: tuple[str, ...] = ()
-    """Of these groups one makes an operator."""
+    """Members of any of these groups are operators."""
     see_patients: tuple[str, ...] = ()
-    """Of these groups one lets a viewer or operator see names and ids."""
+    """Viewers and operators in any of these groups may see names and IDs."""
     ca: File | None = None
     """The authorities that sign the provider's certificate, PEM; unset: those that requests ships (certifi)."""
     timeout: Patience = 10.0

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 _AE_TITLE = "an AE title: 1 to 16 printable ASCII characters without a backslash"
 _NETWORK = "an address such as 10.0.0.5 or a network such as 10.0.0.0/24"
-_HOST = "an address or a host name, without a port"
+_HOST = "an address or a host name, without a port or brackets"
 _NAME = "a name of letters, digits, - and _"
 _TEXT = "a text without backslash and control characters"
 _CODE_STRING = "1 to 16 capital letters, digits, blanks and _"
