@@ -301,7 +301,9 @@ CASES = [
 def test_of_a_sound_node_all_is_well(plot: Plot) -> None:
     lines = examined(plot, plot.sound())
     wrong = {name: line for name, line in lines.items() if line["verdict"] != "ok" and name not in MEASURED}
-    assert wrong == {}
+    demonstration = wrong.pop("model")  # the package that ships is one, which doctor says of every node
+    assert (demonstration["verdict"], wrong) == ("warn", {})
+    assert "inference.demonstration_on_patients" in demonstration["remedy"]
     assert all(lines[name]["verdict"] != "FAIL" for name in MEASURED)
     assert {"golden case", "destinations.archive results", "destinations.archive commitment"} <= set(lines)
 
