@@ -55,6 +55,21 @@ def says(*pieces: bytes) -> Talk:
     return talk
 
 
+def drips(begin: bytes) -> Talk:
+    """A peer whose answer begins, and goes on byte by byte for ever, each long before the timeout."""
+
+    def talk(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(begin)
+            end = time.monotonic() + 2 * MOST_S
+            while time.monotonic() < end:
+                connection.sendall(b"x")
+                time.sleep(TIMEOUT_S / 5)
+
+    return talk
+
+
 def accepts_then_says(piece: bytes) -> Talk:
     """A peer that accepts the first context of an association, and says no more than the piece after that."""
 
@@ -89,6 +104,7 @@ SILENCES: dict[str, Talk] = {
     "half a response": accepts_then_says(b"\4\0\0\0\0\x50" + bytes(12)),
     "half a line": says(b"HTTP/1.1 2"),
     "half of the headers": says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n"),
+    "a header byte by byte": drips(b"HTTP/1.1 200 OK\r\nX-Slow: "),
     "half a body": says(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"),
 }
 
@@ -177,7 +193,7 @@ CASES = [
     *[(call, name, secured) for call in DICOM for name in list(SILENCES)[:5] for secured in (False, True)],
     *[(call, name, secured) for call in WEB for name in ("nothing", *list(SILENCES)[5:]) for secured in (False, True)],
     (syslog, "nothing", False),
-    *[(webhook, name, secured) for name in ("nothing", "half a line") for secured in (False, True)],
+    *[(webhook, name, secured) for name in ("nothing", *list(SILENCES)[5:8]) for secured in (False, True)],
     *[(mail, name, secured) for name in ("nothing", "half a line") for secured in (False, True)],
     *[(traces, name, secured) for name in ("nothing", "half a line") for secured in (False, True)],
 ]

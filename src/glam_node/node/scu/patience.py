@@ -1,8 +1,12 @@
 """How long a sender waits for the answer to an object: as long as the archive works on it, and not for ever."""
 
+import http.client
 import queue
+import socket
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pynetdicom.association import Association
@@ -10,6 +14,33 @@ from pynetdicom.association import Association
 ANSWER_PATIENCE = 10
 """How many times its timeout a peer may work on an object that it has as a whole."""
 PROGRESS_EVERY_S = 0.1
+
+
+@contextmanager
+def whole_answer_within(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+    """Read an answer inside, within `seconds` from now; a server that sends it byte by byte would never end otherwise.
+
+    Raises TimeoutError when it takes longer.
+    """
+    called, late = connection.sock, threading.Event()
+
+    def end() -> None:
+        late.set()
+        with suppress(OSError):
+            socket.socket.shutdown(called, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException):
+        if not late.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TimeoutError("timed out")
 
 
 def wait_patiently(association: Association, timeout: float) -> None:

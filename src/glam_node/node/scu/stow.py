@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.scu.patience import ANSWER_PATIENCE
+from glam_node.node.scu.patience import ANSWER_PATIENCE, whole_answer_within
 from glam_node.node.scu.store import ANSWERS, SOP_CLASS_NOT_SUPPORTED, warning_of
 from glam_node.node.scu.stow_answer import StowAnswer, read_answer
 from glam_node.node.scu.tls import PeerTLS, peer_tls
@@ -243,11 +243,14 @@ def _asked(
     """What comes back. Raises TransientError when nothing does."""
     try:
         connection.request(method, f"{peer.service_path}{resource}", body=body, headers=headers)
+        patience = peer.timeout
         if body is not None and connection.sock is not None:
             # A server that takes long over an object that it has as a whole is not dead.
-            connection.sock.settimeout(peer.timeout * ANSWER_PATIENCE)
-        answer = connection.getresponse()
-        content = answer.read(_LONGEST_ANSWER)
+            patience *= ANSWER_PATIENCE
+            connection.sock.settimeout(patience)
+        with whole_answer_within(connection, patience):
+            answer = connection.getresponse()
+            content = answer.read(_LONGEST_ANSWER)
         if connection.sock is not None:
             connection.sock.settimeout(peer.timeout)
     except (OSError, http.client.HTTPException) as error:

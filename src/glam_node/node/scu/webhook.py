@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from glam_node.node.domain.alert import AlertMessage
 from glam_node.node.errors import TransientError
+from glam_node.node.scu.patience import whole_answer_within
 
 _REMEDY = "Check alerts.webhook_url; it is tried again."
 
@@ -21,7 +22,8 @@ def post_alert(url: str, node: str, timeout_s: float, message: AlertMessage) -> 
             target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
             headers = {"Content-Type": "application/json", "User-Agent": "glam-node"}
             connection.request("POST", target, json.dumps(_document(node, message)), headers)
-            status = connection.getresponse().status
+            with whole_answer_within(connection, timeout_s):
+                status = connection.getresponse().status
         finally:
             connection.close()
     except (OSError, http.client.HTTPException) as error:
