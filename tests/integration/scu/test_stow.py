@@ -167,8 +167,8 @@ def test_an_answer_counts_as_stored_however_a_server_writes_it(outgoing: Outgoin
     answers: dict[str, Any] = {
         "array": [usual],
         "nothing": b"",
-        "empty data set": {},
-        "empty array": [],
+        "an empty data set": {},
+        "an empty array": [],
         "XML": XML.format(sequence="00081199", uid=instance.sop_instance_uid, reason="00081196", value=0).encode(),
         "lower case": {"0008119a": {"vr": "SQ"}, **usual},
         "BOM": b"\xef\xbb\xbf" + json.dumps(usual).encode(),
