@@ -117,6 +117,13 @@ def test_what_is_not_analysed_does_not_decide_about_the_person() -> None:
     images = [image_of("19600101", view) for view in ("R CC", "L CC", "R MLO", "L MLO")]
     judgement = judged(*ours, other_view, *images)
     assert (judgement.eligible, judgement.instances) == (True, tuple(images))
+    assert "states another patient" in judgement.reason
+
+
+def test_results_that_come_back_under_another_patient_id_are_not_remarked() -> None:
+    ours = report(patient_mismatch=True), sop_instance("R CC", modality="SEG", patient_mismatch=True)
+    images = [image_of("19600101", view) for view in ("R CC", "L CC", "R MLO", "L MLO")]
+    assert "another patient" not in judged(*ours, *images).reason
 
 
 def test_of_images_that_an_older_version_received_the_patient_id_decides() -> None:

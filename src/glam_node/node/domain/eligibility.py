@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, DECLARABLE_KINDS, KindRules
 from glam_node.kinds.predicates import STANDARD_VIEWS, View, accepted_kind, is_implant_displaced
@@ -99,6 +99,7 @@ _ANOTHER_IMAGE = LeftOut(
     "of views that another image shows better",
     "Another image of this view serves better: conventional, whole, or with the implant displaced.",
 )
+_NO_MAMMOGRAMS = frozenset({"no_mammography", "secondary_capture", "other_class", "phantom"})
 _MOSAIC = LeftOut(
     "mosaic",
     "that each show a part of one view",
@@ -128,7 +129,26 @@ def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = (
     for group in _by_view(images).values():
         left_out.update(_superseded(group, rules.kinds))
     chosen = [image for image in images if image.sop_instance_uid not in left_out]
-    return _judge_images(chosen, left_out, rules, also)
+    judged = _judge_images(chosen, left_out, rules, also)
+    return replace(judged, reason=judged.reason + _strangers_left_out(study.instances, images, left_out))
+
+
+def _strangers_left_out(
+    instances: Sequence[SOPInstance], images: Sequence[SOPInstance], left_out: Mapping[str, LeftOut]
+) -> str:
+    """Return a remark where a mammogram that is not analysed states another person, for a person to look at.
+
+    It does not stop the study, since it is no image of the analysis. Results and captures that come back from an
+    archive under a coerced Patient ID are no mammograms and are not asked.
+    """
+    others = [
+        one
+        for one in instances
+        if one.sop_instance_uid in left_out and left_out[one.sop_instance_uid].rule not in _NO_MAMMOGRAMS
+    ]
+    if not images or not others or _difference_among([*images, *others]) is None:
+        return ""
+    return "; an image that is left out states another patient or study: compare the images in the archive"
 
 
 def _left_out_by_the_site(instance: SOPInstance, also: Sequence[Exclusion]) -> LeftOut | None:
