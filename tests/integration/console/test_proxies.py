@@ -167,7 +167,7 @@ def test_the_documented_nginx_tells_addresses_and_keeps_cookies_secure(tmp_path:
         assert sign_in(browser(), "anna", "wrong", Host=NAME, X_Forwarded_For="10.1.1.1")[0] == 401
         status, cookies = sign_in(browser(), "anna", PASSWORD, Host=NAME)
         assert status == 303
-        assert len(cookies) == 2
+        assert len(cookies) == 3
         assert all("; Secure" in cookie for cookie in cookies)
         assert sign_in(browser(), "anna", PASSWORD, Host="elsewhere.example")[0] == 400
     assert addresses(node, "sign_in_refused") | addresses(node, "signed_in") == {"127.0.0.5"}

@@ -33,6 +33,8 @@ COMMANDS = [
     "retry",
     "resend",
     "send-now",
+    "take-newer",
+    "keep-first",
     "hold",
     "release",
     "set-aside",
@@ -75,7 +77,7 @@ FOR_MACHINES = [
     "model show",
 ]
 TOGETHER = {
-    **dict.fromkeys(("hold", "release", "set-aside", "resend", "send-now"), "orders"),
+    **dict.fromkeys(("hold", "release", "set-aside", "resend", "send-now", "take-newer", "keep-first"), "orders"),
     **dict.fromkeys(("settings diff", "settings reload"), "settings_reload"),
 }
 """Commands that share a file, and its name."""

@@ -24,10 +24,12 @@ def test_a_failed_job_starts_over(bench: Workbench, exam: list[Dataset]) -> None
     job = bench.submitted(exam[0])
     images = list(bench.store.root.glob("instances/*/*.dcm"))
     hidden = images[0].rename(images[0].with_suffix(".hidden"))
+    images[0].mkdir()
     for _ in range(3):
         bench.run(job)
         bench.clock.turn(600)
     assert bench.job().state is JobState.FAILED
+    images[0].rmdir()
     hidden.rename(images[0])
     assert retry(bench).job_id == job.job_id
     assert bench.run(job)

@@ -172,7 +172,7 @@ class Door:
         self._record("signed_in", address=address_of(request), account=account.name)
         page = page_to_return_to(request)
         response: Response = RedirectResponse(page, 303) if id_token is None else self.go_on(request, page)
-        response.delete_cookie(RETURN_COOKIE)
+        response.delete_cookie(RETURN_COOKIE, secure=is_encrypted(request), httponly=True, samesite="lax")
         self._give(request, response, COOKIE, self.sessions.begin(account, self.now(), id_token or ""))
         response.delete_cookie(FORM_COOKIE, "/sign-in", secure=is_encrypted(request), httponly=True, samesite="strict")
         return response

@@ -72,4 +72,4 @@ def _set_times(result: Dataset, created: datetime) -> None:
         setattr(result, date, created.strftime("%Y%m%d"))
         setattr(result, time, created.strftime("%H%M%S.%f"))
     # highdicom's own item is the last.
-    result.ContributingEquipmentSequence[-1].ContributionDateTime = created.strftime("%Y%m%d%H%M%S.%f%z")
+    result.ContributingEquipmentSequence[-1].ContributionDateTime = created.strftime("%Y%m%d%H%M%S.%f")

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.app import create_console
 from glam_node.node.console.oidc import CALLBACK
+from glam_node.node.console.rendering import person_name
 from glam_node.node.db import audit
 from glam_node.node.domain.standing import Standing
 from tests.integration.console.acts.conftest import PASSWORD, standing
@@ -144,9 +145,9 @@ def test_the_patient_is_shown_to_whoever_may_see(
     with tab(chromium, port) as page:
         sign_in(page, "carl")
         page.goto(f"/studies/{exam[0].StudyInstanceUID}")
-        expect(page.get_by_text(str(exam[0].PatientName))).to_have_count(0)
+        expect(page.get_by_text(person_name(str(exam[0].PatientName)))).to_have_count(0)
         page.get_by_role("button", name="Show patient").click()
-        expect(page.get_by_text(str(exam[0].PatientName))).to_be_visible()
+        expect(page.get_by_text(person_name(str(exam[0].PatientName)))).to_be_visible()
     assert events(node, "identity_shown") == 2  # in the list, and here
 
 
