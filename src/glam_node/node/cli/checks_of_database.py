@@ -51,7 +51,7 @@ def _not_made(settings: Settings, url: str, shown: str) -> Iterator[Check]:
         yield Check("database", Verdict.FAIL, str(error), "Name a file on a local disk, or PostgreSQL.")
         return
     directory = Path(url.partition("///")[2]).parent
-    if directory != settings.storage.root and not directory.is_dir():
+    if settings.database_url and not directory.is_dir():  # that of storage.root is made at the first start
         fact = f"{shown} cannot be made: there is no directory {directory}"
         yield Check(
             "database", Verdict.FAIL, fact, "Make the directory for the user of the node, or correct database_url."
