@@ -78,7 +78,7 @@ def release(
 def set_aside(
     ctx: typer.Context,
     study_instance_uid: StudyArgument,
-    reason: Annotated[str, typer.Option(help="Reason, kept with the study; do not name the patient.")],
+    reason: ReasonOption,
     settings: SettingsOption = None,
 ) -> None:
     """Stop all work on a study; `release` resumes it."""
@@ -90,7 +90,7 @@ def set_aside(
 def take_newer(
     ctx: typer.Context,
     study_instance_uid: StudyArgument,
-    reason: Annotated[str, typer.Option(help="Why; stays on the study's record: name no patient.")],
+    reason: ReasonOption,
     settings: SettingsOption = None,
 ) -> None:
     """Replace a study's images by the versions that were sent again, and read the study again."""
@@ -107,7 +107,7 @@ def take_newer(
 def keep_first(
     ctx: typer.Context,
     study_instance_uid: StudyArgument,
-    reason: Annotated[str, typer.Option(help="Why; stays on the study's record: name no patient.")],
+    reason: ReasonOption,
     settings: SettingsOption = None,
 ) -> None:
     """Keep a study's images as they came first; the versions that were sent again are not asked about any more."""

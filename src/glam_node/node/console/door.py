@@ -22,6 +22,7 @@ from glam_node.node.console.sessions import (
     Attempts,
     Sessions,
     is_asked_by_a_person,
+    page_address,
     page_to_return_to,
     remember_page,
 )
@@ -102,7 +103,7 @@ class Door:
             visitor = await run_in_threadpool(self._visitor, request)
             if visitor is None and request.headers.get("Sec-Fetch-Site") == "cross-site":
                 # Led here by another site, a browser keeps its cookie to itself; led here by us it shows it.
-                return self.go_on(request, request.url.path + (f"?{request.url.query}" if request.url.query else ""))
+                return self.go_on(request, page_address(request))
             if visitor is None:
                 return _to_sign_in(request)
             request.state.visitor = visitor

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from glam_node.node.console.proxies import is_encrypted
 from glam_node.node.domain.account import Account
 
 LIFETIME = timedelta(hours=8)
@@ -30,15 +31,20 @@ def is_asked_by_a_person(request: Request) -> bool:
     return "HX-Request" not in request.headers and not request.url.path.endswith(".png")
 
 
+def page_address(request: Request) -> str:
+    """Return path and query of the page that the browser asks for."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
 def remember_page(response: Response, request: Request) -> Response:
     """Return the response, by which the browser can go back to this page once it is signed in, also by a provider."""
-    page = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    page = page_address(request)
     if request.method == "GET" and is_asked_by_a_person(request) and page != "/" and len(page) <= _LONGEST_RETURN:
         response.set_cookie(
             RETURN_COOKIE,
             quote(page),
             max_age=_RETURN_S,
-            secure=request.url.scheme == "https",
+            secure=is_encrypted(request),
             httponly=True,
             samesite="lax",
         )

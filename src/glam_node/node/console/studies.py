@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from glam_node.node.console.rendering import Screens
+from glam_node.node.console.sessions import page_address
 from glam_node.node.db import audit, conflicts, search, studies
 from glam_node.node.db.search import Attention, Leaf, Place, Wanted
 from glam_node.node.domain.delivery import DeliveryState
@@ -129,7 +130,7 @@ def page(screens: Screens, request: Request) -> Response:
         in_doubt=in_doubt,
         attention=[_link(asked, one, count) for one, count in attention.items()],
         reasons=ATTENTION,
-        address=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+        address=page_address(request),
         newer=_address(asked, leaf, newer=True) if leaf.has_newer else "",
         older=_address(asked, leaf, newer=False) if leaf.has_older else "",
         download=asked.address(path="/studies.csv"),
