@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from tests.command_line import glam_node
@@ -30,19 +31,31 @@ def documented() -> list[list[str]]:
     return [command for key, command in stated.items() if command not in followed and key not in readme]
 
 
+def corrected(exam: list[Path], folder: Path) -> list[Path]:
+    """Return copies of the exam's files that name another patient."""
+    folder.mkdir()
+    for file in exam:
+        image = pydicom.dcmread(file)
+        image.PatientID = "CORRECTED"
+        image.save_as(folder / file.name)
+    return sorted(folder.iterdir())
+
+
 def test_every_other_command_of_the_documents_runs(
     orthanc: Orthanc, exam: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(exam[0].parent, tmp_path / "exam")
     backup = str(tmp_path / "backup")
-    told = [[backup if word == BACKUP else word for word in command] for command in documented()]
+    in_place = {BACKUP: backup, "UID": str(pydicom.dcmread(exam[0], stop_before_pixels=True).StudyInstanceUID)}
+    told = [[in_place.get(word, word) for word in command] for command in documented()]
     back = [command for command in told if command[0] == "--settings"]
     posts = Posts("/alerts", ill_status=503)
     more = f'[alerts]\nwebhook_url = "{posts.url}/alerts"\n'
     settings_path, port = settings_and_port(tmp_path / "node", orthanc, predictor=THRESHOLD, more=more)
     with posts.listening(), running_node(settings_path, port):
         dcmsend(port, exam)
+        dcmsend(port, corrected(exam, tmp_path / "corrected"))
         for command in told:
             if command not in back:
                 glam_node(*command, GLAM_NODE_SETTINGS=str(settings_path))

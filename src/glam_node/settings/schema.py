@@ -19,6 +19,7 @@ from glam_node.settings.tls import TLSSettings
 from glam_node.settings.urls import BrokerURL, DatabaseURL
 from glam_node.settings.values import (
     AETitle,
+    Directory,
     Host,
     ImageTypeTerm,
     Name,
@@ -26,7 +27,6 @@ from glam_node.settings.values import (
     Port,
     Seconds,
     SOPClass,
-    StorageRoot,
 )
 
 
@@ -101,7 +101,7 @@ class EligibilitySettings(Section):
 class StorageSettings(Section):
     """[storage]: where instances, findings and results are kept."""
 
-    root: StorageRoot = Path("var/glam-node")
+    root: Directory = Path("var/glam-node")
     """A directory on a local disk with room for what arrives."""
     minimum_free_bytes: int = Field(default=1_073_741_824, ge=0)
     """Below this many free bytes C-STORE is answered 0xA700."""

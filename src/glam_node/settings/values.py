@@ -17,7 +17,6 @@ _TEXT = "a text without backslash and control characters"
 _CODE_STRING = "1 to 16 capital letters, digits, blanks and _"
 _SOP_CLASS = 'a SOP Class UID or "all"'
 _PATH = "a path"
-_STORAGE_ROOT = 'a path without "?", which the URL of the SQLite database in it cannot have'
 _PREDICTOR = '"module:Class"'
 _DEVICE = '"auto", "cpu", "cuda" or "cuda:N"'
 
@@ -45,13 +44,6 @@ def _host(value: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})", value):
             raise ValueError(_HOST) from error
     return value
-
-
-def _without_question_mark(path: Path) -> Path:
-    """Return the path. Raises ValueError for a "?", at which the URL of the SQLite database in it would end."""
-    if "?" in str(path.expanduser().absolute()):
-        raise ValueError(_STORAGE_ROOT)
-    return path
 
 
 def _path(value: Any) -> Any:
@@ -89,7 +81,6 @@ Text = Annotated[str, _matching(r"[^\\\x00-\x1f\x7f]*", _TEXT), _words(_TEXT)]
 ImageTypeTerm = Annotated[str, _matching(r"[A-Z0-9_ ]{1,16}", _CODE_STRING), _words(_CODE_STRING)]
 SOPClass = Annotated[str, _matching(r"all|(0|[1-9]\d*)(\.(0|[1-9]\d*)){1,31}", _SOP_CLASS), _words(_SOP_CLASS)]
 Directory = Annotated[Path, BeforeValidator(_path), AfterValidator(Path.expanduser), _words(_PATH)]
-StorageRoot = Annotated[Directory, AfterValidator(_without_question_mark), _words(_STORAGE_ROOT)]
 ServicePath = Annotated[
     str, _matching(r"/[A-Za-z0-9._~/-]{0,200}", "a path that begins with /"), _words("a path that begins with /")
 ]

@@ -37,12 +37,12 @@ def page(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
-def sign_in(page: Page) -> None:
-    """By the form, with the keyboard."""
+def sign_in(page: Page, page_asked_for: str) -> None:
+    """Sign in by the form, with the keyboard; the page that was asked for follows."""
     page.get_by_label("Name").fill("anna")
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Studies")
+    expect(page.get_by_role("heading", level=1)).to_have_text(page_asked_for)
 
 
 def test_an_open_page_leads_to_the_form_when_signed_out_and_says_when_the_node_is_gone(node: Node, page: Page) -> None:
@@ -50,11 +50,13 @@ def test_an_open_page_leads_to_the_form_when_signed_out_and_says_when_the_node_i
         page.goto(f"http://127.0.0.1:{port}/queue")
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
         assert serious(page) == []
-        sign_in(page)
-        expect(page.locator("#live")).to_contain_text("Nothing was received yet.")
+        sign_in(page, "Queue and workers")
+        expect(page.locator("#live")).to_contain_text("No worker is there.")
         page.context.clear_cookies()
         page.wait_for_url("**/sign-in", timeout=NEXT_ROUND_MS)
-        sign_in(page)
+        sign_in(page, "Queue and workers")
+        page.get_by_role("link", name="Studies").click()
+        expect(page.locator("#live")).to_contain_text("Nothing was received yet.")
         page.get_by_role("link", name="Queue").click()
         expect(page.locator("#live")).to_contain_text("No worker is there.")
     expect(page.get_by_role("status")).to_contain_text("The node does not answer", timeout=NEXT_ROUND_MS)
@@ -64,7 +66,7 @@ def test_an_open_page_leads_to_the_form_when_signed_out_and_says_when_the_node_i
 def test_of_a_database_that_is_away_a_page_says_so_and_what_to_do(node: Node, page: Page) -> None:
     with listening(create_console(node, "127.0.0.1")) as port:
         page.goto(f"http://127.0.0.1:{port}/")
-        sign_in(page)
+        sign_in(page, "Studies")
         database = node.settings.storage.root / "glam-node.sqlite"
         database.rename(database.with_suffix(".away"))
         node.sessions.kw["bind"].dispose()

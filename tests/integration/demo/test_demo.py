@@ -33,7 +33,7 @@ def processes_of(folder: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of one demo, whose name no shell and no URL takes as it is, and the words of the demo."""
-    folder = tmp_path_factory.mktemp("demo") / 'a "b" #1[]%20'
+    folder = tmp_path_factory.mktemp("demo") / 'a "b" #1[]?%20'
     return folder, glam_node("demo", "--fast", "--out", folder).stdout
 
 

@@ -244,13 +244,3 @@ def test_a_path_may_start_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("HOME", "/home/it")
     (tmp_path / "node.toml").write_text("[storage]\nroot = '~/glam'")
     assert load_settings(tmp_path / "node.toml", {}).storage.root == Path("/home/it/glam")
-
-
-def test_a_storage_root_with_a_question_mark_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "node.toml"
-    file.write_text(f"[storage]\nroot = '{tmp_path}/a?b'\n")
-    with pytest.raises(SettingsError) as caught:
-        load_settings(file, {})
-    (problem,) = caught.value.problems
-    assert problem.key == "storage.root"
-    assert 'a path without "?"' in problem.message

@@ -101,11 +101,11 @@ def test_two_senders_at_once_send_everything_once(reported: Workbench) -> None:
 def test_a_claim_is_held_while_a_slow_archive_takes_its_time(
     reported: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliver, "CLAIM_TIME", timedelta(seconds=1))
+    monkeypatch.setattr(deliver, "CLAIM_TIME", timedelta(seconds=4))
     second = Archive()
 
-    def slow(_instance: OutgoingInstance) -> None:
-        time.sleep(1.5)
+    def slow(instance: OutgoingInstance) -> None:
+        time.sleep(5 if instance.sop_class_uid == SEGMENTATION else 0)
         deliver.deliver_due(reported.sessions, reported.store, {"archive": second}, RETRY_DELIVERIES, real_time, {})
 
     def real_time() -> datetime:

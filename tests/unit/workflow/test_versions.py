@@ -128,7 +128,10 @@ def test_taken_images_are_analysed_and_results_name_their_patient(
     reported(bench, send, exam)
     before = bench.results()
     send(*changed(exam, PatientID="CORRECTED", PatientName="RIGHT^PATIENT"))
-    assert take(bench) == "4 images replaced by the newer version; the study is judged and read again"
+    assert take(bench) == (
+        "4 images replaced by the newer version; the study is judged and read again. "
+        "Remove the results of the earlier images at the archive: `glam-node study UID` lists their UIDs"
+    )
     assert {one.state for one in bench.deliveries()} == {DeliveryState.WITHHELD}
     (job,) = dispatched(bench)
     assert bench.run(job)
@@ -240,7 +243,7 @@ def test_a_study_whose_only_image_moved_away_is_left_out(bench: Workbench, send:
     with bench.sessions() as session:
         left = studies.get(session, exam[0].StudyInstanceUID)
     assert left is not None
-    assert (left.state, left.reason) == (StudyState.INELIGIBLE, "no image can be analysed: none is on record")
+    assert (left.state, left.reason) == (StudyState.INELIGIBLE, "no image of the study is kept here any more")
 
 
 def test_a_worker_that_has_begun_hands_over_nothing_of_replaced_images(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Engine, TypeDecorator, create_engine, event
+from sqlalchemy import URL, Connection, DateTime, Engine, TypeDecorator, create_engine, event
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Session, sessionmaker
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
@@ -40,8 +40,13 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def database_url(configured: str, root: Path) -> str:
-    """The URL that is configured, or SQLite in the storage root."""
-    return configured or f"sqlite:///{root.resolve() / 'glam-node.sqlite'}"
+    """Return the configured URL, or the URL of the SQLite database in the storage root."""
+    return configured or sqlite_url(root.resolve() / "glam-node.sqlite")
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of the SQLite database at `path`, with the characters escaped that a URL gives a meaning."""
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 def open_engine(url: str) -> Engine:

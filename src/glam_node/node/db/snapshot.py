@@ -13,7 +13,7 @@ from sqlalchemy import URL, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from glam_node.node.db.engine import open_database, open_engine, reading
+from glam_node.node.db.engine import open_database, open_engine, reading, sqlite_url
 from glam_node.node.errors import PermanentError, TransientError
 
 SQLITE, POSTGRESQL = "database.sqlite", "database.dump"
@@ -30,7 +30,7 @@ def snapshot(url: str, directory: Path) -> Iterator[tuple[Path, Session]]:
         copy = directory / SQLITE
         copy.unlink(missing_ok=True)
         _copy_sqlite(str(database.database), copy)
-        sessions = open_database(f"sqlite:///{copy}")
+        sessions = open_database(sqlite_url(copy))
         try:
             with reading(sessions)() as session:
                 yield copy, session
