@@ -80,12 +80,15 @@ if (localTime) {
   if (localStorage.getItem(LOCAL_TIME) === "yes") showTimes();
 }
 
-// Whoever is signed out meanwhile is sent to the whole page of signing in, not to a part of it in this one.
+// Ask for this page again: the node answers with the form for signing in, and remembers the page for afterwards.
+const toSignIn = () => location.replace(location.pathname + location.search);
+
+// Leave this page when its live part is answered with the form, instead of showing the form as a part of it.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const answered = new URL(event.detail.xhr.responseURL || location.href);
   if (answered.pathname === "/sign-in" && location.pathname !== "/sign-in") {
     event.detail.shouldSwap = false;
-    location.assign(answered.pathname + answered.search);
+    toSignIn();
   }
 });
 
@@ -93,7 +96,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 if ("signedIn" in document.body.dataset) {
   setInterval(async () => {
     const answer = await fetch("/session").catch(() => null);
-    if (answer && answer.status === 401) location.assign("/sign-in?over=page");
+    if (answer && answer.status === 401) toSignIn();
   }, 60_000);
 }
 
