@@ -1,1 +1,1 @@
-"""What the node knows, as plain data; standard library only."""
+"""Values and decisions of the node as plain data, without a database, network or file behind them."""

@@ -1,42 +1,42 @@
-"""Who may sign in to the console."""
+"""Accounts of the console, their roles and their rights."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What an account may do."""
+    """Role of an account in the console."""
 
     VIEWER = "viewer"
-    """Look."""
+    """The account may look at every page."""
     OPERATOR = "operator"
-    """Look, and act."""
+    """The account may also act on studies and query destinations."""
 
 
 class Right(StrEnum):
-    """What not everybody may who may look."""
+    """Right that some accounts have in addition to looking at the pages."""
 
     ACT = "act"
-    """Change what becomes of a study, and ask destinations."""
+    """The account may act on studies and query destinations."""
     SEE_PATIENTS = "see_patients"
-    """See names and ids."""
+    """The account may see patient names and IDs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who may sign in: by a password of ours, or by the word of an issuer."""
+    """Account that signs in with a local password or through an OpenID provider."""
 
     name: str
     role: Role
     password_hash: str
-    """Argon2id in the PHC format; empty where an issuer vouches."""
+    """Argon2id hash in the PHC format; empty for an account of an OpenID provider."""
     may_see_identity: bool = False
-    """See names and ids."""
+    """Permission to see patient names and IDs."""
     issuer: str = ""
-    """Who vouches for it; empty: it is a local account."""
+    """Issuer identifier of the OpenID provider; empty for a local account."""
 
     @property
     def rights(self) -> frozenset[Right]:
-        """What it may beyond looking."""
+        """Rights of the account in addition to looking at the pages."""
         acts = {Right.ACT} if self.role is Role.OPERATOR else set()
         return frozenset(acts | ({Right.SEE_PATIENTS} if self.may_see_identity else set()))

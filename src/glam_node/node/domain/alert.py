@@ -1,4 +1,4 @@
-"""What a person is told of: conditions over plain facts, each with what is so and what to do."""
+"""Alerts: conditions over facts about the node, each with a description and a remedy for the people of the site."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,16 +26,17 @@ REMEDIES = {
         "Set inference.package, or inference.demonstration_on_patients = true to try the node all the same.",
     ),
 }
-"""By rule that leaves out studies which a site may want analysed: the fact about them, and what to do."""
+"""Description and remedy for each eligibility rule that may leave out studies which the site wants analysed."""
 ROOM = 2
-"""Disk is low under so many times the space below which C-STORE is refused."""
+"""Multiple of the free space at which C-STORE is refused; below it the disk counts as low."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRules:
-    """What the site decided."""
+    """Settings of the site that decide which conditions raise an alert; times in seconds."""
 
     which: frozenset[str]
+    """Names of the enabled alerts."""
     archive_down_after_s: float
     backlog_after_s: float
     worker_gone_after_s: float
@@ -45,42 +46,51 @@ class AlertRules:
 
 @dataclass(frozen=True, slots=True)
 class AlertFacts:
-    """The node at one moment; ages in seconds, None: there is none."""
+    """Facts about the node at one moment.
+
+    Ages are in seconds; None means that there is no such job or image.
+    """
 
     oldest_deliveries_s: Mapping[str, float] = field(default_factory=dict)
-    """By destination that is sent to and has a backlog."""
+    """Age of the oldest waiting delivery of each destination that has a backlog and is not in shadow."""
     oldest_job_s: float | None = None
+    """Age of the oldest unfinished job."""
     due_job_s: float | None = None
-    """Since the job is due that nobody took up for longest."""
+    """Time since the longest waiting job became due."""
     running_jobs: int = 0
     failed_jobs: int = 0
     abandoned_deliveries: int = 0
     studies_in_doubt: Mapping[str, int] = field(default_factory=dict)
-    """By what is in doubt of their images."""
+    """Number of studies with images in doubt, by kind of doubt."""
     last_image_s: float | None = None
+    """Time since the last image was received."""
     free_bytes: int = 0
+    """Free space of the storage root."""
     minimum_free_bytes: int = 0
+    """Free space below which C-STORE is refused."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """By rule, how many studies of the last LEFT_OUT_WITHIN it left out; only rules of REMEDIES."""
+    """Number of studies that each rule of REMEDIES left out within the last LEFT_OUT_WITHIN."""
     mean_scores: Mapping[str, float] = field(default_factory=dict)
-    """By class, of the last analyses."""
+    """Mean score of the last analyses, by class (benign, malignant)."""
     reference_scores: Mapping[str, float] = field(default_factory=dict)
-    """By class, where the package has one."""
+    """Mean score that the model package states as its reference, by class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that is wrong."""
+    """One condition that needs a person."""
 
     name: str
     subject: str
-    """What it is about where there may be several: a destination, a class; else empty."""
+    """Destination, class, rule or kind of doubt that the alert is about; empty if its name says enough."""
     fact: str
+    """Description of the condition, as a sentence."""
     action: str
+    """Remedy, as a sentence."""
 
 
 class Phase(StrEnum):
-    """Of an alert."""
+    """Phase of an alert."""
 
     BEGINS = "begins"
     OVER = "over"
@@ -88,7 +98,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlertMessage:
-    """What one channel is told of an alert."""
+    """Message about an alert for one channel (mail or webhook)."""
 
     message_id: int
     name: str
@@ -102,13 +112,13 @@ class AlertMessage:
 
     @property
     def title(self) -> str:
-        """In one line."""
+        """Title of the message, in one line."""
         what = f"{self.name} ({self.subject})" if self.subject else self.name
         return f"{what} {'is over' if self.phase is Phase.OVER else 'begins'}"
 
 
 def alerts(facts: AlertFacts, rules: AlertRules) -> list[Alert]:
-    """Everything that is wrong and that the site wants to hear of."""
+    """Return the alerts whose condition holds and that the site has enabled."""
     return [alert for name, find in _CONDITIONS.items() if name in rules.which for alert in find(facts, rules)]
 
 

@@ -1,4 +1,4 @@
-"""Storage commitment: taking responsibility for instances, and being told that another does (PS3.4 Annex J)."""
+"""Storage commitment: requests, and replies that state who takes responsibility for instances (PS3.4 Annex J)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from enum import StrEnum
 PUSH_MODEL = "1.2.840.10008.1.20.1"
 """Storage Commitment Push Model SOP Class."""
 PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
-"""Its one well-known SOP Instance."""
+"""Well-known SOP Instance UID of the Storage Commitment Push Model."""
 REQUEST = 1
 """Action Type ID of Request Storage Commitment."""
 ALL_COMMITTED, SOME_FAILED = 1, 2
-"""Event Type IDs of what is answered."""
+"""Event Type IDs of the two kinds of reply."""
 
 # PS3.3 C.14.1.1, Failure Reason
 PROCESSING_FAILURE = 0x0110
@@ -21,7 +21,7 @@ CLASS_INSTANCE_CONFLICT = 0x0119
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One instance in a request or in an answer."""
+    """Reference to one instance in a request or a reply."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -29,7 +29,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An instance for which nobody takes responsibility."""
+    """Instance for which responsibility was declined."""
 
     reference: Reference
     reason: int
@@ -38,7 +38,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is answered to a request."""
+    """Reply to a storage commitment request."""
 
     transaction_uid: str
     committed: Sequence[Reference]
@@ -46,28 +46,28 @@ class Report:
 
     @property
     def event_type(self) -> int:
-        """Event Type ID."""
+        """Event Type ID of the reply."""
         return SOME_FAILED if self.failed else ALL_COMMITTED
 
 
 class RequestState(StrEnum):
-    """Where a peer's request is."""
+    """State of a peer's request."""
 
     PENDING = "PENDING"
-    """The peer waits for the answer."""
+    """The peer waits for the reply."""
     REPORTED = "REPORTED"
-    """It took the answer."""
+    """The peer accepted the reply."""
     ABANDONED = "ABANDONED"
-    """It did not take it, however often it was tried."""
+    """The peer did not accept the reply in any of the permitted attempts."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommitmentRequest:
-    """A peer asks whether we keep what it sent."""
+    """Request of a peer that this node takes responsibility for the instances it sent."""
 
     request_id: str
     calling_ae_title: str
     transaction_uid: str
     references: Sequence[Reference]
     attempt: int
-    """How often the answer was sent."""
+    """Number of times the reply was sent."""

@@ -1,4 +1,7 @@
-"""Other bytes under a SOP Instance UID that is on record: an image that was corrected, or only encoded otherwise."""
+"""Conflicts: instances that arrive again with other bytes under a known SOP Instance UID.
+
+The image may have been corrected, or only encoded differently.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,45 +11,46 @@ from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 
 PATIENT, STUDY, VIEW, CONTENT = "patient", "study", "view", "content"
 GRAVE = (PATIENT, STUDY, VIEW)
-"""Differences by which results are wrong; `content` is any other, as a new compression makes it."""
+"""Differences that can make results wrong; CONTENT stands for any other, for example a new compression."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A study whose images need a person."""
+    """Study whose images need a person's decision."""
 
     study_instance_uid: str
     kinds: tuple[str, ...]
-    """two_patients, two_studies; patient, study, view or content of images that were sent again, the gravest first."""
+    """Kinds of doubt, the gravest first: two_patients or two_studies, or the differences of the newer versions."""
     reason: str
+    """Explanation for people."""
 
     @property
     def is_grave(self) -> bool:
-        """Whether results may be wrong, or are missing for it."""
+        """Whether results may be wrong or are missing because of the doubt."""
         return self.kinds[0] != CONTENT
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A newer version of an instance, kept beside the one that is analysed."""
+    """Newer version of an instance, kept in addition to the version that is analysed."""
 
     newer: SOPInstance
-    """As it would be on record; its path is that of the file in `conflicts`."""
+    """The newer version; its path names the file in `conflicts/`."""
     study: StudyAttributes
-    """What the newer version states of its study. Never logged."""
+    """Study-level attributes that the newer version states. Never logged."""
     known_study_instance_uid: str
-    """The study of the version that is on record."""
+    """Study Instance UID of the known version."""
     differs: tuple[str, ...]
-    """What differs: patient, study, view; else content."""
+    """Differences between the versions: any of PATIENT, STUDY and VIEW, else CONTENT."""
 
     @property
     def received_at(self) -> datetime:
-        """The time at which the newer version came."""
+        """Time at which the newer version was received."""
         return self.newer.received_at
 
 
 def told(differs: Sequence[str]) -> str:
-    """Return in words what differs in images that were sent again."""
+    """Return the differences of images that were sent again, in words."""
     words = {
         PATIENT: "they state another patient",
         STUDY: "they state another study, study date or accession number",
@@ -58,7 +62,15 @@ def told(differs: Sequence[str]) -> str:
 
 
 def differences(known: SOPInstance, newer: SOPInstance) -> tuple[str, ...]:
-    """Return what differs between two versions of an instance, whose identities have digests of one study."""
+    """Return the differences between two versions of an instance.
+
+    Args:
+        known: The version that was received first.
+        newer: The newer version; its identity must be digested with the same Study Instance UID as that of `known`.
+
+    Returns:
+        PATIENT, STUDY and VIEW as far as they differ; else CONTENT alone.
+    """
     if known.identity is not None and newer.identity is not None:
         patient = known.identity.person != newer.identity.person
         study = (known.identity.study_date, known.identity.accession_number) != (

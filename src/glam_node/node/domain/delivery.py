@@ -1,4 +1,4 @@
-"""One result object on its way to one destination."""
+"""Deliveries: result objects on their way to a destination."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,27 +6,27 @@ from enum import StrEnum
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery is."""
+    """State of a delivery."""
 
     PENDING = "PENDING"
+    """The object waits for its next attempt."""
     STANDBY = "STANDBY"
-    """Goes out only if the destination takes no objects of the SOP class that it stands in for."""
+    """The object is a substitute: it is sent only if the destination refuses the SOP class that it stands in for."""
     WITHHELD = "WITHHELD"
-    """Made and kept, and not sent: the destination or the rule that routed the study is in shadow, or its images were
-    replaced by newer versions."""
+    """The object is kept and not sent: its destination or rule is in shadow, or newer images replaced those of it."""
     STORED = "STORED"
     """The destination answered success."""
     COMMITTED = "COMMITTED"
     """The destination has taken responsibility (storage commitment)."""
     REPLACED = "REPLACED"
-    """The destination takes no objects of its SOP class; what stands in for it goes out instead."""
+    """The destination refuses the SOP class of the object; its substitute is sent instead."""
     ABANDONED = "ABANDONED"
-    """Given up; `failure` says why; a person acts."""
+    """The object was given up; `failure` says why. A person has to act."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One object for one destination; (destination, sop_instance_uid) is unique, so nothing is queued twice."""
+    """One result object for one destination; no object is queued twice for the same destination."""
 
     delivery_id: str
     job_id: str
@@ -37,18 +37,18 @@ class Delivery:
     sop_instance_uid: str
     transfer_syntax_uid: str
     path: str
-    """Relative to the storage root."""
+    """Path of the file, relative to the storage root."""
     state: DeliveryState
     attempt: int
     next_attempt_at: datetime
     transaction_uid: str
-    """Of the request for storage commitment that it is in, or was in last; empty: none."""
+    """Transaction UID of the last storage commitment request that named the object; empty for none."""
     failure: str
     created_at: datetime
     stored_at: datetime | None
     transaction_count: int = 0
-    """In how many requests it was."""
+    """Number of storage commitment requests that named the object."""
     warning: str = ""
-    """What the destination said of it when it stored it (a warning status); empty: nothing."""
+    """Warning of the destination when it stored the object (a warning status); empty for none."""
     alone: bool = False
-    """It made the destination break off: it goes after all others, and by itself."""
+    """True if the destination broke off over the object: it is sent after all others, by itself."""

@@ -1,4 +1,4 @@
-"""Which studies are analysed, which of their images, and why the others are not."""
+"""Eligibility: the choice of the studies and images to analyse, with a reason for each that is left out."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,75 +11,75 @@ from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.one_person import TWO_PATIENTS, TWO_STUDIES, Difference, difference_among
 from glam_node.node.domain.study import Study
 
-# A study that is left out for these gets no report in the archive, which would have to name one of two patients.
 UNSPOKEN = frozenset({TWO_PATIENTS, TWO_STUDIES})
+"""Rules that leave out a study without a report in the archive, since it would have to name one of two patients."""
 
 
 @dataclass(frozen=True, slots=True)
 class EligibilityRules:
-    """What the site decided."""
+    """Settings of the site that decide which studies are eligible."""
 
     minimum_views: int
-    """How many of the four standard views a study needs."""
+    """Number of the four standard views that a study needs."""
     accept_implants: bool
     kinds: KindRules = CONVENTIONAL_VIEWS
-    """Which kinds of image are analysed."""
+    """Kinds of image that are analysed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """The reason why one image of a study is not analysed."""
+    """Reason why one image of a study is not analysed."""
 
     rule: str
     phrase: str
-    """Completes "4 images ..."."""
+    """Phrase that completes "4 images ..."."""
     reason: str
-    """The same for the one image, as a sentence."""
+    """Reason for the one image, as a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:
-    """The judgement on a study."""
+    """Judgement on a study."""
 
     eligible: bool
     rule: str
     """Name of the rule that decided."""
     reason: str
-    """The same in plain words, with the facts."""
+    """Explanation in plain words, with the facts."""
     instances: tuple[SOPInstance, ...]
-    """The images to analyse, in an order that does not depend on their arrival; empty when not eligible."""
+    """Images to analyse, in an order that does not depend on their arrival; empty if the study is not eligible."""
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
-    """By SOP Instance UID, why the other images are not analysed."""
+    """Reason for each image that is not analysed, by SOP Instance UID."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A rule of the site that leaves images out."""
+    """Rule of the site that leaves images out."""
 
     rule: str
     applies: Callable[[SOPInstance], bool]
     phrase: str
-    """Completes "4 images ..."."""
+    """Phrase that completes "4 images ..."."""
 
 
 def is_mammogram(instance: SOPInstance) -> bool:
-    """Whether it can change the judgement on its study; SR, SEG and presentation states, ours included, cannot."""
+    """Return whether the instance is a mammogram, so that it can change the judgement on its study."""
     return instance.attributes.modality == "MG"
 
 
 def standard_view(instance: SOPInstance) -> View:
-    """Laterality and view that the image states."""
+    """Return the laterality and view that the image states."""
     return instance.attributes.image_laterality, instance.attributes.view_position
 
 
 def views_named(views: Iterable[View]) -> str:
-    """For people: "R CC, L CC", in the usual order, or "no standard view"."""
+    """Return the views as text in their usual order, such as "R CC, L CC", or "no standard view"."""
     present = set(views)
     return ", ".join(f"{side} {view}" for side, view in STANDARD_VIEWS if (side, view) in present) or "no standard view"
 
 
 def image_left_out(instance: SOPInstance, rules: EligibilityRules) -> LeftOut | None:
-    """Return why the image is not analysed, whatever else the study has; None for a screening view."""
+    """Return why the image is not analysed, judged by itself; None for a screening view."""
     facts = instance.attributes
     kind = kind_left_out(facts, instance.sop_class_uid, rules.kinds)
     if kind is not None:
@@ -106,12 +106,18 @@ _MOSAIC = LeftOut(
     "The view is in several partial images, none of which shows the whole breast; a score for each would count as one "
     "for the whole.",
 )
-# From the farthest from screening to the nearest
+# Rules from the farthest from a screening view to the nearest: a study without images is explained by the last one.
 _ORDER = (*(kind.rule for kind in KINDS), _IMPLANTS.rule, _ANOTHER_IMAGE.rule, _MOSAIC.rule)
 
 
 def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = ()) -> Eligibility:
-    """Whether the study is analysed, with which images, and by which rule; `also` are asked of what is left."""
+    """Return whether the study is analysed, with which images, and which rule decided.
+
+    Args:
+        study: The study with its instances.
+        rules: The settings of the site.
+        also: Further rules that leave out images which the built-in rules accept.
+    """
     if not study.instances:
         return Eligibility(False, "no_images", "no image of the study is kept here any more", (), {})
     left_out: dict[str, LeftOut] = {}
@@ -136,10 +142,10 @@ def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = (
 def _strangers_left_out(
     instances: Sequence[SOPInstance], images: Sequence[SOPInstance], left_out: Mapping[str, LeftOut]
 ) -> str:
-    """Return a remark where a mammogram that is not analysed states another person, for a person to look at.
+    """Return a remark if a mammogram that is left out states another patient or study; else an empty text.
 
-    It does not stop the study, since it is no image of the analysis. Results and captures that come back from an
-    archive under a coerced Patient ID are no mammograms and are not asked.
+    Such an image does not stop the study, because it is not analysed. Results and captures that come back from an
+    archive under a coerced Patient ID are not mammograms and are not compared.
     """
     others = [
         one
@@ -177,7 +183,7 @@ def _judge_images(
 
 
 def _difference_among(images: Sequence[SOPInstance]) -> Difference | None:
-    """Only images that would be analysed decide: results that come back under another Patient ID do not."""
+    """Return the difference between persons or studies among images that would be analysed; None for no difference."""
     strangers = sum(image.identity is None and image.attributes.patient_mismatch for image in images)
     if strangers:
         return Difference(TWO_PATIENTS, f"{strangers} of them carry another Patient ID than the first")
@@ -185,7 +191,7 @@ def _difference_among(images: Sequence[SOPInstance]) -> Difference | None:
 
 
 def _with_several(images: Sequence[SOPInstance]) -> str:
-    """Return a remark on views that several images show, of which each counts in the mean of the breast."""
+    """Return a remark on views with several images, each of which counts in the mean score of the breast."""
     several = [view for view, group in _by_view(images).items() if len(group) > 1]
     if not several:
         return ""
@@ -204,10 +210,10 @@ def _by_view(images: Sequence[SOPInstance]) -> dict[View, list[SOPInstance]]:
 
 
 def _superseded(images: Sequence[SOPInstance], rules: KindRules) -> dict[str, LeftOut]:
-    """Return, of the images of one view, those that another one serves better than, by SOP Instance UID.
+    """Return the images of one view that are left out in favour of better ones, by SOP Instance UID.
 
-    Retakes of one kind all stay. Of partial images one alone stays, since it is all there is of the view; several are a
-    mosaic, whose parts would each count as a whole breast.
+    Retakes of the same kind are all kept. A single partial image is kept, since nothing else shows the view; several
+    partial images are a mosaic and left out, because each would count as a whole breast.
     """
     best = min(DECLARABLE_KINDS.index(accepted_kind(image.attributes, rules)) for image in images)
     of_best_kind = [image for image in images if accepted_kind(image.attributes, rules) == DECLARABLE_KINDS[best]]

@@ -1,4 +1,4 @@
-"""What an image states of its patient and study, as digests that can be compared and not be read."""
+"""Digests of the patient and study facts in an image's header: comparable, but not readable."""
 
 import hashlib
 import re
@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 _DIGEST_LENGTH = 12
 _LONGEST_NAME_PARTS, _MOST_OTHER_IDS = 32, 32
-# Letters that are no base letter with an accent (Unicode decomposes those)
+# Letters that Unicode does not decompose into a base letter and an accent
 _LATIN = str.maketrans({"ß": "ss", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})
 _WRITTEN_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 _SCRIPTS = {"HIRAGANA": "KANA", "KATAKANA": "KANA"}
 _HIRAGANA_BELOW_KATAKANA = 0x60
-# Said by software that has no value: agreement in it is no agreement
+# Texts that software writes in place of an unknown value: two images that share one do not agree
 _PLACEHOLDER = re.compile(
     r"[\W_0x]*|(anonym\w*|anon|deidentified|unknown|unbekannt|inconnu|none|null|nil|n/?a|undefined"
     r"|not (known|available)|patient|test)( ?id|\W)*",
@@ -24,34 +24,34 @@ _PLACEHOLDER = re.compile(
 
 
 class Header(Protocol):
-    """What facts are read from: a pydicom Dataset."""
+    """Header to read facts from, such as a pydicom Dataset."""
 
     def get(self, key: str, /) -> Any:
-        """Return the value of the element with this keyword, None where there is none."""
+        """Return the value of the element with this keyword; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Issuer:
-    """Digests of the authority that issued a Patient ID; empty where it is not named."""
+    """Digests of the authority that issued a Patient ID; empty if the header does not name it."""
 
     name: str = ""
     universal_id: str = ""
 
     def is_another(self, other: "Issuer") -> bool:
-        """Return whether both are named and differ."""
+        """Return whether both issuers are named and differ."""
         if self.universal_id and other.universal_id:
             return self.universal_id != other.universal_id
         return bool(self.name and other.name) and self.name != other.name
 
     def is_the_same(self, other: "Issuer") -> bool:
-        """Return whether both are named and do not differ."""
+        """Return whether both issuers are named and do not differ."""
         named = (self.universal_id and other.universal_id) or (self.name and other.name)
         return bool(named) and not self.is_another(other)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PatientNumber:
-    """Digest of a Patient ID and who issued it."""
+    """Digests of a Patient ID and its issuer."""
 
     value: str = ""
     issuer: Issuer = Issuer()
@@ -59,7 +59,7 @@ class PatientNumber:
 
 @dataclass(frozen=True, slots=True, order=True)
 class NamePart:
-    """Digests of the ways to write one part of a name, and its script."""
+    """Digests of the spellings of one part of a name, with its script."""
 
     script: str
     forms: tuple[str, ...]
@@ -67,35 +67,35 @@ class NamePart:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ImageIdentity:
-    """What one image states of person and study, as digests that can be compared and not be read."""
+    """Digests of the facts that one image states about its patient and study."""
 
     patient_number: PatientNumber = PatientNumber()
     other_numbers: tuple[PatientNumber, ...] = ()
     name_parts: tuple[NamePart, ...] = ()
     joined_names: tuple[NamePart, ...] = ()
-    """All parts of a script in one, for names that are divided differently."""
+    """All parts of a name joined per script, for names that are divided differently."""
     birth_date: tuple[str, ...] = ()
-    """Of the year, of year and month, of the whole date: as much as is stated."""
+    """Digests of the year, of year and month, and of the whole date, as far as the header states them."""
     sex: str = ""
-    """M, F or O."""
+    """M, F, O or empty, in plain text."""
     accession_number: str = ""
     study_date: str = ""
-    """YYYYMMDD, in plain text."""
+    """YYYYMMDD or empty, in plain text."""
 
     @property
     def person(self) -> "ImageIdentity":
-        """The same without the facts of the study."""
+        """Identity reduced to the facts about the patient."""
         return ImageIdentity(
             self.patient_number, self.other_numbers, self.name_parts, self.joined_names, self.birth_date, self.sex
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain lists and strings for a database column."""
+        """Return the identity as plain lists and strings for a JSON column."""
         return asdict(self)
 
 
 def identity_from_json(stored: dict[str, Any]) -> ImageIdentity:
-    """Return the identity that `ImageIdentity.as_json` was called on."""
+    """Return the identity that `ImageIdentity.as_json` has turned into JSON."""
     return ImageIdentity(
         patient_number=_number_from_json(stored["patient_number"]),
         other_numbers=tuple(_number_from_json(one) for one in stored["other_numbers"]),
@@ -113,9 +113,10 @@ def _number_from_json(stored: dict[str, Any]) -> PatientNumber:
 
 
 def identity_of(header: Header, study_instance_uid: str) -> ImageIdentity:
-    """Return what the header states; never raises, whatever it holds.
+    """Return digests of the facts that the header states.
 
-    Digests are salted with the Study Instance UID: only images of one study can be compared.
+    Digests are salted with the Study Instance UID: only images of the same study can be compared. A malformed header
+    raises no error; its unreadable elements count as empty.
     """
 
     def digest(text: str) -> str:
@@ -197,7 +198,10 @@ def _whole_date(stated: str) -> str:
 
 
 def _name(stated: str, digest: Digest) -> tuple[tuple[NamePart, ...], tuple[NamePart, ...]]:
-    """The parts of all component groups (PS3.5 6.2.1.2) but prefixes and suffixes; none of a group that is garbled."""
+    """Return the separate and the joined name parts of all component groups (PS3.5 6.2.1.2).
+
+    Prefixes, suffixes, placeholders and groups with undecodable characters are ignored.
+    """
     parts: set[NamePart] = set()
     joined: set[NamePart] = set()
     for group in stated.casefold().split("="):
@@ -225,7 +229,10 @@ def _script(word: str) -> str:
 
 
 def _forms(word: str, digest: Digest) -> tuple[str, ...]:
-    """Without accents, and as languages write them out (ue for u with umlaut); Katakana as Hiragana."""
+    """Return digests of a word without accents and with accents written out (ue for u with umlaut).
+
+    Katakana is folded to Hiragana.
+    """
     plain = (_without_marks(word.translate(table)) for table in (_LATIN, _WRITTEN_OUT))
     return tuple(sorted({digest(one.translate(_LATIN)) for one in plain}))
 

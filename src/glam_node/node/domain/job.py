@@ -1,4 +1,4 @@
-"""One inference job: the row that is the truth, whatever the broker says."""
+"""Inference jobs: their state, priority and routing."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,45 +6,44 @@ from enum import IntEnum, StrEnum
 
 
 class Priority(IntEnum):
-    """Which of the waiting jobs is next; the least number first."""
+    """Priority of a job; the lowest number is done first."""
 
     URGENT = 0
-    """Somebody waits for it."""
+    """Studies that a person waits for."""
     SCREENING = 1
-    """Of the day."""
+    """Studies of the day."""
     BACKFILL = 2
-    """Earlier examinations, when nothing else is to be done."""
+    """Earlier studies, analysed when no other job waits."""
 
 
 class JobState(StrEnum):
-    """Where a job is."""
+    """State of a job."""
 
     PENDING = "PENDING"
-    """Waits for a worker (or for `next_attempt_at`)."""
+    """The job waits for a worker or for `next_attempt_at`."""
     RUNNING = "RUNNING"
-    """Leased by a worker until `lease_expires_at`."""
+    """A worker holds the job until `lease_expires_at`."""
     SUCCEEDED = "SUCCEEDED"
-    """Findings and results are on disk, delivery rows exist."""
+    """Findings and results are on disk, and delivery rows exist."""
     FAILED = "FAILED"
-    """Given up; `failure` says why; a person acts (`glam-node retry`)."""
+    """The job was given up; `failure` says why. A person has to act (`glam-node retry`)."""
     SUPERSEDED = "SUPERSEDED"
-    """The study got more images before this job ended, and a newer job does the work; or its images were replaced by
-    newer versions; or it was set aside."""
+    """The job no longer stands for its study, which got more or newer images, or was set aside."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Where the results of a job go, as it was when the job was made."""
+    """Routing of a job's results, fixed when the job was created."""
 
     rule: str = ""
-    """The site's rule that says so, as in rules.NAME; empty: none does."""
+    """Title of the site's rule that decided, such as rules.NAME; empty if no rule applied."""
     shadow: bool = False
-    """Results are made and kept, and not sent."""
+    """True if results are kept and not sent."""
     destinations: tuple[str, ...] | None = None
-    """By their names; None: all that there are."""
+    """Names of the destinations; None for all."""
 
     def same_way(self, other: "Routing") -> bool:
-        """Whether results take the same way, whatever rule says so."""
+        """Return whether results go to the same destinations, regardless of the rule that decided."""
         return (self.shadow, self.destinations) == (other.shadow, other.destinations)
 
 
@@ -56,13 +55,13 @@ class InferenceJob:
     study_instance_uid: str
     state: JobState
     attempt: int
-    """How often it was claimed."""
+    """Number of times a worker has claimed the job."""
     sop_instance_uids: tuple[str, ...]
-    """The images to analyse, fixed when the job was made; none where there is only to be said that nothing is."""
+    """Images to analyse, fixed when the job was created; empty for a notice."""
     priority: Priority
     settings_digest: str
     algorithm_version: str
-    """Empty until a worker has run it."""
+    """Version of the algorithm that ran the job; empty before it succeeded."""
     lease_owner: str
     lease_expires_at: datetime | None
     next_attempt_at: datetime
@@ -71,10 +70,10 @@ class InferenceJob:
     started_at: datetime | None
     finished_at: datetime | None
     stage_seconds: tuple[tuple[str, float], ...] = ()
-    """Seconds per stage of the run that succeeded."""
+    """Name and duration in seconds of each stage of the run that succeeded."""
     routing: Routing = field(default_factory=Routing)
 
     @property
     def is_notice(self) -> bool:
-        """Whether it analyses nothing and writes down why."""
+        """Whether the job analyses no images and only reports why."""
         return not self.sop_instance_uids

@@ -1,16 +1,18 @@
-"""The one decision whether images belong to one person and one study.
+"""Decision whether images belong to one person and one study.
 
-Facts are compared in pairs, so the decision depends neither on the order of images nor on which came first:
+Images are compared in pairs, so the decision does not depend on the order in which they arrived:
 
-- Birth dates and sexes that contradict each other prove two people, whatever else agrees. A partial birth date
-  contradicts none that it begins, and confirms none. Sex "O" is used for "not known", too, and contradicts nothing.
-- Patient IDs are compared where their issuers may be the same. IDs of two known issuers prove nothing either way: one
-  person can have two issuers, and two people the same ID of two issuers. Other Patient IDs connect both.
-- Names are compared script by script, without case, accents, punctuation, order or empty components. One common part
-  is enough for a person who married, where Patient ID and birth date agree.
-- An empty value agrees with nothing. Without Patient IDs that agree, both name and birth date have to.
-- Images that state the very same, be it nothing, are of one person: their Study Instance UID says so.
-- Study dates more than a day apart are two studies where no accession number connects them.
+- Birth dates or sexes that contradict each other prove two people, whatever else agrees. A partial birth date (year,
+  or year and month) contradicts no date that starts with it, and confirms none. Sex "O" contradicts nothing, because
+  it is also used for "not known".
+- Patient IDs are compared only if their issuers may be the same. IDs of two known issuers prove nothing: one person
+  can have IDs of two issuers, and two people can have the same ID of different issuers. Other Patient IDs connect
+  both.
+- Names are compared script by script, ignoring case, accents, punctuation, order and empty components. One common
+  part is enough if Patient ID and birth date agree, since a person may have married.
+- An empty value agrees with nothing. If no Patient IDs agree, both name and birth date must agree.
+- Images that state exactly the same facts, or none, are of one person, because they share a Study Instance UID.
+- Study dates more than a day apart are two studies unless an accession number connects them.
 """
 
 import itertools
@@ -23,11 +25,11 @@ from glam_node.node.domain.identity import ImageIdentity, NamePart, PatientNumbe
 
 TWO_PATIENTS, TWO_STUDIES = "two_patients", "two_studies"
 _WHOLE_DATE = 3
-"""Year, month and day."""
+"""Number of digests of a whole birth date: year; year and month; year, month and day."""
 
 
 class Answer(Enum):
-    """What one fact says of two images."""
+    """Comparison of one fact of two images."""
 
     AGREES = "agrees"
     PARTLY = "agrees in part"
@@ -37,15 +39,16 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Why images do not belong together; the reason has no value of any fact."""
+    """Difference that separates images."""
 
     rule: str
-    """two_patients or two_studies."""
+    """TWO_PATIENTS or TWO_STUDIES."""
     reason: str
+    """Explanation that names the facts that differ, never their values."""
 
 
 def difference_among(images: Iterable[ImageIdentity]) -> Difference | None:
-    """Return why the images are not of one person and one study; None where they are."""
+    """Return why the images are not of one person and one study; None if they are."""
     stated = list(images)
     people = sorted({one.person for one in stated})
     reason = next((found for pair in itertools.combinations(people, 2) if (found := _two_people(*pair))), "")
@@ -58,7 +61,7 @@ def difference_among(images: Iterable[ImageIdentity]) -> Difference | None:
 
 
 def _two_people(one: ImageIdentity, other: ImageIdentity) -> str:
-    """Return what shows, or leaves open, that two images are of two people; empty where they are of one. Symmetric."""
+    """Return why two images may be of two people; empty if they are of one. The comparison is symmetric."""
     answers = {
         "birth date": _birth_dates(one.birth_date, other.birth_date),
         "sex": _sexes(one.sex, other.sex),
@@ -111,7 +114,7 @@ def _numbers(one: ImageIdentity, other: ImageIdentity) -> Answer:
 
 
 def _links(number: PatientNumber, others: Iterable[PatientNumber]) -> Iterator[bool]:
-    """Of each of the others that may be the number: whether it certainly is, by a common issuer."""
+    """Yield, for each other number with the same value, whether a common issuer proves it is the same number."""
     for other in others:
         if number.value and number.value == other.value and not number.issuer.is_another(other.issuer):
             yield number.issuer.is_the_same(other.issuer)
@@ -144,7 +147,10 @@ def _alike(one: NamePart, other: NamePart) -> bool:
 
 
 def _are_two_studies(one: tuple[str, str], other: tuple[str, str]) -> bool:
-    """Return whether study date and accession number of two images exclude one study; midnight may be in between."""
+    """Return whether two pairs of study date and accession number exclude a common study.
+
+    Dates one day apart are the same study, which may have lasted past midnight.
+    """
     (date_of_one, accession_of_one), (date_of_other, accession_of_other) = one, other
     if not date_of_one or not date_of_other or (accession_of_one and accession_of_one == accession_of_other):
         return False

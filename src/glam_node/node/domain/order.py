@@ -1,4 +1,4 @@
-"""What a person asks for of a study."""
+"""Orders that a person gives for a study."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,22 +6,22 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks, and from where."""
+    """Person who gives an order, for the audit trail."""
 
     account: str
-    """Of the console; on the command line the user of the operating system."""
+    """Account of the console; on the command line, the user of the operating system."""
     address: str
-    """Of the browser; on the command line the name of the host."""
+    """Network address of the browser; on the command line, the name of the host."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One act of one person on one study."""
+    """Order of one person for one study."""
 
     study_instance_uid: str
     actor: Actor
     at: datetime
     reason: str = ""
-    """In the person's own words."""
+    """Reason in the person's own words."""
     seen: str | None = None
-    """What the study was when the person decided (workflow.subject.seen_of); None: whatever it is."""
+    """Description of the study that the person saw (workflow.subject.seen_of); None to skip the comparison."""

@@ -1,4 +1,4 @@
-"""The seams that have two implementations each."""
+"""Interfaces between the workflow and its outside: destinations and the job queue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,53 +10,60 @@ from glam_node.node.domain.job import Priority
 
 @dataclass(frozen=True, slots=True)
 class OutgoingInstance:
-    """One result object on disk, ready to be sent."""
+    """Result object on disk, ready to be sent."""
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     path: Path
-    """Absolute."""
+    """Absolute path of the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreOutcome:
-    """What a destination answered for one object."""
+    """Answer of a destination for one object."""
 
     sop_instance_uid: str
     stored: bool
     status: int | None
-    """DIMSE or HTTP status; None when no answer came."""
+    """DIMSE or HTTP status; None without an answer."""
     transient: bool
-    """Not stored: whether trying again may help."""
+    """True if the object was not stored and another attempt may succeed."""
     failure: str
-    """Empty when stored; else peer, what was asked, what came back, what to do."""
+    """Message that names the peer, the request, the answer and the remedy; empty if the object was stored."""
     sop_class_refused: bool = False
-    """Not stored: the destination takes no objects of this SOP class."""
+    """True if the destination accepts no objects of this SOP class."""
     reached: bool = True
-    """False: the destination was never asked to store this object, since it did not answer or went away before."""
+    """False if the failure concerns the destination as a whole and not this object, such as a refused connection."""
     broke_off: bool = False
-    """Not stored: the destination went away or fell silent over this object, which was the first one it was sent."""
+    """True if the destination closed the connection or fell silent over this object, the first of its association."""
     warning: str = ""
-    """Stored: what the destination said of it nevertheless, in words; empty when nothing."""
+    """Warning of the destination about an object that it stored, in words; empty for none."""
 
 
 class Destination(Protocol):
-    """An archive that takes results: a DICOM application entity, a DICOMweb server or a folder."""
+    """Destination of results: a DICOM application entity, a DICOMweb server or a folder."""
 
     @property
     def name(self) -> str:
-        """The NAME of [destinations.NAME]."""
+        """NAME of the [destinations.NAME] section."""
         ...
 
     def store(self, instances: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
-        """One outcome per instance, in order, read from that instance's own answer; never raises for a failing peer."""
+        """Send the instances and return one outcome for each, in the same order.
+
+        A peer that fails raises no error; its failure is part of the outcomes.
+        """
         ...
 
 
 class JobQueue(Protocol):
-    """The doorbell: it says that a job waits, and may be lost, late or doubled without harm."""
+    """Announcements of waiting jobs to workers; one that is lost, late or doubled does no harm."""
 
     def ring(self, job_id: str, priority: Priority) -> None:
-        """Announce a job whose row is committed. Raises TransientError when the broker cannot be reached."""
+        """Announce a job whose row is committed.
+
+        Raises:
+            TransientError: The broker cannot be reached.
+        """
         ...

@@ -1,4 +1,4 @@
-"""What a site's own rules decide of a study: whether it is analysed, what leaves the node of it, and for where."""
+"""Routing rules of a site: the choice of the studies to analyse, and of the destinations of their results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,68 +19,79 @@ from glam_node.node.domain.study import Study
 from glam_node.rules.syntax import Expression, Value, Values, holds, same_text
 
 LONGEST_SHOWN = 200
-"""Characters of an expression in a reason."""
+"""Maximum number of characters of an expression that a reason quotes."""
 
 Headers = Mapping[str, Mapping[str, tuple[Value, ...]]]
-"""By SOP Instance UID, what the image's header says under each field that some rule asks about."""
+"""Values of the header fields that rules ask about, by SOP Instance UID and field name."""
 
 
 class Action(StrEnum):
-    """What a rule has done."""
+    """Action of a rule on a study."""
 
     ANALYSE = "analyse"
     IGNORE = "ignore"
     SHADOW = "shadow"
-    """Analysed, and nothing is sent."""
+    """The study is analysed and its results are not sent."""
     DRY_RUN = "dry_run"
-    """Written down, and nothing is done."""
+    """The study is not analysed; the decision is only recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteRule:
-    """One rule of a site."""
+    """Routing rule of a site."""
 
     name: str
     when: Expression
     action: Action = Action.ANALYSE
     of_images: bool = False
-    """It leaves images out, and says nothing of studies."""
+    """True if the rule leaves out images instead of deciding about studies."""
     for_all: bool = False
-    """It holds for a study when the expression is true of all its images; else one is enough."""
+    """True if the expression must hold for all images of a study; else one image is enough."""
     destinations: tuple[str, ...] | None = None
-    """None: all."""
+    """Names of the destinations; None for all."""
     priority: Priority | None = None
+    """Priority of the job; None for the priority of the sender."""
 
     @property
     def title(self) -> str:
-        """As it stands on record."""
+        """Key of the rule in the settings, as the database records it."""
         return f"rules.{self.name}"
 
     @property
     def condition(self) -> str:
-        """The expression, for people."""
+        """Expression of the rule, cut to LONGEST_SHOWN characters."""
         text = str(self.when)
         return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What happens to a study."""
+    """Decision about a study."""
 
     eligibility: Eligibility
     routing: Routing = field(default_factory=Routing)
     priority: Priority | None = None
-    """None: that of who sent it."""
+    """Priority of the job; None for the priority of the sender."""
     action: Action = Action.ANALYSE
 
     @property
     def is_told(self) -> bool:
-        """Whether a destination that wants to know of studies without an analysis is told of this one."""
+        """Whether a notice about the study may go to destinations that accept notices."""
         return self.eligibility.rule not in UNSPOKEN and self.action is not Action.DRY_RUN
 
 
 def decide(study: Study, rules: EligibilityRules, site: tuple[SiteRule, ...], headers: Headers) -> Decision:
-    """What the built-in rules say, then the site's for images, then the first of the site's for studies that holds."""
+    """Return the decision about a study.
+
+    The built-in eligibility rules come first, then the site's rules for images, then the first of the site's rules for
+    studies that holds.
+
+    Args:
+        study: The study with its instances.
+        rules: The settings of the built-in eligibility rules.
+        site: The routing rules of the site, in their order.
+        headers: The header fields that `site` asks about.
+    """
     judged = judge(study, rules)
     if not judged.eligible:
         return Decision(judged, action=Action.IGNORE)
@@ -98,7 +109,7 @@ def decide(study: Study, rules: EligibilityRules, site: tuple[SiteRule, ...], he
 
 
 def exclusions(site: tuple[SiteRule, ...], judged: Eligibility, headers: Headers) -> tuple[Exclusion, ...]:
-    """The site's rules that leave out images of a study which is eligible without them."""
+    """Return the site's rules for images, as exclusions for a study that is eligible without them."""
     return tuple(
         Exclusion(rule.title, partial(_applies, rule, judged, headers), f"that {rule.title} leaves out")
         for rule in site
@@ -107,7 +118,7 @@ def exclusions(site: tuple[SiteRule, ...], judged: Eligibility, headers: Headers
 
 
 def image_values(instance: SOPInstance, judged: Eligibility, headers: Headers) -> Values:
-    """What expressions are asked of: the image, and what it is one of."""
+    """Return a function that looks up the fields of an expression for one image and its study."""
     attributes = instance.attributes
     known: dict[str, tuple[Value, ...]] = {
         "calling_ae_title": _texts(instance.calling_ae_title),

@@ -1,4 +1,4 @@
-"""When a screening study is whole, and why."""
+"""Completeness: the decision when a screening study has all its images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,45 +14,45 @@ from glam_node.node.domain.study import Study
 
 @dataclass(frozen=True, slots=True)
 class AssemblyRules:
-    """How long to wait for more."""
+    """Settings of the site that decide when a study is complete; times in seconds."""
 
     settle_time_s: float
-    """Silence after which a study with all four standard views is complete."""
+    """Time without new images after which a study with all four standard views is complete."""
     quiet_time_s: float
-    """Silence after which any study is complete."""
+    """Time without new images after which any study is complete."""
     maximum_age_s: float
-    """Time since it began to arrive after which a study is complete even if more keeps coming."""
+    """Time since the first image after which a study is complete although images still arrive."""
     confirms: bool = False
-    """An archive is asked how many images there are: all are here, or some are missing, whatever their views."""
+    """True if an archive is asked how many mammograms the study has."""
     kinds: KindRules = CONVENTIONAL_VIEWS
-    """Which kinds of image are analysed."""
+    """Kinds of image that are analysed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """What an archive said of a study."""
+    """Answer of an archive about a study."""
 
     archive: str
-    """Its name in the settings."""
+    """Name of the archive in the settings."""
     images: int | None
-    """How many mammograms it has; None: it did not say."""
+    """Number of mammograms in the archive; None if the archive did not say."""
     received: int
-    """How many were here when it was asked."""
+    """Number of mammograms that this node had received when it asked."""
 
     @property
     def has_all(self) -> bool:
-        """Whether it has just what is here, and there is something."""
+        """Whether the node has received exactly the mammograms of the archive, and at least one."""
         return self.images == self.received > 0
 
     @property
     def has_more(self) -> bool:
-        """Whether some are missing here."""
+        """Whether the archive has mammograms that the node has not received."""
         return self.images is not None and self.images > self.received
 
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """Whether to wait for more; rule and reason are empty while we do."""
+    """Decision whether a study is complete; rule and reason are empty if it is not."""
 
     complete: bool
     rule: str = ""
@@ -66,11 +66,11 @@ class _Facts:
     age_s: float
     archived: Archived | None
     waits_for_displaced: bool
-    """Whether a breast has an implant and its two views with the implant displaced are not there yet."""
+    """True if a breast has an implant and a standard view with the implant displaced is missing."""
 
     @property
     def archive_is_waited_for(self) -> bool:
-        """Whether the archive is still to be asked, or has more than we."""
+        """Whether the archive has not been asked yet, or has mammograms that the node has not received."""
         return self.archived is None or self.archived.has_more
 
 
@@ -81,7 +81,7 @@ class _Rule:
     because: str
 
 
-# The first that holds completes the study.
+# The first rule that holds completes the study.
 _RULES = (
     _Rule(
         "confirmed",
@@ -117,7 +117,14 @@ _RULES = (
 
 
 def completeness(study: Study, rules: AssemblyRules, now: datetime, archived: Archived | None = None) -> Completeness:
-    """Whether the study is whole by `now`, and the rule that says so; `archived` since its last instance came."""
+    """Return whether the study is complete at `now`, and the rule that decided.
+
+    Args:
+        study: The study with its instances.
+        rules: The settings of the site.
+        now: The current time.
+        archived: The answer of the archive since the last instance arrived; None without one.
+    """
     images = [one for one in study.instances if kind_left_out(one.attributes, one.sop_class_uid, rules.kinds) is None]
     facts = _Facts(
         views=frozenset(standard_view(image) for image in images),
@@ -141,10 +148,10 @@ def completeness(study: Study, rules: AssemblyRules, now: datetime, archived: Ar
 
 
 def _displaced_views_missing(images: Sequence[SOPInstance], rules: KindRules) -> set[View]:
-    """Return the views with the implant displaced that are expected and not there.
+    """Return the views with displaced implant that are expected and have not arrived.
 
-    Of each breast for which an image says that it has an implant, both standard views are taken twice, and those with
-    the implant displaced often come last (Eklund's technique).
+    Both standard views of a breast with an implant are taken twice, often those with the implant displaced last
+    (Eklund's technique).
     """
     displaced = {standard_view(image) for image in images if is_implant_displaced(image.attributes, rules)}
     declared = {image.attributes.image_laterality for image in images if image.attributes.breast_implant_present}

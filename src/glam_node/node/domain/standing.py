@@ -1,17 +1,17 @@
-"""Whether a study may go on, by a person's word; beside its state, which stays what it is."""
+"""Standing of a study: a person's decision whether it may proceed, independent of its state."""
 
 from enum import StrEnum
 
 
 class Standing(StrEnum):
-    """What a person has said of a study."""
+    """Standing of a study, as a person has decided."""
 
     FREE = "FREE"
-    """It goes its way."""
+    """The study proceeds."""
     HELD = "HELD"
-    """It waits: no job is made or begun, no result is sent, and nothing is removed, until it is released."""
+    """The study waits for its release: no job is created or started, no result is sent, and no file is removed."""
     SET_ASIDE = "SET_ASIDE"
-    """Nobody works on it any more; it goes with its age. Released, it is taken up again."""
+    """All work on the study has stopped and its files are removed with age; a release resumes the work."""
 
 
 LEGAL_STANDINGS: dict[Standing, frozenset[Standing]] = {

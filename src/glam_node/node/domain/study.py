@@ -1,4 +1,4 @@
-"""A study while it arrives, is judged and is reported."""
+"""Studies and their states, from the first image to the removal of the files."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,23 +9,23 @@ from glam_node.node.domain.standing import Standing
 
 
 class StudyState(StrEnum):
-    """Where a study is on its way."""
+    """State of a study."""
 
     RECEIVING = "RECEIVING"
     """Instances may still arrive."""
     COMPLETE = "COMPLETE"
-    """Whole; not yet judged."""
+    """All expected instances have arrived; the study is not judged yet."""
     INELIGIBLE = "INELIGIBLE"
-    """Not for us; `rule` and `reason` say why. Nothing is sent."""
+    """The study is not analysed; `rule` and `reason` say why."""
     SUBMITTED = "SUBMITTED"
-    """A job exists."""
+    """A job for the study exists."""
     REPORTED = "REPORTED"
-    """Results are written and handed to delivery."""
+    """Results are written and queued for delivery."""
     RETIRED = "RETIRED"
-    """Old or in the way, and done: images, findings and results are removed here, the record stays."""
+    """Images, findings and results are removed from this node; the database keeps the record of the study."""
 
 
-# A late instance takes a study back to RECEIVING from anywhere; what is set aside is RETIRED from anywhere.
+# A late instance returns a study to RECEIVING from any state; a study that is set aside can retire from any state.
 LEGAL_TRANSITIONS: dict[StudyState, frozenset[StudyState]] = {
     StudyState.RECEIVING: frozenset({StudyState.COMPLETE, StudyState.RETIRED}),
     StudyState.COMPLETE: frozenset(
@@ -40,33 +40,34 @@ LEGAL_TRANSITIONS: dict[StudyState, frozenset[StudyState]] = {
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One study and the instances that arrived of it."""
+    """Study with the instances that have arrived."""
 
     study_instance_uid: str
     attributes: StudyAttributes
     state: StudyState
     rule: str
-    """The rule that decided the state last: of completeness, then of eligibility; empty while RECEIVING."""
+    """Rule that decided the current state, of completeness or of eligibility; empty while RECEIVING."""
     reason: str
-    """The same in plain words."""
+    """Explanation of the decision in plain words."""
     first_received_at: datetime
     receiving_since: datetime
-    """When the instances of this round began to arrive: the first ever, or the one that reopened the study."""
+    """Arrival of the first instance, or of the instance that last reopened the study."""
     last_received_at: datetime
     instances: tuple[SOPInstance, ...]
     standing: Standing = Standing.FREE
     standing_reason: str = ""
-    """Why it is held or set aside, in the words of whoever did it."""
+    """Reason why the study is held or set aside, in the words of the person who did so."""
 
     @property
     def mammograms(self) -> int:
-        """How many of the instances are of Modality MG, whatever they show."""
+        """Number of instances of Modality MG."""
         return sum(instance.attributes.modality == "MG" for instance in self.instances)
 
     def one_image_per_series(self) -> list[SOPInstance]:
-        """The first of each by UID; what has no rows, and segmentations, are no images.
+        """Return the image with the lowest SOP Instance UID of each series, in the order of the series' UIDs.
 
-        Where there are mammograms, only these: captures that come back from an archive may name another patient.
+        Instances without rows and segmentations are not images. If the study has mammograms, only those are returned,
+        because captures that come back from an archive may name another patient.
         """
         images = [one for one in self.instances if one.attributes.rows and one.attributes.modality != "SEG"]
         images = [one for one in images if one.attributes.modality == "MG"] or images

@@ -1,4 +1,4 @@
-"""A step of a study, as a span of a trace."""
+"""Spans: the processing steps of a study as parts of a trace (OpenTelemetry)."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What took how long; the same step has the same ids, however often it is told."""
+    """Processing step of a study; its IDs are derived, so that a span which is sent twice has the same IDs."""
 
     name: str
     study_instance_uid: str
-    """What the trace's id is derived from; it is not told itself."""
+    """UID from which the IDs are derived; it is not sent itself."""
     key: str
-    """Unique among the spans of a study."""
+    """Key that is unique among the spans of a study."""
     parent_key: str
-    """Empty: the root."""
+    """Key of the parent span; empty for the root."""
     begin: datetime
     end: datetime
     attributes: Mapping[str, str | int | float | bool] = field(default_factory=dict)
@@ -24,21 +24,21 @@ class Span:
 
     @property
     def trace_id(self) -> int:
-        """128 bits."""
+        """Trace ID of 128 bits."""
         return _number(16, "trace", self.study_instance_uid)
 
     @property
     def span_id(self) -> int:
-        """64 bits."""
+        """Span ID of 64 bits."""
         return _number(8, "span", self.study_instance_uid, self.key)
 
     @property
     def parent_id(self) -> int | None:
-        """64 bits; None for the root."""
+        """Span ID of the parent, of 64 bits; None for the root."""
         return _number(8, "span", self.study_instance_uid, self.parent_key) if self.parent_key else None
 
 
 def _number(size: int, *parts: str) -> int:
-    """Not 0, which is no id."""
+    """Return a number of `size` bytes derived from `parts`; never 0, which is not a valid ID."""
     digest = hashlib.sha256("\0".join(("glam-node", *parts)).encode()).digest()
     return int.from_bytes(digest[:size], "big") or 1

@@ -1,4 +1,4 @@
-"""English for numbers of things, shared by messages, commands and pages."""
+"""English phrases for numbers, shared by messages, commands and pages."""
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

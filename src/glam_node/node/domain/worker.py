@@ -1,4 +1,4 @@
-"""A process that works jobs off, as it told of itself last."""
+"""Workers as they last registered."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,25 +6,25 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One worker; the jobs that it works on are those whose `lease_owner` has its name."""
+    """Worker process; its running jobs have its name as `lease_owner`."""
 
     name: str
-    """The name under which it claims jobs."""
+    """Name under which the worker claims jobs."""
     host: str
     process_id: int
     device: str
-    """Where it computes: cpu, cuda:0 ...; empty where the predictor does not say."""
+    """Device that runs the model, such as cpu or cuda:0; empty if the predictor does not name one."""
     route: str
-    """By what, for people."""
+    """Description of the implementation that runs the model, for people."""
     predictor: str
-    """As the settings name it."""
+    """Name of the predictor in the settings."""
     algorithm: str
-    """Name and version of the package that it has loaded."""
+    """Name and version of the loaded model package."""
     threads: int
     resident_bytes: int
-    """Memory of the process; 0 where the system does not say."""
+    """Memory of the process; 0 if the system does not say."""
     device_bytes: int | None
-    """Memory that it holds on its device; None: the device has none of its own."""
+    """Device memory that the worker holds; None if the device has no memory of its own."""
     device_total_bytes: int | None
     started_at: datetime
     last_seen_at: datetime
