@@ -1,6 +1,6 @@
-"""Mammogram in, findings out: no network, no database, no queue; torch only in `glam`, `training` and what loads them.
+"""Analysis of mammograms, without a node: no network, database or queue.
 
-A program of one's own needs no node:
+Use it from your own program:
 
     from glam_node.inference import load_model, read_file
 
@@ -9,7 +9,8 @@ A program of one's own needs no node:
     for finding in image.findings:
         print(finding.kind, round(finding.score, 3), finding.origin, finding.mask.shape)
 
-Every name below is imported when it is first used, so that importing this package imports nothing else. Research use.
+Each public name is imported when it is first used, so importing this package is fast. Only the subpackages `glam`,
+`training` and `evaluation` import torch. For research use only.
 """
 
 from importlib import import_module
@@ -67,7 +68,7 @@ _MODULE_OF = {
 
 
 def __getattr__(name: str) -> object:
-    """The public name `name` of the module that owns it."""
+    """Import and return the public name `name` from the module that defines it."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -1,6 +1,7 @@
-"""Background made exactly 0 where that is certain: a predictor that takes every other value for tissue depends on it.
+"""The cleaning of an image's background: it becomes exactly 0, since predictors take every other value for tissue.
 
-What is left after this, a strong gradient or noise as bright as tissue, is refused later: see guard.py.
+Only a background that is certain is changed. An image whose background is a strong gradient, or noise as bright as
+tissue, is refused later, by guard.py.
 """
 
 from dataclasses import dataclass
@@ -13,33 +14,39 @@ from glam_node.inference.errors import UnsupportedMammogram
 
 Pixels = NDArray[np.uint16]
 
-# Side of the corner that is looked at for the background's level, as a part of the image's smaller side
+# Side of the corners that are searched for the level of the background, as a fraction of the image's smaller side
 _CORNER = 1 / 32
-# Background lies in this lowest part of the range that the image uses.
+# Background values span at most this fraction of the range of values in the image.
 _LARGEST_FLOOR = 0.1
-# A value that fills this part of the image's outermost pixels is no tissue: a breast lies at one or two edges.
+# A value that fills this fraction of the image's border is not tissue: a breast lies at one or two edges only.
 _LEAST_OF_BORDER = 0.4
 _LEAST_OF_IMAGE = 0.05
-# A frame ends where its value does; a background reaches further in.
+# If more of the border just inside a supposed frame has the same value, then it is not a frame but background.
 _LARGEST_INSIDE_FRAME = 0.1
 _LEAST_WITHIN_FRAME = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blackened:
-    """An image with background 0, and what was done to it."""
+    """An image with background 0, and remarks about the changes that were made."""
 
     pixels: Pixels
     remarks: tuple[str, ...]
 
 
 def blacken(pixels: Pixels) -> Blackened:
-    """`pixels` (Rows x Columns, bright is dense) with background 0 and every other pixel at least 1.
+    """Return the image with background 0 and every other pixel at least 1.
 
-    Background is what is black, or of one value that fills most of the image's border, or as dark as the darkest
-    corner, and reaches the edge without crossing tissue; a frame of one value around the image counts as background.
-    Black specks within the breast become 1. Raises UnsupportedMammogram when the background is brighter than the
-    breast: then the image is inverted, or padded without saying so.
+    Background is connected to the edge of the image, and is black, or of one value that fills most of the border, or
+    as dark as the darkest corner. A frame of one value around the image counts as background. Black specks within the
+    breast become 1.
+
+    Args:
+        pixels: Rows x Columns; bright is dense. The array may be changed.
+
+    Raises:
+        UnsupportedMammogram: The background is brighter than the breast: the image is inverted, or it is padded
+            without Pixel Padding Value.
     """
     remarks = []
     pixels, frame = _without_frame(pixels)
@@ -59,14 +66,14 @@ def _border(pixels: Pixels) -> Pixels:
 
 
 def _commonest(values: Pixels) -> tuple[int, float]:
-    """The commonest value, and which part of `values` has it."""
+    """Return the most frequent value, and the fraction of `values` that are equal to it."""
     counts = np.bincount(values)
     value = int(counts.argmax())
     return value, float(counts[value]) / values.size
 
 
 def _without_frame(pixels: Pixels) -> tuple[Pixels, int]:
-    """`pixels` with edge rows and columns that have one bright value throughout made black; and that value, or 0."""
+    """Return `pixels` with a frame of one bright value made black, and that value; 0 where there is no frame."""
     values = np.array((pixels[0, 0], pixels[0, -1], pixels[-1, 0], pixels[-1, -1]))
     value, _ = _commonest(values)
     if value == 0:
@@ -87,7 +94,7 @@ def _without_frame(pixels: Pixels) -> tuple[Pixels, int]:
 
 
 def _without_even_background(pixels: Pixels) -> tuple[Pixels, int]:
-    """`pixels` with a background of one value made black; and that value, or 0."""
+    """Return `pixels` with a background of one value made black, and that value; 0 where there is none."""
     box = _occupied(pixels)
     value, part = _commonest(_border(pixels[box])) if box is not None else (0, 0.0)
     if value == 0 or part < _LEAST_OF_BORDER:
@@ -110,7 +117,7 @@ def _without_even_background(pixels: Pixels) -> tuple[Pixels, int]:
 
 
 def _occupied(pixels: Pixels) -> tuple[slice, slice] | None:
-    """The box that holds everything that is not black."""
+    """Return the smallest box that holds every pixel that is not black; None where all are black."""
     rows, columns = (np.flatnonzero(pixels.any(axis=axis)) for axis in (1, 0))
     if rows.size == 0:
         return None
@@ -118,7 +125,7 @@ def _occupied(pixels: Pixels) -> tuple[slice, slice] | None:
 
 
 def _reaching_the_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The part of `mask` that is connected with its edge."""
+    """Return the part of `mask` that is connected to the edge of the image."""
     framed = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(1,))
     cv2.floodFill(framed, None, (0, 0), (2,))
     inner = framed[1:-1, 1:-1]
@@ -126,7 +133,7 @@ def _reaching_the_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _floor(pixels: Pixels) -> int:
-    """The brightest pixel of a background that is not black; 0 when it is black, or when no corner is background."""
+    """Return the brightest value of a noisy background; 0 when it is black, or when no corner is background."""
     box = _occupied(pixels)
     if box is None:
         return 0
@@ -138,7 +145,7 @@ def _floor(pixels: Pixels) -> int:
         return 0
     sample = framed[:: max(1, side // 8), :: max(1, side // 8)]
     lowest, bright = float(sample[sample > 0].min()), float(np.percentile(sample, 99))
-    # A corner does not hold the rarest values of the noise: a quarter of its range more.
+    # The rarest noise values may lie outside the corner, so a quarter of the corner's range is added.
     highest = int(darkest.max()) + (int(darkest.max()) - int(darkest.min())) // 4
     return highest if highest - lowest <= _LARGEST_FLOOR * (bright - lowest) else 0
 
@@ -148,7 +155,7 @@ def _ends(side: int) -> tuple[slice, slice]:
 
 
 def _without_holes(pixels: Pixels) -> Pixels:
-    """Black that does not reach the edge is tissue: a predictor that takes 0 as background must not see a hole."""
+    """Set black pixels that are not connected to the edge to 1, since a predictor would take 0 for background."""
     black = pixels == 0
     np.greater(black, _reaching_the_edge(black), out=black)
     pixels[black] = 1

@@ -1,4 +1,4 @@
-"""The card of a model package: where it comes from, what it is for, and which images it may be shown."""
+"""The card of a model package: its origin, its intended use, and the kinds of image that it was made for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -11,26 +11,26 @@ _SPACING_LIMITS = 2
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """The [card] table of package.toml; every key may be left out, none may be added."""
+    """The [card] table of package.toml; every key is optional, and unknown keys are refused."""
 
     origin: str = ""
-    """Who made the weights, from what."""
+    """The authors of the weights, and the data and software that they used."""
     licence: str = ""
     training_data: str = ""
     intended_use: str = ""
     limitations: str = ""
     vendors: tuple[str, ...] = ()
-    """Manufacturers (0008,0070) of the images that it was trained with; empty: not stated."""
+    """Manufacturers (0008,0070) of the training images; empty: not stated."""
     pixel_spacing_mm: tuple[float, ...] = ()
-    """Least and largest Imager Pixel Spacing (0018,1164) of these images, mm; empty: not stated."""
+    """Least and largest Imager Pixel Spacing (0018,1164) of the training images, mm; empty: not stated."""
     presentation: str = ""
-    """How their pixels were presented: for presentation or processing, which VOI LUT, bits."""
+    """How the training images were presented: the intent, the VOI LUT and the bits stored."""
 
     kinds: tuple[str, ...] = ()
-    """The kinds of image that it may be shown: conventional, contrast_low_energy, synthesized; empty: conventional."""
+    """The kinds of image that the model accepts: conventional, contrast_low_energy, synthesized; empty: the first."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError when the pixel spacing is no range of positive numbers, or a kind is not known."""
+        """Raise ValueError when the pixel spacing is not a range of positive numbers, or a kind is unknown."""
         spacing = self.pixel_spacing_mm
         if spacing and (len(spacing) != _SPACING_LIMITS or not 0 < spacing[0] <= spacing[1]):
             raise ValueError(f"card.pixel_spacing_mm = {list(spacing)} is not a least and a largest spacing in mm.")
@@ -40,22 +40,26 @@ class ModelCard:
 
     @property
     def accepted_kinds(self) -> frozenset[str]:
-        """The kinds of image that it may be shown."""
+        """The kinds of image that the model accepts."""
         return frozenset(self.kinds or (CONVENTIONAL,))
 
     @property
     def is_demonstration(self) -> bool:
-        """Whether it was trained on phantoms alone, so that its findings on patients' images mean nothing."""
+        """Whether the model was trained on phantoms alone, so that its findings on patients' images mean nothing."""
         return set(self.vendors) == {DRAWN_BY}
 
 
 def card_from_table(table: Mapping[str, Any]) -> ModelCard:
-    """The card in a [card] table. Raises ValueError naming the key that is unknown or of the wrong kind."""
+    """Return the card that a [card] table holds.
+
+    Raises:
+        ValueError: A key is unknown, or its value is of the wrong type; the message names the key.
+    """
     return ModelCard(**{name: _value(name, value) for name, value in table.items()})
 
 
 def card_table(card: ModelCard) -> dict[str, Any]:
-    """The [card] table of `card`, without what it leaves out."""
+    """Return the [card] table of `card`, without empty values."""
     return {field.name: value for field in fields(card) if (value := getattr(card, field.name))}
 
 

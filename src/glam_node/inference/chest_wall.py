@@ -1,9 +1,9 @@
-"""Where the chest wall is in a stored view, by the outline of the breast alone.
+"""The side of the chest wall in a stored view, by the outline of the breast alone.
 
-A compressed breast lies at the edge of the detector on the side of its chest wall, along most of its height, is larger
-there, and rounds off towards the nipple. Measured on real views: 90 to 93 % of the breast's rows reach that edge, none
-the opposite one; an MLO view also reaches the upper edge with 45 to 76 % of its columns; the half at the chest wall has
-1.3 to 1.9 times the area of the other.
+A compressed breast touches the edge of the detector at its chest wall, along most of its height. It is larger there,
+and rounds off towards the nipple. Measured on real views: 90 to 93 % of the breast's rows reach that edge and none
+reaches the opposite one; in an MLO view, 45 to 76 % of the columns also reach the upper edge; the half at the chest
+wall has 1.3 to 1.9 times the area of the other half.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 
-# A breast that ends within this part of the image's side of an edge reaches it: detectors have some dead columns.
+# A breast that ends within this fraction of the image's side from an edge reaches it: detectors have dead columns.
 _TOUCHING = 0.01
 _LEAST_CONTACT = 0.2
 _OTHER_CONTACT = 0.5
@@ -27,7 +27,7 @@ _BYTE = 255
 
 @dataclass(frozen=True, slots=True)
 class EdgeContact:
-    """Along which part of its height (left, right) or width (top, bottom) the breast reaches each edge, 0 to 1."""
+    """The fraction of the breast's height (left, right) or width (top, bottom) that reaches each edge, 0 to 1."""
 
     left: float
     right: float
@@ -37,16 +37,16 @@ class EdgeContact:
 
 @dataclass(frozen=True, slots=True)
 class ShownSide:
-    """What the outline shows."""
+    """The direction in which the outline of the breast points."""
 
     points_right: bool
-    """The chest wall is on the left."""
+    """Whether the chest wall is on the left."""
     certain: bool
-    """False: the outline only hints at it."""
+    """Whether the outline is clear; False: it only suggests the direction."""
 
 
 def edge_contact(breast: Mask) -> EdgeContact:
-    """How `breast`, a mask on Rows x Columns that is not empty, lies against the edges of the image."""
+    """Return how much of `breast`, a mask on Rows x Columns that is not empty, reaches each edge of the image."""
     rows, columns = (max(1, int(_TOUCHING * side)) for side in breast.shape)
     height, width = (_occupied(breast, axis) for axis in (1, 0))
     return EdgeContact(
@@ -62,7 +62,10 @@ def _occupied(mask: Mask, axis: int) -> int:
 
 
 def _count_per_column(mask: Mask) -> NDArray[np.int64]:
-    """In bytes, of as many rows at a time as a byte can count: ten times as fast as numpy's own way."""
+    """Return the number of True pixels in each column.
+
+    Sums are made in bytes, over as many rows at a time as a byte can count: ten times as fast as numpy's own sum.
+    """
     counts = np.zeros(mask.shape[1], dtype=np.int64)
     for first in range(0, len(mask), _BYTE):
         counts += mask[first : first + _BYTE].view(np.uint8).sum(axis=0, dtype=np.uint8)
@@ -70,7 +73,7 @@ def _count_per_column(mask: Mask) -> NDArray[np.int64]:
 
 
 def shown_side(breast: Mask) -> ShownSide | None:
-    """Which way `breast`, a mask on Rows x Columns, points; None when its outline does not tell."""
+    """Return the direction in which `breast`, a mask on Rows x Columns, points; None when its outline is unclear."""
     per_column = _count_per_column(breast)
     occupied = np.flatnonzero(per_column)
     if occupied.size == 0:
@@ -91,13 +94,16 @@ def shown_side(breast: Mask) -> ShownSide | None:
 
 
 def looks_turned(breast: Mask) -> bool:
-    """Whether the chest wall seems to be at the upper or lower edge: the breast reaches it, and neither side."""
+    """Return whether the image seems turned by 90 degrees: the breast reaches the top or bottom, but neither side."""
     contact = edge_contact(breast)
     sides = max(contact.left, contact.right)
     return max(contact.top, contact.bottom) >= _LEAST_CONTACT_OF_TURNED and sides < _LEAST_CONTACT
 
 
 def looks_upside_down(breast: Mask) -> bool:
-    """Whether the axilla of this MLO view seems to be at the lower edge: it reaches its edge, the fold does not."""
+    """Return whether this MLO view seems upside down: the breast is wide at the lower edge and not at the upper one.
+
+    In an upright view the axilla reaches the upper edge, and the fold below the breast does not reach the lower one.
+    """
     contact = edge_contact(breast)
     return contact.bottom >= _LEAST_CONTACT_OF_AXILLA and contact.top <= _LARGEST_CONTACT_OF_FOLD

@@ -1,7 +1,7 @@
-"""What a compressed image says of itself, checked before a decoder written in C is let at it.
+"""Checks of a compressed image's own headers, made before a decoder written in C reads it.
 
-Decoders accept images that were cut short and fill up with grey, and some end the process on headers that make no
-sense; both must be refusals.
+Decoders accept truncated images and fill the rest with grey, and some crash the process on impossible headers. Both
+kinds of image must be refused.
 """
 
 import struct
@@ -34,7 +34,16 @@ _RESTARTS = range(0xD0, 0xD8)
 
 
 def check_codestream(frame: bytes, rows: int, columns: int, bits_allocated: int) -> None:
-    """Raises UnsupportedMammogram when a JPEG, JPEG-LS or JPEG 2000 frame is cut short, damaged or of another size."""
+    """Raise UnsupportedMammogram when a JPEG, JPEG-LS or JPEG 2000 frame is truncated, damaged or of another size.
+
+    A frame of another format is not checked.
+
+    Args:
+        frame: The encoded frame.
+        rows: Rows (0028,0010) of the image.
+        columns: Columns (0028,0011) of the image.
+        bits_allocated: Bits Allocated (0028,0100) of the image, which the frame may not exceed.
+    """
     try:
         if frame.startswith(_START_OF_IMAGE):
             stated = _jpeg_frame(frame)
@@ -53,7 +62,7 @@ def check_codestream(frame: bytes, rows: int, columns: int, bits_allocated: int)
 
 
 def essential_jpeg(frame: bytes) -> bytes:
-    """A JPEG frame that was checked, without application data and comments, over which GDCM stumbles."""
+    """Return a checked JPEG frame without application data and comments, which GDCM cannot always read."""
     kept, end = [_START_OF_IMAGE], len(frame)
     for marker, at, end in _segments(frame):
         if marker in _ESSENTIAL:
@@ -62,14 +71,14 @@ def essential_jpeg(frame: bytes) -> bytes:
 
 
 def _jpeg2000_frame(frame: bytes) -> tuple[int, int, int, int]:
-    """Rows, columns, bits and components of the SIZ segment (ISO/IEC 15444-1 A.5.1)."""
+    """Return rows, columns, bits and components from the SIZ segment (ISO/IEC 15444-1 A.5.1)."""
     width, height, left, top = struct.unpack_from(">4I", frame, 8)
     components, depth = struct.unpack_from(">HB", frame, 40)
     return height - top, width - left, (depth & 0x7F) + 1, components
 
 
 def _jpeg_frame(frame: bytes) -> tuple[int, int, int, int]:
-    """Rows, columns, bits and components of the one frame header, in a stream whose segments are all in order."""
+    """Return rows, columns, bits and components from the frame header, and check every segment of the stream."""
     stated, process, seen = None, None, set()
     for marker, at, _ in _segments(frame):
         if marker not in _ESSENTIAL | _APPLICATION_DATA_AND_COMMENTS:
@@ -86,7 +95,7 @@ def _jpeg_frame(frame: bytes) -> tuple[int, int, int, int]:
 
 
 def _segments(frame: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, offset and end of every segment up to the first scan's entropy-coded data."""
+    """Yield marker, offset and end of every segment, up to and including the header of the first scan."""
     at = 2
     while True:
         if frame[at] != 0xFF:
@@ -103,7 +112,7 @@ def _segments(frame: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _check_scan(frame: bytes, at: int) -> None:
-    """One scan of one component, then data without any marker but restarts and the end."""
+    """Check that the scan at offset `at` has one component, and its data no markers except restarts and the end."""
     (length,) = struct.unpack_from(">H", frame, at + 2)
     data = at + 2 + int(length)
     if frame[at + 4] != 1:

@@ -1,4 +1,4 @@
-"""How many threads pay: one for each physical core, and no more than the container's share of them."""
+"""The number of threads worth using: one per physical core, within the CPU quota of the container."""
 
 import math
 import os
@@ -9,7 +9,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_cores(topology: Path = _TOPOLOGY, cgroup: Path = _CGROUP) -> int:
-    """Physical cores that this process may run on, within the CPU quota of its control group; at least 1."""
+    """Return the number of physical cores that this process may use, within its control group's quota; at least 1."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     cores = {_siblings(topology, number) for number in allowed}
     quota = _quota(cgroup)
@@ -17,7 +17,7 @@ def usable_cores(topology: Path = _TOPOLOGY, cgroup: Path = _CGROUP) -> int:
 
 
 def _siblings(topology: Path, number: int) -> str:
-    """The logical processors of one core; itself where the system does not say."""
+    """Return the list of logical processors that share a core with processor `number`; itself where it is unknown."""
     try:
         return (topology / f"cpu{number}/topology/thread_siblings_list").read_text(encoding="ascii").strip()
     except OSError:
@@ -25,7 +25,7 @@ def _siblings(topology: Path, number: int) -> str:
 
 
 def _quota(cgroup: Path) -> float | None:
-    """Processors that the control group (version 2, else 1) may keep busy; None: all."""
+    """Return the number of processors that the control group (version 2, else 1) may use; None: no limit."""
     try:
         quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Stored pixel values out of a data set whose every claim is checked before memory is set aside for it."""
+"""Decoding of stored pixel values, with every claim of the header checked before memory is allocated for it."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ MAXIMUM_PIXELS = 64 * 2**20
 # Lossless coding of a mammogram saves a factor of 2 to 10, lossy perhaps 50.
 _MAXIMUM_PIXELS_PER_ENCODED_BYTE = 2000
 
-# GDCM ends the process on some damaged images and pylibjpeg's RLE decoder raises what is no Exception; each gets only
-# what nothing else decodes.
+# GDCM crashes the process on some damaged images, and pylibjpeg's RLE decoder raises errors that are not Exceptions:
+# neither gets a transfer syntax that another decoder reads.
 _PLUGINS = {
     JPEGBaseline8Bit: "pillow",
     JPEG2000Lossless: "pillow",
@@ -42,9 +42,13 @@ _DECODED_BY_GDCM = frozenset({JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
 
 
 def stored_values(dataset: Dataset) -> NDArray[np.uint16]:
-    """The one frame of `dataset`, Rows x Columns, as the bits that were stored (sign and unused bits as they are).
+    """Return the frame of a single-frame image as the bit patterns that were stored.
 
-    Raises UnsupportedMammogram when it is not one grey frame of 8 or 16 bits, or cannot be decoded.
+    Returns:
+        Rows x Columns; sign bits and unused bits are left as they are.
+
+    Raises:
+        UnsupportedMammogram: The image is not one grey frame of 8 or 16 bits, or it cannot be decoded.
     """
     rows, columns = _declared_size(dataset)
     _check_grey(dataset)
@@ -104,12 +108,12 @@ def _check_native_length(dataset: Dataset, byte_count: int, rows: int, columns: 
 
 
 def _one_frame(encoded: bytes, rows: int, columns: int) -> bytes:
-    """The one encoded frame, which is not absurdly short."""
+    """Return the encoded frame; refuse one that is too short for the pixels that the header claims."""
     if rows * columns > _MAXIMUM_PIXELS_PER_ENCODED_BYTE * len(encoded):
         raise UnsupportedMammogram(f"{len(encoded)} bytes cannot hold the {rows} x {columns} pixels that are claimed.")
     try:
         frame: bytes = get_frame(encoded, 0, number_of_frames=1)
-    except Exception as error:  # pydicom lets struct, index and value errors of damaged fragments through
+    except Exception as error:  # damaged fragments make pydicom raise struct, index and value errors
         raise UnsupportedMammogram(f"The encapsulated pixel data is damaged: {error}") from error
     return frame
 
@@ -119,7 +123,7 @@ def _decode(dataset: Dataset, transfer_syntax: UID, frame: bytes | None) -> NDAr
         if frame is not None and transfer_syntax in _DECODED_BY_GDCM:
             return _decode_by_gdcm(dataset, transfer_syntax, essential_jpeg(frame))
         return pixel_array(dataset, raw=True, decoding_plugin=_PLUGINS.get(transfer_syntax, ""))
-    except Exception as error:  # every plug-in raises its own kinds; all mean that these pixels cannot be had
+    except Exception as error:  # every plug-in raises its own types; all mean that the pixels cannot be decoded
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UnsupportedMammogram(
             f"The pixel data ({transfer_syntax.name}) cannot be decoded: {reason[-1]}"
@@ -127,9 +131,9 @@ def _decode(dataset: Dataset, transfer_syntax: UID, frame: bytes | None) -> NDAr
 
 
 def _decode_by_gdcm(dataset: Dataset, transfer_syntax: UID, frame: bytes) -> NDArray[Any]:
-    """JPEG Lossless and JPEG Extended.
+    """Decode a frame of JPEG Lossless or JPEG Extended with GDCM.
 
-    pydicom does not let GDCM decode 12 bits of the latter, but its output is DCMTK's, bit by bit.
+    pydicom does not let GDCM decode JPEG Extended with 12 bits, although its output equals that of DCMTK bit by bit.
     """
     import gdcm
 

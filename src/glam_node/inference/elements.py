@@ -1,11 +1,11 @@
-"""Elements of a header as plain values; never raises, whatever the data set holds. pydicom only."""
+"""Readers of single header elements as plain values; none of them raises, whatever the data set holds."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from pydicom.dataset import Dataset
 
-# The first word of a value that says that there is none
+# First words of texts that mean "none"
 _NOTHING = frozenset(
     [
         "-",
@@ -34,7 +34,7 @@ _YES = frozenset({"YES", "Y", "TRUE", "1", "BOTH"})
 
 
 def values(dataset: Dataset, keyword: str) -> list[Any]:
-    """Return the values of an element; none where it is missing or malformed."""
+    """Return the values of an element; [None] where it is missing, and an empty list where it is malformed."""
     try:
         value = dataset.get(keyword)
         return list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]
@@ -58,7 +58,7 @@ def items_of(dataset: Dataset, keyword: str) -> list[Dataset]:
 
 
 def number_of(dataset: Dataset, keyword: str) -> float | None:
-    """Return the first value of an element as a number; None when it is none."""
+    """Return the first value of an element as a number; None when it is not a number."""
     try:
         return float(text_of(dataset, keyword))
     except ValueError:
@@ -66,7 +66,7 @@ def number_of(dataset: Dataset, keyword: str) -> float | None:
 
 
 def integer_of(dataset: Dataset, keyword: str, default: int) -> int:
-    """Return the first value of an element as a whole number; `default` when it is none."""
+    """Return the first value of an element as a whole number; `default` when it is not one."""
     number = number_of(dataset, keyword)
     return default if number is None or not number.is_integer() else int(number)
 
@@ -82,7 +82,7 @@ def values_of(dataset: Dataset, keywords: Iterable[str]) -> Iterable[Any]:
 
 
 def has_value(value: Any) -> bool:
-    """Return whether an optional value says something: an item, or a text other than none, no and zero."""
+    """Return whether an optional value states something: an item, or a text that does not mean none, no or zero."""
     if isinstance(value, Dataset):
         return True
     text = "" if value is None else str(value).strip().upper()
@@ -93,5 +93,5 @@ def has_value(value: Any) -> bool:
 
 
 def says_yes(dataset: Dataset, keyword: str) -> bool:
-    """Return whether an element says yes, in whatever words."""
+    """Return whether an element means yes: YES, Y, TRUE, 1 or BOTH."""
     return text_of(dataset, keyword).upper() in _YES

@@ -1,4 +1,4 @@
-"""What a predictor found: per image two scores and any number of outlined findings, in source pixels."""
+"""The results of a predictor: for each image two scores and any number of outlined findings, in source pixels."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,7 +11,7 @@ from glam_node.inference.mammogram import Laterality, ViewPosition
 
 
 class FindingKind(StrEnum):
-    """The two classes of GLAM; independent of each other, in the order of its channels."""
+    """The two classes of GLAM, which are independent of each other, in the order of its channels."""
 
     BENIGN = "benign"
     MALIGNANT = "malignant"
@@ -23,15 +23,15 @@ CHANNELS = (FindingKind.BENIGN, FindingKind.MALIGNANT)
 
 @dataclass(frozen=True, slots=True)
 class AlgorithmIdentification:
-    """Who found it: PS3.16 TID 4019, and what a reader must know to reproduce it."""
+    """The algorithm that made the findings (PS3.16 TID 4019), with all that is needed to reproduce them."""
 
     algorithm_name: str
     algorithm_version: str
     weights_sha256: str
     trained: bool
-    """False: the weights carry no knowledge, and every object and line of output must say UNTRAINED."""
+    """Whether the weights were trained; False: every object and line of output must say UNTRAINED."""
     parameters: tuple[tuple[str, str], ...] = ()
-    """Thresholds and other settings of the package that decided what counts as a finding, as (name, value)."""
+    """Thresholds and other values of the package that decided the findings, as (name, value)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,19 +40,19 @@ class Finding:
 
     kind: FindingKind
     score: float
-    """Largest saliency inside the region, 0 to 1, not calibrated."""
+    """The largest saliency inside the region, 0 to 1, not calibrated."""
     origin: tuple[int, int]
-    """Row and column (zero-based, source image) of the mask's first pixel."""
+    """Row and column of the mask's first pixel in the source image, zero-based."""
     mask: NDArray[np.bool_]
-    """Height x width of the bounding box; True where the finding is; never empty."""
+    """Height x width of the bounding box; True inside the finding; at least one pixel is True."""
 
     @property
     def pixel_count(self) -> int:
-        """Number of source pixels in the finding."""
+        """The number of source pixels in the finding."""
         return int(np.count_nonzero(self.mask))
 
     def full_mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """The mask on the source image's Rows x Columns."""
+        """Return the mask on the whole source image, whose Rows and Columns are `shape`."""
         full = np.zeros(shape, dtype=np.bool_)
         row, column = self.origin
         height, width = self.mask.shape
@@ -62,23 +62,29 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SaliencyMap:
-    """The saliency of each class that decided on the findings of an image, in cells of several pixels."""
+    """The saliency map of each class that the findings of an image were taken from, in cells of several pixels."""
 
     values: NDArray[np.uint8]
-    """2 x height x width, in the order of CHANNELS; 255 means 1, so that a value is within 1/510."""
+    """2 x height x width, in the order of CHANNELS; 255 stands for 1, so a value is exact to 1/510."""
     step: int
-    """Pixels of the source image along the side of a cell."""
+    """The side of a cell in pixels of the source image."""
     origin: tuple[int, int]
-    """Row and column of the first cell's first pixel; negative where the cell begins outside the image."""
+    """Row and column of the first cell's first pixel; negative where the cell starts outside the image."""
     box: tuple[int, int, int, int]
-    """First row, first column, last row and last column (exclusive) of what the model saw; elsewhere it is 0."""
+    """First row, first column, last row and last column (exclusive) of the part that the model saw; 0 elsewhere."""
 
     def on_image(self, kind: FindingKind, shape: tuple[int, int], dtype: DTypeLike = np.uint8) -> NDArray[Any]:
-        """The map of one class on the source image's Rows x Columns, 0 to 255."""
+        """Return the map of one class, 0 to 255, on the whole source image, whose Rows and Columns are `shape`."""
         return self.on_box(kind, (0, 0, *shape), dtype)
 
     def on_box(self, kind: FindingKind, box: tuple[int, int, int, int], dtype: DTypeLike = np.uint8) -> NDArray[Any]:
-        """The same on a box of the source image: first row, first column, last row and last column (exclusive)."""
+        """Return the map of one class, 0 to 255, on a box of the source image.
+
+        Args:
+            kind: The class.
+            box: First row, first column, last row and last column (exclusive) in the source image.
+            dtype: The dtype of the result.
+        """
         pixels = np.zeros((box[2] - box[0], box[3] - box[1]), dtype=dtype)
         top, left = max(self.box[0], box[0]), max(self.box[1], box[1])
         bottom, right = min(self.box[2], box[2]), min(self.box[3], box[3])
@@ -96,19 +102,19 @@ class SaliencyMap:
 
 
 def _cells(first: int, last: int, step: int) -> tuple[slice, int]:
-    """The cells that the pixels from `first` to `last` (exclusive) lie in, and where in them the first pixel is."""
+    """Return the cells that hold the pixels `first` to `last` (exclusive), and the offset of `first` in its cell."""
     return slice(first // step, -(-last // step)), first % step
 
 
 def quantised(saliency: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Saliency from 0 to 1 in 255 steps."""
+    """Return saliency of 0 to 1 as whole numbers of 0 to 255; values outside the range are clipped."""
     steps: NDArray[np.uint8] = np.rint(saliency.clip(0, 1) * 255).astype(np.uint8)
     return steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageFindings:
-    """The result for one image; either scores and findings, or the reason why there are none."""
+    """The result for one image: either scores and findings, or the reason why the image was not analysed."""
 
     sop_instance_uid: str
     image_laterality: Laterality
@@ -116,24 +122,24 @@ class ImageFindings:
     shape: tuple[int, int]
     """Rows and Columns of the source image."""
     benign_score: float | None
-    """0 to 1, not calibrated, independent of the other score; None when the image could not be analysed."""
+    """Score of 0 to 1, not calibrated and independent of the other; None when the image could not be analysed."""
     malignant_score: float | None
-    """The same for the other class."""
+    """As `benign_score`."""
     findings: tuple[Finding, ...] = ()
     failure: str | None = None
-    """Why the image could not be analysed, in plain words; then both scores are None and findings is empty."""
+    """The reason why the image could not be analysed; then both scores are None and `findings` is empty."""
     remarks: tuple[str, ...] = ()
-    """What a reader should know although the image was analysed (orientation doubtful, tissue cut off ...)."""
+    """Doubts about an image that was analysed (orientation unclear, tissue cut off ...), in plain words."""
     saliency: SaliencyMap | None = None
-    """None where the image was not looked at closely, since every score lies under its operating point."""
+    """None where the image was not segmented, since every score is below its operating point."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
-    """The result for one study: everything that the writers of results need beside the source images."""
+    """The result for one study; with the source images it is all that the result writers need."""
 
     study_instance_uid: str
     algorithm: AlgorithmIdentification
     images: tuple[ImageFindings, ...]
     stage_seconds: tuple[tuple[str, float], ...] = field(default=())
-    """Seconds spent in each stage of the analysis, as (stage, seconds); informative, never part of an object."""
+    """Seconds spent in each stage of the analysis, as (stage, seconds); never written to a DICOM object."""

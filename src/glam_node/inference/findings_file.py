@@ -1,4 +1,4 @@
-"""Findings as one versioned file, so that results can be written again without running the model again."""
+"""The findings file: findings in one versioned file, so that results can be written again without the model."""
 
 import json
 import math
@@ -24,7 +24,7 @@ FORMAT_VERSION = 1
 
 
 def encode_findings(findings: Findings) -> bytes:
-    """The bytes of a file that holds exactly `findings`: an npz of JSON, of bit-packed masks and of maps."""
+    """Return `findings` as the bytes of a file: an npz of JSON, bit-packed masks and saliency maps."""
     masks = [np.packbits(finding.mask) for image in findings.images for finding in image.findings]
     maps = [image.saliency.values.ravel() for image in findings.images if image.saliency is not None]
     meta = json.dumps({"format_version": FORMAT_VERSION, **_study(findings)})
@@ -39,7 +39,12 @@ def encode_findings(findings: Findings) -> bytes:
 
 
 def read_findings(path: Path) -> Findings:
-    """What `encode_findings` made. Raises InferenceError when the file is another, or damaged."""
+    """Return the findings in a file that `encode_findings` made.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        InferenceError: The file is damaged, or of another kind or version.
+    """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             meta = json.loads(archive["meta"].tobytes().decode("utf-8"))
@@ -50,7 +55,7 @@ def read_findings(path: Path) -> Findings:
         return _study_from(meta, _Reader(packed, saliency))
     except (InferenceError, FileNotFoundError):
         raise
-    except Exception as error:  # zipfile, numpy, json and our own look-ups each raise their kinds for damage
+    except Exception as error:  # zipfile, numpy, json and the look-ups below each raise their own types for damage
         raise InferenceError(f"{path} is not a readable findings file ({type(error).__name__}).") from error
 
 
@@ -105,7 +110,7 @@ def _saliency(saliency: SaliencyMap | None) -> dict[str, Any] | None:
 
 
 class _Reader:
-    """Takes masks and maps out of the bytes, in the order in which they were written."""
+    """Reader of masks and saliency maps, which it returns in the order in which they were written."""
 
     def __init__(self, packed: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> None:
         self._packed = packed

@@ -1,12 +1,12 @@
-"""From stored values to what a workstation would show: brighter is denser, padding is 0.
+"""Conversion of stored values to the values that a workstation would show: brighter is denser, padding is 0.
 
-GLAM was trained on images to which the VOI transformation of the header had been applied, so it is applied here, in
-the order of PS3.4 N.2: Modality LUT or rescale; the first VOI LUT, else the first window (linear, linear exact or
+GLAM was trained on images to which the VOI transformation of the header had been applied, so this module applies it,
+in the order of PS3.4 N.2: Modality LUT or rescale; the first VOI LUT, else the first window (linear, linear exact or
 sigmoid), else nothing; inversion for MONOCHROME1. The darkest value that the image can show becomes 0 and the
 brightest 2^Bits Stored - 1: a window that covers all values changes nothing.
 
-An optional element that is present without a value counts as absent (PS3.5 7.4.5), also one of blanks, a sequence
-without items, and a table without entries. A table or window that is stated and makes no sense is refused.
+An optional element without a value counts as absent (PS3.5 7.4.5), as do one that holds only blanks, a sequence
+without items, and a table without entries. A stated table or window that makes no sense is refused.
 """
 
 import math
@@ -21,23 +21,23 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from glam_node.inference.errors import UnsupportedMammogram
 
-# A marker or a clip outshines everything else.
+# A marker or a clip is far brighter than tissue, so the brightest pixels do not set the white level.
 _WHITE_PERCENTILE = 99.7
 _VOI_LUT_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
-# Rows of a picture that are made at once
+# Rows of the picture that are computed at once, to save memory
 _BAND = 64
 
 
 def stated_grey_scale(dataset: Dataset) -> Dataset:
-    """Return the grey scale that a header states: what readers apply and what presentation states repeat.
+    """Return the grey scale that a header states, which readers apply and presentation states repeat.
 
     Returns:
         Modality LUT Sequence (one item) or Rescale Slope and Intercept; VOI LUT Sequence (one item) or one Window
-        Center and Width, with VOI LUT Function; Photometric Interpretation. Only elements with a value are there.
+        Center and Width, with VOI LUT Function; Photometric Interpretation. Elements without a value are left out.
         LUT Descriptor is the number of entries (never 0), the first value and the bits; LUT Data is little-endian OW.
 
     Raises:
-        UnsupportedMammogram: A table, window or rescale is stated and makes no sense.
+        UnsupportedMammogram: A stated table, window or rescale makes no sense.
     """
     stated = Dataset()
     stated.file_meta = FileMetaDataset()
@@ -81,7 +81,10 @@ def _state_voi(dataset: Dataset, stated: Dataset) -> None:
 
 
 def _table(dataset: Dataset, keyword: str) -> Dataset | None:
-    """The first item that has a table; entries of 8 bits may be packed two to a word (PS3.3 C.11.1.1)."""
+    """Return the first item of a sequence that holds a look-up table, rewritten with 16-bit entries; None without one.
+
+    Entries of 8 bits may be packed two to a word (PS3.3 C.11.1.1).
+    """
     big_endian = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID") == ExplicitVRBigEndian
     for item in dataset.get(keyword) or ():
         descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
@@ -106,7 +109,7 @@ def _table(dataset: Dataset, keyword: str) -> Dataset | None:
 
 
 def _numbers(dataset: Dataset, keyword: str) -> list[float | None]:
-    """The values in their order; None for one that is empty."""
+    """Return the values of an element in their order; None for an empty one."""
     value = dataset.get(keyword)
     texts = [str(one).strip() for one in (value if isinstance(value, MultiValue | list) else [value])]
     numbers = [float(text) if text not in ("", "None") else None for text in texts]
@@ -124,18 +127,30 @@ def _senseless(error: Exception) -> UnsupportedMammogram:
 
 
 def presented_values(dataset: Dataset, stored: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """`stored` (Rows x Columns) as displayed, 0 to 2^Bits Stored - 1; pixel padding is 0.
+    """Return the values that a workstation would show, 0 to 2^Bits Stored - 1; pixel padding is 0.
 
-    Raises UnsupportedMammogram when the look-up table or window makes no sense.
+    Args:
+        dataset: The header of the image.
+        stored: Rows x Columns, the stored bit patterns.
+
+    Raises:
+        UnsupportedMammogram: The look-up table or window makes no sense.
     """
     return _lookup_table(dataset, stated_grey_scale(dataset))[stored]
 
 
 def displayed_values(dataset: Dataset, stored: NDArray[np.uint16], factor: int) -> NDArray[np.uint8]:
-    """A picture of `stored`, `factor` times as small each way, as a workstation would show it.
+    """Return a small 8-bit picture of the image as a workstation would show it.
 
-    An image that states neither window nor VOI LUT is shown from its darkest value to where its brightest 0.3 % begin.
-    A last row and column that do not fill `factor` are left out. Raises as `presented_values` does.
+    In an image that states neither window nor VOI LUT, the brightest 0.3 % of the pixels are white.
+
+    Args:
+        dataset: The header of the image.
+        stored: Rows x Columns, the stored bit patterns.
+        factor: How many times smaller the picture is in each direction; rows and columns left over are dropped.
+
+    Raises:
+        UnsupportedMammogram: The look-up table or window makes no sense.
     """
     stated = stated_grey_scale(dataset)
     table = _lookup_table(dataset, stated)
@@ -154,7 +169,10 @@ def displayed_values(dataset: Dataset, stored: NDArray[np.uint16], factor: int) 
 
 
 def _lookup_table(dataset: Dataset, stated: Dataset) -> NDArray[np.uint16]:
-    """The output for each of the 65,536 patterns of stored bits; bits above High Bit (old overlays) do not count."""
+    """Return the output value of each of the 65,536 stored bit patterns.
+
+    Bits above High Bit, which hold overlays in old images, are ignored.
+    """
     bits = int(dataset.BitsStored)
     patterns = np.arange(2**bits, dtype=np.int32)
     if dataset.PixelRepresentation == 1:
@@ -167,7 +185,7 @@ def _lookup_table(dataset: Dataset, stated: Dataset) -> NDArray[np.uint16]:
         if "VOILUTSequence" in stated:
             modality = np.round(modality).astype(np.int32)
         shown = np.asarray(apply_voi_lut(modality, stated), dtype=np.float64)
-    except Exception as error:  # whatever pydicom raises, the cause is a table or window that makes no sense
+    except Exception as error:  # pydicom raises many types, always because the table or window makes no sense
         raise _senseless(error) from error
     darkest, brightest = float(shown.min()), float(shown.max())
     if not np.isfinite(darkest + brightest) or darkest == brightest:
@@ -180,7 +198,7 @@ def _lookup_table(dataset: Dataset, stated: Dataset) -> NDArray[np.uint16]:
 
 
 def _is_padding(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """PS3.3 C.7.5.1.1.2: one value, or a range whose limits may come in either order."""
+    """Return which values are padding (PS3.3 C.7.5.1.1.2): one value, or a range whose limits may be in any order."""
     padding = dataset.get("PixelPaddingValue")
     if not isinstance(padding, int):
         return np.zeros(values.shape, dtype=np.bool_)

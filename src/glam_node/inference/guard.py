@@ -1,7 +1,8 @@
-"""The domain guard: whether an image is one that a mammography model may score, before it is shown to the model.
+"""The domain guard: checks that an image is one that a mammography model may score, before the model sees it.
 
-What the header says of kind, intent and view is checked in reading.py, laterality and pose in guard_orientation.py and
-chest_wall.py, background in background.py; here are the scale, the depth of grey and the breast as it was found.
+This module checks the scale, the bits stored and the outline of the breast. Other modules check the rest: reading.py
+the kind, intent and view that the header states, guard_orientation.py and chest_wall.py laterality and orientation,
+background.py the background.
 """
 
 from collections.abc import Iterator
@@ -18,40 +19,46 @@ from glam_node.inference.mammogram import Mammogram
 
 @dataclass(frozen=True, slots=True)
 class DomainLimits:
-    """What is plausible for a whole-breast screening view; limits are inclusive."""
+    """Limits of what is plausible for a whole-breast screening view, inclusive."""
 
     pixel_spacing_mm: tuple[float, float] = (0.04, 0.2)
-    """At the detector. Digital detectors have 0.05 (CR, Fuji) to 0.1 (GE), film digitisers 0.042 and more (DDSM); the
-    coarsest public screening films are those of MIAS, reduced to 0.2."""
+    """Spacing at the detector. Digital detectors have 0.05 (CR, Fuji) to 0.1 (GE), film digitisers 0.042 and more
+    (DDSM); the coarsest public screening films are those of MIAS, reduced to 0.2."""
     largest_anisotropy: float = 1.02
-    """Row spacing over column spacing, or the reverse; detector elements are squares."""
+    """Row spacing divided by column spacing, or the reverse; detector elements are squares."""
     field_mm: tuple[float, float] = (40.0, 400.0)
-    """Either side of the image. Detectors have 180 x 240 to 300 x 400 mm with film; images that were cut to the breast
-    are as narrow as the breast is deep."""
+    """Height and width of the image. Detectors and films measure 180 x 240 to 300 x 400 mm; images that were cropped
+    to the breast are as narrow as the breast is deep."""
     bits_stored: tuple[int, int] = (8, 16)
     """PS3.3 C.8.11.3 allows 6 to 16 for X-ray images of this kind; mammograms have 8 (lossy exports) to 16."""
     least_grey_levels: int = 32
-    """Different values within the breast, counted on every fourth pixel; masks and drawings have a handful."""
+    """The number of different values within the breast, on every fourth pixel; masks and drawings have a few."""
     largest_contact: float = 0.75
-    """Part of the breast's height that may reach both sides of the image: no breast is as wide as a detector there."""
+    """The fraction of its height along which a breast may reach both sides; none is as wide as a detector."""
     largest_in_corner: float = 0.5
-    """Part of a corner on the side of the nipple that may be breast: outlines round off towards it."""
+    """The fraction of a corner opposite to the chest wall that may be breast; outlines round off towards the nipple."""
     remarkable_contact: float = 0.33
-    """The same on the side of the nipple alone, from where on it is remarked."""
+    """The fraction of its height from which a breast that also reaches the side opposite to the chest wall gets a
+    remark."""
 
 
 SCREENING = DomainLimits()
 
 _EVERY = 4
-# Side of the corners that are looked at, as a part of the image's smaller side
+# Side of the corners that are checked, as a fraction of the image's smaller side
 _CORNER = 1 / 32
 
 
 def check_image(mammogram: Mammogram, card: ModelCard, limits: DomainLimits = SCREENING) -> tuple[str, ...]:
-    """Remarks where `mammogram` is unlike the images that a model with `card` was trained with.
+    """Return a remark for each way in which `mammogram` differs from the images that the model was trained with.
 
-    Raises UnsupportedMammogram when its bits, pixel spacing or field of view is implausible for a screening view; a
-    spacing that the card names is always plausible.
+    Args:
+        mammogram: The image.
+        card: The card of the model package; a pixel spacing within its range is always plausible.
+        limits: What is plausible for a screening view.
+
+    Raises:
+        UnsupportedMammogram: The bits stored, pixel spacing or field of view is implausible for a screening view.
     """
     least_bits, most_bits = limits.bits_stored
     if not least_bits <= mammogram.bits_stored <= most_bits:
@@ -97,7 +104,10 @@ def _unlike_card(mammogram: Mammogram, card: ModelCard) -> Iterator[str]:
 
 
 def _is_of(manufacturer: str, vendors: tuple[str, ...]) -> bool:
-    """Manufacturers write themselves in many ways; the shorter name is a part of the longer one."""
+    """Return whether one of `vendors` is the manufacturer.
+
+    Manufacturers write their names in several ways, so it is enough that one name contains the other.
+    """
     name = manufacturer.casefold()
     return any(vendor.casefold() in name or name in vendor.casefold() for vendor in vendors)
 
@@ -105,10 +115,16 @@ def _is_of(manufacturer: str, vendors: tuple[str, ...]) -> bool:
 def check_breast(
     pixels: NDArray[np.uint16], breast: NDArray[np.bool_], limits: DomainLimits = SCREENING
 ) -> tuple[str, ...]:
-    """Remarks where `breast`, the mask on Rows x Columns of what was taken for it, is doubtful.
+    """Return a remark when the outline that was found for the breast is doubtful.
 
-    Raises UnsupportedMammogram when it has hardly any contrast, or reaches where only background can be: the whole
-    width of the image, or a corner on the side of the nipple.
+    Args:
+        pixels: Rows x Columns, the image.
+        breast: Rows x Columns, True where the breast was found.
+        limits: What is plausible for a screening view.
+
+    Raises:
+        UnsupportedMammogram: The breast has hardly any contrast, or it covers what must be background: the whole width
+            of the image, or a corner opposite to the chest wall.
     """
     values = pixels[::_EVERY, ::_EVERY][breast[::_EVERY, ::_EVERY]]
     levels = np.count_nonzero(np.bincount(values)) if values.size else 0
@@ -136,7 +152,7 @@ def check_breast(
 
 
 def _in_corners(breast: NDArray[np.bool_], at_right: bool) -> float:
-    """How much of the upper or the lower corner on one side is breast, whichever is more, 0 to 1."""
+    """Return the fraction of the upper or lower corner on one side that is breast, whichever is larger, 0 to 1."""
     side = max(2, int(min(breast.shape) * _CORNER))
     columns = slice(-side, None) if at_right else slice(None, side)
     return max(float(breast[rows, columns].mean()) for rows in (slice(None, side), slice(-side, None)))

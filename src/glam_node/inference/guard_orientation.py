@@ -1,12 +1,12 @@
-"""Whether what a view says of its side and its pose can be true: the header by itself (PS3.3 C.7.6.1.1.1).
+"""Check of the laterality and orientation that a header states, by the header alone (PS3.3 C.7.6.1.1.1).
 
-A mislabelled view is dangerous because it is a plausible view of the other breast. Mirroring exchanges left and right
-breasts, so the header must tell them apart: seen from the X-ray tube, the columns of a CC view run to the inner side,
-those of an MLO view to the feet and the inner side, and its rows to the front of a left breast, to the back of a right
-one. Equipment that stores a view mirrored says so with rows that run the other way; then the side that columns run to
-must be stated as well. What would fit the other breast as well is refused, however the image may have come to be so.
-Field of View Rotation and Horizontal Flip (0018,7032 and 7034) tell of the way from the detector to the image, and
-nothing of the image as it is stored.
+A mislabelled view is dangerous because it is a plausible view of the other breast. A mirrored left breast looks like a
+right one, so the header must tell them apart. Seen from the X-ray tube, the columns of a CC view run to the inner side
+and those of an MLO view to the feet and the inner side; the rows run to the front of a left breast and to the back of
+a right one. Equipment that stores a view mirrored states rows that run the other way; then it must also state the side
+that the columns run to. A view that could also be one of the other breast is refused, whatever the cause. Field of
+View Rotation and Horizontal Flip (0018,7032 and 7034) are not used: they describe the path from the detector to the
+image, not the stored image.
 """
 
 from dataclasses import dataclass
@@ -20,21 +20,28 @@ _INNER_SIDE = {Laterality.LEFT: "R", Laterality.RIGHT: "L"}
 
 @dataclass(frozen=True, slots=True)
 class StatedPose:
-    """What Patient Orientation says."""
+    """The orientation of the breast in the stored image, by Patient Orientation (0020,0020)."""
 
     points_right: bool
-    """From the chest wall to the nipple the stored columns increase."""
+    """Whether the chest wall is on the left, so that column numbers increase towards the nipple."""
     upside_down: bool
-    """The first stored row is the lowest (MLO only: nothing tells an upside-down CC view from the other breast's)."""
+    """Whether the first stored row is the lowest. Always False for a CC view: upside down, it looks like one of the
+    other breast."""
 
 
 def stated_pose(
     image_laterality: Laterality, view_position: ViewPosition, patient_orientation: tuple[str, str] | None
 ) -> StatedPose | None:
-    """The pose that the header states; None when it states none.
+    """Return the orientation that the header states; None when it states none.
 
-    Raises UnsupportedMammogram for an image that is turned by 90 degrees, and for one whose laterality and Patient
-    Orientation contradict each other or would fit the other breast as well.
+    Args:
+        image_laterality: The breast, by the header.
+        view_position: The view, by the header.
+        patient_orientation: Patient Orientation: the directions that rows and columns run to.
+
+    Raises:
+        UnsupportedMammogram: The image is turned by 90 degrees, or its laterality and Patient Orientation contradict
+            each other or could be those of the other breast.
     """
     if patient_orientation is None:
         return None
@@ -56,14 +63,14 @@ def stated_pose(
 
 
 def _of_cc(image_laterality: Laterality, _points_right: bool, columns_run: str) -> str:
-    """Why such a CC view may be one of the other breast; empty when it cannot."""
+    """Return the reason why this CC view may show the other breast; empty when it cannot."""
     if _OUTER_SIDE[image_laterality] in columns_run:
         return "is that of the other breast"
     return ""
 
 
 def _of_mlo(image_laterality: Laterality, points_right: bool, columns_run: str) -> str:
-    """Why such an MLO view may be one of the other breast; empty when it cannot."""
+    """Return the reason why this MLO view may show the other breast; empty when it cannot."""
     to_the_head = "H" in columns_run
     expected = (_OUTER_SIDE if to_the_head else _INNER_SIDE)[image_laterality]
     if expected in columns_run:

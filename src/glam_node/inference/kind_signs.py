@@ -1,4 +1,4 @@
-"""Signs in a header, outside Image Type and view, that an image is of another kind than a screening view."""
+"""Signs in a header, apart from Image Type and view, that an image is not a screening view."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ from glam_node.inference.elements import (
 )
 from glam_node.kinds.codes import OF_A_VOLUME, OF_SEVERAL_EXPOSURES, SPECIMEN
 
-# Elements that only slices, layers and volumes of a tomosynthesis have, and images that were computed from them
+# Elements that only slices, layers and volumes of a tomosynthesis and images computed from them have
 _TOMOSYNTHESIS_ELEMENTS = (
     "TomoClass",
     "TomoType",
@@ -35,7 +35,7 @@ _TOMOSYNTHESIS_ELEMENTS = (
     "XRay3DAcquisitionSequence",
     "XRay3DReconstructionSequence",
 )
-# Elements of the Contrast/Bolus module (PS3.3 C.7.6.4) that say that there was a contrast agent
+# Elements of the Contrast/Bolus module (PS3.3 C.7.6.4) that show that a contrast agent was used
 _CONTRAST_ELEMENTS = (
     "ContrastBolusAgent",
     "ContrastBolusAgentSequence",
@@ -53,15 +53,15 @@ _CONTRAST_ELEMENTS = (
     "ContrastFlowDuration",
     "RequestedContrastAgent",
 )
-# Screening is exposed with 22 to 40 kV; the copper filter is for the high-energy image alone.
+# Screening views are exposed with 22 to 40 kV; copper filters are used for high-energy images only.
 _LEAST_HIGH_ENERGY_KV, _HIGH_ENERGY_FILTERS = 45, ("COPPER", "CU")
-# SNOMED CT and retired SNOMED-RT values of the breast, both breasts, the right and the left one (PS3.3 C.8.11.7)
+# SNOMED CT and retired SNOMED-RT codes of the breast, both breasts, the right and the left breast (PS3.3 C.8.11.7)
 _BREAST_REGIONS = frozenset(
     {"76752008", "T-04000", "63762007", "T-04080", "73056007", "T-04020", "80248007", "T-04030"}
 )
 _BREAST_WORDS = ("breast", "mamma", "mama", "brust", "sein", "seno", "borst", "bröst", "bryst")
 _PHANTOM_PARTS = frozenset({"PHANTOM", "QC", "TEST", "CALIBRATION"})
-# PS3.16 Annex L, defined terms of Body Part Examined for what is taken with X-rays; sites also write words of their own
+# PS3.16 Annex L: defined terms of Body Part Examined for regions that are X-rayed; sites also write their own words
 # fmt: off
 _OTHER_BODY_PARTS = frozenset({
     "ABDOMEN", "ANKLE", "ARM", "AXILLA", "BRAIN", "CHEST", "CLAVICLE", "COCCYX", "CSPINE", "ELBOW", "EXTREMITY",
@@ -72,10 +72,10 @@ _OTHER_BODY_PARTS = frozenset({
 
 _SPECIMENS = ("127457009", "G-8310")
 _REGION_MODIFIERS = ("AnatomicRegionModifierSequence", "PrimaryAnatomicStructureModifierSequence")
-# Machines for specimens, and for biopsies, alone
+# Model names of machines that image only specimens, and of tables used only for biopsies
 _SPECIMEN_CABINETS = ("FAXITRON", "BIOVISION", "KUBTEC", "TRIDENT")
 _BIOPSY_TABLES = ("MULTICARE", "MAMMOTEST", "AFFIRM")
-# PS3.3 Table C.8-74a, in all their variants
+# Parts of the defined terms of PS3.3 Table C.8-74a
 _STEREOTACTIC_WORDS = ("STEREO", "SCOUT", "PREFIRE", "POSTFIRE", "BIOPSY", "POSTMARKER")
 
 
@@ -84,9 +84,9 @@ def _is_derived_by(dataset: Dataset, codes: frozenset[str]) -> bool:
 
 
 def has_contrast_agent(dataset: Dataset) -> bool:
-    """Return whether the header shows that there was a contrast agent.
+    """Return whether the header shows that a contrast agent was used.
 
-    An exposure of high energy, and the difference of two exposures, are of no use without one.
+    A high-energy exposure, or an image combined from two exposures, counts too: neither is made without an agent.
     """
     filters = {text.upper() for text in texts_of(dataset, "FilterMaterial")}
     return (
@@ -98,13 +98,13 @@ def has_contrast_agent(dataset: Dataset) -> bool:
 
 
 def is_of_tomosynthesis(dataset: Dataset) -> bool:
-    """Return whether the header has elements or codes that only images of a volume have."""
+    """Return whether the header has elements or codes that only images of a tomosynthesis volume have."""
     stated = any(map(has_value, values_of(dataset, _TOMOSYNTHESIS_ELEMENTS)))
     return stated or _is_derived_by(dataset, OF_A_VOLUME)
 
 
 def is_partial(dataset: Dataset) -> bool:
-    """Return whether the image shows a part of the breast."""
+    """Return whether the header says that the image shows only a part of the breast."""
     return (
         says_yes(dataset, "PartialView")
         or bool(items_of(dataset, "PartialViewCodeSequence"))
@@ -133,14 +133,20 @@ def other_region(dataset: Dataset) -> str:
 
 
 def regions_of(dataset: Dataset) -> list[Dataset]:
-    """Return the items that name what is imaged, and those that modify them."""
+    """Return the items that name the imaged anatomy, and the items that modify them."""
     regions = [*items_of(dataset, "AnatomicRegionSequence"), *items_of(dataset, "PrimaryAnatomicStructureSequence")]
     modifiers = (item for region in regions for keyword in _REGION_MODIFIERS for item in items_of(region, keyword))
     return [*regions, *modifiers]
 
 
 def is_specimen(dataset: Dataset, image_type: tuple[str, ...], views: Iterable[str]) -> bool:
-    """Return whether the header says, in any of its places, that the image is of a specimen."""
+    """Return whether any part of the header says that the image shows a tissue specimen.
+
+    Args:
+        dataset: The header.
+        image_type: The values of Image Type.
+        views: The views that the header states.
+    """
     texts = [*image_type, *views, text_of(dataset, "BodyPartExamined")]
     texts += [text_of(item, "CodeMeaning") for item in regions_of(dataset)]
     return (
@@ -153,7 +159,7 @@ def is_specimen(dataset: Dataset, image_type: tuple[str, ...], views: Iterable[s
 
 
 def is_stereotactic(dataset: Dataset, image_type: tuple[str, ...]) -> bool:
-    """Return whether the image was made for a biopsy or a localisation."""
+    """Return whether the header says that the image was made for a biopsy or a localisation."""
     words = (*image_type[2:], text_of(dataset, "DetectorMode").upper())
     return _is_made_by(dataset, _BIOPSY_TABLES) or any(word in value for value in words for word in _STEREOTACTIC_WORDS)
 

@@ -1,4 +1,4 @@
-"""A mammogram and a model, each by its path: what a program of one's own begins with."""
+"""The functions that load a mammogram and a model by path, for programs that use this package without a node."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from glam_node.inference.predictor import Predictor, load_predictor
 from glam_node.inference.reading import read_dataset, read_mammogram
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 
-# By name: torch is imported when a model that needs it is loaded, not before.
+# Names, not classes, so that torch is imported only when a model that needs it is loaded.
 _PREDICTORS = {
     "glam": "glam_node.inference.glam.predictor:GlamPredictor",
     "threshold": "glam_node.inference.threshold:ThresholdPredictor",
@@ -17,19 +17,29 @@ _PREDICTORS = {
 
 
 def read_file(path: str | Path, rules: KindRules | None = CONVENTIONAL_VIEWS) -> Mammogram:
-    """Return the screening view in the DICOM file at `path`: uint16 pixels, bright is dense, background 0.
+    """Return the screening view in a DICOM file: uint16 pixels, bright is dense, background 0.
 
-    `rules` say which kinds of image may be read, None: any, as in `read_mammogram`. Raises UnsupportedMammogram with
-    the reason when it is none of them, OSError when the file cannot be reached.
+    Args:
+        path: A DICOM file (PS3.10).
+        rules: The kinds of image that may be read; None: any, as in `read_mammogram`.
+
+    Raises:
+        UnsupportedMammogram: The file does not hold such an image; the message is the reason.
+        OSError: The file cannot be read.
     """
     return read_mammogram(read_dataset(Path(path)), rules)
 
 
 def load_model(package: str | Path = DEFAULT_PACKAGE, device: str = "auto") -> Predictor:
-    """The model in directory `package`, the default one of this software when none is given, ready to `segment`.
+    """Return the model in a model package, ready to `segment` mammograms.
 
-    `device` is "cpu", "cuda", "cuda:N" or "auto" (CUDA where there is one). Raises PackageMismatch when the package is
-    not what it says it is, DeviceUnavailable.
+    Args:
+        package: The directory of the package; by default the demonstration package that ships with glam-node.
+        device: "cpu", "cuda", "cuda:N" or "auto" (CUDA where there is one).
+
+    Raises:
+        PackageMismatch: The package is missing, damaged or of an unknown architecture.
+        DeviceUnavailable: The device does not exist or has no free memory.
     """
     read = read_package(Path(package))
     if read.architecture not in _PREDICTORS:

@@ -1,4 +1,4 @@
-"""A model package: weights, what they need to be run with, and the digest that proves them."""
+"""Model packages: weights, the values that are needed to run them, and the digest that verifies them."""
 
 import hashlib
 import json
@@ -34,54 +34,54 @@ _KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """When saliency of one class becomes a finding; frozen with the weights."""
+    """The thresholds at which saliency of one class becomes a finding; part of the package, like the weights."""
 
     image_score_threshold: float
-    """An image whose score is under this is negative for the class."""
+    """An image with a lower score is negative for the class."""
     local_saliency_threshold: float
-    """A pixel inside a proposed patch belongs to a finding when the local saliency exceeds this."""
+    """A pixel inside a proposed patch belongs to a finding when the local saliency is higher."""
     global_saliency_threshold: float
-    """A pixel outside the patches belongs to a finding when the global saliency exceeds this."""
+    """A pixel outside the patches belongs to a finding when the global saliency is higher."""
     minimum_area_px: int
-    """Regions with fewer pixels of the model's window are dropped."""
+    """Regions with fewer pixels, counted in the model's window, are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPackage:
-    """A directory with package.toml and, unless the weights are seeded, weights.safetensors; checked when read."""
+    """A directory with package.toml and, unless the weights are made from a seed, weights.safetensors."""
 
     path: Path
     architecture: str
-    """Which predictor understands it: "glam", "threshold" ..."""
+    """The architecture of the predictor that runs the package: "glam", "threshold" ..."""
     algorithm_name: str
     algorithm_version: str
     trained: bool
     weights_sha256: str
     """SHA-256 of the weights, as the architecture defines it; verified by the predictor when it loads them."""
     seed: int | None
-    """Not None: the weights are made from this seed, and no weights file exists."""
+    """The seed that the weights are made from, without a weights file; None: they are in a file."""
     operating_points: dict[FindingKind, OperatingPoint]
     parameters: dict[str, Any] = field(default_factory=dict)
-    """The architecture's own table, e.g. patches per image."""
+    """Values that only the architecture defines, e.g. patches per image."""
     shape: dict[str, Any] = field(default_factory=dict)
-    """The sizes of the network as the architecture defines them; empty: as published."""
+    """The sizes of the network, as the architecture defines them; empty: as published."""
     calibration: dict[FindingKind, PlattScale] = field(default_factory=dict)
-    """Of image scores, where an evaluation fitted one; of the data that it was fitted on, not of a site's women."""
+    """The calibration of image scores, for classes with one; it holds for the data it was fitted on, not for a site."""
     calibrated_by_site: frozenset[FindingKind] = frozenset()
-    """Classes whose scale is not the package's own, but one that a site fitted on its women."""
+    """The classes whose calibration is not the package's own but comes from the site's settings."""
     reference: dict[FindingKind, float] = field(default_factory=dict)
-    """Mean image score of the images that the package was measured on, where an evaluation wrote it."""
+    """The mean image score on the data that the package was evaluated with; empty where none was written."""
     card: ModelCard = field(default_factory=ModelCard)
-    """Origin, licence, training data, intended use, limits, and which images it may be shown."""
+    """Origin, licence, training data, intended use, limitations, and the kinds of image that the model accepts."""
 
     @property
     def weights_path(self) -> Path:
-        """Where the weights file is (or would be)."""
+        """The path of the weights file, which does not exist where the package has a seed."""
         return self.path / WEIGHTS_FILE
 
 
 def score_parameters(package: ModelPackage) -> tuple[tuple[str, str], ...]:
-    """What scores mean, as a predictor states it among its parameters: scales, whose they are, and means to compare."""
+    """Return the calibration and reference means of the scores as (name, value), for a predictor's parameters."""
     return tuple(
         stated
         for kind, scale in sorted(package.calibration.items())
@@ -93,9 +93,10 @@ def score_parameters(package: ModelPackage) -> tuple[tuple[str, str], ...]:
 
 
 def read_package(path: Path) -> ModelPackage:
-    """The package in directory `path`; its weights file, when it has one, has the digest that it states.
+    """Return the package in directory `path`, after checking the digest of its weights file if it has one.
 
-    Raises PackageMismatch naming the key or file that is wrong.
+    Raises:
+        PackageMismatch: The package is missing, damaged or of another version; the message names the key or file.
     """
     try:
         table = tomllib.loads((path / PACKAGE_FILE).read_text(encoding="utf-8"))
@@ -112,9 +113,10 @@ def read_package(path: Path) -> ModelPackage:
 
 
 def read_card(path: Path) -> ModelCard:
-    """Return the card of the package in directory `path`, without a look at its weights.
+    """Return the card of the package in directory `path`; its weights are not checked.
 
-    Raises PackageMismatch when there is no package whose card can be read.
+    Raises:
+        PackageMismatch: There is no package whose card can be read.
     """
     try:
         table = tomllib.loads((path / PACKAGE_FILE).read_text(encoding="utf-8"))
@@ -124,7 +126,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 def write_package(package: ModelPackage) -> None:
-    """Write package.toml into the directory of `package`, so that `read_package` gives it back.
+    """Write package.toml into the directory of `package`, so that `read_package` returns the same package.
 
     The weights file must be there already, or the package must have a seed.
     """
@@ -146,7 +148,7 @@ def _optional_tables(package: ModelPackage) -> tuple[tuple[str, Mapping[str, Any
 
 
 def _toml_lines(values: Mapping[str, Any]) -> str:
-    """Strings, numbers, truth values and lists of them look in TOML as they do in JSON."""
+    """Return `values` as lines of TOML, which writes texts, numbers, booleans and lists of them as JSON does."""
     return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
 
 
@@ -179,7 +181,7 @@ def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of the file's bytes, in hexadecimal. Raises OSError."""
+    """Return the SHA-256 of the file's bytes, in hexadecimal; raise OSError when it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

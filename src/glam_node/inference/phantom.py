@@ -1,4 +1,4 @@
-"""Synthetic four-view screening exams with known lesions, as valid DICOM: the same seed gives the same bytes."""
+"""Synthetic four-view screening exams with known lesions, as valid DICOM; the same seed gives the same bytes."""
 
 import uuid
 from collections.abc import Sequence
@@ -23,12 +23,13 @@ VIEWS = tuple((laterality, view) for view in ViewPosition for laterality in (Lat
 _UID_NAMESPACE = uuid.UUID("2f0f1f0c-3b0e-5c51-9d0a-6b8a52a9b8f4")
 _SOFTWARE_VERSION = "1"
 
-# PS3.16 CID 4014 and CID 244 in the code meanings that the standard prints
+# PS3.16 CID 4014, with the code meanings as the standard prints them
 _VIEW_CODES = {
     ViewPosition.CC: ("399162004", "cranio-caudal"),
     ViewPosition.MLO: ("399368009", "medio-lateral oblique"),
 }
-# PS3.3 C.7.6.1.1.1: where rows and columns run to when the chest wall is at the left (L) or right (R) edge
+# PS3.3 C.7.6.1.1.1: the directions that rows and columns run to when a left breast has its chest wall at the left edge
+# and a right breast at the right edge
 _PATIENT_ORIENTATION = {
     (Laterality.LEFT, ViewPosition.CC): ["A", "R"],
     (Laterality.RIGHT, ViewPosition.CC): ["P", "L"],
@@ -39,7 +40,7 @@ _PATIENT_ORIENTATION = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhantomView:
-    """One view of a phantom exam and the truth about it; a mask without a lesion is all False."""
+    """One view of a phantom exam with the true masks of its lesions, Rows x Columns; all False without a lesion."""
 
     dataset: Dataset
     benign_mask: NDArray[np.bool_]
@@ -54,10 +55,16 @@ def make_exam(
     lesions: Lesions = DEFAULT_LESIONS,
     photometric_interpretation: str = "MONOCHROME2",
 ) -> list[PhantomView]:
-    """R CC, L CC, R MLO and L MLO of one synthetic woman; each lesion shows in both views of its breast.
+    """Return R CC, L CC, R MLO and L MLO of one synthetic woman; each lesion shows in both views of its breast.
 
-    Images of 64 x 48 and more work; 12 bits; the breast touches the edge on the chest wall's side, background is
-    black. MONOCHROME1 stores the same image inverted.
+    The images have 12 bits, the breast touches the edge at its chest wall, and the background is black.
+
+    Args:
+        seed: The seed; the same arguments give the same bytes.
+        rows: Rows of each image, at least 64.
+        columns: Columns of each image, at least 48.
+        lesions: Kind and breast of each lesion.
+        photometric_interpretation: MONOCHROME2, or MONOCHROME1 for the same image inverted.
     """
     return [
         make_view(
@@ -83,10 +90,10 @@ def make_view(
     photometric_interpretation: str = "MONOCHROME2",
     varied: bool = False,
 ) -> PhantomView:
-    """One view of `make_exam` with the same arguments, without drawing the others.
+    """Return one view of the exam that `make_exam` makes with the same arguments, without drawing the others.
 
-    `varied`: lesions of more sizes and anywhere in the breast, among structures that are as bright and no lesions, as
-    training needs them; an exam of other UIDs.
+    With `varied`, as training needs it, lesions have more sizes and lie anywhere in the breast, among structures that
+    are as bright but are not lesions; such a view has other UIDs.
     """
     exam = f"{_SOFTWARE_VERSION}/{seed}/{rows}x{columns}/{photometric_interpretation}/{sorted(lesions)}"
     exam += "/varied, distractors" if varied else ""
@@ -103,12 +110,12 @@ def make_view(
 
 
 def _uid(exam: str, role: str) -> UID:
-    """A UID derived from a UUID (PS3.5 B.2), the same whenever the same exam is made."""
+    """Return a UID derived from a UUID (PS3.5 B.2); it is the same whenever the same exam is made."""
     return UID(f"2.25.{uuid.uuid5(_UID_NAMESPACE, f'{exam}/{role}').int}")
 
 
 def _lesion(seed: int, kind: FindingKind, laterality: Laterality, view_position: ViewPosition) -> PhantomLesion:
-    """Size, shape and depth belong to the lesion, the height to the view."""
+    """Return the lesion as one view shows it; its size, shape and depth are the same in both views."""
     place = list(FindingKind).index(kind)
     generator = np.random.default_rng([seed, place, list(Laterality).index(laterality)])
     shape_seed, radius, depth = (
@@ -122,7 +129,7 @@ def _lesion(seed: int, kind: FindingKind, laterality: Laterality, view_position:
 
 
 def _varied_lesion(seed: int, kind: FindingKind, laterality: Laterality, view_position: ViewPosition) -> PhantomLesion:
-    """As `_lesion`, but neither its size nor its place tells the kind."""
+    """Return a lesion as `_lesion` does, but with a size and place that do not depend on its kind."""
     place = list(FindingKind).index(kind)
     generator = np.random.default_rng([seed, place, list(Laterality).index(laterality), 1])
     shape_seed, radius, depth = (
@@ -184,9 +191,9 @@ def _view_attributes(
 
 
 def _set_pixels(dataset: Dataset, pixels: NDArray[np.uint16], photometric_interpretation: str) -> None:
-    """The window covers all values, so that what is displayed is what is stored.
+    """Set the pixels and their description, with a window that covers all values, so that it changes none.
 
-    It is linear without VOI LUT Function, as PS3.3 C.11.2.1.2 has it: OHIF 3.13 shows no window at all beside one.
+    VOI LUT Function is left out, which means linear (PS3.3 C.11.2.1.2): OHIF 3.13 ignores the window next to one.
     """
     inverted = photometric_interpretation == "MONOCHROME1"
     stored = MAXIMUM_VALUE - pixels if inverted else pixels

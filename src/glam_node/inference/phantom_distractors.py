@@ -1,4 +1,4 @@
-"""Structures as bright as lesions that are none; without them brightness alone would find every lesion of a phantom."""
+"""Distractors: structures of phantoms that are as bright as lesions, so that brightness alone does not find lesions."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,9 +10,9 @@ from glam_node.inference.phantom_image import Image, PhantomLesion, blend
 
 _FEWEST, _MOST = 2, 5
 _LEVEL = (3250.0, 3800.0)
-"""From the level of a malignant lesion to that of a benign one."""
+"""The range of brightness, from the level of a malignant lesion to that of a benign one."""
 _RADIUS = (0.018, 0.036)
-"""As the lesions', in fractions of the image's height."""
+"""The range of radii, which is that of the lesions, in fractions of the image's height."""
 _ATTEMPTS = 20
 _CLEARANCE = 3.0
 
@@ -24,8 +24,14 @@ def add_distractors(
 ) -> None:
     """Draw calcified vessels, oil cysts and lymph nodes into `image`, none within three radii of a lesion.
 
-    `edge` is the distance of the skin from the chest wall, in pixels, for each row; the chest wall is on the left.
-    Which ones there are, and where, depends on `seed` and not on whether there are lesions.
+    The same seed tries the same structures at the same places, whether or not there are lesions.
+
+    Args:
+        image: Rows x Columns, changed in place; the chest wall is on the left.
+        seed: The seed of the exam and view.
+        edge: The distance of the skin from the chest wall in each row, in pixels.
+        lesions: The lesions of the view.
+        nipple: Row and column of the nipple, in fractions of the image's height.
     """
     generator = np.random.default_rng([seed, 0x646973])
     taken = [(nipple[0] + lesion.height, nipple[1] * lesion.depth, lesion.radius) for lesion in lesions]
@@ -44,7 +50,7 @@ def add_distractors(
 def _free(
     row: float, depth: float, radius: float, edge: NDArray[np.float64], taken: Sequence[tuple[float, float, float]]
 ) -> Point | None:
-    """Row and column, as fractions of the height, where nothing else is and the skin is not reached."""
+    """Return row and column of a place, in fractions of the height; None where it is taken or too near the skin."""
     rows = len(edge)
     column = float(edge[int(row * rows)]) / rows * depth
     if column < 2 * radius:
@@ -54,7 +60,7 @@ def _free(
 
 
 def _vessel(generator: np.random.Generator, radius: float) -> Image:
-    """A calcified vessel: a bent band, as long as four radii."""
+    """Draw a calcified vessel: a bent band that is four radii long."""
     canvas = _canvas(2.4 * radius)
     centre = canvas.shape[0] // 2
     angle, bend = generator.uniform(0, np.pi), generator.uniform(-0.5, 0.5)
@@ -69,7 +75,7 @@ def _vessel(generator: np.random.Generator, radius: float) -> Image:
 
 
 def _oil_cyst(generator: np.random.Generator, radius: float) -> Image:
-    """A bright rim around a dark centre."""
+    """Draw an oil cyst: a bright rim around a dark centre."""
     canvas = _canvas(1.3 * radius)
     centre, thickness = (canvas.shape[0] // 2,) * 2, max(1, round(generator.uniform(0.25, 0.4) * radius))
     axes = (round(radius), round(radius * generator.uniform(0.75, 1)))
@@ -78,7 +84,7 @@ def _oil_cyst(generator: np.random.Generator, radius: float) -> Image:
 
 
 def _lymph_node(generator: np.random.Generator, radius: float) -> Image:
-    """A bean: an oval with a dark notch, its hilum."""
+    """Draw a lymph node: an oval with a dark notch, its hilum."""
     canvas = _canvas(1.5 * radius)
     centre = canvas.shape[0] // 2
     angle = generator.uniform(0, 2 * np.pi)

@@ -1,4 +1,4 @@
-"""Pixels of a synthetic mammogram: breast, pectoral muscle, gland and known lesions, all from one seed."""
+"""Drawing of a synthetic mammogram's pixels: breast, pectoral muscle, gland and known lesions, from one seed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from glam_node.inference.mammogram import ViewPosition
 
 MAXIMUM_VALUE = 4095
 FIELD_HEIGHT_MM = 232.96
-"""Height of the detector that Rows stand for: 3328 rows of 0.07 mm."""
+"""The height of the detector that the image covers: 3328 rows of 0.07 mm."""
 
 _COARSE_ROWS = 832
 _TISSUE_LIMIT = 2600.0
@@ -28,13 +28,13 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class PhantomLesion:
-    """One lesion of one breast; the same in both of its views. Lengths are fractions of the image's height."""
+    """One lesion of one breast, as one view shows it; lengths are fractions of the image's height."""
 
     kind: FindingKind
     seed: int
     radius: float
     depth: float
-    """Where between chest wall (0) and nipple (1)."""
+    """Position between chest wall (0) and nipple (1)."""
     height: float
     """Offset from the nipple's row; positive is down."""
 
@@ -44,14 +44,14 @@ Distract = Callable[[Image, int, NDArray[np.float64], Sequence[PhantomLesion], t
 
 @dataclass(frozen=True, slots=True)
 class _Anatomy:
-    """Outlines of one view on a grid of `rows`; the breast points right."""
+    """Outlines of one view on a grid of pixels; the breast points right."""
 
     edge: NDArray[np.float64]
-    """Per row, distance of the skin from the chest wall, in rows."""
+    """Distance of the skin from the chest wall in each row, in pixels."""
     muscle: NDArray[np.float64]
-    """The same for the pectoral muscle."""
+    """Distance of the pectoral muscle's edge from the chest wall in each row, in pixels."""
     nipple: tuple[float, float]
-    """Row and column, as fractions of the height."""
+    """Row and column of the nipple, in fractions of the height."""
 
 
 def render(
@@ -61,10 +61,17 @@ def render(
     lesions: Sequence[PhantomLesion],
     distract: Distract | None = None,
 ) -> tuple[NDArray[np.uint16], dict[FindingKind, Mask]]:
-    """A 12-bit image with the chest wall on the left, background 0, and the mask of the lesions of each kind.
+    """Draw one view with the chest wall on the left.
 
-    `distract` draws what is no lesion: it is given the image, the seed, the skin's distance from the chest wall in
-    pixels for each row, the lesions and the nipple's row and column as fractions of the height.
+    Args:
+        seed: The seed of the exam and view.
+        shape: Rows and Columns.
+        view_position: CC or MLO.
+        lesions: The lesions of the breast.
+        distract: A function that draws structures that are not lesions, with the arguments of `add_distractors`.
+
+    Returns:
+        The image, 12 bits with background 0, and for each kind the mask of its lesions, both Rows x Columns.
     """
     generator = np.random.default_rng(seed)
     outline = _Outline.draw(generator, view_position, shape)
@@ -84,7 +91,7 @@ def render(
 
 @dataclass(frozen=True, slots=True)
 class _Outline:
-    """The few numbers that make an anatomy, independent of the grid."""
+    """The measures of one view's anatomy, in fractions of the image's height, independent of the grid."""
 
     view_position: ViewPosition
     centre: float
@@ -94,18 +101,18 @@ class _Outline:
 
     @classmethod
     def draw(cls, generator: np.random.Generator, view_position: ViewPosition, shape: tuple[int, int]) -> "_Outline":
-        """A breast that fits into an image of this shape."""
+        """Draw at random a breast that fits into an image of `shape`, Rows and Columns."""
         centre, half_height, depth, muscle_width = generator.uniform((0.46, 0.3, 0.4, 0.24), (0.54, 0.36, 0.48, 0.3))
         widest = 0.85 * shape[1] / shape[0]
         return cls(view_position, centre, half_height, min(depth, widest), min(muscle_width, 0.6 * widest))
 
     @property
     def nipple(self) -> tuple[float, float]:
-        """Row and column, as fractions of the height."""
+        """Row and column of the nipple, in fractions of the height."""
         return (self.centre if self.view_position is ViewPosition.CC else 0.6, self.depth)
 
     def at(self, rows: int) -> _Anatomy:
-        """The outlines on a grid of `rows`."""
+        """Return the outlines on a grid with so many rows."""
         v = (np.arange(rows) + 0.5) / rows
         if self.view_position is ViewPosition.CC:
             profile = np.clip(1 - np.abs((v - self.centre) / self.half_height) ** 2.2, 0, None) ** 0.55
@@ -139,7 +146,7 @@ def _image(values: NDArray[Any]) -> Image:
 
 
 def _tissue(generator: np.random.Generator, outline: _Outline, shape: tuple[int, int]) -> Image:
-    """Everything but lesions and noise; drawn coarsely, since power-law texture has little to say at fine scales."""
+    """Draw everything except lesions and noise, on a coarse grid, since power-law texture has little fine detail."""
     factor = max(1, round(shape[0] / _COARSE_ROWS))
     coarse = (-(-shape[0] // factor), -(-shape[1] // factor))
     anatomy = outline.at(coarse[0])
@@ -152,7 +159,7 @@ def _tissue(generator: np.random.Generator, outline: _Outline, shape: tuple[int,
 
 
 def _power_law(generator: np.random.Generator, shape: tuple[int, int]) -> Image:
-    """Zero mean, unit variance noise whose power falls with the third power of frequency, as breast tissue's does."""
+    """Return noise of zero mean and unit variance whose power falls as frequency to the third, like breast tissue's."""
     frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :])
     frequency[0, 0] = np.inf
     spectrum = np.fft.rfft2(generator.standard_normal(shape)) * frequency**-1.5
@@ -166,7 +173,7 @@ def _grid(shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float
 
 
 def _gland(generator: np.random.Generator, anatomy: _Anatomy, shape: tuple[int, int], texture: Image) -> Image:
-    """Fibroglandular tissue: a cone behind the nipple, broken up by the texture."""
+    """Draw fibroglandular tissue: a cone behind the nipple, broken up by the texture."""
     v, u = _grid(shape)
     row, column = anatomy.nipple
     offset, density = generator.uniform((-0.04, 1300), (0.04, 1900))
@@ -177,7 +184,7 @@ def _gland(generator: np.random.Generator, anatomy: _Anatomy, shape: tuple[int, 
 
 
 def _ligaments(generator: np.random.Generator, shape: tuple[int, int]) -> Image:
-    """Thin bright strands: vessels and Cooper's ligaments."""
+    """Draw thin bright strands: vessels and Cooper's ligaments."""
     canvas = np.zeros(shape, dtype=np.float32)
     rows, columns = shape
     for start, end, bend in zip(
@@ -193,13 +200,13 @@ def _ligaments(generator: np.random.Generator, shape: tuple[int, int]) -> Image:
 
 
 def _muscle(anatomy: _Anatomy, shape: tuple[int, int]) -> Image:
-    """1 in the pectoral muscle, 0 elsewhere, with a soft edge."""
+    """Return the mask of the pectoral muscle, 1 inside and 0 outside, with a soft edge."""
     mask = _inside(anatomy.muscle, shape).astype(np.float32)
     return _image(cv2.GaussianBlur(mask, (0, 0), max(0.6, shape[0] / 280), borderType=cv2.BORDER_REPLICATE))
 
 
 def _compression(anatomy: _Anatomy, shape: tuple[int, int]) -> Image:
-    """How much tissue the beam meets: little at the rim, where the skin itself shows as a thin line."""
+    """Return the relative thickness of the tissue: thin at the rim, where the skin itself shows as a bright line."""
     inside = cv2.copyMakeBorder(_inside(anatomy.edge, shape).astype(np.uint8), 0, 0, 0, 1, cv2.BORDER_CONSTANT, value=0)
     depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[:, :-1] / shape[0]
     return _image(0.3 + 0.7 * (1 - np.exp(-depth / 0.022)) + 0.4 * np.exp(-((depth / 0.004) ** 2)))
@@ -215,7 +222,17 @@ def _add_lesion(image: Image, mask: Mask, lesion: PhantomLesion, nipple: tuple[f
 
 
 def blend(image: Image, weight: Image, centre: tuple[int, int], level: float) -> tuple[tuple[slice, slice], Image]:
-    """Bring `image` towards `level` by `weight`, an odd square around `centre`; returns which part, and its weights."""
+    """Blend a structure into `image`, in place.
+
+    Args:
+        image: Rows x Columns.
+        weight: The weight of the structure in each pixel, 0 to 1; a square with an odd side around `centre`.
+        centre: Row and column of the structure's centre in `image`.
+        level: The brightness of the structure.
+
+    Returns:
+        The part of `image` that was changed, and the weights there.
+    """
     (row, column), (rows, columns), reach = centre, image.shape, weight.shape[0] // 2
     top, left = max(row - reach, 0), max(column - reach, 0)
     region = np.s_[top : min(row + reach + 1, rows), left : min(column + reach + 1, columns)]
@@ -226,7 +243,7 @@ def blend(image: Image, weight: Image, centre: tuple[int, int], level: float) ->
 
 
 def _lesion_weight(lesion: PhantomLesion, radius: float, reach: int) -> Image:
-    """0 outside, 1 inside a lesion in the middle of a square of side 2 x reach + 1."""
+    """Return the weight of a lesion, 0 outside to 1 inside, in the middle of a square with side 2 x reach + 1."""
     generator = np.random.default_rng(lesion.seed)
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
     distance, angle = np.hypot(y, x), np.arctan2(y, x)
@@ -243,7 +260,7 @@ def _lesion_weight(lesion: PhantomLesion, radius: float, reach: int) -> Image:
 
 
 def _spicules(generator: np.random.Generator, radius: float, reach: int) -> Image:
-    """Tapering rays from the centre, of unequal length."""
+    """Draw tapering rays of unequal length from the centre, on a square with side 2 x reach + 1."""
     canvas = np.zeros((2 * reach + 1, 2 * reach + 1), dtype=np.float32)
     count = int(generator.integers(13, 19))
     angles = np.arange(count) * 2 * np.pi / count + generator.normal(0, 0.12, count)

@@ -1,4 +1,4 @@
-"""Platt's scale: image scores as probabilities."""
+"""Platt scaling, which turns image scores into probabilities."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ _LEAST = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class PlattScale:
-    """Probability = 1 / (1 + exp(-(slope x logit(score) + intercept)))."""
+    """The calibration: probability = 1 / (1 + exp(-(slope x logit(score) + intercept)))."""
 
     slope: float
     intercept: float
 
     def apply(self, scores: Values) -> Values:
-        """Probabilities of `scores`."""
+        """Return the probability for each of `scores`."""
         return np.asarray(1 / (1 + np.exp(-(self.slope * logit(scores) + self.intercept))))
 
 
 def logit(scores: Values) -> Values:
-    """log(score / (1 - score)); scores of 0 and 1 are taken for 1e-7 and 1 - 1e-7."""
+    """Return log(score / (1 - score)); scores are first limited to 1e-7 ... 1 - 1e-7."""
     clipped = np.clip(scores, _LEAST, 1 - _LEAST)
     return np.asarray(np.log(clipped / (1 - clipped)))

@@ -1,4 +1,4 @@
-"""The seam between the node and a model."""
+"""The interface between the node and a model, and the loading of classes by name."""
 
 import importlib
 from collections.abc import Sequence
@@ -16,27 +16,43 @@ class Predictor(Protocol):
 
     @property
     def algorithm(self) -> AlgorithmIdentification:
-        """Who finds; constant for the life of the predictor."""
+        """The identification of the algorithm, which does not change while the predictor exists."""
         ...
 
     @classmethod
     def from_package(cls, package: ModelPackage, device: str, options: RunOptions = REFERENCE_RUN) -> Self:
-        """Load a verified package on `device` ("cpu", "cuda", "cuda:1" ...), to run as `options` say where it can.
+        """Load a verified package on a device.
 
-        Raises PackageMismatch when the package is for another predictor, DeviceUnavailable without such a device.
+        Args:
+            package: The package, as `read_package` returns it.
+            device: "auto", "cpu", "cuda" or "cuda:N".
+            options: How to run; a predictor ignores options that it does not know.
+
+        Raises:
+            PackageMismatch: The package is for another predictor.
+            DeviceUnavailable: The device does not exist or has no free memory.
         """
         ...
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
-        """One result per mammogram, in order; an image that cannot be analysed has `failure` set and harms no other.
+        """Return one result per mammogram, in order.
 
-        Raises DeviceUnavailable when the device is lost.
+        The result of an image that cannot be analysed has `failure` set; the others are analysed all the same.
+
+        Raises:
+            DeviceUnavailable: The device was lost.
         """
         ...
 
 
 def load_object(reference: str) -> Any:
-    """The object that "module:name" points at; the only way in which the node reaches code that imports torch."""
+    """Return the object that a "module:name" reference names.
+
+    The node loads code that imports torch only in this way.
+
+    Raises:
+        PackageMismatch: The module or the object cannot be loaded.
+    """
     module_name, _, name = reference.partition(":")
     try:
         return getattr(importlib.import_module(module_name), name)
@@ -45,6 +61,6 @@ def load_object(reference: str) -> Any:
 
 
 def load_predictor(reference: str, package: ModelPackage, device: str) -> Predictor:
-    """The predictor class named by "module:Class", loaded with `package` on `device`."""
+    """Return the predictor of the class that "module:Class" names, loaded with `package` on `device`."""
     predictor: Predictor = load_object(reference).from_package(package, device)
     return predictor

@@ -1,4 +1,4 @@
-"""DICOM in, Mammogram out; or the reason, in plain words, why an image is not a screening view that can be read."""
+"""Reading of DICOM images as mammograms, with the reason in plain words when an image is not a screening view."""
 
 import math
 import warnings
@@ -28,9 +28,11 @@ _PREAMBLE_AND_GROUP_LENGTH = 132 + 12
 
 
 def read_dataset(path: Path) -> Dataset:
-    """The data set in a DICOM file (PS3.10), which has elements.
+    """Return the data set in a DICOM file (PS3.10); it has at least one element.
 
-    Raises UnsupportedMammogram for whatever is not such a file, OSError when the disk fails.
+    Raises:
+        UnsupportedMammogram: The file is not a DICOM file, or it is damaged.
+        OSError: The file cannot be read.
     """
     with path.open("rb") as file, _without_warnings():
         try:
@@ -39,7 +41,7 @@ def read_dataset(path: Path) -> Dataset:
             empty = len(dataset) == 0
         except UnsupportedMammogram:
             raise
-        except Exception as error:  # InvalidDicomError, EOFError, RecursionError, struct.error ...: a damaged file
+        except Exception as error:  # damaged files raise InvalidDicomError, EOFError, RecursionError, struct.error ...
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise UnsupportedMammogram(f"This is not a readable DICOM file ({type(error).__name__}).") from error
@@ -57,8 +59,8 @@ def read_mammogram(dataset: Dataset, rules: KindRules | None = CONVENTIONAL_VIEW
             single-frame image that states one breast and a CC or MLO view, whatever its kind.
 
     Raises:
-        UnsupportedMammogram: The image is of no kind that may be read, or says too little or too much about itself;
-            the message is the reason.
+        UnsupportedMammogram: The image is not of a kind that may be read, its header is incomplete or contradicts
+            itself, or its pixels cannot be decoded; the message is the reason.
     """
     with _without_warnings():
         try:
@@ -97,7 +99,7 @@ def _read(dataset: Dataset, rules: KindRules | None) -> Mammogram:
 
 
 def imager_pixel_spacing(dataset: Dataset) -> tuple[float, float] | None:
-    """Row and column spacing at the detector (0018,1164), mm; None when it is not two positive numbers."""
+    """Return row and column spacing at the detector (0018,1164), mm; None when it is not two positive numbers."""
     try:
         row, column = (float(value) for value in dataset.ImagerPixelSpacing)
     except (AttributeError, TypeError, ValueError):
@@ -113,7 +115,7 @@ def _patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
 
 
 def _remarks(dataset: Dataset, view: ImageFacts) -> Iterator[str]:
-    """Yield what a reader of the findings should know of the image (PS3.3 C.7.6.1.1.2, C.8.11.7)."""
+    """Yield remarks on the image for a reader of its findings (PS3.3 C.7.6.1.1.2, C.8.11.7)."""
     yield from remarks(view)
     if text_of(dataset, "BurnedInAnnotation").upper() == "YES":
         yield "The image has burned-in annotation; where it covers the breast, the model sees it as tissue."
@@ -121,14 +123,17 @@ def _remarks(dataset: Dataset, view: ImageFacts) -> Iterator[str]:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """pydicom warns with the offending value, which may be a patient's name."""
+    """Suppress warnings, since those of pydicom quote the offending value, which may be a patient's name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def _refuse_inflating_without_end(path: Path, file: BinaryIO) -> None:
-    """A deflated data set of some megabytes may inflate to as many gigabytes; pydicom would inflate it all."""
+    """Raise UnsupportedMammogram when a deflated data set would inflate to more than 512 MiB.
+
+    A few megabytes may inflate to as many gigabytes, and pydicom would inflate them all.
+    """
     meta = read_file_meta_info(path)
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return

@@ -1,4 +1,4 @@
-"""One study through one predictor."""
+"""The analysis of one study by one predictor."""
 
 import time
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """A screening view on disk, and what its header says of it."""
+    """A screening view on disk, and its identity by the header."""
 
     path: Path
     sop_instance_uid: str
@@ -31,11 +31,21 @@ def segment_study(
     predictor: Predictor,
     rules: KindRules | None = CONVENTIONAL_VIEWS,
 ) -> Findings:
-    """Return one result per source, in order; an image that cannot be read has `failure` set and harms no other.
+    """Read and analyse the images of one study.
 
-    `rules` say which kinds of image may be read, as in `read_mammogram`.
+    Args:
+        study_instance_uid: Study Instance UID of the result.
+        sources: The images.
+        predictor: The model.
+        rules: The kinds of image that may be read; None: any, as in `read_mammogram`.
 
-    Raises DeviceUnavailable when the device is lost, OSError when a file cannot be reached.
+    Returns:
+        One result per source, in order. The result of an image that cannot be read has `failure` set; the others are
+        analysed all the same.
+
+    Raises:
+        DeviceUnavailable: The device was lost.
+        OSError: A file cannot be read.
     """
     started = time.monotonic()
     mammograms: dict[str, Mammogram] = {}
@@ -71,6 +81,6 @@ def _refused(source: SourceImage, reason: str) -> ImageFindings:
 
 
 def _stages(predictor: Predictor, seconds: float) -> list[tuple[str, float]]:
-    """The predictor's own stages where it tells them."""
+    """Return the seconds of each of the predictor's own stages; of the whole where it does not measure them."""
     told: dict[str, float] = getattr(predictor, "last_stage_seconds", {})
     return list(told.items()) or [("segment", seconds)]

@@ -1,4 +1,4 @@
-"""A predictor without a network: bright regions are findings. It lets the node be tried and tested in milliseconds."""
+"""A predictor without a network, whose findings are bright regions; for trials and tests in milliseconds."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -27,13 +27,13 @@ from glam_node.inference.package import PACKAGE_FILE, ModelPackage, read_package
 ARCHITECTURE = "threshold"
 WEIGHTS_SHA256 = hashlib.sha256(b"glam-node threshold 1").hexdigest()
 
-# The dense round lesions of our phantoms are brighter than this, the spiculated ones are not.
+# In glam-node's phantoms the round, benign lesions are brighter than this and the spiculated, malignant ones are not.
 _LEAST_BENIGN_SALIENCY = 0.91
 
 _LEAST_FULL_SCALE = 4095
-# A region under this part of the image is noise, however many pixels it has.
+# A region that is smaller than this fraction of the image is noise.
 _LEAST_AREA = 1 / 16_000
-# The map of a larger image has cells of several pixels.
+# In the map of an image with more rows, a cell covers several pixels.
 _MAP_ROWS = 416
 
 _PACKAGE_TOML = f"""\
@@ -63,16 +63,17 @@ minimum_area_px = 8
 
 
 def threshold_package(path: Path) -> ModelPackage:
-    """The package of this predictor, written into directory `path`, which is made when it is not there."""
+    """Write the package of this predictor into directory `path`, which is created if needed, and return it."""
     path.mkdir(parents=True, exist_ok=True)
     (path / PACKAGE_FILE).write_text(_PACKAGE_TOML, encoding="utf-8")
     return read_package(path)
 
 
 class ThresholdPredictor:
-    """Connected regions brighter than the global saliency threshold; the brightest count as benign, as in our phantoms.
+    """The predictor, whose findings are connected regions brighter than the global saliency threshold.
 
-    Saliency is brightness as a part of full scale: the least 2^n - 1, n >= 12, not below the brightest pixel.
+    The brightest regions count as benign, as in glam-node's phantoms. Saliency is brightness as a fraction of full
+    scale: the least 2^n - 1 with n >= 12 that is not below the brightest pixel.
     """
 
     def __init__(self, package: ModelPackage) -> None:
@@ -95,12 +96,12 @@ class ThresholdPredictor:
 
     @property
     def algorithm(self) -> AlgorithmIdentification:
-        """Who finds; constant for the life of the predictor."""
+        """The identification of the algorithm, which does not change while the predictor exists."""
         return self._algorithm
 
     @classmethod
     def built_in_package(cls) -> ModelPackage:
-        """The package that is used when settings name none."""
+        """Return the package that is used when the settings name none."""
         with TemporaryDirectory() as directory:
             return threshold_package(Path(directory))
 
@@ -108,16 +109,16 @@ class ThresholdPredictor:
     def from_package(
         cls,
         package: ModelPackage,
-        device: str,  # noqa: ARG003 - runs anywhere
-        options: RunOptions = REFERENCE_RUN,  # noqa: ARG003 - in one way
+        device: str,  # noqa: ARG003 - this predictor runs on any device
+        options: RunOptions = REFERENCE_RUN,  # noqa: ARG003 - this predictor has no options
     ) -> Self:
-        """The predictor of a "threshold" package. Raises PackageMismatch for any other."""
+        """Return the predictor of a "threshold" package; raise PackageMismatch for any other package."""
         if package.architecture != ARCHITECTURE or package.weights_sha256 != WEIGHTS_SHA256:
             raise PackageMismatch(f"{package.path} is a {package.architecture} package, not a {ARCHITECTURE} package.")
         return cls(package)
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
-        """One result per mammogram, in order; an image without any tissue has `failure` set."""
+        """Return one result per mammogram, in order; the result of an image that is all black has `failure` set."""
         return [self._segment_one(mammogram) for mammogram in mammograms]
 
     def _segment_one(self, mammogram: Mammogram) -> ImageFindings:
@@ -170,7 +171,7 @@ class ThresholdPredictor:
 
 
 def _map_of(saliency: NDArray[np.float32]) -> SaliencyMap:
-    """The same for both classes; of a large image the mean of each cell."""
+    """Return a saliency map that is the same for both classes; a cell of several pixels holds their mean."""
     rows, columns = saliency.shape
     step = max(1, rows // _MAP_ROWS)
     height, width = -(-rows // step), -(-columns // step)

@@ -1,4 +1,7 @@
-"""Reads from a header the facts that decide the kind of an image; pydicom only, so that the receiving node may ask."""
+"""Reading of the facts that decide the kind of an image from its header.
+
+Only pydicom is imported, so that the receiver can use it without the libraries of inference.
+"""
 
 from collections.abc import Iterable
 
@@ -19,7 +22,7 @@ from glam_node.kinds.facts import DRAWN_BY, DRAWN_MODEL, ImageFacts
 FOR_PRESENTATION = "FOR PRESENTATION"
 FOR_PROCESSING = "FOR PROCESSING"
 
-# PS3.4 Table B.5-1: the classes that state the intent by themselves
+# PS3.4 Table B.5-1: the SOP classes that imply the intent
 _INTENT_OF_SOP_CLASS = {
     "1.2.840.10008.5.1.4.1.1.1.2": FOR_PRESENTATION,
     "1.2.840.10008.5.1.4.1.1.1.2.1": FOR_PROCESSING,
@@ -38,14 +41,15 @@ _DESCRIPTIONS = (
 )
 
 _LATERALITIES = {"L": "L", "R": "R", "B": "B", "LEFT": "L", "RIGHT": "R", "BOTH": "B"}
-# Contact views of all vendors state 1.0 to 1.1, magnification stands 1.5 to 2.0.
+# Contact views of all vendors state 1.0 to 1.1, magnified views 1.5 to 2.0.
 _LEAST_MAGNIFICATION = 1.3
 
 
 def describe_view(dataset: Dataset) -> ImageFacts:
-    """Return the statements of `dataset` about its view and kind; never raises, whatever the data set holds.
+    """Return the facts about view and kind that a header states.
 
-    An optional element that is malformed counts as absent (PS3.3 C.8.11.7).
+    This function never raises, whatever the data set holds: a malformed optional element counts as absent (PS3.3
+    C.8.11.7).
     """
     image_type = tuple(value.upper() for value in texts_of(dataset, "ImageType"))
     view_codes = items_of(dataset, "ViewCodeSequence")
@@ -95,7 +99,10 @@ def _view_by_meaning(view_codes: list[Dataset]) -> str:
 
 
 def _view_modifiers(dataset: Dataset, view_codes: list[Dataset]) -> tuple[str, ...]:
-    """The modifiers stand inside the view code's item (PS3.3 C.8.11.7), in old images beside it."""
+    """Return the names of the view modifiers, sorted, with magnification also by its factor.
+
+    The modifiers are inside the item of the view code (PS3.3 C.8.11.7); in old images they are next to it.
+    """
     names = {_modifier(item) for item in _modifier_items(dataset, view_codes)}
     if _magnification(dataset) >= _LEAST_MAGNIFICATION:
         names.add("magnification")
@@ -107,7 +114,7 @@ def _modifier_items(dataset: Dataset, view_codes: list[Dataset]) -> list[Dataset
 
 
 def _magnification(dataset: Dataset) -> float:
-    """As stated, else by the distances (PS3.3 C.8.7.5); 0 where there is neither."""
+    """Return the stated magnification, else that by the distances (PS3.3 C.8.7.5); 0 where neither is given."""
     to_detector, to_patient = (number_of(dataset, f"DistanceSourceTo{end}") or 0.0 for end in ("Detector", "Patient"))
     by_distances = to_detector / to_patient if to_patient > 0 else 0.0
     return number_of(dataset, "EstimatedRadiographicMagnificationFactor") or by_distances
@@ -129,7 +136,7 @@ def _modifier(item: Dataset) -> str:
 
 
 def _lateralities(dataset: Dataset) -> dict[str, str]:
-    """Every element that states a laterality, the most specific first."""
+    """Return the laterality that each element states, by the element's name, the most specific first."""
     stated = {"Image Laterality": text_of(dataset, "ImageLaterality")}
     for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
         for group in items_of(dataset, groups):
