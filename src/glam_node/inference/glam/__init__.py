@@ -1,1 +1,1 @@
-"""GLAM: a global network that looks at the whole view, and a local one that looks closely where the first points."""
+"""GLAM: a global network reads the whole view, and a local network reads the patches that the global one chooses."""

@@ -24,17 +24,20 @@ class PreActivationBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """N x in x H x W -> N x out x H/stride x W/stride."""
+        """Map features from N x in x H x W to N x out x H/stride x W/stride."""
         activated = relu(self.bn1(x), inplace=True)
         inner = relu(self.bn2(self.conv1(activated)), inplace=True)
         result: Tensor = self.conv2(inner)
-        # The widest block decides the peak of memory: what is done with goes before the shortcut comes.
+        # The widest block sets the peak of memory: free what is no longer needed before the shortcut is computed.
         del inner
         return result.add_(x if self.downsample is None else self.downsample(activated))
 
 
 class GlobalTrunk(nn.Module):
-    """As published, ResNet-22 of five stages; the first convolution has neither batch norm nor activation."""
+    """The global network's trunk; as published, a ResNet-22 of five stages.
+
+    The first convolution has neither batch norm nor activation.
+    """
 
     def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
@@ -50,7 +53,7 @@ class GlobalTrunk(nn.Module):
         self.final_bn = nn.BatchNorm2d(shape.global_channels[-1])
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features of the last three stages, only the last normalised and activated.
+        """Return the features of the last three stages; only the last ones are normalised and activated.
 
         As published they have 1/16, 1/32 and 1/64 of the window's sides.
         """
@@ -83,7 +86,7 @@ class BasicBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """N x in x H x W -> N x out x H x W."""
+        """Map features from N x in x H x W to N x out x H x W."""
         inner = relu(self.bn1(self.conv1(x)), inplace=True)
         result: Tensor = self.bn2(self.conv2(inner))
         del inner
@@ -91,7 +94,7 @@ class BasicBlock(nn.Module):
 
 
 class LocalTrunk(nn.Module):
-    """As published, ResNet-34 whose four stages keep the resolution: 1/4 of the patch's sides throughout."""
+    """The local network's trunk; as published, a ResNet-34 whose four stages all keep 1/4 of the patch's sides."""
 
     def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
@@ -105,7 +108,7 @@ class LocalTrunk(nn.Module):
         self.layer4 = _stage(channels[2], channels[3], shape.local_blocks[3])
 
     def forward(self, patches: Tensor) -> Tensor:
-        """N x 1 x H x W -> N x 512 x H/4 x W/4; the stem sees the same channel as often as it has inputs."""
+        """Map patches of N x 1 x H x W to features of N x 512 x H/4 x W/4; the channel is repeated for every input."""
         x = patches.expand(-1, self.conv1.in_channels, -1, -1)
         x = self.maxpool(relu(self.bn1(self.conv1(x)), inplace=True))
         result: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))

@@ -1,4 +1,4 @@
-"""Where the breast is, in as little work as its outline allows: always what `solid_breast` and `breast_tissue` say."""
+"""Location of the breast in a stored view: as by `solid_breast` and `breast_tissue`, but faster where possible."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,17 @@ class Breast:
     """Two masks on the Rows x Columns of the image."""
 
     solid: Mask
-    """The largest region that a diamond of radius 100 fits into, opened by it; decides where the window lies."""
+    """The largest region that a diamond of radius 100 fits into, opened by that diamond; it places the window."""
     tissue: Mask
-    """All non-zero pixels connected with it."""
+    """All non-zero pixels connected with the solid region."""
 
 
 def locate_breast(pixels: NDArray[np.uint16]) -> Breast:
-    """The breast in a stored view. Raises UnsupportedMammogram when there is none."""
+    """Locate the breast in a stored view.
+
+    Raises:
+        UnsupportedMammogram: The view shows no breast.
+    """
     if min(pixels.shape) > 2 * OPENING_RADIUS:
         foreground = pixels > 0
         breast = _of_spans(foreground) or _of_component(foreground)
@@ -35,11 +39,11 @@ def locate_breast(pixels: NDArray[np.uint16]) -> Breast:
 
 
 def _of_spans(foreground: Mask) -> Breast | None:
-    """Where no row has more than one run of pixels; None for other images, and without a breast."""
+    """Return the breast of an image whose rows have one run of pixels at most; None for others or without a breast."""
     spans = RowSpans.around(foreground)
     if spans.area != np.count_nonzero(foreground):
         return None
-    # What is opened are the runs, and they are the foreground.
+    # The spans are exactly the foreground, so opening them opens the foreground.
     solid = _opened(spans, foreground.shape[1])
     if solid is None:
         return None
@@ -50,16 +54,16 @@ def _of_spans(foreground: Mask) -> Breast | None:
 
 
 def _solid_within(spans: RowSpans, region: Mask) -> Mask | None:
-    """The solid breast of `region`, around which `spans` lie; None without one, or when a gap of a row matters.
+    """Return the solid breast of `region`, whose rows `spans` enclose; None without one, or if a gap in a row matters.
 
-    What the opening of the spans leaves of them lies in the region or the answer is None, so both have one opening.
+    The opened spans are returned only if they lie within the region; then both have the same opening.
     """
     solid = _opened(spans, region.shape[1])
     return solid if solid is not None and not np.any(solid > region) else None
 
 
 def _opened(spans: RowSpans, width: int) -> Mask | None:
-    """The largest part of `spans` that a diamond fits into, opened by it; None without one."""
+    """Return the largest part of `spans` that the diamond fits into, opened by it; None if it fits nowhere."""
     cores = spans.eroded(OPENING_RADIUS).parts()
     if not cores:
         return None
@@ -67,7 +71,7 @@ def _opened(spans: RowSpans, width: int) -> Mask | None:
 
 
 def _of_component(foreground: Mask) -> Breast | None:
-    """Where one connected region alone is large enough: a diamond never leaves the region that it lies in."""
+    """Return the breast if one connected region alone is large enough: a diamond never spans two regions."""
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(foreground.view(np.uint8), connectivity=4)
     sides = statistics[1:, (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT)].min(axis=1)
     large = np.flatnonzero(sides > 2 * OPENING_RADIUS) + 1

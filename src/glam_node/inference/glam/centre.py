@@ -1,4 +1,4 @@
-"""Where to put the model's window on a cropped view whose breast points right."""
+"""Centre of the model's window on a cropped view whose breast points right."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,10 @@ HALF_WIDTH = WINDOW_WIDTH // 2
 
 
 def optimal_centre(pixels: NDArray[np.uint16], view_position: ViewPosition, crop: BreastCrop) -> tuple[int, int]:
-    """Row and column of the window's centre in the flipped crop `pixels`; either may lie outside of it.
+    """Return row and column of the window's centre in the flipped crop `pixels`; the centre may lie outside the crop.
 
-    The window's right edge is one pixel short of the tip of the breast, and an MLO window ends one row above its lowest
-    point: the published model was trained so.
+    As in the training of the published model, the window's right edge is one pixel short of the tip of the breast, and
+    an MLO window ends one row above the lowest point of the breast.
     """
     x = crop.rightmost[1] - HALF_WIDTH - 1
     y = _row_of_cc(pixels, x) if view_position is ViewPosition.CC else _row_of_mlo(pixels, crop.bottommost[0])
@@ -24,7 +24,7 @@ def optimal_centre(pixels: NDArray[np.uint16], view_position: ViewPosition, crop
 
 
 def _row_of_cc(pixels: NDArray[np.uint16], x: int) -> int:
-    """The middle; in an image higher than the window the row that keeps most tissue, then nearest to the middle."""
+    """Return the middle row; in an image higher than the window, the row nearest to it that keeps most tissue."""
     height: int = pixels.shape[0]
     if height <= WINDOW_HEIGHT:
         return height // 2

@@ -1,4 +1,4 @@
-"""A published checkpoint made into a model package, once, without running anything that the file contains."""
+"""Conversion of a published checkpoint to a model package, without running any code that the file contains."""
 
 import pickle
 from collections.abc import Mapping
@@ -15,28 +15,29 @@ from glam_node.inference.glam.predictor import ARCHITECTURE
 from glam_node.inference.glam.weights import StateDict, complete_state_dict, save_weights
 from glam_node.inference.package import ModelPackage, OperatingPoint, file_sha256, read_package, write_package
 
-# Placeholders: the scores of the published weights are not calibrated, and nobody has tuned these on patients.
+# Placeholders: the scores of the published weights are not calibrated, and these values were not tuned on patients.
 UNCALIBRATED_OPERATING_POINTS = {
     FindingKind.BENIGN: OperatingPoint(0.4, 0.5, 0.5, 400),
     FindingKind.MALIGNANT: OperatingPoint(0.2, 0.5, 0.5, 400),
 }
 
-# model_sep was trained in stages, model_joint as a whole: the same network, other weights.
+# The same network with different weights: model_sep was trained in stages, model_joint as a whole.
 PUBLISHED_CHECKPOINTS = ("model_sep", "model_joint")
 
 _NESTED_UNDER = ("model", "state_dict", "model_state_dict")
 
 
 def read_checkpoint(path: Path) -> StateDict:
-    """The 352 tensors of GLAM in the .ckpt file `path`.
+    """Read the 352 tensors of GLAM from the .ckpt file `path`.
 
-    Raises PackageMismatch when the file cannot be read, would run code, or holds anything but those tensors and the
-    leftovers of training that the published files carry.
+    Raises:
+        PackageMismatch: The file cannot be read, would run code, or holds anything but those tensors and the
+            leftovers of training that the published files contain.
     """
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # torch's own words advise to load it all the same.
+        # torch's own message advises loading the file anyway, so it is not repeated.
         raise PackageMismatch(f"{path} holds more than tensors and was not opened: it could run code.") from error
     except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -45,7 +46,7 @@ def read_checkpoint(path: Path) -> StateDict:
 
 
 def _state_in(loaded: Any, path: Path) -> Mapping[str, torch.Tensor]:
-    """The state dict itself, at the top or one level down."""
+    """Return the state dict, which is at the top level or one level down."""
     if isinstance(loaded, Mapping):
         nested = (loaded[key] for key in _NESTED_UNDER if isinstance(loaded.get(key), Mapping))
         state = next(nested, loaded)
@@ -55,9 +56,11 @@ def _state_in(loaded: Any, path: Path) -> Mapping[str, torch.Tensor]:
 
 
 def convert_checkpoint(path: Path, out: Path) -> ModelPackage:
-    """The package made of checkpoint `path`, written into directory `out` and read back.
+    """Convert checkpoint `path` to a package in directory `out`, and return the package as read back from there.
 
-    Raises PackageMismatch for a checkpoint that is not GLAM's, OSError when `out` cannot be written.
+    Raises:
+        PackageMismatch: The checkpoint is not one of GLAM.
+        OSError: `out` cannot be written.
     """
     state = read_checkpoint(path)
     checkpoint_sha256 = file_sha256(path)
@@ -87,12 +90,12 @@ def convert_checkpoint(path: Path, out: Path) -> ModelPackage:
 
 
 def _published_name(path: Path) -> str:
-    """Which of the published checkpoints a file of this name is; the name of the file when it is none."""
+    """Return the name of the published checkpoint that the file's name contains, or else the file's own name."""
     return next((name for name in PUBLISHED_CHECKPOINTS if name in path.stem.lower()), path.stem)
 
 
 def _card(path: Path) -> ModelCard:
-    """What is known of the published checkpoints; of others only where they came from."""
+    """Return the model card of a published checkpoint; for others the card states only the origin."""
     if _published_name(path) not in PUBLISHED_CHECKPOINTS:
         return ModelCard(origin=f"Imported from {path.name}.", intended_use="Research use only.")
     return ModelCard(

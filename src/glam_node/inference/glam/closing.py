@@ -1,13 +1,14 @@
-"""What salient pixels surround is salient: the core of a spiculated mass, which looks like dense tissue close by."""
+"""Filling of gaps in local saliency, such as the core of a spiculated mass, which resembles dense tissue close by."""
 
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
 
 def closed(maps: Tensor, radius: int) -> Tensor:
-    """N x C x H x W: grey closing by squares of 2 `radius` + 1 cells (Serra 1982), nowhere under `maps`; 0: `maps`.
+    """Return the grey closing of maps (N x C x H x W) by squares of 2 `radius` + 1 cells (Serra 1982).
 
-    Outside a map nothing is salient, so nothing is filled towards its edges.
+    The result is nowhere below `maps`, and equal to it for radius 0. Saliency counts as 0 outside a map, so gaps at
+    its edges stay open.
     """
     if not radius:
         return maps

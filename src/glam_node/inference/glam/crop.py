@@ -1,6 +1,6 @@
-"""Where the breast is in a stored view: largest solid region, its bounding box and the points that place the window.
+"""The breast in a stored view: its largest solid region, the box around it and the points that place the window.
 
-Constants and off-by-one habits are those with which the published model was trained and must not be tidied up.
+Constants and off-by-one conventions are those that the published model was trained with. Do not tidy them up.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from glam_node.inference.errors import UnsupportedMammogram
 
-# Whatever is thinner than twice this is not breast: labels, lines, scratches.
+# Structures thinner than twice this radius (labels, lines, scratches) are not breast.
 OPENING_RADIUS = 100
 BUFFER = 50
-# The nipple is looked for under this part of the crop.
+# The search for the nipple starts below this part of the crop.
 _SKIPPED_PART = 1 / 3
 
 Mask = NDArray[np.bool_]
@@ -23,7 +23,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class BreastCrop:
-    """A box around the breast in stored coordinates, half-open; and points in it once it is flipped to the right."""
+    """A half-open box around the breast in stored coordinates, and points in the box flipped to the right."""
 
     top: int
     bottom: int
@@ -32,15 +32,16 @@ class BreastCrop:
     rightmost: tuple[tuple[int, int], int]
     """((first row, last row), column) of the tip of the breast."""
     bottommost: tuple[int, tuple[int, int]]
-    """(row, (first column, last column)) of its lowest point."""
+    """(row, (first column, last column)) of the lowest point of the breast."""
     distance_from_starting_side: int
-    """Columns between the breast and the edge where its chest wall should be; not 0 when something is wrong."""
+    """Columns between the breast and the edge where the chest wall should be; anything but 0 hints at a problem."""
 
 
 def solid_breast(pixels: NDArray[np.uint16] | NDArray[np.uint8]) -> Mask:
-    """The largest region of non-zero pixels that a diamond of radius 100 fits into, opened by that diamond.
+    """Return the largest region of non-zero pixels that a diamond of radius 100 fits into, opened by that diamond.
 
-    Raises UnsupportedMammogram when there is none.
+    Raises:
+        UnsupportedMammogram: There is no such region.
     """
     if min(pixels.shape) <= 2 * OPENING_RADIUS:
         raise UnsupportedMammogram(
@@ -57,13 +58,13 @@ def solid_breast(pixels: NDArray[np.uint16] | NDArray[np.uint8]) -> Mask:
 
 
 def _city_block_distance(mask: NDArray[Any]) -> NDArray[np.uint8]:
-    """Steps to the nearest zero pixel, at most 255."""
+    """Return the number of steps from each pixel to the nearest zero pixel, at most 255."""
     distance = cv2.distanceTransform(mask, cv2.DIST_L1, 3, dstType=cv2.CV_8U)
     return np.asarray(distance, dtype=np.uint8)
 
 
 def _largest_component(mask: Mask) -> Mask | None:
-    """The 4-connected component with most pixels; of equals the one that is met first row by row."""
+    """Return the 4-connected component with most pixels; of equal ones the first, row by row."""
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     if count == 1:
         return None
@@ -74,14 +75,14 @@ def _largest_component(mask: Mask) -> Mask | None:
 
 
 def breast_tissue(pixels: NDArray[np.uint16], solid: Mask) -> Mask:
-    """The non-zero pixels that are connected with the solid breast: what the opening cut off its rim comes back."""
+    """Return the non-zero pixels that are connected with the solid breast, with the rim that the opening removed."""
     _, labels = cv2.connectedComponents((pixels > 0).astype(np.uint8), connectivity=4)
     seed = np.unravel_index(int(np.argmax(solid)), solid.shape)
     return np.asarray(labels == labels[seed])
 
 
 def crop_breast(solid: Mask, points_right: bool) -> BreastCrop:
-    """The box around a breast that points right (columns increase from chest wall to nipple) or left."""
+    """Return the box around a breast that points right (columns increase from chest wall to nipple) or left."""
     height, width = solid.shape
     rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
@@ -94,7 +95,7 @@ def crop_breast(solid: Mask, points_right: bool) -> BreastCrop:
         lowest = int(lowest_columns[0]) - left, int(lowest_columns[-1]) - left
     else:
         left = max(left - BUFFER, 0)
-        # One more than the mirrored column would be: the published model was trained so.
+        # One more than the mirrored column would be, as in the training of the published model.
         lowest = right - int(lowest_columns[-1]), right - int(lowest_columns[0])
     return BreastCrop(
         top=top,

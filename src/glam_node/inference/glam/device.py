@@ -1,4 +1,4 @@
-"""Where the network runs, and how exactly."""
+"""The device that the network runs on, its precision and its memory."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +11,15 @@ from torch import Tensor
 
 from glam_node.inference.errors import DeviceUnavailable
 
-# Types of torch 2.13 do not know all of them.
+# The type stubs of torch 2.13 lack some of these settings.
 _BACKENDS: Any = torch.backends
 
 
 def resolve_device(device: str) -> torch.device:
-    """The torch device of "cpu", "cuda", "cuda:N" or "auto" (CUDA where there is one).
+    """Return the torch device for "cpu", "cuda", "cuda:N" or "auto" (CUDA if there is a CUDA device, else the CPU).
 
-    Raises DeviceUnavailable for any other name, and for a device that is not there.
+    Raises:
+        DeviceUnavailable: The name is another one, or the machine lacks the device.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -40,31 +41,32 @@ def _message(device: str, reason: str) -> str:
 
 
 def memory_of(device: torch.device) -> tuple[int, int] | None:
-    """Bytes that this process holds on a CUDA device, and all that the device has; None for the CPU."""
+    """Return the bytes that this process holds on a CUDA device and the device's total; None for the CPU."""
     if device.type != "cuda":
         return None
     return torch.cuda.memory_reserved(device), torch.cuda.get_device_properties(device).total_memory
 
 
 def name_of(device: torch.device) -> str:
-    """What the maker of a CUDA device calls it; empty for the CPU."""
+    """Return the product name of a CUDA device; empty for the CPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else ""
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Whether this very CUDA device has arithmetic for it; another one of the machine may not."""
+    """Return whether this CUDA device computes bfloat16 natively; other devices of the machine may differ."""
     with torch.cuda.device(device):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Inference in float32 proper, the same at every run; the process's settings of it are as before afterwards.
+    """Compute in true float32 and deterministically inside the context; restore the process's settings afterwards.
 
-    TF32 could move the patch, which is an argmax of neighbours 2e-5 apart. Convolutions have it by default; products of
-    matrices where somebody asked for it, as the environment of some containers does.
+    TF32 could move the patch, whose position is an argmax over neighbours that differ by 2e-5. torch uses TF32 for
+    convolutions by default, and for matrix products where the environment asks for it, as some containers do.
+
+    The settings belong to the process, so only one thread at a time may be inside.
     """
-    # The settings are the process's, so one thread at a time may be in here.
     cudnn, convolutions, products = _BACKENDS.cudnn, _BACKENDS.cudnn.conv, _BACKENDS.cuda.matmul
     before = cudnn.deterministic, convolutions.fp32_precision, products.fp32_precision
     cudnn.deterministic, convolutions.fp32_precision, products.fp32_precision = True, "ieee", "ieee"
@@ -76,11 +78,11 @@ def full_precision() -> Iterator[None]:
 
 
 def on_device(windows: Sequence[NDArray[np.float32]], device: torch.device) -> Tensor:
-    """N windows of H x W as N x 1 x H x W; to a GPU from pinned memory, without waiting for it."""
+    """Copy N windows of H x W to the device as N x 1 x H x W; to a GPU from pinned memory, without waiting."""
     if device.type != "cuda":
         return torch.from_numpy(windows[0][None, None] if len(windows) == 1 else np.stack(windows)[:, None])
-    # Freed on return, and not used again before the copy is over: torch's allocator of pinned memory waits for the
-    # stream. With one channel both memory formats have the same bytes, so this is one copy.
+    # The buffer is freed on return but not reused before the copy is over, since torch's allocator of pinned memory
+    # waits for the stream. With one channel both memory formats have the same bytes, so there is only one copy.
     pinned = torch.empty((len(windows), 1, *windows[0].shape), pin_memory=True)
     for place, window in zip(pinned, windows, strict=True):
         place[0].copy_(torch.from_numpy(window))

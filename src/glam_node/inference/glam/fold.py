@@ -1,4 +1,4 @@
-"""The same function in fewer operations: what inference does not need to keep apart is merged."""
+"""Folding of batch norms and equal input channels, so that inference takes fewer operations for the same values."""
 
 from typing import cast
 
@@ -11,9 +11,9 @@ from glam_node.inference.glam.network import Glam
 
 
 def fold_for_inference(network: Glam) -> Glam:
-    """`network`, changed in place: batch norms merged into the convolutions before them, a stem of one channel.
+    """Merge batch norms into the convolutions before them and the local stem's channels into one, in place.
 
-    Parameter names change with it; the values that it computes stay within float32 rounding.
+    Parameter names change; the values that `network` computes stay within float32 rounding. Returns `network`.
     """
     network.eval()
     for module in network.modules():
@@ -39,7 +39,7 @@ def _fold(parent: nn.Module, conv_name: str, bn_name: str) -> None:
 
 
 def _one_channel(stem: nn.Conv2d) -> nn.Conv2d:
-    """A stem that sees three equal channels gives what the sum of its kernels gives on one."""
+    """Return a stem of one channel: with equal input channels, the sum of the kernels gives the same values."""
     folded = nn.Conv2d(1, stem.out_channels, 7, 2, padding=3, device=stem.weight.device)
     folded.weight = nn.Parameter(stem.weight.double().sum(dim=1, keepdim=True).float(), requires_grad=False)
     folded.bias = stem.bias

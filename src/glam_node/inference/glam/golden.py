@@ -1,6 +1,6 @@
-"""Golden files: values that the published implementation computed, recomputed here and compared.
+"""Comparison of this implementation with golden files, which hold values that the published implementation computed.
 
-Both sides use weights made from the seed in the file; its synthetic inputs are drawn again from their recipes, its real
+Both use weights made from the seed in the file. Synthetic inputs are drawn again from the recipes in the file; real
 views are found by their SHA-256 in a folder of PNG files.
 """
 
@@ -40,14 +40,17 @@ Meta = Mapping[str, Any]
 
 
 class UnreadableGoldenFile(InferenceError):
-    """The file is not a golden file; the message says why."""
+    """Raised for a file that is not a golden file; the message gives the reason."""
 
 
 def verify_golden(npz_path: Path, images_dir: Path | None = None, device: str = "cpu") -> GoldenReport:
-    """Every value of golden file `npz_path` recomputed with the code and weights layout that serve studies.
+    """Recompute every value of golden file `npz_path` by the code that analyses studies, and compare.
 
-    Real views are compared where `images_dir` holds their PNG files. Takes some seconds per view.
-    Raises UnreadableGoldenFile, DeviceUnavailable.
+    Real views are compared if `images_dir` holds their PNG files. One view takes some seconds.
+
+    Raises:
+        UnreadableGoldenFile: The file is not a golden file.
+        DeviceUnavailable: The machine lacks the device.
     """
     start = time.perf_counter()
     values, meta = _read(npz_path)
@@ -80,7 +83,7 @@ def _read(npz_path: Path) -> tuple[Values, Meta]:
 
 
 def _seeded_network(ledger: GoldenLedger, meta: Meta) -> Glam:
-    """The network as it serves: weights of the file's seed, folded."""
+    """Return the folded network with the weights of the file's seed."""
     shapes = {name: shape for name, (shape, _) in expected_tensors().items()}
     arrays = seeded_arrays(shapes, int(meta["seed"]))
     ledger.same("weights (SHA-256)", f"seed {meta['seed']}", arrays_sha256(arrays), meta["weights_sha256"])

@@ -1,4 +1,4 @@
-"""What a comparison with a golden file found: the largest error of each quantity, and what could not be compared."""
+"""Report of a comparison with a golden file: the largest error of each quantity, and the quantities left out."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,27 +9,27 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class GoldenQuantity:
-    """One kind of value, over all cases of the file."""
+    """One kind of value, summed up over all cases of the file."""
 
     name: str
     tolerance: float
-    """0: must be equal."""
+    """The largest error allowed; 0 demands equality."""
     largest_error: float
-    """Infinite where shapes differ or a value is not a number."""
+    """The largest absolute error; infinite if shapes differ or a value is not a number."""
     worst_case: str
     """The case with the largest error."""
     cases: int
-    """How many cases were compared."""
+    """Number of cases compared."""
 
     @property
     def within_tolerance(self) -> bool:
-        """Whether every case is close enough."""
+        """Whether the largest error is within the tolerance."""
         return self.largest_error <= self.tolerance
 
 
 @dataclass(frozen=True, slots=True)
 class NotComputed:
-    """Something in the file that was not compared, and why."""
+    """A part of the file that was not compared, with the reason."""
 
     name: str
     reason: str
@@ -37,7 +37,7 @@ class NotComputed:
 
 @dataclass(frozen=True, slots=True)
 class GoldenReport:
-    """The outcome of `verify_golden`."""
+    """Result of `verify_golden`."""
 
     path: Path
     seed: int
@@ -47,27 +47,27 @@ class GoldenReport:
 
     @property
     def passed(self) -> bool:
-        """Whether everything that was compared is within tolerance; something always is."""
+        """Whether at least one quantity was compared and all are within tolerance."""
         return bool(self.quantities) and all(quantity.within_tolerance for quantity in self.quantities)
 
 
 @dataclass(slots=True)
 class GoldenLedger:
-    """Collects comparisons, keeping the worst of each quantity, in the order of their first case."""
+    """Collector of comparisons that keeps the largest error of each quantity, in the order of the first case."""
 
     quantities: dict[str, GoldenQuantity] = field(default_factory=dict)
     not_computed: list[NotComputed] = field(default_factory=list)
 
     def compare(self, name: str, case: str, computed: Any, golden: Any, tolerance: float, scale: float = 1.0) -> None:
-        """Note the largest absolute difference of two arrays, divided by `scale`."""
+        """Record the largest absolute difference of two arrays, divided by `scale`."""
         self._note(name, case, _largest_difference(np.asarray(computed), np.asarray(golden)) / scale, tolerance)
 
     def same(self, name: str, case: str, computed: Any, golden: Any) -> None:
-        """Note whether two values (digests, positions, words) are equal: error 0, or 1 where they are not."""
+        """Record whether two values (digests, positions, words) are equal, as an error of 0 or 1."""
         self._note(name, case, 0.0 if np.array_equal(computed, golden) else 1.0, 0.0)
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Note that something could not be compared."""
+        """Record that a part of the file could not be compared."""
         self.not_computed.append(NotComputed(name, reason))
 
     def _note(self, name: str, case: str, error: float, tolerance: float) -> None:

@@ -1,4 +1,4 @@
-"""One view of a golden file, recomputed and compared, from the stored pixels to the fused map."""
+"""Comparison of one view with a golden file, from the stored pixels to the fused map."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -28,14 +28,14 @@ from glam_node.inference.mammogram import ViewPosition
 Values = Mapping[str, NDArray[Any]]
 Mask = NDArray[np.bool_]
 
-# What another order of summation in float32 explains; float32 against float64 differs 15 to 30 times less.
+# Differences that another order of summation in float32 explains; float32 and float64 differ 15 to 30 times less.
 SCORE_TOLERANCE = 2e-6
 WINDOW_TOLERANCE = 1e-6
 MAP_TOLERANCE = 1e-5
 LOCAL_TOLERANCE = 2e-5
-# Of the largest activation of a stage
+# Relative to the largest activation of a stage.
 STAGE_TOLERANCE = 1e-5
-# Picks closer than this to the runner-up are decided by rounding.
+# Rounding decides between patches whose saliency differs by less than this.
 _LEAST_GAP = 1e-5
 _STAGE_SAMPLES = 33
 
@@ -59,13 +59,13 @@ class Pose:
 
     @classmethod
     def of(cls, view: str, horizontal_flip: str) -> "Pose":
-        """The pose of "L-CC", "R-MLO" ...: customarily L points right and R left, the other way where it is flipped."""
+        """Return the pose of a view such as "L-CC": left breasts point right, unless `horizontal_flip`."""
         side, _, view_position = view.partition("-")
         return cls(ViewPosition(view_position), Orientation((side == "L") == (horizontal_flip == "NO")))
 
 
 def find_breast(ledger: GoldenLedger, case: str, pixels: NDArray[np.uint16], expected: bool) -> Mask | None:
-    """The solid breast in `pixels`, after its presence was compared; None unless it is there and should be."""
+    """Compare whether `pixels` show a breast, and return the solid breast; None unless it is present and expected."""
     try:
         solid = locate_breast(pixels).solid
     except UnsupportedMammogram:
@@ -77,7 +77,7 @@ def find_breast(ledger: GoldenLedger, case: str, pixels: NDArray[np.uint16], exp
 def compare_preprocessing(
     ledger: GoldenLedger, case: str, pixels: NDArray[np.uint16], solid: Mask, pose: Pose, golden: ViewValues
 ) -> NDArray[np.float32]:
-    """The standardised window of `pixels`, after every step to it was compared."""
+    """Compare every preprocessing step and return the standardised window of `pixels`."""
     placement = place(pixels, solid, pose.view_position, pose.orientation)
     crop = placement.crop
     ledger.same("crop", case, (crop.top, crop.bottom, crop.left, crop.right), golden["window"])
@@ -106,7 +106,7 @@ def compare_preprocessing(
 def compare_network(
     ledger: GoldenLedger, case: str, network: Glam, window: NDArray[np.float32], patches: int, golden: ViewValues
 ) -> None:
-    """Everything that `network` computes from `window`, compared with `golden`."""
+    """Compare all that `network` computes from `window` with `golden`."""
     windows = torch.from_numpy(window)[None, None].to(next(network.parameters()).device)
     with full_precision(), _watched(ledger, case, network, golden):
         output: GlamOutput = network(windows, patches)
@@ -122,7 +122,7 @@ def _compare_window(ledger: GoldenLedger, case: str, window: NDArray[np.float32]
 
 
 def compare_overview(ledger: GoldenLedger, case: str, overview: GlobalOutput, golden: ViewValues) -> None:
-    """The maps and scores of the global network, compared with `golden`."""
+    """Compare the maps and scores of the global network with `golden`."""
     names = ("x_layer1", "x_layer2_native", "x_layer3_native")
     for name, maps in zip(names, overview.layer_maps, strict=True):
         ledger.compare(name, case, maps[0].cpu(), golden[name], MAP_TOLERANCE)
@@ -135,7 +135,7 @@ def compare_overview(ledger: GoldenLedger, case: str, overview: GlobalOutput, go
 
 
 def _mean_map_score(overview: GlobalOutput) -> Tensor:
-    """The score by the plain mean of the three maps: 1 x 2; part of golden files, of nothing else."""
+    """Return the score by the plain mean of the three maps, 1 x 2; only golden files contain it."""
     height = overview.layer_maps[0].shape[2]
     maps = [
         maps.repeat_interleave(height // maps.shape[2], dim=2).repeat_interleave(height // maps.shape[2], dim=3)
@@ -173,7 +173,7 @@ def _compare_fused(ledger: GoldenLedger, case: str, fused: Tensor, golden: ViewV
 
 @contextmanager
 def _watched(ledger: GoldenLedger, case: str, network: Glam, golden: ViewValues) -> Iterator[None]:
-    """Compares the output of every stage as it is computed."""
+    """Compare the output of every stage while the network computes it."""
 
     def watch(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
         def compare(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
@@ -204,7 +204,7 @@ def _stages(network: Glam) -> dict[str, nn.Module]:
 
 
 def _summary(output: Tensor) -> NDArray[np.float64]:
-    """Mean, standard deviation, smallest, largest, and 33 values spread evenly over the flattened output."""
+    """Return mean, standard deviation, minimum, maximum and 33 evenly spread values of the flattened output."""
     values = output.cpu().numpy().ravel()
     samples = values[np.round(np.linspace(0, values.size - 1, _STAGE_SAMPLES)).astype(np.int64)]
     moments = (values.mean(dtype=np.float64), values.std(dtype=np.float64), values.min(), values.max())

@@ -1,4 +1,4 @@
-"""Shows prepared views to the network on its device, as many at once as its memory holds."""
+"""Forward passes of prepared views on the network's device, in batches that fit into its memory."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -20,26 +20,29 @@ Timed = Callable[[str], AbstractContextManager[None]]
 
 @dataclass
 class Looker:
-    """A network on its device, which one caller at a time has to itself."""
+    """A network on its device; it computes for one caller at a time."""
 
     network: Glam
     device: torch.device
     patches_per_image: int
     is_positive: Callable[[Sequence[float]], bool]
-    """By the scores of both classes: whether the local network is asked about the image."""
+    """Decides from the scores of both classes whether the local network runs on the image."""
     batch_size: int
-    """Views at once; halved when the device has not the memory."""
+    """Views per batch; halved when the device runs out of memory."""
     falls_back: bool
-    """Whether to go on on the CPU when a single view does not fit."""
+    """Whether to continue on the CPU when a single view does not fit into the device's memory."""
 
     def __post_init__(self) -> None:
-        """Nobody has the device."""
+        """Create the lock that guards the device."""
         self._turn = threading.Lock()
 
     def look(self, views: Sequence[PreparedView], timed: Timed) -> list[ViewSaliency]:
-        """What the network says of `views`; the local one is asked only about images that may have findings.
+        """Run the networks on `views`, the local one only on images that may have findings.
 
-        Waits until no other thread looks. Raises DeviceUnavailable when the device is lost or cannot hold one view.
+        Waits while another thread uses the device.
+
+        Raises:
+            DeviceUnavailable: The device is lost or cannot hold a single view.
         """
         found: list[ViewSaliency] = []
         with self._turn:
@@ -48,7 +51,7 @@ class Looker:
                     found += self._look(views[len(found) : len(found) + self.batch_size], timed)
                     continue
                 except torch.OutOfMemoryError:
-                    # What filled the device is alive as long as the error is, whose frames hold it.
+                    # The error's frames keep the tensors that filled the device alive: leave the handler first.
                     pass
                 except torch.AcceleratorError as error:
                     raise DeviceUnavailable(f"{self.device} failed: {error}. Restart the worker.") from error
@@ -63,7 +66,7 @@ class Looker:
             go_on_on_the_cpu(self.network)
         else:
             raise OutOfMemory(f"{self.device} has not enough free memory for one image.")
-        # Does nothing where CUDA was never used.
+        # This does nothing if CUDA was never used.
         torch.cuda.empty_cache()
 
     def _look(self, views: Sequence[PreparedView], timed: Timed) -> list[ViewSaliency]:
@@ -72,7 +75,7 @@ class Looker:
                 inputs = self.network.reduce(on_device([view.window for view in views], self.device))
                 overview: GlobalOutput = self.network.global_network(inputs)
                 cells = propose_patches(overview.saliency, self.patches_per_image, self.network.shape.patch_cells)
-                # Waits for the device: what follows is decided by numbers.
+                # This waits for the device, since the scores decide what is computed next.
                 scores = overview.scores.cpu().tolist()
             with timed("local"):
                 positive = [index for index, score in enumerate(scores) if self.is_positive(score)]

@@ -1,12 +1,12 @@
-"""Memory that was freed, and that the C library keeps."""
+"""Return of freed memory from the C library to the system."""
 
 import ctypes
 
 
 def give_back_freed() -> None:
-    """What was freed is the system's again; where the C library is not glibc, when that likes.
+    """Return freed memory to the system at once; does nothing unless the C library is glibc.
 
-    Loading weights, and what the global network needs for a while, leave holes that larger features do not fit into.
+    Loading weights and running the global network leave holes that larger features do not fit into.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

@@ -1,7 +1,7 @@
-"""The local network on ncnn, in float32: Winograd's convolutions, which its own kernels keep in the cache.
+"""The local network on ncnn in float32, whose kernels for Winograd's convolutions stay in the processor's cache.
 
-The graph is written in ncnn's own format (a text of layers, and their numbers in that order), operation by operation:
-its converter is a program of its own.
+The graph is written operation by operation in ncnn's own format (a text of layers, and their weights in that order),
+since ncnn's converter is a separate program.
 """
 
 import os
@@ -19,25 +19,25 @@ from glam_node.inference.glam.network import LocalNetwork
 _MAGIC = 7767517
 _INPUT, _OUTPUT = "patch", "saliency"
 _FLOAT32 = np.zeros(1, dtype="<u4").tobytes()
-"""What a convolution's weights begin with."""
+"""Tag before a convolution's weights: they are plain float32."""
 _NO_MEMORY = -100
 
 
 class NcnnLocalNetwork(nn.Module):
-    """Takes the place of a folded LocalNetwork, on the CPU; one patch after another."""
+    """Replacement for a folded LocalNetwork on the CPU; it computes one patch at a time."""
 
     def __init__(self, network: LocalNetwork, threads: int) -> None:
         super().__init__()
         self._net = _loaded(network, threads)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1. Raises MemoryError."""
+        """Map patches of N x 1 x 512 x 512 to saliency of N x 2 x 128 x 128, 0 to 1. Raises MemoryError."""
         give_back_freed()
         return torch.stack([self._look(patch.contiguous()) for patch in patches])
 
     def _look(self, patch: Tensor) -> Tensor:
         extractor = self._net.create_extractor()
-        # The numbers stay torch's: they live for as long as `patch` does.
+        # ncnn.Mat refers to the memory of `patch`, which outlives it.
         extractor.input(_INPUT, ncnn.Mat(patch.numpy()))
         code, saliency = extractor.extract(_OUTPUT)
         if code == _NO_MEMORY:
@@ -50,11 +50,11 @@ class NcnnLocalNetwork(nn.Module):
 def _loaded(network: LocalNetwork, threads: int) -> ncnn.Net:
     net = ncnn.Net()
     net.opt.num_threads = threads
-    # Halves of numbers are its default on some processors.
+    # float16 is ncnn's default on some processors.
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
-    # Tiles of 4 x 4 take as long as of 6 x 6, with less memory and smaller errors.
+    # Tiles of 4 x 4 are as fast as tiles of 6 x 6, with less memory and smaller errors.
     net.opt.use_winograd63_convolution = False
-    # A file in memory: ncnn copies what it keeps of a file, and would refer to bytes for ever.
+    # Use a file in memory: ncnn copies the weights of a file, but would keep referring to a bytes object.
     with os.fdopen(os.memfd_create("weights"), "wb") as weights:
         layers = local_network_layers(network, weights)
         weights.flush()
@@ -64,7 +64,7 @@ def _loaded(network: LocalNetwork, threads: int) -> ncnn.Net:
 
 
 def local_network_layers(network: LocalNetwork, weights: BinaryIO) -> str:
-    """LocalNetwork, folded, as ncnn's layers; their numbers are written to `weights`."""
+    """Return the layers of a folded LocalNetwork in ncnn's format, and write their weights to `weights`."""
     graph = _Graph(weights)
     trunk: LocalTrunk = network.dn_resnet
     (patch,) = graph.layer("Input", [], outputs=[_INPUT])
@@ -80,7 +80,7 @@ def _basic_block(graph: "_Graph", block: BasicBlock, x: str) -> str:
     into, beside = graph.layer("Split", [x], outputs=[f"{x}_into", f"{x}_beside"])
     inner = graph.convolution(block.conv2, graph.convolution(block.conv1, into, relu=True))
     shortcut = beside if block.downsample is None else graph.convolution(cast(nn.Conv2d, block.downsample[0]), beside)
-    # BinaryOp: 0 adds
+    # BinaryOp 0 is addition.
     (total,) = graph.layer("BinaryOp", [inner, shortcut], {0: 0})
     (activated,) = graph.layer("ReLU", [total])
     return activated
@@ -89,14 +89,14 @@ def _basic_block(graph: "_Graph", block: BasicBlock, x: str) -> str:
 def _pooled(graph: "_Graph", pool: nn.Module, x: str) -> str:
     if not isinstance(pool, nn.MaxPool2d):
         return x
-    # Pooling: 0 for the largest, sides, stride, padding, and 1 for no more padding than was asked for
+    # Parameters of Pooling: 0 for the maximum, kernel size, stride, padding, and 1 for no extra padding.
     size, stride, padding = (cast(int, each) for each in (pool.kernel_size, pool.stride, pool.padding))
     (pooled,) = graph.layer("Pooling", [x], {0: 0, 1: size, 2: stride, 3: padding, 5: 1})
     return pooled
 
 
 class _Graph:
-    """Layers as they are written, each with the names of what goes in and what comes out."""
+    """The layers written so far, each with the names of its inputs and outputs."""
 
     def __init__(self, weights: BinaryIO) -> None:
         self._weights = weights
@@ -104,13 +104,13 @@ class _Graph:
         self._blobs = 0
 
     def text(self) -> str:
-        """All layers, in ncnn's format."""
+        """Return all layers in ncnn's format."""
         return "\n".join([str(_MAGIC), f"{len(self._lines)} {self._blobs}", *self._lines, ""])
 
     def layer(
         self, kind: str, inputs: list[str], parameters: dict[int, int] | None = None, outputs: list[str] | None = None
     ) -> list[str]:
-        """The names of what comes out, one unless `outputs` names them."""
+        """Add a layer and return the names of its outputs: one, unless `outputs` names them."""
         name = f"layer{len(self._lines)}"
         results = outputs or [name]
         given = [f"{key}={value}" for key, value in (parameters or {}).items()]
@@ -119,11 +119,11 @@ class _Graph:
         return results
 
     def convolution(self, convolution: nn.Conv2d, x: str, relu: bool = False) -> str:
-        """Of square kernels; with ReLU when asked for."""
+        """Add a convolution of square kernels, with ReLU if `relu`, and return the name of its output."""
         weight, bias = convolution.weight.detach(), convolution.bias
         numbers = [_FLOAT32, _bytes(weight)] + ([] if bias is None else [_bytes(bias.detach())])
         self._weights.writelines(numbers)
-        # Convolution: outputs, side, dilation, stride, padding, whether a bias follows, number of weights, 1 for ReLU
+        # Parameters: outputs, kernel size, dilation, stride, padding, has bias, number of weights, 1 for ReLU.
         side, stride, padding = weight.shape[2], convolution.stride[0], cast(int, convolution.padding[0])
         values = {0: weight.shape[0], 1: side, 2: convolution.dilation[0], 3: stride, 4: padding}
         (result,) = self.layer("Convolution", [x], values | {5: int(bias is not None), 6: weight.numel(), 9: int(relu)})

@@ -1,4 +1,4 @@
-"""GLAM as one module: global network, patch proposal, local network, and everything that they computed."""
+"""GLAM as one module: global network, patch proposal and local network, with all intermediate results."""
 
 from dataclasses import dataclass
 
@@ -15,27 +15,27 @@ from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GlobalOutput:
-    """What the global network says of N windows; channel 0 is benign, channel 1 malignant."""
+    """Result of the global network for N windows; channel 0 is benign, channel 1 malignant."""
 
     layer_maps: tuple[Tensor, Tensor, Tensor]
     """Saliency at 1/16, 1/32 and 1/64 of the window's sides, each N x 2 x H x W, 0 to 1."""
     saliency: Tensor
-    """Their weighted sum at 1/16: N x 2 x 184 x 120 for the usual window."""
+    """The weighted sum of the maps at 1/16: N x 2 x 184 x 120 for the usual window."""
     layer_scores: Tensor
-    """N x 3 x 2: the score by each map alone."""
+    """N x 3 x 2: the score from each map alone."""
     scores: Tensor
-    """N x 2: the score of the image, the model's output; not calibrated."""
+    """N x 2: the uncalibrated scores of each image, the model's main output."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GlamOutput:
-    """Everything computed for N windows with k patches each."""
+    """Results for N windows with k patches each."""
 
     overview: GlobalOutput
     patch_cells: Tensor
-    """N x k x 2: first row and column of each patch in cells of the saliency map, in the order of choice."""
+    """N x k x 2: first row and column of each patch in cells of the saliency map, in the order of their choice."""
     local_saliency: Tensor
-    """N x k x 2 x 128 x 128: local saliency, one value per 4 x 4 pixels of the patch, 0 to 1; as published, raw."""
+    """N x k x 2 x 128 x 128: local saliency, 0 to 1, one value per 4 x 4 pixels of the patch."""
     shape: NetworkShape = PUBLISHED
 
     @property
@@ -44,9 +44,9 @@ class GlamOutput:
         return self.patch_cells * self.shape.cell
 
     def fused_saliency(self, image: int) -> Tensor:
-        """The published fused map of one image, 2 x 2944 x 1920: (local + global) / 2, local being 0 outside patches.
+        """Return the published fused map of one image, 2 x 2944 x 1920: (local + global) / 2.
 
-        It is half of the global saliency outside the patches, so a threshold on it draws the patch itself.
+        Local saliency is 0 outside the patches. The map is halved there, so a threshold on it outlines the patch.
         """
         fused = _replicate(self.overview.saliency[image], self.shape.cell)
         local = torch.zeros_like(fused)
@@ -63,7 +63,7 @@ def _replicate(maps: Tensor, factor: int) -> Tensor:
 
 
 class SaliencyHeads(nn.Module):
-    """Three saliency maps out of three depths of the trunk, and the score of the image."""
+    """Heads that compute three saliency maps from three depths of the trunk, and the scores of the image."""
 
     def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
@@ -73,10 +73,10 @@ class SaliencyHeads(nn.Module):
         self.gn_conv_2 = nn.Conv2d(second, 2, 1, bias=shape.head_bias)
         self.gn_conv_last = nn.Conv2d(last, 2, 1, bias=shape.head_bias)
         self.combine = nn.Conv2d(6, 2, 1, bias=False)
-        """Part of every checkpoint, used by none."""
+        """A tensor that every checkpoint contains and no computation uses."""
 
     def forward(self, features: tuple[Tensor, Tensor, Tensor]) -> GlobalOutput:
-        """Features of the last three stages -> maps and scores."""
+        """Compute maps and scores from the features of the last three stages."""
         heads = (self.gn_conv_1, self.gn_conv_2, self.gn_conv_last)
         first, second, last = (head(feature).sigmoid() for head, feature in zip(heads, features, strict=True))
         size = first.shape[2:]
@@ -94,7 +94,7 @@ class SaliencyHeads(nn.Module):
 
 
 class GlobalNetwork(nn.Module):
-    """Looks at whole windows: standardised, breast pointing right."""
+    """The network that reads whole windows, which are standardised and whose breast points right."""
 
     def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
@@ -102,13 +102,13 @@ class GlobalNetwork(nn.Module):
         self.postprocess_module = SaliencyHeads(shape)
 
     def forward(self, inputs: Tensor) -> GlobalOutput:
-        """N x 1 x 2944 x 1920 (or other multiples of 64) -> maps and scores."""
+        """Compute maps and scores of windows of N x 1 x 2944 x 1920 (or other multiples of 64)."""
         result: GlobalOutput = self.postprocess_module(self.downsampling_branch(inputs))
         return result
 
 
 class LocalNetwork(nn.Module):
-    """Looks at patches cut out of the standardised windows."""
+    """The network that reads patches cut from the standardised windows."""
 
     def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
@@ -116,13 +116,13 @@ class LocalNetwork(nn.Module):
         self.gn_conv_last = nn.Conv2d(shape.local_channels[-1], 2, 1, bias=shape.head_bias)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1."""
+        """Map patches of N x 1 x 512 x 512 to saliency of N x 2 x 128 x 128, 0 to 1."""
         logits: Tensor = self.gn_conv_last(self.dn_resnet(patches))
         return logits.sigmoid()
 
 
 class Glam(nn.Module):
-    """The whole model; its state dict has the names of the published checkpoints, and by default their shapes."""
+    """The whole model; names in its state dict, and by default its shapes, are those of the published checkpoints."""
 
     def __init__(self, shape: NetworkShape = PUBLISHED) -> None:
         super().__init__()
@@ -131,21 +131,21 @@ class Glam(nn.Module):
         self.detection_network = LocalNetwork(shape)
 
     def forward(self, windows: Tensor, patches_per_image: int = 1) -> GlamOutput:
-        """N x 1 x 2944 x 1920 standardised windows -> everything."""
+        """Run both networks on standardised windows of N x 1 x 2944 x 1920."""
         return self.look(self.reduce(windows), patches_per_image)
 
     def look(self, inputs: Tensor, patches_per_image: int) -> GlamOutput:
-        """Windows that are reduced already -> everything."""
+        """Run both networks on windows that `reduce` returned."""
         overview: GlobalOutput = self.global_network(inputs)
         cells = propose_patches(overview.saliency, patches_per_image, self.shape.patch_cells)
         return GlamOutput(overview, cells, self.look_closely(inputs, cells), self.shape)
 
     def look_closely(self, inputs: Tensor, cells: Tensor) -> Tensor:
-        """Reduced windows and the N x k x 2 cells of patches -> N x k x 2 x 128 x 128, the local saliency, closed."""
+        """Return the closed local saliency, N x k x 2 x 128 x 128, of the patches at `cells`, N x k x 2."""
         saliency: Tensor = self.detection_network(cut_patches(inputs, cells, self.shape))
         filled = closed(saliency, self.shape.local_closing // self.shape.local_step)
         return filled.reshape(*cells.shape[:2], *filled.shape[1:])
 
     def reduce(self, windows: Tensor) -> Tensor:
-        """What both networks look at: `windows` averaged over squares of `shape.reduction` pixels."""
+        """Return the input of both networks: `windows` averaged over squares of `shape.reduction` pixels."""
         return windows if self.shape.reduction == 1 else avg_pool2d(windows, self.shape.reduction)

@@ -1,7 +1,7 @@
-"""The trunks on OpenVINO: the global one in float32, the local network in bfloat16 where that was asked for.
+"""The networks on OpenVINO: the global trunk in float32, and the local network in bfloat16 on request.
 
-The graphs are made operation by operation: OpenVINO's own converter traces with a deprecated part of torch, takes
-seconds, and reports its use over the network.
+The graphs are built operation by operation, since OpenVINO's own converter traces with a deprecated part of torch,
+takes seconds, and reports its use over the network.
 """
 
 from typing import TypeAlias, cast
@@ -19,28 +19,28 @@ _Blob: TypeAlias = Node | Output
 
 
 class OpenVinoTrunk(nn.Module):
-    """Takes the place of a folded GlobalTrunk, on the CPU, in float32."""
+    """Replacement for a folded GlobalTrunk on the CPU, in float32."""
 
     def __init__(self, trunk: GlobalTrunk, threads: int) -> None:
         super().__init__()
         self._compiled = _compiled(global_trunk_model(trunk), "f32", threads)
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features of the last three stages, as GlobalTrunk."""
+        """Return the features of the last three stages, as GlobalTrunk does."""
         results = self._compiled(windows.contiguous().numpy())
         first, second, last = (torch.from_numpy(np.array(results[index])) for index in range(3))
         return first, second, last
 
 
 class OpenVinoLocalNetwork(nn.Module):
-    """Takes the place of a folded LocalNetwork, on the CPU, in bfloat16; one patch after another."""
+    """Replacement for a folded LocalNetwork on the CPU in bfloat16; it computes one patch at a time."""
 
     def __init__(self, network: LocalNetwork, threads: int) -> None:
         super().__init__()
         self._compiled = _compiled(local_network_model(network), "bf16", threads)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1, float32."""
+        """Map patches of N x 1 x 512 x 512 to saliency of N x 2 x 128 x 128, 0 to 1, in float32."""
         return torch.cat([torch.from_numpy(np.array(self._compiled(patch[None].numpy())[0])) for patch in patches])
 
 
@@ -55,7 +55,7 @@ def _compiled(model: Model, precision: str, threads: int) -> openvino.CompiledMo
 
 
 def global_trunk_model(trunk: GlobalTrunk) -> Model:
-    """N x 1 x H x W -> the three features of GlobalTrunk."""
+    """Build the OpenVINO model of a GlobalTrunk, from N x 1 x H x W to its three features."""
     windows = opset13.parameter([-1, 1, -1, -1], np.float32, name="windows")
     x = _pooled(trunk.first_pool, _convolution(trunk.first_conv, windows))
     features = []
@@ -68,7 +68,7 @@ def global_trunk_model(trunk: GlobalTrunk) -> Model:
 
 
 def local_network_model(network: LocalNetwork) -> Model:
-    """N x 1 x H x W -> saliency, as LocalNetwork."""
+    """Build the OpenVINO model of a LocalNetwork, from N x 1 x H x W to saliency."""
     patches = opset13.parameter([-1, 1, -1, -1], np.float32, name="patches")
     trunk: LocalTrunk = network.dn_resnet
     x = _pooled(trunk.maxpool, opset13.relu(_convolution(trunk.conv1, patches)))
@@ -101,7 +101,7 @@ def _convolution(convolution: nn.Conv2d, x: _Blob) -> Node:
 
 
 def _scaled(norm: nn.BatchNorm2d, x: _Blob) -> Node:
-    """Batch norm in inference: one factor and one offset a channel, computed in float64."""
+    """Apply a batch norm in inference: one factor and one offset per channel, computed in float64."""
     assert norm.running_mean is not None and norm.running_var is not None  # noqa: S101 - always tracked here
     factor = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     offset = norm.bias.double() - norm.running_mean.double() * factor

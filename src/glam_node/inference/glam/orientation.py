@@ -1,4 +1,4 @@
-"""Which way up a stored view is and which way its breast points: what the header says against what the pixels show."""
+"""Orientation of a stored view: the header's statement, checked against the pixels."""
 
 from dataclasses import dataclass
 
@@ -13,20 +13,23 @@ from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How the stored image lies; a model sees every breast pointing right, head or outer side up."""
+    """Orientation of the stored image; the model's window has every breast pointing right, head or outer side up."""
 
     points_right: bool
-    """From the chest wall to the nipple the stored columns increase."""
+    """Whether stored columns increase from the chest wall to the nipple."""
     upside_down: bool = False
-    """The first stored row is the lowest (MLO) or the innermost (CC)."""
+    """Whether the first stored row is the lowest (MLO) or the innermost (CC)."""
 
 
 def orientation_of(mammogram: Mammogram, breast: NDArray[np.bool_]) -> tuple[Orientation, tuple[str, ...]]:
-    """How `mammogram` lies, and remarks where `breast`, a mask of its pixels, leaves doubt about that.
+    """Return the orientation of `mammogram`, and remarks if `breast`, a mask of its pixels, leaves doubt.
 
-    Patient Orientation is believed, without it that left breasts point right. Raises UnsupportedMammogram when the
-    header contradicts itself, when the pixels clearly show the opposite (the view is mirrored or its laterality is
-    wrong), and for an image that is turned by 90 degrees or an MLO view that is upside down without saying so.
+    Patient Orientation decides; without it, left breasts are taken to point right.
+
+    Raises:
+        UnsupportedMammogram: The header contradicts itself, the pixels clearly show the opposite (the view is mirrored
+            or its laterality is wrong), the image is turned by 90 degrees, or an MLO view is upside down and its header
+            does not say so.
     """
     pose = stated_pose(mammogram.image_laterality, mammogram.view_position, mammogram.patient_orientation)
     if pose is None:
@@ -37,7 +40,7 @@ def orientation_of(mammogram: Mammogram, breast: NDArray[np.bool_]) -> tuple[Ori
         source = "Patient Orientation says"
     _refuse_upside_down(mammogram.view_position, breast[::-1] if orientation.upside_down else breast)
     shown = shown_side(breast)
-    # The axilla of an MLO view reaches the upper edge as well; then the sides decide.
+    # In an MLO view the axilla also reaches the upper edge; then the sides decide.
     sides_tell = mammogram.view_position is ViewPosition.MLO and shown is not None and shown.certain
     if looks_turned(breast) and not sides_tell:
         raise UnsupportedMammogram("The image seems to be turned by 90 degrees: the breast reaches neither side of it.")

@@ -1,7 +1,7 @@
-"""The golden case of a package: what its weights gave for one small window where they were trained or imported.
+"""The golden case of a package: results of its weights for one small window where they were trained or imported.
 
-Recomputed elsewhere it proves that weights, code and machine give what was evaluated. The window is
-made from a seed; the file holds only results, in float32, and what they belong to.
+The same results elsewhere prove that weights, code and machine compute what was evaluated. The window is made from a
+seed; the file holds only the results, in float32, and the digest of the weights that they belong to.
 """
 
 import hashlib
@@ -35,18 +35,21 @@ Arrays = dict[str, NDArray[Any]]
 
 _FORMAT_VERSION = 1
 _SEED = 20_210_606
-# Largest error of float32 arithmetic on other machines, several times what was seen (about 1e-7 to 7e-7).
+# Largest errors allowed of float32 arithmetic on other machines; several times those seen (about 1e-7 to 7e-7).
 _TOLERANCES = {"scores": 2e-6, "layer_scores": 2e-6, "fine_map": 1e-5, "saliency": 1e-5, "local_saliency": 2e-5}
-# Squares whose saliency is closer than this may change places with the order of summation.
+# The order of summation may decide between squares whose saliency differs by less than this.
 _LEAST_GAP = 1e-5
-# The local network sees this many pixels on a side of the patch: enough to pass through all of its weights.
+# Pixels on a side of the patch part that the local network reads: enough to use all of its weights.
 _LOCAL_SIDE = 128
 
 
 def write_golden_case(package: ModelPackage) -> Path:
-    """Compute the golden case of `package` on the CPU and write it into its directory; where it was written.
+    """Compute the golden case of `package` on the CPU, write it into the package's directory and return its path.
 
-    Call it once, where the weights are made. Raises PackageMismatch when they are not what the package says.
+    Call this once, on the machine that makes the weights.
+
+    Raises:
+        PackageMismatch: The weights are not those that the package states.
     """
     network = fold_for_inference(load_network(package))
     window = _window(network.shape)
@@ -64,9 +67,11 @@ def write_golden_case(package: ModelPackage) -> Path:
 
 
 def compare_golden_case(ledger: GoldenLedger, package: ModelPackage, network: Glam, device: str) -> None:
-    """Note in `ledger` how far the folded `network` of `package` is from the golden case on `device`.
+    """Record in `ledger` how far the folded `network` of `package` is from the golden case on `device`.
 
-    Raises PackageMismatch for a file that is not the golden case of these weights, DeviceUnavailable.
+    Raises:
+        PackageMismatch: The file is not the golden case of these weights.
+        DeviceUnavailable: The machine lacks the device.
     """
     path = package.path / GOLDEN_FILE
     if not path.is_file():
@@ -89,14 +94,14 @@ def compare_golden_case(ledger: GoldenLedger, package: ModelPackage, network: Gl
 
 
 def _sides(shape: NetworkShape) -> tuple[int, int]:
-    """Rows and columns: a little more than a patch, in whole steps of the coarsest map."""
+    """Return rows and columns of the window: a little more than a patch, in whole steps of the coarsest map."""
     step = shape.cell * prod(shape.global_strides[-2:])
     least = -(-shape.patch_size // step) * step
     return least + 2 * step, least + step
 
 
 def _window(shape: NetworkShape) -> NDArray[np.float32]:
-    """Standardised window of `_sides`: coarse blotches and fine grain, the same wherever numpy runs."""
+    """Return a standardised window of coarse blotches and fine grain, identical wherever numpy runs."""
     rows, columns = _sides(shape)
     generator = np.random.default_rng(_SEED)
     block = 64
@@ -107,7 +112,7 @@ def _window(shape: NetworkShape) -> NDArray[np.float32]:
 
 
 def _computed(network: Glam, window: NDArray[np.float32], device: torch.device, cell: Tensor | None) -> Arrays:
-    """The results for `window`; the local network looks at `cell`, or where the global one sends it."""
+    """Return the results for `window`; the local network reads the patch at `cell`, or the one that is proposed."""
     network = network.to(device)
     with full_precision():
         inputs = network.reduce(torch.from_numpy(window)[None, None].to(device))
@@ -128,7 +133,7 @@ def _computed(network: Glam, window: NDArray[np.float32], device: torch.device, 
 
 
 def _gap(saliency: Tensor, size: int) -> Tensor:
-    """By how much the best square is better than the next one, in units of saliency.
+    """Return by how much saliency the best square exceeds the next one.
 
     The squares are compared after each class was stretched to 0 .. 1, which stretches rounding errors as well.
     """

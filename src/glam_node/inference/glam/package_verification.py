@@ -1,4 +1,4 @@
-"""Is a package what it says it is, and does it compute here what it computed there?"""
+"""Verification that a package is intact and computes here what it computed where it was made."""
 
 import time
 from pathlib import Path
@@ -17,11 +17,14 @@ from glam_node.inference.package import ModelPackage, read_package
 def verify_package(
     path: Path, images_dir: Path | None = None, device: str = "cpu", table: Table | None = None
 ) -> GoldenReport:
-    """Everything that can be proved of the package in directory `path`; its digests are right when this returns.
+    """Check the digests of the package in directory `path`, recompute its golden case on `device` and compare.
 
-    Its golden case is recomputed on `device`. With `images_dir`, a folder with the published samples as PNG files, the
-    scores are compared with the published ones where the package was imported from a published checkpoint (or with
-    `table`). Raises PackageMismatch, DeviceUnavailable.
+    With `images_dir`, a folder of the published samples as PNG files, the scores of a package that was imported from a
+    published checkpoint are also compared with the published ones (or with `table`).
+
+    Raises:
+        PackageMismatch: A digest is wrong, or the package is not a GLAM package.
+        DeviceUnavailable: The machine lacks the device.
     """
     start = time.perf_counter()
     package = read_package(path)
@@ -46,6 +49,6 @@ def verify_package(
 
 
 def published_table(package: ModelPackage) -> Table:
-    """The published scores of the checkpoint that `package` was imported from; empty when none is known by its name."""
+    """Return the published scores of the checkpoint that `package` was imported from; empty if it is unknown."""
     name = str(package.parameters.get("checkpoint", ""))
     return PUBLISHED_SCORES.get(name, ())

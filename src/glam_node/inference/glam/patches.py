@@ -1,4 +1,4 @@
-"""Where the local network looks: the patches with the most saliency, chosen one after another."""
+"""Choice of the patches that the local network reads: those with the most saliency, one after another."""
 
 import torch
 from torch import Tensor
@@ -8,10 +8,18 @@ from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
 
 
 def propose_patches(saliency: Tensor, count: int, size: int = PUBLISHED.patch_cells) -> Tensor:
-    """First row and column, in cells, of the `count` most salient squares per image: N x 2 x H x W -> N x count x 2.
+    """Return first row and column, in cells, of the `count` most salient squares of each image.
 
-    A square has `size` cells on a side. Greedy: what a square covers counts as 0 for the next. The first of equal
-    squares (row by row) is taken, a constant map has only such.
+    The choice is greedy: cells that a square covers count as 0 for the next one. Of equal squares, the first one
+    row by row is chosen.
+
+    Args:
+        saliency: N x 2 x H x W.
+        count: Squares per image.
+        size: Cells on a side of a square.
+
+    Returns:
+        N x count x 2.
     """
     interest = normalise(saliency).sum(dim=1, keepdim=True)
     rows = torch.arange(interest.shape[2], device=interest.device)[None, :, None]
@@ -32,16 +40,17 @@ def _covers(index: Tensor, start: Tensor, size: int) -> Tensor:
 
 
 def normalise(saliency: Tensor) -> Tensor:
-    """Each map stretched to 0 .. 1; a constant map becomes 0."""
+    """Stretch each map to 0 .. 1; a constant map becomes 0."""
     low, high = saliency.amin(dim=(2, 3), keepdim=True), saliency.amax(dim=(2, 3), keepdim=True)
     extent = high - low
     return (saliency - low) / torch.where(extent > 0, extent, 1.0)
 
 
 def cut_patches(inputs: Tensor, cells: Tensor, shape: NetworkShape = PUBLISHED) -> Tensor:
-    """The patches at `cells` (N x k x 2): N x 1 x H x W -> N*k x 1 x 512 x 512, without leaving the device.
+    """Cut the patches at `cells` (N x k x 2) from `inputs` (N x 1 x H x W) without leaving the device.
 
-    `inputs` are windows reduced as `shape` says, and so are the patches.
+    Returns:
+        N*k x 1 x 512 x 512 for the published shape; patches are reduced as `inputs` are.
     """
     size, stride = shape.patch_size // shape.reduction, shape.global_stride
     squares = inputs[:, 0].unfold(1, size, stride).unfold(2, size, stride)

@@ -1,4 +1,4 @@
-"""From a saliency map to one score per class."""
+"""Aggregation of a saliency map to one score per class."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ TOP_FRACTION = 0.03
 
 
 def top_fraction_mean(maps: Tensor, fraction: float = TOP_FRACTION) -> Tensor:
-    """Mean of the largest `fraction` of the values of each map: N x C x H x W -> N x C; at least one value counts."""
+    """Return the mean of the largest `fraction` of each map's values, at least of one: N x C from N x C x H x W."""
     values = maps.flatten(2)
     count = max(1, round(values.shape[2] * fraction))
     return values.topk(count, dim=2, sorted=False).values.mean(dim=2)

@@ -1,6 +1,6 @@
-"""From saliency to findings: connected regions on the source image, inside the breast.
+"""Extraction of findings from saliency: connected regions on the source image, inside the breast.
 
-Inside the proposed patches the local saliency decides, outside them the global one, each by its own threshold. The
+Local saliency decides inside the proposed patches and global saliency elsewhere, each by its own threshold. The
 published fused map is not used: it is halved outside the patches, so a threshold on it would outline the patch.
 """
 
@@ -21,7 +21,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ViewSaliency:
-    """What the network says of one view."""
+    """Result of the network for one view."""
 
     scores: tuple[float, float]
     global_saliency: NDArray[np.float32]
@@ -29,20 +29,20 @@ class ViewSaliency:
     patch_cells: NDArray[np.int64]
     """k x 2: first row and column of each patch, in cells of the global map."""
     local_saliency: NDArray[np.float32] | None
-    """k x 2 x 128 x 128; None when the local network was not asked, since every class is negative."""
+    """k x 2 x 128 x 128; None if the local network was not run, since every class is negative."""
     shape: NetworkShape = PUBLISHED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Evidence:
-    """Saliency of one class where each source decides, and whether it exceeds that source's threshold."""
+    """Deciding saliency of one class, and whether it exceeds the threshold of the network that it comes from."""
 
     saliency: NDArray[np.float32]
     positive: NDArray[np.bool_]
 
 
 def is_positive(score: float, point: OperatingPoint | None) -> bool:
-    """Whether an image with this score may have findings of the class; never without an operating point."""
+    """Return whether an image with this score may have findings of the class; never without an operating point."""
     return point is not None and score >= point.image_score_threshold
 
 
@@ -52,7 +52,7 @@ def extract_findings(
     operating_points: dict[FindingKind, OperatingPoint],
     maximum_per_class: int,
 ) -> tuple[Finding, ...]:
-    """The findings of every class whose image score reaches its threshold, the highest scores of each class first."""
+    """Return the findings of every class whose image score reaches its threshold, highest scores of a class first."""
     findings: list[Finding] = []
     for channel, kind in enumerate(CHANNELS):
         point = operating_points.get(kind)
@@ -67,9 +67,9 @@ def extract_findings(
 def decisive_saliency(
     saliency: ViewSaliency, local: NDArray[np.float32], channel: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The values of one class that decide on findings, and where they are the local network's: window / local step.
+    """Return the deciding saliency of one class, and a mask of the places where it is local saliency.
 
-    Inside the patches the local saliency, elsewhere the global one; later patches cover earlier ones.
+    Later patches cover earlier ones. Both arrays have one value per `local_step` window pixels.
     """
     steps = saliency.shape.cell // saliency.shape.local_step
     values = replicate(saliency.global_saliency[channel], steps)
@@ -82,7 +82,7 @@ def decisive_saliency(
 
 
 def map_of(view: PreparedView, saliency: ViewSaliency) -> SaliencyMap | None:
-    """What decides on findings, on the source image; None when the local network was not asked."""
+    """Return the deciding saliency on the source image; None if the local network was not run."""
     if saliency.local_saliency is None:
         return None
     maps = [decisive_saliency(saliency, saliency.local_saliency, channel)[0] for channel in range(len(CHANNELS))]
@@ -90,7 +90,7 @@ def map_of(view: PreparedView, saliency: ViewSaliency) -> SaliencyMap | None:
 
 
 def _evidence(saliency: ViewSaliency, local: NDArray[np.float32], channel: int, point: OperatingPoint) -> _Evidence:
-    """On a grid as fine as the local saliency, then on the window's pixels."""
+    """Return the evidence for one class on the window's pixels."""
     values, closely = decisive_saliency(saliency, local, channel)
     positive = np.where(closely, values > point.local_saliency_threshold, values > point.global_saliency_threshold)
     pixels = saliency.shape.local_step
@@ -98,7 +98,7 @@ def _evidence(saliency: ViewSaliency, local: NDArray[np.float32], channel: int, 
 
 
 def replicate(grid: NDArray[Scalar], factor: int) -> NDArray[Scalar]:
-    """Each value of a map as a square of `factor` x `factor`."""
+    """Repeat each value of a map as a square of `factor` x `factor`."""
     return grid.repeat(factor, axis=0).repeat(factor, axis=1)
 
 

@@ -1,4 +1,4 @@
-"""The predictor of "glam" packages: decoded views in, findings out."""
+"""The predictor of "glam" packages, from decoded views to findings."""
 
 import threading
 import time
@@ -34,20 +34,24 @@ from glam_node.inference.package import ModelPackage, OperatingPoint, score_para
 
 ARCHITECTURE = "glam"
 _TORCH = Route(Runtime.TORCH)
-# A GPU gains from company, a CPU does not and would only need more memory.
+# Batches make a GPU faster; on a CPU they only take more memory.
 _CUDA_BATCH = 4
 
 
 @dataclass(frozen=True, slots=True)
 class GlamParameters:
-    """The [parameters] of a glam package."""
+    """The [parameters] section of a glam package."""
 
     patches_per_image: int = 1
     maximum_findings_per_class: int = 5
 
     @classmethod
     def from_package(cls, package: ModelPackage) -> Self:
-        """Raises PackageMismatch naming the parameter that is not a positive whole number."""
+        """Read the parameters of `package`.
+
+        Raises:
+            PackageMismatch: A parameter, which the message names, is not a positive whole number.
+        """
         values = {}
         for name in ("patches_per_image", "maximum_findings_per_class"):
             value = package.parameters.get(name, getattr(cls(), name))
@@ -58,7 +62,7 @@ class GlamParameters:
 
 
 class GlamPredictor:
-    """GLAM on one device by one route; the number of CPU threads is torch's when it is loaded."""
+    """GLAM on one device by one route; it uses the number of CPU threads that torch had when it was loaded."""
 
     def __init__(
         self,
@@ -82,27 +86,27 @@ class GlamPredictor:
 
     @property
     def algorithm(self) -> AlgorithmIdentification:
-        """Who finds; constant for the life of the predictor."""
+        """Identification of the algorithm; constant for the life of the predictor."""
         return self._algorithm
 
     @property
     def route(self) -> str:
-        """Where and by what the networks are computed, for people."""
+        """Device and runtime of the networks, as text for people."""
         return f"{self._looker.device}, {self._route}"
 
     @property
     def waits_for_a_device(self) -> bool:
-        """Whether the processor has little to do while the network looks: it can see to another study meanwhile."""
+        """Whether the processor is idle while the network runs and can prepare another study meanwhile."""
         return self._looker.device.type != "cpu"
 
     @property
     def device(self) -> str:
-        """Where the networks are computed: cpu, cuda:0 ..."""
+        """Name of the device that computes the networks: cpu, cuda:0 ..."""
         return str(self._looker.device)
 
     @property
     def device_name(self) -> str:
-        """What its maker calls it; empty for the CPU."""
+        """Product name of the device; empty for the CPU."""
         return name_of(self._looker.device)
 
     @property
@@ -112,7 +116,7 @@ class GlamPredictor:
 
     @property
     def last_stage_seconds(self) -> dict[str, float]:
-        """Seconds that this thread's last `segment` spent on preprocess, global, local and postprocess, all images."""
+        """Seconds that this thread's last `segment` spent on preprocess, global, local and postprocess in all."""
         return dict(self._seconds)
 
     @property
@@ -122,10 +126,14 @@ class GlamPredictor:
 
     @classmethod
     def from_package(cls, package: ModelPackage, device: str, options: RunOptions = REFERENCE_RUN) -> Self:
-        """The predictor of a "glam" package on "cpu", "cuda", "cuda:N" or "auto".
+        """Load the predictor of a "glam" package on "cpu", "cuda", "cuda:N" or "auto".
 
-        "auto" goes on on the CPU when the GPU has no memory for a single image. Raises PackageMismatch for another
-        architecture, other weights than it states or a runtime that is not installed, DeviceUnavailable.
+        With "auto" the predictor continues on the CPU if the GPU has no memory for a single image.
+
+        Raises:
+            PackageMismatch: The architecture is another one, the weights are not those that the package states, or the
+                chosen runtime is not installed.
+            DeviceUnavailable: The machine lacks the device, or the model does not fit into it.
         """
         if package.architecture != ARCHITECTURE:
             raise PackageMismatch(f"{package.path} is a {package.architecture} package, not a {ARCHITECTURE} package.")
@@ -150,10 +158,12 @@ class GlamPredictor:
         )
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
-        """One result per mammogram, in order; one that cannot be analysed has `failure` set and harms no other.
+        """Return one result per mammogram, in order; a mammogram that cannot be analysed gets `failure` set.
 
-        Of several threads one at a time has the device; the others prepare and outline meanwhile. Raises
-        DeviceUnavailable when the device is lost or cannot hold a single image.
+        Several threads may call this: one at a time uses the device while the others prepare and outline views.
+
+        Raises:
+            DeviceUnavailable: The device is lost or cannot hold a single image.
         """
         self._spent.seconds = dict.fromkeys(("preprocess", "global", "local", "postprocess"), 0.0)
         results: list[ImageFindings] = []
@@ -232,7 +242,7 @@ def _image_findings(
 
 
 def _points_of_segmentation(package: ModelPackage, segment: Segment) -> dict[FindingKind, OperatingPoint]:
-    """The operating points that decide what is outlined: every score reaches them where every image is to be."""
+    """Return the operating points that decide what is outlined; any score reaches them if every image is to be."""
     if segment is Segment.POSITIVE:
         return package.operating_points
     return {kind: replace(point, image_score_threshold=0.0) for kind, point in package.operating_points.items()}
@@ -241,7 +251,7 @@ def _points_of_segmentation(package: ModelPackage, segment: Segment) -> dict[Fin
 def _identify(
     package: ModelPackage, parameters: GlamParameters, route: Route, segment: Segment
 ) -> AlgorithmIdentification:
-    """Who finds, with everything that decides what counts as a finding."""
+    """Return the algorithm's identification, with all parameters that decide what counts as a finding."""
     thresholds = tuple(
         (f"{kind}.{name}", f"{value:g}")
         for kind, point in sorted(package.operating_points.items())

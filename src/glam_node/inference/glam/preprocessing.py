@@ -1,4 +1,4 @@
-"""From a stored view to what the network sees, and back."""
+"""Preprocessing of a stored view to the window that the network reads."""
 
 from dataclasses import dataclass
 
@@ -14,26 +14,26 @@ from glam_node.inference.glam.window import WindowGeometry, place_window, standa
 from glam_node.inference.guard import check_breast
 from glam_node.inference.mammogram import Mammogram, ViewPosition
 
-# Detectors have some dead columns at the chest wall.
+# Columns at the chest wall that may be empty, since detectors have some dead ones there.
 _LARGEST_GAP = 20
 _LEAST_UNSEEN = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedView:
-    """One view as the network sees it."""
+    """A view prepared for the network."""
 
     window: NDArray[np.float32]
     """2944 x 1920, standardised, breast pointing right."""
     geometry: WindowGeometry
     breast: NDArray[np.bool_]
-    """Rows x Columns of the source: pixels that belong to the breast; findings lie within."""
+    """Rows x Columns of the source: pixels of the breast; findings lie within them."""
     remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the window of a view lies, and how that was found."""
+    """Position of a view's window, with the crop and centre that decided it."""
 
     crop: BreastCrop
     centre: tuple[int, int]
@@ -43,7 +43,7 @@ class Placement:
 def place(
     pixels: NDArray[np.uint16], solid: NDArray[np.bool_], view_position: ViewPosition, orientation: Orientation
 ) -> Placement:
-    """The placement of the window on `pixels` whose solid breast is `solid`, both as stored."""
+    """Place the window on `pixels`, whose solid breast is `solid`; both have the stored orientation."""
     if orientation.upside_down:
         pixels, solid = pixels[::-1], solid[::-1]
     crop = crop_breast(solid, orientation.points_right)
@@ -53,7 +53,11 @@ def place(
 
 
 def prepare(mammogram: Mammogram) -> PreparedView:
-    """What the network sees of `mammogram`. Raises UnsupportedMammogram with the reason when there is no breast."""
+    """Prepare `mammogram` for the network.
+
+    Raises:
+        UnsupportedMammogram: The image has no pixels or shows no breast, or its orientation is in doubt.
+    """
     pixels = mammogram.pixels
     if pixels.ndim != 2 or pixels.size == 0:
         raise UnsupportedMammogram("The image has no pixels.")

@@ -1,4 +1,4 @@
-"""The scores that the authors of the published weights print for their sample images, and a comparison with them."""
+"""Scores that the authors of the published weights print for their sample images, and the comparison with them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.preprocessing import prepare
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 
-# The tables have four decimals; the rest is float32 on another machine.
+# The published tables have four decimals; 2e-6 allows for float32 on another machine.
 _OF_TABLE = 5e-5 + 2e-6
 _OF_NOTEBOOK = 2e-6
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedScore:
-    """One printed number."""
+    """One published score of a sample image."""
 
     image: str
     """Stem of the sample's PNG file: exam, laterality, view."""
@@ -57,7 +57,7 @@ PUBLISHED_SCORES: Mapping[str, Table] = {
 def compare_published_scores(
     ledger: GoldenLedger, network: Glam, device: torch.device, images_dir: Path, table: Table
 ) -> None:
-    """Note in `ledger` how far the scores of `network` are from `table`, for those of its images in `images_dir`."""
+    """Record in `ledger` how far the scores of `network` are from `table`, for the images that `images_dir` holds."""
     network = network.to(device)
     for image in dict.fromkeys(row.image for row in table):
         path = images_dir / f"{image}.png"
@@ -76,9 +76,10 @@ def compare_published_scores(
 
 
 def sample_view(path: Path) -> Mammogram:
-    """The published sample at `path`, a 16-bit grey PNG named like 0_L-CC.png; right breasts point left.
+    """Read the published sample at `path`, a 16-bit grey PNG named like 0_L-CC.png whose right breasts point left.
 
-    Raises UnsupportedMammogram when there is no such file.
+    Raises:
+        UnsupportedMammogram: There is no such file, or it is another kind of image.
     """
     pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:

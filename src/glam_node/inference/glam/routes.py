@@ -1,6 +1,6 @@
-"""Who computes which network, and in which numbers: chosen by the options and by what is installed.
+"""Choice of the runtime and number format of each network, by the options and by what is installed.
 
-A route puts other modules of the same call in the place of a folded network's; all that surrounds them stays torch.
+A route replaces modules of a folded network by modules with the same call; everything around them stays in torch.
 """
 
 import importlib
@@ -22,24 +22,24 @@ from glam_node.inference.glam.winograd import TILE, WinogradLocalNetwork
 from glam_node.inference.options import Precision, RunOptions, Runtime
 
 _NAMES = {Runtime.OPENVINO: "OpenVINO", Runtime.NCNN: "ncnn"}
-"""Of the extra `fast`; their modules are called as the runtimes are."""
+"""Runtimes of the extra `fast`; their Python modules have the names of the runtimes."""
 _CPU_FLAGS = Path("/proc/cpuinfo")
 _MATRIX_FLAGS = {"amx_bf16", "bf16"}
-"""Of x86 and of ARM processors: products of bfloat16 matrices, several times as fast as any in float32."""
+"""Flags of x86 and ARM processors that multiply bfloat16 matrices, several times as fast as float32 ones."""
 _BFLOAT16_FLAGS = {*_MATRIX_FLAGS, "avx512_bf16"}
-"""Those with any arithmetic for it."""
+"""Flags of processors with any bfloat16 arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What computes the global and the local network."""
+    """Runtime and number format of the global and the local network."""
 
     runtime: Runtime
-    """Of the global network, in float32: TORCH or OPENVINO."""
+    """Runtime of the global network, in float32: TORCH or OPENVINO."""
     local_runtime: Runtime = Runtime.TORCH
-    """Never AUTO; NCNN in float32 alone, OPENVINO in bfloat16 alone."""
+    """Runtime of the local network: TORCH, NCNN (float32 only) or OPENVINO (bfloat16 only)."""
     local_type: torch.dtype = torch.float32
-    """Of the local network's arithmetic."""
+    """Number format of the local network's arithmetic."""
 
     def __str__(self) -> str:
         by = "" if self.local_runtime is self.runtime else f" by {self.local_runtime}"
@@ -48,7 +48,7 @@ class Route:
 
     @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
-        """What an AlgorithmIdentification must say of it: nothing where the numbers are the reference's."""
+        """Parameters for an AlgorithmIdentification; none if the results equal the reference's."""
         return () if self.local_type is torch.float32 else (("local_precision", _name(self.local_type)),)
 
 
@@ -57,14 +57,18 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def choose_route(options: RunOptions, device: torch.device) -> Route:
-    """The fastest for `options` on `device`. Raises PackageMismatch when a runtime asked for by name is not there."""
+    """Return the fastest route for `options` on `device`.
+
+    Raises:
+        PackageMismatch: A runtime that `options` names is not installed, or not for this device.
+    """
     if options.runtime in _NAMES:
         _demand(options.runtime, device)
     narrow = torch.float32 if options.precision is Precision.EXACT else _narrow_type(device)
     if options.runtime is Runtime.TORCH or device.type != "cpu":
         return Route(Runtime.TORCH, Runtime.TORCH, narrow)
     whole = Runtime.OPENVINO if is_installed(Runtime.OPENVINO) else Runtime.TORCH
-    # Without products of matrices bfloat16 is but twice as fast as float32, and Winograd's convolutions do better.
+    # Without bfloat16 matrix products bfloat16 is only twice as fast as float32; Winograd's convolutions are faster.
     if options.runtime is Runtime.NCNN or (
         options.runtime is Runtime.AUTO
         and is_installed(Runtime.NCNN)
@@ -85,7 +89,7 @@ def _demand(runtime: Runtime, device: torch.device) -> None:
 
 
 def is_installed(runtime: Runtime) -> bool:
-    """Whether this one of the extra `fast` is."""
+    """Return whether this runtime of the extra `fast` is installed."""
     return find_spec(runtime) is not None
 
 
@@ -96,12 +100,12 @@ def _narrow_type(device: torch.device) -> torch.dtype:
 
 
 def processor_has_bfloat16(cpu_information: Path = _CPU_FLAGS) -> bool:
-    """Whether narrow numbers save time here; emulated they cost some."""
+    """Return whether this CPU computes bfloat16 natively; emulated bfloat16 is slower than float32."""
     return not _BFLOAT16_FLAGS.isdisjoint(_words(cpu_information))
 
 
 def processor_multiplies_bfloat16(cpu_information: Path = _CPU_FLAGS) -> bool:
-    """Whether it has instructions for products of such matrices, as AMX."""
+    """Return whether this CPU multiplies bfloat16 matrices natively, as with AMX."""
     return not _MATRIX_FLAGS.isdisjoint(_words(cpu_information))
 
 
@@ -113,7 +117,7 @@ def _words(cpu_information: Path) -> list[str]:
 
 
 def take_route(network: Glam, route: Route, threads: int) -> Glam:
-    """`network`, folded and on its device, with the modules of `route` put in; changed in place."""
+    """Replace modules of `network`, folded and on its device, by those of `route`, in place; return `network`."""
     _take_global_route(network.global_network, route, threads)
     take_local_route(network, route, threads)
     give_back_freed()
@@ -121,9 +125,10 @@ def take_route(network: Glam, route: Route, threads: int) -> Glam:
 
 
 def go_on_on_the_cpu(network: Glam) -> None:
-    """`network`, which a GPU has no room for, is on the CPU by torch, in float32; changed in place.
+    """Move `network`, for which the GPU lacks memory, to the CPU, computed by torch in float32; in place.
 
-    Weights that were rounded for the GPU stay so: emulated, narrow numbers would take several times as long.
+    Weights that were rounded for the GPU stay rounded, but compute in float32, since emulated narrow formats would
+    take several times as long.
     """
     network.to("cpu")
     local = network.detection_network
@@ -133,7 +138,7 @@ def go_on_on_the_cpu(network: Glam) -> None:
 
 
 def take_local_route(network: Glam, route: Route, threads: int) -> None:
-    """`network`, folded and on its device, has the local module of `route`; changed in place."""
+    """Replace the local network of `network`, folded and on its device, by the module of `route`, in place."""
     local, narrow = network.detection_network, route.local_type is not torch.float32
     if route.local_runtime is Runtime.NCNN:
         _replace(network, "detection_network", _module("ncnn_route").NcnnLocalNetwork(local, threads))
@@ -170,9 +175,9 @@ def _replace(parent: nn.Module, name: str, module: nn.Module) -> None:
 
 
 class NarrowLocalNetwork(nn.Module):
-    """Takes the place of a folded LocalNetwork, whose weights it makes bfloat16 or float16, on its device.
+    """Replacement for a folded LocalNetwork with weights of bfloat16 or float16, on the same device.
 
-    What autocast would do, without casting the weights anew for every patch.
+    This equals autocast, but the weights are not cast again for every patch.
     """
 
     def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
@@ -181,11 +186,11 @@ class NarrowLocalNetwork(nn.Module):
         self._dtype = dtype
 
     def widened(self) -> nn.Module:
-        """The network itself, in float32."""
+        """Return the network itself, in float32."""
         return self._network.float()
 
     def forward(self, patches: Tensor) -> Tensor:
-        """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1, float32."""
+        """Map patches of N x 1 x 512 x 512 to saliency of N x 2 x 128 x 128, 0 to 1, in float32."""
         if patches.device.type == "cpu":
             give_back_freed()
         saliency: Tensor = self._network(patches.to(self._dtype))

@@ -1,4 +1,4 @@
-"""Weights made from a seed by numpy alone: the same bytes everywhere, and no knowledge of mammograms."""
+"""Untrained weights made from a seed by numpy alone, with the same bytes on every machine."""
 
 import hashlib
 import math
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Shapes = Mapping[str, tuple[int, ...]]
 Arrays = dict[str, NDArray[Any]]
 
-# Spread of the 1 x 1 heads: enough for maps that vary, not so much that their sigmoid saturates
+# Spread of the 1 x 1 heads: large enough for maps that vary, small enough that their sigmoid does not saturate.
 _HEAD_SPREAD = {
     "global_network.postprocess_module.gn_conv_1.weight": 0.15,
     "global_network.postprocess_module.gn_conv_2.weight": 0.15,
@@ -23,7 +23,7 @@ _HEAD_SPREAD = {
 
 
 def seeded_arrays(shapes: Shapes, seed: int) -> Arrays:
-    """One array per name; each depends on its name, shape and the seed alone."""
+    """Return one array per name; each depends only on its name, its shape and the seed."""
     return {name: _seeded_array(name, shape, seed) for name, shape in shapes.items()}
 
 
@@ -36,7 +36,7 @@ def _seeded_array(name: str, shape: tuple[int, ...], seed: int) -> NDArray[Any]:
 
 
 def _scaled(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`values` of unit variance, spread as suits the kind of tensor that `name` tells."""
+    """Scale `values` of unit variance as suits the kind of tensor, which `name` shows."""
     if values.ndim == 4:
         fan_in = math.prod(values.shape[1:])
         if name in _HEAD_SPREAD:
@@ -50,7 +50,7 @@ def _scaled(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def arrays_sha256(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 over the little-endian bytes of all arrays in the order of their names."""
+    """Return the SHA-256 of the little-endian bytes of all arrays in the order of their names."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(little_endian_bytes(arrays[name]))
@@ -58,5 +58,5 @@ def arrays_sha256(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def little_endian_bytes(array: NDArray[Any]) -> bytes:
-    """The raw bytes of `array` in C order."""
+    """Return the little-endian bytes of `array` in C order."""
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()

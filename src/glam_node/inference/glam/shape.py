@@ -1,4 +1,4 @@
-"""How large a GLAM is: the published network by default, a reduced one by what a package says."""
+"""The shape of a GLAM network: the published one by default, or the one that a package states."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -12,35 +12,35 @@ _LOCAL_STAGES = 4
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
-    """The sizes of a GLAM and the constants of its aggregation; what is left out is as published."""
+    """Sizes of a GLAM network and constants of its aggregation; the defaults are those published."""
 
     reduction: int = 1
-    """Sides of the squares of window pixels that are averaged into one pixel of the network's input."""
+    """Side, in window pixels, of the squares that are averaged to one pixel of the network's input."""
     global_stem_channels: int = 16
     global_channels: tuple[int, ...] = (16, 32, 64, 128, 256)
-    """Per stage; the last three feed the heads."""
+    """Channels per stage; the last three stages feed the heads."""
     global_strides: tuple[int, ...] = (1, 2, 2, 2, 2)
     global_blocks: int = 2
     global_stem_pool: bool = True
-    """False: the stem has no max-pool and reduces by 2 instead of 4."""
+    """Whether the stem has a max-pool and reduces by 4; without it, it reduces by 2."""
     local_channels: tuple[int, ...] = (64, 128, 256, 512)
     local_blocks: tuple[int, ...] = (3, 4, 6, 3)
-    """Per stage; a stage without blocks leaves everything as it is, which keeps the receptive field small."""
+    """Blocks per stage; a stage without blocks changes nothing, which keeps the receptive field small."""
     local_stem_pool: bool = True
     head_bias: bool = False
-    """True: the 1 x 1 heads have biases; the published ones have none."""
+    """Whether the 1 x 1 heads have biases; the published ones have none."""
     patch_size: int = 512
     """Window pixels on a side of a patch; a multiple of `cell`."""
     local_closing: int = 0
-    """Window pixels, a multiple of `local_step`: gaps in the local saliency that are at most twice as wide are filled.
-    0, as published: none."""
+    """Window pixels, a multiple of `local_step`: gaps of at most twice this width in local saliency are filled.
+    With 0, as published, no gap is filled."""
     top_fraction: float = 0.03
-    """Part of each global map whose mean is the image's score."""
+    """Fraction of each global map's values whose mean is the image's score."""
     map_weights: tuple[float, float, float] = (0.2, 0.6, 0.2)
-    """Of the maps from fine to coarse, in the saliency that places the patches."""
+    """Weights of the maps, from fine to coarse, in the saliency that places the patches."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError with the fields that do not fit together."""
+        """Check the fields against each other; raise ValueError with those that do not fit together."""
         if len(self.global_channels) != len(self.global_strides) or len(self.global_channels) < len(self.map_weights):
             raise ValueError("shape.global_channels and shape.global_strides must be as long, and three or longer.")
         if len(self.local_channels) != len(self.local_blocks) or len(self.local_channels) != _LOCAL_STAGES:
@@ -83,9 +83,10 @@ PUBLISHED = NetworkShape()
 
 
 def shape_from_table(table: Mapping[str, Any]) -> NetworkShape:
-    """The shape that a package's [shape] table describes; what it leaves out is as published.
+    """Return the shape that a package's [shape] table describes; keys left out have the published values.
 
-    Raises ValueError naming the key that is unknown, of the wrong kind, or does not fit the others.
+    Raises:
+        ValueError: A key, which the message names, is unknown, of the wrong type, or does not fit the others.
     """
     values: dict[str, Any] = {}
     for name, value in table.items():
@@ -107,7 +108,7 @@ def _same_kinds(given: Any, published: Any) -> bool:
 
 
 def shape_table(shape: NetworkShape) -> dict[str, Any]:
-    """The [shape] table of a package: what differs from the published network."""
+    """Return the [shape] table of a package: the fields that differ from the published network."""
     values = asdict(shape)
     return {
         each.name: list(value) if isinstance(value, tuple) else value

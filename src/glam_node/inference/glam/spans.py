@@ -1,4 +1,4 @@
-"""Masks with at most one run of pixels in each row, as two numbers a row: opened by a diamond in a millisecond."""
+"""Masks with at most one run of pixels per row, stored as two numbers a row: opening one takes a millisecond."""
 
 from dataclasses import dataclass
 
@@ -8,38 +8,38 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 Columns = NDArray[np.int64]
 
-# Farther than any column from any other
+# Greater than the distance of any two columns.
 _FAR = 1 << 40
 _WORD = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowSpans:
-    """First and last (exclusive) column of each row; an empty row has (_FAR, -_FAR)."""
+    """First and last (exclusive) column of the run in each row; an empty row has (_FAR, -_FAR)."""
 
     first: Columns
     last: Columns
 
     @classmethod
     def around(cls, mask: Mask) -> "RowSpans":
-        """From the first to the last pixel of each row of `mask`, Rows x Columns, gaps between them filled."""
+        """Return spans from the first to the last pixel of each row of `mask` (Rows x Columns), gaps filled."""
         first, last = mask.argmax(axis=1), mask.shape[1] - _from_the_end(mask)
         return cls(first, last)._where(mask[np.arange(len(mask)), first])
 
     def eroded(self, radius: int) -> "RowSpans":
-        """Pixels whose diamond of `radius` lies within; nothing lies outside of the image."""
+        """Erode by a diamond of `radius`; pixels outside the image count as empty."""
         first = _reach(self.first, radius, _FAR) + radius
         last = -_reach(-self.last, radius, _FAR) - radius
         return RowSpans(first, last)._where(first < last)
 
     def dilated(self, radius: int, width: int) -> "RowSpans":
-        """Pixels within a diamond of `radius` around any of connected spans, in an image of `width` columns."""
+        """Dilate connected spans by a diamond of `radius`, in an image of `width` columns."""
         first = np.maximum(-_reach(-self.first, radius, -_FAR) - radius, 0)
         last = np.minimum(_reach(self.last, radius, -_FAR) + radius, width)
         return RowSpans(first, last)._where(first < last)
 
     def parts(self) -> list["RowSpans"]:
-        """The 4-connected components, from above to below."""
+        """Return the 4-connected components from top to bottom."""
         occupied = np.flatnonzero(self.first < self.last)
         above, below = occupied[:-1], occupied[1:]
         overlap = np.maximum(self.first[above], self.first[below]) < np.minimum(self.last[above], self.last[below])
@@ -54,7 +54,7 @@ class RowSpans:
         return int(np.maximum(self.last - self.first, 0).sum())
 
     def mask(self, width: int) -> Mask:
-        """Rows x `width`."""
+        """Return the mask of Rows x `width`."""
         mask = np.zeros((len(self.first), width), dtype=np.bool_)
         for row in np.flatnonzero(self.first < self.last):
             mask[row, self.first[row] : self.last[row]] = True
@@ -65,11 +65,11 @@ class RowSpans:
 
 
 def _from_the_end(mask: Mask) -> Columns:
-    """How many pixels of each row lie beyond its last one; any number where it has none."""
+    """Return the number of pixels after the last set one of each row; any number for an empty row."""
     if mask.shape[1] % _WORD or not mask.flags.c_contiguous:
         plain: Columns = mask[:, ::-1].argmax(axis=1)
         return plain
-    # Eight pixels at once, and then those of one word.
+    # Compare eight pixels at once, and then the pixels of one word.
     words = (mask.view(np.uint64) != 0)[:, ::-1].argmax(axis=1)
     rows = np.arange(len(mask))
     last_words = mask.reshape(len(mask), -1, _WORD)[rows, mask.shape[1] // _WORD - 1 - words]
@@ -78,10 +78,10 @@ def _from_the_end(mask: Mask) -> Columns:
 
 
 def _reach(values: Columns, radius: int, outside: int) -> Columns:
-    """In each row the largest of `values` up to `radius` rows away, less that distance; `outside` beyond the ends."""
+    """Return for each row the largest of `values` up to `radius` rows away, less that distance; `outside` pads."""
     reached, covered = values, 0
     while covered < radius:
-        # Two cones that reach so far, set apart by no more than that, reach as far as both together.
+        # The maximum of two cones of this reach, shifted by at most the reach, is a cone of the summed reach.
         step = min(max(covered, 1), radius - covered)
         padded = np.pad(reached, step, constant_values=outside)
         reached = np.maximum(reached, np.maximum(padded[: -2 * step], padded[2 * step :]) - step)

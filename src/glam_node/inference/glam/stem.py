@@ -1,4 +1,4 @@
-"""The global trunk, whose widest features are never whole."""
+"""The global trunk computed in bands of rows, so that its widest features are never in memory as a whole."""
 
 from math import prod
 from typing import cast
@@ -9,14 +9,14 @@ from torch.nn.functional import conv2d, pad, relu
 
 from glam_node.inference.glam.backbone import GlobalTrunk, PreActivationBlock
 
-# Of the rows that the early stages give
+# Rows of the early stages' output per band.
 _BAND = 96
 _LOOKED_AT = 3
-"""Stages that feed the heads, the last ones."""
+"""Number of stages, the last ones, that feed the heads."""
 
 
 class BandedTrunk(nn.Module):
-    """Takes the place of a GlobalTrunk with a max-pool: all before the stages that feed the heads goes band by band."""
+    """Replacement for a GlobalTrunk with a max-pool; it computes the stages before the heads' band by band."""
 
     def __init__(self, trunk: GlobalTrunk) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class BandedTrunk(nn.Module):
         self._margin = self._rows_beyond()
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features of the last three stages, as GlobalTrunk."""
+        """Return the features of the last three stages, as GlobalTrunk does."""
         x = self._early_feature(windows)
         features = []
         for stage in self._late:
@@ -37,10 +37,10 @@ class BandedTrunk(nn.Module):
         return features[0], features[1], relu(self._final_bn(x))
 
     def _rows_beyond(self) -> int:
-        """Pooled rows on each side of a band that its own rows depend on, or more: whole rows of the result."""
+        """Return how many pooled rows beyond each side of a band to compute, so that the band's own rows are exact."""
         needed = 0
         for stage, stride in zip(reversed(self._early), reversed(self._strides), strict=True):
-            # Each convolution sees a row more on each side, the first of the stage before it is reduced.
+            # Each convolution needs one more row on each side; the stage's first one before the stride.
             needed = (needed + 2 * len(cast(nn.Sequential, stage)) - 1) * stride + 1
         stride = prod(self._strides)
         return -(-needed // stride) * stride
@@ -59,14 +59,14 @@ class BandedTrunk(nn.Module):
             if result is None:
                 shape = (*x.shape[:2], rows, x.shape[3])
                 result = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-            # Where the band was cut, its outermost rows lack their neighbours.
+            # Drop the outermost rows at the cuts, which lacked their neighbours.
             result[:, :, first:last] = x[:, :, first - top // stride : last - top // stride]
         assert result is not None  # noqa: S101 - a window has rows
         return result
 
     def _stem(self, windows: Tensor, first: int, last: int) -> Tensor:
-        """The pooled rows from `first` to `last` (exclusive)."""
-        # A pooled row sees three convolved rows, and each of these seven rows of the window.
+        """Return the pooled rows from `first` to `last` (exclusive)."""
+        # A pooled row depends on three convolved rows, and each of these on seven rows of the window.
         height = windows.shape[2]
         top, bottom = 4 * first - 3, 4 * last + 4
         seen = pad(windows[:, :, max(top, 0) : bottom], (3, 3, max(-top, 0), max(bottom - height, 0)))

@@ -1,7 +1,7 @@
-"""Mammogram-like 16-bit images from small recipes: the synthetic inputs of golden files.
+"""Synthetic inputs of golden files: mammogram-like 16-bit images drawn from small recipes.
 
-A recipe has `shape`, `seed`, a background `bg` and `items` that are painted in order:
-an `ellipse` of noise between lo and hi, a `rect` of one value, or a `text` of hollow boxes like a burnt-in label.
+A recipe has `shape`, `seed`, a background `bg` and `items` that are painted in order: an `ellipse` of noise between
+`lo` and `hi`, a `rect` of one value, or a `text` of hollow boxes like a burnt-in label.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ _LETTER_GAP = 10
 
 
 def render_recipe(recipe: Recipe) -> NDArray[np.uint16]:
-    """The image of `recipe`, Rows x Columns. Raises KeyError for an item that is not known."""
+    """Draw the image of `recipe`, Rows x Columns. Raises KeyError for an unknown item."""
     rows, columns = recipe["shape"]
     noise = np.random.default_rng(recipe["seed"]).random((rows, columns))
     background = recipe.get("bg", 0)
@@ -39,7 +39,7 @@ def _paint_ellipse(canvas: _Canvas, item: Recipe, noise: _Noise, _background: in
 
 
 def _reach(squares: NDArray[np.float64]) -> slice:
-    """From the first to the last that is within 1."""
+    """Return the slice from the first to the last value that is at most 1."""
     within = np.flatnonzero(squares <= 1.0)
     return slice(within[0], within[-1] + 1) if within.size else slice(0)
 

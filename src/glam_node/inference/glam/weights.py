@@ -1,4 +1,4 @@
-"""Weights that are whole and fit the network, or PackageMismatch with what is wrong."""
+"""Loading and saving of weights, checked for completeness and fit with the network."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -18,29 +18,31 @@ from glam_node.inference.package import WEIGHTS_FILE, ModelPackage, file_sha256
 StateDict = dict[str, Tensor]
 
 _COUNTER = "num_batches_tracked"
-# Leftovers of training in the published checkpoints; inference never used them.
+# Leftovers of training in the published checkpoints, which inference never uses.
 _IGNORED_PREFIXES = ("mil.", "fusion_dnn.", "shared_rep_filter.")
 _SHOWN = 3
 
 
 @cache
 def expected_tensors(shape: NetworkShape = PUBLISHED) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-    """Shape and type of every entry of the network's state dict, by name."""
+    """Return shape and type of every entry of the network's state dict, by name."""
     with torch.device("meta"):
         state = Glam(shape).state_dict()
     return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()}
 
 
 def seeded_state_dict(seed: int, shape: NetworkShape = PUBLISHED) -> tuple[StateDict, str]:
-    """UNTRAINED weights of `seed`, and their SHA-256."""
+    """Return UNTRAINED weights made from `seed`, and their SHA-256."""
     arrays = seeded_arrays({name: size for name, (size, _) in expected_tensors(shape).items()}, seed)
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, arrays_sha256(arrays)
 
 
 def complete_state_dict(state: Mapping[str, Tensor], origin: str, shape: NetworkShape = PUBLISHED) -> StateDict:
-    """The entries of `state` that the network has, counters added where they are missing.
+    """Return the entries of `state` that the network has, with missing counters added.
 
-    Raises PackageMismatch, saying exactly what, for a missing, unknown, misshapen, mistyped or non-finite tensor.
+    Raises:
+        PackageMismatch: A tensor, which the message names, is missing, unknown, not finite, or of the wrong shape or
+            type.
     """
     expected = expected_tensors(shape)
     missing = [name for name in expected if name not in state and not name.endswith(_COUNTER)]
@@ -76,9 +78,10 @@ def _first(names: list[str]) -> str:
 
 
 def load_network(package: ModelPackage) -> Glam:
-    """The network with the weights of `package`, on the CPU, ready for inference.
+    """Load the network with the weights of `package` on the CPU, ready for inference.
 
-    Raises PackageMismatch when they are not what the package says.
+    Raises:
+        PackageMismatch: The weights are not those that the package states.
     """
     shape = _shape_of(package)
     network = network_from(_state_dict_of(package, shape), shape)
@@ -86,7 +89,7 @@ def load_network(package: ModelPackage) -> Glam:
 
 
 def network_from(state: StateDict, shape: NetworkShape = PUBLISHED) -> Glam:
-    """A network that owns the tensors of `state`."""
+    """Return a network that owns the tensors of `state`."""
     with torch.device("meta"):
         network = Glam(shape)
     network.load_state_dict(state, strict=True, assign=True)
@@ -94,7 +97,7 @@ def network_from(state: StateDict, shape: NetworkShape = PUBLISHED) -> Glam:
 
 
 def save_weights(state: Mapping[str, Tensor], folder: Path) -> str:
-    """The tensors are the weights file of the package in `folder`, which is made where it is missing; its SHA-256."""
+    """Write the weights file of the package in `folder`, which is made if missing, and return the file's SHA-256."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / WEIGHTS_FILE
     save_file({name: tensor.contiguous().cpu() for name, tensor in state.items()}, path)

@@ -1,4 +1,4 @@
-"""The model's window: which stored pixels fill it, how they get there and how a mask gets back."""
+"""Geometry of the model's window: the mapping from stored pixels to the window, and of masks back."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,31 +21,31 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class WindowGeometry:
-    """A box of the stored image, turned so that the breast points right, and its place in the 2944 x 1920 window."""
+    """A box of the stored image, flipped so that the breast points right, and its place in the 2944 x 1920 window."""
 
     source_shape: tuple[int, int]
     orientation: Orientation
     rows: tuple[int, int]
-    """First and last (exclusive) row of the box, counted from below when the image is upside down."""
+    """First and last (exclusive) row of the box, counted from the bottom if the image is upside down."""
     columns: tuple[int, int]
     """First and last (exclusive) stored column of the box."""
     pad_top: int
-    """Empty rows of the window above the box; whatever the box does not fill on the right and below is empty too."""
+    """Empty rows of the window above the box; the window is also empty to the right of the box and below it."""
 
     def apply(self, source: NDArray[Scalar]) -> NDArray[Scalar]:
-        """The window of an image of `source_shape`; 0 where it is empty."""
+        """Return the window of an image of `source_shape`, with 0 for empty pixels."""
         window = np.zeros(WINDOW_SHAPE, dtype=source.dtype)
         self.filled(window)[...] = self.box(source)
         return window
 
     def invert(self, window: NDArray[Scalar]) -> NDArray[Scalar]:
-        """An image of `source_shape` that has every value of `window` at the pixel it came from, and 0 elsewhere."""
+        """Return an image of `source_shape` with each value of `window` at the pixel it came from, and 0 elsewhere."""
         source = np.zeros(self.source_shape, dtype=window.dtype)
         self.box(source)[...] = self.filled(window)
         return source
 
     def map_on_source(self, values: NDArray[np.uint8], step: int) -> SaliencyMap:
-        """A map of the window, classes x rows x columns in cells of `step` pixels, where it lies on the source."""
+        """Place a map of the window, classes x rows x columns in cells of `step` pixels, on the source image."""
         height, width = values.shape[1] * step, values.shape[2] * step
         source_rows = self.source_shape[0]
         top, left = self.rows[0] - self.pad_top, self.columns[0]
@@ -60,21 +60,21 @@ class WindowGeometry:
         return SaliencyMap(np.ascontiguousarray(values), step, (top, left), box)
 
     def box(self, source: NDArray[Scalar]) -> NDArray[Scalar]:
-        """The part of an image of `source_shape` that the window shows, turned as in the window; the same memory."""
+        """Return a view of the part of an image of `source_shape` that the window shows, flipped as in the window."""
         box = self.unturned_box(source)
         if self.orientation.upside_down:
             box = box[::-1]
         return box if self.orientation.points_right else box[:, ::-1]
 
     def unturned_box(self, source: NDArray[Scalar]) -> NDArray[Scalar]:
-        """The same as it is stored."""
+        """Return a view of the part of an image that the window shows, in the stored orientation."""
         first, last = self.rows
         if self.orientation.upside_down:
             first, last = self.source_shape[0] - last, self.source_shape[0] - first
         return source[first:last, slice(*self.columns)]
 
     def filled(self, window: NDArray[Scalar]) -> NDArray[Scalar]:
-        """The part of `window` that the box fills; the same memory."""
+        """Return a view of the part of `window` that the box fills."""
         height, width = self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]
         return window[self.pad_top : self.pad_top + height, :width]
 
@@ -86,9 +86,14 @@ def place_window(
     crop: BreastCrop,
     centre: tuple[int, int],
 ) -> WindowGeometry:
-    """The geometry of a window around `centre`, moved into the crop where it is larger than the window.
+    """Return the geometry of a window around `centre`, moved into the crop along axes where the crop is larger.
 
-    `crop` counts rows as `orientation` says, `centre` is in the crop once flipped to the right.
+    Args:
+        source_shape: Rows and columns of the stored image.
+        orientation: Orientation of the stored image.
+        view_position: CC or MLO.
+        crop: Box around the breast; its rows are counted as `orientation` says.
+        centre: Row and column in the crop once it is flipped to the right.
     """
     height, width = crop.bottom - crop.top, crop.right - crop.left
     first_row, row_count = _clamped(centre[0] - HALF_HEIGHT, height, WINDOW_HEIGHT)
@@ -105,16 +110,16 @@ def place_window(
 
 
 def _clamped(start: int, size: int, window: int) -> tuple[int, int]:
-    """First index and number of the pixels along one axis that the window takes of `size`."""
+    """Return the first index and the number of the pixels that the window takes along an axis of `size` pixels."""
     if size <= window:
         return 0, size
     return min(max(start, 0), size - window), window
 
 
 def standardise(geometry: WindowGeometry, source: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """`geometry.apply(source)` with mean 0 and deviation 1, empty pixels included; a constant window becomes 0."""
+    """Return `geometry.apply(source)` with mean 0 and deviation 1, empty pixels included; 0 for a constant window."""
     box = geometry.box(source)
-    # OpenCV adds whole numbers up in float64; empty pixels add nothing to either sum.
+    # OpenCV sums whole numbers in float64; empty pixels add nothing to either sum.
     of_box, deviation_of_box = (float(each[0, 0]) for each in cv2.meanStdDev(geometry.unturned_box(source)))
     part = box.size / (WINDOW_HEIGHT * WINDOW_WIDTH)
     mean = of_box * part

@@ -1,8 +1,8 @@
-"""The local network in float32 by Winograd's convolutions: the same values for a quarter of the multiplications.
+"""The local network in float32 by Winograd's convolutions: the same values with a quarter of the multiplications.
 
-F(4 x 4, 3 x 3) of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The points of
-interpolation are 0, 3/4, -3/4, 3/2, -3/2 and infinity: the matrices for tiles are exact in float32, and the error of
-a convolution is a quarter of that with the usual 0, 1, -1, 2, -2.
+The method is F(4 x 4, 3 x 3) of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, with
+interpolation points 0, 3/4, -3/4, 3/2, -3/2 and infinity: the matrices for tiles are exact in float32, and the error
+of a convolution is a quarter of that with the usual points 0, 1, -1, 2, -2.
 """
 
 from collections.abc import Iterator
@@ -19,18 +19,18 @@ from glam_node.inference.glam.memory import give_back_freed
 from glam_node.inference.glam.network import LocalNetwork
 
 TILE = 4
-"""Sides of what a step gives."""
+"""Side of an output tile."""
 _SEEN = TILE + 2
 _POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
-# Rows times channels at once: so few that what is between the steps stays in the processor's cache, so many that
-# products of matrices are large enough to be fast
+# Rows times channels per band: few enough that intermediate results stay in the processor's cache, and enough for
+# matrix products to be fast.
 _AT_ONCE = 8 * 512
-# Below, moving numbers to and fro costs more than is saved.
+# With fewer channels, rearranging the values costs more than the saved multiplications.
 _LEAST_CHANNELS = 128
 
 
 class WinogradLocalNetwork(nn.Module):
-    """Takes the place of a folded LocalNetwork on the CPU; the sides of its maps are multiples of four."""
+    """Replacement for a folded LocalNetwork on the CPU; the sides of its maps must be multiples of four."""
 
     def __init__(self, network: LocalNetwork) -> None:
         super().__init__()
@@ -44,11 +44,11 @@ class WinogradLocalNetwork(nn.Module):
 
     @property
     def dn_resnet(self) -> LocalTrunk:
-        """The trunk, whose stages give what they gave before."""
+        """The trunk, whose stages return the same values as before."""
         return self._network.dn_resnet
 
     def forward(self, patches: Tensor) -> Tensor:
-        """N x 1 x 512 x 512 -> N x 2 x 128 x 128, saliency 0 to 1."""
+        """Map patches of N x 1 x 512 x 512 to saliency of N x 2 x 128 x 128, 0 to 1."""
         try:
             return cast(Tensor, self._network(patches))
         finally:
@@ -56,13 +56,13 @@ class WinogradLocalNetwork(nn.Module):
 
 
 class _Scratch:
-    """Memory that all convolutions take in turn: to be given fresh memory takes longer than to compute."""
+    """Memory that all convolutions share in turn, since allocating fresh memory takes longer than computing."""
 
     def __init__(self) -> None:
         self._blocks: dict[str, Tensor] = {}
 
     def take(self, name: str, *shape: int) -> Tensor:
-        """Numbers of any value, the caller's until `name` is taken again."""
+        """Return uninitialised memory that belongs to the caller until `name` is taken again."""
         count = prod(shape)
         if name not in self._blocks or self._blocks[name].numel() < count:
             self._blocks.pop(name, None)
@@ -70,12 +70,12 @@ class _Scratch:
         return self._blocks[name][:count].view(shape)
 
     def clear(self) -> None:
-        """Nothing is kept."""
+        """Free all blocks."""
         self._blocks.clear()
 
 
 class _WinogradBlock(nn.Module):
-    """Takes the place of a folded BasicBlock."""
+    """Replacement for a folded BasicBlock."""
 
     def __init__(self, block: BasicBlock, scratch: _Scratch) -> None:
         super().__init__()
@@ -84,10 +84,10 @@ class _WinogradBlock(nn.Module):
         self._scratch = scratch
 
     def forward(self, x: Tensor) -> Tensor:
-        """N x in x H x W -> N x out x H x W, channels last; `x` is overwritten where the width stays."""
+        """Map features from N x in x H x W to N x out x H x W, channels last; overwrites `x` if the width stays."""
         images = x.permute(0, 2, 3, 1)
         if self._downsample is not None:
-            # What narrower maps took is too small for these.
+            # Blocks taken for narrower maps are too small for these.
             self._scratch.clear()
             give_back_freed()
         inner = self._scratch.take("inner", *images.shape[:3], self._conv1.channels[1])
@@ -98,7 +98,7 @@ class _WinogradBlock(nn.Module):
 
 
 class _WinogradConvolution:
-    """A 3 x 3 convolution that keeps the size, and ReLU."""
+    """A 3 x 3 convolution that keeps the size, followed by ReLU."""
 
     def __init__(self, convolution: nn.Conv2d, scratch: _Scratch) -> None:
         weight = convolution.weight.detach()
@@ -109,17 +109,17 @@ class _WinogradConvolution:
         self._take = scratch.take
 
     def write(self, images: Tensor, results: Tensor) -> None:
-        """`results` become relu(convolution(images)); both N x H x W x channels."""
+        """Set `results` to relu(convolution(images)); both are N x H x W x channels."""
         for tiles, places in self._bands(images, results):
             torch.clamp(tiles, min=0.0, out=places)
 
     def add(self, images: Tensor, results: Tensor) -> None:
-        """`results` become relu(convolution(images) + results); both N x H x W x channels."""
+        """Set `results` to relu(convolution(images) + results); both are N x H x W x channels."""
         for tiles, places in self._bands(images, results):
             torch.clamp(tiles.add_(places), min=0.0, out=places)
 
     def _bands(self, images: Tensor, results: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """What the convolution gives, band by band, and its places in `results`, of the same shape."""
+        """Yield the convolution's output band by band, with the view of `results` that it belongs to."""
         kernels = torch.mm(_matrices()[1], self._kernels, out=self._take("kernels", 36, self._kernels.shape[1]))
         height = images.shape[1]
         for image, result in zip(images, results, strict=True):
@@ -128,7 +128,7 @@ class _WinogradConvolution:
                 yield self._convolve(self._padded(image, rows), kernels), _in_tiles(result[rows])
 
     def _padded(self, image: Tensor, rows: slice) -> Tensor:
-        """These rows and one pixel more on each side, 0 outside the image."""
+        """Return these rows with one pixel more on each side, 0 outside the image."""
         height, width, channels = image.shape
         padded = self._take("padded", rows.stop - rows.start + 2, width + 2, channels)
         padded[:, 0] = padded[:, -1] = 0.0
@@ -139,7 +139,7 @@ class _WinogradConvolution:
         return padded
 
     def _convolve(self, padded: Tensor, kernels: Tensor) -> Tensor:
-        """(H + 2) x (W + 2) x in -> 4 x 4 x H/4 x W/4 x out, with the bias."""
+        """Convolve (H + 2) x (W + 2) x in to 4 x 4 x H/4 x W/4 x out, and add the bias."""
         into, _, back = _matrices()
         inputs, outputs = self.channels
         tiles = padded.unfold(0, _SEEN, TILE).unfold(1, _SEEN, TILE).permute(3, 4, 0, 1, 2)
@@ -147,7 +147,7 @@ class _WinogradConvolution:
         count = down * across
         seen = self._take("seen", *tiles.shape).copy_(tiles).view(36, -1)
         entered = torch.mm(into, seen, out=self._take("entered", 36, count * inputs)).view(36, count, inputs)
-        # Each step writes over what the last but one has read.
+        # Each step overwrites the input of the step before the last.
         product = self._take("seen", 36, count, outputs)
         torch.bmm(entered, kernels.view(36, inputs, outputs), out=product)
         left = torch.mm(back, product.view(36, -1), out=self._take("entered", 16, count * outputs))
@@ -155,14 +155,14 @@ class _WinogradConvolution:
 
 
 def _in_tiles(rows: Tensor) -> Tensor:
-    """H x W x channels as 4 x 4 x H/4 x W/4 x channels, the same memory."""
+    """Return a view of H x W x channels as 4 x 4 x H/4 x W/4 x channels."""
     height, width, channels = rows.shape
     return rows.view(height // TILE, TILE, width // TILE, TILE, channels).permute(1, 3, 0, 2, 4)
 
 
 @cache
 def _matrices() -> tuple[Tensor, Tensor, Tensor]:
-    """For tiles going in (36 x 36), kernels (36 x 9) and results coming out (16 x 36), both directions at once."""
+    """Return the two-dimensional transforms of input tiles (36 x 36), kernels (36 x 9) and output tiles (16 x 36)."""
     points = np.array(_POINTS)
     out = np.array([[*points**power, float(power == TILE - 1)] for power in range(TILE)])
     others = [np.delete(points, index) for index in range(len(points))]
