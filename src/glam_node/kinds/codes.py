@@ -2,7 +2,7 @@
 
 SPECIMEN = "specimen"
 
-# PS3.16 CID 4014 "View for Mammography": SNOMED CT, the retired SNOMED-RT value, and what earlier editions had
+# PS3.16 CID 4014 "View for Mammography": SNOMED CT, the retired SNOMED-RT code, and codes of earlier editions
 _VIEWS = {
     ("399162004", "R-10242"): "CC",
     ("399368009", "R-10226"): "MLO",
@@ -36,8 +36,8 @@ _VIEW_MODIFIERS = {
     ("442580003", "R-40AB2"): "axillary_tissue",
 }
 
-# PS3.16 CID 4014 and 4015 by Code Meaning, for items whose code is missing or of a scheme of the machine's own;
-# compared without signs between the words.
+# PS3.16 CID 4014 and 4015 by Code Meaning, for items without a code or with one of the machine's own scheme. Meanings
+# are compared in lower case, by letters and digits alone.
 VIEW_OF_MEANING = {
     "craniocaudal": "CC",
     "mediolateraloblique": "MLO",
@@ -69,16 +69,16 @@ MODIFIER_OF_MEANING = {
     "rolled": "rolled",
 }
 
-# A code value is unique across SCT (numbers) and SRT, SNM3, 99SDM (letters): the scheme need not be asked.
+# Code values are unique across SCT (numbers) and SRT, SNM3 and 99SDM (letters), so the scheme is not compared.
 NAME_OF_VIEW = {value: name for values, name in _VIEWS.items() for value in values}
 NAME_OF_MODIFIER = {value: name for values, name in _VIEW_MODIFIERS.items() for value in values}
 
-# PS3.16 CID 4013 of the breast, and CID 244 for an item that modifies a region
+# The side of the breast: codes of PS3.16 CID 4013, and of CID 244 in an item that modifies a region
 SIDE_OF_REGION = {
     **dict.fromkeys(("73056007", "T-04020", "24028007", "G-A100"), "R"),
     **dict.fromkeys(("80248007", "T-04030", "7771000", "G-A101"), "L"),
 }
 
-# PS3.16 CID 7203: images that were computed from a volume, and from several exposures
+# PS3.16 CID 7203: derivations from a volume, and from several exposures
 OF_A_VOLUME = frozenset({"113072", "113073", "113074", "113075", "113077", "113078", "113079", "113091"})
 OF_SEVERAL_EXPOSURES = frozenset({"113042", "113062", "113097"})

@@ -1,6 +1,6 @@
-"""Kinds of image that descriptions name, since some machines state them nowhere else.
+"""The words in descriptions that name a kind of image, since some machines state the kind nowhere else.
 
-Only words that no description of an ordinary screening view has are listed. A site switches them off by
+Only words that never describe an ordinary screening view are listed. A site switches this off with
 `eligibility.read_descriptions = false`.
 """
 
@@ -32,18 +32,18 @@ PHRASES = {
     "magnified": r"(SPOT|[LR])?MAG|(MAGNIF|AGRANDI|INGRANDI|AMPLIA[CD]|(UIT)?VERGR|FORSTOR)\w*|[LR]M ?(CC|MLO|ML)",
     "implant_displaced": r"IMPLANTS? DISPL\w*|EKLUND|PUSH ?BACK|[LR]?(CC|MLO) ?ID|ID [LR]?(CC|MLO)",
 }
-"""By kind, the words that name it, in upper case without accents; every other sign counts as a blank."""
+"""The words that name each kind, as patterns for text in upper case without accents or other signs."""
 
 _PHRASES = {kind: re.compile(rf"(?<![A-Z0-9])({phrase})(?![A-Z0-9])") for kind, phrase in PHRASES.items()}
 _AND = re.compile(r"[+&/]")
 _SIGNS = re.compile(r"[^A-Z0-9']+")
 _LONGEST = 1024
 _DRAWN = "(phantom)"
-"""What this software writes behind the view that it draws; `ImageFacts.drawn` says the same."""
+"""The text that this software appends to descriptions of its own phantoms, which `ImageFacts.drawn` tells already."""
 
 
 def described_kinds(descriptions: Iterable[str]) -> tuple[str, ...]:
-    """Return the kinds that some of the descriptions name, in the order of PHRASES."""
+    """Return the kinds that at least one of the descriptions names, in the order of PHRASES."""
     texts = [_plain(text) for text in descriptions]
     return tuple(kind for kind, phrase in _PHRASES.items() if any(phrase.search(text) for text in texts))
 

@@ -1,4 +1,4 @@
-"""The facts about one image that decide its kind, and what a site and its model package decide about kinds."""
+"""The facts about one image that decide its kind, and the policy on kinds of a site and its model package."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ CONVENTIONAL = "conventional"
 SYNTHESIZED = "synthesized"
 CONTRAST_LOW_ENERGY = "contrast_low_energy"
 DECLARABLE_KINDS = (CONVENTIONAL, CONTRAST_LOW_ENERGY, SYNTHESIZED)
-"""The kinds that a model package may declare in `card.kinds`; no other kind is ever analysed. Of a view that has images
-of several kinds, the first is analysed."""
+"""The kinds that a model package may declare in `card.kinds`; no other kind is ever analysed. Where a view has images
+of several kinds, the first kind in this order is analysed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """The header's statements about one image; empty strings, zeros and False where the header says nothing."""
+    """The facts that a header states about one image; empty strings, zeros and False where it states none."""
 
     modality: str = ""
     presentation_intent_type: str = ""
@@ -23,9 +23,9 @@ class ImageFacts:
     image_laterality: str = ""
     """L, R or B."""
     view_position: str = ""
-    """CC, MLO or another abbreviation of PS3.16 CID 4014; "specimen" for tissue that is no longer in a breast."""
+    """CC, MLO or another abbreviation of PS3.16 CID 4014; "specimen" for a tissue specimen."""
     view_modifiers: tuple[str, ...] = ()
-    """magnification, spot_compression, implant_displaced ... (PS3.16 CID 4015), sorted; else SCHEME:VALUE."""
+    """magnification, spot_compression, implant_displaced ... (PS3.16 CID 4015), sorted; unknown codes: SCHEME:VALUE."""
     image_type: tuple[str, ...] = ()
     rows: int = 0
     columns: int = 0
@@ -35,35 +35,35 @@ class ImageFacts:
     """Whether the image was made for a biopsy or a localisation: scout, stereo pair."""
     breast_implant_present: bool = False
     contradiction: str = ""
-    """Two statements that cannot both be true, in plain words; empty when there are none."""
+    """Two statements of the header that cannot both be true, in plain words; empty when there are none."""
     contrast_agent: bool = False
     """Whether the Contrast/Bolus module names an agent, an amount or an ingredient."""
     partial_view: bool = False
     phantom: bool = False
     """Whether the header says that the image is for quality control or calibration."""
     other_region: str = ""
-    """The statement that the image shows another part of the body; empty when there is none."""
+    """The header's statement that the image shows another part of the body; empty when there is none."""
     tomosynthesis: bool = False
     """Whether the header has elements that only slices and layers of a tomosynthesis have."""
     drawn: bool = False
-    """Whether this software drew the image: it is a phantom, and no patient's."""
+    """Whether this software drew the image: then it is a phantom, not an image of a patient."""
     described: tuple[str, ...] = ()
-    """Kinds that the descriptions of image, processing and paddle name (`kinds.descriptions`)."""
+    """Kinds that descriptions of the series, the processing or the paddle name (`kinds.descriptions`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class KindRules:
-    """The decisions of a site and of its model package about kinds of image."""
+    """The policy of a site and its model package on kinds of image."""
 
     accepted: frozenset[str] = frozenset({CONVENTIONAL})
     """The kinds among DECLARABLE_KINDS that the model package declares."""
     descriptions: bool = True
-    """Whether a kind that is only named in a description counts (`eligibility.read_descriptions`)."""
+    """Whether a kind counts that only a description names (`eligibility.read_descriptions`)."""
     image_types: frozenset[str] = frozenset()
-    """Further terms of Image Type that ordinary views of the site have (`eligibility.image_types`), in upper case."""
+    """More terms of Image Type that the site's ordinary views have (`eligibility.image_types`), in upper case."""
     phantoms_only: bool = False
     """Whether the model package is a demonstration that may not be used on patients' images."""
 
 
 CONVENTIONAL_VIEWS = KindRules()
-"""The rules that hold where nobody chooses others."""
+"""The default policy: conventional mammograms only."""

@@ -1,20 +1,20 @@
-"""The single questions about an image that the table of kinds asks, by the defined terms of the standard."""
+"""The predicates on an image that the table of kinds uses, by the defined terms of the standard."""
 
 from glam_node.kinds.facts import CONTRAST_LOW_ENERGY, CONVENTIONAL, SYNTHESIZED, ImageFacts, KindRules
 
 View = tuple[str, str]
 """Image Laterality and View Position."""
 
-# In the order in which people name and hang them
+# In the order in which radiologists name and hang them
 STANDARD_VIEWS: tuple[View, ...] = (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))
 
 IMPLANT_DISPLACED = "implant_displaced"
-# PS3.16 CID 4015: with these modifiers a CC or MLO still shows the whole breast as screening does
+# PS3.16 CID 4015: with these modifiers a CC or MLO view still shows the whole breast, as in screening
 STANDARD_VIEW_MODIFIERS = frozenset(
     {IMPLANT_DISPLACED, "nipple_in_profile", "infra_mammary_fold", "anterior_compression"}
 )
 
-# PS3.4 Table B.5-1; an API may read a data set that has lost its SOP class.
+# PS3.4 Table B.5-1. The empty class is for programs that read a data set without one.
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _TOMOSYNTHESIS_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.13.1.{number}" for number in (3, 4, 5))
 _PROJECTION_CLASSES = frozenset(
@@ -28,9 +28,9 @@ _PROJECTION_CLASSES = frozenset(
     }
 )
 
-# Defined terms of Image Type (0008,0008), values 3 to 5 (PS3.3 C.8.11.7.1.4 and C.8.21.6.1.1), by what they mean here;
-# those of biopsies are in `ImageFacts.stereotactic`. Machines write terms in other values than the standard's, so the
-# value's place is not asked.
+# Defined terms of Image Type (0008,0008), values 3 to 5 (PS3.3 C.8.11.7.1.4 and C.8.21.6.1.1), by the kind of image;
+# `ImageFacts.stereotactic` covers those of biopsies. Machines write terms at other positions than the standard, so any
+# position from the third value on counts.
 _SYNTHESIZED_TERMS = frozenset({"GENERATED_2D", "TOMO_2D"})
 _LOW_ENERGY = "LOW_ENERGY"
 _CONTRAST_TERMS = frozenset(
@@ -40,7 +40,7 @@ _LAYER_TERMS = frozenset({"VOLUME", "MAXIMUM", "MEAN", "MINIMUM"})
 _PHANTOM_TERMS = frozenset(
     {"PHANTOM", "QUALITY CONTROL", "QUALITY_CONTROL", "QC", "CALIBRATION", "FLAT_FIELD", "FLAT FIELD"}
 )
-# The standard has none of these; they say nothing that matters here, and units write them on ordinary views.
+# These terms are not in the standard, and machines write them on ordinary views.
 # fmt: off
 _ORDINARY_TERMS = frozenset({
     "NONE", "NORMAL", "STANDARD", "DEFAULT", "AUTO", "MANUAL", "UNSPECIFIED", "UNKNOWN", "OTHER", "2D", "FFDM",
@@ -70,12 +70,12 @@ def is_low_energy(facts: ImageFacts, rules: KindRules) -> bool:
 
 
 def is_implant_displaced(facts: ImageFacts, rules: KindRules) -> bool:
-    """Return whether the implant was pushed back, so that the view shows the breast alone."""
+    """Return whether the implant was pushed back, so that the view shows the breast without it."""
     return IMPLANT_DISPLACED in facts.view_modifiers or _is_described(facts, rules, IMPLANT_DISPLACED)
 
 
 def accepted_kind(facts: ImageFacts, rules: KindRules) -> str:
-    """Return which of DECLARABLE_KINDS an image is that no other kind of the table holds for."""
+    """Return the kind among DECLARABLE_KINDS of an image to which no other kind of the table applies."""
     if is_synthesized(facts, rules):
         return SYNTHESIZED
     return CONTRAST_LOW_ENERGY if is_low_energy(facts, rules) else CONVENTIONAL
@@ -86,14 +86,14 @@ def _is_described(facts: ImageFacts, rules: KindRules, kind: str) -> bool:
 
 
 def is_secondary(facts: ImageFacts, sop_class_uid: str, rules: KindRules) -> bool:
-    """Return whether the image is a picture of an image, not an exposure."""
+    """Return whether the image is a secondary capture: a picture of an image, not an exposure."""
     if _is_described(facts, rules, "secondary"):
         return True
     return f"{sop_class_uid}.".startswith(f"{_SECONDARY_CAPTURE}.") or "SECONDARY" in facts.image_type[1:2]
 
 
 def is_of_another_class(_: ImageFacts, sop_class_uid: str, __: KindRules) -> bool:
-    """Return whether the SOP class is neither of projection radiography nor of tomosynthesis."""
+    """Return whether the SOP class is neither one of projection radiography nor one of tomosynthesis."""
     return sop_class_uid not in _PROJECTION_CLASSES | _TOMOSYNTHESIS_CLASSES
 
 
@@ -103,7 +103,7 @@ def is_phantom(facts: ImageFacts, _: str, rules: KindRules) -> bool:
 
 
 def is_specimen(facts: ImageFacts, _: str, rules: KindRules) -> bool:
-    """Return whether the image shows tissue that is no longer in a breast."""
+    """Return whether the image shows a tissue specimen."""
     return facts.specimen or _is_described(facts, rules, "specimen")
 
 
@@ -113,7 +113,7 @@ def is_stereotactic(facts: ImageFacts, _: str, rules: KindRules) -> bool:
 
 
 def is_contrast_enhanced(facts: ImageFacts, _: str, rules: KindRules) -> bool:
-    """Return whether the image shows contrast agent, and is not the low-energy exposure."""
+    """Return whether the image is contrast-enhanced and is not the low-energy exposure."""
     stated = facts.contrast_agent or has_term(facts, _CONTRAST_TERMS) or _is_described(facts, rules, "contrast")
     return stated and not is_low_energy(facts, rules)
 
@@ -138,12 +138,12 @@ def is_magnified(facts: ImageFacts, _: str, rules: KindRules) -> bool:
 
 
 def is_of_another_view(facts: ImageFacts, _: str, __: KindRules) -> bool:
-    """Return whether the view is stated and is not a whole CC or MLO."""
+    """Return whether the header states a view other than a whole CC or MLO."""
     return facts.view_position not in ("", "CC", "MLO") or not STANDARD_VIEW_MODIFIERS.issuperset(facts.view_modifiers)
 
 
 def is_of_unknown_type(facts: ImageFacts, _: str, rules: KindRules) -> bool:
-    """Return whether Image Type has a term in its first five values that is known neither here nor to the site."""
+    """Return whether one of the first five values of Image Type is known neither to this table nor to the site."""
     first, second, *others = (*facts.image_type, "", "")
     known = _ORDINARY_TERMS | _SYNTHESIZED_TERMS | _LAYER_TERMS | {_LOW_ENERGY, "POST_CONTRAST"} | rules.image_types
     unknown = {term for term in others[: _LAST_DEFINED_VALUE - 2] if not _is_number(term)} - known - {""}

@@ -1,4 +1,4 @@
-"""The table of kinds: for each the facts that show it, and the reason not to analyse it in plain words."""
+"""The table of kinds of image that are not analysed, each with its test and its reason in plain words."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -32,16 +32,16 @@ class Kind:
     """One kind of image that is not analysed."""
 
     rule: str
-    """The name, as on the record of a study of which no other image is left."""
+    """The name of the kind, which is recorded for a study that is left out."""
     phrase: str
-    """Completes "4 images ..."."""
+    """The words after a number of images, as in "4 images of tomosynthesis"."""
     sentence: str
-    """The reason for one image; names of ImageFacts in braces stand for what it says."""
+    """The reason for one image; names in braces are replaced by the values of ImageFacts."""
     holds: _Holds
-    """Whether an image of a SOP class is of this kind."""
+    """The test whether an image with these facts, SOP Class UID and policy is of this kind."""
 
     def reason(self, facts: ImageFacts) -> str:
-        """Return the reason why an image with these facts is not analysed."""
+        """Return the reason why an image with these facts is not analysed, as a sentence."""
         return self.sentence.format_map({field.name: _stated(getattr(facts, field.name)) for field in fields(facts)})
 
 
@@ -50,8 +50,8 @@ def _stated(value: object) -> str:
     return text[:_LONGEST_STATED] or "not given"
 
 
-# From images that have nothing to do with screening to those that are almost a screening view. The first kind that
-# holds tells why an image is left out, the last one in the table among a study's images tells why the study is.
+# The order is from images unrelated to screening to images that are almost a screening view. The first kind that
+# applies is the reason why an image is left out; the last one among a study's images is the reason for the study.
 KINDS: tuple[Kind, ...] = (
     Kind(
         "no_mammography",
@@ -193,13 +193,13 @@ _SEVERAL_FRAMES = Kind(
 
 
 def unreadable(facts: ImageFacts) -> Kind | None:
-    """Return why an image cannot even be read as a view when its kind is ignored; None when it can."""
+    """Return the kind that makes an image unreadable as a view even where any kind may be read; None otherwise."""
     asked = (_SEVERAL_FRAMES, *(kind for kind in KINDS if kind.rule in _STRUCTURAL))
     return next((kind for kind in asked if kind.holds(facts, "", KindRules())), None)
 
 
 def remarks(facts: ImageFacts) -> Iterator[str]:
-    """Yield what a reader of the findings should know of an image that is analysed."""
+    """Yield remarks on an image that is analysed, for a reader of its findings."""
     if facts.partial_view:
         yield "The image is a partial view: it shows a part of the breast."
     if facts.breast_implant_present and IMPLANT_DISPLACED not in facts.view_modifiers:
@@ -207,5 +207,5 @@ def remarks(facts: ImageFacts) -> Iterator[str]:
 
 
 def kind_left_out(facts: ImageFacts, sop_class_uid: str, rules: KindRules) -> Kind | None:
-    """Return the first kind of the table that holds for the image; None for an image that may be analysed."""
+    """Return the first kind of the table that applies to the image; None for an image that may be analysed."""
     return next((kind for kind in KINDS if kind.holds(facts, sop_class_uid, rules)), None)

@@ -1,1 +1,1 @@
-"""The language of [rules.NAME] when: text in, a tree out, true or false of what an image says; it runs no code."""
+"""The language of `rules.NAME.when`, which is parsed and evaluated on the attributes of an image; it runs no code."""

@@ -1,4 +1,4 @@
-"""What an expression may ask about: attributes of the image by their keywords, and what the node knows of it."""
+"""The fields of an expression: attributes of the image by their DICOM keywords, and facts that the node adds."""
 
 import difflib
 import re
@@ -15,10 +15,10 @@ NODE_FIELDS: dict[str, tuple[Kind, str]] = {
     "standard_views": (Kind.NUMBER, "How many of the four standard views the study's images to be analysed show."),
     "images": (Kind.NUMBER, "How many images of the study would be analysed."),
 }
-"""By name: what its values are, and what it means."""
+"""The fields that the node adds: by name, the kind of their values and their meaning."""
 
 LONGEST_PATH = 4
-"""Keywords in a path."""
+"""The largest number of keywords in a path."""
 
 _KIND_OF_VR = {
     **dict.fromkeys(("AE", "CS", "LO", "SH", "UI"), Kind.TEXT),
@@ -27,7 +27,7 @@ _KIND_OF_VR = {
     "AS": Kind.AGE,
 }
 _PATIENT = 0x0010
-# Of group 0010, which is the patient's, what many women have in common
+# The attributes of group 0010 (the patient) that do not identify anybody, since many women share their values
 _SHARED_BY_MANY = frozenset({"PatientAge", "PatientSex", "PregnancyStatus", "SmokingStatus"})
 _IDENTIFIES = re.compile(
     r".*(Patient|Birth|Person|Physician|Operator|Telephone|Telecom|Address|Issuer).*"
@@ -38,11 +38,18 @@ _NOT_SHOWN = re.compile(r".*(Description|Comments|Age|Sex|Status|Date|AccessionN
 
 
 class FieldError(ValueError):
-    """The field cannot be asked about; the message says why and what can."""
+    """The field cannot be used in an expression; the message gives the reason."""
 
 
 def kind_of(path: str) -> Kind:
-    """What the values of a field are. Raises FieldError for one that is not known, or that no rule may use."""
+    """Return the kind of a field's values.
+
+    Args:
+        path: A field: a name of NODE_FIELDS, or DICOM keywords joined by points, the last one inside the others.
+
+    Raises:
+        FieldError: The field is unknown, or no rule may use it.
+    """
     if path in NODE_FIELDS:
         return NODE_FIELDS[path][0]
     *holders, last = path.split(".")
@@ -61,12 +68,15 @@ def kind_of(path: str) -> Kind:
 
 
 def is_shown(path: str) -> bool:
-    """Whether its values may be shown to who tries rules: not free text, dates, and what is the patient's."""
+    """Return whether the field's values may be shown to a person who tries rules.
+
+    Free text, dates and attributes of the patient are not shown.
+    """
     return path in NODE_FIELDS or not _NOT_SHOWN.fullmatch(path)
 
 
 def is_of_the_header(path: str) -> bool:
-    """Whether the image's header has to be read for it."""
+    """Return whether the field's values come from the image's header, and not from the node."""
     return path not in NODE_FIELDS
 
 

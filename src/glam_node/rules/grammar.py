@@ -1,4 +1,4 @@
-"""Text becomes an expression, or an error that says where, and what was expected there."""
+"""Parsing of a text to an expression, with errors that give the position and what was expected there."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -12,9 +12,9 @@ from glam_node.rules.fields import FieldError, kind_of
 from glam_node.rules.syntax import And, Comparison, Expression, Kind, Literal, Not, Or, children, operators_of
 
 LONGEST = 1000
-"""Characters of an expression."""
+"""The largest number of characters in an expression."""
 DEEPEST = 40
-"""Expressions inside each other."""
+"""The largest depth of expressions inside each other."""
 
 _GRAMMAR = r"""
 ?start: disjunction
@@ -68,11 +68,11 @@ _KINDS = {
 
 
 class ExpressionError(ValueError):
-    """The text is no expression; the message says at which position, counted from 1, and what was expected."""
+    """The text is not an expression; the message gives the position, counted from 1, and what was expected."""
 
 
 def parse(text: str) -> Expression:
-    """The expression that the text writes down. Raises ExpressionError for whatever is none; runs nothing."""
+    """Return the expression that a text stands for; raise ExpressionError for a text that is not an expression."""
     if len(text) > LONGEST:
         raise ExpressionError(f"is longer than {LONGEST} characters; make several rules of it")
     try:
@@ -104,7 +104,7 @@ def _parser() -> Lark:
 
 
 class _Builder(Transformer[Token, Expression]):
-    """Builds the tree while the text is read, so that nothing recurses as deep as a text is long."""
+    """Builder of the tree during parsing, so that nothing recurses as deeply as the text is long."""
 
     def disjunction(self, parts: list[Expression]) -> Expression:
         return _bounded(Or(tuple(parts)))
@@ -172,7 +172,7 @@ def _literal(field: Token, kind: Kind, token: Token) -> Literal:
         raise _error(position, f"{token} is of kind {given}, but {field} of kind {kind}")
     literal = Literal(kind, str(token)[1:-1] if kind is Kind.TEXT else str(token))
     try:
-        literal.value  # noqa: B018 - a date that there is not
+        literal.value  # noqa: B018 - raises ValueError for a date such as 2024-02-30
     except ValueError:
         raise _error(position, f"{token} is no date") from None
     if isinstance(literal.value, date) and literal.value.year < 1:

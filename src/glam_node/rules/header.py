@@ -1,4 +1,4 @@
-"""What a data set says under a field of an expression."""
+"""Reading of an expression's fields from the header of an image."""
 
 import warnings
 from collections.abc import Callable, Iterable
@@ -11,13 +11,16 @@ from glam_node.rules.fields import kind_of
 from glam_node.rules.syntax import Kind, Value, age_in_days, same_text
 
 MOST_VALUES = 100
-"""Of one field; what comes after them is passed over."""
+"""The largest number of values that are read of one field; further values are ignored."""
 
 
 def header_values(dataset: Dataset, path: str) -> tuple[Value, ...]:
-    """All values under the path, of all items of its sequences; none for what is missing, empty or no such value.
+    """Return the values of a field, from all items of its sequences.
 
-    Raises FieldError for a path that no expression may use.
+    Missing, empty and malformed values are left out.
+
+    Raises:
+        FieldError: No expression may use the field.
     """
     kind, (*holders, last) = kind_of(path), path.split(".")
     datasets: list[Dataset] = [dataset]
@@ -28,7 +31,10 @@ def header_values(dataset: Dataset, path: str) -> tuple[Value, ...]:
 
 
 def _values(dataset: Dataset, keyword: str) -> list[Any]:
-    """pydicom converts on access, warns with the offending value, and raises whatever its converters raise."""
+    """Return the values of an element; none where it is malformed.
+
+    pydicom converts on access, warns with the offending value, and raises whatever its converters raise.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""What can be said in a rule, for people: fields, operators, examples."""
+"""The reference of the rules language for people: fields, operators and examples."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ SEMANTICS = (
 
 
 def explanation() -> str:
-    """All of it, as Markdown."""
+    """Return the reference of the rules language as Markdown."""
     return "\n".join(_lines()) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""What an expression is made of, what it says of an image, and how it is written."""
+"""Expressions: their parts, their evaluation on an image, and how they are written."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from re import compile as compile_pattern
 Value = str | float | date
 """A text in lower case without outer spaces, a number, an age in days, or a date."""
 Values = Callable[[str], tuple[Value, ...]]
-"""What an image says under a field: nothing, one value, or several."""
+"""A function that returns the values of a field of an image: none, one, or several."""
 
 
 class Kind(StrEnum):
-    """What the values of a field are."""
+    """The kind of a field's values."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -22,17 +22,17 @@ class Kind(StrEnum):
     AGE = "age"
 
 
-# Days; PS3.5 Table 6.2-1, VR AS. Years and months as they are on average.
+# Days in each unit of an age (PS3.5 Table 6.2-1, VR AS), with average years and months
 _DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 
 
 def age_in_days(text: str) -> float:
-    """Of 040Y, 6M, 3W or 10D. Raises ValueError or KeyError for anything else."""
+    """Return the days of an age such as 040Y, 6M, 3W or 10D; raise ValueError or KeyError for any other text."""
     return int(text[:-1]) * _DAYS[text[-1:]]
 
 
 def same_text(text: str) -> str:
-    """Texts that differ in the case of letters and in outer spaces alone are one."""
+    """Return the text without outer spaces and in lower case, so that texts that differ only in these are equal."""
     return text.strip().casefold()
 
 
@@ -42,11 +42,11 @@ class Literal:
 
     kind: Kind
     text: str
-    """Without quotes; of an age such as 40Y, of a date as 2024-01-31."""
+    """The text of the value without quotes, as in 40Y and 2024-01-31."""
 
     @property
     def value(self) -> Value:
-        """What is compared."""
+        """The value that fields are compared with."""
         readers: dict[Kind, Callable[[str], Value]] = {
             Kind.TEXT: same_text,
             Kind.NUMBER: float,
@@ -64,7 +64,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One field and what is asked of it; a list of literals has one but for `in`."""
+    """The comparison of one field; only `in` and `not in` have more than one literal."""
 
     field: str
     operator: str
@@ -78,7 +78,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """What holds where the other does not."""
+    """An expression that holds where its inner expression does not."""
 
     inner: "Expression"
 
@@ -88,7 +88,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """All of them."""
+    """An expression that holds where all of its parts hold."""
 
     parts: tuple["Expression", ...]
 
@@ -98,7 +98,7 @@ class And:
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """At least one of them."""
+    """An expression that holds where at least one of its parts holds."""
 
     parts: tuple["Expression", ...]
 
@@ -114,21 +114,24 @@ def _in_parentheses(expression: Expression) -> str:
 
 
 def children(expression: Expression) -> tuple[Expression, ...]:
-    """The expressions that it is made of."""
+    """Return the expressions directly inside an expression."""
     if isinstance(expression, Not):
         return (expression.inner,)
     return () if isinstance(expression, Comparison) else expression.parts
 
 
 def comparisons(expression: Expression) -> tuple[Comparison, ...]:
-    """Every comparison in it, from left to right."""
+    """Return every comparison in an expression, from left to right."""
     if isinstance(expression, Comparison):
         return (expression,)
     return tuple(one for inner in children(expression) for one in comparisons(inner))
 
 
 def holds(expression: Expression, values: Values) -> bool:
-    """Whether it is true of an image. Of a value that is missing only `is missing` is true."""
+    """Return whether an expression is true of an image.
+
+    Where a field has no values, only `is missing` is true.
+    """
     if isinstance(expression, Comparison):
         return _COMPARED[expression.operator](values(expression.field), expression.literals)
     if isinstance(expression, Not):
@@ -142,7 +145,7 @@ Compared = Callable[[tuple[Value, ...], tuple[Literal, ...]], bool]
 
 
 def _some(test: Callable[[Value, Value], bool]) -> Compared:
-    """True when it is true of at least one value and one literal."""
+    """Return a comparison that is true where `test` is true of at least one value and one literal."""
     return lambda values, literals: any(test(value, one.value) for value in values for one in literals)
 
 
@@ -158,12 +161,12 @@ def _ordered(test: Callable[[float, float], bool]) -> Compared:
 
 
 def _place(value: Value) -> float:
-    """Where on a line; texts have no order, and the grammar does not ask for any."""
+    """Return a number that orders the value; texts have no order, and the grammar refuses to compare them so."""
     return float(value.toordinal()) if isinstance(value, date) else float(value)
 
 
 def _like(value: Value, pattern: Value) -> bool:
-    # Brackets, which fnmatch knows too, are not part of this language.
+    # fnmatch also knows [...]; this language does not, so [ is escaped.
     escaped = str(pattern).replace("[", "[[]")
     return compile_pattern(translate(escaped)).match(str(value)) is not None
 
@@ -195,5 +198,5 @@ EQUAL, ORDER, TEXTS, PRESENCE = (
 
 
 def operators_of(kind: Kind) -> tuple[str, ...]:
-    """What can be asked of a field of that kind."""
+    """Return the operators for fields of a kind."""
     return (*EQUAL, *(TEXTS if kind is Kind.TEXT else ORDER), *PRESENCE)
