@@ -1,1 +1,1 @@
-"""The truth: SQLite (WAL, FULL) on a local disk by default, PostgreSQL across hosts."""
+"""Database of the node: SQLite on a local disk by default, PostgreSQL for several hosts."""

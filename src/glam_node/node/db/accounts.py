@@ -10,7 +10,7 @@ from glam_node.node.domain.account import Account, Role
 
 
 def put(session: Session, account: Account, now: datetime) -> None:
-    """The account is as given, whether or not there was one of that name."""
+    """Add the account, or replace the account of the same name."""
     session.merge(
         AccountRow(
             name=account.name,
@@ -23,7 +23,7 @@ def put(session: Session, account: Account, now: datetime) -> None:
 
 
 def remove(session: Session, name: str) -> bool:
-    """There is no account of that name; whether there was one."""
+    """Remove the account and return whether it existed."""
     row = session.get(AccountRow, name)
     if row is not None:
         session.delete(row)
@@ -31,13 +31,13 @@ def remove(session: Session, name: str) -> bool:
 
 
 def get(session: Session, name: str) -> Account | None:
-    """The account, if there is one."""
+    """Return the account; None if there is no account of that name."""
     row = session.get(AccountRow, name)
     return None if row is None else Account(row.name, Role(row.role), row.password_hash, row.may_see_identity)
 
 
 def list_all(session: Session) -> list[tuple[Account, datetime]]:
-    """Return every account with the time of its last change, by name."""
+    """Return every account with the time of its last change, sorted by name."""
     rows = session.scalars(select(AccountRow).order_by(AccountRow.name))
     return [
         (Account(row.name, Role(row.role), row.password_hash, row.may_see_identity), row.changed_at) for row in rows
@@ -45,5 +45,5 @@ def list_all(session: Session) -> list[tuple[Account, datetime]]:
 
 
 def exist(session: Session) -> bool:
-    """Whether there is any."""
+    """Return whether there is any account."""
     return session.scalars(select(AccountRow.name).limit(1)).first() is not None

@@ -1,4 +1,4 @@
-"""What is wrong at present, and what each channel is still to be told of it."""
+"""Present alerts, and the alert messages that wait for their channel (mail or webhook)."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -11,19 +11,19 @@ from glam_node.node.domain.alert import Alert, AlertMessage, Phase
 
 
 def present(session: Session) -> list[Alert]:
-    """What was wrong when it was last looked at."""
+    """Return the alerts that were found by the last check."""
     rows = session.scalars(select(AlertRow).order_by(AlertRow.name, AlertRow.subject))
     return [Alert(row.name, row.subject, row.fact, row.action) for row in rows]
 
 
 def begin(session: Session, alert: Alert, channels: Iterable[str], now: datetime) -> None:
-    """It is wrong now, and every channel is to be told once."""
+    """Record that the alert has begun, and queue a message for every channel."""
     session.add(AlertRow(name=alert.name, subject=alert.subject, fact=alert.fact, action=alert.action, began_at=now))
     _tell(session, alert, Phase.BEGINS, channels, now)
 
 
 def end(session: Session, alert: Alert, channels: Iterable[str], now: datetime) -> None:
-    """It is not any more, and every channel is to be told once."""
+    """Remove the alert, and queue a message for every channel that it is over."""
     session.execute(delete(AlertRow).where(AlertRow.name == alert.name, AlertRow.subject == alert.subject))
     _tell(session, alert, Phase.OVER, channels, now)
 
@@ -46,7 +46,7 @@ def _tell(session: Session, alert: Alert, phase: Phase, channels: Iterable[str],
 
 
 def next_message(session: Session, channel: str, now: datetime) -> AlertMessage | None:
-    """The first that the channel is still to be told; None when there is none, or it is to be tried later."""
+    """Return the oldest unsent message of the channel; None if there is none or its next attempt is not due."""
     query = select(AlertMessageRow).where(AlertMessageRow.channel == channel, AlertMessageRow.sent_at.is_(None))
     row = session.scalars(query.order_by(AlertMessageRow.message_id).limit(1)).first()
     if row is None or row.next_attempt_at > now:
@@ -57,17 +57,17 @@ def next_message(session: Session, channel: str, now: datetime) -> AlertMessage 
 
 
 def sent(session: Session, message: AlertMessage, now: datetime) -> None:
-    """The channel has it."""
+    """Record that the channel has accepted the message."""
     session.execute(_of(message).values(sent_at=now, attempt=message.attempt + 1))
 
 
 def postpone(session: Session, message: AlertMessage, next_attempt_at: datetime) -> None:
-    """It is tried again then."""
+    """Record a failed attempt, and try the message again at `next_attempt_at`."""
     session.execute(_of(message).values(next_attempt_at=next_attempt_at, attempt=message.attempt + 1))
 
 
 def forget(session: Session, channels: Collection[str], before: datetime) -> None:
-    """What was sent before then, and what is for channels that there are no more."""
+    """Delete messages that were sent before that time, and messages for channels not listed in `channels`."""
     session.execute(delete(AlertMessageRow).where(AlertMessageRow.sent_at < before))
     session.execute(delete(AlertMessageRow).where(AlertMessageRow.channel.not_in(channels)))
 

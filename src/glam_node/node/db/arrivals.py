@@ -1,4 +1,4 @@
-"""What the receiver adds to the database, many instances in few statements: what makes small instances fast."""
+"""Bulk insertion of received instances, which takes few statements for many small instances."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -44,16 +44,18 @@ _RECEIVED = (
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An instance whose file is durable, and what it says of its study."""
+    """Received instance whose file is durable, with the study-level attributes that it states."""
 
     instance: SOPInstance
     study: StudyAttributes
 
 
 def add_arrivals(session: Session, arrivals: Sequence[Arrival]) -> list[SOPInstance]:
-    """What is on record now under the UID of each: the arrival itself, or what was there although its file was not.
+    """Add the instances with an `instance_stored` event for each, as `studies.add_instance` does one by one.
 
-    As `studies.add_instance` for each in turn, with the event that tells of it.
+    Returns:
+        The recorded instance for each arrival, in the same order: the arrival itself, or the instance that was recorded
+        before under its SOP Instance UID.
     """
     connection = session.connection()
     uids = [arrival.instance.sop_instance_uid for arrival in arrivals]
@@ -74,15 +76,15 @@ def add_arrivals(session: Session, arrivals: Sequence[Arrival]) -> list[SOPInsta
 
 @dataclass(slots=True)
 class _Receiving:
-    """A study in the state RECEIVING, whose row is locked."""
+    """Study in the state RECEIVING whose row is locked."""
 
     patient: tuple[str, str]
-    """Issuer and Patient ID."""
+    """Issuer of Patient ID, and Patient ID."""
     last_received_at: datetime
     is_changed: bool = False
 
     def taken(self, arrival: Arrival) -> SOPInstance:
-        """Its instance; the first Patient ID that an instance states is the study's."""
+        """Add an instance to the study and return it; the first Patient ID that is stated becomes the study's."""
         self.patient, instance = with_patient(self.patient, arrival.study, arrival.instance)
         self.last_received_at = max(self.last_received_at, instance.received_at)
         self.is_changed = True
@@ -90,7 +92,10 @@ class _Receiving:
 
 
 def _receiving(session: Session, connection: Connection, arrivals: Sequence[Arrival]) -> dict[str, _Receiving]:
-    """By UID; studies in another state are not among them: an arrival may reopen them."""
+    """Return the arrivals' studies in the state RECEIVING by UID, and lock their rows; add unknown studies.
+
+    Studies in another state are left out, because an arrival may reopen them.
+    """
     first = {arrival.instance.study_instance_uid: arrival for arrival in reversed(arrivals)}
     rows = list(connection.execute(_LOCKED, {"uids": list(first)})) if first else []
     missing = first.keys() - {row.study_instance_uid for row in rows}
@@ -127,7 +132,10 @@ def _insert(
 
 
 def _as_row(instance: SOPInstance) -> dict[str, Any]:
-    """As `dataclasses.asdict`, which copies every value deeply, at a fifth of the time."""
+    """Return the columns of the instance.
+
+    This takes a fifth of the time of `dataclasses.asdict`, which copies every value deeply.
+    """
     row = {name: getattr(instance, name) for name in _FIELDS}
     row["identity"] = None if instance.identity is None else instance.identity.as_json()
     row["attributes"] = {name: getattr(instance.attributes, name) for name in _ATTRIBUTES}

@@ -1,4 +1,4 @@
-"""The timeline of every study, and what was refused; never names, ids or birth dates."""
+"""Events: the timeline of every study, and refusals; never patient names, IDs or birth dates."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 from glam_node.node.db.tables import Base, EventRow
 from glam_node.node.errors import TransientError
 
-# Made once: making it costs as much as executing it.
+# Built once, since building the statement costs as much as executing it.
 _INSERT = insert(Base.metadata.tables[EventRow.__tablename__])
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened."""
+    """Event of a study, or of the node if `study_instance_uid` is empty."""
 
     at: datetime
     event: str
@@ -27,55 +27,60 @@ class Event:
 
 
 def record(session: Session, event: str, at: datetime, *, study_instance_uid: str = "", **detail: Any) -> None:
-    """Add one event to the transaction of the change that it tells of."""
+    """Add one event, in the transaction of the change that it describes."""
     session.add(EventRow(**row(event, at, study_instance_uid=study_instance_uid, **detail)))
 
 
 def record_all(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Add many events at once, each as `row` gives it."""
+    """Add many events with one statement, each built by `row`."""
     if rows:
         session.connection().execute(_INSERT, list(rows))
 
 
 def row(event: str, at: datetime, *, study_instance_uid: str = "", **detail: Any) -> dict[str, Any]:
-    """One event for `record_all`."""
+    """Return the columns of one event, for `record_all`."""
     return {"at": at, "event": event, "study_instance_uid": study_instance_uid, "detail": detail}
 
 
 def timeline(session: Session, study_instance_uid: str) -> list[Event]:
-    """All events of one study, oldest first."""
+    """Return all events of one study, the oldest first."""
     query = select(EventRow).where(EventRow.study_instance_uid == study_instance_uid).order_by(EventRow.event_id)
     return [_event(row) for row in session.scalars(query)]
 
 
 def counts(session: Session, events: Sequence[str]) -> dict[str, int]:
-    """How many of each of these kinds are on record, none included."""
+    """Return the number of recorded events of each name, zero included."""
     query = select(EventRow.event, func.count()).where(EventRow.event.in_(events)).group_by(EventRow.event)
     return dict.fromkeys(events, 0) | {event: count for event, count in session.execute(query)}
 
 
 def recent(session: Session, event: str, limit: int) -> list[Event]:
-    """The last `limit` events of one kind, newest first."""
+    """Return the last `limit` events of one name, the newest first."""
     query = select(EventRow).where(EventRow.event == event).order_by(EventRow.event_id.desc()).limit(limit)
     return [_event(row) for row in session.scalars(query)]
 
 
 def newest_of_studies(session: Session, event: str, study_instance_uids: Collection[str]) -> dict[str, Event]:
-    """By study the newest event of one kind, of the studies that have any."""
+    """Return the newest event of one name for each study that has any, by Study Instance UID."""
     query = select(EventRow).where(EventRow.study_instance_uid.in_(study_instance_uids), EventRow.event == event)
     return {row.study_instance_uid: _event(row) for row in session.scalars(query.order_by(EventRow.event_id))}
 
 
 def unreported(session: Session, limit: int) -> list[Event]:
-    """The first events of which it is not settled which audit message tells of them, oldest first."""
+    """Return the first events that no audit message has been decided for, the oldest first."""
     query = select(EventRow).where(EventRow.audit_sequence.is_(None)).order_by(EventRow.event_id).limit(limit)
     return [_event(row) for row in session.scalars(query)]
 
 
 def report(session: Session, told: Mapping[int, int]) -> None:
-    """By event_id: the audit message that tells of the event, by its sequence number; 0: none has to.
+    """Record which audit message describes each event.
 
-    Raises TransientError when another process has settled one of them meanwhile.
+    Args:
+        session: A session in a transaction.
+        told: Sequence number of the audit message by event_id; 0 for an event that needs no message.
+
+    Raises:
+        TransientError: Another process has recorded a message for one of the events meanwhile.
     """
     unsettled = select(EventRow.event_id).where(EventRow.event_id.in_(told), EventRow.audit_sequence.is_(None))
     if len(session.scalars(unsettled.with_for_update()).all()) != len(told):

@@ -1,4 +1,4 @@
-"""The chain of DICOM audit messages: each row's hash covers the hash before it and its own bytes."""
+"""Chain of DICOM audit messages: the hash of each message covers its bytes and the hash of the message before."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from sqlalchemy.orm import Session
 from glam_node.node.db.tables import AuditMessageRow, EventRow
 
 BEGINNING = "0" * 64
-"""In place of a hash before the first."""
+"""Previous hash of the first message."""
 AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class AuditMessage:
-    """One link."""
+    """Audit message with its place in the chain; hashes in hex."""
 
     sequence: int
-    """1, 2, 3 and so on without a gap."""
+    """Sequence number, from 1 without a gap."""
     event_at: datetime
     message: bytes
     previous_hash: str
@@ -31,21 +31,26 @@ class AuditMessage:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The first link that does not hold."""
+    """First message that breaks the chain."""
 
     sequence: int
     reason: str
 
 
 def hash_of(previous_hash: str, message: bytes) -> str:
-    """SHA-256 over the 32 bytes of the hash before and the message, in hex."""
+    """Return the SHA-256 over the 32 bytes of the previous hash and the message, in hex."""
     return hashlib.sha256(bytes.fromhex(previous_hash) + message).hexdigest()
 
 
 def append(session: Session, messages: Sequence[tuple[datetime, bytes]]) -> list[int]:
-    """The messages, each with the time of its event, are the last of the chain in this order; their sequence numbers.
+    """Append messages to the chain and return their sequence numbers.
 
-    Of two processes that append at once one fails with an IntegrityError and has changed nothing.
+    Args:
+        session: A session in a transaction.
+        messages: Time of the event and bytes of each message, in their order.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: Another process has appended at the same time; the transaction changes nothing.
     """
     query = select(AuditMessageRow.sequence, AuditMessageRow.hash).order_by(AuditMessageRow.sequence.desc()).limit(1)
     last, previous_hash = next(((row.sequence, row.hash) for row in session.execute(query)), (0, BEGINNING))
@@ -61,7 +66,7 @@ def append(session: Session, messages: Sequence[tuple[datetime, bytes]]) -> list
 
 
 def unsent(session: Session, limit: int) -> list[AuditMessage]:
-    """The first that the collector has not taken, in order."""
+    """Return the first messages that the collector has not accepted, in order."""
     query = (
         select(AuditMessageRow).where(AuditMessageRow.sent_at.is_(None)).order_by(AuditMessageRow.sequence).limit(limit)
     )
@@ -69,7 +74,7 @@ def unsent(session: Session, limit: int) -> list[AuditMessage]:
 
 
 def mark_sent(session: Session, messages: Sequence[AuditMessage], now: datetime) -> None:
-    """The collector has taken these."""
+    """Record that the collector has accepted the messages."""
     session.execute(
         update(AuditMessageRow)
         .where(AuditMessageRow.sequence.in_([message.sequence for message in messages]))
@@ -79,22 +84,22 @@ def mark_sent(session: Session, messages: Sequence[AuditMessage], now: datetime)
 
 
 def recent(session: Session, limit: int) -> list[AuditMessage]:
-    """The last ones, newest first."""
+    """Return the last `limit` messages, the newest first."""
     query = select(AuditMessageRow).order_by(AuditMessageRow.sequence.desc()).limit(limit)
     return [_message(row) for row in session.scalars(query)]
 
 
 def counts(session: Session) -> tuple[int, int]:
-    """How many there are, and how many of them wait for the collector."""
+    """Return the number of messages, and the number of those that wait for the collector."""
     total = session.scalar(select(func.count()).select_from(AuditMessageRow)) or 0
     waiting = session.scalar(select(func.count()).select_from(AuditMessageRow).where(AuditMessageRow.sent_at.is_(None)))
     return total, waiting or 0
 
 
 def first_fault(session: Session) -> Fault | None:
-    """The first message that is not what was appended or is not there; None where the chain holds.
+    """Return the first message that was changed or removed; None if the chain is intact.
 
-    What was taken from the end is missed by the events that it told of, as long as these were left alone.
+    Messages removed from the end are noticed only if the events that they describe still refer to them.
     """
     query = select(AuditMessageRow).order_by(AuditMessageRow.sequence).execution_options(yield_per=AT_ONCE)
     sequence, previous_hash = 0, BEGINNING
@@ -113,7 +118,7 @@ def _fault_of(link: AuditMessageRow, sequence: int, previous_hash: str) -> str:
         return "it is missing"
     if link.previous_hash != previous_hash:
         return "it does not follow on the message before it"
-    # SQLite gives a text back where somebody has put one.
+    # SQLite returns text from a binary column if somebody has written text into it.
     if not isinstance(link.message, bytes) or link.hash != hash_of(previous_hash, link.message):
         return "its hash is not that of its bytes: one of them was changed"
     return ""

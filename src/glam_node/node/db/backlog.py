@@ -1,4 +1,4 @@
-"""Since when something waits."""
+"""Age and number of waiting jobs and deliveries."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,19 +16,25 @@ from glam_node.node.domain.study import StudyState
 
 
 def oldest_unfinished_job(session: Session) -> datetime | None:
-    """When the job was made that waits or runs longest, of studies that go on; None when there is none."""
+    """Return the creation time of the oldest unfinished job; None if there is none.
+
+    Jobs of studies that are held or set aside are ignored.
+    """
     goes_on = standing.goes_on(JobRow.study_instance_uid)
     return session.scalar(select(func.min(JobRow.created_at)).where(JobRow.state.in_(UNFINISHED), goes_on))
 
 
 def longest_due_job(session: Session) -> datetime | None:
-    """Since when the job is due that waits longest for a worker, of studies that go on; None when there is none."""
+    """Return the due time of the pending job that has been due longest; None if there is none.
+
+    Jobs of studies that are held or set aside are ignored.
+    """
     goes_on = standing.goes_on(JobRow.study_instance_uid)
     return session.scalar(select(func.min(JobRow.next_attempt_at)).where(JobRow.state == JobState.PENDING, goes_on))
 
 
 def left_out(session: Session, rules: Iterable[str], since: datetime) -> dict[str, int]:
-    """Return by rule how many studies it has left out that received something since then."""
+    """Return the number of studies that each rule left out, counting only studies that received an image since then."""
     query = select(StudyRow.rule, func.count()).where(
         StudyRow.rule.in_(rules), StudyRow.state == StudyState.INELIGIBLE, StudyRow.last_received_at >= since
     )
@@ -37,15 +43,19 @@ def left_out(session: Session, rules: Iterable[str], since: datetime) -> dict[st
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What waits for one destination."""
+    """Deliveries that wait for one destination."""
 
     oldest: datetime
-    """When its oldest delivery was made."""
+    """Creation time of the oldest delivery."""
     next_attempt_at: datetime
+    """Earliest next attempt."""
 
 
 def pending_deliveries(session: Session) -> dict[str, Pending]:
-    """Per destination with a backlog, of studies that go on."""
+    """Return the pending deliveries of each destination that has any.
+
+    Deliveries of studies that are held or set aside are ignored.
+    """
     query = (
         select(DeliveryRow.destination, func.min(DeliveryRow.created_at), func.min(DeliveryRow.next_attempt_at))
         .where(DeliveryRow.state == DeliveryState.PENDING, standing.goes_on(DeliveryRow.study_instance_uid))
@@ -55,7 +65,7 @@ def pending_deliveries(session: Session) -> dict[str, Pending]:
 
 
 def last_stored(session: Session, destinations: Iterable[str]) -> dict[str, datetime]:
-    """Per destination that has stored anything, when it did so last."""
+    """Return the time of the last stored object for each destination that has stored any."""
     newest = {
         name: session.scalar(select(func.max(DeliveryRow.stored_at)).where(DeliveryRow.destination == name))
         for name in destinations
@@ -65,15 +75,19 @@ def last_stored(session: Session, destinations: Iterable[str]) -> dict[str, date
 
 @dataclass(frozen=True, slots=True)
 class WaitingJobs:
-    """Jobs of one priority that no worker has begun."""
+    """Pending jobs of one priority."""
 
     priority: Priority
     count: int
     oldest: datetime
+    """Creation time of the oldest job."""
 
 
 def waiting_jobs(session: Session) -> list[WaitingJobs]:
-    """Per priority of which any wait, of studies that go on, the most urgent first."""
+    """Return the pending jobs of each priority that has any, the most urgent first.
+
+    Jobs of studies that are held or set aside are ignored.
+    """
     query = (
         select(JobRow.priority, func.count(), func.min(JobRow.created_at))
         .where(JobRow.state == JobState.PENDING, standing.goes_on(JobRow.study_instance_uid))

@@ -1,4 +1,4 @@
-"""Rows changed by one statement, which says what they are now; so of any that ask at once just one changes each."""
+"""Atomic updates: one UPDATE ... RETURNING, so that each row is changed by only one of several processes."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ Row = TypeVar("Row", bound=Base)
 
 
 def change(session: Session, table: type[Row], condition: ColumnElement[bool], **values: Any) -> list[Row]:
-    """Whatever meets the condition has the values, and is returned."""
+    """Set `values` on the rows that meet the condition, and return those rows as changed."""
     statement = update(table).where(condition).values(values).returning(table)
     rows = session.scalars(statement.execution_options(synchronize_session=False, populate_existing=True))
     return list(rows)
@@ -27,6 +27,16 @@ def claim(
     limit: int,
     **values: Any,
 ) -> list[Row]:
-    """Up to `limit` rows that are due, the first in that order, have the values; nobody else has claimed them."""
+    """Set `values` on up to `limit` due rows that no other process has claimed, and return those rows.
+
+    Args:
+        session: A session in a transaction.
+        table: The table.
+        key: The primary key of the table.
+        due: The condition of a due row; `values` must make it false.
+        order: The columns that decide which rows come first.
+        limit: The maximum number of rows.
+        **values: The new values by column.
+    """
     first = select(key).where(due).order_by(*order).limit(limit).with_for_update(skip_locked=True)
     return change(session, table, and_(key.in_(first), due), **values)

@@ -1,4 +1,4 @@
-"""Times on record that cannot be, since the clock went back after they were written."""
+"""Repair of times that lie too far in the future because the clock was set back after they were written."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,16 +13,21 @@ from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 
 SKEW = timedelta(seconds=60)
-"""What the clocks of hosts that share a database may differ by."""
+"""Permitted difference between the clocks of hosts that share a PostgreSQL database."""
 SKEW_OF_ONE_HOST = timedelta(seconds=2)
-"""The same where all are on one, as with SQLite: there is one clock."""
+"""Permitted difference with SQLite, whose processes share the clock of one host."""
 
 
 def bring_back(session: Session, now: datetime, *, job_wait: timedelta, delivery_wait: timedelta) -> int:
-    """How many rows waited for a time that lies further ahead than any wait of ours; they wait no longer.
+    """Correct times that lie further ahead than any wait the node asks for, and return how many rows were corrected.
 
-    A study's silence counts from now, a job or a delivery is due, a lease is over. The waits are the longest that a
-    retry, a lease or a claim asks for. `now` is no older than the transaction.
+    The silence of a study counts from now, jobs and deliveries become due, and leases end.
+
+    Args:
+        session: A session in a transaction.
+        now: The current time, read after the transaction began.
+        job_wait: The longest wait of a job: its longest retry delay or its lease.
+        delivery_wait: The longest wait of a delivery: its longest retry delay or its claim.
     """
     soon = now + (SKEW_OF_ONE_HOST if session.get_bind().dialect.name == "sqlite" else SKEW)
     return sum(
@@ -55,7 +60,7 @@ def bring_back(session: Session, now: datetime, *, job_wait: timedelta, delivery
 def _waits_too_long(
     row: type[JobRow] | type[DeliveryRow], pending: str, soon: datetime, longest: timedelta
 ) -> ColumnElement[bool]:
-    """What was never tried waits for nothing, what was tried no longer than `longest`."""
+    """Return the condition of rows that wait longer than `longest`, or wait at all before their first attempt."""
     ahead = or_(row.next_attempt_at > soon + longest, and_(row.attempt == 0, row.next_attempt_at > soon))
     return and_(row.state == pending, ahead)
 

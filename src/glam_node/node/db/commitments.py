@@ -1,4 +1,4 @@
-"""What peers asked of us: whether we keep what they sent."""
+"""Storage commitment requests that peers have sent to this node."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from glam_node.node.domain.commitment import CommitmentRequest, Reference, Reque
 def add(
     session: Session, calling_ae_title: str, transaction_uid: str, references: Sequence[Reference], now: datetime
 ) -> None:
-    """The request waits for its answer; one that was made before is answered once more."""
+    """Add a request that waits for its reply; a repeated request is answered again."""
     row = {
         "request_id": str(uuid4()),
         "calling_ae_title": calling_ae_title,
@@ -38,7 +38,7 @@ def add(
 
 
 def claim_due(session: Session, *, now: datetime, until: datetime, limit: int) -> list[CommitmentRequest]:
-    """Up to `limit` requests whose answer is due, the oldest first: this sender's until then, one attempt counted."""
+    """Claim up to `limit` requests whose reply is due until `until`, count the attempt, and return the oldest first."""
     due = and_(CommitmentRequestRow.state == RequestState.PENDING, CommitmentRequestRow.next_attempt_at <= now)
     table, order = CommitmentRequestRow, (CommitmentRequestRow.created_at,)
     values = {"attempt": table.attempt + 1, "next_attempt_at": until}
@@ -47,7 +47,7 @@ def claim_due(session: Session, *, now: datetime, until: datetime, limit: int) -
 
 
 def mark_reported(session: Session, request: CommitmentRequest) -> None:
-    """The peer has taken the answer."""
+    """Record that the peer has accepted the reply."""
     change(
         session,
         CommitmentRequestRow,
@@ -58,12 +58,12 @@ def mark_reported(session: Session, request: CommitmentRequest) -> None:
 
 
 def postpone(session: Session, request: CommitmentRequest, next_attempt_at: datetime, failure: str) -> None:
-    """The answer is sent again then."""
+    """Record a failed attempt, and send the reply again at `next_attempt_at`."""
     change(session, CommitmentRequestRow, _pending(request), next_attempt_at=next_attempt_at, failure=failure)
 
 
 def abandon(session: Session, request: CommitmentRequest, failure: str) -> None:
-    """The answer is not sent any more."""
+    """Give up sending the reply."""
     change(session, CommitmentRequestRow, _pending(request), state=RequestState.ABANDONED, failure=failure)
 
 

@@ -1,4 +1,4 @@
-"""How a database is, for whoever must act on it; nothing is changed."""
+"""Condition of a database for the checks of `glam-node doctor`; nothing is changed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,31 +19,39 @@ CHANGED = (StudyRow, InstanceRow, JobRow, DeliveryRow, EventRow)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is known of one database."""
+    """Condition of one database."""
 
     revision: str = ""
-    """Of its schema; empty: there is none yet."""
+    """Revision of the schema; empty if there is no schema yet."""
     is_current: bool = False
+    """Whether the schema is that of this version; else the fields from `newest_at` on are unknown."""
     server_time: datetime | None = None
-    """What its own clock says, where it has one of its own."""
+    """Time of the database server; None for SQLite."""
     refusal: str = ""
-    """Why nothing can be written; empty when it can."""
+    """Error of the database on an attempt to write; empty if it can be written."""
     newest_at: datetime | None = None
-    """Of what is stored."""
+    """Newest time in the database."""
     running_jobs: int = 0
-    """Whose worker is alive."""
+    """Number of jobs whose lease has not ended."""
     waiting_jobs: int = 0
     waiting_deliveries: dict[str, int] | None = None
-    """By destination."""
+    """Number of pending deliveries by destination."""
     has_accounts: bool = False
     storage_id: str = ""
-    """That of the storage root which belongs to it."""
+    """ID of the storage root that belongs to the database; empty if none was chosen."""
     is_bound: bool = False
+    """Whether a storage root has the ID in its marker file."""
     newest_files: tuple[str, ...] = ()
+    """Paths of the newest instances, relative to the storage root."""
 
 
 def condition(url: str, now: datetime) -> Condition:
-    """Of the database at `url`, which is there. Raises PermanentError when it cannot be read, OperationalError."""
+    """Return the condition of the existing database at `url`.
+
+    Raises:
+        PermanentError: The database cannot be read.
+        sqlalchemy.exc.DBAPIError: The database cannot be reached.
+    """
     engine = open_engine(url)
     sessions = sessionmaker(engine)
     try:
@@ -65,7 +73,10 @@ def condition(url: str, now: datetime) -> Condition:
 
 
 def _refusal(sessions: sessionmaker[Session], *, is_current: bool) -> str:
-    """Tried without changing a row; a schema that is to be made or upgraded needs the right to make tables."""
+    """Return the error of an attempt to write that changes no row; empty without an error.
+
+    If the schema has to be created or upgraded, the attempt creates a table and rolls back.
+    """
     session = sessions()
     try:
         if is_current:

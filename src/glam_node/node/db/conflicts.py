@@ -1,4 +1,4 @@
-"""Newer versions of instances that wait for a person: taken in the place of those on record, or left."""
+"""Newer versions of instances that wait for a person, who accepts or rejects them."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -20,7 +20,7 @@ from glam_node.node.domain.study import StudyState
 
 
 def add(session: Session, conflict: Conflict) -> None:
-    """Record the conflict; the same bytes once more stay what a person has made of them."""
+    """Record the conflict, unless the same bytes were recorded before: a person's decision on them stays."""
     newer = conflict.newer
     row = {
         "path": newer.path,
@@ -36,7 +36,7 @@ def add(session: Session, conflict: Conflict) -> None:
 
 
 def open_of_study(session: Session, study_instance_uid: str) -> list[Conflict]:
-    """Return the conflicts of the study that nobody has decided, the oldest first."""
+    """Return the undecided conflicts of the study, the oldest first."""
     query = (
         select(ConflictRow)
         .where(ConflictRow.study_instance_uid == study_instance_uid, ConflictRow.settled_at.is_(None))
@@ -46,10 +46,10 @@ def open_of_study(session: Session, study_instance_uid: str) -> list[Conflict]:
 
 
 def in_doubt(session: Session) -> list[Doubt]:
-    """Return the studies whose images need a person, the gravest first.
+    """Return the studies whose images need a person, the gravest doubt first.
 
     These are studies that are left out because of two patients or studies, unless they are set aside, and studies with
-    newer versions of images about which nobody has decided.
+    undecided conflicts.
     """
     left_out = select(StudyRow.study_instance_uid, StudyRow.rule, StudyRow.reason).where(
         StudyRow.rule.in_(UNSPOKEN), StudyRow.state == StudyState.INELIGIBLE, StudyRow.standing != Standing.SET_ASIDE
@@ -67,7 +67,7 @@ def in_doubt(session: Session) -> list[Doubt]:
 
 
 def count_in_doubt(session: Session) -> dict[str, int]:
-    """Return how many studies are in doubt for each of the reasons, none included."""
+    """Return the number of studies in doubt by their gravest kind of doubt, zero included."""
     counts = Counter(doubt.kinds[0] for doubt in in_doubt(session))
     return {kind: counts[kind] for kind in (*sorted(UNSPOKEN), *GRAVE, CONTENT)}
 
@@ -79,7 +79,7 @@ def settle(session: Session, sop_instance_uids: Collection[str], now: datetime) 
 
 
 def take(session: Session, conflict: Conflict, path: str) -> None:
-    """Put the newer version, whose file is at `path`, on record in the place of the one that is there."""
+    """Record the newer version, whose file is now at `path`, in place of the known one, and delete the conflict."""
     newer = replace(conflict.newer, path=path)
     values = asdict(newer)
     session.execute(
@@ -92,7 +92,7 @@ def take(session: Session, conflict: Conflict, path: str) -> None:
 
 
 def forget(session: Session, path: str) -> None:
-    """Remove the conflict whose file was at `path`: there is nothing left to decide."""
+    """Delete the conflict whose file was at `path`."""
     session.execute(delete(ConflictRow).where(ConflictRow.path == path))
 
 

@@ -1,4 +1,4 @@
-"""How the calls to each destination went, and when it is called again."""
+"""Failed calls to destinations, and the time at which each destination may be called again."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,38 +10,39 @@ from glam_node.node.db.tables import DestinationRow
 from glam_node.node.domain.retry import RetryPolicy
 
 CALL_EVERY = timedelta(seconds=30)
-"""A destination that does not answer is called at least so often, so that results go out soon after it is back."""
+"""Maximum time between calls to a destination that does not answer, so that results are sent soon after it returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """One destination that has failed at least once."""
+    """Calls to one destination that has failed at least once."""
 
     attempt: int
-    """How many attempts have stored nothing since the last one that did; 0: it takes results."""
+    """Number of attempts since the last one that stored an object; 0 if the destination accepts results."""
     next_call_at: datetime
     failure: str
-    """Of the last attempt that failed."""
+    """Failure of the last attempt that failed."""
     failed_at: datetime | None
 
 
 def calls(session: Session) -> dict[str, Calls]:
-    """Return the destinations that have failed, by name."""
+    """Return the calls to each destination that has failed, by name."""
     rows = session.scalars(select(DestinationRow).execution_options(populate_existing=True))
     return {row.name: Calls(row.attempt, row.next_call_at, row.failure, row.failed_at) for row in rows}
 
 
 def may_be_called(session: Session, name: str, now: datetime) -> bool:
-    """Return whether the destination answers, as far as is known, or is to be called again by now."""
+    """Return whether the destination is not known to fail, or its next call is due."""
     row = session.get(DestinationRow, name, populate_existing=True)
-    # A time that is further away than any wait was written before the clock went back.
+    # A time that is further ahead than any wait was written before the clock was set back.
     return row is None or not now < row.next_call_at <= now + CALL_EVERY
 
 
 def record_failure(session: Session, name: str, failure: str, policy: RetryPolicy, now: datetime) -> bool:
-    """Record that the destination did not answer; nobody calls it again before its time.
+    """Record that the destination did not answer, and set the time of its next call.
 
-    Returns whether this was an attempt by `policy`, which counts; the calls between two of these do not.
+    Returns:
+        Whether the call counts as an attempt. Calls that come earlier than the delay of `policy` do not count.
     """
     row = _row(session, name, now)
     counts = row.attempt == 0 or now >= row.next_attempt_at
@@ -54,7 +55,7 @@ def record_failure(session: Session, name: str, failure: str, policy: RetryPolic
 
 
 def record_refusal(session: Session, name: str, failure: str, now: datetime, *, stored_any: bool) -> None:
-    """Record that the destination answers and did not store some object; it may be called at once."""
+    """Record that the destination answered and refused an object; it may be called again at once."""
     row = _row(session, name, now)
     row.attempt = 0 if stored_any else row.attempt + 1
     row.next_attempt_at = row.next_call_at = now
@@ -62,7 +63,7 @@ def record_refusal(session: Session, name: str, failure: str, now: datetime, *, 
 
 
 def record_success(session: Session, name: str, now: datetime) -> int:
-    """Record that the destination stores objects; returns how many attempts before stored nothing."""
+    """Record that the destination stored an object, and return the number of failed attempts before it."""
     row = session.get(DestinationRow, name, populate_existing=True)
     failed = 0 if row is None else row.attempt
     if row is not None and failed:
@@ -71,7 +72,7 @@ def record_success(session: Session, name: str, now: datetime) -> int:
 
 
 def call_now(session: Session, name: str, now: datetime) -> bool:
-    """Have the destination called at once; returns whether it would not have been."""
+    """Let the destination be called at once; return whether it was waiting."""
     row = session.get(DestinationRow, name, populate_existing=True)
     if row is None or row.next_call_at <= now:
         return False

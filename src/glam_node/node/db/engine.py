@@ -1,4 +1,4 @@
-"""Opens the database that settings name."""
+"""Connections to the database, with the pragmas that make SQLite durable."""
 
 import sqlite3
 from datetime import UTC, datetime
@@ -19,13 +19,17 @@ SessionFactory = sessionmaker[Session]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime on both databases; SQLite keeps no zone of its own."""
+    """Column type of aware UTC datetimes; SQLite itself does not store a time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """In UTC; a naive datetime is a mistake of ours."""
+        """Convert the value to UTC.
+
+        Raises:
+            ValueError: The value is naive.
+        """
         if value is None:
             return None
         if value.tzinfo is None:
@@ -33,7 +37,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Aware, in UTC."""
+        """Return the value as an aware datetime in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -45,12 +49,16 @@ def database_url(configured: str, root: Path) -> str:
 
 
 def sqlite_url(path: Path) -> str:
-    """Return the URL of the SQLite database at `path`, with the characters escaped that a URL gives a meaning."""
+    """Return the URL of the SQLite database at `path`, with the reserved characters of a URL escaped."""
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 def open_engine(url: str) -> Engine:
-    """Connections to the database at `url`. Raises PermanentError for SQLite on a network disk."""
+    """Return an engine for the database at `url`.
+
+    Raises:
+        PermanentError: The URL names an SQLite database on a network file system.
+    """
     refuse_network_disk(url)
     engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True)
     if engine.dialect.name == "sqlite":
@@ -59,18 +67,18 @@ def open_engine(url: str) -> Engine:
 
 
 def open_database(url: str) -> SessionFactory:
-    """Sessions on the database at `url`; the schema is there after `migrate.upgrade`."""
+    """Return a factory of sessions on the database at `url`, whose schema `migrate.upgrade` creates."""
     return sessionmaker(open_engine(url), expire_on_commit=False)
 
 
 def reading(sessions: SessionFactory) -> SessionFactory:
-    """Sessions on the same database that only read; on SQLite they wait for no writer and no writer for them."""
+    """Return a factory of sessions that only read; on SQLite they neither block writers nor wait for them."""
     engine: Engine = sessions.kw["bind"]
     return sessionmaker(engine.execution_options(**{READ_ONLY: True}), expire_on_commit=False)
 
 
-# Two connections that switch a new database at the same moment would deadlock, so SQLite fails one of them at once,
-# busy_timeout or not (https://sqlite.org/c3ref/busy_handler.html); the other's switch then holds for both.
+# If two connections switch a new database at the same moment, SQLite fails one of them at once in spite of
+# busy_timeout, to avoid a deadlock (https://sqlite.org/c3ref/busy_handler.html). A later attempt succeeds.
 @retry(
     retry=retry_if_exception(lambda error: isinstance(error, sqlite3.OperationalError) and "locked" in str(error)),
     stop=stop_after_delay(BUSY_TIMEOUT_MS / 1000),
@@ -90,8 +98,8 @@ def _make_durable(engine: Engine) -> None:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
 
-    # IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once with "database is locked",
-    # busy_timeout or not, when another process wrote in between.
+    # Without IMMEDIATE, a transaction that reads first and writes later fails at once with "database is locked", in
+    # spite of busy_timeout, if another process wrote in between.
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         read_only = connection.get_execution_options().get(READ_ONLY, False)

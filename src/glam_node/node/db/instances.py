@@ -1,4 +1,4 @@
-"""Rows of instances, and the patient of their study."""
+"""Conversion of instance rows, and comparison of an instance with the patient of its study."""
 
 from dataclasses import replace
 from typing import Any
@@ -33,7 +33,16 @@ def as_instance(row: InstanceRow) -> SOPInstance:
 def with_patient(
     known: tuple[str, str], stated: StudyAttributes, instance: SOPInstance
 ) -> tuple[tuple[str, str], SOPInstance]:
-    """Return issuer and Patient ID of the study, and the instance, marked where it states others."""
+    """Compare the patient that an instance states with the patient of its study.
+
+    Args:
+        known: Issuer and Patient ID of the study; the Patient ID is empty if no instance has stated one yet.
+        stated: Study-level attributes of the instance.
+        instance: The instance.
+
+    Returns:
+        Issuer and Patient ID of the study, and the instance, marked `patient_mismatch` if it states another patient.
+    """
     if not known[1]:
         return (stated.issuer_of_patient_id, stated.patient_id), instance
     is_another = stated.patient_id not in ("", known[1])

@@ -1,4 +1,4 @@
-"""Inference jobs: made once, claimed by one worker at a time, ended by the worker that holds the lease."""
+"""Inference jobs, claimed by one worker at a time and finished by the worker that holds the lease."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ def add(
     priority: Priority = Priority.SCREENING,
     routing: Routing | None = None,
 ) -> InferenceJob:
-    """A new job waits for a worker."""
+    """Add a job that waits for a worker, and return it."""
     way = routing or Routing()
     row = JobRow(
         job_id=str(uuid4()),
@@ -51,18 +51,18 @@ def add(
 
 
 def add_notice(session: Session, study_instance_uid: str, settings_digest: str, now: datetime) -> InferenceJob:
-    """A job without images waits for a worker, which writes down why the study was not analysed."""
+    """Add a job without images, for which a worker reports why the study was not analysed, and return it."""
     return add(session, study_instance_uid, (), settings_digest, now)
 
 
 def get(session: Session, job_id: str) -> InferenceJob | None:
-    """The job, if there is one."""
+    """Return the job; None if there is no job of that ID."""
     row = session.get(JobRow, job_id, populate_existing=True)
     return None if row is None else _job(row)
 
 
 def of_study(session: Session, study_instance_uid: str) -> list[InferenceJob]:
-    """All jobs of one study, the newest first."""
+    """Return all jobs of one study, the newest first."""
     query = (
         select(JobRow)
         .where(JobRow.study_instance_uid == study_instance_uid)
@@ -72,25 +72,25 @@ def of_study(session: Session, study_instance_uid: str) -> list[InferenceJob]:
 
 
 def newest(session: Session, study_instance_uid: str) -> InferenceJob | None:
-    """The job that stands for the study as it is: the newest analysis that was not superseded."""
+    """Return the newest analysis of the study that was not superseded; None if there is none."""
     jobs = of_study(session, study_instance_uid)
     return next((job for job in jobs if job.state is not JobState.SUPERSEDED and not job.is_notice), None)
 
 
 def counts_by_state(session: Session) -> dict[JobState, int]:
-    """How many jobs are in each state that has any, those of studies that are set aside left out."""
+    """Return the number of jobs by state; jobs of studies that are set aside do not count."""
     counted = standing.tally(session, [JobRow.state], JobRow.study_instance_uid)
     return {JobState(state): count for (state,), count in counted.items()}
 
 
 def supersede_unfinished(session: Session, study_instance_uid: str, now: datetime) -> list[InferenceJob]:
-    """No earlier job of the study is waiting or running any more; whoever runs one will find out at its end."""
+    """Supersede the unfinished jobs of the study and return them; a worker that runs one notices when it finishes."""
     condition = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state.in_(UNFINISHED))
     return _change(session, condition, state=JobState.SUPERSEDED, finished_at=now, lease_expires_at=None)
 
 
 def supersede(session: Session, study_instance_uid: str, now: datetime) -> list[InferenceJob]:
-    """No job of the study stands for its images any more, finished or not: these were replaced."""
+    """Supersede all jobs of the study, finished or not, because its images were replaced; return them."""
     condition = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state != JobState.SUPERSEDED)
     finished_at = func.coalesce(JobRow.finished_at, now)
     return _change(session, condition, state=JobState.SUPERSEDED, finished_at=finished_at, lease_expires_at=None)
@@ -106,11 +106,13 @@ def claim(
     maximum_attempts: int,
     settings_digest: str | None = None,
 ) -> InferenceJob | None:
-    """The job is leased to `owner`, which is told so; None when it is not due, done, another's, or its study waits.
+    """Lease the job to `owner` with one statement, so that only one of several workers can have it.
 
-    Its digest is from here on that of the settings that its worker has, where it says so.
+    A job whose worker was lost can be claimed again up to `maximum_attempts`. `settings_digest` replaces that of the
+    job, if given.
 
-    One statement, so that of any number of workers that ask at once exactly one is told.
+    Returns:
+        The job; None if it is not due, finished or leased to another worker, or its study is held or set aside.
     """
     claimable = or_(_due(now), and_(_lost(now), JobRow.attempt < maximum_attempts))
     changed = _change(
@@ -129,7 +131,7 @@ def claim(
 def give_up_lost(
     session: Session, job_id: str, *, now: datetime, maximum_attempts: int, failure: str
 ) -> InferenceJob | None:
-    """A job whose last permitted worker died is FAILED and returned: it may be what killed them."""
+    """Fail and return a job whose last permitted attempt ended with a lost worker: the job may be the cause."""
     condition = and_(JobRow.job_id == job_id, _lost(now), JobRow.attempt >= maximum_attempts)
     changed = _change(
         session, condition, state=JobState.FAILED, failure=failure, finished_at=now, lease_expires_at=None
@@ -138,7 +140,7 @@ def give_up_lost(
 
 
 def renew(session: Session, job: InferenceJob, *, now: datetime, lease_s: float) -> bool:
-    """The lease lasts longer; False when this run of the job does not hold it any more."""
+    """Extend the lease; return False if this attempt no longer holds the job."""
     return bool(_change(session, _held(job), lease_expires_at=now + timedelta(seconds=lease_s)))
 
 
@@ -151,9 +153,9 @@ def succeed(
     stage_seconds: Sequence[tuple[str, float]],
     failure: str = "",
 ) -> bool:
-    """The job is SUCCEEDED, with what could not be written as its `failure`.
+    """Record that the job succeeded; return False if this attempt no longer holds the job.
 
-    False, and nothing changed, when this run of the job does not hold it any more.
+    `failure` describes the result that could not be written, if any; `stage_seconds` are name and seconds per stage.
     """
     return bool(
         _change(
@@ -170,7 +172,10 @@ def succeed(
 
 
 def fail(session: Session, job: InferenceJob, *, now: datetime, failure: str, next_attempt_at: datetime | None) -> bool:
-    """The job waits for `next_attempt_at`, or is FAILED without one; False when this run does not hold it any more."""
+    """Return the job to the queue until `next_attempt_at`, or fail it if that is None.
+
+    Returns False if this attempt no longer holds the job.
+    """
     waits = next_attempt_at is not None
     values: dict[str, Any] = {"next_attempt_at": next_attempt_at} if waits else {"finished_at": now}
     state = JobState.PENDING if waits else JobState.FAILED
@@ -180,7 +185,7 @@ def fail(session: Session, job: InferenceJob, *, now: datetime, failure: str, ne
 
 
 def retry(session: Session, job_id: str, now: datetime) -> bool:
-    """A FAILED job, one that waits for its next attempt, and one that lacks a result start over now; else False."""
+    """Restart a job that failed, waits for its next attempt or lacks a result; return False for any other job."""
     waiting = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at > now)
     condition = and_(JobRow.job_id == job_id, or_(JobRow.state == JobState.FAILED, waiting, _lacks_a_result()))
     changed = _change(
@@ -190,9 +195,9 @@ def retry(session: Session, job_id: str, now: datetime) -> bool:
 
 
 def to_ring(session: Session, priority: Priority, *, now: datetime, rung_before: datetime, limit: int) -> list[str]:
-    """Of the `limit` jobs of a priority that wait longest, those that were not rung since `rung_before`.
+    """Return the jobs to announce, and mark them as announced at `now`.
 
-    They count as rung now.
+    These are the jobs among the `limit` oldest waiting ones of a priority that were not announced since `rung_before`.
     """
     query = (
         select(JobRow.job_id, JobRow.rung_at)
@@ -207,18 +212,18 @@ def to_ring(session: Session, priority: Priority, *, now: datetime, rung_before:
 
 
 def set_rung_at(session: Session, job_ids: Sequence[str], rung_at: datetime | None) -> None:
-    """The jobs were announced then, or never."""
+    """Set the time at which the jobs were announced; None for never."""
     session.execute(update(JobRow).where(JobRow.job_id.in_(job_ids)).values(rung_at=rung_at))
 
 
 def running(session: Session) -> list[InferenceJob]:
-    """All jobs that are leased."""
+    """Return all running jobs."""
     query = select(JobRow).where(JobRow.state == JobState.RUNNING)
     return [_job(row) for row in session.scalars(query.execution_options(populate_existing=True))]
 
 
 def waiting(session: Session, limit: int) -> list[InferenceJob]:
-    """The first `limit` jobs that no worker has begun, of studies that go on, in the order in which they are begun."""
+    """Return the first `limit` pending jobs of studies that are neither held nor set aside, in order of processing."""
     goes_on = standing.goes_on(JobRow.study_instance_uid)
     query = select(JobRow).where(JobRow.state == JobState.PENDING, goes_on)
     query = query.order_by(JobRow.priority, JobRow.created_at).limit(limit)
@@ -226,13 +231,13 @@ def waiting(session: Session, limit: int) -> list[InferenceJob]:
 
 
 def failed(session: Session, limit: int) -> list[InferenceJob]:
-    """The last `limit` jobs that were given up, the newest first."""
+    """Return the last `limit` failed jobs, the newest first."""
     query = select(JobRow).where(JobRow.state == JobState.FAILED).order_by(JobRow.finished_at.desc())
     return [_job(row) for row in session.scalars(query.limit(limit).execution_options(populate_existing=True))]
 
 
 def expire(session: Session, job: InferenceJob, now: datetime) -> bool:
-    """The lease of a worker that is known to be gone is over; False when the job is not its any more."""
+    """End the lease of a worker that is known to be lost; return False if it no longer holds the job."""
     return bool(_change(session, _held(job), lease_expires_at=now, rung_at=None))
 
 
@@ -241,7 +246,7 @@ def _lacks_a_result() -> ColumnElement[bool]:
 
 
 def _due(now: datetime) -> ColumnElement[bool]:
-    """What was never tried waits for nothing: by the clock of another host it may seem to lie ahead."""
+    """Return the condition of a due job; a first attempt is always due, even if the clock of another host is ahead."""
     return and_(JobRow.state == JobState.PENDING, or_(JobRow.attempt == 0, JobRow.next_attempt_at <= now))
 
 
@@ -250,7 +255,7 @@ def _lost(now: datetime) -> ColumnElement[bool]:
 
 
 def _held(job: InferenceJob) -> ColumnElement[bool]:
-    """By the same worker in the same attempt; a lease that ran out but that nobody took is still held."""
+    """Return the condition that the attempt of `job` holds the lease, also an expired one that no worker has taken."""
     return and_(
         JobRow.job_id == job.job_id,
         JobRow.state == JobState.RUNNING,

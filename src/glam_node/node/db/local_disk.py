@@ -1,4 +1,4 @@
-"""SQLite needs a disk of this machine: its locks do not hold over a network."""
+"""Check that an SQLite database lies on a local disk, because its locks do not work over a network."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,11 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 def refuse_network_disk(url: str, mounts: Path = MOUNTS) -> None:
-    """Raises PermanentError when `url` is an SQLite database on a network file system, where that can be known."""
+    """Check that `url` is not an SQLite database on a network file system, as far as the mounts tell.
+
+    Raises:
+        PermanentError: The database lies on a network file system.
+    """
     database = make_url(url).database
     if not url.startswith("sqlite") or not database or not mounts.exists():
         return
@@ -28,14 +32,14 @@ def refuse_network_disk(url: str, mounts: Path = MOUNTS) -> None:
 
 
 def file_system_of(path: Path, mounts: Path = MOUNTS) -> str:
-    """Return the type of the file system that holds `path`; empty where that cannot be known."""
+    """Return the type of the file system that holds `path`; empty if it cannot be determined."""
     if not mounts.exists():
         return ""
     return _file_system(path.resolve(), mounts.read_text(encoding="utf-8", errors="replace"))
 
 
 def _file_system(path: Path, mounts: str) -> str:
-    """The type of the innermost mount that holds `path` (fstab(5): device, mount point, type ...)."""
+    """Return the type of the innermost mount that holds `path`, from the lines of `mounts` (see fstab(5))."""
     entries = [line.split(" ") for line in mounts.splitlines()]
     points = {_unescaped(entry[1]): entry[2] for entry in entries if len(entry) > 2}
     holding = [point for point in points if path.is_relative_to(point)]

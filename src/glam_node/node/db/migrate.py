@@ -1,4 +1,4 @@
-"""Brings the database to the schema of this version."""
+"""Upgrade of the database schema to that of this version."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 SCRIPTS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "alembic_version"
 ADVISORY_LOCK = 0x474C414D
-"""Number of PostgreSQL's lock that lets one process migrate at a time; "GLAM"."""
+"""Key of the PostgreSQL advisory lock that lets one process upgrade at a time: the letters GLAM."""
 
 
 def upgrade(url: str) -> None:
-    """The database at `url` has the newest schema, whoever else is upgrading it at the moment.
+    """Upgrade the database at `url` to the newest schema; several processes may do so at once.
 
-    Raises PermanentError when a newer glam-node made it. Repeating it changes nothing.
+    Raises:
+        PermanentError: The schema is unknown, probably that of a newer glam-node.
     """
     engine = open_engine(url)
     try:
@@ -35,7 +36,7 @@ def upgrade(url: str) -> None:
 
 
 def is_current(url: str) -> bool:
-    """Whether the database at `url` is there and has the newest schema; changes nothing."""
+    """Return whether the database at `url` exists and has the newest schema."""
     address = make_url(url)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
         return False
@@ -48,22 +49,22 @@ def is_current(url: str) -> bool:
 
 
 def revision(session: Session) -> str:
-    """The schema that the database has."""
+    """Return the revision of the database's schema; empty if there is no schema."""
     return _revision(session.connection())
 
 
 def newest() -> str:
-    """The schema of this version."""
+    """Return the newest revision, which is that of this version."""
     return revisions()[-1]
 
 
 def knows(revision: str) -> bool:
-    """Whether this version can upgrade from that schema."""
+    """Return whether this version can upgrade from that revision."""
     return revision in revisions()
 
 
 def revisions() -> list[str]:
-    """All that there are, oldest first: they are numbered, and a file is named by its number."""
+    """Return all revisions, the oldest first; each is numbered, and its file is named after the number."""
     return sorted(path.stem.removeprefix("revision_") for path in (SCRIPTS / "versions").glob("revision_*.py"))
 
 
@@ -74,7 +75,7 @@ def _revision(connection: Connection) -> str:
 
 
 def _upgrade(connection: Connection) -> None:
-    # Where nothing has to be upgraded, which is nearly always, Alembic is not loaded.
+    # Imported here because nearly every start finds the newest schema and does not need Alembic.
     from alembic import command
     from alembic.util.exc import CommandError
 
@@ -88,7 +89,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _lock(connection: Connection) -> None:
-    """SQLite's transaction is IMMEDIATE, which is lock enough."""
+    """Lock PostgreSQL against other upgrades; SQLite is locked by its IMMEDIATE transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
 

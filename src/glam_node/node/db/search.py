@@ -1,4 +1,4 @@
-"""Finds studies among many, a page at a time."""
+"""Search for studies, one page at a time."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -21,14 +21,14 @@ from glam_node.node.domain.standing import Standing
 from glam_node.node.domain.study import Study
 
 COUNTED = 1000
-"""To count on takes long, and tells nobody anything."""
+"""Maximum number of studies that are counted, since counting more takes long and is of no use."""
 
 
 class Attention(StrEnum):
     """Reasons why a person should look at a study."""
 
     GIVEN_UP = "given_up"
-    """A job failed for good, or a destination refused a result."""
+    """A job or a delivery was given up."""
     NOT_DELIVERED = "not_delivered"
     """A result still waits for its destination."""
     HELD = "held"
@@ -37,37 +37,38 @@ class Attention(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is looked for; what is empty does not matter."""
+    """Search criteria; an empty field matches every study."""
 
     study_instance_uid: str = ""
-    """A part of it."""
+    """Any part of the Study Instance UID."""
     accession_number: str = ""
-    """How it begins."""
+    """Beginning of the Accession Number."""
     state: str = ""
     rule: str = ""
     received_from: datetime | None = None
-    """The last image came then or later."""
+    """Earliest arrival of the last image."""
     received_before: datetime | None = None
+    """Time before which the last image arrived."""
     attention: Attention | None = None
     patient_id: str = ""
-    """The whole Patient ID."""
+    """Complete Patient ID."""
     study_date: str = ""
     """YYYYMMDD."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Between two studies of the list: beside this one."""
+    """Position in the list of studies, next to the given study."""
 
     last_received_at: datetime
     study_instance_uid: str
     newer: bool = False
-    """Of the newer side of it, not of the older one."""
+    """True for the newer neighbours of the study, False for the older ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One page of the studies that were found, in the order of their last image."""
+    """Page of the studies that were found, ordered by the arrival of their last image."""
 
     studies: Sequence[Study]
     has_newer: bool
@@ -75,7 +76,10 @@ class Leaf:
 
 
 def find(session: Session, wanted: Wanted, place: Place | None, limit: int, *, oldest_first: bool = False) -> Leaf:
-    """Return up to `limit` studies: the first ones of the list, or those beside `place`."""
+    """Return a page of up to `limit` studies: the first of the list, or the neighbours of `place`.
+
+    The newest study comes first unless `oldest_first` is set.
+    """
     ascending = oldest_first if place is None else place.newer
     columns = (StudyRow.last_received_at, StudyRow.study_instance_uid)
     order = [column.asc() if ascending else column.desc() for column in columns]
@@ -95,20 +99,20 @@ def find(session: Session, wanted: Wanted, place: Place | None, limit: int, *, o
 
 
 def count(session: Session, wanted: Wanted, leaf: Leaf) -> int:
-    """How many there are, of which `leaf` has a page; COUNTED + 1: more than that."""
+    """Return the number of studies found, of which `leaf` is a page; COUNTED + 1 stands for more than COUNTED."""
     if not (leaf.has_newer or leaf.has_older):
         return len(leaf.studies)
     return _counted(session, wanted)
 
 
 def attention_counts(session: Session) -> dict[Attention, int]:
-    """Return how many studies need attention for each reason that any has; COUNTED + 1 stands for more than COUNTED."""
+    """Return the number of studies for each reason that any has; COUNTED + 1 stands for more than COUNTED."""
     counts = {attention: _counted(session, Wanted(attention=attention)) for attention in Attention}
     return {attention: count for attention, count in counts.items() if count}
 
 
 def delivery_counts(session: Session, study_instance_uids: Collection[str]) -> dict[str, Counter[DeliveryState]]:
-    """Return how many deliveries each of these studies has in each state; no entry for a study without any."""
+    """Return the number of deliveries in each state for each study that has any, by Study Instance UID."""
     query = (
         select(DeliveryRow.study_instance_uid, DeliveryRow.state, func.count())
         .where(DeliveryRow.study_instance_uid.in_(study_instance_uids))
@@ -126,9 +130,9 @@ def _counted(session: Session, wanted: Wanted) -> int:
 
 
 def rules(session: Session) -> list[str]:
-    """Every rule that has decided a study, by name."""
+    """Return every rule that has decided a study, sorted by name."""
     found: list[str] = []
-    while True:  # from one to the next by the index: there are few rules and many studies
+    while True:  # one look-up in the index per rule, because there are few rules and many studies
         rule = session.scalar(select(func.min(StudyRow.rule)).where(StudyRow.rule > (found[-1] if found else "")))
         if rule is None:
             return found
@@ -136,14 +140,17 @@ def rules(session: Session) -> list[str]:
 
 
 class _place_in(FunctionElement[int]):
-    """Where the second text begins in the first; 0: nowhere."""
+    """SQL function for the position of the second text in the first, from 1; 0 if it does not occur."""
 
     type = Integer()
     inherit_cache = True
 
 
 class _unindexed(FunctionElement[str]):
-    """The text of a column, for which no index of SQLite begins; PostgreSQL knows how common a value is."""
+    """Text of a column, hidden from SQLite's choice of an index.
+
+    PostgreSQL gets the plain column, because it knows how common each value is.
+    """
 
     type = Text()
     inherit_cache = True
@@ -164,8 +171,11 @@ def _on_postgresql(element: _place_in | _unindexed, compiler: SQLCompiler, **opt
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
-    """State or rule alone have an index each, in the order of the list. Anything more is looked for in the index that
-    has all columns, from its newest end: SQLite, where it may choose, tends to read the table."""
+    """Return the conditions of the search.
+
+    A state or a rule alone has an index in the order of the list. For several criteria the index with all columns is
+    read from its newest end, since SQLite would otherwise tend to read the table.
+    """
     several = bool(wanted.study_instance_uid or wanted.accession_number or (wanted.state and wanted.rule))
     conditions: list[ColumnElement[bool]] = []
     if wanted.study_instance_uid:
@@ -184,7 +194,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 
 def _identity_conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
-    """Patient ID and Study Date have an index each."""
+    """Return the conditions on Accession Number, Patient ID and Study Date, the latter two of which have an index."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.accession_number:
         begins, number = wanted.accession_number, _unindexed(StudyRow.accession_number)

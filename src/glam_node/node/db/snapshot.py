@@ -1,4 +1,4 @@
-"""The whole database as one file beside it, and back: SQLite's online backup, or pg_dump and pg_restore."""
+"""Copy of the whole database in one file, and its restoration: SQLite's online backup, or pg_dump and pg_restore."""
 
 import os
 import shlex
@@ -21,9 +21,14 @@ SQLITE, POSTGRESQL = "database.sqlite", "database.dump"
 
 @contextmanager
 def snapshot(url: str, directory: Path) -> Iterator[tuple[Path, Session]]:
-    """`directory` holds a copy of the database, whoever writes to it; inside, the session reads what the copy holds.
+    """Copy the database into `directory` while other processes may write to it.
 
-    Raises PermanentError when the programs that PostgreSQL needs for it are not here, or fail.
+    Yields:
+        The path of the copy, and a session that reads exactly the data of the copy.
+
+    Raises:
+        PermanentError: pg_dump is not installed or failed.
+        TransientError: The SQLite database cannot be copied.
     """
     database = make_url(url)
     if database.get_backend_name() == "sqlite":
@@ -51,7 +56,15 @@ def snapshot(url: str, directory: Path) -> Iterator[tuple[Path, Session]]:
 
 
 def refuse_occupied(url: str, copy: str) -> None:
-    """Raises PermanentError unless the database at `url` is empty, and of the kind that the file `copy` is for."""
+    """Check that the database at `url` is empty and of the same kind as the copy.
+
+    Args:
+        url: The URL of the database to restore to.
+        copy: The file name of the copy, SQLITE or POSTGRESQL.
+
+    Raises:
+        PermanentError: The database is not empty, or of another kind.
+    """
     database = make_url(url)
     shown = database.render_as_string(hide_password=True)
     kind, other = ("SQLite", "PostgreSQL") if copy == SQLITE else ("PostgreSQL", "SQLite")
@@ -68,10 +81,16 @@ def refuse_occupied(url: str, copy: str) -> None:
 
 
 def load(url: str, copy: Path) -> None:
-    """The empty database at `url` is what `copy` holds, or as empty as before. Raises PermanentError, OSError."""
+    """Load the copy into the empty database at `url`, which stays empty on an error.
+
+    Raises:
+        PermanentError: pg_restore is not installed or failed.
+        TransientError: The SQLite database cannot be copied.
+        OSError: The SQLite database cannot be created.
+    """
     database = make_url(url)
     if copy.name == SQLITE:
-        # Immutable: nothing is written beside it, so that it may lie where nothing can be.
+        # With immutable=1 SQLite creates no files next to the copy, which may lie in a read-only directory.
         _copy_sqlite(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", Path(str(database.database)))
         return
     target = f"--dbname={_without_password(database)}"
@@ -80,7 +99,7 @@ def load(url: str, copy: Path) -> None:
 
 
 def _copy_sqlite(source: str, target: Path) -> None:
-    """In one step: writers go on meanwhile, and the copy has all or nothing of each of their transactions."""
+    """Copy the database in one step; other processes may write meanwhile, and the copy has only whole transactions."""
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         uri = source.startswith("file:")
@@ -101,7 +120,7 @@ def _without_password(database: URL) -> str:
 
 
 def _run_client(command: Sequence[str], database: URL) -> None:
-    """The password goes by the environment, where no other user sees it."""
+    """Run a PostgreSQL client, with the password in the environment, where other users cannot see it."""
     if shutil.which(command[0]) is None:
         raise PermanentError(
             f"{command[0]} is not installed here: apt-get install postgresql-client. "

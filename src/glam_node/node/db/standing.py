@@ -1,4 +1,4 @@
-"""Which rows belong to studies that may go on."""
+"""Filters that leave out rows of studies that are held or set aside."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,19 +10,24 @@ from glam_node.node.db.tables import StudyRow
 
 Tally = dict[tuple[str, ...], int]
 
-# As the index of the few that are not free says it.
+# The text of the partial index ix_studies_not_free, so that the database uses it.
 _NOT_FREE = "studies.standing <> 'FREE'"
 
 
 def goes_on(study_instance_uid: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-    """Of a study that is neither held nor set aside."""
+    """Return the condition that the row's study is neither held nor set aside."""
     return study_instance_uid.not_in(select(StudyRow.study_instance_uid).where(text(_NOT_FREE)))
 
 
 def tally(session: Session, by: Sequence[InstrumentedAttribute[str]], of: InstrumentedAttribute[str]) -> Tally:
-    """How many rows there are for each combination of values, those of studies that are set aside left out.
+    """Return the number of rows for each combination of values; studies that are set aside do not count.
 
-    These are few: they are counted apart and taken off, so that the many are counted by an index alone.
+    All rows are counted by an index alone, and the few rows of studies that are set aside are subtracted.
+
+    Args:
+        session: A session.
+        by: The columns to group by.
+        of: The column with the Study Instance UID.
     """
     query = select(*by, func.count()).group_by(*by)
     set_aside = select(StudyRow.study_instance_uid).where(text(f"{_NOT_FREE} AND studies.standing = 'SET_ASIDE'"))

@@ -1,4 +1,4 @@
-"""Which storage root belongs to the database."""
+"""Identity of the storage root that belongs to the database."""
 
 import secrets
 
@@ -14,7 +14,7 @@ _NEWEST = 20
 
 
 class StorageRow(Base):
-    """The one row with the id that the storage root of this database has in its marker file"""
+    """Single row with the ID that the storage root of this database has in its marker file."""
 
     __tablename__ = "storage"
 
@@ -24,9 +24,9 @@ class StorageRow(Base):
 
 
 def known_storage(session: Session, *, lock: bool = False) -> tuple[str, bool]:
-    """Return the id of the storage root and whether a root has it; empty where none was chosen.
+    """Return the ID of the storage root, empty if none was chosen, and whether a root has it in its marker file.
 
-    With `lock` other processes wait until the transaction ends.
+    With `lock`, other processes that lock the row wait until the transaction ends.
     """
     query = select(StorageRow)
     found = session.scalar(query.with_for_update() if lock else query)
@@ -34,17 +34,17 @@ def known_storage(session: Session, *, lock: bool = False) -> tuple[str, bool]:
 
 
 def choose_storage_id(session: Session) -> None:
-    """Choose an id, unless there is one. To be committed before a root has it in its marker file."""
+    """Choose an ID unless there is one; commit it before a root has it in its marker file."""
     insert_missing(session, StorageRow, [{"row": _ROW, "storage_id": secrets.token_hex(16), "is_bound": False}])
 
 
 def bind_storage(session: Session) -> None:
-    """Record that a root has the id in its marker file."""
+    """Record that a root has the ID in its marker file."""
     session.execute(update(StorageRow).values(is_bound=True))
 
 
 def forget_storage(session: Session) -> None:
-    """Choose another id for a database that was restored: the original may still be at work."""
+    """Choose another ID for a database that was restored, because the original may still be in use."""
     session.execute(update(StorageRow).values(storage_id=secrets.token_hex(16), is_bound=False))
 
 

@@ -24,21 +24,21 @@ from glam_node.node.domain.study import LEGAL_TRANSITIONS, Study, StudyState
 from glam_node.node.errors import PermanentError
 
 LOOKED_UP_AT_ONCE = 1000
-"""Values in one statement: databases have a limit."""
+"""Maximum number of values in one statement, which databases limit."""
 
 
 def find_instance(session: Session, sop_instance_uid: str) -> SOPInstance | None:
-    """The instance, if we have it."""
+    """Return the instance; None if it is not recorded."""
     row = session.get(InstanceRow, sop_instance_uid)
     return None if row is None else as_instance(row)
 
 
 def add_instance(session: Session, instance: SOPInstance, attributes: StudyAttributes) -> SOPInstance:
-    """The instance, as returned, belongs to its study, which exists; a mammogram that comes late has reopened it.
+    """Add an instance to its study, which is created if it is new; return the instance as recorded.
 
-    What cannot change the judgement (SEG, SR, presentation states, our own results on their way back) reopens nothing.
-    The first Patient ID that an instance states is the study's; an instance with another one is marked for the audit
-    trail. Whether images are of one person is decided when the study is judged, whatever came first.
+    A late mammogram reopens the study. Other objects, such as SEG, SR and returning results of this node, do not. The
+    first Patient ID that an instance states becomes the study's, and an instance with another one is marked
+    `patient_mismatch`. Whether all images are of one person is decided when the study is judged.
     """
     insert_missing(session, StudyRow, [new_study(instance, attributes)])
     query = select(StudyRow).where(StudyRow.study_instance_uid == instance.study_instance_uid).with_for_update()
@@ -54,7 +54,7 @@ def add_instance(session: Session, instance: SOPInstance, attributes: StudyAttri
 
 
 def new_study(instance: SOPInstance, attributes: StudyAttributes) -> dict[str, object]:
-    """The row of a study whose first instance this is."""
+    """Return the columns of a new study with its first instance."""
     return {
         "study_instance_uid": instance.study_instance_uid,
         **asdict(attributes),
@@ -68,7 +68,11 @@ def new_study(instance: SOPInstance, attributes: StudyAttributes) -> dict[str, o
 
 
 def find_instances(session: Session, sop_instance_uids: Sequence[str]) -> list[SOPInstance]:
-    """These instances, in this order. Raises PermanentError when one is not there."""
+    """Return the instances in the given order.
+
+    Raises:
+        PermanentError: An instance is not recorded.
+    """
     found = instances_on_record(session, sop_instance_uids)
     missing = [uid for uid in sop_instance_uids if uid not in found]
     if missing:
@@ -79,7 +83,7 @@ def find_instances(session: Session, sop_instance_uids: Sequence[str]) -> list[S
 
 
 def instances_on_record(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, SOPInstance]:
-    """Those of these instances that are there, by UID, however many."""
+    """Return the recorded ones of any number of instances, by SOP Instance UID."""
     found = {}
     for first in range(0, len(sop_instance_uids), LOOKED_UP_AT_ONCE):
         some = sop_instance_uids[first : first + LOOKED_UP_AT_ONCE]
@@ -89,7 +93,7 @@ def instances_on_record(session: Session, sop_instance_uids: Sequence[str]) -> d
 
 
 def get(session: Session, study_instance_uid: str, *, for_update: bool = False) -> Study | None:
-    """The study with all its instances; for_update: nobody else changes it until the transaction ends."""
+    """Return the study with its instances, None if it is unknown; `for_update` locks it until the transaction ends."""
     query = select(StudyRow).where(StudyRow.study_instance_uid == study_instance_uid)
     if for_update:
         query = query.with_for_update()
@@ -97,37 +101,37 @@ def get(session: Session, study_instance_uid: str, *, for_update: bool = False) 
 
 
 def get_many(session: Session, study_instance_uids: Sequence[str]) -> list[Study]:
-    """Those of these studies that are there, in this order."""
+    """Return the known ones of the studies, in the given order."""
     query = select(StudyRow).where(StudyRow.study_instance_uid.in_(study_instance_uids))
     found = {study.study_instance_uid: study for study in _studies(session, query)}
     return [found[uid] for uid in study_instance_uids if uid in found]
 
 
 def last_received_at(session: Session) -> datetime | None:
-    """When something was received last."""
+    """Return the time at which the last instance was received; None if there was none."""
     return session.scalar(select(func.max(StudyRow.last_received_at)))
 
 
 def state_of(session: Session, study_instance_uid: str) -> StudyState | None:
-    """Where the study is, if it is known."""
+    """Return the state of the study; None if it is unknown."""
     state = session.scalar(select(StudyRow.state).where(StudyRow.study_instance_uid == study_instance_uid))
     return None if state is None else StudyState(state)
 
 
 def patients(session: Session, study_instance_uids: Collection[str]) -> dict[str, tuple[str, str]]:
-    """By study the patient's issuer and id, of the studies that are known."""
+    """Return issuer and Patient ID of each known study, by Study Instance UID."""
     known = select(StudyRow.study_instance_uid, StudyRow.issuer_of_patient_id, StudyRow.patient_id)
     query = known.where(StudyRow.study_instance_uid.in_(study_instance_uids))
     return {uid: (issuer, patient_id) for uid, issuer, patient_id in session.execute(query)}
 
 
 def recent(session: Session, limit: int) -> list[Study]:
-    """The `limit` studies that received something last, the latest first."""
+    """Return the `limit` studies that received an instance last, the latest first."""
     return _studies(session, select(StudyRow).order_by(StudyRow.last_received_at.desc()).limit(limit))
 
 
 def counts_by_state(session: Session) -> dict[StudyState, int]:
-    """How many studies are in each state that has any."""
+    """Return the number of studies by state; states without studies are left out."""
     query = select(StudyRow.state, func.count()).group_by(StudyRow.state)
     return {StudyState(state): count for state, count in session.execute(query)}
 
@@ -135,9 +139,9 @@ def counts_by_state(session: Session) -> dict[StudyState, int]:
 def perhaps_complete(
     session: Session, rules: AssemblyRules, now: datetime, limit: int, released: Collection[str] = ()
 ) -> list[Study]:
-    """Studies still receiving that a rule might call complete; their rows are locked until the transaction ends.
+    """Return receiving studies that may be complete, and lock their rows until the transaction ends.
 
-    Where an archive confirms, of those that have only settled just the `released` ones.
+    If an archive confirms studies, one that is only past its settle time is returned if it is among `released`.
     """
     mammograms = (
         select(func.count())
@@ -154,38 +158,40 @@ def perhaps_complete(
 
 
 def settled(session: Session, received_before: datetime, limit: int, *, but_not: Collection[str]) -> list[Study]:
-    """Studies still receiving to which nothing came since, but for some; the longest quiet first."""
+    """Return receiving studies but `but_not` without an instance since `received_before`, the longest quiet first."""
     quiet = and_(StudyRow.state == StudyState.RECEIVING, StudyRow.last_received_at <= received_before)
     query = select(StudyRow).where(quiet, StudyRow.study_instance_uid.not_in(but_not))
     return _studies(session, query.order_by(StudyRow.last_received_at).limit(limit))
 
 
 def complete(session: Session, limit: int) -> list[Study]:
-    """Studies that wait for judgement and go on; their rows are locked until the transaction ends."""
+    """Return free studies that wait for judgement, and lock their rows until the transaction ends."""
     waits = and_(StudyRow.state == StudyState.COMPLETE, StudyRow.standing == Standing.FREE)
     return _locked(session, waits, limit)
 
 
 def retirable(session: Session, received_before: datetime, limit: int) -> list[Study]:
-    """Studies that are done, the oldest first, with nothing received since; their rows are locked."""
+    """Return done studies without a new instance since `received_before`, the oldest first, and lock their rows."""
     return _locked(session, and_(_is_done(), StudyRow.last_received_at < received_before), limit)
 
 
 def done(session: Session) -> set[str]:
-    """UIDs of the studies that are done, and not retired."""
+    """Return the UIDs of the studies that are done and not retired."""
     return set(session.scalars(select(StudyRow.study_instance_uid).where(_is_done())))
 
 
 def kept(session: Session) -> Iterator[Study]:
-    """Every study that is not retired, by UID."""
+    """Yield every study that is not retired, sorted by UID."""
     query = select(StudyRow.study_instance_uid).where(StudyRow.state != StudyState.RETIRED)
     for uid in session.scalars(query.order_by(StudyRow.study_instance_uid)).all():
         yield from _studies(session, select(StudyRow).where(StudyRow.study_instance_uid == uid))
 
 
 def _is_done() -> ColumnElement[bool]:
-    """Set aside; or free, reported or not eligible, no job waits, runs or has failed, and no result waits for its
-    destination or was given up, or asked about and not committed.
+    """Return the condition of a done study.
+
+    The study is set aside; or it is free, and reported or not eligible, without a job that is unfinished or failed and
+    without a delivery that is pending, given up or in a commitment request.
     """
     unfinished = exists().where(
         JobRow.study_instance_uid == StudyRow.study_instance_uid,
@@ -204,20 +210,24 @@ def _is_done() -> ColumnElement[bool]:
 
 
 def forget_instances(session: Session, study_instance_uid: str) -> None:
-    """Nothing of what was received of the study is on record, newer versions included."""
+    """Delete the records of all instances of the study, newer versions included."""
     for row in (InstanceRow, ConflictRow):
         session.execute(delete(row).where(row.study_instance_uid == study_instance_uid))
 
 
 def set_state(session: Session, study: Study, state: StudyState, rule: str, reason: str) -> Study:
-    """The study is in `state` because of `rule`. Raises ValueError for a transition that is not legal."""
+    """Move the study to `state` because of `rule`, and return it.
+
+    Raises:
+        ValueError: The transition is not legal.
+    """
     row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=True)
     _move(row, state, rule, reason)
     return replace(study, state=state, rule=rule, reason=reason)
 
 
 def judge_again(session: Session, study_instance_uid: str, now: datetime) -> None:
-    """Take the study back to RECEIVING, wherever it is: its images are others from now on."""
+    """Return the study to RECEIVING from any state, because its images were replaced."""
     row = session.get_one(StudyRow, study_instance_uid, with_for_update=True, populate_existing=True)
     if row.state != StudyState.RECEIVING:
         _move(row, StudyState.RECEIVING, "", "")
@@ -225,7 +235,11 @@ def judge_again(session: Session, study_instance_uid: str, now: datetime) -> Non
 
 
 def set_standing(session: Session, study: Study, standing: Standing, reason: str) -> Study:
-    """The study is free, held or set aside because of `reason`. Raises ValueError where that is not legal."""
+    """Free, hold or set aside the study because of `reason`, and return it.
+
+    Raises:
+        ValueError: The transition is not legal.
+    """
     row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=True)
     if standing not in LEGAL_STANDINGS[Standing(row.standing)]:
         raise ValueError(f"study {study.study_instance_uid} cannot go from {row.standing} to {standing}")

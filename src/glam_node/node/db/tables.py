@@ -1,4 +1,4 @@
-"""The tables; columns carry the names of the domain's fields."""
+"""Tables of the database; columns have the names of the domain's fields."""
 
 from datetime import datetime
 from typing import Any
@@ -25,25 +25,25 @@ UID = String(64)
 
 
 class Base(DeclarativeBase):
-    """Metadata of the schema; Alembic compares it with the database."""
+    """Base of all tables, with the metadata that Alembic compares with the database."""
 
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON, list[Any]: JSON}  # noqa: RUF012
 
 
 def _where(name: str, column: str, condition: str) -> Index:
-    """An index of the rows for which the condition holds."""
+    """Return an index of the rows that meet the condition."""
     return Index(name, column, postgresql_where=text(condition), sqlite_where=text(condition))
 
 
 class StudyRow(Base):
-    """domain.Study"""
+    """Study, as in `domain.study`."""
 
     __tablename__ = "studies"
     __table_args__ = (
         _where("ix_studies_not_free", "standing", "standing <> 'FREE'"),
         Index("ix_studies_state_last_received_at", "state", "last_received_at"),
         Index("ix_studies_rule_last_received_at", "rule", "last_received_at"),
-        # All that studies are searched by, in the order of the list: the table itself is not read for it.
+        # The last index has the columns of the search in the order of the list, so the table itself is not read.
         Index("ix_studies_patient_id", "patient_id"),
         Index("ix_studies_study_date", "study_date"),
         Index("ix_studies_searched", "last_received_at", "study_instance_uid", "state", "rule", "accession_number"),
@@ -66,7 +66,7 @@ class StudyRow(Base):
 
 
 class InstanceRow(Base):
-    """domain.SOPInstance"""
+    """Received instance, as in `domain.instance`."""
 
     __tablename__ = "instances"
 
@@ -83,11 +83,11 @@ class InstanceRow(Base):
     received_at: Mapped[datetime]
     attributes: Mapped[dict[str, Any]]
     identity: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    """Digests of what an image states of its patient, no names, ids or birth dates."""
+    """Digests of the patient facts of an image, without names, IDs or birth dates."""
 
 
 class ConflictRow(Base):
-    """domain.Conflict: a newer version of an instance, until a person has decided and after"""
+    """Newer version of an instance, as in `domain.conflict`; the row stays after a person's decision."""
 
     __tablename__ = "conflicts"
     __table_args__ = (_where("ix_conflicts_open", "study_instance_uid", "settled_at IS NULL"),)
@@ -103,7 +103,7 @@ class ConflictRow(Base):
 
 
 class JobRow(Base):
-    """domain.InferenceJob"""
+    """Inference job, as in `domain.job`."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -134,7 +134,7 @@ class JobRow(Base):
 
 
 class DeliveryRow(Base):
-    """domain.Delivery"""
+    """Delivery of a result object, as in `domain.delivery`."""
 
     __tablename__ = "deliveries"
     __table_args__ = (
@@ -164,7 +164,7 @@ class DeliveryRow(Base):
 
 
 class DestinationRow(Base):
-    """The calls to one destination: db.destinations.Calls"""
+    """Failed calls to one destination, as in `db.destinations`."""
 
     __tablename__ = "destinations"
 
@@ -177,7 +177,7 @@ class DestinationRow(Base):
 
 
 class CommitmentRequestRow(Base):
-    """domain.CommitmentRequest"""
+    """Storage commitment request of a peer, as in `domain.commitment`."""
 
     __tablename__ = "commitment_requests"
     __table_args__ = (
@@ -191,7 +191,7 @@ class CommitmentRequestRow(Base):
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     transaction_uid: Mapped[str] = mapped_column(UID)
     instances: Mapped[list[Any]]
-    """SOP Class UID and SOP Instance UID of each."""
+    """SOP Class UID and SOP Instance UID of each instance."""
     state: Mapped[str] = mapped_column(String(16))
     attempt: Mapped[int]
     next_attempt_at: Mapped[datetime]
@@ -200,7 +200,7 @@ class CommitmentRequestRow(Base):
 
 
 class AccountRow(Base):
-    """domain.Account"""
+    """Local account of the console, as in `domain.account`."""
 
     __tablename__ = "accounts"
 
@@ -212,7 +212,7 @@ class AccountRow(Base):
 
 
 class WorkerRow(Base):
-    """domain.Worker"""
+    """Registered worker, as in `domain.worker`."""
 
     __tablename__ = "workers"
 
@@ -232,7 +232,7 @@ class WorkerRow(Base):
 
 
 class EventRow(Base):
-    """What happened when: one line of a study's timeline, or a refusal; never names, ids or birth dates."""
+    """Event: one line of a study's timeline, or a refusal; never patient names, IDs or birth dates."""
 
     __tablename__ = "events"
     __table_args__ = (_where("ix_events_unreported", "event_id", "audit_sequence IS NULL"),)
@@ -243,11 +243,11 @@ class EventRow(Base):
     study_instance_uid: Mapped[str] = mapped_column(UID, default="", index=True)
     detail: Mapped[dict[str, Any]]
     audit_sequence: Mapped[int | None]
-    """The audit message that tells of it; 0 where none has to; unset until that is settled."""
+    """Sequence number of the audit message about the event; 0 for none; NULL until that is decided."""
 
 
 class AuditMessageRow(Base):
-    """One DICOM audit message; rows are only appended, and of a row only `sent_at` changes."""
+    """DICOM audit message; rows are only appended, and only `sent_at` of a row changes."""
 
     __tablename__ = "audit_messages"
     __table_args__ = (_where("ix_audit_messages_unsent", "sequence", "sent_at IS NULL"),)
@@ -261,7 +261,7 @@ class AuditMessageRow(Base):
 
 
 class AlertRow(Base):
-    """domain.Alert: what is wrong at present"""
+    """Present alert, as in `domain.alert`."""
 
     __tablename__ = "alerts"
 
@@ -273,7 +273,7 @@ class AlertRow(Base):
 
 
 class AlertMessageRow(Base):
-    """domain.AlertMessage: what a channel is to be told of it"""
+    """Message about an alert for one channel, as in `domain.alert`."""
 
     __tablename__ = "alert_messages"
 
@@ -291,7 +291,7 @@ class AlertMessageRow(Base):
 
 
 class TraceCursorRow(Base):
-    """The one row that says which event the collector of traces was told of last"""
+    """Single row with the last event that was sent to the collector of traces."""
 
     __tablename__ = "trace_cursor"
 

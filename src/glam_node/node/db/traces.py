@@ -1,4 +1,4 @@
-"""How far the collector of traces has been told."""
+"""Progress of sending events to the collector of traces."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ _ONLY = 1
 
 
 def cursor(session: Session) -> int:
-    """The last event that it was told of; where there is none yet, the last on record."""
+    """Return the ID of the last event that was sent; on the first call, that of the newest recorded event."""
     row = session.get(TraceCursorRow, _ONLY)
     if row is None:
         row = TraceCursorRow(cursor_id=_ONLY, event_id=session.scalar(select(func.max(EventRow.event_id))) or 0)
@@ -22,12 +22,12 @@ def cursor(session: Session) -> int:
 
 
 def move_cursor(session: Session, event_id: int) -> None:
-    """It has been told of all until this one."""
+    """Record that all events up to this one were sent."""
     session.get_one(TraceCursorRow, _ONLY).event_id = event_id
 
 
 def after(session: Session, event_id: int, names: Sequence[str], until: datetime, limit: int) -> list[Event]:
-    """The first events of these kinds, of studies, that it was not told of; oldest first."""
+    """Return the first `limit` events of studies with these names after `event_id` and until `until`, oldest first."""
     query = select(EventRow).where(
         EventRow.event_id > event_id, EventRow.event.in_(names), EventRow.at <= until, EventRow.study_instance_uid != ""
     )

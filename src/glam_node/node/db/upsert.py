@@ -1,4 +1,4 @@
-"""INSERT ... ON CONFLICT DO NOTHING, which SQLite and PostgreSQL spell alike and SQLAlchemy does not."""
+"""INSERT ... ON CONFLICT DO NOTHING for both databases, for which SQLAlchemy has no common function."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -12,7 +12,7 @@ from glam_node.node.db.tables import Base
 
 
 def insert_missing(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
-    """Every row is there, unless one with the same key (primary or unique) was there before: that stays as it is."""
+    """Insert the rows, except those whose primary or unique key exists already."""
     if not rows:
         return
     statement = _insert(table.__tablename__, session.get_bind().dialect.name)
@@ -21,6 +21,6 @@ def insert_missing(session: Session, table: type[Base], rows: Sequence[dict[str,
 
 @cache
 def _insert(table: str, dialect: str) -> Insert:
-    """Made once: making it costs as much as executing it."""
+    """Return the statement, built once, since building it costs as much as executing it."""
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return insert(Base.metadata.tables[table]).on_conflict_do_nothing()

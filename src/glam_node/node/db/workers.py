@@ -1,4 +1,4 @@
-"""Workers, as they tell of themselves."""
+"""Registered workers."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -11,22 +11,22 @@ from glam_node.node.domain.worker import Worker
 
 
 def put(session: Session, worker: Worker) -> None:
-    """The worker is on record as given."""
+    """Add the worker, or replace the worker of the same name."""
     session.merge(WorkerRow(**asdict(worker)))
 
 
 def remove(session: Session, name: str) -> None:
-    """There is no such worker."""
+    """Remove the worker, if it is registered."""
     session.execute(delete(WorkerRow).where(WorkerRow.name == name))
 
 
 def forget(session: Session, seen_before: datetime) -> None:
-    """Workers that were not seen since are not on record any more."""
+    """Remove workers that were last seen before that time."""
     session.execute(delete(WorkerRow).where(WorkerRow.last_seen_at < seen_before))
 
 
 def known(session: Session) -> list[Worker]:
-    """All of them, the one that was seen last first."""
+    """Return all registered workers, the one seen last first."""
     rows = session.scalars(
         select(WorkerRow).order_by(WorkerRow.last_seen_at.desc()).execution_options(populate_existing=True)
     )

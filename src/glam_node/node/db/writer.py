@@ -1,4 +1,4 @@
-"""One thread per process writes to the database and commits what waits in one go."""
+"""Writer thread, one per process, that commits all waiting changes in one transaction."""
 
 import itertools
 import queue
@@ -30,7 +30,7 @@ class _Change:
 
 
 class Writer:
-    """Changes in groups: each is committed with its neighbours, and one that fails harms no other."""
+    """Thread that commits changes in groups; a change that fails does not affect the others of its group."""
 
     def __init__(self, sessions: SessionFactory) -> None:
         self._sessions = sessions
@@ -41,16 +41,28 @@ class Writer:
         self._thread.start()
 
     def submit(self, change: Callable[[Session], T]) -> T:
-        """What `change` returned, once committed. Raises TransientError, PermanentError or what `change` raised.
+        """Apply one change, wait until it is committed and return its result.
 
-        `change` is called again when a neighbour of its group has failed: it touches nothing but the session.
+        Args:
+            change: A function that changes nothing except the session; it is called again if another change of its
+                group has failed.
+
+        Raises:
+            TransientError: The writer is stopping, or the database failed.
+            PermanentError: The database rejected the data.
+            Exception: Any error that `change` raised.
         """
         result: T = self._submit(_each, change)
         return result
 
     def submit_one_of(self, apply_all: Callable[[Session, Sequence[S]], Sequence[T]], what: S) -> T:
-        """The same for what is cheaper to do for many at once: `apply_all` is called with all that wait for it in a
-        row, `what` among them, and gives a result for each."""
+        """Apply `what` together with others that wait for the same `apply_all`, and return its result once committed.
+
+        Args:
+            apply_all: A function that applies many changes at once and returns a result for each, in the same order;
+                the same restrictions and errors as in `submit` apply.
+            what: The change.
+        """
         result: T = self._submit(apply_all, what)
         return result
 
@@ -63,7 +75,7 @@ class Writer:
         return waiting.outcome.result()
 
     def stop(self) -> None:
-        """All that was submitted is committed and the thread has ended."""
+        """Commit all submitted changes and end the thread."""
         with self._lock:
             self._stopped = True
             self._changes.put(None)
@@ -104,7 +116,7 @@ class Writer:
 
 
 def _alike(group: Sequence[_Change]) -> Iterator[list[_Change]]:
-    """Neighbours that are applied by one call."""
+    """Yield runs of consecutive changes that one call can apply."""
     for _, alike in itertools.groupby(group, key=lambda change: change.apply_all):
         yield list(alike)
 
@@ -114,7 +126,7 @@ def _applied(session: Session, alike: Sequence[_Change]) -> Sequence[Any]:
 
 
 def _each(session: Session, changes: Sequence[Callable[[Session], Any]]) -> list[Any]:
-    """Each flushed, so that a row that the database refuses fails its own change."""
+    """Apply changes one by one, flushing each so that a row that the database refuses fails its own change."""
     results = []
     for change in changes:
         results.append(change(session))

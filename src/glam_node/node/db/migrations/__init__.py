@@ -1,1 +1,1 @@
-"""Alembic's directory: how the schema came to be what `tables` says."""
+"""Alembic's migrations of the schema, from the first version to that of `tables`."""

@@ -1,4 +1,4 @@
-"""Runs the revisions on the connection that `migrate` hands over; Alembic executes this file."""
+"""Script that Alembic executes to run the revisions on the connection passed by `migrate`."""
 
 from alembic import context
 

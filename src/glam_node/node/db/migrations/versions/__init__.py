@@ -1,1 +1,1 @@
-"""One file per change of the schema."""
+"""Revisions of the schema, one per file."""

@@ -1,4 +1,4 @@
-"""The tables of the first version."""
+"""Tables of the first version."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ UTC_DATETIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """What is new is there."""
+    """Create the tables."""
     create_studies()
     create_instances()
     create_jobs()
@@ -20,7 +20,7 @@ def upgrade() -> None:
 
 
 def create_studies() -> None:
-    """domain.Study"""
+    """Create the table of studies."""
     op.create_table(
         "studies",
         sa.Column("study_instance_uid", UID, nullable=False),
@@ -42,7 +42,7 @@ def create_studies() -> None:
 
 
 def create_instances() -> None:
-    """domain.SOPInstance"""
+    """Create the table of instances."""
     op.create_table(
         "instances",
         sa.Column("sop_instance_uid", UID, nullable=False),
@@ -66,7 +66,7 @@ def create_instances() -> None:
 
 
 def create_jobs() -> None:
-    """domain.InferenceJob"""
+    """Create the table of jobs."""
     op.create_table(
         "jobs",
         sa.Column("job_id", sa.String(length=36), nullable=False),
@@ -96,7 +96,7 @@ def create_jobs() -> None:
 
 
 def create_deliveries() -> None:
-    """domain.Delivery"""
+    """Create the table of deliveries."""
     op.create_table(
         "deliveries",
         sa.Column("delivery_id", sa.String(length=36), nullable=False),
@@ -132,7 +132,7 @@ def create_deliveries() -> None:
 
 
 def create_events() -> None:
-    """What happened when."""
+    """Create the table of events."""
     op.create_table(
         "events",
         sa.Column("event_id", sa.Integer(), autoincrement=True, nullable=False),

@@ -1,4 +1,4 @@
-"""Jobs have a priority; those that are there are of the day."""
+"""Priority of jobs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """What is new is there."""
+    """Add the column; existing jobs get the priority SCREENING."""
     op.add_column("jobs", sa.Column("priority", sa.SmallInteger(), nullable=False, server_default="1"))

@@ -1,4 +1,4 @@
-"""Storage commitment: requests of peers, and how often we asked for an object."""
+"""Storage commitment requests of peers, and the number of requests for each delivery."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ UTC_DATETIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """What is new is there."""
+    """Create the table, its index, the column and the index on transactions."""
     op.create_table(
         "commitment_requests",
         sa.Column("request_id", sa.String(36), nullable=False),

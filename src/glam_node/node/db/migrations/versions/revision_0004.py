@@ -1,4 +1,4 @@
-"""DICOM audit messages in a chain that the database itself only lets grow."""
+"""Chain of DICOM audit messages, which triggers of the database protect from changes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ REASON = "audit messages are only appended"
 
 
 def upgrade() -> None:
-    """What is new is there; of events that are older no message tells."""
+    """Create the table, its triggers and indexes; existing events get no audit message."""
     op.create_table(
         "audit_messages",
         sa.Column("sequence", sa.Integer(), autoincrement=False, nullable=False),
@@ -34,20 +34,20 @@ def upgrade() -> None:
 
 
 def create_partial_index(name: str, table: str, column: str, condition: str) -> None:
-    """Of the rows for which the condition holds."""
+    """Create an index of the rows that meet the condition."""
     where = sa.text(condition)
     op.create_index(name, table, [column], unique=False, postgresql_where=where, sqlite_where=where)
 
 
 def guard_sqlite() -> None:
-    """No row is deleted, and of one only sent_at changes."""
+    """Create triggers that refuse to delete a row and to change any column but sent_at."""
     refusal = f"BEGIN SELECT RAISE(ABORT, '{REASON}'); END"
     op.execute(f"CREATE TRIGGER audit_messages_stay BEFORE DELETE ON audit_messages {refusal}")
     op.execute(f"CREATE TRIGGER audit_messages_are_kept BEFORE UPDATE OF {', '.join(KEPT)} ON audit_messages {refusal}")
 
 
 def guard_postgresql() -> None:
-    """No row is deleted, and of one only sent_at changes."""
+    """Create triggers that refuse to delete a row and to change any column but sent_at."""
     op.execute(
         "CREATE FUNCTION refuse_change_of_audit_messages() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN RAISE EXCEPTION '{REASON}'; END $$"

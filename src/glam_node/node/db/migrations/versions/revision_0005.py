@@ -8,7 +8,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """What is new is there."""
+    """Create the table."""
     op.create_table(
         "accounts",
         sa.Column("name", sa.String(64), nullable=False),

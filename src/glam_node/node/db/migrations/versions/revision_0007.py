@@ -1,4 +1,4 @@
-"""Studies that a person holds or sets aside; accounts that may see names and ids."""
+"""Standing of studies, and the right of accounts to see patient names and IDs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """What is new is there: every study is free, no account may see names."""
+    """Add the columns and an index; every existing study is free, and no account may see names and IDs."""
     op.add_column("studies", sa.Column("standing", sa.String(16), nullable=False, server_default="FREE"))
     op.add_column("studies", sa.Column("standing_reason", sa.Text(), nullable=False, server_default=""))
     where = sa.text("standing <> 'FREE'")

@@ -1,4 +1,4 @@
-"""Workers tell of themselves; studies, jobs and deliveries are found as the console looks for them."""
+"""Table of workers, and indexes for the console's searches."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,7 +17,7 @@ INDEXES = (
 
 
 def upgrade() -> None:
-    """What is new is there; the index of states alone is part of a longer one."""
+    """Create the table and the indexes; drop the index of states, which a longer one replaces."""
     op.create_table(
         "workers",
         sa.Column("name", sa.String(255), nullable=False),

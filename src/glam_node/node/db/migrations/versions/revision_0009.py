@@ -1,4 +1,4 @@
-"""What is wrong at present, what people are still to be told of it, and how far a collector of traces was told."""
+"""Tables of alerts and alert messages, and the cursor of the traces."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ UTC_DATETIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """What is new is there."""
+    """Create the tables."""
     op.create_table(
         "alerts",
         sa.Column("name", sa.String(64), nullable=False),

@@ -1,4 +1,4 @@
-"""Instances that are received from here on have a BLAKE3 instead of a SHA-256."""
+"""BLAKE3 of instances, which replaces the SHA-256."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision = "0009"
 
 
 def upgrade() -> None:
-    """There is a column for it; the SHA-256 of what was received before stays."""
+    """Add the column; existing instances keep their SHA-256."""
     op.add_column("instances", sa.Column("blake3", sa.String(64), nullable=False, server_default=""))

@@ -1,4 +1,4 @@
-"""One index holds all that studies are searched by."""
+"""Single index with all columns of the study search."""
 
 from alembic import op
 
@@ -9,6 +9,6 @@ _SEARCHED = ["last_received_at", "study_instance_uid", "state", "rule", "accessi
 
 
 def upgrade() -> None:
-    """It takes the place of the index of the time alone."""
+    """Create the index; drop the index of the time alone, which it replaces."""
     op.create_index("ix_studies_searched", "studies", _SEARCHED)
     op.drop_index("ix_studies_last_received_at", "studies")

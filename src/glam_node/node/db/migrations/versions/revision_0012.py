@@ -1,4 +1,4 @@
-"""Images that are received from here on have digests of what they state of their patient."""
+"""Digests of the patient facts of images."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision = "0011"
 
 
 def upgrade() -> None:
-    """Add a column for them, empty for what was received before."""
+    """Add the column, which is NULL for existing instances."""
     op.add_column("instances", sa.Column("identity", sa.JSON(none_as_null=True), nullable=True))

@@ -1,4 +1,4 @@
-"""What an archive said of what it stored, which objects go alone, and how the last calls to each destination went."""
+"""Warnings of destinations, the deliveries to be sent alone, and the failed calls to each destination."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ UTC_DATETIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Processes of the version before know nothing of the columns and the table, and need not."""
+    """Add the columns and the table, which processes of the previous version can ignore."""
     op.add_column("deliveries", sa.Column("warning", sa.Text, nullable=False, server_default=""))
     op.add_column("deliveries", sa.Column("alone", sa.Boolean, nullable=False, server_default=sa.false()))
     op.create_table(

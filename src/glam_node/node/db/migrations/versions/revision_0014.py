@@ -1,4 +1,4 @@
-"""Newer versions of instances are on record until a person has decided about them."""
+"""Conflicts: newer versions of instances that a person decides about."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ _OPEN = sa.text("settled_at IS NULL")
 
 
 def upgrade() -> None:
-    """Create their table; what was set aside before stays in `conflicts/` as it was."""
+    """Create the table; existing files in `conflicts/` stay without a row."""
     op.create_table(
         "conflicts",
         sa.Column("path", sa.String(128), primary_key=True),

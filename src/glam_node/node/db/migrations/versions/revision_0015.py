@@ -1,4 +1,4 @@
-"""Studies are searched by Patient ID and Study Date."""
+"""Indexes for the search by Patient ID and Study Date."""
 
 from alembic import op
 
@@ -7,6 +7,6 @@ down_revision = "0014"
 
 
 def upgrade() -> None:
-    """Add an index for each."""
+    """Create the indexes."""
     op.create_index("ix_studies_patient_id", "studies", ["patient_id"])
     op.create_index("ix_studies_study_date", "studies", ["study_date"])

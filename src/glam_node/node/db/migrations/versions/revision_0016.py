@@ -1,4 +1,4 @@
-"""The id that the database and its storage root share."""
+"""ID that the database and its storage root share."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0015"
 
 
 def upgrade() -> None:
-    """Create the table; the first process of the new version fills it. Older processes need not know it."""
+    """Create the table, which the first process of this version fills and older processes ignore."""
     op.create_table(
         "storage",
         sa.Column("row", sa.SmallInteger, primary_key=True, autoincrement=False),
