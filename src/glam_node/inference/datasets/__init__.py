@@ -1,1 +1,1 @@
-"""Labelled mammograms as research groups distribute them."""
+"""Loaders of labelled mammograms in the layouts that research groups distribute."""

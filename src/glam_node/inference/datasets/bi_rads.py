@@ -1,4 +1,4 @@
-"""Labels for data sets that have no pathology: which BI-RADS assessment counts as which kind of finding."""
+"""Labels from BI-RADS assessments, for data sets without pathology."""
 
 import re
 from collections.abc import Collection
@@ -11,21 +11,24 @@ _CATEGORY = re.compile(r"(?:BI-?RADS)?\s*([1-6])\s*[abc]?", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class BiRadsRule:
-    """An assessment is an opinion, not pathology: some 30 % of category 4 is malignant, and 2 % of category 3."""
+    """The BI-RADS categories that count as benign and as malignant.
+
+    An assessment is an opinion, not pathology: some 30 % of category 4 is malignant, and 2 % of category 3.
+    """
 
     benign: frozenset[int] = frozenset({2, 3})
     malignant: frozenset[int] = frozenset({4, 5, 6})
 
     @classmethod
     def from_text(cls, text: str) -> "BiRadsRule":
-        """The rule written as "2,3/4,5,6": benign and malignant categories. Raises ValueError for anything else."""
+        """Read a rule such as "2,3/4,5,6" (benign/malignant categories). Raises ValueError for any other text."""
         benign, malignant = (frozenset(map(int, part.split(","))) for part in text.split("/"))
         if not benign | malignant <= frozenset(range(1, 7)):
             raise ValueError("BI-RADS categories are 1 to 6")
         return cls(benign, malignant)
 
     def kinds(self, categories: Collection[int]) -> frozenset[FindingKind]:
-        """The kinds that these assessments stand for; category 1 stands for none."""
+        """Return the kinds of finding that these assessments count as; category 1 counts as none."""
         return frozenset(
             kind
             for kind, counted in ((FindingKind.BENIGN, self.benign), (FindingKind.MALIGNANT, self.malignant))
@@ -37,6 +40,6 @@ DEFAULT_RULE = BiRadsRule()
 
 
 def read_category(text: str) -> int | None:
-    """1 to 6 out of "BI-RADS 4", "4a" or "5"; None for anything else (0, incomplete, is no label)."""
+    """Read the category, 1 to 6, from text such as "BI-RADS 4" or "4a"; None for other text and for 0 (incomplete)."""
     found = _CATEGORY.fullmatch(text.strip())
     return int(found[1]) if found else None

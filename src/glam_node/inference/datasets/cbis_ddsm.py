@@ -1,9 +1,9 @@
 """CBIS-DDSM as TCIA distributes it (version of 2017-09-14): digitised films, pathology and a mask per lesion.
 
 Layout: mass_case_description_train_set.csv, ..._test_set.csv and the same for calc beside the images (or in a folder
-"csv"); images in [manifest-*/]CBIS-DDSM/<case>/.../*.dcm. Only the case folder (Mass-Training_P_00001_LEFT_CC) of a
-path in the tables is believed: the folders beneath and the file names depend on the tool that fetched the images, and
-the columns of masks and cropped images are mixed up in many rows. A mask is told from a crop by its size.
+"csv"); images in [manifest-*/]CBIS-DDSM/<case>/.../*.dcm. Of a path in the tables only the case folder
+(Mass-Training_P_00001_LEFT_CC) is used: the folders below it and the file names depend on the tool that downloaded the
+images, and the columns of masks and cropped images are swapped in many rows. Masks and crops are told apart by size.
 The films are secondary capture without mammography attributes: laterality and view come from the tables.
 """
 
@@ -41,7 +41,7 @@ _KIND_OF_PATHOLOGY = {
     WITHOUT_CALLBACK: FindingKind.BENIGN,
     "MALIGNANT": FindingKind.MALIGNANT,
 }
-# A few masks were drawn on another scan of the same film.
+# Largest difference in size between mask and film: a few masks were drawn on another scan of the same film.
 _LARGEST_MISMATCH = 0.05
 
 
@@ -63,11 +63,16 @@ def open_cbis_ddsm(
     without_callback_is_benign: bool = True,
     incomplete: bool = False,
 ) -> ListedDataset:
-    """CBIS-DDSM in the folder `path`, or only one of its two `abnormalities`.
+    """Open CBIS-DDSM in the folder `path`.
 
-    Rows on the same film (masses and calcifications have tables of their own) are one view. The two train and test
-    sets were drawn separately: a patient who is in any test set is in "test" with all her films. Lesions that were
-    benign without callback are no lesions when told so. `incomplete`: rows whose images are not there are left out.
+    Rows about the same film (masses and calcifications have separate tables) form one view. The train and test sets of
+    the two tables were drawn separately, so a patient in either test set is in "test" with all her films.
+
+    Args:
+        path: Folder of the collection.
+        abnormalities: The tables to use.
+        without_callback_is_benign: Whether lesions that were benign without callback count as benign or as no lesions.
+        incomplete: Whether to leave out rows whose images are missing instead of refusing the data set.
     """
     return ListedDataset(
         f"CBIS-DDSM ({', '.join(abnormalities)})",
@@ -111,7 +116,7 @@ def _entries(
 
 
 def _tables(path: Path, abnormalities: Sequence[str]) -> Iterator[tuple[Table, str]]:
-    """Those that are there, and the part that each is about."""
+    """Yield each table in the folder with the part of the data set that it describes."""
     names = {f"{each}_case_description_{word}_set.csv": part for each in abnormalities for word, part in _PARTS.items()}
     files = {folder / name: part for folder in (path, path / "csv") for name, part in names.items()}
     present = {file: part for file, part in files.items() if file.is_file()}
@@ -142,12 +147,12 @@ def _lesions(
 
 
 def _case(row: Row, column: str) -> str:
-    """The first folder of a path; paths have either slash, and now and then a line break at their end."""
+    """Return the first folder of a path, which may have either slash and a line break at its end."""
     return re.split(r"[/\\]", row.get(column))[0].strip()
 
 
 def _film(case: Path) -> Path:
-    """The image in a case folder, which has one file."""
+    """Return the only DICOM file of a case folder."""
     files = list(dicom_files(case))
     if len(files) != 1:
         raise UnsupportedMammogram(f"The case folder has {len(files)} DICOM files where one film should be.")
@@ -166,7 +171,7 @@ def _masks(case: Path, outlines: Sequence[tuple[FindingKind, Path]]) -> Masks | 
 
 
 def _mask(folder: Path, shape: tuple[int, int]) -> Mask:
-    """The mask among the files of a lesion: as large as the film, where the cropped image is smaller."""
+    """Return the mask among a lesion's files; it is as large as the film, while the cropped image is smaller."""
     sizes = {file: image_shape(read_header(file)) for file in dicom_files(folder)}
     fitting = [file for file, size in sizes.items() if _mismatch(size, shape) <= _LARGEST_MISMATCH]
     if not fitting:

@@ -1,9 +1,8 @@
 """CMMD, the Chinese Mammography Database, as TCIA distributes it (version 1, revised clinical data): biopsy labels.
 
 Layout: CMMD_clinicaldata_revision.csv (TCIA has it as .xlsx: open it in a spreadsheet and save it as CSV) with the
-columns ID1, LeftRight, classification; images in [manifest-*/]CMMD/<ID1>/.../*.dcm. Which patient, breast and view an
-image shows is in its own header only: every header is read once when the views are first asked for. No lesion is
-outlined.
+columns ID1, LeftRight, classification; images in [manifest-*/]CMMD/<ID1>/.../*.dcm. Only an image's own header states
+patient, breast and view, so every header is read once, on the first use of the views. Lesions have no outlines.
 """
 
 from collections import defaultdict
@@ -39,10 +38,13 @@ class _Image:
 
 
 def open_cmmd(path: Path, *, others_are_normal: bool = False, incomplete: bool = False) -> ListedDataset:
-    """CMMD in the folder `path`.
+    """Open CMMD in the folder `path`.
 
-    The table names the breasts that had a biopsy. The other breast of the same patient is left out, since nobody says
-    that it is healthy, unless `others_are_normal`. `incomplete`: rows without images are left out, not refused.
+    Args:
+        path: Folder of the collection.
+        others_are_normal: Whether breasts that the table does not name count as normal. The table names the breasts
+            that had a biopsy; the others are left out by default, since nothing states that they are healthy.
+        incomplete: Whether to leave out rows without images instead of refusing the data set.
     """
     return ListedDataset("CMMD", partial(_entries, path, others_are_normal, incomplete))
 
@@ -71,7 +73,7 @@ def _entries(path: Path, others_are_normal: bool, incomplete: bool) -> Iterator[
 
 
 def _images(path: Path) -> Iterator[_Image]:
-    """Every CC and MLO view; whatever else lies there is no part of the collection."""
+    """Yield every CC and MLO view; other files are ignored."""
     for folder in collection_folders(path, "CMMD"):
         for file in dicom_files(folder):
             try:
@@ -84,7 +86,7 @@ def _images(path: Path) -> Iterator[_Image]:
 
 
 def _kinds(table: Table, breasts: set[_Breast] | None) -> Mapping[_Breast, set[FindingKind]]:
-    """What was found in each breast; rows without images are problems, unless `breasts` is None."""
+    """Return the kinds of finding in each breast; rows without images are problems, unless `breasts` is None."""
     problems = Problems(table.name)
     kinds: dict[_Breast, set[FindingKind]] = defaultdict(set)
     for row in table.rows:

@@ -1,16 +1,16 @@
-"""A folder of DICOM files and a CSV table of labels: the layout for data of one's own.
+"""A folder of DICOM files with a CSV table of labels, the layout for your own data.
 
 The table (labels.csv in the folder, any usual delimiter) has the columns
 
 - `path` of an image (relative to the folder), or `sop_instance_uid`, or `study_instance_uid` with `image_laterality`,
-  and perhaps `view_position`: then the row is about every image of that breast;
+  and optionally `view_position`: then the row applies to every image of that breast;
 - `benign`, `malignant`: 0 or 1 (or yes, no, true, false), the same for all views of a breast;
 - `split` (optional): the part, "training", "validation" or "test";
-- `image_laterality`, `view_position` (optional): what the images' own headers do not say;
-- `benign_mask`, `malignant_mask` (optional): a PNG file, DICOM image or DICOM segmentation on the image's grid, not
-  black where the lesions are; relative to the folder.
+- `image_laterality`, `view_position` (optional): values that the images' own headers lack;
+- `benign_mask`, `malignant_mask` (optional): path, relative to the folder, of a PNG file, DICOM image or DICOM
+  segmentation on the image's grid, with non-zero pixels in the lesions.
 
-Each header is read once, when the views are first asked for.
+Each header is read once, on the first use of the views.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -47,9 +47,9 @@ class _Labelled:
 
 
 def open_folder(path: Path, *, labels: str = LABELS) -> ListedDataset:
-    """The images under `path` that the table `labels` (relative to `path`) is about.
+    """Open the images under `path` that the table `labels` (relative to `path`) describes.
 
-    Image and study ids are the UIDs of the headers; studies of one patient have one patient_key.
+    Image and study ids are the UIDs of the headers; studies of one patient have the same patient_key.
     """
     return ListedDataset("a folder of DICOM files", partial(_entries, path, labels))
 
@@ -73,7 +73,7 @@ def _entries(path: Path, labels: str) -> Iterator[Entry]:
 
 
 def _finder(table: Table, images: FolderImages) -> _Find:
-    """How the rows of this table say which images they are about."""
+    """Return the function that finds the images of a row, by the columns that the table has."""
     for columns, find in (
         (("path",), images.at_path),
         (("sop_instance_uid",), images.with_uid),
@@ -109,7 +109,7 @@ def _known(
     read: Callable[[Row, str, Problems], Value | None],
     problems: Problems,
 ) -> Value | None:
-    """What the column says; where it says nothing, what the header does."""
+    """Return the value of the column, or the header's value if the column is empty."""
     if not row.get(column) and not in_header:
         problems.add(row.number, column, "neither the table nor the image's header says it")
         return None
@@ -127,7 +127,7 @@ def _outlines(row: Row, folder: Path, problems: Problems) -> Iterator[tuple[Find
 
 
 def _check_consistency(labelled: Sequence[_Labelled], problems: Problems) -> None:
-    """No image in two rows, and the same labels for all views of a breast."""
+    """Record images in two rows and differing labels of a breast's views as problems."""
     row_of_image: dict[str, int] = {}
     first_of_breast: dict[str, _Labelled] = {}
     for each in labelled:

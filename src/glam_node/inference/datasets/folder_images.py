@@ -1,4 +1,4 @@
-"""The DICOM images under a folder and what their headers say, each read at most once."""
+"""The DICOM images under a folder, with the values of their headers, each read at most once."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ""})
 
 @dataclass(frozen=True, slots=True)
 class FolderImage:
-    """One file; empty strings where its header does not say."""
+    """One file; values that its header lacks are empty."""
 
     path: Path
     sop_instance_uid: str
@@ -27,7 +27,7 @@ class FolderImage:
 
 
 class FolderImages:
-    """Images under `folder`, found by what a row says; a row that finds none is a problem."""
+    """Images under `folder`, found by the values of a table row; a row without an image is a problem."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,7 +35,7 @@ class FolderImages:
         self._patients: dict[Path, str] = {}
 
     def at_path(self, row: Row, problems: Problems) -> Sequence[FolderImage]:
-        """The image whose path relative to the folder stands in the row."""
+        """Return the image at the row's path, relative to the folder."""
         named = self._folder / row.get("path")
         if not row.get("path") or not named.is_file():
             problems.add(row.number, "path", "there is no such file")
@@ -46,14 +46,14 @@ class FolderImages:
         return (image,) if image else ()
 
     def with_uid(self, row: Row, problems: Problems) -> Sequence[FolderImage]:
-        """The image with the SOP Instance UID in the row."""
+        """Return the image with the row's SOP Instance UID."""
         image = self._by_uid.get(row.get("sop_instance_uid"))
         if image is None:
             problems.add(row.number, "sop_instance_uid", "no file under the folder has it")
         return (image,) if image else ()
 
     def of_breast(self, row: Row, problems: Problems) -> Sequence[FolderImage]:
-        """The screening views of the breast, or the one that the row names."""
+        """Return the screening views of the row's breast, or the one that the row names."""
         laterality, view_position = row.get("image_laterality").upper()[:1], row.get("view_position").upper()
         found = [
             image
@@ -66,7 +66,7 @@ class FolderImages:
         return found
 
     def patient_keys(self) -> dict[Path, str]:
-        """For each image read so far with a Patient ID, the smallest Study Instance UID of that patient."""
+        """Return the smallest Study Instance UID of the patient, for each image read so far that has a Patient ID."""
         smallest: dict[str, str] = {}
         for path, patient in self._patients.items():
             image = self._read[path]
@@ -93,7 +93,7 @@ class FolderImages:
         return by_study
 
     def _image(self, path: Path) -> FolderImage | None:
-        """What the header says; None for a file that has none."""
+        """Return the image with its header's values; None for a file that is not DICOM."""
         if path not in self._read:
             self._read[path] = self._read_image(path)
         return self._read[path]

@@ -1,4 +1,4 @@
-"""DICOM images whose laterality and view the labels know, whether or not their own header says them."""
+"""Reading of DICOM images whose laterality and view the labels state, even if their own header does not."""
 
 import warnings
 from collections.abc import Mapping
@@ -12,16 +12,18 @@ from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.reading import read_dataset, read_mammogram
 from glam_node.inference.view import FOR_PRESENTATION, describe_view
 
-# Digitised films come in classes for pictures of anything.
+# Digitised films are stored as Secondary Capture.
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
 NO_SPELLINGS: Mapping[str, ViewPosition] = {}
 
 
 def read_header(path: Path) -> Dataset:
-    """Everything in the DICOM file before its pixels.
+    """Read the elements of a DICOM file before its pixels.
 
-    Raises UnsupportedMammogram for whatever is no DICOM file, OSError when the disk fails.
+    Raises:
+        UnsupportedMammogram: The file is not a readable DICOM file.
+        OSError: The disk fails.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -34,7 +36,7 @@ def read_header(path: Path) -> Dataset:
 
 
 def image_shape(header: Dataset) -> tuple[int, int]:
-    """Rows and Columns. Raises UnsupportedMammogram when the header lacks them."""
+    """Return Rows and Columns. Raises UnsupportedMammogram if the header lacks them."""
     rows, columns = header.get("Rows"), header.get("Columns")
     if not (isinstance(rows, int) and isinstance(columns, int) and rows > 0 and columns > 0):
         raise UnsupportedMammogram("The image has no size: Rows or Columns is missing or zero.")
@@ -47,11 +49,18 @@ def read_view(
     view_position: ViewPosition,
     spellings: Mapping[str, ViewPosition] = NO_SPELLINGS,
 ) -> Mammogram:
-    """The image at `path` as the view that its labels say it is; what its header lacks for that is filled in.
+    """Read the image at `path` as the view that its labels state, and fill in what its header lacks.
 
-    Digitised films come as secondary capture, and anonymised images without laterality or intent; `spellings` are
-    the views that a release writes in a way of its own. Raises UnsupportedMammogram when the header says something
-    else than the labels, or the image cannot be read.
+    Digitised films are Secondary Capture, and anonymised images may lack laterality or intent.
+
+    Args:
+        path: The DICOM file.
+        image_laterality: Laterality by the labels.
+        view_position: View by the labels.
+        spellings: Nonstandard view names of a release, with the views that they mean.
+
+    Raises:
+        UnsupportedMammogram: The header contradicts the labels, or the image cannot be read.
     """
     dataset = read_dataset(path)
     said = describe_view(dataset)

@@ -1,9 +1,9 @@
 """INbreast, release 1.0 (Moreira et al., Academic Radiology 2012): BI-RADS per image, contours of lesions.
 
 Layout: AllDICOMs/<File Name>_<patient>_MG_<L or R>_<CC or ML>_ANON.dcm, AllXML/<File Name>.xml (OsiriX property
-lists), and INbreast.csv with columns Laterality, View, Acquisition date, File Name, Bi-Rads, separated by ";". A copy
-that has INbreast.xls only: open it in a spreadsheet and save it as CSV. The release writes MLO as ML in file names;
-ML in a header is taken for the same.
+lists), and INbreast.csv with columns Laterality, View, Acquisition date, File Name, Bi-Rads, separated by ";". If your
+copy has only INbreast.xls, open it in a spreadsheet and save it as CSV. The release writes MLO as ML in file names; ML
+in a header is read as MLO, too.
 """
 
 import plistlib
@@ -29,17 +29,17 @@ TABLE = "INbreast.csv"
 _COLUMNS = ("Laterality", "View", "Acquisition date", "File Name", "Bi-Rads")
 _ADVICE = "Where there is INbreast.xls only, open it in a spreadsheet and save it as INbreast.csv."
 LESIONS = frozenset({"mass", "cluster", "distortion", "spiculated region", "asymmetry"})
-"""Contours that outline a lesion; single calcifications are mostly one point, and may lie anywhere."""
+"""Contours that outline a lesion; single calcifications are mostly one point and may lie anywhere."""
 _SPELLINGS = {"espiculated region": "spiculated region", "assymetry": "asymmetry"}
 _SPELLINGS_OF_VIEWS = {"ML": ViewPosition.MLO}
 _POINT = re.compile(r"\(\s*([-+.\deE]+)\s*,\s*([-+.\deE]+)\s*\)")
 
 
 def open_inbreast(path: Path, *, rule: BiRadsRule = DEFAULT_RULE, lesions: frozenset[str] = LESIONS) -> ListedDataset:
-    """INbreast in the folder `path`, labelled by `rule` from the assessments of all images of the breast.
+    """Open INbreast in the folder `path`, labelled by `rule` from the assessments of all images of a breast.
 
-    Contours named in `lesions` (lower case) are masks of the kind that the assessment of their own image stands for;
-    the release does not assess single lesions, and an image that the rule calls normal has no masks.
+    Contours named in `lesions` (lower case) become masks of the kind that their image's assessment counts as, since
+    the release does not assess single lesions. An image that is normal by the rule has no masks.
     """
     return ListedDataset("INbreast 1.0 (labels from BI-RADS)", partial(_entries, path, rule, lesions))
 
@@ -61,12 +61,12 @@ def _entries(path: Path, rule: BiRadsRule, lesions: frozenset[str]) -> Iterator[
 
 
 def _images(path: Path) -> Mapping[str, Path]:
-    """The DICOM file of each File Name."""
+    """Return the DICOM file of each File Name."""
     return {image.name.partition("_")[0]: image for image in sorted((path / "AllDICOMs").glob("*_*.dcm"))}
 
 
 def _listed(table: Table, images: Mapping[str, Path]) -> Iterator[tuple[LabelledView, Path, int]]:
-    """Each image, not labelled yet, its file and its assessment."""
+    """Yield each image, not yet labelled, with its file and its assessment."""
     problems = Problems(table.name)
     for row in table.rows:
         if not row.get("File Name"):
@@ -90,7 +90,7 @@ def _listed(table: Table, images: Mapping[str, Path]) -> Iterator[tuple[Labelled
 
 
 def _file_name(row: Row) -> str:
-    """Spreadsheets write the number as 22678622.0 at times."""
+    """Return the File Name, which spreadsheets sometimes write as 22678622.0."""
     return row.get("File Name").partition(".")[0]
 
 
@@ -103,7 +103,7 @@ def _masks(image: Path, contours: Path, kinds: frozenset[FindingKind], lesions: 
 
 
 def _contours(path: Path) -> list[tuple[str, Sequence[Point]]]:
-    """Name (lower case) and points of each region of interest."""
+    """Return name (lower case) and points of each region of interest."""
     try:
         images = plistlib.loads(path.read_bytes(), fmt=plistlib.FMT_XML)["Images"]
         return [

@@ -1,4 +1,4 @@
-"""The data set that every loader gives: entries listed once, when they are first asked for, and read one by one."""
+"""The data set that every loader returns: its entries are listed once, on first use, and read one by one."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -13,12 +13,12 @@ from glam_node.inference.mammogram import Mammogram
 
 
 def no_masks() -> None:
-    """What `masks` gives where nobody outlined anything."""
+    """Return None, as the masks of a view without outlines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One view and how to get its pixels and outlines; both calls survive pickling, for worker processes."""
+    """One view with the calls that read its pixels and outlines; both can be pickled for worker processes."""
 
     view: LabelledView
     read: Callable[[], Mammogram]
@@ -26,9 +26,9 @@ class Entry:
 
 
 class ListedDataset:
-    """A LabelledDataset over entries that `list_entries` gives, which is called once.
+    """A LabelledDataset of the entries that `list_entries` returns; it is called once.
 
-    Raises DatasetError when it is first asked for its views and the data set is not as it should be.
+    The first use of the views raises DatasetError if the data set has errors.
     """
 
     def __init__(self, name: str, list_entries: Callable[[], Iterable[Entry]]) -> None:
@@ -37,21 +37,21 @@ class ListedDataset:
 
     @property
     def name(self) -> str:
-        """What reports and model cards call it."""
+        """Name of the data set in reports and model cards."""
         return self._name
 
     @cached_property
     def views(self) -> tuple[LabelledView, ...]:
-        """All of them, in the order of their ids."""
+        """All views, in the order of their ids."""
         return tuple(entry.view for entry in self._entries.values())
 
     def read(self, view: LabelledView) -> Mammogram:
-        """The decoded view. Raises UnsupportedMammogram with the reason when it cannot be read."""
+        """Decode a view. Raises UnsupportedMammogram with the reason if it cannot be read."""
         with _discreetly("image"):
             return self._entries[view.image_id].read()
 
     def masks(self, view: LabelledView) -> Masks | None:
-        """Outlined lesions on the grid of `read(view).pixels`; None where nobody outlined any."""
+        """Return one mask for each kind of lesion on the grid of `read(view).pixels`; None without any outline."""
         with _discreetly("outline"):
             return self._entries[view.image_id].masks()
 
@@ -69,7 +69,7 @@ class ListedDataset:
 
 @contextmanager
 def _discreetly(what: str) -> Iterator[None]:
-    """Paths may hold patients' names: what the system says of them is told without."""
+    """Replace errors of the system by messages without the path, which may contain a patient's name."""
     try:
         with _without_warnings():
             yield
@@ -80,7 +80,7 @@ def _discreetly(what: str) -> Iterator[None]:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """pydicom warns with the offending value, which may be a patient's name."""
+    """Suppress pydicom's warnings, which quote values that may be a patient's name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

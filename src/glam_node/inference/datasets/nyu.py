@@ -1,7 +1,7 @@
 """Images of an NYU exam list: 16-bit grey PNG files to which VOI and photometric transformations were applied.
 
-Pixels are taken as they are: background is 0 already. Masks (8-bit PNG) lie in the 2944 x 1920 window of the model,
-breast pointing right, as the protocol publishes them, or on the grid of the image; their size tells.
+Pixels are used unchanged, since their background is 0. Masks (8-bit PNG) lie in the model's 2944 x 1920 window, whose
+breast points right, as the protocol publishes them, or on the grid of the image; their size decides which.
 """
 
 import uuid
@@ -21,17 +21,17 @@ from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.predictor import load_object
 
 WINDOW_SHAPE = (2944, 1920)
-# By name: the data sets are read where torch must not be, and the window belongs to GLAM.
+# Loaded by name, since data sets are read in processes without torch and the window belongs to GLAM.
 PREPARE = "glam_node.inference.glam.preprocessing:prepare"
 _UID_NAMESPACE = uuid.UUID("7a4f6b8e-0d59-5a55-8f0e-3f3b7ad4a6f1")
 _TOWARDS_FEET = {ViewPosition.CC: "", ViewPosition.MLO: "F"}
 
 
 def open_nyu(path: Path, *, images: Path | str = "images", masks: Path | str = "segmentation") -> ListedDataset:
-    """The exam list at `path`; `images` and `masks` are folders, relative to that of the list.
+    """Open the exam list at `path`; `images` and `masks` are folders relative to the list's folder.
 
-    Exams whose labels are unknown are left out. A study is the number of its exam in the list, from 0; an image is
-    its file stem.
+    Exams without known labels are left out. The study id is the number of the exam in the list, from 0, and the image
+    id is the stem of the file.
     """
     return ListedDataset("an NYU exam list", partial(_entries, path, path.parent / images, path.parent / masks))
 
@@ -59,7 +59,7 @@ def _entries_of(exam: NyuExam, study_id: str, images: Path, masks: Path) -> Iter
 
 
 def _outlines(exam: NyuExam, view: LabelledView, place: int, masks: Path) -> Mapping[FindingKind, Sequence[Path]]:
-    """The files of masks of one image: of several images of a view each has the mask at its own place."""
+    """Return the mask files of one image; if a view has several images, each has the mask at its own position."""
     count = len(exam.images[view.image_laterality, view.view_position])
     found = {}
     for kind in FindingKind:

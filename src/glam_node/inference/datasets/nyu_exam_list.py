@@ -1,9 +1,9 @@
-"""Exam lists of the NYU screening protocol: what is in them, read from JSON or plain pickles, written as JSON.
+"""Exam lists of the NYU screening protocol, read from JSON or plain pickles and written as JSON.
 
-A list of one dictionary per exam: "L-CC", "R-CC", "L-MLO", "R-MLO" hold lists of file stems (empty or missing: no such
-view), "horizontal_flip" is "NO" or "YES", "cancer_label" holds left_benign, right_benign, left_malignant and
-right_malignant (0 or 1; the benign ones may be missing), "<view>_benign_seg" and "<view>_malignant_seg" hold stems of
-masks. Other keys are kept out.
+An exam list has one dictionary per exam: "L-CC", "R-CC", "L-MLO", "R-MLO" hold lists of file stems (empty or missing if
+there is no such view), "horizontal_flip" is "NO" or "YES", "cancer_label" holds left_benign, right_benign,
+left_malignant and right_malignant (0 or 1; the benign ones may be missing), "<view>_benign_seg" and
+"<view>_malignant_seg" hold stems of masks. Other keys are ignored.
 """
 
 import json
@@ -24,23 +24,24 @@ _FLIPS = {"NO": False, "YES": True}
 
 @dataclass(frozen=True, slots=True)
 class NyuExam:
-    """One exam; stems are paths without suffix, relative to the folder of images or masks."""
+    """One exam; stems are paths without suffix, relative to the folder of images or of masks."""
 
     images: Mapping[View, tuple[str, ...]]
     horizontal_flip: bool
-    """True: the images are mirrored, left breasts point left."""
+    """Whether the images are mirrored, so that left breasts point left."""
     findings: frozenset[tuple[Laterality, FindingKind]] = frozenset()
-    """Which breast has a finding of which kind."""
+    """The breasts with findings, and their kinds."""
     labelled: bool = True
-    """False: the labels of this exam are not known."""
+    """Whether the labels of the exam are known."""
     masks: Mapping[tuple[Laterality, ViewPosition, FindingKind], tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_exam_list(path: Path) -> list[NyuExam]:
-    """The exams in a JSON file or a pickle of plain data.
+    """Read the exams of a JSON file or of a pickle of plain data; no code of a pickle is executed.
 
-    Raises DatasetError for a pickle that holds anything else (nothing of it is executed), for what is neither, and
-    for exams that are not as they should be: every one of them is listed (as a row; the first exam is row 1).
+    Raises:
+        DatasetError: The file is neither, or exams have errors; the message lists every one of them (the first exam is
+            row 1).
     """
     try:
         encoded = path.read_bytes()
@@ -56,7 +57,7 @@ def read_exam_list(path: Path) -> list[NyuExam]:
 
 
 def write_exam_list(path: Path, exams: Sequence[NyuExam]) -> None:
-    """Write them as JSON, so that `read_exam_list` gives them back."""
+    """Write the exams as JSON, in the form that `read_exam_list` reads."""
     path.write_text(json.dumps([_plain(exam) for exam in exams], indent=1), encoding="utf-8")
 
 
@@ -98,7 +99,7 @@ def _read_exam(number: int, exam: object, problems: Problems) -> NyuExam:
 
 @dataclass(frozen=True, slots=True)
 class _ExamReader:
-    """One dictionary on its way to an exam; what is wrong goes to `problems`."""
+    """Reader of one exam's dictionary; errors are added to `problems`."""
 
     number: int
     exam: Mapping[object, object]

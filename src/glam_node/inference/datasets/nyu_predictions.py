@@ -1,4 +1,4 @@
-"""Predictions as the NYU protocol's evaluation reads them: one CSV file per image, or one per breast."""
+"""Predictions in the CSV formats of the NYU protocol's evaluation, per image and per breast."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ Scores = Mapping[str, tuple[float, float]]
 
 
 def write_image_predictions(path: Path, views: Sequence[LabelledView], scores: Scores) -> None:
-    """One row per view that has scores: its id, the scores, and the labels of its breast."""
+    """Write one row per view that has scores: its id, the scores, and the labels of its breast."""
     _write(
         path,
         IMAGE_COLUMNS,
@@ -25,7 +25,7 @@ def write_image_predictions(path: Path, views: Sequence[LabelledView], scores: S
 
 
 def write_breast_predictions(path: Path, views: Sequence[LabelledView], scores: Scores) -> None:
-    """One row per study: the mean malignant score of the views of each breast that have scores; empty without any."""
+    """Write one row per study: the mean malignant score of each breast's views, empty for a breast without scores."""
     malignant: dict[str, dict[Laterality, list[float]]] = {}
     for view in views:
         if view.image_id in scores:

@@ -1,4 +1,4 @@
-"""Data sets by name: what commands and recipes call them."""
+"""Data sets by the names that commands and recipes use."""
 
 from collections.abc import Callable
 from inspect import Parameter, signature
@@ -27,7 +27,7 @@ _LOADERS: dict[str, Callable[..., LabelledDataset]] = {
 }
 KINDS = tuple(_LOADERS)
 
-# By the type of an option's default: how it is read when it comes as text.
+# Readers of options given as text, by the type of the option's default.
 _FROM_TEXT: dict[type, Callable[[str], object]] = {
     bool: lambda text: TRUTH[text.lower()],
     int: int,
@@ -39,12 +39,17 @@ _FROM_TEXT: dict[type, Callable[[str], object]] = {
 
 
 def open_dataset(kind: str, path: Path | str, **options: object) -> LabelledDataset:
-    """The data set of this kind (KINDS) at `path`, with the keyword options of its loader.
+    """Open the data set of this kind (KINDS) at `path`; its files are read on the first use of the views.
 
-    For "nyu" `path` is the exam list, for "phantoms" the range of seeds, "first:end". Options may come as text, as from
-    a command line: numbers, yes or no, lists with commas, rule="2,3/4,5,6" (BI-RADS benign/malignant), mix="0.4,0.25,
-    0.25,0.1" (normal, benign, malignant, both). Nothing is read before the views are asked for. Raises DatasetError
-    for a kind or option that is not known, listing those that are, and for text that an option cannot be.
+    Args:
+        kind: Name of the loader.
+        path: The data set's folder; for "nyu" the exam list, for "phantoms" the range of seeds, "first:end".
+        options: Keyword options of the loader. As text, as from a command line: numbers, yes or no, lists with commas,
+            rule="2,3/4,5,6" (BI-RADS benign/malignant), mix="0.4,0.25,0.25,0.1" (normal, benign, malignant, both).
+
+    Raises:
+        DatasetError: The kind or an option is unknown (the message lists those that exist), or the text of an option
+            cannot be read.
     """
     loader = _LOADERS.get(kind)
     if loader is None:

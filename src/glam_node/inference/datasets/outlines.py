@@ -1,4 +1,4 @@
-"""Outlined lesions as masks: polygons, boxes, PNG files, DICOM images and segmentations."""
+"""Masks of outlined lesions, from polygons, boxes, PNG files, DICOM images and segmentations."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -19,14 +19,14 @@ from glam_node.inference.reading import read_dataset
 
 Mask = NDArray[np.bool_]
 Point = tuple[float, float]
-"""Column and row; 0 is the middle of the first pixel."""
+"""Column and row; 0 is the centre of the first pixel."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _COLOUR_CHANNELS = 3
 
 
 def masks_of(shape: tuple[int, int], outlined: Iterable[tuple[FindingKind, Mask]]) -> Masks | None:
-    """The union of what is outlined, for each kind; None where nothing is."""
+    """Return the union of the outlines of each kind; None if all are empty."""
     masks = {kind: np.zeros(shape, dtype=np.bool_) for kind in FindingKind}
     for kind, mask in outlined:
         masks[kind] |= mask
@@ -34,14 +34,14 @@ def masks_of(shape: tuple[int, int], outlined: Iterable[tuple[FindingKind, Mask]
 
 
 def polygon_mask(points: Sequence[Point], shape: tuple[int, int]) -> Mask:
-    """The pixels in and on the polygon; one or two points are drawn as such."""
+    """Return the pixels in and on the polygon; one or two points are drawn as a point or a line."""
     canvas = np.zeros(shape, dtype=np.uint8)
     cv2.fillPoly(canvas, [np.round(np.asarray(points)).astype(np.int32)], (1,))
     return canvas.astype(np.bool_)
 
 
 def box_mask(corner: Point, opposite: Point, shape: tuple[int, int]) -> Mask:
-    """The pixels between two corners; what lies outside the image is cut off."""
+    """Return the pixels between two corners, cut at the edges of the image."""
     (left, top), (right, bottom) = corner, opposite
     mask = np.zeros(shape, dtype=np.bool_)
     rows = slice(max(round(top), 0), max(round(bottom), 0))
@@ -50,9 +50,11 @@ def box_mask(corner: Point, opposite: Point, shape: tuple[int, int]) -> Mask:
 
 
 def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
-    """What is not 0 in a PNG file, a DICOM image or any segment of a DICOM segmentation.
+    """Read the non-zero pixels of a PNG file, a DICOM image or all segments of a DICOM segmentation.
 
-    Raises UnsupportedMammogram when it is none of these or its size is not `shape`, OSError when the disk fails.
+    Raises:
+        UnsupportedMammogram: The file is none of these, or its size is not `shape`.
+        OSError: The disk fails.
     """
     with path.open("rb") as file:
         is_png = file.read(len(_PNG)) == _PNG
@@ -63,9 +65,11 @@ def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
 
 
 def read_png(path: Path) -> NDArray[np.uint8 | np.uint16]:
-    """Rows x Columns x channels (1 or 3, any opacity left out) of a PNG file, 8 or 16 bits as stored.
+    """Read a PNG file of 8 or 16 bits as Rows x Columns x channels (1 or 3; an alpha channel is dropped).
 
-    Raises UnsupportedMammogram when it cannot be decoded, OSError when the disk fails.
+    Raises:
+        UnsupportedMammogram: The file cannot be decoded.
+        OSError: The disk fails.
     """
     encoded = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     decoded = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if encoded.size else None

@@ -1,4 +1,4 @@
-"""Synthetic exams as a data set: labels drawn per seed, exact masks, any size."""
+"""Synthetic exams as a data set, with labels drawn per seed, exact masks and any size."""
 
 import math
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from glam_node.inference.reading import read_mammogram
 
 DrawnLesions = tuple[tuple[FindingKind, Laterality], ...]
 
-# Keeps the draw apart from the others that are made from the same seed.
+# Separates this random draw from the others made from the same seed.
 _LESION_STREAM = 0x6C6573
 _LEAST_ROWS, _LEAST_COLUMNS = 64, 48
 
 
 @dataclass(frozen=True, slots=True)
 class PhantomMix:
-    """How often a breast has which lesions; only the proportions count."""
+    """Proportions of breasts without lesions, with benign ones, with malignant ones, and with both."""
 
     normal: float = 0.4
     benign: float = 0.25
@@ -32,19 +32,19 @@ class PhantomMix:
     both: float = 0.1
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the proportions are none."""
+        """Check the proportions; raise ValueError if one is negative or all are 0."""
         weights = (self.normal, self.benign, self.malignant, self.both)
         if min(weights) < 0 or not 0 < sum(weights) < math.inf:
             raise ValueError(f"the proportions of a mix must not be negative, nor all 0, but are {weights}")
 
     @classmethod
     def from_text(cls, text: str) -> "PhantomMix":
-        """The mix written as "0.4,0.25,0.25,0.1", in the order of the fields. Raises ValueError for anything else."""
+        """Read a mix such as "0.4,0.25,0.25,0.1", in the order of the fields. Raises ValueError for any other text."""
         normal, benign, malignant, both = map(float, text.split(","))
         return cls(normal, benign, malignant, both)
 
     def draw(self, seed: int) -> DrawnLesions:
-        """The lesions of the exam with this seed: the same whenever they are drawn, whatever other seeds there are."""
+        """Draw the lesions of the exam with this seed; the draw depends on nothing else."""
         kinds: list[tuple[FindingKind, ...]] = [(), (FindingKind.BENIGN,), (FindingKind.MALIGNANT,), tuple(FindingKind)]
         weights = np.array((self.normal, self.benign, self.malignant, self.both))
         generator = np.random.default_rng([seed, _LESION_STREAM])
@@ -59,7 +59,7 @@ DEFAULT_MIX = PhantomMix()
 
 @dataclass(frozen=True, slots=True)
 class _Drawing:
-    """How all phantoms of one data set are drawn."""
+    """Drawing parameters of all phantoms of a data set."""
 
     rows: int
     columns: int
@@ -69,13 +69,18 @@ class _Drawing:
 def open_phantoms(
     seeds: range | str, *, rows: int = 3328, columns: int = 2560, mix: PhantomMix = DEFAULT_MIX, varied: bool = False
 ) -> ListedDataset:
-    """Four views of each seed, `rows` x `columns`, with their exact masks (empty where there is no lesion).
+    """Open four views of each seed, with their exact masks (empty without a lesion).
 
-    `varied` lesions have more sizes, lie anywhere in the breast and have neighbours as bright as they are that are no
-    lesions; the others are as in the demo's exams.
+    Args:
+        seeds: The seeds; as text "first:end", without the end.
+        rows: Rows of an image, at least 64.
+        columns: Columns of an image, at least 48.
+        mix: Proportions of lesions.
+        varied: Whether lesions have more sizes, lie anywhere in the breast and have equally bright neighbours that are
+            not lesions; otherwise they are drawn as in the demo's exams.
 
-    `seeds` may be written "first:end", the end not included. Raises DatasetError when it is not, or for images of
-    fewer than 64 x 48 pixels.
+    Raises:
+        DatasetError: `seeds` is another text, or the images are too small.
     """
     drawn_from = _range(seeds) if isinstance(seeds, str) else seeds
     if rows < _LEAST_ROWS or columns < _LEAST_COLUMNS:
@@ -112,7 +117,7 @@ def _entries(seeds: range, drawing: _Drawing, mix: PhantomMix) -> Iterator[Entry
 def _phantom(
     seed: int, laterality: Laterality, view_position: ViewPosition, drawing: _Drawing, lesions: DrawnLesions
 ) -> PhantomView:
-    """Kept until the next but one is asked for: pixels and masks come from one drawing."""
+    """Draw a view; the last two are cached, so that pixels and masks take one drawing."""
     return make_view(
         seed,
         laterality,

@@ -1,7 +1,7 @@
-"""Pickles of plain data: numbers, text, truth values, lists, tuples, sets and dictionaries; anything else is refused.
+"""Loading of pickles that hold plain data: numbers, text, booleans, lists, tuples, sets and dictionaries.
 
-A pickle is a program. Before it runs, every instruction is looked at: those that would import, call or build anything
-are not in the list of those that are allowed, and so nothing of it ever runs.
+A pickle is a program. Every instruction is checked before the pickle is loaded, and any that could import, call or
+build something else is refused.
 """
 
 import io
@@ -27,21 +27,21 @@ _IMPORTS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST"})
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Never reached by an instruction that imports; it refuses all the same."""
+    """An unpickler that refuses imports, as a second barrier after the check of instructions."""
 
     def find_class(self, *_: str) -> object:
         raise pickle.UnpicklingError("the pickle imports something")
 
 
 def load_plain_pickle(encoded: bytes) -> object:
-    """What the pickle holds, when that is plain data. Raises DatasetError with the reason when it is not."""
+    """Load a pickle of plain data. Raises DatasetError with the reason for any other pickle."""
     try:
         for instruction, argument, _ in pickletools.genops(encoded):
             _check(instruction.name, argument, len(encoded))
         return _PlainUnpickler(io.BytesIO(encoded), encoding="utf-8").load()
     except DatasetError:
         raise
-    except Exception as error:  # genops and the unpickler raise what a damaged program makes them raise
+    except Exception as error:  # genops and the unpickler raise many types of errors for damaged pickles
         raise DatasetError(f"This is not a readable pickle ({type(error).__name__}).") from error
 
 

@@ -1,4 +1,4 @@
-"""Why a data set cannot be used: every bad row of a table at once, by number and column, never by what stands there."""
+"""Errors of data sets: all bad rows of a table at once, by row and column, never by their content."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from glam_node.inference.errors import InferenceError
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """One cell that cannot be used. `what` holds no value of the table: it might be a patient's name or ID."""
+    """A cell that cannot be used; `what` quotes no value of the table, which could be a patient's name or ID."""
 
     row: int
-    """As a spreadsheet counts: the header is row 1. 0: the problem is the whole column, or the whole table."""
+    """Row number as in a spreadsheet, whose header is row 1; 0 if the problem concerns the column or the table."""
     column: str
     what: str
 
@@ -21,7 +21,7 @@ class RowProblem:
 
 
 class DatasetError(InferenceError):
-    """A data set is not laid out as its loader expects, or a table in it has rows that cannot be used."""
+    """Raised for a data set with another layout than its loader expects, or with table rows that cannot be used."""
 
     def __init__(self, message: str, problems: Sequence[RowProblem] = ()) -> None:
         super().__init__("\n".join((message, *(f"  {problem}" for problem in problems))))
@@ -30,18 +30,18 @@ class DatasetError(InferenceError):
 
 @dataclass(slots=True)
 class Problems:
-    """The problems of one table as they are met."""
+    """Collector of the problems of one table."""
 
     source: str
     """The table's file name."""
     found: list[RowProblem] = field(default_factory=list)
 
     def add(self, row: int, column: str, what: str) -> None:
-        """Remember one."""
+        """Add a problem."""
         self.found.append(RowProblem(row, column, what))
 
     def raise_if_any(self) -> None:
-        """Raise DatasetError that lists all of them in the order of the rows, or do nothing."""
+        """Raise DatasetError with all problems in the order of the rows; do nothing if there are none."""
         if self.found:
             count = f"{len(self.found)} problem{'s' if len(self.found) > 1 else ''}"
             raise DatasetError(f"{self.source} cannot be used, {count}:", sorted(self.found, key=_place))

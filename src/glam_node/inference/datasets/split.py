@@ -1,4 +1,4 @@
-"""Parts of a data set that share no study and, where the data set tells, no patient."""
+"""Division of a data set into parts that share no study and, if patients are identified, no patient."""
 
 import hashlib
 import math
@@ -12,10 +12,10 @@ TRAINING, VALIDATION, TEST = "training", "validation", "test"
 def split_views(
     views: Sequence[LabelledView], fractions: Mapping[str, float], seed: int = 0
 ) -> dict[str, tuple[LabelledView, ...]]:
-    """`views` in one part per name, in about the wanted `fractions` of all studies; their sum must be 1.
+    """Divide `views` into named parts with about these `fractions` of all studies; the fractions must add up to 1.
 
-    A hash of the study (of the first of a patient's studies) and `seed` decides: the same on every machine, and
-    adding studies of other patients moves none. Views keep their order.
+    A hash of `seed` and the study (the first of the patient's studies) decides, so the parts are the same on every
+    machine, and adding studies of other patients moves none. Views keep their order.
     """
     _check(fractions)
     group_of = _groups(views)
@@ -26,11 +26,11 @@ def split_views(
 def assigned_parts(
     views: Sequence[LabelledView], fractions: Mapping[str, float], seed: int = 0
 ) -> dict[str, tuple[LabelledView, ...]]:
-    """The parts that the data set itself assigns, as far as it does; `split_views` decides on the rest.
+    """Divide `views` into the parts that the data set assigns, and views without one as `split_views` does.
 
-    A study with views in several parts goes to the last of them as `fractions` orders them. Where no view is assigned
-    to "validation", it is taken from "training" in their proportion, so that "test" stays as published. Views
-    assigned to a part that `fractions` does not name are left out.
+    A study with views in several parts goes to the last of them in the order of `fractions`. If no view is assigned to
+    "validation", that part is taken from "training" in proportion, so that "test" stays as published. Views assigned
+    to a part that `fractions` does not name are left out.
     """
     _check(fractions)
     group_of, order = _groups(views), list(fractions)
@@ -70,7 +70,7 @@ def _part(group: str, shares: Mapping[str, float], seed: int) -> str:
 
 
 def _groups(views: Iterable[LabelledView]) -> dict[str, str]:
-    """For each study the smallest study id among those that are connected with it by patients."""
+    """Return for each study the smallest study id among all studies connected with it by patients."""
     group_of: dict[str, str] = {}
     leader_of_patient: dict[str, str] = {}
 

@@ -1,4 +1,4 @@
-"""CSV files as spreadsheets and archives write them: any of the usual delimiters, byte order marks, stray blanks."""
+"""Reading of CSV files from spreadsheets and archives, with any usual delimiter, byte order mark and stray blanks."""
 
 import csv
 import io
@@ -21,36 +21,37 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row; columns are found whatever their case and whether they are written with blanks, - or _."""
+    """One row; column names match regardless of case and of blanks, - or _ between words."""
 
     number: int
-    """As a spreadsheet counts: the header is row 1."""
+    """Row number as in a spreadsheet, whose header is row 1."""
     values: Mapping[str, str]
 
     def get(self, column: str) -> str:
-        """What stands there without surrounding blanks, "" where nothing does or the table has no such column."""
+        """Return the cell without surrounding blanks; "" for an empty cell or a missing column."""
         return self.values.get(_normalised(column), "")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of one file."""
+    """The rows of one CSV file."""
 
     name: str
     columns: frozenset[str]
-    """Normalised: lower case, words joined by _."""
+    """Normalised column names: lower case, words joined by _."""
     rows: tuple[Row, ...]
 
     def has(self, column: str) -> bool:
-        """Whether the header names it."""
+        """Return whether the table has the column."""
         return _normalised(column) in self.columns
 
 
 def read_table(path: Path, required: Sequence[str] = (), advice: str = "Check the path of the data set.") -> Table:
-    """The CSV file at `path`; rows without any value are left out.
+    """Read the CSV file at `path`; rows without any value are left out.
 
-    Raises DatasetError when there is none (with `advice`), when it is no table, or when it lacks one of the `required`
-    columns.
+    Raises:
+        DatasetError: There is no such file (the message ends with `advice`), it is not a table, or it lacks one of the
+            `required` columns.
     """
     text = _text(path, advice)
     delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)

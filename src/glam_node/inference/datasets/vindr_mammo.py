@@ -1,7 +1,7 @@
 """VinDr-Mammo as PhysioNet distributes it (version 1.0.0): BI-RADS per breast, boxes around findings.
 
-Layout: breast-level_annotations.csv, finding_annotations.csv, images/<study_id>/<image_id>.dicom. Nothing but the
-two tables is read before an image or its boxes are asked for. Findings that need no follow-up have no box.
+Layout: breast-level_annotations.csv, finding_annotations.csv, images/<study_id>/<image_id>.dicom. Listing the views
+reads only the two tables. Findings that need no follow-up have no box.
 """
 
 from collections import defaultdict
@@ -33,10 +33,10 @@ class _Box:
 
 
 def open_vindr_mammo(path: Path, *, rule: BiRadsRule = DEFAULT_RULE) -> ListedDataset:
-    """VinDr-Mammo in the folder `path`, labelled by `rule` from the assessments of the breast and of its findings.
+    """Open VinDr-Mammo in the folder `path`, labelled by `rule` from the assessments of a breast and its findings.
 
-    The masks are filled boxes, larger than the lesions: overlap with them is not overlap with outlines. Findings
-    without an assessment (skin thickening, nipple retraction ...) are no lesions of either kind.
+    Masks are filled boxes and larger than the lesions, so overlap with them is not overlap with outlines. Findings
+    without an assessment (skin thickening, nipple retraction ...) count as no lesion.
     """
     return ListedDataset("VinDr-Mammo 1.0.0 (labels from BI-RADS, masks are boxes)", partial(_entries, path, rule))
 
@@ -58,7 +58,7 @@ def _entries(path: Path, rule: BiRadsRule) -> Iterator[Entry]:
 
 
 def _listed(table: Table) -> Iterator[tuple[LabelledView, int]]:
-    """Each image, not labelled yet, and the assessment of its breast."""
+    """Yield each image, not yet labelled, with the assessment of its breast."""
     problems = Problems(table.name)
     for row in table.rows:
         laterality = read_laterality(row, "laterality", problems)
@@ -76,7 +76,7 @@ def _listed(table: Table) -> Iterator[tuple[LabelledView, int]]:
 
 
 def _boxes(table: Table) -> Mapping[str, Sequence[_Box]]:
-    """The assessed findings of each image."""
+    """Return the assessed findings of each image."""
     problems = Problems(table.name)
     boxes: dict[str, list[_Box]] = defaultdict(list)
     for row in table.rows:
@@ -89,7 +89,7 @@ def _boxes(table: Table) -> Mapping[str, Sequence[_Box]]:
 
 
 def _corners(row: Row, problems: Problems) -> tuple[Point, Point] | None:
-    """Two opposite corners; None where the row is about an image without findings."""
+    """Return two opposite corners; None if the row describes an image without findings."""
     if not any(row.get(column) for column in _BOX_COLUMNS):
         return None
     numbers = []

@@ -1,1 +1,1 @@
-"""GLAM trained from image-level labels alone: which breast has a benign, a malignant finding; never where."""
+"""Training of GLAM from image-level labels: whether a breast has benign or malignant findings, not where they are."""

@@ -1,4 +1,4 @@
-"""Random changes of prepared views that leave their labels true."""
+"""Random changes of prepared views that keep their labels true."""
 
 import torch
 from torch import Tensor
@@ -9,9 +9,9 @@ from glam_node.inference.training.recipe import AugmentationRecipe
 
 
 def augment_views(inputs: Tensor, recipe: AugmentationRecipe, generator: torch.Generator) -> Tensor:
-    """Each of N x 1 x H x W moved, scaled and perhaps turned upside down; what comes in from outside is background.
+    """Shift, scale and sometimes flip each view of N x 1 x H x W vertically.
 
-    Background is the least value of each view, as standardised black is.
+    Pixels from outside a view are filled with its minimum, which is standardised black.
     """
     count = len(inputs)
     moved = (2 * torch.rand(count, 2, generator=generator) - 1) * recipe.shift_px
@@ -28,7 +28,7 @@ def augment_views(inputs: Tensor, recipe: AugmentationRecipe, generator: torch.G
 
 
 def augment_patches(patches: Tensor, generator: torch.Generator) -> Tensor:
-    """All patches of a batch flipped and transposed by one random draw: N x 1 x S x S."""
+    """Flip and transpose all patches of a batch, N x 1 x S x S, by one random draw."""
     for dims in ((2,), (3,)):
         if torch.rand((), generator=generator) < 0.5:
             patches = patches.flip(dims)
@@ -36,15 +36,15 @@ def augment_patches(patches: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def jitter_cells(cells: Tensor, reach: int, limits: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """N x k x 2 patch positions moved by up to `reach` cells each way, still within `limits` (largest row, column)."""
+    """Move N x k x 2 patch positions by up to `reach` cells each way, within `limits` (largest row, column)."""
     moved = cells + torch.randint(-reach, reach + 1, tuple(cells.shape), generator=generator).to(cells.device)
     return torch.minimum(moved.clamp_min(0), torch.tensor(limits, device=cells.device))
 
 
 def batch_indices(seed: int, step: int, batch_size: int, count: int) -> Tensor:
-    """Which of `count` views the batch of `step` holds; every view comes once per epoch, in an order of that epoch.
+    """Return the indices, among `count` views, of the batch of `step`; each epoch has every view once in its own order.
 
-    A function of its arguments alone, so that a resumed run goes on with the same batches.
+    The result depends only on the arguments, so that a resumed run continues with the same batches.
     """
     positions = torch.arange(step * batch_size, (step + 1) * batch_size)
     epochs = positions // count
@@ -55,7 +55,7 @@ def batch_indices(seed: int, step: int, batch_size: int, count: int) -> Tensor:
 
 
 def seeded(*parts: int) -> torch.Generator:
-    """A generator that depends on all `parts`, on the CPU."""
+    """Return a generator on the CPU whose seed depends on all `parts`."""
     mixed = 0
     for part in parts:
         mixed = (mixed * 1_000_003 + part + 0x9E3779B9) % 2**62

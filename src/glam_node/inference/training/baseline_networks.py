@@ -1,6 +1,6 @@
-"""What GLAM is compared with: class activation maps, and one global map with attention over patches.
+"""Baselines for comparison with GLAM: class activation maps, and one global map with attention over patches.
 
-Written from what the papers describe, on GLAM's own trunks, input and patch proposal; not the published code.
+They are written from the papers, on GLAM's own trunks, input and patch proposal, without the published code.
 """
 
 import torch
@@ -18,7 +18,7 @@ _MOMENTUM = 0.02
 
 
 class CamNetwork(nn.Module):
-    """A classifier of globally average-pooled features; its map is the class weights on them (Zhou et al. 2016)."""
+    """A classifier of average-pooled features; its map applies the class weights to the features (Zhou et al. 2016)."""
 
     scale: Tensor
 
@@ -27,12 +27,12 @@ class CamNetwork(nn.Module):
         self.trunk = GlobalTrunk(shape)
         self.head = nn.Conv2d(shape.global_channels[-1], _CLASSES, 1)
         self.register_buffer("scale", torch.ones(()))
-        """The usual largest evidence of a training image: what is half-way up in the map."""
+        """The typical maximum of a training image's evidence, which maps to 0.75."""
 
     def evidence(self, inputs: Tensor) -> Tensor:
-        """N x 1 x H x W -> N x 2 x h x w, float32; its mean over space is the logit of the image.
+        """Return the evidence, N x 2 x h x w in float32, of views of N x 1 x H x W; its spatial mean is the logit.
 
-        Averaging after the class weights is averaging before them: both are linear.
+        Averaging after the class weights equals averaging before them, since both are linear.
         """
         evidence: Tensor = self.head(self.trunk(inputs)[-1]).float()
         if self.training:
@@ -40,21 +40,22 @@ class CamNetwork(nn.Module):
         return evidence
 
     def forward(self, inputs: Tensor) -> GlobalOutput:
-        """N x 1 x H x W -> the map and the scores."""
+        """Compute map and scores of views of N x 1 x H x W."""
         evidence = self.evidence(inputs)
         return _of_one_map(squash(evidence, self.scale), evidence.mean(dim=(2, 3)).sigmoid())
 
 
 def squash(evidence: Tensor, scale: Tensor) -> Tensor:
-    """0 to 1, 0.5 where there is no evidence, in the order of the evidence.
+    """Map evidence to 0 .. 1 in the same order, with 0.5 for no evidence.
 
-    A sigmoid would not keep that order: a lesion of a thousandth of the image has evidence of some thousands.
+    A sigmoid would saturate and lose the order: a lesion that covers a thousandth of the image has evidence of some
+    thousands.
     """
     return 0.5 + 0.5 * evidence / (evidence.abs() + scale)
 
 
 class GmicGlobal(nn.Module):
-    """One saliency map; the score is the mean of its largest values."""
+    """A global network with one saliency map; the score is the mean of its largest values."""
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
@@ -63,13 +64,13 @@ class GmicGlobal(nn.Module):
         self.head = nn.Conv2d(shape.global_channels[-1], _CLASSES, 1, bias=shape.head_bias)
 
     def forward(self, inputs: Tensor) -> GlobalOutput:
-        """N x 1 x H x W -> the map and the scores."""
+        """Compute map and scores of views of N x 1 x H x W."""
         saliency = self.head(self.trunk(inputs)[-1]).sigmoid()
         return _of_one_map(saliency, top_fraction_mean(saliency, self._top_fraction))
 
 
 class GmicLocal(nn.Module):
-    """All patches of an image as one vector, weighted by gated attention (Ilse et al. 2018), and its classes."""
+    """A classifier of all patches of an image together, weighted by gated attention (Ilse et al. 2018)."""
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
@@ -81,7 +82,7 @@ class GmicLocal(nn.Module):
         self.classes = nn.Linear(width, _CLASSES)
 
     def forward(self, patches: Tensor, images: int) -> Tensor:
-        """B*k x 1 x S x S patches of B images -> B x 2 logits, float32."""
+        """Return the logits, B x 2 in float32, of patches of B*k x 1 x S x S that belong to B images."""
         vectors = self.trunk(patches).mean(dim=(2, 3)).reshape(images, -1, self.classes.in_features)
         gated = self.attention_value(vectors).tanh() * self.attention_gate(vectors).sigmoid()
         weights = self.attention(gated).softmax(dim=1)
@@ -90,7 +91,7 @@ class GmicLocal(nn.Module):
 
 
 class Cam(nn.Module):
-    """A class activation map beside the interface of GLAM; it has no patches."""
+    """A class activation map with the interface of GLAM and without patches."""
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
@@ -98,12 +99,12 @@ class Cam(nn.Module):
         self.global_network = CamNetwork(shape)
 
     def look(self, inputs: Tensor, patches_per_image: int) -> GlamOutput:  # noqa: ARG002 - as GLAM is called
-        """Reduced windows -> map and scores."""
+        """Compute map and scores of reduced windows."""
         return _without_patches(self.global_network(inputs), self.shape)
 
 
 class Gmic(nn.Module):
-    """Global map, proposed patches, patches aggregated by attention; the map is the global one."""
+    """A network like GMIC: a global map, which is the result, and proposed patches aggregated by attention."""
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
@@ -112,24 +113,24 @@ class Gmic(nn.Module):
         self.local_network = GmicLocal(shape)
 
     def look(self, inputs: Tensor, patches_per_image: int) -> GlamOutput:
-        """Reduced windows -> map and scores; a score is the mean of what the map and the patches say."""
+        """Compute map and scores of reduced windows; a score is the mean of the map's score and the patches' score."""
         overview: GlobalOutput = self.global_network(inputs)
         local = self.patch_logits(inputs, overview.saliency, patches_per_image).sigmoid()
         return _without_patches(_of_one_map(overview.saliency, (overview.scores + local) / 2), self.shape)
 
     def patch_logits(self, inputs: Tensor, saliency: Tensor, patches_per_image: int) -> Tensor:
-        """B x 2 for the patches that `saliency`, without gradient, proposes."""
+        """Return the logits, B x 2, of the patches that `saliency` proposes without a gradient."""
         cells = propose_patches(saliency.detach().float(), patches_per_image, self.shape.patch_cells)
         logits: Tensor = self.local_network(cut_patches(inputs, cells, self.shape), len(inputs))
         return logits
 
 
 Learner = Glam | Cam | Gmic
-"""What a recipe can train."""
+"""A network that a recipe can train."""
 
 
 def new_learner(baseline: str, shape: NetworkShape, seed: int) -> Learner:
-    """GLAM ("") or a baseline ("cam", "gmic"), with random weights that depend on `seed` alone."""
+    """Return GLAM ("") or a baseline ("cam", "gmic") with random weights that depend on `seed` alone."""
     if not baseline:
         return new_network(shape, seed)
     with torch.random.fork_rng(devices=[]):
@@ -147,7 +148,7 @@ def _of_one_map(saliency: Tensor, scores: Tensor) -> GlobalOutput:
 
 
 def _without_patches(overview: GlobalOutput, shape: NetworkShape) -> GlamOutput:
-    """No patch whose local saliency could be shown."""
+    """Return an output without patches."""
     count = len(overview.scores)
     cells = torch.zeros((count, 0, 2), dtype=torch.long, device=overview.scores.device)
     return GlamOutput(overview, cells, overview.scores.new_zeros((count, 0, _CLASSES, 1, 1)), shape)

@@ -1,4 +1,4 @@
-"""The losses of the baselines, stage by stage, on the same batches as GLAM's."""
+"""Losses of the baselines' training stages, on the same batches as GLAM's."""
 
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -10,14 +10,14 @@ from glam_node.inference.training.stages import Batch
 
 
 class CamStage(nn.Module):
-    """Cross-entropy of the averaged evidence: neither top values nor sparsity, the map is not in the loss."""
+    """Cross-entropy of the averaged evidence; the map, its top values and its sparsity are not part of the loss."""
 
     def __init__(self, network: Cam, recipe: Recipe) -> None:  # noqa: ARG002 - as other stages are made
         super().__init__()
         self.network = network.global_network
 
     def forward(self, batch: Batch, top_fraction: float) -> Tensor:  # noqa: ARG002 - as other stages are called
-        """The scalar loss of the batch."""
+        """Return the scalar loss of the batch."""
         return binary_cross_entropy_with_logits(self.network.evidence(batch.inputs).mean(dim=(2, 3)), batch.labels)
 
 
@@ -29,12 +29,12 @@ class GmicLocalStage(nn.Module):
         self.network = network.local_network
 
     def forward(self, batch: Batch, top_fraction: float) -> Tensor:  # noqa: ARG002 - as other stages are called
-        """The scalar loss of the batch."""
+        """Return the scalar loss of the batch."""
         return binary_cross_entropy_with_logits(self.network(batch.inputs, len(batch.labels)), batch.labels)
 
 
 class GmicJointStage(nn.Module):
-    """The sum of both losses; patches are proposed anew, without gradient."""
+    """The sum of both losses; patches are proposed again in each step, without a gradient."""
 
     def __init__(self, network: Gmic, recipe: Recipe) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class GmicJointStage(nn.Module):
         self._recipe = recipe
 
     def forward(self, batch: Batch, top_fraction: float) -> Tensor:
-        """The scalar loss of the batch."""
+        """Return the scalar loss of the batch."""
         saliency = self.network.global_network(batch.inputs).saliency
         logits = self.network.patch_logits(batch.inputs, saliency, self._recipe.patches_per_image)
         sparsity = self._recipe.joint_stage.sparsity

@@ -1,4 +1,4 @@
-"""Packages of the baselines as evaluation sees them; they are for comparison, the node does not run them."""
+"""Models of the baselines' packages for evaluation; the node does not run them."""
 
 from abc import ABC, abstractmethod
 from typing import Self
@@ -25,7 +25,7 @@ from glam_node.inference.training.samples import reduced
 
 
 class BaselineModel(ABC):
-    """A baseline in float32 that is shown what GLAM is shown."""
+    """A baseline in float32 that reads the same input as GLAM."""
 
     def __init__(
         self, name: str, network: Cam | Gmic, device: torch.device, patches_per_image: int, card: ModelCard
@@ -39,13 +39,15 @@ class BaselineModel(ABC):
     @staticmethod
     @abstractmethod
     def new_network(shape: NetworkShape) -> Cam | Gmic:
-        """The network of this baseline, whose weights are still to be loaded."""
+        """Return the network of this baseline before its weights are loaded."""
 
     @classmethod
     def from_package(cls, package: ModelPackage, device: str) -> Self:
-        """The model of its package on "cpu", "cuda", "cuda:N" or "auto".
+        """Load the model of `package` on "cpu", "cuda", "cuda:N" or "auto".
 
-        Raises PackageMismatch for weights that do not fit the package, DeviceUnavailable.
+        Raises:
+            PackageMismatch: The weights do not fit the package.
+            DeviceUnavailable: The machine lacks the device.
         """
         patches = GlamParameters.from_package(package).patches_per_image
         resolved = resolve_device(device)
@@ -57,9 +59,10 @@ class BaselineModel(ABC):
         return cls(package.algorithm_name, network.eval().requires_grad_(False), resolved, patches, package.card)
 
     def look(self, mammogram: Mammogram) -> Opinion:
-        """Scores and map; findings lie where the map within the breast exceeds one threshold.
+        """Return scores and map; findings lie where the map within the breast exceeds one threshold.
 
-        Raises UnsupportedMammogram for an image that the node would refuse.
+        Raises:
+            UnsupportedMammogram: The node would refuse the image, too.
         """
         check_image(mammogram, self._card)
         view = prepare(mammogram)
@@ -76,18 +79,18 @@ class BaselineModel(ABC):
 
 
 class CamModel(BaselineModel):
-    """Class activation maps."""
+    """The model of class activation maps."""
 
     @staticmethod
     def new_network(shape: NetworkShape) -> Cam:
-        """Of `shape`; only its global part is used."""
+        """Return a network of `shape`, of which only the global part is used."""
         return Cam(shape)
 
 
 class GmicModel(BaselineModel):
-    """One global map, and patches aggregated by attention."""
+    """The model of one global map and patches aggregated by attention."""
 
     @staticmethod
     def new_network(shape: NetworkShape) -> Gmic:
-        """Of `shape`."""
+        """Return a network of `shape`."""
         return Gmic(shape)

@@ -1,4 +1,4 @@
-"""Where a run stands, on disk: written whole or not at all, read without running anything."""
+"""State of a training run on disk, written completely or not at all, and read without running code."""
 
 import os
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ CHECKPOINT_FILE = "checkpoint.pt"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state after `step` steps of stage `stage`; random numbers are functions of these, so none are kept."""
+    """The state after `step` steps of stage `stage`; random numbers depend only on these two, so none are stored."""
 
     recipe_digest: str
     stage: str
@@ -20,11 +20,11 @@ class Checkpoint:
     network: dict[str, Any]
     optimizer: dict[str, Any]
     best: dict[str, Any] = field(default_factory=dict)
-    """Of a stage of several rounds: "network" after the best round so far and its "separation"."""
+    """For a stage of several rounds: the "network" after the best round so far and its "separation"."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, out: Path) -> None:
-    """The checkpoint is durably in directory `out`; a kill leaves the one before."""
+    """Write the checkpoint durably to directory `out`; if killed meanwhile, the previous one remains."""
     part = out / f"{CHECKPOINT_FILE}.part"
     with part.open("wb") as file:
         torch.save({name: getattr(checkpoint, name) for name in Checkpoint.__slots__}, file)
@@ -34,7 +34,7 @@ def write_checkpoint(checkpoint: Checkpoint, out: Path) -> None:
 
 
 def read_checkpoint(out: Path, device: torch.device) -> Checkpoint | None:
-    """The checkpoint in `out`, or None when there is none."""
+    """Read the checkpoint in `out`; return None if there is none."""
     path = out / CHECKPOINT_FILE
     if not path.exists():
         return None

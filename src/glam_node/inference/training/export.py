@@ -1,4 +1,4 @@
-"""A trained network made into a model package that the node can run."""
+"""Export of a trained network as a model package that the node can run."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from glam_node.inference.package import ModelPackage, OperatingPoint, read_packa
 from glam_node.inference.training.baseline_networks import Learner
 from glam_node.inference.training.recipe import Recipe
 
-# Nobody has chosen operating points yet: `glam-node evaluate --write-operating-points` does.
+# Placeholder until `glam-node evaluate --write-operating-points` chooses operating points.
 UNCHOSEN = OperatingPoint(0.5, 0.5, 0.5, 1000)
 
 
 def write_trained_package(network: Learner, recipe: Recipe, out: Path) -> ModelPackage:
-    """The package in directory `out`, its operating points still to be chosen; a GLAM's has a golden case."""
+    """Write the package to directory `out`, with placeholder operating points and, for a GLAM, a golden case."""
     write_package(
         ModelPackage(
             path=out,

@@ -1,4 +1,4 @@
-"""A network before its first step."""
+"""Initial weights of a network."""
 
 import torch
 from torch import nn
@@ -7,17 +7,17 @@ from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.shape import NetworkShape
 
 _HEAD_DEVIATION = 0.05
-# With 0 every pixel would begin at 0.5, and the sparsity of the maps would be all that the first steps learn.
+# With a bias of 0 every pixel would start at 0.5, and the first steps would learn nothing but sparsity.
 _HEAD_BIAS = -2.5
 
 
 def new_network(shape: NetworkShape, seed: int) -> Glam:
-    """A GLAM of `shape` with random weights that depend on `seed` alone."""
+    """Return a GLAM of `shape` with random weights that depend on `seed` alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Glam(shape)
         heads = network.global_network.postprocess_module
-        # Part of every checkpoint, used by none: several processes would wait for its gradient.
+        # This part of every checkpoint is not used; several processes would wait for its gradient.
         heads.combine.requires_grad_(False)
         for head in (heads.gn_conv_1, heads.gn_conv_2, heads.gn_conv_last, network.detection_network.gn_conv_last):
             start_head(head)
@@ -25,7 +25,7 @@ def new_network(shape: NetworkShape, seed: int) -> Glam:
 
 
 def start_head(head: nn.Conv2d) -> None:
-    """A saliency head whose map begins low, with little contrast."""
+    """Initialise a saliency head so that its map starts low, with little contrast."""
     nn.init.normal_(head.weight, 0.0, _HEAD_DEVIATION)
     if head.bias is not None:
         nn.init.constant_(head.bias, _HEAD_BIAS)

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: progress to whoever called, scalars and pictures to TensorBoard."""
+"""Journal of a training run: scalars and pictures for TensorBoard."""
 
 from pathlib import Path
 from typing import Protocol
@@ -11,36 +11,36 @@ from glam_node.inference.glam.patches import cut_patches
 
 
 class Journal(Protocol):
-    """Where scalars and pictures of a run go."""
+    """Receiver of a run's scalars and pictures."""
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """One more point of a curve."""
+        """Add a point to the curve `name`."""
         ...
 
     def picture(self, name: str, output: GlamOutput, inputs: torch.Tensor, step: int) -> None:
-        """A view and, where there is one, a patch beside their maps."""
+        """Add the first view and its first patch, if any, beside their maps."""
         ...
 
     def close(self) -> None:
-        """Everything is on disk."""
+        """Write everything to disk."""
         ...
 
 
 class NoJournal:
-    """Keeps nothing: for processes that do not lead, and where TensorBoard is not installed."""
+    """A journal that keeps nothing, for processes that do not lead and for machines without TensorBoard."""
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def picture(self, name: str, output: GlamOutput, inputs: torch.Tensor, step: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class TensorBoardJournal:
-    """Event files in `folder`, for `tensorboard --logdir`."""
+    """A journal of event files in `folder`, for `tensorboard --logdir`."""
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter
@@ -48,11 +48,11 @@ class TensorBoardJournal:
         self._writer = SummaryWriter(str(folder))
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """One more point of the curve `name`."""
+        """Add a point to the curve `name`."""
         self._writer.add_scalar(name, value, step)
 
     def picture(self, name: str, output: GlamOutput, inputs: torch.Tensor, step: int) -> None:
-        """The first view and its first patch, if any, each beside its benign and its malignant map."""
+        """Add the first view and its first patch, if any, each beside its benign and its malignant map."""
         self._panels(f"{name}/view", inputs[0, 0], output.overview.saliency[0], step)
         if not output.patch_cells.shape[1]:
             return
@@ -60,19 +60,19 @@ class TensorBoardJournal:
         self._panels(f"{name}/patch", patch, output.local_saliency[0, 0], step)
 
     def _panels(self, name: str, pixels: torch.Tensor, maps: torch.Tensor, step: int) -> None:
-        """Grey `pixels` as small as `maps` (2 x H x W)."""
+        """Add a picture of grey `pixels`, reduced to the size of `maps` (2 x H x W), beside the maps."""
         small = adaptive_avg_pool2d(pixels[None, None].float().cpu(), (maps.shape[1], maps.shape[2]))[0, 0]
         low, high = small.amin(), small.amax()
         grey = (small - low) / (high - low).clamp_min(1e-6)
         self._writer.add_image(name, torch.cat([grey, *maps.float().cpu()], dim=1)[None], step)
 
     def close(self) -> None:
-        """Everything is on disk."""
+        """Write everything to disk."""
         self._writer.close()
 
 
 def open_journal(folder: Path, leads: bool) -> Journal:
-    """TensorBoard's where it is installed and this process leads."""
+    """Return a TensorBoard journal if TensorBoard is installed and this process leads, else one that keeps nothing."""
     if not leads:
         return NoJournal()
     try:

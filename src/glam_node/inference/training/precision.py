@@ -1,4 +1,4 @@
-"""Which numbers a training step computes with."""
+"""Number format of training steps."""
 
 import torch
 
@@ -7,9 +7,9 @@ from glam_node.inference.glam.routes import processor_has_bfloat16
 
 
 def is_narrow(precision: str, device: torch.device) -> bool:
-    """Whether steps on `device` go through bfloat16 autocast, as a recipe's `precision` says.
+    """Return whether steps on `device` use bfloat16 autocast under a recipe's `precision`.
 
-    "auto" takes it where the device computes in it. Emulated, a step costs several times what float32 costs.
+    "auto" uses it if the device computes bfloat16 natively; emulated, a step takes several times as long as in float32.
     """
     if precision != "auto":
         return precision == "bfloat16"

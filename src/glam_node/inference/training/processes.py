@@ -1,4 +1,4 @@
-"""One process per device, as torchrun starts them; alone without it."""
+"""Cooperation of the processes that torchrun starts, one per device; without torchrun there is one process."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -14,33 +14,37 @@ from glam_node.inference.datasets.problems import DatasetError
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """This process among those of the run."""
+    """The place of this process among those of the run."""
 
     rank: int = 0
     count: int = 1
 
     @property
     def leads(self) -> bool:
-        """Whether this one writes files and tells people."""
+        """Whether this process writes files and shows progress."""
         return self.rank == 0
 
     def share(self, indices: torch.Tensor) -> torch.Tensor:
-        """This process's part of a batch; all get as many. Raises DatasetError when the batch cannot be divided."""
+        """Return this process's part of a batch; all parts have the same size.
+
+        Raises:
+            DatasetError: The batch cannot be divided evenly.
+        """
         if len(indices) % self.count:
             raise DatasetError(f"A batch of {len(indices)} cannot be divided among {self.count} processes.")
         return indices.chunk(self.count)[self.rank]
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """`module`, whose gradients become the mean over all processes."""
+        """Return `module`, wrapped so that its gradients become the mean over all processes."""
         return DistributedDataParallel(module) if self.count > 1 else module
 
     def wait(self) -> None:
-        """All have come here."""
+        """Wait until all processes have called this."""
         if self.count > 1:
             distributed.barrier()
 
     def agree(self, question: Callable[[], bool]) -> bool:
-        """What the leading process answers; the others do not ask."""
+        """Return the leading process's answer to `question`; the other processes do not evaluate it."""
         answer = [question() if self.leads else None]
         if self.count > 1:
             distributed.broadcast_object_list(answer)
@@ -49,7 +53,7 @@ class Processes:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
-    """The processes that torchrun started together (RANK, WORLD_SIZE), connected; or this one alone."""
+    """Connect the processes that torchrun started together (RANK, WORLD_SIZE); without torchrun, this one alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Processes()
         return
@@ -63,6 +67,6 @@ def joined(device: torch.device) -> Iterator[Processes]:
 
 
 def device_of_this_process(device: str) -> str:
-    """`device`, or the CUDA device that torchrun means for this process."""
+    """Return `device`, or the CUDA device that torchrun assigned to this process."""
     rank = os.environ.get("LOCAL_RANK")
     return f"cuda:{rank}" if rank and device in ("auto", "cuda") and torch.cuda.is_available() else device

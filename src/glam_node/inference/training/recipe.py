@@ -1,4 +1,4 @@
-"""What a training run does, as a TOML file says it; every mistake in it is named at once."""
+"""The recipe of a training run, read from a TOML file; all mistakes in it are reported at once."""
 
 import tomllib
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ BASELINES = ("cam", "gmic")
 
 
 class RecipeError(InferenceError):
-    """A recipe that cannot be followed; `problems` has one line for each mistake."""
+    """Raised for a recipe with mistakes; `problems` has one line for each."""
 
     def __init__(self, path: Path, problems: tuple[str, ...]) -> None:
         super().__init__(f"{path}: " + "; ".join(problems))
@@ -26,19 +26,19 @@ class RecipeError(InferenceError):
 
 @dataclass(frozen=True, slots=True)
 class DataRecipe:
-    """[data] and [validation]: a data set by kind and path, as in `glam-node evaluate`."""
+    """[data] and [validation]: a data set named by kind and path, as in `glam-node evaluate`."""
 
     kind: str
     path: str
     options: dict[str, Any] = field(default_factory=dict)
     """Keyword options of the loader."""
     parts: tuple[str, ...] = ()
-    """Only views of these parts of the data set; empty: all."""
+    """The parts of the data set to use; all if empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentationRecipe:
-    """[augmentation]: what is changed at random every time that a view is looked at."""
+    """[augmentation]: random changes of a view, drawn again each time it is used."""
 
     shift_px: int = 100
     """Largest displacement of the window, in window pixels, each way."""
@@ -49,26 +49,26 @@ class AugmentationRecipe:
 
 @dataclass(frozen=True, slots=True)
 class StageRecipe:
-    """[global_stage], [local_stage] and [joint_stage]; a stage of 0 steps is left out."""
+    """[global_stage], [local_stage] and [joint_stage]: settings of one stage; a stage of 0 steps is left out."""
 
     steps: int = 0
     batch_size: int = 8
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     top_fraction: float = 0.03
-    """Part of the pooled values whose mean is the score in the loss."""
+    """Fraction of the pooled values whose mean is the score in the loss."""
     initial_top_fraction: float = 0.0
-    """Where that part begins; it falls to `top_fraction` over the first 30 % of the stage. 0: no fall."""
+    """Fraction at the start, which falls to `top_fraction` over the first 30 % of the stage; 0 for no fall."""
     sparsity: float = 0.03
     """Weight of the L1 norm of the maps over the number of pooled values."""
     rounds: int = 1
-    """How often the stage is run at most, each time from where it ended and with a whole schedule. When none has
-    learned, the weights after the best one are kept: that which told the fainter class apart best."""
+    """Maximum number of runs of the stage, each from the weights of the last one and with a whole schedule. If no run
+    reaches the limits below, the weights of the run with the best separation of the fainter class are kept."""
     least_auc: float = 0.0
-    """It is run again while the AUC of a class, of the scores of the validation images, is lower."""
+    """The stage is run again while the AUC of a class on the validation images is lower."""
     least_separation: float = -1.0
-    """And while the mean score of the validation images of a class is not by so much above that of the others: a map
-    that tells them apart faintly places the patches by its noise."""
+    """The stage is also run again while the mean score of the validation images of a class exceeds that of the others
+    by less: a map that separates them faintly places patches by its noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,11 @@ class Recipe:
     version: str = "1"
     seed: int = 1
     precision: str = "float32"
-    """"float32", "bfloat16" for autocast, or "auto": that where the device computes in it. Losses are float32."""
+    """"float32", "bfloat16" for autocast, or "auto" for bfloat16 where it is native. Losses are always float32."""
     patches_per_image: int = 1
-    """In training and in the package."""
+    """Patches per image, in training and in the package."""
     validate_every: int = 100
-    """Steps between two looks at the validation views."""
+    """Steps between two validations."""
     checkpoint_every: int = 100
     global_stage: StageRecipe = StageRecipe()
     local_stage: StageRecipe = StageRecipe(top_fraction=0.3)
@@ -97,11 +97,16 @@ class Recipe:
     shape: NetworkShape = PUBLISHED
     card: ModelCard = field(default_factory=ModelCard)
     baseline: str = field(default="", repr=False)
-    """What is trained instead of GLAM, for comparison: "cam" or "gmic"."""
+    """The baseline to train instead of GLAM: "cam" or "gmic"."""
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe in the TOML file `path`. Raises RecipeError with every mistake, OSError."""
+    """Read the recipe in the TOML file `path`.
+
+    Raises:
+        RecipeError: The recipe has mistakes; the error lists all of them.
+        OSError: The file cannot be read.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -144,7 +149,7 @@ def _contradictions_of_baseline(recipe: Recipe) -> list[str]:
 
 
 def _build(kind: type[T], table: Mapping[str, Any], prefix: str, problems: list[str]) -> T | None:
-    """`kind` from its table; None, and why in `problems`, when it cannot be built."""
+    """Build `kind` from its table; on mistakes, add them to `problems` and return None."""
     known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]
     before = len(problems)
     problems += [
@@ -186,9 +191,10 @@ def _value(kind: Any, value: Any, name: str, problems: list[str]) -> Any:
 
 
 def find_recipe(name: str) -> Path:
-    """The file `name`, or the recipe of that name that comes with this software.
+    """Return the path of the file `name`, or of the shipped recipe of that name.
 
-    Raises RecipeError listing those when there is neither.
+    Raises:
+        RecipeError: There is neither; the message lists the shipped recipes.
     """
     shipped = {path.stem: path for path in (Path(__file__).parent / "recipes").glob("*.toml")}
     path = Path(name)

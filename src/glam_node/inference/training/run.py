@@ -1,4 +1,4 @@
-"""A recipe followed from data set to package; what `glam-node train` calls."""
+"""A training run from data set to package, for `glam-node train`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +16,23 @@ PACKAGE_FOLDER, PREPARED_FOLDER = "package", "prepared"
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a run left."""
+    """Result of a training run."""
 
     package: Path
     training_views: int
     validation_views: int
     failures: tuple[str, ...]
-    """Views that could not be prepared, and why."""
+    """Views that could not be prepared, with the reasons."""
 
 
 def run_training(recipe_path: Path, out: Path, *, device: str, workers: int, tell: Tell) -> Trained:
-    """The package of the recipe is in `out`/package; goes on where an earlier run into `out` was stopped.
+    """Train by the recipe and write the package to `out`/package; continue an earlier run into `out` that was stopped.
 
-    Raises RecipeError, DatasetError (for a directory of another run too), DeviceUnavailable, OSError.
+    Raises:
+        RecipeError: The recipe has mistakes.
+        DatasetError: A data set cannot be used, or `out` holds a run of another recipe.
+        DeviceUnavailable: The machine lacks the device.
+        OSError: A file cannot be read or written.
     """
     recipe = read_recipe(recipe_path)
     resolved = resolve_device(device_of_this_process(device))

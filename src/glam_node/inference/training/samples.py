@@ -1,4 +1,4 @@
-"""Views as the network sees them, prepared once and kept on disk: reading and decoding cost more than training."""
+"""Views prepared for the network once and stored on disk, since reading and decoding take longer than training."""
 
 import hashlib
 import json
@@ -25,21 +25,21 @@ _PREPARED_FILE, _LIST_FILE = "views.npy", "views.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedViews:
-    """The views of a data set that could be prepared, in its order."""
+    """The views of a data set that could be prepared, in the data set's order."""
 
     inputs: NDArray[np.float16]
-    """N x H x W: standardised windows averaged over squares of `reduction` pixels; on disk."""
+    """N x H x W, memory-mapped: standardised windows averaged over squares of `reduction` pixels."""
     labels: NDArray[np.float32]
     """N x 2, benign and malignant, 0 or 1."""
     failures: tuple[str, ...]
-    """Ids and reasons of the views that are left out."""
+    """The views left out, each with its id and reason."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of views."""
         return len(self.inputs)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs (B x 1 x H x W, float32) and labels (B x 2) of these views."""
+        """Return inputs (B x 1 x H x W, float32) and labels (B x 2) of these views."""
         chosen = indices.numpy()
         inputs = torch.from_numpy(np.asarray(self.inputs[chosen], dtype=np.float32))
         return inputs[:, None], torch.from_numpy(self.labels[chosen])
@@ -48,9 +48,10 @@ class PreparedViews:
 def prepare_views(
     dataset: LabelledDataset, views: Sequence[LabelledView], reduction: int, folder: Path, workers: int, tell: Tell
 ) -> PreparedViews:
-    """`views`, prepared by `workers` processes (0: this one) into `folder`, or as an earlier run left them there.
+    """Prepare `views` into `folder` by `workers` processes (0 for this one), or use those that an earlier run prepared.
 
-    Raises DatasetError when none could be prepared.
+    Raises:
+        DatasetError: No view could be prepared.
     """
     listed = _listed(dataset, views, reduction)
     known = _read_list(folder)
@@ -66,7 +67,7 @@ def prepare_views(
 
 
 def _listed(dataset: LabelledDataset, views: Sequence[LabelledView], reduction: int) -> str:
-    """A digest of which views these are and how they are prepared."""
+    """Return a digest that identifies the views and their preparation."""
     text = json.dumps([dataset.name, reduction, [(view.image_id, *view.labels) for view in views]])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -107,7 +108,7 @@ def _prepare(
 
 
 class _Preparing(Dataset[Any]):
-    """Views one by one, for worker processes."""
+    """A data set that prepares views one by one in worker processes."""
 
     def __init__(self, dataset: LabelledDataset, views: Sequence[LabelledView], reduction: int) -> None:
         self._dataset = dataset
@@ -118,7 +119,7 @@ class _Preparing(Dataset[Any]):
         return len(self._views)
 
     def __getitem__(self, index: int) -> NDArray[np.float16] | str:
-        """The view, or the reason why it cannot be prepared."""
+        """Return the prepared view, or the reason why it cannot be prepared."""
         torch.set_num_threads(1)
         try:
             window = prepare(self._dataset.read(self._views[index])).window
@@ -128,6 +129,6 @@ class _Preparing(Dataset[Any]):
 
 
 def reduced(window: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """`window` averaged over squares of `side` pixels."""
+    """Average `window` over squares of `side` pixels."""
     squares = window.reshape(window.shape[0] // side, side, window.shape[1] // side, side)
     return np.asarray(squares.mean(axis=(1, 3)))

@@ -1,4 +1,4 @@
-"""The three stages: the global network alone, the local one on cached patches, both together."""
+"""The three training stages: the global network alone, the local network on cached patches, and both together."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,7 +18,7 @@ _JITTER_PX = 56
 
 
 class Batch(NamedTuple):
-    """What one process looks at in one step."""
+    """Input of one process in one step."""
 
     inputs: Tensor
     """B x 1 x H x W views, or B*k x 1 x S x S patches."""
@@ -30,7 +30,7 @@ Loader = Callable[[Tensor, torch.Generator], Batch]
 
 
 class GlobalStage(nn.Module):
-    """The loss of the global network: the mean over its three maps (Liu et al. 2021, section 2)."""
+    """The loss of the global network, the mean over its three maps (Liu et al. 2021, section 2)."""
 
     def __init__(self, network: Glam, recipe: Recipe) -> None:
         super().__init__()
@@ -38,14 +38,14 @@ class GlobalStage(nn.Module):
         self._recipe = recipe.global_stage
 
     def forward(self, batch: Batch, top_fraction: float) -> Tensor:
-        """The scalar loss of the batch."""
+        """Return the scalar loss of the batch."""
         maps = self.network(batch.inputs).layer_maps
         losses = [bag_loss(each, batch.labels, top_fraction, self._recipe.sparsity) for each in maps]
         return torch.stack(losses).mean()
 
 
 class LocalStage(nn.Module):
-    """The loss of the local network: all patches of one image are one bag with the image's labels."""
+    """The loss of the local network; all patches of an image form one bag with the image's labels."""
 
     def __init__(self, network: Glam, recipe: Recipe) -> None:
         super().__init__()
@@ -53,12 +53,12 @@ class LocalStage(nn.Module):
         self._recipe = recipe.local_stage
 
     def forward(self, batch: Batch, top_fraction: float) -> Tensor:
-        """The scalar loss of the batch."""
+        """Return the scalar loss of the batch."""
         return local_loss(self.network(batch.inputs), batch.labels, top_fraction, self._recipe.sparsity)
 
 
 class JointStage(nn.Module):
-    """The sum of both losses; patches are proposed anew by the network as it is, without gradient."""
+    """The sum of both losses; the current network proposes patches in each step, without a gradient."""
 
     def __init__(self, network: Glam, recipe: Recipe) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class JointStage(nn.Module):
         self._recipe = recipe
 
     def forward(self, batch: Batch, top_fraction: float) -> Tensor:
-        """The scalar loss of the batch."""
+        """Return the scalar loss of the batch."""
         shape, sparsity = self.network.shape, self._recipe.joint_stage.sparsity
         overview = self.network.global_network(batch.inputs)
         cells = propose_patches(overview.saliency.detach().float(), self._recipe.patches_per_image, shape.patch_cells)
@@ -78,13 +78,13 @@ class JointStage(nn.Module):
 
 
 def local_loss(patch_maps: Tensor, labels: Tensor, top_fraction: float, sparsity: float) -> Tensor:
-    """`bag_loss` of B*k x 2 x S x S maps that belong to B images."""
+    """Return the `bag_loss` of B*k x 2 x S x S maps that belong to B images."""
     bags = patch_maps.reshape(len(labels), -1, *patch_maps.shape[1:]).transpose(1, 2)
     return bag_loss(bags, labels, top_fraction, sparsity)
 
 
 def view_loader(views: PreparedViews, recipe: Recipe, device: torch.device) -> Loader:
-    """Batches of whole views, augmented."""
+    """Return a loader of batches of whole views, augmented."""
 
     def load(indices: Tensor, generator: torch.Generator) -> Batch:
         inputs, labels = views.batch(indices)
@@ -94,7 +94,7 @@ def view_loader(views: PreparedViews, recipe: Recipe, device: torch.device) -> L
 
 
 def patch_loader(views: PreparedViews, network: Learner, recipe: Recipe, device: torch.device) -> Loader:
-    """Batches of the patches that the global network, which stays as it is, proposes for each view once."""
+    """Return a loader of batches of patches, which the fixed global network proposes once for each view."""
     shape = network.shape
     cells = _proposals(views, network, recipe, device)
     reach = max(1, _JITTER_PX // shape.cell)
@@ -113,7 +113,7 @@ def patch_loader(views: PreparedViews, network: Learner, recipe: Recipe, device:
 
 @torch.no_grad()
 def _proposals(views: PreparedViews, network: Learner, recipe: Recipe, device: torch.device) -> Tensor:
-    """N x k x 2, on the CPU."""
+    """Return the patches proposed for each view, N x k x 2, on the CPU."""
     network.eval()
     size = recipe.local_stage.batch_size
     proposals = []
@@ -125,6 +125,6 @@ def _proposals(views: PreparedViews, network: Learner, recipe: Recipe, device: t
 
 
 def stages_of(recipe: Recipe) -> list[tuple[str, StageRecipe]]:
-    """Name and recipe of each stage that has steps, in order."""
+    """Return name and recipe of each stage that has steps, in order."""
     named = (("global", recipe.global_stage), ("local", recipe.local_stage), ("joint", recipe.joint_stage))
     return [(name, stage) for name, stage in named if stage.steps]

@@ -1,4 +1,4 @@
-"""One run: stage after stage, step after step, and on from the checkpoint after a kill."""
+"""A training run, stage by stage and step by step, which continues from its checkpoint after a kill."""
 
 import hashlib
 import math
@@ -36,7 +36,7 @@ from glam_node.inference.training.stages import (
 )
 from glam_node.inference.training.validation import Validated, validate
 
-# By what is trained; the global network of the GMIC-like one has one map, its loss is the same.
+# Stages by the network to train. The GMIC-like global network has one map; its loss is the same as GLAM's.
 _STAGES: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "": {"global": GlobalStage, "local": LocalStage, "joint": JointStage},
     "cam": {"global": CamStage},
@@ -46,14 +46,18 @@ _STAGES: dict[str, dict[str, Callable[..., nn.Module]]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """The prepared views to learn from and to validate on."""
+    """The prepared views for training and validation."""
 
     training: PreparedViews
     validation: PreparedViews
 
 
 def prepare_data(recipe: Recipe, folder: Path, processes: Processes, workers: int, tell: Tell) -> TrainingData:
-    """Both data sets, prepared by the leading process. Raises DatasetError."""
+    """Have the leading process prepare both data sets.
+
+    Raises:
+        DatasetError: A data set cannot be used, or both share studies.
+    """
     sets = {name: _open(data) for name, data in (("training", recipe.data), ("validation", recipe.validation))}
     shared = {view.study_id for view in sets["training"][1]} & {view.study_id for view in sets["validation"][1]}
     if shared:
@@ -76,7 +80,7 @@ def _open(data: DataRecipe) -> tuple[LabelledDataset, list[LabelledView]]:
 
 
 class Trainer:
-    """Trains one network as `recipe` says, in `device`, with checkpoints and curves in directory `out`."""
+    """Training of one network by `recipe` on `device`, with checkpoints and curves in directory `out`."""
 
     def __init__(
         self, recipe: Recipe, data: TrainingData, out: Path, device: torch.device, processes: Processes, tell: Tell
@@ -92,10 +96,13 @@ class Trainer:
         self._best: dict[str, Any] = {}
 
     def run(self, stop_after: int | None = None) -> Learner:
-        """The trained network, in evaluation mode; on from the checkpoint in `out` where there is one of this recipe.
+        """Train and return the network in evaluation mode; continue from the checkpoint in `out` if there is one.
 
-        `stop_after` ends after so many steps of this call, as a kill would right after a checkpoint. Raises
-        DatasetError for a checkpoint of another recipe.
+        Args:
+            stop_after: Stop after this number of steps, as a kill right after a checkpoint would.
+
+        Raises:
+            DatasetError: The checkpoint belongs to another recipe.
         """
         journal = open_journal(self._out / "tensorboard", self._processes.leads)
         checkpoint = self._resumed()
@@ -131,7 +138,7 @@ class Trainer:
         journal: Journal,
         left: int | None,
     ) -> int:
-        """How many steps were done."""
+        """Run a stage and return the number of steps done."""
         module = _STAGES[self._recipe.baseline][name](self.network, self._recipe)
         optimizer = AdamW(module.parameters(), lr=stage.learning_rate, weight_decay=stage.weight_decay)
         first, self._best = 0, {}
@@ -161,9 +168,9 @@ class Trainer:
         return step - first
 
     def _is_done(self, stage: StageRecipe, step: int, said: Validated | None = None) -> bool:
-        """Whether the stage ends after `step` steps: with its last round, or with one that has learned both classes.
+        """Return whether the stage ends after `step`: with its last round, or with one that has learned both classes.
 
-        `said` is what the validation views said after that step, if they were asked.
+        `said` is the validation after that step, if there was one.
         """
         rounds, rest = divmod(step, stage.steps)
         if rest or not rounds:
@@ -171,7 +178,7 @@ class Trainer:
         return rounds >= stage.rounds or self._processes.agree(lambda: self._has_learned(stage, said))
 
     def _note_round(self, stage: StageRecipe, said: Validated | None, last: bool) -> None:
-        """After a last round that has not learned the network is the best that any has left."""
+        """Keep the best network of the rounds, and restore it after a last round that has not learned."""
         separation = min(said.separation) if said else math.nan
         best = self._best
         if self._processes.agree(lambda: not best or separation > best["separation"]):
@@ -195,7 +202,7 @@ class Trainer:
         return view_loader(self._data.training, self._recipe, self._device)
 
     def _validate(self, name: str, step: int, journal: Journal) -> Validated | None:
-        """What the leading process saw and told."""
+        """Validate in the leading process, show and journal the result, and return it."""
         if not self._processes.leads:
             return None
         said = self._look()
@@ -214,7 +221,7 @@ class Trainer:
 
 
 class _Steps:
-    """One step after another of one stage; each a function of seed, stage and step alone."""
+    """The steps of one stage; each depends only on seed, stage and step."""
 
     def __init__(
         self, recipe: Recipe, stage: StageRecipe, place: int, processes: Processes, device: torch.device
@@ -227,7 +234,7 @@ class _Steps:
         self._narrow = is_narrow(recipe.precision, device)
 
     def take(self, module: nn.Module, optimizer: AdamW, load: Loader, step: int, count: int) -> float:
-        """The loss of this step; the optimizer has moved."""
+        """Take one optimizer step and return its loss."""
         module.train()
         done = step % self._stage.steps / self._stage.steps
         for group in optimizer.param_groups:

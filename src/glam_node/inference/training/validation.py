@@ -1,4 +1,4 @@
-"""How good the network is by now, from image labels alone."""
+"""Validation of the network during training, from image labels alone."""
 
 import math
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from glam_node.inference.training.samples import PreparedViews
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Validated:
-    """What the validation views say."""
+    """Result of a validation."""
 
     auc: tuple[float, float]
-    """ROC AUC of the image scores, benign and malignant; NaN where one label is missing."""
+    """ROC AUC of the image scores, benign and malignant; NaN if a label does not occur."""
     separation: tuple[float, float]
-    """Mean score of the images with a label less that of those without; NaN where one is missing."""
+    """Mean score of the images with a label minus that of those without; NaN if a label does not occur."""
     output: GlamOutput
-    """Of the last batch, for a picture."""
+    """Output for the last batch, for a picture."""
     inputs: Tensor
 
 
 def validate(network: Learner, views: PreparedViews, batch_size: int, patches: int, device: torch.device) -> Validated:
-    """Looks at all `views` in float32, as inference does, with the network as it is; leaves it in evaluation mode."""
+    """Run the current network on all `views` in float32, as inference does; leave it in evaluation mode."""
     network.eval()
     scores = []
     with full_precision():
@@ -46,7 +46,7 @@ def validate(network: Learner, views: PreparedViews, batch_size: int, patches: i
 
 
 def _told_apart(scores: Values, labels: NDArray[np.bool_]) -> tuple[float, float]:
-    """AUC and separation of one class."""
+    """Return AUC and separation of one class."""
     ranking = Ranking(scores, labels)
     separation = scores[labels].mean() - scores[~labels].mean() if ranking.two_classes else math.nan
     return float(ranking.roc_auc()[0]), float(separation)
