@@ -1,1 +1,1 @@
-"""What hospital IT configures; knows nothing of the node or of inference, and is the only importer of pydantic."""
+"""The settings of a node, which hospital IT writes; only this package imports pydantic."""

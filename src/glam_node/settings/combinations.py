@@ -1,4 +1,4 @@
-"""Settings that are right, and without effect beside the others."""
+"""Settings that are valid but have no effect because of another setting."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ _OF_KIND = {
 
 
 def without_effect(settings: Settings) -> Iterator[Problem]:
-    """Find settings that somebody wrote and that nothing reads, because of another setting."""
+    """Yield the settings that somebody wrote and that nothing reads, because of another setting."""
     console, alerts, audit, telemetry = settings.console, settings.alerts, settings.audit, settings.telemetry
     if not console.port:
         yield from _ignored("console", console.model_fields_set - {"port"}, "console.port is 0, so there is no console")

@@ -1,4 +1,4 @@
-"""A short proof of which settings and which model package a result was made with."""
+"""Digests of settings, which record the settings and the model package that a result was made with."""
 
 import hashlib
 import json
@@ -18,19 +18,19 @@ _WITHOUT_EFFECT = {
     "maximum_attempts",
 }
 RULES, ORDER_OF_RULES = "rules", "order of rules"
-# Here by its place, since settings know nothing of models.
+# The path is repeated here, since this package may not import glam_node.inference.
 _DEFAULT_PACKAGE = Path(__file__).parents[1] / "inference" / "default_package"
 
 
 def settings_digest(settings: Settings) -> str:
-    """SHA-256, in hex, of what changes results: [results], [inference] without how and where it runs, and the package.
+    """Return the SHA-256, in hexadecimal, of the settings that change results, and of the model package.
 
-    The package is taken as its package.toml says, which has the digest of the weights; one that is not there counts as
-    none.
+    These settings are [results], and [inference] without the keys that only decide how and where the model runs. The
+    package counts by its package.toml, which holds the digest of the weights; a missing package counts as an empty one.
     """
     inference = settings.inference.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
     if not settings.inference.calibration:
-        del inference["calibration"]  # as digests were before there was such a setting
+        del inference["calibration"]  # keeps the digests that were recorded before this setting existed
     results = settings.results.model_dump(mode="json")
     package = _file_digest((settings.inference.package or _DEFAULT_PACKAGE) / "package.toml")
     canonical = json.dumps({"inference": inference, "results": results, "package": package}, sort_keys=True)
@@ -38,9 +38,9 @@ def settings_digest(settings: Settings) -> str:
 
 
 def section_digests(settings: Settings) -> dict[str, str]:
-    """SHA-256, in hex, of every section as it is in force, passwords left out; of a file its path counts.
+    """Return the SHA-256, in hexadecimal, of every section in force, without passwords and the content of files.
 
-    Where there are several rules, ORDER_OF_RULES is one more: the first that holds decides.
+    Two or more rules also have a digest of their order, ORDER_OF_RULES, since the first rule that holds decides.
     """
     digests = {name: _sha256(values) for name, values in masked(settings).items()}
     return digests | ({ORDER_OF_RULES: _sha256(list(settings.rules))} if len(settings.rules) > 1 else {})

@@ -1,4 +1,4 @@
-"""Settings from environment variables: GLAM_NODE__SECTION__KEY, or ..._KEY_FILE for one that stands in a file."""
+"""Settings from environment variables: GLAM_NODE__SECTION__KEY, or ..._KEY_FILE for a value that is in a file."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,15 @@ from typing import Any
 from glam_node.settings.keys import ENVIRONMENT_PREFIX
 
 Location = tuple[str | int, ...]
-"""A place in the tree of settings; a number counts in a list."""
+"""A place in the tree of settings; a number is an index in a list."""
 
 
 IN_A_FILE = "_FILE"
-"""At the end of a variable's name: it names a file, and that holds the value. No setting's own name ends so."""
+"""The ending of variables that name a file with the value. No key of a setting ends like this."""
 
 
 class UnreadableVariable(Exception):
-    """The file that a variable names cannot be read; the message says why."""
+    """The file that a variable names cannot be read; the message gives the reason."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(reason)
@@ -33,7 +33,7 @@ class Variable:
     path: tuple[str, ...]
 
     def take_as_text(self, tree: dict[str, Any]) -> None:
-        """The setting is a text, even if it looks like a number."""
+        """Write the value to `tree` as a text, even if it looks like a number."""
         parent = tree
         for segment in self.path[:-1]:
             parent = parent[segment]
@@ -41,9 +41,15 @@ class Variable:
 
 
 def lay_over(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[Location, Variable]:
-    """Write every variable into `tree`, over what a file says, and tell which one filled which place.
+    """Write every variable into `tree`, where it replaces a value from the settings file.
 
-    Of a variable and its ..._FILE the variable itself counts. Raises UnreadableVariable.
+    If both a variable and its ..._FILE are set, the variable itself counts.
+
+    Returns:
+        The variables by the place in the tree that each filled.
+
+    Raises:
+        UnreadableVariable: The file that a variable names cannot be read.
     """
     variables: dict[Location, Variable] = {}
     for name, key, text in _stated(environ):
@@ -53,7 +59,7 @@ def lay_over(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[Location,
 
 
 def _stated(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Name, the name that it would have without a file, and text of each variable of ours."""
+    """Yield name, name without _FILE, and value of each variable of glam-node."""
     ours = {name.upper(): name for name in sorted(environ) if name.upper().startswith(ENVIRONMENT_PREFIX)}
     for key, name in ours.items():
         plain = key.removesuffix(IN_A_FILE)
@@ -64,7 +70,7 @@ def _stated(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _content(name: str, path: str) -> str:
-    """Without the line's end that editors put at the end of a file."""
+    """Return the text of the file at `path` without the line break that editors put at its end."""
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
@@ -74,9 +80,9 @@ def _content(name: str, path: str) -> str:
 
 
 def _fill(tree: dict[str, Any], segments: list[str], value: Any) -> tuple[str, ...]:
-    """Where the value went; a section that the file spells otherwise (peers.PACS) is found.
+    """Write a value to `tree` and return its place; names of sections match in any case (peers.PACS).
 
-    What stands in the place of a section and is none stays, for the schema to find.
+    A value in the place of a section is left there, so that the schema reports it.
     """
     parent: Any = tree
     path: list[str] = []
@@ -95,7 +101,7 @@ def _spelled(parent: Mapping[str, Any], segment: str) -> str:
 
 
 def _typed(text: str) -> Any:
-    """Numbers, booleans, lists, tables and quoted texts as TOML reads them; all else is a text."""
+    """Return numbers, booleans, lists, tables and quoted texts as TOML reads them, and anything else as a text."""
     try:
         table = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:

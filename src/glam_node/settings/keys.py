@@ -1,4 +1,4 @@
-"""Every key that settings can have, read from the schema: where it stands, what it may be, what it means."""
+"""All keys of the settings, read from the schema: path, allowed values, default and description of each."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -7,7 +7,7 @@ from typing import Any
 from glam_node.settings.schema import Settings
 
 NAME = "NAME"
-"""Stands for a name that the site chooses, as in [peers.NAME]."""
+"""The placeholder for a name that the site chooses, as in [peers.NAME]."""
 ENVIRONMENT_PREFIX = "GLAM_NODE__"
 
 Path = tuple[str, ...]
@@ -19,26 +19,26 @@ class Key:
 
     path: Path
     allowed: str
-    """What it may be, in words."""
+    """The allowed values, in words."""
     required: bool
     default: Any
-    """As in JSON; None: unset."""
+    """The default as a JSON value; None: unset."""
     description: str
 
     @property
     def dotted(self) -> str:
-        """As in node.port."""
+        """The path with points, as in node.port."""
         return ".".join(self.path)
 
     @property
     def environment_variable(self) -> str:
-        """What sets it without a file."""
+        """The name of the environment variable that sets the key."""
         return ENVIRONMENT_PREFIX + "__".join(segment if segment == NAME else segment.upper() for segment in self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One table of the file and its keys; the first has no name and holds what stands outside of all tables."""
+    """One table of the file and its keys; the first has no name and holds the keys outside of all tables."""
 
     path: Path
     description: str
@@ -46,25 +46,25 @@ class Section:
 
     @property
     def dotted(self) -> str:
-        """As in peers.NAME."""
+        """The path with points, as in peers.NAME."""
         return ".".join(self.path)
 
 
 @cache
 def sections() -> tuple[Section, ...]:
-    """All sections, the keys outside of tables first (TOML wants them there), then in the order of the schema."""
+    """Return all sections, first the keys outside of tables, as TOML requires, then in the order of the schema."""
     schema = Settings.model_json_schema()
     return tuple(_sections(schema, (), schema["$defs"]))
 
 
 @cache
 def keys() -> dict[Path, Key]:
-    """All keys by path."""
+    """Return all keys by path."""
     return {key.path: key for section in sections() for key in section.keys}
 
 
 def generic(path: Path) -> Path:
-    """The path with the names that a site chose replaced by NAME."""
+    """Return the path with the names that a site chose replaced by NAME."""
     known = {section.path for section in sections()} | set(keys())
     result: Path = ()
     for segment in path:
@@ -75,7 +75,7 @@ def generic(path: Path) -> Path:
 
 
 def below(path: Path) -> list[str]:
-    """What may stand in the section at `path`: its keys and the sections inside it."""
+    """Return the names of the keys and sections directly inside the section at `path`."""
     depth = len(path)
     names = [other[depth] for other in _all_paths() if other[:depth] == path and len(other) > depth]
     return list(dict.fromkeys(names))

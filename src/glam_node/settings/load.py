@@ -1,4 +1,4 @@
-"""A TOML file and the environment become Settings, or a SettingsError that lists every mistake."""
+"""Loading of settings from a TOML file and the environment, with an error that lists every mistake."""
 
 import json
 import tomllib
@@ -14,7 +14,7 @@ from glam_node.settings.schema import Settings
 
 SETTINGS_VARIABLE = "GLAM_NODE_SETTINGS"
 JSON = ".json"
-"""Of files that hold settings as JSON, such as those that a node gives to its processes."""
+"""The ending of files that hold settings as JSON, such as those that a node gives to its processes."""
 
 TOML_HINT = (
     " A section and a key may appear only once: add keys below the section that is there. "
@@ -23,19 +23,24 @@ TOML_HINT = (
 
 
 class SettingsError(Exception):
-    """Settings cannot be used; the message lists every mistake with its key."""
+    """The settings cannot be used; the message lists every mistake with its key."""
 
     def __init__(self, problems: tuple[Problem, ...], source: Path | None = None) -> None:
         self.problems = problems
         self.source = source
-        """The file that was read, where there was one."""
+        """The file that was read; None without one."""
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings of the file at `path`, or that GLAM_NODE_SETTINGS names, or no file; the environment wins over it.
+    """Return the settings of a file and the environment, which wins over the file.
 
-    Raises SettingsError with every mistake at once.
+    Args:
+        path: The settings file; None: the file that GLAM_NODE_SETTINGS names, or no file where that is unset.
+        environ: The environment variables.
+
+    Raises:
+        SettingsError: The settings cannot be used; it holds every mistake at once.
     """
     source = path or (Path(environ[SETTINGS_VARIABLE]) if environ.get(SETTINGS_VARIABLE) else None)
     tree = _read(source) if source is not None else {}
@@ -51,7 +56,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def problems_of(tree: dict[str, Any]) -> tuple[Problem, ...]:
-    """What is wrong with settings of JSON values."""
+    """Return the mistakes in settings that are given as JSON values."""
     try:
         validated(tree)
     except ValidationError as error:
@@ -61,7 +66,7 @@ def problems_of(tree: dict[str, Any]) -> tuple[Problem, ...]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8-sig")  # editors of Windows write a byte order mark
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark
         return dict(json.loads(text)) if path.suffix == JSON else tomllib.loads(text)
     except OSError as error:
         problem = f"cannot be read: {error.strerror}. Check --settings or {SETTINGS_VARIABLE}."
@@ -74,7 +79,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _validate(tree: dict[str, Any], variables: Mapping[Location, Variable]) -> Settings:
-    """A variable may look like a number and be a text: then it is checked once more as one."""
+    """Return the settings in `tree`; a variable that looks like a number where a text is needed is used as a text."""
     try:
         return validated(tree)
     except ValidationError as error:
@@ -88,8 +93,9 @@ def _validate(tree: dict[str, Any], variables: Mapping[Location, Variable]) -> S
 
 
 def validated(tree: dict[str, Any]) -> Settings:
-    """Settings of JSON values; strict, so that "11112" is not a port.
+    """Return the settings that are given as JSON values; raise pydantic's ValidationError for mistakes.
 
-    As JSON, because only there a list may be a tuple and a text a path. Raises pydantic's ValidationError.
+    Validation is strict, so that "11112" is not a port. The values go through JSON, because strict validation accepts
+    a list for a tuple and a text for a path only there.
     """
     return Settings.model_validate_json(json.dumps(tree, default=str), strict=True)

@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in the operator's words: the key, what was given, what is allowed, the nearest key."""
+"""Mistakes in the settings, in plain words: the key, the value that was given, the allowed values, the nearest key."""
 
 import difflib
 import re
@@ -21,7 +21,7 @@ class Problem:
     """One mistake in the settings."""
 
     key: str
-    """As in peers.pacs.hosts[0]; empty for the file as a whole."""
+    """The key, as in peers.pacs.hosts[0]; empty for the file as a whole."""
     message: str
 
     def __str__(self) -> str:
@@ -29,7 +29,12 @@ class Problem:
 
 
 def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]) -> Problem:
-    """The mistake that pydantic found, told to the operator."""
+    """Return a mistake that pydantic found as a Problem in plain words.
+
+    Args:
+        mistake: The mistake.
+        variables: The environment variables by the place that each filled, which the message names.
+    """
     location = tuple(segment for segment in mistake["loc"] if segment != "[key]")
     names = tuple(str(segment) for segment in location if not isinstance(segment, int))
     message = _message(mistake, names, is_name="[key]" in mistake["loc"])
@@ -39,7 +44,7 @@ def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]
 
 
 def mistyped_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
-    """Find variables that look like ours and fill no setting, such as GLAM_NODE_PORT, with the name that was meant."""
+    """Yield a Problem for each variable that looks like a setting and is not, such as GLAM_NODE_PORT."""
     by_name = {_words(key.environment_variable): key for key in keys().values() if NAME not in key.path}
     for name in sorted(environ):
         if not _is_meant_for_us(name.upper(), environ[name]):
@@ -59,7 +64,7 @@ def _words(variable: str) -> str:
 
 
 def _is_meant_for_us(name: str, value: str) -> bool:
-    """Return whether it is a mistake, and neither a variable of ours nor what Kubernetes tells of a service."""
+    """Return whether a variable is a misspelt setting, and not one that glam-node uses or Kubernetes sets."""
     is_like_ours = re.match(r"GLAM_?NODE_", name) and not name.startswith((ENVIRONMENT_PREFIX, *_OURS))
     is_of_a_service = value.startswith(("tcp://", "udp://")) or re.search(r"_SERVICE_(HOST|PORT)|_PORT_\d+_", name)
     return bool(is_like_ours and not is_of_a_service)
@@ -74,7 +79,7 @@ def _dotted(location: Location) -> str:
 
 
 def _origin(mistake: "ErrorDetails", variables: Mapping[Location, Variable]) -> str:
-    """The variable that gave the value, a part of it, or, where a section should not be, something inside it."""
+    """Return words that name the environment variable that the value came from, or a part of it; empty without one."""
     location, has_inside = tuple(mistake["loc"]), isinstance(mistake["input"], dict)
     for place, variable in variables.items():
         if location[: len(place)] == place or (has_inside and place[: len(location)] == location):

@@ -1,4 +1,4 @@
-"""Renders what the schema knows: the settings reference, a commented settings file, and settings in force."""
+"""Rendering of settings: the reference, a commented settings file, and the settings in force."""
 
 import json
 import textwrap
@@ -24,7 +24,7 @@ One TOML file (`--settings FILE` or `GLAM_NODE_SETTINGS`), and environment varia
 Unknown keys are mistakes; `glam-node settings check` lists every mistake at once. Relative paths start at the
 directory in which glam-node is started."""
 EXAMPLE_NAMES = {"peers": "pacs", "destinations": "archive", "rules": "hologic"}
-"""What the commented file calls the one of each that it shows."""
+"""The names of the examples in the commented file."""
 _EXAMPLES = {
     "an AE title": '"PACS"',
     "a path": '"/srv/directory"',
@@ -47,7 +47,7 @@ _EXAMPLES = {
 
 
 def reference() -> str:
-    """All settings as Markdown, one table per section."""
+    """Return the reference of all settings as Markdown, one table per section."""
     return "\n".join([_REFERENCE_HEAD, *(line for section in sections() for line in _markdown(section))]) + "\n"
 
 
@@ -60,9 +60,10 @@ def _markdown(section: Section) -> Iterator[str]:
 
 
 def commented_file(chosen: Mapping[Path, Any] | None = None) -> str:
-    """A settings file that says what every key means, with the values of `chosen` by path; else it changes nothing.
+    """Return a settings file in which comments explain every key, with one example of each section that a site names.
 
-    Of what a site names there is one example each.
+    Args:
+        chosen: The values to set, by path; every other key keeps its default.
     """
     lines = [f"# {line}" for line in _HEAD.splitlines()]
     for section in sections():
@@ -104,22 +105,22 @@ def _example(key: Key) -> str:
 
 
 def section_to_append(path: str, **values: Any) -> str:
-    """Return a section that can stand at the end of any settings file, however the others in it are written."""
+    """Return a section that can be appended to any settings file."""
     return "\n".join([f"[{path}]", *[f"{key} = {_toml(value)}" for key, value in values.items()]])
 
 
 def in_force(settings: Settings) -> str:
-    """The settings as TOML, passwords masked; read again it gives the same settings."""
+    """Return the settings as TOML with masked passwords; without passwords, it can be loaded as the same settings."""
     return "\n".join(_tables(settings.model_dump(mode="json", exclude_none=True), ())).strip() + "\n"
 
 
 def masked(settings: Settings) -> dict[str, Any]:
-    """The settings as JSON values, passwords masked."""
+    """Return the settings as JSON values with masked passwords."""
     return {key: _masked(key, value) for key, value in settings.model_dump(mode="json").items()}
 
 
 def secrets_in(settings: Settings) -> frozenset[str]:
-    """Return the passwords and tokens that stand in the settings themselves."""
+    """Return the passwords and tokens that the settings themselves contain."""
     urls = (settings.database_url, settings.broker_url, settings.alerts.webhook_url, settings.telemetry.otlp_endpoint)
     return frozenset(secret for url in urls for secret in secrets_of(url))
 
@@ -142,5 +143,5 @@ def _tables(tree: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
 
 
 def _toml(value: Any) -> str:
-    """A JSON value in TOML: its strings, numbers, booleans and lists are written the same way."""
+    """Return a JSON value as TOML, which writes strings, numbers, booleans and lists in the same way."""
     return json.dumps(value, ensure_ascii=False)

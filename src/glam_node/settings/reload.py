@@ -1,4 +1,4 @@
-"""What may change while a node runs: new settings beside those in force, and what needs a restart."""
+"""Changes of settings while a node runs: the differences, and the processes that must be restarted for each."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ RECEIVER = "glam-node serve (receiver)"
 CONSOLE = "glam-node serve (console)"
 MODEL = "glam-node serve (worker, dispatcher), and every glam-node worker"
 SECRETS = "glam-node serve (dispatcher)"
-"""These may hold passwords, which processes are given at their start alone."""
+"""The processes that use URLs with passwords, which a process gets only when it starts."""
 
 RESTARTS: Mapping[Path, str] = {
     ("node",): "",
@@ -48,23 +48,24 @@ RESTARTS: Mapping[Path, str] = {
     ("database_url",): NODE,
     ("broker_url",): NODE,
 }
-"""What must be started again before a key of this beginning takes effect; empty: it does at once."""
+"""The processes to restart before a key whose path starts like this takes effect; empty: it takes effect at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One key, one peer or destination as a whole, or the order of rules, that is other than in force."""
+    """One difference to the settings in force: a key, a whole peer or destination, or the order of rules."""
 
     key: str
     before: Any
-    """As in JSON, without passwords; None: it was not there."""
+    """The value in force as in JSON, without passwords; None: it does not exist."""
     after: Any
+    """The new value, likewise."""
     restart: str
-    """What must be started again before it takes effect; empty: it does at once."""
+    """The processes to restart before the change takes effect; empty: it takes effect at once."""
 
     @property
     def is_order(self) -> bool:
-        """Whether it is the order of rules; `before` and `after` have their names then."""
+        """Whether the change is the order of rules; then `before` and `after` are lists of their names."""
         return self.key == RULES
 
     def __str__(self) -> str:
@@ -82,7 +83,7 @@ class Change:
 
 
 def changes(in_force: Settings, new: Settings) -> tuple[Change, ...]:
-    """Every key in which `new` differs, in the order of the schema; then another order of rules, which decides."""
+    """Return every difference between two settings, in the order of the schema, and the order of rules last."""
     old_shown, new_shown = masked(in_force), masked(new)
     found = _differences(in_force.model_dump(mode="json"), new.model_dump(mode="json"), ())
     told = [Change(".".join(path), _at(old_shown, path), _at(new_shown, path), restart_of(path)) for path in found]
@@ -93,9 +94,10 @@ def changes(in_force: Settings, new: Settings) -> tuple[Change, ...]:
 
 
 def reloaded(in_force: Settings, new: Settings) -> Settings:
-    """The settings of `new`, but those that need a restart as they are in force.
+    """Return the settings of `new`, except that keys that need a restart keep their value in force.
 
-    Raises SettingsError when the two do not go together before the restart.
+    Raises:
+        SettingsError: The new values are invalid together with the old values of keys that need a restart.
     """
     old_tree, tree = in_force.model_dump(mode="json"), new.model_dump(mode="json")
     for path, restart in RESTARTS.items():
@@ -111,7 +113,7 @@ def reloaded(in_force: Settings, new: Settings) -> Settings:
 
 
 def restart_of(path: Path) -> str:
-    """What must be started again before a changed key takes effect; empty: nothing."""
+    """Return the processes to restart before a change of the key at `path` takes effect; empty: none."""
     known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in RESTARTS), None)
     return NODE if known is None else RESTARTS[known]
 

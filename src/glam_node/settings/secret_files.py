@@ -1,17 +1,19 @@
-"""Reads a password or token from its file, with errors that never repeat it."""
+"""Reading of a password or token from a file, with errors that never repeat it."""
 
 import re
 from pathlib import Path
 
 
 class SecretFileError(Exception):
-    """The file cannot be used; the message says why, without its content."""
+    """The file cannot be used; the message gives the reason, without its content."""
 
 
 def read_secret(path: Path) -> str:
-    """Return the first line of the file, which is all that it holds: printable ASCII characters.
+    """Return the secret in a file that holds one line of printable ASCII characters.
 
-    Raises SecretFileError. Where a site wrote the secret itself in place of a path, the message does not repeat it.
+    Raises:
+        SecretFileError: The file cannot be used. If a site wrote the secret itself instead of a path, the message does
+            not repeat it.
     """
     is_path = path.is_absolute() or path.exists() or (len(path.parts) > 1 and path.parent.is_dir())
     shown = str(path) if is_path else "the file that it names"

@@ -1,15 +1,20 @@
-"""What all sections of the settings have in common."""
+"""The base class of all sections of the settings, and their error for contradictions."""
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 
 
 def contradiction(key: str, message: str) -> PydanticCustomError:
-    """Two settings that cannot both be; `key` is relative to the section that finds it."""
+    """Return the error for two settings that contradict each other.
+
+    Args:
+        key: The key to report, relative to the section whose validator raises the error.
+        message: The words that follow the key.
+    """
     return PydanticCustomError("contradiction", "{message}", {"key": key, "message": message})
 
 
 class Section(BaseModel):
-    """Frozen; unknown keys are refused."""
+    """A section of the settings; it is frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

@@ -1,4 +1,4 @@
-"""URLs that may carry a password or a token: which are allowed, and how they are shown."""
+"""URLs that may contain a password or a token: their validation, and how they are shown without it."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from glam_node.settings.section import contradiction
 
 SECRETS = frozenset({"database_url", "broker_url", "webhook_url", "otlp_endpoint"})
-"""The last words of the keys whose values are such URLs."""
+"""The last parts of the keys whose values are such URLs."""
 
 _DATABASE_URL = 'empty, "sqlite:///FILE" or "postgresql+psycopg://user:password@host/name"'
 _BROKER_URL = 'empty, "redis://host:6379/0", "rediss://..." or "redis+socket:///FILE"'
@@ -21,7 +21,8 @@ _ENCODE = (
 )
 _ENCODE_PATH = "In a path, write # as %23, ? as %3F, [ as %5B, ] as %5D, % as %25 and a space as %20"
 
-# RFC 3986 3.2, with letters of any language. Characters that programs part a URL at are allowed in one reading only.
+# RFC 3986 3.2, with letters of any language. A character that separates parts of a URL is allowed only where every
+# program reads it alike.
 _CHARACTER = r"(?:[\w!\"$&'()*+,;<=>^`{|}~.\\-]|%[0-9A-Fa-f]{2})"
 _ASCII = r"(?:[A-Za-z0-9_!$&'()*+,;=~./:@-]|%[0-9A-Fa-f]{2})"
 _URL = re.compile(
@@ -33,7 +34,7 @@ _PASSWORD_IN_QUERY = re.compile(r"(^|&)[^=&]*(password|secret|token)[^=&]*=", re
 
 
 def _parsed(url: str) -> re.Match[str] | None:
-    """Return the parts of the URL; None where another program could part it elsewhere."""
+    """Return the parts of the URL; None where another program could split it differently."""
     found = _URL.fullmatch(url)
     if found is None or int(found["port"] or 0) > 65535 or not _URL.fullmatch(unicodedata.normalize("NFKC", url)):
         return None
@@ -42,7 +43,7 @@ def _parsed(url: str) -> re.Match[str] | None:
 
 
 def secrets_of(url: str) -> set[str]:
-    """Return the parts of the URL that nobody may read, as they are written and as they are sent."""
+    """Return the secret parts of the URL, both as they are written and with their %-codes decoded."""
     found = _parsed(url)
     if found is None:
         return set()
@@ -53,7 +54,7 @@ def secrets_of(url: str) -> set[str]:
 
 
 def without_password(url: str) -> str:
-    """Return the URL with *** for its password; a text that is no URL may be or hide one, and becomes ***."""
+    """Return the URL with *** instead of its password; a text that is not a URL may be a secret, and becomes ***."""
     if not url or url.startswith("sqlite:///"):
         return url
     found = _parsed(url)

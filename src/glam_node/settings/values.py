@@ -1,4 +1,4 @@
-"""The kinds of values that settings have beyond numbers and texts, each with the words for what is allowed."""
+"""Types of setting values that are narrower than numbers and texts, each with words for the allowed values."""
 
 import ipaddress
 import re
@@ -22,7 +22,7 @@ _DEVICE = '"auto", "cpu", "cuda" or "cuda:N"'
 
 
 def _ae_title(value: str) -> str:
-    """PS3.5 Table 6.2-1, VR AE: 1 to 16 printable ASCII characters, no backslash, spaces around do not count."""
+    """Return an AE title without outer spaces (PS3.5 Table 6.2-1, VR AE); raise ValueError for any other text."""
     title = value.strip(" ")
     if not 1 <= len(title) <= 16 or not all(" " <= character <= "~" and character != "\\" for character in title):
         raise ValueError(_AE_TITLE)
@@ -53,7 +53,7 @@ def _path(value: Any) -> Any:
 
 
 def not_empty(values: tuple[T, ...]) -> tuple[T, ...]:
-    """At least one."""
+    """Return `values` unchanged; raise ValueError where there are none."""
     if not values:
         raise ValueError("at least one")
     return values
@@ -77,7 +77,7 @@ Network = Annotated[str, AfterValidator(_network), _words(_NETWORK)]
 Host = Annotated[str, AfterValidator(_host), _words(_HOST)]
 Name = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9_-]*", _NAME)]
 Text = Annotated[str, _matching(r"[^\\\x00-\x1f\x7f]*", _TEXT), _words(_TEXT)]
-"""PS3.5 Table 6.2-1, VR LO and SH."""
+"""A text for the VRs LO and SH (PS3.5 Table 6.2-1)."""
 ImageTypeTerm = Annotated[str, _matching(r"[A-Z0-9_ ]{1,16}", _CODE_STRING), _words(_CODE_STRING)]
 SOPClass = Annotated[str, _matching(r"all|(0|[1-9]\d*)(\.(0|[1-9]\d*)){1,31}", _SOP_CLASS), _words(_SOP_CLASS)]
 Directory = Annotated[Path, BeforeValidator(_path), AfterValidator(Path.expanduser), _words(_PATH)]
@@ -89,11 +89,11 @@ Predictor = Annotated[str, _matching(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", _PREDICTOR
 Device = Annotated[str, _matching(r"auto|cpu|cuda(:\d+)?", _DEVICE), _words(_DEVICE)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
-"""Up to a year."""
+"""A number of seconds, up to a year."""
 Patience = Annotated[float, Field(ge=0.1, le=31_536_000, allow_inf_nan=False)]
-"""Seconds; waiting for nothing at all is a mistake."""
+"""A number of seconds to wait, at least 0.1."""
 
-# How results look, at a site and, where other, at one of its destinations
+# Appearance of results, in [results] and [destinations.NAME.presentation]
 Banner = Annotated[Text, Field(min_length=1, max_length=48)]
 SeriesDescription = Annotated[Text, Field(pattern=r"\{subject\}", max_length=48)]
 SeriesNumber = Annotated[int, Field(ge=1, le=2_000_000_000)]
