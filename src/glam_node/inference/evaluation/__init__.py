@@ -1,1 +1,1 @@
-"""How good a model is on a labelled data set: numbers, curves and pictures; torch only in `glam_model`."""
+"""Evaluation of models on a labelled data set, with numbers, curves and pictures; only `glam_model` imports torch."""

@@ -1,6 +1,6 @@
-"""95 % confidence intervals by resampling women: all views of one are drawn together or not at all.
+"""95 % confidence intervals by resampling patients: all views of a patient are drawn together or not at all.
 
-Where a data set does not tell who is the same woman, studies are drawn instead.
+If a data set does not identify patients, studies are drawn instead.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,23 +13,23 @@ Values = NDArray[np.float64]
 
 RESAMPLES = 2000
 _PERCENTILES = (2.5, 97.5)
-# Floats that are worked on at a time.
+# Number of floats processed at a time.
 _CHUNK = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number and its 95 % confidence interval; None where it cannot be told."""
+    """A number with its 95 % confidence interval; None for parts that cannot be estimated."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
     count: int = 0
-    """Rows that it is made of: images, breasts or studies."""
+    """Number of rows behind it: images, breasts or studies."""
 
 
 class Resamples:
-    """How often each woman is drawn in each of `count` resamples; the same for every number that is estimated."""
+    """Number of times that each patient is drawn in each of `count` resamples, which all estimates share."""
 
     def __init__(self, clusters: Sequence[str], count: int = RESAMPLES, seed: int = 1) -> None:
         self._place = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
@@ -39,10 +39,12 @@ class Resamples:
         self._times = np.array([np.minimum(times, 255).astype(np.uint8) for times in drawn]).reshape(count, women)
 
     def estimate(self, statistic: Callable[[Values | None], Values], clusters: Sequence[str]) -> Estimate:
-        """The value of `statistic` for rows of these women, with the interval of its resamples.
+        """Return the value of `statistic` with the interval of its resamples.
 
-        `statistic` takes B x N weights of the rows (None: each once) and gives B values; resamples in which it is NaN
-        (one class only, for example) are left out.
+        Args:
+            statistic: Returns B values for B x N weights of the rows (None for weights of 1). Resamples with NaN, such
+                as those with a single class, are left out.
+            clusters: The patient of each row.
         """
         if not clusters:
             return Estimate(None)
@@ -62,11 +64,11 @@ class Resamples:
         return Estimate(value, float(low), float(high), rows)
 
     def mean(self, values: Sequence[float], clusters: Sequence[str]) -> Estimate:
-        """The mean of one value per row."""
+        """Return the estimate of the mean of one value per row."""
         return self.ratio(values, [1.0] * len(values), clusters)
 
     def ratio(self, numerators: Sequence[float], denominators: Sequence[float], clusters: Sequence[str]) -> Estimate:
-        """The sum of `numerators` over the sum of `denominators`, one of each per row."""
+        """Return the estimate of the sum of `numerators` over the sum of `denominators`, with one of each per row."""
         above, below = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
 
         def statistic(weights: Values | None) -> Values:

@@ -1,4 +1,4 @@
-"""Whether scores are probabilities, and two ways to make them so, as numbers that can be written down."""
+"""Calibration of scores: how far they are from probabilities, and two scales that turn them into probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _ITERATIONS = 100
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """The rows whose score lies in one tenth of 0 to 1."""
+    """The rows whose score lies in one of ten equal bins from 0 to 1."""
 
     count: int
     mean_score: float
@@ -23,30 +23,30 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How far scores are from probabilities."""
+    """Measures of how far scores are from probabilities."""
 
     brier: float
     """Mean of (score - label) squared."""
     expected_error: float
-    """ECE: mean over rows of |mean score - share of positives| of their bin; ten bins of equal width."""
+    """ECE: mean over rows of |mean score - share of positives| of the row's bin; ten bins of equal width."""
     bins: tuple[ReliabilityBin, ...]
-    """Those that are not empty, in the order of scores."""
+    """The bins that are not empty, in the order of scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class IsotonicScale:
-    """Probability by straight lines between (score, probability) knots, level beyond the first and last."""
+    """A scale that interpolates linearly between (score, probability) knots and is constant beyond them."""
 
     knots: tuple[tuple[float, float], ...]
 
     def apply(self, scores: Values) -> Values:
-        """Probabilities of `scores`."""
+        """Return the probabilities of `scores`."""
         positions, probabilities = zip(*self.knots, strict=True)
         return np.asarray(np.interp(scores, positions, probabilities))
 
 
 def calibration(scores: Sequence[float] | Values, labels: Sequence[bool]) -> Calibration:
-    """The calibration of `scores`, which are 0 to 1; at least one row."""
+    """Measure the calibration of `scores`, which are 0 to 1; there must be at least one row."""
     given, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     places = np.minimum((given * BINS).astype(int), BINS - 1)
     bins = []
@@ -60,10 +60,10 @@ def calibration(scores: Sequence[float] | Values, labels: Sequence[bool]) -> Cal
 
 
 def fit_platt(scores: Sequence[float], labels: Sequence[bool]) -> PlattScale:
-    """The logistic regression of labels on the logit of the score, with Platt's smoothed targets, by Newton's method.
+    """Fit a logistic regression of labels on the logit of the score, with Platt's smoothed targets.
 
-    J. Platt, Probabilistic outputs for support vector machines, 1999: a positive counts (P + 1) / (P + 2), a
-    negative 1 / (N + 2), so that perfectly separated scores have a solution.
+    In J. Platt, Probabilistic outputs for support vector machines, 1999, a positive counts (P + 1) / (P + 2) and a
+    negative 1 / (N + 2), so that perfectly separated scores have a solution. The fit uses Newton's method.
     """
     truth = np.asarray(labels, dtype=bool)
     positives, negatives = int(truth.sum()), int((~truth).sum())
@@ -87,7 +87,7 @@ def fit_platt(scores: Sequence[float], labels: Sequence[bool]) -> PlattScale:
 
 
 def fit_isotonic(scores: Sequence[float], labels: Sequence[bool]) -> IsotonicScale:
-    """The rising step function nearest to the labels (pool adjacent violators), as knots at the ends of its steps."""
+    """Fit the rising step function nearest to the labels (pool adjacent violators), with knots at the ends of steps."""
     given, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     positions, places, counts = np.unique(given, return_inverse=True, return_counts=True)
     sums = np.bincount(places, weights=truth)

@@ -1,4 +1,4 @@
-"""How well scores tell images, breasts and studies with a lesion from those without."""
+"""Classification by scores of images, breasts and studies into those with a lesion and those without."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,33 +18,33 @@ Points = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class ScoredRow:
-    """One image, breast or study and one class."""
+    """Score and label of one image, breast or study for one class."""
 
     identifier: str
     cluster: str
-    """What a bootstrap draws as a whole."""
+    """The patient or study that a bootstrap draws as a whole."""
     score: float
     label: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """One class on one level; no areas and no curves where only one class of rows is there."""
+    """Result for one class on one level; areas and curves are missing if all rows have the same label."""
 
     positives: int
     negatives: int
     roc_auc: Estimate
-    """Mann-Whitney, ties count 1/2."""
+    """Area under the ROC curve (Mann-Whitney; ties count 1/2)."""
     pr_auc: Estimate
-    """Trapezoidal; not average precision."""
+    """Trapezoidal area under the precision-recall curve; not average precision."""
     roc: Points
-    """False positive rate, sensitivity."""
+    """Points of false positive rate and sensitivity."""
     pr: Points
-    """Recall, precision."""
+    """Points of recall and precision."""
 
 
 def image_rows(rows: Sequence[ImageRow], kind: FindingKind) -> list[ScoredRow]:
-    """One row per image."""
+    """Return one row per image."""
     place = CHANNELS.index(kind)
     return [
         ScoredRow(row.view.image_id, cluster_of(row.view), row.classes[kind].score, row.view.labels[place])
@@ -53,12 +53,12 @@ def image_rows(rows: Sequence[ImageRow], kind: FindingKind) -> list[ScoredRow]:
 
 
 def breast_rows(rows: Sequence[ImageRow], kind: FindingKind) -> list[ScoredRow]:
-    """One row per breast: the mean of its views' scores; a missing view is passed over."""
+    """Return one row per breast, with the mean score of the views that exist."""
     return _grouped(image_rows(rows, kind), [row.view.breast_id for row in rows], lambda scores: float(np.mean(scores)))
 
 
 def study_rows(rows: Sequence[ImageRow], kind: FindingKind) -> list[ScoredRow]:
-    """One row per study: the larger score of its breasts."""
+    """Return one row per study, with the larger score of its breasts."""
     study_of = {row.view.breast_id: row.view.study_id for row in rows}
     breasts = breast_rows(rows, kind)
     return _grouped(breasts, [study_of[breast.identifier] for breast in breasts], max)
@@ -75,7 +75,7 @@ def _grouped(rows: Sequence[ScoredRow], groups: Sequence[str], join: Callable[[l
 
 
 def classify(rows: Sequence[ScoredRow], resamples: Resamples) -> Classification:
-    """Areas with intervals, and the curves."""
+    """Compute areas with intervals, and curves."""
     clusters = [row.cluster for row in rows]
     ranking = Ranking([row.score for row in rows], [row.label for row in rows])
     positives = sum(row.label for row in rows)
@@ -90,6 +90,6 @@ def classify(rows: Sequence[ScoredRow], resamples: Resamples) -> Classification:
 
 
 def _thinned(points: Values) -> Points:
-    """At most 200 of them, the ends included."""
+    """Return at most 200 of the points, including both ends."""
     places = np.unique(np.linspace(0, len(points) - 1, min(len(points), _CURVE_POINTS)).round().astype(int))
     return tuple((float(x), float(y)) for x, y in points[places])

@@ -1,4 +1,4 @@
-"""Two models on the same images: differences with intervals of the same resamples."""
+"""Comparison of two models on the same images, with intervals from the same resamples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ Named = tuple[str, Sequence[ImageRow]]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One class: the first model against another, over the images that both could look at."""
+    """Differences of the first model from another one in one class, over the images that both could analyse."""
 
     kind: FindingKind
     first: str
     other: str
     dice_difference: Estimate
     dice_ratio: Estimate
-    """Mean Dice of the first over mean Dice of the other, both at their frozen thresholds."""
+    """Mean Dice of the first model over mean Dice of the other one, both at their frozen thresholds."""
     roc_auc_difference: Estimate
 
 
 def compare(kind: FindingKind, first: Named, other: Named, resamples: Resamples) -> Comparison:
-    """Paired by image."""
+    """Compare two models, paired by image."""
     by_id = {row.view.image_id: row for row in other[1]}
     pairs = [(row, by_id[row.view.image_id]) for row in first[1] if row.view.image_id in by_id]
     dice = [(cluster_of(one.view), _dice(one, kind), _dice(two, kind)) for one, two in pairs]

@@ -1,4 +1,4 @@
-"""How each number is made, in words; the report and metrics.json carry them."""
+"""Definitions of all numbers in words, for the report and metrics.json."""
 
 from glam_node.inference.evaluation.overlap import MISS_DICE, TOP_FRACTIONS
 from glam_node.inference.evaluation.regions import LEAST_OVERLAP

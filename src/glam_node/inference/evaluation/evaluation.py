@@ -1,4 +1,4 @@
-"""One data set, one or more models: everything that is measured, with everything that was frozen before."""
+"""Evaluation of one or more models on a data set, with thresholds frozen on validation views."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,43 +32,43 @@ from glam_node.inference.findings import CHANNELS, FindingKind
 
 @dataclass(frozen=True, slots=True)
 class ClassMeasures:
-    """One class of one model on the test views."""
+    """All measures of one class of one model on the test views."""
 
     kind: FindingKind
     image: Classification
     breast: Classification
     study: Classification
     sensitivity: Estimate
-    """Of images, at the operating point's score threshold."""
+    """Sensitivity on images at the operating point's score threshold."""
     specificity: Estimate
     maps: OverlapMeasures | None
     findings: FindingMeasures | None
     calibration: Calibration | None
     platt_calibration: Calibration | None
-    """Of the same scores through the scale that was fitted on validation images."""
+    """Calibration of the same scores after the scale that was fitted on validation images."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelEvaluation:
-    """One model."""
+    """Evaluation of one model."""
 
     name: str
     tuning: Tuning
     classes: tuple[ClassMeasures, ...]
-    """In the order of the channels."""
+    """The classes in the order of the channels."""
     rows: tuple[ImageRow, ...]
     failures: tuple[Failure, ...]
-    """Test views that could not be measured; they are in no number."""
+    """Test views that could not be measured; no number includes them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Several models on the same views; intervals of all of them come from the same resamples."""
+    """Evaluation of several models on the same views; their intervals come from the same resamples."""
 
     dataset: str
     validation: str
     rule: str
-    """How validation and test views were told apart."""
+    """The rule that divided validation and test views, in words."""
     view_count: int
     study_count: int
     woman_count: int
@@ -77,7 +77,7 @@ class Evaluation:
     seed: int
     models: tuple[ModelEvaluation, ...]
     comparisons: tuple[Comparison, ...]
-    """The first model against each of the others."""
+    """Comparisons of the first model with each of the others."""
 
 
 def evaluate(
@@ -93,8 +93,19 @@ def evaluate(
 ) -> Evaluation:
     """Freeze thresholds on validation views, then measure every model on the test views, one view in memory at a time.
 
-    `kept_points` names models whose findings are measured at the operating points given, instead of at points chosen
-    here. Raises DatasetError when there is nothing to choose on or to measure, ValueError without a model.
+    Args:
+        dataset: The data set with the test views.
+        models: At least one model, with distinct names.
+        validation: The data set with the validation views, if not `dataset`.
+        wanted: Targets for the choice of operating points.
+        kept_points: Operating points, by model name, to measure findings at instead of choosing points here.
+        resamples: Number of resamples for intervals.
+        seed: Seed of the resamples.
+        progress: Called with the current task, the number of views done and their total.
+
+    Raises:
+        DatasetError: There are no views to choose thresholds on or to measure.
+        ValueError: There is no model, or two have the same name.
     """
     if not models or len({model.name for model in models}) < len(models):
         raise ValueError("evaluate needs models, each with a name of its own.")

@@ -1,4 +1,4 @@
-"""Free-response ROC: lesions found against false positives per normal image, as the least score of a region falls."""
+"""Free-response ROC: lesions found against false positives per normal image, by thresholds of a region score."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,37 +15,40 @@ MOST_PER_NORMAL = 20
 """False positives per normal image at which the curve ends."""
 
 Clustered = Sequence[tuple[str, NDArray[np.float32]]]
-"""Scores of one image each, and what a bootstrap draws as a whole."""
+"""Pairs of the patient or study that a bootstrap draws as a whole, and the scores of one image."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrocCurve:
-    """Points of rising false positives, starting at no region at all."""
+    """Points in the order of rising false positives, from the one without any region."""
 
     false_positives_per_normal: tuple[float, ...]
     sensitivity: tuple[float, ...]
-    """Share of all lesions that a region hits."""
+    """Share of all lesions that are hit by a region."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Froc:
-    """False regions on normal images, lesions, and the normal images themselves: one row each, highest score first."""
+    """Rows of false regions on normal images, of lesions, and of normal images, with the highest score first."""
 
     clusters: tuple[str, ...]
-    """Of each row."""
+    """The cluster of each row."""
     false: Values
-    """Per row 1 for a region on a normal image."""
+    """1 in rows of regions on normal images."""
     hit: Values
-    """1 for a lesion that a region hits; its score is that of the best of them."""
+    """1 in rows of lesions that a region hits; the row's score is that of the best such region."""
     lesion: Values
-    """1 for a lesion, hit or not."""
+    """1 in rows of lesions, hit or not."""
     normal: Values
-    """1 for a normal image."""
+    """1 in rows of normal images."""
     starts: NDArray[np.intp]
     """First row of each group of equal scores."""
 
     def points(self, weights: Values | None = None) -> tuple[Values, Values]:
-        """False positives per normal image and sensitivity, B x groups each, for B x rows weights (None: 1 each)."""
+        """Return false positives per normal image and sensitivity, B x groups each, for B x rows weights.
+
+        Without weights, each row counts once.
+        """
         drawn = np.ones((1, len(self.clusters))) if weights is None else weights
         counts = [np.add.reduceat(drawn * each, self.starts, axis=1).cumsum(axis=1) for each in (self.false, self.hit)]
         totals = [(drawn @ each)[:, None] for each in (self.normal, self.lesion)]
@@ -54,7 +57,7 @@ class Froc:
         return rates, sensitivities
 
     def sensitivity_at(self, rate: float) -> Callable[[Values | None], Values]:
-        """What a bootstrap estimates: the largest sensitivity with at most `rate` false positives per normal image."""
+        """Return a statistic for a bootstrap: the largest sensitivity at `rate` false positives per normal image."""
 
         def statistic(weights: Values | None) -> Values:
             rates, sensitivities = self.points(weights)
@@ -66,16 +69,22 @@ class Froc:
 
     @property
     def curve(self) -> FrocCurve:
-        """Every point of it."""
+        """All points of the curve."""
         rates, sensitivities = self.points()
         return FrocCurve((0.0, *rates[0].tolist()), (0.0, *sensitivities[0].tolist()))
 
 
 def froc(normal: Clustered, with_lesions: Clustered) -> Froc | None:
-    """The rows of all images: scores of the regions of each normal one, and per lesion that of the best hit (0: none).
+    """Collect the curve's rows from the region scores of normal images and the best hits of lesions.
 
-    None without a normal image or without a lesion. Scores under that of the false region after which there are 20
-    per normal image are not told apart from none.
+    Scores below that of the false region that reaches 20 per normal image count as 0.
+
+    Args:
+        normal: Scores of the regions of each normal image.
+        with_lesions: For each lesion of an image, the score of the best region that hits it; 0 if none does.
+
+    Returns:
+        None without a normal image or without a lesion.
     """
     lesions = [(cluster, float(score)) for cluster, scores in with_lesions for score in scores]
     if not normal or not lesions:
@@ -93,4 +102,4 @@ def froc(normal: Clustered, with_lesions: Clustered) -> Froc | None:
 
 
 _Row = tuple[str, float, bool, bool, bool, bool]
-"""Cluster, score, and whether it is a false region, a lesion hit, a lesion, a normal image."""
+"""Cluster, score, and whether the row is a false region, a lesion hit, a lesion, a normal image."""

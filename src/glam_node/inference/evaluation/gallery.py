@@ -1,4 +1,4 @@
-"""The best and the worst overlays, and the most confident false alarms, as small pictures."""
+"""Small pictures of the best and the worst overlays and of the most confident false positives."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _HEIGHT = 260
 _WIDEST = 260
 _WHITE_PERCENTILE = 99.7
 _STRONGEST_TINT = 0.75
-# Blue, green, red, as OpenCV has them.
+# Blue, green and red, in OpenCV's order.
 _TRUTH_COLOUR = (90, 220, 60)
 _FINDING_COLOUR = (255, 220, 60)
 
@@ -29,7 +29,7 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One image that is shown, and why."""
+    """One image to show, with the reason."""
 
     heading: str
     kind: FindingKind
@@ -38,7 +38,7 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One PNG and what is said under it."""
+    """One PNG picture with its caption."""
 
     caption: str
     png: bytes
@@ -46,14 +46,14 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
-    """One image: what was outlined, then what each model says."""
+    """The panels of one image: its outlined lesions, then the result of each model."""
 
     pick: Pick
     panels: tuple[Panel, ...]
 
 
 def choose_picks(rows: Sequence[ImageRow], each: int = EACH) -> list[Pick]:
-    """By the rows of the first model: per class the largest and smallest Dice, and the highest scores of normals."""
+    """Choose for each class the images with the largest and smallest Dice, and normal ones with the highest scores."""
     picks = []
     for kind in CHANNELS:
         outlined = [(overlap, row) for row in rows if (overlap := row.classes[kind].overlap) is not None]
@@ -77,7 +77,7 @@ def draw_gallery(
     progress: Callable[[str, int, int], None],
     each: int = EACH,
 ) -> list[Exhibit]:
-    """The exhibits; each image is looked at again, by every model."""
+    """Draw the exhibits; every model analyses each image again."""
     picks = choose_picks(evaluation.models[0].rows, each)
     exhibits = []
     for done, pick in enumerate(picks, start=1):
@@ -128,7 +128,7 @@ def _said(rows: Iterable[ImageRow], pick: Pick) -> str:
 
 
 def _overlay(plain: Picture, opinion: Opinion, channel: int, tuning: ClassTuning, box: tuple[slice, slice]) -> Picture:
-    """Saliency as a tint that is as strong as the saliency itself, and the findings as lines."""
+    """Draw saliency as a tint of the same strength, and findings as lines."""
     saliency = cv2.resize(opinion.saliency[channel][box], plain.shape[1::-1], interpolation=cv2.INTER_AREA)
     tint = cv2.applyColorMap((saliency * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     strength = (_STRONGEST_TINT * saliency)[..., None]
@@ -139,7 +139,7 @@ def _overlay(plain: Picture, opinion: Opinion, channel: int, tuning: ClassTuning
 
 
 def _box_of_breast(pixels: NDArray[np.uint16]) -> tuple[slice, slice]:
-    """The smallest box with everything that is not background; the whole image where all is."""
+    """Return the smallest box around all pixels but the background; the whole image if there is only background."""
     rows, columns = (np.flatnonzero(pixels.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         return slice(None), slice(None)

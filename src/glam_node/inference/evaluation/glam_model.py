@@ -1,6 +1,6 @@
-"""A GLAM package as evaluation sees it: the published saliency map, and the evidence behind the node's findings.
+"""The model of a GLAM package for evaluation: the published saliency map, and the evidence behind the node's findings.
 
-The only module of evaluation that imports torch.
+This is the only module of evaluation that imports torch.
 """
 
 from typing import Self
@@ -25,7 +25,7 @@ from glam_node.inference.package import ModelPackage
 
 
 class GlamModel:
-    """GLAM in float32; both networks look at every view that the node would show it, whatever the global one says."""
+    """GLAM in float32; both networks run on every view that the node would analyse, whatever the global scores."""
 
     def __init__(
         self, name: str, network: Glam, device: torch.device, patches_per_image: int, card: ModelCard | None = None
@@ -38,14 +38,16 @@ class GlamModel:
 
     @property
     def name(self) -> str:
-        """What tables and legends call it."""
+        """Name of the model in tables and legends."""
         return self._name
 
     @classmethod
     def from_package(cls, package: ModelPackage, device: str) -> Self:
-        """The model of a "glam" package on "cpu", "cuda", "cuda:N" or "auto".
+        """Load the model of a "glam" package on "cpu", "cuda", "cuda:N" or "auto".
 
-        Raises PackageMismatch for other weights than it states, DeviceUnavailable.
+        Raises:
+            PackageMismatch: The weights are not those that the package states.
+            DeviceUnavailable: The machine lacks the device.
         """
         parameters = GlamParameters.from_package(package)
         network = fold_for_inference(load_network(package))
@@ -53,9 +55,10 @@ class GlamModel:
         return cls(package.algorithm_name, network, resolve_device(device), patches, package.card)
 
     def look(self, mammogram: Mammogram) -> Opinion:
-        """The scores, (local + global) / 2 as published, and what decides on findings, on the pixels of the image.
+        """Return the scores, (local + global) / 2 as published, and the evidence for findings, on the image's pixels.
 
-        Raises UnsupportedMammogram for an image that the node would refuse.
+        Raises:
+            UnsupportedMammogram: The node would refuse the image, too.
         """
         check_image(mammogram, self._card)
         view = prepare(mammogram)
@@ -63,14 +66,14 @@ class GlamModel:
             window = torch.from_numpy(view.window)[None, None].to(self._device)
             output: GlamOutput = self._network(window, self._patches_per_image)
             fused = output.fused_saliency(0).cpu().numpy()
-        # Weights of maps add up to 1 but for the last bit of a float32.
+        # The weights of the maps add up to 1 except for rounding in float32.
         saliency = np.stack([view.geometry.invert(each) for each in fused]).clip(0, 1)
         scores = output.overview.scores[0].clamp(0, 1).tolist()
         return Opinion((scores[0], scores[1]), saliency, _evidence(view, output))
 
 
 def _evidence(view: PreparedView, output: GlamOutput) -> Evidence:
-    """On the pixels of the image, 0 outside the breast, as `extract_findings` judges it."""
+    """Return the evidence on the image's pixels, 0 outside the breast, as `extract_findings` uses it."""
     local: NDArray[np.float32] = output.local_saliency[0].cpu().numpy()
     said = ViewSaliency(
         scores=(0.0, 0.0),

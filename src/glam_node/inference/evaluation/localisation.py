@@ -1,4 +1,4 @@
-"""How well lesions are outlined and found, over all test images of one class."""
+"""Measures of how well lesions are outlined and found, over all test images of one class."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,50 +19,50 @@ _CURVE_POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Tertile:
-    """Images whose lesion is of one third of all sizes."""
+    """The images of one third of all lesion sizes."""
 
     largest_px: int
-    """The largest lesion area among them."""
+    """The largest lesion area among them, in pixels."""
     dice: Estimate
 
 
 @dataclass(frozen=True, slots=True)
 class OverlapMeasures:
-    """Of the saliency map, over images with a lesion of the class."""
+    """Measures of the saliency map, over images with a lesion of the class."""
 
     threshold: float | None
     dice: Estimate
-    """At the frozen threshold."""
+    """Dice at the frozen threshold."""
     oracle_dice: Estimate
-    """Each image at its own best threshold: an upper bound, not a result."""
+    """Dice of each image at its own best threshold; an upper bound, not a result."""
     soft_dice: Estimate
     pooled_average_precision: Estimate
-    """Pixels of all images in one ranking."""
+    """Average precision of the pixels of all images in one ranking."""
     mean_average_precision: Estimate
-    """Mean of each image's own."""
+    """Mean of the average precision of each image."""
     pointing_hit: Estimate
     miss_rate: Estimate
-    """Share of images with Dice under 0.1."""
+    """Share of images with Dice below 0.1."""
     dice_by_area: tuple[Tertile, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FindingMeasures:
-    """Of what becomes a finding at the operating point."""
+    """Measures of the findings at the operating point."""
 
     dice: Estimate
-    """Of all findings of an image together with its lesions; 0 where the score is under its threshold."""
+    """Dice of all findings of an image with its lesions; 0 if the image's score is below its threshold."""
     lesion_sensitivity: Estimate
-    """Share of lesions that a finding hits."""
+    """Share of lesions that are hit by a finding."""
     false_positives_per_normal: Estimate
     """Findings per normal image, as the node reports them."""
     ungated_false_positives_per_normal: Estimate
-    """The same if every image's score passed."""
+    """Findings per normal image if every image's score passed."""
     normals_with_findings: Estimate
     froc: FrocCurve | None
-    """Whatever the image's score, with the least area applied."""
+    """The curve regardless of the image's score, with the minimum area applied."""
     sensitivity_at: tuple[tuple[float, Estimate], ...]
-    """False positives per normal image, and the sensitivity on the curve."""
+    """Pairs of false positives per normal image and the sensitivity on the curve."""
 
 
 def measure_maps(
@@ -72,7 +72,7 @@ def measure_maps(
     threshold: float | None,
     resamples: Resamples,
 ) -> OverlapMeasures | None:
-    """None where no lesion of the class is outlined."""
+    """Measure the saliency maps; return None if no lesion of the class is outlined."""
     outlined = [(row, overlap) for row in rows if (overlap := row.classes[kind].overlap) is not None]
     if pooled is None or not outlined:
         return None
@@ -94,7 +94,7 @@ def measure_maps(
 
 
 def _pooled(overlaps: Sequence[Overlap], value: float, clusters: Sequence[str], resamples: Resamples) -> Estimate:
-    """The value is of all levels, its interval of every eighth of them."""
+    """Return the pooled average precision: its value from all levels, its interval from every eighth level."""
     trials = [overlap.trial for overlap in overlaps]
     found = np.array([[trial.pixel_count, *trial.found] for trial in trials], dtype=np.float64)
     hits = np.array([[trial.lesion_px, *trial.hits] for trial in trials], dtype=np.float64)
@@ -107,7 +107,7 @@ def _pooled(overlaps: Sequence[Overlap], value: float, clusters: Sequence[str], 
 
 
 def _tertiles(overlaps: Sequence[Overlap], clusters: Sequence[str], resamples: Resamples) -> list[Tertile]:
-    """Three lots of as many images, from small lesions to large ones."""
+    """Return three groups of equally many images, from small lesions to large ones."""
     order = np.argsort([overlap.lesion_px for overlap in overlaps], kind="stable")
     tertiles = []
     for places in np.array_split(order, 3):
@@ -119,7 +119,7 @@ def _tertiles(overlaps: Sequence[Overlap], clusters: Sequence[str], resamples: R
 
 
 def measure_findings(rows: Sequence[ImageRow], kind: FindingKind, resamples: Resamples) -> FindingMeasures | None:
-    """None without an operating point."""
+    """Measure the findings; return None without an operating point."""
     of_class = [(row.view, found) for row in rows if (found := row.classes[kind].found) is not None]
     if not of_class:
         return None

@@ -1,4 +1,4 @@
-"""Reading a data set view by view and asking a model about each; nothing is dropped without being named."""
+"""Reading of a data set view by view and analysis of each view by a model; views that fail are listed."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from glam_node.inference.evaluation.model import Opinion, SaliencyModel, require
 
 Row = TypeVar("Row")
 Progress = Callable[[str, int, int], None]
-"""What is being done, how many views are done, how many there are."""
+"""Callback with the current task, the number of views done, and their total."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One view that could not be measured."""
+    """One view that could not be measured, with the reason."""
 
     image_id: str
     reason: str
@@ -23,14 +23,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Looked(Generic[Row]):
-    """What became of some views."""
+    """The measured rows of some views, and the views that failed."""
 
     rows: list[Row]
     failures: list[Failure]
 
 
 def silent(doing: str, done: int, total: int) -> None:
-    """No progress is shown."""
+    """Show no progress."""
 
 
 def look_at(
@@ -40,7 +40,7 @@ def look_at(
     measure: Callable[[LabelledView, Opinion, Masks | None], Row],
     progress: Callable[[int, int], None],
 ) -> Looked[Row]:
-    """One row per view that could be read and looked at; one view is in memory at a time."""
+    """Return one row per view that could be read and analysed; one view is in memory at a time."""
     wanted = list(views)
     looked: Looked[Row] = Looked([], [])
     for done, view in enumerate(wanted, start=1):
@@ -49,7 +49,7 @@ def look_at(
         except UnsupportedMammogram as error:
             looked.failures.append(Failure(view.image_id, str(error)))
         except OSError as error:
-            # Without the path: folders are named after patients.
+            # Leave the path out, since folders may be named after patients.
             looked.failures.append(Failure(view.image_id, f"It cannot be read: {error.strerror or error}."))
         progress(done, len(wanted))
     return looked

@@ -1,4 +1,4 @@
-"""What is measured of one test view with everything frozen; ten kilobytes are kept where there is a lesion."""
+"""Measurement of one test view with frozen thresholds; a view with a lesion takes ten kilobytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,62 +26,62 @@ from glam_node.inference.package import OperatingPoint
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What the operating point makes of one class of one view: its regions, whatever the score of the image."""
+    """The regions of one class of one view at the operating point, regardless of the image's score."""
 
     passes: bool
-    """Whether the score lets the node report them."""
+    """Whether the image's score lets the node report the regions."""
     count: int
     scores: NDArray[np.float32]
-    """Of the regions with the highest, at most 200."""
+    """The highest region scores, at most 200."""
     lesion_scores: NDArray[np.float32]
-    """Per lesion the score of the best region that hits it; 0 where none does."""
+    """For each lesion the score of the best region that hits it; 0 if none does."""
     dice: float | None
-    """Of what the node reports; None where no lesion is outlined."""
+    """Dice of the findings that the node reports; None if no lesion is outlined."""
 
     @property
     def reported(self) -> int:
-        """Findings."""
+        """Number of findings that the node reports."""
         return self.count if self.passes else 0
 
     @property
     def lesions_hit(self) -> int:
-        """Lesions that a finding hits."""
+        """Number of lesions that a finding hits."""
         return int((self.lesion_scores > 0).sum()) if self.passes else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassRow:
-    """One class of one test view."""
+    """Measures of one class of one test view."""
 
     score: float
     overlap: Overlap | None
-    """None where no lesion of the class is outlined."""
+    """Overlap of map and lesion; None if no lesion of the class is outlined."""
     found: Found | None
-    """None without an operating point."""
+    """Regions at the operating point; None without one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageRow:
-    """One test view."""
+    """Measures of one test view."""
 
     view: LabelledView
     classes: Mapping[FindingKind, ClassRow]
 
     @property
     def scores(self) -> tuple[float, ...]:
-        """In the order of the channels."""
+        """Scores in the order of the channels."""
         return tuple(self.classes[kind].score for kind in CHANNELS)
 
 
 @dataclass(slots=True)
 class Measurer:
-    """Measures views of one model; the ranking of all pixels of all images with a lesion grows here."""
+    """Measures views of one model, and collects the ranking of all pixels of all images with a lesion."""
 
     tunings: tuple[ClassTuning, ...]
     pooled: dict[FindingKind, PixelCounts] = field(default_factory=dict)
 
     def __call__(self, view: LabelledView, opinion: Opinion, masks: Masks | None) -> ImageRow:
-        """The row of one view."""
+        """Measure one view."""
         return ImageRow(
             view,
             {
@@ -105,7 +105,7 @@ class Measurer:
 
 
 def regions_of(opinion: Opinion, channel: int, point: OperatingPoint, lesion: Mask | None) -> Regions:
-    """The regions that the operating point makes findings of, whatever the image's score."""
+    """Return the regions at the operating point, regardless of the image's score."""
     thresholds = SaliencyThresholds(point.local_saliency_threshold, point.global_saliency_threshold)
     return find_regions(opinion, channel, thresholds, lesion).at_least(point.minimum_area_px)
 
@@ -125,7 +125,7 @@ def _found(opinion: Opinion, channel: int, point: OperatingPoint, lesion: Mask |
 
 
 def finding_mask(opinion: Opinion, channel: int, point: OperatingPoint) -> Mask:
-    """Rows x Columns: the pixels of the findings that the node would report."""
+    """Return the mask, Rows x Columns, of the findings that the node would report."""
     thresholds = SaliencyThresholds(point.local_saliency_threshold, point.global_saliency_threshold)
     if opinion.scores[channel] < point.image_score_threshold:
         return np.zeros(opinion.saliency.shape[1:], dtype=np.bool_)

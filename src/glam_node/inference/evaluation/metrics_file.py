@@ -1,4 +1,4 @@
-"""An evaluation as one JSON document: every number of the report, and every threshold with all its digits."""
+"""An evaluation as a JSON document, with every number of the report and every threshold in full precision."""
 
 import json
 from dataclasses import asdict
@@ -13,12 +13,12 @@ FORMAT_VERSION = 1
 
 
 def write_metrics(path: Path, evaluation: Evaluation, heading: Heading) -> None:
-    """The document is in `path`; what could not be told is null."""
+    """Write the document to `path`; numbers that could not be estimated are null."""
     path.write_text(json.dumps(metrics_document(evaluation, heading), indent=2, allow_nan=False), encoding="utf-8")
 
 
 def metrics_document(evaluation: Evaluation, heading: Heading) -> dict[str, Any]:
-    """Plain dictionaries, lists, numbers and strings."""
+    """Return the document as plain dictionaries, lists, numbers and strings."""
     plain = ("dataset", "validation", "rule", "view_count", "study_count", "woman_count", "resamples", "seed")
     return {
         "format_version": FORMAT_VERSION,

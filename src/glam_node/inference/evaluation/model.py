@@ -1,4 +1,4 @@
-"""What evaluation needs of a model: scores and a saliency map for one view after another."""
+"""The interface of a model for evaluation: scores and a saliency map for one view at a time."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,41 +16,41 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What decides on findings when that is not the saliency map itself: two sources, each with its own threshold."""
+    """Saliency that decides on findings, from two sources with separate thresholds, if it is not the map itself."""
 
     saliency: Saliency
-    """2 x Rows x Columns, 0 to 1; 0 where no finding may be."""
+    """2 x Rows x Columns, 0 to 1; 0 where no finding is allowed."""
     closely: Mask
-    """Rows x Columns: where the local network looked, so that the local threshold decides; elsewhere the global one."""
+    """Rows x Columns: pixels read by the local network, where its threshold decides; elsewhere the global one does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opinion:
-    """What a model says of one view; channel 0 is benign, channel 1 malignant."""
+    """Result of a model for one view; channel 0 is benign, channel 1 malignant."""
 
     scores: tuple[float, float]
-    """Of the image, 0 to 1."""
+    """Scores of the image, 0 to 1."""
     saliency: Saliency
     """2 x Rows x Columns of the source image, 0 to 1: the map that Dice and average precision are measured on."""
     evidence: Evidence | None = None
-    """None: findings are where `saliency` exceeds one threshold."""
+    """The evidence for findings; None if findings are where `saliency` exceeds one threshold."""
 
 
 class SaliencyModel(Protocol):
-    """A model that is loaded once and then looks at one view after another."""
+    """A model that is loaded once and then analyses one view at a time."""
 
     @property
     def name(self) -> str:
-        """What tables and legends call it."""
+        """Name of the model in tables and legends."""
         ...
 
     def look(self, mammogram: Mammogram) -> Opinion:
-        """Its opinion on one view. Raises UnsupportedMammogram with the reason when it has none."""
+        """Analyse one view. Raises UnsupportedMammogram with the reason if the view cannot be analysed."""
         ...
 
 
 def require_valid(opinion: Opinion, shape: tuple[int, int]) -> None:
-    """Raises PackageMismatch when a model broke its promise: wrong shape, or values that are not 0 to 1."""
+    """Raise PackageMismatch if a model returned a wrong shape or values that are not 0 to 1."""
     maps = [("saliency", opinion.saliency), *([("evidence", opinion.evidence.saliency)] if opinion.evidence else [])]
     wanted = (len(CHANNELS), *shape)
     for name, values in maps:

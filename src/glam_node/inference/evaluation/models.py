@@ -1,4 +1,4 @@
-"""Packages as models that can be evaluated; whatever imports torch is loaded by name."""
+"""Loading of packages as models for evaluation; modules that import torch are loaded by name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.package import ModelPackage
 from glam_node.inference.predictor import load_object
 
-# By the architecture that a package states; each class has `from_package(package, device)`.
+# Model classes by a package's architecture; each has `from_package(package, device)`.
 _MODELS = {
     "glam": "glam_node.inference.evaluation.glam_model:GlamModel",
     "threshold": "glam_node.inference.evaluation.threshold_model:ThresholdModel",
@@ -26,14 +26,16 @@ class Renamed:
     name: str
 
     def look(self, mammogram: Mammogram) -> Opinion:
-        """As the model does."""
+        """Return the model's result."""
         return self.model.look(mammogram)
 
 
 def load_models(packages: Sequence[ModelPackage], device: str) -> list[SaliencyModel]:
-    """One model per package, on `device`; those that would have the same name are numbered.
+    """Load one model per package on `device`; models of the same name are numbered.
 
-    Raises PackageMismatch for an architecture that cannot be evaluated, DeviceUnavailable.
+    Raises:
+        PackageMismatch: The architecture of a package cannot be evaluated.
+        DeviceUnavailable: The machine lacks the device.
     """
     models: list[SaliencyModel] = []
     for package in packages:

@@ -1,6 +1,6 @@
-"""How well a saliency map covers a lesion: Dice, soft Dice, pixel average precision, pointing hit.
+"""Measures of how well a saliency map covers a lesion: Dice, soft Dice, pixel average precision, pointing hit.
 
-Definitions: only images with a lesion of the class enter, so none of these says anything about false positives.
+Only images with a lesion of the class are measured, so none of these measures shows false positives.
 """
 
 from dataclasses import dataclass, replace
@@ -15,62 +15,62 @@ Mask = NDArray[np.bool_]
 Saliency = NDArray[np.float32]
 
 TOP_FRACTIONS = np.geomspace(0.5, 1e-4, 40)
-"""The 40 quantiles that thresholds are tried at, as the share of pixels above; dense where lesions are."""
+"""The 40 quantiles that thresholds are tried at, as shares of pixels above; dense at the shares of typical lesions."""
 MISS_DICE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """One class of one image that has a lesion of it."""
+    """Measures of one class of an image with a lesion of that class."""
 
     lesion_px: int
     dice: float | None
-    """At the frozen threshold; None without one."""
+    """Dice at the frozen threshold; None without a threshold."""
     oracle_dice: float
-    """At the best threshold for this very image: what no frozen threshold can reach."""
+    """Dice at the best threshold for this image, which no frozen threshold can exceed."""
     soft_dice: float
     average_precision: float
     pointing_hit: bool
     trial: "ThresholdTrial"
-    """For intervals of what all images share."""
+    """Counts for the intervals of measures over all images."""
 
 
 def dice(found: Mask, lesion: Mask) -> float:
-    """2 |found and lesion| / (|found| + |lesion|); 0 for two empty masks."""
+    """Return 2 |found and lesion| / (|found| + |lesion|); 0 for two empty masks."""
     total = np.count_nonzero(found) + np.count_nonzero(lesion)
     return 2 * np.count_nonzero(found & lesion) / total if total else 0.0
 
 
 def soft_dice(saliency: Saliency, lesion: Mask) -> float:
-    """2 sum(saliency x lesion) / (sum saliency + sum lesion): no threshold, and haze is punished."""
+    """Return 2 sum(saliency x lesion) / (sum saliency + sum lesion); it needs no threshold and penalises haze."""
     inside = saliency.sum(where=lesion, dtype=np.float64)
     return float(2 * inside / (saliency.sum(dtype=np.float64) + np.count_nonzero(lesion)))
 
 
 def average_precision(counts: PixelCounts) -> float:
-    """Sum over thresholds of (recall gained) x precision; pixels of one level are tied."""
+    """Return the sum over thresholds of (recall gained) x precision; pixels of one level are tied."""
     return average_precision_of(at_least(counts.everywhere), at_least(counts.inside))
 
 
 def average_precision_of(found: NDArray[Any], hits: NDArray[Any]) -> float:
-    """The same, given the pixels at and above each of some rising levels, all and those in lesions."""
+    """Return the average precision from the numbers of pixels, all and in lesions, at and above each rising level."""
     precision = hits[::-1] / np.maximum(found[::-1], 1)
     return float(np.diff(hits[::-1], prepend=0) @ precision / hits[0])
 
 
 def oracle_dice(counts: PixelCounts) -> float:
-    """The largest Dice that any threshold gives."""
+    """Return the largest Dice of any threshold."""
     found, hits = at_least(counts.everywhere), at_least(counts.inside)
     return float((2 * hits / (found + hits[0])).max())
 
 
 def pointing_hit(saliency: Saliency, lesion: Mask) -> bool:
-    """Whether the most salient pixel lies in a lesion; of several equal ones, at least half must."""
+    """Return whether the most salient pixel lies in a lesion; of several equal ones, at least half must."""
     return bool(lesion[saliency == saliency.max()].mean() >= 0.5)
 
 
 def measure_overlap(saliency: Saliency, lesion: Mask, threshold: float | None) -> tuple[Overlap, PixelCounts]:
-    """Everything about one map and the counts that it adds to the pooled ranking."""
+    """Measure one map, and return the counts that it adds to the pooled ranking."""
     counts = count_pixels(saliency, lesion)
     overlap = Overlap(
         lesion_px=int(np.count_nonzero(lesion)),
@@ -86,17 +86,17 @@ def measure_overlap(saliency: Saliency, lesion: Mask, threshold: float | None) -
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThresholdTrial:
-    """What one image contributes to the choice of a threshold: pixels above each of the kept levels."""
+    """Contribution of one image to the choice of a threshold: the pixels above each of the kept levels."""
 
     found: NDArray[np.uint32]
     hits: NDArray[np.uint32]
     lesion_px: int
-    """Of the whole image, so that trials of parts of an image can be added up."""
+    """Lesion pixels of the whole image, so that trials of parts of an image can be added up."""
     pixel_count: int
 
 
 def trial_of(saliency: Saliency, lesion: Mask, lesion_px: int) -> ThresholdTrial:
-    """The trial of an image, or of the part of it whose values are given."""
+    """Return the trial of an image, or of the part of it whose values are given."""
     return replace(_trial(count_pixels(saliency, lesion), saliency.size), lesion_px=lesion_px)
 
 

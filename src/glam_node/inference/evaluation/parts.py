@@ -1,4 +1,4 @@
-"""Which views thresholds are chosen on, and which are measured; no woman is in both."""
+"""Division of views into those that thresholds are chosen on and those that are measured; no patient is in both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +10,21 @@ from glam_node.inference.datasets.split import TEST, VALIDATION, split_views
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Two lots of views, each with the data set that reads them."""
+    """Validation and test views, each with the data set that reads them."""
 
     validation: LabelledDataset
     validation_views: tuple[LabelledView, ...]
     test: LabelledDataset
     test_views: tuple[LabelledView, ...]
     rule: str
-    """How they were told apart, in words for the report."""
+    """The rule that divided them, in words for the report."""
 
 
 def divide(dataset: LabelledDataset, validation: LabelledDataset | None = None) -> Parts:
-    """The parts of `dataset`, or `validation` to choose on and `dataset` to measure.
+    """Divide `dataset` into its parts, or use `validation` for thresholds and all of `dataset` for measurement.
 
-    Raises DatasetError when either part has no view.
+    Raises:
+        DatasetError: A part has no view, or both share images.
     """
     if validation is not None:
         chosen_on, measured = _assigned(validation.views, VALIDATION), _assigned(dataset.views, TEST)
@@ -49,12 +50,12 @@ def divide(dataset: LabelledDataset, validation: LabelledDataset | None = None) 
 
 
 def cluster_of(view: LabelledView) -> str:
-    """The woman where the data set tells, else the study: what a bootstrap draws as a whole."""
+    """Return the unit that a bootstrap draws as a whole: the patient if the data set identifies one, else the study."""
     return view.patient_key or view.study_id
 
 
 def _assigned(views: Sequence[LabelledView], split: str) -> list[LabelledView]:
-    """The views of the part, or all of them where the data set has no such part."""
+    """Return the views of the part, or all views if the data set has no such part."""
     return [view for view in views if view.split == split] or list(views)
 
 

@@ -1,4 +1,4 @@
-"""ROC and precision-recall of scores, for one set of weights or for thousands at once (a bootstrap)."""
+"""ROC and precision-recall of scores, for one set of weights or for thousands at once as in a bootstrap."""
 
 from collections.abc import Sequence
 
@@ -21,13 +21,13 @@ class Ranking:
 
     @property
     def two_classes(self) -> bool:
-        """Whether there is a positive and a negative row; areas are NaN otherwise."""
+        """Whether there are positive and negative rows; without both, areas are NaN."""
         return bool(self._positive.any() and not self._positive.all())
 
     def roc_auc(self, weights: Values | None = None) -> Values:
-        """Area under the ROC curve (Mann-Whitney, ties count 1/2): one value per row of `weights`, B x N.
+        """Return the area under the ROC curve (Mann-Whitney; ties count 1/2) for each row of `weights`, B x N.
 
-        NaN where only one class has weight.
+        The area is NaN if only one class has weight.
         """
         positives, negatives = self._counts(weights)
         ahead = positives.cumsum(axis=1) - positives / 2
@@ -35,7 +35,7 @@ class Ranking:
             return np.asarray((ahead * negatives).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1)))
 
     def pr_auc(self, weights: Values | None = None) -> Values:
-        """Trapezoidal area under the precision-recall points, from (recall 0, precision 1); not average precision."""
+        """Return the trapezoidal area under the precision-recall points from (0, 1); this is not average precision."""
         positives, negatives = self._counts(weights)
         hits, found = positives.cumsum(axis=1), (positives + negatives).cumsum(axis=1)
         precision = np.divide(hits, found, out=np.ones_like(hits), where=found > 0)
@@ -47,19 +47,19 @@ class Ranking:
         return np.asarray(area)
 
     def roc_points(self) -> Values:
-        """K x 2: false positive rate and sensitivity, from (0, 0) to (1, 1)."""
+        """Return false positive rate and sensitivity, K x 2, from (0, 0) to (1, 1)."""
         positives, negatives = self._counts(None)
         points = [each[0].cumsum() / each[0].sum() for each in (negatives, positives)]
         return np.vstack([[0.0, 0.0], np.stack(points, axis=1)])
 
     def pr_points(self) -> Values:
-        """K x 2: recall and precision, from (0, 1)."""
+        """Return recall and precision, K x 2, from (0, 1)."""
         positives, negatives = self._counts(None)
         hits, found = positives[0].cumsum(), (positives + negatives)[0].cumsum()
         return np.vstack([[0.0, 1.0], np.stack([hits / hits[-1], hits / found], axis=1)])
 
     def _counts(self, weights: Values | None) -> tuple[Values, Values]:
-        """Weight of the positives and of the negatives per group of tied rows: B x K each."""
+        """Return the weights of the positives and of the negatives per group of tied rows, B x K each."""
         ordered = np.ones((1, len(self._order))) if weights is None else weights[:, self._order]
         positives = np.add.reduceat(ordered * self._positive, self._starts, axis=1)
         return positives, np.add.reduceat(ordered, self._starts, axis=1) - positives

@@ -1,4 +1,4 @@
-"""Connected regions that a model calls findings, and which lesions they hit."""
+"""Connected regions that count as findings, and the lesions that they hit."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,19 @@ from glam_node.inference.evaluation.model import Opinion
 Mask = NDArray[np.bool_]
 
 LEAST_OVERLAP = 0.1
-"""A region hits a lesion when intersection over union of the two is this or more."""
+"""Least intersection over union of a region and a lesion that it hits."""
 NEAREST_LESIONS = 0.01
-"""Parts of a mask that are nearer to each other than this part of the image's height are one lesion."""
+"""Largest gap, as a part of the image's height, between parts of a mask that form one lesion."""
 MOST_SCORES = 200
-"""Regions of one image that are kept when all images were looked at."""
+"""Largest number of region scores kept per image."""
 
 
 @dataclass(frozen=True, slots=True)
 class SaliencyThresholds:
-    """When a pixel belongs to a finding; both the same for a model without evidence of two sources."""
+    """Thresholds above which a pixel belongs to a finding; both are equal for a model with one source of evidence."""
 
     closely: float
-    """Where the local network looked."""
+    """Threshold for pixels that the local network read."""
     elsewhere: float
 
 
@@ -32,32 +32,32 @@ class Regions:
     """The regions of one class of one image, and the lesions that they hit."""
 
     scores: NDArray[np.float32]
-    """Largest saliency of each region."""
+    """The largest saliency of each region."""
     areas: NDArray[np.int64]
-    """Pixels of each region."""
+    """Number of pixels of each region."""
     hits: NDArray[np.bool_]
-    """Regions x lesions."""
+    """Regions x lesions: whether the region hits the lesion."""
     pixels_in_lesions: NDArray[np.int64]
-    """Of each region."""
+    """Number of pixels of each region that lie in lesions."""
 
     @property
     def lesion_count(self) -> int:
-        """Lesions of the class in the image."""
+        """Number of lesions of the class in the image."""
         return int(self.hits.shape[1])
 
     @property
     def best_scores(self) -> NDArray[np.float32]:
-        """Per lesion the score of the best region that hits it, 0 where none does."""
+        """Score of the best region that hits each lesion; 0 if none does."""
         return np.asarray(np.where(self.hits, self.scores[:, None], 0).max(axis=0, initial=0), dtype=np.float32)
 
     def at_least(self, minimum_area_px: int) -> "Regions":
-        """Without those that are smaller."""
+        """Return the regions of at least this area."""
         kept = self.areas >= minimum_area_px
         return Regions(self.scores[kept], self.areas[kept], self.hits[kept], self.pixels_in_lesions[kept])
 
 
 def positive_pixels(opinion: Opinion, channel: int, thresholds: SaliencyThresholds) -> Mask:
-    """Rows x Columns: where the class is found, whatever the image's score."""
+    """Return the mask, Rows x Columns, of pixels above their threshold, regardless of the image's score."""
     if opinion.evidence is None:
         return np.asarray(opinion.saliency[channel] > thresholds.elsewhere)
     values = opinion.evidence.saliency[channel]
@@ -66,7 +66,7 @@ def positive_pixels(opinion: Opinion, channel: int, thresholds: SaliencyThreshol
 
 
 def find_regions(opinion: Opinion, channel: int, thresholds: SaliencyThresholds, lesion: Mask | None) -> Regions:
-    """The 8-connected regions of one class; `lesion` None: nobody outlined any."""
+    """Find the 8-connected regions of one class; `lesion` is None if no lesion is outlined."""
     saliency = (opinion.evidence or opinion).saliency[channel]
     positive = positive_pixels(opinion, channel, thresholds)
     count, labels = _components(positive)
@@ -84,7 +84,7 @@ def _components(mask: Mask) -> tuple[int, NDArray[np.int32]]:
 
 
 def _lesions(mask: Mask) -> tuple[int, NDArray[np.int32]]:
-    """One more than there are lesions, and the lesion, from 1, of each pixel of `mask` row by row."""
+    """Return the number of lesions plus one, and the lesion's number, from 1, of each pixel of `mask` row by row."""
     reach = round(NEAREST_LESIONS * mask.shape[0] / 2)
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -109,7 +109,7 @@ def _hits(
 
 
 def without_specks(mask: Mask, minimum_area_px: int) -> Mask:
-    """`mask` without its regions of fewer pixels."""
+    """Return `mask` without regions of fewer pixels."""
     count, labels = _components(mask)
     large = np.bincount(labels.ravel(), minlength=count) >= minimum_area_px
     large[0] = False

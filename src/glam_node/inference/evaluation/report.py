@@ -1,4 +1,4 @@
-"""An evaluation as one HTML file that loads nothing: tables, curves, pictures, and how each number is made."""
+"""An evaluation as one self-contained HTML file: tables, curves, pictures and the definition of each number."""
 
 import base64
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ from glam_node.inference.evaluation.tables import (
 
 _SHOWN_FAILURES = 200
 _FROC_RATE = 2.0
-# Whatever a data set calls its images, a browser loads and runs nothing for this page.
+# A browser loads and runs nothing for this page, whatever text a data set's names contain.
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
@@ -33,16 +33,16 @@ _POLICY = (
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What the report says about the package and the run."""
+    """The report's statements about the package and the run."""
 
     title: str
     trained: bool
     facts: tuple[tuple[str, str], ...]
-    """Name and value: package, digest, versions, date ..."""
+    """Pairs of name and value: package, digest, versions, date ..."""
 
 
 def render_report(evaluation: Evaluation, heading: Heading, gallery: Sequence[Exhibit]) -> str:
-    """The whole document; every text in it is escaped."""
+    """Render the whole document; every text in it is escaped."""
     body = [
         f"<h1>{escape(heading.title)}</h1>",
         *(f'<p class="warning">{escape(text)}</p>' for text in _warnings(heading)),
@@ -113,7 +113,7 @@ def _charts(models: Sequence[ModelEvaluation], place: int, kind: str) -> list[Ch
 
 
 def _froc_points(curve: FrocCurve) -> list[tuple[float, float]]:
-    """To the right edge: no more false positives, no more lesions."""
+    """Return the points of the curve, extended horizontally to the right edge."""
     points = list(zip(curve.false_positives_per_normal, curve.sensitivity, strict=True))
     return [*points, (max(_FROC_RATE, points[-1][0]), points[-1][1])]
 

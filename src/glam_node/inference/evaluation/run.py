@@ -1,4 +1,4 @@
-"""From a package and the name of a data set to a report: what `glam-node evaluate` does."""
+"""Evaluation of a package on a named data set with a report, for `glam-node evaluate`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,23 +31,23 @@ from glam_node.inference.findings import CHANNELS
 from glam_node.inference.package import ModelPackage, read_package, write_package
 
 DatasetName = tuple[str, str]
-"""Kind and path, as `open_dataset` takes them."""
+"""Kind and path of a data set, the arguments of `open_dataset`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an evaluation."""
+    """Result of an evaluation run."""
 
     tables: tuple[TextTable, ...]
     files: tuple[Path, ...]
     failures: tuple[str, ...]
     """Views that could not be measured, each with model and reason."""
     remarks: tuple[str, ...]
-    """What could not be chosen, and why."""
+    """Values that could not be chosen, with the reasons."""
     written_points: tuple[str, ...]
-    """Classes whose operating points are in the package now."""
+    """Classes whose operating points were written to the package."""
     written_reference: tuple[str, ...]
-    """Classes whose mean score is."""
+    """Classes whose mean score was written to the package."""
 
 
 def run_evaluation(
@@ -71,11 +71,15 @@ def run_evaluation(
     gallery: int = EACH,
     progress: Callable[[str, int, int], None] = silent,
 ) -> Outcome:
-    """Evaluate the package in directory `package` on `data`; report, metrics and predictions are in directory `out`.
+    """Evaluate the package in directory `package` on `data`, and write report, metrics and predictions to `out`.
 
-    `options` go to the loaders of `data` and `validation`. With operating points, the mean scores are written too.
+    `options` go to the loaders of `data` and `validation`. Mean scores are written together with operating points.
 
-    Raises PackageMismatch, DatasetError, DeviceUnavailable, OSError.
+    Raises:
+        PackageMismatch: A package is damaged, or its architecture cannot be evaluated.
+        DatasetError: A data set cannot be used.
+        DeviceUnavailable: The machine lacks the device.
+        OSError: A file cannot be read or written.
     """
     packages = [read_package(path) for path in (package, *compare)]
     dataset = _open(data, options)
@@ -133,7 +137,7 @@ def _write(
 
 
 def _predictions(out: Path, number: int, model: ModelEvaluation) -> tuple[Path, Path]:
-    """Predictions of the first model have plain names, those of others a number."""
+    """Write the predictions of a model; files of the first model have plain names, those of others a number."""
     suffix = f"-{number + 1}" if number else ""
     images, breasts = out / f"images{suffix}.csv", out / f"breasts{suffix}.csv"
     views = [row.view for row in model.rows]
@@ -144,7 +148,7 @@ def _predictions(out: Path, number: int, model: ModelEvaluation) -> tuple[Path, 
 
 
 def _write_points(package: ModelPackage, model: ModelEvaluation) -> tuple[str, ...]:
-    """The points that were chosen, and calibrations, are in the package; what was not chosen stays."""
+    """Write the chosen operating points and calibrations to the package; the others stay as they are."""
     chosen = {each.kind: each.point for each in model.tuning.classes if each.point is not None}
     fitted = {each.kind: each.platt for each in model.tuning.classes if each.platt}
     if chosen:
@@ -155,7 +159,7 @@ def _write_points(package: ModelPackage, model: ModelEvaluation) -> tuple[str, .
 
 
 def _write_reference(path: Path, model: ModelEvaluation) -> tuple[str, ...]:
-    """The mean scores of the test views are in the package."""
+    """Write the mean scores of the test views to the package."""
     if not model.rows:
         return ()
     reference = {kind: fmean(row.scores[place] for row in model.rows) for place, kind in enumerate(CHANNELS)}

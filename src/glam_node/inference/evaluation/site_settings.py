@@ -1,4 +1,4 @@
-"""What an evaluation chose on a site's own images, as settings to put into its file."""
+"""Operating points and calibration chosen on a site's own images, as settings for its file."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,7 +12,7 @@ _HEAD = """\
 
 
 def site_settings(tuning: Tuning) -> str:
-    """TOML: operating points and scales of scores of the classes that have some."""
+    """Return the operating points and calibration of each class that has some, as TOML."""
     head = _HEAD.format(views=tuning.view_count)
     return head + "".join(line for each in tuning.classes for line in _of_class(each))
 

@@ -1,4 +1,4 @@
-"""How the report looks."""
+"""Style sheet of the report."""
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1180px; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b;

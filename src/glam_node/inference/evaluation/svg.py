@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: no script, no font, nothing loaded from elsewhere."""
+"""Line charts as inline SVG, without scripts, fonts or external files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from html import escape
 
 _WIDTH, _HEIGHT = 278, 272
 _LEFT, _TOP, _SIDE = 46, 26, 212
-# Okabe and Ito's colours, which people with colour-blindness tell apart; dashes for print.
+# Okabe and Ito's colours, which people with colour-blindness can distinguish; dashes serve in print.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _DASHES = ("", "6 3", "2 3", "9 3 2 3", "1 3", "12 4")
 
@@ -15,18 +15,18 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line, in the colour of its place among the models."""
+    """One line, whose colour depends on the place of its model."""
 
     name: str
     points: Points
     place: int = 0
     marked: bool = False
-    """A dot at each point."""
+    """Whether to draw a dot at each point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A square diagram; y runs from 0 to 1."""
+    """A square diagram whose y axis runs from 0 to 1."""
 
     title: str
     x_label: str
@@ -34,11 +34,11 @@ class Chart:
     series: Sequence[Series]
     x_maximum: float = 1.0
     diagonal: bool = False
-    """A thin line from the lower left to the upper right."""
+    """Whether to draw a thin line from the lower left to the upper right."""
 
 
 def draw(chart: Chart) -> str:
-    """The chart as an <svg> element."""
+    """Return the chart as an <svg> element."""
     parts = [
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}" role="img" '
         f'aria-label="{escape(chart.title, quote=True)}">',
@@ -52,7 +52,7 @@ def draw(chart: Chart) -> str:
 
 
 def legend(names: Sequence[str]) -> str:
-    """Which line is whose."""
+    """Return the legend of models and their lines, as HTML."""
     items = (
         f'<span><svg viewBox="0 0 36 8" width="36" height="8">{_stroke("0,4 36,4", place)}</svg> {escape(name)}</span>'
         for place, name in enumerate(names)
@@ -91,7 +91,7 @@ def _line(series: Series, x_maximum: float) -> str:
 
 
 def _until(points: Points, x_maximum: float) -> Points:
-    """Those inside the diagram, and the level at which the line leaves it."""
+    """Return the points inside the diagram, and the one where the line leaves it."""
     inside = [(x, y) for x, y in points if x <= x_maximum]
     return [*inside, (x_maximum, inside[-1][1])] if inside and len(inside) < len(points) else inside
 

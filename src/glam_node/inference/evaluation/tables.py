@@ -1,4 +1,4 @@
-"""An evaluation as tables of text, for the report and for the terminal: the same rows in both."""
+"""An evaluation as tables of text, with the same rows for the report and the terminal."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ NONE = "–"
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """What a table says, row by row; the first column names the row."""
+    """A table of text, row by row; the first column names the row."""
 
     title: str
     columns: tuple[str, ...]
@@ -22,7 +22,7 @@ class TextTable:
 
 
 def estimate_text(estimate: Estimate | None, digits: int = 3) -> str:
-    """The value and its 95 % interval."""
+    """Return the value with its 95 % interval as text."""
     if estimate is None or estimate.value is None:
         return NONE
     if estimate.low is None or estimate.high is None:
@@ -64,7 +64,7 @@ _FINDINGS: tuple[tuple[str, Callable[[FindingMeasures], Estimate]], ...] = (
 
 
 def _described(measures: ClassMeasures) -> list[tuple[str, str]]:
-    """Every measure of one class by its name."""
+    """Return every measure of one class with its name."""
     maps, findings = measures.maps, measures.findings
     before, after = measures.calibration, measures.platt_calibration
     return [
@@ -78,7 +78,7 @@ def _described(measures: ClassMeasures) -> list[tuple[str, str]]:
 
 
 def measures_table(evaluation: Evaluation, place: int) -> TextTable:
-    """Every measure of the class at `place`, one column per model."""
+    """Return the table of every measure of the class at `place`, with one column per model."""
     of_models = [model.classes[place] for model in evaluation.models]
     kind, image = of_models[0].kind, of_models[0].image
     described = [_described(measures) for measures in of_models]
@@ -92,7 +92,7 @@ def measures_table(evaluation: Evaluation, place: int) -> TextTable:
 
 
 def area_table(evaluation: Evaluation, place: int) -> TextTable:
-    """Dice by the size of the lesion."""
+    """Return the table of Dice by lesion size."""
     rows: dict[str, list[str]] = {}
     for number, model in enumerate(evaluation.models):
         maps = model.classes[place].maps
@@ -104,7 +104,7 @@ def area_table(evaluation: Evaluation, place: int) -> TextTable:
 
 
 def froc_table(evaluation: Evaluation, place: int) -> TextTable:
-    """Lesion sensitivity at some rates of false positives."""
+    """Return the table of lesion sensitivity at some rates of false positives."""
     rows: dict[str, list[str]] = {}
     for number, model in enumerate(evaluation.models):
         findings = model.classes[place].findings
@@ -115,7 +115,7 @@ def froc_table(evaluation: Evaluation, place: int) -> TextTable:
 
 
 def operating_point_table(evaluation: Evaluation) -> TextTable:
-    """What was frozen, and what that gave where it was chosen."""
+    """Return the table of frozen thresholds and their results on the validation images."""
     rows = [_point_row(model, each) for model in evaluation.models for each in model.tuning.classes]
     columns = (
         "Model, class",
@@ -146,7 +146,7 @@ def _point_row(model: ModelEvaluation, each: ClassTuning) -> tuple[str, ...]:
 
 
 def comparison_table(evaluation: Evaluation) -> TextTable:
-    """The first model against the others."""
+    """Return the table that compares the first model with the others."""
     rows = tuple(
         (
             f"{each.first} against {each.other}, {each.kind}",
@@ -161,5 +161,5 @@ def comparison_table(evaluation: Evaluation) -> TextTable:
 
 
 def kinds_of(evaluation: Evaluation) -> tuple[FindingKind, ...]:
-    """The classes, in the order of their places."""
+    """Return the classes in the order of their places."""
     return tuple(each.kind for each in evaluation.models[0].classes)

@@ -1,4 +1,4 @@
-"""The brightness of a pixel as its saliency: the least that a model must beat, and an evaluation without a network."""
+"""A model whose saliency is the brightness of a pixel, as a lower baseline and for evaluation without a network."""
 
 from typing import Self
 
@@ -12,18 +12,18 @@ _LEAST_FULL_SCALE = 4095
 
 
 class ThresholdModel:
-    """Saliency is brightness as a part of full scale for both classes; the score is its largest value."""
+    """A model whose saliency is brightness relative to full scale, for both classes; the score is its maximum."""
 
     def __init__(self, name: str = "brightness") -> None:
         self.name = name
 
     @classmethod
     def from_package(cls, package: ModelPackage, device: str) -> Self:  # noqa: ARG003 - runs anywhere
-        """The model of a "threshold" package."""
+        """Return the model of a "threshold" package."""
         return cls(package.algorithm_name)
 
     def look(self, mammogram: Mammogram) -> Opinion:
-        """Full scale is the least 2^n - 1, n >= 12, not below the brightest pixel."""
+        """Analyse one view; full scale is the smallest 2^n - 1, n >= 12, not below the brightest pixel."""
         brightest = int(mammogram.pixels.max(initial=0))
         saliency = mammogram.pixels.astype(np.float32) / np.float32(
             max(_LEAST_FULL_SCALE, 2 ** brightest.bit_length() - 1)

@@ -1,4 +1,4 @@
-"""Choosing thresholds on validation images; what is chosen is frozen before a test image is looked at."""
+"""Choice of thresholds on validation images, which are frozen before any test image is analysed."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ChosenThreshold:
-    """A threshold for saliency, and what it gives on the images that it was chosen on."""
+    """A threshold for saliency, with its result on the images that it was chosen on."""
 
     threshold: float
     mean_dice: float
@@ -32,7 +32,7 @@ class ChosenPair:
 
 @dataclass(frozen=True, slots=True)
 class ScoreThreshold:
-    """A score at and above which an image is positive, and what it gives on the images that it was chosen on."""
+    """The least score of a positive image, with the result on the images that it was chosen on."""
 
     threshold: float
     sensitivity: float
@@ -40,7 +40,7 @@ class ScoreThreshold:
 
 
 def choose_threshold(trials: Sequence[ThresholdTrial]) -> ChosenThreshold | None:
-    """The threshold of the largest mean Dice among 40 quantiles of all pixels of all trials; None without a trial."""
+    """Choose the threshold of the largest mean Dice among 40 quantiles of all trials' pixels; None without a trial."""
     if not trials:
         return None
     places = _quantile_places(trials)
@@ -51,10 +51,10 @@ def choose_threshold(trials: Sequence[ThresholdTrial]) -> ChosenThreshold | None
 
 
 def choose_pair(closely: Sequence[ThresholdTrial], elsewhere: Sequence[ThresholdTrial]) -> ChosenPair | None:
-    """The two thresholds of the largest mean Dice, each among 40 quantiles of its source's pixels.
+    """Choose the two thresholds of the largest mean Dice, each among 40 quantiles of its source's pixels.
 
-    `closely` and `elsewhere` are the two parts of the same images; both have the lesion pixels of the whole image.
-    Elsewhere may also be never.
+    `closely` and `elsewhere` are the two parts of the same images; both have the lesion pixels of the whole image. The
+    threshold for elsewhere may also be one that no pixel exceeds.
     """
     if not closely:
         return None
@@ -70,7 +70,7 @@ def choose_pair(closely: Sequence[ThresholdTrial], elsewhere: Sequence[Threshold
 
 
 def _quantile_places(trials: Sequence[ThresholdTrial]) -> list[int]:
-    """For each of TOP_FRACTIONS the highest place in KEPT at and above which that share of all pixels lies."""
+    """Return for each of TOP_FRACTIONS the highest place in KEPT with that share of all pixels at or above it."""
     above = np.sum([trial.found for trial in trials], axis=0, dtype=np.int64)
     share = above / max(sum(trial.pixel_count for trial in trials), 1)
     places = (max(int((share >= fraction).sum()) - 1, 0) for fraction in TOP_FRACTIONS)
@@ -78,7 +78,7 @@ def _quantile_places(trials: Sequence[ThresholdTrial]) -> list[int]:
 
 
 def _counts_at(trials: Sequence[ThresholdTrial], places: list[int]) -> tuple[Values, Values, Values]:
-    """Pixels found, and those of them in lesions, per trial and place; and the lesion pixels per trial."""
+    """Return the pixels found, all and in lesions, per trial and place, and the lesion pixels per trial."""
     found = np.array([np.append(trial.found, 0)[places] for trial in trials], dtype=np.float64)
     hits = np.array([np.append(trial.hits, 0)[places] for trial in trials], dtype=np.float64)
     return found, hits, np.array([trial.lesion_px for trial in trials], dtype=np.float64)
@@ -95,9 +95,9 @@ def score_threshold(
     sensitivity: float | None = None,
     specificity: float | None = None,
 ) -> ScoreThreshold | None:
-    """The highest threshold with at least the wanted sensitivity, or the lowest with at least the wanted specificity.
+    """Choose the highest threshold with the wanted sensitivity, or the lowest with the wanted specificity.
 
-    It lies half-way to the next score, so that a rounding error moves nothing. None unless both classes are there.
+    It lies half-way to the next score, so that rounding errors change nothing. Returns None unless both labels occur.
     """
     given, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.bool_)
     if not truth.any() or truth.all():
@@ -121,7 +121,7 @@ def _needed(share: float, count: int) -> int:
 
 
 def minimum_area(areas_of_normals: Sequence[Sequence[int]], wanted_per_normal: float) -> int:
-    """The least area with which the regions on normal images are at most `wanted_per_normal` per image; at least 1."""
+    """Return the least area, at least 1, that leaves at most `wanted_per_normal` regions per normal image."""
     areas = sorted((area for areas in areas_of_normals for area in areas), reverse=True)
     allowed = math.floor(wanted_per_normal * len(areas_of_normals) + 1e-9)
     return areas[allowed] + 1 if len(areas) > allowed else 1

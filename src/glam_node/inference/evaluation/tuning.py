@@ -1,4 +1,4 @@
-"""What is frozen on validation images: thresholds for maps and scores, the least area, and the scale of scores."""
+"""Tuning on validation images: thresholds of maps and scores, the minimum area, and the calibration of scores."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,26 +29,26 @@ Points = Mapping[FindingKind, OperatingPoint]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What operating points shall reach on validation images."""
+    """Targets of operating points on validation images."""
 
     sensitivity: float = 0.95
-    """Of images, per class; not used when a specificity is wanted."""
+    """Sensitivity on images, per class; not used if a specificity is wanted."""
     specificity: float | None = None
     false_positives_per_normal: float = 0.2
-    """Findings on a normal image, per class, as the node would report them."""
+    """Findings per normal image and class, as the node would report them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassTuning:
-    """What was frozen for one class; None: it could not be chosen, and `remarks` say why."""
+    """Values frozen for one class; None for those that could not be chosen, with the reason in `remarks`."""
 
     kind: FindingKind
     map_threshold: ChosenThreshold | None
-    """For Dice of the saliency map."""
+    """Threshold for the Dice of the saliency map."""
     evidence_thresholds: ChosenPair | None
     score: ScoreThreshold | None
     point: OperatingPoint | None
-    """What makes a finding: chosen here, or the package's own when that was asked for."""
+    """The operating point, chosen here or, on request, the package's own."""
     platt: PlattScale | None
     isotonic: IsotonicScale | None
     remarks: tuple[str, ...] = ()
@@ -56,17 +56,17 @@ class ClassTuning:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What was frozen for one model."""
+    """Values frozen for one model."""
 
     classes: tuple[ClassTuning, ...]
-    """In the order of the channels."""
+    """The classes in the order of the channels."""
     view_count: int
     failures: tuple[Failure, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Trials:
-    """Of one class of one image that has a lesion of it."""
+    """The trials of one class of an image with a lesion of that class."""
 
     whole: ThresholdTrial
     closely: ThresholdTrial
@@ -75,7 +75,7 @@ class _Trials:
 
 @dataclass(slots=True)
 class _Row:
-    """One validation view; a few kilobytes when it has a lesion, a few bytes otherwise."""
+    """One validation view; it takes a few kilobytes with a lesion and a few bytes without."""
 
     view: LabelledView
     scores: tuple[float, float]
@@ -84,7 +84,7 @@ class _Row:
 
 
 def normal_views(views: Sequence[LabelledView], kind: FindingKind) -> list[LabelledView]:
-    """Views without any lesion; where a data set has none, views without one of this class."""
+    """Return the views without any lesion; if there are none, the views without a lesion of this class."""
     place = CHANNELS.index(kind)
     return [view for view in views if not any(view.labels)] or [view for view in views if not view.labels[place]]
 
@@ -97,9 +97,9 @@ def tune(
     kept_points: Points | None,
     progress: Callable[[str, int, int], None],
 ) -> Tuning:
-    """Everything that is chosen on `views`; `kept_points` are taken instead of operating points chosen here.
+    """Choose all thresholds on `views`; `kept_points` replace the operating points chosen here.
 
-    Views are looked at once, and normal ones once more when the thresholds are known that make regions on them.
+    Views are analysed once, and normal ones a second time once the thresholds of their regions are known.
     """
     looked = look_at(dataset, views, model, _measure, lambda *at: progress(f"{model.name}: choosing thresholds", *at))
     chosen = [_choose(place, kind, looked.rows, wanted) for place, kind in enumerate(CHANNELS)]
@@ -129,7 +129,7 @@ def _measure(view: LabelledView, opinion: Opinion, masks: Masks | None) -> _Row:
 
 
 def _choose(place: int, kind: FindingKind, rows: Sequence[_Row], wanted: Wanted) -> ClassTuning:
-    """Everything but the least area, which needs another look."""
+    """Choose everything but the minimum area, for which views are analysed a second time."""
     trials = [row.trials[kind] for row in rows if kind in row.trials]
     map_threshold = choose_threshold([each.whole for each in trials])
     if any(row.two_sources for row in rows):
@@ -170,7 +170,7 @@ def _areas_on_normals(
     chosen: Sequence[ClassTuning],
     progress: Callable[[str, int, int], None],
 ) -> dict[FindingKind, list[list[int]]]:
-    """Per class, the areas of the regions on each normal image that the score lets pass."""
+    """Return, per class, the areas of the regions on each normal image whose score passes."""
     normal_of = {each.kind: {view.image_id for view in normal_views(views, each.kind)} for each in chosen}
     areas: dict[FindingKind, list[list[int]]] = {kind: [] for kind in CHANNELS}
 
@@ -188,7 +188,7 @@ def _areas_on_normals(
 
 
 def _largest(regions: Regions) -> list[int]:
-    """Areas, of as many regions as could matter."""
+    """Return the largest areas, as many as can matter."""
     return [int(area) for area in np.sort(regions.areas)[-MOST_SCORES:]]
 
 
