@@ -1,1 +1,1 @@
-"""Pages, metrics and health over HTTP: what people and monitoring look at."""
+"""The web console: pages for people, and metrics and health checks for monitoring."""

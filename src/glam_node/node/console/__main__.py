@@ -1,4 +1,4 @@
-"""The console as a process of the node."""
+"""The console's process, started by `python -m glam_node.node.console`."""
 
 import asyncio
 import ssl
@@ -20,7 +20,11 @@ GRACE_S = 3
 
 
 def run(running: Running) -> None:
-    """Answer until asked to stop. Raises PermanentError when the port cannot be had."""
+    """Serve the console until asked to stop.
+
+    Raises:
+        PermanentError: The port is taken or may not be used.
+    """
     chosen = running.settings.console
     app = create_console(running.live_node, chosen.host, encrypted=chosen.certificate is not None)
     encryption = None
@@ -40,7 +44,7 @@ def run(running: Running) -> None:
 
 
 def configuration(app: ASGIApp, chosen: ConsoleSettings, encryption: ssl.SSLContext | None) -> uvicorn.Config:
-    """Return how the console is served: with limits on connections, and without trust in any header."""
+    """Return uvicorn's configuration: connections are limited, and no header of a proxy is trusted."""
     guarded = partial(GuardedConnection, guard=Guard(encryption, chosen.trusted_proxies))
     return uvicorn.Config(
         app,
@@ -59,7 +63,7 @@ def configuration(app: ASGIApp, chosen: ConsoleSettings, encryption: ssl.SSLCont
 def _serve(server: uvicorn.Server, stop: threading.Event) -> None:
     try:
         server.run()
-    except SystemExit:  # uvicorn's word for a port that is taken
+    except SystemExit:  # raised by uvicorn where the port is taken
         return
     finally:
         stop.set()

@@ -1,4 +1,4 @@
-"""The paths by which people act: all of them POST, but for the pages that first say what will happen."""
+"""Routes that change something or show a patient; all are POST, except the confirmation pages."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ _STUDY = "/studies/{study_instance_uid}"
 
 
 def routes(screens: Screens, door: Door) -> list[BaseRoute]:
-    """Of acts on studies and destinations, of signing out, and of signing in by a provider where one is configured."""
+    """Return the routes for actions, for signing out, and for signing in at an OpenID provider if one is configured."""
     node, actions = screens.node, Actions(screens, door)
 
     def ask(request: Request) -> Response:
@@ -53,7 +53,7 @@ def routes(screens: Screens, door: Door) -> list[BaseRoute]:
 
 
 def _told(node: Node, act: Callable[[Request, Fields], Response]) -> Callable[[Request, Fields], Response]:
-    """A database that is away is told as what it is."""
+    """Wrap `act` so that a database that does not answer raises TransientError, whose message people understand."""
 
     def answer(request: Request, fields: Fields) -> Response:
         with database_trouble(node.settings):
@@ -63,7 +63,7 @@ def _told(node: Node, act: Callable[[Request, Fields], Response]) -> Callable[[R
 
 
 def _provider(door: Door, node: Node) -> list[BaseRoute]:
-    # Whoever has no provider need not wait for what speaks to one.
+    # Imported only where a provider is configured: its libraries take long to load.
     from glam_node.node.console.oidc_door import PATH, OidcDoor
 
     way = OidcDoor(door, node.settings.console.oidc)

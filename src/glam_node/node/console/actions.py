@@ -1,4 +1,4 @@
-"""What a person asks for on a study's page: first it is said what will happen, then, confirmed, it is done once."""
+"""Actions of operators on a study: a page states the consequence, and its form, once sent, is carried out once."""
 
 import secrets
 import threading
@@ -28,22 +28,22 @@ from glam_node.node.workflow.subject import LONGEST_REASON, seen_of
 from glam_node.node.workflow.versions import keep_first, take_newer
 
 REMEMBERED = 1000
-"""Forms that were sent: each once more does nothing."""
+"""The number of sent forms that are remembered; sending a remembered form again does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One button."""
+    """An action that is offered as a button."""
 
     verb: str
     name: str
     consequence: str
-    """What will happen, in words."""
+    """The effect of the action, as the confirmation page states it."""
     fits: Callable[[Study], bool]
     do: Callable[[Session, Order, Node, Fields], str]
     wants_reason: bool = False
     of_newer: bool = False
-    """It fits only where images wait in a newer version."""
+    """Whether the action is offered only for studies with images that were received again in a newer version."""
 
 
 def _can(standing: Standing) -> Callable[[Study], bool]:
@@ -136,7 +136,7 @@ ACTS = {
 
 
 class Actions:
-    """Asks whether it is meant, and does it."""
+    """The pages that ask for confirmation of an action, and carry it out."""
 
     def __init__(self, screens: Screens, door: Door) -> None:
         self._screens = screens
@@ -147,7 +147,11 @@ class Actions:
         screens.templates.env.globals["acts_on"] = self.offered
 
     def offered(self, study_instance_uid: str) -> dict[str, Any]:
-        """What may be done with the study as it is, and the words for what it is."""
+        """Return the actions that the state of the study allows, the state in words, and the study.
+
+        Returns:
+            `acts`, `seen` (the words) and `study`; no acts and None if the study is not known.
+        """
         with self._screens.sessions() as session:
             study = studies.get(session, study_instance_uid)
             if study is None:
@@ -157,7 +161,12 @@ class Actions:
             return {"acts": fitting, "seen": seen_of(session, study), "study": study}
 
     def ask(self, request: Request) -> Response:
-        """The page that says what will happen. Raises HTTPException."""
+        """Show the confirmation page of an action.
+
+        Raises:
+            HTTPException: The visitor is no operator (403), the study is not known (404), or it has changed or its
+                state does not allow the action (409).
+        """
         if not request.state.visitor.may(Right.ACT):
             raise HTTPException(403, "This action requires the operator role.")
         act, uid = _act(request), request.path_params["study_instance_uid"]
@@ -179,7 +188,11 @@ class Actions:
         )
 
     def carry_out(self, request: Request, fields: Fields) -> Response:
-        """It is done and told on the study's page; the same form once more does nothing. Raises HTTPException."""
+        """Carry out an action, unless the same form did so before, and lead back to the page of the study.
+
+        Raises:
+            HTTPException: There is no such action (404), or it is not possible (409).
+        """
         act, uid = _act(request), request.path_params["study_instance_uid"]
         visitor = request.state.visitor
         token = request.cookies.get(COOKIE, "")
@@ -193,7 +206,7 @@ class Actions:
         return RedirectResponse(f"/studies/{uid}", 303)
 
     def retry_all(self, request: Request, fields: Fields) -> Response:
-        """Retry every study with something given up, and say on the list how many. Raises HTTPException."""
+        """Retry every study with a failed job or an abandoned result, and show the number on the list of studies."""
         visitor, digest = request.state.visitor, self._node.settings_digest
         reason = fields.get("reason", "").strip()[:LONGEST_REASON]
         with self._lock, database_trouble(self._node.settings):
@@ -215,7 +228,7 @@ class Actions:
             del self._done[next(iter(self._done))]
 
     def _counts(self, uid: str) -> list[dict[str, Any]]:
-        """What each destination did not get, and what it has."""
+        """Return for each destination the number of results that were given up, and that it has or will get."""
         with self._screens.sessions() as session:
             found = deliveries.of_study(session, uid)
         names = [name for name in self._node.settings.destinations if any(one.destination == name for one in found)]

@@ -1,4 +1,4 @@
-"""The HTTP application: metrics and health for monitoring, pages for people."""
+"""The console's HTTP application: metrics and health for monitoring, pages for people."""
 
 import ipaddress
 from collections.abc import Callable
@@ -51,7 +51,11 @@ _OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 def accounts_page(screens: Screens, request: Request) -> Response:
-    """Show the local accounts to operators. Raises HTTPException for anybody else."""
+    """Show the local accounts.
+
+    Raises:
+        HTTPException: The visitor is no operator (403).
+    """
     if not request.state.visitor.may(Right.ACT):
         raise HTTPException(403, "The list of accounts requires the operator role.")
     with screens.sessions() as session:
@@ -72,11 +76,11 @@ PAGES: dict[str, Page] = {
     "/studies/{study_instance_uid}/results.zip": study.results,
     "/studies/{study_instance_uid}/{sop_instance_uid}/{layer}.png": study.view,
 }
-"""What people look at, by path."""
+"""The function that renders each page, by path."""
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
+    """Return whether only this machine can reach a server that listens on `host`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -86,10 +90,18 @@ def is_local(host: str) -> bool:
 def create_console(
     node: Node, host: str, *, encrypted: bool = False, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Starlette:
-    """/metrics, /healthz and /readyz for anybody; pages for those who are signed in.
+    """Return the application: /metrics, /healthz and /readyz for anybody, pages for people who are signed in.
 
-    While there is no account, pages are there where only this machine can reach `host`, for whoever sits at it.
-    Raises PermanentError when there are accounts and passwords would go over a network in plain text.
+    While there is no account, people at this machine see the pages, provided that only this machine can reach `host`.
+
+    Args:
+        node: The node that the console shows.
+        host: The address on which the console will listen.
+        encrypted: Whether connections use TLS.
+        now: The clock.
+
+    Raises:
+        PermanentError: There are accounts, and passwords would cross a network in plain text.
     """
     local = is_local(host)
     with reading(node.sessions)() as session:
@@ -103,7 +115,7 @@ def create_console(
         Middleware(BaseHTTPMiddleware, dispatch=_with_headers),
     ]
     if local:
-        # A page of another site that names itself as this machine gets nothing (DNS rebinding).
+        # Against DNS rebinding: refuse requests to names other than those of this machine.
         names = [*_LOCAL_NAMES, *chosen.host_names, urlsplit(chosen.oidc.public_url or "").hostname or "localhost"]
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=names))
     routes = [*_monitoring(node, now), Mount("/static", StaticFiles(directory=_STATIC))]
@@ -120,7 +132,7 @@ def create_console(
 
 
 def refuse_plain_text(host: str, encrypted: bool) -> None:
-    """Nothing, where passwords can be asked for. Raises PermanentError where a network would carry them as they are."""
+    """Raise PermanentError if passwords would cross a network in plain text."""
     if not (encrypted or is_local(host)):
         raise PermanentError(
             f"console.host {host} can be reached by other machines, and passwords of accounts would go there in plain "
@@ -134,11 +146,11 @@ def _shown(screens: Screens, page: Page, request: Request) -> Response:
 
 
 def _monitoring(node: Node, now: Callable[[], datetime]) -> list[BaseRoute]:
-    """What needs no account."""
+    """Return the routes for monitoring, which require no account."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(NodeCollector(node, now))
 
-    # Threads of their own: pages and pictures that take long keep no monitoring waiting.
+    # Separate threads, so that slow pages and pictures do not delay monitoring.
     threads = CapacityLimiter(MONITORS)
 
     async def metrics(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Connections to the console: how many at once, from one address, and how long a request may take to arrive."""
+"""Limits of connections to the console: their number in all and from one address, and the time for a request."""
 
 import asyncio
 import ipaddress
@@ -14,15 +14,15 @@ from glam_node.node.console.proxies import plain_address
 
 MOST, MOST_OF_ADDRESS = 400, 64
 ACCEPTED_AT_ONCE = 128
-"""Connections that wait to be counted; some turns of the event loop of these and all others fit 1,024 open files."""
+"""Length of the listen queue: small, so that new and counted connections together fit into 1,024 open files."""
 HEADER_S = 10.0
 """Seconds from the start of a connection, or of its next request, to the end of the request header."""
 BODY_S = 30.0
-"""Seconds without anything of the request body."""
+"""Seconds that may pass between two parts of the request body."""
 
 
 class Guard:
-    """Closes the connection that did nothing for the longest time where there are too many, of an address or at all."""
+    """The open connections; if an address or all have too many, the one without a request for the longest is closed."""
 
     def __init__(self, encryption: ssl.SSLContext | None, proxies: Sequence[str]) -> None:
         self.encryption = encryption
@@ -30,7 +30,7 @@ class Guard:
         self._open: OrderedDict[GuardedConnection, str] = OrderedDict()
 
     def admit(self, connection: "GuardedConnection", address: str) -> None:
-        """Count the connection, which is open."""
+        """Register an open connection; close the longest inactive ones where a limit is reached."""
         source = self._source(address)
         of_source = [one for one, other in self._open.items() if other == source] if source else []
         for oldest, most in ((of_source, MOST_OF_ADDRESS), (list(self._open), MOST)):
@@ -40,16 +40,16 @@ class Guard:
         self._open[connection] = source
 
     def active(self, connection: "GuardedConnection") -> None:
-        """Note that a whole request came over the connection."""
+        """Record that a complete request arrived over the connection."""
         if connection in self._open:
             self._open.move_to_end(connection)
 
     def forget(self, connection: "GuardedConnection") -> None:
-        """The connection is closed."""
+        """Remove a connection that is closed."""
         self._open.pop(connection, None)
 
     def _source(self, text: str) -> str:
-        """Return the address, or the network of an IPv6 host; empty for a proxy, which stands for many."""
+        """Return the IPv4 address or the IPv6 /64 network to count by; empty for a proxy, which has no such limit."""
         plain = plain_address(text)
         if not plain:
             return text
@@ -60,7 +60,7 @@ class Guard:
 
 
 class GuardedConnection(H11Protocol):
-    """One connection, encrypted where the guard has a certificate; uvicorn has no time limit on a request itself."""
+    """A connection with time limits for requests, which uvicorn lacks; encrypted if the guard has a TLS context."""
 
     def __init__(self, *, guard: Guard, **given: Any) -> None:
         super().__init__(**given)
@@ -72,7 +72,7 @@ class GuardedConnection(H11Protocol):
         self._handshake: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Answer on it, once it is encrypted where it is to be."""
+        """Serve a new connection, after the TLS handshake where TLS is configured."""
         self._socket = transport
         peer = transport.get_extra_info("peername")
         self._guard.admit(self, peer[0] if peer else "")
@@ -80,13 +80,13 @@ class GuardedConnection(H11Protocol):
         if self._guard.encryption is None:
             self._open(transport)
             return
-        # Counted and timed from its first byte: the event loop tells of a TLS connection after its handshake only.
+        # asyncio's own TLS server reports a connection only after its handshake: too late to count and time it.
         transport.pause_reading()
         self._handshake = self.loop.create_task(self._encrypt(transport, self._guard.encryption))
 
     async def _encrypt(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
         encrypted: asyncio.Transport | None = None
-        with suppress(OSError):  # of which ssl.SSLError is one
+        with suppress(OSError):  # includes ssl.SSLError
             encrypted = await self.loop.start_tls(
                 transport, self, context, server_side=True, ssl_handshake_timeout=HEADER_S
             )
@@ -104,7 +104,7 @@ class GuardedConnection(H11Protocol):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take the bytes; a request that is not whole has a limit."""
+        """Handle received bytes, and limit the time until a request is complete."""
         if not self._is_open:
             self._early += data
             return
@@ -120,12 +120,12 @@ class GuardedConnection(H11Protocol):
             self._guard.active(self)
 
     def eof_received(self) -> None:
-        """Close: a browser that says nothing more waits for nothing."""
+        """Close the connection when the browser has closed its side."""
         if self._is_open:
             super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Stop timing and counting the closed connection."""
         self._closed()
         if self._is_open:
             super().connection_lost(exc)

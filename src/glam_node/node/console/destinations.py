@@ -1,4 +1,4 @@
-"""The page of destinations: what waits for each, since when, and how it went last."""
+"""The page of destinations, with the waiting results, last success and last failure of each."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,50 +15,50 @@ from glam_node.settings.destinations import DestinationSettings
 
 @dataclass(frozen=True, slots=True)
 class DestinationFacts:
-    """One destination at this moment."""
+    """The present state of one destination."""
 
     name: str
     settings: DestinationSettings | None
-    """None: results wait for it, and the settings name it no more."""
+    """The configuration; None if results wait for a destination that the settings no longer name."""
     counts: dict[DeliveryState, int]
     oldest: datetime | None
     next_attempt_at: datetime | None
     last_success: datetime | None
     last_failure: str
-    """Of the last attempt that failed, however many did before."""
+    """The failure of the latest attempt that failed; empty if none did."""
     last_failure_at: datetime | None
 
     @property
     def pending(self) -> int:
-        """How many results wait."""
+        """The number of results that wait to be sent."""
         return self.counts.get(DeliveryState.PENDING, 0)
 
     @property
     def abandoned(self) -> int:
-        """How many were given up, until a person acts."""
+        """The number of results that were given up until a person retries them."""
         return self.counts.get(DeliveryState.ABANDONED, 0)
 
     @property
     def delivered(self) -> int:
-        """How many it has."""
+        """The number of results that the destination has."""
         return sum(self.counts.get(state, 0) for state in (DeliveryState.STORED, DeliveryState.COMMITTED))
 
     @property
     def fails(self) -> bool:
-        """Whether the last thing that is known of it is a failure."""
+        """Whether the latest known attempt failed."""
         failed, succeeded = self.last_failure_at, self.last_success
         return failed is not None and (succeeded is None or failed >= succeeded)
 
 
 def page(screens: Screens, request: Request) -> Response:
-    """All destinations of the settings, and those for which something waits."""
+    """Show all configured destinations, and others for which results wait."""
     with screens.sessions() as session:
         found = facts(session, screens.node.settings.destinations)
     return screens.render(request, "destinations", destinations=found)
 
 
 def facts(session: Session, configured: dict[str, DestinationSettings]) -> list[DestinationFacts]:
-    """Of every destination that is configured, in that order, then of those with a backlog."""
+    """Return the state of every configured destination, in that order, then of others for which results wait."""
     counts: dict[str, dict[DeliveryState, int]] = {}
     for (name, state), count in deliveries.counts(session).items():
         counts.setdefault(name, {})[state] = count
@@ -82,7 +82,7 @@ def facts(session: Session, configured: dict[str, DestinationSettings]) -> list[
 
 
 def _next_attempt(waiting: backlog.Pending | None, calls: destinations.Calls | None) -> datetime | None:
-    """Return when something is sent again: not before its own time, nor before the destination is called."""
+    """Return when the next result is sent: when it is due, but not before the destination may be called again."""
     if waiting is None:
         return None
     return waiting.next_attempt_at if calls is None else max(waiting.next_attempt_at, calls.next_call_at)

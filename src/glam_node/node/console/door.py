@@ -1,4 +1,4 @@
-"""Signing in and out, who is let in to a page, and who may act."""
+"""Authentication and access control: signing in and out, and the rights to see pages and to act."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -35,8 +35,8 @@ from glam_node.node.workflow.accounts import LONGEST_PASSWORD
 
 COOKIE = "glam_node_console"
 FORM_COOKIE = "glam_node_sign_in"
-"""Of whoever is about to sign in. One of its own: a page of another site that leads to the form, where the browser
-shows no other cookie, must end nobody's session."""
+"""The cookie of a browser that shows the sign-in form. It is not the session cookie, which browsers withhold on a link
+from another site to the form: a new cookie of the same name would end the session."""
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 LONGEST_FORM = 16 * LONGEST_PASSWORD
 _STALE = "This form is not one of yours any more. Go back, load the page again, and send it anew."
@@ -46,7 +46,7 @@ _OVER = {
     "act": _AGAIN,
     "here": "You are signed out here, but not at {issuer}: this browser may still be signed in there.",
 }
-"""What the form says first, by the word that led to it."""
+"""The notice above the sign-in form, by the query parameter `over`."""
 _REFUSED = {
     Right.ACT: "This action requires the operator role: `glam-node console user add NAME --role operator`.",
     Right.SEE_PATIENTS: "Your account may not see names and IDs: `glam-node console user add NAME --identity`.",
@@ -59,7 +59,7 @@ Fields = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who looks at a page; without a name where no account is asked for."""
+    """The person who requests a page; the name is empty where no account is required."""
 
     name: str = ""
     role: Role = Role.VIEWER
@@ -68,12 +68,12 @@ class Visitor:
     address: str = ""
 
     def may(self, what: str) -> bool:
-        """Whether this visitor may see or do that."""
+        """Return whether this visitor has the right."""
         return what in self.rights
 
     @property
     def actor(self) -> Actor:
-        """As acts are recorded."""
+        """The account and address to record with an action."""
         return Actor(self.name, self.address)
 
 
@@ -83,7 +83,7 @@ class _Known:
 
 
 class Door:
-    """Lets those in who are signed in; without any account whoever sits at this machine, to look."""
+    """Access control: people who are signed in, or, while there is no account, people at this machine, who may look."""
 
     def __init__(self, node: Node, templates: Jinja2Templates, *, local: bool, now: Callable[[], datetime]) -> None:
         self._node = node
@@ -97,12 +97,12 @@ class Door:
         self.sessions = Sessions(self._idle)
 
     def guarded(self, page: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
-        """The page for those who may see it; the others are sent to sign in."""
+        """Wrap a page so that visitors who are not signed in are redirected to the sign-in form."""
 
         async def answer(request: Request) -> Response:
             visitor = await run_in_threadpool(self._visitor, request)
             if visitor is None and request.headers.get("Sec-Fetch-Site") == "cross-site":
-                # Led here by another site, a browser keeps its cookie to itself; led here by us it shows it.
+                # The browser withholds the cookie on a link from another site, and sends it on a link from this one.
                 return self.go_on(request, page_address(request))
             if visitor is None:
                 return _to_sign_in(request)
@@ -116,7 +116,7 @@ class Door:
     def acting(
         self, right: Right, act: Callable[[Request, Fields], Response]
     ) -> Callable[[Request], Awaitable[Response]]:
-        """What a form of ours asks for, done for those who have the right; who tries without it is on record."""
+        """Wrap an action so that it requires a form of this console and the right; refusals are audited."""
 
         async def answer(request: Request) -> Response:
             visitor = await run_in_threadpool(self._visitor, request)
@@ -131,7 +131,7 @@ class Door:
         return answer
 
     async def sign_in(self, request: Request) -> Response:
-        """The form; and once it is sent, a session or what was wrong."""
+        """Show the sign-in form, or check one that was sent and start a session."""
         if not await run_in_threadpool(self._asks):
             raise HTTPException(404, "No account was made: `glam-node console user add NAME` makes one.")
         if request.method != "POST":
@@ -145,7 +145,7 @@ class Door:
         return await run_in_threadpool(self._tried, request, name, known.account, proved)
 
     async def sign_out(self, request: Request) -> Response:
-        """The session of this browser is over."""
+        """End the session of this browser."""
         await self._fields(request)
         visitor = await run_in_threadpool(self._visitor, request)
         self.sessions.end(request.cookies[COOKIE])
@@ -154,20 +154,20 @@ class Door:
         return self.forget(request, RedirectResponse("/sign-in", 303))
 
     def forget(self, request: Request, response: Response) -> Response:
-        """The answer, by which a browser has no session any more, and none of its pictures."""
+        """Return the response, with headers that delete the session cookie and cached pictures."""
         response.headers.update(_NO_PICTURES)
         response.delete_cookie(COOKIE, secure=is_encrypted(request), httponly=True, samesite="strict")
         return response
 
     async def session(self, request: Request) -> Response:
-        """204 while the session of this browser lasts, else 401; to ask is not to use it."""
+        """Answer 204 while the session of this browser lasts, else 401; the request does not prolong the session."""
         visitor = await run_in_threadpool(self._visitor, request, used=False)
         return Response(status_code=204 if visitor is not None else 401)
 
     def let_in(self, request: Request, account: Account, *, id_token: str | None = None) -> Response:
-        """With a new token: one that was there before, whoever set it, is worth nothing.
+        """Start a session with a new token, against session fixation, and lead to the page that was asked for.
 
-        Where a provider led here, a page of ours comes between: its redirection would not carry the cookie.
+        After a provider's redirection a page of this console comes between, or the browser would withhold the cookie.
         """
         self.sessions.end(request.cookies.get(COOKIE, ""))
         self._record("signed_in", address=address_of(request), account=account.name)
@@ -179,7 +179,7 @@ class Door:
         return response
 
     def not_let_in(self, request: Request, failure: str, status: int, name: str = "") -> Response:
-        """The form with what is wrong; on record, unless anybody could bring it about as often as they like (400)."""
+        """Show the form with the failure, and audit it, except status 400, which anybody could cause without limit."""
         if status == 400:
             return self._form(request, failure, status)
         facts = {"address": address_of(request), "account": "", "failure": failure}
@@ -187,7 +187,7 @@ class Door:
         return self._form(request, failure, status)
 
     def go_on(self, request: Request, target: str) -> Response:
-        """A page of ours that leads there by itself: a redirection would be the last page's doing."""
+        """Return a page that leads to `target`, so that the browser takes this site for the origin of the request."""
         return self._templates.TemplateResponse(request, "_actions_again.html", {"target": target})
 
     def _visitor(self, request: Request, *, used: bool = True) -> Visitor | None:
@@ -201,7 +201,7 @@ class Door:
             present = signed_in
             if signed_in is not None and not signed_in.issuer:
                 present = accounts.get(session, signed_in.name)
-        # Whoever's account was changed since signs in again.
+        # An account that was changed since must sign in again.
         if present is None or present != signed_in:
             return None
         return Visitor(present.name, present.role, self.sessions.form_token(token), present.rights, address)
@@ -214,7 +214,7 @@ class Door:
             return accounts.exist(session)
 
     async def _fields(self, request: Request, cookie: str = COOKIE) -> dict[str, str]:
-        """Of a form that we gave to this browser. Raises HTTPException for any other."""
+        """Return the fields of a form that was issued to this browser; raise HTTPException for any other form."""
         body = b""
         async for chunk in request.stream():
             body += chunk
@@ -226,14 +226,14 @@ class Door:
         return fields
 
     def _refuse(self, request: Request, visitor: Visitor, right: Right) -> None:
-        """Raises HTTPException."""
+        """Audit the attempt and raise HTTPException."""
         uid = request.path_params.get("study_instance_uid", "")[:64]
         facts = {"act": request.url.path[-64:], "failure": "no right to", "account": visitor.name}
         self._record("act_refused", study_instance_uid=uid, address=visitor.address, **facts)
         raise HTTPException(403, _REFUSED[right])
 
     def _may_try(self, request: Request, name: str) -> "_Known | Response":
-        """Return the account of that name, if any, or the answer to somebody who has tried too often."""
+        """Return the account of that name, if any, or the response after too many attempts."""
         address = address_of(request)
         if not self._attempts.may_try(address, name, self.now()):
             self._record("sign_in_limited", address=address)
@@ -251,7 +251,7 @@ class Door:
             response.headers["Retry-After"] = "5"
             return response
         if account is None or not proved:
-            # What was typed as a name may be a password: only a name that is there is recorded.
+            # People may type a password into the name field: record only names of existing accounts.
             self._record("sign_in_refused", address=address, account=account.name if account is not None else "")
             return self._form(request, "Name or password is wrong.", 401)
         self._attempts.succeeded(address, name)
@@ -294,6 +294,6 @@ class Door:
 
 
 def _to_sign_in(request: Request) -> Response:
-    """With a word for whoever was signed in before."""
+    """Redirect to the sign-in form, with a notice if the browser had a session."""
     over = ("?over=act" if request.method == "POST" else "?over=page") if COOKIE in request.cookies else ""
     return remember_page(RedirectResponse(f"/sign-in{over}", 303, _NO_PICTURES if over else None), request)

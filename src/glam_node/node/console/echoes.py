@@ -1,4 +1,4 @@
-"""What a person asks of a destination: whether it is there, and to send what waits for it."""
+"""Actions of operators on a destination: a C-ECHO, and sending all waiting results now."""
 
 import threading
 
@@ -15,11 +15,11 @@ from glam_node.node.scu.echo import EchoReport, echo
 from glam_node.node.workflow.resend import send_now
 
 LONGEST_S = 10.0
-"""What a person waits for an answer, whatever delivery waits for."""
+"""The longest time in seconds that a person waits for the answer, however long the destination's timeout is."""
 
 
 class Echoes:
-    """One question to a destination at a time."""
+    """The actions on destinations; each destination gets one C-ECHO at a time."""
 
     def __init__(self, screens: Screens, door: Door) -> None:
         self._node = screens.node
@@ -29,7 +29,11 @@ class Echoes:
         self._lock = threading.Lock()
 
     def ask(self, request: Request, _: Fields) -> Response:
-        """What came back is told on the page of destinations, and on record. Raises HTTPException."""
+        """Send a C-ECHO, audit the answer and show it on the page of destinations.
+
+        Raises:
+            HTTPException: There is no such destination (404), or a C-ECHO to it is under way (409).
+        """
         name = self._name(request)
         with self._lock:
             if name in self._asking:
@@ -49,7 +53,11 @@ class Echoes:
         return RedirectResponse(f"/destinations#destination-{name}", 303)
 
     def send(self, request: Request, _: Fields) -> Response:
-        """Have all results that wait for the destination sent now. Raises HTTPException."""
+        """Make all results that wait for the destination due now.
+
+        Raises:
+            HTTPException: There is no such destination (404).
+        """
         name, configured = self._name(request), self._node.settings.destinations
         with self._node.sessions.begin() as session:
             count = send_now(session, name, request.state.visitor.actor, configured, self._now())

@@ -1,23 +1,23 @@
-"""Views on a screen as radiologists hang them."""
+"""Arrangement of the views on the page, in the order in which radiologists hang them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 PLACES = ("R CC", "L CC", "R MLO", "L MLO")
-"""By rows: the right breast is on the left, as if the woman stood before the reader; chest walls meet in the middle."""
+"""The places, row by row. The right breast is on the left, as if the woman faced the reader; chest walls meet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One of the four places, and the images that belong there; retakes share a place."""
+    """One of the four places with its images; retakes of a view share a place."""
 
     view: str
     images: Sequence[dict[str, Any]]
 
 
 def hang(described: dict[str, Any]) -> list[Place]:
-    """The images that were analysed, each with its scores; those that may be, where nothing was."""
+    """Arrange the analysed images with their scores; where none was analysed, all that are not excluded."""
     analysed = {image["sop_instance_uid"]: image for image in described["scores"]}
     chosen = [
         {**instance, **analysed.get(instance["sop_instance_uid"], {}), "analysed": bool(analysed)}

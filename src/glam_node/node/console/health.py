@@ -1,4 +1,4 @@
-"""Whether the node can do its work."""
+"""Checks of the parts on which the node depends, for /readyz."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -17,16 +17,16 @@ _LISTENS_WITHIN_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that work depends on."""
+    """The state of one part on which the node depends."""
 
     name: str
     ok: bool
     fact: str
-    """What was found, in plain words."""
+    """The finding in words."""
 
 
 def checks(node: Node) -> list[Check]:
-    """Database, storage, broker and the DICOM port; none raises."""
+    """Check database, storage, broker and DICOM port; a failure is returned, not raised."""
     return list(_checked(node))
 
 

@@ -1,4 +1,4 @@
-"""Each look at whose study it is goes on record before it is shown; a page that renews itself is one look."""
+"""Audit of access to identities: recorded before they are shown, and once for a page that refreshes itself."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -10,11 +10,11 @@ from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit
 
 ONE_LOOK = timedelta(minutes=15)
-"""For so long a session that was told of a study looks at it, and does not look again."""
+"""The time within which further requests of a session for the same study count as the same access."""
 
 
 class Looks:
-    """Who was told of which study, and when."""
+    """The latest accesses of each session to identities of studies."""
 
     def __init__(self, node: Node, now: Callable[[], datetime]) -> None:
         self._node = node
@@ -23,7 +23,13 @@ class Looks:
         self._lock = threading.Lock()
 
     def record(self, request: Request, study_instance_uids: Iterable[str], *, again: bool = False) -> None:
-        """On record: this visitor sees whose studies these are; `again`: however short ago that was before."""
+        """Record in the audit trail that this visitor sees the identities of these studies.
+
+        Args:
+            request: The visitor's request.
+            study_instance_uids: The studies whose identities will be shown.
+            again: Whether to record also an access within `ONE_LOOK` of the one before.
+        """
         visitor, now = request.state.visitor, self._now()
         with self._lock:
             self._at = {key: at for key, at in self._at.items() if now - at < ONE_LOOK}

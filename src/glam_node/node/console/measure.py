@@ -1,4 +1,4 @@
-"""The values of all metrics at one moment."""
+"""Measurement of all metrics, for /metrics."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from glam_node.node.workflow.recent_scores import recent_scores
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One value."""
+    """One value of a metric."""
 
     metric: Metric
     value: float
@@ -27,7 +27,7 @@ class Sample:
 
 
 def measure(node: Node, now: datetime) -> list[Sample]:
-    """Every metric's samples. Raises what the database and the file system raise."""
+    """Return the samples of every metric at `now`. Errors of the database and the file system pass through."""
     with reading(node.sessions)() as session:
         return [*_on_record(session), *_scores(session), *_waiting(session, node, now), *_on_disk(node)]
 
@@ -75,18 +75,18 @@ def _age(since: datetime | None, now: datetime) -> float:
 
 
 class NodeCollector(Collector):
-    """The metrics as prometheus-client renders them."""
+    """The collector that prometheus-client asks for the metrics of a node."""
 
     def __init__(self, node: Node, now: Callable[[], datetime]) -> None:
         self._node = node
         self._now = now
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """Names only, so that registering it measures nothing."""
+        """Return all metrics without samples, so that registering the collector measures nothing."""
         return [GaugeMetricFamily(one.name, one.meaning, labels=one.labels) for one in metrics.METRICS]
 
     def collect(self) -> list[GaugeMetricFamily]:
-        """All samples, now."""
+        """Measure all metrics now."""
         families = {one.name: GaugeMetricFamily(one.name, one.meaning, labels=one.labels) for one in metrics.METRICS}
         for sample in measure(self._node, self._now()):
             families[sample.metric.name].add_metric(sample.labels, sample.value)

@@ -1,4 +1,4 @@
-"""The relying party of OpenID Connect: authorization code with PKCE, and ID tokens proved by the issuer's keys."""
+"""OpenID Connect relying party: authorization code flow with PKCE, and validation of ID tokens."""
 
 import secrets
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ from glam_node.settings.secret_files import SecretFileError, read_secret
 CALLBACK = "/sign-in/oidc/callback"
 SIGNED_OUT = "/sign-in"
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-"""With the issuer's private key: none, and no secret that we have too."""
+"""The accepted signature algorithms: only asymmetric ones, not "none" and none that signs with the client secret."""
 LEEWAY_S = 60
-"""What the clocks of issuer and node may differ by."""
+"""The difference in seconds that is allowed between the clocks of issuer and node."""
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _LONGEST_HINT = 4000
-"""Of an ID token in a URL: beyond that servers refuse the whole of it; the client id has to do."""
+"""The most characters of an ID token that is sent in a URL; with a longer one, servers would refuse the URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One person's way to the issuer and back."""
+    """An authorization request: one person's way to the issuer and back."""
 
     url: str
-    """Where the browser goes."""
+    """The address to which the browser is redirected."""
     state: str
     nonce: str
     code_verifier: str
@@ -42,15 +42,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Whom the issuer vouches for."""
+    """A person as authenticated by the issuer."""
 
     claims: Claims
     id_token: str
-    """As it came: by it the issuer knows whom to sign out."""
+    """The undecoded ID token, by which the issuer knows whom to sign out."""
 
 
 class Issuer:
-    """The provider that settings name; what it says of itself and its keys is kept, keys until an unknown one comes."""
+    """The configured provider. Its discovery document and keys are cached, the keys until an unknown one is used."""
 
     def __init__(self, settings: OIDCSettings) -> None:
         self._settings = settings
@@ -60,11 +60,16 @@ class Issuer:
 
     @property
     def redirect_uri(self) -> str:
-        """To be registered with the provider."""
+        """The address to which the provider leads browsers back after signing in; to be registered with it."""
         return (self._settings.public_url or "").rstrip("/") + CALLBACK
 
     def request(self) -> Request:
-        """A new way to it. Raises TransientError or PermanentError where its discovery document cannot be used."""
+        """Return a new authorization request.
+
+        Raises:
+            TransientError: The provider does not answer.
+            PermanentError: Its discovery document cannot be used.
+        """
         metadata = self.metadata()
         verifier, nonce = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
         with self._session(metadata) as session:
@@ -75,31 +80,39 @@ class Issuer:
 
     @property
     def signed_out_uri(self) -> str:
-        """Where a browser comes back to once it is signed out there; to be registered with the provider."""
+        """The address to which the provider leads browsers back after signing out; to be registered with it."""
         return (self._settings.public_url or "").rstrip("/") + SIGNED_OUT
 
     @property
     def end_session_endpoint(self) -> str:
-        """Where people sign out there (OpenID Connect RP-Initiated Logout 1.0 2.1); empty where that cannot be.
+        """The address for signing out (OpenID Connect RP-Initiated Logout 1.0, 2.1); empty if there is none.
 
-        Raises TransientError or PermanentError where its discovery document cannot be used.
+        Raises:
+            TransientError: The provider does not answer.
+            PermanentError: Its discovery document cannot be used.
         """
         found = self.metadata().get("end_session_endpoint")
         secure = urlsplit(self.name).scheme != "https" or urlsplit(str(found)).scheme == "https"
         return found if isinstance(found, str) and secure else ""
 
     def sign_out_url(self, id_token: str) -> str:
-        """By which the browser signs out there whom the token is of; empty where that cannot be. Raises likewise."""
+        """Return the address at which the browser signs out the token's person; empty if the provider has none.
+
+        Raises:
+            TransientError: The provider does not answer.
+            PermanentError: Its discovery document cannot be used.
+        """
         endpoint = self.end_session_endpoint
         hint = {"id_token_hint": id_token} if 0 < len(id_token) <= _LONGEST_HINT else {}
         query = {**hint, "client_id": self._settings.client_id, "post_logout_redirect_uri": self.signed_out_uri}
         return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}" if endpoint else ""
 
     def vouched(self, request: Request, code: str) -> Vouched:
-        """Whom the issuer vouches for in exchange for the code.
+        """Exchange the authorization code for a person's claims, and validate them.
 
-        Raises PermanentError when it refuses, or what it gives cannot be trusted, TransientError when it does not
-        answer.
+        Raises:
+            TransientError: The provider does not answer.
+            PermanentError: The provider refuses the code, or its ID token is not valid.
         """
         metadata = self.metadata()
         with self._session(metadata) as session:
@@ -111,9 +124,11 @@ class Issuer:
         return Vouched(claims, str(token["id_token"]))
 
     def client_trouble(self) -> str:
-        """Why the provider does not take our id and secret, by a code that is none; empty when it does.
+        """Try client id and secret with an invalid code; return why the provider rejects them, or empty if it does not.
 
-        Raises TransientError or PermanentError where it cannot be asked.
+        Raises:
+            TransientError: The provider does not answer.
+            PermanentError: Its discovery document or its answer cannot be used.
         """
         metadata = self.metadata()
         with self._session(metadata) as session:
@@ -124,15 +139,20 @@ class Issuer:
         return ""
 
     def redirect_trouble(self) -> str:
-        """Why it would not lead a browser back to us; empty when it would. Raises TransientError or PermanentError."""
+        """Return why the provider rejects the redirect address; empty if it accepts it. Raises as `request` does."""
         url = self.request().url
         with self._session(self.metadata()) as session:
             status = status_of(self.name, lambda: session.get(url, withhold_token=True, allow_redirects=False))
-        # RFC 6749 4.1.2.1: it must not lead back to an address that is not registered.
+        # RFC 6749 4.1.2.1: a provider must not redirect to an address that is not registered.
         return f"{self.name} answered {status} to a browser on its way to sign in" if status == 400 else ""
 
     def keys(self) -> KeySet:
-        """What its signatures are proved by. Raises TransientError or PermanentError where there are none to be had."""
+        """Return the keys that verify the provider's signatures.
+
+        Raises:
+            TransientError: The provider does not answer.
+            PermanentError: It has no readable keys.
+        """
         metadata = self.metadata()
         try:
             return self._key_set(metadata)
@@ -140,7 +160,12 @@ class Issuer:
             raise PermanentError(f"{metadata['jwks_uri']} has no keys that can be read: {error}.") from error
 
     def metadata(self) -> Claims:
-        """Its discovery document. Raises TransientError or PermanentError when that cannot be had or used."""
+        """Return the provider's discovery document.
+
+        Raises:
+            TransientError: The provider does not answer.
+            PermanentError: The document is not that of the configured issuer, or lacks an endpoint.
+        """
         if not self._metadata:
             address = self.name.rstrip("/") + "/.well-known/openid-configuration"
             with self._session({}) as session:
@@ -177,7 +202,7 @@ class Issuer:
             code_challenge_method="S256",
             default_timeout=chosen.timeout,
         )
-        # Neither a netrc file nor a variable of the environment decides who is spoken to, or as whom.
+        # No netrc file or environment variable may set proxies or credentials for these requests.
         session.trust_env = False
         session.verify = str(chosen.ca) if chosen.ca is not None else True
         return session
@@ -232,7 +257,7 @@ class Issuer:
         try:
             return jwt.decode(id_token, self._key_set(metadata), registry=registry)
         except InvalidKeyIdError:
-            # Keys change: one that is not known is looked up, once.
+            # The provider may have rotated its keys: load them again, once.
             self._keys = None
             return jwt.decode(id_token, self._key_set(metadata), registry=registry)
 

@@ -1,4 +1,4 @@
-"""What an OpenID provider answers over HTTP, and in words why it does not."""
+"""HTTP answers of an OpenID provider, and messages about its failures."""
 
 import ssl
 from collections.abc import Callable
@@ -11,13 +11,22 @@ from authlib.integrations.base_client import OAuthError
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 
 CLIENT_ERRORS = ("invalid_client", "unauthorized_client")
-"""RFC 6749 5.2, of who we are and what we may ask for."""
+"""The error codes of RFC 6749 5.2 about the client: its id, its secret and its permissions."""
 Claims = dict[str, Any]
 _Answer = Callable[[], requests.Response]
 
 
 def asked(issuer: str, ask: _Answer) -> Claims:
-    """The JSON object that it answered. Raises TransientError or PermanentError."""
+    """Return the JSON object of the provider's answer.
+
+    Args:
+        issuer: The provider's name, for messages.
+        ask: Sends the request.
+
+    Raises:
+        TransientError: There is no answer, or a status of 500 or above.
+        PermanentError: Another status than 200, or a body that is no JSON object.
+    """
     answer = _answered(issuer, ask)
     if answer.status_code != 200:
         kind = TransientError if answer.status_code >= 500 else PermanentError
@@ -36,7 +45,7 @@ def asked(issuer: str, ask: _Answer) -> Claims:
 
 
 def status_of(issuer: str, ask: _Answer) -> int:
-    """Of its answer, whatever that is. Raises TransientError or PermanentError where there is none."""
+    """Return the status of the provider's answer. Raises TransientError or PermanentError if there is no answer."""
     return _answered(issuer, ask).status_code
 
 
@@ -47,12 +56,12 @@ def _answered(issuer: str, ask: _Answer) -> requests.Response:
         raise unreachable(issuer, error) from error
     except OAuthError as error:
         raise PermanentError(f"{issuer} answered {error.error}. Look into its log.") from error
-    except OSError as error:  # what requests has for a file of authorities that is not there
+    except OSError as error:  # raised by requests if the CA file does not exist
         raise PermanentError("console.oidc.ca cannot be read. Check the path and the rights to it.") from error
 
 
 def refusal(issuer: str, error: OAuthError, redirect_uri: str) -> str:
-    """Why it gave nothing for a code."""
+    """Return a message about a provider that refused the authorization code."""
     said = f"{issuer} answered {error.error or 'an error'} to the code"
     if error.error in CLIENT_ERRORS:
         return (
@@ -68,7 +77,7 @@ def refusal(issuer: str, error: OAuthError, redirect_uri: str) -> str:
 
 
 def unreachable(issuer: str, error: requests.RequestException) -> NodeError:
-    """To be raised: what kept it from answering."""
+    """Return the error to raise for a request that got no answer."""
     if isinstance(error, requests.exceptions.SSLError):
         return TransientError(f"{issuer} {_untrusted(error)}")
     if isinstance(error, requests.Timeout):
@@ -79,7 +88,7 @@ def unreachable(issuer: str, error: requests.RequestException) -> NodeError:
 
 
 def _untrusted(error: BaseException) -> str:
-    """By what OpenSSL said, which lies under what others made of it."""
+    """Return a message from OpenSSL's own error, which other libraries have wrapped."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, ssl.SSLError):
         inner = next((one for one in (getattr(seen, "reason", None), *seen.args) if isinstance(one, Exception)), None)

@@ -1,4 +1,4 @@
-"""Signing in by the hospital's provider: there, and back."""
+"""Signing in and out at the hospital's OpenID provider."""
 
 import secrets
 import threading
@@ -24,11 +24,11 @@ _AGAIN = "This sign-in was not begun in this browser, is done, or took longer th
 
 
 class NotBegun(PermanentError):
-    """Nobody of this browser is on the way back from the provider."""
+    """Error for a callback that matches no sign-in which this browser began."""
 
 
 class OidcDoor:
-    """Sends browsers to the provider, and lets in whom it vouches for."""
+    """The redirections to the provider and back."""
 
     def __init__(self, door: Door, settings: OIDCSettings) -> None:
         self._door = door
@@ -38,15 +38,15 @@ class OidcDoor:
         self._lock = threading.Lock()
 
     async def begin(self, request: Request) -> Response:
-        """The browser is on its way to the provider; or the form, with what is wrong."""
+        """Redirect the browser to the provider, or show the sign-in form with the failure."""
         return await run_in_threadpool(self._begin, request)
 
     async def callback(self, request: Request) -> Response:
-        """Whoever comes back with the provider's word is signed in; or the form, with what is wrong."""
+        """Sign in the person who comes back from the provider, or show the sign-in form with the failure."""
         return await run_in_threadpool(self._callback, request)
 
     async def sign_out(self, request: Request) -> Response:
-        """The session of this browser is over; for whom the provider vouched, the browser is on its way there too."""
+        """End the session of this browser; if the provider authenticated it, lead the browser to sign out there too."""
         id_token = self._door.sessions.id_token(request.cookies.get(SESSION_COOKIE, ""))
         response = await self._door.sign_out(request)
         return await run_in_threadpool(self._sign_out_there, request, id_token) if id_token else response
@@ -56,7 +56,7 @@ class OidcDoor:
             url = self._issuer.sign_out_url(id_token)
         except NodeError:
             url = ""
-        # A form of ours leads to no other site, by our own Content-Security-Policy: a page of ours does.
+        # The Content-Security-Policy forbids a form to redirect to another site; a page may lead there.
         return self._door.forget(request, self._door.go_on(request, url or "/sign-in?over=here"))
 
     def _begin(self, request: Request) -> Response:
@@ -70,7 +70,7 @@ class OidcDoor:
             alive = [(state, one) for state, one in self._begun.items() if one[2] > now]
             self._begun = dict(alive[-AT_ONCE + 1 :]) | {way.state: (way, browser, now + LIFETIME)}
         response = RedirectResponse(way.url, 303)
-        # Lax: the provider's page, of another site, leads back here.
+        # "Lax", because the provider's page on another site leads back here.
         response.set_cookie(
             COOKIE,
             browser,

@@ -1,4 +1,4 @@
-"""Compares passwords one at a time, so that nothing else of the console waits for it."""
+"""Comparison of passwords, one at a time, without delaying other requests."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +10,14 @@ MOST_WAITING = 16
 
 
 class Passwords:
-    """A thread of its own, since one comparison takes 64 MiB and a tenth of a second or more."""
+    """A separate thread for comparisons, each of which takes 64 MiB and a tenth of a second or more."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "password")
         self._waiting = 0
 
     async def compare(self, account: Account | None, password: str) -> bool | None:
-        """Return whether it is the password of the account; None where too many others wait for an answer."""
+        """Return whether `password` is that of the account; None if too many comparisons are waiting."""
         if self._waiting >= MOST_WAITING:
             return None
         self._waiting += 1

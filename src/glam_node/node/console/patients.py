@@ -1,4 +1,4 @@
-"""Whose study it is, read from what was received, for those who may know; each look is on record before it is shown."""
+"""The page that shows a study's patient; each access is audited before it is shown."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,16 @@ from glam_node.node.storage.identity import Identity, read_identity
 
 @dataclass(frozen=True, slots=True)
 class Patients:
-    """Shows them."""
+    """The page of a study's patient."""
 
     screens: Screens
 
     def show(self, request: Request, _: Fields) -> Response:
-        """Name, ids and birth date. Raises HTTPException."""
+        """Audit the access, and show the patient's name, IDs and birth date.
+
+        Raises:
+            HTTPException: The study is not known (404).
+        """
         uid = request.path_params["study_instance_uid"]
         with self.screens.sessions() as session:
             study = studies.get(session, uid)
@@ -33,7 +37,7 @@ class Patients:
 
 
 def _identity(node: Node, study: Study) -> Identity:
-    """As the first image says that can be read; where none is kept any more, as the database does."""
+    """Return the identity from the first readable image, or, if no file is left, from the database."""
     for instance in study.instances:
         try:
             return read_identity(node.store.resolve(instance.path))

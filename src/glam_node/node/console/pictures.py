@@ -1,4 +1,4 @@
-"""Pictures of a study's views: grey, the segments that were stored for it, and both with a caption."""
+"""Pictures of a study's views in layers: the image in grey, the stored segments, and both with a caption."""
 
 import hashlib
 import threading
@@ -27,15 +27,15 @@ from glam_node.node.storage.instances import is_valid_uid
 from glam_node.node.storage.pictures import DrawnPictures
 
 SHOWN_HEIGHT, LARGE_HEIGHT = 1100, 2400
-"""Pixels."""
+"""The greatest heights in pixels of a picture on the page and of one in full size."""
 
-# A view takes half a second and 100 MB to draw: one at a time.
+# One picture is drawn at a time, since it takes half a second and 100 MB.
 _drawing = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One image of a study, and what became of it."""
+    """One image of a study, with the jobs and deliveries of the study."""
 
     node: Node
     instance: SOPInstance
@@ -43,11 +43,11 @@ class View:
     deliveries: Sequence[Delivery]
 
     def source(self) -> Dataset:
-        """As it was received."""
+        """Return the image as it was received."""
         return read_dataset(self.node.store.resolve(self.instance.path))
 
     def segmentations(self) -> list[Dataset]:
-        """The binary segmentations that the newest analysis handed over, as they were written; each once."""
+        """Return the binary segmentations that the newest analysis handed to delivery, each once."""
         newest = newest_analysis(self.jobs)
         paths = [
             one.path
@@ -62,18 +62,18 @@ Draw = Callable[[View, int], Image.Image | None]
 
 
 def grey(view: View, maximum_height: int) -> Image.Image | None:
-    """The image alone."""
+    """Draw the image alone."""
     return grey_layer(view.source(), maximum_height=maximum_height)
 
 
 def segments(view: View, maximum_height: int) -> Image.Image | None:
-    """What was found on it, transparent elsewhere."""
+    """Draw the stored segments of the image on a transparent background."""
     found = stored_segments(view.instance.sop_instance_uid, view.segmentations())
     return segment_layer(found, view.source(), maximum_height=maximum_height)
 
 
 def captioned(view: View, maximum_height: int) -> Image.Image | None:
-    """Both, with scores and what they are not for; None for an image that was not analysed."""
+    """Draw image and segments with scores and the research-use notice; None if the image was not analysed."""
     findings = latest_findings(view.node.store.root, view.jobs)
     images = {image.sop_instance_uid: image for image in findings.images} if findings else {}
     image = images.get(view.instance.sop_instance_uid)
@@ -87,11 +87,11 @@ def captioned(view: View, maximum_height: int) -> Image.Image | None:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What can be drawn of a view."""
+    """One kind of picture of a view."""
 
     draw: Draw
     analysed: bool
-    """Whether it shows what was found, too."""
+    """Whether the picture depends on the analysis."""
 
 
 LAYERS = {
@@ -99,12 +99,12 @@ LAYERS = {
     "segments": Layer(segments, analysed=True),
     "captioned": Layer(captioned, analysed=True),
 }
-"""By the name of its file."""
+"""The layers by the name of the picture's file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One that may be shown, drawn or not yet."""
+    """A picture, whether it was drawn before or not."""
 
     view: View
     layer: str
@@ -112,7 +112,7 @@ class Picture:
 
     @property
     def etag(self) -> str:
-        """Another whenever another picture would be drawn: of another image, analysis or version of glam-node."""
+        """The entity tag, which differs if image, analysis, settings of results or version of glam-node differ."""
         image = self.view.instance
         facts = [__version__, image.sop_instance_uid, image.blake3, image.sha256, self.layer, str(self.maximum_height)]
         if LAYERS[self.layer].analysed:
@@ -120,7 +120,7 @@ class Picture:
         return _digest(facts)
 
     def png(self) -> bytes | None:
-        """As it was kept, or drawn and kept; None where the image cannot be read any more."""
+        """Return the picture from the store, or draw and store it; None if it cannot be drawn."""
         uid, name = self.view.instance.study_instance_uid, f"{self.etag}.png"
         kept = DrawnPictures(self.view.node.store.root)
         with _drawing:
@@ -144,20 +144,27 @@ class Picture:
         node, image = self.view.node, self.view.instance
         if node.store.has_room(node.settings.storage.minimum_free_bytes):
             kept.keep(image.study_instance_uid, name, png)
-        # A study that was retired meanwhile took with it what was kept by then.
+        # Retirement during the drawing removed only the pictures that were stored by then: remove this one, too.
         if _view(node, image.study_instance_uid, image.sop_instance_uid) is None:
             kept.remove_study(image.study_instance_uid)
 
 
 def edition(node: Node, its_jobs: Sequence[InferenceJob], its_deliveries: Sequence[Delivery]) -> str:
-    """Of all pictures of a study: another after another analysis, and under other settings of how results look."""
+    """Return a digest for the pictures of a study, which differs if analysis or settings of results differ."""
     newest = newest_analysis(its_jobs)
     paths = sorted({one.path for one in its_deliveries if newest is not None and one.job_id == newest.job_id})
     return _digest([__version__, newest.job_id if newest else "", repr(node.inference.identity), *paths])
 
 
 def find_picture(node: Node, uids: tuple[str, str], layer: str, maximum_height: int) -> Picture | None:
-    """Of an image by its Study and SOP Instance UID; None where it is not on record, or there is no such layer."""
+    """Return the picture of an image; None if the image is not known or there is no such layer.
+
+    Args:
+        node: The node that stores the image.
+        uids: Study Instance UID and SOP Instance UID.
+        layer: The name of one of `LAYERS`.
+        maximum_height: In pixels.
+    """
     view = _view(node, *uids) if layer in LAYERS and all(map(is_valid_uid, uids)) else None
     return None if view is None else Picture(view, layer, maximum_height)
 

@@ -1,4 +1,4 @@
-"""Addresses of browsers behind reverse proxies, which the settings name."""
+"""Addresses of browsers, also of those behind the reverse proxies that `console.trusted_proxies` names."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -11,9 +11,10 @@ _FORWARDED = ("x-forwarded-for", "x-forwarded-proto", "forwarded", "x-real-ip", 
 
 
 class BehindProxies:
-    """Take the browser's address and scheme from the headers of a trusted proxy, and of nobody else.
+    """ASGI middleware that takes the browser's address and scheme from the headers of a trusted proxy only.
 
-    An address that is none, such as a forged text that a proxy has passed on, gives way to that of the proxy.
+    A header without a valid address, such as a forged text that a proxy has passed on, is ignored: the address of the
+    proxy itself is used.
     """
 
     def __init__(self, app: ASGIApp, proxies: Sequence[str]) -> None:
@@ -22,7 +23,7 @@ class BehindProxies:
         self._forwarded = ProxyHeadersMiddleware(self._checked, trusted)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request as that of the browser."""
+        """Pass the request on with the address and scheme of the browser."""
         client = scope.get("client")
         if client is not None:
             scope["client"] = scope["connection"] = (plain_address(client[0]) or client[0], client[1])
@@ -37,7 +38,7 @@ class BehindProxies:
 
 
 def plain_address(text: str) -> str:
-    """Return the address as it is usually written, an IPv4 address in IPv6 as IPv4; empty for any other text."""
+    """Return the address in its usual form, with an IPv4-mapped IPv6 address as IPv4; empty if it is no address."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -47,7 +48,7 @@ def plain_address(text: str) -> str:
 
 
 def is_forwarded(request: Request) -> bool:
-    """Return whether a proxy stands between this machine and the browser, as far as headers say."""
+    """Return whether headers show that the request came through a proxy."""
     return any(name in request.headers for name in _FORWARDED)
 
 
@@ -57,5 +58,5 @@ def is_encrypted(request: Request) -> bool:
 
 
 def address_of(request: Request) -> str:
-    """Return the address of the browser, or of what stands before it."""
+    """Return the address of the browser, or of an untrusted proxy before it."""
     return request.client.host if request.client is not None else ""

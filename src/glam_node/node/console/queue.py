@@ -1,4 +1,4 @@
-"""The page of the queue: what waits, what runs and where, and which workers there are."""
+"""The page of the queue: waiting, running and failed jobs, and the workers."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,21 +13,21 @@ from glam_node.node.domain.worker import Worker
 
 SHOWN = 50
 UNSEEN_AFTER = timedelta(seconds=45)
-"""A worker tells of itself every ten seconds; of one that has not for so long something is wrong."""
+"""The time after which a worker, which reports its state every ten seconds, is shown as not seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """A worker, and what it does."""
+    """A worker with the jobs that it holds."""
 
     worker: Worker
     jobs: list[InferenceJob]
     seen: bool
-    """Whether it told of itself just now."""
+    """Whether its latest report is recent."""
 
 
 def page(screens: Screens, request: Request) -> Response:
-    """Workers, running jobs, those that wait by priority, and those that failed for good."""
+    """Show the workers, their jobs, the waiting jobs by priority, and the jobs that failed for good."""
     now = screens.now()
     with screens.sessions() as session:
         running = jobs.running(session)
@@ -50,7 +50,7 @@ def page(screens: Screens, request: Request) -> Response:
 
 
 def together(there: list[Worker], running: list[InferenceJob], now: datetime) -> list[WorkerFacts]:
-    """Every worker with the jobs that it holds."""
+    """Return every worker with the running jobs that it holds."""
     return [
         WorkerFacts(one, [job for job in running if job.lease_owner == one.name], now - one.last_seen_at < UNSEEN_AFTER)
         for one in there

@@ -1,4 +1,4 @@
-"""The page of refusals: associations, with the settings that would admit them, aborts, and instances."""
+"""The page of refusals: rejected associations with the settings that would admit them, aborts, and instances."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ _SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The same thing refused to the same peer, however often."""
+    """Equal refusals to one peer, counted."""
 
     calling_ae_title: str
     called_ae_title: str
     address: str
     reason: str
     remedy: str
-    """The settings line that would admit it; empty for an instance."""
+    """The settings that would admit the association, or other advice; empty for an instance."""
     status: str
     sop_class_uid: str
     times: int
@@ -34,7 +34,7 @@ class Refusal:
 
 
 def page(screens: Screens, request: Request) -> Response:
-    """The latest refusals, the same ones together."""
+    """Show the latest refusals, equal ones together."""
     with screens.sessions() as session:
         rejected = audit.recent(session, "association_rejected", _LOOKED_AT)
         aborted = audit.recent(session, "association_aborted", _LOOKED_AT)
@@ -53,7 +53,7 @@ def page(screens: Screens, request: Request) -> Response:
 
 
 def together(newest_first: Iterable[Event]) -> list[Refusal]:
-    """Refusals that differ in nothing but their time are one, with the newest words; the latest first."""
+    """Group events that agree in peer, reason and SOP class; the latest group and wording come first."""
     alike: dict[tuple[str, ...], list[Event]] = {}
     for event in newest_first:
         key = tuple(_said(event, name) for name in ("calling_ae_title", "called_ae_title", "address", "reason"))

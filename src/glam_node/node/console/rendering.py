@@ -1,4 +1,4 @@
-"""How pages come about: templates, what every one of them is given, and how values look."""
+"""Rendering of pages: the templates, the values that all of them get, and the formats of values."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,21 +23,21 @@ NAVIGATION = (
     ("/refusals", "Refusals"),
     ("/rules", "Rules"),
 )
-"""Where to, and its name."""
+"""The path and name of each page in the navigation."""
 
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _UNITS = ("B", "KB", "MB", "GB")
 
 
 class Screens:
-    """Turns facts into pages: whole ones, or only the live part for a page that refreshes itself."""
+    """The renderer of pages: whole ones, or only the live part for a page that refreshes itself."""
 
     def __init__(self, node: Node, now: Callable[[], datetime]) -> None:
         self.node = node
         self.now = now
         self.looks = Looks(node, now)
         self.sessions = reading(node.sessions)
-        """Sessions that only read."""
+        """The factory of read-only database sessions."""
         self.templates = Jinja2Templates(directory=TEMPLATES, context_processors=[self._everywhere])
         self.templates.env.filters.update(
             moment=moment,
@@ -53,7 +53,14 @@ class Screens:
         self.templates.env.trim_blocks = self.templates.env.lstrip_blocks = True
 
     def render(self, request: Request, name: str, *, status: int = 200, **context: Any) -> Response:
-        """The page `name`; its live part, `_name.html`, where the page itself asks for that again."""
+        """Render the page `name`, or only its live part `_name.html` if the page itself refreshes that.
+
+        Args:
+            request: The browser's request.
+            name: The file name of the template without `.html`.
+            status: The HTTP status.
+            context: Values for the template.
+        """
         again = request.headers.get("HX-Request") == "true" and f"_{name}.html" in self.templates.env.list_templates()
         response = self.templates.TemplateResponse(
             request, f"_{name}.html" if again else f"{name}.html", context, status_code=status
@@ -74,36 +81,36 @@ class Screens:
 
 
 def moment(at: datetime) -> str:
-    """To the second, UTC."""
+    """Return a time in UTC, to the second."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def date(stated: str) -> str:
-    """Return a DICOM date (DA) as people write it: "1970-01-01"; any other text as it is."""
+    """Return a DICOM date (DA) as "1970-01-01"; any other text unchanged."""
     return f"{stated[:4]}-{stated[4:6]}-{stated[6:]}" if len(stated) == 8 and stated.isdecimal() else stated
 
 
 def person_name(stated: str) -> str:
-    """Return a DICOM person name (PN) as people write it: "Testfrau, Anna"; further writings follow in brackets."""
+    """Return a DICOM person name (PN) as "Testfrau, Anna"; ideographic and phonetic groups follow in brackets."""
     groups = [_name_group(group) for group in stated.split("=")]
     written = [group for group in groups if group]
     return written[0] + "".join(f" ({group})" for group in written[1:]) if written else ""
 
 
 def _name_group(group: str) -> str:
-    """Family name, given and middle name, prefix and suffix (PS3.5 6.2.1.1)."""
+    """Return one component group as "family, prefix given middle suffix" (PS3.5 6.2.1.1)."""
     family, given, middle, prefix, suffix = (part.strip() for part in (group.split("^") + [""] * 5)[:5])
     rest = " ".join(part for part in (prefix, given, middle, suffix) if part)
     return ", ".join(part for part in (family, rest) if part)
 
 
 def exact(at: datetime) -> str:
-    """To the millisecond, UTC."""
+    """Return a time in UTC, to the millisecond."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit of which there is one, and the next."""
+    """Return a duration in its two largest units: "3 h 20 min"."""
     left = max(0, int(seconds))
     for number, (step, unit) in enumerate(_STEPS):
         if left >= step:
@@ -114,12 +121,12 @@ def duration(seconds: float) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """As whole milliseconds."""
+    """Return a duration in whole milliseconds."""
     return f"{thousands(round(seconds * 1000))} ms"
 
 
 def size(count: float) -> str:
-    """Bytes in a unit that leaves at most four digits."""
+    """Return a number of bytes in a unit that keeps it short: "1.2 GB"."""
     for unit in _UNITS[:-1]:
         if count < 1000:
             return f"{count:.0f} {unit}"
@@ -128,5 +135,5 @@ def size(count: float) -> str:
 
 
 def thousands(count: int) -> str:
-    """With a thin space between groups of three digits."""
+    """Return a number with narrow spaces between groups of three digits."""
     return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

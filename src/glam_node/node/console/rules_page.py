@@ -1,4 +1,4 @@
-"""The page on which one drops DICOM files and sees which rule decides, and why; nothing is kept of them."""
+"""The page that applies the rules to uploaded DICOM files and shows which rule decides; the files are not kept."""
 
 import secrets
 import threading
@@ -23,20 +23,20 @@ from glam_node.rules.reference import EXAMPLES
 COOKIE = "glam_node_rules"
 MOST_FILES = 64
 MOST_BYTES = 256 * 2**20
-"""Of one form, all files together."""
+"""The largest size in bytes of one form with all its files."""
 LONGEST_AE_TITLE = 16
 _STALE = "This form is not one of yours any more. Load the page again, and choose the files anew."
 
 
 class RulesPage:
-    """The form and its answer; one set of files is read at a time."""
+    """The form and its outcome; one set of files is read at a time."""
 
     def __init__(self) -> None:
         self._tokens = FormTokens()
         self._reading = threading.Lock()
 
     def page(self, screens: Screens, request: Request) -> Response:
-        """The rules in force and the form; once files are sent, what would become of them."""
+        """Show the rules in force and the form; if files were sent, also the outcome for them."""
         if request.method != "POST":
             return self._render(screens, request, {})
         form = self._form(request)
@@ -48,7 +48,11 @@ class RulesPage:
             from_thread.run(form.close)
 
     def _form(self, request: Request) -> FormData:
-        """Raises HTTPException for a form that is no such form, or too large."""
+        """Return the uploaded form.
+
+        Raises:
+            HTTPException: The form has no length (411), is too large (413), or is not multipart/form-data (415).
+        """
         length = request.headers.get("content-length", "")
         if not length.isdecimal():
             raise HTTPException(411, "Say how long the form is (Content-Length).")
@@ -95,7 +99,7 @@ async def _read(request: Request) -> FormData:
 
 
 def _kept(files: list[UploadFile], directory: Path) -> list[tuple[UploadFile, Path]]:
-    """Under names of ours: theirs may be anything."""
+    """Store the files under safe names, since the uploaded names may be anything."""
     kept = []
     for number, one in enumerate(files):
         kept.append((one, directory / f"{number:03}"))
@@ -109,7 +113,7 @@ def _own_name(one: UploadFile) -> str:
 
 
 def _named(tried: Tried, names: dict[str, str]) -> dict[str, Any]:
-    """With the files' own names again."""
+    """Return the outcome with the uploaded names of the files."""
     shown = asdict(tried)
     for study in shown["studies"]:
         for image in study["images"]:

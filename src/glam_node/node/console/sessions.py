@@ -1,4 +1,4 @@
-"""Who is signed in, and how often signing in was tried; both are forgotten when the console ends."""
+"""Sessions of people who are signed in, and limits on attempts; both are lost when the console exits."""
 
 import hashlib
 import hmac
@@ -21,13 +21,13 @@ ATTEMPTS_OF_ADDRESS, ATTEMPTS_OF_NAME = 10, 10
 
 
 RETURN_COOKIE = "glam_node_return"
-"""Path of the page that a browser asked for before it had to sign in."""
+"""The cookie with the path of the page that a browser asked for before it had to sign in."""
 _RETURN_S = 600
 _LONGEST_RETURN = 2000
 
 
 def is_asked_by_a_person(request: Request) -> bool:
-    """Return whether a person asks, and not a page that renews its live part or shows its pictures."""
+    """Return whether a person made the request, and not a page that refreshes its live part or loads its pictures."""
     return "HX-Request" not in request.headers and not request.url.path.endswith(".png")
 
 
@@ -37,7 +37,7 @@ def page_address(request: Request) -> str:
 
 
 def remember_page(response: Response, request: Request) -> Response:
-    """Return the response, by which the browser can go back to this page once it is signed in, also by a provider."""
+    """Return the response with a cookie by which signing in, also at a provider, leads back to this page."""
     page = page_address(request)
     if request.method == "GET" and is_asked_by_a_person(request) and page != "/" and len(page) <= _LONGEST_RETURN:
         response.set_cookie(
@@ -68,29 +68,29 @@ class _SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Flash:
-    """What an act came to, to be told once on the next page."""
+    """The outcome of an action, to be shown once on the next page."""
 
     words: str
     good: bool = True
 
 
 class FormTokens:
-    """What a form carries, by the cookie of its browser."""
+    """Tokens in forms against cross-site request forgery, derived from the cookie of the browser."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
 
     def form_token(self, token: str) -> str:
-        """What a form of this browser carries, which no other site can know."""
+        """Return the form token for the browser's cookie `token`; no other site can know it."""
         return hmac.new(self._secret, token.encode(), "sha256").hexdigest()
 
     def is_form_token(self, token: str, given: str) -> bool:
-        """Whether the form is one that we gave to this browser."""
+        """Return whether `given` is the form token for the browser's cookie `token`."""
         return bool(token) and hmac.compare_digest(self.form_token(token).encode(), given.encode())
 
 
 class Sessions(FormTokens):
-    """Random tokens of browsers, and what belongs to them; one that is not used for `idle` is worth nothing."""
+    """Sessions by the random token in the browser's cookie; a session ends when it is not used for `idle`."""
 
     def __init__(self, idle: timedelta) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Sessions(FormTokens):
         self._lock = threading.Lock()
 
     def begin(self, account: Account, now: datetime, id_token: str = "") -> str:
-        """A new token, by which the account is signed in for eight hours; with what a provider gave for it."""
+        """Start a session of eight hours and return its token; `id_token` is that of an OpenID provider."""
         token = secrets.token_urlsafe(32)
         with self._lock:
             self._signed_in = {key: one for key, one in self._signed_in.items() if self._is_alive(one, now)}
@@ -108,7 +108,13 @@ class Sessions(FormTokens):
         return token
 
     def account(self, token: str, now: datetime, *, used: bool) -> Account | None:
-        """As it was when it signed in; None when nobody is, or no longer. That it is asked for may be use, or not."""
+        """Return the account as it was at signing in; None if the session does not exist or has ended.
+
+        Args:
+            token: The token in the browser's cookie.
+            now: The present time.
+            used: Whether the request counts as use and prolongs the session.
+        """
         with self._lock:
             found = self._signed_in.get(_digest(token))
             if found is None or not self._is_alive(found, now):
@@ -118,7 +124,7 @@ class Sessions(FormTokens):
             return found.account
 
     def id_token(self, token: str) -> str:
-        """What the provider gave when it vouched for whoever is signed in; empty for anybody else."""
+        """Return the ID token with which the person signed in; empty without a provider."""
         found = self._signed_in.get(_digest(token))
         return found.id_token if found is not None else ""
 
@@ -126,32 +132,32 @@ class Sessions(FormTokens):
         return now < one.until and now < one.used_at + self._idle
 
     def end(self, token: str) -> None:
-        """Nobody is signed in by the token."""
+        """End the session."""
         with self._lock:
             self._signed_in.pop(_digest(token), None)
             self._flashes.pop(_digest(token), None)
 
     def leave(self, token: str, flash: Flash) -> None:
-        """The next page of this browser tells it."""
+        """Store a notice for the next page of the session."""
         with self._lock:
             self._flashes = {key: one for key, one in self._flashes.items() if key in self._signed_in}
             self._flashes[_digest(token)] = flash
 
     def take(self, token: str) -> Flash | None:
-        """What was left for it, once."""
+        """Return and remove the stored notice."""
         with self._lock:
             return self._flashes.pop(_digest(token), None)
 
 
 class Attempts:
-    """Limits how often signing in may be tried, from one address and for one name."""
+    """Limits of attempts to sign in, for each address and each name."""
 
     def __init__(self) -> None:
         self._at: defaultdict[tuple[str, str], deque[datetime]] = defaultdict(deque)
         self._lock = threading.Lock()
 
     def may_try(self, address: str, name: str, now: datetime) -> bool:
-        """Whether one more attempt is allowed, which then counts."""
+        """Return whether another attempt is allowed, and count it if so."""
         limits = {("address", address): ATTEMPTS_OF_ADDRESS, ("name", name): ATTEMPTS_OF_NAME}
         with self._lock:
             self._forget(now)
@@ -162,7 +168,7 @@ class Attempts:
             return True
 
     def succeeded(self, address: str, name: str) -> None:
-        """What was tried before the right password came no longer counts."""
+        """Reset the counts of address and name after a correct password."""
         with self._lock:
             self._at.pop(("address", address), None)
             self._at.pop(("name", name), None)

@@ -1,4 +1,4 @@
-"""The list of studies: what is looked for, a page at a time."""
+"""The list of studies: the search form, its pages, and the download as CSV."""
 
 import csv
 import io
@@ -49,7 +49,7 @@ _IDENTITY = ("patient_id", "accession_number", "study_date")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The fields of the form, as they were typed."""
+    """The fields of the search form, as they were typed."""
 
     uid: str = ""
     accession: str = ""
@@ -64,7 +64,7 @@ class Asked:
 
     @classmethod
     def of(cls, query: QueryParams, *, identities: bool) -> "Asked":
-        """Return the fields of an address, without those that need the right to see identities unless it is there."""
+        """Return the fields of a query, without those on identities unless `identities` is set."""
         asked = cls(**{name: query.get(name, "").strip()[:LONGEST] for name in cls.__dataclass_fields__})
         return asked if identities else replace(asked, accession="", patient="", study_date="")
 
@@ -80,7 +80,7 @@ class Asked:
 
     @property
     def wanted(self) -> Wanted:
-        """The same as the database understands it. Raises HTTPException for a value that is not allowed."""
+        """The conditions for the database; a value that is not allowed raises HTTPException (400)."""
         until = _day(self.until, "Received until")
         study_date = _day(self.study_date, "Study date")
         return Wanted(
@@ -96,13 +96,13 @@ class Asked:
         )
 
     def address(self, *, path: str = "/", **place: str) -> str:
-        """Return the address of the page that shows this, or of what else `path` gives of it."""
+        """Return the address of the list with these fields, or of another `path` with them."""
         chosen = {name: value for name, value in (asdict(self) | place).items() if value}
         return f"{path}?{urlencode(chosen)}" if chosen else path
 
 
 def page(screens: Screens, request: Request) -> Response:
-    """The studies that are looked for; all of them where nothing is, those that received something last first."""
+    """Show one page of the studies that match the search; by default all, the latest received first."""
     identities = may_see_identities(request)
     asked = Asked.of(request.query_params, identities=identities)
     place = _place(request.query_params)
@@ -138,7 +138,7 @@ def page(screens: Screens, request: Request) -> Response:
 
 
 def table(screens: Screens, request: Request) -> Response:
-    """Return the studies of the list, of all its pages, as CSV; identities only for visitors who may see them."""
+    """Return all pages of the list as CSV, with identities only for visitors who may see them."""
     identities = may_see_identities(request)
     asked = Asked.of(request.query_params, identities=identities)
     with screens.sessions() as session:
@@ -160,12 +160,12 @@ def table(screens: Screens, request: Request) -> Response:
 
 
 def _harmless(cell: object) -> object:
-    """Return the cell such that no spreadsheet takes its text for a formula."""
+    """Return the cell, with text quoted that a spreadsheet would take for a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def may_see_identities(request: Request) -> bool:
-    """Whether accession numbers and the like are shown to whoever asks."""
+    """Return whether the visitor may see identities, such as accession numbers."""
     return bool(request.state.visitor.may("see_patients"))
 
 
@@ -200,12 +200,12 @@ def delivery_state(counts: Mapping[DeliveryState, int]) -> str:
 
 
 def _scores(event: audit.Event | None) -> dict[str, float]:
-    """Of the last analysis; none where it analysed nothing, or was of a version that did not record them."""
+    """Return the scores of the last analysis; empty if it analysed nothing or an older version did not record them."""
     return {} if event is None else dict(event.detail.get("study_scores", {}))
 
 
 def _address(asked: Asked, leaf: Leaf, *, newer: bool) -> str:
-    """Of the page beside this one; of the first where nothing is left to be beside."""
+    """Return the address of the newer or older page; of the first page if this one is empty."""
     if not leaf.studies:
         return asked.address()
     edge = leaf.studies[0 if newer != asked.oldest_first else -1]

@@ -1,4 +1,4 @@
-"""The page of one study, and its pictures."""
+"""The page of one study, its pictures and its results as a ZIP archive."""
 
 import io
 import zipfile
@@ -27,7 +27,11 @@ _NO_PICTURE = (
 
 
 def page(screens: Screens, request: Request) -> Response:
-    """All about one study."""
+    """Show everything about one study.
+
+    Raises:
+        HTTPException: The study is not known (404), or its findings file cannot be read (500).
+    """
     study = _study(screens, request.path_params["study_instance_uid"])
     try:
         described = describe(
@@ -51,9 +55,12 @@ def page(screens: Screens, request: Request) -> Response:
 
 
 def view(screens: Screens, request: Request) -> Response:
-    """One layer of one of its views.
+    """Return one layer of one view as PNG.
 
-    A browser keeps what the page names by its edition as long as a session may be idle, for that session alone.
+    A browser may cache a picture whose address names the present edition, for as long as a session may be idle.
+
+    Raises:
+        HTTPException: There is no such picture (404).
     """
     uids = request.path_params["study_instance_uid"], request.path_params["sop_instance_uid"]
     height = LARGE_HEIGHT if "large" in request.query_params else SHOWN_HEIGHT
@@ -77,7 +84,11 @@ def view(screens: Screens, request: Request) -> Response:
 
 
 def results(screens: Screens, request: Request) -> Response:
-    """Return the result objects of a study as a ZIP archive. Raises HTTPException without the right to see patients."""
+    """Return the result objects of a study as a ZIP archive, after auditing the access.
+
+    Raises:
+        HTTPException: The visitor may not see patients (403), or the study or its files are not there (404).
+    """
     if not may_see_identities(request):
         raise HTTPException(403, "Results name the patient. Downloading them requires an account with --identity.")
     study = _study(screens, request.path_params["study_instance_uid"])
@@ -101,7 +112,7 @@ def _edition(screens: Screens, uid: str) -> str:
 
 
 def _scores(timeline: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Of the study, by the last analysis; none where it was of a version that did not record them."""
+    """Return the study's scores from the last analysis that recorded them; empty if none did."""
     analyses = [event["detail"] for event in timeline if event["event"] == "job_succeeded"]
     told = [detail["study_scores"] for detail in analyses if detail.get("study_scores")]
     return dict(told[-1]) if told else {}

@@ -1,4 +1,4 @@
-"""What happened to a study, step by step, with the time that each took."""
+"""The timeline of a study: its events as steps, with the time that each took."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ NAMES = {
     "newer_taken": "newer images taken",
     "newer_left": "newer images left",
 }
-"""The steps in words; of any other event its own name."""
+"""The name of a step by its event; steps of other events bear the event's name."""
 
 _RECEIVED = "instance_stored"
 _ENDS_OF_STAGES = ("result_written", "job_succeeded")
@@ -45,19 +45,19 @@ class Step:
 
     name: str
     at: datetime | None
-    """None for a stage of an analysis, of which only the length was measured."""
+    """The time; None for a stage of an analysis, of which only the duration was measured."""
     seconds: float | None
-    """Since the step before it, or the length of the stage; None for the first."""
+    """The time since the step before, or the duration of a stage; None for the first step."""
     detail: str = ""
     failed: bool = False
     begins: float = 0.0
-    """Of a stage: where it begins, as a part of the analysis from 0 to 1."""
+    """The start of a stage, as a fraction of the analysis."""
     part: float = 0.0
-    """Of a stage: how much of the analysis it is; 0 for anything else."""
+    """The duration of a stage, as a fraction of the analysis; 0 for other steps."""
 
 
 def steps(events: Sequence[dict[str, Any]], jobs: Sequence[dict[str, Any]]) -> list[Step]:
-    """All steps in order; of instances that came one after the other the first and the last."""
+    """Return all steps in order; of consecutively received instances only the first and the last."""
     stages = {job["job_id"]: job["stage_seconds"] for job in jobs}
     told: list[Step] = []
     for step in _steps(events, stages):
@@ -68,7 +68,7 @@ def steps(events: Sequence[dict[str, Any]], jobs: Sequence[dict[str, Any]]) -> l
 
 
 def _steps(events: Sequence[dict[str, Any]], stages: dict[str, dict[str, float]]) -> Iterator[Step]:
-    """The stages of an analysis come before what it wrote."""
+    """Yield the steps without durations; the stages of an analysis come before the results that it wrote."""
     untold = dict(stages)
     for kind, group in groupby(events, key=lambda event: event["event"]):
         alike = list(group)

@@ -1,4 +1,4 @@
-"""What a browser sees when something cannot be shown: what, where, and what to do."""
+"""Error pages: the problem, the page on which it occurred, and the remedy."""
 
 from http import HTTPStatus
 
@@ -15,7 +15,7 @@ _NOTHING_HERE = "There is no such page. The link may be of an older version; the
 
 
 def answer(screens: Screens, request: Request, error: Exception) -> Response:
-    """A page for a browser, a line for anything else."""
+    """Return the error as a page for a browser, or as a line of text for other clients."""
     status, words = (
         (error.status_code, error.detail) if isinstance(error, HTTPException) else (503, _told(screens, error))
     )
@@ -31,7 +31,7 @@ def answer(screens: Screens, request: Request, error: Exception) -> Response:
 
 
 def _told(screens: Screens, error: Exception) -> str:
-    """In the words that the rest of the node has for it."""
+    """Return the message that the rest of the node has for the error."""
     try:
         with database_trouble(screens.node.settings):
             raise error
@@ -40,4 +40,4 @@ def _told(screens: Screens, error: Exception) -> str:
 
 
 TROUBLES = (HTTPException, NodeError, OperationalError, InterfaceError)
-"""What is answered so."""
+"""The exceptions that `answer` handles."""

@@ -1,4 +1,4 @@
-"""Who somebody is here, by what the issuer says."""
+"""Accounts of people whom an OpenID provider authenticated."""
 
 from typing import Any
 
@@ -7,12 +7,16 @@ from glam_node.node.errors import PermanentError
 from glam_node.settings.oidc import OIDCSettings
 
 PREFIX = "oidc:"
-"""In front of a name that an issuer vouches for: no local account has such a one."""
+"""The prefix of their names, which no local account can have."""
 _LONGEST_NAME = 64
 
 
 def account_of(claims: dict[str, Any], settings: OIDCSettings) -> Account:
-    """With the highest role that the groups give. Raises PermanentError when they give none."""
+    """Return the account with the highest role that the groups in the claims give.
+
+    Raises:
+        PermanentError: The groups give no role.
+    """
     name, groups = _name(claims, settings), _groups(claims, settings.roles_claim)
     if groups & set(settings.operators):
         role = Role.OPERATOR
@@ -32,7 +36,7 @@ def _name(claims: dict[str, Any], settings: OIDCSettings) -> str:
 
 
 def _groups(claims: dict[str, Any], path: str) -> set[str]:
-    """A claim may be one word or a list; one that a dot leads to lies in another."""
+    """Return the groups in the claim at `path`: one text or a list, perhaps nested in other claims ("a.b")."""
     found: Any = claims.get(path)
     if found is None:
         found = claims
