@@ -1,6 +1,6 @@
-"""Builds a node from Settings: the one place that picks implementations.
+"""Construction of a node from settings: the only place that chooses implementations.
 
-A part is loaded when it is first asked for: the receiver needs few of them, and its memory is counted.
+The modules are imported when one of their names is first used, to save memory: the receiver needs few of them.
 """
 
 from importlib import import_module

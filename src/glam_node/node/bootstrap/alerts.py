@@ -1,4 +1,4 @@
-"""Who is told of alerts, and of which, from settings."""
+"""Alert rules and channels from settings."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ from glam_node.settings.schema import Settings
 
 
 def alert_rules(settings: Settings) -> AlertRules:
-    """What the site wants to hear of."""
+    """Return which alerts the site wants, and their thresholds."""
     chosen = settings.alerts
     return AlertRules(
         frozenset(chosen.which),
@@ -23,7 +23,7 @@ def alert_rules(settings: Settings) -> AlertRules:
 
 
 def alert_channels(settings: Settings) -> dict[str, Channel]:
-    """By name; none where nobody is to be told."""
+    """Return the configured channels by name: "webhook" and "mail"."""
     chosen, node = settings.alerts, settings.node.ae_title
     channels: dict[str, Channel] = {}
     if chosen.webhook_url:
@@ -35,7 +35,7 @@ def alert_channels(settings: Settings) -> dict[str, Channel]:
 
 
 def mail_server(settings: Settings) -> MailServer | None:
-    """Return how mails get away; None where none are sent."""
+    """Return the mail server for alerts; None if no mail is configured."""
     chosen = settings.alerts
     if chosen.smtp_host is None or chosen.sender is None:
         return None

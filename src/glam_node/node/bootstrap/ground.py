@@ -1,4 +1,4 @@
-"""What a node stands on: its directory and its database, or in plain words what is wrong with them."""
+"""The storage root and the database of a node, and messages about their failures."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ from glam_node.settings.schema import Settings
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What every process of a node has."""
+    """The parts that every process of a node needs: settings, database and stored files."""
 
     settings: Settings
     sessions: SessionFactory
@@ -30,10 +30,11 @@ class Ground:
 
 
 def open_ground(settings: Settings) -> Ground:
-    """The storage root is there and the database has the newest schema.
+    """Create the storage root if needed, upgrade the database to the newest schema, and open both.
 
-    Raises PermanentError when the storage root cannot be written or a setting cannot work, TransientError when the
-    database does not answer.
+    Raises:
+        PermanentError: The storage root cannot be written, or a setting cannot work.
+        TransientError: The database does not answer.
     """
     prepare_root(settings.storage.root)
     url = database_url(settings.database_url, settings.storage.root)
@@ -49,9 +50,10 @@ def open_ground(settings: Settings) -> Ground:
 
 
 def bind_root(sessions: SessionFactory, settings: Settings) -> None:
-    """Bind database and storage root to each other at their first start; later, compare them.
+    """Bind database and storage root to each other at the first start, and later check that they belong together.
 
-    Raises PermanentError where they belong to others: work on the wrong root would fail the studies of the right one.
+    Raises:
+        PermanentError: They do not: with the wrong storage root, studies would fail because their files are missing.
     """
     root = settings.storage.root
     with reading(sessions)() as session:
@@ -70,7 +72,14 @@ def bind_root(sessions: SessionFactory, settings: Settings) -> None:
 
 
 def root_trouble(settings: Settings, storage_id: str, files: Sequence[str], *, is_bound: bool) -> str:
-    """Return why the storage root is not that of the database, and what to do; empty where it is or may become it."""
+    """Return why the storage root does not belong to the database, and the remedy; empty if it does or may be bound.
+
+    Args:
+        settings: The settings, which name both.
+        storage_id: The identifier of the storage root in the database.
+        files: Paths of the newest files in the database, relative to the storage root.
+        is_bound: Whether the database was bound to a storage root before.
+    """
     root = settings.storage.root
     where, marker = f"storage.root {root.absolute()}", read_marker(root)
     if marker == storage_id:
@@ -91,7 +100,7 @@ def root_trouble(settings: Settings, storage_id: str, files: Sequence[str], *, i
 
 @contextmanager
 def brief_sessions(settings: Settings) -> Iterator[SessionFactory]:
-    """The database as it is, for one thing to be said; raises as `database_trouble` does."""
+    """Open the database without an upgrade, for a single use; raise the errors of `database_trouble`."""
     with database_trouble(settings):
         sessions = open_database(database_url(settings.database_url, settings.storage.root))
         try:
@@ -101,7 +110,11 @@ def brief_sessions(settings: Settings) -> Iterator[SessionFactory]:
 
 
 def prepare_root(root: Path) -> None:
-    """The storage root is there and takes files. Raises PermanentError saying what to do when it does not."""
+    """Create the storage root if needed.
+
+    Raises:
+        PermanentError: The storage root cannot be written; the message names the remedy.
+    """
     try:
         if not root.is_dir():
             make_directory(root, PRIVATE_DIRECTORY)
@@ -115,7 +128,7 @@ def prepare_root(root: Path) -> None:
 
 
 def disk_remedy(error: OSError, root: Path) -> str:
-    """What to do where `root` takes no files."""
+    """Return the remedy for a storage root that cannot be written."""
     if error.errno == errno.EROFS:
         return "That disk is mounted read-only: see dmesg for why, mount it for writing, or set another storage.root."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -127,7 +140,12 @@ def disk_remedy(error: OSError, root: Path) -> str:
 
 @contextmanager
 def database_trouble(settings: Settings) -> Iterator[None]:
-    """Inside, a database that does not answer raises TransientError, and one without a driver PermanentError."""
+    """Translate errors of the database into those of the node.
+
+    Raises:
+        TransientError: The database does not answer.
+        PermanentError: The driver of the database is not installed.
+    """
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:

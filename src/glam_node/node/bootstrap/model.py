@@ -1,4 +1,4 @@
-"""The package and the predictor that settings name."""
+"""The model package and the predictor that the settings name."""
 
 import os
 from dataclasses import replace
@@ -14,8 +14,13 @@ from glam_node.settings.schema import Settings
 
 
 def load_configured_predictor(settings: Settings) -> Predictor:
-    """The predictor, loaded. Raises PackageMismatch or DeviceUnavailable."""
-    # Read by torch when it is first imported, which happens below and must not happen here.
+    """Load the predictor.
+
+    Raises:
+        PackageMismatch: The model package is damaged or does not fit.
+        DeviceUnavailable: The device cannot be used.
+    """
+    # torch reads the variable when it is first imported, which happens below, so this module must not import it.
     if settings.inference.threads:
         os.environ["OMP_NUM_THREADS"] = str(settings.inference.threads)
     else:
@@ -28,9 +33,10 @@ def load_configured_predictor(settings: Settings) -> Predictor:
 
 
 def configured_package(settings: Settings) -> ModelPackage:
-    """The package that settings name, with their operating points and calibration.
+    """Return the model package, with the site's operating points and calibration in place of its own.
 
-    Raises PackageMismatch when it is damaged.
+    Raises:
+        PackageMismatch: The package is damaged.
     """
     package = _package(settings)
     overrides = settings.inference.operating_points

@@ -1,4 +1,4 @@
-"""Builds a node from Settings: the one place that picks implementations."""
+"""Construction of the whole node from settings."""
 
 import json
 import socket
@@ -49,42 +49,43 @@ RETRY_JOB_AT_MOST_EVERY_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Node(Ground):
-    """Everything that the processes and commands of one node share; opening it connects to nothing but the database."""
+    """The parts that processes and commands of a node share. Only the database is connected when it is built."""
 
     destinations: Mapping[str, Destination]
     archives: Mapping[str, Peer]
-    """Those destinations that are application entities."""
+    """The destinations of kind "c-store", by name."""
     commitment_rules: CommitmentRules
     commitment_peers: Mapping[str, SendReport]
-    """Whose requests for storage commitment can be answered, by AE title."""
+    """Functions that answer a peer's requests for storage commitment, by its AE title."""
     assembly_rules: AssemblyRules
     confirmations: Confirmations | None
-    """None: no archive is asked."""
+    """The archive that is asked whether a study is complete; None if none is configured."""
     submission_rules: SubmissionRules
     retention_rules: RetentionRules
     inference: InferenceContext
     delivery_policy: RetryPolicy
     fallbacks: Mapping[str, Mapping[str, str]]
-    """By destination, which SOP class stands in for which."""
+    """The substitute for each SOP class, by destination."""
     settings_digest: str
     reporting: Reporting
     collector: AuditCollector | None
     alert_rules: AlertRules
     alert_channels: Mapping[str, Channel]
-    """Who is told of alerts."""
+    """The channels to which alerts are sent, by name."""
 
 
 def build_node(settings: Settings) -> Node:
-    """The node that settings describe: its directories are there and its database has the newest schema.
+    """Build the node that the settings describe, and upgrade its database to the newest schema.
 
-    Raises PermanentError when the storage root cannot be written or a setting cannot work, TransientError when the
-    database does not answer.
+    Raises:
+        PermanentError: The storage root cannot be written, or a setting cannot work.
+        TransientError: The database does not answer.
     """
     return rebuild_node(open_ground(settings), settings)
 
 
 def rebuild_node(ground: Ground, settings: Settings) -> Node:
-    """The same node with other settings, on the same database and storage root."""
+    """Build a node with other settings on an open database and storage root."""
     identity = result_identity(settings)
     archives = _archives(settings)
     inference = InferenceContext(
@@ -142,7 +143,7 @@ def rebuild_node(ground: Ground, settings: Settings) -> Node:
 
 
 def audiences(destinations: Mapping[str, DestinationSettings]) -> tuple[Audience, ...]:
-    """Destinations whose results look alike together; one audience without any where there is no destination."""
+    """Group the destinations whose results are presented alike; without any, return one audience for no destination."""
     alike: dict[str, list[str]] = {}
     for name, destination in destinations.items():
         alike.setdefault(json.dumps(destination.presentation.chosen, sort_keys=True), []).append(name)
@@ -169,7 +170,7 @@ def _confirmations(name: str, archives: Mapping[str, Peer]) -> Confirmations | N
 
 
 def _priorities(peers: Iterable[PeerSettings]) -> dict[str, Priority]:
-    """Of two peers with one AE title, which differ in their hosts, the more urgent counts."""
+    """Return the priority by AE title; of peers that share one, the most urgent priority counts."""
     by_title: dict[str, Priority] = {}
     for peer in peers:
         priority = Priority[peer.priority.upper()]
@@ -178,7 +179,7 @@ def _priorities(peers: Iterable[PeerSettings]) -> dict[str, Priority]:
 
 
 def result_identity(settings: Settings) -> ResultIdentity:
-    """How results present themselves; `at` gives them their time."""
+    """Return the names that results bear; the time of an analysis is added later by `at`."""
     return ResultIdentity(**settings.results.model_dump(), settings_digest=settings_digest(settings))
 
 

@@ -1,4 +1,4 @@
-"""What the receiver has of a node; it loads nothing of what writes or sends results."""
+"""Construction of the receiver's part of a node, without the modules that write or send results."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReceivingNode(Ground):
-    """Opening it connects to nothing but the database."""
+    """The parts of a node that the receiver needs. Only the database is connected when it is built."""
 
     commitment_rules: CommitmentRules
     commitment_peers: frozenset[str]
-    """AE titles of peers whose requests for storage commitment can be answered."""
+    """The AE titles of peers whose requests for storage commitment can be answered."""
 
 
 def build_receiving_node(settings: Settings) -> ReceivingNode:
-    """As `build_node`, with the same errors."""
+    """Build the receiver's part of the node that the settings describe; raise the errors of `build_node`."""
     return rebuild_receiving_node(open_ground(settings), settings)
 
 
 def rebuild_receiving_node(ground: Ground, settings: Settings) -> ReceivingNode:
-    """The same node with other settings, on the same database and storage root."""
+    """Build a receiver's node with other settings on an open database and storage root."""
     answered = frozenset(peer.ae_title for peer in settings.peers.values() if peer.destination)
     return ReceivingNode(settings, ground.sessions, ground.store, commitment_rules(settings), answered)
 
 
 def server_of(settings: NodeSettings) -> "type[StorageServer] | type[PynetdicomServer]":
-    """What listens, as node.upper_layer says."""
+    """Return the class of the server that `node.upper_layer` names."""
     if settings.upper_layer == "pynetdicom":
         from glam_node.node.scp.pynetdicom_server import PynetdicomServer
 
@@ -43,7 +43,7 @@ def server_of(settings: NodeSettings) -> "type[StorageServer] | type[PynetdicomS
 
 
 def commitment_rules(settings: Settings) -> CommitmentRules:
-    """Which archives are asked for storage commitment, and how often."""
+    """Return which archives are asked for storage commitment, and when and how often."""
     return CommitmentRules(
         {
             name: destination.ae_title

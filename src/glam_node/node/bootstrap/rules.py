@@ -1,4 +1,4 @@
-"""The rules of a site, built-in and its own, from its settings."""
+"""The built-in rules and the rules of the site, from settings."""
 
 from glam_node.inference.card import ModelCard
 from glam_node.inference.errors import PackageMismatch
@@ -13,7 +13,7 @@ from glam_node.settings.schema import Settings
 
 
 def eligibility_rules(settings: Settings) -> EligibilityRules:
-    """Return which studies are analysed."""
+    """Return the rules that decide which studies are analysed."""
     chosen = settings.eligibility
     return EligibilityRules(chosen.minimum_views, chosen.accept_implants, kind_rules(settings))
 
@@ -21,7 +21,7 @@ def eligibility_rules(settings: Settings) -> EligibilityRules:
 def kind_rules(settings: Settings) -> KindRules:
     """Return which kinds of image are analysed, by the settings and the card of the model package.
 
-    A package that cannot be read here (it may lie on the workers' machines alone) counts as one that declares nothing.
+    A package that cannot be read here, because only the workers' machines have it, counts as one without a card.
     """
     card = _card(settings)
     return KindRules(
@@ -43,7 +43,7 @@ def _card(settings: Settings) -> ModelCard:
 
 
 def site_rules(settings: Settings) -> tuple[SiteRule, ...]:
-    """The site's own, in the order of the file."""
+    """Return the site's own rules, in the order of the settings file."""
     return tuple(
         SiteRule(
             name,

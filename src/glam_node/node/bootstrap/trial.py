@@ -1,4 +1,4 @@
-"""What is tried on files, from settings; trying reads images, which no running process does by itself."""
+"""Rules to try on files, from settings. This module imports the reading of images, which the receiver does not need."""
 
 from glam_node.node.bootstrap.rules import eligibility_rules, site_rules
 from glam_node.node.workflow.try_rules import RuleTrial
@@ -6,6 +6,6 @@ from glam_node.settings.schema import Settings
 
 
 def rule_trial(settings: Settings) -> RuleTrial:
-    """What is tried on files: all rules, and where results go."""
+    """Return all rules and the modes of the destinations, to be tried on files."""
     modes = {name: destination.mode for name, destination in settings.destinations.items()}
     return RuleTrial(eligibility_rules(settings), site_rules(settings), modes)

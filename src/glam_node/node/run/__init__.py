@@ -1,1 +1,1 @@
-"""The processes of a node: signals and loops, nothing else."""
+"""The processes of a node: their start, signals, loops and end; the work itself is in other packages."""

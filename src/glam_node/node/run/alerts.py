@@ -1,4 +1,4 @@
-"""Watches for what a person should hear of, as a thread of the dispatcher."""
+"""Detection and sending of alerts, as a thread of the dispatcher."""
 
 from datetime import UTC, datetime
 
@@ -10,12 +10,16 @@ INTERVAL_S = 5.0
 
 
 def watch(running: Running) -> None:
-    """Until it is to stop."""
+    """Look for alerts until asked to stop."""
     repeat(lambda: tick(running.node, datetime.now(UTC)), every_s=INTERVAL_S, stop=running.stop)
 
 
 def tick(node: Node, now: datetime) -> None:
-    """What is wrong is on record, and every channel that takes it has been told of what began and what is over."""
+    """Record which alerts began or ended, and send them to every channel.
+
+    Raises:
+        TransientError: The database does not answer.
+    """
     live = [name for name, destination in node.settings.destinations.items() if destination.mode == "live"]
     space = node.store.free_bytes(), node.settings.storage.minimum_free_bytes
     with database_trouble(node.settings):

@@ -1,4 +1,4 @@
-"""A whole node in one tree of processes: receiver, dispatcher, sender, and with the embedded broker a worker too."""
+"""A whole node in one tree of processes: receiver, dispatcher, sender, and, with the embedded broker, a worker."""
 
 import fcntl
 import os
@@ -43,17 +43,22 @@ Children = dict[str, Child]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What signals ask of a supervisor."""
+    """The events that signals to a supervisor set."""
 
     stop: threading.Event
     reload: threading.Event
 
 
 def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str], None] | None = None) -> None:
-    """Run a node until SIGTERM or SIGINT; no process of it is left when this returns.
+    """Run a node in the main thread until SIGTERM or SIGINT, and stop all of its processes.
 
-    `ready` is called once, with a line for people, when the port listens and every process does its work. To be called
-    in the main thread. Raises PermanentError when the node cannot start and a person must act.
+    Args:
+        settings: The settings of the node.
+        settings_path: The file to read again on SIGHUP.
+        ready: Called once, with a line for people, when the port listens and every process is ready.
+
+    Raises:
+        PermanentError: The node cannot start until a person acts.
     """
     keep_private()
     reload = threading.Event()
@@ -74,7 +79,11 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
 
 @contextmanager
 def only_one(root: Path) -> Iterator[None]:
-    """This process alone serves the storage root. Raises PermanentError when another does."""
+    """Hold the lock of the storage root.
+
+    Raises:
+        PermanentError: Another process serves the storage root.
+    """
     with (root / LOCK_FILE).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,7 +142,7 @@ def _attend(children: Children, live: LiveSettings, asked: Asked, ready: Callabl
 
 
 def _stop(children: Children) -> None:
-    """In the order of the data's way, so that nobody waits for somebody who is gone."""
+    """Stop the processes in the order of the data flow, so that none waits for one that has stopped."""
     log.info("stopping")
     stop_together(child for name, child in children.items() if name == "receiver")
     stop_together(child for name, child in children.items() if name != "broker")

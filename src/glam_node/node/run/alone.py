@@ -1,4 +1,4 @@
-"""One process of a node, without the others."""
+"""A single process of a node under supervision, for nodes that are spread over machines."""
 
 import tempfile
 import threading
@@ -19,10 +19,17 @@ def keep_running(
     grace_s: float = GRACE_S,
     ready: Callable[[str], None] = lambda _word: None,
 ) -> None:
-    """Run one process of that role, and another when it dies, until SIGTERM or SIGINT; to be called in the main thread.
+    """Run a process in the main thread, and start it again when it dies, until SIGTERM or SIGINT.
 
-    On SIGHUP the file at `settings_path` is read anew. `ready` is called with its word whenever one does its work.
-    Raises PermanentError when none can start and a person must act.
+    Args:
+        role: The name of the process's module in this package.
+        settings: The settings of the process.
+        settings_path: The file to read again on SIGHUP.
+        grace_s: Seconds from SIGTERM to SIGKILL.
+        ready: Called with the message of the process whenever it has started and is ready.
+
+    Raises:
+        PermanentError: The process cannot start until a person acts.
     """
     keep_private()
     reload = threading.Event()

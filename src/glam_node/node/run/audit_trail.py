@@ -1,4 +1,4 @@
-"""The audit trail: messages are made of events, and go to the collector."""
+"""The audit trail: messages from events, sent to the collector, as a thread of the dispatcher."""
 
 import socket
 from datetime import UTC, datetime
@@ -12,14 +12,15 @@ INTERVAL_S = 2.0
 
 
 def keep_audit_trail(running: Running) -> None:
-    """Until it is to stop; the collector may come and go."""
+    """Write and send audit messages until asked to stop, also while the collector is at times unreachable."""
     repeat(lambda: tick(running.node), every_s=INTERVAL_S, stop=running.stop)
 
 
 def tick(node: Node) -> None:
-    """Every event that is over is told of, and the collector, where there is one, has every message.
+    """Write a message for every new event, and send all messages to the collector if there is one.
 
-    Raises TransientError when it is away.
+    Raises:
+        TransientError: The collector or the database does not answer.
     """
     with database_trouble(node.settings):
         while report.report_events(node.sessions, node.reporting, node.store.root, datetime.now(UTC)) >= report.AT_ONCE:

@@ -1,4 +1,7 @@
-"""The dispatcher: closes studies, makes jobs of them, and rings for every job that nobody works on."""
+"""The dispatcher: closes studies, submits jobs, and announces waiting jobs to the workers.
+
+It also runs retirement, the audit trail, confirmation of studies, alerts and traces, each in a thread.
+"""
 
 from glam_node.node.run.left_out import leave_out
 
@@ -35,7 +38,11 @@ WORKERS_REMEMBERED = timedelta(days=1)
 
 
 def run(running: Running) -> None:
-    """Dispatch until asked to stop. Raises PermanentError when traces need what is not installed."""
+    """Dispatch until asked to stop.
+
+    Raises:
+        PermanentError: Traces are configured and their packages are not installed.
+    """
     traces = Traces(running)
     queue = CeleryQueue(create_app(broker_url(running.settings)))
     _note_settings(running)
@@ -66,7 +73,7 @@ def _confirm(running: Running) -> None:
 
 
 def _note_settings(running: Running) -> None:
-    """On record when the database is there."""
+    """Record the settings in force, as soon as the database answers."""
 
     def note() -> None:
         node = running.node
@@ -82,7 +89,11 @@ def _retire(running: Running) -> None:
 
 
 def tidy(node: Node, now: datetime) -> None:
-    """What is done and of age, or in the way of what arrives, is removed; so are workers that nobody sees any more."""
+    """Remove workers not seen for a day, and files of studies and conflicts that retention removes.
+
+    Raises:
+        TransientError: The storage root or the database does not answer.
+    """
     with database_trouble(node.settings):
         with node.sessions.begin() as session:
             workers.forget(session, now - WORKERS_REMEMBERED)
@@ -93,14 +104,16 @@ def tidy(node: Node, now: datetime) -> None:
 
 
 def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
-    """Every study that is whole has its job, and every job that waits, or whose worker here died, has been announced.
+    """Close and submit complete studies, recover jobs of workers that died here, and announce waiting jobs.
 
-    Each step is a transaction of its own: what the first has decided stays decided when the broker is away. Raises
-    TransientError while the disk is too full to take anything up.
+    Each step is a transaction of its own, so that its decisions stay when the broker does not answer.
+
+    Raises:
+        TransientError: The disk is too full for new work, or the database or broker does not answer.
     """
     with database_trouble(node.settings):
         with node.sessions.begin() as session:
-            # Whoever wrote while this one waited for the database has not written a time that is still to come.
+            # Connect before the clock is read: times that others wrote during the wait must not lie in the future.
             session.connection()
             follow_clock(
                 session,

@@ -1,4 +1,4 @@
-"""Forks the helpers of a receiver, before it has threads: what it has loaded is theirs too, and takes memory once."""
+"""Helpers of the receiver, forked before it has threads: they share the memory of the loaded modules."""
 
 import gc
 import os
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 def fork_helpers(count: int, prepare: Prepare) -> Helpers:
-    """So many processes, each the receiver's child; a child never comes back from here."""
+    """Fork `count` children that serve associations; a child exits instead of returning from here."""
     gc.freeze()
     helpers: list[Helper] = []
     for _ in range(count):
@@ -46,7 +46,7 @@ def _forked(others: list[Helper], prepare: Prepare) -> Helper:
 
 
 def _be_the_receivers() -> None:
-    """The receiver says when to finish, whoever else was told, and that it is ready."""
+    """Leave signals and readiness to the receiver, which tells the helper when to stop."""
     keep_private()
     for number in STOP_SIGNALS | {RELOAD_SIGNAL}:
         signal.signal(number, signal.SIG_IGN)

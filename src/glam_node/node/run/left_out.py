@@ -1,23 +1,23 @@
-"""What a process never uses, though libraries that it uses load it: half of the receiver's memory otherwise."""
+"""Modules that a process never uses although its libraries import them; they would double the receiver's memory."""
 
 import sys
 
-# Decoders of pixels (pydicom), coloured tracebacks (structlog), downloads of test files (pydicom), arrays. All of these
-# look whether they are there, and do without.
+# These are optional for the libraries that import them: pixel decoders and downloads (pydicom), coloured tracebacks
+# (structlog), arrays.
 _PIXELS = ("PIL", "gdcm", "jpeg_ls", "libjpeg", "openjpeg", "pylibjpeg", "rle")
-# By the module of this package that is its main
+# The key is the module of this package that the process runs.
 NEVER_USED = {
     "receiver": (*_PIXELS, "rich", "requests", "numpy"),
-    # Sends traces by requests
+    # The dispatcher sends traces by requests.
     "dispatcher": (*_PIXELS, "rich"),
-    # Compresses for archives that prefer RLE Lossless: by GDCM, or many times as slowly
+    # The sender needs GDCM to compress for archives that prefer RLE Lossless; without it that is many times slower.
     "sender": ("PIL", "jpeg_ls", "rich", "requests"),
-    # Its errors are written by rich
+    # The command line prints errors with rich.
     "all_in_one": (*_PIXELS, "requests"),
 }
 
 
 def leave_out(process: str) -> None:
-    """In this process these are not installed (https://docs.python.org/3/reference/import.html#the-module-cache)."""
+    """Make imports of the modules fail in this process, by None in `sys.modules` (Python reference, 5.3.1)."""
     for name in NEVER_USED[process]:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]

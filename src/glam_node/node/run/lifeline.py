@@ -1,4 +1,4 @@
-"""How a child process ends: with its parent, however that ends, or on a signal. Imports little, to start fast."""
+"""The end of a process, together with its parent or by a signal. This module imports little, to start fast."""
 
 import ctypes
 import os
@@ -7,11 +7,11 @@ import sys
 import threading
 
 PARENT = "GLAM_NODE_PARENT"
-"""Environment variable: the process id of the parent to die with."""
+"""The environment variable with the process id of the parent, with which a child ends."""
 READY_FD = "GLAM_NODE_READY_FD"
-"""Environment variable: a file descriptor that takes one line when the process is ready."""
+"""The environment variable with the file descriptor to which a child writes a line when it is ready."""
 EXIT_PERMANENT = 78
-"""EX_CONFIG of sysexits.h: a person must act, starting again will not help."""
+"""The exit code of a process that cannot start until a person acts (EX_CONFIG of sysexits.h)."""
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 RELOAD_SIGNAL = signal.SIGHUP
 PR_SET_PDEATHSIG = 1
@@ -19,9 +19,9 @@ PR_GET_CHILD_SUBREAPER = 37
 
 
 def die_with_parent() -> None:
-    """From here on this process, and what it becomes by exec, is killed when the parent that started it ends.
+    """Have the kernel kill this process, also after an exec, when the parent that started it ends.
 
-    Linux only; a process that was not started by one of ours lives on its own.
+    This works on Linux only, and does nothing in a process that no glam-node process started.
     """
     parent = os.environ.get(PARENT)
     if parent is not None:
@@ -29,7 +29,7 @@ def die_with_parent() -> None:
 
 
 def die_with(parent: int) -> None:
-    """The same for a process whose parent is known."""
+    """Have the kernel kill this process when the parent with this process id ends, or exit if it has ended."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -38,12 +38,13 @@ def die_with(parent: int) -> None:
 
 
 def stop_on_signals(reload: threading.Event | None = None) -> threading.Event:
-    """An event that SIGTERM and SIGINT set; nothing is interrupted half-way. To be called in the main thread.
+    """Return an event that SIGTERM and SIGINT set instead of interrupting; call this in the main thread.
 
-    `reload` is set by SIGHUP, which otherwise ends the process.
+    The interpreter writes signals to a pipe, which a thread reads: a signal handler that set the event itself could
+    deadlock, if it interrupts the main thread while that holds the event's lock.
 
-    The interpreter writes the signal to a pipe and a thread waits there: a handler that set the event itself could meet
-    the main thread in the middle of the event's own lock.
+    Args:
+        reload: An event for SIGHUP to set; without it, SIGHUP ends the process.
     """
     stop = threading.Event()
     read_fd, write_fd = os.pipe()
@@ -63,7 +64,7 @@ def stop_on_signals(reload: threading.Event | None = None) -> threading.Event:
 
 
 def adopts_orphans() -> bool:
-    """Return whether processes whose parent has ended become children of this one, as those of a container do."""
+    """Return whether this process becomes the parent of orphaned processes, like the first one in a container."""
     if os.getpid() == 1:
         return True
     adopts = ctypes.c_int()
@@ -72,5 +73,5 @@ def adopts_orphans() -> bool:
 
 
 def keep_private() -> None:
-    """What this process and its children write is for their own user alone: files 0600, directories 0700."""
+    """Let new files of this process and its children be accessible to their user only (0600, directories 0700)."""
     os.umask(0o077)

@@ -1,4 +1,4 @@
-"""The settings that a supervisor gives to its processes, and what comes in their place when they are read anew."""
+"""The settings in force, which a supervisor gives to its processes, and their reload from the settings file."""
 
 import json
 import os
@@ -27,15 +27,15 @@ from glam_node.settings.schema import Settings
 log = structlog.get_logger(__name__)
 
 IN_FORCE = "in-force.json"
-"""The settings in force, without passwords: what processes start with, whatever happens to the file meanwhile."""
+"""The file with the settings in force, without passwords. Processes start with it, not with the edited file."""
 LAST_RELOAD = "reload.json"
-"""What came of the last time that the file was read anew."""
+"""The file with the outcome of the last reload."""
 ANSWER_S = 20.0
-"""Seconds that processes have to say whether they take settings."""
+"""Seconds that processes have to answer whether they accept new settings."""
 
 
 class LiveSettings:
-    """Settings in force, as a file in `directory` for the processes; their passwords go by the environment."""
+    """The settings in force, as a file in `directory` for the processes; passwords are passed by the environment."""
 
     def __init__(self, settings: Settings, path: Path | None, directory: Path, process: str) -> None:
         self.settings = settings
@@ -51,16 +51,19 @@ class LiveSettings:
             log.warning("settings_not_kept", failure=f"{error.filename}: {error.strerror}")
 
     def environment(self) -> dict[str, str]:
-        """The environment in which a process finds the settings in force."""
+        """Return the environment in which a process finds the settings in force."""
         if not self._in_force.exists():
             return child_environment(self._path)
         return {**os.environ, **_passwords(self.settings), SETTINGS_VARIABLE: str(self._in_force)}
 
     def reload(self) -> bool:
-        """Whether the file could be read anew and what may change at once is in force; if not, all is as before.
+        """Read the settings file again and put in force what may change without a restart.
 
-        What came of it is logged; of a file that cannot be used `LAST_RELOAD` and the audit trail tell, of one that can
-        `LAST_RELOAD` does as soon as the processes have answered (`hear`).
+        The outcome is logged. A refused file is recorded in `LAST_RELOAD` and the audit trail at once, an accepted one
+        in `LAST_RELOAD` when the processes have answered (`hear`).
+
+        Returns:
+            Whether the file was accepted; if not, the settings in force stay as they were.
         """
         try:
             new = load_settings(self._path, os.environ)
@@ -79,7 +82,7 @@ class LiveSettings:
         return True
 
     def hear(self, children: Iterable[Child]) -> None:
-        """Once every process has said whether it takes the settings, or had time enough to, record what each said."""
+        """Record the answers to a reload in `LAST_RELOAD`, once all processes have answered or `ANSWER_S` is over."""
         if self._unanswered is None:
             return
         changes, deadline = self._unanswered
@@ -97,13 +100,13 @@ class LiveSettings:
         for problem in problems:
             log.error("settings_not_reloaded", problem=str(problem), remedy="the settings in force stay; correct it")
         self._record([{"key": one.key, "message": one.message} for one in problems], ())
-        # Whoever looks after processes waits for no database.
+        # The supervisor must not wait for the database.
         reason = "; ".join(map(str, problems))
         threading.Thread(target=_put_on_record, args=(self.settings, self._process, reason), daemon=True).start()
         return False
 
     def end(self) -> None:
-        """Nothing is in force any more."""
+        """Remove the file with the settings in force."""
         self._in_force.unlink(missing_ok=True)
 
     @property
@@ -129,7 +132,7 @@ class LiveSettings:
 
 
 def _put_on_record(settings: Settings, process: str, reason: str) -> None:
-    # Loaded when there is something to record: a supervisor is small.
+    # Imported only when there is something to record, to keep the supervisor small.
     from glam_node.node.bootstrap.ground import brief_sessions
     from glam_node.node.workflow.note import note_reload_refused
 
@@ -141,7 +144,7 @@ def _put_on_record(settings: Settings, process: str, reason: str) -> None:
 
 
 def reload_when(asked: threading.Event, live: LiveSettings, children: Iterable[Child]) -> None:
-    """When it was asked for, the file is read anew; the processes hear of it only where it could be, and answer."""
+    """Reload the settings if `asked` is set, signal the processes if the file was accepted, and record answers."""
     processes = list(children)
     if asked.is_set():
         asked.clear()
@@ -153,7 +156,7 @@ def reload_when(asked: threading.Event, live: LiveSettings, children: Iterable[C
 
 
 def change_as_json(change: Change) -> dict[str, Any]:
-    """For machines."""
+    """Return the change as a JSON object."""
     return {
         "key": change.key,
         "before": change.before,
@@ -165,7 +168,11 @@ def change_as_json(change: Change) -> dict[str, Any]:
 
 
 def ask_to_reload(process_id: int) -> None:
-    """The supervisor reads its file anew, soon. Raises PermanentError when this user may not ask it."""
+    """Ask a supervisor to read its settings file again.
+
+    Raises:
+        PermanentError: There is no such process, or this user may not send it signals.
+    """
     try:
         os.kill(process_id, RELOAD_SIGNAL)
     except OSError as error:
@@ -175,9 +182,12 @@ def ask_to_reload(process_id: int) -> None:
 
 
 def settings_in_force(configured: Settings) -> Settings:
-    """Those of the node that serves this storage root; a password is taken to be as configured, since none is kept.
+    """Return the settings in force of the node that serves this storage root.
 
-    Raises PermanentError when they cannot be read.
+    Passwords, which are not stored, are taken from `configured`.
+
+    Raises:
+        PermanentError: The settings in force cannot be read.
     """
     path = configured.storage.root / IN_FORCE
     try:
@@ -201,7 +211,7 @@ def _unmasked(tree: dict[str, Any], shown: Mapping[str, Any], real: Mapping[str,
 
 
 def last_reload(root: Path) -> dict[str, Any]:
-    """What came of the last reload of the node with this storage root; empty when there was none."""
+    """Return the outcome of the last reload of the node with this storage root; empty if there was none."""
     try:
         told: dict[str, Any] = json.loads((root / LAST_RELOAD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -210,7 +220,7 @@ def last_reload(root: Path) -> dict[str, Any]:
 
 
 def _passwords(settings: Settings) -> dict[str, str]:
-    """Environment variables for the settings whose values are masked in the file."""
+    """Return environment variables for the settings whose values are masked in the file."""
     return {
         ENVIRONMENT_PREFIX + "__".join(path).upper(): json.dumps(value, ensure_ascii=False)
         for path, value in _hidden(settings.model_dump(mode="json"), masked(settings), ())

@@ -1,4 +1,4 @@
-"""A worker tells that it is there, on what it computes, and how much memory it holds."""
+"""The registration of a worker in the database, with its device and memory."""
 
 import os
 import socket
@@ -25,9 +25,9 @@ EVERY_S = 10.0
 
 @contextmanager
 def present(running: Running, predictor: Predictor) -> Iterator[None]:
-    """Inside, this worker is on record, anew every ten seconds; afterwards it is not.
+    """Register this worker, update its entry every ten seconds, and remove it afterwards.
 
-    Those of this host that died without a word are not on record either.
+    Entries of crashed workers on this host are removed, too.
     """
     node, started_at = running.node, datetime.now(UTC)
 
@@ -61,7 +61,7 @@ def _leave(node: Node) -> None:
 
 
 def this_worker(node: Node, predictor: Predictor, started_at: datetime, now: datetime) -> Worker:
-    """This process as it is now."""
+    """Return the entry for this process at `now`."""
     memory: tuple[int, int] | None = getattr(predictor, "device_memory", None)
     algorithm = predictor.algorithm
     return Worker(
@@ -82,7 +82,7 @@ def this_worker(node: Node, predictor: Predictor, started_at: datetime, now: dat
 
 
 def resident_bytes(statm: Path = Path("/proc/self/statm")) -> int:
-    """Memory of this process that lies in RAM; 0 where the system does not say."""
+    """Return the resident memory of this process in bytes; 0 if the system does not provide it."""
     try:
         return int(statm.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

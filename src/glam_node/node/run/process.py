@@ -1,4 +1,4 @@
-"""What every process of the node does: reads settings, ends on SIGTERM, tells when it is ready, outlives trouble."""
+"""The common frame of the node's processes: settings and their reload, signals, readiness, and retries on failure."""
 
 import json
 import os
@@ -44,42 +44,43 @@ N = TypeVar("N", bound=Ground)
 
 LONGEST_PAUSE_S = 5.0
 LONGEST_REFUSAL = 500
-"""Characters; a line of them goes through a pipe as a whole."""
+"""The most characters of a reason; a line of this length is written to a pipe in one piece."""
 
 
 @dataclass(slots=True)
 class Process(Generic[N]):
-    """One process of the node, at work."""
+    """A running process of the node."""
 
     role: str
     node: N
-    """As the settings in force describe it: another after they were read anew, so a unit of work takes it once."""
+    """The node with the settings in force. A reload replaces it, so a unit of work must read it only once."""
     rebuild: Callable[[N, Settings], N]
-    """The same node with other settings."""
+    """Returns the same node with other settings."""
     stop: threading.Event
-    """Set by SIGTERM or SIGINT."""
+    """The event that SIGTERM and SIGINT set."""
     _followers: list[Callable[[], object]] = field(default_factory=list)
     _parent: int | None = None
-    """A file descriptor on which the parent listens."""
+    """The file descriptor that the parent reads, once this process was ready."""
 
     @property
     def settings(self) -> Settings:
-        """Those in force."""
+        """The settings in force."""
         return self.node.settings
 
     @property
     def live_node(self) -> N:
-        """Whatever is asked of it, the node of that moment answers."""
+        """A proxy whose attributes are those of the present `node`, also after a reload."""
         return cast(N, _LiveNode(self))
 
     def on_reload(self, follow: Callable[[], object]) -> None:
-        """`follow` is called after every change of `node`, in a thread of its own."""
+        """Call `follow` after every reload, in the thread that reloads."""
         self._followers.append(follow)
 
     def reload(self) -> str:
-        """What the environment names is in force, as far as it needs no restart; bad settings change nothing.
+        """Load the settings that the environment names, and put in force what may change without a restart.
 
-        Returns why they are refused; empty when they are in force.
+        Returns:
+            The reason if the settings are refused, in which case nothing changes; otherwise empty.
         """
         try:
             new = reloaded(self.settings, load_settings(None, os.environ))
@@ -103,7 +104,7 @@ class Process(Generic[N]):
             log.warning("refusal_not_recorded", failure=str(error))
 
     def ready(self, word: str = "") -> None:
-        """Tell the parent, once, that this process does its work; `word` goes with it."""
+        """Report to the parent, once, that this process is ready, with `word` as the message."""
         fd = os.environ.pop(READY_FD, None)
         if fd is not None:
             self._parent = int(fd)
@@ -111,7 +112,7 @@ class Process(Generic[N]):
             os.write(self._parent, f"{word}\n".encode())
 
     def answer(self, refused: str) -> None:
-        """Tell the parent why the settings that were read anew are refused, or that they are in force."""
+        """Report to the parent why new settings are refused, or, with an empty text, that they are in force."""
         if self._parent is not None:
             os.write(self._parent, f"{json.dumps(refused[:LONGEST_REFUSAL])}\n".encode())
 
@@ -125,11 +126,16 @@ class _LiveNode:
 
 
 Running: TypeAlias = "Process[Node]"
-"""One that has the whole node."""
+"""A running process that uses the whole node."""
 
 
 def main(role: str, work: Callable[[Running], None]) -> None:
-    """Run `work` as this process, with the settings that the environment names; ends the process."""
+    """Run `work` as this process, with the node that the settings named by the environment describe.
+
+    Args:
+        role: The name of the process, for logs and the audit trail.
+        work: Works until `stop` is set; a NodeError that it raises ends the process with an exit code.
+    """
     from glam_node.node.bootstrap import build_node, rebuild_node
 
     run_with(build_node, rebuild_node, role, work)
@@ -141,7 +147,7 @@ def run_with(
     role: str,
     work: Callable[[Process[N]], None],
 ) -> None:
-    """The same with what `build` makes of the settings, and `rebuild` of other ones."""
+    """Run `work` as this process like `main`, with a node that `build` makes from settings and `rebuild` on reload."""
     die_with_parent()
     keep_private()
     logs.guard_tracebacks()
@@ -177,7 +183,7 @@ def _reload_when(running: Process[Any], asked: threading.Event) -> None:
 
 
 def _work(role: str, work: Callable[[Process[N]], None], running: Process[N]) -> None:
-    """Start and end are on record; the end only if the database is there."""
+    """Run `work`, and audit its start and end; the end only if the database answers."""
     until_it_works(lambda: _note(running.node, role, note_start), running.stop)
     try:
         work(running)
@@ -194,7 +200,7 @@ def _note(node: Ground, role: str, note: Callable[[SessionFactory, str, datetime
 
 
 def set_up_logs(role: str, settings: Settings) -> None:
-    """Log as settings say; every line of this process says whose it is, whatever thread wrote it."""
+    """Configure the logs by the settings, and add the name of the process to every line."""
     logs.configure(settings.log.level, settings.log.format, secrets_in(settings))
 
     def sign(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -204,14 +210,14 @@ def set_up_logs(role: str, settings: Settings) -> None:
 
 
 def child_environment(settings_path: Path | None) -> dict[str, str]:
-    """The environment in which a child process finds the same settings."""
+    """Return the environment in which a child process finds the settings file."""
     if settings_path is None:
         return dict(os.environ)
     return {**os.environ, SETTINGS_VARIABLE: str(settings_path.resolve())}
 
 
 def repeat(tick: Callable[[], object], *, every_s: float, stop: threading.Event) -> None:
-    """Call `tick` until `stop` is set; while it fails, pause longer and longer and say so once."""
+    """Call `tick` every `every_s` seconds until `stop` is set; while it fails, retry as `until_it_works` does."""
     while not stop.is_set():
         until_it_works(tick, stop, Exception)
         stop.wait(every_s)
@@ -220,7 +226,16 @@ def repeat(tick: Callable[[], object], *, every_s: float, stop: threading.Event)
 def until_it_works(
     action: Callable[[], T], stop: threading.Event, trouble: type[Exception] = TransientError
 ) -> T | None:
-    """What `action` returned, after as many attempts as it took; None when `stop` was set before."""
+    """Call `action` until it succeeds, with growing pauses, and log each new failure once.
+
+    Args:
+        action: The function to call.
+        stop: An event that ends the attempts.
+        trouble: The exceptions after which to try again; others pass through.
+
+    Returns:
+        The result of `action`, or None if `stop` was set before it succeeded.
+    """
     said = ""
 
     def say_once(state: RetryCallState) -> None:

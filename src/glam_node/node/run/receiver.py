@@ -1,4 +1,4 @@
-"""The receiver: listens, keeps what arrives, and says so when it is kept."""
+"""The receiver: accepts associations and stores the instances that arrive."""
 
 from glam_node.node.run.left_out import leave_out
 
@@ -31,7 +31,7 @@ MOST_PROCESSES = 4
 
 
 def run(running: Process[ReceivingNode], helpers: Helpers) -> None:
-    """Receive until asked to stop; then associations are finished or aborted."""
+    """Receive until asked to stop, then finish or abort the open associations."""
     settings, node = running.settings, running.node
     node.store.sweep()
     writer = Writer(node.sessions)
@@ -91,14 +91,19 @@ def _desk(node: ReceivingNode, writer: Writer) -> CommitmentDesk:
 
 
 class Prepared:
-    """What a helper has of the node: opened once, and the same with other settings."""
+    """The node of a helper process, opened at the first settings and rebuilt for further ones."""
 
     def __init__(self) -> None:
         self._node: ReceivingNode | None = None
         self._writer: Writer | None = None
 
     def __call__(self, settings: Settings) -> tuple[Services, Rules]:
-        """The node as these settings describe it. Raises PermanentError, TransientError."""
+        """Return services and rules by these settings.
+
+        Raises:
+            PermanentError: A setting cannot work.
+            TransientError: The database does not answer.
+        """
         set_up_logs(ROLE, settings)
         if self._node is None or self._writer is None:
             node = build_receiving_node(settings)
@@ -111,7 +116,7 @@ class Prepared:
 
 
 def processes(settings: NodeSettings) -> int:
-    """How many serve associations, the receiver's own among them."""
+    """Return the number of processes that serve associations, including the receiver."""
     if settings.upper_layer != "streaming":
         return 1
     return settings.receiver_processes or min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
@@ -120,7 +125,7 @@ def processes(settings: NodeSettings) -> int:
 def _helpers() -> Helpers:
     try:
         settings = load_settings(None, os.environ)
-    except SettingsError:  # told by whoever loads them next
+    except SettingsError:  # reported by `run_with`, which loads the settings again
         return Helpers()
     return fork_helpers(processes(settings.node) - 1, Prepared())
 

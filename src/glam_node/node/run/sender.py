@@ -1,4 +1,4 @@
-"""The sender: takes results to their destinations, and tries again; asks and answers for storage commitment."""
+"""The sender: delivers results with retries, requests storage commitment, and answers requests for it."""
 
 from glam_node.node.run.left_out import leave_out
 
@@ -24,7 +24,7 @@ Tasks = Mapping[str, Callable[[], object]]
 
 
 def run(running: Running) -> None:
-    """Send until asked to stop; each destination has its own thread, so that a dead archive holds up no other."""
+    """Send until asked to stop; each destination has its own thread, so that a dead archive does not delay others."""
     crew = Crew()
     crew.do(tasks(running))
     running.on_reload(lambda: crew.do(tasks(running)))
@@ -34,7 +34,7 @@ def run(running: Running) -> None:
 
 
 class Crew:
-    """Threads, one for each task, which is done again and again."""
+    """The threads of the sender, one for each task, which it repeats."""
 
     def __init__(self) -> None:
         self._stops: dict[str, threading.Event] = {}
@@ -43,7 +43,7 @@ class Crew:
         self._stopped = False
 
     def do(self, tasks: Tasks) -> None:
-        """These are done from here on and no others; what is in the midst of a task that is not among them ends it."""
+        """Start threads for new tasks, and stop those of tasks that are no longer given after their present run."""
         with self._lock:
             for name in self._stops.keys() - tasks.keys():
                 self._stops.pop(name).set()
@@ -54,7 +54,7 @@ class Crew:
                 thread.start()
 
     def stop(self) -> None:
-        """Nothing is done any more."""
+        """Stop all tasks, and wait for their threads."""
         with self._lock:
             self._stopped = True
         self.do({})
@@ -63,7 +63,7 @@ class Crew:
 
 
 def tasks(running: Running) -> Tasks:
-    """By name, what the destinations of this moment need; each looks up anew how its destination is reached."""
+    """Return the tasks for the present destinations by name; each task reads the settings in force at every run."""
     return dict(_tasks(running))
 
 
@@ -78,16 +78,20 @@ def _tasks(running: Running) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def _deliver(running: Running, name: str) -> None:
-    """Batch follows batch while they are taken, each by the settings in force when it begins."""
+    """Send batches until nothing is due, each by the settings in force when it starts."""
     while not running.stop.is_set() and name in (node := running.node).destinations:
         if not tick(node, {name: node.destinations[name]}):
             return
 
 
 def tick(node: Node, destinations: Mapping[str, Destination]) -> int:
-    """How many of the deliveries to these destinations that are due were taken; some were tried, once each.
+    """Try one batch of the deliveries that are due to these destinations; withhold those to destinations not live.
 
-    Nothing goes to those that are not live: what waits for them is WITHHELD.
+    Returns:
+        The number of deliveries that were taken from the queue.
+
+    Raises:
+        TransientError: The database does not answer.
     """
     quiet = [name for name in destinations if node.settings.destinations[name].mode != "live"]
     destinations = {name: one for name, one in destinations.items() if name not in quiet}
@@ -99,7 +103,7 @@ def tick(node: Node, destinations: Mapping[str, Destination]) -> int:
 
 
 def _commit(running: Running, name: str) -> None:
-    """The archive was asked to take responsibility for all that it stored."""
+    """Request storage commitment from the archive for all results that it stored."""
     while not running.stop.is_set() and name in (node := running.node).commitment_rules.archives:
         ask = partial(request_commitment, node.archives[name])
         with database_trouble(node.settings):
@@ -108,7 +112,7 @@ def _commit(running: Running, name: str) -> None:
 
 
 def _answer(running: Running) -> None:
-    """Every request of a peer that was due has been answered."""
+    """Answer all requests for storage commitment that are due."""
     while not running.stop.is_set() and (node := running.node).commitment_peers:
         policy, peers = node.delivery_policy, node.commitment_peers
         with database_trouble(node.settings):

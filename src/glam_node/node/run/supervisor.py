@@ -1,4 +1,4 @@
-"""Keeps child processes alive, and stops them; they die with it, however it ends."""
+"""Supervision of child processes: start, restart, reload and stop; children end with the supervisor."""
 
 import json
 import os
@@ -19,17 +19,17 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 GOOD_LIFE_S = 30.0
-"""A child that lived this long is started again at once; one that did not waits longer each time."""
+"""Seconds after which a child counts as healthy: it is restarted soon, while others wait longer each time."""
 POLL_INTERVAL_S = 0.1
 GRACE_S = 12.0
-"""What the slowest to stop, the receiver, takes to see its associations end."""
+"""Seconds that the slowest process to stop, the receiver, needs to finish its associations."""
 WORKER_GRACE_S = 10.0
-"""A job that takes longer is given up, and starts anew with the next worker."""
+"""Seconds that a worker has to finish its job; a longer job starts again with the next worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a child process runs."""
+    """The program of a child process."""
 
     name: str
     command: Sequence[str]
@@ -37,25 +37,25 @@ class Program:
     grace_s: float = GRACE_S
     """Seconds from SIGTERM to SIGKILL."""
     speaks: bool = True
-    """Says when it is ready, and reads settings; one that does not is ready when it runs."""
+    """Whether it reports that it is ready, and reads settings; another program counts as ready when it runs."""
 
 
 def module(name: str, *arguments: str) -> tuple[str, ...]:
-    """The command `python -m glam_node.node.run.<name>`."""
+    """Return the command `python -m glam_node.node.run.NAME`."""
     return (sys.executable, "-m", f"glam_node.node.run.{name}", *arguments)
 
 
 class Child:
-    """One program, started again whenever it ends."""
+    """A child process, started again whenever it exits."""
 
     def __init__(self, program: Program) -> None:
         self.name = program.name
         self.environment = dict(program.environment)
-        """Of its next start."""
+        """The environment of the next start."""
         self.word: str | None = None
-        """What it said when it became ready; None while it is not."""
+        """The message with which it became ready; None while it is not ready."""
         self.refused: str | None = ""
-        """Why it does not take the settings that it was asked to read; empty when it does, None until it answers."""
+        """The reason why it refused the latest settings; empty if it accepted them, None until it answers."""
         self._program = program
         self._was_ready = self._reload_due = False
         self._pause_s = FIRST_PAUSE_S
@@ -85,13 +85,14 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Process id of the last start."""
+        """The process id of the latest start."""
         return self._process.pid
 
     def look(self) -> None:
-        """Hear what it says; when it has ended, start it again in due time.
+        """Read its messages, and start it again, after a pause, if it has exited.
 
-        Raises PermanentError when it never was ready and says that starting it again will not help.
+        Raises:
+            PermanentError: It was never ready and exited with `EXIT_PERMANENT`: a restart would not help.
         """
         self._hear()
         if not self._ended and self._process.poll() is not None:
@@ -111,7 +112,7 @@ class Child:
             self._understand(line.decode())
 
     def _understand(self, line: str) -> None:
-        """The first line says that it is ready, each further one what it makes of the settings that it read anew."""
+        """Interpret a line: the first reports that it is ready, each further one answers a request to reload."""
         if self.word is not None:
             self.refused = json.loads(line)
             return
@@ -120,7 +121,7 @@ class Child:
         if self._reload_due:
             self.ask_to_reload()
         elif self.refused is None:
-            self.refused = ""  # it has died meanwhile, and started with these settings
+            self.refused = ""  # it died after the request, and started with the new settings
 
     def _bury(self) -> None:
         os.close(self._ready_fd)
@@ -134,19 +135,19 @@ class Child:
         log.warning("process_ended", name=self.name, exit_code=exit_code, again_in_s=self._pause_s)
 
     def ask_to_reload(self) -> None:
-        """SIGHUP: it reads its settings anew; one that is starting and cannot hear it gets it when it is ready."""
+        """Send SIGHUP, by which it reads its settings again; if it is still starting, send it when it is ready."""
         self.refused = None if self._program.speaks else ""
         self._reload_due = self._program.speaks and self.word is None
         if self._program.speaks and self.word is not None and not self._ended:
             self._process.send_signal(RELOAD_SIGNAL)
 
     def ask_to_stop(self) -> None:
-        """SIGTERM."""
+        """Send SIGTERM."""
         if not self._ended:
             self._process.terminate()
 
     def see_it_end(self) -> None:
-        """It has ended when this returns: by itself within its grace, or by SIGKILL."""
+        """Wait until it exits, and kill it when its grace period is over."""
         if self._ended:
             return
         try:
@@ -160,9 +161,10 @@ class Child:
 
 
 def attend(children: Iterable[Child]) -> None:
-    """Look after each child; and where this process adopts orphans, let none of them stay a zombie.
+    """Look after each child, and reap orphans if this process adopts them.
 
-    Raises PermanentError as `Child.look` does.
+    Raises:
+        PermanentError: As `Child.look` does.
     """
     ours = list(children)
     for child in ours:
@@ -172,7 +174,7 @@ def attend(children: Iterable[Child]) -> None:
 
 
 def _bury_orphans(ours: Set[int]) -> None:
-    """Leave a child of ours that has ended meanwhile to its own next look, which wants its exit code."""
+    """Reap processes that are none of our children; `Child.look` needs the exit codes of those."""
     with suppress(ChildProcessError):
         while True:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -182,7 +184,7 @@ def _bury_orphans(ours: Set[int]) -> None:
 
 
 def stop_together(children: Iterable[Child]) -> None:
-    """All have ended when this returns; they were asked at the same time."""
+    """Ask all children to stop at the same time, and wait until they have exited."""
     together = list(children)
     for child in together:
         child.ask_to_stop()

@@ -1,4 +1,4 @@
-"""Becomes another program that dies with its parent: `python -m glam_node.node.run.tethered PROGRAM ARGUMENT...`."""
+"""The command `python -m glam_node.node.run.tethered PROGRAM ARGUMENT...`: a program that ends with its parent."""
 
 import os
 import sys

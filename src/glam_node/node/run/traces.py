@@ -1,4 +1,4 @@
-"""Tells the collector of traces, as a thread of the dispatcher."""
+"""Export of traces to their collector, as a thread of the dispatcher."""
 
 from datetime import UTC, datetime
 
@@ -12,21 +12,25 @@ INTERVAL_S = 2.0
 
 
 class Traces:
-    """The way to the collector that settings name at the moment."""
+    """The exporter to the collector that the settings in force name."""
 
     def __init__(self, running: Running) -> None:
-        """Raises PermanentError when there is a collector and what speaks to it is not installed."""
+        """Raise PermanentError if a collector is configured and the packages for it are not installed."""
         self._running = running
         self._chosen = TelemetrySettings()
         self._export: Export | None = None
         self._follow_settings()
 
     def keep(self) -> None:
-        """Until it is to stop; the collector may come and go."""
+        """Export traces until asked to stop, also while the collector is at times unreachable."""
         repeat(self.tick, every_s=INTERVAL_S, stop=self._running.stop)
 
     def tick(self) -> None:
-        """It has been told of all that is on record. Raises TransientError when it is away."""
+        """Export all traces that were not exported yet.
+
+        Raises:
+            TransientError: The collector or the database does not answer.
+        """
         self._follow_settings()
         node = self._running.node
         if self._export is not None:

@@ -1,4 +1,4 @@
-"""The worker: loads the model once and runs job after job; the only process that touches a GPU."""
+"""The worker: loads the model once and runs jobs; no other process uses a GPU."""
 
 import os
 import threading
@@ -31,20 +31,26 @@ from glam_node.settings.schema import Settings
 log = structlog.get_logger("glam_node.node.run.worker")
 
 EXIT_DEAF = 75
-"""EX_TEMPFAIL of sysexits.h: start me again."""
+"""The exit code of a worker that no longer receives messages and must be restarted (EX_TEMPFAIL of sysexits.h)."""
 
 
 def work(settings: Settings, settings_path: Path | None) -> None:
-    """Run one worker, and another when it dies, until SIGTERM or SIGINT; to be called in the main thread.
+    """Run a worker in the main thread, and start it again when it dies, until SIGTERM or SIGINT.
 
-    Raises PermanentError when no worker can start and a person must act.
+    Raises:
+        PermanentError: The worker cannot start until a person acts.
     """
     broker_url(settings)
     keep_running("worker", settings, settings_path, grace_s=WORKER_GRACE_S)
 
 
 def run(running: Running) -> None:
-    """Work until asked to stop, or until the device or its memory is lost, which only a new process may find again."""
+    """Run jobs until asked to stop.
+
+    Raises:
+        TransientError: The device failed or its memory was too short; only a new process may recover.
+        PermanentError: The model package cannot be used.
+    """
     url = broker_url(running.settings)
     until_it_works(lambda: _recover(running.node), running.stop)
     predictor = _load(running.settings)
@@ -75,7 +81,7 @@ def run(running: Running) -> None:
 
 
 def _recover(node: Node) -> None:
-    """Take back what died with the worker before this one, where no dispatcher could see it die."""
+    """Recover jobs of crashed workers on this host, which a dispatcher on another host cannot see."""
     with database_trouble(node.settings), node.sessions.begin() as session:
         recover(session, datetime.now(UTC))
 
@@ -90,7 +96,7 @@ def _load(settings: Settings) -> Predictor:
 
 
 def _places(settings: Settings, predictor: Predictor) -> int:
-    """How many jobs at once: two where one of them waits for a device."""
+    """Return the number of jobs to run at once: two if a job spends time waiting for a device."""
     waits = settings.inference.overlap == "always" or (
         settings.inference.overlap == "auto" and getattr(predictor, "waits_for_a_device", False)
     )
