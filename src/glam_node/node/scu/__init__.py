@@ -1,1 +1,1 @@
-"""What we ask of others: store results, verify."""
+"""Clients of other systems: archives, web servers, mail servers, and collectors of audit messages and traces."""

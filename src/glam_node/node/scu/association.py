@@ -1,4 +1,4 @@
-"""Associations that we request; every way in which one fails becomes one TransientError or PermanentError."""
+"""Associations that the node requests. Each failure becomes a TransientError or a PermanentError."""
 
 import socket
 import ssl
@@ -30,7 +30,7 @@ JOIN_TIMEOUT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """An application entity that we call."""
+    """An application entity that the node calls."""
 
     name: str
     """The NAME of [destinations.NAME]."""
@@ -40,20 +40,20 @@ class Peer:
     timeout: float
     """Seconds to wait for the connection and for any answer."""
     calling_ae_title: str
-    """Ours."""
+    """The AE title of this node."""
     tls: PeerTLS | None = None
-    """None: plain DICOM is spoken."""
+    """None for plain DICOM."""
     of_settings: str = ""
-    """The section of the settings that describes it, where that is not [destinations.NAME]."""
+    """The section of the settings that describes the peer, if it is not [destinations.NAME]."""
 
     @property
     def section(self) -> str:
-        """The beginning of its keys in the settings."""
+        """Prefix of the peer's keys in the settings."""
         return self.of_settings or f"destinations.{self.name}"
 
     @property
     def address(self) -> tuple[str, int]:
-        """As the socket library wants it."""
+        """Host and port for the socket library."""
         return self.host, self.port
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why an association was rejected and what helps."""
+    """Meaning of a rejected association: the reason, the remedy, and whether another attempt may succeed."""
 
     reason: str
     remedy: str
@@ -70,7 +70,7 @@ class Rejection:
 
 
 class SOPClassRefused(PermanentError):
-    """The peer accepted no presentation context for what was to be sent."""
+    """The peer accepted no presentation context for the objects or the service."""
 
 
 # PS3.8 Table 9-21, A-ASSOCIATE-RJ: (source, reason)
@@ -98,11 +98,10 @@ def associated(
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
     handlers: Sequence[tuple[evt.EventType, Callable[[Event], Any]]] = (),
 ) -> Iterator[Association]:
-    """An established association with at least one accepted context, released (or aborted, after an error) at the end.
+    """Open an association with at least one accepted context; release it at the end, or abort it after an error.
 
-    `roles` are proposed where they are not the usual ones; `handlers` answer what the peer asks meanwhile.
-
-    Raises TransientError or PermanentError that names the peer, what it answered and what to do.
+    `roles` are proposed in addition to the default ones; `handlers` handle pynetdicom's events on this association.
+    Every TransientError or PermanentError names the peer, its answer and the remedy.
     """
     secure = (peer.tls.context(), peer.tls.server_name) if peer.tls is not None else None
     with closing(RequestingAE(peer.calling_ae_title, secure)) as ae:
@@ -116,7 +115,7 @@ def associated(
 
 
 class RequestingAE(AE):
-    """An AE with its hands on the connection of the association that it requests."""
+    """An AE that can close the connection of the association that it requests."""
 
     _transport: AssociationSocket | None = None
     _connection: socket.socket | None = None
@@ -132,14 +131,14 @@ class RequestingAE(AE):
         if self._connection is not None:
             _configure(self._connection, self.connection_timeout or 0)
             if self._secure is not None:
-                # Here and not by pynetdicom, which would leave us without a hand on what it makes of the connection.
+                # If pynetdicom did this, the TLS connection that replaces this one could not be closed here.
                 context, server_name = self._secure
                 self._connection = context.wrap_socket(self._connection, server_hostname=server_name)
                 self._transport.socket = self._connection
         return self._transport
 
     def close(self) -> None:
-        """pynetdicom leaves a connection open that failed or that the peer broke off."""
+        """Close the connection, which pynetdicom leaves open after a failure or if the peer breaks it off."""
         if self._transport is not None and self._transport.assoc.dul.is_alive():
             self._transport.assoc.dul.join(JOIN_TIMEOUT_S)
         if self._connection is not None:
@@ -147,7 +146,7 @@ class RequestingAE(AE):
 
 
 def _plain(association: Association, pdu: bytes) -> bytes:
-    """Return a PDU of the peer as pynetdicom understands it."""
+    """Return a PDU of the peer in a form that pynetdicom understands."""
     requestor = association.requestor
     proposed = {one.context_id or 0: [str(uid) for uid in one.transfer_syntax] for one in requestor.requested_contexts}
     roles = {str(uid): (bool(one.scu_role), bool(one.scp_role)) for uid, one in requestor.role_selection.items()}
@@ -156,10 +155,10 @@ def _plain(association: Association, pdu: bytes) -> bytes:
 
 def _configure(connection: socket.socket, timeout: float) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # Without this a peer that stops reading in the middle of a data set would hold the sending thread for ever.
+    # Without this timeout a peer that stops reading in the middle of a data set would block the sending thread forever.
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout * 1000))
-    # And without this one whose host is gone would not be missed while its answer is waited for.
+    # Without keep-alive nothing would detect that the host of a peer is gone while its answer is awaited.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
         if hasattr(socket, option):
@@ -196,8 +195,8 @@ def _request(
             f"Check {peer.section}.host."
         ) from error
     if association.is_established:
-        # pynetdicom measures silence by the clock of the host: one that jumps ahead would end the association. Whoever
-        # asks something here waits for the answer no longer than the peer's timeout anyhow.
+        # pynetdicom measures silence by the wall clock, so a clock that jumps ahead would end the association. Each
+        # request here limits the wait for its answer itself.
         association.network_timeout = None
         return association
     if not connected:
@@ -206,7 +205,7 @@ def _request(
 
 
 def _unreachable(peer: Peer) -> TransientError:
-    """pynetdicom logs why a connection failed and keeps it to itself, so it is tried once more to learn the reason."""
+    """Return the error for a peer without a connection; connect once more, since pynetdicom only logs the reason."""
     patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     try:
         if peer.tls is not None and (failure := trouble(peer.tls, peer.address, patience)):
@@ -221,9 +220,9 @@ def _unreachable(peer: Peer) -> TransientError:
 
 
 def _keep_answer(event: Event, answers: list[A_ASSOCIATE]) -> None:
-    """What the peer says to the request is in `answers`, nothing that it sends later.
+    """Append the peer's answer to the association request to `answers`, but nothing that it sends later.
 
-    pynetdicom's own record of it is empty when the peer rejects and closes before the requesting thread wakes up.
+    pynetdicom's own record is empty if the peer rejects and closes before the requesting thread wakes up.
     """
     if isinstance(event.pdu, A_ASSOCIATE_AC | A_ASSOCIATE_RJ):
         answers.append(event.pdu.to_primitive())
@@ -250,7 +249,7 @@ def _refused(
 
 
 def _mistaken(peer: Peer) -> str:
-    """What is to be said where one side speaks TLS and the other does not, or they do not agree; else empty."""
+    """Return a message if the peer speaks HTTP or if TLS is not agreed upon; else an empty text."""
     patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     if peer.tls is None:
         if speaks_http(peer.address, patience):
@@ -275,7 +274,7 @@ def _rejected(peer: Peer, result: int, source: int, reason: int) -> NodeError:
 
 
 def nothing_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> SOPClassRefused:
-    """What to say of a peer that takes none of the contexts."""
+    """Return the error for a peer that accepts none of the presentation contexts."""
     proposed = sorted(
         {f"{UID(context.abstract_syntax or '').name} ({context.transfer_syntax[0].name})" for context in contexts}
     )
@@ -287,7 +286,7 @@ def nothing_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> SOP
 
 
 def lost(peer: Peer, asked: str, timed_out: bool, waited_s: float | None = None) -> TransientError:
-    """What to say of an association that ended without an answer to `asked`."""
+    """Return the error for an association that ended without an answer to the request `asked`."""
     if not timed_out:
         return TransientError(
             f"{peer} ended the association without an answer to {asked}. It is tried again; look into the log of the "

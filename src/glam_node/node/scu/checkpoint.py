@@ -1,4 +1,4 @@
-"""Keeps the thread that pynetdicom has for an association from taking the answer that we wait for."""
+"""A gate that keeps pynetdicom's thread of an association from taking an answer that another thread awaits."""
 
 import threading
 import time
@@ -6,16 +6,16 @@ import time
 from pynetdicom.association import Association
 
 LONGEST_S = 5.0
-"""That thread may be busy with what the peer asked."""
+"""The longest wait for that thread, which may be busy with a request of the peer."""
 LOOK_EVERY_S = 0.01
 
 
 class Checkpoint(threading.Event):
-    """The gate of an association's thread, which passes it again and again while it is set, as at first.
+    """The gate of an association's thread, which passes it repeatedly while it is open. It is open at first.
 
-    Whoever clears it finds the thread waiting there; of a plain Event it may have been let pass and not have gone on
-    yet. pynetdicom's thread would then read the message that answers us and throw it away as unexpected, and we would
-    wait for it until the peer's timeout.
+    A thread that clears the gate can rely on the association's thread waiting there. With a plain Event that thread may
+    have passed the gate already, and not have gone on yet. It would then read the answer, throw it away as unexpected,
+    and the other thread would wait for the peer's timeout.
     """
 
     def __init__(self, association: Association) -> None:
@@ -25,30 +25,30 @@ class Checkpoint(threading.Event):
         self._is_open, self._is_waiting = True, False
 
     def is_set(self) -> bool:
-        """Whether the thread may pass."""
+        """Return whether the gate is open."""
         return self._is_open
 
     def set(self) -> None:
-        """The thread may pass."""
+        """Open the gate."""
         with self._turn:
             self._is_open = True
             self._turn.notify_all()
 
     def clear(self) -> None:
-        """The thread waits at the gate, or has ended, or is busy for longer than anybody should wait."""
+        """Close the gate, and wait until the association's thread waits there, has ended, or is busy for too long."""
         deadline = time.monotonic() + LONGEST_S
         with self._turn:
             self._is_open = False
             while not self._is_waiting and self._is_elsewhere() and time.monotonic() < deadline:
                 self._turn.wait(LOOK_EVERY_S)
 
-    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - pynetdicom waits without
-        """The gate is open; of the association's thread alone."""
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - pynetdicom passes none
+        """Wait until the gate is open; only the association's thread calls this."""
         with self._turn:
             self._is_waiting = True
             while not self._is_open:
-                # Another thread of pynetdicom's, which has served a report on this association, says at its end that
-                # this one goes on: whoever has cleared the gate would wait for ever.
+                # Another thread of pynetdicom clears this flag after it has served an N-EVENT-REPORT on the association.
+                # The thread that closed the gate would then wait for the flag forever.
                 self._association._is_paused = True
                 self._turn.notify_all()
                 self._turn.wait(LOOK_EVERY_S)

@@ -1,4 +1,4 @@
-"""Storage commitment on associations that we open: our requests, and our answers to those of peers (PS3.4 Annex J)."""
+"""Storage commitment on associations that the node opens: requests, and replies to requests of peers (PS3.4 Annex J)."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -22,18 +22,26 @@ from glam_node.node.scu.association import Peer, SOPClassRefused, associated, lo
 from glam_node.node.workflow.commitment_data_sets import report_data_set, reported, request_data_set
 
 SAME_ASSOCIATION_S = 2.0
-"""Some archives answer on the association of the request, at once: so long it is kept open for them."""
+"""Time that the association of a request stays open, since some archives answer on it at once."""
 ANSWER_S = 30.0
-"""The longest that a report is put on record and answered."""
+"""The longest time for recording and acknowledging a report."""
 
 Heard = Callable[[Report], None]
 
 
 def request_commitment(peer: Peer, transaction_uid: str, references: Sequence[Reference], heard: Heard) -> None:
-    """`peer` has the request; when it answers on the same association `heard` was called with its report.
+    """Send a request for storage commitment, and serve a report that arrives on the same association.
 
-    `heard` may raise NodeError, which the peer is told. Raises TransientError when no answer comes, PermanentError
-    when the peer takes no such requests, or refuses this one.
+    Args:
+        peer: The archive.
+        transaction_uid: The Transaction UID of the request.
+        references: The objects that the archive is to commit.
+        heard: The function that records a report. If it raises NodeError, the peer is answered with a processing
+            failure.
+
+    Raises:
+        TransientError: The peer gave no answer to the request.
+        PermanentError: The peer accepts no such requests, or refuses this one.
     """
     hearing, answered = threading.Event(), threading.Event()
 
@@ -46,7 +54,7 @@ def request_commitment(peer: Peer, transaction_uid: str, references: Sequence[Re
         return 0x0000, None
 
     def sent(event: Event) -> None:
-        # After the report has come we send nothing but its answer; a release before it would leave the peer without.
+        # The answer to the report is the only message sent after it. A release before it would leave the peer without.
         if hearing.is_set() and isinstance(event.pdu, P_DATA_TF):
             answered.set()
 
@@ -70,9 +78,11 @@ def request_commitment(peer: Peer, transaction_uid: str, references: Sequence[Re
 
 
 def send_report(peer: Peer, report: Report) -> None:
-    """`peer` has taken the answer to its request, on an association in which we are the SCP (PS3.7 D.3.3.4).
+    """Send the reply to a peer's request, on an association in which the node is the SCP (PS3.7 D.3.3.4).
 
-    Raises TransientError when no answer comes, PermanentError when it does not take it.
+    Raises:
+        TransientError: The peer gave no answer.
+        PermanentError: The peer does not accept the reply.
     """
     role = build_role(PUSH_MODEL, scp_role=True)
     with associated(peer, [build_context(PUSH_MODEL)], roles=[role]) as association:

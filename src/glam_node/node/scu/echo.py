@@ -1,4 +1,4 @@
-"""Verification SCU: is the archive there, does it know us?"""
+"""The check of a destination: whether it answers, knows this node and accepts its results."""
 
 import time
 from collections.abc import Mapping
@@ -22,17 +22,17 @@ VERIFICATION = "1.2.840.10008.1.1"
 
 @dataclass(frozen=True, slots=True)
 class EchoReport:
-    """What came of asking a destination whether it is there."""
+    """The outcome of checking a destination."""
 
     ok: bool
     milliseconds: float
-    """From the connection to the release."""
+    """Duration from the connection to the release."""
     message: str
-    """In plain words: who answered, or what to do."""
+    """The answer, or the failure and its remedy, in plain words."""
 
 
 def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> EchoReport:
-    """[destinations.NAME] answers and takes its kinds of results, or says why not; a failure is no exception."""
+    """Check whether [destinations.NAME] answers and accepts its kinds of results. A failure is returned, not raised."""
     started = time.monotonic()
     try:
         message = _answer(name, destination, calling_ae_title)
@@ -53,7 +53,7 @@ def _answer(name: str, destination: DestinationSettings, calling_ae_title: str) 
 
 
 def peer_of(name: str, destination: DestinationSettings, calling_ae_title: str) -> Peer:
-    """The application entity that [destinations.NAME] describes."""
+    """Return the application entity that [destinations.NAME] describes."""
     return Peer(
         name,
         destination.ae_title,
@@ -67,20 +67,23 @@ def peer_of(name: str, destination: DestinationSettings, calling_ae_title: str) 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a destination accepts of what we may send there."""
+    """The results and services that a destination accepts."""
 
     accepted: Mapping[str, tuple[str, ...]]
-    """Names of transfer syntaxes by kind of result; kinds that it does not accept are left out."""
+    """Kind of result -> names of the accepted transfer syntaxes; kinds that are not accepted are left out."""
     refused: tuple[str, ...]
-    """Kinds that it gets neither as they are nor in another's place."""
+    """Kinds that are accepted neither themselves nor as the fallback for them."""
     commitment: bool
-    """Whether it takes requests for storage commitment."""
+    """True if the destination accepts requests for storage commitment."""
 
 
 def survey(peer: Peer, destination: DestinationSettings) -> Survey:
-    """C-ECHO on an association that proposes what the chosen results need, each transfer syntax by itself.
+    """Send a C-ECHO, on an association that proposes the SOP classes of all chosen results.
 
-    Raises NodeError when it does not answer, or answers with a failure.
+    Each transfer syntax is proposed in a presentation context of its own, to learn all that are accepted.
+
+    Raises:
+        NodeError: The peer does not answer, or answers with a failure.
     """
     results, fallbacks = destination.results, destination.fallbacks.by_kind
     kinds = dict.fromkeys((*results, *fallbacks.values()))
@@ -117,7 +120,11 @@ def survey(peer: Peer, destination: DestinationSettings) -> Survey:
 
 
 def _ask(peer: Peer, destination: DestinationSettings) -> str:
-    """Who answers and what it gets."""
+    """Return a sentence that names the peer and the fallbacks that it gets.
+
+    Raises:
+        NodeError: The peer does not answer, or accepts too little.
+    """
     found = survey(peer, destination)
     if found.refused:
         refused = [SOP_CLASSES[kind].name for kind in found.refused]

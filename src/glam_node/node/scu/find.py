@@ -1,4 +1,4 @@
-"""Query SCU: how many mammograms an archive has of a study (PS3.4 C.4.1, Study Root)."""
+"""Query SCU: counts the mammograms that an archive has of a study (PS3.4 C.4.1, Study Root)."""
 
 import time
 from collections.abc import Iterator
@@ -15,10 +15,14 @@ PENDING = (0xFF00, 0xFF01)
 
 
 def count_mammograms(peer: Peer, study_instance_uid: str) -> int:
-    """The images in the study's series of Modality MG, as `peer` counts them.
+    """Return how many images `peer` counts in the study's series of Modality MG.
 
-    Our own results are in series of other modalities. Raises TransientError when no answer comes, PermanentError when
-    it takes no queries, refuses this one, or does not count (Number of Series Related Instances is optional).
+    Results of this node do not count, since their series have other modalities.
+
+    Raises:
+        TransientError: No answer came.
+        PermanentError: The peer accepts no queries, refuses this one, or does not return the optional Number of Series
+            Related Instances.
     """
     query = Dataset()
     query.QueryRetrieveLevel = "SERIES"

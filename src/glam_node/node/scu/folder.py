@@ -1,4 +1,4 @@
-"""A folder that takes the place of an archive."""
+"""A folder as a destination in place of an archive."""
 
 import secrets
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from glam_node.node.storage.files import write_durably
 
 
 class FolderDestination:
-    """Every result is a file <SOP Instance UID>.dcm in one directory; storing it again changes nothing."""
+    """A destination that stores each result as the file <SOP Instance UID>.dcm. Storing it again changes nothing."""
 
     def __init__(self, name: str, path: Path) -> None:
         self._name = name
@@ -22,7 +22,10 @@ class FolderDestination:
         return self._name
 
     def store(self, instances: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
-        """One outcome per instance, in order; a file that is there survives a power cut."""
+        """Store instances and return one outcome for each, in order. A stored file survives a power failure.
+
+        After the folder has refused one file, the remaining instances count as not reached.
+        """
         outcomes: list[StoreOutcome] = []
         for instance in instances:
             outcomes.append(self._store_one(instance))
@@ -50,9 +53,15 @@ class FolderDestination:
 
 
 def probe(name: str, folder: Path) -> str:
-    """Return that the folder takes results, after writing a file there as a delivery does and removing it.
+    """Check that the folder accepts results by writing and removing a file, as a delivery would write it.
 
-    Directories that a delivery would create are removed again. Raises PermanentError when nothing can be written.
+    Directories that a delivery would create are removed again.
+
+    Returns:
+        A sentence that says so.
+
+    Raises:
+        PermanentError: Nothing can be written there.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     file = folder / f".glam-node-{secrets.token_hex(4)}"
@@ -73,5 +82,5 @@ def probe(name: str, folder: Path) -> str:
 def _remove_if_empty(directory: Path) -> None:
     try:
         directory.rmdir()
-    except OSError:  # a delivery has put a file there meanwhile, or it was never made
+    except OSError:  # a delivery has put a file there meanwhile, or the directory was never created
         return

@@ -1,4 +1,4 @@
-"""Tells people of an alert, by mail."""
+"""Mails that announce alerts."""
 
 import smtplib
 import ssl
@@ -17,7 +17,7 @@ from glam_node.settings.secret_files import SecretFileError, read_secret
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """How mails get away."""
+    """Settings of the mail server, the sender and the recipients."""
 
     host: str
     port: int
@@ -31,7 +31,11 @@ class MailServer:
 
 
 def send_mail(server: MailServer, node: str, message: AlertMessage) -> None:
-    """The server has taken the mail for all recipients. Raises TransientError."""
+    """Send an alert by mail to all recipients.
+
+    Raises:
+        TransientError: The server did not accept the mail for all of them.
+    """
     refused: dict[str, object] = {}
     with _trouble(server), _connected(server) as connection:
         _sign_in(server, connection)
@@ -42,7 +46,14 @@ def send_mail(server: MailServer, node: str, message: AlertMessage) -> None:
 
 
 def greet(server: MailServer) -> str:
-    """Return that the server lets us in, as far as signing in; nothing is sent. Raises TransientError."""
+    """Check that the server accepts a connection and the credentials, without sending mail.
+
+    Returns:
+        A phrase that says so.
+
+    Raises:
+        TransientError: The server does not answer or refuses.
+    """
     with _trouble(server), _connected(server) as connection:
         _sign_in(server, connection)
         connection.noop()
@@ -56,14 +67,14 @@ def _sign_in(server: MailServer, connection: smtplib.SMTP) -> None:
 
 @contextmanager
 def _trouble(server: MailServer) -> Iterator[None]:
-    """Raise TransientError for all that can go wrong with the server."""
+    """Raise TransientError for every failure of the server."""
     where = f"Mail server {server.host}:{server.port}"
     try:
         yield
     except SecretFileError as error:
         raise TransientError(f"alerts.smtp_password_path: {error}. Correct that file; it is tried again.") from None
     except smtplib.SMTPResponseException as error:
-        # What it answers may repeat what was sent to it.
+        # The text of the answer is left out, since it may repeat what was sent.
         raise TransientError(f"{where} answered {error.smtp_code}. Check [alerts]; it is tried again.") from error
     except (OSError, smtplib.SMTPException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
@@ -85,7 +96,7 @@ def _mail(server: MailServer, node: str, message: AlertMessage) -> EmailMessage:
     mail["From"], mail["To"] = server.sender, ", ".join(server.recipients)
     mail["Subject"] = f"[glam-node {node}] {message.title}"
     mail["Date"] = format_datetime(message.at)
-    # The same for every attempt, so that one that arrives twice is known as one.
+    # The same for every attempt, so that a mail that arrives twice is recognized.
     mail["Message-ID"] = f"<alert-{message.message_id}-{message.phase}.{node.replace(' ', '_')}@glam-node>"
     mail["Auto-Submitted"] = "auto-generated"
     at = message.at.strftime("%Y-%m-%d %H:%M:%S UTC")

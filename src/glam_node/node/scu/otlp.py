@@ -1,4 +1,4 @@
-"""Takes spans to an OpenTelemetry collector, by OTLP over HTTP; the packages are loaded when there is one."""
+"""Export of spans to an OpenTelemetry collector by OTLP over HTTP. Its packages are loaded only for a collector."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,11 @@ from glam_node.settings.urls import without_password
 
 
 def span_exporter(endpoint: str, node: str, timeout_s: float) -> Export:
-    """What takes spans there. Raises PermanentError where the extra is not installed."""
+    """Return a function that exports spans to the collector at `endpoint`.
+
+    Raises:
+        PermanentError: The extra `otel` is not installed.
+    """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
@@ -53,7 +57,15 @@ def span_exporter(endpoint: str, node: str, timeout_s: float) -> Export:
 
 
 def greet_collector(endpoint: str, timeout_s: float) -> str:
-    """Return that the collector takes an empty list of spans. Raises TransientError, PermanentError."""
+    """Check that the collector accepts an empty list of spans.
+
+    Returns:
+        A phrase that says so.
+
+    Raises:
+        TransientError: The collector does not answer or refuses.
+        PermanentError: The extra `otel` is not installed.
+    """
     span_exporter(endpoint, "", timeout_s)
     remedy = "Check telemetry.otlp_endpoint."
     shown = without_password(endpoint)

@@ -1,4 +1,4 @@
-"""How long a sender waits for the answer to an object: as long as the archive works on it, and not for ever."""
+"""Time limits for answers to objects: they allow an archive to work for long, but not forever."""
 
 import http.client
 import queue
@@ -12,15 +12,22 @@ from typing import Any
 from pynetdicom.association import Association
 
 ANSWER_PATIENCE = 10
-"""How many times its timeout a peer may work on an object that it has as a whole."""
+"""Factor by which a peer may exceed its timeout once it has received an object completely."""
 PROGRESS_EVERY_S = 0.1
 
 
 @contextmanager
 def whole_answer_within(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
-    """Read an answer inside, within `seconds` from now; a server that sends it byte by byte would never end otherwise.
+    """Limit the time in which an answer is read inside this block.
 
-    Raises TimeoutError when it takes longer.
+    Otherwise a server that sends its answer byte by byte would never end.
+
+    Args:
+        connection: An open connection.
+        seconds: The limit from now on.
+
+    Raises:
+        TimeoutError: The answer took longer.
     """
     called, late = connection.sock, threading.Event()
 
@@ -44,11 +51,15 @@ def whole_answer_within(connection: http.client.HTTPConnection, seconds: float) 
 
 
 def wait_patiently(association: Association, timeout: float) -> None:
-    """Have what is asked on an association wait for its answer as long as the peer works on it.
+    """Let requests on an association wait for their answers as long as the peer works on an object.
 
-    An archive that takes long over an object is not dead: `timeout` counts only while nothing more of the object goes
-    out, and after its last byte the answer may take ANSWER_PATIENCE times as long. A host that is gone meanwhile is
-    found out by TCP.
+    An archive that works on an object for long is not dead. The timeout counts only while no more of the object is
+    sent, and after its last byte the answer may take ANSWER_PATIENCE times as long. TCP detects a host that is gone
+    meanwhile.
+
+    Args:
+        association: An established association.
+        timeout: The timeout in seconds.
     """
     dimse, waiting = association.dimse, association.dul.to_provider_queue
 

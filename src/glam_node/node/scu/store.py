@@ -1,4 +1,4 @@
-"""Storage SCU: result objects go to an archive as they lie on disk."""
+"""Storage SCU: sends result objects to an archive."""
 
 import re
 import time
@@ -21,20 +21,20 @@ from glam_node.node.scu.patience import wait_patiently
 from glam_node.node.scu.syntaxes import UNCOMPRESSED, converted, possible
 from glam_node.node.workflow.failure import describe
 
-# Read by pynetdicom's send_c_store alone: a file goes out as it is, in pieces, instead of being decoded and encoded.
+# Only pynetdicom's send_c_store reads this. A file is then sent as it is, in pieces, instead of decoded and encoded.
 _config.STORE_SEND_CHUNKED_DATASET = True
 
 
 SOP_CLASS_NOT_SUPPORTED = 0x0122
-"""PS3.7 C.5.6"""
+"""Status "Refused: SOP Class not supported" (PS3.7 C.5.6)."""
 LONGEST_COMMENT = 64
-"""Characters; Error Comment (0000,0902) is an LO."""
+"""Maximum length of Error Comment (0000,0902), an LO, in characters."""
 _IDENTITY = ("PatientName", "PatientID", "PatientBirthDate")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a range of C-STORE statuses means for us."""
+    """Meaning of a range of C-STORE statuses."""
 
     first: int
     last: int
@@ -44,7 +44,7 @@ class Answer:
     remedy: str
 
 
-# PS3.4 Table B.2-1 and PS3.7 Annex C; the first range that holds the status counts.
+# PS3.4 Table B.2-1 and PS3.7 Annex C. The first range that contains a status applies.
 ANSWERS = (
     Answer(0x0000, 0x0000, True, False, "success", ""),
     Answer(0x0001, 0x0001, True, False, "stored, optional attributes not supported", ""),
@@ -76,10 +76,15 @@ ANSWERS = (
 
 
 class CStoreDestination:
-    """An archive reached by C-STORE; every call is one association."""
+    """An archive that stores results by C-STORE; each call of `store` is one association.
+
+    Args:
+        peer: The archive.
+        transfer_syntaxes: UIDs of the transfer syntaxes to propose, in this order, in addition to those of encapsulated
+            files.
+    """
 
     def __init__(self, peer: Peer, transfer_syntaxes: Sequence[str] = UNCOMPRESSED) -> None:
-        """`transfer_syntaxes` (UIDs) are proposed in this order, beside what an encapsulated file is in."""
         self._peer = peer
         self._transfer_syntaxes = tuple(transfer_syntaxes)
 
@@ -89,7 +94,7 @@ class CStoreDestination:
         return self._peer.name
 
     def store(self, instances: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
-        """One outcome per instance, in order, each read from its own answer; never raises for a failing peer."""
+        """Send instances and return one outcome for each, in order, from its own answer; never raise for a failing peer."""
         outcomes: list[StoreOutcome] = []
         if not instances:
             return outcomes
@@ -106,7 +111,7 @@ class CStoreDestination:
         except SOPClassRefused as error:
             outcomes += [_failed(instance, error) for instance in instances]
         except NodeError as error:
-            # Whether the object is to blame over which the association ended shows when it is the first one sent.
+            # If the association ends over the first object that it carries, the object may be the cause.
             if is_open and all(outcome.status is None for outcome in outcomes):
                 outcomes.append(_failed(instances[len(outcomes)], error, broke_off=True))
             outcomes += _unsent(instances[len(outcomes) :], error)
@@ -120,7 +125,13 @@ class CStoreDestination:
         return self._outcome(instance, status, comment)
 
     def _send(self, association: Association, instance: OutgoingInstance, message_id: int) -> tuple[int, str]:
-        """The status and the comment that came back. Raises TransientError when the association is of no more use."""
+        """Return the status and the comment of the answer.
+
+        Raises:
+            TransientError: The association can no longer be used.
+            _Unreadable: The file cannot be read.
+            SOPClassRefused: The peer accepts no transfer syntax of the object.
+        """
         syntax = accepted_syntax(association, instance, self._transfer_syntaxes)
         if syntax is None:
             raise nothing_accepted(self._peer, contexts_for([instance], self._transfer_syntaxes))
@@ -157,11 +168,15 @@ class _Unreadable(TransientError):
 
 
 class _Interrupted(TransientError):
-    """The file failed while it was sent, so that the association is of no more use."""
+    """The file failed while it was sent, so that the association can no longer be used."""
 
 
 def _readable(instance: OutgoingInstance, syntax: str) -> Path | Dataset:
-    """Return what is to be sent. Raises _Unreadable."""
+    """Return the file, or the data set in another transfer syntax.
+
+    Raises:
+        _Unreadable: The file cannot be read or converted.
+    """
     try:
         if syntax != instance.transfer_syntax_uid:
             return converted(instance.path, syntax)
@@ -176,7 +191,7 @@ def _unreadable(instance: OutgoingInstance, error: Exception) -> str:
 
 
 def warning_of(instance: OutgoingInstance, status: int, meaning: str, comment: str) -> str:
-    """Return in words what an archive said of an object that it stored, its comment unless that names the patient."""
+    """Return an archive's warning about a stored object in words. Its comment is left out if it names the patient."""
     said = "".join(one if one.isprintable() else " " for one in comment).strip()[:LONGEST_COMMENT]
     if said and _names_the_patient(instance, said):
         said = "its comment names the patient and is left out"
@@ -184,7 +199,7 @@ def warning_of(instance: OutgoingInstance, status: int, meaning: str, comment: s
 
 
 def _names_the_patient(instance: OutgoingInstance, text: str) -> bool:
-    """Return whether a text holds the name, the ID or the birth date of an object's patient, or cannot be compared."""
+    """Return whether a text contains the name, ID or birth date of an object's patient, or cannot be compared."""
     try:
         header = dcmread(instance.path, stop_before_pixels=True, specific_tags=list(_IDENTITY))
     except (OSError, InvalidDicomError):
@@ -194,7 +209,7 @@ def _names_the_patient(instance: OutgoingInstance, text: str) -> bool:
 
 
 def contexts_for(instances: Sequence[OutgoingInstance], syntaxes: Sequence[str]) -> list[PresentationContext]:
-    """One context per SOP class and transfer syntax, the preferred ones first."""
+    """Return one presentation context for each SOP class and transfer syntax, the preferred ones first."""
     proposed = {
         (instance.sop_class_uid, syntax): None
         for instance in instances
@@ -204,7 +219,7 @@ def contexts_for(instances: Sequence[OutgoingInstance], syntaxes: Sequence[str])
 
 
 def accepted_syntax(association: Association, instance: OutgoingInstance, syntaxes: Sequence[str]) -> str | None:
-    """The first of those that the instance can be sent in which the peer accepts."""
+    """Return the first transfer syntax that suits the instance and that the peer accepts, or None."""
     accepted = {(str(context.abstract_syntax), context.transfer_syntax[0]) for context in association.accepted_contexts}
     fitting = possible(instance.path, instance.transfer_syntax_uid, syntaxes)
     return next((syntax for syntax in fitting if (instance.sop_class_uid, syntax) in accepted), None)
@@ -217,5 +232,8 @@ def _failed(instance: OutgoingInstance, error: NodeError, *, broke_off: bool = F
 
 
 def _unsent(instances: Sequence[OutgoingInstance], error: NodeError) -> list[StoreOutcome]:
-    """A rejection says nothing of the objects: when a person has mended the AE title they go out by themselves."""
+    """Return outcomes for objects that were not sent, because the association was rejected or ended.
+
+    They are transient: once a person has corrected the cause, the objects are sent without further action.
+    """
     return [StoreOutcome(one.sop_instance_uid, False, None, True, str(error), reached=False) for one in instances]

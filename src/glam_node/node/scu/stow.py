@@ -1,4 +1,4 @@
-"""Storage over DICOMweb (STOW-RS, PS3.18 10.5): result objects go to a server as they lie on disk."""
+"""Storage over DICOMweb (STOW-RS, PS3.18 10.5): sends result objects to a server."""
 
 import http.client
 import os
@@ -24,7 +24,8 @@ _LONGEST_ANSWER = 2**22
 _NOT_AUTHORIZED = "Check destinations.{name}.authorization."
 _NO_SERVICE = "Check destinations.{name}.service_path, host and port."
 _ITS_LOG = "Look into its log."
-# What helps, and whether trying again may: a setting is mended by a person, then results go out by themselves.
+# HTTP status -> remedy, and whether another attempt may succeed. Once a person has corrected a setting, results are
+# sent without further action.
 _REMEDIES = {
     401: (_NOT_AUTHORIZED, True),
     403: (_NOT_AUTHORIZED, True),
@@ -35,11 +36,11 @@ _REMEDIES = {
     429: ("It is tried again.", True),
 }
 _OF_NO_OBJECT = frozenset({*range(300, 400), 401, 403, 404, 405, 429, 503})
-"""Statuses that say nothing of the object, whichever it is."""
+"""Statuses that are independent of the object that was sent."""
 
 
 class _Secured(http.client.HTTPSConnection):
-    """The certificate must be for `name`, whatever address is called."""
+    """An HTTPS connection whose certificate must be valid for `name`, whatever host is called."""
 
     def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext, name: str) -> None:
         super().__init__(host, port, timeout=timeout, context=context)
@@ -52,7 +53,7 @@ class _Secured(http.client.HTTPSConnection):
 
 @dataclass(frozen=True, slots=True)
 class WebPeer:
-    """A DICOMweb server that we call."""
+    """A DICOMweb server that the node calls."""
 
     name: str
     """The NAME of [destinations.NAME]."""
@@ -65,14 +66,18 @@ class WebPeer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port, as the socket library takes them."""
+        """Host and port for the socket library."""
         return self.host, self.port
 
     def __str__(self) -> str:
         return f"http{'s' if self.tls else ''}://{self.host}:{self.port}{self.service_path}"
 
     def connection(self) -> http.client.HTTPConnection:
-        """Not opened yet. Raises TransientError when there are no certificates that can be used."""
+        """Return a connection that is not open yet.
+
+        Raises:
+            TransientError: The certificate files cannot be used.
+        """
         if self.tls is None:
             return http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
         return _Secured(
@@ -80,7 +85,11 @@ class WebPeer:
         )
 
     def headers(self) -> dict[str, str]:
-        """Of every request. Raises TransientError when the file that authorizes cannot be read."""
+        """Return the headers of every request.
+
+        Raises:
+            TransientError: The file with the authorization cannot be read.
+        """
         headers = {"Accept": "application/dicom+json", "User-Agent": "glam-node"}
         if self.authorization is None:
             return headers
@@ -92,7 +101,7 @@ class WebPeer:
 
 
 def web_peer(name: str, destination: DestinationSettings) -> WebPeer:
-    """The server that [destinations.NAME] describes."""
+    """Return the server that [destinations.NAME] describes."""
     return WebPeer(
         name,
         destination.host,
@@ -105,7 +114,7 @@ def web_peer(name: str, destination: DestinationSettings) -> WebPeer:
 
 
 class StowDestination:
-    """A DICOMweb server; every call is one connection, every object one request."""
+    """A DICOMweb server that stores results; each call of `store` is one connection, each object one request."""
 
     def __init__(self, peer: WebPeer) -> None:
         self._peer = peer
@@ -116,7 +125,7 @@ class StowDestination:
         return self._peer.name
 
     def store(self, instances: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
-        """One outcome per instance, in order, each read from its own answer; never raises for a failing peer."""
+        """Send instances and return one outcome for each, in order, from its own answer; never raise for a failing peer."""
         outcomes: list[StoreOutcome] = []
         if not instances:
             return outcomes
@@ -130,7 +139,7 @@ class StowDestination:
                     if not outcomes[-1].reached:
                         raise TransientError(outcomes.pop().failure)
         except _Lost as error:
-            # Whether the object is to blame over which the connection ended shows when it is the first one sent.
+            # If the connection ends over the first object that it carries, the object may be the cause.
             if is_open and not any(outcome.status for outcome in outcomes):
                 uid = instances[len(outcomes)].sop_instance_uid
                 outcomes.append(StoreOutcome(uid, False, None, True, str(error), broke_off=True))
@@ -182,7 +191,15 @@ class StowDestination:
 
 
 def look(peer: WebPeer) -> str:
-    """That a DICOMweb service answers there, asked for one study. Raises TransientError, PermanentError."""
+    """Check that a DICOMweb service answers a search for one study.
+
+    Returns:
+        A sentence that says so.
+
+    Raises:
+        TransientError: No answer came.
+        PermanentError: The server answered with a failure.
+    """
     with closing(peer.connection()) as connection:
         _connect(peer, connection)
         status = _asked(peer, connection, "GET", "/studies?limit=1", peer.headers(), None).status
@@ -192,14 +209,14 @@ def look(peer: WebPeer) -> str:
 
 
 def remedy_for(peer: WebPeer, status: int) -> tuple[str, bool]:
-    """What to do about an HTTP status, and whether trying again may help."""
+    """Return the remedy for an HTTP status, and whether another attempt may succeed."""
     otherwise = _NO_SERVICE if 300 <= status < 400 else _ITS_LOG
     remedy, transient = _REMEDIES.get(status, (otherwise, not 400 <= status < 500))
     return remedy.format(name=peer.name), transient
 
 
 class _Lost(TransientError):
-    """No answer came to a request."""
+    """The server gave no answer to a request."""
 
 
 class _Unreadable(Exception):
@@ -240,12 +257,16 @@ def _asked(
     headers: dict[str, str],
     body: Iterator[bytes] | None,
 ) -> StowAnswer:
-    """What comes back. Raises TransientError when nothing does."""
+    """Return the answer to a request.
+
+    Raises:
+        _Lost: No answer came.
+    """
     try:
         connection.request(method, f"{peer.service_path}{resource}", body=body, headers=headers)
         patience = peer.timeout
         if body is not None and connection.sock is not None:
-            # A server that takes long over an object that it has as a whole is not dead.
+            # A server that works for long on an object that it has received completely is not dead.
             patience *= ANSWER_PATIENCE
             connection.sock.settimeout(patience)
         with whole_answer_within(connection, patience):

@@ -1,4 +1,4 @@
-"""Reads what a DICOMweb server answers to STOW-RS (PS3.18 10.5.3 and Annex F), as servers really write it."""
+"""Parser of the answers to STOW-RS (PS3.18 10.5.3 and Annex F), in the forms in which servers really write them."""
 
 import json
 import re
@@ -17,32 +17,32 @@ DataSet = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StowAnswer:
-    """What a server said of the objects of one request."""
+    """A server's statements on the objects of one request."""
 
     status: int
     stored: Mapping[str, int]
-    """Warning Reason by SOP Instance UID; 0: none."""
+    """SOP Instance UID -> Warning Reason, 0 if there is none."""
     failed: Mapping[str, int]
-    """Failure Reason by SOP Instance UID; 0: none is stated. A UID may be empty: the object is not named."""
+    """SOP Instance UID -> Failure Reason, 0 if none is stated. The UID is empty if the object is not named."""
     is_dicom: bool
-    """Whether the body is empty or an answer of DICOMweb, and not a page of something in between."""
+    """True if the body is empty or a DICOMweb answer, rather than the page of a proxy."""
 
     def has_stored(self, uid: str) -> bool:
-        """Return whether the one object that was sent is stored.
+        """Return whether the object that was sent is stored.
 
-        A server that names no object at all answers 200 only where it stored all (PS3.18 Table 10.5.3-1).
+        A server that names no object answers 200 only if it stored all (PS3.18 Table 10.5.3-1).
         """
         if uid in self.stored:
             return True
         return self.status == OK and self.is_dicom and not self.stored and not self.failed
 
     def reason_of(self, uid: str) -> int:
-        """Return the Failure Reason that is stated for the one object that was sent; 0: none."""
+        """Return the Failure Reason of the object that was sent, or 0 if none is stated."""
         return self.failed.get(uid) or self.failed.get("", 0)
 
 
 def read_answer(status: int, content: bytes) -> StowAnswer:
-    """Return what an answer says, whatever it calls its format: DICOM JSON, one data set or a list, or DICOM XML."""
+    """Parse an answer in DICOM JSON (one data set or a list) or DICOM XML, whatever Content Type it states."""
     text = content.decode("utf-8-sig", errors="replace").strip()
     data_sets = _data_sets(text)
     return StowAnswer(
@@ -54,8 +54,8 @@ def read_answer(status: int, content: bytes) -> StowAnswer:
 
 
 def _data_sets(text: str) -> list[DataSet] | None:
-    """Return the data sets of a body; None when it is neither empty nor DICOM."""
-    if "<!DOCTYPE" in text:  # a page, or entities, which no answer of DICOMweb has
+    """Return the data sets of a body, or None if it is neither empty nor DICOM."""
+    if "<!DOCTYPE" in text:  # a web page, or entities, which no DICOMweb answer contains
         return None
     try:
         said = [_from_xml(ElementTree.fromstring(text))] if text.startswith("<") else json.loads(text or "[]")  # noqa: S314
@@ -68,7 +68,7 @@ def _data_sets(text: str) -> list[DataSet] | None:
 
 
 def _from_xml(element: ElementTree.Element) -> DataSet:
-    """Return a data set of the Native DICOM Model (PS3.19 A.1) as DICOM JSON has it."""
+    """Return a data set of the Native DICOM Model (PS3.19 A.1) in the form of DICOM JSON."""
     found: DataSet = {}
     for child in element:
         name = child.tag.rpartition("}")[2]

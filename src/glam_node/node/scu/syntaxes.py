@@ -1,4 +1,4 @@
-"""Transfer syntaxes that a result can be sent in, and the conversions, all without loss."""
+"""Transfer syntaxes in which results can be sent, and the lossless conversions between them."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -14,7 +14,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-# By the names in destinations.NAME.transfer_syntaxes (PS3.5 A.1, A.2, A.5, A.4.2)
+# Name in destinations.NAME.transfer_syntaxes -> UID (PS3.5 A.1, A.2, A.5, A.4.2)
 TRANSFER_SYNTAXES: Mapping[str, UID] = {
     "explicit_vr_little_endian": ExplicitVRLittleEndian,
     "implicit_vr_little_endian": ImplicitVRLittleEndian,
@@ -25,9 +25,15 @@ UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
 def possible(path: Path, own: str, preferred: Sequence[str]) -> list[str]:
-    """Those of `preferred` that the object at `path` can be sent in, in order; what is encapsulated stays as it is.
+    """Return those of the preferred transfer syntaxes in which the object can be sent, in order.
 
-    PS3.5 8.2.2: RLE is for images of whole bytes. A file that cannot be read can be sent in none.
+    An encapsulated object is sent in its own transfer syntax only. RLE requires an image with whole bytes for each
+    sample (PS3.5 8.2.2), and is left out if the file cannot be read.
+
+    Args:
+        path: The file of the object.
+        own: UID of the object's transfer syntax.
+        preferred: UIDs of the preferred transfer syntaxes.
     """
     if own not in UNCOMPRESSED:
         return [own]
@@ -44,14 +50,20 @@ def _has_whole_bytes(path: Path) -> bool:
 
 
 def converted(path: Path, syntax: str) -> Dataset:
-    """The object in that transfer syntax, the same SOP Instance. Raises OSError, ValueError, InvalidDicomError."""
+    """Return the object in another transfer syntax, as the same SOP Instance.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: The object cannot be encoded in that transfer syntax.
+        InvalidDicomError: The file is not DICOM.
+    """
     dataset = dcmread(path)
     if syntax == RLELossless:
         dataset.compress(RLELossless, generate_instance_uid=False)
     elif syntax == DeflatedExplicitVRLittleEndian:
         dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     else:
-        # pynetdicom sends a data set in the syntax that its file states, where the peer accepts that one too.
+        # pynetdicom would send the data set in the transfer syntax of its file if the peer accepts that one too.
         recoded = BytesIO()
         dataset.file_meta.TransferSyntaxUID = UID(syntax)
         dataset.save_as(recoded, enforce_file_format=True)

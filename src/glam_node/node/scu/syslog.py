@@ -1,4 +1,4 @@
-"""The collector of audit messages: syslog over TLS (RFC 5425), one connection for each batch."""
+"""Delivery of audit messages by syslog over TLS (RFC 5425), with one connection for each batch."""
 
 import ssl
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ READ_AT_ONCE = 65_536
 
 @dataclass(frozen=True, slots=True)
 class AuditCollector:
-    """The one that [audit] names."""
+    """The collector that [audit] describes."""
 
     host: str
     port: int
@@ -24,16 +24,22 @@ class AuditCollector:
     tls: PeerTLS
 
     def send(self, frames: Sequence[bytes]) -> None:
-        """The collector has read all of them. Raises TransientError where that is not certain: send them again.
+        """Send messages and wait until the collector has read all of them.
 
-        Syslog acknowledges nothing (RFC 5424 8.5). What stands in for it: we say that we close (RFC 5425 4.4), and the
-        collector closes in its turn, which it comes to after all that we sent before.
+        Syslog acknowledges nothing (RFC 5424 8.5). Instead the node closes the TLS session (RFC 5425 4.4), and waits
+        for the collector to close it too, which happens after it has read everything.
+
+        Args:
+            frames: The messages, framed after RFC 5425.
+
+        Raises:
+            TransientError: The collector may not have read all messages; send them again.
         """
         try:
             with create_connection((self.host, self.port), timeout=self.timeout_s) as connection:
                 line = _Line(connection, self.tls)
                 line.say(b"".join(frames))
-                # Some collectors end the connection without a word of TLS: then the end itself is the answer.
+                # Some collectors end the connection without a close_notify alert. The end itself then counts.
                 with suppress(ssl.SSLEOFError, ssl.SSLZeroReturnError):
                     line.part()
         except OSError as error:
@@ -42,7 +48,10 @@ class AuditCollector:
 
 
 class _Line:
-    """TLS over a connection. Not ssl's own socket, whose `unwrap` may return before the other side has closed."""
+    """A TLS session over a connection.
+
+    It replaces ssl.SSLSocket, whose `unwrap` may return before the other side has closed the session.
+    """
 
     def __init__(self, connection: socket, tls: PeerTLS) -> None:
         self._connection = connection
@@ -51,16 +60,19 @@ class _Line:
         self._until(self._tls.do_handshake)
 
     def say(self, data: bytes) -> None:
-        """All of it is on its way."""
+        """Send all of `data`."""
         rest = memoryview(data)
         while rest:
             rest = rest[self._tls.write(rest) :]
         self._flush()
 
     def part(self) -> None:
-        """We have closed, and so has the other side. Raises OSError where it said something else, as ssl's errors are.
+        """Close the session, and wait until the other side has closed it.
 
-        OpenSSL takes an alert of any kind for the end of a connection that we have closed; reading tells which it was.
+        OpenSSL accepts any alert as the end of a session that this side has closed; a read shows which alert it was.
+
+        Raises:
+            OSError: The other side sent an error alert.
         """
         self._until(self._tls.unwrap)
         self._tls.read(1)
@@ -83,7 +95,7 @@ class _Line:
 
 
 def audit_collector(audit: AuditSettings) -> AuditCollector | None:
-    """What [audit] describes; None where it names no host."""
+    """Return the collector that [audit] describes, or None if audit.host is not set."""
     if audit.host is None:
         return None
     files = Files("audit", audit.certificate, audit.key, audit.ca)

@@ -1,4 +1,4 @@
-"""TLS towards a peer, and in words why it was not agreed upon."""
+"""TLS to peers, with explanations in words if a handshake fails."""
 
 import socket
 import ssl
@@ -9,9 +9,9 @@ from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.tls.contexts import ContextOfFiles, Files, client_context
 from glam_node.settings.destinations import DestinationSettings
 
-# A server of TLS 1.3 refuses our certificate after we take the handshake for done: that long for it to say so.
+# A TLS 1.3 server refuses a certificate only after the client has completed the handshake: the wait for its alert.
 REFUSAL_PATIENCE_S = 1.0
-# What OpenSSL says of alerts that the other side sends (RFC 8446 6.2), and of what is no TLS.
+# OpenSSL's reason -> remedy, for alerts of the other side (RFC 8446 6.2) and for answers that are not TLS
 REMEDIES = {
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it asks for a certificate: set {section}.certificate and {section}.key",
     "TLSV1_ALERT_UNKNOWN_CA": "have it trust the authority of {section}.certificate",
@@ -28,15 +28,19 @@ OTHERWISE = "Does it speak TLS there? Check {section}.port, and the log of the a
 
 @dataclass(frozen=True, slots=True)
 class PeerTLS:
-    """TLS with one peer."""
+    """The TLS settings of one peer."""
 
     server_name: str
-    """What its certificate must be for."""
+    """The name for which the peer's certificate must be valid."""
     files: Files
     _context: ContextOfFiles = field(compare=False, repr=False)
 
     def context(self) -> ssl.SSLContext:
-        """For one connection more. Raises TransientError when there are no files that can be used."""
+        """Return the TLS context of a new connection.
+
+        Raises:
+            TransientError: The certificate files cannot be used.
+        """
         try:
             return self._context.current()
         except PermanentError as error:
@@ -44,7 +48,7 @@ class PeerTLS:
 
 
 def peer_tls(name: str, destination: DestinationSettings) -> PeerTLS | None:
-    """What [destinations.NAME] says of TLS; None when it is not spoken."""
+    """Return the TLS settings of [destinations.NAME], or None if it uses no TLS."""
     if not destination.tls:
         return None
     files = Files(f"destinations.{name}", destination.certificate, destination.key, destination.ca)
@@ -52,7 +56,11 @@ def peer_tls(name: str, destination: DestinationSettings) -> PeerTLS | None:
 
 
 def trouble(tls: PeerTLS, address: tuple[str, int], timeout_s: float) -> str:
-    """Why TLS is not agreed upon, and what to do; empty when it is. Raises OSError when there is no connection."""
+    """Return why the TLS handshake fails and what to do, or an empty text if it succeeds.
+
+    Raises:
+        OSError: The connection failed.
+    """
     say = partial(_said, tls.files.section)
     with socket.create_connection(address, timeout=timeout_s) as connection:
         agreed = False
@@ -77,7 +85,7 @@ def trouble(tls: PeerTLS, address: tuple[str, int], timeout_s: float) -> str:
 
 
 def speaks_tls(address: tuple[str, int], timeout_s: float) -> bool:
-    """Whether it answers a TLS handshake, by going on with it or by an alert."""
+    """Return whether the server answers a TLS handshake, be it by an alert."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -94,7 +102,7 @@ def speaks_tls(address: tuple[str, int], timeout_s: float) -> bool:
 
 
 def speaks_http(address: tuple[str, int], timeout_s: float) -> bool:
-    """Whether it answers as a web server does."""
+    """Return whether the server answers an HTTP request."""
     try:
         with socket.create_connection(address, timeout=timeout_s) as connection:
             connection.settimeout(timeout_s)

@@ -1,4 +1,4 @@
-"""Tells a webhook of an alert, by a JSON document over HTTP."""
+"""Alerts that are posted to a webhook, as JSON documents over HTTP."""
 
 import http.client
 import json
@@ -13,7 +13,12 @@ _REMEDY = "Check alerts.webhook_url; it is tried again."
 
 
 def post_alert(url: str, node: str, timeout_s: float, message: AlertMessage) -> None:
-    """The webhook answered 2xx. Raises TransientError; what it says never holds the path, which may be a secret."""
+    """Post an alert to a webhook.
+
+    Raises:
+        TransientError: The webhook did not answer with a 2xx status. The message never contains the path of the URL,
+            which may be a secret.
+    """
     parts = urlsplit(url)
     where = f"Webhook at {parts.hostname}"
     connection = web_connection(url, timeout_s)
@@ -33,7 +38,14 @@ def post_alert(url: str, node: str, timeout_s: float, message: AlertMessage) -> 
 
 
 def reach_webhook(url: str, timeout_s: float) -> str:
-    """Return that the server of the webhook can be connected to. Raises TransientError."""
+    """Check that the server of the webhook accepts a connection.
+
+    Returns:
+        A phrase that says so.
+
+    Raises:
+        TransientError: The connection failed.
+    """
     parts = urlsplit(url)
     connection = web_connection(url, timeout_s)
     try:
@@ -46,7 +58,7 @@ def reach_webhook(url: str, timeout_s: float) -> str:
 
 
 def web_connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
-    """Return a connection to the server of the URL, not opened yet."""
+    """Return a connection to the server of the URL that is not open yet."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
     if parts.scheme == "https":
