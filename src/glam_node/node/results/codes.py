@@ -1,34 +1,34 @@
-"""The one table of coded concepts; no code stands anywhere else in this package."""
+"""The table of coded concepts that result objects contain."""
 
 from pydicom.sr.coding import Code
 
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality, ViewPosition
 
-# What is seen. Never a diagnosis: PS3.16 CID 7150 category and CID 7151 type of a segment
+# Category (PS3.16 CID 7150) and type (CID 7151) of a segment. They describe what is visible, never a diagnosis.
 MORPHOLOGICALLY_ABNORMAL_STRUCTURE = Code("49755003", "SCT", "Morphologically abnormal structure")
 LESION = Code("52988006", "SCT", "Lesion")
 
-# Where. PS3.16 CID 4031 and CID 244
+# Anatomic region (PS3.16 CID 4031) and laterality (CID 244)
 BREAST = Code("76752008", "SCT", "Breast")
 LATERALITY = {Laterality.RIGHT: Code("24028007", "SCT", "Right"), Laterality.LEFT: Code("7771000", "SCT", "Left")}
 BOTH_SIDES = Code("51440002", "SCT", "Bilateral")
 
-# PS3.16 CID 4014
+# View of a mammogram (PS3.16 CID 4014)
 VIEW = Code("111031", "DCM", "Image View")
 VIEWS = {
     ViewPosition.CC: Code("399162004", "SCT", "cranio-caudal"),
     ViewPosition.MLO: Code("399368009", "SCT", "medio-lateral oblique"),
 }
 
-# The report: PS3.16 TID 1500
+# Measurement report (PS3.16 TID 1500)
 IMAGING_MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
 IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 ENGLISH = Code("en", "RFC5646", "English")
 DEVICE_OBSERVER = Code("121007", "DCM", "Device")
 COMMENT = Code("121106", "DCM", "Comment")
 
-# Measurements. Two names, since viewers show nothing but name and value; standard terms know one certainty only.
+# Measurements. Viewers show only name and value, and the standard has one term for certainty: each class needs a code.
 PRIVATE_SCHEME = "99GLAMNODE"
 PRIVATE_SCHEME_NAME = "glam-node: scores of lesion classes"
 CERTAINTY = {
@@ -48,18 +48,19 @@ SITE_PROBABILITY = {
     ),
 }
 PERCENT = Code("%", "UCUM", "Percent")
-# PS3.16 CID 7203. TID 1410 has a region by outline or by its own reference to a segment, not both; it may be extended.
+# Reference to the segment of a finding (PS3.16 CID 7203). TID 1410 describes a region by an outline or by a segment
+# reference of its own, not by both; but the template is extensible.
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
 AREA = Code("42798000", "SCT", "Area")
-# PS3.16 CID 7470
+# Size of a finding (PS3.16 CID 7470)
 LONG_AXIS = Code("103339001", "SCT", "Long axis")
 MILLIMETER = Code("mm", "UCUM", "mm")
 SQUARE_MILLIMETER = Code("mm2", "UCUM", "Square millimeter")
-# PS3.16 CID 7464
+# Derivation of a score (PS3.16 CID 7464)
 MEAN = Code("373098007", "SCT", "Mean")
 MAXIMUM = Code("56851009", "SCT", "Maximum")
 
-# Outcome: PS3.16 CID 6047 "CAD Processing and Findings Summary"
+# Outcome of an analysis (PS3.16 CID 6047 "CAD Processing and Findings Summary")
 PROCESSING_AND_FINDINGS_SUMMARY = Code("111017", "DCM", "CAD Processing and Findings Summary")
 SUCCEEDED_WITHOUT_FINDINGS = Code("111241", "DCM", "All algorithms succeeded; without findings")
 SUCCEEDED_WITH_FINDINGS = Code("111242", "DCM", "All algorithms succeeded; with findings")
@@ -67,23 +68,23 @@ PARTLY_SUCCEEDED_WITHOUT_FINDINGS = Code("111243", "DCM", "Not all algorithms su
 PARTLY_SUCCEEDED_WITH_FINDINGS = Code("111244", "DCM", "Not all algorithms succeeded; with findings")
 FAILED_WITHOUT_FINDINGS = Code("111245", "DCM", "No algorithms succeeded; without findings")
 
-# Parametric Map: PS3.16 CID 7180; UCUM
+# Quantity (PS3.16 CID 7180) and unit (UCUM) of a Parametric Map
 CLASS_ACTIVATION = Code("130402", "DCM", "Class activation")
 NO_UNITS = Code("1", "UCUM", "no units")
-# PS3.16 CID 7203
+# Derivation of a Parametric Map (PS3.16 CID 7203)
 UNSPECIFIED_METHOD = Code("112187", "DCM", "Unspecified method of calculation")
 
-# PS3.16 CID 7005 purpose of Contributing Equipment; CID 7162 family of algorithms
+# Purpose of Contributing Equipment (PS3.16 CID 7005) and family of algorithms (CID 7162)
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 
-# Key Object Selection: PS3.16 CID 7010, TID 2010
+# Title of the Key Object Selection (PS3.16 CID 7010, TID 2010)
 OF_INTEREST = Code("113000", "DCM", "Of Interest")
 
-# PS3.16 CID 7202
+# Purpose of a reference to a source image (PS3.16 CID 7202)
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 
-# Mammography CAD SR: PS3.16 TID 4000 and its children
+# Mammography CAD SR (PS3.16 TID 4000 and its child templates)
 MAMMOGRAPHY_CAD_REPORT = Code("111036", "DCM", "Mammography CAD Report")
 LANGUAGE = Code("121049", "DCM", "Language of Content Item and Descendants")
 ALGORITHM_NAME = Code("111001", "DCM", "Algorithm Name")
@@ -92,7 +93,7 @@ ALGORITHM_PARAMETERS = Code("111002", "DCM", "Algorithm Parameters")
 TRACKING_IDENTIFIER = Code("112039", "DCM", "Tracking Identifier")
 TRACKING_UNIQUE_IDENTIFIER = Code("112040", "DCM", "Tracking Unique Identifier")
 
-# TID 4020, CID 6022
+# Image library (TID 4020, CID 6022)
 IMAGE_LIBRARY = Code("111028", "DCM", "Image Library")
 IMAGE_LATERALITY = Code("111027", "DCM", "Image Laterality")
 BREAST_OF_SIDE = {
@@ -109,7 +110,7 @@ HORIZONTAL_PIXEL_SPACING = Code("111026", "DCM", "Horizontal Pixel Spacing")
 VERTICAL_PIXEL_SPACING = Code("111066", "DCM", "Vertical Pixel Spacing")
 MICROMETER = Code("um", "UCUM", "micrometer")
 
-# TID 4001 to 4006, CID 6014, 6034, 6035 and 6036
+# Impressions and findings (TID 4001 to 4006, CID 6014, 6034, 6035 and 6036)
 IMPRESSION_DESCRIPTION = Code("111033", "DCM", "Impression Description")
 INDIVIDUAL_IMPRESSION = Code("111034", "DCM", "Individual Impression/Recommendation")
 RENDERING_INTENT = Code("111056", "DCM", "Rendering Intent")
@@ -126,7 +127,7 @@ CERTAINTY_OF_FINDING = Code("111012", "DCM", "Certainty of Finding")
 CENTER = Code("111010", "DCM", "Center")
 OUTLINE = Code("111041", "DCM", "Outline")
 
-# TID 4015 to 4018, CID 6042 and 6043
+# Summaries of detections and analyses (TID 4015 to 4018, CID 6042 and 6043)
 SUMMARY_OF_DETECTIONS = Code("111064", "DCM", "Summary of Detections")
 SUMMARY_OF_ANALYSES = Code("111065", "DCM", "Summary of Analyses")
 SUCCEEDED = Code("111222", "DCM", "Succeeded")

@@ -1,4 +1,4 @@
-"""What every object that no class of highdicom fits begins with: patient, study, series, equipment, instance."""
+"""Attributes of result objects for which highdicom has no class: patient, study, series, equipment and instance."""
 
 from collections.abc import Iterable
 
@@ -23,9 +23,20 @@ def new_object(
     series_number: int,
     subject: str,
 ) -> hd.SOPClass:
-    """An object of the source's study that is a series of its own; `equipment.finish` must follow.
+    """Return a new result in the study of its source and in a series of its own.
 
-    UIDs follow from `role` and the SOP Instance UIDs in `made_of`; `subject` goes into the Series Description.
+    The caller adds the content and then calls `equipment.finish`.
+
+    Args:
+        header: The header of a source image, from `source_header`.
+        algorithm: The algorithm that found the findings.
+        identity: The device that writes the result.
+        sop_class_uid: The SOP class of the result.
+        modality: The Modality of the series.
+        role: A name that tells the results of the same sources apart; the UIDs are derived from it.
+        made_of: SOP Instance UIDs of the sources; the UIDs of the result are derived from them.
+        series_number: The Series Number.
+        subject: The content of the result in words, for the Series Description.
     """
     result = hd.SOPClass(
         study_instance_uid=header.StudyInstanceUID,
@@ -58,7 +69,7 @@ def new_object(
 
 
 def hierarchical_reference(objects: Iterable[Dataset]) -> Dataset:
-    """References to objects of one study, series by series (PS3.3 Table C.17-3b)."""
+    """Return references to objects of one study, grouped by series (PS3.3 Table C.17-3b)."""
     study = Dataset()
     series: dict[str, list[Dataset]] = {}
     for one in objects:
@@ -74,7 +85,7 @@ def hierarchical_reference(objects: Iterable[Dataset]) -> Dataset:
 
 
 def reference(dataset: Dataset) -> Dataset:
-    """An item of a sequence of references (PS3.3 Table 10-11)."""
+    """Return a reference to an object as an item of a sequence (PS3.3 Table 10-11)."""
     item = Dataset()
     item.ReferencedSOPClassUID = dataset.SOPClassUID
     item.ReferencedSOPInstanceUID = dataset.SOPInstanceUID

@@ -1,4 +1,4 @@
-"""The Key Object Selection: which views are positive, and what was written of them (PS3.3 A.35.4, PS3.16 TID 2010)."""
+"""The Key Object Selection of positive views and of the results written for them (PS3.3 A.35.4, PS3.16 TID 2010)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,10 +18,16 @@ from glam_node.node.results.sources import source_header
 def write_key_object_selection(
     findings: Findings, sources: Mapping[str, Dataset], others: Sequence[Dataset], identity: ResultIdentity
 ) -> Dataset | None:
-    """The views with findings and every other result in `others`, as of interest; None when no view has findings.
+    """Return a selection of the views with findings and of other results, or None if no view has findings.
 
-    Of `others` identifiers alone are needed; what they are decides the object's UID too. `sources` maps SOP Instance
-    UID to source data set. Raises PermanentError when a source cannot be referred to.
+    Args:
+        findings: The findings of the study.
+        sources: Source data set by SOP Instance UID.
+        others: The other results, of which only identifiers are read; the UID of the selection depends on them.
+        identity: The device that writes the selection.
+
+    Raises:
+        PermanentError: A source lacks a UID, so that nothing can refer to it.
     """
     positive = [image for image in findings.images if image.findings]
     if not positive:
@@ -56,10 +62,10 @@ def write_key_object_selection(
     )
     selection.copy_patient_and_study_information(headers[0])
     for item in selection.ContentSequence:
-        # highdicom names the references "Source"; TID 2010 rows 8 and 10 forbid a name, and PixelMed finds an error.
+        # highdicom names the references "Source", but TID 2010 rows 8 and 10 forbid a name: PixelMed reports an error.
         if "ReferencedSOPSequence" in item:
             del item.ConceptNameCodeSequence
-            # DCMTK 3.6.7 takes no label map for an image and refuses the document; a composite may be anything.
+            # DCMTK 3.6.7 does not know label maps as images and rejects the document. COMPOSITE allows any SOP class.
             if item.ReferencedSOPSequence[0].ReferencedSOPClassUID == SOP_CLASSES[LABELMAP_SEGMENTATION]:
                 item.ValueType = "COMPOSITE"
     finish(selection, [sources[image.sop_instance_uid] for image in positive], identity)

@@ -1,4 +1,4 @@
-"""The Mammography CAD SR: marks for workstations that know no other report of an algorithm (PS3.3 A.35.5)."""
+"""The Mammography CAD SR, for workstations that display no other report of an algorithm (PS3.3 A.35.5)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -26,12 +26,20 @@ def write_mammography_cad_sr(
     segmentations: Sequence[Dataset],
     identity: ResultIdentity,
 ) -> Dataset:
-    """The report after PS3.16 TID 4000 on a study with at least one image, in a series of its own.
+    """Return the report (PS3.16 TID 4000) on a study with at least one image, in a series of its own.
 
-    Each finding stands in it once, with outline, centre and score; findings of both views of a breast that may be one
-    lesion are one composite feature. An image without findings and an image that could not be analysed say so, the
-    latter with the reason. `segmentations` are listed as evidence beside every image. `sources` maps SOP Instance UID
-    to source data set. Raises PermanentError when a source cannot be referred to.
+    Each finding appears once, with its outline, centre and score. Findings in both views of a breast that may be the
+    same lesion form one composite feature. The report also states which images have no findings, and which could not be
+    analysed, with the reason.
+
+    Args:
+        findings: The findings of the study.
+        sources: Source data set by SOP Instance UID.
+        segmentations: Objects that are listed as evidence in addition to the images.
+        identity: The device that writes the report.
+
+    Raises:
+        PermanentError: A source lacks a UID, so that nothing can refer to it.
     """
     images = [sources[image.sop_instance_uid] for image in findings.images]
     headers = {image.sop_instance_uid: header for image, header in zip(findings.images, _headers(images), strict=True)}
@@ -50,7 +58,7 @@ def write_mammography_cad_sr(
 
 
 def _headers(images: Sequence[Dataset]) -> Iterator[Dataset]:
-    """The header of each image, with dates and times in the zone of the report."""
+    """Yield the header of each image, with dates and times in the time zone of the report."""
     in_zone = next((image for image in images if stated_zone(image)), images[0])
     for image in images:
         header = source_header(image)

@@ -1,6 +1,7 @@
-"""Which findings of the two views of a breast may be the same lesion.
+"""Pairs of findings in the two views of a breast that may be the same lesion.
 
-In both projections a lesion lies about as far from the chest wall. A pair is a hint for the reader, no proof.
+A lesion has about the same distance from the chest wall in both projections. A pair is a hint for the reader, not a
+proof.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,12 +18,15 @@ from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.tracked import TrackedFinding, tracked_findings
 
 LARGEST_DIFFERENCE_MM = 25.0
-"""Of the distances from the chest wall's edge, at the detector; the pectoral muscle shifts that edge in the MLO."""
+"""Largest difference between the two distances from the edge at the chest wall, measured at the detector.
+
+The value allows for the pectoral muscle, which shifts that edge in the MLO view.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedFinding:
-    """A finding with its name and its image."""
+    """A finding with its tracking identifiers and its image."""
 
     tracked: TrackedFinding
     image: ImageFindings
@@ -30,14 +34,14 @@ class PlacedFinding:
 
 @dataclass(frozen=True, slots=True)
 class AgreeingFindings:
-    """Findings of one class in the CC and in the MLO view of a breast that may be one lesion."""
+    """Findings of one class in the CC and the MLO view of a breast that may be the same lesion."""
 
     craniocaudal: PlacedFinding
     oblique: PlacedFinding
 
 
 def placed_findings(findings: Findings, identity: ResultIdentity) -> list[PlacedFinding]:
-    """All findings of a study, view by view."""
+    """Return all findings of a study, view by view."""
     return [
         PlacedFinding(tracked, image)
         for image in findings.images
@@ -46,7 +50,14 @@ def placed_findings(findings: Findings, identity: ResultIdentity) -> list[Placed
 
 
 def compared_images(images: Iterable[ImageFindings], headers: Mapping[str, Dataset]) -> list[ImageFindings]:
-    """The images of each breast whose views can be compared: both analysed, chest wall and spacing known."""
+    """Return the images of those breasts whose two views can be compared.
+
+    Both views must have been analysed, and the side of the chest wall and the pixel spacing must be known.
+
+    Args:
+        images: All images of the study.
+        headers: Source header by SOP Instance UID.
+    """
     usable = [
         image for image in images if image.failure is None and _chest_wall(headers[image.sop_instance_uid]) is not None
     ]
@@ -57,7 +68,15 @@ def compared_images(images: Iterable[ImageFindings], headers: Mapping[str, Datas
 def agreeing_findings(
     placed: Iterable[PlacedFinding], compared: Iterable[ImageFindings], headers: Mapping[str, Dataset]
 ) -> list[AgreeingFindings]:
-    """Pairs of one breast and class, about as far from the chest wall: nearest first, each finding at most once."""
+    """Return pairs of findings of one breast and class that are about as far from the chest wall.
+
+    The closest pairs are formed first, and each finding is in at most one pair.
+
+    Args:
+        placed: All findings of the study.
+        compared: The images from `compared_images`.
+        headers: Source header by SOP Instance UID.
+    """
     uids = {image.sop_instance_uid for image in compared}
     of_view: dict[ViewPosition, list[PlacedFinding]] = {view: [] for view in ViewPosition}
     for one in placed:
@@ -81,9 +100,11 @@ def agreeing_findings(
 
 
 def center(finding: Finding) -> NDArray[np.float64]:
-    """Column and row of the finding's own pixel nearest to its centroid, at that pixel's centre.
+    """Return the centre of that pixel of a finding which is nearest to its centroid.
 
-    Image coordinates of PS3.3 C.18.6.1.2: the centre of the first pixel is (0.5, 0.5).
+    Returns:
+        Float array of shape (2,), column before row, in the image coordinates of PS3.3 C.18.6.1.2: the centre of the
+        first pixel is (0.5, 0.5).
     """
     places = np.argwhere(finding.mask)
     nearest = places[np.argmin(((places - places.mean(axis=0)) ** 2).sum(axis=1))]
@@ -97,7 +118,10 @@ def _comparable(first: PlacedFinding, second: PlacedFinding) -> bool:
 
 
 def _chest_wall(header: Dataset) -> str | None:
-    """The edge at which the chest wall is, "left" or "right"; None when the header does not say (PS3.3 C.7.6.1.1.1)."""
+    """Return the edge at the chest wall, "left" or "right" (PS3.3 C.7.6.1.1.1), or None if distances are unknown.
+
+    They are known from Patient Orientation and Imager Pixel Spacing.
+    """
     if "ImagerPixelSpacing" not in header:
         return None
     rows_run_to = str(header.get("PatientOrientation", [""])[0])

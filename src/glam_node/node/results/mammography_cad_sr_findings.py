@@ -26,17 +26,17 @@ _NOT_CALIBRATED = "Scores are not calibrated and are no probabilities of cancer.
 
 @dataclass(frozen=True, slots=True)
 class Impressions:
-    """What stands in the part of the tree that says what was found."""
+    """Writer of the part of the content tree that states the findings."""
 
     findings: Findings
     placed: list[PlacedFinding]
     pairs: list[AgreeingFindings]
     image_places: Mapping[str, list[int]]
-    """SOP Instance UID -> place in the image library."""
+    """SOP Instance UID -> position of the image's library entry in the content tree."""
     identity: ResultIdentity
 
     def overall(self) -> Dataset:
-        """The outcome, in words too, and below it every finding once (TID 4001)."""
+        """Return the overall impression: the outcome as a code and in words, and each finding once (TID 4001)."""
         algorithm = self.findings.algorithm
         summary = sr.CodeContentItem(
             codes.PROCESSING_AND_FINDINGS_SUMMARY,
@@ -55,7 +55,7 @@ class Impressions:
         )
 
     def _individual(self) -> Iterator[Dataset]:
-        """One per pair and one per finding that is in none, in the order of the first views (TID 4003)."""
+        """Yield an impression for each pair and each finding without a pair, in the order of `placed` (TID 4003)."""
         pairs = {id(one): pair for pair in self.pairs for one in (pair.craniocaudal, pair.oblique)}
         written: set[int] = set()
         for one in self.placed:
@@ -67,7 +67,7 @@ class Impressions:
                 yield _impression([pair.craniocaudal, pair.oblique], self._composite(pair), self.findings.algorithm)
 
     def _composite(self, pair: AgreeingFindings) -> Dataset:
-        """TID 4004."""
+        """Return the composite feature of a pair of findings (TID 4004)."""
         members = [pair.craniocaudal, pair.oblique]
         names = [one.tracked.tracking_id for one in members]
         uid = self.identity.derived_uid(
@@ -87,7 +87,7 @@ class Impressions:
         )
 
     def _finding(self, one: PlacedFinding, relationship_type: sr.RelationshipTypeValues) -> Dataset:
-        """TID 4006."""
+        """Return a finding with its score, centre and outline (TID 4006)."""
         finding, algorithm = one.tracked.finding, self.findings.algorithm
         image = self.image_places[one.image.sop_instance_uid]
         item = sr.CodeContentItem(codes.SINGLE_IMAGE_FINDING, codes.MAMMOGRAPHY_BREAST_DENSITY, relationship_type)
@@ -112,13 +112,13 @@ class Impressions:
 
 
 def algorithm_items(algorithm: AlgorithmIdentification) -> Iterator[Dataset]:
-    """The model with everything that decided what counts as a finding."""
+    """Yield the model's name, version and weights, and all parameters that decide which regions are findings."""
     parameters = [f"{name} = {value}" for name, value in algorithm.parameters]
     return items.algorithm(algorithm.algorithm_name, algorithm.algorithm_version, [_weights(algorithm), *parameters])
 
 
 def comparison_items(identity: ResultIdentity) -> Iterator[Dataset]:
-    """The comparison of the two views of a breast, which is no part of the model."""
+    """Yield the name, version and parameter of the comparison of two views, which is not part of the model."""
     name = f"{identity.manufacturer_model_name} comparison of views"
     parameter = f"largest difference of the distances from the chest wall = {LARGEST_DIFFERENCE_MM:g} mm"
     return items.algorithm(name, identity.software_version, [parameter])
@@ -135,9 +135,10 @@ def _intent(members: list[PlacedFinding], algorithm: AlgorithmIdentification) ->
 
 
 def _reaches_operating_point(one: PlacedFinding, algorithm: AlgorithmIdentification) -> bool:
-    """Whether the image's score decided that there are findings of the class; not when every score is let through.
+    """Return whether the score of a finding's image reaches the operating point of its class.
 
-    Parameters are printed with fewer digits than scores have: both are compared as they are printed.
+    Return False if the threshold is 0, since it lets every score through, and True if threshold or score is unknown.
+    Parameters are printed with fewer digits than scores have, so both are compared as they are printed.
     """
     kind: FindingKind = one.tracked.finding.kind
     stated = dict(algorithm.parameters).get(f"{kind}.image_score_threshold")
@@ -152,7 +153,7 @@ def _weights(algorithm: AlgorithmIdentification) -> str:
 
 
 def _sentence(image: ImageFindings) -> str:
-    """What became of an image: its scores and findings, or why there are none."""
+    """Return the scores and findings of an image in words, or the reason why it was not analysed."""
     if image.failure is not None:
         said = f"could not be analysed: {image.failure}"
     else:

@@ -1,4 +1,4 @@
-"""Content items of a Mammography CAD SR that stand in several of its templates (PS3.3 C.17.3)."""
+"""Content items that several templates of a Mammography CAD SR use (PS3.3 C.17.3)."""
 
 from collections.abc import Iterable, Iterator
 
@@ -19,20 +19,25 @@ SELECTED_FROM = sr.RelationshipTypeValues.SELECTED_FROM
 
 
 def with_children(item: Dataset, children: Iterable[Dataset]) -> Dataset:
-    """The same item with these below it."""
-    # highdicom's own attribute takes items with names only; references and entries of the library have none.
+    """Return `item` after adding `children` below it."""
+    # highdicom's ContentSequence accepts only items with names, which references and library entries do not have.
     item.add_new("ContentSequence", "SQ", list(children))
     return item
 
 
 def container(name: Code, relationship_type: sr.RelationshipTypeValues, children: Iterable[Dataset]) -> Dataset:
-    """A heading over `children`."""
+    """Return a heading with `children` below it."""
     heading = sr.ContainerContentItem(name=name, is_content_continuous=False, relationship_type=relationship_type)
     return with_children(heading, children)
 
 
 def by_reference(relationship_type: sr.RelationshipTypeValues, identifier: list[int]) -> Dataset:
-    """The item at place `identifier` of the tree, from 1, the root first (PS3.3 C.17.3.2.5)."""
+    """Return a reference to another content item of the tree (PS3.3 C.17.3.2.5).
+
+    Args:
+        relationship_type: The relationship to that item.
+        identifier: The position of that item: its number at each level, from 1, the root first.
+    """
     item = Dataset()
     item.RelationshipType = relationship_type.value
     item.ReferencedContentItemIdentifier = identifier
@@ -40,7 +45,7 @@ def by_reference(relationship_type: sr.RelationshipTypeValues, identifier: list[
 
 
 def algorithm(name: str, version: str, parameters: Iterable[str]) -> Iterator[Dataset]:
-    """Who found or computed it (PS3.16 TID 4019)."""
+    """Yield the identification of the algorithm that made an item (PS3.16 TID 4019)."""
     yield sr.TextContentItem(codes.ALGORITHM_NAME, name, HAS_PROPERTIES)
     yield sr.TextContentItem(codes.ALGORITHM_VERSION, version, HAS_PROPERTIES)
     for parameter in parameters:
@@ -48,7 +53,7 @@ def algorithm(name: str, version: str, parameters: Iterable[str]) -> Iterator[Da
 
 
 def tracking(tracking_id: str, tracking_uid: str) -> Iterator[Dataset]:
-    """The name of a finding, the same in every object (PS3.16 TID 4108)."""
+    """Yield the tracking identifiers of a finding, which are the same in every object (PS3.16 TID 4108)."""
     yield sr.TextContentItem(codes.TRACKING_IDENTIFIER, tracking_id, HAS_OBS_CONTEXT)
     yield sr.UIDRefContentItem(codes.TRACKING_UNIQUE_IDENTIFIER, tracking_uid, HAS_OBS_CONTEXT)
 
@@ -56,7 +61,14 @@ def tracking(tracking_id: str, tracking_uid: str) -> Iterator[Dataset]:
 def coordinates(
     name: Code, graphic_type: sr.GraphicTypeValues, points: NDArray[np.float64], image: list[int]
 ) -> Dataset:
-    """`points`, n x 2 of (column, row), on the image at place `image` of the tree (PS3.16 TID 4021)."""
+    """Return coordinates on an image of the image library (PS3.16 TID 4021).
+
+    Args:
+        name: The meaning of the coordinates.
+        graphic_type: Their graphic type.
+        points: Float array of shape (n, 2), column before row.
+        image: The position of the image's library entry in the content tree.
+    """
     item = sr.ScoordContentItem(
         name=name, graphic_type=graphic_type, graphic_data=points, relationship_type=HAS_PROPERTIES
     )

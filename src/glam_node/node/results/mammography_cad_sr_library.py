@@ -1,4 +1,4 @@
-"""The image library of a Mammography CAD SR: what its findings refer to (PS3.16 TID 4020)."""
+"""The image library of a Mammography CAD SR, to which its findings refer (PS3.16 TID 4020)."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,7 +12,7 @@ from glam_node.node.results.composite import reference
 from glam_node.node.results.mammography_cad_sr_items import CONTAINS, container, with_children
 
 PLACE = [1, 2]
-"""Where the library stands: the second item below the root, after the language."""
+"""Position of the library in the content tree: the second item below the root, after the language."""
 
 _HAS_ACQ_CONTEXT = sr.RelationshipTypeValues.HAS_ACQ_CONTEXT
 _DATES = {"StudyDate": codes.STUDY_DATE, "ContentDate": codes.CONTENT_DATE}
@@ -20,18 +20,18 @@ _TIMES = {"StudyTime": codes.STUDY_TIME, "ContentTime": codes.CONTENT_TIME}
 
 
 def image_library(findings: Findings, headers: Mapping[str, Dataset]) -> Dataset:
-    """Every image of the study that was given to the algorithm, in the order of `findings`."""
+    """Return the library with every image of the study that the algorithm received, in the order of `findings`."""
     entries = [_entry(image, headers[image.sop_instance_uid]) for image in findings.images]
     return container(codes.IMAGE_LIBRARY, CONTAINS, entries)
 
 
 def image_places(findings: Findings) -> dict[str, list[int]]:
-    """SOP Instance UID -> place in the tree, for references to the library."""
+    """Return the position of each image's library entry in the content tree, by SOP Instance UID."""
     return {image.sop_instance_uid: [*PLACE, number] for number, image in enumerate(findings.images, start=1)}
 
 
 def _entry(image: ImageFindings, header: Dataset) -> Dataset:
-    # TID 4020 row 1 forbids the name that highdicom's class asks for.
+    # TID 4020 row 1 forbids the name that highdicom's class requires.
     item = Dataset()
     item.RelationshipType = CONTAINS.value
     item.ValueType = "IMAGE"
@@ -40,7 +40,7 @@ def _entry(image: ImageFindings, header: Dataset) -> Dataset:
 
 
 def _description(image: ImageFindings, header: Dataset) -> Iterator[Dataset]:
-    """What the image's header says; what it does not say is left out."""
+    """Yield the acquisition context that the image's header states."""
     side, view = codes.BREAST_OF_SIDE[image.image_laterality], codes.VIEWS[image.view_position]
     yield sr.CodeContentItem(codes.IMAGE_LATERALITY, side, _HAS_ACQ_CONTEXT)
     yield sr.CodeContentItem(codes.VIEW, view, _HAS_ACQ_CONTEXT)

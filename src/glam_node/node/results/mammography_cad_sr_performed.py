@@ -1,4 +1,4 @@
-"""What a Mammography CAD SR says was done, and with which images it worked (PS3.16 TID 4015 to 4018)."""
+"""Summaries of the detections and analyses of a Mammography CAD SR and of their images (PS3.16 TID 4015 to 4018)."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -16,7 +16,7 @@ from glam_node.node.results.mammography_cad_sr_findings import algorithm_items, 
 
 
 def summary_of_detections(findings: Findings, image_places: Mapping[str, list[int]]) -> Dataset:
-    """The images in which lesions were looked for, and those in which they could not be (TID 4015)."""
+    """Return the images that were searched for lesions, and those for which the search failed (TID 4015)."""
     failed = [image for image in findings.images if image.failure is not None]
     succeeded = [image for image in findings.images if image.failure is None]
     status = codes.FAILED if not succeeded else codes.PARTIALLY_SUCCEEDED if failed else codes.SUCCEEDED
@@ -32,9 +32,10 @@ def summary_of_analyses(
     image_places: Mapping[str, list[int]],
     identity: ResultIdentity,
 ) -> Dataset:
-    """The images whose breasts' two views were compared; not attempted where there are none (TID 4016).
+    """Return the images of breasts whose two views were compared (TID 4016).
 
-    Beside a comparison that was made, one for which a view could not be analysed has failed.
+    The status is Not Attempted if no views were compared. Otherwise the comparison failed for breasts of which a view
+    could not be analysed.
     """
     done = {image.sop_instance_uid for image in compared}
     lacking = {image.image_laterality for image in images if image.failure is not None}
@@ -48,7 +49,7 @@ def summary_of_analyses(
 
 @dataclass(frozen=True, slots=True)
 class _Performed:
-    """TID 4017 and TID 4018."""
+    """A detection or analysis that was performed, and its algorithm (TID 4017 and TID 4018)."""
 
     name: Code
     value: Code
@@ -56,7 +57,7 @@ class _Performed:
     image_places: Mapping[str, list[int]]
 
     def summary(self, name: Code, status: Code, outcomes: Mapping[Code, Sequence[ImageFindings]]) -> Dataset:
-        """The status and, for each outcome that images had, those images."""
+        """Return the status, and below it the images of each outcome that at least one image had."""
         summary = sr.CodeContentItem(name, status, items.CONTAINS)
         performed = [
             items.container(outcome, items.INFERRED_FROM, [self._on(images)])

@@ -1,4 +1,4 @@
-"""The groups of measurements in a report: study, breasts, images, findings (PS3.16 TID 1501 and TID 1410)."""
+"""Measurement groups of a report: study, breasts, images and findings (PS3.16 TID 1501 and TID 1410)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,9 +28,16 @@ Group = sr.MeasurementsAndQualitativeEvaluations | sr.PlanarROIMeasurementsAndQu
 def measurement_groups(
     findings: Findings, headers: Mapping[str, Dataset], segmentations: Iterable[Dataset], identity: ResultIdentity
 ) -> Iterator[Group]:
-    """All groups of a report, from the whole to its parts; `headers` maps SOP Instance UID to source header.
+    """Yield all groups of a report, from the study to the findings.
 
-    A finding has its outline and, where it is in one of `segmentations`, its segment.
+    The group of a finding has its outline and, if one of `segmentations` contains the finding, a reference to its
+    segment.
+
+    Args:
+        findings: The findings of the study.
+        headers: Source header by SOP Instance UID.
+        segmentations: The segmentations that the report may refer to.
+        identity: The device that writes the report.
     """
     writer = _Writer(findings, headers, identity, referenced_segments(segmentations))
     yield writer.study()
@@ -123,7 +130,7 @@ class _Writer:
         return group
 
     def _sizes(self, tracked: TrackedFinding, points: NDArray[np.float64], header: Dataset) -> Iterator[sr.Measurement]:
-        """Area, and long axis of the outline, at the detector; nothing without Imager Pixel Spacing."""
+        """Yield the area and the long axis of a finding at the detector; neither without Imager Pixel Spacing."""
         if "ImagerPixelSpacing" not in header:
             return
         spacing = [float(value) for value in header.ImagerPixelSpacing]
@@ -175,7 +182,7 @@ def _site(laterality: Laterality) -> sr.FindingSite:
 
 
 def _summary(images: Sequence[ImageFindings]) -> sr.QualitativeEvaluation:
-    """Whether all, some or none of the images could be analysed, and whether anything was found."""
+    """Return the code for the outcome of the analysis of some images."""
     outcome = processing_and_findings_summary(images)
     return sr.QualitativeEvaluation(codes.PROCESSING_AND_FINDINGS_SUMMARY, outcome)
 
@@ -187,7 +194,7 @@ def _comments(image: ImageFindings) -> list[str]:
 
 
 def with_comments(group: Group, comments: Iterable[str]) -> Group:
-    """The group with comments at its end."""
+    """Return `group` after adding comments at its end."""
     for comment in comments:
         group[0].ContentSequence.append(
             sr.TextContentItem(name=codes.COMMENT, value=comment, relationship_type=sr.RelationshipTypeValues.CONTAINS)

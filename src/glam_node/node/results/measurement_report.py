@@ -1,4 +1,4 @@
-"""The report: a Comprehensive 3D SR after PS3.16 TID 1500 with scores, findings, and what could not be analysed."""
+"""The measurement report: a Comprehensive 3D SR (PS3.16 TID 1500) with scores, findings and failures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ from glam_node.node.results.measurement_groups import Group, measurement_groups,
 from glam_node.node.results.sources import source_header
 from glam_node.node.results.structured_report import new_structured_report
 
-# What TID 1602 and 1603 tell of an image in the library; the groups of measurements refer to every image in any case.
+# Attributes that TID 1602 and 1603 require of an image in the library. Measurement groups refer to all images anyway.
 _DESCRIBED = {"Rows", "Columns", "PatientOrientation", "ImagerPixelSpacing"}
 
 
@@ -25,13 +25,20 @@ def report_content(
     identity: ResultIdentity,
     lacking: Sequence[str] = (),
 ) -> Dataset:
-    """The root of the report on a study with at least one image.
+    """Return the root of the content tree of the report on a study with at least one image.
 
-    It has a group of measurements for the study, each breast, each image and each finding; an image without findings
-    and an image that could not be analysed say so, the latter with the reason. `segmentations` are what
-    `write_segmentations` wrote; findings refer to their segments there. `sources` maps SOP Instance UID to source data
-    set. `lacking` are sentences on results that could not be written. Raises PermanentError when a source cannot be
-    referred to.
+    The study, each breast, each image and each finding has a measurement group. The group of an image states that it
+    has no findings, or why it could not be analysed.
+
+    Args:
+        findings: The findings of the study.
+        sources: Source data set by SOP Instance UID.
+        segmentations: The objects from `write_segmentations`; findings refer to their segments.
+        identity: The device that writes the report.
+        lacking: Sentences on results that could not be written.
+
+    Raises:
+        PermanentError: A source lacks a UID, so that nothing can refer to it.
     """
     headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
     study, *parts = measurement_groups(findings, headers, segmentations, identity)
@@ -49,11 +56,20 @@ def write_measurement_report(
     *,
     comprehensive: bool = False,
 ) -> Dataset:
-    """The report with the `content` that `report_content` made, in a series of its own.
+    """Return the report, in a series of its own.
 
-    It lists every image and the `evidence`, the rest of the run and first of it the segmentations that `content` refers
-    to. `comprehensive`: the same as a Comprehensive SR, an object of its own, for archives that take no Comprehensive
-    3D SR. Raises PermanentError when a source cannot be referred to.
+    Args:
+        content: The content tree from `report_content`.
+        findings: The findings of the study.
+        sources: Source data set by SOP Instance UID.
+        evidence: All other results of the study, starting with the segmentations that `content` refers to; the report
+            lists them in addition to every image.
+        identity: The device that writes the report.
+        comprehensive: Whether to write a Comprehensive SR, for archives that accept no Comprehensive 3D SR. It has the
+            same content and UIDs of its own.
+
+    Raises:
+        PermanentError: A source lacks a UID, so that nothing can refer to it.
     """
     images = [sources[image.sop_instance_uid] for image in findings.images]
     report = new_structured_report(
@@ -77,7 +93,14 @@ def grouped(
     algorithm: AlgorithmIdentification,
     identity: ResultIdentity,
 ) -> Dataset:
-    """The root of a report after TID 1500 with these groups of measurements; `described` are in its image library."""
+    """Return the root of a content tree after TID 1500.
+
+    Args:
+        groups: The measurement groups.
+        described: Headers of the images in the image library.
+        algorithm: The algorithm, for the observer.
+        identity: The device that observes.
+    """
     (root,) = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=device_context(algorithm, identity)),
         procedure_reported=codes.IMAGING_PROCEDURE,
@@ -100,7 +123,7 @@ def _private_scheme(identity: ResultIdentity) -> Dataset:
 
 
 def device_context(algorithm: AlgorithmIdentification, identity: ResultIdentity) -> sr.ObserverContext:
-    """This device as the observer (PS3.16 TID 1004)."""
+    """Return this device as the observer of a report (PS3.16 TID 1004)."""
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=identity.device_uid,
         name=f"{algorithm.algorithm_name} {algorithm.algorithm_version}: {identity.short_statement(algorithm)}",

@@ -1,4 +1,4 @@
-"""The silences, spoken: a report that a study was not analysed, or that its analysis failed, and why."""
+"""The report that a study was not analysed, or that its analysis failed, with the reason."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ from glam_node.node.results.structured_report import new_structured_report
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Why a study has no results."""
+    """The reason why a study has no results."""
 
     attempted: bool
-    """True: its analysis failed for good; False: a rule left it out."""
+    """True if the analysis failed permanently, False if a rule excluded the study."""
     reason: str
-    """The rule with the facts, or what failed, in plain words."""
+    """The rule and its facts, or the failure, in plain words."""
 
     @property
     def sentence(self) -> str:
-        """What the report says."""
+        """Sentence with the reason for the report."""
         what = "The analysis of this study failed" if self.attempted else "This study was not analysed"
         return f"{what}: {self.reason}"
 
@@ -37,11 +37,19 @@ class Notice:
 def write_not_analysed_report(
     notice: Notice, sources: Sequence[Dataset], algorithm: AlgorithmIdentification, identity: ResultIdentity
 ) -> Dataset:
-    """A Comprehensive 3D SR after TID 1500 that says so, in a series of its own, of at least one source image.
+    """Return a Comprehensive 3D SR (TID 1500) that states why a study has no results, in a series of its own.
 
-    Summary of Detections (PS3.16 CID 6042) is Not Attempted or Failed, a comment gives the reason. The same reason
-    for the same images has the same UID. Raises PermanentError when a source cannot be referred to, or the sources are
-    of two people.
+    Summary of Detections (PS3.16 CID 6042) is Not Attempted or Failed, and a comment gives the reason. The UIDs depend
+    on the reason and the images only.
+
+    Args:
+        notice: The reason.
+        sources: The images of the study, at least one.
+        algorithm: The algorithm that would have analysed them.
+        identity: The device that writes the report.
+
+    Raises:
+        PermanentError: A source lacks a UID, so that nothing can refer to it, or the sources show two people.
     """
     refuse_different_people(sources)
     headers = [source_header(source) for source in sources]

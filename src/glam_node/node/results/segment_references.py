@@ -9,7 +9,10 @@ from glam_node.node.results import codes
 
 
 def referenced_segments(segmentations: Iterable[Dataset]) -> dict[str, Dataset]:
-    """Tracking UID -> an IMAGE item that names the segment of that finding; of several, in the first segmentation."""
+    """Return a content item that refers to the segment of each finding, by its tracking UID.
+
+    If several segmentations contain a finding, the first of them is used.
+    """
     items: dict[str, Dataset] = {}
     for segmentation in segmentations:
         for segment in segmentation.SegmentSequence:

@@ -1,12 +1,12 @@
-"""Codes as older workstations know them: SNOMED RT identifiers (SRT) in place of SNOMED CT concepts (SCT).
+"""Codes for older workstations: SNOMED RT identifiers (SRT) in place of SNOMED CT concepts (SCT).
 
-Both name the same concept (PS3.16 Annex O); SRT was what DICOM printed until 2017.
+Both identify the same concepts (PS3.16 Annex O). DICOM printed SRT codes until 2017.
 """
 
 from pydicom.dataset import Dataset
 
-# Every SCT code in an object of ours, the last five of them highdicom's; but for the procedure reported (363679005),
-# which PS3.16 CID 100 has under SCT alone.
+# All SCT codes in our objects; the last five come from highdicom. The procedure reported (363679005) is missing, since
+# PS3.16 CID 100 has no SRT code for it.
 SNOMED_RT = {
     "49755003": "M-01000",
     "52988006": "M-01100",
@@ -33,7 +33,7 @@ SNOMED_RT = {
 
 
 def use_snomed_rt(dataset: Dataset) -> None:
-    """Every SCT code of our table in `dataset` is its SRT code; meanings stay."""
+    """Replace each SCT code of the table by its SRT code, in `dataset` and all its sequences."""
     if dataset.get("CodingSchemeDesignator") == "SCT" and str(dataset.CodeValue) in SNOMED_RT:
         dataset.CodeValue = SNOMED_RT[str(dataset.CodeValue)]
         dataset.CodingSchemeDesignator = "SRT"

@@ -1,4 +1,4 @@
-"""What every structured report of ours is beside its content: General SR Document (PS3.3 C.17.2) and the composite."""
+"""The attributes of every structured report apart from its content tree (PS3.3 C.17.2)."""
 
 from collections.abc import Sequence
 
@@ -20,10 +20,20 @@ def new_structured_report(
     series_number: int,
     subject: str,
 ) -> Dataset:
-    """A complete, unverified and preliminary document of the study of `evidence`; `equipment.finish` must follow.
+    """Return a complete, unverified and preliminary document on the study of `evidence`.
 
-    `content` is the root of its tree; the first of `evidence` is a source header. UIDs follow from `evidence` and
-    `role`; `subject` goes into the Series Description.
+    The caller then calls `equipment.finish`.
+
+    Args:
+        content: The root of the content tree.
+        evidence: The objects that the document refers to; the first is the header of a source image. The UIDs are
+            derived from them.
+        algorithm: The algorithm that the report describes.
+        identity: The device that writes the report.
+        sop_class_uid: The SOP class of the report.
+        role: A name that tells the reports on the same evidence apart; the UIDs are derived from it.
+        series_number: The Series Number.
+        subject: The content of the report in words, for the Series Description.
     """
     report = new_object(
         evidence[0],

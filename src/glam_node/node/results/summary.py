@@ -1,4 +1,4 @@
-"""Whether images could be analysed, and whether anything was found."""
+"""The outcome of the analysis of images as a code."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from glam_node.node.results import codes
 
 
 def processing_and_findings_summary(images: Sequence[ImageFindings]) -> Code:
-    """Whether all, some or none of the images could be analysed, and whether anything was found (PS3.16 CID 6047)."""
+    """Return the code for whether the images were analysed and whether there are findings (PS3.16 CID 6047)."""
     failed = sum(image.failure is not None for image in images)
     found = any(image.findings for image in images)
     if failed == len(images):
