@@ -1,1 +1,1 @@
-"""The DICOM objects that results are; pure functions of findings, source headers and identity."""
+"""Writers of the result objects: pure functions of findings, source headers and the identity of the device."""

@@ -1,7 +1,7 @@
-"""Data sets as files: byte for byte what pydicom's own writer writes, without its time.
+"""A fast encoder of data sets, whose files equal those of pydicom's writer byte for byte.
 
-A report has thousands of small elements, and pydicom looks at each many times; of pixel data it makes copies. What is
-rare (undefined lengths, names, alphabets with escape sequences) is left to pydicom.
+A report has thousands of small elements, which pydicom inspects many times each; and pydicom copies pixel data. Rare
+cases (undefined lengths, person names, character sets with escape sequences) are left to pydicom.
 """
 
 import struct
@@ -22,7 +22,10 @@ _ASCII_COMPATIBLE = ("iso8859", "latin_1", "utf8")
 
 
 def encoded_file(dataset: Dataset) -> Iterator[bytes]:
-    """The file (PS3.10 7.1) that holds `dataset`, in parts."""
+    """Yield the parts of the DICOM file (PS3.10 7.1) that holds `dataset`.
+
+    Files in other transfer syntaxes than Explicit VR Little Endian come in one part, encoded by pydicom.
+    """
     head, file = Dataset(), BytesIO()
     whole = dataset.file_meta.TransferSyntaxUID != ExplicitVRLittleEndian
     head.file_meta = dataset.file_meta
@@ -33,7 +36,13 @@ def encoded_file(dataset: Dataset) -> Iterator[bytes]:
 
 
 def _encoded(dataset: Dataset, encodings: list[str], above: list[Dataset]) -> Iterator[bytes]:
-    """`above`: the data sets around this one, the closest first, which a value representation may depend on."""
+    """Yield the encoded elements of a data set.
+
+    Args:
+        dataset: The data set.
+        encodings: The Python codecs of the enclosing data set, used if this one states no Specific Character Set.
+        above: The enclosing data sets, innermost first; an ambiguous VR may depend on them.
+    """
     above = [dataset, *above]
     if "SpecificCharacterSet" in dataset:
         encodings = convert_encodings(dataset.SpecificCharacterSet)
@@ -52,7 +61,7 @@ def _encoded(dataset: Dataset, encodings: list[str], above: list[Dataset]) -> It
 
 
 def _head(element: DataElement, length: int) -> bytes:
-    """PS3.5 7.1.2"""
+    """Return the encoded tag, VR and length of an element (PS3.5 7.1.2)."""
     tag, vr = element.tag, element.VR.encode("ascii")
     if element.VR in EXPLICIT_VR_LENGTH_32:
         return struct.pack("<HH2sHL", tag.group, tag.element, vr, 0, length)
@@ -60,7 +69,7 @@ def _head(element: DataElement, length: int) -> bytes:
 
 
 def _value(element: DataElement, encodings: list[str]) -> bytes | None:
-    """The encoded value before it is padded; None where pydicom must encode it, or say that it cannot."""
+    """Return the encoded value without padding, or None if pydicom must encode it or raise the error."""
     encode = _ENCODERS.get(element.VR)
     if encode is None or element.is_undefined_length:
         return None
@@ -73,7 +82,7 @@ def _value(element: DataElement, encodings: list[str]) -> bytes | None:
 
 
 def _items(element: DataElement, encodings: list[str], above: list[Dataset]) -> bytes | None:
-    """PS3.5 7.5"""
+    """Return the encoded items of a sequence (PS3.5 7.5), or None if pydicom must encode it."""
     if element.is_undefined_length or any(item.is_undefined_length_sequence_item for item in element.value):
         return None
     parts = []

@@ -1,4 +1,4 @@
-"""What every result says of the device that made it, and of when and for what."""
+"""Attributes that every result states about the device and the algorithm, its creation time and its character set."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,14 +19,14 @@ from glam_node.node.results.time_zone import offset_text, zone_of
 _ALWAYS = (("InstanceCreationDate", "InstanceCreationTime"), ("SeriesDate", "SeriesTime"))
 _EVENTS = (*_ALWAYS, ("ContentDate", "ContentTime"))
 _EVENTS_OF_CLASS = {
-    # A presentation state has a creation date of its own name.
+    # A presentation state has Presentation Creation Date in place of Content Date.
     GrayscaleSoftcopyPresentationStateStorage: (*_ALWAYS, ("PresentationCreationDate", "PresentationCreationTime")),
     SecondaryCaptureImageStorage: (*_EVENTS, ("DateOfSecondaryCapture", "TimeOfSecondaryCapture")),
 }
 
 
 def contributing_equipment(algorithm: AlgorithmIdentification, identity: ResultIdentity) -> ContributingEquipment:
-    """The algorithm as equipment (PS3.3 C.12.1, IHE AIR: one item per algorithm)."""
+    """Return the algorithm as Contributing Equipment (PS3.3 C.12.1; IHE AIR requires one item for each algorithm)."""
     return ContributingEquipment(
         manufacturer=identity.manufacturer,
         purpose_of_reference=codes.PROCESSING_EQUIPMENT,
@@ -40,12 +40,15 @@ def contributing_equipment(algorithm: AlgorithmIdentification, identity: ResultI
 
 
 def finish(result: Dataset, sources: Sequence[Dataset], identity: ResultIdentity) -> None:
-    """Set what highdicom leaves out, prints, or takes from the clock, and code in the scheme that is asked for.
+    """Complete a result with everything that highdicom leaves out, prints, or takes from the clock.
+
+    Codes are replaced by SNOMED RT if the identity asks for it.
 
     Args:
-        result: The object, complete but for this.
-        sources: The images that it is made of; name, alphabet and time zone are those of the first that states them.
-        identity: The device, and when it made the object.
+        result: The object, complete except for these attributes.
+        sources: The source images. Name and character set come from the first, the time zone from the first that
+            states one.
+        identity: The device, and the creation time of the object.
     """
     if identity.code_scheme == "SRT":
         use_snomed_rt(result)
@@ -66,10 +69,10 @@ def finish(result: Dataset, sources: Sequence[Dataset], identity: ResultIdentity
 
 
 def _set_times(result: Dataset, created: datetime) -> None:
-    """Every date and time of our own, and the zone of all (PS3.3 C.12.1.1.8)."""
+    """Set the dates and times that originate here, and the time zone of the object (PS3.3 C.12.1.1.8)."""
     result.TimezoneOffsetFromUTC = offset_text(created)
     for date, time in _EVENTS_OF_CLASS.get(UID(result.SOPClassUID), _EVENTS):
         setattr(result, date, created.strftime("%Y%m%d"))
         setattr(result, time, created.strftime("%H%M%S.%f"))
-    # highdicom's own item is the last.
+    # The item that describes this algorithm is the last.
     result.ContributingEquipmentSequence[-1].ContributionDateTime = created.strftime("%Y%m%d%H%M%S.%f")

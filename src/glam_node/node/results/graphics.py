@@ -6,16 +6,16 @@ from glam_node.inference.findings import Finding
 from glam_node.node.results.outline import outline
 
 GREY = 0xFFFF
-"""Recommended display value of graphics where there is no colour: white."""
+"""Recommended display value of graphics on displays without colour: white."""
 
 _TEXT_WIDTH = 0.4
 _TEXT_HEIGHT = 0.04
 
 
 def polyline(finding: Finding) -> Dataset:
-    """The closed outline of a finding.
+    """Return the closed outline of a finding as a graphic object.
 
-    PIXEL units are those of SR coordinates: the outer corner of the first pixel is 0\\0, column before row.
+    Its PIXEL units equal SR coordinates: column before row, and the outer corner of the first pixel is (0, 0).
     """
     points = outline(finding)
     graphic = Dataset()
@@ -29,7 +29,13 @@ def polyline(finding: Finding) -> Dataset:
 
 
 def text_beside(finding: Finding, shape: tuple[int, int], text: str) -> Dataset:
-    """`text` right of a finding, or left of it where the right has no room; inside the image."""
+    """Return text to the right of a finding, or to its left if there is no room on the right; always inside the image.
+
+    Args:
+        finding: The finding.
+        shape: Rows and columns of the image.
+        text: The text.
+    """
     rows, columns = shape
     row, column = finding.origin
     width = _TEXT_WIDTH * columns
@@ -40,7 +46,7 @@ def text_beside(finding: Finding, shape: tuple[int, int], text: str) -> Dataset:
 
 
 def text_in_corner(shape: tuple[int, int], text: str) -> Dataset:
-    """`text` along the upper edge of the image."""
+    """Return text along the upper edge of an image with this shape (rows and columns)."""
     rows, columns = shape
     return _text(text, 0.0, 0.0, float(columns), rows * _TEXT_HEIGHT)
 

@@ -1,7 +1,8 @@
-"""The grey scale of an image as a presentation state must repeat it, since the image's own does not count beside one.
+"""The grey scale of an image, as its presentation state must repeat it.
 
-PS3.4 N.2: what the state leaves out is the identity, whatever the image says. So the grey scale that the image was
-analysed with (`stated_grey_scale`) is copied; MONOCHROME1 becomes INVERSE.
+A presentation state replaces the grey scale of the image: a transformation that the state leaves out is the identity,
+whatever the image states (PS3.4 N.2). So the grey scale that the image was analysed with (`stated_grey_scale`) is
+copied into the state; MONOCHROME1 becomes the Presentation LUT Shape INVERSE.
 """
 
 import numpy as np
@@ -12,10 +13,10 @@ from glam_node.inference.grey_scale import stated_grey_scale
 
 
 def copy_grey_scale(source: Dataset, state: Dataset) -> None:
-    """Make `state` show `source` as it shows itself (PS3.3 C.11.1, C.11.8, C.11.6).
+    """Copy the grey scale of an image into its presentation state (PS3.3 C.11.1, C.11.8, C.11.6).
 
     Raises:
-        UnsupportedMammogram: The grey scale that the image states makes no sense.
+        UnsupportedMammogram: The image states an invalid grey scale.
     """
     stated = stated_grey_scale(source)
     if "ModalityLUTSequence" in stated:
@@ -46,9 +47,12 @@ def _voi(stated: Dataset) -> Dataset | None:
 
 
 def _look_up_table(table: Dataset, scaled: bool) -> Dataset:
-    """The same table with a descriptor as it is encoded.
+    """Return the look-up table with a descriptor that matches its encoding.
 
-    `scaled`: to 16 bits, which shows the same; dciodvfy finds an error in others, as the 12 of a mammogram's VOI LUT.
+    Args:
+        table: The item of the image.
+        scaled: Whether to scale the entries to 16 bits. The display stays the same, but dciodvfy reports an error for
+            other depths, such as the 12 bits of a mammogram's VOI LUT.
     """
     count, first, bits = (int(value) for value in table.LUTDescriptor)
     entries = np.frombuffer(table.LUTData, "<u2").astype(np.float64)

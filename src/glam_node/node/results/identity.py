@@ -1,4 +1,4 @@
-"""Who writes the results, and names for them that follow from what they were made of."""
+"""The identity of the device that writes results, and the UIDs and Series Numbers that are derived from it."""
 
 import json
 import uuid
@@ -11,7 +11,7 @@ from glam_node import __version__
 from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
 
-# Goes up when the writers change what they write, so that re-issued objects get names of their own.
+# Increase this number when the writers change their output, so that objects written again get new UIDs.
 _WRITER_VERSION = 3
 _UID_NAMESPACE = uuid.UUID("9d3a3a3c-7a54-5d0f-8f43-0d0f6b5f2a11")
 
@@ -33,42 +33,55 @@ ScoreScale = Literal["percent", "raw", "ten"]
 
 @dataclass(frozen=True, slots=True)
 class ResultIdentity:
-    """How results present themselves, when they are made, and with which settings."""
+    """The device that writes results, the presentation of the results, and their creation time."""
 
     manufacturer: str = "glam-node"
     station_name: str = "GLAMNODE"
     institution_name: str = ""
     device_serial_number: str = "1"
     series_number: int = 9500
-    """Series Number of the report; those of the segmentations follow from it, the view and the object's place."""
+    """Series Number of the measurement report; those of all other objects are offsets from it."""
     manufacturer_model_name: str = "glam-node"
     software_version: str = __version__
     secondary_capture: Literal["sheet", "views"] = "sheet"
-    """All views on one picture, or a picture per view."""
+    """One picture of all views, or one picture for each view."""
     banner: str = "For research use, not for diagnosis"
-    """What every object says of itself; at most 48 characters."""
+    """Statement of the intended use in every object; at most 48 characters."""
     series_description: str = "GLAM-NODE {subject} research use"
-    """Series Description of every object; {subject} is what it holds."""
+    """Series Description of every object; {subject} stands for the content of the object."""
     score_scale: ScoreScale = "percent"
-    """How scores of images, breasts and studies are given."""
+    """Scale on which the scores of images, breasts and studies are shown."""
     code_scheme: Literal["SCT", "SRT"] = "SCT"
-    """SNOMED CT, or SNOMED RT for old workstations."""
+    """SNOMED CT, or SNOMED RT for older workstations."""
     settings_digest: str = ""
     """SHA-256 of the settings that change results; part of every derived UID."""
     created_at: datetime | None = None
-    """When the objects are made; the one thing in them that sources and findings do not determine."""
+    """Creation time of the objects; the only part of them that sources and findings do not determine."""
 
     def at(self, created_at: datetime, settings_digest: str = "") -> Self:
-        """The same identity, ready to write results."""
+        """Return this identity with a creation time, ready to write results.
+
+        Args:
+            created_at: The creation time, with a time zone.
+            settings_digest: The digest of the settings; empty to keep the present one.
+        """
         return replace(self, created_at=created_at, settings_digest=settings_digest or self.settings_digest)
 
     def of_versions(self, versions: Iterable[str]) -> Self:
-        """The same for images that were replaced by newer versions: their results have UIDs of their own."""
+        """Return this identity for replaced images, whose results get UIDs of their own.
+
+        Args:
+            versions: The version of each image; empty for an image that was never replaced.
+        """
         replaced = sorted(version for version in versions if version)
         return replace(self, settings_digest=f"{self.settings_digest} {' '.join(replaced)}") if replaced else self
 
     def presented(self, presentation: Mapping[str, object]) -> Self:
-        """The same with other values of some fields, which objects with UIDs of their own are made with."""
+        """Return this identity with other values of some fields; its objects get UIDs of their own.
+
+        Args:
+            presentation: The new values by the name of the field.
+        """
         if not presentation:
             return self
         changed: dict[str, Any] = dict(presentation)
@@ -76,49 +89,55 @@ class ResultIdentity:
         return replace(self, **changed, settings_digest=digest)
 
     def statement(self, algorithm: AlgorithmIdentification) -> str:
-        """One sentence, in every object: what it is not for; and that untrained weights know nothing."""
+        """Return the statement of the intended use as a sentence, with a warning if the weights are untrained."""
         return f"{self.banner}." if algorithm.trained else f"{self.banner}. {UNTRAINED} weights: without any meaning."
 
     def short_statement(self, algorithm: AlgorithmIdentification) -> str:
-        """The same in at most 64 characters (LO)."""
+        """Return the same statement in at most 64 characters (VR LO)."""
         return self.banner if algorithm.trained else f"{self.banner}, {UNTRAINED}"
 
     def described(self, subject: str, algorithm: AlgorithmIdentification) -> str:
-        """Series Description: whose it is and that it is for research; at most 64 characters (LO)."""
+        """Return the Series Description of an object with this content, in at most 64 characters (VR LO)."""
         text = self.series_description.replace("{subject}", subject)
         return text[:64] if algorithm.trained else f"{text[: 63 - len(UNTRAINED)]} {UNTRAINED}"
 
     def derived_uid(self, role: str, sop_instance_uids: Iterable[str], algorithm: AlgorithmIdentification) -> str:
-        """A UID (PS3.5 B.2) that follows from sources, algorithm with weights and parameters, settings and role."""
+        """Return a UID (PS3.5 B.2) derived from role, sources, algorithm (with weights and parameters) and settings."""
         made_of = [_WRITER_VERSION, role, sorted(sop_instance_uids), asdict(algorithm), self.settings_digest]
         return f"2.25.{uuid.uuid5(_UID_NAMESPACE, json.dumps(made_of)).int}"
 
     @property
     def device_uid(self) -> str:
-        """Names this device: manufacturer, model and serial number."""
+        """UID of this device, derived from its manufacturer, model and serial number."""
         device = [self.manufacturer, self.manufacturer_model_name, self.device_serial_number]
         return f"2.25.{uuid.uuid5(_UID_NAMESPACE, json.dumps(device)).int}"
 
     def segmentation_series_number(self, image: ImageFindings, place: int, type_number: int = 0) -> int:
-        """Series Number of the `place`-th (0, 1, ...) segmentation of a view, whatever else the study holds."""
+        """Return the Series Number of a segmentation, which does not depend on the rest of the study.
+
+        Args:
+            image: The view.
+            place: The number of the segmentation among those of the view, from 0.
+            type_number: The number of the segmentation type, from 0.
+        """
         return self.series_number + 1 + type_number * _SERIES_PER_TYPE + _view_number(image) * _SERIES_PER_VIEW + place
 
     def parametric_map_series_number(self, image: ImageFindings, kind: FindingKind) -> int:
-        """Series Number of the saliency of a class in a view."""
+        """Return the Series Number of the Parametric Map of a class in a view."""
         return self.series_number + _PARAMETRIC_MAPS + _view_number(image) * len(CHANNELS) + CHANNELS.index(kind)
 
     def presentation_state_series_number(self, image: ImageFindings) -> int:
-        """Series Number of the presentation state of a view."""
+        """Return the Series Number of the presentation state of a view."""
         return self.series_number + _PRESENTATION_STATES + _view_number(image)
 
     def secondary_capture_series_number(self, image: ImageFindings | None = None) -> int:
-        """Series Number of the picture of a view; without one, of the sheet of all views."""
+        """Return the Series Number of the picture of a view, or of the sheet of all views if no view is given."""
         view = len(_VIEW_ORDER) if image is None else _view_number(image)
         return self.series_number + _SECONDARY_CAPTURES + view
 
     @property
     def key_object_selection_series_number(self) -> int:
-        """Series Number of the selection of key objects."""
+        """Series Number of the Key Object Selection."""
         return self.series_number + _KEY_OBJECT_SELECTION
 
     @property
@@ -128,26 +147,30 @@ class ResultIdentity:
 
     @property
     def not_analysed_report_series_number(self) -> int:
-        """Series Number of the report that a study was not analysed."""
+        """Series Number of the report on a study that was not analysed."""
         return self.series_number + _NOT_ANALYSED_REPORT
 
     @property
     def comprehensive_sr_series_number(self) -> int:
-        """Series Number of the report as a Comprehensive SR."""
+        """Series Number of the measurement report as a Comprehensive SR."""
         return self.series_number + _COMPREHENSIVE_SR
 
     def created(self, zone: tzinfo | None) -> datetime:
-        """Return the time of creation in `zone`, without one in the zone of this process."""
+        """Return the creation time in `zone`, or in the time zone of this process if `zone` is None.
+
+        Raises:
+            ValueError: The identity has no creation time.
+        """
         if self.created_at is None:
             raise ValueError("A result needs the time of its creation: use identity.at(now, settings_digest).")
         return self.created_at.astimezone(zone)
 
 
 def view_name(image: ImageFindings) -> str:
-    """R CC, L MLO ..."""
+    """Return the name of a view, such as R CC."""
     return f"{image.image_laterality} {image.view_position}"
 
 
 def _view_number(image: ImageFindings) -> int:
-    """From 0, in the order of series."""
+    """Return the position of a view in the order of series, from 0."""
     return _VIEW_ORDER.index((image.image_laterality, image.view_position))

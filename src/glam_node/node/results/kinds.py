@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from pydicom import uid
 
-# Label Map Segmentation Storage (PS3.4 Table B.5-1), which pydicom has no name for
+# Label Map Segmentation Storage (PS3.4 Table B.5-1); pydicom has no name for it.
 _LABEL_MAP_SEGMENTATION_STORAGE = uid.UID("1.2.840.10008.5.1.4.1.1.66.7")
 
 SEGMENTATION = "segmentation"
@@ -19,7 +19,7 @@ KEY_OBJECT_SELECTION = "key_object_selection"
 COMPREHENSIVE_SR = "comprehensive_sr"
 NOT_ANALYSED_REPORT = "not_analysed_report"
 
-# In the order of writing: what refers to another comes after it. The measurement report names all before it.
+# In the order of writing: an object follows those that it refers to. The measurement report refers to all before it.
 SOP_CLASSES: Mapping[str, uid.UID] = {
     SEGMENTATION: uid.SegmentationStorage,
     FRACTIONAL_SEGMENTATION: uid.SegmentationStorage,
@@ -34,21 +34,28 @@ SOP_CLASSES: Mapping[str, uid.UID] = {
     NOT_ANALYSED_REPORT: uid.Comprehensive3DSRStorage,
 }
 
-# All but what is made where there are no findings to write down
+# Kinds that are written for an analysed study
 OF_FINDINGS = tuple(kind for kind in SOP_CLASSES if kind != NOT_ANALYSED_REPORT)
 
-# What can name the document that it follows
+# Reports that can refer to the document which they replace
 REPORTS = (MEASUREMENT_REPORT, MAMMOGRAPHY_CAD_SR, COMPREHENSIVE_SR)
 
-# Objects of these name other results, so that they depend on what else their destination gets.
+# Kinds whose objects refer to other results, so that they depend on the other kinds that their destination gets
 REFERRING = frozenset({*REPORTS, KEY_OBJECT_SELECTION})
 
-# Kept on disk where there is no destination to ask for anything.
+# Kinds that are kept on disk if no destination is configured
 KEPT_ANYWAY = frozenset({SEGMENTATION, MEASUREMENT_REPORT})
 
 
 def by_class(fallbacks: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """By destination, which SOP class stands in for which, from the kinds that do."""
+    """Return for each destination the SOP class that replaces another as a fallback.
+
+    Args:
+        fallbacks: Destination -> kind -> kind that is sent in its place.
+
+    Returns:
+        Destination -> SOP Class UID -> SOP Class UID that is sent in its place.
+    """
     return {
         name: {SOP_CLASSES[kind]: SOP_CLASSES[instead] for kind, instead in kinds.items()}
         for name, kinds in fallbacks.items()
@@ -56,6 +63,6 @@ def by_class(fallbacks: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, 
 
 
 def wanted_kinds(destinations: Iterable[Iterable[str]]) -> frozenset[str]:
-    """What some destination asks for; without destinations what is kept anyway."""
+    """Return the kinds that any destination asks for, or the kinds that are always kept if there is no destination."""
     kinds = [frozenset(kinds) for kinds in destinations]
     return frozenset().union(*kinds) if kinds else KEPT_ANYWAY

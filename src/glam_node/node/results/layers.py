@@ -1,4 +1,4 @@
-"""A view for a screen as two pictures that lie on each other: the grey image, and what stored segments say of it."""
+"""A view for a screen in two layers: the grey image, and above it the stored segments."""
 
 from collections.abc import Iterable
 
@@ -12,13 +12,20 @@ from glam_node.inference.reading import read_mammogram
 from glam_node.node.results.overlay import StoredSegment, resized, scale_to, white_of
 
 _FILL, _OUTLINE = 72, 255
-"""Opacity of the inside and of the outline, of 255."""
+"""Opacity of the inside and of the outline of a segment, 0 to 255."""
 
 
 def grey_layer(source: Dataset, *, maximum_height: int) -> Image.Image:
-    """8 bits of grey, hung; black is the image's 0, white what nothing but markers outshines.
+    """Return the image in 8 bits of grey, mirrored to hang as films do.
 
-    Raises UnsupportedMammogram when `source` cannot be decoded.
+    Black is the image's 0. White is the value that only markers and clips exceed.
+
+    Args:
+        source: The image.
+        maximum_height: The greatest height of the picture in pixels.
+
+    Raises:
+        UnsupportedMammogram: `source` cannot be decoded.
     """
     pixels = read_mammogram(source, None).pixels
     smaller = resized(pixels, scale_to(pixels.shape[0], maximum_height))
@@ -27,7 +34,15 @@ def grey_layer(source: Dataset, *, maximum_height: int) -> Image.Image:
 
 
 def segment_layer(segments: Iterable[StoredSegment], source: Dataset, *, maximum_height: int) -> Image.Image:
-    """Each segment tinted and outlined in its colour, transparent elsewhere, hung; as large as the grey layer."""
+    """Return a picture with each segment tinted and outlined in its colour, transparent elsewhere.
+
+    The layer has the size of the grey layer and is mirrored like it.
+
+    Args:
+        segments: The segments.
+        source: The image that they belong to.
+        maximum_height: The greatest height of the picture in pixels.
+    """
     scale = scale_to(int(source.Rows), maximum_height)
     layer = np.zeros((*resized(np.zeros((source.Rows, source.Columns), np.uint8), scale).shape, 4), dtype=np.uint8)
     for segment in segments:
@@ -39,9 +54,10 @@ def segment_layer(segments: Iterable[StoredSegment], source: Dataset, *, maximum
 
 
 def is_mirrored_to_hang(source: Dataset) -> bool:
-    """Whether the image is turned over, to have the chest wall of a right breast at the right, of a left at the left.
+    """Return whether an image must be mirrored to hang as films do.
 
-    PS3.3 C.7.6.1.1.1: the first value of Patient Orientation says where rows run to.
+    A right breast then has its chest wall at the right, a left breast at the left. The first value of Patient
+    Orientation states the direction of the rows (PS3.3 C.7.6.1.1.1).
     """
     orientation = source.get("PatientOrientation") or ["", ""]
     laterality = source.get("ImageLaterality") or source.get("Laterality") or ""

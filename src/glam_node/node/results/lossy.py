@@ -10,39 +10,39 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.results.sources import items_of, text_value, text_values, value_of
 
-# PS3.3 C.7.6.1.1.5.1, by the transfer syntaxes in which an image loses something
+# Methods (PS3.3 C.7.6.1.1.5.1) by transfer syntax, for the syntaxes that are always lossy
 _METHODS: Mapping[str, str] = {
     uid.JPEGBaseline8Bit: "ISO_10918_1",
     uid.JPEGExtended12Bit: "ISO_10918_1",
     uid.JPEGLSNearLossless: "ISO_14495_1",
 }
-# Those in which it may lose something: the header decides, and where the header is silent something may be lost.
+# Syntaxes that may be lossy: the header decides, and an image whose header is silent counts as lossy.
 _UNCERTAIN_METHODS: Mapping[str, str] = {
     uid.JPEG2000: "ISO_15444_1",
     uid.JPEG2000MC: "ISO_15444_1",
     uid.HTJ2K: "ISO_15444_15",
-    # JPEG XL, which pydicom has no name for
+    # JPEG XL; pydicom has no name for it.
     "1.2.840.10008.1.2.4.112": "ISO_18181_1",
 }
 _MAXIMUM_METHOD_LENGTH, _MAXIMUM_RATIO_LENGTH = 16, 16
-# PS3.16 CID 7203
+# Code "Lossy Compression" of a derivation (PS3.16 CID 7203)
 _LOSSY_COMPRESSION = "113040"
 
 
 @dataclass(frozen=True, slots=True)
 class LossyCompression:
-    """The lossy compression of one image; values are empty where the image does not say and nothing tells."""
+    """The lossy compression of one image. Values are empty if neither the image nor its file reveals them."""
 
     ratios: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
-    """One for each time that the image was compressed, in their order."""
+    """One for each time that the image was compressed, in this order."""
 
 
 def lossy_compression(source: Dataset) -> LossyCompression | None:
-    """Return the lossy compression that an image has ever undergone; None where there was none.
+    """Return the lossy compression that an image has undergone at any time, or None if there was none.
 
-    An image counts as compressed with loss when it says so, when its transfer syntax is lossy whatever it says, and,
-    where it makes no legal statement, when it names a ratio, a method or the derivation.
+    An image counts as lossy if it says so, or if its transfer syntax is always lossy. If it makes no legal statement,
+    it also counts as lossy if it names a ratio, a method or the derivation, or if its transfer syntax may be lossy.
     """
     ratios, methods = _ratios(source), _methods(source)
     syntax = str(getattr(source, "file_meta", Dataset()).get("TransferSyntaxUID", ""))
@@ -55,7 +55,7 @@ def lossy_compression(source: Dataset) -> LossyCompression | None:
 
 
 def state_lossy_compression(result: Dataset, sources: Sequence[Dataset]) -> None:
-    """Set the three elements of a derived image; of several images the one that was compressed most counts."""
+    """Set the three elements of a derived image. The most compressed of several source images counts."""
     found = [lossy for source in sources if (lossy := lossy_compression(source)) is not None]
     result.LossyImageCompression = "01" if found else "00"
     for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
@@ -70,7 +70,7 @@ def state_lossy_compression(result: Dataset, sources: Sequence[Dataset]) -> None
 
 
 def _ratios(source: Dataset) -> tuple[str, ...]:
-    """All of them, or none where one is no ratio: their order says which method each belongs to."""
+    """Return all ratios, or none if one is invalid, since their order assigns them to the methods."""
     values = text_values(source, "LossyImageCompressionRatio")
     return tuple(values) if values and all(map(_is_ratio, values)) else ()
 
@@ -99,7 +99,7 @@ def _derived(source: Dataset) -> bool:
 
 
 def _present_ratio(source: Dataset, method: str | None) -> tuple[str, ...]:
-    """From the sizes of pixels and file, where the image is compressed at present and its file is at hand."""
+    """Return the ratio of the sizes of pixels and file, if the image is compressed now and its file is available."""
     sizes = [value_of(source, keyword) for keyword in ("Rows", "Columns", "BitsAllocated")]
     name = getattr(source, "filename", None)
     path = Path(name) if isinstance(name, str | Path) else None

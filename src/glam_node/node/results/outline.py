@@ -1,4 +1,4 @@
-"""The outline of a finding as SR coordinates."""
+"""The outline of a finding in SR coordinates."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,20 @@ from numpy.typing import NDArray
 from glam_node.inference.findings import Finding
 
 _MAGNIFICATION = 3
-# How far the polyline may run from the mask's edge: what nobody sees, and spares a report thousands of points
+# Distance that the polyline may have from the edge of the mask. It is invisible and saves a report thousands of points.
 _TOLERANCE_PX = 0.4
 _TOLERANCE_OF_EXTENT = 0.004
-# A value with VR FL holds at most 65,534 bytes in Explicit VR (PS3.5 7.1.2): two of four bytes for each point.
+# A value with VR FL holds at most 65,534 bytes in Explicit VR (PS3.5 7.1.2). A point has two values of four bytes.
 _MAXIMUM_POINTS = 65534 // 8
 
 
 def long_axis_mm(points: NDArray[np.float64], pixel_spacing: Sequence[float]) -> float:
-    """The largest distance between two of the points (n x 2 of column, row); spacing of rows, then columns, in mm."""
+    """Return the largest distance between two points in mm.
+
+    Args:
+        points: Float array of shape (n, 2), column before row, in pixels.
+        pixel_spacing: Spacing of rows, then of columns, in mm.
+    """
     row_spacing, column_spacing = pixel_spacing
     places = points * (column_spacing, row_spacing)
     hull = cv2.convexHull(places.astype(np.float32)).reshape(-1, 2).astype(np.float64)
@@ -25,10 +30,12 @@ def long_axis_mm(points: NDArray[np.float64], pixel_spacing: Sequence[float]) ->
 
 
 def outline(finding: Finding) -> NDArray[np.float64]:
-    """A closed polyline around the largest part of a finding: n x 2 of (column, row), the first point again at the end.
+    """Return a closed polyline around the largest part of a finding.
 
-    Image coordinates of PS3.3 C.18.6.1.2: the first pixel's outer corner is (0, 0), its centre (0.5, 0.5); n is at
-    least 4, also around a single pixel, and at most what a value holds.
+    Returns:
+        Float array of shape (n, 2), column before row; the last point repeats the first. In the image coordinates of
+        PS3.3 C.18.6.1.2 the outer corner of the first pixel is (0, 0) and its centre (0.5, 0.5). n is at least 4, even
+        around a single pixel, and at most what one value holds.
     """
     padded = np.pad(finding.mask.view(np.uint8), 1)
     magnified = cv2.resize(padded, None, fx=_MAGNIFICATION, fy=_MAGNIFICATION, interpolation=cv2.INTER_NEAREST)

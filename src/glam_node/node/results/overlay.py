@@ -1,4 +1,4 @@
-"""A picture for people: the source image with what the stored segmentation objects say lies on it."""
+"""Overlay pictures for people: the source image with the segments of stored segmentations."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from glam_node.node.results.tracked import score_texts
 _FILL = 0.22
 _TEXT_COLOUR = (235, 235, 235)
 _WARNING_COLOUR = (255, 200, 60)
-# Brightness that the display ends at: some marker or clip outshines everything else.
+# Percentile of the pixels that is shown white, since some markers and clips are brighter than everything else
 _WHITE_PERCENTILE = 99.7
 
 Mask = NDArray[np.bool_]
@@ -29,7 +29,7 @@ _Value = TypeVar("_Value", np.uint8, np.uint16)
 
 @dataclass(frozen=True, slots=True)
 class StoredSegment:
-    """One segment as an archive holds it."""
+    """One segment as an archive stores it."""
 
     label: str
     colour: tuple[int, int, int]
@@ -37,7 +37,7 @@ class StoredSegment:
 
 
 def stored_segments(sop_instance_uid: str, segmentations: Iterable[Dataset]) -> Iterator[StoredSegment]:
-    """The segments in `segmentations` whose source is the image `sop_instance_uid`; other objects are passed over."""
+    """Yield the segments that belong to the image with this SOP Instance UID, and skip all other objects."""
     for segmentation in segmentations:
         sources = {item.ReferencedSOPInstanceUID for item in segmentation.get("SourceImageSequence", [])}
         if sop_instance_uid not in sources:
@@ -46,7 +46,7 @@ def stored_segments(sop_instance_uid: str, segmentations: Iterable[Dataset]) -> 
         segments = {int(segment.SegmentNumber): segment for segment in segmentation.SegmentSequence}
         shared = segmentation.SharedFunctionalGroupsSequence[0]
         for frame, groups in zip(frames, segmentation.PerFrameFunctionalGroupsSequence, strict=True):
-            # What all frames share may stand in one place for all of them (PS3.3 C.7.6.16).
+            # An item that all frames share may be in the shared functional groups (PS3.3 C.7.6.16).
             identification = groups if "SegmentIdentificationSequence" in groups else shared
             segment = segments[int(identification.SegmentIdentificationSequence[0].ReferencedSegmentNumber)]
             colour = CIELabColor.from_dicom_value(segment.RecommendedDisplayCIELabValue).to_rgb(clip=True)
@@ -63,10 +63,21 @@ def write_overlay(
     *,
     maximum_height: int = 1200,
 ) -> None:
-    """A PNG in `path`: `source` with each segment that refers to it outlined and tinted in the segment's colour.
+    """Write a PNG of `source` with its segments tinted and outlined in their colours.
 
-    The caption has the view, the scores (or why there are none) and what the picture is not for. Raises
-    UnsupportedMammogram when `source` cannot be decoded.
+    The caption contains the view, the scores (or the reason why there are none) and the statement of the intended use.
+
+    Args:
+        path: The file to write.
+        source: The image.
+        segmentations: Stored segmentations, of this image and of others.
+        image: The findings in the image.
+        algorithm: The algorithm that found them.
+        identity: The device that writes the picture.
+        maximum_height: The greatest height of the image in the picture, in pixels.
+
+    Raises:
+        UnsupportedMammogram: `source` cannot be decoded.
     """
     draw_overlay(source, segmentations, image, algorithm, identity, maximum_height=maximum_height).save(
         path, format="PNG"
@@ -82,7 +93,7 @@ def draw_overlay(
     *,
     maximum_height: int = 1200,
 ) -> Image.Image:
-    """The picture that `write_overlay` writes; small images are enlarged by a whole factor so that text fits beside."""
+    """Return the picture that `write_overlay` writes."""
     segments = list(stored_segments(image.sop_instance_uid, segmentations))
     return draw_segments(
         read_mammogram(source, None).pixels, segments, image, algorithm, identity, maximum_height=maximum_height
@@ -98,7 +109,7 @@ def draw_segments(
     *,
     maximum_height: int,
 ) -> Image.Image:
-    """The same of decoded `pixels`; of `segments` one mask at a time is kept."""
+    """Return the same picture for decoded pixels (rows x columns), with one mask of `segments` in memory at a time."""
     scale = scale_to(pixels.shape[0], maximum_height)
     white = white_of(pixels)
     shown = np.clip(resized(pixels, scale) * np.float32(255.0 / white), 0, 255).astype(np.uint8)
@@ -111,18 +122,18 @@ def draw_segments(
 
 
 def scale_to(rows: int, maximum_height: int) -> float:
-    """The factor by which an image is made smaller to be no higher, or larger by a whole factor where it is tiny."""
+    """Return the factor that reduces an image to `maximum_height`, or enlarges a tiny one by a whole number."""
     return maximum_height / rows if rows > maximum_height else float(max(1, 480 // rows))
 
 
 def white_of(pixels: NDArray[np.uint16]) -> float:
-    """The value that is shown white."""
+    """Return the value that is shown white."""
     sample = pixels.ravel()[::7]
     return max(1.0, float(np.percentile(sample[sample > 0], _WHITE_PERCENTILE)))
 
 
 def resized(values: NDArray[_Value], scale: float) -> NDArray[_Value]:
-    """The same picture, by areas where it is made smaller, by whole pixels where larger."""
+    """Return the scaled picture: averaged over areas if it is reduced, with repeated pixels if it is enlarged."""
     rows, columns = values.shape
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
@@ -136,7 +147,7 @@ def _tint(canvas: NDArray[np.uint8], mask: Mask, colour: tuple[int, int, int]) -
 
 
 def caption(image: ImageFindings, algorithm: AlgorithmIdentification, identity: ResultIdentity) -> list[str]:
-    """The lines under a picture: the view, its scores or why there are none, what it is not for."""
+    """Return the lines below a picture: the view, the scores or why there are none, and the intended use."""
     if image.failure is None:
         scores = f"{score_texts(image, algorithm, identity)}   findings: {len(image.findings)}"
     else:
@@ -151,7 +162,7 @@ def caption(image: ImageFindings, algorithm: AlgorithmIdentification, identity: 
 def captioned(
     picture: Image.Image, lines: Sequence[str], labels: Sequence[tuple[str, tuple[int, int, int]]]
 ) -> Image.Image:
-    """`picture` with text under it: `lines`, the last of them as a warning, and `labels` in their colours."""
+    """Return `picture` with `lines` below it, the last of them as a warning, and `labels` in their colours."""
     size = max(13, picture.height // 60)
     font = ImageFont.load_default(size)
     entries = [(line, _TEXT_COLOUR) for line in lines[:-1]] + [(lines[-1], _WARNING_COLOUR)]

@@ -1,7 +1,8 @@
-"""Parametric Maps: the saliency of each class over the whole image (PS3.3 A.75).
+"""Parametric Maps of the saliency of each class over the whole image (PS3.3 A.75).
 
-highdicom's class takes no source without a frame of reference, which a projection does not have. The object must have
-one (C.7.4.1 is mandatory), so it gets one of its own; that it lies as its source does is said by reference.
+highdicom's class accepts no source without a Frame of Reference, which projections do not have. The object must have
+one (PS3.3 C.7.4.1 is mandatory), so it gets one of its own. Its reference to the source states that spatial locations
+are preserved.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,10 +37,17 @@ _FRAME_TYPE = ["DERIVED", "PRIMARY", "OTHER", "QUANTITY"]
 def write_parametric_maps(
     findings: Findings, sources: Mapping[str, Dataset], identity: ResultIdentity
 ) -> Iterator[Dataset]:
-    """One map per view that was looked at closely, for each class, each a series of its own: a frame of Rows x Columns.
+    """Yield one map for each class and each view that has a saliency map, each in a series of its own.
 
-    Stored values 0 to 255 stand for saliency 0 to 1 (Real World Value Mapping). `sources` maps SOP Instance UID to
-    source data set. Raises PermanentError when a source cannot be referred to.
+    A map has one frame of Rows x Columns. Its stored values 0 to 255 mean saliency 0 to 1 (Real World Value Mapping).
+
+    Args:
+        findings: The findings of the study.
+        sources: Source data set by SOP Instance UID.
+        identity: The device that writes the maps.
+
+    Raises:
+        PermanentError: A source lacks a UID, so that nothing can refer to it.
     """
     for image in findings.images:
         source = sources[image.sop_instance_uid]
@@ -84,7 +92,7 @@ def _write(
 
 
 def _pixels(saliency: SaliencyMap, kind: FindingKind, shape: tuple[int, int]) -> bytes:
-    """16 bits a pixel, made band by band: a frame is as large as the image."""
+    """Return pixels of 16 bits, computed in bands since a frame is as large as the image."""
     pixels = BytesIO()
     for top in range(0, shape[0], _BAND):
         box = (top, 0, min(top + _BAND, shape[0]), shape[1])
@@ -93,7 +101,7 @@ def _pixels(saliency: SaliencyMap, kind: FindingKind, shape: tuple[int, int]) ->
 
 
 def _referenced_series(header: Dataset) -> Dataset:
-    """PS3.3 C.12.2"""
+    """Return the reference to the source and its series (PS3.3 C.12.2)."""
     series = Dataset()
     series.SeriesInstanceUID = header.SeriesInstanceUID
     series.ReferencedInstanceSequence = [reference(header)]
@@ -101,7 +109,7 @@ def _referenced_series(header: Dataset) -> Dataset:
 
 
 def _describe(result: Dataset, statement: str) -> None:
-    """Parametric Map Series and Image (PS3.3 C.8.32.1 and C.8.32.2), Acquisition Context."""
+    """Set Parametric Map Series and Image (PS3.3 C.8.32.1 and C.8.32.2) and Acquisition Context."""
     result.ImageType = _FRAME_TYPE
     result.ContentLabel = "SALIENCY"
     result.ContentDescription = statement
@@ -115,7 +123,7 @@ def _describe(result: Dataset, statement: str) -> None:
 
 
 def _set_frames(result: Dataset, header: Dataset, kind: FindingKind, organization_uid: str) -> None:
-    """Multi-frame Functional Groups and Dimension (PS3.3 C.7.6.16 and C.7.6.17): one frame."""
+    """Set Multi-frame Functional Groups and Dimension (PS3.3 C.7.6.16 and C.7.6.17) for the only frame."""
     result.NumberOfFrames = 1
     organization, index = Dataset(), Dataset()
     organization.DimensionOrganizationUID = index.DimensionOrganizationUID = organization_uid
@@ -142,7 +150,7 @@ def _set_frames(result: Dataset, header: Dataset, kind: FindingKind, organizatio
 
 
 def _anatomy(image: ImageFindings) -> Dataset:
-    """Frame Anatomy (PS3.3 C.7.6.16.2.8)."""
+    """Return the Frame Anatomy (PS3.3 C.7.6.16.2.8)."""
     anatomy = Dataset()
     anatomy.FrameLaterality = image.image_laterality.value
     anatomy.AnatomicRegionSequence = [CodedConcept.from_code(codes.BREAST)]

@@ -7,12 +7,12 @@ from pydicom.tag import Tag
 from glam_node.inference.reading import imager_pixel_spacing
 from glam_node.node.results.sources import finite_numbers
 
-# A projection usually has no plane in space. Viewers need one to lay the mask over the image; this one means "as the
-# image is".
+# A projection usually has no plane in space, but viewers need one to lay the mask over the image. This plane stands for
+# the plane of the image.
 _ROW_AND_COLUMN_COSINES = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _ORIGIN = (0.0, 0.0, 0.0)
 _SLICE_THICKNESS_MM = 1.0
-# Viewers take a pixel for a millimetre where an image states no spacing, so the frames over it must say the same.
+# Viewers assume 1 mm for each pixel of an image without spacing, so the frames over it must state the same.
 _UNKNOWN_SPACING = (1.0, 1.0)
 UNKNOWN_SPACING_COMMENT = (
     "The source image states no pixel spacing. Pixel Spacing 1 mm stands for one pixel: measure no lengths or areas."
@@ -45,7 +45,7 @@ def _magnification(source: Dataset) -> float:
 
 
 def _positive(source: Dataset, keyword: str) -> float:
-    """Return the positive number of an element, or 0.0."""
+    """Return the positive number of an element, or 0.0 if it has none."""
     numbers = finite_numbers(source, keyword, 1)
     return max(numbers[0], 0.0) if numbers else 0.0
 

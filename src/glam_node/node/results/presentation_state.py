@@ -1,4 +1,4 @@
-"""Grayscale Softcopy Presentation States: outlines and scores drawn on a view by the workstation (PS3.3 A.33.1)."""
+"""Grayscale Softcopy Presentation States: outlines and scores that the workstation draws on a view (PS3.3 A.33.1)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,14 +23,22 @@ _STATEMENT_LAYER = "RESEARCH USE"
 def write_presentation_states(
     findings: Findings,
     sources: Mapping[str, Dataset],
-    segmentations: Sequence[Dataset],  # noqa: ARG001 - all writers are called alike
+    segmentations: Sequence[Dataset],  # noqa: ARG001 - all writers have the same parameters
     identity: ResultIdentity,
 ) -> list[Dataset]:
-    """One presentation state per view with findings, each a series of its own; none for a view without.
+    """Return one presentation state for each view with findings, each in a series of its own.
 
-    Each finding is a graphic layer with its outline and its score. The whole image is shown, scaled to fit, with its
-    own grey scale. `sources` maps SOP Instance UID to source data set. Raises PermanentError when a source cannot be
-    referred to.
+    Each finding is a graphic layer with its outline and its score. The whole image is shown, scaled to fit, in its own
+    grey scale.
+
+    Args:
+        findings: The findings of the study.
+        sources: Source data set by SOP Instance UID.
+        segmentations: Not used; all writers have the same parameters.
+        identity: The device that writes the states.
+
+    Raises:
+        PermanentError: A source lacks a UID, so that nothing can refer to it.
     """
     return [
         _write(findings.algorithm, image, sources[image.sop_instance_uid], identity)
@@ -78,7 +86,7 @@ def _refer(state: Dataset, header: Dataset) -> None:
 
 
 def _whole_image(image: ImageFindings, source: Dataset) -> Dataset:
-    """PS3.3 C.10.4: here the first pixel is 1\\1, other than in graphics."""
+    """Return the displayed area of the whole image; its first pixel is (1, 1), unlike in graphics (PS3.3 C.10.4)."""
     rows, columns = image.shape
     area = Dataset()
     area.DisplayedAreaTopLeftHandCorner = [1, 1]
@@ -91,7 +99,7 @@ def _whole_image(image: ImageFindings, source: Dataset) -> Dataset:
 
 
 def _layer_name(tracked: TrackedFinding) -> str:
-    """MALIGNANT 1 ..., CS: at most 16 characters."""
+    """Return the name of a finding's layer, such as MALIGNANT 1, in at most 16 characters (VR CS)."""
     _, _, name = tracked.tracking_id.partition(f" {tracked.finding.kind} ")
     return f"{tracked.finding.kind} {name}".upper()[:16]
 

@@ -1,4 +1,4 @@
-"""How scores are shown: as the model gives them, in percent, or from 1 to 10 by the package's calibration."""
+"""Scores as they are shown: raw, in percent, or from 1 to 10 by the calibration of the package."""
 
 from dataclasses import dataclass
 
@@ -22,16 +22,18 @@ class ShownScore:
 
 
 def shown_finding_score(score: float, kind: FindingKind, scale: ScoreScale) -> ShownScore:
-    """Of a finding, whose saliency nobody calibrates: raw, or else in percent."""
+    """Return the score of a finding, raw or else in percent, since no calibration applies to its saliency."""
     if scale == "raw":
         return ShownScore(codes.CERTAINTY[kind], round(score, 5), codes.NO_UNITS, f"{score:.2f}")
     return ShownScore(codes.CERTAINTY[kind], round(100 * score, 3), codes.PERCENT, f"{100 * score:.0f} %")
 
 
 def shown_score(score: float, kind: FindingKind, algorithm: AlgorithmIdentification, scale: ScoreScale) -> ShownScore:
-    """Of an image, breast or study; in percent where there is no calibration for 1 to 10.
+    """Return the score of an image, a breast or the study.
 
-    Percent is the probability where the site itself calibrated: a package's own scale knows other women.
+    The scale "ten" needs a calibration; without one the score is shown in percent. On the scale "percent" the score is
+    a probability only if the site itself calibrated the class, since the calibration of a package comes from another
+    population.
     """
     calibration = calibration_of(algorithm, kind)
     if calibration is None or scale == "raw" or (scale == "percent" and not is_calibrated_by_site(algorithm, kind)):
@@ -44,7 +46,7 @@ def shown_score(score: float, kind: FindingKind, algorithm: AlgorithmIdentificat
 
 
 def calibration_of(algorithm: AlgorithmIdentification, kind: FindingKind) -> tuple[float, float] | None:
-    """Slope and intercept of Platt's scale for the class, the site's or the package's, where there is one."""
+    """Return slope and intercept of the Platt calibration of a class, from the site or the package, or None."""
     stated = dict(algorithm.parameters)
     try:
         return float(stated[f"{kind}.calibration_slope"]), float(stated[f"{kind}.calibration_intercept"])
@@ -53,21 +55,21 @@ def calibration_of(algorithm: AlgorithmIdentification, kind: FindingKind) -> tup
 
 
 def ten_point(score: float, slope: float, intercept: float) -> int:
-    """1 to 10: the tenth in which the probability of Platt's scale lies."""
+    """Return the tenth that contains the calibrated probability, 1 to 10."""
     return min(10, 1 + int(10 * probability_of(score, slope, intercept)))
 
 
 def probability_of(score: float, slope: float, intercept: float) -> float:
-    """0 to 1, by Platt's scale."""
+    """Return the probability by Platt calibration, 0 to 1."""
     return float(PlattScale(slope, intercept).apply(np.array(score, dtype=np.float64)))
 
 
 def calibration_statements(algorithm: AlgorithmIdentification) -> list[str]:
-    """One sentence per class that the site calibrated."""
+    """Return one sentence for each class that the site calibrated."""
     by_site = [kind for kind in FindingKind if is_calibrated_by_site(algorithm, kind)]
     return [f"Scores of the {kind} class are calibrated by the site, in its settings." for kind in by_site]
 
 
 def is_calibrated_by_site(algorithm: AlgorithmIdentification, kind: FindingKind) -> bool:
-    """Whether the scale of the class is the site's own."""
+    """Return whether the calibration of the class comes from the site's settings."""
     return (f"{kind}.calibrated_by", "site") in algorithm.parameters

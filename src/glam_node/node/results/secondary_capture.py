@@ -1,4 +1,4 @@
-"""Secondary Captures: pictures with burned-in marks, for workstations that show nothing else (PS3.3 A.8)."""
+"""Secondary Captures: pictures with burned-in marks, for workstations that display no other results (PS3.3 A.8)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -23,7 +23,10 @@ from glam_node.node.results.tracked import tracked_findings
 from glam_node.node.results.view_picture import Hanging, ReducedView, draw_findings
 
 ReadView = Callable[[str, int], ReducedView]
-"""The image with this SOP Instance UID as a workstation shows it, about as high; raises UnsupportedMammogram."""
+"""Function from SOP Instance UID and height in pixels to the view as a workstation shows it, about as high.
+
+It raises UnsupportedMammogram if the image cannot be decoded.
+"""
 
 _VIEW_HEIGHT = 1600
 _PANEL_HEIGHT = 800
@@ -35,16 +38,25 @@ _EMPTY_PANEL = (480, 480)
 def write_secondary_captures(
     findings: Findings,
     sources: Mapping[str, Dataset],
-    segmentations: Sequence[Dataset],  # noqa: ARG001 - all writers are called alike
+    segmentations: Sequence[Dataset],  # noqa: ARG001 - all writers have the same parameters
     identity: ResultIdentity,
     read: ReadView,
 ) -> Iterator[Dataset]:
-    """One picture of all views or, after `identity.secondary_capture`, one per view; each a series of its own.
+    """Yield one picture of all views, or one for each view if `identity.secondary_capture` says so.
 
-    Views are smaller than they came, in the image's own window, and turned as they hang; marks, scores, reasons of
-    failure and what the picture is not for are burned in. One view is read at a time, one that was not analysed never;
-    a view that cannot be drawn is a panel that says so.
-    `sources` maps SOP Instance UID to source data set. Raises PermanentError when a source cannot be referred to.
+    Each picture is in a series of its own. Views are reduced, in the image's own window, and turned as they hang.
+    Marks, scores, reasons of failure and the statement of the intended use are burned in. Only one view is read at a
+    time, and no view that was not analysed. A view that cannot be drawn is replaced by a panel with the reason.
+
+    Args:
+        findings: The findings of the study.
+        sources: Source data set by SOP Instance UID.
+        segmentations: Not used; all writers have the same parameters.
+        identity: The device that writes the pictures.
+        read: The function that reads a view.
+
+    Raises:
+        PermanentError: A source lacks a UID, so that nothing can refer to it.
     """
     images, algorithm = findings.images, findings.algorithm
     if identity.secondary_capture == "views":
@@ -80,7 +92,7 @@ def _panel(
 
 
 def _marked(picture: Image.Image, image: ImageFindings) -> Image.Image:
-    """The picture with R CC, L MLO ... where films have it: at the top, away from the chest wall."""
+    """Return the picture with the name of its view where films have it: at the top, away from the chest wall."""
     size = picture.height // 28
     font = ImageFont.load_default(size)
     right = picture.width - size // 2 - int(font.getlength(view_name(image)))
@@ -100,7 +112,7 @@ def _text_panel(lines: Sequence[str]) -> Image.Image:
 
 
 def _sheet(panels: Mapping[tuple[Laterality, ViewPosition], Image.Image]) -> Image.Image:
-    """CC above MLO, right breast on the left, as films hang."""
+    """Return a sheet of panels, arranged as films hang: CC above MLO, the right breast on the left."""
     width = max(panel.width for panel in panels.values())
     height = max(panel.height for panel in panels.values())
     sheet = Image.new("RGB", (2 * width, 2 * height))

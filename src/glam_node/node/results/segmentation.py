@@ -1,4 +1,4 @@
-"""DICOM Segmentation objects: where the findings of a view are, pixel by pixel (PS3.3 A.51)."""
+"""DICOM Segmentation objects with the pixels of the findings of a view (PS3.3 A.51)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -23,7 +23,7 @@ BINARY, FRACTIONAL, LABELMAP = (
     hd.seg.SegmentationTypeValues.LABELMAP,
 )
 _TYPES = (BINARY, FRACTIONAL, LABELMAP)
-# Rows and columns of what highdicom is given: 8 pixels fill a byte.
+# Rows and columns of the stand-in that is passed to highdicom: its 8 pixels fill a byte.
 _SMALL = (2, 4)
 
 
@@ -33,13 +33,24 @@ def write_segmentations(
     identity: ResultIdentity,
     segmentation_type: hd.seg.SegmentationTypeValues = BINARY,
 ) -> Iterator[Dataset]:
-    """One segmentation per view with findings, each a series of its own; none for a view without.
+    """Yield the segmentations of each view with findings, each in a series of its own. Each finding is a segment.
 
-    A segment is a finding. BINARY: segments may overlap; where a frame's bits do not fill whole bytes (Rows x Columns
-    is not a multiple of 8) each finding gets an object, since viewers misplace the second frame otherwise. FRACTIONAL:
-    each finding gets an object, with the saliency as PROBABILITY inside the finding; none where there is no saliency.
-    LABELMAP: where findings overlap the later one is drawn. `sources` maps SOP Instance UID to source data set. Raises
-    PermanentError when a source cannot be referred to.
+    BINARY: one object for each view, whose segments may overlap. If the bits of a frame do not fill whole bytes (Rows x
+    Columns is not a multiple of 8), each finding has an object, since viewers would misplace the second frame.
+
+    FRACTIONAL: one object for each finding, with the saliency inside the finding as PROBABILITY. A view without a
+    saliency map has none.
+
+    LABELMAP: one object for each view. Where findings overlap, the later one is drawn.
+
+    Args:
+        findings: The findings of the study.
+        sources: Source data set by SOP Instance UID.
+        identity: The device that writes the segmentations.
+        segmentation_type: BINARY, FRACTIONAL or LABELMAP.
+
+    Raises:
+        PermanentError: A source lacks a UID, so that nothing can refer to it.
     """
     for image in findings.images:
         if segmentation_type is FRACTIONAL and image.saliency is None:
@@ -115,13 +126,13 @@ def _write(
 def _subject(
     image: ImageFindings, tracked: Sequence[TrackedFinding], segmentation_type: hd.seg.SegmentationTypeValues
 ) -> str:
-    """The view and what tells this series from the others of the view: its type, and its finding where it has one."""
+    """Return the view with the type of the segmentation and its only finding, which tell the series of a view apart."""
     what = tracked[0].tracking_id if len(tracked) == 1 else f"findings {view_name(image)}"
     return what if segmentation_type is BINARY else f"{segmentation_type.value.lower()} {what}"
 
 
 def _small(header: Dataset) -> Dataset:
-    """The same but for its size: highdicom reads every pixel several times, which is most of what an object costs."""
+    """Return the header with a tiny size, since highdicom would read every pixel several times."""
     small = Dataset()
     small.update(header)
     small.Rows, small.Columns = _SMALL
@@ -136,12 +147,12 @@ def _set_pixels(segmentation: Dataset, findings: Sequence[Finding], image: Image
     elif segmentation.SegmentationType == LABELMAP.value:
         segmentation.PixelData = label_frame(findings, image.shape, segmentation.BitsAllocated)
     else:
-        assert image.saliency is not None  # noqa: S101 - asked by the caller
+        assert image.saliency is not None  # noqa: S101 - checked by the caller
         segmentation.PixelData = probability_frame(findings[0], image.shape, image.saliency)
 
 
 def segment_label(tracked: TrackedFinding) -> str:
-    """What viewers show of a finding."""
+    """Return the label that viewers show for a finding."""
     return f"{tracked.tracking_id}, score {tracked.shown.text}"
 
 

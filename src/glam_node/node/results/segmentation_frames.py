@@ -1,4 +1,4 @@
-"""The pixel data of segmentations, written without a full-size array for each finding."""
+"""Pixel data of segmentations, written without a full-size array for each finding."""
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
@@ -11,9 +11,9 @@ from glam_node.inference.findings import Finding, SaliencyMap
 
 
 def binary_frames(findings: Sequence[Finding], shape: tuple[int, int]) -> bytes:
-    """A frame for each finding, 1 bit a pixel, the first pixel in the lowest bit (PS3.5 8.1.1 and Annex D).
+    """Return one frame for each finding, 1 bit per pixel, the first pixel in the lowest bit (PS3.5 8.1.1 and Annex D).
 
-    Rows x Columns is a multiple of 8 where there are several: frames follow each other without a gap.
+    Frames follow each other without a gap, so Rows x Columns must be a multiple of 8 if there are several.
     """
     rows, columns = shape
     frame_bytes = -(-rows * columns // 8)
@@ -30,7 +30,7 @@ def binary_frames(findings: Sequence[Finding], shape: tuple[int, int]) -> bytes:
 
 
 def probability_frame(finding: Finding, shape: tuple[int, int], saliency: SaliencyMap) -> bytes:
-    """Saliency in 255 steps inside the finding, 0 elsewhere, 8 bits a pixel."""
+    """Return the saliency inside the finding in steps of 1/255, and 0 elsewhere, 8 bits per pixel."""
     (row, column), (height, width) = finding.origin, finding.mask.shape
     inside = saliency.on_box(finding.kind, (row, column, row + height, column + width))
     frame = np.zeros(shape, dtype=np.uint8)
@@ -39,7 +39,13 @@ def probability_frame(finding: Finding, shape: tuple[int, int], saliency: Salien
 
 
 def label_frame(findings: Iterable[Finding], shape: tuple[int, int], bits: int) -> bytes:
-    """The number of the finding, from 1, that each pixel belongs to; the later one where findings overlap."""
+    """Return for each pixel the number of its finding, from 1; the later one where findings overlap.
+
+    Args:
+        findings: The findings.
+        shape: Rows and columns of the frame.
+        bits: Bits per pixel, 8 or 16.
+    """
     frame = np.zeros(shape, dtype="<u2" if bits == 16 else "u1")
     for number, finding in enumerate(findings, start=1):
         (row, column), (height, width) = finding.origin, finding.mask.shape
@@ -48,7 +54,7 @@ def label_frame(findings: Iterable[Finding], shape: tuple[int, int], bits: int) 
 
 
 def overlap(findings: Iterable[Finding]) -> bool:
-    """Whether some pixel belongs to two of them."""
+    """Return whether any pixel belongs to two findings."""
     return any(_share_a_pixel(one, other) for one, other in combinations(findings, 2))
 
 

@@ -1,7 +1,8 @@
-"""Headers of source images, made such that results can be written from them and still say what the source says.
+"""Headers of source images, corrected so that results can be written from them and still state what the source states.
 
-highdicom copies patient and study from the source, raises where a value is missing or illegal, and copies values that
-validators refuse. What identifies patient and study is kept as it is, however long; all else is kept where it is legal.
+highdicom copies patient and study attributes from the source, raises errors for missing and illegal values, and copies
+values that validators reject. Attributes that identify patient and study are kept unchanged, whatever their length; all
+others are kept only if they are legal.
 """
 
 import math
@@ -19,9 +20,9 @@ from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.one_person import difference_among
 from glam_node.node.errors import PermanentError
 
-# PS3.3 C.7.1.1 and C.7.2.1, type 2: there, if need be empty
+# Attributes of type 2, which must be present but may be empty (PS3.3 C.7.1.1 and C.7.2.1)
 _IDENTIFYING = ("PatientID", "AccessionNumber", "StudyID")
-# PS3.3 C.7.1.1, C.7.2.1 and C.7.2.2, type 3; C.7.5.1 of the acquiring equipment
+# Attributes of type 3 (PS3.3 C.7.1.1, C.7.2.1 and C.7.2.2), and of the acquiring equipment (C.7.5.1)
 _OPTIONAL = (
     "IssuerOfPatientID",
     "OtherPatientIDs",
@@ -45,7 +46,7 @@ _OPTIONAL = (
 _OF_THE_STUDY = ("PatientName", "ReferringPhysicianName", "SpecificCharacterSet", "TimezoneOffsetFromUTC")
 _NEEDED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
-# PS3.3 C.12.1.1.2
+# Defined Terms of Specific Character Set (PS3.3 C.12.1.1.2)
 _CHARACTER_SETS = frozenset(
     [f"{prefix} {number}" for prefix in ("ISO_IR", "ISO 2022 IR") for number in (13, 100, 101, 109, 110, 126, 127)]
     + [f"{prefix} {number}" for prefix in ("ISO_IR", "ISO 2022 IR") for number in (138, 144, 148, 166, 203)]
@@ -56,10 +57,12 @@ _UTF_8 = "ISO_IR 192"
 
 
 def refuse_different_people(sources: Iterable[Dataset]) -> None:
-    """Raise PermanentError unless all images are of one person and one study: no result names another's.
+    """Raise an error unless all images belong to one person and one study, so that no result names another person.
 
-    This is the last barrier, at the headers that results copy the patient from. Studies are judged by the same decision
-    before they are analysed.
+    Studies pass the same check before they are analysed. This is the last one, of the headers that results copy.
+
+    Raises:
+        PermanentError: The images belong to two people or two studies.
     """
     with warnings.catch_warnings():
         # pydicom warns with the offending value, which may be a patient's.
@@ -73,14 +76,17 @@ def refuse_different_people(sources: Iterable[Dataset]) -> None:
 
 
 def source_header(source: Dataset) -> Dataset:
-    """What results need of `source`, without pixels; text is decoded, Specific Character Set is left out.
+    """Return the attributes of a source image that results need, without pixels.
 
-    Patient's Name is empty: highdicom prints names that it finds unlikely. `patient_name` has it.
+    Text is decoded, so Specific Character Set is left out. Patient's Name is empty, because highdicom prints names that
+    it finds unlikely; `patient_name` returns the name.
 
-    Raises PermanentError when a UID is missing without which nothing can refer to the image.
+    Raises:
+        PermanentError: The image lacks a UID, so that nothing can refer to it.
     """
     header = Dataset()
-    # highdicom refuses classes that it does not know or that demand what projections lack; `name_classes` corrects it.
+    # highdicom rejects classes that it does not know, or that require attributes which projections lack. `name_classes`
+    # corrects the class.
     header.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
     for keyword in _NEEDED_UIDS:
         uid = source.get(keyword)
@@ -103,7 +109,7 @@ def source_header(source: Dataset) -> Dataset:
 
 
 def name_classes(result: Dataset, sources: Iterable[Dataset]) -> None:
-    """Give every reference to a source image the SOP class of that image, where the class is legal."""
+    """Set the SOP class in every reference to a source image to the class of that image, if it is legal."""
     stated = {text_value(source, "SOPInstanceUID"): UID(text_value(source, "SOPClassUID")) for source in sources}
     other = {
         uid: sop_class
@@ -125,7 +131,7 @@ def _name_classes(dataset: Dataset, classes: Mapping[str, str]) -> None:
 
 
 def stand_in(other: Dataset, **elements: str) -> Dataset:
-    """Return what is known of an image that cannot be read: these elements, and patient and study of another image."""
+    """Return a header for an image that cannot be read: the given elements, and patient and study of another image."""
     known = Dataset()
     for keyword in (*_IDENTIFYING, *_REPAIRED, *_OPTIONAL, *_OF_THE_STUDY):
         if keyword in other:
@@ -136,12 +142,15 @@ def stand_in(other: Dataset, **elements: str) -> Dataset:
 
 
 def patient_name(source: Dataset) -> Any:
-    """Patient's Name as it is in the source, if need be empty."""
+    """Return Patient's Name as the source states it; it may be empty."""
     return value_of(source, "PatientName") or ""
 
 
 def character_set(source: Dataset, *texts: str) -> str | list[str] | None:
-    """The source's Specific Character Set where legal and enough for `texts`, else UTF-8; None for the default."""
+    """Return the Specific Character Set of a result: the source's, or UTF-8 if that is illegal or a text is not ASCII.
+
+    None stands for the default character set.
+    """
     terms = text_values(source, "SpecificCharacterSet")
     if not all(text.isascii() for text in texts):
         return _UTF_8
@@ -154,7 +163,7 @@ def character_set(source: Dataset, *texts: str) -> str | list[str] | None:
 
 
 def _copy_deidentification(source: Dataset, header: Dataset) -> None:
-    """PS3.3 C.7.1.1: where identity is removed, a method in words or in codes must be there."""
+    """Copy the attributes of de-identification, with the method that they require (PS3.3 C.7.1.1)."""
     removed = text_value(source, "PatientIdentityRemoved").upper()
     if removed not in ("YES", "NO"):
         return
@@ -170,7 +179,7 @@ def _copy_deidentification(source: Dataset, header: Dataset) -> None:
 
 
 def _code(item: Dataset) -> Dataset | None:
-    """The code without what belongs to it optionally; None where it is none (PS3.3 Table 8.8-1)."""
+    """Return the code without its optional attributes, or None if it is incomplete (PS3.3 Table 8.8-1)."""
     values = {keyword: _legal(item, keyword) for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")}
     if not all(values.values()):
         return None
@@ -199,24 +208,24 @@ def _copy_image(source: Dataset, header: Dataset) -> None:
 
 
 def value_of(source: Dataset, keyword: str) -> Any:
-    """Return the value of an element; None where there is none or it cannot be read."""
+    """Return the value of an element, or None if it is absent or cannot be read."""
     try:
         with warnings.catch_warnings():
             # pydicom warns with the offending value, which may be a patient's.
             warnings.simplefilter("ignore")
             return source.get(keyword)
-    except Exception:  # pydicom converts on access and raises whatever its converters raise
+    except Exception:  # pydicom converts on access, and its converters raise errors of many kinds
         return None
 
 
 def items_of(source: Dataset, keyword: str) -> list[Dataset]:
-    """Return the items of a sequence; none where it is empty or no sequence."""
+    """Return the items of a sequence, or none if it is empty or not a sequence."""
     items = value_of(source, keyword)
     return [item for item in items if isinstance(item, Dataset)] if isinstance(items, Iterable) else []
 
 
 def text_values(source: Dataset, keyword: str) -> list[str]:
-    """Return the values of an element as text without padding, whatever they are; none where it cannot be read."""
+    """Return the values of an element of any VR as text without padding, or none if it cannot be read."""
     value = value_of(source, keyword)
     if value is None or value == "":
         return []
@@ -225,13 +234,13 @@ def text_values(source: Dataset, keyword: str) -> list[str]:
 
 
 def text_value(source: Dataset, keyword: str) -> str:
-    """Return the one value of an element as text without padding; empty where it has none or several."""
+    """Return the only value of an element as text without padding, or an empty text if it has none or several."""
     values = text_values(source, keyword)
     return values[0] if len(values) == 1 else ""
 
 
 def finite_numbers(source: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-    """Return the values of an element as numbers; none unless it has exactly `count` values, all of them finite."""
+    """Return the values of an element as numbers, or none unless it has exactly `count` values that are all finite."""
     try:
         numbers = tuple(float(text) for text in text_values(source, keyword))
     except ValueError:
@@ -240,7 +249,7 @@ def finite_numbers(source: Dataset, keyword: str, count: int) -> tuple[float, ..
 
 
 def _legal(source: Dataset, keyword: str) -> Any:
-    """The value when every part of it is legal for its VR (PS3.5 6.2), else None."""
+    """Return the value of an element if all of it is legal for its VR (PS3.5 6.2), else None."""
     value = value_of(source, keyword)
     if value is None or value == "":
         return None
@@ -248,7 +257,7 @@ def _legal(source: Dataset, keyword: str) -> Any:
         vr = source[keyword].VR
         for item in value if isinstance(value, list | tuple) or hasattr(value, "append") else [value]:
             validate_value(vr, str(item) if vr != "PN" else item, RAISE)
-    except Exception:  # ValueError of the validator, and what lazy conversion raises
+    except Exception:  # the validator raises ValueError, and lazy conversion errors of many kinds
         return None
     return value
 
@@ -281,5 +290,5 @@ _REPAIRED: Mapping[str, Callable[[str], str]] = {
     "StudyDate": _date,
     "StudyTime": _time,
 }
-# PS3.3 C.7.6.1
+# Attributes of the image (PS3.3 C.7.6.1)
 _OF_THE_IMAGE: Mapping[str, Callable[[str], str]] = {"ContentDate": _date, "ContentTime": _time}

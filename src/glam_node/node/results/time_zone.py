@@ -1,6 +1,6 @@
-"""The time zone of a result: the one that its source images state, otherwise the one of this process.
+"""The time zone of a result: the one that its source images state, or else that of this process.
 
-Timezone Offset From UTC (0008,0201) holds for every date and time in an object (PS3.3 C.12.1.1.8). A result repeats
+Timezone Offset From UTC (0008,0201) applies to every date and time in an object (PS3.3 C.12.1.1.8). A result repeats
 dates and times of its source and adds its own, so both must be in one zone, and the object states that zone.
 """
 
@@ -18,7 +18,7 @@ _EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)
 
 
 def stated_zone(source: Dataset) -> timezone | None:
-    """Return the zone that an image states; None where it states none or one that is no offset from UTC."""
+    """Return the time zone that an image states, or None if it states none or no legal offset."""
     match = _OFFSET.fullmatch(text_value(source, "TimezoneOffsetFromUTC"))
     if match is None:
         return None
@@ -28,12 +28,12 @@ def stated_zone(source: Dataset) -> timezone | None:
 
 
 def zone_of(sources: Iterable[Dataset]) -> timezone | None:
-    """Return the zone of a result of these images: the first that one of them states."""
+    """Return the time zone of a result of these images: the first that one of them states."""
     return next((zone for source in sources if (zone := stated_zone(source)) is not None), None)
 
 
 def state_zone(sources: Iterable[Dataset]) -> None:
-    """Give the images of one study that state no zone the zone of the others, where one of them states it."""
+    """Set the time zone in those images of one study that state none, if another image states it."""
     images = list(sources)
     zone = zone_of(images)
     for source in images:
@@ -42,18 +42,18 @@ def state_zone(sources: Iterable[Dataset]) -> None:
 
 
 def offset_text(moment: datetime) -> str:
-    """Return the offset from UTC of a time as PS3.3 C.12.1.1.8 writes it: +0100."""
+    """Return the offset of a time from UTC in the form of PS3.3 C.12.1.1.8, such as +0100."""
     return moment.strftime("%z")[:5]
 
 
 def shifted(date: str, time: str, source: Dataset, first: Dataset) -> tuple[str, str]:
-    """Return a date and a time of `source` in the zone of `first`, unchanged where either zone is not stated.
+    """Return a date and a time of `source` in the time zone of `first`, or unchanged if either zone is unknown.
 
     Args:
-        date: DA, legal.
-        time: TM, legal; without a time the date is returned as it is.
-        source: The image that the two are from.
-        first: The image whose zone the object has.
+        date: A legal DA.
+        time: A legal TM; without a time the date stays unchanged.
+        source: The image that contains them.
+        first: The image whose time zone the result has.
     """
     zone, wanted = stated_zone(source), stated_zone(first)
     day, hour = DA(date), TM(time)

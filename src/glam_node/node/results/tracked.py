@@ -1,4 +1,4 @@
-"""Findings by the names and scores that they have in every result."""
+"""Findings with the identifiers and scores that they have in every result."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from glam_node.node.results.scores import ShownScore, shown_finding_score, shown
 
 @dataclass(frozen=True, slots=True)
 class TrackedFinding:
-    """A finding, its name and its score as shown, the same in all results."""
+    """A finding with its tracking identifiers and its score as shown, which are the same in all results."""
 
     finding: Finding
     shown: ShownScore
@@ -22,7 +22,7 @@ class TrackedFinding:
 def tracked_findings(
     image: ImageFindings, algorithm: AlgorithmIdentification, identity: ResultIdentity
 ) -> Iterator[TrackedFinding]:
-    """The findings of an image in order, numbered within their class."""
+    """Yield the findings of an image in order, numbered within their class."""
     counts: dict[str, int] = {}
     for finding in image.findings:
         counts[finding.kind] = counts.get(finding.kind, 0) + 1
@@ -33,7 +33,7 @@ def tracked_findings(
 
 
 def score_texts(image: ImageFindings, algorithm: AlgorithmIdentification, identity: ResultIdentity) -> str:
-    """Both scores of an image that was analysed, for people."""
+    """Return both scores of an analysed image as text for people."""
     scores = ((kind, image_score(image, kind)) for kind in CHANNELS)
     shown = (
         (kind, shown_score(score, kind, algorithm, identity.score_scale)) for kind, score in scores if score is not None

@@ -1,4 +1,4 @@
-"""A view as it hangs, with its findings outlined: what secondary captures are put together from."""
+"""Pictures of a view as it hangs, with its findings outlined; secondary captures are composed of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,23 +21,23 @@ from glam_node.node.results.tracked import TrackedFinding
 
 _FILL = 0.22
 _LEAST_HEIGHT = 480
-# A picture may be this much higher than asked: a whole number of pixels becomes one.
+# A picture may be higher than requested by this factor, since a whole number of pixels becomes one.
 _STRETCH = 1.1
-# Sixteenths of a pixel, the finest that OpenCV draws
+# Fractional bits of coordinates: OpenCV draws to sixteenths of a pixel.
 _SHIFT = 4
 _OPPOSITE = str.maketrans("APLRHF", "PARLFH")
 
 
 @dataclass(frozen=True, slots=True)
 class Hanging:
-    """How a view is turned so that it hangs as films do: the nipple of the left breast points right, head up."""
+    """The way to turn a view so that it hangs as films do: head up, the nipple of a left breast pointing right."""
 
     mirrored: bool
     upside_down: bool
 
     @classmethod
     def of(cls, image: ImageFindings, header: Dataset) -> "Hanging":
-        """As Patient Orientation says; an image without, or with one that cannot be true, is left as it is."""
+        """Return how to turn an image by its Patient Orientation; not at all if that is absent or cannot be true."""
         orientation = header.get("PatientOrientation")
         stated = (str(orientation[0]), str(orientation[1])) if orientation else None
         try:
@@ -49,17 +49,25 @@ class Hanging:
         return cls(pose.points_right != (image.image_laterality is Laterality.LEFT), pose.upside_down)
 
     def turned(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The same pixels, turned."""
+        """Return the pixels, turned."""
         return pixels[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1]
 
     def place(self, points: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Column and row of `points` in the turned picture of that shape; the first pixel's corner is (0, 0)."""
+        """Return the coordinates of points in the turned picture.
+
+        Args:
+            points: Float array of shape (n, 2), column before row; the outer corner of the first pixel is (0, 0).
+            shape: The shape of the picture, rows and columns first.
+
+        Returns:
+            Float array of shape (n, 2), column before row.
+        """
         columns = shape[1] - points[:, 0] if self.mirrored else points[:, 0]
         rows = shape[0] - points[:, 1] if self.upside_down else points[:, 1]
         return np.stack([columns, rows], axis=1)
 
     def orientation(self, header: Dataset) -> list[str]:
-        """Patient Orientation of the turned picture; empty where the image has none."""
+        """Return Patient Orientation of the turned picture, or no values if the image has none."""
         run = [str(value) for value in header.get("PatientOrientation") or ()]
         turned = (self.mirrored, self.upside_down)
         return [value.translate(_OPPOSITE) if turn else value for value, turn in zip(run, turned, strict=bool(run))]
@@ -67,17 +75,18 @@ class Hanging:
 
 @dataclass(frozen=True, slots=True)
 class ReducedView:
-    """A view in grey, smaller (or, of a tiny image, larger) than it came."""
+    """A grey view that is smaller than the image, or larger if the image is tiny."""
 
     pixels: NDArray[np.uint8]
     scale: float
-    """Its size by that of the image."""
+    """Size of the view divided by the size of the image."""
 
 
 def reduced_view(dataset: Dataset, height: int) -> ReducedView:
-    """The image in `dataset`, at most a tenth higher than `height`.
+    """Return the view of an image, at most a tenth higher than `height` in pixels.
 
-    Raises UnsupportedMammogram when it cannot be decoded.
+    Raises:
+        UnsupportedMammogram: The image cannot be decoded.
     """
     stored = stored_values(dataset)
     rows = stored.shape[0]
@@ -89,7 +98,7 @@ def reduced_view(dataset: Dataset, height: int) -> ReducedView:
 
 
 def draw_findings(view: ReducedView, tracked: Iterable[TrackedFinding], hanging: Hanging) -> Image.Image:
-    """The view as it hangs, with each finding tinted and outlined in the colour of its class."""
+    """Return the view as it hangs, with each finding tinted and outlined in the colour of its class."""
     turned = hanging.turned(view.pixels)
     canvas = np.ascontiguousarray(np.repeat(turned[..., np.newaxis], 3, axis=2))
     for one in tracked:
