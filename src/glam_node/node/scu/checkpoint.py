@@ -47,8 +47,8 @@ class Checkpoint(threading.Event):
         with self._turn:
             self._is_waiting = True
             while not self._is_open:
-                # Another thread of pynetdicom clears this flag after it has served an N-EVENT-REPORT on the association.
-                # The thread that closed the gate would then wait for the flag forever.
+                # Another thread of pynetdicom clears this flag after serving an N-EVENT-REPORT on this association. The
+                # thread that closed the gate would then wait for the flag forever.
                 self._association._is_paused = True
                 self._turn.notify_all()
                 self._turn.wait(LOOK_EVERY_S)

@@ -1,4 +1,4 @@
-"""Storage commitment on associations that the node opens: requests, and replies to requests of peers (PS3.4 Annex J)."""
+"""Storage commitment on associations that the node opens: requests, and replies to those of peers (PS3.4 Annex J)."""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -94,7 +94,10 @@ class CStoreDestination:
         return self._peer.name
 
     def store(self, instances: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
-        """Send instances and return one outcome for each, in order, from its own answer; never raise for a failing peer."""
+        """Send instances and return the outcome of each, in order, from its own answer.
+
+        A failing peer raises no error.
+        """
         outcomes: list[StoreOutcome] = []
         if not instances:
             return outcomes
