@@ -1,1 +1,1 @@
-"""The command line `glam-node`: one command per file; what is slow to import is imported inside commands."""
+"""The command line `glam-node`. Commands import slow modules when they run, so that `--help` stays fast."""

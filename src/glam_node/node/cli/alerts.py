@@ -1,4 +1,4 @@
-"""`glam-node alerts`: test"""
+"""The command `glam-node alerts test`, which sends a test alert."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""`glam-node analyse`"""
+"""The command `glam-node analyse`, which analyses DICOM files without a network."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from glam_node.settings.schema import Settings
 
 
-# The same as results.kinds.OF_FINDINGS, whose import would make `--help` slow; a test compares the two.
+# A copy of results.kinds.OF_FINDINGS, whose import would make `--help` slow. A test compares the two.
 ALSO_KINDS = (
     "segmentation",
     "fractional_segmentation",

@@ -1,4 +1,4 @@
-"""What all commands have in common: settings, errors in words, exit codes."""
+"""Code that all commands share: options, settings, output, error messages and exit codes."""
 
 import json
 import os
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 SETTINGS_VARIABLE = "GLAM_NODE_SETTINGS"
 EXIT_FINDING = 1
-"""Something that a person must act on."""
+"""Exit code when a person must act on something."""
 EXIT_WRONG_USE = 2
 WIDTH_OF_FILES = 240
-"""Characters; lines that no terminal limits are not broken before."""
+"""Line width, in characters, of output that does not go to a terminal."""
 
 SettingsOption = Annotated[
     Path | None,
@@ -33,10 +33,10 @@ OutOption = Annotated[
 
 
 class Commands(TyperGroup):
-    """Commands whose foreseen errors are told in words: no traceback for what a person can mend."""
+    """A group of commands that prints expected errors as one message instead of a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; exit code 2 for settings that cannot be used, 1 for other trouble."""
+        """Run the command; exit with 2 if the settings cannot be used, and with 1 after another expected error."""
         from glam_node.inference.errors import InferenceError
         from glam_node.node.errors import NodeError
         from glam_node.settings.load import SettingsError
@@ -49,7 +49,7 @@ class Commands(TyperGroup):
         except (NodeError, InferenceError) as error:
             failure = str(error)
         except BrokenPipeError:
-            # The reader of our output, `head` for example, has seen enough.
+            # The program that reads our output, for example `head`, closed the pipe.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
@@ -59,7 +59,11 @@ class Commands(TyperGroup):
 
 
 def settings_of(ctx: typer.Context, path: Path | None) -> "Settings":
-    """The settings that the command works with; what goes wrong from here on is logged for people."""
+    """Load the settings of the command, and log warnings and errors as text from here on.
+
+    Raises:
+        SettingsError: The settings cannot be read or are not valid.
+    """
     from glam_node.node.observe import logs
     from glam_node.settings.load import load_settings
     from glam_node.settings.reference import secrets_in
@@ -70,13 +74,17 @@ def settings_of(ctx: typer.Context, path: Path | None) -> "Settings":
 
 
 def settings_path(ctx: typer.Context, path: Path | None) -> Path | None:
-    """The file given to the command, else to `glam-node`, else by the environment."""
+    """Return the settings file given to the command, else to `glam-node`, else by GLAM_NODE_SETTINGS."""
     given: Path | None = path or ctx.find_root().obj
     return given
 
 
 def sessions_of(ctx: typer.Context, settings: "Settings") -> "SessionFactory":
-    """Sessions that only read, while the command runs. Raises PermanentError when no node ever ran with these."""
+    """Open the database of the node for reading until the command ends.
+
+    Raises:
+        PermanentError: The database does not exist, or has not the schema of this version.
+    """
     from glam_node.node.bootstrap import database_trouble
     from glam_node.node.db import migrate
     from glam_node.node.db.engine import database_url, open_database, reading
@@ -96,7 +104,11 @@ def sessions_of(ctx: typer.Context, settings: "Settings") -> "SessionFactory":
 
 
 def node_of(ctx: typer.Context, settings: "Settings") -> "Node":
-    """The node, to be changed while the command runs. Raises PermanentError when none ever ran with these settings."""
+    """Build the node, with a database that can be changed, until the command ends.
+
+    Raises:
+        PermanentError: The database does not exist, or has not the schema of this version.
+    """
     sessions_of(ctx, settings)
     from glam_node.node.bootstrap import build_node
 
@@ -106,28 +118,32 @@ def node_of(ctx: typer.Context, settings: "Settings") -> "Node":
 
 
 def console() -> Console:
-    """Return the console for results, which prints every text as it is: square brackets are no markup.
+    """Return a rich console for results that prints square brackets as they are.
 
-    Lines are not wrapped at a terminal's width if the output is a file or another program.
+    Lines of output to a file or a pipe are WIDTH_OF_FILES characters wide.
     """
     out = Console(highlight=False, markup=False, emoji=False)
     return out if out.is_terminal else Console(highlight=False, markup=False, emoji=False, width=WIDTH_OF_FILES)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Print a value as one JSON document on standard output."""
     typer.echo(json.dumps(value, indent=2, default=str))
 
 
 def complain(message: str) -> None:
-    """One error line on standard error, without secrets."""
+    """Print one error line on standard error, with passwords masked."""
     from glam_node.node.observe.logs import without_secrets
 
     typer.secho(f"Error: {without_secrets(message)}", fg=typer.colors.RED, err=True)
 
 
 def tell_problems(error: Any) -> None:
-    """Every mistake in the settings on a line of its own, on standard error."""
+    """Print every mistake in the settings on a line of its own on standard error.
+
+    Args:
+        error: A SettingsError.
+    """
     complain(f"settings cannot be used{f': {error.source}' if error.source else ''}")
     for problem in error.problems:
         typer.echo(f"  {problem}", err=True)
@@ -135,7 +151,11 @@ def tell_problems(error: Any) -> None:
 
 
 def writable(directory: Path) -> Path:
-    """The directory, made when it was not there. Raises a usage error when nothing can be written to it."""
+    """Return the directory; create it if needed.
+
+    Raises:
+        typer.BadParameter: The directory cannot be created, or files cannot be written to it.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`glam-node audit show`, `glam-node audit verify`"""
+"""The command `glam-node audit`, which shows and verifies the audit messages."""
 
 from typing import Annotated, Any
 from xml.etree import ElementTree
@@ -79,7 +79,11 @@ def verify(ctx: typer.Context, settings: SettingsOption = None) -> None:
 
 
 def _told(message: bytes) -> dict[str, Any]:
-    """What a person looks for first."""
+    """Return the fields of an audit message (PS3.15 A.5) that a person looks for first.
+
+    Args:
+        message: The message as XML.
+    """
     root = ElementTree.fromstring(message)  # noqa: S314 - written here
     event = root.find("EventIdentification")
     codes = [element.get("originalText", "") for element in event or () if element.tag in ("EventID", "EventTypeCode")]

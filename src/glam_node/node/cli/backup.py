@@ -1,4 +1,4 @@
-"""`glam-node backup`"""
+"""The command `glam-node backup`, which copies database, settings and files of a node."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a check of `doctor` is, and those of glam-node itself: packages, decoders."""
+"""The result of a check of `doctor`, and the checks of the installation: packages and image decoders."""
 
 import fcntl
 import sys
@@ -12,7 +12,7 @@ COMPRESSED = ("4.50", "4.51", "4.57", "4.70", "4.80", "4.81", "4.90", "4.91", "4
 
 
 class Verdict(StrEnum):
-    """How a check ends."""
+    """The verdict of a check."""
 
     OK = "ok"
     WARN = "warn"
@@ -21,17 +21,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of `doctor`."""
+    """The result of one check: one line of `doctor`."""
 
     name: str
     verdict: Verdict
     fact: str
     remedy: str = ""
-    """What to do; empty when there is nothing."""
+    """What to do, as a sentence; empty if there is nothing to do."""
 
 
 def check_packages() -> Check:
-    """Python and every package that glam-node needs, in the versions that it asks for."""
+    """Check that every required package is installed in a version that glam-node accepts."""
     from packaging.requirements import Requirement
 
     wrong = []
@@ -57,7 +57,7 @@ def check_packages() -> Check:
 
 
 def check_decoders() -> Check:
-    """Every compression that mammograms come in can be read."""
+    """Check that a decoder is installed for every compressed transfer syntax of mammograms."""
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import UID
 
@@ -70,7 +70,7 @@ def check_decoders() -> Check:
 
 
 def serving_process(root: Path) -> str:
-    """The process that serves this storage root; empty when none does."""
+    """Return the process ID of the node that runs on this storage root, "?" if unknown, and "" if no node runs."""
     from glam_node.node.run.all_in_one import LOCK_FILE
 
     try:

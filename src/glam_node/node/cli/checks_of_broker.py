@@ -1,4 +1,4 @@
-"""What `doctor` asks of the broker: whether it answers, by which version, what it throws away, what time it has."""
+"""The check of `doctor` for the broker: connection, version, memory, eviction and clock."""
 
 import subprocess
 import tempfile
@@ -21,7 +21,7 @@ WANTS_PASSWORD = "It wants a password: redis://:PASSWORD@host:6379/0 in broker_u
 
 
 def check_broker(settings: Settings) -> Iterator[Check]:
-    """The broker answers and keeps messages; the embedded one can start."""
+    """Check that the configured broker answers and keeps messages, or that the embedded broker can start."""
     if not settings.broker_url:
         yield _check_embedded_broker()
         return
@@ -70,7 +70,7 @@ def _remedy(message: str) -> str:
 
 
 def _check_embedded_broker() -> Check:
-    """Tried in a directory of its own: the node's may be in use."""
+    """Start an embedded broker in a temporary directory, because a node may use the one in storage.root."""
     from glam_node.node.worker.broker import embedded_broker, ping
 
     with tempfile.TemporaryDirectory(prefix="glam-node-") as directory:
@@ -80,7 +80,7 @@ def _check_embedded_broker() -> Check:
         except (NodeError, OSError) as error:
             return Check("broker", Verdict.FAIL, str(error), "Set broker_url to a Redis.")
         try:
-            # Its socket is there a moment before it listens.
+            # The socket file exists a moment before the broker accepts connections.
             Retrying(stop=stop_after_delay(BROKER_START_S), wait=wait_fixed(0.02), reraise=True)(ping, broker.url)
         except NodeError as error:
             return Check(

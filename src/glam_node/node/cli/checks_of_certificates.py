@@ -1,4 +1,4 @@
-"""What `doctor` and `settings check` find out about certificates: there, belonging together, good for how long."""
+"""The checks of `doctor` and `settings check` for the certificate files of this node."""
 
 import ssl
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from glam_node.settings.schema import Settings
 
 SOON = timedelta(days=30)
 SIGN_IN = "console.oidc"
-"""Where no certificate is ours."""
+"""The section whose files are only authorities, and no certificate of this node."""
 
 
 def check_certificates(settings: Settings) -> Iterator[Check]:
-    """One line for each section that has files of TLS and uses them."""
+    """Check the certificate files of each section that uses TLS."""
     now = datetime.now(UTC)
     tls = settings.tls
     if tls.port is not None:
@@ -42,7 +42,11 @@ def check_certificates(settings: Settings) -> Iterator[Check]:
 
 
 def file_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
-    """Of certificates and passwords: what cannot be used, and what soon will not be usable or others can read."""
+    """Check certificate and password files.
+
+    Returns:
+        Files that cannot be used, and files that expire soon or that other users may read.
+    """
     checks = [*check_certificates(settings), *check_secrets(settings)]
     failed, warned = (
         tuple(
@@ -78,7 +82,7 @@ def _line(files: Files) -> str:
 
 
 def _key(line: str) -> str:
-    """The setting that a line is about."""
+    """Return the setting that the check with this name is about."""
     section, _, what = line.rpartition(" ")
     if not section:
         return line
@@ -100,7 +104,7 @@ def _own(files: Files, name: str, good: Validity, now: datetime) -> Check:
 
 
 def _old_authority(files: Files, context: ssl.SSLContext, now: datetime) -> Check | None:
-    """The first of `ca` that is not good, or not for long; None while all are."""
+    """Return a check of the first authority in `ca` that has expired or expires soon; None if there is none."""
     for name, good in sorted(authorities(context), key=lambda one: one[1].not_after) if files.ca else ():
         fact = f"{files.ca} has the authority {name}, good to {good.not_after:%Y-%m-%d %H:%M} UTC"
         remedy = f"Put its successor into {files.section}.ca, beside it; no restart is needed."

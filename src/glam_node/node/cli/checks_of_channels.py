@@ -1,4 +1,4 @@
-"""What `doctor` asks of servers that are told things: the webhook, the mail server, the collector of traces."""
+"""The checks of `doctor` for the webhook and mail server of alerts and for the collector of traces."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,7 +13,7 @@ from glam_node.settings.schema import Settings
 
 
 def check_channels(settings: Settings) -> Iterator[Check]:
-    """Reach each of them that the settings name, without telling it of an alert or a study."""
+    """Check that each configured server answers, without sending it an alert or a trace."""
     alerts, telemetry = settings.alerts, settings.telemetry
     if alerts.webhook_url:
         remedy = "Alerts wait until it answers. `glam-node alerts test` posts one."
@@ -28,7 +28,7 @@ def check_channels(settings: Settings) -> Iterator[Check]:
 
 
 def _has_password(server: MailServer) -> bool:
-    """Return whether its password can be read; one that cannot has a line of its own."""
+    """Return whether the password of the mail server, if any, can be read; `check_secrets` reports it otherwise."""
     key = "alerts.smtp_password_path"
     return server.password_file is None or check_secret(key, server.password_file).verdict is not Verdict.FAIL
 

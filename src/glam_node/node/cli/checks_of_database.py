@@ -1,4 +1,4 @@
-"""What `doctor` asks of the database: whether it answers, its schema, our rights, its clock, what waits there."""
+"""The checks of `doctor` for the database: connection, schema, rights, clock, and the work that waits in it."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,12 +11,13 @@ from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.settings.schema import Settings
 
 FAR = timedelta(seconds=60)
-"""What clocks may differ by before times on record become wrong (db.clock.SKEW)."""
+"""Difference between clocks above which recorded times are wrong (db.clock.SKEW)."""
 NEAR = timedelta(seconds=5)
+"""Difference between clocks above which `doctor` warns."""
 
 
 def check_database(settings: Settings) -> Iterator[Check]:
-    """The database answers, has the schema of this version or an older one, takes what we write, and keeps our time."""
+    """Check that the database answers, can be written, has a known schema, and has the time of this machine."""
     from glam_node.node.bootstrap import database_trouble
     from glam_node.node.db.condition import condition
     from glam_node.node.db.engine import database_url
@@ -51,7 +52,7 @@ def _not_made(settings: Settings, url: str, shown: str) -> Iterator[Check]:
         yield Check("database", Verdict.FAIL, str(error), "Name a file on a local disk, or PostgreSQL.")
         return
     directory = Path(url.partition("///")[2]).parent
-    if settings.database_url and not directory.is_dir():  # that of storage.root is made at the first start
+    if settings.database_url and not directory.is_dir():  # The first start creates storage.root.
         fact = f"{shown} cannot be made: there is no directory {directory}"
         yield Check(
             "database", Verdict.FAIL, fact, "Make the directory for the user of the node, or correct database_url."
@@ -78,7 +79,7 @@ def _schema(shown: str, found: Condition) -> Check:
 
 
 def _clock(found: Condition, now: datetime) -> Iterator[Check]:
-    """Of this machine, beside that of the database and what is stored."""
+    """Compare the clock of this machine with the newest stored row and with the clock of the database."""
     if found.newest_at is not None and found.newest_at - now > FAR:
         newest = f"{found.newest_at:%Y-%m-%d %H:%M:%S}"
         fact = f"this machine says {now:%Y-%m-%d %H:%M:%S} UTC, and the newest row is of {newest}"
@@ -92,7 +93,13 @@ def _clock(found: Condition, now: datetime) -> Iterator[Check]:
 
 
 def beside(whose: str, theirs: datetime, now: datetime) -> Check:
-    """Our clock beside another's."""
+    """Compare the clock of this machine with that of another system.
+
+    Args:
+        whose: The other system, for example "the broker".
+        theirs: The time that it gave.
+        now: The time of this machine.
+    """
     apart = abs(theirs - now)
     fact = f"differs from that of {whose} by {apart.total_seconds():.1f} s"
     verdict = Verdict.FAIL if apart > FAR else Verdict.WARN if apart > NEAR else Verdict.OK
@@ -125,7 +132,7 @@ def _workers(settings: Settings, found: Condition) -> Iterator[Check]:
         return
     try:
         idle = workers_waiting(settings.broker_url or embedded_url(settings.storage.root))
-    except NodeError:  # said of the broker already
+    except NodeError:  # The check of the broker reports it.
         return
     fact = f"{idle} wait for work, {found.running_jobs} work; {found.waiting_jobs} jobs wait"
     if idle + found.running_jobs:

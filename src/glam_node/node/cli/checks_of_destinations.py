@@ -1,4 +1,4 @@
-"""What `doctor` asks of a destination: TLS and the certificate that it shows, C-ECHO, what it accepts, commitment."""
+"""The checks of `doctor` for a destination: TLS, connection, accepted results, storage commitment and queries."""
 
 import socket
 from collections.abc import Iterator
@@ -25,12 +25,15 @@ _WAITING = "Results wait on this machine until it answers."
 
 
 def longest(destination: DestinationSettings) -> float:
-    """Seconds that its questions may take: each of connecting, asking and learning the reason may time out."""
+    """Return how many seconds the checks of a destination may take.
+
+    Each of connecting, asking, and finding the reason of a failure may time out.
+    """
     return 3 * destination.timeout + SPARE_S
 
 
 def check_destination(name: str, settings: Settings) -> Iterator[Check]:
-    """It is there, is who it should be, knows us, and takes what is chosen for it."""
+    """Check that a destination answers, shows a valid certificate, admits this node, and accepts its results."""
     destination = settings.destinations[name]
     if destination.kind != "folder" and _is_this_node(destination, settings):
         fact = f"{destination.host}:{destination.port} is this node itself, which would get its own results as images"
@@ -101,7 +104,7 @@ def _check_web(peer: WebPeer, settings: Settings) -> Iterator[Check]:
 
 
 def _check_echo(name: str, settings: Settings, remedy: str) -> Check:
-    """Check what `glam-node echo` says of a destination."""
+    """Check that a destination answers as it answers `glam-node echo`."""
     report = echo(name, settings.destinations[name], settings.node.ae_title)
     return Check(
         f"destinations.{name}", Verdict.OK if report.ok else Verdict.FAIL, report.message, "" if report.ok else remedy
@@ -109,7 +112,7 @@ def _check_echo(name: str, settings: Settings, remedy: str) -> Check:
 
 
 def _queries(peer: Peer) -> Check:
-    """Ask it for the series of a study that nobody has."""
+    """Check that an archive answers C-FIND, with a query for a study that does not exist."""
     line = f"destinations.{peer.name} queries"
     try:
         count_mammograms(peer, f"2.25.{uuid4().int}")
@@ -121,7 +124,7 @@ def _queries(peer: Peer) -> Check:
 
 
 def _tls(peer: Peer | WebPeer, tls: PeerTLS) -> Check:
-    """By a real handshake, with our files and theirs."""
+    """Check TLS by a handshake with the configured certificates."""
     line, section = f"destinations.{peer.name} TLS", tls.files.section
     patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S * 2)
     try:
@@ -141,7 +144,7 @@ def _tls(peer: Peer | WebPeer, tls: PeerTLS) -> Check:
 def _shown(peer: Peer | WebPeer, tls: PeerTLS, patience: float) -> Presented | None:
     try:
         return presented(peer.address, tls.server_name, patience, tls.files)
-    except OSError:  # of which ssl.SSLError is one: no certificate was shown
+    except OSError:  # The destination showed no certificate; ssl.SSLError is an OSError.
         return None
 
 

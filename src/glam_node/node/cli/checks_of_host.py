@@ -1,4 +1,4 @@
-"""What `doctor` looks at on this machine: the disk under storage.root, and the ports."""
+"""The checks of `doctor` for this machine: environment variables, the disk of storage.root, retention and TCP ports."""
 
 import errno
 import os
@@ -19,16 +19,16 @@ IN_MEMORY = ("tmpfs", "ramfs")
 FSYNC_PROBES = 20
 SLOW_FSYNC_MS = 20.0
 MAMMOGRAM_BYTES = 17_000_000
-"""A view of 3328 x 2560 pixels of 16 bits, uncompressed."""
+"""Size of one uncompressed view of 3328 x 2560 pixels with 16 bits."""
 MAMMOGRAMS = 4
 SLOW_MAMMOGRAMS_PER_S = 2.0
 EXAMS_A_DAY = 100
-"""What a busy unit screens."""
+"""Number of exams that a busy screening unit makes in a day."""
 DAY_BYTES = EXAMS_A_DAY * MAMMOGRAMS * MAMMOGRAM_BYTES
 
 
 def check_storage(settings: Settings) -> Iterator[Check]:
-    """The storage root takes files, has room, and its disk is fast enough to keep what it says it has."""
+    """Check that storage.root can be written, has enough free space, and lies on a disk that is fast enough."""
     from glam_node.node.bootstrap.ground import disk_remedy, prepare_root
     from glam_node.node.db.local_disk import file_system_of
 
@@ -56,12 +56,15 @@ def check_storage(settings: Settings) -> Iterator[Check]:
 
 
 def _existing(root: Path) -> Path:
-    """Return the root, or where it would be made: what user root creates now, the service could not use."""
+    """Return storage.root, or its nearest existing parent.
+
+    The check does not create storage.root: a directory that user root creates could not be used by the service.
+    """
     return root if root.exists() else next(path for path in root.absolute().parents if path.exists())
 
 
 def check_variables(environ: Mapping[str, str]) -> Iterator[Check]:
-    """Environment variables that look like settings and are none."""
+    """Warn about environment variables that look like settings but are none."""
     for problem in mistyped_variables(environ):
         yield Check("environment", Verdict.WARN, str(problem), "Correct its name, or unset it.")
 
@@ -85,7 +88,7 @@ def _space(settings: Settings, free: int, milliseconds: float) -> Check:
 
 
 def _fsync_ms(root: Path) -> float:
-    """The median of some small durable writes."""
+    """Return the median time, in ms, of a write of 4 KiB with fsync."""
     durations = []
     with tempfile.TemporaryFile(dir=root) as file:
         for _ in range(FSYNC_PROBES):
@@ -98,7 +101,7 @@ def _fsync_ms(root: Path) -> float:
 
 
 def _speed(root: Path) -> Check:
-    """Durable files as large as a mammogram, one after the other."""
+    """Measure how many files as large as a mammogram can be written with fsync in a second."""
     data = os.urandom(MAMMOGRAM_BYTES)
     durations = []
     for _ in range(MAMMOGRAMS):
@@ -116,7 +119,7 @@ def _speed(root: Path) -> Check:
 
 
 def check_retention(settings: Settings) -> Iterator[Check]:
-    """Old studies go before C-STORE is refused for want of space."""
+    """Check that retention removes old studies before C-STORE is refused because the disk is full."""
     days, keep, least = settings.retention.days, settings.retention.free_bytes, settings.storage.minimum_free_bytes
     if keep and keep <= least:
         fact = f"retention.free_bytes ({keep}) is not more than storage.minimum_free_bytes ({least})"
@@ -128,7 +131,7 @@ def check_retention(settings: Settings) -> Iterator[Check]:
 
 
 def check_ports(settings: Settings) -> Iterator[Check]:
-    """Each port is free, or it is this node that listens on it."""
+    """Check that each port of the node is free, or that this node listens on it."""
     if settings.tls.port is None or settings.tls.plain:
         yield _check_port("port", "node.port", settings.node.host, settings.node.port, settings)
     if settings.tls.port is not None:

@@ -1,4 +1,4 @@
-"""What `doctor` tries with the model: it loads as a worker loads it, and computes what it computed elsewhere."""
+"""The check of `doctor` for the model: it loads as in a worker, and reproduces the golden case of its package."""
 
 import time
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from glam_node.inference.predictor import load_object
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.settings.schema import Settings
 
-# Reached by name: a module that imports torch is never imported by the node itself.
+# A name instead of an import, because importing the module imports torch.
 VERIFY_PACKAGE = "glam_node.inference.glam.package_verification:verify_package"
 
 
 def check_model(settings: Settings) -> Iterator[Check]:
-    """The package is whole, fits the predictor, and the device is there; then its golden case."""
+    """Check that the model package loads on the configured device; then recompute its golden case."""
     check = _load(settings)
     yield check
     if check.verdict is not Verdict.FAIL:

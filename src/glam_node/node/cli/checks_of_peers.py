@@ -1,4 +1,4 @@
-"""What `doctor` looks at of who calls us, and of how we are called: peers, AE titles, our own door, the collector."""
+"""The checks of `doctor` for AE titles, peers, the node's own receiver and the collector of audit messages."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def check_ae_titles(settings: Settings) -> Check:
-    """Ours is our own, and written as archives write titles."""
+    """Check that no other system has the AE title of this node, and that titles are in capitals."""
     ours, name = settings.node.ae_title, "AE titles"
     same = [f"peers.{one}" for one, peer in settings.peers.items() if peer.ae_title == ours]
     same += [
@@ -41,7 +41,7 @@ def check_ae_titles(settings: Settings) -> Check:
 
 
 def check_peers(settings: Settings) -> Check:
-    """Somebody may send."""
+    """Check that the settings admit a peer, and only from known addresses."""
     if not settings.peers:
         section = section_to_append("peers.pacs", ae_title="PACS", hosts=["10.0.0.5"])
         remedy = f"Add the PACS at the end of the settings file:\n{section}"
@@ -54,7 +54,7 @@ def check_peers(settings: Settings) -> Check:
 
 
 def check_door(settings: Settings) -> Iterator[Check]:
-    """When this node is running: it answers C-ECHO to a peer that may call from this machine."""
+    """Check that a running node answers C-ECHO, if a configured peer may call from this machine without TLS."""
     from glam_node.node.scu.echo import peer_of, survey
 
     caller = next((peer for peer in settings.peers.values() if _may_call_from_here(peer)), None)
@@ -83,14 +83,14 @@ def _may_call_from_here(peer: PeerSettings) -> bool:
 
 
 def no_destination() -> Check:
-    """What to say where there is none."""
+    """Warn that the settings name no destination."""
     section = section_to_append("destinations.archive", ae_title="ARCHIVE", host="10.0.0.5", port=104)
     remedy = f"Add the archive at the end of the settings file:\n{section}"
     return Check("destinations", Verdict.WARN, "results stay on this machine", remedy)
 
 
 def check_collector(settings: Settings) -> Iterator[Check]:
-    """The collector of audit messages, where there is one, lets us in and closes when we do."""
+    """Check that the collector of audit messages, if configured, accepts and closes a connection."""
     from glam_node.node.scu.syslog import audit_collector
 
     collector = audit_collector(settings.audit)

@@ -1,4 +1,4 @@
-"""What `doctor` and `settings check` find out about files that hold a password: there, not empty, for nobody else."""
+"""The checks of `doctor` and `settings check` for files that hold a password."""
 
 import stat
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ CLIENT_SECRET = "console.oidc.client_secret_path"  # noqa: S105 - the name of a 
 
 
 def check_secrets(settings: Settings) -> Iterator[Check]:
-    """One line for each such file that is used."""
+    """Check each password file that the settings use."""
     console, alerts = settings.console, settings.alerts
     if console.port and console.oidc.issuer is not None and console.oidc.client_secret_path is not None:
         yield check_secret(CLIENT_SECRET, console.oidc.client_secret_path)
@@ -25,7 +25,7 @@ def check_secrets(settings: Settings) -> Iterator[Check]:
 
 
 def check_secret(key: str, path: Path) -> Check:
-    """Whether the file at `path`, which the setting names, can be used, and by its user alone."""
+    """Check that the password file of one setting can be read, and only by its owner."""
     remedy = "Put what it should hold there, and nothing else, for the user that the node runs as."
     try:
         read_secret(path)

@@ -1,4 +1,4 @@
-"""What `doctor` asks of the provider by which people sign in to the console: `[console.oidc]`."""
+"""The checks of `doctor` for the sign-in provider of the console, `[console.oidc]`."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,16 +22,16 @@ _HTTPS = 443
 
 
 def check_sign_in(settings: Settings) -> Iterator[Check]:
-    """The provider, if there is one, is who it should be, has what a sign-in needs, and knows this console."""
+    """Check that the provider, if configured, answers, supports what sign-in needs, and knows this console."""
     chosen = settings.console.oidc
     if chosen.issuer is None or not settings.console.port:
         return
-    # Whoever has no provider need not wait for what speaks to one.
+    # Imported here: the module is slow to import and is not needed without a provider.
     from glam_node.node.console.oidc import Issuer
 
     secret = chosen.client_secret_path
     if secret is not None and check_secret(CLIENT_SECRET, secret).verdict is Verdict.FAIL:
-        return  # it has a line of its own
+        return  # `check_secrets` reports it.
     issuer = Issuer(chosen)
     try:
         found = _provider(issuer, chosen)
@@ -43,7 +43,11 @@ def check_sign_in(settings: Settings) -> Iterator[Check]:
 
 
 def _provider(issuer: "Issuer", chosen: OIDCSettings) -> Check:
-    """Raises NodeError where nobody can sign in by it."""
+    """Check the discovery document, the keys and the certificate of the provider.
+
+    Raises:
+        NodeError: The provider does not answer, or its answer cannot be used.
+    """
     metadata = issuer.metadata()
     keys = len(issuer.keys().keys)
     lacking = _lacking(metadata, chosen)
@@ -60,7 +64,12 @@ def _provider(issuer: "Issuer", chosen: OIDCSettings) -> Check:
 
 
 def _lacking(metadata: dict[str, Any], chosen: OIDCSettings) -> tuple[str, str] | None:
-    """What its discovery document says that it cannot do, though sign-in needs it, and what to do."""
+    """Return the first feature that sign-in needs and the provider does not support, and the remedy, else None.
+
+    Args:
+        metadata: The discovery document of the provider (OpenID Connect Discovery 1.0).
+        chosen: The settings of the provider.
+    """
     if "code" not in metadata.get("response_types_supported", ["code"]):
         return "has no authorization code flow", 'Allow this client the response type "code" there.'
     if "S256" not in metadata.get("code_challenge_methods_supported", ["S256"]):
@@ -72,19 +81,19 @@ def _lacking(metadata: dict[str, Any], chosen: OIDCSettings) -> tuple[str, str] 
 
 
 def _certificate_ends(name: str, chosen: OIDCSettings) -> datetime | None:
-    """When the certificate that it shows is too old; None without TLS."""
+    """Return when the certificate of the provider expires; None without TLS, or if it cannot be read."""
     parts = urlsplit(name)
     if parts.scheme != "https" or parts.hostname is None:
         return None
     address = (parts.hostname, parts.port or _HTTPS)
     try:
         return presented(address, parts.hostname, chosen.timeout, Files("console.oidc", None, None)).not_after
-    except OSError:  # it answered already: a second connection is worth no alarm
+    except OSError:  # The provider answered before, so that a failed second connection is no finding.
         return None
 
 
 def _client(issuer: "Issuer", chosen: OIDCSettings) -> Check:
-    """Whether it takes our id and secret, and would lead a browser back."""
+    """Check that the provider accepts the client ID and secret, and redirects browsers back to this console."""
     try:
         stranger = issuer.client_trouble()
         astray = "" if stranger else issuer.redirect_trouble()
@@ -99,5 +108,5 @@ def _client(issuer: "Issuer", chosen: OIDCSettings) -> Check:
 
 
 def longest(chosen: OIDCSettings) -> float:
-    """Seconds that its questions may take."""
+    """Return how many seconds the checks of the provider may take."""
     return 5 * chosen.timeout + 10

@@ -1,4 +1,4 @@
-"""`glam-node console`"""
+"""The command `glam-node console`, which manages the accounts of the web console."""
 
 import sys
 from datetime import UTC, datetime

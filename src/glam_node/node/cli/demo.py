@@ -1,4 +1,4 @@
-"""`glam-node demo`"""
+"""The command `glam-node demo`, which shows a node at work between a modality and an archive."""
 
 import os
 import shlex
@@ -52,7 +52,7 @@ def demo(
 
 
 class _Steps:
-    """Shows the step in work with a spinner, and what is behind it with its seconds."""
+    """Display of the demo's steps: a spinner for the current step, and a line with its seconds for each past one."""
 
     def __init__(self, screen: "Console") -> None:
         self._screen = screen
@@ -69,7 +69,7 @@ class _Steps:
         self._status.stop()
 
     def tell(self, step: str) -> None:
-        """A new step began; the same words again are no news."""
+        """Show the step that began; do nothing if it is the current one."""
         if step == self._step:
             return
         self._finish("ok")

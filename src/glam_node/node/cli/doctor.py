@@ -1,4 +1,4 @@
-"""`glam-node doctor`"""
+"""The command `glam-node doctor`, which checks everything that a node needs."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -85,7 +85,7 @@ def _checks(path: Path | None, without: set[str], *, self_test: bool) -> "Iterat
     yield from check_variables(os.environ)
     groups = [list(_disk(settings)), list(_questions(settings))]
     _refuse_unknown(without, [question.name for group in groups for question in group])
-    # Measured by itself; then all at once.
+    # The speed of the disk is measured first and alone; all other checks run at the same time.
     for questions in groups:
         yield from answers(question for question in questions if question.name not in without)
     if self_test:

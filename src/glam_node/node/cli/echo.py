@@ -1,4 +1,4 @@
-"""`glam-node echo`"""
+"""The command `glam-node echo`, which checks the connection to a destination."""
 
 from dataclasses import asdict
 from typing import Annotated

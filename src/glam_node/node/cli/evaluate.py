@@ -1,4 +1,4 @@
-"""`glam-node evaluate`"""
+"""The command `glam-node evaluate`, which measures a model package on labelled images."""
 
 import os
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from glam_node.node.cli.application import EXIT_FINDING, JsonOption, OutOption, 
 from glam_node.node.cli.progress import progress_bars
 from glam_node.node.domain.words import counted
 
-# Reached by name: evaluation imports torch for packages that need it.
+# A name instead of an import, because evaluation imports torch for packages that need it.
 RUN_EVALUATION = "glam_node.inference.evaluation.run:run_evaluation"
 _SHOWN_FAILURES = 20
 
@@ -125,7 +125,11 @@ def evaluate(
 
 
 def _require_writable(package: Path, hint: str) -> None:
-    """Raises a usage error before anything is measured in vain."""
+    """Check that the package can be written, before time is spent on the measurement.
+
+    Raises:
+        typer.BadParameter: The package cannot be written.
+    """
     from glam_node.inference.package import PACKAGE_FILE
 
     if not os.access(package / PACKAGE_FILE, os.W_OK):
@@ -133,7 +137,13 @@ def _require_writable(package: Path, hint: str) -> None:
 
 
 def _dataset(text: str, hint: str) -> tuple[str, str]:
-    """Kind and path. Raises a usage error for anything else."""
+    """Return the kind and the path of a data set given as KIND:PATH.
+
+    The range of seeds FIRST..LAST of phantoms becomes FIRST:END, without END.
+
+    Raises:
+        typer.BadParameter: The text is not KIND:PATH, or the kind is not known.
+    """
     from glam_node.inference.datasets.open import KINDS
 
     kind, colon, path = text.partition(":")
@@ -173,7 +183,7 @@ def _print(outcome: Any, package: Path) -> None:
 
 
 def _last_line(outcome: Any, package: Path) -> str:
-    """What happened, and what to do next."""
+    """Return a line that says what happened and what to do next."""
     report = f"open {outcome.files[0]}"
     if outcome.failures:
         return f"{counted(len(outcome.failures), 'view')} could not be measured, see above; for the others {report}"

@@ -1,4 +1,4 @@
-"""Asks several questions at once, each within its own time, and gives the answers in their order."""
+"""Runs the checks of `doctor` at the same time, each with a time limit, and returns their results in order."""
 
 import queue
 import threading
@@ -15,7 +15,7 @@ LIMIT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, under which name its answers begin, and how long it may take."""
+    """A check to run, with its name and time limit."""
 
     name: str
     ask: Callable[[], Iterable[Check]]
@@ -23,13 +23,16 @@ class Question:
 
 
 def answers(questions: Iterable[Question]) -> Iterator[Check]:
-    """All checks, question by question; all are asked at once, and one that hangs or breaks is a FAIL of its own."""
+    """Run all checks at the same time and yield their results in the order of `questions`.
+
+    A check that exceeds its time limit or raises an exception yields a FAIL.
+    """
     for asked in [_Asked(question) for question in questions]:
         yield from asked.answers()
 
 
 class _Asked:
-    """One question, in a thread that nobody waits for longer than its time."""
+    """A check that runs in a thread of its own, and that is abandoned after its time limit."""
 
     def __init__(self, question: Question) -> None:
         self._question = question

@@ -1,4 +1,4 @@
-"""`glam-node init`"""
+"""The command `glam-node init`, which writes a settings file."""
 
 import re
 from pathlib import Path
@@ -20,13 +20,17 @@ def _matching(pattern: re.Pattern[str], form: str, text: str) -> dict[str, str]:
 
 
 def _title(text: str) -> str:
-    """The AE title. Raises a usage error, on which a prompt asks again."""
+    """Return the AE title of this node if it is valid.
+
+    Raises:
+        typer.BadParameter: It is not valid; the prompt then asks again.
+    """
     _refuse_what_settings_do_not_allow({"node": {"ae_title": text}})
     return text
 
 
 def _pacs(text: str) -> str:
-    """Who sends."""
+    """Return the sender, written as AE@HOST or AE, if it is valid; raise typer.BadParameter otherwise."""
     sender = _matching(_PEER, "AE@HOST or AE", text)
     hosts = [sender["host"]] if "host" in sender else []
     _refuse_what_settings_do_not_allow({"peers": {"pacs": {"ae_title": sender["ae_title"], "hosts": hosts}}})
@@ -34,7 +38,7 @@ def _pacs(text: str) -> str:
 
 
 def _results(text: str) -> str:
-    """Where results go."""
+    """Return the archive, written as AE@HOST:PORT, if it is valid; raise typer.BadParameter otherwise."""
     receiver = _matching(_ARCHIVE, "AE@HOST:PORT", text)
     _refuse_what_settings_do_not_allow({"destinations": {"archive": {**receiver, "port": int(receiver["port"])}}})
     return text

@@ -1,4 +1,4 @@
-"""Which process of this machine listens on a TCP port, as far as this user may know."""
+"""The search for the process that listens on a TCP port of this machine."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ LISTEN = "0A"
 
 
 def listener_of(port: int) -> str:
-    """Its program and process id; empty when there is none, or it is another user's."""
+    """Return program and process ID of the listener on `port`; empty if there is none or another user owns it."""
     inodes = {f"socket:[{inode}]" for inode in _inodes(port)}
     for directory in PROC.glob("[0-9]*") if inodes else ():
         try:

@@ -1,4 +1,4 @@
-"""`glam-node`: the commands, in the order in which a new user needs them."""
+"""The program `glam-node` and its commands, in the order in which a new user needs them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -97,5 +97,5 @@ app.add_typer(console.app, name="console")
 
 
 def main() -> None:
-    """The entry point of the program."""
+    """Run the program."""
     app()

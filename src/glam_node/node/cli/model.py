@@ -1,4 +1,4 @@
-"""`glam-node model`: import, show, verify, golden, time"""
+"""The command `glam-node model`, which imports, shows, verifies and times model packages."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +12,7 @@ from glam_node.node.cli.model_tables import operating_points, print_package, pri
 if TYPE_CHECKING:
     from glam_node.inference.package import ModelPackage
 
-# Reached by name: a module that imports torch is never imported by the node itself.
+# Names instead of imports, because importing these modules imports torch.
 CONVERT_CHECKPOINT = "glam_node.inference.glam.checkpoint:convert_checkpoint"
 VERIFY_PACKAGE = "glam_node.inference.glam.package_verification:verify_package"
 VERIFY_GOLDEN = "glam_node.inference.glam.golden:verify_golden"

@@ -1,4 +1,4 @@
-"""What `glam-node model` writes for people: a package with its card, a comparison with golden values."""
+"""The text output of `glam-node model`: a package with its card, and a comparison with golden values."""
 
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,12 @@ _INDENT = 28
 
 
 def operating_points(package: "ModelPackage") -> dict[str, Any]:
-    """The operating points of `package`, as JSON has them."""
+    """Return the operating points of `package` for JSON."""
     return {str(kind): asdict(point) for kind, point in package.operating_points.items()}
 
 
 def print_package(package: "ModelPackage") -> None:
-    """Who it is, its digest, operating points, scales and means of scores, parameters, shape and card."""
+    """Print the name, digest, operating points, calibration, mean scores, parameters, shape and card of a package."""
     state = "trained" if package.trained else "UNTRAINED: its scores and findings are meaningless"
     source = "weights file, digest checked" if package.seed is None else f"made from seed {package.seed}"
     typer.echo(f"{package.algorithm_name} {package.algorithm_version} ({package.architecture}), {state}")
@@ -48,7 +48,7 @@ def _line(name: str, value: object) -> None:
 
 
 def written(value: object) -> str:
-    """A value of the card; ranges and lists as people write them."""
+    """Return a value of the card as text, for example "0.2 to 0.7" for a range; "not stated" if it is empty."""
     if isinstance(value, tuple):
         ranged = value and all(isinstance(one, float) for one in value)
         value = " to ".join(f"{one:g}" for one in value) if ranged else ", ".join(map(str, value))
@@ -56,7 +56,11 @@ def written(value: object) -> str:
 
 
 def print_report(report: Any) -> None:
-    """One line per quantity of a GoldenReport, what was left out, and the verdict; exit code 1 when it is bad."""
+    """Print a GoldenReport: one line per quantity, the quantities that were not computed, and the verdict.
+
+    Raises:
+        typer.Exit: With code 1, if a quantity is out of tolerance or nothing could be compared.
+    """
     table = Table()
     for column in ("quantity", "cases", "largest error", "tolerance", "worst case", ""):
         table.add_column(column, justify="right" if column in _NUMBERS else "left")

@@ -1,4 +1,4 @@
-"""How long a worker of this machine takes for a study: phantom exams, read and written as it does."""
+"""The measurement of `glam-node model time`: how long a worker of this machine takes for a study."""
 
 import os
 import platform
@@ -37,36 +37,36 @@ TABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Of one worker that has nothing else to do."""
+    """Times of one worker that has nothing else to do."""
 
     device: str
-    """By name where it has one."""
+    """Name of the device if it has one, else for example "cpu"."""
     processor: str
     threads: int
     model: str
     segment: str
-    """inference.segment: which views are outlined."""
+    """Value of inference.segment: the views whose findings are outlined."""
     views: int
     views_with_findings: int
     kinds: tuple[str, ...]
-    """Of results that were written."""
+    """Kinds of the results that were written."""
     stage_seconds: dict[str, float]
-    """Of each stage the median of all studies but the first, which warms up."""
+    """Median time of each stage in s, over all studies but the first, which warms up."""
     study_seconds: tuple[float, ...]
-    """Of each study, the first one too."""
+    """Time of each study in s, including the first."""
 
     @property
     def seconds(self) -> float:
-        """The median of all studies but the first."""
+        """Median time of a study in s, over all studies but the first."""
         return median(self.study_seconds[1:])
 
     @property
     def studies_per_hour(self) -> float:
-        """One after the other; a device that is waited for does better with the study ahead (inference.overlap)."""
+        """Number of studies an hour, one after the other; with inference.overlap a GPU may do more."""
         return HOUR_S / self.seconds
 
     def line(self) -> str:
-        """Of TABLE."""
+        """Return the measurement as a row of TABLE."""
         cells = (
             self.device,
             self.processor,
@@ -81,15 +81,24 @@ class Timing:
 
 
 def measure(settings: Settings, studies: int, rows: int, columns: int) -> Timing:
-    """Of the configured model on its device, over so many studies after a first one that warms up.
+    """Measure the configured model on its device with a phantom exam.
 
-    Raises PermanentError when a view cannot be analysed, PackageMismatch or DeviceUnavailable.
+    Args:
+        settings: The settings of the node.
+        studies: Number of studies to measure, after one more that warms up.
+        rows: Rows of each image.
+        columns: Columns of each image.
+
+    Raises:
+        PermanentError: A view cannot be analysed.
+        PackageMismatch: The model package does not fit the predictor.
+        DeviceUnavailable: The configured device does not exist.
     """
     predictor = load_configured_predictor(settings)
     kinds = KEPT_ANYWAY.union(*(one.results for one in settings.destinations.values()))
     with tempfile.TemporaryDirectory(prefix="glam-node-time-") as directory:
         instances = _exam(Path(directory), rows, columns)
-        # What was written before would not be written again: every study has a store of its own.
+        # Each study gets its own store, because a store does not write the same result twice.
         stores = [InstanceStore(Path(directory, str(number))) for number in range(studies + 1)]
         runs = [_study(instances, predictor, result_identity(settings), kinds, store) for store in stores]
     findings = runs[-1][0]
@@ -109,7 +118,7 @@ def measure(settings: Settings, studies: int, rows: int, columns: int) -> Timing
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """As the system names it."""
+    """Return the name of the processor, or the machine type if the system gives no name."""
     with suppress(OSError):
         for line in cpuinfo.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -135,7 +144,11 @@ def _study(
     kinds: frozenset[str],
     store: InstanceStore,
 ) -> tuple[Findings, dict[str, float]]:
-    """The findings, and the seconds of each stage."""
+    """Analyse one study and write its results.
+
+    Returns:
+        The findings, and the time of each stage in s.
+    """
     findings = segment_study("2.25.1", source_images(instances, Path), predictor)
     for image in findings.images:
         if image.failure:

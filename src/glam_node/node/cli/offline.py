@@ -1,4 +1,4 @@
-"""Files in, results out, by the node's own rules; no network and no database."""
+"""The analysis of `glam-node analyse`: from DICOM files to result files, without a network and a database."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ from glam_node.node.workflow.make import ResultMaker, Wish
 from glam_node.node.workflow.read_files import Refusal, read_files
 from glam_node.node.workflow.source_images import read_sources
 
-# Of files, in the order of writing
+# Prefixes of file names, in the order in which the files are written.
 _PREFIXES = {
     kinds.SEGMENTATION: "SEG",
     kinds.FRACTIONAL_SEGMENTATION: "FRACTIONAL",
@@ -45,14 +45,14 @@ _PREFIXES = {
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings decide."""
+    """Settings of the analysis."""
 
     eligibility: EligibilityRules
     identity: ResultIdentity
     load_predictor: Callable[[], Predictor]
-    """Called once there is something to analyse."""
+    """Function that loads the model. It is called only if a study is eligible."""
     wanted: AbstractSet[str] = kinds.KEPT_ANYWAY
-    """Kinds of results; these two are among them."""
+    """Kinds of results to write. They include KEPT_ANYWAY."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +61,30 @@ class Written:
 
     findings: Findings
     objects: tuple[Path, ...]
-    """Segmentations, the report, then what else was wanted."""
+    """Result objects: segmentations, the report, then the other kinds."""
     pictures: tuple[Path, ...]
     not_written: tuple[Refusal, ...]
-    """Kinds of results that could not be written, of an image or of the study."""
+    """Results of an image or of the study that could not be written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What became of some files."""
+    """Results of the analysis of some files."""
 
     written: list[Written]
     refused: list[Refusal]
-    """What should have been analysed and could not be."""
+    """Files, images and studies that could not be analysed."""
     left_out: list[Refusal]
-    """Images of analysed studies that are not meant to be analysed."""
+    """Images of analysed studies that are not to be analysed, for example special views."""
 
 
 def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> Analysis:
-    """The results of every eligible study in `paths` are in `out`/<Study Instance UID>.
+    """Analyse every eligible study in `paths` and write its results to `out`/<Study Instance UID>.
 
-    Raises PackageMismatch, DeviceUnavailable, OSError.
+    Raises:
+        PackageMismatch: The model package does not fit the predictor.
+        DeviceUnavailable: The configured device does not exist.
+        OSError: The results cannot be written, for example because the disk is full.
     """
     given = read_files(all_files(paths), now)
     analysis = Analysis([], list(given.refused), [])
@@ -95,7 +98,7 @@ def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> An
         try:
             findings = _segment(study, eligibility.instances, predictor, rules.eligibility.kinds)
             written = _write(findings, eligibility.instances, rules, out / study.study_instance_uid)
-        except Exception as error:  # one study does not stop the others
+        except Exception as error:  # A failed study must not stop the others.
             if stops_everything(error) or isinstance(error, PackageMismatch | DeviceUnavailable):
                 raise
             analysis.refused.append(Refusal(_named(study), in_words(error)))
@@ -107,7 +110,7 @@ def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> An
 
 
 def _named(study: Study) -> str:
-    """The study with its first file, by which a person finds it."""
+    """Return the study with its first file, so that a person finds it."""
     first, *others = sorted(instance.path for instance in study.instances)
     files = f"{first} and {len(others)} more" if others else first
     return f"study {study.study_instance_uid} ({files})"
@@ -131,7 +134,7 @@ def _segment(study: Study, instances: Sequence[SOPInstance], predictor: Predicto
 
 
 def _write(findings: Findings, instances: Sequence[SOPInstance], rules: Rules, folder: Path) -> Written:
-    """The objects and one picture per view; those of an earlier run are gone."""
+    """Remove the results of an earlier run from `folder`; write the result objects and one picture per view."""
     folder.mkdir(parents=True, exist_ok=True)
     for pattern in ("[LR]-*.png", *(f"{prefix}-*.dcm" for prefix in _PREFIXES.values())):
         for stale in folder.glob(pattern):

@@ -1,4 +1,4 @@
-"""`glam-node resend`, `send-now`, `hold`, `release` and `set-aside`: what a person asks for of one study."""
+"""The commands by which an operator acts on a study: `resend`, `hold`, `release`, `set-aside` and others."""
 
 import getpass
 import socket
@@ -117,15 +117,15 @@ def keep_first(
 
 
 def order_of(study_instance_uid: str, reason: str = "") -> Order:
-    """By whoever runs the command, now."""
+    """Return the order of the current user for a study, with the current time."""
     return Order(study_instance_uid, this_person(), datetime.now(UTC), reason)
 
 
 def this_person() -> Actor:
-    """Who runs the command, on which host."""
+    """Return the current user and this host, for the record of an action."""
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # nobody of that number is known, as in a container
+    except (OSError, KeyError):  # The user ID has no name, as in some containers.
         user = "unknown"
     return Actor(f"os:{user}", socket.gethostname())
 
@@ -136,7 +136,17 @@ def carry_out(
     study_instance_uid: str,
     change: Callable[[Any, "Node"], str],
 ) -> None:
-    """The change is made as a whole and told. Raises a usage error for a study that is not known."""
+    """Make a change to a study in one transaction and print what was done.
+
+    Args:
+        ctx: The context of the command.
+        settings: The settings file given to the command, if any.
+        study_instance_uid: The study.
+        change: Makes the change and returns what was done, as a sentence without its capital and full stop.
+
+    Raises:
+        typer.BadParameter: The node has no such study.
+    """
     node = node_of(ctx, settings_of(ctx, settings))
     known(node.sessions, study_instance_uid)
     with node.sessions.begin() as session:

@@ -1,4 +1,4 @@
-"""`glam-node phantom`"""
+"""The command `glam-node phantom`, which writes a synthetic exam."""
 
 from typing import Annotated
 

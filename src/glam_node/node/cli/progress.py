@@ -1,4 +1,4 @@
-"""Bars on standard error while long work goes on."""
+"""Progress bars on standard error."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +9,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 @contextmanager
 def progress_bars(bar_of: Callable[[str], str] = str) -> Iterator[Callable[[str, int, int], None]]:
-    """Gives what tells of the work: what is done, how much of it, of how many; bars only where a person watches.
+    """Yield a progress callback `(label, done, total)`.
 
-    What `bar_of` gives the same name shares a bar. A total of 0 is a line, also where nobody watches.
+    On a terminal it draws progress bars. A total of 0 prints the label as a line, also without a terminal.
+
+    Args:
+        bar_of: Returns the name of the bar for a label; labels with the same name share a bar.
     """
     screen = Console(stderr=True, markup=False, emoji=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

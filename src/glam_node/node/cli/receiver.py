@@ -1,4 +1,4 @@
-"""`glam-node receiver`"""
+"""The command `glam-node receiver`, which runs an additional receiver."""
 
 import typer
 

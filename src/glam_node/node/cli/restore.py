@@ -1,4 +1,4 @@
-"""`glam-node restore`"""
+"""The command `glam-node restore`, which makes a node from a backup."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`glam-node retry`"""
+"""The command `glam-node retry`, which retries the failed work of a study."""
 
 import typer
 

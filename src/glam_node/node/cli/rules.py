@@ -1,4 +1,4 @@
-"""`glam-node rules`: test, explain"""
+"""The command `glam-node rules`, which tests and explains the rules of a site."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime

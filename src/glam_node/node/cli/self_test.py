@@ -1,4 +1,4 @@
-"""A phantom exam goes the whole road, through a node of its own, to a folder; no archive sees anything of it."""
+"""The self-test of `doctor`: a separate node receives a phantom exam, analyses it and writes results to a folder."""
 
 import json
 import tempfile
@@ -28,9 +28,10 @@ RESULTS = ["segmentation", "measurement_report"]
 
 
 def check_the_whole_road(settings: Settings) -> Iterator[Check]:
-    """C-STORE, database, broker, worker with the configured model, results: each step and how long it took.
+    """Send a phantom exam through a separate node and check each step, from C-STORE to the results.
 
-    Raises NodeError when the results do not come.
+    Raises:
+        NodeError: The node does not start, or the results do not arrive in time.
     """
     with tempfile.TemporaryDirectory(prefix="glam-node-self-test-") as directory:
         folder = Path(directory)
@@ -52,7 +53,7 @@ def check_the_whole_road(settings: Settings) -> Iterator[Check]:
 
 
 def _settings(settings: Settings, folder: Path, port: int) -> dict[str, object]:
-    """The model and the looks of results as configured; all else is of its own."""
+    """Return the settings of the separate node: model, results and eligibility as configured, all else its own."""
     tree = settings.model_dump(mode="json", include={"inference", "results", "eligibility"})
     return {
         **tree,
@@ -84,7 +85,10 @@ def _results(progress: Progress, folder: Path, settings: Settings) -> Iterator[C
 
 
 def _truth(files: Sequence[Path], study_instance_uid: str, settings: Settings) -> Check:
-    """Beside where the phantom's lesions are: a model for patients need not see them, the default one must."""
+    """Compare the outlines with the lesions of the phantom.
+
+    The default model must find every lesion. A model for patients need not, so that a missed lesion is a warning.
+    """
     segmentations = stored_segmentations(files, study_instance_uid)
     found = lesions = outside = 0
     for view in make_exam(SEED, rows=SIDES[0], columns=SIDES[1]):

@@ -1,4 +1,4 @@
-"""`glam-node serve`"""
+"""The command `glam-node serve`, which runs a node."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""`glam-node settings`: check, show, explain, diff, reload"""
+"""The command `glam-node settings`, which checks, shows, explains and reloads the settings."""
 
 import os
 from enum import StrEnum
@@ -28,7 +28,7 @@ app.command()(reload)
 
 
 class Format(StrEnum):
-    """How settings are explained."""
+    """The output format of `settings explain`."""
 
     TEXT = "text"
     MARKDOWN = "markdown"

@@ -1,4 +1,4 @@
-"""`glam-node settings diff` and `reload`: the file beside the settings with which a node runs."""
+"""The commands `glam-node settings diff` and `reload`, which compare and apply a changed settings file."""
 
 import time
 from pathlib import Path
@@ -84,7 +84,11 @@ def _tell(changes: list[dict[str, Any]]) -> None:
 
 
 def _node_of(root: Path) -> int:
-    """The process that serves this root. Raises PermanentError when none does."""
+    """Return the ID of the process that serves this storage root.
+
+    Raises:
+        PermanentError: No node runs on it.
+    """
     from glam_node.node.cli.checks import serving_process
     from glam_node.node.errors import PermanentError
 
@@ -98,7 +102,11 @@ def _node_of(root: Path) -> int:
 
 
 def _answer(root: Path, before: int) -> dict[str, Any]:
-    """What the node says of the reload after the one of that number. Raises TransientError when it says nothing."""
+    """Wait for the answer of the node to the reload after number `before`, and return it.
+
+    Raises:
+        TransientError: The node did not answer in time.
+    """
     from glam_node.node.errors import TransientError
     from glam_node.node.run.live_settings import last_reload
 

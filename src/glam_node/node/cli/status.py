@@ -1,4 +1,4 @@
-"""`glam-node status`"""
+"""The command `glam-node status`, which shows the work that waits and the work that needs a person."""
 
 import textwrap
 from dataclasses import asdict
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 REFUSALS = ("association_rejected", "association_aborted", "instance_refused")
 REFUSED_SHOWN, LOOKED_AT = 5, 100
-"""Refusals of each kind that are shown, and the newest events among which they are looked for."""
+"""Number of refusals of each kind to show, and number of the newest events to search for them."""
 IN_DOUBT_SHOWN = 20
 
 
@@ -67,7 +67,7 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
 
 
 def _refused(events: "list[Event]", settings: "Settings") -> list[dict[str, Any]]:
-    """Return the newest refusals without those of peers that the settings admit by now."""
+    """Return the newest refusals, without those of peers that the settings admit by now."""
     from glam_node.node.scp.access import is_settled
 
     open_ones = [event for event in events if not is_settled(event.detail, settings.node, settings.peers)]
@@ -102,7 +102,7 @@ def _print_left_out(left_out: dict[str, int]) -> None:
 
 
 def _print_in_doubt(doubts: list[dict[str, Any]]) -> None:
-    """Studies whose images need a person, the gravest first."""
+    """Print the studies whose images need a person, the gravest first."""
     if not doubts:
         return
     typer.echo(f"images in doubt  {counted(len(doubts), 'study')}; `glam-node study UID` says what can be done")
@@ -111,7 +111,7 @@ def _print_in_doubt(doubts: list[dict[str, Any]]) -> None:
 
 
 def _print_refused(event: str, refused: dict[str, Any]) -> None:
-    """Print the caller, the reason, and the settings that would admit the peer or what else helps."""
+    """Print the caller, the reason, and the remedy, for example the settings that would admit the peer."""
     caller = " at ".join(str(refused[key]) for key in ("calling_ae_title", "address") if refused.get(key))
     reason = f"{caller}: {refused.get('reason', '')}" if caller else refused.get("reason", "")
     typer.echo(f"{event} {refused['at']:%Y-%m-%d %H:%M:%S} UTC: {reason}")
@@ -121,7 +121,7 @@ def _print_refused(event: str, refused: dict[str, Any]) -> None:
 
 
 def _separator(remedy: str) -> str:
-    """Return what stands before a remedy: settings of several lines are copied as a block."""
+    """Return a line break before a remedy of several lines, which is copied as a block, else a space."""
     return "\n" if "\n" in remedy else " "
 
 

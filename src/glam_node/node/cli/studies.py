@@ -1,4 +1,4 @@
-"""`glam-node studies`"""
+"""The command `glam-node studies`, which lists the studies."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`glam-node study`"""
+"""The command `glam-node study`, which shows one study."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +32,11 @@ StudyArgument = Annotated[
 
 
 def known(sessions: "SessionFactory", study_instance_uid: str) -> "Study":
-    """The study. Raises a usage error when the node has none of that UID."""
+    """Return the study with this UID.
+
+    Raises:
+        typer.BadParameter: The node has no such study.
+    """
     from glam_node.node.db import studies
 
     with sessions() as session:
@@ -109,7 +113,7 @@ def _cell(value: object) -> str:
 
 
 def _timeline(out: "Console", events: list[dict[str, Any]]) -> None:
-    """Milliseconds since the step before stand beside each."""
+    """Print the events of a study, each with the milliseconds since the event before it."""
     table = Table(title="Timeline (UTC)", title_justify="left")
     for column in ("at", "after ms", "event", "detail"):
         table.add_column(column, overflow="fold")

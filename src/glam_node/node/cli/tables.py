@@ -1,4 +1,4 @@
-"""Tables that more than one command prints."""
+"""The table of scores, which `analyse` and `demo` print."""
 
 from rich.console import Console
 from rich.table import Table
@@ -8,7 +8,7 @@ from glam_node.node.workflow.description import named, scores
 
 
 def print_scores(findings: Findings, screen: Console) -> None:
-    """Who analysed, and one row of scores per image."""
+    """Print the name of the algorithm and one row of scores per image."""
     screen.print(f"  {named(findings)}")
     table = Table("view", "malignant", "benign", "findings", "remark")
     for row in scores(findings):

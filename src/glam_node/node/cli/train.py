@@ -1,4 +1,4 @@
-"""`glam-node train`"""
+"""The command `glam-node train`, which trains GLAM from image labels."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from glam_node.node.cli.application import EXIT_FINDING, OutOption, complain, wr
 from glam_node.node.cli.progress import progress_bars
 from glam_node.node.domain.words import counted
 
-# Reached by name: training imports torch.
+# Names instead of imports, because training imports torch.
 RUN_TRAINING = "glam_node.inference.training.run:run_training"
 FIND_RECIPE = "glam_node.inference.training.recipe:find_recipe"
 _SHOWN_FAILURES = 20
@@ -32,7 +32,7 @@ def train(
     from glam_node.inference.predictor import load_object
 
     path = load_object(FIND_RECIPE)(recipe)
-    # "global stage, loss 0.3": one bar for each stage
+    # A label is for example "global stage, loss 0.3": there is one bar for each stage.
     with progress_bars(lambda doing: doing.split(",")[0]) as progress:
         trained = load_object(RUN_TRAINING)(path, directory, device=device, workers=workers, tell=progress)
     for failure in trained.failures[:_SHOWN_FAILURES]:

@@ -1,4 +1,4 @@
-"""`glam-node worker`"""
+"""The command `glam-node worker`, which runs one worker."""
 
 import typer
 

@@ -1,1 +1,1 @@
-"""A simulated modality, a small archive and a node between them, for the first run."""
+"""The demonstration: a simulated modality, a node and a small archive, for the first run."""

@@ -1,4 +1,4 @@
-"""A small archive: a real Storage SCP that keeps what it is sent as files in a folder."""
+"""A small archive: a Storage SCP that keeps the objects that it receives as files in a folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,23 +20,23 @@ OUT_OF_RESOURCES = 0xA700
 
 
 class Archive:
-    """What arrived: one file <SOP Instance UID>.dcm each."""
+    """The objects of the archive, each in a file <SOP Instance UID>.dcm."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = 0
-        """Where it listens, once it does."""
+        """TCP port of the archive; 0 until it listens."""
 
     def files(self) -> list[Path]:
-        """All objects, the oldest first."""
+        """Return the files of all objects, the oldest first."""
         return sorted(self.folder.glob("*.dcm"), key=lambda path: path.stat().st_mtime_ns)
 
     def has(self, sop_instance_uid: str) -> bool:
-        """Whether the object arrived."""
+        """Return whether the archive holds the object."""
         return (self.folder / f"{sop_instance_uid}.dcm").is_file()
 
     def keep(self, event: Event) -> int:
-        """The status of one C-STORE; after success the file is whole."""
+        """Store the object of one C-STORE, whole or not at all, and return the status (PS3.4 Table B.2-1)."""
         sop_instance_uid = cast(C_STORE, event.request).AffectedSOPInstanceUID
         final = self.folder / f"{sop_instance_uid}.dcm"
         part = final.with_suffix(".part")
@@ -50,9 +50,14 @@ class Archive:
 
 @contextmanager
 def listening(folder: Path, calling_ae_title: str) -> Iterator[Archive]:
-    """An archive on a free port of this machine, for one sender; closed at the end.
+    """Run an archive on a free port of this machine until the context ends.
 
-    Raises PermanentError when no port can be had.
+    Args:
+        folder: The folder for the files; it is created if needed.
+        calling_ae_title: The only AE title that may send.
+
+    Raises:
+        PermanentError: The archive cannot listen.
     """
     folder.mkdir(parents=True, exist_ok=True)
     archive = Archive(folder)

@@ -1,4 +1,4 @@
-"""What the simulated modality sends: a phantom exam, or the files of a folder."""
+"""The exam that the simulated modality sends: a phantom exam, or the files of a folder."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from glam_node.node.errors import PermanentError
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """Files to send."""
+    """The DICOM files of an exam."""
 
     instances: tuple[OutgoingInstance, ...]
     studies: Mapping[str, str]
-    """SOP Instance UID -> Study Instance UID."""
+    """Study Instance UIDs by SOP Instance UID."""
     left_out: tuple[str, ...] = ()
-    """Files that are no DICOM objects, with the reason."""
+    """Files that cannot be sent, each with the reason."""
 
 
 def phantom_exam(folder: Path, seed: int, rows: int, columns: int) -> Exam:
-    """A synthetic four-view exam in `folder`: one lesion like a benign one, one like a malignant one."""
+    """Write a synthetic four-view exam, with one benign-like and one malignant-like lesion, to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     instances: list[OutgoingInstance] = []
     studies: dict[str, str] = {}
@@ -39,7 +39,11 @@ def phantom_exam(folder: Path, seed: int, rows: int, columns: int) -> Exam:
 
 
 def exam_of(folder: Path) -> Exam:
-    """All DICOM objects under `folder`. Raises PermanentError when there is none."""
+    """Return all DICOM objects under `folder`.
+
+    Raises:
+        PermanentError: There is none.
+    """
     instances: list[OutgoingInstance] = []
     studies: dict[str, str] = {}
     left_out: list[str] = []
@@ -56,13 +60,13 @@ def exam_of(folder: Path) -> Exam:
 
 
 def all_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files, and those under the folders among them."""
+    """Yield the files in `paths`, and the files under the folders in `paths`."""
     for path in paths:
         yield from files_under(path) if path.is_dir() else (path,)
 
 
 def files_under(folder: Path) -> Iterator[Path]:
-    """All files that may be DICOM objects, in order; a DICOMDIR only lists others."""
+    """Return all files under `folder` that may be DICOM objects, sorted; a DICOMDIR only lists others."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "DICOMDIR")
 
 

@@ -12,7 +12,16 @@ TIMEOUT_S = 60.0
 
 
 def send(instances: Sequence[OutgoingInstance], ae_title: str, port: int) -> list[StoreOutcome]:
-    """What the node on this machine answered, instance by instance. Raises PermanentError when it took none."""
+    """Send instances to the node on this machine, and return the answer to each.
+
+    Args:
+        instances: The instances to send.
+        ae_title: The AE title of the node.
+        port: The TCP port of the node.
+
+    Raises:
+        PermanentError: The node stored none of them.
+    """
     node = Peer("node", ae_title, "127.0.0.1", port, TIMEOUT_S, AE_TITLE)
     outcomes = CStoreDestination(node).store(instances)
     if not any(outcome.stored for outcome in outcomes):

@@ -1,4 +1,4 @@
-"""The node of the demo: `glam-node serve` as a process of its own, with a settings file that can be kept."""
+"""The node of the demo: a separate process of `glam-node serve`, with a settings file for later use."""
 
 import json
 import os
@@ -26,7 +26,7 @@ LINES_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class DemoNode:
-    """Where the node of the demo is."""
+    """Port and files of the node of the demo."""
 
     port: int
     settings_path: Path
@@ -34,14 +34,14 @@ class DemoNode:
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody uses at the moment."""
+    """Return a TCP port of this machine that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def write_settings(path: Path, *, port: int, archive_port: int, fast: bool) -> None:
-    """A settings file for a node between the demo's modality and its archive."""
+    """Write the settings of a node that receives from the demo's modality and sends to its archive."""
     predictor = 'predictor = "glam_node.inference.threshold:ThresholdPredictor"\n' if fast else ""
     path.write_text(
         f"""\
@@ -76,9 +76,10 @@ root = {json.dumps(str(path.parent.resolve() / "storage"), ensure_ascii=False)}
 
 @contextmanager
 def running(node: DemoNode) -> Iterator[None]:
-    """The node works inside; at the end it and all its processes are gone, however this process ends.
+    """Run the node until the context ends; the node also stops when this process dies.
 
-    Raises PermanentError with the end of its log when it does not start.
+    Raises:
+        PermanentError: The node does not start; the message has the end of its log.
     """
     with node.log_path.open("wb") as log:
         process = subprocess.Popen(
@@ -102,7 +103,7 @@ def running(node: DemoNode) -> Iterator[None]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without settings that are meant for another node."""
+    """Return the environment of this process without the settings of another node."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("GLAM_NODE")}
     return {**kept, PARENT: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
 

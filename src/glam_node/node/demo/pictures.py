@@ -1,4 +1,4 @@
-"""One picture per view, drawn from the segmentation objects that the archive holds."""
+"""Pictures of the views with the outlines of the stored segmentation objects."""
 
 from collections.abc import Iterable, Mapping
 from itertools import count
@@ -18,13 +18,13 @@ SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 
 
 def stored_segmentations(files: Iterable[Path], study_instance_uid: str) -> list[Dataset]:
-    """The segmentations of one study among `files`."""
+    """Return the Segmentation objects (PS3.3 A.51) of one study among `files`."""
     found = (pydicom.dcmread(path) for path in files)
     return [one for one in found if one.SOPClassUID == SEGMENTATION and one.StudyInstanceUID == study_instance_uid]
 
 
 def _free(folder: Path, name: str) -> Path:
-    """Retakes and other studies do not write over each other."""
+    """Return a path in `folder` that does not exist, because retakes and other studies have the same names."""
     names = (f"{name}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
     return next(folder / one for one in names if not (folder / one).exists())
 
@@ -36,7 +36,18 @@ def draw_pictures(
     folder: Path,
     identity: ResultIdentity,
 ) -> list[Path]:
-    """A PNG in `folder` for every view that can be shown; `sources` maps SOP Instance UID to file."""
+    """Draw a PNG in `folder` for every view that can be read.
+
+    Args:
+        findings: The findings of the study.
+        sources: The image files by SOP Instance UID.
+        segmentations: The Segmentation objects of the study.
+        folder: The folder for the pictures; it is created if needed.
+        identity: The identity of this node in results.
+
+    Returns:
+        The paths of the pictures.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     pictures: list[Path] = []
     for image in findings.images:

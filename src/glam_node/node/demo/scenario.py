@@ -1,4 +1,4 @@
-"""The demo from beginning to end: a modality sends, the node reads, an archive receives, pictures are drawn."""
+"""The demo from start to end: a modality sends, the node analyses, an archive stores, pictures are drawn."""
 
 import shutil
 from collections import Counter
@@ -23,53 +23,59 @@ SEED = 1
 RESULTS_WITHIN_S = 900.0
 SETTINGS = "node.toml"
 MARK = ".glam-node-demo"
-"""Says that the folder is a demo's."""
+"""Name of an empty file that marks a folder as one of a demo, which the next demo may clear."""
 OURS = (SETTINGS, "node.log", "exam", "storage", "archive", "pictures")
-"""What a demo leaves in its folder, and the next one clears away."""
+"""Names of the files and folders that a demo writes, and that the next demo removes."""
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One study at the end."""
+    """The result of one study."""
 
     progress: Progress
     findings: Findings | None
-    """None when the study was not eligible."""
+    """Findings of the study; None if it was not eligible."""
     pictures: tuple[Path, ...]
 
     @property
     def object_counts(self) -> Counter[str]:
-        """How many objects of each SOP class the archive received."""
+        """Number of delivered objects by name of their SOP class."""
         return Counter(UID(delivery.sop_class_uid).name for delivery in self.progress.deliveries)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the demo leaves behind."""
+    """The result of the demo."""
 
     folder: Path
     results: tuple[Result, ...]
     left_out: tuple[str, ...]
-    """What was not sent or not taken, with the reason."""
+    """Files that were not sent and images that the node refused, each with the reason."""
 
     @property
     def archive(self) -> Path:
-        """Where the objects lie that the archive received."""
+        """Folder with the objects that the archive received."""
         return self.folder / "archive"
 
     @property
     def settings_path(self) -> Path:
-        """The settings of the node."""
+        """Settings file of the node."""
         return self.folder / SETTINGS
 
 
 def run_demo(folder: Path, *, source: Path | None, fast: bool, tell: Tell) -> Outcome:
-    """A phantom exam, or the files in `source`, has gone the whole road; nothing of the demo runs any more.
+    """Send an exam through a node to an archive, draw pictures, and stop everything.
 
-    `tell` gets a line for people at every step. Raises PermanentError, with the path of the node's log, when the
-    results do not come.
+    Args:
+        folder: The folder for everything that the demo writes.
+        source: A folder with DICOM files to send; None sends a phantom exam.
+        fast: Whether to use a small exam and no neural network.
+        tell: Receives a line of text at every step.
+
+    Raises:
+        PermanentError: The folder cannot be used, or the results do not arrive; the message names the node's log.
     """
     _clear(folder, source)
     tell("making a phantom exam" if source is None else f"reading {source}")
@@ -88,7 +94,11 @@ def run_demo(folder: Path, *, source: Path | None, fast: bool, tell: Tell) -> Ou
 
 
 def _clear(folder: Path, source: Path | None) -> None:
-    """The folder is there, without what an earlier demo left. Raises PermanentError when that could be somebody's."""
+    """Create `folder`, or remove the files of an earlier demo from it.
+
+    Raises:
+        PermanentError: The folder has files that are not of a demo, or contains `source`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / MARK).is_file():
         raise PermanentError(f"{folder} is not empty and not of an earlier demo. Name another folder with --out.")
@@ -108,7 +118,14 @@ def _exam(folder: Path, source: Path | None, fast: bool) -> Exam:
 
 
 def _send_and_wait(exam: Exam, node: DemoNode, root: Path, tell: Tell) -> tuple[list[Progress], list[str]]:
-    """The studies at the end of their way, and why the node refused what it refused."""
+    """Send the exam and wait for its results.
+
+    Returns:
+        The finished studies, and the reason for each image that the node refused.
+
+    Raises:
+        PermanentError: The node stored no image, or the results do not arrive.
+    """
     try:
         tell(f"the modality sends {counted(len(exam.instances), 'image')} by C-STORE")
         outcomes = modality.send(exam.instances, AE_TITLE, node.port)

@@ -1,4 +1,4 @@
-"""Where the time went, from the first image to the last result."""
+"""The time that each stage of a study took, from the first image to the last result."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -7,7 +7,10 @@ from glam_node.node.demo.watch import Progress
 
 
 def stages(progress: Progress) -> Iterator[tuple[str, float]]:
-    """Every stage of a reported study in order, with its seconds; the last is from last C-STORE to last result."""
+    """Yield each stage of a reported study with its time in s.
+
+    The last one is the whole time from the last C-STORE to the last result, if a result was stored.
+    """
     study = progress.study
     at = {event.event: event.at for event in progress.timeline}
     yield "receive", _between(study.first_received_at, study.last_received_at)

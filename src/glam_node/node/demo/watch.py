@@ -1,4 +1,4 @@
-"""Watches a study on its way through the node, in the node's own database."""
+"""The progress of a study through the node, read from the node's database."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,36 +20,36 @@ POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one study has come."""
+    """The state of one study with its jobs, deliveries and events."""
 
     study: Study
     jobs: tuple[InferenceJob, ...]
-    """The newest first."""
+    """Jobs of the study, the newest first."""
     deliveries: tuple[Delivery, ...]
     timeline: tuple[Event, ...]
 
     @property
     def stored(self) -> int:
-        """How many of its result objects the archive has."""
+        """Number of result objects that the archive stored."""
         return sum(delivery.state is DeliveryState.STORED for delivery in self.deliveries)
 
     @property
     def is_done(self) -> bool:
-        """Nothing more will happen to it."""
+        """Whether the study is finished: all results are stored, or it is not eligible."""
         if self.study.state is StudyState.REPORTED:
             return bool(self.deliveries) and self.stored == len(self.deliveries)
         return self.study.state is StudyState.INELIGIBLE
 
     @property
     def failure(self) -> str:
-        """Why it will not be done; empty as long as it may."""
+        """Reason why the study cannot finish; empty while it can."""
         if self.jobs and self.jobs[0].state is JobState.FAILED:
             return self.jobs[0].failure
         return next((d.failure for d in self.deliveries if d.state is DeliveryState.ABANDONED), "")
 
     @property
     def words(self) -> str:
-        """For people, what it does at the moment."""
+        """Current step of the study, as text for a person."""
         if self.study.state is StudyState.REPORTED:
             return "the node sends the results to the archive"
         if self.study.state is StudyState.SUBMITTED:
@@ -62,7 +62,7 @@ class Progress:
 
 @contextmanager
 def open_demo_database(root: Path) -> Iterator[SessionFactory]:
-    """Sessions that only read the database of the node with this storage root."""
+    """Open the database of the node with this storage root for reading until the context ends."""
     sessions = open_database(database_url("", root))
     try:
         yield reading(sessions)
@@ -71,7 +71,7 @@ def open_demo_database(root: Path) -> Iterator[SessionFactory]:
 
 
 def progress_of(sessions: SessionFactory, study_instance_uid: str) -> Progress | None:
-    """How far the study has come; None before its first instance."""
+    """Return the progress of a study; None before its first instance is stored."""
     with sessions() as session:
         study = studies.get(session, study_instance_uid)
         if study is None:
@@ -87,7 +87,17 @@ def progress_of(sessions: SessionFactory, study_instance_uid: str) -> Progress |
 def wait_until_done(
     sessions: SessionFactory, study_instance_uids: Sequence[str], tell: Callable[[str], None], timeout_s: float
 ) -> list[Progress]:
-    """The studies, nothing more to come. Raises PermanentError when one was given up or takes longer than allowed."""
+    """Wait until all studies are finished, and return their progress.
+
+    Args:
+        sessions: Sessions of the database of the node.
+        study_instance_uids: The studies.
+        tell: Receives a line of text about the current step, repeatedly.
+        timeout_s: Time limit in s.
+
+    Raises:
+        PermanentError: A study failed, or the time is over.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
         found = [progress_of(sessions, uid) for uid in study_instance_uids]
