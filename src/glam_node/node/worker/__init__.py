@@ -1,1 +1,1 @@
-"""Celery: the doorbell that tells workers of jobs. The database is the truth."""
+"""Celery as a doorbell that wakes workers; only the database decides which jobs there are."""

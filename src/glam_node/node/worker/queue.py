@@ -1,4 +1,4 @@
-"""The two doorbells: through a broker to other processes, or straight into this one."""
+"""Job queues: one that announces jobs to other processes by a broker, and one that runs them in this process."""
 
 from collections.abc import Callable
 
@@ -13,17 +13,21 @@ from glam_node.node.worker.celery_app import TASK_NAME
 from glam_node.settings.urls import without_password
 
 PLENTY = 100
-"""Messages."""
+"""Number of waiting messages above which no further one is needed."""
 
 
 class CeleryQueue:
-    """Tells whichever worker is free."""
+    """Queue that announces jobs to the workers by the broker."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
 
     def ring(self, job_id: str, priority: Priority) -> None:
-        """Announce a job whose row is committed. Raises TransientError when the broker cannot be reached."""
+        """Announce a job whose row is committed.
+
+        Raises:
+            TransientError: The broker cannot be reached.
+        """
         try:
             self._app.send_task(TASK_NAME, args=[job_id], priority=priority)
         except (KombuError, RedisError, OSError) as error:
@@ -33,21 +37,23 @@ class CeleryQueue:
             ) from error
 
     def ringing(self) -> set[Priority]:
-        """Of which priorities so many messages wait that another would tell nobody anything.
+        """Return the priorities whose list already holds enough messages.
 
-        Jobs are announced again and again; without a limit a night without workers would fill the broker. Raises
-        TransientError when the broker cannot be reached.
+        Jobs are announced repeatedly; without a limit a night without workers would fill the broker.
+
+        Raises:
+            TransientError: The broker cannot be reached.
         """
         waiting = waiting_by_priority(self._app.conf.broker_url)
         return {priority for priority, count in waiting.items() if count >= PLENTY}
 
 
 class InlineQueue:
-    """Does the work at once, in the caller's thread: for tests, and for a node without workers."""
+    """Queue that runs each job at once in the caller's thread: for tests, and for a node without workers."""
 
     def __init__(self, run: Callable[[str], object]) -> None:
         self._run = run
 
     def ring(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - the caller has no other to do
-        """The job has been run when this returns."""
+        """Run the job, and return when it has ended."""
         self._run(job_id)

@@ -1,4 +1,4 @@
-"""What a worker does when it is rung."""
+"""The Celery task of a worker."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,10 @@ from glam_node.node.worker.celery_app import TASK_NAME
 
 
 def register_run_job(app: Celery, run: Callable[[str], object]) -> None:
-    """Every message runs `run(job_id)`; what it raises is logged, and the row of the job says when to try again."""
+    """Register the task that calls `run(job_id)` for each message; Celery logs its errors.
+
+    The row of the job has the time of the next attempt.
+    """
 
     @app.task(name=TASK_NAME)  # type: ignore[untyped-decorator]
     def run_job(job_id: str) -> None:

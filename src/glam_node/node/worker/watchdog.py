@@ -1,4 +1,4 @@
-"""Notices a worker that hears no messages any more, as Celery workers sometimes do after their broker was away."""
+"""Detection of a worker that receives no messages any more, as can happen after the broker was unreachable."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ CHECK_INTERVAL_S = 5.0
 
 
 class Watchdog:
-    """Watches a worker from a thread of its own; while the broker is away there is nothing to blame the worker for."""
+    """Watcher of a worker in a thread of its own; time without a reachable broker does not count."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Watchdog:
         self._heard_at = time.monotonic()
 
     def watched(self, run: Callable[[str], object]) -> Callable[[str], object]:
-        """The same work, seen by the watchdog."""
+        """Return `run`, wrapped so that the watchdog knows when a job is in progress."""
 
         def run_watched(job_id: str) -> object:
             self._busy.set()
@@ -46,7 +46,7 @@ class Watchdog:
         return run_watched
 
     def start(self) -> None:
-        """Watch until the process ends."""
+        """Start to watch, until the process ends."""
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def _watch(self) -> None:
@@ -56,7 +56,7 @@ class Watchdog:
         self._on_deaf()
 
     def _is_deaf(self) -> bool:
-        """Idle, with messages waiting, for longer than patience allows; whoever works is not, however long that was."""
+        """Return whether the worker has been idle for too long while messages waited."""
         if self._busy.is_set() or not self._somebody_rings():
             self._heard_at = time.monotonic()
             return False

@@ -1,1 +1,1 @@
-"""One verb per file, over plain data and one open session."""
+"""The work of the node, one task per module: functions over plain data and an open database session."""

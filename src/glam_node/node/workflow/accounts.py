@@ -1,4 +1,4 @@
-"""Accounts of the console: made, removed, proved by their password."""
+"""Console accounts: creation, removal and the check of passwords."""
 
 import re
 from datetime import datetime
@@ -16,12 +16,16 @@ from glam_node.node.errors import PermanentError
 LEAST_PASSWORD, LONGEST_PASSWORD = 12, 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HASHER = PasswordHasher()
-# What the password of a name that is not there is compared with, so that it takes as long.
+# The password of an unknown account is checked against this hash, so that the answer takes equally long.
 _NOBODY = _HASHER.hash("nobody")
 
 
 def new_account(name: str, role: Role, password: str, *, may_see_identity: bool = False) -> Account:
-    """With the hash of the password. Raises PermanentError for a name or password that cannot be one."""
+    """Return an account with the hash of `password`.
+
+    Raises:
+        PermanentError: The name or the password does not meet the requirements.
+    """
     if not _NAME.fullmatch(name):
         raise PermanentError(
             "An account's name has 1 to 64 letters, digits and . _ @ -, and starts with a letter or digit."
@@ -34,7 +38,7 @@ def new_account(name: str, role: Role, password: str, *, may_see_identity: bool 
 
 
 def set_account(session: Session, account: Account, now: datetime, by: Actor | None = None) -> None:
-    """The account is as given, whether or not there was one of that name, and its setting is on record."""
+    """Create the account or replace the one of the same name, and record it in the audit trail."""
     accounts.put(session, account, now)
     facts: dict[str, Any] = {
         "account": account.name,
@@ -45,7 +49,11 @@ def set_account(session: Session, account: Account, now: datetime, by: Actor | N
 
 
 def remove_account(session: Session, name: str, now: datetime, by: Actor | None = None) -> None:
-    """Nobody may sign in by that name any more. Raises PermanentError when nobody could."""
+    """Remove the account, and record it in the audit trail.
+
+    Raises:
+        PermanentError: There is no account of that name.
+    """
     if not accounts.remove(session, name):
         raise PermanentError(f"There is no account {name}. `glam-node console user add {name}` makes one.")
     audit.record(session, "account_removed", now, account=name, **_facts_of(by))
@@ -56,7 +64,7 @@ def _facts_of(by: Actor | None) -> dict[str, str]:
 
 
 def is_password(account: Account | None, password: str) -> bool:
-    """Whether it is the account's; False, as slowly, where there is no account."""
+    """Return whether `password` is the account's; without an account, return False after the same time."""
     known = account.password_hash if account is not None else _NOBODY
     try:
         return _HASHER.verify(known, password) and account is not None

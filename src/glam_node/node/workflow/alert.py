@@ -1,4 +1,4 @@
-"""Tells people, by webhook and mail, once when something goes wrong and once when it is over."""
+"""Alerts: messages by webhook and mail, sent once when a problem begins and once when it is over."""
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
@@ -21,10 +21,10 @@ log = structlog.get_logger(__name__)
 
 SEND_AGAIN = RetryPolicy(15.0, 2.0, 900.0, 1_000_000)
 KEPT = timedelta(days=30)
-"""After it was sent."""
+"""Time after which a message that was sent is deleted."""
 
 Channel = Callable[[AlertMessage], None]
-"""It has been told. Raises NodeError."""
+"""Function that sends one message by a channel; raises NodeError when the channel does not take it."""
 
 
 def note_alerts(
@@ -35,9 +35,18 @@ def note_alerts(
     channels: Collection[str],
     now: datetime,
 ) -> list[Alert]:
-    """What is wrong now, on record; of what began and what is over each channel is to be told, once.
+    """Store the alerts of this moment, and queue one message per channel for each alert that began or is over.
 
-    `live` are the destinations that are sent to, `space` is free and least.
+    Args:
+        sessions: Database sessions.
+        rules: Thresholds, and the alerts that the site wants.
+        live: Names of the destinations that results are sent to.
+        space: Bytes that are free in the storage root, and bytes below which C-STORE is refused.
+        channels: Names of the channels.
+        now: Current time.
+
+    Returns:
+        All alerts of this moment, old and new.
     """
     with reading(sessions)() as session:
         found = wrong(_facts(session, live, space, now), rules)
@@ -59,7 +68,10 @@ def _tell(session: Session, event: str, alert: Alert, now: datetime) -> None:
 
 
 def send_alerts(sessions: SessionFactory, channels: Mapping[str, Channel], now: Callable[[], datetime]) -> int:
-    """How many messages were sent; of a channel that does not take one, all wait, in their order."""
+    """Send the oldest due message of each channel, and return how many were sent.
+
+    When a channel does not take a message, its later messages wait behind it.
+    """
     return sum(_send_one(sessions, name, channel, now()) for name, channel in channels.items())
 
 

@@ -1,4 +1,4 @@
-"""Answers the requests of peers for storage commitment: what is here, as it was sent, we keep."""
+"""Replies to peers that request storage commitment for the images that they sent."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -27,10 +27,10 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 10
 CLAIM_TIME = timedelta(minutes=2)
-"""Longer than an association with a peer that does not answer takes."""
+"""Time for which a claimed request is reserved; longer than an association with a peer that does not answer."""
 
 SendReport = Callable[[Report], None]
-"""The peer has taken the report. Raises NodeError."""
+"""Function that sends a reply to one peer; raises NodeError when the peer does not take it."""
 
 
 def answer_commitments(
@@ -40,9 +40,16 @@ def answer_commitments(
     policy: RetryPolicy,
     now: Callable[[], datetime],
 ) -> int:
-    """How many requests were answered, of up to ten that were due; what a peer does not take is sent it again.
+    """Answer up to AT_ONCE due requests, and return how many replies were taken.
 
-    `peers` are those that can be called, by AE title.
+    A reply that its peer does not take is sent again later, by `policy`.
+
+    Args:
+        sessions: Database sessions.
+        store: Storage root that is checked for the files.
+        peers: By AE title, the function that sends a reply to the peer; only peers with a destination are in it.
+        policy: Delays and number of attempts.
+        now: Clock.
     """
     with sessions.begin() as session:
         due = commitments.claim_due(session, now=now(), until=now() + CLAIM_TIME, limit=AT_ONCE)
@@ -87,7 +94,7 @@ def _not_taken(
 
 
 def report_on(session: Session, store: InstanceStore, request: CommitmentRequest) -> Report:
-    """What is committed: an instance on record, of that SOP class, whose file is there."""
+    """Return the reply: it commits each instance that is in the database with that SOP class and whose file exists."""
     known = studies.instances_on_record(session, [reference.sop_instance_uid for reference in request.references])
     reasons = {one: _reason(one, known.get(one.sop_instance_uid), store) for one in request.references}
     return Report(

@@ -1,4 +1,4 @@
-"""Notices that a study is whole."""
+"""The step that finds the studies whose images have all arrived."""
 
 from datetime import datetime
 
@@ -19,9 +19,9 @@ AT_ONCE = 100
 def close_complete_studies(
     session: Session, now: datetime, rules: AssemblyRules, confirmations: Confirmations | None = None
 ) -> list[Study]:
-    """Every study that some rule calls whole is COMPLETE, with the rule and the reason on its record.
+    """Set the studies that are complete to COMPLETE, with the criterion and the reason, and return them.
 
-    A hundred at a time, those that have waited longest first; the next call takes the next.
+    Each call looks at up to AT_ONCE studies, those that have waited longest first.
     """
     closed = []
     released = confirmations.release() if confirmations is not None else ()

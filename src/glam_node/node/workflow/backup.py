@@ -1,4 +1,4 @@
-"""Copies a node, running or not, to a directory from which `restore` makes it again."""
+"""Backup: copies a node, running or stopped, to a directory from which `restore` rebuilds it."""
 
 import secrets
 import shutil
@@ -24,22 +24,35 @@ SETTINGS = "node.toml"
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """What was copied."""
+    """Contents of one backup."""
 
     studies: int
-    """On record."""
+    """Number of studies in the database."""
     files: int
+    """Number of files from the storage root."""
     images: Mapping[str, int]
-    """How many by Study Instance UID, of the studies whose files were copied."""
+    """Number of copied images by Study Instance UID, for the studies whose files were copied."""
     lost: tuple[str, ...]
-    """Files that the database knows of and that the storage root does not have."""
+    """Files that the database names but the storage root does not have, as paths relative to it."""
 
 
 def back_up(url: str, root: Path, target: Path, *, settings: str, everything: bool, now: datetime) -> BackupReport:
-    """`target`, which was not there, holds the database, `settings`, and files: of studies that are not done, or all.
+    """Copy the database, the settings and the files of the studies to the new directory `target`.
 
-    Every row in it that names a file finds it there, whatever the node does meanwhile; with the exception of `lost`.
-    Raises PermanentError when `target` is there, OSError when it cannot be written; then nothing is left of it.
+    The node may run meanwhile: every file that the copied database names is in the copy, except those in `lost`. When
+    the backup fails, nothing of it is left.
+
+    Args:
+        url: Address of the database.
+        root: Storage root.
+        target: Directory to create.
+        settings: Text of the settings file.
+        everything: Whether to copy the files of all studies; else those of studies that are not done.
+        now: Current time.
+
+    Raises:
+        PermanentError: `target` exists.
+        OSError: `target` cannot be written.
     """
     if target.exists():
         raise PermanentError(f"{target} is there already. Name a new directory for each backup.")
@@ -56,7 +69,10 @@ def back_up(url: str, root: Path, target: Path, *, settings: str, everything: bo
 
 
 def _fill(url: str, root: Path, part: Path, *, settings: str, everything: bool, now: datetime) -> BackupReport:
-    """A study that is retired between the copy of the database and that of its files asks for another round."""
+    """Copy the database, then the files that it names, until no file disappeared in between.
+
+    When a study is retired after the database was copied and before its files were, the database is copied again.
+    """
     copied: dict[str, str] = {}
     lost: set[str] = set()
     while True:
@@ -95,7 +111,7 @@ def _files(session: Session, study: Study, root: Path) -> Iterator[str]:
 
 
 def _copy_what_is_there(root: Path, part: Path, paths: set[str], copied: dict[str, str]) -> set[str]:
-    """What is not there."""
+    """Copy the files that exist, add their SHA-256 to `copied`, and return the paths that do not exist."""
     missing = set()
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""The clock of the host went back: nothing waits until it has caught up."""
+"""Repair of waiting times after the clock of the host was set back."""
 
 from datetime import datetime, timedelta
 
@@ -15,7 +15,10 @@ log = structlog.get_logger(__name__)
 def follow_clock(
     session: Session, now: datetime, *, lease_time_s: float, inference_policy: RetryPolicy, delivery_policy: RetryPolicy
 ) -> int:
-    """How many studies, jobs and deliveries waited for a time further ahead than these settings can ask for."""
+    """Shorten waits that end later than these settings allow, and return how many there were.
+
+    Studies, jobs and deliveries have such times when they were written before the clock was set back.
+    """
     freed = clock.bring_back(
         session,
         now,

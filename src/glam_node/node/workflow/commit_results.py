@@ -1,4 +1,4 @@
-"""Asks archives to take responsibility for results that they stored; what they do not take is sent again."""
+"""Storage commitment for results: archives are asked to take responsibility for what they stored."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,32 +19,34 @@ from glam_node.node.workflow.tell import tell_of_delivery
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 500
-"""Instances in a request."""
+"""Maximum number of instances in one request."""
 ASK_AGAIN_AFTER = timedelta(seconds=30)
-"""When the archive did not take a request."""
+"""Delay after an archive did not take a request."""
 
 Heard = Callable[[Report], None]
+"""Function that takes a reply which the archive sends on the association of the request."""
 Ask = Callable[[str, Sequence[Reference], Heard], None]
-"""The archive has the request with this Transaction UID; what it answers at once is heard."""
+"""Function that sends a request with a Transaction UID; raises NodeError when the archive does not take it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommitmentRules:
-    """What is asked of whom, and how often."""
+    """Settings of storage commitment for results."""
 
     archives: Mapping[str, str]
-    """AE titles by the name of the destination; of those alone that are asked."""
+    """AE titles by destination name, for the destinations that are asked for commitment."""
     patience: timedelta
-    """How long an archive may take to answer."""
+    """Time that an archive has for its reply."""
     maximum_requests: int
-    """How often an object is sent and asked for before it is set aside."""
+    """Number of requests after which an object is given up."""
 
 
 def commit_results(sessions: SessionFactory, destination: str, ask: Ask, rules: CommitmentRules, now: datetime) -> int:
-    """For how many objects the archive has a new request; those that it did not answer for in time are sent again.
+    """Request commitment for stored objects, and return how many are in the new request.
 
-    A request has a Transaction UID of its own, which is on record before the archive hears of it. When the archive
-    does not take it, it is asked again, with another.
+    Objects of an earlier request without a reply in time are sent to the archive again, or given up after
+    `rules.maximum_requests`. The new Transaction UID is committed to the database before the request is sent, so that
+    the reply can always be assigned. When the archive does not take the request, the objects go into a later one.
     """
     transaction_uid = str(generate_uid(prefix=None))
     with sessions.begin() as session:
@@ -68,15 +70,18 @@ def commit_results(sessions: SessionFactory, destination: str, ask: Ask, rules: 
 
 
 def _hear(sessions: SessionFactory, ae_title: str, rules: CommitmentRules, now: datetime, report: Report) -> None:
-    """What the archive says on the association of the request."""
+    """Record a reply that came on the association of the request."""
     with sessions.begin() as session:
         take_report(session, ae_title, report, rules, now)
 
 
 def take_report(session: Session, ae_title: str, report: Report, rules: CommitmentRules, now: datetime) -> None:
-    """What the archive has committed is COMMITTED, what it refused is sent again; the same again changes nothing.
+    """Mark the objects that the archive commits as COMMITTED, and send those that it refuses again.
 
-    Raises PermanentError for a report on what was not asked, or not asked of the peer with that AE title.
+    The same reply once more changes nothing.
+
+    Raises:
+        PermanentError: The Transaction UID is of no request to the peer with that AE title.
     """
     asked = {one.sop_instance_uid: one for one in deliveries.of_transaction(session, report.transaction_uid)}
     if {rules.archives.get(one.destination) for one in asked.values()} != {ae_title}:

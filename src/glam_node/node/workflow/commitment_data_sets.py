@@ -1,4 +1,4 @@
-"""The data sets of storage commitment, as requests and reports have them (PS3.4 Tables J.3-1 and J.3-2)."""
+"""Data sets of storage commitment requests and replies (PS3.4 Tables J.3-1 and J.3-2)."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,11 +11,11 @@ from glam_node.node.storage.instances import is_valid_uid
 
 
 class NoCommitment(PermanentError):
-    """The data set asks or tells nothing that can be understood; the message says why."""
+    """Error for a data set that is no valid request or reply; the message is the reason."""
 
 
 def request_data_set(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
-    """Action Information of a request."""
+    """Return the Action Information of a request."""
     data_set = Dataset()
     data_set.TransactionUID = transaction_uid
     data_set.ReferencedSOPSequence = [_item(reference) for reference in references]
@@ -23,7 +23,7 @@ def request_data_set(transaction_uid: str, references: Iterable[Reference]) -> D
 
 
 def report_data_set(report: Report) -> Dataset:
-    """Event Information of a report; a sequence that would be empty is left out."""
+    """Return the Event Information of a reply, without sequences that would be empty."""
     data_set = Dataset()
     data_set.TransactionUID = report.transaction_uid
     if report.committed:
@@ -34,7 +34,11 @@ def report_data_set(report: Report) -> Dataset:
 
 
 def requested(data_set: Dataset) -> tuple[str, list[Reference]]:
-    """Transaction UID and instances of a request. Raises NoCommitment."""
+    """Return the Transaction UID and the instances of a request.
+
+    Raises:
+        NoCommitment: The data set is no valid request.
+    """
     references = [reference for reference, _ in _references(data_set, "ReferencedSOPSequence")]
     if not references:
         raise NoCommitment("Referenced SOP Sequence names no instance")
@@ -42,7 +46,11 @@ def requested(data_set: Dataset) -> tuple[str, list[Reference]]:
 
 
 def reported(data_set: Dataset) -> Report:
-    """What a report says. Raises NoCommitment."""
+    """Return the reply that a data set holds.
+
+    Raises:
+        NoCommitment: The data set is no valid reply.
+    """
     committed = [reference for reference, _ in _references(data_set, "ReferencedSOPSequence")]
     failed = [Failure(reference, _reason(item)) for reference, item in _references(data_set, "FailedSOPSequence")]
     return Report(_uid(data_set, "TransactionUID"), committed, failed)
@@ -79,5 +87,5 @@ def _reason(item: Dataset) -> int:
 def _value(data_set: Dataset, keyword: str) -> Any:
     try:
         return data_set.get(keyword)
-    except Exception as error:  # pydicom converts on access and raises whatever its converters raise
+    except Exception as error:  # pydicom converts a value when it is read, and its converters raise many types
         raise NoCommitment(f"{keyword} cannot be understood ({type(error).__name__})") from error

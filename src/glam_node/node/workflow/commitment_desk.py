@@ -1,4 +1,4 @@
-"""Where the receiver takes what peers ask and tell of storage commitment."""
+"""Intake of storage commitment messages in the receiver."""
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -11,16 +11,24 @@ from glam_node.node.workflow.commit_results import CommitmentRules, take_report
 
 
 class CommitmentDesk:
-    """Everything is on record, durably, when a method returns; the sender does the rest."""
+    """Stores the commitment requests and replies of peers; each is committed when its method returns.
+
+    The sender process replies to the requests.
+    """
 
     def __init__(self, writer: Writer, peers: Collection[str], rules: CommitmentRules) -> None:
         self._writer = writer
         self._peers = peers
-        """AE titles of peers whose requests can be answered."""
+        """AE titles of the peers that a reply can be sent to."""
         self._rules = rules
 
     def request(self, calling_ae_title: str, transaction_uid: str, references: Sequence[Reference]) -> None:
-        """A peer asks whether we keep these. Raises PermanentError when it cannot be answered, TransientError."""
+        """Store a request of a peer, which the sender answers.
+
+        Raises:
+            PermanentError: No destination is configured to which a reply could be sent.
+            TransientError: The database cannot take it at present.
+        """
         if calling_ae_title not in self._peers:
             raise PermanentError(f"where to answer {calling_ae_title}? set peers.NAME.destination")
         now = datetime.now(UTC)
@@ -29,6 +37,11 @@ class CommitmentDesk:
         )
 
     def report(self, calling_ae_title: str, report: Report) -> None:
-        """A peer says which of ours it keeps. Raises PermanentError for what we did not ask it, TransientError."""
+        """Apply the reply of a peer to the results that it was asked to commit.
+
+        Raises:
+            PermanentError: The peer was not sent the request that the reply belongs to.
+            TransientError: The database cannot take it at present.
+        """
         now = datetime.now(UTC)
         self._writer.submit(lambda session: take_report(session, calling_ae_title, report, self._rules, now))

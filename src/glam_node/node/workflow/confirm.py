@@ -1,4 +1,4 @@
-"""Asks an archive how many images a study has, so that a study is whole when all are here, and not before."""
+"""Confirmation by an archive: a study is complete when it has as many images here as the archive has."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 20
 ASK_AGAIN_AFTER = timedelta(seconds=15)
-"""Of an archive that has more than we, or did not answer."""
+"""Time after which an answer is dropped and the archive is asked about the study again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class _Answer:
 
 
 class Confirmations:
-    """What the archive last said of each study that has settled; after a restart it is asked again.
+    """The archive's last answer for each settled study; answers are lost at a restart, and asked for again.
 
-    One thread asks, another reads: an archive that is slow holds up nothing else.
+    One thread asks and another reads, so that a slow archive delays nothing else.
     """
 
     def __init__(self, count: Callable[[str], int], archive: str) -> None:
@@ -38,16 +38,16 @@ class Confirmations:
         self._answers: dict[str, _Answer] = {}
 
     def of(self, study: Study) -> Archived | None:
-        """What it said since the study's last instance came; None: it was not asked since."""
+        """Return the archive's answer, or None when the study received an instance after it or was not asked about."""
         answer = self._answers.get(study.study_instance_uid)
         return answer.archived if answer is not None and answer.last_received_at == study.last_received_at else None
 
     def release(self) -> list[str]:
-        """Studies for which the archive does not have more than came when it was asked."""
+        """Return the UIDs of the studies of which the archive has no more images than were here."""
         return [uid for uid, answer in self._answers.copy().items() if not answer.archived.has_more]
 
     def ask(self, sessions: SessionFactory, rules: AssemblyRules, now: datetime) -> None:
-        """Every study that has settled, though no more than some at once, was asked for within the last seconds."""
+        """Ask the archive about up to AT_ONCE settled studies without a recent answer, and drop older answers."""
         recent = now - ASK_AGAIN_AFTER
         self._answers = {uid: answer for uid, answer in self._answers.items() if answer.at > recent}
         with reading(sessions)() as session:

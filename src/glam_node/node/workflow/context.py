@@ -1,4 +1,4 @@
-"""What a worker needs to know of the node to run jobs."""
+"""Settings that a worker runs its jobs with."""
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,23 +12,23 @@ from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Destinations for which results look alike, and so are the same objects."""
+    """Group of destinations whose results look alike and are therefore the same objects."""
 
     destinations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Which kinds of results (results.kinds.SOP_CLASSES) each gets, by its name; nobody: what is kept anyway."""
+    """Kinds of results (results.kinds.SOP_CLASSES) by destination name; without any, the default kinds are kept."""
     fallbacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """By destination: which kind stands in for which where the destination does not accept it."""
+    """By destination name, the kind that replaces another kind where the destination does not accept it."""
     presentation: Mapping[str, object] = field(default_factory=dict)
-    """Fields of ResultIdentity that are other than the site's."""
+    """Fields of ResultIdentity whose values differ from those of the site."""
 
     @property
     def wanted(self) -> frozenset[str]:
-        """The kinds of results to make."""
+        """Kinds of results to make."""
         instead = [kind for kinds in self.fallbacks.values() for kind in kinds.values()]
         return wanted_kinds(self.destinations.values()).union(instead)
 
     def by_wish(self) -> "tuple[Audience, ...]":
-        """Return its destinations in groups that get the same kinds of results; at least one group."""
+        """Return the destinations in groups that get the same kinds of results; at least one group."""
         groups: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
         for name, kinds in self.destinations.items():
             standby = frozenset(self.fallbacks.get(name, {}).values())
@@ -37,11 +37,11 @@ class Audience:
 
     @property
     def standby(self) -> frozenset[str]:
-        """The kinds that are made in case a destination does not accept another."""
+        """Kinds that are made in case a destination does not accept another kind."""
         return frozenset(kind for kinds in self.fallbacks.values() for kind in kinds.values())
 
     def among(self, names: Container[str]) -> "Audience":
-        """Only those of its destinations."""
+        """Return this audience with only those of its destinations that are in `names`."""
         destinations = {name: kinds for name, kinds in self.destinations.items() if name in names}
         fallbacks = {name: kinds for name, kinds in self.fallbacks.items() if name in names}
         return replace(self, destinations=destinations, fallbacks=fallbacks)
@@ -49,24 +49,24 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class InferenceContext:
-    """The same for all jobs of one worker."""
+    """Settings that all jobs of one worker share."""
 
     identity: ResultIdentity
     audiences: tuple[Audience, ...]
-    """At least one; each destination is in one of them."""
+    """Groups of destinations, at least one; each destination is in one of them."""
     policy: RetryPolicy
     lease_time_s: float
     shadow: frozenset[str] = frozenset()
-    """Destinations for which results are made and kept, and to which nothing is sent."""
+    """Names of the destinations whose results are made and kept but not sent."""
     dry_run: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Destinations that are in no audience: which kinds of results would be made for each."""
+    """Kinds of results that would be made, by name of each destination in dry run; these are in no audience."""
     kinds: KindRules = CONVENTIONAL_VIEWS
-    """Which kinds of image are analysed; each header is judged again when its image is read."""
+    """Kinds of image that are analysed; the header is checked again when an image is read."""
     least_free_bytes: int = 0
-    """Under this no job is begun."""
+    """Free bytes in the storage root below which no job is started."""
 
     def audiences_of(self, routing: Routing) -> tuple[Audience, ...]:
-        """At least one; those that the results of a job are for."""
+        """Return the audiences that a job's results are for; at least one."""
         names = routing.destinations
         if names is None:
             return self.audiences
@@ -74,15 +74,15 @@ class InferenceContext:
         return tuple(audience for audience in chosen if audience.destinations) or (Audience(),)
 
     def would_send(self, routing: Routing) -> dict[str, list[str]]:
-        """By destination in dry run that the job's results would go to, which kinds."""
+        """Return the kinds of results that a job would send, by name of the destination in dry run."""
         names = routing.destinations
         return {name: list(kinds) for name, kinds in self.dry_run.items() if names is None or name in names}
 
     def is_withheld(self, routing: Routing, destination: str) -> bool:
-        """Whether a job's results are not sent there."""
+        """Return whether a job's results for the destination are kept and not sent."""
         return routing.shadow or destination in self.shadow
 
     @property
     def notices(self) -> bool:
-        """Whether some destination wants to be told of studies without an analysis."""
+        """Whether some destination receives reports on studies that were not analysed."""
         return any(NOT_ANALYSED_REPORT in audience.wanted for audience in self.audiences)

@@ -1,4 +1,4 @@
-"""Sends what is due, and records for every object what became of it."""
+"""Delivery: sends the results that are due, and records the outcome of each object."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -23,12 +23,12 @@ log = structlog.get_logger(__name__)
 Clock = Callable[[], datetime]
 
 Fallbacks = Mapping[str, Mapping[str, str]]
-"""By destination: which SOP class stands in for which."""
+"""By destination name, the SOP class that replaces another one where the destination does not accept it."""
 
 CLAIM_TIME = timedelta(seconds=15)
-"""How long after a sender's death another takes its deliveries up; renewed while it lives."""
+"""Time for which claimed deliveries are reserved; a living sender renews it, and another takes over from a dead one."""
 AT_ONCE = 20
-"""Objects per association: as many are sent twice, at most, when a sender dies before it recorded what it sent."""
+"""Maximum number of objects per association, and so of objects that are sent twice when a sender dies on the way."""
 
 
 def deliver_due(
@@ -39,14 +39,26 @@ def deliver_due(
     now: Clock,
     fallbacks: Fallbacks,
 ) -> int:
-    """How many objects were stored, of up to twenty that were due at each destination.
+    """Send up to AT_ONCE due objects to each destination, and return how many were stored.
 
-    One association per destination. Where a destination takes no objects of a SOP class, those of the class that
-    `fallbacks` names for it go out instead; what else it refuses for good is ABANDONED at once, and what fails
-    otherwise is tried again by `policy`. What was never sent, since the destination went away before, is due again at
-    once and no attempt of it counts; the object over which it went away waits, and goes by itself from then on. A
-    destination that does not answer is called every 30 seconds at least. To be called again at once while it stores
-    anything.
+    Call it again at once while it stores any. Each destination gets one association, and each object one outcome:
+
+    - Objects of a SOP class that the destination does not accept are REPLACED by those of the class in `fallbacks`.
+    - Objects that the destination refuses for good are ABANDONED at once.
+    - Objects that fail otherwise are tried again by `policy`.
+    - An object over which the connection was lost is tried again by `policy`, in an association of its own.
+    - Objects that were not sent because the connection was lost before are due again at once; their attempt does not
+      count.
+    - Objects for a destination that does not answer stay due until `policy` gives them up; it is called again after at
+      most 30 seconds.
+
+    Args:
+        sessions: Database sessions.
+        store: Storage root with the files of the objects.
+        archives: Destinations by name.
+        policy: Delays and number of attempts.
+        now: Clock.
+        fallbacks: Replacements for SOP classes that a destination does not accept.
     """
     return sum(
         _deliver_batch(name, destination, sessions, store, policy, now, fallbacks.get(name, {}))
@@ -55,7 +67,7 @@ def deliver_due(
 
 
 def withhold(sessions: SessionFactory, destination: str, now: datetime) -> int:
-    """How many objects waited for a destination that nothing is sent to any more; they are WITHHELD."""
+    """Set all objects that wait for the destination to WITHHELD, and return how many there were."""
     with sessions.begin() as session:
         waiting = deliveries.withhold(session, destination)
         for delivery in waiting:
@@ -66,15 +78,20 @@ def withhold(sessions: SessionFactory, destination: str, now: datetime) -> int:
 def hurry(
     session: Session, destination: str, now: datetime, study_instance_uid: str = "", *, given_up: bool = False
 ) -> int:
-    """How many results that wait for the destination, of one study or of all, are due now, as if never tried.
+    """Make waiting results due now, with their attempts counted from zero, and return how many there were.
 
-    With `given_up` those too that were abandoned.
+    Args:
+        session: Database session.
+        destination: Name of the destination that the results wait for.
+        now: Current time.
+        study_instance_uid: Study whose results are meant; empty for all studies.
+        given_up: Whether to include results that were abandoned.
     """
     return deliveries.retry(
         session,
         destination,
         now=now,
-        later_than=now + CLAIM_TIME,  # what is due before that may be on its way at this moment
+        later_than=now + CLAIM_TIME,  # an object that is due before that may be on its way at this moment
         study_instance_uid=study_instance_uid,
         given_up=given_up,
         held_back=destinations.call_now(session, destination, now),
@@ -117,7 +134,10 @@ def _hold(claimed: Sequence[Delivery], sessions: SessionFactory, now: Clock) -> 
 
 
 def _store(destination: Destination, claimed: Sequence[Delivery], store: InstanceStore) -> list[StoreOutcome]:
-    """One outcome per delivery; those whose files cannot be read just now are not sent, and hold up no other."""
+    """Send the objects whose files can be read, and return one outcome per delivery, in order.
+
+    An object whose file cannot be read fails for now, and the others are sent all the same.
+    """
     outgoing = [
         OutgoingInstance(
             delivery.sop_class_uid,
@@ -141,14 +161,14 @@ def _store(destination: Destination, claimed: Sequence[Delivery], store: Instanc
 def _send(destination: Destination, outgoing: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
     try:
         return destination.store(outgoing)
-    except Exception as error:  # a fault of ours must not send the same batch for ever
+    except Exception as error:  # a programming error must not make the node send the same batch for ever
         failure = f"Sending to {destination.name} failed: {describe(error)}."
         log.error("sending_failed", destination=destination.name, failure=failure)
         return [StoreOutcome(one.sop_instance_uid, False, None, True, failure, broke_off=True) for one in outgoing]
 
 
 def _why_unreadable(path: Path) -> str:
-    """Return why a result's file cannot be read at this moment; empty when it can."""
+    """Return the reason why a result's file cannot be read at present; empty when it can."""
     try:
         with path.open("rb") as file:
             file.read(1)
@@ -163,10 +183,10 @@ def _why_unreadable(path: Path) -> str:
 def _record_calls(
     session: Session, name: str, outcomes: Sequence[StoreOutcome], policy: RetryPolicy, now: datetime
 ) -> bool:
-    """Record how it went at the destination; returns whether objects that it was never sent had an attempt each."""
+    """Record how the destination answered, and return whether this call counts as an attempt for unsent objects."""
     stored = any(outcome.stored for outcome in outcomes)
     if stored and (failed := destinations.record_success(session, name, now)):
-        later_than = now + CLAIM_TIME  # what is due before that may be on its way at this moment
+        later_than = now + CLAIM_TIME  # an object that is due before that may be on its way at this moment
         due = deliveries.make_due(session, name, now, later_than=later_than, failed_at_most=failed)
         log.info("destination_is_back", destination=name, due=due)
     failures = [outcome.failure for outcome in outcomes if not outcome.stored]
@@ -181,13 +201,13 @@ def _record_calls(
 def _record_unsent(
     session: Session, delivery: Delivery, outcome: StoreOutcome, policy: RetryPolicy | None, now: datetime
 ) -> None:
-    """The object is due as soon as its destination may be called; its attempt counts where a policy is given."""
+    """Make the object due again at once; its attempt counts only where `policy` is given."""
     if policy is None:
         deliveries.give_back(session, delivery, now)
     elif policy.next_attempt_at(delivery.attempt, now) is None:
         _give_up(session, delivery, outcome, now)
     elif deliveries.postpone(session, delivery, now, outcome.failure) and outcome.failure != delivery.failure:
-        # An archive that is down all night is told once of each object, not at every attempt.
+        # While an archive is down all night, each object gets one event and not one per attempt.
         _tell(session, "result_failed", delivery, now, outcome.failure)
 
 

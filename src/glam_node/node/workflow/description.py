@@ -1,4 +1,4 @@
-"""What the commands tell about a study, as plain data: never names, ids or birth dates."""
+"""Descriptions of studies as plain data for commands and pages: never patient names, IDs or birth dates."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ _KINDS = {
 
 
 def summary(study: Study, rules: EligibilityRules) -> dict[str, Any]:
-    """Return one line of a list of studies; `rules` say which of its images count as views."""
+    """Return the facts about a study that a list shows; `rules` decide which of its images count as views."""
     images = [instance for instance in study.instances if image_left_out(instance, rules) is None]
     return {
         "study_instance_uid": study.study_instance_uid,
@@ -56,7 +56,7 @@ def summary(study: Study, rules: EligibilityRules) -> dict[str, Any]:
 
 
 def describe(study: Study, rules: EligibilityRules, sessions: SessionFactory, root: Path) -> dict[str, Any]:
-    """Return all that is known about one study, and by `rules` why images of it are left out."""
+    """Return everything that is known about a study, including the reason for each image that `rules` leave out."""
     left_out = judge(study, rules).left_out
     uid = study.study_instance_uid
     with sessions() as session:
@@ -80,14 +80,14 @@ def describe(study: Study, rules: EligibilityRules, sessions: SessionFactory, ro
 
 
 def named(findings: Findings) -> str:
-    """The algorithm, and whether it knows anything."""
+    """Return the name and version of the algorithm, with a warning when it is untrained."""
     algorithm = findings.algorithm
     untrained = "" if algorithm.trained else ", UNTRAINED: scores and findings are meaningless"
     return f"{algorithm.algorithm_name} {algorithm.algorithm_version}{untrained}, for research use"
 
 
 def scores(findings: Findings) -> list[dict[str, Any]]:
-    """One row per image."""
+    """Return scores, number of findings and failure, one row per image."""
     return [
         {
             "view": f"{image.image_laterality} {image.view_position}",
@@ -119,7 +119,7 @@ def _instance(instance: SOPInstance, left_out: LeftOut | None) -> dict[str, Any]
 
 
 def _newer(conflicts_of_study: list[Conflict]) -> dict[str, Any] | None:
-    """Images that were sent again with other bytes, where nobody has decided about them."""
+    """Return the images that were sent again with other bytes and wait for a decision; None when there are none."""
     if not conflicts_of_study:
         return None
     stated = {name for one in conflicts_of_study for name in one.differs}

@@ -1,4 +1,4 @@
-"""What is recorded of an error: what a person needs, and nothing of a patient."""
+"""Classes of errors, and descriptions of them that contain nothing about a patient."""
 
 import errno
 import traceback
@@ -17,52 +17,52 @@ TWICE = (
 
 
 def is_permanent(error: Exception) -> bool:
-    """Whether trying again cannot help."""
+    """Return whether another attempt cannot help."""
     return isinstance(error, PERMANENT)
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether the same again in this process would end the same way."""
-    # torch has no class of its own for what its allocator on CPUs raises.
+    """Return whether memory was too short, so that another attempt in this process would fail, too."""
+    # torch has no class of its own for an error of its allocator on CPUs.
     return isinstance(error, MemoryError | OutOfMemory) or "DefaultCPUAllocator" in str(error)
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Whether it passes when there is room, however long that takes."""
+    """Return whether a disk or quota is full, which passes once somebody makes room."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def stops_everything(error: Exception) -> bool:
-    """Return whether an error is of the machine, not of one image: disk, memory, database; trying again may help."""
-    # Decoders raise OSError without a number for a damaged image.
+    """Return whether the cause is the machine (disk, memory, database) and not one image; another attempt may help."""
+    # For a damaged image, decoders raise OSError without a number.
     of_disk = isinstance(error, OSError) and error.errno is not None
     return of_disk or is_out_of_memory(error) or isinstance(error, TransientError)
 
 
 def in_words(error: Exception) -> str:
-    """Return a reason that may be sent to an archive: no place in the code, and no message of a library."""
+    """Return a reason that may be sent to an archive: without a place in the code or a message of a library."""
     if isinstance(error, NodeError | InferenceError):
         return str(error)
     return f"glam-node does not understand what the image says ({type(error).__name__})."
 
 
 def is_storage_away(error: Exception) -> bool:
-    """Return whether a file could not be reached, as when a share or disk is away for a while."""
+    """Return whether a file could not be reached, as while a share or disk is not mounted."""
     return isinstance(error, OSError) and error.errno in _AWAY
 
 
 def describe(error: Exception) -> str:
-    """The message of an error of ours; of another only its type and place: a library's message may show a name."""
+    """Return the message of an error of glam-node, else the type and place: a library's message may contain a name."""
     return _described(error) or f"{type(error).__name__} at {place_of(error)}"
 
 
 def describe_of_job(error: Exception) -> str:
-    """Return the same without a place in the code: the failure of a job is sent to archives, too."""
+    """Return the description of an error for a job: without a place in the code, because archives get it, too."""
     return _described(error) or f"An error that glam-node does not expect ({type(error).__name__}). See its log."
 
 
 def _described(error: Exception) -> str:
-    """Empty for an error of a library."""
+    """Return the message of an error of glam-node or of the operating system; empty for an error of a library."""
     known = ""
     if isinstance(error, NodeError | InferenceError):
         known = str(error)
@@ -74,6 +74,6 @@ def _described(error: Exception) -> str:
 
 
 def place_of(error: Exception) -> str:
-    """Return where an error was raised, for a log."""
+    """Return the innermost three places in the code that an error passed, for the log."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-3:]))

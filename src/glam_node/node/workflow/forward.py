@@ -1,4 +1,4 @@
-"""Sends audit messages to the collector, in order, until it has them all."""
+"""Forwarding of audit messages to the collector (syslog), in their order."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -8,15 +8,21 @@ from glam_node.node.db import audit_messages
 from glam_node.node.db.engine import SessionFactory, reading
 
 AT_ONCE = 100
-"""Messages to a connection: as many may be sent twice when it breaks, or this process ends, before they are marked."""
+"""Maximum number of messages per call, and so of messages that are sent twice when the process dies on the way."""
 
 
 def forward_messages(
     sessions: SessionFactory, send: Callable[[Sequence[bytes]], None], host: str, now: Callable[[], datetime]
 ) -> int:
-    """How many of up to a hundred messages the collector has taken, from this `host`; they are marked as sent.
+    """Send up to AT_ONCE audit messages and mark them as sent; return how many there were.
 
-    Whatever happens none is passed over. To be called again at once while it sends any. Raises what `send` raises.
+    Call it again at once while it sends any. A message may be sent twice, but none is ever left out.
+
+    Args:
+        sessions: Database sessions.
+        send: Function that sends frames to the collector; its errors pass through.
+        host: Name of this host for the syslog header.
+        now: Clock.
     """
     with reading(sessions)() as session:
         waiting = audit_messages.unsent(session, AT_ONCE)

@@ -1,4 +1,4 @@
-"""Reads from stored images what a site's rules ask about."""
+"""Header fields of stored images that the site's rules ask about."""
 
 import warnings
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 def asked_fields(site: Sequence[SiteRule]) -> tuple[str, ...]:
-    """What the rules ask of headers, each once."""
+    """Return the header fields that the rules ask about, each once."""
     asked = (comparison.field for rule in site for comparison in comparisons(rule.when))
     return tuple(dict.fromkeys(field for field in asked if is_of_the_header(field)))
 
@@ -29,9 +29,12 @@ def asked_fields(site: Sequence[SiteRule]) -> tuple[str, ...]:
 def headers_of_complete_studies(
     sessions: SessionFactory, store: InstanceStore, site: Sequence[SiteRule]
 ) -> Headers | None:
-    """What the images of the studies that wait for judgement say; None where no rule asks.
+    """Return the header fields of the images of all studies that wait for judgement; None where no rule asks for any.
 
-    No transaction is open while files are read. Raises OSError when the disk fails.
+    No transaction is open while files are read.
+
+    Raises:
+        OSError: The disk failed.
     """
     fields = asked_fields(site)
     if not fields:
@@ -46,7 +49,7 @@ def headers_of_complete_studies(
 
 
 def _stored(path: Path, fields: Sequence[str]) -> dict[str, tuple[Value, ...]]:
-    """Nothing of a file that cannot be read any more: the job that wants its pixels will say so."""
+    """Return the fields of a stored image; none when it cannot be read, which the job of its study will report."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -62,5 +65,5 @@ def _stored(path: Path, fields: Sequence[str]) -> dict[str, tuple[Value, ...]]:
 
 
 def values_in(header: Dataset, fields: Sequence[str]) -> dict[str, tuple[Value, ...]]:
-    """What a header says under each field."""
+    """Return the values of a header by field."""
     return {field: header_values(header, field) for field in fields}

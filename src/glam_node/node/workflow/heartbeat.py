@@ -1,4 +1,4 @@
-"""Says again and again that something slow is still being done."""
+"""A heartbeat: a call that is repeated while slow work is in progress."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ log = structlog.get_logger(__name__)
 
 @contextmanager
 def heartbeat(beat: Callable[[], object], *, every_s: float) -> Iterator[None]:
-    """Inside, `beat` is called every so often from a thread of its own; a beat that fails is not the last."""
+    """Call `beat` every `every_s` seconds from another thread inside the context, also after a call that failed."""
     ended = threading.Event()
 
     def run() -> None:

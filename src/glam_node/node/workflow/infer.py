@@ -1,4 +1,4 @@
-"""Runs one job: claims it, finds, publishes, and records how it went."""
+"""The run of one job: claim, analysis, publication, and the record of a failure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 Clock = Callable[[], datetime]
 
 AWAY_ATTEMPTS = 150
-"""Attempts while images or findings cannot be reached: with the longest delay of jobs, a day."""
+"""Maximum number of attempts while files cannot be reached; with the longest delay between them they take a day."""
 WORKER_DIED = (
     "{attempts} workers ended without a word while they ran this job; it may be what ended them. "
     "Look into their logs (out of memory?), then retry."
@@ -63,11 +63,24 @@ def run_job(
     now: Clock,
     owner: str,
 ) -> bool:
-    """The job is done, or its failure is recorded and it waits for its next attempt or a person.
+    """Run a job to its end, or record its failure.
 
-    False, and nothing was changed, when it is not due, done already, or another worker's, or the disk is too full for
-    results. Raises DeviceUnavailable, once recorded, when the device is lost or memory was too short: the next attempt
-    is for a new process.
+    Args:
+        job_id: Job to claim and run.
+        sessions: Database sessions.
+        store: Storage root with the images; findings and results are written to it.
+        predictor: Algorithm that analyses the images.
+        context: Settings that all jobs of this worker share.
+        now: Clock.
+        owner: Name of this process, as `this_process` gives it.
+
+    Returns:
+        Whether the job ran. False when it is not due, is done, belongs to another worker, or storage has no room or
+        cannot be reached.
+
+    Raises:
+        DeviceUnavailable: The device was lost or memory was too short; the failure is recorded, and the next attempt
+            needs a new process.
     """
     try:
         store.require()
@@ -98,7 +111,7 @@ def run_job(
 
 
 def cause(error: Exception, store: InstanceStore) -> Exception:
-    """Return the trouble with the storage root, where there is any: it explains every other failure, and passes."""
+    """Return the trouble with the storage root where there is any, because it explains every other failure."""
     try:
         store.require()
     except TransientError as trouble:
@@ -152,9 +165,10 @@ def find(
     predictor: Predictor,
     kinds: KindRules = CONVENTIONAL_VIEWS,
 ) -> Findings:
-    """What the predictor found in the job's images, durably on disk; taken from there when it was found before.
+    """Analyse the images of a job, store the findings durably, and return them.
 
-    Nothing, and nothing is written, for a job without images.
+    Findings that an earlier attempt stored are read instead. A notice has no images: its findings are empty, and none
+    are stored.
     """
     if job.is_notice:
         return Findings(job.study_instance_uid, predictor.algorithm, images=())
@@ -171,9 +185,14 @@ def find(
 
 
 def source_images(instances: Sequence[SOPInstance], resolve: Callable[[str], Path]) -> list[SourceImage]:
-    """The views as a predictor wants them; `resolve` finds the file of an instance's path.
+    """Return the images as input for a predictor.
 
-    Raises PermanentError for an image that is no screening view.
+    Args:
+        instances: Images to analyse.
+        resolve: Function that returns the file for an instance's path.
+
+    Raises:
+        PermanentError: An image is no screening view.
     """
     try:
         return [
@@ -191,7 +210,7 @@ def source_images(instances: Sequence[SOPInstance], resolve: Callable[[str], Pat
 
 
 def _found_before(path: Path, predictor: Predictor) -> Findings | None:
-    """By this very algorithm, in an attempt that ended before its results were handed over."""
+    """Return the findings that an earlier attempt stored; None without any, or when another algorithm made them."""
     try:
         found = read_findings(path)
     except (FileNotFoundError, InferenceError):
@@ -200,7 +219,10 @@ def _found_before(path: Path, predictor: Predictor) -> Findings | None:
 
 
 def _next_attempt(job: InferenceJob, error: Exception, policy: RetryPolicy, now: datetime) -> datetime | None:
-    """None: trying again would change nothing. A full disk is waited for without end, one that is away for a day."""
+    """Return the time of the next attempt; None when another attempt would not help.
+
+    Attempts are not limited while the disk is full, and go on for a day while the storage cannot be reached.
+    """
     if is_permanent(error) or (is_out_of_memory(error) and job.failure.startswith(MEMORY)):
         return None
     if is_storage_away(error):

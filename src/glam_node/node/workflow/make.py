@@ -1,6 +1,6 @@
-"""Makes the DICOM objects of one run, one after the other, from findings and source images.
+"""Creation of the DICOM objects of one job from its findings and source images, one object after the other.
 
-A kind of result, or an image, that a writer cannot handle is left out with its reason; the others are made.
+When a kind of result cannot be made, for an image or for the study, the reason is kept and the others are made.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ from glam_node.node.workflow.predecessors import name_predecessor
 
 log = structlog.get_logger(__name__)
 
-# What others need to refer to a result; its pixels are forgotten as soon as it is written.
+# Attributes that other results need to refer to a result; its pixels are dropped as soon as it is written.
 _IDENTIFIERS = (
     "SOPClassUID",
     "SOPInstanceUID",
@@ -48,65 +48,67 @@ _SEGMENTATION_TYPES = {
     kinds.FRACTIONAL_SEGMENTATION: FRACTIONAL,
     kinds.LABELMAP_SEGMENTATION: LABELMAP,
 }
-# What a measurement report does not name: itself in another class, and what names it
+# Kinds that a measurement report does not name: its own content in either class, and the selection that names it.
 _NAMING = (kinds.MEASUREMENT_REPORT, kinds.COMPREHENSIVE_SR, kinds.KEY_OBJECT_SELECTION)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The results that a destination gets."""
+    """Results for one group of destinations."""
 
     wanted: AbstractSet[str]
-    """Kinds; reports and selections name objects of these kinds only."""
+    """Kinds of results; reports and selections name objects of these kinds only."""
     standby: AbstractSet[str] = frozenset()
-    """Kinds that are made too, in case the destination does not accept one of the others."""
+    """Kinds that are also made, in case a destination does not accept one of the others."""
     earlier: Mapping[str, Path] = field(default_factory=dict)
-    """By SOP class, the report of an earlier run that the destination has."""
+    """File of the latest report of an earlier job that the destinations have, by SOP class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One object, encoded."""
+    """One encoded DICOM object."""
 
     kind: str
     dataset: Dataset
     parts: Sequence[bytes]
-    """Its file."""
+    """Bytes of its file, in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unwritten:
-    """A kind of result that could not be made of one image, or of the study."""
+    """A kind of result that could not be made for one image or for the study."""
 
     kind: str
     view: str
-    """R CC, L MLO ...; empty: of the study."""
+    """View of the image (R CC, L MLO ...); empty for the study."""
     sop_instance_uid: str
-    """The image; empty: of the study."""
+    """SOP Instance UID of the image; empty for the study."""
     reason: str
 
     def __str__(self) -> str:
-        """One sentence for a person or an archive."""
+        """Return one sentence for a person or an archive."""
         of = f" of {self.view}" if self.view else ""
         return f"The {self.kind.replace('_', ' ')}{of} could not be written: {self.reason}"
 
 
 @dataclass
 class ResultMaker:
-    """Makes the results of one run that look alike, for one wish after the other."""
+    """Maker of the results of one job that look alike, for one wish after the other."""
 
     findings: Findings
     sources: Mapping[str, Dataset]
-    """By SOP Instance UID, what `source_images.read_sources` read."""
+    """Headers of the source images by SOP Instance UID, as `source_images.read_sources` returns them."""
     identity: ResultIdentity
     unwritten: list[Unwritten] = field(default_factory=list)
-    """What could not be made so far."""
+    """Results that could not be made so far."""
     _made: dict[str, list[Dataset]] = field(default_factory=dict)
-    """By kind, identifiers of the objects so far; those of the last wish, where they depend on it."""
+    """Identifiers of the objects made so far, by kind; of kinds that depend on the wish, only those of the last one."""
     _contents: dict[tuple[str, ...], Dataset] = field(default_factory=dict)
 
     def make(self, wish: Wish) -> Iterator[Made]:
-        """Make the objects of a wish but for those that an earlier wish had too, those that others name first.
+        """Yield the objects of a wish, except those that an earlier wish had too.
+
+        An object comes before the objects that name it.
 
         Raises:
             OSError: The disk failed.
@@ -129,7 +131,7 @@ class ResultMaker:
                 yield from self._attempt(kind, wish)
 
     def _attempt(self, kind: str, wish: Wish, image: ImageFindings | None = None) -> Iterator[Made]:
-        """The objects of a kind, of one image where there is one; if that fails, the reason is kept instead."""
+        """Yield the objects of a kind, for `image` or for the study; where that fails, keep the reason instead."""
         of_images = self if image is None else replace(self, findings=replace(self.findings, images=(image,)))
         try:
             if image is not None and image.failure is None and not _readable(self.sources[image.sop_instance_uid]):
@@ -139,7 +141,7 @@ class ResultMaker:
                 parts = list(encoded_file(dataset))
                 self._made[kind].append(_identifiers(dataset))
                 yield Made(kind, dataset, parts)
-        except Exception as error:  # highdicom and pydicom raise many kinds for a header that they do not understand
+        except Exception as error:  # highdicom and pydicom raise many types for a header that they do not understand
             if stops_everything(error):
                 raise
             view, uid = ("", "") if image is None else (view_name(image), image.sop_instance_uid)
@@ -153,12 +155,17 @@ class ResultMaker:
             )
 
     def segmentations(self, wish: Wish) -> list[Dataset]:
-        """Return the segmentations that others refer to."""
+        """Return identifiers of the segmentations that the other objects of the wish refer to."""
         referred = next((kind for kind in _SEGMENTATION_TYPES if kind in wish.wanted), "")
         return list(self._made.get(referred, ()))
 
     def named(self, wish: Wish, *left_out: str) -> list[Dataset]:
-        """Return the objects that the destination gets beside images: first of all the segmentations."""
+        """Return identifiers of the objects that the destination gets, the segmentations first.
+
+        Args:
+            wish: Results for the destination.
+            left_out: Kinds to leave out.
+        """
         segmentations = self.segmentations(wish)
         known = {one.SOPInstanceUID for one in segmentations}
         others = [
@@ -171,7 +178,7 @@ class ResultMaker:
         return [*segmentations, *others]
 
     def report_content(self, wish: Wish) -> Dataset:
-        """Return what both classes of measurement report say; asked for when what they name is there."""
+        """Return the content that both classes of measurement report share; the objects that it names must be made."""
         segmentations = self.segmentations(wish)
         lacking = [str(one) for one in self.unwritten if one.kind in wish.wanted]
         key = (*(str(one.SOPInstanceUID) for one in segmentations), *lacking)
@@ -180,11 +187,17 @@ class ResultMaker:
         return self._contents[key]
 
     def view(self, sop_instance_uid: str, height: int) -> ReducedView:
-        """Return a picture of an image. Raises UnsupportedMammogram when it cannot be drawn, OSError, MemoryError."""
+        """Return a reduced picture of an image, at most a tenth higher than `height` pixels.
+
+        Raises:
+            UnsupportedMammogram: The image cannot be drawn.
+            OSError: The disk failed.
+            MemoryError: There was too little memory.
+        """
         source = self.sources[sop_instance_uid]
         try:
             return reduced_view(source if "PixelData" in source else read_dataset(Path(source.filename)), height)
-        except Exception as error:  # decoders raise many kinds; the picture of one image does not stop the others
+        except Exception as error:  # decoders raise many types; the picture of one image must not stop the others
             if stops_everything(error) or isinstance(error, UnsupportedMammogram):
                 raise
             raise UnsupportedMammogram(f"The image cannot be drawn: {in_words(error)}") from error

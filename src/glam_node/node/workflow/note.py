@@ -1,4 +1,4 @@
-"""Puts on record which processes of the node run, and with which settings."""
+"""Audit events about processes, settings and backups of the node."""
 
 import os
 import socket
@@ -12,16 +12,16 @@ from glam_node.node.db.engine import SessionFactory
 from glam_node.settings.digest import ORDER_OF_RULES, RULES
 
 LONGEST_REASON = 2000
-"""Characters, however many mistakes a file has."""
+"""Maximum number of characters that are recorded of a reason."""
 
 
 def note_start(sessions: SessionFactory, process: str, now: datetime) -> None:
-    """On record: this process, called so in its logs, has started."""
+    """Record that this process, `process` in its log, has started."""
     _note(sessions, "process_started", process, now)
 
 
 def note_stop(sessions: SessionFactory, process: str, now: datetime) -> None:
-    """On record: it ends, as it was asked to or by a failure that it foresaw; one that is killed says nothing."""
+    """Record that this process stops, on request or after an expected failure; a killed process records nothing."""
     _note(sessions, "process_stopped", process, now)
 
 
@@ -35,7 +35,7 @@ def _whose(process: str) -> dict[str, Any]:
 
 
 def note_backup(sessions: SessionFactory, target: Path, images: Mapping[str, int], now: datetime) -> None:
-    """On record: of each of these studies so many images are in a backup at `target`."""
+    """Record for each study how many of its images (`images`, by Study Instance UID) a backup at `target` has."""
     with sessions.begin() as session:
         for uid, count in images.items():
             facts = {"uri": target.resolve().as_uri(), "images": count}
@@ -43,19 +43,25 @@ def note_backup(sessions: SessionFactory, target: Path, images: Mapping[str, int
 
 
 def note_reload_refused(sessions: SessionFactory, process: str, reason: str, now: datetime) -> None:
-    """On record: this process was asked to read its settings anew, could not use them, and keeps those it has."""
+    """Record that this process could not use the settings that it was asked to reload, and keeps the old ones."""
     with sessions.begin() as session:
         audit.record(session, "settings_refused", now, reason=reason[:LONGEST_REASON], **_whose(process))
 
 
 def note_settings(sessions: SessionFactory, digests: Mapping[str, str], now: datetime) -> None:
-    """On record: the settings in force, by the digests of their sections, and which are others than before."""
+    """Record the settings in force, if they differ from those recorded last.
+
+    Args:
+        sessions: Database sessions.
+        digests: Digest of each section of the settings, by its name.
+        now: Current time.
+    """
     with sessions.begin() as session:
         last = audit.recent(session, "settings_changed", 1)
         before: Mapping[str, str] = last[0].detail["digests"] if last else digests
         if last and before == digests:
             return
         changed = {name for name in {*before, *digests} if before.get(name) != digests.get(name)}
-        if RULES in changed:  # other rules have another order, too
+        if RULES in changed:  # a change of the rules changes the digest of their order, too
             changed.discard(ORDER_OF_RULES)
         audit.record(session, "settings_changed", now, digests=dict(digests), changed=sorted(changed))

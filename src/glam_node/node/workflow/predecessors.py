@@ -1,4 +1,4 @@
-"""Which reports of earlier runs the reports of a run follow."""
+"""References from a report to the report of an earlier job that it follows."""
 
 from collections.abc import Container, Mapping
 from pathlib import Path
@@ -19,13 +19,17 @@ _READ = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID
 
 
 def earlier_reports(session: Session, job: InferenceJob, destinations: Container[str]) -> dict[str, str]:
-    """By SOP class, the file of the latest report that an earlier run of this job or of another handed over there."""
+    """Return the latest reports that this job or an earlier one queued for the destinations.
+
+    Returns:
+        Path of the report's file, relative to the storage root, by SOP class.
+    """
     uid = job.study_instance_uid
     made_at = {one.job_id: one.created_at for one in jobs.of_study(session, uid) if one.created_at <= job.created_at}
     queued = (
         one for one in deliveries.of_study(session, uid) if one.job_id in made_at and one.destination in destinations
     )
-    # What was kept back is not known there.
+    # A destination does not know the results that were withheld from it.
     sent = (one for one in queued if one.state is not DeliveryState.WITHHELD)
     reports = [one for one in sent if one.sop_class_uid in _REPORTS]
     return {
@@ -35,9 +39,13 @@ def earlier_reports(session: Session, job: InferenceJob, destinations: Container
 
 
 def name_predecessor(result: Dataset, earlier: Mapping[str, Path]) -> None:
-    """A report says which other report it follows, where there is one (PS3.3 C.17.2); no other result has a place.
+    """Add the reference to the earlier report of the same SOP class, where there is one (PS3.3 C.17.2).
 
-    Of an earlier report that is not on disk any more, or is damaged there, nothing is said.
+    Only reports have earlier ones. An earlier report whose file is missing or damaged is not named.
+
+    Args:
+        result: Data set of the new result.
+        earlier: Files of earlier reports by SOP class.
     """
     path = earlier.get(result.SOPClassUID)
     if path is None or not path.exists():

@@ -1,4 +1,4 @@
-"""Hands the results of a job to delivery, once."""
+"""Publication: writes the results of a job and queues each of them once for its destinations."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,15 +32,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Written:
-    """What became of the results of a job."""
+    """Results of a job that were written, and those that could not be."""
 
     results: list[tuple[Audience, Sequence[Result]]] = field(default_factory=list)
-    """For destinations that get the same kinds, their objects."""
+    """Objects for each group of destinations that get the same kinds."""
     unwritten: list[Unwritten] = field(default_factory=list)
 
     @property
     def failure(self) -> str:
-        """What a person should know of a job that is done; empty where everything was written."""
+        """Sentences about the results that could not be written; empty where everything was written."""
         sentences = dict.fromkeys(map(str, self.unwritten))
         return " ".join([*sentences, REMEDY]) if sentences else ""
 
@@ -49,7 +49,7 @@ REMEDY = "The log of the worker has the place; once the cause is removed, `glam-
 
 
 class LeaseLost(Exception):
-    """The job is another worker's by now, or superseded; nothing was handed over."""
+    """Error when another worker has taken over the job, or it was superseded; nothing was queued."""
 
 
 def publish(
@@ -61,10 +61,17 @@ def publish(
     context: InferenceContext,
     now: Callable[[], datetime],
 ) -> list[Delivery]:
-    """The results are on disk; in one transaction the job is SUCCEEDED, the study REPORTED, each object queued once.
+    """Write the results of a job, then queue them and end the job in one transaction.
 
-    Publishing the same findings again makes the same objects and queues nothing. Returns what was queued. Raises
-    LeaseLost when this run of the job does not hold it any more.
+    The job becomes SUCCEEDED and its study REPORTED. Publishing the same findings again makes the same objects and
+    queues none of them twice.
+
+    Returns:
+        The deliveries that were queued now.
+
+    Raises:
+        LeaseLost: Another worker has taken over the job, or it was superseded.
+        PermanentError: No result could be written.
     """
     started = time.monotonic()
     write = _notices if job.is_notice else _results
@@ -110,7 +117,7 @@ def _wish(session: Session, job: InferenceJob, group: Audience, store: InstanceS
 def _notices(
     job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
 ) -> "_Written":
-    """Nothing where the study has been judged otherwise, or its job started over, since the notice was asked for."""
+    """Write the reports that the study was not analysed; none where that does not hold any more."""
     with reading(sessions)() as session:
         study = studies.get(session, job.study_instance_uid)
         newest = jobs.newest(session, job.study_instance_uid)
@@ -139,7 +146,7 @@ def _identity(
 
 
 def notice_on(study: Study | None, newest: InferenceJob | None) -> Notice | None:
-    """Why there are no results of the study, where that is settled."""
+    """Return the reason why the study has no results; None where it may still get some."""
     if study is not None and study.state is StudyState.INELIGIBLE:
         return Notice(attempted=False, reason=f"rule {study.rule}: {study.reason}")
     if study is not None and newest is not None and newest.state is JobState.FAILED:
@@ -164,7 +171,7 @@ def _hand_over(
     queued = deliveries.add_missing(
         session, [one for audience, made in written.results for one in _deliveries(job, made, audience, context, now)]
     )
-    # A study that a late image has reopened meanwhile is judged anew when it is whole.
+    # A study that a late image has reopened meanwhile is judged again when it is complete.
     if study is not None and study.state is StudyState.SUBMITTED and not job.is_notice:
         studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
     _tell_of_results(session, job, written, now)
@@ -188,7 +195,7 @@ def _hand_over(
 
 
 def _tell_of_results(session: Session, job: InferenceJob, written: _Written, now: datetime) -> None:
-    """One event for each object, however many destinations get it, and for each kind that could not be written."""
+    """Record one event per object, however many destinations get it, and one per result that could not be written."""
     objects = {one.sop_instance_uid: one for _, made in written.results for one in made}
     for result in objects.values():
         facts = {"job_id": job.job_id, "kind": result.kind, "sop_instance_uid": result.sop_instance_uid}
@@ -201,7 +208,7 @@ def _tell_of_results(session: Session, job: InferenceJob, written: _Written, now
 
 
 def _not_sent(job: InferenceJob, queued: Sequence[Delivery], context: InferenceContext) -> dict[str, object]:
-    """What is kept back, and what would be made for destinations in dry run; nothing where all is sent."""
+    """Return the facts about results that are withheld or that a dry run would make; empty where all are sent."""
     withheld = sum(one.state is DeliveryState.WITHHELD for one in queued)
     would_send = {} if job.is_notice else context.would_send(job.routing)
     return ({"withheld": withheld} if withheld else {}) | ({"would_send": would_send} if would_send else {})

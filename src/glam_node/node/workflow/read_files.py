@@ -1,4 +1,4 @@
-"""Files become studies, as if they had been received."""
+"""Studies made from files, as if their images had been received."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInst
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What could not be analysed, and why."""
+    """An input that cannot be analysed, with the reason."""
 
     what: str
     reason: str
@@ -30,17 +30,24 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """The studies among some files."""
+    """Studies found in a set of files."""
 
     studies: tuple[Study, ...]
-    """Their instances have absolute paths."""
+    """Studies whose instances have absolute paths."""
     refused: tuple[Refusal, ...]
     headers: Headers
-    """What the images say under the fields that were asked for."""
+    """Values of the requested header fields, by SOP Instance UID and field."""
 
 
 def read_files(paths: Iterable[Path], now: datetime, fields: Sequence[str] = (), calling_ae_title: str = "") -> Input:
-    """The studies in these files, sent by `calling_ae_title`; what is no DICOM object is refused with its reason."""
+    """Return the studies in the files; a file that is no readable DICOM object is refused with the reason.
+
+    Args:
+        paths: Files to read.
+        now: Time at which the instances count as received.
+        fields: Header fields to read.
+        calling_ae_title: Calling AE title that the instances get.
+    """
     instances: dict[str, dict[str, SOPInstance]] = {}
     headers = {}
     refused = []
@@ -67,7 +74,12 @@ def _twice(instance: SOPInstance, known: SOPInstance) -> str:
 
 
 def _instance(path: Path, dataset: Dataset, calling_ae_title: str, now: datetime) -> SOPInstance:
-    """As `receive` would describe it. Raises UnsupportedMammogram, OSError."""
+    """Return the instance as `receive` would store it.
+
+    Raises:
+        UnsupportedMammogram: A UID that is needed is missing or not valid.
+        OSError: The file cannot be read.
+    """
     uids = {keyword: text_of(dataset, keyword) for keyword in _NEEDED_UIDS}
     for keyword, uid in uids.items():
         if not is_valid_uid(uid):

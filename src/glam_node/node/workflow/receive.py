@@ -1,4 +1,7 @@
-"""Make one streamed instance ours: understood, durable, and in the database; only then may it be answered 0x0000."""
+"""Storage of a received instance: its header is checked, its file is durable and its row is committed.
+
+Only after that may the receiver answer C-STORE with 0x0000 (success).
+"""
 
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -26,17 +29,17 @@ log = structlog.get_logger(__name__)
 DATA_SET_DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 
-# No attribute that we keep may have more than 64 characters (LO), or 1,024 with what Unicode adds.
+# No attribute that is kept may have more than 64 characters (LO); this limit is for senders that break the standard.
 LONGEST_TEXT = 1024
 
 
 class Refused(PermanentError):
-    """The instance cannot be taken; `status` is the DIMSE status and the message the reason in plain words."""
+    """Error for an instance that cannot be accepted; `status` is the DIMSE status and the message the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What came over the association: the command's word for what the data set is, and the data set in a file."""
+    """An instance as received: the UIDs that the C-STORE command states, and the data set in a file."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -47,9 +50,15 @@ class Received:
 def receive(
     received: Received, calling_ae_title: str, *, store: InstanceStore, writer: Writer, now: datetime
 ) -> SOPInstance:
-    """The instance is durable and its row committed; the same bytes again are accepted quietly.
+    """Store the instance durably and return it as it is in the database.
 
-    Raises Refused when it cannot be understood, TransientError or OSError when it could not be kept.
+    An instance that is known already is accepted, and the known one is returned. Other bytes under its UID are kept
+    beside it until a person decides.
+
+    Raises:
+        Refused: The data set cannot be understood, or does not match the command.
+        TransientError: The database cannot take it at present.
+        OSError: The file could not be stored.
     """
     header = _header(received)
     instance = _instance(received, header, calling_ae_title, now)
@@ -74,9 +83,9 @@ def _again(
     store: InstanceStore,
     writer: Writer,
 ) -> SOPInstance:
-    """The first bytes stay; other bytes under the same UID are kept beside them and recorded, never mixed in.
+    """Record that a known instance came again, and keep the file beside the first one when its bytes differ.
 
-    A person decides which of them counts (`workflow/versions.py`).
+    A person decides later which version counts (`workflow/versions.py`).
     """
     same = known.blake3 == instance.blake3 if known.blake3 else known.sha256 == received.file.sha256()
     path = "" if same else f"conflicts/{instance.sop_instance_uid}-{instance.blake3[:16]}.dcm"
@@ -107,7 +116,7 @@ def _again(
 
 
 def _conflict(known: SOPInstance, newer: SOPInstance, header: Dataset, store: InstanceStore) -> Conflict:
-    """Compare both versions as this version of the node reads them."""
+    """Compare the known and the newer version; both headers are read by this version of glam-node."""
     uid = known.study_instance_uid
     path = store.resolve(known.path)
     try:
@@ -121,7 +130,10 @@ def _conflict(known: SOPInstance, newer: SOPInstance, header: Dataset, store: In
 
 
 def _as_stated(instance: SOPInstance, header: Dataset, study_instance_uid: str) -> SOPInstance:
-    """Return the instance with what the header states, the identity comparable within that study."""
+    """Return the instance with the attributes and the identity that the header states.
+
+    Identities are comparable within the study `study_instance_uid`.
+    """
     view = describe_view(header)
     identity = image_identity(header, view, study_instance_uid)
     return replace(instance, attributes=image_attributes(view), identity=identity)
@@ -162,17 +174,17 @@ def _instance(received: Received, header: Dataset, calling_ae_title: str, now: d
 
 
 def image_identity(header: Dataset, view: ImageFacts, study_instance_uid: str) -> ImageIdentity | None:
-    """Return what an image states of its patient; None of other objects, which decide nothing."""
+    """Return the identity of patient and study that a mammogram states; None for other objects, which do not count."""
     return identity_of(header, study_instance_uid) if view.modality == "MG" else None
 
 
 def image_attributes(view: ImageFacts) -> ImageAttributes:
-    """Return what the domain keeps of an image's facts, as any database takes it."""
+    """Return the attributes of an image that are stored, in a form that any database accepts."""
     return ImageAttributes(**{field.name: _storable(getattr(view, field.name)) for field in fields(ImageFacts)})
 
 
 def _storable(value: Any) -> Any:
-    """Text without NUL, half characters and an end out of sight; PostgreSQL refuses the first two."""
+    """Return text without NUL and lone surrogates, which PostgreSQL refuses, and at most LONGEST_TEXT characters."""
     if isinstance(value, tuple):
         return tuple(_storable(one) for one in value[:LONGEST_TEXT])
     if isinstance(value, str):
@@ -191,9 +203,9 @@ def _study_attributes(header: Dataset) -> StudyAttributes:
 
 
 def text_of(header: Dataset, keyword: str) -> str:
-    """The value of an element as any database takes it; empty when it is missing or cannot be converted."""
+    """Return the value of an element as text that any database accepts; empty when it is missing or not readable."""
     try:
         value = header.get(keyword)
-    except Exception:  # pydicom converts on access
+    except Exception:  # pydicom converts a value when it is read, and its converters raise many types
         return ""
     return "" if value is None else str(_storable(str(value)))

@@ -1,4 +1,4 @@
-"""How scores lie at present, and how they lay where the package was measured."""
+"""Mean scores of recent analyses, and the reference scores of the model package."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,15 +12,15 @@ from glam_node.node.observe.metrics import LEAST_ANALYSES, RECENT_ANALYSES
 
 @dataclass(frozen=True, slots=True)
 class RecentScores:
-    """By class; empty while too few analyses are on record."""
+    """Scores by class (benign, malignant); empty while too few analyses are recorded."""
 
     means: Mapping[str, float] = field(default_factory=dict)
     reference: Mapping[str, float] = field(default_factory=dict)
-    """Of the package that made the latest, where it has some."""
+    """Reference scores of the package that made the latest analysis, where it has some."""
 
 
 def recent_scores(session: Session) -> RecentScores:
-    """Of the last analyses by the present algorithm: another one's scores are not compared with its."""
+    """Return the scores of the last RECENT_ANALYSES analyses, counting only those of the present algorithm."""
     analyses = [event.detail for event in audit.recent(session, "job_succeeded", RECENT_ANALYSES)]
     told = [detail for detail in analyses if detail.get("mean_scores")]
     present = [detail for detail in told if detail["algorithm_version"] == told[0]["algorithm_version"]]

@@ -1,4 +1,4 @@
-"""After a crash: what died processes of this host held is free at once, without waiting for leases to run out."""
+"""Recovery after a crash: jobs of dead processes on this host are freed before their leases run out."""
 
 import os
 import socket
@@ -13,18 +13,18 @@ from glam_node.node.db import jobs
 log = structlog.get_logger(__name__)
 
 PROCESSES = Path("/proc")
-# proc_pid_stat(5), fields counted after the program's name: state, and when the process started
+# proc_pid_stat(5): places, counted after the program's name, of the process's state and start time.
 STATE, START_TIME = 0, 19
 DEAD = frozenset("ZX")
 
 
 def this_process() -> str:
-    """A name for this process that no other has had or will have: host, process namespace, number, start."""
+    """Return a name for this process that no other ever has: host, process namespace, process ID and start time."""
     return f"{_place()}:{os.getpid()}:{_started(os.getpid())}"
 
 
 def recover(session: Session, now: datetime) -> int:
-    """How many jobs were leased to processes of this host that are no more; their leases are over."""
+    """End the leases of jobs whose processes on this host are dead, and return how many there were."""
     held = [job for job in jobs.running(session) if job.lease_expires_at is None or job.lease_expires_at > now]
     gone = [job for job in held if is_gone(job.lease_owner)]
     freed = [job for job in gone if jobs.expire(session, job, now)]
@@ -34,9 +34,9 @@ def recover(session: Session, now: datetime) -> int:
 
 
 def is_gone(owner: str) -> bool:
-    """Whether the process of that name is known to be no more.
+    """Return whether the process of that name is known to be dead.
 
-    Of another host, or where processes cannot be looked up, nobody is.
+    Nothing is known about a process on another host, or where the system has no list of processes.
     """
     place, _, process = owner.rpartition(":")[0].rpartition(":")
     started = owner.rpartition(":")[2]
@@ -44,7 +44,7 @@ def is_gone(owner: str) -> bool:
 
 
 def _place() -> str:
-    """Containers on one host may share its name, but not its processes."""
+    """Return the host's name with the process namespace: containers may share the name, but not the processes."""
     try:
         namespace = (PROCESSES / "self/ns/pid").stat().st_ino
     except OSError:
@@ -53,7 +53,7 @@ def _place() -> str:
 
 
 def _started(process: int) -> str:
-    """When it started, in ticks since the host did; empty when it is not alive, or cannot be looked up."""
+    """Return the start of a process in clock ticks since the host's; empty when it is dead or cannot be looked up."""
     try:
         fields = (PROCESSES / str(process) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
     except OSError:

@@ -1,4 +1,4 @@
-"""What was refused goes on record, once in a while: a port scan must not fill the database."""
+"""Audit events about refusals, at a limited rate: a port scan must not fill the database."""
 
 import threading
 from dataclasses import dataclass
@@ -25,9 +25,10 @@ class _Recorded:
 
 
 class Refusals:
-    """Records each refusal unless the same one was recorded within the last minute, and at most 100 different a minute.
+    """Recorder of refusals: the same refusal once a minute, and at most 100 different ones a minute.
 
-    The next that is recorded says how often it was `repeated` since, and how many others are `unlisted`.
+    The event of a refusal states how often it was `repeated` since its last event, and how many other refusals were
+    left out (`unlisted`).
     """
 
     def __init__(self, writer: Writer) -> None:
@@ -37,7 +38,7 @@ class Refusals:
         self._unlisted = 0
 
     def record(self, event: str, detail: dict[str, Any], now: datetime | None = None) -> None:
-        """The refusal is in the audit trail, or is counted; never raises for a database that is away."""
+        """Record or count a refusal; a database that cannot be reached is logged and raises nothing."""
         now = now or datetime.now(UTC)
         counts = self._counted((event, *[detail.get(key) for key in _SAME]), now)
         if counts is None:
@@ -48,7 +49,7 @@ class Refusals:
             log.error("refusal_not_recorded", refused=event, failure=str(error))
 
     def _counted(self, refusal: tuple[object, ...], now: datetime) -> dict[str, Any] | None:
-        """What to say of those that were not recorded before this one; None where it is not recorded either."""
+        """Return the counts of refusals left out before this one; None when this one is to be left out, too."""
         with self._lock:
             last = self._recorded.get(refusal)
             if last is not None and now - last.at < EVERY:

@@ -1,4 +1,4 @@
-"""Makes DICOM audit messages (PS3.15 A.5) of events: one for what belongs together, later than the event itself."""
+"""DICOM audit messages (PS3.15 A.5) made of recorded events; events that belong together share one message."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,9 +17,9 @@ from glam_node.node.workflow.report_people import TOLD_OF_PEOPLE, Tell
 
 AT_ONCE = 1000
 QUIET = timedelta(seconds=10)
-"""A study's transfer is over when nothing of it came for so long."""
+"""Time without a further event after which a transfer counts as finished."""
 LONGEST = timedelta(seconds=60)
-"""A message waits for more of its kind no longer."""
+"""Maximum time that a message waits for further events."""
 
 TOGETHER: Mapping[str, tuple[str, ...]] = {
     "instance_stored": ("calling_ae_title", "patient_mismatch"),
@@ -30,12 +30,12 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
     "result_not_committed": ("destination",),
     "delivery_abandoned": ("destination",),
 }
-"""Events of one study, or of none, that one message tells of when these details are the same."""
+"""Details by event: events of one study, or of none, share a message when these details are equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """Who reports, and what it knows of others."""
+    """The reporting node, and the destinations that it names."""
 
     reporter: Reporter
     destinations: Mapping[str, Party]
@@ -43,17 +43,24 @@ class Reporting:
 
 UNKNOWN = "unknown"
 NOT_RECORDED = {"repeated": "of this kind before it", "unlisted": "of other kinds before it"}
-"""What a refusal says of those that were counted only."""
+"""Phrases for the refusals that were counted but not recorded, by detail of an event."""
 
 Told = tuple[Reporting, Sequence[Event], str]
-"""Who reports, events that go together, and the patient's pseudonym."""
+"""The reporting node, events that belong together, and the patient's pseudonym."""
 
 
 def report_events(sessions: SessionFactory, reporting: Reporting, root: Path, now: datetime) -> int:
-    """How many events have been settled: a message in the chain tells of them, or none has to.
+    """Write audit messages about up to AT_ONCE events, and return how many events are settled.
 
-    A message and the mark on its events are one transaction, so no crash makes a second message of an event, or none.
-    To be called again at once while it returns as many as AT_ONCE.
+    An event is settled when a message describes it or when it needs none. Messages and the marks on their events are
+    one transaction, so that a crash neither repeats nor loses a message. Call it again at once while it returns
+    AT_ONCE.
+
+    Args:
+        sessions: Database sessions.
+        reporting: The reporting node.
+        root: Storage root with the key of the pseudonyms.
+        now: Current time.
     """
     with reading(sessions)() as session:
         events = audit.unreported(session, AT_ONCE)
@@ -80,7 +87,7 @@ def report_events(sessions: SessionFactory, reporting: Reporting, root: Path, no
 
 
 def _over(events: Iterable[Event], now: datetime, *, all_of_them: bool) -> Iterable[list[Event]]:
-    """Events that go together, where no more of them are to be expected."""
+    """Yield the groups of events that belong together and that no further event is expected for."""
     groups: dict[tuple[object, ...], list[Event]] = {}
     for event in events:
         details = TOGETHER.get(event.event)
@@ -94,7 +101,7 @@ def _over(events: Iterable[Event], now: datetime, *, all_of_them: bool) -> Itera
 
 def _received(told: Told) -> bytes:
     reporting, events, patient = told
-    # The id of the other patient is not on record: a second one in a study is a mistake of the sender.
+    # The ID of the second patient is not recorded: two patients in a study are a mistake of the sender.
     mismatch = bool(events[0].detail.get("patient_mismatch"))
     described = "the instances state another patient than the study" if mismatch else ""
     moved = _moved(events, UNKNOWN if mismatch else patient, Outcome.SUCCESS, described)
@@ -111,7 +118,7 @@ def _received_again(told: Told) -> bytes:
 
 
 def _not_received(told: Told) -> bytes:
-    """Of which study they were is not on record: what could not be understood may say anything."""
+    """Return a message without a study: the UID in a refused data set is not recorded, because it may be anything."""
     reporting, events, patient = told
     counts: Counter[str] = Counter()
     for event in events:
@@ -215,4 +222,4 @@ TEMPLATES: Mapping[str, Callable[[Told], bytes]] = {
     "study_backed_up": _backed_up,
     **{event: _of_person(tell) for event, tell in TOLD_OF_PEOPLE.items()},
 }
-"""What tells of each kind of event; of the others no message has to."""
+"""Function that makes the message about each kind of event; the other kinds need no message."""

@@ -1,4 +1,4 @@
-"""Which audit message tells of what a person did."""
+"""Audit messages about the actions of people."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,7 +9,7 @@ from glam_node.node.audit.templates import Party, StudyMoved
 from glam_node.node.db.audit import Event
 
 Tell = Callable[[Reporter, Event, str], bytes]
-"""Of one event, with the patient's pseudonym."""
+"""Function that makes the message about one event, with the patient's pseudonym."""
 
 ACTS = {
     "retry_requested": "retry",
@@ -23,7 +23,7 @@ ACTS = {
 
 
 def _person(event: Event) -> Party:
-    """Whoever it was; of those that were not let in only the address is known."""
+    """Return the person who acted; for a sign-in that was refused only the address is known."""
     account, address = str(event.detail.get("account", "")), str(event.detail.get("address", ""))
     return Party(account or address or "unknown", host=address)
 

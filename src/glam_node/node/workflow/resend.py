@@ -1,4 +1,4 @@
-"""A person says: send the results again."""
+"""Requests of people to send results again."""
 
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -26,24 +26,34 @@ THERE = frozenset({DeliveryState.STORED, DeliveryState.COMMITTED})
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which results, to whom."""
+    """Selection of the results to send again."""
 
     destination: str = ""
-    """Its name; empty: every one."""
+    """Name of a destination; empty for all."""
     stored: bool = False
-    """Those too that it has."""
+    """Whether to include results that the destination has already."""
 
     @property
     def states(self) -> frozenset[DeliveryState]:
-        """Of the deliveries that are meant."""
+        """States of the selected deliveries."""
         return GIVEN_UP | THERE if self.stored else GIVEN_UP
 
 
 def resend(session: Session, order: Order, selection: Selection, configured: Collection[str]) -> str:
-    """Results that a destination did not get go there again, and those that it has where that is asked for.
+    """Send selected results of a study again, and its waiting ones now.
 
-    `configured` are the destinations that there are. Returns what was done. Raises PermanentError when the study is
-    not known, held, set aside, retired, or changed since the person saw it, and when there is nothing to send.
+    Args:
+        session: Database session.
+        order: Study, person and reason.
+        selection: Results to send.
+        configured: Names of the configured destinations.
+
+    Returns:
+        A description of what was done, for people.
+
+    Raises:
+        PermanentError: The study is not known, is held, set aside or retired, or has changed since the person saw it,
+            or there is nothing to send.
     """
     study = going_on(subject_of(session, order))
     uid = study.study_instance_uid
@@ -67,9 +77,10 @@ def _counted(names: Collection[str], count: Callable[[str], int]) -> dict[str, i
 
 
 def send_now(session: Session, destination: str, actor: Actor, configured: Collection[str], now: datetime) -> int:
-    """Have all results that wait for a destination sent now, and return how many; none that were given up.
+    """Make all results that wait for a destination due now, except those that were given up; return how many.
 
-    Raises PermanentError when no such destination is configured.
+    Raises:
+        PermanentError: No destination of that name is configured.
     """
     if destination not in configured:
         raise PermanentError(_unknown(destination, configured))

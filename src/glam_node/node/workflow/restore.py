@@ -1,4 +1,4 @@
-"""Makes a node again from what `back_up` wrote."""
+"""Restore: rebuilds a node from a backup that `back_up` wrote."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,22 +20,32 @@ from glam_node.node.workflow.retire import retire_one
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What is there again."""
+    """Contents of the restored node."""
 
     studies: int
-    """On record."""
+    """Number of studies in the database."""
     files: int
+    """Number of files that were copied."""
     retired: int
-    """Studies that were done and whose files were not in the backup."""
+    """Number of studies that are done and whose files are not in the backup."""
 
 
 def restore(backup: Path, url: str, root: Path, now: datetime, lock: str = "") -> RestoreReport:
-    """The empty `root` and database hold what the backup holds, in the newest schema; done studies without files are
-    RETIRED, so that nothing looks for these.
+    """Copy a backup into an empty storage root and an empty database, and migrate these to the newest schema.
 
-    `lock` names the file in `root` by which the caller keeps others out of it. Raises PermanentError when the backup is
-    damaged or made by a newer glam-node, or `root` or the database is not empty, OSError when `root` cannot be written;
-    `root` is then as empty as before.
+    Studies that are done and have no files in the backup become RETIRED, so that nothing looks for their files. When
+    the restore fails, `root` is emptied again.
+
+    Args:
+        backup: Directory of the backup.
+        url: Address of the database.
+        root: Storage root.
+        now: Current time.
+        lock: Name of the file in `root` with which the caller locks it; it may exist, and stays.
+
+    Raises:
+        PermanentError: The backup is damaged or was made by a newer glam-node, or `root` or the database is not empty.
+        OSError: `root` cannot be written.
     """
     manifest = read_manifest(backup)
     _refuse_occupied(root, lock)
@@ -68,7 +78,7 @@ def _refuse_occupied(root: Path, lock: str) -> None:
 
 @contextmanager
 def _all_or_nothing(root: Path, lock: str) -> Iterator[None]:
-    """It stays where it is: a volume is often mounted there."""
+    """Empty `root` when the block fails; the directory itself stays, because a volume is often mounted there."""
     try:
         yield
     except BaseException:

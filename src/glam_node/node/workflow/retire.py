@@ -1,4 +1,4 @@
-"""Removes what is done and old, or in the way, and keeps the record of it."""
+"""Retention: removes the files of studies that are done, by age or for lack of space, and keeps their records."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,19 +25,22 @@ LEAST_AGE = timedelta(seconds=RECENT_S)
 
 @dataclass(frozen=True, slots=True)
 class RetentionRules:
-    """What the site decided."""
+    """Settings of retention."""
 
     age: timedelta
-    """Since the last image of a study."""
+    """Time since the last image of a study after which the study is retired."""
     free_bytes: int
-    """Under this the oldest go before that age."""
+    """Free bytes below which the oldest studies are retired before that age."""
 
 
 def retire(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules, now: datetime) -> int:
-    """How many studies were retired, at most twenty at a time: those of the age, and the oldest while space is short.
+    """Retire up to AT_ONCE studies, by age and then the oldest while space is short, and return how many.
 
-    A study is RETIRED first, and its files go then; `finish` removes what a crash in between leaves. To be called again
-    while it retires any. Raises OSError.
+    A study becomes RETIRED before its files are removed; `finish` removes files that a crash in between leaves behind.
+    Call it again while it retires any.
+
+    Raises:
+        OSError: The disk failed.
     """
     retired = RetiredFiles(store.root)
     count = _retire_before(now - rules.age, AT_ONCE, "age", sessions, store, retired, now)
@@ -49,8 +52,12 @@ def retire(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules
 
 
 def retire_conflicts(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules, now: datetime) -> int:
-    """How many instances are gone that were kept beside others of their UID: those of the age, and while space is short
-    the oldest, though none within the hour. Raises OSError.
+    """Remove newer versions of instances, by age and then the oldest while space is short, and return how many.
+
+    For lack of space only files older than LEAST_AGE are removed.
+
+    Raises:
+        OSError: The disk failed.
     """
     count = 0
     for path, received_at in store.conflicts():
@@ -67,9 +74,15 @@ def retire_conflicts(sessions: SessionFactory, store: InstanceStore, rules: Rete
 
 
 def finish(sessions: SessionFactory, store: InstanceStore) -> int:
-    """How many retired studies had files that an earlier process did not come to remove; they are gone. Raises OSError.
+    """Remove files that killed processes left: of retired studies, and half-written ones.
 
-    So is what processes were writing when they were killed. To be called once, before `retire`.
+    Call it once, before `retire`.
+
+    Returns:
+        Number of retired studies whose files were removed.
+
+    Raises:
+        OSError: The disk failed.
     """
     for kind in ("findings", "results", "pictures"):
         remove_unfinished(store.root / kind, RECENT_S)
@@ -103,7 +116,7 @@ def _retire_before(
 
 
 def retire_one(session: Session, study: Study, rule: str, now: datetime) -> None:
-    """The study, which is done, is RETIRED because of `rule`; what it had of files is for the caller to remove."""
+    """Set a study that is done to RETIRED, with `rule` as the reason; the caller removes its files."""
     uid = study.study_instance_uid
     studies.set_state(session, study, StudyState.RETIRED, rule, f"retired by {rule}; it was {study.state}")
     studies.forget_instances(session, uid)

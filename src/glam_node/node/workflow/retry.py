@@ -1,4 +1,4 @@
-"""A person says: try again."""
+"""Requests of people to retry failed studies."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,21 +24,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RetryReport:
-    """What was set going again."""
+    """Result of retrying one study."""
 
     study_instance_uid: str
     job_id: str
-    """Empty when there was no failed or waiting job."""
+    """Job that starts over; empty when there was no failed or waiting job."""
     deliveries: int
     judged_again: bool
 
     @property
     def did_something(self) -> bool:
-        """Whether there was anything to try again."""
+        """Whether there was anything to retry."""
         return bool(self.job_id) or self.deliveries > 0 or self.judged_again
 
     def __str__(self) -> str:
-        """In plain words."""
+        """Return a description for people."""
         done = [
             *(["the study is judged again"] if self.judged_again else []),
             *([f"job {self.job_id} starts over"] if self.job_id else []),
@@ -71,10 +71,13 @@ def retry_given_up(sessions: SessionFactory, actor: Actor, reason: str, now: dat
 
 
 def retry_study(session: Session, order: Order, settings_digest: str) -> RetryReport:
-    """A failed or waiting job and abandoned or waiting deliveries are due now; an ineligible study is judged anew.
+    """Make the study's failed or waiting job and its abandoned or waiting deliveries due now.
 
-    So is one that was read with other settings than those of `settings_digest`: it is read again. Raises
-    PermanentError when the study is not known, held, set aside, or changed since the person saw it.
+    A study that is ineligible, or that was analysed with settings of another digest than `settings_digest`, is judged
+    again.
+
+    Raises:
+        PermanentError: The study is not known, is held or set aside, or has changed since the person saw it.
     """
     study_instance_uid, now = order.study_instance_uid, order.at
     study = going_on(subject_of(session, order))

@@ -1,4 +1,4 @@
-"""Reads the headers of source images that results are made from."""
+"""Headers of the source images that results are made from."""
 
 import warnings
 from collections.abc import Callable, Iterable
@@ -14,10 +14,9 @@ from glam_node.node.results.time_zone import state_zone
 
 
 def read_sources(instances: Iterable[SOPInstance], resolve: Callable[[str], Path]) -> dict[str, Dataset]:
-    """Return what the source images say before their pixels, by SOP Instance UID.
+    """Return the headers of the source images, without pixels, by SOP Instance UID.
 
-    For an image that cannot be read any more there is what is known of it: its UIDs, and the patient and study of the
-    others.
+    An image that cannot be read any more gets a header with its UIDs, and with patient and study of the other images.
 
     Raises:
         PermanentError: No image can be read.
@@ -45,13 +44,13 @@ def read_sources(instances: Iterable[SOPInstance], resolve: Callable[[str], Path
 
 
 def read_source(path: Path, sop_instance_uid: str) -> Dataset:
-    """Return what a source image says before its pixels.
+    """Return the header of a source image, without pixels.
 
     Raises:
-        PermanentError: The file cannot be read, is cut short in its header, or has another image.
+        PermanentError: The file cannot be read, is cut short in its header, or holds another image.
         OSError: The disk failed.
     """
-    # pydicom warns with the offending value, which may be a name, and says it in what it raises.
+    # Warnings and errors of pydicom contain the offending value, which may be a patient's name.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

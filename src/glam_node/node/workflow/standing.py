@@ -1,4 +1,4 @@
-"""A person holds a study, sets it aside, or releases it."""
+"""Requests of people to hold a study, to set it aside, or to release it."""
 
 import structlog
 from sqlalchemy.orm import Session
@@ -16,20 +16,28 @@ log = structlog.get_logger(__name__)
 
 
 def hold(session: Session, order: Order) -> str:
-    """The study waits until it is released: no job of it is made or begun, no result is sent, nothing is removed.
+    """Hold a study: until it is released, no job starts, no result is sent and nothing is removed.
 
-    What a worker or a sender has begun, it ends. Returns what was done. Raises PermanentError when the study is not
-    known, not free, retired, or changed since the person saw it.
+    Work in progress is finished.
+
+    Returns:
+        A description of what was done, for people.
+
+    Raises:
+        PermanentError: The study is not known, is not free, is retired, or has changed since the person saw it.
     """
     _change(session, order, Standing.HELD, "study_held")
     return "the study is held: it is not analysed, and its results are not sent, until it is released"
 
 
 def set_aside(session: Session, order: Order) -> str:
-    """Nobody works on the study any more: a job that waits or runs is superseded, no result is sent, and what is kept
-    of it goes with its age.
+    """Set a study aside: its unfinished jobs are superseded, no result is sent, and its files are removed by age.
 
-    Returns what was done. Raises PermanentError as `hold` does, and without a reason.
+    Returns:
+        A description of what was done, for people.
+
+    Raises:
+        PermanentError: The order has no reason, or one of the conditions that `hold` lists applies.
     """
     if not order.reason:
         raise PermanentError("To set a study aside takes a reason, which stays on its record. Say why.")
@@ -41,9 +49,13 @@ def set_aside(session: Session, order: Order) -> str:
 
 
 def release(session: Session, order: Order) -> str:
-    """The study goes on where it was; one that was set aside before its analysis ended is judged again.
+    """Release a study; one that was set aside before its analysis ended is judged again.
 
-    Returns what was done. Raises PermanentError when the study is not known, free, or changed since the person saw it.
+    Returns:
+        A description of what was done, for people.
+
+    Raises:
+        PermanentError: The study is not known, is free, or has changed since the person saw it.
     """
     before = subject_of(session, order)
     if before.standing is Standing.FREE:
@@ -71,7 +83,7 @@ def _change(session: Session, order: Order, standing: Standing, event: str) -> N
 
 
 def _was_interrupted(session: Session, study: Study) -> bool:
-    """Whether the last job was superseded, and no newer one does its work."""
+    """Return whether the study's last job was superseded and no newer one replaces it."""
     last = next(iter(jobs.of_study(session, study.study_instance_uid)), None)
     if last is None or last.state is not JobState.SUPERSEDED:
         return False

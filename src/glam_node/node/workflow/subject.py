@@ -1,4 +1,4 @@
-"""The study that a person acts on: looked up, locked, and still what that person saw."""
+"""The study that a person acts on: loaded, locked, and compared with the state that the person saw."""
 
 from sqlalchemy.orm import Session
 
@@ -14,9 +14,10 @@ LONGEST_REASON = 200
 
 
 def subject_of(session: Session, order: Order) -> Study:
-    """The study, which nobody else changes until the transaction ends.
+    """Return the study of an order, locked until the transaction ends.
 
-    Raises PermanentError when it is not known, or not what the person saw any more.
+    Raises:
+        PermanentError: The study is not known, or has changed since the person saw it.
     """
     uid = order.study_instance_uid
     study = studies.get(session, uid, for_update=True)
@@ -32,7 +33,10 @@ def subject_of(session: Session, order: Order) -> Study:
 
 
 def seen_of(session: Session, study: Study) -> str:
-    """What a person decides by, in a few words: state, standing, the newest job, what was given up."""
+    """Return the facts that a person decides by, as text: state, standing, newest job, given-up results, newer images.
+
+    Two equal texts mean that the study has not changed for the person.
+    """
     newest = jobs.newest(session, study.study_instance_uid)
     given_up = sum(
         one.state is DeliveryState.ABANDONED for one in deliveries.of_study(session, study.study_instance_uid)
@@ -49,7 +53,11 @@ def seen_of(session: Session, study: Study) -> str:
 
 
 def going_on(study: Study) -> Study:
-    """The same study. Raises PermanentError when it is held or set aside."""
+    """Return the study if it is neither held nor set aside.
+
+    Raises:
+        PermanentError: The study is held or set aside.
+    """
     if study.standing is Standing.FREE:
         return study
     raise PermanentError(
@@ -59,19 +67,23 @@ def going_on(study: Study) -> Study:
 
 
 def told(study: Study) -> str:
-    """Its standing, in words."""
+    """Return the standing of a study and its reason as a phrase."""
     words = {Standing.FREE: "is free", Standing.HELD: "is held", Standing.SET_ASIDE: "is set aside"}[study.standing]
     return words + (f" ({study.standing_reason})" if study.standing_reason else "")
 
 
 def facts_of(order: Order) -> dict[str, str]:
-    """Who did it, from where, and why, as it goes on record."""
+    """Return the study, the person, the address and the reason of an order, for its audit event."""
     who = {"account": order.actor.account, "address": order.actor.address}
     return {"study_instance_uid": order.study_instance_uid, **who, **({"reason": order.reason} if order.reason else {})}
 
 
 def reason_of(order: Order) -> str:
-    """Raises PermanentError when it is too long, or not text."""
+    """Return the reason of an order.
+
+    Raises:
+        PermanentError: The reason is too long, or is not printable text on one line.
+    """
     if len(order.reason) > LONGEST_REASON or not order.reason.isprintable():
         raise PermanentError(f"A reason has up to {LONGEST_REASON} characters, on one line. Say it shorter.")
     return order.reason

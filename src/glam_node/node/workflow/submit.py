@@ -1,4 +1,4 @@
-"""Judges whole studies, makes one job per set of images, and rings for every job that nobody works on."""
+"""Submission: judges complete studies, makes a job for each eligible one, and announces waiting jobs to workers."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,37 +21,46 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
 RING_AGAIN_AFTER = timedelta(seconds=30)
-"""A ring that nobody followed was lost."""
+"""Time after which a job that no worker has taken is announced again."""
 RUNG_AT_ONCE = 64
-"""As many jobs are announced at a time, so that a long queue does not fill the broker with repeated rings."""
+"""Number of jobs announced at a time, so that a long queue does not fill the broker with repeated messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRules:
-    """How studies become jobs."""
+    """Settings by which studies become jobs."""
 
     eligibility: EligibilityRules
     settings_digest: str
     notices: bool
-    """An INELIGIBLE study has a job too, which writes that down."""
+    """Whether an INELIGIBLE study gets a job, too, which writes a report that the study was not analysed."""
     priorities: Mapping[str, Priority] = field(default_factory=dict)
-    """By the AE title of who sends; whom it does not name sends what is of the day."""
+    """Priority by the calling AE title of the sender; other senders have Priority.SCREENING."""
     site: tuple[SiteRule, ...] = ()
-    """The site's own, in their order."""
+    """Rules of the site, in their order."""
 
     def priority_of(self, instances: Iterable[SOPInstance]) -> Priority:
-        """Of the most urgent that sent one of them."""
+        """Return the most urgent priority among the senders of the instances."""
         return min(self.priorities.get(one.calling_ae_title, Priority.SCREENING) for one in instances)
 
 
 def submit_complete_studies(
     session: Session, now: datetime, rules: SubmissionRules, headers: Headers | None = None
 ) -> list[InferenceJob]:
-    """Every COMPLETE study is judged: INELIGIBLE with the reason, or it has a job for exactly its images.
+    """Judge COMPLETE studies: each becomes INELIGIBLE with the reason, or SUBMITTED with a job for its images.
 
-    A study whose images already have a job of the same settings and way (it was reopened by what changes nothing) gets
-    no other. Judgement and job are one transaction. Where `headers` are given, what the site's rules ask of images, a
-    study with an image that is not in them waits for the next call.
+    A study whose images already have a job with the same settings and routing gets no other one. Judgement and job are
+    one transaction.
+
+    Args:
+        session: Database session.
+        now: Current time.
+        rules: Settings by which studies become jobs.
+        headers: Header fields that the site's rules ask about, by SOP Instance UID; a study with an image that is not
+            among them waits for the next call. None where no rule asks for any.
+
+    Returns:
+        The jobs that were made.
     """
     waiting = studies.complete(session, AT_ONCE)
     known = [study for study in waiting if headers is None or all(one in headers for one in _uids(study))]
@@ -107,10 +116,12 @@ def _supersede(session: Session, study_instance_uid: str, now: datetime) -> None
 
 
 def ring_waiting_jobs(session: Session, queue: JobQueue, priority: Priority, now: datetime) -> None:
-    """Every job of a priority that waits, or whose worker is lost, has been announced within the last half minute.
+    """Announce the jobs of a priority that are due, or whose worker was lost, unless they were announced just now.
 
-    Commits before it rings: a broker may be slow. Raises TransientError when the broker is away; the jobs that it did
-    not hear of are the first to be announced when it is back.
+    The session is committed before the broker is called, because a broker may be slow.
+
+    Raises:
+        TransientError: The broker cannot be reached; the jobs that it did not get are announced first at the next call.
     """
     waiting = jobs.to_ring(session, priority, now=now, rung_before=now - RING_AGAIN_AFTER, limit=RUNG_AT_ONCE)
     session.commit()

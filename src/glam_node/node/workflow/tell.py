@@ -1,4 +1,4 @@
-"""What happened, on the study's timeline and in the log alike."""
+"""Events: the same facts in the audit trail and in the log."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from glam_node.node.domain.delivery import Delivery
 
 
 def tell(log: FilteringBoundLogger, session: Session, event: str, now: datetime, **facts: Any) -> None:
-    """The event is in the transaction of the change that it tells of, and in the log: a warning with a failure."""
+    """Record an event in the transaction of its change and log it, as a warning where `facts` have a failure."""
     audit.record(session, event, now, **facts)
     (log.warning if facts.get("failure") else log.info)(event, **facts)
 
@@ -25,7 +25,7 @@ def tell_of_delivery(
     failure: str = "",
     **facts: Any,
 ) -> None:
-    """The same of one object on its way to one destination."""
+    """Record and log an event about a delivery, with its study, destination and object."""
     told = {
         "study_instance_uid": delivery.study_instance_uid,
         "destination": delivery.destination,

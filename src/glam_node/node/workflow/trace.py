@@ -1,4 +1,4 @@
-"""Tells a collector of traces what happened, from what is on record: no process is slower for it, none is missed."""
+"""Export of traces, made from recorded events, so that no process is slowed down and no event is missed."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -10,17 +10,19 @@ from glam_node.node.workflow.trace_spans import TRACED, spans_of
 
 AT_ONCE = 100
 SETTLED = timedelta(seconds=2)
-"""An event this old has no earlier one that is still to be committed."""
+"""Age after which no earlier event can still be uncommitted."""
 
 Export = Callable[[Sequence[Span]], None]
-"""The collector has them. Raises TransientError."""
+"""Function that sends spans to the collector; raises TransientError when it cannot be reached."""
 
 
 def trace(sessions: SessionFactory, export: Export, now: datetime) -> int:
-    """How many events the collector has been told of; to be called again while there are any.
+    """Export the spans of up to AT_ONCE new events, and return how many events there were.
 
-    Where it was never told of any it hears of what happens from now on. Raises TransientError when it is away; then it
-    is told the same spans again, by the same ids.
+    The first call ever starts with the events after it. Call it again while there are any.
+
+    Raises:
+        TransientError: The collector cannot be reached; the next call exports the same spans with the same IDs.
     """
     with sessions.begin() as session:
         told_until = traces.cursor(session)

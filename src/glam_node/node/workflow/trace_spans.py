@@ -1,4 +1,4 @@
-"""Which spans an event ends: receive, assemble, judge, wait, infer with its stages, publish, deliver."""
+"""Spans of the trace of a study: receive, assemble, judge, wait, infer with its stages, publish and deliver."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from glam_node.node.db.audit import Event
 from glam_node.node.domain.trace import Span
 
 Stages = Sequence[tuple[str, float]]
-"""Of the job that an event tells of: name and seconds."""
+"""Name and duration in seconds of each stage of a job."""
 WRITE = "write"
 
 _TOLD = (
@@ -22,17 +22,23 @@ _TOLD = (
     "algorithm_version",
     "queued",
 )
-"""Details that become attributes; reasons and failures may hold more than a trace should."""
+"""Details of events that become attributes; reasons and failures may contain more than a trace should."""
 
 
 def spans_of(event: Event, before: Sequence[Event], stages: Stages = ()) -> list[Span]:
-    """The spans that end with the event; `before` are the earlier events of the study, oldest first."""
+    """Return the spans that end with an event.
+
+    Args:
+        event: Event that ends the spans.
+        before: Earlier events of its study, oldest first.
+        stages: Stages of the job, where the event is the end of one.
+    """
     make = _ENDS.get(event.event)
     return list(make(_Told(event, before, stages))) if make is not None else []
 
 
 class _Told:
-    """An event and what came before it."""
+    """An event with the earlier events of its study."""
 
     def __init__(self, event: Event, before: Sequence[Event], stages: Stages) -> None:
         self.event, self.before, self.stages = event, before, stages
@@ -49,7 +55,7 @@ class _Told:
         return f"study {self._round}"
 
     def last(self, *names: str, same_job: bool = False) -> datetime:
-        """When one of these happened last; now, where none did."""
+        """Return the time of the last earlier event of these names; the time of this event where there is none."""
         job_id = self.event.detail.get("job_id")
         found = [
             one.at for one in self.before if one.event in names and (not same_job or one.detail.get("job_id") == job_id)
@@ -66,7 +72,7 @@ class _Told:
         )
 
     def whole(self) -> Span:
-        """The root: since the first image of the round."""
+        """Return the root span, from the first image that arrived in this round to this event."""
         begin = self.arrived[0].at if self.arrived else self.event.at
         return Span("study", self.event.study_instance_uid, self.root, "", begin, self.event.at, {})
 
@@ -123,4 +129,4 @@ _ENDS: Mapping[str, Callable[[_Told], Iterator[Span]]] = {
     "delivery_abandoned": _delivered,
 }
 TRACED = tuple(_ENDS)
-"""Events that end spans."""
+"""Names of the events that end spans."""

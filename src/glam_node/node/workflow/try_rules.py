@@ -1,4 +1,4 @@
-"""What the rules would decide of some files, and why, without doing any of it."""
+"""Trial of the routing rules on files: the decisions and their reasons, without any effect."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,31 +19,31 @@ HIDDEN = "not shown"
 
 @dataclass(frozen=True, slots=True)
 class RuleTrial:
-    """What the rules are, and where results go."""
+    """Rules and destinations of a trial."""
 
     eligibility: EligibilityRules
     site: tuple[SiteRule, ...]
     modes: Mapping[str, str]
-    """Of each destination: live, shadow or dry_run."""
+    """Mode of each destination by its name: live, shadow or dry_run."""
 
 
 @dataclass(frozen=True, slots=True)
 class TriedImage:
-    """What becomes of one image, and what it said to each rule."""
+    """Decision on one image, with the answer of each rule."""
 
     file: str
     view: str
     outcome: str
     """"analysed", or "left out"."""
     rule: str
-    """That leaves it out; empty: none does."""
+    """Name of the rule that leaves the image out; empty if none does."""
     said: tuple[str, ...]
-    """One line per rule of the site: whether it holds for the image, and what the image says."""
+    """One line per rule of the site: whether the rule holds for the image, and the values it compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class TriedStudy:
-    """What becomes of one study."""
+    """Decision on one study."""
 
     study_instance_uid: str
     outcome: str
@@ -51,23 +51,23 @@ class TriedStudy:
     rule: str
     reason: str
     destinations: tuple[str, ...]
-    """What would be sent, or kept, for whom: "archive", "trial (shadow)"."""
+    """Destinations of the results, with the mode of those that are not live: "archive", "trial (shadow)"."""
     priority: str
-    """Empty: that of who sends it."""
+    """Priority that a rule sets; empty for that of the sender."""
     images: tuple[TriedImage, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What becomes of some files."""
+    """Decisions on a set of files."""
 
     studies: tuple[TriedStudy, ...]
     refused: tuple[tuple[str, str], ...]
-    """Files that are no DICOM objects, with the reason."""
+    """Names of the files that cannot be judged, with the reason."""
 
 
 def try_rules(paths: Iterable[Path], trial: RuleTrial, calling_ae_title: str, now: datetime) -> Tried:
-    """What the node would do, had `calling_ae_title` sent these files; nothing is kept."""
+    """Return what the node would do if `calling_ae_title` sent these files; nothing is stored."""
     given = read_files(paths, now, asked_fields(trial.site), calling_ae_title)
     refused = tuple((Path(one.what).name, one.reason.replace(one.what, Path(one.what).name)) for one in given.refused)
     return Tried(tuple(_study(study, trial, given.headers) for study in given.studies), refused)
@@ -112,14 +112,14 @@ def _images(study: Study, decision: Decision, trial: RuleTrial, headers: Headers
 
 
 def _of_the_study(instance: SOPInstance, analysed: set[str], decision: Decision) -> str:
-    """Return the rule that leaves out the whole study; empty for an image that is analysed."""
+    """Return the name of the rule that leaves out the whole study; empty for an image that is analysed."""
     if instance.sop_instance_uid in analysed:
         return ""
     return decision.eligibility.rule
 
 
 def _said(rule: SiteRule, values: Values) -> str:
-    """As in `rules.fast holds: KVP is 28`."""
+    """Return a line like `rules.fast holds: KVP is 28`."""
     asked = dict.fromkeys(comparison.field for comparison in comparisons(rule.when))
     facts = ", ".join(f"{name} is {_shown(name, values(name))}" for name in asked)
     return f"{rule.title} {'holds' if holds(rule.when, values) else 'does not hold'}: {facts}"

@@ -1,4 +1,4 @@
-"""A person takes the newer versions of a study's images, or leaves those that came first."""
+"""Requests of people to take the newer versions of a study's images, or to keep the first ones."""
 
 from collections.abc import Sequence
 
@@ -26,12 +26,18 @@ NEEDS_REASON = "State a reason. It stays on the study's record: name no patient.
 
 
 def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
-    """Put the newest version of every image that was sent again in the place of the one on record, and judge again.
+    """Replace every image that was sent again by its newest version, and judge the study again.
 
-    The files come first and get names of their own, then one transaction changes all rows: after a crash the study is
-    as it was, or as it shall be. The versions that were on record keep their files until the study is retired. Results
-    of these are not sent any more. Returns what was done. Raises PermanentError when the study is not known, set aside,
-    retired, or changed since the person saw it, when there is no newer version, and without a reason.
+    The files are linked to new names first, then one transaction changes all rows: after a crash the study is in its
+    old or its new state. The replaced files are kept until the study is retired; results made of them are no longer
+    sent.
+
+    Returns:
+        A description of what was done, for people.
+
+    Raises:
+        PermanentError: The study is not known, is set aside or retired, or has changed since the person saw it; it has
+            no newer version, or the file of one is missing; or the order has no reason.
     """
     study, newest = _decided(session, order)
     missing = [one for one in newest if not store.resolve(one.newer.path).exists()]
@@ -61,9 +67,13 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
 
 
 def keep_first(session: Session, order: Order) -> str:
-    """Leave the versions on record as they are; the newer ones are not asked about any more.
+    """Keep the first versions of the images; the newer ones need no decision any more.
 
-    Returns what was done. Raises PermanentError as `take_newer` does.
+    Returns:
+        A description of what was done, for people.
+
+    Raises:
+        PermanentError: One of the conditions that `take_newer` lists applies, apart from a missing file.
     """
     _, newest = _decided(session, order)
     _settle(session, newest, order)
@@ -73,7 +83,7 @@ def keep_first(session: Session, order: Order) -> str:
 
 
 def _decided(session: Session, order: Order) -> tuple[Study, list[Conflict]]:
-    """Return the study, locked, and the newest open version of each of its images."""
+    """Return the study, locked, and for each image the newest version that waits for a decision."""
     study = subject_of(session, order)
     if study.standing is Standing.SET_ASIDE or study.state is StudyState.RETIRED:
         going_on(study)
@@ -94,7 +104,7 @@ def _settle(session: Session, newest: Sequence[Conflict], order: Order) -> None:
 
 
 def _path(conflict: Conflict) -> str:
-    """Return a place in the study's directory that no other version has."""
+    """Return a path in the study's directory that no other version has."""
     newer = conflict.newer
     return f"instances/{newer.study_instance_uid}/{newer.sop_instance_uid}-{newer.blake3[:16]}.dcm"
 

@@ -1,4 +1,4 @@
-"""Makes DICOM objects of findings; on disk they follow from stored findings and source images alone."""
+"""Writing of results to the disk; they depend only on stored findings and source images."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,25 +21,25 @@ from glam_node.node.workflow.source_images import read_sources
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One object on disk."""
+    """One result object on the disk."""
 
     kind: str
-    """One of results.kinds.SOP_CLASSES, as in destinations.NAME.results."""
+    """Kind of result (a key of results.kinds.SOP_CLASSES), as in destinations.NAME.results."""
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     path: str
-    """Relative to the storage root."""
+    """Path relative to the storage root."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenResults:
-    """The results of one run that look alike."""
+    """Results of one job that look alike."""
 
     of_wishes: Sequence[Sequence[Result]]
-    """For each wish its objects."""
+    """Objects of each wish, in the order of the wishes."""
     unwritten: Sequence[Unwritten]
-    """Kinds that could not be written, of an image or of the study."""
+    """Results that could not be written."""
 
 
 def write_results(
@@ -49,9 +49,9 @@ def write_results(
     store: InstanceStore,
     wishes: Sequence[Wish],
 ) -> WrittenResults:
-    """Write the objects of the wishes durably; one that is on disk already is left as it is.
+    """Write the objects of the wishes durably; an object that is on the disk already stays as it is.
 
-    An object that names another comes after it, and names only what the same wish has.
+    An object comes after the objects that it names, and these are of the same wish.
 
     Raises:
         PermanentError: No source image can be read any more.
@@ -61,7 +61,7 @@ def write_results(
     maker = ResultMaker(findings, read_sources(instances, store.resolve), identity)
     shared: list[Result] = []
     of_wishes = []
-    # While the disk takes one object the next is made; never are there more than two.
+    # The next object is made while the disk takes one; there are never more than two in memory.
     with ThreadPoolExecutor(max_workers=1) as disk:
         for wish in wishes:
             made = list(_kept(maker.make(wish), disk, store))
@@ -83,7 +83,12 @@ def _kept(objects: Iterable[Made], disk: ThreadPoolExecutor, store: InstanceStor
 def write_notice(
     notice: Notice, study: Study, algorithm: AlgorithmIdentification, identity: ResultIdentity, store: InstanceStore
 ) -> list[Result]:
-    """The report that says so, durably on disk; none for a study that has no image. Raises as `write_results` does."""
+    """Write the report that the study was not analysed; none for a study without images.
+
+    Raises:
+        PermanentError: No source image can be read any more.
+        OSError: The disk failed.
+    """
     images = study.one_image_per_series()
     if not images:
         return []
