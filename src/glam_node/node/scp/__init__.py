@@ -1,1 +1,1 @@
-"""What others call: associations, C-STORE and C-ECHO."""
+"""The receiver: associations that peers open, and the services C-STORE, C-ECHO and storage commitment."""

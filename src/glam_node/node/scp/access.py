@@ -20,30 +20,41 @@ CALLED_AE_TITLE_NOT_RECOGNIZED = (1, 1, 7)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is at the other end of a connection."""
+    """The other end of a connection."""
 
     address: str
     certificate: PeerCertificate | None = None
-    """What it showed, where TLS is spoken and it showed one."""
+    """The certificate that the peer presented in a TLS handshake; None if it presented none."""
     wrong_door: "Rejection | None" = None
-    """Why it gets no association, whoever it is."""
+    """The rejection of every association on this connection, because it came to the wrong port; None elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why an association is not opened."""
+    """The rejection of an association: the code for the peer, the reason and the remedy for people."""
 
     result: tuple[int, int, int]
-    """Result, source and reason of the A-ASSOCIATE-RJ."""
+    """Result, source and reason of the A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
     reason: str
     remedy: str
-    """The settings that would admit the peer."""
+    """The change that would admit the peer, in the settings of this node or at the sender."""
 
 
 def admission(
     calling_ae_title: str, called_ae_title: str, who: Caller, node: NodeSettings, peers: Mapping[str, PeerSettings]
 ) -> Rejection | None:
-    """None when the association may be opened."""
+    """Return the rejection of an association request, or None if the association may be opened.
+
+    Args:
+        calling_ae_title: The AE title of the peer.
+        called_ae_title: The AE title that the peer called.
+        who: The address and the certificate of the peer.
+        node: The present [node] settings.
+        peers: The present [peers] settings by name.
+
+    Raises:
+        ValueError: The address is not an IP address.
+    """
     if who.wrong_door is not None:
         return who.wrong_door
     caller = _plain(who.address)
@@ -64,7 +75,7 @@ def is_settled(refused: Mapping[str, object], node: NodeSettings, peers: Mapping
     """Return whether the present settings admit the peer of a recorded rejection.
 
     Args:
-        refused: The detail of an event `association_rejected`. One that was recorded before version 1.0 has no
+        refused: The detail of an event `association_rejected`. An event that was recorded before version 1.0 has no
             `rejection` and is never settled.
         node: The present [node] settings.
         peers: The present [peers] settings.
@@ -74,12 +85,12 @@ def is_settled(refused: Mapping[str, object], node: NodeSettings, peers: Mapping
     calling, called, address = (str(refused.get(key, "")) for key in ("calling_ae_title", "called_ae_title", "address"))
     try:
         return admission(calling, called, Caller(address), node, peers) is None
-    except ValueError:  # the address is none
+    except ValueError:  # the recorded address is not an IP address
         return False
 
 
 def _plain(address: str) -> Address:
-    """An IPv4 peer of a socket that listens on both kinds has its address inside an IPv6 one."""
+    """Parse an address; return IPv4 for an IPv4-mapped IPv6 address, as a dual-stack socket reports IPv4 peers."""
     parsed = ipaddress.ip_address(address)
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
@@ -98,7 +109,7 @@ def _shows(peer: PeerSettings, certificate: PeerCertificate | None) -> bool:
 
 
 def _unproven(calling_ae_title: str, caller: Address, certificate: PeerCertificate | None, name: str) -> Rejection:
-    """It says that it is a peer of which certificates are known, and did not show one of them."""
+    """Return the rejection of a caller that did not present a certificate of the peer that it claims to be."""
     who = f"{calling_ae_title!r} at {caller}"
     if certificate is None:
         remedy = f"have it call tls.port with a certificate, or empty peers.{name}.certificates"
@@ -111,7 +122,7 @@ def _unproven(calling_ae_title: str, caller: Address, certificate: PeerCertifica
 def _remedy(calling_ae_title: str, caller: Address, peers: Mapping[str, PeerSettings]) -> str:
     """Return a section that admits the caller, to be appended to the settings file.
 
-    A peer that is known from other hosts gets a second section with the rest of its settings.
+    If the AE title is known from other hosts, the section repeats the other settings of that peer.
     """
     known = next(((name, peer) for name, peer in peers.items() if peer.ae_title == calling_ae_title), None)
     plain = "".join(character for character in calling_ae_title.lower() if character.isalnum()) or "peer"

@@ -1,4 +1,4 @@
-"""One association, served by one thread: commands in, data sets straight to a file, answers out."""
+"""An association with a peer: read commands, stream data sets to files and send responses, in one thread."""
 
 import threading
 import time
@@ -19,14 +19,14 @@ log = structlog.get_logger(__name__)
 
 LONGEST_COMMAND = 65_536
 LEAST_RATE = 1024
-"""Bytes a second, over the whole of a message that takes longer than the timeout."""
+"""Minimum bytes per second, averaged over a message that takes longer than the timeout."""
 
 LONGEST_DATA_SET = 4_194_304
-"""Of a command other than C-STORE: a request for storage commitment of some 30,000 instances."""
+"""Bytes of the data set of a command other than C-STORE: a storage commitment request for about 30,000 instances."""
 
 OpenStore = Callable[[dimse.Command, AcceptedContext], Storing]
 Commit = Callable[[dimse.Command, AcceptedContext, bytes], tuple[int, str]]
-"""Status and comment for an N-ACTION or N-EVENT-REPORT with this data set."""
+"""Function that returns status and error comment for an N-ACTION or N-EVENT-REPORT with this encoded data set."""
 
 
 _SERVICES = {
@@ -38,7 +38,7 @@ _SERVICES = {
 
 @dataclass
 class _Message:
-    """What has arrived of one message."""
+    """The part of a message that has arrived."""
 
     context_id: int
     began: float = field(default_factory=time.monotonic)
@@ -47,11 +47,11 @@ class _Message:
     command: dimse.Command | None = None
     storing: Storing | None = None
     data_set: bytearray = field(default_factory=bytearray)
-    """Of what is no C-STORE; not more than is understood."""
+    """The data set of a command other than C-STORE; fragments after LONGEST_DATA_SET are dropped."""
 
 
 class Association:
-    """An association that was accepted; `serve` returns when it is over, whoever ended it."""
+    """An association that was accepted; call `converse` once to serve it."""
 
     def __init__(
         self,
@@ -72,15 +72,15 @@ class Association:
         self._message: _Message | None = None
         self._stopping = threading.Event()
         self.answered: Counter[int] = Counter()
-        """How often each status was the answer to a C-STORE."""
+        """The number of C-STORE responses by status."""
 
     def ask_to_stop(self) -> bool:
-        """Whether nothing is half received, so that the association may end now; else it ends after that."""
+        """End after the current message; return whether there is none, so that the connection may be cut now."""
         self._stopping.set()
         return self._message is None
 
     def converse(self) -> bytes:
-        """`serve`, and what to say when it is over; how it ended is logged."""
+        """Serve the association, log how it ended, and return the last PDU for the peer, empty if there is none."""
         failure: pdu.ConnectionLost | pdu.MalformedPDU | None = None
         last_word = b""
         try:
@@ -102,13 +102,18 @@ class Association:
         return last_word
 
     def _half_received(self) -> str:
-        """Return which message the end cut, in words; empty where nothing was half received."""
+        """Return a clause that says what was being received, or an empty string if no message was."""
         if self._message is None:
             return ""
         return ", in the middle of an instance" if self._message.storing is not None else ", in the middle of a message"
 
     def serve(self) -> None:
-        """Answer until release, abort, silence or nonsense. Raises ConnectionLost, MalformedPDU."""
+        """Answer messages until the peer releases the association.
+
+        Raises:
+            ConnectionLost: The peer aborted, closed the connection, was silent or too slow; or the node is stopping.
+            MalformedPDU: The peer violated the protocol.
+        """
         try:
             while self._step():
                 if self._stopping.is_set() and self._message is None:
@@ -133,7 +138,7 @@ class Association:
         raise pdu.MalformedPDU(f"a PDU of type 0x{unit.pdu_type:02X} in an association", pdu.UNEXPECTED_PDU)
 
     def _before_waiting(self) -> None:
-        """Everything that has arrived is in its file: what comes next will lie in the same memory."""
+        """Write received fragments to the file before the next read reuses their memory; check the rate."""
         if self._message is None:
             return
         if self._message.storing is not None:

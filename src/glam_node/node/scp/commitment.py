@@ -1,4 +1,4 @@
-"""Storage commitment over an association: what peers ask of us, and what they answer to us (PS3.4 Annex J)."""
+"""Storage commitment over an association: requests of peers, and their replies to our requests (PS3.4 Annex J)."""
 
 import warnings
 from io import BytesIO
@@ -26,7 +26,17 @@ log = structlog.get_logger(__name__)
 def commit(
     command: dimse.Command, context: AcceptedContext, encoded: bytes, *, calling_ae_title: str, desk: CommitmentDesk
 ) -> tuple[int, str]:
-    """Status and comment for one N-ACTION or N-EVENT-REPORT: 0x0000 only when what it says is on record."""
+    """Process an N-ACTION or N-EVENT-REPORT; return its status and error comment.
+
+    The status is 0x0000 only if the request or reply was recorded in the database.
+
+    Args:
+        command: The command.
+        context: The presentation context of the command.
+        encoded: The data set of the command.
+        calling_ae_title: The AE title of the peer.
+        desk: The records of storage commitment.
+    """
     refusal = _refusal(command)
     try:
         if refusal is None:
@@ -69,5 +79,5 @@ def _decoded(encoded: bytes, context: AcceptedContext) -> Dataset:
         warnings.simplefilter("ignore")
         try:
             return read_dataset(BytesIO(encoded), implicit, True)
-        except Exception as error:  # pydicom raises whatever its parsing meets
+        except Exception as error:  # the parser of pydicom may raise anything
             raise NoCommitment(f"the data set cannot be understood ({type(error).__name__})") from error

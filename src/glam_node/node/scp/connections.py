@@ -1,4 +1,4 @@
-"""Who is connected: so many associations, so many who have not asked for one yet, and who gives way to whom."""
+"""Track connections, enforce their limits and evict the oldest one that has not requested an association."""
 
 import socket
 import threading
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 WAITING = 64
-"""Connections that have not asked for an association."""
+"""Maximum number of connections that have not requested an association."""
 WAITING_PER_ADDRESS = 16
 
 
 class Conversation(Protocol):
-    """An association that this process serves, or another."""
+    """An association that is served by this process or by a helper process."""
 
     def ask_to_stop(self) -> bool:
-        """Whether it may be cut now; else it ends by itself once what is half received is whole."""
+        """End after the current message; return whether there is none, so that the connection may be cut now."""
         ...
 
     def converse(self) -> bytes:
-        """What to say when it is over."""
+        """Serve the association and return the last PDU for the peer, empty if there is none."""
         ...
 
 
@@ -30,8 +30,11 @@ class _Connected:
 
 
 class Connections:
-    """All connections of a server; those that say nothing give way, the oldest first, so that no number of them
-    keeps a good peer out."""
+    """All connections of a server.
+
+    Connections that have not requested an association are evicted, the oldest first, when a new connection exceeds
+    their limits. So silent connections, however many, do not keep other peers out.
+    """
 
     def __init__(self, maximum_associations: int) -> None:
         self._maximum_associations = maximum_associations
@@ -39,17 +42,17 @@ class Connections:
         self._connected: dict[socket.socket, _Connected] = {}
 
     def allow(self, maximum_associations: int) -> None:
-        """So many at once from here on; those that are open go on."""
+        """Change the maximum number of associations; open associations stay open."""
         self._maximum_associations = maximum_associations
 
     def add(self, connection: socket.socket, address: str) -> None:
-        """`connection` may ask for an association; another that has not asked may have been cut for it."""
+        """Register a connection; evict the oldest silent one if there are too many."""
         with self._lock:
             self._make_room(address)
             self._connected[connection] = _Connected(address)
 
     def associate(self, connection: socket.socket, association: Conversation) -> bool:
-        """Whether there is room for one association more, which `connection` has then."""
+        """Register the association of a connection; return False if it was evicted or the limit is reached."""
         with self._lock:
             connected = self._connected.get(connection)
             serving = sum(other.association is not None for other in self._connected.values())
@@ -59,19 +62,19 @@ class Connections:
             return True
 
     def remove(self, connection: socket.socket) -> None:
-        """`connection` counts no more."""
+        """Forget a connection."""
         with self._lock:
             self._connected.pop(connection, None)
 
     def finish(self) -> None:
-        """Connections on which nothing is half received are at their end; the others are, once that is over."""
+        """Stop reading from idle connections; let each association in the middle of a message end after it."""
         with self._lock:
             for connection, connected in self._connected.items():
                 if connected.association is None or connected.association.ask_to_stop():
                     _cut(connection, socket.SHUT_RD)
 
     def cut_all(self) -> None:
-        """Every connection is cut."""
+        """Shut down every connection in both directions."""
         with self._lock:
             for connection in self._connected:
                 _cut(connection, socket.SHUT_RDWR)
@@ -93,7 +96,7 @@ class Connections:
 
 
 def _cut(connection: socket.socket, how: int) -> None:
-    """Whoever reads from it finds its end; with SHUT_RD, what is to be sent still goes."""
+    """Shut down a connection, which wakes the thread that reads from it; SHUT_RD leaves sending possible."""
     try:
         connection.shutdown(how)
     except OSError:

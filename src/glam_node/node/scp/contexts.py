@@ -1,4 +1,4 @@
-"""Which SOP classes and transfer syntaxes the node accepts, and in which order it prefers them."""
+"""SOP classes and transfer syntaxes that the node accepts, in its order of preference."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ VERIFICATION = "1.2.840.10008.1.1"
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
 _RADIOTHERAPY = "1.2.840.10008.5.1.4.34."
 
-# PS3.4 Table B.5-1; a name is that of PS3.6 Annex A.
+# PS3.4 Table B.5-1; names from PS3.6 Annex A.
 DEFAULT_STORAGE_SOP_CLASSES = (
     f"{_STORAGE}.1",  # Computed Radiography
     f"{_STORAGE}.1.1",  # Digital X-Ray, for presentation
@@ -49,7 +49,7 @@ DEFAULT_STORAGE_SOP_CLASSES = (
     f"{_STORAGE}.88.67",  # X-Ray Radiation Dose SR
 )
 
-# Compressed first: the acceptor chooses, and a sender that is offered Implicit VR decompresses before it sends.
+# Compressed syntaxes first: the acceptor chooses, and a sender decompresses if Implicit VR is chosen.
 TRANSFER_SYNTAXES = (
     "1.2.840.10008.1.2.4.80",  # JPEG-LS Lossless
     "1.2.840.10008.1.2.4.81",  # JPEG-LS Near-lossless
@@ -74,7 +74,11 @@ UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 
 
 def accepted_contexts(additional: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Abstract syntax -> transfer syntaxes in our order; "all" adds every Storage class of PS3.6."""
+    """Return the transfer syntaxes, in order of preference, by abstract syntax.
+
+    Args:
+        additional: UIDs of further storage SOP classes; "all" adds every storage SOP class of PS3.6.
+    """
     classes = set(DEFAULT_STORAGE_SOP_CLASSES)
     for uid in additional:
         classes.update(_every_storage_class() if uid == "all" else (uid,))
@@ -82,7 +86,7 @@ def accepted_contexts(additional: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _every_storage_class() -> list[str]:
-    """Those of PS3.4 Annex B: what belongs to a study, no commitment, no media directory."""
+    """Return the UIDs of PS3.4 Annex B, without Storage Commitment and Media Storage Directory."""
     return [
         uid
         for uid, (name, kind, *_) in UID_dictionary.items()

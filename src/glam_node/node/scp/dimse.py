@@ -1,4 +1,4 @@
-"""Command sets: Implicit VR Little Endian, group 0000 (PS3.7 section 6.3)."""
+"""DIMSE command sets: group 0000 in Implicit VR Little Endian (PS3.7 section 6.3)."""
 
 import struct
 from dataclasses import dataclass
@@ -26,30 +26,34 @@ LONGEST_UID = LONGEST_COMMENT = 64
 _AFFECTED_SOP_CLASS_UID, _COMMAND_FIELD, _MESSAGE_ID, _RESPONDED_TO = 0x0002, 0x0100, 0x0110, 0x0120
 _DATA_SET_TYPE, _STATUS, _ERROR_COMMENT, _AFFECTED_SOP_INSTANCE_UID = 0x0800, 0x0900, 0x0902, 0x1000
 _REQUESTED_SOP_CLASS_UID, _REQUESTED_SOP_INSTANCE_UID = 0x0003, 0x1001
-# Which element says what an N-ACTION is to do, or what an N-EVENT-REPORT tells of
+# Action Type ID and Event Type ID
 _TYPES = {N_ACTION_RQ: 0x1008, N_EVENT_REPORT_RQ: 0x1002}
 
 
 class MalformedCommand(Exception):
-    """The bytes are no command set."""
+    """The bytes are not a valid command set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request."""
+    """A DIMSE request."""
 
     command_field: int
     message_id: int
     has_data_set: bool
     sop_class_uid: str
-    """Affected or Requested."""
+    """Affected or Requested SOP Class UID; empty if it is absent."""
     sop_instance_uid: str
     type_id: int = 0
     """Action Type ID or Event Type ID; 0 in commands that have none."""
 
 
 def decode(encoded: bytes) -> Command:
-    """The request that `encoded` is. Raises MalformedCommand."""
+    """Decode a request.
+
+    Raises:
+        MalformedCommand: The bytes are not a command set, or they are a response.
+    """
     elements: dict[int, bytes] = {}
     offset = 0
     while offset < len(encoded):
@@ -76,7 +80,13 @@ def decode(encoded: bytes) -> Command:
 
 
 def response(command: Command, status: int, comment: str = "") -> bytes:
-    """The command set that answers `command` with `status`; `comment` becomes Error Comment (LO, 64 characters)."""
+    """Encode the response to a command.
+
+    Args:
+        command: The request.
+        status: The status (PS3.7 Annex C).
+        comment: Error Comment (LO), cut to 64 characters; empty for none.
+    """
     body = b""
     if command.sop_class_uid:
         body += _element(_AFFECTED_SOP_CLASS_UID, _padded(command.sop_class_uid[:LONGEST_UID], b"\0"))

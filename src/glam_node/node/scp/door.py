@@ -1,4 +1,4 @@
-"""A listening socket, and what is spoken there: DICOM in plain or over TLS; whoever speaks the other is told."""
+"""Listening ports of the receiver, for plain DICOM and for DICOM over TLS."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from glam_node.settings.schema import NodeSettings
 from glam_node.settings.tls import TLSSettings
 
 BACKLOG = 1024
-"""Connections that wait to be accepted; who finds no room there comes again after a second."""
+"""Connections that wait to be accepted; beyond that, the system of the peer tries again after a second."""
 # The first byte of a TLS record with a ClientHello (RFC 8446 5.1); no PDU type of PS3.8 is 0x16.
 HANDSHAKE_RECORD = 0x16
 # PS3.8 Table 9-21: rejected-permanent, service user, no reason given
@@ -28,7 +28,7 @@ CERTIFICATES = {
     "optional": ssl.CERT_OPTIONAL,
     "required": ssl.CERT_REQUIRED,
 }
-# What OpenSSL says of a handshake that failed, and what helps.
+# Remedies of a failed handshake by the reason that OpenSSL gives.
 REMEDIES = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": 'give the sender a certificate, or tls.client_certificate = "optional"',
     "UNSUPPORTED_PROTOCOL": "have the sender speak TLS 1.2 or 1.3",
@@ -42,7 +42,7 @@ OTHERWISE = "see the log of the sender; `glam-node doctor` looks at our certific
 
 
 class HandshakeRefused(Exception):
-    """TLS was not agreed upon."""
+    """The TLS handshake failed, or TLS was spoken to the plain port."""
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(rejection.reason)
@@ -51,19 +51,23 @@ class HandshakeRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One port of the node; `context` is None where no TLS is spoken."""
+    """A listening port of the node; `context` is None for plain DICOM."""
 
     listener: socket.socket
     context: ContextOfFiles | None
     remedy: str
-    """What to tell those who speak TLS where it is not, or not where it is."""
+    """Advice for peers that speak TLS to the plain port, or plain DICOM to the TLS port."""
     handshake_timeout: float
 
     @contextmanager
     def opened(self, connection: socket.socket, address: str) -> Iterator[tuple[socket.socket, Caller]]:
-        """Inside, DICOM may be spoken. Raises HandshakeRefused; ConnectionLost when it takes too long.
+        """Do the TLS handshake, if any, and provide the socket on which DICOM is spoken, with its caller.
 
-        TLS runs on a duplicate, closed afterwards: cutting `connection` cuts both.
+        TLS runs on a duplicate of `connection` that is closed afterwards; shutting down `connection` ends both.
+
+        Raises:
+            HandshakeRefused: The handshake failed, or TLS was spoken to the plain port.
+            ConnectionLost: The peer sent nothing in time, or closed the connection in the handshake.
         """
         speaks_tls = _speaks_tls(connection, self.handshake_timeout)
         if self.context is None:
@@ -78,7 +82,7 @@ class Door:
                 yield secured, Caller(address, peer_certificate(secured))
 
     def close(self) -> None:
-        """Nobody is accepted here any more."""
+        """Stop listening."""
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
@@ -89,9 +93,13 @@ class Door:
 
 
 def open_doors(node: NodeSettings, tls: TLSSettings) -> list[Door]:
-    """The plain port, unless tls.plain forbids it, and that of TLS, where there is one.
+    """Listen on the plain port, unless tls.plain is false, and on tls.port, if it is set.
 
-    Raises PermanentError when an address cannot be had or a certificate cannot be used.
+    Returns:
+        The listening ports, the plain one first.
+
+    Raises:
+        PermanentError: A port cannot be opened, or the certificate cannot be used.
     """
     doors = []
     if tls.port is not None:
@@ -136,7 +144,7 @@ def cannot_listen(host: str, port: int, key: str, error: OSError) -> PermanentEr
 
 
 def _speaks_tls(connection: socket.socket, timeout_s: float) -> bool:
-    """Looks at the first byte and leaves it there."""
+    """Return whether the first byte, which is left unread, starts a TLS handshake."""
     connection.settimeout(timeout_s)
     try:
         first = connection.recv(1, socket.MSG_PEEK)
@@ -148,7 +156,7 @@ def _speaks_tls(connection: socket.socket, timeout_s: float) -> bool:
 @contextmanager
 def _secured(connection: socket.socket, context: ssl.SSLContext, timeout_s: float) -> Iterator[ssl.SSLSocket]:
     with context.wrap_socket(connection.dup(), server_side=True, do_handshake_on_connect=False) as secured:
-        # The deadline is for the handshake as a whole, however slowly its bytes come.
+        # The timeout bounds the whole handshake, even if its bytes drip.
         secured.settimeout(timeout_s)
         started = time.monotonic()
         try:

@@ -1,7 +1,7 @@
-"""Processes beside the receiver's own that serve associations: of one process Python runs one thread at a time.
+"""Helper processes that serve associations for the receiver, as Python runs one thread at a time in each process.
 
-The receiver listens, admits and counts; what it has accepted it may hand on, with the socket. It stays in charge: its
-limits are those of all, and it may cut what others serve.
+The receiver listens, admits peers and counts associations. It may pass an accepted association with its socket to a
+helper. Its limits include the associations of all helpers, and it can cut a connection that a helper serves.
 """
 
 import os
@@ -22,34 +22,38 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """What is half received comes to its end, and nothing more begins."""
+    """The order to end every association after its current message."""
 
 
 Order = Settings | Agreed | Finish
-"""What helpers are told; settings come first, and again whenever they are read anew. With an association comes its
-socket, and the pipe that is closed when it is over."""
+"""Orders to a helper. Settings come first, and again after every reload. An association comes with two descriptors: its
+socket, and a pipe for its last PDU, which the helper closes when the association is over."""
 
 
 class HelperGone(Exception):
-    """Its process has ended, or cannot be reached."""
+    """The helper process has exited or cannot be reached."""
 
 
 class Helper:
-    """One process, at the other end of `channel`."""
+    """A helper process and the channel to it."""
 
     def __init__(self, channel: socket.socket, process_id: int) -> None:
         self._channel = channel
         self._process_id = process_id
 
     def tell(self, order: Order, *descriptors: int) -> None:
-        """It will do so. Raises HelperGone."""
+        """Send an order and file descriptors. Raises HelperGone."""
         try:
             socket.send_fds(self._channel, [pickle.dumps(order)], descriptors)
         except OSError as error:
             raise HelperGone(f"process {self._process_id}: {error.strerror}") from error
 
     def converse(self, connection: socket.socket, agreed: Agreed) -> bytes:
-        """What to say when the association is over; nothing when the process ended before. Raises HelperGone."""
+        """Have the helper serve an association; return the last PDU for the peer, empty if the helper exits meanwhile.
+
+        Raises:
+            HelperGone: The helper did not take the association.
+        """
         over, tell_over = os.pipe()
         with open(over, "rb") as words:  # noqa: PTH123 - a descriptor
             try:
@@ -59,23 +63,23 @@ class Helper:
             return words.read()
 
     def await_settings(self) -> None:
-        """Those that it was told are in force. Raises HelperGone."""
+        """Wait until the helper has applied the settings that were sent. Raises HelperGone."""
         try:
             self._channel.recv(1)
         except OSError as error:
             raise HelperGone(f"process {self._process_id}: {error.strerror}") from error
 
     def see_it_end(self) -> None:
-        """Its process has ended when this returns."""
+        """Wait until the process exits."""
         os.waitpid(self._process_id, 0)
 
     def close(self) -> None:
-        """It ends once its associations have."""
+        """Close the channel; the helper exits when no process holds this end of it any more."""
         self._channel.close()
 
 
 class Helpers:
-    """All of a receiver; there may be none."""
+    """All helpers of a receiver, possibly none."""
 
     def __init__(self, helpers: Sequence[Helper] = ()) -> None:
         self._lock = threading.Lock()
@@ -87,7 +91,14 @@ class Helpers:
 
     @contextmanager
     def least_busy(self, here: bool) -> Iterator[Helper | None]:
-        """Inside, one association more is counted for whoever has the fewest; None is this process, `here` or not."""
+        """Provide the process with the fewest associations and count one more for it meanwhile.
+
+        Args:
+            here: Whether only this process can serve the association.
+
+        Yields:
+            The helper, or None for this process.
+        """
         with self._lock:
             chosen = None if here else min(self._busy, key=lambda one: self._busy[one])
             self._busy[chosen] += 1
@@ -98,11 +109,11 @@ class Helpers:
                 self._busy[chosen] -= 1
 
     def tell(self, order: Settings | Finish) -> None:
-        """All that are there will do so."""
+        """Send an order to every helper that still runs."""
         self._each(lambda helper: helper.tell(order))
 
     def follow(self, settings: Settings) -> None:
-        """All that are there obey `settings` when this returns."""
+        """Send settings to every helper that still runs, and wait until they are applied."""
         self.tell(settings)
         self._each(Helper.await_settings)
 
@@ -114,7 +125,7 @@ class Helpers:
                 log.error("helper_gone", failure=str(error))
 
     def watch(self, on_gone: Callable[[], object]) -> None:
-        """From here on `on_gone` is called when one of them ends."""
+        """Call `on_gone` in a thread whenever a helper exits from now on."""
 
         def wait(helper: Helper) -> None:
             helper.see_it_end()

@@ -1,4 +1,4 @@
-"""A helper's side: serves the associations that the receiver hands on, until the receiver is gone."""
+"""The main loop of a helper process: serve the associations that the receiver passes on, until the receiver exits."""
 
 import pickle
 import socket
@@ -24,7 +24,7 @@ Prepare = Callable[[Settings], tuple[Services, Rules]]
 
 
 class Helping:
-    """What a helper has: a channel to the receiver, and the associations that it serves."""
+    """The helper process itself: its channel to the receiver and the associations that it serves."""
 
     def __init__(self, channel: socket.socket, prepare: Prepare) -> None:
         self._channel = channel
@@ -36,7 +36,7 @@ class Helping:
         self._finishing = False
 
     def run(self) -> None:
-        """Until the channel is closed; every settings are answered with a byte once they are in force."""
+        """Obey orders until the channel is closed; acknowledge each settings update with one byte."""
         while True:
             message, descriptors, _, _ = socket.recv_fds(self._channel, LONGEST_ORDER, 2)
             if not message:
@@ -50,7 +50,7 @@ class Helping:
                 self._follow(order)
 
     def _follow(self, settings: Settings) -> None:
-        """Where it fails, the next association tries again."""
+        """Apply new settings; if that fails, the next association tries again."""
         with self._lock:
             self._settings, self._prepared = settings, None
         try:
@@ -101,5 +101,5 @@ def _finish(association: Association, connection: socket.socket) -> None:
     if association.ask_to_stop():
         try:
             connection.shutdown(socket.SHUT_RD)
-        except OSError:  # the peer was faster
+        except OSError:  # the peer has closed the connection
             return

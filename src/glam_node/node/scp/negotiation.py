@@ -1,4 +1,4 @@
-"""The answer to an A-ASSOCIATE-RQ, from a table of contexts that is made once."""
+"""Negotiation of associations: read an A-ASSOCIATE-RQ and accept or reject its presentation contexts (PS3.8 9.3)."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ APPLICATION_CONTEXT_NOT_SUPPORTED = Rejection((1, 1, 2), "an association in a co
 
 @dataclass(frozen=True, slots=True)
 class AcceptedContext:
-    """The meaning of a presentation context id in one association."""
+    """An accepted presentation context."""
 
     abstract_syntax: str
     transfer_syntax: str
@@ -28,19 +28,19 @@ class AcceptedContext:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The facts about an association that was accepted."""
+    """An accepted association, as the process that serves it needs to know it."""
 
     calling_ae_title: str
     address: str
     contexts: dict[int, AcceptedContext]
     """By presentation context id."""
     maximum_length: int
-    """The longest P-DATA-TF that the peer receives; 0: it does not limit it."""
+    """Maximum length in bytes of a P-DATA-TF that the peer receives; 0 for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The fixed fields of an association request, and its body."""
+    """An association request: its fixed fields, and its whole body undecoded."""
 
     calling_ae_title: str
     called_ae_title: str
@@ -50,18 +50,22 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An association that may begin."""
+    """The acceptance of an association request."""
 
     encoded: bytes
     """The A-ASSOCIATE-AC PDU."""
     contexts: dict[int, AcceptedContext]
     """By presentation context id."""
     maximum_length: int
-    """The longest P-DATA-TF that the peer receives; 0: it does not limit it."""
+    """Maximum length in bytes of a P-DATA-TF that the peer receives; 0 for no limit."""
 
 
 def parse(body: memoryview) -> Proposal:
-    """Return the request whose PDU has this body; only the fixed fields are looked at. Raises MalformedPDU."""
+    """Parse the fixed fields of an A-ASSOCIATE-RQ body.
+
+    Raises:
+        MalformedPDU: The body is shorter than its fixed fields.
+    """
     if len(body) < associate.FIXED_LENGTH:
         raise MalformedPDU("an A-ASSOCIATE-RQ that is cut")
     (protocol_version,) = struct.unpack_from(">H", body)
@@ -69,7 +73,7 @@ def parse(body: memoryview) -> Proposal:
 
 
 def title_of(field: bytes | memoryview) -> str:
-    """Return an AE title without padding, and fit to be shown; a NUL ends it, as it does for senders written in C."""
+    """Return an AE title without padding, safe to show; it ends at a NUL, which senders written in C put there."""
     text = bytes(field).decode("ascii", "replace").partition("\0")[0].strip()
     return "".join(character if character.isascii() and character.isprintable() else "?" for character in text)
 
@@ -77,7 +81,16 @@ def title_of(field: bytes | memoryview) -> str:
 def accept(
     proposal: Proposal, contexts: Mapping[str, tuple[str, ...]], maximum_pdu_length: int
 ) -> Accepted | Rejection:
-    """Return the answer to the proposal. Raises MalformedPDU."""
+    """Accept or reject an association request.
+
+    Args:
+        proposal: The request.
+        contexts: Transfer syntaxes in order of preference, by abstract syntax.
+        maximum_pdu_length: Maximum length in bytes of a P-DATA-TF that this node receives.
+
+    Raises:
+        MalformedPDU: The items of the request cannot be told apart.
+    """
     try:
         request = associate.decode(proposal.body)
     except MalformedAssociate as error:
@@ -92,10 +105,10 @@ def accept(
         for proposed, answer in zip(request.contexts, answers, strict=True)
         if answer.result == associate.ACCEPTED
     }
-    # The peer that asked for storage commitment calls as its SCU; the one that answers our requests as its SCP.
+    # A peer that requests storage commitment is its SCU; a peer that replies to a request of ours is its SCP.
     roles = {uid: roles for uid, roles in request.roles.items() if uid == PUSH_MODEL}
     answer = Associate(contexts=answers, maximum_length=maximum_pdu_length, roles=roles)
-    # PS3.8 9.3.3: the titles are sent back as they came.
+    # PS3.8 9.3.3: the AE titles are sent back unchanged.
     fixed = struct.pack(">HH", 1, 0) + proposal.body[4:36] + bytes(32)
     version = implementation.version_name(__version__)
     encoded = associate.encode(associate.ASSOCIATE_AC, fixed, answer, implementation.CLASS_UID, version)
@@ -113,9 +126,14 @@ def _answer(proposed: Context, contexts: Mapping[str, tuple[str, ...]]) -> Conte
 
 
 def choose_transfer_syntax(offered: Sequence[str], ours: Sequence[str]) -> str | None:
-    """The first of ours that is offered; a lossy one only when the sender names it before every lossless one.
+    """Return the preferred transfer syntax of those offered, or None if there is none in common.
 
-    Senders name the syntax of their files first. Another lossy one would have them spoil an image on its way to us.
+    A lossy syntax is chosen only if the sender names it first of those in common: senders name the syntax of their
+    files first, and would compress other images with loss on their way here.
+
+    Args:
+        offered: Transfer syntaxes of the sender, in its order.
+        ours: Transfer syntaxes of this node, in order of preference.
     """
     common = [syntax for syntax in offered if syntax in ours]
     if common and common[0] in LOSSY:

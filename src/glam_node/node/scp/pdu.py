@@ -1,4 +1,4 @@
-"""Protocol data units over a socket (PS3.8 section 9.3): read into one reused buffer, each within its bounds."""
+"""Protocol data units over a socket (PS3.8 section 9.3), read into one reused buffer within limits of size and time."""
 
 import mmap
 import socket
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 MAXIMUM_ASSOCIATE_LENGTH = 262_144
-# Every other PDU has 4 bytes.
+# Length of every other PDU in bytes.
 SHORT_LENGTH = 4
-# Beyond what was advertised: there are senders that leave the headers out of their sums.
+# Bytes allowed beyond the advertised maximum length: some senders do not count the headers.
 SLACK = 1024
 _HEADER, _LENGTH, _VALUE = struct.Struct(">BBI"), struct.Struct(">I"), struct.Struct(">IBB")
 # PS3.8 E.2: the message control header of a command's fragments
@@ -21,7 +21,7 @@ NOT_SPECIFIED, UNRECOGNIZED_PDU, UNEXPECTED_PDU, INVALID_PARAMETER = 0, 1, 2, 6
 
 
 class ConnectionLost(Exception):
-    """The peer was silent for too long, too slow, or cannot be sent anything."""
+    """The peer was silent for too long or too slow, or sending to it failed."""
 
     remedy = "Find out why the sender stalls, or raise node.network_timeout."
 
@@ -39,7 +39,7 @@ class Aborted(Closed):
 
 
 class MalformedPDU(Exception):
-    """The bytes are not the upper layer protocol, not expected at this moment, or more than agreed."""
+    """The bytes are not a PDU, are a PDU that is not expected now, or exceed a limit."""
 
     remedy = "Check that the sender speaks DICOM to this port, and see its log."
 
@@ -51,21 +51,21 @@ class MalformedPDU(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PDU:
-    """One PDU; `body` is only valid until more is received."""
+    """One PDU; its body is a view of the buffer, which the next `PDUStream.read` may overwrite."""
 
     pdu_type: int
     body: memoryview
 
 
 class PDUStream:
-    """Whole PDUs from a connection and to it; a recv brings as many as have arrived, none is copied."""
+    """A connection that is read by whole PDUs, without copying their bodies."""
 
     def __init__(self, connection: socket.socket, timeout_s: float, maximum_pdu_length: int) -> None:
         self._connection = connection
         self._timeout_s = self._patience_s = timeout_s
         self._longest = {P_DATA_TF: maximum_pdu_length + SLACK, ASSOCIATE_RQ: MAXIMUM_ASSOCIATE_LENGTH}
-        # Room for two of the longest: one arrives while one is read. Anonymous memory takes no page before something
-        # arrives in it: many connections never use theirs.
+        # Room for two of the longest PDUs: one arrives while the other is read. Anonymous memory takes no page before
+        # it is written: many connections never use theirs.
         length = 2 * (6 + max(self._longest.values()))
         self._buffer = memoryview(mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._start = self._end = 0
@@ -73,9 +73,11 @@ class PDUStream:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def read(self) -> PDU:
-        """The next PDU. Raises ConnectionLost, MalformedPDU.
+        """Return the next PDU.
 
-        A PDU must be complete within the timeout after its first byte, whatever its pieces.
+        Raises:
+            ConnectionLost: The peer closed the connection, or exceeded the timeout before or after the first byte.
+            MalformedPDU: The type of the PDU is unknown, or its length exceeds the limit of its type.
         """
         if self._end == self._start:
             self._receive(time.monotonic() + self._timeout_s)
@@ -93,17 +95,17 @@ class PDUStream:
 
     @property
     def holds_another(self) -> bool:
-        """Whether the next PDU has arrived as a whole; the bodies of those before it are still valid then."""
+        """Whether a further whole PDU has arrived; reading it keeps the bodies of earlier PDUs valid."""
         there = self._end - self._start
         return there >= 6 and there >= 6 + int(_LENGTH.unpack_from(self._buffer, self._start + 2)[0])
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has arrived beyond what was read."""
+        """Whether no byte has arrived that was not read."""
         return self._start == self._end
 
     def send(self, data: bytes) -> None:
-        """The peer's system has taken `data`. Raises ConnectionLost."""
+        """Send all of `data`. Raises ConnectionLost."""
         self._be_patient_for(self._timeout_s)
         try:
             self._connection.sendall(data)
@@ -124,7 +126,7 @@ class PDUStream:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise ConnectionLost("a PDU took too long")
-        # Setting a timeout is a system call: only those who have used up some of theirs cost it.
+        # Setting a timeout is a system call: avoid it while most of the time is left.
         self._be_patient_for(self._timeout_s if remaining > 0.9 * self._timeout_s else remaining)
         try:
             received = self._connection.recv_into(self._buffer[self._end :])
@@ -135,7 +137,7 @@ class PDUStream:
         if received == 0:
             raise Closed("closed by the peer")
         self._end += received
-        # Real senders else wait 40 ms for a delayed acknowledgement; the kernel forgets the option by itself.
+        # Otherwise some senders wait 40 ms for a delayed acknowledgement. The kernel resets the option by itself.
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _be_patient_for(self, seconds: float) -> None:
@@ -145,7 +147,14 @@ class PDUStream:
 
 
 def fragments(body: memoryview) -> list[tuple[int, bool, bool, memoryview]]:
-    """(context id, is command, is last, data) of each presentation data value (PS3.8 9.3.5.1 and annex E.2)."""
+    """Split the body of a P-DATA-TF into presentation data values (PS3.8 9.3.5.1 and Annex E.2).
+
+    Returns:
+        A tuple (context id, is command, is last, data) for each value; data is a view of `body`.
+
+    Raises:
+        MalformedPDU: A value is longer than the PDU.
+    """
     values = []
     offset = 0
     while offset < len(body):
@@ -160,9 +169,17 @@ def fragments(body: memoryview) -> list[tuple[int, bool, bool, memoryview]]:
 
 
 def p_data(context_id: int, command_set: bytes, maximum_length: int = 0) -> bytes:
-    """Return P-DATA-TF PDUs with one whole command, each of at most `maximum_length` bytes (PS3.8 D.1; 0: any).
+    """Encode a command set as P-DATA-TF PDUs (PS3.8 D.1).
 
-    Fragments have an even length wherever two bytes fit. Raises MalformedPDU where not even one fits.
+    Fragments have an even length wherever two bytes fit.
+
+    Args:
+        context_id: The presentation context.
+        command_set: The encoded command set.
+        maximum_length: Maximum length in bytes that the peer receives; 0 for no limit.
+
+    Raises:
+        MalformedPDU: The maximum length leaves no room for a byte of the command.
     """
     room = maximum_length - 6 if maximum_length else len(command_set)
     if room < 1:
@@ -183,15 +200,15 @@ def _p_data(context_id: int, fragment: bytes, control: int) -> bytes:
 
 
 def associate_rj(result: int, source: int, reason: int) -> bytes:
-    """An A-ASSOCIATE-RJ PDU (PS3.8 table 9-21)."""
+    """Encode an A-ASSOCIATE-RJ PDU (PS3.8 Table 9-21)."""
     return struct.pack(">BBIBBBB", ASSOCIATE_RJ, 0, 4, 0, result, source, reason)
 
 
 def release_rp() -> bytes:
-    """An A-RELEASE-RP PDU."""
+    """Encode an A-RELEASE-RP PDU."""
     return struct.pack(">BBII", RELEASE_RP, 0, 4, 0)
 
 
 def abort(source: int, reason: int) -> bytes:
-    """An A-ABORT PDU (PS3.8 table 9-26)."""
+    """Encode an A-ABORT PDU (PS3.8 Table 9-26)."""
     return struct.pack(">BBIBBBB", ABORT, 0, 4, 0, 0, source, reason)

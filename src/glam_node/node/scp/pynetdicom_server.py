@@ -1,4 +1,4 @@
-"""The same services over pynetdicom's own upper layer: slower, and no match for attackers, but somebody else's."""
+"""The receiver on pynetdicom's upper layer: slower and less robust against attacks, but independently written."""
 
 import ssl
 from typing import Any
@@ -33,9 +33,9 @@ ESTABLISHED = "Sta6"
 
 
 class PynetdicomServer(Server):
-    """A Storage, Storage Commitment and Verification SCP with the access rules, statuses and records of StorageServer.
+    """A Storage, Storage Commitment and Verification SCP with the access control, statuses and events of StorageServer.
 
-    An instance is held in memory until it is whole; connections are bounded only once they are associations.
+    It holds each instance in memory until it is complete, and limits associations, but not other connections.
     """
 
     def _prepare(self) -> None:
@@ -46,18 +46,22 @@ class PynetdicomServer(Server):
 
     @property
     def port(self) -> int:
-        """The TCP port that it listens on: without TLS, unless only TLS is spoken."""
+        """The TCP port for plain DICOM, or the TLS port if there is no other."""
         port = _port(self._plain) or _port(self._secured)
         assert port is not None  # noqa: S101 - it was started
         return port
 
     @property
     def tls_port(self) -> int | None:
-        """The TCP port on which it speaks TLS."""
+        """The TCP port for TLS, or None."""
         return _port(self._secured)
 
     def start(self) -> None:
-        """Listening when this returns. Raises PermanentError when an address cannot be had, or a certificate used."""
+        """Listen on the ports.
+
+        Raises:
+            PermanentError: A port cannot be opened, or the certificate cannot be used.
+        """
         self._warn_when_nobody_may_send()
         if self._tls.port is not None:
             files = Files("tls", self._tls.certificate, self._tls.key, self._tls.ca)
@@ -69,7 +73,7 @@ class PynetdicomServer(Server):
             self._plain = self._listen(self._rules.settings.port, "node.port", None)
 
     def stop(self) -> None:
-        """Nothing listens and no association is open."""
+        """Stop listening and abort every association."""
         for association in self._ae.active_associations:
             _end(association)
         for server in filter(None, (self._plain, self._secured)):
@@ -84,7 +88,7 @@ class PynetdicomServer(Server):
         ae.implementation_version_name = implementation.version_name(__version__)
         ae.supported_contexts = []
         for abstract_syntax, transfer_syntaxes in self._rules.contexts.items():
-            # Who asks for storage commitment is its SCU; who answers to our requests, its SCP: either may.
+            # A peer may be the SCU of storage commitment, when it requests, and the SCP, when it replies to us.
             roles: dict[str, Any] = {"scu_role": True, "scp_role": True} if abstract_syntax == PUSH_MODEL else {}
             ae.add_supported_context(abstract_syntax, list(transfer_syntaxes), **roles)
         for server in filter(None, (self._plain, self._secured)):
@@ -114,7 +118,7 @@ class PynetdicomServer(Server):
         return server
 
     def _requested(self, event: Event) -> None:
-        """Whoever may not is rejected; of every proposed context one transfer syntax is left, which we choose."""
+        """Reject a peer that is not admitted; otherwise leave one transfer syntax in each proposed context."""
         association: Any = event.assoc
         request: Any = association.requestor.primitive
         calling, called = request.calling_ae_title, request.called_ae_title
@@ -138,7 +142,7 @@ class PynetdicomServer(Server):
         tell(self._services.on_refused, rejection, caller.address, calling, called)
 
     def _aborted(self, event: Event) -> None:
-        """Record that the peer, or pynetdicom, broke the association off."""
+        """Record that the peer or pynetdicom aborted the association."""
         association = event.assoc
         calling, address = str(association.requestor.ae_title), str(association.requestor.address)
         tell_of_abort(self._services.on_refused, "aborted, or closed by the peer", Closed.remedy, address, calling)
@@ -180,29 +184,29 @@ class PynetdicomServer(Server):
 
 
 def _read_whole_pdus(event: Event) -> None:
-    """Have the connection of a new association read without waiting, and its request as pynetdicom understands it."""
+    """Replace the connection of a new association by one that does not wait and that mends requests for pynetdicom."""
     dul = event.assoc.dul
     if dul.socket is not None:
         dul.socket = WholePDUs(dul.socket, plain_request)
 
 
 class _HandshakeLater:
-    """What pynetdicom wraps connections with: in its accepting thread a silent peer would else keep everybody out."""
+    """An SSL context for pynetdicom that defers the handshake: a silent peer must not block the accepting thread."""
 
     def __init__(self, context: ContextOfFiles) -> None:
         self._context = context
 
     def wrap_socket(self, connection: Any, *, server_side: bool) -> ssl.SSLSocket:
-        """TLS, agreed upon with the first bytes that are read."""
+        """Return a TLS connection whose handshake happens at the first read."""
         return self._context.current().wrap_socket(connection, server_side=server_side, do_handshake_on_connect=False)
 
 
 def _end(association: Association) -> None:
-    """It is aborted where it can be; pynetdicom breaks on an abort before an association and after a rejection."""
+    """End an association; abort it only if it is established, as pynetdicom fails on an abort in other states."""
     if association.dul.state_machine.current_state == ESTABLISHED:
         association.abort()
     elif (line := association.dul.socket) is not None:
-        line._shutdown_socket()  # its reactor hears of the end, and closes it
+        line._shutdown_socket()  # its reactor notices the end and closes it
     association.join(STOP_PATIENCE_S)
 
 

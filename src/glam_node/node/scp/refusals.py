@@ -1,4 +1,4 @@
-"""Records of associations that were not opened, with the settings that would admit the peer, or that were aborted."""
+"""Log lines and events of associations that were rejected or aborted."""
 
 import structlog
 
@@ -11,7 +11,7 @@ log = structlog.get_logger(__name__)
 def tell(
     on_refused: OnRefused, rejection: Rejection, address: str, calling_ae_title: str = "", called_ae_title: str = ""
 ) -> None:
-    """Logged, and told to `on_refused`."""
+    """Log a rejected association and record its event by `on_refused`."""
     detail: dict[str, object] = {
         "calling_ae_title": calling_ae_title,
         "called_ae_title": called_ae_title,
@@ -27,7 +27,7 @@ def tell(
 def tell_of_abort(
     on_refused: OnRefused, reason: str, remedy: str, address: str, calling_ae_title: str = "", **facts: object
 ) -> None:
-    """Log an association that ended before its release, by us or by the peer, and report it to `on_refused`."""
+    """Log an association that ended before its release, and record its event by `on_refused`."""
     detail: dict[str, object] = {
         "calling_ae_title": calling_ae_title,
         "address": address,

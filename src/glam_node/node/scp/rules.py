@@ -1,4 +1,4 @@
-"""By which an association is opened and served, from its beginning to its end."""
+"""Receiver settings that are frozen for the lifetime of an association."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from glam_node.settings.schema import NodeSettings
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Those in force when it was asked for."""
+    """Receiver settings, frozen for the lifetime of one association."""
 
     settings: NodeSettings
     peers: Mapping[str, PeerSettings]
@@ -23,6 +23,6 @@ class Rules:
 def rules_of(
     settings: NodeSettings, peers: Mapping[str, PeerSettings], minimum_free_bytes: int, desk: CommitmentDesk
 ) -> Rules:
-    """What these settings mean."""
+    """Derive the receiver settings of associations, with the table of accepted presentation contexts."""
     contexts = accepted_contexts(settings.additional_storage_sop_classes)
     return Rules(settings, peers, minimum_free_bytes, desk, contexts)

@@ -1,4 +1,4 @@
-"""Listens, admits or rejects, and gives every association a thread, here or in a helper."""
+"""The receiver on the node's own upper layer: listen, admit or reject peers, serve each association in a thread."""
 
 import socket
 import ssl
@@ -28,7 +28,7 @@ BUSY = Rejection(
     "node.maximum_associations allows no more at once; the sender may try again",
 )
 ACCEPT_PAUSE_S = 0.1
-# What a peer may take to read our last word, and say meanwhile, before the connection is closed under it.
+# Seconds and bytes that a peer may use after the last PDU before its connection is closed.
 LINGER_S = 0.5
 LINGER_BYTES = 1_048_576
 
@@ -40,7 +40,7 @@ class StorageServer(Server):
         settings = self._rules.settings
         self._helpers = Helpers()
         self._connections = Connections(settings.maximum_associations)
-        # Who gave way may take a moment to end; so many threads and no more, whatever comes.
+        # An evicted connection keeps its thread for a moment, so there are more threads than open connections.
         self._threads_at_most = settings.maximum_associations + 2 * WAITING
         self._free_threads = threading.Semaphore(self._threads_at_most)
         self._threads: set[threading.Thread] = set()
@@ -49,21 +49,25 @@ class StorageServer(Server):
         self._doors: list[Door] = []
 
     def share_with(self, helpers: Helpers) -> None:
-        """They serve their part of the associations; to be called before `start`."""
+        """Let helpers serve some of the associations; call this before `start`."""
         self._helpers = helpers
 
     @property
     def port(self) -> int:
-        """The TCP port that it listens on: without TLS, unless only TLS is spoken."""
+        """The TCP port for plain DICOM, or the TLS port if there is no other."""
         return self._doors[0].port
 
     @property
     def tls_port(self) -> int | None:
-        """The TCP port on which it speaks TLS."""
+        """The TCP port for TLS, or None."""
         return next((door.port for door in self._doors if door.context is not None), None)
 
     def start(self) -> None:
-        """Listening when this returns. Raises PermanentError when an address cannot be had, or a certificate used."""
+        """Listen on the ports.
+
+        Raises:
+            PermanentError: A port cannot be opened, or the certificate cannot be used.
+        """
         self._doors = open_doors(self._rules.settings, self._tls)
         self._warn_when_nobody_may_send()
         for door in self._doors:
@@ -78,7 +82,7 @@ class StorageServer(Server):
             self._free_threads.release(more)
 
     def stop(self) -> None:
-        """Nothing listens, no association is open, nothing half received is left."""
+        """Stop listening; let associations finish their current message, then cut them after STOP_PATIENCE_S."""
         self._stopping.set()
         for door in self._doors:
             door.close()
@@ -101,7 +105,7 @@ class StorageServer(Server):
             try:
                 connection, address = door.listener.accept()
                 self._start_thread(connection, str(address[0]), door)
-            except (OSError, RuntimeError) as error:  # no file handle or no thread is to be had: it passes
+            except (OSError, RuntimeError) as error:  # too many files or threads: wait until some end
                 self._free_threads.release()
                 if self._stopping.is_set():
                     return
@@ -143,7 +147,13 @@ class StorageServer(Server):
             self._free_threads.release()
 
     def _talk(self, line: socket.socket, connection: socket.socket, caller: Caller) -> bytes:
-        """What to say last, when all is said on `line`, which may be `connection` or TLS over it."""
+        """Negotiate and serve an association; return the last PDU for the peer.
+
+        Args:
+            line: The socket on which DICOM is spoken: `connection`, or TLS over it.
+            connection: The TCP connection.
+            caller: The peer.
+        """
         rules = self._rules
         stream = pdu.PDUStream(line, rules.settings.network_timeout, rules.settings.maximum_pdu_length)
         proposal: negotiation.Proposal | None = None
@@ -152,7 +162,7 @@ class StorageServer(Server):
             if unit.pdu_type != pdu.ASSOCIATE_RQ:
                 raise pdu.MalformedPDU(f"the first PDU is of type 0x{unit.pdu_type:02X}", pdu.UNEXPECTED_PDU)
             proposal = negotiation.parse(unit.body)
-            # What lies in our memory already, a TLS session above all, nobody else can go on with.
+            # A helper cannot take over a TLS session, nor bytes that were already read.
             with self._helpers.least_busy(here=line is not connection or not stream.is_empty) as helper:
                 opened = self._open(proposal, stream, connection, caller, rules, helper)
                 if not isinstance(opened, Rejection):
@@ -198,7 +208,7 @@ class StorageServer(Server):
 
 @dataclass(frozen=True, slots=True)
 class _Elsewhere:
-    """An association that a helper serves, or this process where it is gone."""
+    """An association that a helper serves; this process serves it if the helper is gone."""
 
     helper: Helper
     connection: socket.socket
@@ -206,11 +216,11 @@ class _Elsewhere:
     otherwise: Association
 
     def ask_to_stop(self) -> bool:
-        """The helper was asked."""
+        """Return False: the helper gets an order of its own to finish."""
         return False
 
     def converse(self) -> bytes:
-        """What the helper says last."""
+        """Have the helper serve the association; return the last PDU for the peer."""
         try:
             return self.helper.converse(self.connection, self.agreed)
         except HelperGone as error:
@@ -219,7 +229,7 @@ class _Elsewhere:
 
 
 def _part(connection: socket.socket, last_word: bytes) -> None:
-    """The peer has read `last_word`, or had its chance: closing with unread data would destroy it on the way."""
+    """Send the last PDU and give the peer time to read it: closing with unread data would destroy it on the way."""
     try:
         connection.settimeout(LINGER_S)
         connection.sendall(last_word)

@@ -1,4 +1,4 @@
-"""What a server offers, whatever upper layer it speaks and whichever process serves the association."""
+"""Services of a receiver, on either upper layer and in any of its processes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,19 +22,19 @@ from glam_node.settings.tls import TLSSettings
 log = structlog.get_logger(__name__)
 
 STOP_PATIENCE_S = 5.0
-"""For associations to end when a server stops."""
+"""Seconds for associations to end when a server stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Where instances go, and who hears of those that are refused."""
+    """The store and the functions that process what arrives over associations."""
 
     store: InstanceStore
     receive: Receive
     on_refused: OnRefused
 
     def opening(self, rules: Rules, calling_ae_title: str, address: str) -> OpenStore:
-        """How a C-STORE of this caller begins, by these rules."""
+        """Return the function that begins a C-STORE of this caller."""
         return partial(
             open_store,
             store=self.store,
@@ -46,14 +46,14 @@ class Services:
         )
 
     def association(self, stream: pdu.PDUStream, agreed: Agreed, rules: Rules) -> Association:
-        """One that was accepted, to be served over `stream` by these rules."""
+        """Return an accepted association, to be served over `stream`."""
         open_one = self.opening(rules, agreed.calling_ae_title, agreed.address)
         commit_one = partial(commit, calling_ae_title=agreed.calling_ae_title, desk=rules.desk)
         return Association(stream, agreed, open_one, commit_one, rules.settings.network_timeout, self.on_refused)
 
 
 class Server:
-    """What is the same over both upper layers: how one is made, and which rules it follows."""
+    """Common base of the servers of both upper layers: their construction and their settings."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Server:
         self._prepare()
 
     def _prepare(self) -> None:
-        """What the upper layer needs beside."""
+        """Initialize the upper layer."""
 
     def follow(
         self,
@@ -83,12 +83,12 @@ class Server:
         minimum_free_bytes: int,
         desk: CommitmentDesk,
     ) -> None:
-        """Associations that are opened from here on obey these; those that are open go on as they began."""
+        """Apply new settings to new associations; open associations keep those that they began with."""
         self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
         self._obey()
 
     def _obey(self) -> None:
-        """The upper layer keeps to `_rules` from here on."""
+        """Apply `_rules` to the upper layer."""
 
     def _warn_when_nobody_may_send(self) -> None:
         if not self._rules.peers:

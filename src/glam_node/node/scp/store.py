@@ -1,4 +1,4 @@
-"""C-STORE: every data set goes to a file as it comes, and its status says what became of it (PS3.4 Annex B)."""
+"""The C-STORE service: write each data set to a file as it arrives, and answer with a status (PS3.4 Annex B)."""
 
 import errno
 import struct
@@ -21,7 +21,7 @@ from glam_node.node.workflow.receive import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT
 log = structlog.get_logger(__name__)
 
 MOST_FRAGMENTS = 256
-"""Written at once, however small they are."""
+"""Fragments after which they are written, however small they are."""
 
 Receive = Callable[[Received, str, datetime], object]
 OnRefused = Callable[[str, dict[str, object]], None]
@@ -29,7 +29,7 @@ OnRefused = Callable[[str, dict[str, object]], None]
 
 @dataclass
 class Storing:
-    """One C-STORE while its data set arrives; once it is refused the rest of the data set is read and forgotten."""
+    """A C-STORE while its data set arrives; once it is refused, the rest of the data set is dropped."""
 
     command: dimse.Command
     context: AcceptedContext
@@ -42,14 +42,14 @@ class Storing:
     fragments: list[memoryview] = field(default_factory=list)
 
     def write(self, data: memoryview) -> None:
-        """One fragment more, which must stay as it is until `flush`."""
+        """Add a fragment, whose memory must not change before `flush`."""
         if self.file is not None:
             self.fragments.append(data)
             if len(self.fragments) >= MOST_FRAGMENTS:
                 self.flush()
 
     def flush(self) -> None:
-        """What was written is in the file, and its memory may be used again."""
+        """Write the fragments to the file; their memory may be reused afterwards."""
         fragments, self.fragments = self.fragments, []
         if self.file is None or not fragments:
             return
@@ -59,7 +59,10 @@ class Storing:
             self.fail(error)
 
     def finish(self) -> tuple[int, str]:
-        """Status and error comment; 0x0000 only when the instance is durable and its row committed."""
+        """Store the instance; return status and error comment.
+
+        The status is 0x0000 only if the file is durable and its row is committed.
+        """
         self.flush()
         try:
             if self.file is not None:
@@ -80,7 +83,7 @@ class Storing:
         return status, reason
 
     def discard(self) -> None:
-        """No part of the instance stays in `incoming`."""
+        """Remove the file from `incoming`, unless the instance was stored."""
         if self.file is not None:
             self.file.discard()
             self.file = None
@@ -95,7 +98,7 @@ class Storing:
         self.receive(received, self.calling_ae_title, datetime.now(UTC))
 
     def fail(self, error: Exception) -> None:
-        """It is refused because something of ours failed; it may be sent again."""
+        """Refuse the instance because of an error of this node; the sender may send it again."""
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         status = dimse.OUT_OF_RESOURCES if full else dimse.PROCESSING_FAILURE
         self.refusal = (status, "the disk is full" if full else "could not be kept now; send it again")
@@ -129,7 +132,7 @@ def open_store(
     receive: Receive,
     on_refused: OnRefused,
 ) -> Storing:
-    """A C-STORE whose file is open, or one that is refused already."""
+    """Begin a C-STORE: open its file, or refuse it."""
     storing = Storing(command, context, calling_ae_title, address, receive, on_refused)
     storing.refusal = _refusal(command, context)
     if storing.refusal is not None:
@@ -155,7 +158,7 @@ def _refusal(command: dimse.Command, context: AcceptedContext) -> tuple[int, str
 
 
 def _head(command: dimse.Command, context: AcceptedContext) -> bytes:
-    """Preamble and file meta information (PS3.10 section 7.1)."""
+    """Return preamble and file meta information (PS3.10 section 7.1)."""
     uids = (command.sop_class_uid, command.sop_instance_uid, context.transfer_syntax, implementation.CLASS_UID)
     group = b"\2\0\1\0OB\0\0\2\0\0\0\0\1"
     for element, uid in zip((0x0002, 0x0003, 0x0010, 0x0012), uids, strict=True):
