@@ -8,13 +8,13 @@ from enum import StrEnum
 from ipaddress import ip_address
 from xml.etree import ElementTree
 
-# XML 1.0, production [2]: a peer may call itself anything, an XML parser must still read of it.
+# XML 1.0, production [2]: names that peers choose may hold characters that XML does not allow.
 _NO_CHARACTER_OF_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """CodedValueType."""
+    """A coded value (CodedValueType)."""
 
     value: str
     scheme: str
@@ -22,7 +22,7 @@ class Code:
 
 
 class Outcome(StrEnum):
-    """EventOutcomeIndicator."""
+    """The outcome of an event (EventOutcomeIndicator)."""
 
     SUCCESS = "0"
     MINOR_FAILURE = "4"
@@ -31,7 +31,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """EventIdentification."""
+    """An event (EventIdentification)."""
 
     event_id: Code
     action: str
@@ -43,21 +43,21 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """ActiveParticipant."""
+    """A person or process that takes part in an event (ActiveParticipant)."""
 
     user_id: str
     is_requestor: bool
     ae_title: str = ""
     user_name: str = ""
     host: str = ""
-    """Its address or name."""
+    """IP address or host name; empty if unknown."""
     role: Code | None = None
     media_type: Code | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """AuditSourceIdentification, and where it is."""
+    """The node that reports events (AuditSourceIdentification), and its host."""
 
     ae_title: str
     enterprise_site_id: str
@@ -66,7 +66,7 @@ class Reporter:
 
 @dataclass(frozen=True, slots=True)
 class ParticipantObject:
-    """ParticipantObjectIdentification; `instances` is by SOP class."""
+    """A study, patient or other object of an event (ParticipantObjectIdentification)."""
 
     object_id: str
     id_type: Code
@@ -74,7 +74,9 @@ class ParticipantObject:
     name: str
     role: str = ""
     details: tuple[tuple[str, str], ...] = ()
+    """Pairs of type and value."""
     instances: tuple[tuple[str, int], ...] = ()
+    """Pairs of SOP class UID and number of instances."""
 
 
 def encode(
@@ -83,7 +85,7 @@ def encode(
     reporter: Reporter,
     objects: tuple[ParticipantObject, ...] = (),
 ) -> bytes:
-    """The message as XML in UTF-8, valid by the schema of PS3.15 A.5.1.1."""
+    """Encode an audit message as XML in UTF-8, valid by the schema of PS3.15 A.5.1.1."""
     root = ElementTree.Element("AuditMessage")
     _event(root, event)
     for participant in participants:
@@ -133,7 +135,7 @@ def _participant(root: ElementTree.Element, participant: Participant) -> None:
 
 
 def _access_point_type(host: str) -> str:
-    """1: a name, 2: an address."""
+    """Return the NetworkAccessPointTypeCode: "1" for a host name, "2" for an IP address, empty if unknown."""
     try:
         ip_address(host)
     except ValueError:
@@ -172,7 +174,7 @@ def _code(parent: ElementTree.Element, name: str, code: Code | None) -> None:
 def _element(
     parent: ElementTree.Element, name: str, attributes: dict[str, str], mandatory: tuple[str, ...] = ()
 ) -> ElementTree.Element:
-    """With the attributes that have a value, and those that must be there."""
+    """Append an element with the attributes that are mandatory or not empty."""
     stated = {key: _printable(value) for key, value in attributes.items() if value or key in mandatory}
     return ElementTree.SubElement(parent, name, stated)
 

@@ -1,4 +1,4 @@
-"""What is said of people: signing in, acts on studies, looks at a patient's name (PS3.15 A.5.3)."""
+"""Audit messages about people: sign-in, actions on studies, access to patients' names (PS3.15 A.5.3)."""
 
 from datetime import datetime
 
@@ -17,26 +17,26 @@ USER_SECURITY = Code("110137", "DCM", "User Security Attributes Changed")
 def authenticated(
     reporter: Reporter, at: datetime, person: Party, outcome: Outcome, description: str, *, leaves: bool = False
 ) -> bytes:
-    """A.5.3.12: a person has signed in or out, or was not let in."""
+    """Encode a User Authentication message (A.5.3.12): a person signed in or out, or failed to."""
     event = AuditEvent(USER_AUTHENTICATION, "E", at, outcome, LOGOUT if leaves else LOGIN, description)
     node = Participant("console", False, reporter.ae_title, "glam-node console", reporter.host)
     return encode(event, (_person(person), node), reporter)
 
 
 def acted_on_study(reporter: Reporter, moved: StudyMoved, person: Party) -> bytes:
-    """A person has changed what becomes of a study, as described; it has no template, and is laid out as A.5.3.6."""
+    """Encode a Procedure Record message: a person acted on a study. No template fits; the layout is that of A.5.3.6."""
     event = AuditEvent(PROCEDURE_RECORD, "U", moved.at, moved.outcome, None, moved.description)
     return encode(event, (_person(person),), reporter, study_and_patient(moved))
 
 
 def saw_patient(reporter: Reporter, moved: StudyMoved, person: Party) -> bytes:
-    """A.5.3.6: a person was shown, from stored instances, whose study it is."""
+    """Encode a DICOM Instances Accessed message (A.5.3.6): a person saw the identity of a patient."""
     event = AuditEvent(INSTANCES_ACCESSED, "R", moved.at, moved.outcome, None, moved.description)
     return encode(event, (_person(person),), reporter, study_and_patient(moved))
 
 
 def account_changed(reporter: Reporter, at: datetime, person: Party, account: str, description: str) -> bytes:
-    """A.5.3.11: who may sign in, or what an account may do, is other than before."""
+    """Encode a Security Alert message (A.5.3.11): an account was created, removed or changed."""
     event = AuditEvent(SECURITY_ALERT, "E", at, event_type=USER_SECURITY)
     return encode(event, (_person(person),), reporter, (alert(account, account, description),))
 
@@ -44,7 +44,7 @@ def account_changed(reporter: Reporter, at: datetime, person: Party, account: st
 def used_function(
     reporter: Reporter, at: datetime, person: Party, subject: str, description: str, outcome: Outcome
 ) -> bytes:
-    """A.5.3.11: a person has used what only some may use, or tried to."""
+    """Encode a Security Alert message (A.5.3.11): a person used a restricted function or tried to."""
     event = AuditEvent(SECURITY_ALERT, "E", at, outcome, RESTRICTED_FUNCTION)
     return encode(event, (_person(person),), reporter, (alert(subject, subject, description),))
 

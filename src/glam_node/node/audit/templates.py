@@ -1,4 +1,4 @@
-"""What is said of each kind of event: the templates of PS3.15 A.5.3 that this node uses."""
+"""Audit messages about the node: the templates of PS3.15 A.5.3 that this node uses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,50 +33,57 @@ NODE_ID = Code("110182", "DCM", "Node ID")
 PATIENT_NUMBER = Code("2", "RFC-3881", "Patient Number")
 
 WITHHELD = "withheld"
-"""In place of a patient's name, which the schema wants and nobody needs."""
+"""Placeholder for the patient's name, an element that the schema requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """The other side: its name in settings or logs, and what is known of it."""
+    """The person or system on the other side, with its name in settings or logs."""
 
     name: str
     ae_title: str = ""
     host: str = ""
     uri: str = ""
-    """Of a folder; empty for an application entity."""
+    """The URI of a folder; empty for others."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudyMoved:
-    """Instances of one study of one patient that went one way together."""
+    """Instances of one study that were received, sent, exported or deleted together."""
 
     at: datetime
-    """When the last of them was there."""
+    """The time of the last instance."""
     study_instance_uid: str
     patient: str
-    """Opaque."""
+    """The pseudonym of the patient."""
     instances: Mapping[str, int]
-    """How many by SOP class; a class that is not known is empty."""
+    """Number of instances by SOP class UID, which is empty if unknown."""
     outcome: Outcome = Outcome.SUCCESS
     description: str = ""
 
 
 def application_activity(reporter: Reporter, at: datetime, process: str, *, starts: bool) -> bytes:
-    """A.5.3.1: a process of the node has started or stops."""
+    """Encode an Application Activity message (A.5.3.1): a process of the node has started or stops."""
     event = AuditEvent(APPLICATION_ACTIVITY, "E", at, event_type=APPLICATION_START if starts else APPLICATION_STOP)
     return encode(event, (_process(reporter, process, role=APPLICATION),), reporter)
 
 
 def received(reporter: Reporter, moved: StudyMoved, sender: Party, *, known: bool) -> bytes:
-    """A.5.3.7: instances came in; `known`: they were held already and nothing changed."""
+    """Encode a DICOM Instances Transferred message (A.5.3.7): instances were received.
+
+    Args:
+        reporter: This node.
+        moved: The instances.
+        sender: The peer.
+        known: Whether the node had the instances already, so that nothing changed.
+    """
     event = AuditEvent(INSTANCES_TRANSFERRED, "R" if known else "C", moved.at, moved.outcome, None, moved.description)
     participants = (_party(sender, SOURCE, is_requestor=True), _process(reporter, "receiver", DESTINATION))
     return encode(event, participants, reporter, study_and_patient(moved))
 
 
 def delivered(reporter: Reporter, moved: StudyMoved, destination: Party) -> bytes:
-    """A.5.3.7, or A.5.3.4 where a folder is the destination: results went out, or could not."""
+    """Encode a DICOM Instances Transferred (A.5.3.7) or, for a folder, Export message (A.5.3.4) about sent results."""
     if destination.uri:
         return exported(reporter, moved, destination, "sender")
     sender = _process(reporter, "sender", SOURCE, is_requestor=True)
@@ -86,7 +93,7 @@ def delivered(reporter: Reporter, moved: StudyMoved, destination: Party) -> byte
 
 
 def exported(reporter: Reporter, moved: StudyMoved, media: Party, process: str) -> bytes:
-    """A.5.3.4: instances were written to where the node does not keep them."""
+    """Encode an Export message (A.5.3.4): instances were written to a folder or device outside the node."""
     event = AuditEvent(EXPORT, "R", moved.at, moved.outcome, None, moved.description)
     source = _process(reporter, process, SOURCE, is_requestor=True)
     target = Participant(media.uri, False, user_name=media.name, role=DESTINATION_MEDIA, media_type=URI)
@@ -94,21 +101,21 @@ def exported(reporter: Reporter, moved: StudyMoved, media: Party, process: str) 
 
 
 def study_deleted(reporter: Reporter, moved: StudyMoved) -> bytes:
-    """A.5.3.8: what was kept of a study is removed."""
+    """Encode a DICOM Study Deleted message (A.5.3.8): the files of a study were removed."""
     event = AuditEvent(STUDY_DELETED, "D", moved.at, description=moved.description)
     participants = (_process(reporter, "dispatcher", is_requestor=True),)
     return encode(event, participants, reporter, study_and_patient(moved))
 
 
 def node_refused(reporter: Reporter, at: datetime, caller: Party, reason: str) -> bytes:
-    """A.5.3.11: an association was rejected, or TLS was not agreed upon."""
+    """Encode a Security Alert message (A.5.3.11): an association was rejected or a TLS handshake failed."""
     event = AuditEvent(SECURITY_ALERT, "E", at, Outcome.MINOR_FAILURE, NODE_AUTHENTICATION)
     participants = (_process(reporter, "receiver", is_requestor=False), _party(caller, None, is_requestor=False))
     return encode(event, participants, reporter, (alert(caller.host or caller.name, caller.ae_title, reason),))
 
 
 def settings_changed(reporter: Reporter, at: datetime, description: str, outcome: Outcome = Outcome.SUCCESS) -> bytes:
-    """A.5.3.11: the node runs with other settings than before, or was told to and could not."""
+    """Encode a Security Alert message (A.5.3.11): the settings of the node were changed, or a change failed."""
     said = "" if outcome is Outcome.SUCCESS else description
     event = AuditEvent(SECURITY_ALERT, "E", at, outcome, SOFTWARE_CONFIGURATION, said)
     subject = alert(reporter.ae_title, "settings", description)
@@ -116,7 +123,7 @@ def settings_changed(reporter: Reporter, at: datetime, description: str, outcome
 
 
 def _process(reporter: Reporter, process: str, role: Code | None = None, *, is_requestor: bool = False) -> Participant:
-    """One of ours; its logs call it the same (A.5.2.1)."""
+    """Return a process of this node as a participant, by its name in logs (A.5.2.1)."""
     return Participant(process, is_requestor, reporter.ae_title, f"glam-node {process}", reporter.host, role)
 
 
@@ -125,7 +132,7 @@ def _party(party: Party, role: Code | None, *, is_requestor: bool) -> Participan
 
 
 def study_and_patient(moved: StudyMoved) -> tuple[ParticipantObject, ParticipantObject]:
-    """What the message is about."""
+    """Return the study and the patient as participant objects."""
     uid, instances = moved.study_instance_uid, tuple(sorted(moved.instances.items()))
     return (
         ParticipantObject(uid, STUDY_INSTANCE_UID, "2", uid, role="3", instances=instances),
@@ -134,5 +141,5 @@ def study_and_patient(moved: StudyMoved) -> tuple[ParticipantObject, Participant
 
 
 def alert(node: str, name: str, description: str) -> ParticipantObject:
-    """What a Security Alert is about."""
+    """Return the subject of a Security Alert as a participant object."""
     return ParticipantObject(node, NODE_ID, "2", name or node, details=(("Alert Description", description),))

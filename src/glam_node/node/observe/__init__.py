@@ -1,1 +1,1 @@
-"""What an operator can see of a running node; names, ids and birth dates never."""
+"""Logs and metrics of a running node, without patients' names, IDs and birth dates."""

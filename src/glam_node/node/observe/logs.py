@@ -1,4 +1,4 @@
-"""One event per line on standard error; libraries speak through the same lines, and only when something is wrong."""
+"""Log lines on standard error, one event each; libraries log there as well, from WARNING up."""
 
 import logging
 import re
@@ -15,8 +15,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from glam_node.node.observe.privacy import MASK, mask_patients
 
 OURS = ("glam_node", "__main__")
-# pydicom warns of an invalid value by showing it, and that may be a name; what pynetdicom complains of, scu says in
-# the operator's words.
+# Warnings of pydicom show invalid values, which may be names. The errors that pynetdicom logs are logged by the modules
+# of scu in better words.
 _SILENT = frozenset({"pydicom", "pynetdicom"})
 _MIGRATIONS = "alembic.runtime.migration"
 
@@ -25,14 +25,17 @@ Format = Literal["console", "json"]
 
 
 SHORTEST_SECRET = 6
-"""Characters; a shorter one stands in too many words to be told from them."""
+"""Minimum length in characters of a secret that is hidden; a shorter one occurs in ordinary words."""
 _secrets: list[re.Pattern[str]] = []
 
 
 def configure(level: Level, format: Format, secrets: Iterable[str] = ()) -> None:
-    """Log from `level` up, for people ("console") or machines ("json"); what libraries say goes the same way.
+    """Configure logging of this process, including libraries.
 
-    No line shows one of the `secrets`, whichever library put it into a message.
+    Args:
+        level: The lowest level that is logged; libraries log from WARNING up.
+        format: "console" for people, "json" for machines.
+        secrets: Texts that no line may show.
     """
     long_enough = sorted({one for one in secrets if len(one) >= SHORTEST_SECRET}, key=len, reverse=True)
     _secrets[:] = [re.compile("|".join(map(re.escape, long_enough)))] if long_enough else []
@@ -58,12 +61,12 @@ def configure(level: Level, format: Format, secrets: Iterable[str] = ()) -> None
 
 
 def without_secrets(text: str) -> str:
-    """Return the text with *** for every secret that `configure` was given."""
+    """Return the text with *** in place of every secret that was passed to `configure`."""
     return _secrets[0].sub(MASK, text) if _secrets else text
 
 
 def guard_tracebacks() -> None:
-    """Write the tracebacks of this process as Python does, without secrets."""
+    """Hide secrets in the tracebacks of uncaught exceptions in this process."""
 
     def write(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
         sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, trace))))
@@ -73,7 +76,7 @@ def guard_tracebacks() -> None:
 
 
 def _rendering(format: Format) -> list[Processor]:
-    """Tracebacks without the values of variables, which may be data sets."""
+    """Return the processors that render an event; tracebacks omit values of variables, which may be data sets."""
     if format == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     return [
@@ -105,7 +108,7 @@ def _hide(_logger: WrappedLogger, _method: str, rendered: EventDict | str) -> st
 
 
 def _may_be_written(record: logging.LogRecord) -> bool:
-    """Whatever levels a library sets: below WARNING it dumps data sets (pynetdicom) and rows (sqlalchemy)."""
+    """Return whether to write a record; below WARNING libraries dump data sets (pynetdicom) and rows (sqlalchemy)."""
     family = record.name.partition(".")[0]
     if record.name == "py.warnings":
         return "pydicom" not in record.getMessage().partition("Warning:")[0]

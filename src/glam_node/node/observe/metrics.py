@@ -1,4 +1,4 @@
-"""Every metric, declared once: name, meaning and labels. Values are read off database and machine when asked."""
+"""Declarations of all metrics: names, meanings and labels. The console measures their values on request."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ FREE_BYTES = Metric("glam_node_storage_free_bytes", "Free on the storage root's 
 LEAST_FREE_BYTES = Metric("glam_node_storage_minimum_free_bytes", "Under this C-STORE is answered 0xA700.")
 RUNNING_JOBS = Metric("glam_node_running_jobs", "Jobs that a worker holds at this moment.")
 RECENT_ANALYSES, LEAST_ANALYSES = 100, 20
-"""How many analyses at most, and at least, tell how scores lie at present."""
+"""Maximum and minimum number of analyses used for the mean of recent scores."""
 MEAN_SCORE = Metric(
     "glam_node_recent_mean_score",
     f"Mean score of the images of the last {RECENT_ANALYSES} analyses by the present algorithm; none under "
@@ -72,4 +72,4 @@ COUNTED_EVENTS = (
     "delivery_abandoned",
     "study_retired",
 )
-"""Those that a person may want to hear of."""
+"""Events that are counted in EVENTS."""

@@ -1,4 +1,4 @@
-"""Keeps patients out of the log, whatever the caller passes."""
+"""Masking of patient data in log events, whatever the caller passes."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 MASK = "***"
 
-# Keywords of PS3.6 in letters alone, so that patient_name, PatientName and "Patient's Name" are one.
+# Keywords of PS3.6, letters only, so that patient_name, PatientName and "Patient's Name" match the same.
 _FORBIDDEN = re.compile(
     r"patient.*|issuerofpatientid|otherpatient.*|accessionnumber|.*physician.*name|operatorsname|.*birth.*"
     r"|studydescription|admissionid|studyid|personname|.*password|.*secret|ethnicgroup|occupation"
@@ -21,7 +21,7 @@ _PLAIN = (str, bool, int, float, date, datetime, timedelta, PurePath, UUID, Base
 
 
 def mask_patients(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    """A structlog processor: values under forbidden keys are masked, and of objects only the type is told."""
+    """Mask values under forbidden keys, and replace objects by their type (a structlog processor)."""
     return {key: value if key == "exc_info" else _fit(key, value) for key, value in event_dict.items()}
 
 

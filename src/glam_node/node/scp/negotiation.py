@@ -89,7 +89,7 @@ def accept(
         maximum_pdu_length: Maximum length in bytes of a P-DATA-TF that this node receives.
 
     Raises:
-        MalformedPDU: The items of the request cannot be told apart.
+        MalformedPDU: An item of the request is cut.
     """
     try:
         request = associate.decode(proposal.body)

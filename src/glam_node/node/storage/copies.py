@@ -1,4 +1,4 @@
-"""Copies of files that are known by their SHA-256, and the list of them."""
+"""Files of a backup: copies with their SHA-256, and the manifest that lists them."""
 
 import hashlib
 import json
@@ -16,27 +16,31 @@ _NAME = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup holds."""
+    """The contents of a backup."""
 
     version: str
-    """Of the glam-node that made it."""
+    """The version of glam-node that made the backup."""
     schema: str
-    """Revision of the database."""
+    """The revision of the database schema."""
     created_at: str
     database: str
-    """Name of the database's copy."""
+    """The file name of the copy of the database."""
     everything: bool
-    """Whether the files of studies that were done are there, too."""
+    """Whether the backup includes the files of studies whose work is done."""
     files: Mapping[str, str]
-    """SHA-256 by path, which is relative to the backup, and but for the database's to the storage root."""
+    """SHA-256 by path relative to the backup; except for the database, the same path holds in the storage root."""
 
     def write(self, directory: Path) -> None:
-        """It lies in the directory."""
+        """Write the manifest to a directory. Raises OSError."""
         write_durably(directory / _NAME, json.dumps(asdict(self), indent=1).encode())
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """What the backup says that it holds. Raises PermanentError when there is none, or it is damaged."""
+    """Read the manifest of the backup in a directory.
+
+    Raises:
+        PermanentError: There is no manifest, it is damaged, or it names files outside the directory.
+    """
     try:
         manifest = Manifest(**json.loads((directory / _NAME).read_bytes()))
         paths = [Path(path) for path in (*manifest.files, manifest.database)]
@@ -50,13 +54,13 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of the file. Raises OSError."""
+    """Return the SHA-256 of a file as hex digits. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def copy(source: Path, target: Path) -> str:
-    """The SHA-256 of `source`, of which `target` is a durable copy for this user alone. Raises OSError."""
+    """Copy a file durably, readable by this user only; return its SHA-256 as hex digits. Raises OSError."""
     digest = hashlib.sha256()
 
     def write(out: BinaryIO) -> None:

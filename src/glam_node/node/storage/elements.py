@@ -1,7 +1,7 @@
-"""The elements of an encoded data set one after another, without decoding them (PS3.5 section 7).
+"""Iteration over the elements of an encoded data set without decoding them (PS3.5 section 7).
 
-Memory stays the same whatever the data set holds. Oddities that leave no doubt where the next element begins are passed
-over, as DCMTK does.
+Memory use does not depend on the data set. Errors of encoding that leave no doubt where the next element begins are
+ignored, as by DCMTK.
 """
 
 import struct
@@ -14,48 +14,48 @@ from glam_node.node.errors import PermanentError
 UNDEFINED = 0xFFFFFFFF
 _WINDOW = 65_536
 _DEEPEST = 2**20
-"""Sequences in each other; one byte is kept for each."""
+"""Maximum depth of nested sequences and items; each level takes one byte of memory."""
 _MOST_STEPS = 1_000_000
-"""Elements and items inside sequences of undefined length that are passed over in one data set."""
+"""Maximum number of elements and items of one data set, including those in sequences of undefined length."""
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DELIMITERS = frozenset({_ITEM, _ITEM_END, _SEQUENCE_END})
 # Float, Double Float and integer Pixel Data
 PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-# PS3.5 Table 7.1-1: VRs whose length has 32 bits after two reserved bytes; the others have one of 16 bits.
+# PS3.5 Table 7.1-1: VRs whose length field has 32 bits after two reserved bytes; that of the others has 16 bits.
 LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _SHORT = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
-# What is open at one level of sequences
+# Flags of one level of nesting: an item is open; its elements are in Implicit VR
 _IN_ITEM, _IMPLICIT = 1, 2
 CUT = "the data set ends too early"
 _DAMAGED = "the data set is damaged"
 
 
 class UnreadableDataSet(PermanentError):
-    """The data set is cut, damaged or absurd; the message says which, in plain words."""
+    """The data set is cut, damaged or absurdly large or deep, as the message says."""
 
 
 class EndlessDataSet(UnreadableDataSet):
-    """The data set has more elements than are worth looking at; those that came first are known."""
+    """The data set has more elements or levels than are read; the elements before that were returned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element of the outermost level."""
+    """An element of the outermost level; positions are in bytes from the start of the data set."""
 
     tag: int
     vr: bytes
-    """As it is encoded; empty in Implicit VR and where no VR is stated."""
+    """The VR as encoded; empty in Implicit VR and if the element states none."""
     start: int
     value: int
-    """Where its value begins."""
+    """The position of the value."""
     end: int
     is_defined: bool
-    """Whether its length is stated."""
+    """Whether the element has a defined length."""
 
 
 class Source:
-    """A data set in a file, of which one window is in memory at a time."""
+    """A data set in a file, read through a window of bounded size."""
 
     def __init__(self, file: BinaryIO, begin: int, end: int) -> None:
         self._file = file
@@ -64,7 +64,11 @@ class Source:
         self._window, self._at = b"", 0
 
     def window(self, position: int, count: int) -> tuple[bytes, int]:
-        """Return bytes and the place of `position` in them, `count` of which are there. Raises UnreadableDataSet."""
+        """Return a window with `count` bytes from `position`, and the index of `position` in it.
+
+        Raises:
+            UnreadableDataSet: The data set ends before.
+        """
         if position < self._at or position + count > self._at + len(self._window):
             if position + count > self.size:
                 raise UnreadableDataSet(CUT)
@@ -74,12 +78,12 @@ class Source:
         return self._window, position - self._at
 
     def read(self, position: int, count: int) -> bytes:
-        """Return so many bytes, fewer at the end."""
+        """Return `count` bytes from `position`, fewer at the end of the data set."""
         self._file.seek(self._begin + position)
         return self._file.read(min(count, self.size - position))
 
     def is_zero_from(self, position: int) -> bool:
-        """Return whether nothing but zeros is left."""
+        """Return whether all bytes from `position` on are zero."""
         while position < self.size:
             piece = self.read(position, _WINDOW)
             if not piece or piece.count(0) != len(piece):
@@ -89,12 +93,16 @@ class Source:
 
 
 def elements(source: Source, byte_order: str, *, is_implicit: bool) -> Iterator[Element]:
-    """Yield the elements of the outermost level; pixel data are the last. Raises UnreadableDataSet.
+    """Yield the elements of the outermost level up to the pixel data.
 
     Args:
         source: The data set.
-        byte_order: "<" or ">", as `struct` has it.
-        is_implicit: Whether elements have no VR.
+        byte_order: "<" or ">", as in formats of `struct`.
+        is_implicit: Whether the data set is in Implicit VR.
+
+    Raises:
+        UnreadableDataSet: The data set is cut or damaged.
+        EndlessDataSet: The data set has too many elements or levels.
     """
     walk = _Walk(source, byte_order)
     position, size = 0, source.size
@@ -117,7 +125,7 @@ def elements(source: Source, byte_order: str, *, is_implicit: bool) -> Iterator[
 
 
 class _Walk:
-    """Finds heads and ends of elements, counting the steps."""
+    """A parser of element headers that counts them and finds the end of each element."""
 
     def __init__(self, source: Source, byte_order: str) -> None:
         self._source = source
@@ -125,7 +133,7 @@ class _Walk:
         self._steps = 0
 
     def head(self, position: int, is_implicit: bool) -> tuple[int, bytes, int, int]:
-        """Return tag, VR, where the value begins, and its length."""
+        """Return tag, VR, position and length of the value of the element at `position`."""
         self._steps += 1
         if self._steps > _MOST_STEPS:
             raise EndlessDataSet(f"the data set has more than {_MOST_STEPS} elements and items")
@@ -144,10 +152,10 @@ class _Walk:
         return tag, b"", *self._odd_length(position, tag, vr)
 
     def _odd_length(self, position: int, tag: int, vr: bytes) -> tuple[int, int]:
-        """Return where the value begins and its length, of an element whose VR is none.
+        """Return position and length of the value of an element whose VR is unknown.
 
-        The VR may be of a later edition of the standard (length of 32 bits after two bytes), damaged (length of 16
-        bits), or absent as in Implicit VR. The first of these counts after which another element may begin.
+        The VR may come from a later edition of the standard (length of 32 bits after two bytes), be damaged (length of
+        16 bits), or be absent as in Implicit VR. The first of these after which another element may begin is taken.
         """
         window, at = self._source.window(position, 8)
         order = self._byte_order
@@ -160,7 +168,7 @@ class _Walk:
         return next((way for way in ways if self._may_end_at(way, tag)), ways[0])
 
     def _may_end_at(self, way: tuple[int, int], tag: int) -> bool:
-        """Return whether the data set ends there, or a later element begins, or an item or sequence ends."""
+        """Return whether the data set ends after such a value, or a greater tag or a delimitation follows."""
         value, length = way
         end = value + length
         if length == UNDEFINED or end == self._source.size:
@@ -171,7 +179,7 @@ class _Walk:
         return bool(tag < group << 16 | number)
 
     def end(self, tag: int, vr: bytes, value: int, length: int, is_implicit: bool) -> int:
-        """Return where an element ends that begins so."""
+        """Return the position after an element. Raises UnreadableDataSet if that cannot be known."""
         if length != UNDEFINED:
             return self._within(value + length)
         if vr not in (b"", b"SQ", b"UN") and tag not in PIXEL_DATA and vr not in (b"OB", b"OW"):
@@ -184,7 +192,7 @@ class _Walk:
         return end
 
     def _end_of_sequence(self, position: int, is_implicit: bool) -> int:
-        """Return where a sequence of undefined length ends whose first item begins here."""
+        """Return the position after a sequence of undefined length, whose first item is at `position`."""
         levels = bytearray([_IMPLICIT if is_implicit else 0])
         while levels:
             if len(levels) > _DEEPEST:
@@ -203,7 +211,7 @@ class _Walk:
         return position
 
     def _delimited(self, levels: bytearray, tag: int, position: int, value: int, length: int) -> int:
-        """Return where to go on after the head of an item, or after a delimitation, which may be missing or stray."""
+        """Update `levels` for an item or a delimitation, which may be stray; return the position of the next header."""
         in_item = levels[-1] & _IN_ITEM
         if tag == _ITEM and not in_item:
             if length != UNDEFINED:
@@ -214,5 +222,5 @@ class _Walk:
             levels.pop()
         if tag == _SEQUENCE_END:
             levels.pop()
-        # Where the delimitation of the item before is missing, the same head is looked at again, outside of that.
+        # If the delimitation of the previous item is missing, close that item and read the same header again.
         return position if tag == _ITEM else value

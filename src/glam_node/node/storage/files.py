@@ -1,4 +1,4 @@
-"""Files that are there, whole, after a power cut once a function here has returned."""
+"""Durable files and directories, which survive a power cut once the function that wrote them has returned."""
 
 import ctypes
 import os
@@ -13,25 +13,31 @@ from pathlib import Path
 from typing import BinaryIO
 
 PRIVATE_DIRECTORY = 0o700
-"""Patients' images: for the user that the node runs as."""
+"""Mode of directories with patient data: access for the user of the node only."""
 
-# sync_file_range(2), which Linux alone has, and for which Python has no name.
+# sync_file_range(2) exists on Linux only, and Python does not wrap it.
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
 _SYNC_FILE_RANGE_WRITE = 2
 _BLOCK = 2**16
 _ZEROS = memoryview(bytes(_BLOCK))
 
-# A thread that finds a directory which another thread has just created must not rely on it before it is on the disk.
+# A thread must not rely on a directory that another thread has created before its name is on the disk.
 _making = threading.RLock()
-# Directories whose names are known to be on the disk, each held open: one that is removed has no links any more.
+# Directories whose names are known to be on the disk, by an open descriptor: a removed one has no links any more.
 _durable: OrderedDict[Path, int] = OrderedDict()
 _MOST_DURABLE = 64
 
 
 def write_durably(path: Path, data: bytes | Callable[[BinaryIO], object], mode: int = 0o666) -> None:
-    """`path` holds `data`, or what it writes into a file, and nothing else; at no time does it hold a part of it.
+    """Write a file durably and atomically: readers see the old file or the whole new one.
 
-    It has `mode`, less the umask. Raises OSError (ENOSPC when full).
+    Args:
+        path: The file; missing directories are created.
+        data: The contents, or a function that writes them to a file.
+        mode: The mode of the file, less the umask.
+
+    Raises:
+        OSError: The file could not be written; ENOSPC if the disk is full.
     """
     make_directory(path.parent)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -48,13 +54,13 @@ def write_durably(path: Path, data: bytes | Callable[[BinaryIO], object], mode: 
     try:
         sync_directory(path.parent)
     except OSError:
-        if is_new:  # a file that is there would be taken for one that is durable
+        if is_new:  # a later caller would take the file for a durable one
             path.unlink(missing_ok=True)
         raise
 
 
 def write_sparsely(file: BinaryIO, parts: Iterable[bytes]) -> None:
-    """`parts` are written one after the other where `file` stands; long runs of zeros need no room on the disk."""
+    """Write `parts` at the position of `file`, with holes for long runs of zeros."""
     for part in parts:
         view = memoryview(part)
         for start in range(0, len(view), _BLOCK):
@@ -67,9 +73,17 @@ def write_sparsely(file: BinaryIO, parts: Iterable[bytes]) -> None:
 
 
 def remove_unfinished(directory: Path, untouched_s: float) -> int:
-    """How many files are gone that `write_durably` was writing below when its process was killed, at least so long ago.
+    """Remove partial files that killed processes left below a directory.
 
-    Raises OSError.
+    Args:
+        directory: The directory.
+        untouched_s: Minimum age in seconds: a younger file may still be written.
+
+    Returns:
+        The number of files removed.
+
+    Raises:
+        OSError: A file cannot be removed.
     """
     left = [part for part in directory.rglob(".*.part") if time.time() - part.stat().st_mtime >= untouched_s]
     for part in left:
@@ -78,7 +92,7 @@ def remove_unfinished(directory: Path, untouched_s: float) -> int:
 
 
 def sync_directory(directory: Path) -> None:
-    """The names in `directory` are on the disk."""
+    """Flush the entries of a directory to the disk. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -87,23 +101,30 @@ def sync_directory(directory: Path) -> None:
 
 
 def start_writing(descriptor: int, start: int, count: int) -> None:
-    """The system begins to write these bytes of a file to the disk; it says nothing of when they are there."""
+    """Have the system start to write a range of a file to the disk, without waiting for the end."""
     if _sync_file_range is not None:
         offset, length = ctypes.c_int64(start), ctypes.c_int64(count)
         _sync_file_range(descriptor, offset, length, ctypes.c_uint(_SYNC_FILE_RANGE_WRITE))
 
 
 def keep_durable(path: Path) -> None:
-    """Make the name of a file durable that another process may have put there. Raises OSError."""
+    """Make the name of a file durable that another process may have created. Raises OSError."""
     make_directory(path.parent)
     sync_directory(path.parent)
 
 
 def make_directory(directory: Path, mode: int = 0o777) -> None:
-    """Create `directory` and all above it, durably; what was missing gets `mode`, less the umask. Raises OSError.
+    """Create a directory and its parents durably.
 
-    A directory that is there already may have been created by a process that could not synchronise it. So the first
-    call for it in this process synchronises its parent, and so does every call until that has succeeded.
+    An existing directory may have been created by a process that could not synchronise it. So each call for it in this
+    process synchronises its parent until that has succeeded once.
+
+    Args:
+        directory: The directory.
+        mode: The mode of created directories, less the umask.
+
+    Raises:
+        OSError: A directory could not be created or synchronised.
     """
     directory = directory.absolute()
     with _making:
@@ -121,16 +142,16 @@ def _sync_name(directory: Path, *, is_new: bool) -> None:
     try:
         sync_directory(directory.parent)
     except OSError as error:
-        if is_new:  # a second synchronisation of the same name may find nothing to do
+        if is_new:  # after a failure, a second fsync may succeed without writing the name
             with suppress(OSError):
                 directory.rmdir()
-        elif isinstance(error, PermissionError):  # the administrator created it where this user may not look
+        elif isinstance(error, PermissionError):  # an administrator made it where this user cannot read
             return
         raise
 
 
 def _is_given(directory: Path) -> bool:
-    """Return whether the directory was not created by this node: a mount point, or that of another user."""
+    """Return whether the directory was not created by this node: it is a mount point or has another owner."""
     found, above = directory.stat(), directory.parent.stat()
     return found.st_uid != os.geteuid() or found.st_dev != above.st_dev or os.path.samestat(found, above)
 
@@ -140,7 +161,7 @@ def _is_durable(directory: Path) -> bool:
     try:
         if descriptor is not None and os.fstat(descriptor).st_nlink:
             return True
-    except OSError:  # a network file system has forgotten it
+    except OSError:  # the handle is stale on a network file system
         pass
     _forget(directory)
     return False

@@ -1,4 +1,4 @@
-"""What predictors have found, where the storage root keeps it."""
+"""Findings files in the storage root."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,19 +9,20 @@ from glam_node.node.domain.job import InferenceJob, JobState
 
 
 def findings_path(root: Path, job_id: str) -> Path:
-    """Where the findings of a job are."""
+    """Return the path of the findings file of a job."""
     return root / "findings" / f"{job_id}.npz"
 
 
 def newest_analysis(newest_first: Iterable[InferenceJob]) -> InferenceJob | None:
-    """The newest job that has analysed something; None when none has."""
+    """Return the newest job that succeeded and is not a notice, or None."""
     return next((job for job in newest_first if job.state is JobState.SUCCEEDED and not job.is_notice), None)
 
 
 def latest_findings(root: Path, newest_first: Iterable[InferenceJob]) -> Findings | None:
-    """The findings of the newest job that succeeded; None when none did or its file is gone.
+    """Return the findings of the newest analysis, or None if there is none or its file was removed.
 
-    Raises InferenceError when the file is damaged.
+    Raises:
+        InferenceError: The file is damaged.
     """
     succeeded = newest_analysis(newest_first)
     if succeeded is None:

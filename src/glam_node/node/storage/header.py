@@ -1,7 +1,6 @@
-"""Headers of stored data sets, read within bounds whatever shape the data set has, and without reading the pixels.
+"""Headers of stored data sets, read in bounded memory and without the pixel data.
 
-Every element is passed over, and those that somebody may ask for are kept: there is a limit on what is needed, and none
-on what a sender puts beside it.
+All elements are scanned, and public ones are kept up to a limit. So a sender may add any amount of other elements.
 """
 
 import io
@@ -37,9 +36,9 @@ EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
 
 MAXIMUM_HEADER_BYTES = 2**18
-"""Of all elements that are kept; headers of mammograms have some 20 KB. Elements beyond are passed over."""
+"""Maximum size in bytes of all kept elements; further ones are left out. Headers of mammograms have about 20 KB."""
 MAXIMUM_INFLATED_BYTES = 512 * 2**20
-# SOP Class and Instance, Patient ID, Study and Series: kept however much comes before them.
+# SOP Class, SOP Instance, Patient ID, Study and Series: kept beyond the limit, too.
 _IDENTIFYING = frozenset({0x00080016, 0x00080018, 0x00100020, 0x0020000D, 0x0020000E})
 _LONGEST_IDENTIFYING = 1024
 _PREAMBLE, _FIRST_META_ELEMENT = 132, 12
@@ -47,9 +46,16 @@ _TRANSFER_SYNTAX = 0x00020010
 
 
 def read_header(path: Path, offset: int, transfer_syntax_uid: str) -> Dataset:
-    """Return the public elements before the pixel data of the data set that begins at byte `offset` of a file.
+    """Return the public elements before the pixel data of a data set in a file.
 
-    Pixel data that are shorter than they say count as cut. Raises UnreadableDataSet, OSError when the disk fails.
+    Args:
+        path: The file.
+        offset: The position in bytes where the data set begins.
+        transfer_syntax_uid: The transfer syntax of the data set.
+
+    Raises:
+        UnreadableDataSet: The data set, with its pixel data, is cut or damaged.
+        OSError: The file cannot be read.
     """
     with path.open("rb", buffering=0) as file:
         try:
@@ -61,7 +67,12 @@ def read_header(path: Path, offset: int, transfer_syntax_uid: str) -> Dataset:
 
 
 def read_stored_header(path: Path) -> Dataset:
-    """Return the same of a file with file meta information in front. Raises UnreadableDataSet, OSError."""
+    """Return the public elements before the pixel data of a DICOM file.
+
+    Raises:
+        UnreadableDataSet: The file has no file meta information, or the data set is cut or damaged.
+        OSError: The file cannot be read.
+    """
     with path.open("rb") as file:
         head = file.read(_PREAMBLE + _FIRST_META_ELEMENT)
         if len(head) < _PREAMBLE + _FIRST_META_ELEMENT or head[128:138] != b"DICM\2\0\0\0UL":
@@ -87,7 +98,7 @@ def _read(file: BinaryIO, offset: int, size: int, transfer_syntax_uid: str, dire
 
 
 def _inflate(file: BinaryIO, to: BinaryIO) -> int:
-    """Return how many bytes the rest of the file inflates to, which are in `to` then; what comes behind is ignored."""
+    """Inflate the rest of a file into `to`, ignoring bytes after the deflated data; return the number of bytes."""
     inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
     while not inflater.eof:
         deflated = inflater.unconsumed_tail or file.read(65_536)
@@ -122,7 +133,7 @@ def _header(source: Source, transfer_syntax_uid: str) -> Dataset:
 
 
 def _is_wanted(tag: int, length: int, room: int) -> bool:
-    """Return whether an element is of the standard and fits; no file meta information, group length or pixel data."""
+    """Return whether to keep an element: it is public, not a group length or pixel data, and fits into `room` bytes."""
     if tag in _IDENTIFYING:
         return length <= _LONGEST_IDENTIFYING
     return (
@@ -131,20 +142,20 @@ def _is_wanted(tag: int, length: int, room: int) -> bool:
 
 
 def _decoded(source: Source, kept: Iterable[Element], byte_order: str, is_implicit: bool) -> Dataset:
-    """Return the elements that were kept; without the sequences where one of these cannot be decoded."""
+    """Decode the kept elements; leave out all sequences if one element cannot be decoded with them."""
     in_order = sorted(kept, key=lambda element: element.tag)
     flat = [element for element in in_order if element.is_defined and DicomDictionary[element.tag][0] != "SQ"]
     for chosen in (in_order, flat):
         encoded = b"".join(_encoded(source, element, byte_order, is_implicit) for element in chosen)
         try:
             return read_dataset(io.BytesIO(encoded), is_implicit, byte_order == "<")
-        except Exception as error:  # pydicom raises what its parsing meets: RecursionError, struct.error ...
+        except Exception as error:  # the parser of pydicom may raise anything, such as RecursionError, struct.error
             failure = type(error).__name__
     raise UnreadableDataSet(f"the data set is damaged ({failure})")
 
 
 def _encoded(source: Source, element: Element, byte_order: str, is_implicit: bool) -> bytes:
-    """Return an element as it stands in the data set, with the VR of the standard where it states none."""
+    """Return the encoded element, with the VR of the data dictionary if it states none in Explicit VR."""
     if element.vr or is_implicit:
         window, at = source.window(element.start, element.end - element.start)
         return window[at : at + element.end - element.start]

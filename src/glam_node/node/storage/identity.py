@@ -1,4 +1,4 @@
-"""Who a stored instance says the patient is: for people who may know, never for logs or tables."""
+"""Patient identity in stored instances, for authorized users only; never for logs or tables."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydicom.errors import InvalidDicomError
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """As the header states it; the fields bear the names of its attributes."""
+    """Patient and study attributes as the header states them; an absent one is empty."""
 
     patient_name: str = ""
     patient_id: str = ""
@@ -30,7 +30,7 @@ _KEYWORDS = {
 
 
 def read_identity(path: Path) -> Identity:
-    """Of the instance in the file. Raises OSError when it cannot be read."""
+    """Read the identity of the patient from an instance. Raises OSError if the file cannot be read."""
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_KEYWORDS.values()))
         values = {one.name: str(header.get(_KEYWORDS[one.name], "") or "") for one in fields(Identity)}

@@ -1,4 +1,4 @@
-"""Received instances on disk: streamed into `incoming`, then moved to their place in one step."""
+"""Received instances on disk: streamed into `incoming`, then moved to their place atomically."""
 
 import fcntl
 import hashlib
@@ -24,15 +24,14 @@ from glam_node.node.storage.files import (
     write_durably,
 )
 
-# Components of digits, at most 64 characters: nothing else becomes a file name. PS3.5 9.1 allows no leading zeros, and
-# there are devices that write them.
+# Only such UIDs become file names. PS3.5 9.1 allows no leading zeros in components, but some devices write them.
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _PRIVATE_FILE = 0o600
 _LOCKS = 64
 SYNCHRONISERS = 16
-"""Threads at most, made one by one when they are needed, that stay."""
+"""Maximum number of threads that synchronise directories; each is started when needed and stays."""
 _BEGIN_BYTES = 4 * 2**20
-"""After so many bytes the system begins to write them, so that little is left for the end."""
+"""Bytes after which the system is asked to start writing, so that little is left for the fsync at the end."""
 
 DISK_LOW = (
     "Less than {bytes} bytes are free on the disk of storage.root: no study is taken up until there is room. "
@@ -48,7 +47,7 @@ MARKER = "storage-id"
 
 
 def read_marker(root: Path) -> str:
-    """Return the id of the storage root; empty where it has none. Raises OSError."""
+    """Return the id of the storage root, or an empty string if it has no marker file. Raises OSError."""
     try:
         return (root / MARKER).read_text(encoding="ascii", errors="replace").strip()
     except (FileNotFoundError, NotADirectoryError):
@@ -56,34 +55,34 @@ def read_marker(root: Path) -> str:
 
 
 def write_marker(root: Path, storage_id: str) -> None:
-    """Give the storage root that id, durably. Raises OSError."""
+    """Write the id of the storage root to its marker file, durably. Raises OSError."""
     write_durably(root / MARKER, f"{storage_id}\n".encode(), _PRIVATE_FILE)
 
 
 def is_valid_uid(uid: str) -> bool:
-    """Return whether `uid` obeys PS3.5 section 9.1, apart from leading zeros."""
+    """Return whether `uid` is valid by PS3.5 section 9.1, except that leading zeros are allowed."""
     return len(uid) <= 64 and _UID.fullmatch(uid) is not None
 
 
 class InstanceStore:
-    """The storage root; several receivers may use one at the same time, each a process of its own."""
+    """The instances in a storage root; several receiver processes may use one root at the same time."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._incoming, self._lock_files = self.root / "incoming", self.root / "locks"
-        # Makes no thread before it is needed.
+        # The pool starts no thread before it is needed.
         self._synchronisers = ThreadPoolExecutor(SYNCHRONISERS, "synchronise")
         self._marker = read_marker(self.root)
         make_directory(self._incoming, PRIVATE_DIRECTORY)
         make_directory(self._lock_files, PRIVATE_DIRECTORY)
 
     def resolve(self, relative: str) -> Path:
-        """The file of a path that a row holds."""
+        """Return the file for a path relative to the root, as database rows hold it."""
         return self.root / relative
 
     @contextmanager
     def exclusively(self, sop_instance_uid: str) -> Iterator[None]:
-        """Inside, nobody else keeps an instance of the same UID: no thread, and no other receiver of this root."""
+        """Lock a SOP Instance UID against all other threads and receivers of this root."""
         place = zlib.crc32(sop_instance_uid.encode()) % _LOCKS
         lock = os.open(self._lock_files / f"{place:02d}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
         try:
@@ -93,15 +92,15 @@ class InstanceStore:
             os.close(lock)
 
     def free_bytes(self) -> int:
-        """Bytes that are free on the storage root's file system."""
+        """Return the free bytes on the file system of the storage root. Raises OSError."""
         return shutil.disk_usage(self.root).free
 
     def has_room(self, least_free_bytes: int) -> bool:
-        """Whether so much is free."""
+        """Return whether at least so many bytes are free. Raises OSError."""
         return self.free_bytes() >= least_free_bytes
 
     def require(self) -> None:
-        """Raise TransientError while the root is another directory than at the start, as a share that went away."""
+        """Raise TransientError if the marker file changed since the start, as when a share was unmounted."""
         try:
             marker = read_marker(self.root)
         except OSError:
@@ -110,12 +109,12 @@ class InstanceStore:
             raise TransientError(GONE.format(root=self.root, marker=MARKER))
 
     def conflicts(self) -> list[tuple[Path, datetime]]:
-        """What is kept beside other bytes of the same UID, and since when; the oldest first."""
+        """Return path and time of each instance kept with other bytes than its UID had before, the oldest first."""
         kept = [(path, path.stat().st_mtime) for path in (self.root / "conflicts").glob("*.dcm")]
         return [(path, datetime.fromtimestamp(at, UTC)) for path, at in sorted(kept, key=lambda one: one[1])]
 
     def link(self, kept: str, relative: str) -> None:
-        """Give the file at `kept` the name `relative`, too, durably; once more changes nothing. Raises OSError."""
+        """Link the file at `kept` durably at `relative`, unless there is a file already. Raises OSError."""
         final = self.root / relative
         make_directory(final.parent, PRIVATE_DIRECTORY)
         with suppress(FileExistsError):
@@ -123,20 +122,20 @@ class InstanceStore:
         sync_directory(final.parent)
 
     def sweep(self) -> int:
-        """Number of files removed that were being received when their receiver ended; those of others stay."""
+        """Remove partial instances of receivers that have exited; return their number. Raises OSError."""
         return sum(_remove_if_forsaken(part) for part in self._incoming.glob("*.part"))
 
     def incoming(self, head: bytes) -> "IncomingFile":
-        """A new file in `incoming` that begins with `head`. Raises OSError."""
+        """Create a file in `incoming` that begins with `head`. Raises OSError."""
         return IncomingFile(self._incoming / f"{secrets.token_hex(16)}.part", head)
 
     def admit(self, incoming: "IncomingFile", relative: str) -> None:
-        """The bytes of `incoming` are at `relative`, whole and durable, and nowhere else. Raises OSError."""
+        """Move an incoming file durably to `relative`, in place of any other file. Raises OSError."""
         final = self.root / relative
         make_directory(final.parent, PRIVATE_DIRECTORY)
         incoming.move(final)
-        # Two requests at once are one flush of the disk, two in a row are two. What a power cut leaves under the name
-        # before both are answered has no row, and gives way to whatever comes.
+        # Two fsyncs at once cost one flush of the disk, two in a row cost two. A file that a power cut leaves here
+        # before both have returned has no row, so the next instance may replace it.
         directory = self._synchronisers.submit(sync_directory, final.parent)
         try:
             incoming.sync()
@@ -146,11 +145,11 @@ class InstanceStore:
 
 
 class IncomingFile:
-    """One instance while it arrives: hashed and counted as it is written."""
+    """An instance while it arrives, hashed and counted as it is written."""
 
     def __init__(self, path: Path, head: bytes) -> None:
         self.path = path
-        """Where the bytes are now."""
+        """The present path of the file."""
         self.head_length = len(head)
         self.byte_count = 0
         self._blake3 = blake3.blake3()
@@ -165,11 +164,11 @@ class IncomingFile:
 
     @property
     def blake3(self) -> str:
-        """Hex digest of what was written after the head."""
+        """The BLAKE3 of the bytes after the head, as hex digits."""
         return self._blake3.hexdigest()
 
     def sha256(self) -> str:
-        """The same by SHA-256, read back from the disk. Raises OSError."""
+        """Return the SHA-256 of the bytes after the head, read back from the file, as hex digits. Raises OSError."""
         with self.path.open("rb") as file:
             file.seek(self.head_length)
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -184,22 +183,22 @@ class IncomingFile:
             self._begun = self.byte_count
 
     def move(self, final: Path) -> None:
-        """The file is at `final`, and still ours to discard."""
+        """Move the file to `final`; `discard` still removes it. Raises OSError."""
         self.path.replace(final)
         self.path = final
 
     def sync(self) -> None:
-        """All that was written is on the disk."""
+        """Flush the file to the disk. Raises OSError."""
         if self._descriptor >= 0:
             os.fsync(self._descriptor)
 
     def keep(self) -> None:
-        """The file is no longer ours to discard, nor to write to."""
+        """Close the file for good, so that `discard` no longer removes it."""
         self._admitted = True
         self._close()
 
     def discard(self) -> None:
-        """The file is gone, unless it was admitted."""
+        """Close the file and remove it, unless it was kept. Raises OSError."""
         self._close()
         if not self._admitted:
             self.path.unlink(missing_ok=True)
@@ -211,12 +210,12 @@ class IncomingFile:
 
 
 def _held(path: Path) -> int:
-    """A new file, which nobody sweeps before it is closed; by the end of its process at the latest."""
+    """Create a file, locked against `sweep` until it is closed or its process exits; return the descriptor."""
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.fstat(descriptor).st_nlink:  # else it was swept between the two calls
+            if os.fstat(descriptor).st_nlink:  # otherwise it was swept before it was locked
                 return descriptor
         except OSError:
             os.close(descriptor)
@@ -225,7 +224,7 @@ def _held(path: Path) -> int:
 
 
 def _remove_if_forsaken(part: Path) -> bool:
-    """Whether nobody held it; it is gone then."""
+    """Remove a partial file unless its receiver still holds it; return whether it was removed."""
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -241,7 +240,7 @@ def _remove_if_forsaken(part: Path) -> bool:
 
 
 def _write_all(descriptor: int, fragments: Sequence[memoryview]) -> int:
-    """The number of bytes, all of which the system has taken; Linux takes 1,024 fragments at once."""
+    """Write all fragments, at most 1,024 (the limit of writev on Linux); return their number of bytes."""
     length, written = sum(map(len, fragments)), os.writev(descriptor, fragments)
     if written < length:  # the disk is full, or a signal came
         rest = memoryview(b"".join(fragments))[written:]

@@ -1,4 +1,4 @@
-"""Pictures that were drawn for the console, kept to be shown again; they can be drawn anew at any time."""
+"""A cache of the pictures that the console draws."""
 
 import os
 import shutil
@@ -9,13 +9,14 @@ from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, writ
 
 _PRIVATE_FILE = 0o600
 MAXIMUM_BYTES = 512 * 2**20
-"""Of about a hundred studies."""
+"""Maximum size of the cache in bytes, enough for about 100 studies."""
 
 
 class DrawnPictures:
-    """`pictures` in the storage root, a directory for each study; what was not seen for longest makes room.
+    """The directory `pictures` in the storage root, with a directory for each study.
 
-    Nothing is lost with them: what cannot be kept or read is as if it had never been drawn.
+    The pictures shown least recently are removed when the cache is full. A picture that cannot be written or read is
+    drawn again.
     """
 
     def __init__(self, root: Path, maximum_bytes: int = MAXIMUM_BYTES) -> None:
@@ -23,7 +24,7 @@ class DrawnPictures:
         self._maximum_bytes = maximum_bytes
 
     def find(self, study_instance_uid: str, name: str) -> bytes | None:
-        """What was kept under that name; it counts as seen now."""
+        """Return the picture (PNG), or None if it is not in the cache; it counts as shown now."""
         path = self._directory / study_instance_uid / name
         try:
             drawn = path.read_bytes()
@@ -33,7 +34,7 @@ class DrawnPictures:
         return drawn or None
 
     def keep(self, study_instance_uid: str, name: str, drawn: bytes) -> None:
-        """It is there under that name, whole, for the user that the node runs as; not at all where the disk is full."""
+        """Add a picture (PNG), readable by the user of the node only; do nothing if it cannot be written."""
         path = self._directory / study_instance_uid / name
         with suppress(OSError):
             make_directory(path.parent, PRIVATE_DIRECTORY)
@@ -41,7 +42,7 @@ class DrawnPictures:
             self._make_room()
 
     def remove_study(self, study_instance_uid: str) -> None:
-        """None of it is kept any more."""
+        """Remove all pictures of a study."""
         shutil.rmtree(self._directory / study_instance_uid, ignore_errors=True)
 
     def _make_room(self) -> None:

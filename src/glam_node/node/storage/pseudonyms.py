@@ -1,4 +1,4 @@
-"""Digests that stand for patients where their ids must not be seen."""
+"""Pseudonyms of patients for places where patient IDs must not appear."""
 
 import hmac
 import secrets
@@ -10,7 +10,10 @@ KEY = "audit.key"
 
 
 def pseudonym_key(root: Path) -> bytes:
-    """The secret of this storage root, made at the first call: without it no id can be guessed from its digest."""
+    """Return the secret key of a storage root, created at the first call. Raises OSError.
+
+    Without the key, a patient ID cannot be found by trying the digests of all IDs.
+    """
     path = root / KEY
     if not path.exists():
         write_durably(path, secrets.token_bytes(32))
@@ -18,7 +21,7 @@ def pseudonym_key(root: Path) -> bytes:
 
 
 def pseudonym(key: bytes, issuer_of_patient_id: str, patient_id: str) -> str:
-    """The same for the same patient, under this key; "unknown" for one without an id."""
+    """Return the keyed digest (HMAC-SHA-256, hex digits) of a patient ID; "unknown" if the ID is empty."""
     if not patient_id:
         return "unknown"
     return hmac.digest(key, f"{issuer_of_patient_id}\0{patient_id}".encode(), "sha256").hex()

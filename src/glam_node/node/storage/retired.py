@@ -1,4 +1,4 @@
-"""Files on their way out: taken away in one step, looked at, and put back where a newer one was caught."""
+"""Removal of a study's files that leaves instances in place which a receiver stores again meanwhile."""
 
 import shutil
 import time
@@ -10,21 +10,30 @@ from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, sync
 from glam_node.node.storage.pictures import DrawnPictures
 
 RECENT_S = 3600.0
-"""A file that was written within the hour is another than the one that is to go."""
+"""Seconds: a file written within the last hour is a new one and must not be removed."""
 
 
 class RetiredFiles:
-    """`retired` in the storage root: what is in it is removed, or was about to be when the process ended."""
+    """The directory `retired` in the storage root, where files are moved before they are removed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
         self._retired = self._root / "retired"
 
     def remove(self, relative: str) -> bool:
-        """The file is gone; False, and it stays, where one received within the hour took its place. Raises OSError.
+        """Remove a file, unless it was received within the last hour.
 
-        A receiver may put an instance that is sent again into the same place at any moment: so the file is moved away
-        first and looked at then.
+        A receiver may store an instance that is sent again in the same place at any moment. So the file is moved away
+        first and its age is checked then.
+
+        Args:
+            relative: The path relative to the storage root.
+
+        Returns:
+            False if the file stays because it is recent.
+
+        Raises:
+            OSError: The file cannot be moved or removed.
         """
         path, taken = self._root / relative, self._retired / relative
         make_directory(taken.parent, PRIVATE_DIRECTORY)
@@ -35,14 +44,22 @@ class RetiredFiles:
         return self._settle(taken, path)
 
     def recover(self) -> int:
-        """How many files that a process had taken away before it ended are back, or gone for good."""
+        """Remove or restore the files that an interrupted removal had moved away; return their number."""
         left = [path for path in self._retired.rglob("*") if path.is_file()]
         for taken in left:
             self._settle(taken, self._root / taken.relative_to(self._retired))
         return len(left)
 
     def remove_study(self, study_instance_uid: str, findings: Iterable[str]) -> None:
-        """Its `findings`, its instances but for those received within the hour, its results and pictures are gone."""
+        """Remove the files of a study, except instances and findings that were written within the last hour.
+
+        Args:
+            study_instance_uid: The study.
+            findings: Paths of its findings files, relative to the storage root.
+
+        Raises:
+            OSError: A file cannot be moved or removed.
+        """
         for relative in findings:
             self.remove(relative)
         directory = self._root / "instances" / study_instance_uid
@@ -54,15 +71,15 @@ class RetiredFiles:
             directory.rmdir()
 
     def studies(self) -> list[str]:
-        """Study Instance UIDs that instances, results or pictures are kept of."""
+        """Return the UIDs of all studies with instances, results or pictures in the storage root."""
         kinds = ("instances", "results", "pictures")
         directories = (path for kind in kinds for path in (self._root / kind).glob("*"))
         return sorted({path.name for path in directories if path.is_dir()})
 
     def _settle(self, taken: Path, path: Path) -> bool:
-        """Nothing is at `taken`: it is gone, or back at `path`, and False, where it is recent.
+        """Remove a file that was moved to `taken`, or restore it at `path` if it is recent; return whether it was old.
 
-        Where yet another has come to `path` meanwhile, that one stays.
+        A recent file is not restored if another was stored at `path` meanwhile.
         """
         is_old = time.time() - taken.stat().st_mtime >= RECENT_S
         if not is_old:

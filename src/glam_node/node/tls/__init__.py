@@ -1,1 +1,1 @@
-"""TLS by the BCP 195 profiles of PS3.15: contexts that follow their files, and what certificates say."""
+"""TLS: contexts from files and the contents of certificates."""

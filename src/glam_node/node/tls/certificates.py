@@ -1,4 +1,4 @@
-"""What certificates say: who showed one, until when ours are good."""
+"""Contents of certificates: names and fingerprints of peers, and validity of certificates."""
 
 import hashlib
 import socket
@@ -12,27 +12,27 @@ from typing import Any
 from glam_node.node.errors import PermanentError
 from glam_node.node.tls.contexts import Files, server_context
 
-# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python does not name: dates are what is asked for here.
+# X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python does not name: expired certificates must be readable here.
 NO_CHECK_TIME = 0x200000
 FLIGHTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class PeerCertificate:
-    """A certificate that a peer showed and an authority of ours stands for."""
+    """A certificate that a peer presented and that a trusted authority issued."""
 
     fingerprint: str
-    """"sha256:" and the digest of the certificate (DER), in lower case."""
+    """"sha256:" and the SHA-256 of the certificate (DER) in lower-case hex digits."""
     names: frozenset[str]
     """Common and alternative names, in lower case."""
 
     def is_one_of(self, known: tuple[str, ...]) -> bool:
-        """Whether its fingerprint or one of its names is listed."""
+        """Return whether the fingerprint or one of the names is in `known`."""
         return not {self.fingerprint, *self.names}.isdisjoint(known)
 
 
 def peer_certificate(connection: ssl.SSLSocket | ssl.SSLObject) -> PeerCertificate | None:
-    """Of the other side after the handshake; None when it showed none or was not asked."""
+    """Return the verified certificate of the peer after the handshake; None if it was not requested or presented."""
     encoded, told = connection.getpeercert(binary_form=True), _told(connection)
     if not encoded or not told:
         return None
@@ -44,16 +44,23 @@ def peer_certificate(connection: ssl.SSLSocket | ssl.SSLObject) -> PeerCertifica
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """From when to when a certificate is good."""
+    """The period of validity of a certificate."""
 
     not_before: datetime
     not_after: datetime
 
 
 def validity(files: Files, *, of_server: bool) -> Validity:
-    """Of the certificate of `files`, used as it will be used. Raises PermanentError when it cannot be used so.
+    """Return the period of validity of a certificate of the node.
 
-    It is shown in a handshake in memory: the standard library reads no certificate otherwise.
+    The certificate is presented in a handshake in memory, as the standard library reads certificates only there.
+
+    Args:
+        files: The certificate and its key.
+        of_server: Whether the node uses it as a TLS server, not as a client.
+
+    Raises:
+        PermanentError: The certificate cannot be used in this role.
     """
     showing, asking = server_context(files, ssl.CERT_NONE), _asking(files, of_server)
     server, client = (showing, asking) if of_server else (asking, _calling(files))
@@ -73,16 +80,26 @@ def validity(files: Files, *, of_server: bool) -> Validity:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """The certificate that a server shows, whoever stands for it."""
+    """The certificate that a server presents, whether it is trusted or not."""
 
     names: frozenset[str]
     not_after: datetime
 
 
 def presented(address: tuple[str, int], server_name: str, timeout_s: float, chain: Files) -> Presented:
-    """What the server at `address` shows in a handshake, trusted or not. Raises OSError when none comes about.
+    """Return the certificate that a server presents, whether it is trusted or not.
 
-    Shown twice: the standard library reads a certificate only where something stands for it, so itself.
+    This takes two handshakes: the standard library decodes only a trusted certificate, so the second handshake trusts
+    the certificate of the first.
+
+    Args:
+        address: Host and port of the server.
+        server_name: The name for Server Name Indication.
+        timeout_s: Timeout in seconds of each network operation.
+        chain: The certificate and key of this node for mutual TLS, if any.
+
+    Raises:
+        OSError: No handshake succeeded.
     """
     asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     asking.check_hostname = False
@@ -111,7 +128,7 @@ def _secured(
 
 
 def authorities(context: ssl.SSLContext) -> list[tuple[str, Validity]]:
-    """Name and dates of every authority that `context` trusts."""
+    """Return name and period of validity of every authority that `context` trusts."""
     known: list[dict[str, Any]] = list(context.get_ca_certs())
     return [
         (
@@ -123,7 +140,7 @@ def authorities(context: ssl.SSLContext) -> list[tuple[str, Validity]]:
 
 
 def _asking(files: Files, of_server: bool) -> ssl.SSLContext:
-    """A context that wants to see the certificate and takes it for its own authority."""
+    """Return a context of the other side, which requests the certificate and trusts it."""
     if of_server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -137,7 +154,7 @@ def _asking(files: Files, of_server: bool) -> ssl.SSLContext:
 
 
 def _calling(files: Files) -> ssl.SSLContext:
-    """A context that shows the certificate and looks at none."""
+    """Return a client context that presents the certificate and verifies none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

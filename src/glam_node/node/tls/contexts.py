@@ -1,4 +1,4 @@
-"""TLS 1.2 and 1.3 as PS3.15 B.12 and B.13 want them, from files that may change while the node runs."""
+"""TLS 1.2 and 1.3 by PS3.15 B.12 and B.13, with certificates from files that may change while the node runs."""
 
 import ssl
 import threading
@@ -14,7 +14,7 @@ from glam_node.node.errors import PermanentError
 log = structlog.get_logger(__name__)
 
 # RFC 9325 section 4.2 and PS3.15 B.13: forward secrecy and authenticated encryption, keys of 112 bits and more.
-# Those of TLS 1.3 are OpenSSL's, which are the profile's.
+# The cipher suites of TLS 1.3 are the defaults of OpenSSL, which are those of the profile.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
 MISMATCH = "KEY_VALUES_MISMATCH"
 
@@ -23,26 +23,26 @@ Signature = tuple[tuple[int, int, int] | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where a certificate, its key and the authorities of the other side lie."""
+    """The files of a certificate, its key and the trusted authorities."""
 
     section: str
-    """Of the settings, such as tls or destinations.archive."""
+    """The section of the settings that names the files, such as tls or destinations.archive."""
     certificate: Path | None = None
     key: Path | None = None
     ca: Path | None = None
 
     def signature(self) -> Signature:
-        """Another whenever a file is written anew, put in the place of the old one, or gone."""
+        """Return a value that changes when a file is modified, replaced or removed."""
         return tuple(_signature(path) for path in (self.certificate, self.key, self.ca))
 
 
 class ContextOfFiles:
-    """The TLS context of files: read again when they change; files that cannot be used leave the old one in force."""
+    """A TLS context that is rebuilt when its files change; unusable new files leave the old context in use."""
 
     def __init__(
         self, files: Files, build: Callable[[Files], ssl.SSLContext], *, for_one_connection: bool = False
     ) -> None:
-        """Build contexts from `files`; each `for_one_connection` where no session may be resumed on another."""
+        """Build contexts from `files`; each one `for_one_connection` if no session may be resumed on another."""
         self._files = files
         self._build = build
         self._for_one_connection = for_one_connection
@@ -51,14 +51,18 @@ class ContextOfFiles:
         self._context: ssl.SSLContext | None = None
 
     def current(self) -> ssl.SSLContext:
-        """What new connections use. Raises PermanentError when there never were files that can be used."""
+        """Return the context for a new connection.
+
+        Raises:
+            PermanentError: The files cannot be used and there is no earlier context.
+        """
         with self._lock:
             signature = self._files.signature()
             if self._context is None or signature != self._signature:
                 self._context = self._rebuilt()
                 self._signature = signature
             elif self._for_one_connection:
-                # Files that became unusable leave the old context in force, which was logged then.
+                # Unusable files leave the old context in use; that was logged when they changed.
                 with suppress(PermanentError):
                     self._context = self._build(self._files)
             return self._context
@@ -76,11 +80,19 @@ class ContextOfFiles:
 
 
 def server_context(files: Files, client_certificate: ssl.VerifyMode) -> ssl.SSLContext:
-    """What a listener speaks (PS3.15 B.12, in the role of server). Raises PermanentError naming the file."""
+    """Return a context for a listener (PS3.15 B.12, server role).
+
+    Args:
+        files: The certificate, its key, and the authorities for certificates of clients.
+        client_certificate: Whether clients may or must present a certificate.
+
+    Raises:
+        PermanentError: A file cannot be used, as the message says.
+    """
     context = _profile(ssl.PROTOCOL_TLS_SERVER)
-    # No session is taken up again: every connection shows its certificate to the authorities of this moment. Without
-    # tickets OpenSSL still resumes sessions of TLS 1.2 by their id on the same context, which Python cannot forbid:
-    # whoever listens has a context for each connection.
+    # Sessions must not be resumed: every connection presents its certificate to the present authorities. Without
+    # tickets OpenSSL still resumes sessions of TLS 1.2 by their id on the same context, and Python cannot turn that
+    # off: so listeners use a context for each connection.
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_TICKET
     context.num_tickets = 0
     _load_chain(context, files)
@@ -91,9 +103,15 @@ def server_context(files: Files, client_certificate: ssl.VerifyMode) -> ssl.SSLC
 
 
 def client_context(files: Files) -> ssl.SSLContext:
-    """What we speak when we call (PS3.15 B.12, in the role of client). Raises PermanentError naming the file.
+    """Return a context for connections to a server (PS3.15 B.12, client role).
 
-    The server's certificate must be of a known authority and hold the name that is called.
+    The certificate of the server must be from a trusted authority and include the name of the server.
+
+    Args:
+        files: The authorities (default: those of the system), and the certificate and key of this node, if any.
+
+    Raises:
+        PermanentError: A file cannot be used, as the message says.
     """
     context = _profile(ssl.PROTOCOL_TLS_CLIENT)
     if files.certificate is not None:
@@ -120,7 +138,7 @@ def _load_chain(context: ssl.SSLContext, files: Files) -> None:
         _readable(files, name, path)
     where = f"{files.section}.certificate {files.certificate}"
     try:
-        # Without a password of its own OpenSSL would ask for one at the terminal.
+        # Without a password OpenSSL would ask for one at the terminal.
         context.load_cert_chain(files.certificate, files.key, password="")
     except ssl.SSLError as error:
         raise PermanentError(f"{where} cannot be used: {_chain_trouble(files, error)}") from error
@@ -143,7 +161,7 @@ def _load_authorities(context: ssl.SSLContext, files: Files) -> None:
         context.load_verify_locations(files.ca)
     except ssl.SSLError as error:
         raise PermanentError(f"{files.section}.ca {files.ca} holds no certificate. Give PEM.") from error
-    # What is in `ca` is trusted as it is: a certificate that a site lists there need not be of an authority.
+    # Every certificate in `ca` is trusted, even if it is not a certificate of an authority.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 

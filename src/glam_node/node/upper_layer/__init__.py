@@ -1,1 +1,1 @@
-"""Bytes of the DICOM upper layer (PS3.8) that acceptor and requestor have in common."""
+"""The DICOM upper layer (PS3.8) as far as acceptor and requestor share it."""

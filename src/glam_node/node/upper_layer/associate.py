@@ -1,4 +1,4 @@
-"""A-ASSOCIATE PDUs (PS3.8 9.3.2 and 9.3.3): read as tolerantly as possible, written strictly."""
+"""A-ASSOCIATE PDUs (PS3.8 9.3.2 and 9.3.3), read as tolerantly as possible and written strictly."""
 
 import re
 import struct
@@ -9,7 +9,7 @@ ASSOCIATE_RQ, ASSOCIATE_AC = 1, 2
 # PS3.7 A.2.1
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 FIXED_LENGTH = 68
-"""Bytes before the variable items."""
+"""Length in bytes of the fixed fields, which precede the variable items."""
 # PS3.8 Table 9-18: results of a presentation context
 ACCEPTED, USER_REJECTION, NO_REASON, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = range(5)
 
@@ -21,39 +21,45 @@ _DEFAULT_TRANSFER_SYNTAX = "1.2.840.10008.1.2"
 
 
 class MalformedAssociate(Exception):
-    """The items of the PDU cannot be told apart."""
+    """The fixed fields or an item of an A-ASSOCIATE PDU are cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One presentation context: proposed in a request, answered in an answer."""
+    """A presentation context, proposed in an A-ASSOCIATE-RQ or answered in an A-ASSOCIATE-AC."""
 
     context_id: int
     abstract_syntax: str = ""
-    """Empty in an answer, and where the request does not state one that can be read."""
+    """The UID; empty in an answer, and if the request states none that can be read."""
     transfer_syntaxes: tuple[str, ...] = ()
-    """Without those that cannot be read."""
+    """The UIDs that can be read."""
     result: int = ACCEPTED
-    """In an answer."""
+    """The result in an answer (PS3.8 Table 9-18); ACCEPTED in a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Associate:
-    """The parts of an A-ASSOCIATE PDU that anything depends on; all others are ignored (PS3.8 9.3.1 and D.2)."""
+    """The items of an A-ASSOCIATE PDU that this node uses; it ignores all others (PS3.8 9.3.1 and D.2)."""
 
     application_context: str = APPLICATION_CONTEXT
     contexts: tuple[Context, ...] = ()
-    """Each id once: the first with the id counts."""
+    """Presentation contexts with distinct ids; of several with one id, the first."""
     maximum_length: int = 0
-    """Of a P-DATA-TF that the writer of the PDU receives; 0 where it does not limit it."""
+    """Maximum length in bytes of a P-DATA-TF that the writer of the PDU receives; 0 for no limit."""
     roles: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """SOP class UID: SCU role and SCP role (PS3.7 D.3.3.4)."""
+    """SCU role and SCP role, each 0 or 1, by SOP class UID (PS3.7 D.3.3.4)."""
 
 
 def decode(body: bytes | memoryview) -> Associate:
-    """Return what the body of an A-ASSOCIATE-RQ or -AC says. Raises MalformedAssociate.
+    """Decode the body of an A-ASSOCIATE-RQ or A-ASSOCIATE-AC.
 
-    Unknown items are skipped, and a presentation context that cannot be read takes no other with it.
+    Unknown items are skipped. A presentation context that cannot be read does not affect the others.
+
+    Args:
+        body: The PDU without its header of 6 bytes.
+
+    Raises:
+        MalformedAssociate: The fixed fields or an item are cut.
     """
     if len(body) < FIXED_LENGTH:
         raise MalformedAssociate("the fixed fields are cut")
@@ -73,7 +79,7 @@ def decode(body: bytes | memoryview) -> Associate:
 
 
 def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield type and value of every item. Raises MalformedAssociate where one is longer than what holds it."""
+    """Yield type and value of every item. Raises MalformedAssociate if an item is cut."""
     offset = 0
     while offset < len(encoded):
         if offset + 4 > len(encoded):
@@ -86,7 +92,7 @@ def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _context(value: bytes, kind: int) -> Context:
-    """Return the context, without what cannot be read of it."""
+    """Decode a presentation context; leave out the UIDs that cannot be read."""
     context_id, result = value[0], value[2] if len(value) > 2 and kind == _ANSWERED else ACCEPTED
     abstract, transfer = "", []
     try:
@@ -101,7 +107,7 @@ def _context(value: bytes, kind: int) -> Context:
 
 
 def _user_information(items: Iterable[bytes]) -> tuple[int, dict[str, tuple[int, int]]]:
-    """Return the maximum length and the roles; the first of each counts."""
+    """Return the maximum length and the roles by SOP class UID; the first of each counts."""
     lengths: list[int] = []
     roles: dict[str, tuple[int, int]] = {}
     for encoded in items:
@@ -114,20 +120,20 @@ def _user_information(items: Iterable[bytes]) -> tuple[int, dict[str, tuple[int,
 
 
 def _uid(value: bytes) -> str:
-    """Return the UID without its padding; empty where it is none."""
+    """Return the UID without its padding, or an empty string if the bytes are not a UID."""
     text = value.decode("ascii", "replace").strip("\0 ")
     return text if len(text) <= _LONGEST_UID and _UID.fullmatch(text) else ""
 
 
 def encode(pdu_type: int, fixed: bytes, said: Associate, class_uid: str, version_name: str = "") -> bytes:
-    """Return an A-ASSOCIATE-RQ or -AC PDU.
+    """Encode an A-ASSOCIATE-RQ or A-ASSOCIATE-AC PDU.
 
     Args:
         pdu_type: ASSOCIATE_RQ or ASSOCIATE_AC.
         fixed: The bytes before the variable items: protocol version, AE titles, reserved bytes.
         said: The variable items.
         class_uid: Implementation Class UID.
-        version_name: Implementation Version Name; empty: none.
+        version_name: Implementation Version Name; empty for none.
     """
     contexts = b"".join(_encoded(context, pdu_type) for context in said.contexts)
     user = _item(_MAXIMUM_LENGTH, struct.pack(">I", said.maximum_length)) + _uid_item(_CLASS_UID, class_uid)
@@ -139,7 +145,7 @@ def encode(pdu_type: int, fixed: bytes, said: Associate, class_uid: str, version
 
 
 def _encoded(context: Context, pdu_type: int) -> bytes:
-    """Return the item; a refused context has the transfer syntax that the standard demands and nobody tests."""
+    """Encode a presentation context; a refused one states a transfer syntax, which receivers must ignore."""
     syntaxes = context.transfer_syntaxes or (_DEFAULT_TRANSFER_SYNTAX,)
     transfer = b"".join(_uid_item(_TRANSFER, uid) for uid in syntaxes)
     if pdu_type == ASSOCIATE_AC:

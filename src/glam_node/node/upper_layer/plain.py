@@ -1,4 +1,4 @@
-"""PDUs of peers as pynetdicom understands them, which breaks on many that the standard allows and on more that come."""
+"""Association PDUs of peers, rewritten for pynetdicom, which fails on many that the standard allows or peers send."""
 
 import re
 import struct
@@ -11,19 +11,23 @@ from glam_node.node.upper_layer.associate import ASSOCIATE_AC, ASSOCIATE_RQ, Ass
 
 ASSOCIATE_RJ, ABORT = 3, 7
 LONGEST_SENT = 131_072
-"""Bytes of a P-DATA-TF to a peer that takes more, or does not limit it."""
-# PS3.8 Table 9-21: the reasons of a rejection by its source
+"""Maximum length in bytes of a P-DATA-TF to a peer that allows more or states no limit."""
+# PS3.8 Table 9-21: reasons of a rejection by its source
 _REASONS = {1: (1, 2, 3, 7), 2: (1, 2), 3: (1, 2)}
 _NO_REASON = (1, 1)
-# Stands for a UID that cannot be read: nothing supports it.
+# Placeholder for a UID that cannot be read; no application supports it.
 _UNKNOWN_UID = "0.0"
 _STRICT_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
 
 def plain_request(pdu: bytes) -> bytes:
-    """Return an A-ASSOCIATE-RQ (or any other PDU) for pynetdicom as an acceptor.
+    """Rewrite a PDU of a requestor for pynetdicom as the acceptor.
 
-    A context whose id is even takes part no more; one that cannot be read is refused by its unknown UID.
+    Presentation contexts with an even id are left out. A UID that cannot be read is replaced by an unknown one, so that
+    pynetdicom refuses its context.
+
+    Args:
+        pdu: An A-ASSOCIATE-RQ or any other PDU but a P-DATA-TF, as the peer sent it.
     """
     if pdu[0] != ASSOCIATE_RQ:
         return _plain_abort(pdu)
@@ -43,13 +47,13 @@ def plain_request(pdu: bytes) -> bytes:
     titles = b"".join((_title(pdu[start : start + 16]) or b"?").ljust(16) for start in (10, 26))
     roles = {uid: (scu & 1, scp & 1) for uid, (scu, scp) in request.roles.items() if (scu | scp) & 1 and uid}
     said = Associate(_strict(request.application_context), contexts, request.maximum_length, roles)
-    # pynetdicom knows no version beside the first, which bit 0 stands for.
+    # pynetdicom accepts no bits but bit 0, which stands for the first version of the protocol.
     version = struct.pack(">HH", pdu[7] & 1, 0)
     return associate.encode(ASSOCIATE_RQ, version + titles + bytes(32), said, implementation.CLASS_UID)
 
 
 def _strict(uid: str) -> str:
-    """Return the UID, or an unknown one where it is none by PS3.5 section 9.1."""
+    """Return the UID, or an unknown one if it is not valid by PS3.5 section 9.1."""
     return uid if _STRICT_UID.fullmatch(uid) else _UNKNOWN_UID
 
 
@@ -59,12 +63,12 @@ def _title(field: bytes) -> bytes:
 
 
 def plain_answer(pdu: bytes, proposed: Mapping[int, Sequence[str]], roles: Mapping[str, tuple[int, int]]) -> bytes:
-    """Return what came of an association request of pynetdicom's (or any other PDU).
+    """Rewrite a PDU of an acceptor for pynetdicom as the requestor.
 
     Args:
-        pdu: As the peer sent it.
+        pdu: An A-ASSOCIATE-AC, an A-ASSOCIATE-RJ or any other PDU but a P-DATA-TF, as the peer sent it.
         proposed: The transfer syntaxes that were proposed, by presentation context id.
-        roles: SOP class UID: the SCU role and the SCP role that were proposed.
+        roles: The SCU role and SCP role that were proposed, by SOP class UID.
     """
     if pdu[0] == ASSOCIATE_RJ:
         return _plain_rejection(pdu)
@@ -89,7 +93,7 @@ def plain_answer(pdu: bytes, proposed: Mapping[int, Sequence[str]], roles: Mappi
 
 
 def _answered(context: Context, proposed: Sequence[str]) -> Context:
-    """Return the answer to a context; accepted only in a transfer syntax that was proposed."""
+    """Return the answer to a context, which is accepted only in a transfer syntax that was proposed."""
     if context.result != associate.ACCEPTED:
         known = context.result in range(1, associate.NO_TRANSFER_SYNTAX + 1)
         return replace(context, result=context.result if known else associate.NO_REASON)
@@ -99,7 +103,7 @@ def _answered(context: Context, proposed: Sequence[str]) -> Context:
 
 
 def _plain_rejection(pdu: bytes) -> bytes:
-    """Return an A-ASSOCIATE-RJ with a result, source and reason of the standard."""
+    """Return the A-ASSOCIATE-RJ with a result, source and reason of PS3.8 Table 9-21."""
     result, source, reason = (pdu[6:10].ljust(4, b"\0"))[1:]
     if reason not in _REASONS.get(source, ()):
         source, reason = _NO_REASON
@@ -107,5 +111,5 @@ def _plain_rejection(pdu: bytes) -> bytes:
 
 
 def _plain_abort(pdu: bytes) -> bytes:
-    """Return the same PDU, an A-ABORT without its source and reason, which may be any bytes."""
+    """Return the PDU; clear source and reason of an A-ABORT, which peers set to any bytes."""
     return struct.pack(">BBII", ABORT, 0, 4, 0) if pdu[0] == ABORT else pdu

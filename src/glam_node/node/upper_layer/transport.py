@@ -1,4 +1,4 @@
-"""The connection of one of pynetdicom's associations: never waits for half a PDU, and spares its parser oddities."""
+"""A connection for pynetdicom's associations that never waits for half a PDU and rewrites what its parser fails on."""
 
 import ssl
 import struct
@@ -8,36 +8,36 @@ from pynetdicom.transport import T_CONNECT, AssociationSocket
 
 P_DATA_TF = 4
 LONGEST_PDU = 4 * 2**20
-"""Bytes; pynetdicom asks for PDUs of 16 KiB."""
+"""Bytes of a PDU that is received; pynetdicom asks for at most 16 KiB."""
 _AT_ONCE = 65_536
 _HEADER = struct.Struct(">BBI")
 
 Rewrite = Callable[[bytes], bytes]
-"""Return a PDU other than a P-DATA-TF as pynetdicom understands it."""
+"""Function that rewrites a PDU, other than a P-DATA-TF, so that pynetdicom understands it."""
 
 
 class WholePDUs(AssociationSocket):
-    """A connection that counts as ready only when a whole PDU has arrived, or its end.
+    """A connection that is ready only when a whole PDU or the end of the connection has arrived.
 
-    pynetdicom reads in the thread that also sends and keeps time. Waiting there for the rest of a PDU, or for data of
-    TLS where only a session ticket came, would put every timeout out of force.
+    pynetdicom reads in the thread that also sends and checks timeouts. If that thread waited for the rest of a PDU, or
+    for TLS data after a session ticket, no timeout would take effect.
     """
 
     def __init__(self, plain: AssociationSocket, rewrite: Rewrite) -> None:
-        """Take the place of `plain`, which nothing else may use any more."""
+        """Replace `plain`, which must not be used afterwards."""
         vars(self).update(vars(plain))
         self._rewrite = rewrite
         self._received, self._whole, self._has_ended = bytearray(), bytearray(), False
 
     def connect(self, primitive: T_CONNECT) -> None:
-        """Connect; from here on no call waits longer than the connection might for the peer to take what is sent."""
+        """Connect, and bound each later send by the connection timeout, too."""
         super().connect(primitive)
         if self.socket is not None:
             self.socket.settimeout(self.assoc.connection_timeout)
 
     @property
     def ready(self) -> bool:
-        """Return whether `recv` has a whole PDU, or the end of the connection."""
+        """Whether `recv` has a whole PDU, or the end of the connection."""
         if self.socket is None or not self._is_connected:
             return False
         if not self._whole and not self._take_one():
@@ -46,13 +46,13 @@ class WholePDUs(AssociationSocket):
         return bool(self._whole) or self._has_ended
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Return so many bytes of the PDU that has arrived, fewer at the end of the connection."""
+        """Return up to `nr_bytes` bytes of the PDU that has arrived, none at the end of the connection."""
         piece = self._whole[:nr_bytes]
         del self._whole[:nr_bytes]
         return piece
 
     def _gather(self) -> None:
-        """Read what has arrived."""
+        """Read the bytes that have arrived, without waiting."""
         line = self.socket
         if line is None or self._has_ended:
             return
@@ -70,7 +70,7 @@ class WholePDUs(AssociationSocket):
             self._has_ended = not piece
 
     def _take_one(self) -> bool:
-        """Return whether there is a whole PDU, which is moved to `_whole`."""
+        """Move a whole PDU to `_whole`; return whether there was one."""
         if len(self._received) < _HEADER.size:
             return False
         kind, _, length = _HEADER.unpack_from(self._received)
