@@ -17,8 +17,8 @@ from glam_node.inference.glam.weights import expected_tensors
 from glam_node.inference.package import write_package
 from tests.command_line import THRESHOLD, glam_node
 from tests.packages import SEEDED_PACKAGE
-from tests.unit.inference.glam.tiny_golden import TINY, write_golden
 from tests.unit.inference.glam.tiny_package import tiny_package
+from tests.unit.research.golden.tiny_golden import TINY, write_golden
 
 
 def test_the_package_that_ships_says_that_it_is_not_for_patients() -> None:

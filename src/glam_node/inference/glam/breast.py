@@ -8,9 +8,89 @@ from numpy.typing import NDArray
 
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.glam.crop import OPENING_RADIUS, breast_tissue, solid_breast
-from glam_node.inference.glam.spans import RowSpans
 
 Mask = NDArray[np.bool_]
+Columns = NDArray[np.int64]
+
+# Greater than the distance of any two columns.
+_FAR = 1 << 40
+_WORD = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowSpans:
+    """First and last (exclusive) column of the run in each row; an empty row has (_FAR, -_FAR)."""
+
+    first: Columns
+    last: Columns
+
+    @classmethod
+    def around(cls, mask: Mask) -> "RowSpans":
+        """Return spans from the first to the last pixel of each row of `mask` (Rows x Columns), gaps filled."""
+        first, last = mask.argmax(axis=1), mask.shape[1] - _from_the_end(mask)
+        return cls(first, last)._where(mask[np.arange(len(mask)), first])
+
+    def eroded(self, radius: int) -> "RowSpans":
+        """Erode by a diamond of `radius`; pixels outside the image count as empty."""
+        first = _reach(self.first, radius, _FAR) + radius
+        last = -_reach(-self.last, radius, _FAR) - radius
+        return RowSpans(first, last)._where(first < last)
+
+    def dilated(self, radius: int, width: int) -> "RowSpans":
+        """Dilate connected spans by a diamond of `radius`, in an image of `width` columns."""
+        first = np.maximum(-_reach(-self.first, radius, -_FAR) - radius, 0)
+        last = np.minimum(_reach(self.last, radius, -_FAR) + radius, width)
+        return RowSpans(first, last)._where(first < last)
+
+    def parts(self) -> list["RowSpans"]:
+        """Return the 4-connected components from top to bottom."""
+        occupied = np.flatnonzero(self.first < self.last)
+        above, below = occupied[:-1], occupied[1:]
+        overlap = np.maximum(self.first[above], self.first[below]) < np.minimum(self.last[above], self.last[below])
+        cuts = np.flatnonzero(~(overlap & (below == above + 1))) + 1
+        rows = np.arange(len(self.first))
+        groups = np.split(occupied, cuts) if occupied.size else []
+        return [self._where((rows >= group[0]) & (rows <= group[-1])) for group in groups]
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return int(np.maximum(self.last - self.first, 0).sum())
+
+    def mask(self, width: int) -> Mask:
+        """Return the mask of Rows x `width`."""
+        mask = np.zeros((len(self.first), width), dtype=np.bool_)
+        for row in np.flatnonzero(self.first < self.last):
+            mask[row, self.first[row] : self.last[row]] = True
+        return mask
+
+    def _where(self, kept: Mask) -> "RowSpans":
+        return RowSpans(np.where(kept, self.first, _FAR), np.where(kept, self.last, -_FAR))
+
+
+def _from_the_end(mask: Mask) -> Columns:
+    """Return the number of pixels after the last set one of each row; any number for an empty row."""
+    if mask.shape[1] % _WORD or not mask.flags.c_contiguous:
+        plain: Columns = mask[:, ::-1].argmax(axis=1)
+        return plain
+    # Compare eight pixels at once, and then the pixels of one word.
+    words = (mask.view(np.uint64) != 0)[:, ::-1].argmax(axis=1)
+    rows = np.arange(len(mask))
+    last_words = mask.reshape(len(mask), -1, _WORD)[rows, mask.shape[1] // _WORD - 1 - words]
+    far: Columns = words * _WORD + last_words[:, ::-1].argmax(axis=1)
+    return far
+
+
+def _reach(values: Columns, radius: int, outside: int) -> Columns:
+    """Return for each row the largest of `values` up to `radius` rows away, less that distance; `outside` pads."""
+    reached, covered = values, 0
+    while covered < radius:
+        # The maximum of two cones of this reach, shifted by at most the reach, is a cone of the summed reach.
+        step = min(max(covered, 1), radius - covered)
+        padded = np.pad(reached, step, constant_values=outside)
+        reached = np.maximum(reached, np.maximum(padded[: -2 * step], padded[2 * step :]) - step)
+        covered += step
+    return reached
 
 
 @dataclass(frozen=True, slots=True, eq=False)

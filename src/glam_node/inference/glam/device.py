@@ -1,5 +1,6 @@
 """The device that the network runs on, its precision and its memory."""
 
+import ctypes
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glam_node.inference.errors import DeviceUnavailable
+
+
+def give_back_freed() -> None:
+    """Return freed memory to the system at once; does nothing unless the C library is glibc.
+
+    Loading weights and running the global network leave holes that larger features do not fit into.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
 
 # The type stubs of torch 2.13 lack some of these settings.
 _BACKENDS: Any = torch.backends

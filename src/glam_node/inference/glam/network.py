@@ -4,13 +4,34 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from glam_node.inference.glam.backbone import GlobalTrunk, LocalTrunk
-from glam_node.inference.glam.closing import closed
 from glam_node.inference.glam.patches import cut_patches, propose_patches
-from glam_node.inference.glam.pooling import top_fraction_mean
 from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
+
+
+def closed(maps: Tensor, radius: int) -> Tensor:
+    """Return the grey closing of maps (N x C x H x W) by squares of 2 `radius` + 1 cells (Serra 1982).
+
+    The result is nowhere below `maps`, and equal to it for radius 0. Saliency counts as 0 outside a map, so gaps at
+    its edges stay open.
+    """
+    if not radius:
+        return maps
+    side = 2 * radius + 1
+    largest = max_pool2d(pad(maps, [radius] * 4), side, stride=1, padding=radius)
+    return -max_pool2d(-largest, side, stride=1)
+
+
+TOP_FRACTION = 0.03
+
+
+def top_fraction_mean(maps: Tensor, fraction: float = TOP_FRACTION) -> Tensor:
+    """Return the mean of the largest `fraction` of each map's values, at least of one: N x C from N x C x H x W."""
+    values = maps.flatten(2)
+    count = max(1, round(values.shape[2] * fraction))
+    return values.topk(count, dim=2, sorted=False).values.mean(dim=2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

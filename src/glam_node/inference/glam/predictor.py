@@ -21,7 +21,7 @@ from glam_node.inference.findings import (
 )
 from glam_node.inference.glam.device import memory_of, name_of, resolve_device
 from glam_node.inference.glam.fold import fold_for_inference
-from glam_node.inference.glam.looking import Looker
+from glam_node.inference.glam.forward import Looker
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.postprocessing import ViewSaliency, extract_findings, is_positive, map_of
 from glam_node.inference.glam.preprocessing import PreparedView, prepare

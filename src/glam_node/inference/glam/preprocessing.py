@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.glam.breast import locate_breast
-from glam_node.inference.glam.centre import optimal_centre
 from glam_node.inference.glam.crop import BreastCrop, crop_breast
 from glam_node.inference.glam.orientation import Orientation, orientation_of
-from glam_node.inference.glam.window import WindowGeometry, place_window, standardise
+from glam_node.inference.glam.window import WindowGeometry, optimal_centre, place_window, standardise
 from glam_node.inference.guard import check_breast
 from glam_node.inference.mammogram import Mammogram, ViewPosition
 

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.glam.backbone import GlobalTrunk
-from glam_node.inference.glam.device import computes_bfloat16
-from glam_node.inference.glam.memory import give_back_freed
+from glam_node.inference.glam.device import computes_bfloat16, give_back_freed
 from glam_node.inference.glam.network import Glam, GlobalNetwork, LocalNetwork
 from glam_node.inference.glam.stem import BandedTrunk
 from glam_node.inference.glam.winograd import TILE, WinogradLocalNetwork

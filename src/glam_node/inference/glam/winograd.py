@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from glam_node.inference.glam.backbone import BasicBlock, LocalTrunk
-from glam_node.inference.glam.memory import give_back_freed
+from glam_node.inference.glam.device import give_back_freed
 from glam_node.inference.glam.network import LocalNetwork
 
 TILE = 4

@@ -14,7 +14,7 @@ from glam_node.node.cli.progress import progress_bars
 from glam_node.node.domain.words import counted
 
 # A name instead of an import, because evaluation imports torch for packages that need it.
-RUN_EVALUATION = "glam_node.inference.evaluation.run:run_evaluation"
+RUN_EVALUATION = "glam_node.research.evaluation.evaluate_package:run_evaluation"
 _SHOWN_FAILURES = 20
 
 
@@ -144,7 +144,7 @@ def _dataset(text: str, hint: str) -> tuple[str, str]:
     Raises:
         typer.BadParameter: The text is not KIND:PATH, or the kind is not known.
     """
-    from glam_node.inference.datasets.open import KINDS
+    from glam_node.research.datasets.open import KINDS
 
     kind, colon, path = text.partition(":")
     if not colon or not path or kind not in KINDS:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Names instead of imports, because importing these modules imports torch.
 CONVERT_CHECKPOINT = "glam_node.inference.glam.checkpoint:convert_checkpoint"
 VERIFY_PACKAGE = "glam_node.inference.glam.package_verification:verify_package"
-VERIFY_GOLDEN = "glam_node.inference.glam.golden:verify_golden"
+VERIFY_GOLDEN = "glam_node.research.golden.golden_file:verify_golden"
 
 ImagesOption = Annotated[
     Path | None, typer.Option(exists=True, file_okay=False, help="Folder with the published sample views as PNG files.")

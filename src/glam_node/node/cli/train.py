@@ -9,8 +9,8 @@ from glam_node.node.cli.progress import progress_bars
 from glam_node.node.domain.words import counted
 
 # Names instead of imports, because training imports torch.
-RUN_TRAINING = "glam_node.inference.training.run:run_training"
-FIND_RECIPE = "glam_node.inference.training.recipe:find_recipe"
+RUN_TRAINING = "glam_node.research.training.run:run_training"
+FIND_RECIPE = "glam_node.research.training.recipe:find_recipe"
 _SHOWN_FAILURES = 20
 
 

@@ -11,8 +11,7 @@ from safetensors.torch import load_file
 
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.glam.checkpoint import convert_checkpoint, read_checkpoint
-from glam_node.inference.glam.package_verification import published_table, verify_package
-from glam_node.inference.glam.published_scores import PUBLISHED_SCORES
+from glam_node.inference.glam.package_verification import PUBLISHED_SCORES, published_table, verify_package
 from glam_node.inference.glam.weights import StateDict, load_network
 from glam_node.inference.package import ModelPackage, read_package
 

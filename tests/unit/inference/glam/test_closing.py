@@ -9,8 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glam_node.inference.glam.closing import closed
-from glam_node.inference.glam.network import Glam
+from glam_node.inference.glam.network import Glam, closed
 from glam_node.inference.glam.shape import shape_from_table
 from tests.unit.inference.glam.tiny_package import SHAPE
 

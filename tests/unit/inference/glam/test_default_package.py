@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from glam_node.inference.evaluation.overlap import dice
 from glam_node.inference.findings import FindingKind, ImageFindings
 from glam_node.inference.glam.package_verification import verify_package
 from glam_node.inference.glam.predictor import GlamPredictor
@@ -11,6 +10,7 @@ from glam_node.inference.mammogram import Laterality
 from glam_node.inference.package import DEFAULT_PACKAGE, read_package
 from glam_node.inference.phantom import DEFAULT_LESIONS, Lesions, make_exam
 from glam_node.inference.reading import read_mammogram
+from glam_node.research.evaluation.measure.overlap import dice
 
 # Neither trained nor tuned on
 SEED = 77

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from glam_node.inference.errors import DeviceUnavailable
 from glam_node.inference.findings import ImageFindings
-from glam_node.inference.glam import looking, routes
+from glam_node.inference.glam import forward as looking
+from glam_node.inference.glam import routes
 from glam_node.inference.glam.device import full_precision, on_device
 from glam_node.inference.glam.predictor import GlamPredictor
 from glam_node.inference.glam.routes import NarrowLocalNetwork

@@ -13,8 +13,13 @@ from glam_node.inference.findings import FindingKind
 from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.golden_report import GoldenLedger, GoldenReport
 from glam_node.inference.glam.package_golden import GOLDEN_FILE, compare_golden_case, write_golden_case
-from glam_node.inference.glam.package_verification import published_table, verify_package
-from glam_node.inference.glam.published_scores import PUBLISHED_SCORES, PublishedScore, Table
+from glam_node.inference.glam.package_verification import (
+    PUBLISHED_SCORES,
+    PublishedScore,
+    Table,
+    published_table,
+    verify_package,
+)
 from glam_node.inference.glam.weights import load_network
 from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, read_package, write_package
 from glam_node.inference.threshold import threshold_package

@@ -2,7 +2,7 @@
 
 import torch
 
-from glam_node.inference.glam.pooling import top_fraction_mean
+from glam_node.inference.glam.network import top_fraction_mean
 
 
 def test_the_mean_is_over_the_largest_values_of_each_class() -> None:

@@ -1,0 +1,123 @@
+"""Files of an evaluation for other programs: metrics.json, predictions in the NYU protocol's CSV, and site settings.
+
+metrics.json has every number of the report and every threshold in full precision.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from glam_node.inference.mammogram import Laterality
+from glam_node.research.datasets.labelled import LabelledView
+from glam_node.research.evaluation.evaluate_models import Evaluation, ModelEvaluation
+from glam_node.research.evaluation.measure.tuning import ClassTuning, Tuning
+from glam_node.research.evaluation.report.definitions import DEFINITIONS, RESEARCH_USE
+from glam_node.research.evaluation.report.html_report import Heading
+
+IMAGE_COLUMNS = ("image_index", "benign_pred", "malignant_pred", "benign_label", "malignant_label")
+BREAST_COLUMNS = ("index", "left_malignant", "right_malignant")
+
+Scores = Mapping[str, tuple[float, float]]
+"""Benign and malignant score of each image, by image_id."""
+
+
+def write_image_predictions(path: Path, views: Sequence[LabelledView], scores: Scores) -> None:
+    """Write one row per view that has scores: its id, the scores, and the labels of its breast."""
+    _write(
+        path,
+        IMAGE_COLUMNS,
+        ((view.image_id, *scores[view.image_id], *map(int, view.labels)) for view in views if view.image_id in scores),
+    )
+
+
+def write_breast_predictions(path: Path, views: Sequence[LabelledView], scores: Scores) -> None:
+    """Write one row per study: the mean malignant score of each breast's views, empty for a breast without scores."""
+    malignant: dict[str, dict[Laterality, list[float]]] = {}
+    for view in views:
+        if view.image_id in scores:
+            of_study = malignant.setdefault(view.study_id, {side: [] for side in Laterality})
+            of_study[view.image_laterality].append(scores[view.image_id][1])
+    _write(
+        path,
+        BREAST_COLUMNS,
+        (
+            (study_id, _mean(of_study[Laterality.LEFT]), _mean(of_study[Laterality.RIGHT]))
+            for study_id, of_study in sorted(malignant.items(), key=lambda item: (len(item[0]), item[0]))
+        ),
+    )
+
+
+def _mean(scores: Sequence[float]) -> float | str:
+    return fmean(scores) if scores else ""
+
+
+def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+_HEAD = """\
+# Chosen by glam-node evaluate on {views} validation images. Put what you want to use into the node's settings: it
+# takes the place of the package's own, and results say that the site calibrated. It is right for women like those.
+"""
+
+
+def site_settings(tuning: Tuning) -> str:
+    """Return the operating points and calibration of each class that has some, as TOML."""
+    head = _HEAD.format(views=tuning.view_count)
+    return head + "".join(line for each in tuning.classes for line in _of_class(each))
+
+
+def _of_class(each: ClassTuning) -> Iterator[str]:
+    if each.point is not None:
+        yield _table(f"inference.operating_points.{each.kind}", asdict(each.point))
+    if each.platt is not None and each.platt.slope >= 0:
+        yield _table(f"inference.calibration.{each.kind}", asdict(each.platt))
+    elif each.platt is not None:
+        yield f"\n# No scale for {each.kind}: scores fell as labels rose.\n"
+
+
+def _table(name: str, values: dict[str, float]) -> str:
+    lines = (f"{key} = {value!r}\n" for key, value in values.items())
+    return f"\n[{name}]\n{''.join(lines)}"
+
+
+FORMAT_VERSION = 1
+
+
+def write_metrics(path: Path, evaluation: Evaluation, heading: Heading) -> None:
+    """Write the document to `path`; numbers that could not be estimated are null."""
+    path.write_text(json.dumps(metrics_document(evaluation, heading), indent=2, allow_nan=False), encoding="utf-8")
+
+
+def metrics_document(evaluation: Evaluation, heading: Heading) -> dict[str, Any]:
+    """Return the document as plain dictionaries, lists, numbers and strings."""
+    plain = ("dataset", "validation", "rule", "view_count", "study_count", "woman_count", "resamples", "seed")
+    return {
+        "format_version": FORMAT_VERSION,
+        "statement": RESEARCH_USE,
+        "trained": heading.trained,
+        "facts": dict(heading.facts),
+        **{name: getattr(evaluation, name) for name in plain},
+        "wanted": asdict(evaluation.wanted),
+        "models": [_model(model) for model in evaluation.models],
+        "comparisons": [asdict(each) for each in evaluation.comparisons],
+        "definitions": dict(DEFINITIONS),
+    }
+
+
+def _model(model: ModelEvaluation) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "classes": {str(each.kind): asdict(each) for each in model.classes},
+        "frozen": {str(each.kind): asdict(each) for each in model.tuning.classes},
+        "validation_views": model.tuning.view_count,
+        "validation_failures": [asdict(failure) for failure in model.tuning.failures],
+        "failures": [asdict(failure) for failure in model.failures],
+    }

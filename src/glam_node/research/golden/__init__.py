@@ -1,0 +1,1 @@
+"""Comparison of this implementation with golden files of the published one."""

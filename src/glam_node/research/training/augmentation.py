@@ -1,0 +1,62 @@
+"""Random changes of prepared views that keep their labels true."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+from glam_node.inference.glam.window import WINDOW_SHAPE
+from glam_node.research.training.recipe import AugmentationRecipe
+
+
+def augment_views(inputs: Tensor, recipe: AugmentationRecipe, generator: torch.Generator) -> Tensor:
+    """Shift, scale and sometimes flip each view of N x 1 x H x W vertically.
+
+    Pixels from outside a view are filled with its minimum, which is standardised black.
+    """
+    count = len(inputs)
+    moved = (2 * torch.rand(count, 2, generator=generator) - 1) * recipe.shift_px
+    scale = 1 + (2 * torch.rand(count, generator=generator) - 1) * recipe.size_px / WINDOW_SHAPE[0]
+    flip = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = scale
+    theta[:, 1, 1] = scale * flip if recipe.vertical_flip else scale
+    theta[:, 0, 2] = 2 * moved[:, 1] / WINDOW_SHAPE[1]
+    theta[:, 1, 2] = 2 * moved[:, 0] / WINDOW_SHAPE[0]
+    background = inputs.amin(dim=(2, 3), keepdim=True)
+    grid = affine_grid(theta.to(inputs.device), list(inputs.shape), align_corners=False)
+    return grid_sample(inputs - background, grid, align_corners=False) + background
+
+
+def augment_patches(patches: Tensor, generator: torch.Generator) -> Tensor:
+    """Flip and transpose all patches of a batch, N x 1 x S x S, by one random draw."""
+    for dims in ((2,), (3,)):
+        if torch.rand((), generator=generator) < 0.5:
+            patches = patches.flip(dims)
+    return patches.transpose(2, 3) if torch.rand((), generator=generator) < 0.5 else patches
+
+
+def jitter_cells(cells: Tensor, reach: int, limits: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Move N x k x 2 patch positions by up to `reach` cells each way, within `limits` (largest row, column)."""
+    moved = cells + torch.randint(-reach, reach + 1, tuple(cells.shape), generator=generator).to(cells.device)
+    return torch.minimum(moved.clamp_min(0), torch.tensor(limits, device=cells.device))
+
+
+def batch_indices(seed: int, step: int, batch_size: int, count: int) -> Tensor:
+    """Return the indices, among `count` views, of the batch of `step`; each epoch has every view once in its own order.
+
+    The result depends only on the arguments, so that a resumed run continues with the same batches.
+    """
+    positions = torch.arange(step * batch_size, (step + 1) * batch_size)
+    epochs = positions // count
+    orders = {
+        epoch: torch.randperm(count, generator=seeded(seed, 0, epoch)) for epoch in {int(each) for each in epochs}
+    }
+    return torch.stack([orders[int(epoch)][int(at) % count] for epoch, at in zip(epochs, positions, strict=True)])
+
+
+def seeded(*parts: int) -> torch.Generator:
+    """Return a generator on the CPU whose seed depends on all `parts`."""
+    mixed = 0
+    for part in parts:
+        mixed = (mixed * 1_000_003 + part + 0x9E3779B9) % 2**62
+    return torch.Generator().manual_seed(mixed)

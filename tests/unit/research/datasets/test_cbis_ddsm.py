@@ -1,0 +1,174 @@
+"""CBIS-DDSM of 2017-09-14, imitated: films, masks and crops in case folders."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.findings import FindingKind
+from glam_node.research.datasets.cbis_ddsm import open_cbis_ddsm
+from glam_node.research.datasets.listed import ListedDataset
+from glam_node.research.datasets.problems import DatasetError
+from tests.unit.research.datasets.tiny import SHAPE, box, film, secondary_capture, square, write, write_csv
+
+MASS_TRAIN, MASS_TEST = "mass_case_description_train_set.csv", "mass_case_description_test_set.csv"
+CALC_TRAIN = "calc_case_description_train_set.csv"
+DATE, FILM, ROI = "07-20-2016-DDSM-96009", "1-full mammogram images-63992", "1-ROI mask images-26184"
+
+
+def row(case: str = "Mass-Training_P_00001_LEFT_CC", lesion: int = 1, **columns: str) -> dict[str, str]:
+    side, view = case.split("_")[-2:]
+    series = "1.3.6.1.4.1.9590.100.1.2.1/1.3.6.1.4.1.9590.100.1.2.2"
+    stated = {
+        "patient_id": "_".join(case.split("_")[1:3]),
+        "breast_density": "3",
+        "left or right breast": side,
+        "image view": view,
+        "abnormality id": str(lesion),
+        "abnormality type": "mass",
+        "assessment": "4",
+        "pathology": "MALIGNANT",
+        "image file path": f"{case}/{series}/000000.dcm",
+        "cropped image file path": f"{case}_{lesion}/{series}/000000.dcm",
+        "ROI mask file path": f"{case}_{lesion}/{series}/000001.dcm\n",
+    }
+    return stated | columns
+
+
+def write_case(images: Path, case: str = "Mass-Training_P_00001_LEFT_CC") -> None:
+    write(images / case / DATE / FILM / "1-1.dcm", film())
+
+
+def write_lesion(
+    images: Path, case: str = "Mass-Training_P_00001_LEFT_CC_1", top: int = 20, swap: bool = False
+) -> None:
+    mask, crop = secondary_capture(square(top, 8)), film((16, 16))
+    for number, dataset in enumerate((crop, mask) if swap else (mask, crop), start=1):
+        write(images / case / DATE / ROI / f"1-{number}.dcm", dataset)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "manifest-1657064287305" / "CBIS-DDSM"
+    write_case(folder)
+    write_lesion(folder)
+    return folder
+
+
+def opened(folder: Path, **tables: list[dict[str, str]]) -> ListedDataset:
+    for name, rows in (tables or {"mass_train": [row()]}).items():
+        abnormality, part = name.split("_")
+        write_csv(folder / f"{abnormality}_case_description_{part}_set.csv", rows)
+    return open_cbis_ddsm(folder)
+
+
+@pytest.mark.parametrize(
+    ("pathology", "labels"),
+    [("MALIGNANT", (False, True)), ("BENIGN", (True, False)), ("BENIGN_WITHOUT_CALLBACK", (True, False))],
+)
+def test_pathology_says_the_label(tmp_path: Path, images: Path, pathology: str, labels: tuple[bool, bool]) -> None:
+    assert opened(tmp_path, mass_train=[row(pathology=pathology)]).views[0].labels == labels
+
+
+def test_benign_without_callback_may_count_as_normal(tmp_path: Path, images: Path) -> None:
+    opened(tmp_path, mass_train=[row(pathology="BENIGN_WITHOUT_CALLBACK")])
+    dataset = open_cbis_ddsm(tmp_path, without_callback_is_benign=False)
+    assert dataset.views[0].labels == (False, False)
+    assert dataset.masks(dataset.views[0]) is None
+
+
+def test_a_film_is_read_as_the_view_that_the_table_says(tmp_path: Path, images: Path) -> None:
+    dataset = opened(tmp_path)
+    mammogram = dataset.read(dataset.views[0])
+    assert (mammogram.image_laterality, mammogram.view_position) == ("L", "CC")
+    assert mammogram.pixels.dtype == np.uint16
+    assert not mammogram.pixels[:, -1].any()
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_the_mask_is_found_whichever_of_the_two_files_it_is(tmp_path: Path, images: Path, swap: bool) -> None:
+    write_lesion(images, swap=swap)
+    dataset = opened(tmp_path)
+    masks = dataset.masks(dataset.views[0])
+    assert masks is not None
+    assert box(masks[FindingKind.MALIGNANT]) == (20, 23, 8, 11)
+
+
+def test_lesions_of_one_film_are_one_view(tmp_path: Path, images: Path) -> None:
+    write_lesion(images, "Mass-Training_P_00001_LEFT_CC_2", top=40)
+    dataset = opened(tmp_path, mass_train=[row(), row(lesion=2, pathology="BENIGN")])
+    (view,) = dataset.views
+    masks = dataset.masks(view)
+    assert view.labels == (True, True)
+    assert masks is not None
+    assert (box(masks[FindingKind.MALIGNANT])[0], box(masks[FindingKind.BENIGN])[0]) == (20, 40)
+
+
+def test_a_mass_and_a_calcification_on_one_film_are_one_view(tmp_path: Path, images: Path) -> None:
+    case = "Calc-Training_P_00001_LEFT_CC"
+    write_case(images, case)
+    write_lesion(images, f"{case}_1", top=40)
+    dataset = opened(tmp_path, mass_train=[row()], calc_train=[row(case, pathology="BENIGN")])
+    assert [view.labels for view in dataset.views] == [(True, True)]
+
+
+def test_both_views_have_the_labels_of_their_breast(tmp_path: Path, images: Path) -> None:
+    case = "Mass-Training_P_00001_LEFT_MLO"
+    write_case(images, case)
+    write_lesion(images, f"{case}_1")
+    dataset = opened(tmp_path, mass_train=[row(), row(case, pathology="BENIGN")])
+    assert [view.labels for view in dataset.views] == [(True, True), (True, True)]
+
+
+def test_a_patient_in_any_test_set_is_never_trained_on(tmp_path: Path, images: Path) -> None:
+    case = "Calc-Test_P_00001_RIGHT_CC"
+    write_case(images, case)
+    write_lesion(images, f"{case}_1")
+    dataset = opened(tmp_path, mass_train=[row()], calc_test=[row(case)])
+    assert [view.split for view in dataset.views] == ["test", "test"]
+
+
+def test_one_kind_of_abnormality_may_be_taken_alone(tmp_path: Path, images: Path) -> None:
+    opened(tmp_path, mass_train=[row()], calc_test=[row("Calc-Test_P_00001_RIGHT_CC")])
+    assert [view.split for view in open_cbis_ddsm(tmp_path, abnormalities=("mass",)).views] == ["training"]
+
+
+def test_a_mask_of_a_slightly_other_size_is_fitted_to_the_film(tmp_path: Path, images: Path) -> None:
+    larger = square(20, 8, shape=(SHAPE[0] + 2, SHAPE[1] + 1))
+    write(images / "Mass-Training_P_00001_LEFT_CC_1" / DATE / ROI / "1-1.dcm", secondary_capture(larger))
+    dataset = opened(tmp_path)
+    masks = dataset.masks(dataset.views[0])
+    assert masks is not None
+    assert masks[FindingKind.MALIGNANT].shape == SHAPE
+
+
+def test_a_lesion_without_a_mask_of_the_films_size_is_refused(tmp_path: Path, images: Path) -> None:
+    (images / "Mass-Training_P_00001_LEFT_CC_1" / DATE / ROI / "1-1.dcm").unlink()
+    dataset = opened(tmp_path)
+    with pytest.raises(UnsupportedMammogram, match="no mask of about 64 x 48"):
+        dataset.masks(dataset.views[0])
+
+
+def test_every_bad_row_is_listed(tmp_path: Path, images: Path) -> None:
+    rows = [row(pathology="MAYBE"), row() | {"image view": "ML"}, row("Mass-Training_P_00009_LEFT_CC")]
+    with pytest.raises(DatasetError) as caught:
+        _ = opened(tmp_path, mass_train=rows).views
+    found = [(problem.row, problem.column) for problem in caught.value.problems]
+    assert found == [(2, "pathology"), (3, "image view"), (4, "ROI mask file path"), (4, "image file path")]
+
+
+def test_rows_without_images_are_left_out_of_an_incomplete_copy(tmp_path: Path, images: Path) -> None:
+    opened(tmp_path, mass_train=[row(), row("Mass-Training_P_00009_LEFT_CC")])
+    assert len(open_cbis_ddsm(tmp_path, incomplete=True).views) == 1
+
+
+def test_a_folder_without_tables_says_which_are_wanted(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=MASS_TRAIN):
+        _ = open_cbis_ddsm(tmp_path).views
+
+
+def test_tables_may_lie_in_a_folder_of_their_own(tmp_path: Path, images: Path) -> None:
+    (tmp_path / "csv").mkdir()
+    opened(tmp_path / "csv")
+    assert len(open_cbis_ddsm(tmp_path).views) == 1

@@ -1,0 +1,95 @@
+"""A package and the name of a data set in, files out."""
+
+import csv
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from glam_node.inference.errors import PackageMismatch
+from glam_node.inference.package import ModelPackage, read_package, write_package
+from glam_node.inference.threshold import threshold_package
+from glam_node.research.evaluation.evaluate_package import Outcome, run_evaluation
+from glam_node.research.evaluation.saliency_model import load_models
+from glam_node.settings.load import load_settings
+
+PREDICTIONS = ("images.csv", "breasts.csv", "images-2.csv", "breasts-2.csv")
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+SMALL = {"rows": 104, "columns": 80}
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
+    """Of brightness; its operating points change here."""
+    return threshold_package(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(scope="module")
+def outcome(package: ModelPackage, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """Phantoms, against itself."""
+    return run_evaluation(
+        package.path,
+        ("phantoms", "0:8"),
+        tmp_path_factory.mktemp("out"),
+        NOW,
+        options=SMALL,
+        compare=[package.path],
+        write_operating_points=True,
+        resamples=20,
+        gallery=1,
+    )
+
+
+def test_report_metrics_and_predictions_of_every_model_are_written(outcome: Outcome) -> None:
+    names = [path.name for path in outcome.files if path.stat().st_size]
+    assert names == ["report.html", "metrics.json", "site.toml", *PREDICTIONS]
+
+
+def test_predictions_are_in_the_columns_of_the_nyu_protocol(outcome: Outcome) -> None:
+    with outcome.files[3].open(encoding="utf-8") as images, outcome.files[4].open(encoding="utf-8") as breasts:
+        assert next(csv.reader(images)) == [
+            "image_index",
+            "benign_pred",
+            "malignant_pred",
+            "benign_label",
+            "malignant_label",
+        ]
+        assert next(csv.reader(breasts)) == ["index", "left_malignant", "right_malignant"]
+
+
+def test_what_was_chosen_is_there_as_settings_of_a_node(outcome: Outcome, package: ModelPackage) -> None:
+    inference = load_settings(outcome.files[2], {}).inference
+    chosen = read_package(package.path)
+    for kind, scale in chosen.calibration.items():
+        assert inference.calibration[kind.value].slope == scale.slope
+        assert inference.operating_points[kind.value].minimum_area_px == chosen.operating_points[kind].minimum_area_px
+    assert set(inference.calibration) == {kind.value for kind in chosen.calibration} != set()
+
+
+def test_the_mean_scores_are_in_the_package_to_compare_with(outcome: Outcome, package: ModelPackage) -> None:
+    with outcome.files[3].open(encoding="utf-8") as images:
+        rows = list(csv.DictReader(images))
+    for kind, mean in read_package(package.path).reference.items():
+        assert mean == pytest.approx(sum(float(row[f"{kind}_pred"]) for row in rows) / len(rows), abs=1e-4)
+
+
+def test_operating_points_are_in_the_package_with_the_same_weights(package: ModelPackage, outcome: Outcome) -> None:
+    now = read_package(package.path)
+    assert outcome.written_points == ("benign", "malignant")
+    assert now.operating_points != package.operating_points
+    assert now.weights_sha256 == package.weights_sha256
+
+
+def test_models_of_the_same_name_are_numbered(package: ModelPackage) -> None:
+    assert [model.name for model in load_models([package] * 3, "cpu")] == [
+        "Threshold",
+        "Threshold (2)",
+        "Threshold (3)",
+    ]
+
+
+def test_a_package_that_cannot_be_evaluated_is_refused(package: ModelPackage, tmp_path: Path) -> None:
+    write_package(replace(package, path=tmp_path, architecture="oracle"))
+    with pytest.raises(PackageMismatch, match="oracle package; glam, threshold"):
+        run_evaluation(tmp_path, ("phantoms", "0:8"), tmp_path, NOW, options=SMALL)
