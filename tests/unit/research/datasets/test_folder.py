@@ -151,7 +151,7 @@ def test_studies_of_one_patient_have_one_key_which_is_not_the_patient_id(tmp_pat
 
 def test_every_header_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = write_exam(tmp_path)[0].StudyInstanceUID
-    read = count_headers("folder_images", monkeypatch)
+    read = count_headers("folder", monkeypatch)
     dataset = opened(tmp_path, *({"study_instance_uid": study, "image_laterality": side} for side in "LR"))
     assert read == []
     assert len(dataset.views) == 4
