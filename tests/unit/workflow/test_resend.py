@@ -2,14 +2,20 @@
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
 
 from glam_node.node.db import audit
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.job import JobState
 from glam_node.node.domain.order import Actor
 from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.routing import SiteRule
+from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
+from glam_node.node.storage.findings import findings_path
 from glam_node.node.workflow.resend import Selection, resend, send_now
 from glam_node.node.workflow.standing import hold
+from glam_node.rules.grammar import parse
 from tests.unit.workflow.workbench import BOTH, Archive, Workbench, down, full, unsupported
 
 PATIENT = RetryPolicy(initial_delay_s=900, multiplier=1, maximum_delay_s=900, maximum_attempts=1000)
@@ -25,7 +31,7 @@ def reported(bench: Workbench, exam: list[Dataset]) -> Workbench:
 
 def act(bench: Workbench, destination: str = "", stored: bool = False) -> str:
     with bench.sessions.begin() as session:
-        return resend(session, bench.order(), Selection(destination, stored), bench.destinations)
+        return resend(session, bench.order(), Selection(destination, stored), bench.context)
 
 
 def test_what_was_given_up_goes_out_again_and_what_is_there_does_not(reported: Workbench) -> None:
@@ -60,18 +66,24 @@ def test_asking_twice_sends_once(reported: Workbench) -> None:
 
 @pytest.mark.parametrize(
     ("destination", "message"),
-    [("nowhere", r"no \[destinations\.nowhere\]; there is: archive, new, other"), ("new", "has no results for new")],
+    [
+        ("nowhere", r"no \[destinations\.nowhere\]; there is: archive, dry, new, other"),
+        ("new", "new asks for no result that study"),
+        ("dry", r"destinations\.dry\.mode is dry_run"),
+    ],
 )
 def test_a_destination_that_cannot_be_meant_is_refused(reported: Workbench, destination: str, message: str) -> None:
-    configured = ["archive", "new", "other"]
-    with reported.sessions() as session, pytest.raises(PermanentError, match=message):
-        resend(session, reported.order(), Selection(destination), configured)
+    reported.destinations = {"archive": BOTH, "other": BOTH, "new": ("not_analysed_report",)}
+    reported.dry_run = {"dry": BOTH}
+    with pytest.raises(PermanentError, match=message):
+        act(reported, destination)
 
 
 def test_a_destination_that_is_configured_no_more_is_passed_over(reported: Workbench) -> None:
     reported.deliver(Archive(answer=unsupported))
-    with reported.sessions() as session, pytest.raises(PermanentError, match="No result of study"):
-        resend(session, reported.order(), Selection(), ["other"])
+    reported.destinations = {"other": BOTH}
+    with pytest.raises(PermanentError, match="No result of study"):
+        act(reported)
 
 
 def test_a_held_study_is_released_first(reported: Workbench) -> None:
@@ -113,3 +125,74 @@ def test_all_that_waits_for_a_destination_is_sent_now(reported: Workbench) -> No
     assert reported.deliver(Archive()) == 2
     with reported.sessions() as session, pytest.raises(PermanentError, match="there is: archive, other"):
         send_now(session, "nowhere", Actor("anna", "10.0.0.7"), reported.destinations, reported.clock())
+
+
+def test_a_destination_that_is_added_later_gets_the_stored_results(reported: Workbench) -> None:
+    archive, new = Archive(), Archive("new")
+    reported.deliver(archive)
+    reported.destinations = {**reported.destinations, "new": BOTH}
+    assert act(reported, "new") == "the results that new lacks will be written and sent to it"
+    reported.run(reported.job())
+    assert (reported.deliver(archive), reported.deliver(new)) == (0, 2)
+    assert set(new.received) == set(archive.received)
+    assert reported.study().state is StudyState.REPORTED
+
+
+def test_a_destination_that_is_added_later_gets_the_kinds_that_it_asks_for(reported: Workbench) -> None:
+    new = Archive("new")
+    reported.destinations = {**reported.destinations, "new": ("secondary_capture",)}
+    assert act(reported) == "the results that new lacks will be written and sent to it"
+    reported.run(reported.job())
+    reported.deliver(new)
+    assert [one.sop_class_uid for one in reported.deliveries() if one.destination == "new"] == [
+        SecondaryCaptureImageStorage
+    ]
+    assert len(new.received) == 1
+
+
+def test_a_study_is_not_analysed_again_for_a_new_destination(reported: Workbench) -> None:
+    reported.destinations = {**reported.destinations, "new": BOTH}
+    act(reported)
+    findings = findings_path(reported.store.root, reported.job().job_id)
+    written_at = findings.stat().st_mtime_ns
+    reported.run(reported.job())
+    assert findings.stat().st_mtime_ns == written_at
+
+
+def test_a_kind_that_is_asked_for_later_is_written_for_the_destination(reported: Workbench) -> None:
+    archive = Archive()
+    reported.deliver(archive)
+    reported.destinations = {"archive": (*BOTH, "key_object_selection", "secondary_capture"), "other": BOTH}
+    act(reported, "archive")
+    reported.run(reported.job())
+    assert reported.deliver(archive) >= 2
+
+
+def test_results_of_other_settings_are_not_written_for_one_destination_alone(reported: Workbench) -> None:
+    reported.destinations = {**reported.destinations, "new": BOTH}
+    reported.settings_digest = "other"
+    with pytest.raises(PermanentError, match=r"`glam-node retry .*` reads it again"):
+        act(reported, "new")
+    with pytest.raises(PermanentError, match="No result of study"):
+        act(reported)
+
+
+def test_a_rule_of_the_site_does_not_keep_results_from_a_destination_that_is_named(
+    bench: Workbench, exam: list[Dataset]
+) -> None:
+    bench.site = (SiteRule("site", parse("Rows == 64"), destinations=("archive",)),)
+    bench.run(bench.submitted(exam[1]))
+    bench.destinations = {"archive": BOTH, "new": BOTH}
+    with pytest.raises(PermanentError, match="No result of study"):
+        act(bench)
+    act(bench, "new")
+    bench.run(bench.job())
+    assert bench.deliver(Archive("new")) == 2
+
+
+def test_no_destination_is_told_of_a_failure_when_results_cannot_be_written_later(reported: Workbench) -> None:
+    reported.destinations = {**reported.destinations, "new": (*BOTH, "not_analysed_report")}
+    act(reported)
+    reported.store.resolve(reported.study().instances[0].path).write_bytes(b"damaged")
+    reported.run(reported.job())
+    assert [(one.is_notice, one.state) for one in reported.jobs()] == [(False, JobState.FAILED)]

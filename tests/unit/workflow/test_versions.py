@@ -277,7 +277,7 @@ def test_results_of_replaced_images_are_never_sent_again(bench: Workbench, send:
     assert bench.run(job)
     bench.deliver(archive)
     with bench.sessions.begin() as session:
-        resend(session, bench.order(), Selection(stored=True), ["archive"])
+        resend(session, bench.order(), Selection(stored=True), bench.context)
     again = Archive()
     bench.deliver(again)
     assert again.received

@@ -29,7 +29,7 @@ def resend(
     reason: ReasonOption = "",
     settings: SettingsOption = None,
 ) -> None:
-    """Send results again that a destination did not store."""
+    """Send results that a destination did not store, or that it lacks because it was added later."""
     from glam_node.node.workflow.resend import Selection
     from glam_node.node.workflow.resend import resend as act
 
@@ -38,7 +38,7 @@ def resend(
         settings,
         study_instance_uid,
         lambda session, node: act(
-            session, order_of(study_instance_uid, reason), Selection(destination, stored), node.settings.destinations
+            session, order_of(study_instance_uid, reason), Selection(destination, stored), node.inference
         ),
     )
 

@@ -63,7 +63,7 @@ def _is_open(study: Study) -> bool:
 
 def _resend(session: Session, order: Order, node: Node, fields: Fields) -> str:
     selection = Selection(fields.get("destination", ""), "stored" in fields)
-    return resend(session, order, selection, node.settings.destinations)
+    return resend(session, order, selection, node.inference)
 
 
 ACTS = {
@@ -81,7 +81,8 @@ ACTS = {
             "resend",
             "Send results again",
             "Results that the destination did not get are sent to it again. The objects are the same: an archive that "
-            "has them keeps what it has, or takes them anew.",
+            "has them keeps what it has, or takes them anew. For a destination that was added later, results are written "
+            "from the findings that are kept.",
             _goes_on,
             _resend,
         ),
@@ -231,14 +232,13 @@ class Actions:
         """Return for each destination the number of results that were given up, and that it has or will get."""
         with self._screens.sessions() as session:
             found = deliveries.of_study(session, uid)
-        names = [name for name in self._node.settings.destinations if any(one.destination == name for one in found)]
         return [
             {
                 "name": name,
                 "given_up": sum(one.destination == name and one.state in GIVEN_UP for one in found),
                 "there": sum(one.destination == name and one.state in THERE for one in found),
             }
-            for name in names
+            for name in self._node.settings.destinations
         ]
 
 

@@ -77,6 +77,11 @@ def newest(session: Session, study_instance_uid: str) -> InferenceJob | None:
     return next((job for job in jobs if job.state is not JobState.SUPERSEDED and not job.is_notice), None)
 
 
+def latest(session: Session, study_instance_uid: str) -> InferenceJob | None:
+    """Return the newest job that was not superseded, be it an analysis or a notice."""
+    return next((job for job in of_study(session, study_instance_uid) if job.state is not JobState.SUPERSEDED), None)
+
+
 def counts_by_state(session: Session) -> dict[JobState, int]:
     """Return the number of jobs by state; jobs of studies that are set aside do not count."""
     counted = standing.tally(session, [JobRow.state], JobRow.study_instance_uid)
@@ -192,6 +197,14 @@ def retry(session: Session, job_id: str, now: datetime) -> bool:
         session, condition, state=JobState.PENDING, attempt=0, next_attempt_at=now, rung_at=None, finished_at=None
     )
     return bool(changed)
+
+
+def write_again(session: Session, job: InferenceJob, now: datetime) -> bool:
+    """Start a SUCCEEDED job over to write what its destinations lack; return whether it was in that state."""
+    condition = and_(JobRow.job_id == job.job_id, JobRow.state == JobState.SUCCEEDED)
+    names = job.routing.destinations
+    values: dict[str, Any] = {"destinations": None if names is None else list(names), "attempt": 0, "rung_at": None}
+    return bool(_change(session, condition, state=JobState.PENDING, next_attempt_at=now, finished_at=None, **values))
 
 
 def to_ring(session: Session, priority: Priority, *, now: datetime, rung_before: datetime, limit: int) -> list[str]:

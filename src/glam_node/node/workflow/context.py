@@ -65,6 +65,11 @@ class InferenceContext:
     least_free_bytes: int = 0
     """Free bytes in the storage root below which no job is started."""
 
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The names of all destinations that are configured."""
+        return tuple(name for audience in self.audiences for name in audience.destinations) + tuple(self.dry_run)
+
     def audiences_of(self, routing: Routing) -> tuple[Audience, ...]:
         """Return the audiences that a job's results are for; at least one."""
         names = routing.destinations

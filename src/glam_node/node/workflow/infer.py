@@ -21,6 +21,7 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
 from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.files import keep_durable, write_durably
 from glam_node.node.storage.findings import findings_path
@@ -148,7 +149,9 @@ def _claim(
 
 
 def _ask_for_notice(session: Session, job: InferenceJob, context: InferenceContext, now: datetime) -> None:
-    if context.notices and not job.is_notice:
+    """Have the destinations told that the study is not analysed; they have its results where it is reported."""
+    reported = studies.state_of(session, job.study_instance_uid) is StudyState.REPORTED
+    if context.notices and not job.is_notice and not reported:
         jobs.add_notice(session, job.study_instance_uid, job.settings_digest, now)
 
 

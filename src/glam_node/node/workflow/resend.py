@@ -1,6 +1,5 @@
 """Requests of people to send results again."""
 
-from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,9 @@ from glam_node.node.domain.order import Actor, Order
 from glam_node.node.domain.study import StudyState
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.context import InferenceContext
 from glam_node.node.workflow.deliver import hurry
+from glam_node.node.workflow.lacking_results import write_for_destinations
 from glam_node.node.workflow.subject import facts_of, going_on, subject_of
 from glam_node.node.workflow.tell import tell
 
@@ -39,37 +40,37 @@ class Selection:
         return GIVEN_UP | THERE if self.stored else GIVEN_UP
 
 
-def resend(session: Session, order: Order, selection: Selection, configured: Collection[str]) -> str:
-    """Send selected results of a study again, and its waiting ones now.
+def resend(session: Session, order: Order, selection: Selection, context: InferenceContext) -> str:
+    """Send results of a study again, and make those that a destination lacks because it was added later.
 
-    Args:
-        session: Database session.
-        order: Study, person and reason.
-        selection: Results to send.
-        configured: Names of the configured destinations.
+    Results that a destination lacks are written by a worker from the findings that are kept, as the destination's own
+    settings ask for them; the study is not analysed again.
 
     Returns:
-        A description of what was done, for people.
+        What was done, as a clause without a full stop.
 
     Raises:
-        PermanentError: The study is not known, is held, set aside or retired, or has changed since the person saw it,
-            or there is nothing to send.
+        PermanentError: The study is not known, held, set aside, retired, or changed since the person saw it; or there
+            is nothing to send.
     """
     study = going_on(subject_of(session, order))
     uid = study.study_instance_uid
     if study.state is StudyState.RETIRED:
         raise PermanentError(f"Study {uid} is retired: its results are removed here. Send its images again.")
-    meant = _meant(deliveries.of_study(session, uid), uid, selection, configured)
+    queued = deliveries.of_study(session, uid)
+    meant = _meant(queued, selection, context)
+    lacking = write_for_destinations(session, order, selection.destination, queued, context)
     waited = _counted(meant, lambda name: hurry(session, name, order.at, uid))
     counts = _counted(meant, lambda name: deliveries.resend(session, uid, name, selection.states, order.at))
-    if not counts and not waited:
+    if not counts and not waited and not lacking:
         raise PermanentError(_nothing(uid, selection))
-    waiting = {"waiting": waited} if waited else {}
-    facts = {"deliveries": counts, "stored": selection.stored, **waiting, **facts_of(order)}
+    more = ({"waiting": waited} if waited else {}) | ({"written_for": lacking} if lacking else {})
+    facts = {"deliveries": counts, "stored": selection.stored, **more, **facts_of(order)}
     tell(log, session, "resend_requested", order.at, **facts)
     again = [f"{counted(count, 'result')} will be sent to {name} again" for name, count in counts.items()]
     at_once = [f"{counted(count, 'waiting result')} will be sent to {name} now" for name, count in waited.items()]
-    return "; ".join([*again, *at_once])
+    written = [f"the results that {name} lacks will be written and sent to it" for name in lacking]
+    return "; ".join([*again, *at_once, *written])
 
 
 def _counted(names: Collection[str], count: Callable[[str], int]) -> dict[str, int]:
@@ -95,19 +96,18 @@ def _unknown(destination: str, configured: Collection[str]) -> str:
     return f"There is no [destinations.{destination}]; there is: {names}."
 
 
-def _meant(of_study: Collection[Delivery], uid: str, selection: Selection, configured: Collection[str]) -> list[str]:
-    with_results = Counter(one.destination for one in of_study)
-    known = [name for name in with_results if name in configured]
-    if not selection.destination:
-        return known
-    if selection.destination not in configured:
+def _meant(queued: Collection[Delivery], selection: Selection, context: InferenceContext) -> list[str]:
+    """Return the destinations that were chosen, of those that have results of the study.
+
+    Raises:
+        PermanentError: The chosen destination is not configured.
+    """
+    configured = context.destinations
+    if selection.destination and selection.destination not in configured:
         raise PermanentError(_unknown(selection.destination, configured))
-    if selection.destination not in known:
-        raise PermanentError(
-            f"Study {uid} has no results for {selection.destination}: they are made when it is read. "
-            "`glam-node study UID` lists what it has."
-        )
-    return [selection.destination]
+    chosen = [selection.destination] if selection.destination else configured
+    with_results = dict.fromkeys(one.destination for one in queued)
+    return [name for name in with_results if name in chosen]
 
 
 def _nothing(uid: str, selection: Selection) -> str:
