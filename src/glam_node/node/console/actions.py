@@ -81,8 +81,8 @@ ACTS = {
             "resend",
             "Send results again",
             "Results that the destination did not get are sent to it again. The objects are the same: an archive that "
-            "has them keeps what it has, or takes them anew. For a destination that was added later, results are written "
-            "from the findings that are kept.",
+            "has them keeps what it has, or takes them anew. For a destination that was added later, results are "
+            "written from the findings that are kept.",
             _goes_on,
             _resend,
         ),
