@@ -67,6 +67,24 @@ def test_the_results_are_those_of_the_node(site: Site, folder: Path, exam: list[
     assert set(site.bench.results()) == ours
 
 
+def test_the_results_of_corrected_files_have_uids_of_their_own(
+    folder: Path, exam: list[Dataset], tmp_path: Path
+) -> None:
+    """An archive that has the results of the first version keeps these, and would not take others under their UIDs."""
+    analysed(folder, "--out", tmp_path / "first")
+    for dataset in exam:
+        dataset.PatientID = "CORRECTED"
+    for path, dataset in zip(sorted(path for path in folder.rglob("*") if path.is_file()), exam, strict=True):
+        dataset.save_as(path, enforce_file_format=True)
+    analysed(folder, "--out", tmp_path / "corrected")
+    uids = [
+        {pydicom.dcmread(path).SOPInstanceUID for path in (tmp_path / name).rglob("*.dcm")}
+        for name in ("first", "corrected")
+    ]
+    assert uids[0]
+    assert uids[0].isdisjoint(uids[1])
+
+
 def test_the_same_again_leaves_the_same(folder: Path, tmp_path: Path) -> None:
     names = []
     for _ in range(2):

@@ -25,6 +25,7 @@ from glam_node.node.domain.study import Study
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import by_class
 from glam_node.node.storage.files import write_durably
+from glam_node.node.storage.header import digest_of_data_set
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.assemble import close_complete_studies
 from glam_node.node.workflow.context import Audience, InferenceContext
@@ -158,7 +159,7 @@ class Workbench:
             study_instance_uid=image.StudyInstanceUID,
             transfer_syntax_uid=image.file_meta.TransferSyntaxUID,
             path=relative,
-            blake3="0" * 64,
+            blake3=digest_of_data_set(self.store.resolve(relative)),
             sha256="",
             byte_count=1,
             calling_ae_title="MODALITY",

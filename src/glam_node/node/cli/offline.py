@@ -142,7 +142,8 @@ def _write(findings: Findings, instances: Sequence[SOPInstance], rules: Rules, f
     paths = {instance.sop_instance_uid: Path(instance.path) for instance in instances}
     objects: list[Path] = []
     counts: Counter[str] = Counter()
-    maker = ResultMaker(findings, read_sources(instances, Path), rules.identity)
+    identity = rules.identity.of_versions(instance.version for instance in instances)
+    maker = ResultMaker(findings, read_sources(instances, Path), identity)
     for made in maker.make(Wish(rules.wanted)):
         counts[made.kind] += 1
         objects.append(folder / f"{_PREFIXES[made.kind]}-{counts[made.kind]}.dcm")

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePath
 
 from glam_node.kinds.facts import ImageFacts
 from glam_node.node.domain.identity import ImageIdentity
@@ -44,8 +43,8 @@ class SOPInstance:
 
     @property
     def version(self) -> str:
-        """Name of the version, taken from the file name; empty for the version that was received first."""
-        return PurePath(self.path).stem.removeprefix(self.sop_instance_uid).removeprefix("-")
+        """A name for the bytes of the data set: other bytes under the same UID have another."""
+        return (self.blake3 or self.sha256)[:16]
 
 
 @dataclass(frozen=True, slots=True)

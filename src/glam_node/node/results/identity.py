@@ -68,13 +68,8 @@ class ResultIdentity:
         return replace(self, created_at=created_at, settings_digest=settings_digest or self.settings_digest)
 
     def of_versions(self, versions: Iterable[str]) -> Self:
-        """Return this identity for replaced images, whose results get UIDs of their own.
-
-        Args:
-            versions: The version of each image; empty for an image that was never replaced.
-        """
-        replaced = sorted(version for version in versions if version)
-        return replace(self, settings_digest=f"{self.settings_digest} {' '.join(replaced)}") if replaced else self
+        """Return the same identity for images with these bytes: results of corrected images have UIDs of their own."""
+        return replace(self, settings_digest=f"{self.settings_digest} {' '.join(sorted(versions))}")
 
     def presented(self, presentation: Mapping[str, object]) -> Self:
         """Return this identity with other values of some fields; its objects get UIDs of their own.

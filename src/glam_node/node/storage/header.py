@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+import blake3
 import structlog
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataset import Dataset
@@ -74,12 +75,8 @@ def read_stored_header(path: Path) -> Dataset:
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(_PREAMBLE + _FIRST_META_ELEMENT)
-        if len(head) < _PREAMBLE + _FIRST_META_ELEMENT or head[128:138] != b"DICM\2\0\0\0UL":
-            raise UnreadableDataSet("the file has no file meta information")
-        begin = len(head)
-        end = begin + int(struct.unpack_from("<I", head, _PREAMBLE + 8)[0])
-        meta = Source(file, begin, min(end, path.stat().st_size))
+        end = _end_of_meta(file)
+        meta = Source(file, _PREAMBLE + _FIRST_META_ELEMENT, min(end, path.stat().st_size))
         values = {
             element.tag: meta.read(element.value, element.end - element.value)
             for element in elements(meta, "<", is_implicit=False)
@@ -87,6 +84,30 @@ def read_stored_header(path: Path) -> Dataset:
         }
     syntax = values.get(_TRANSFER_SYNTAX, b"").decode("ascii", "replace").strip("\0 ")
     return read_header(path, end, syntax)
+
+
+def digest_of_data_set(path: Path) -> str:
+    """Return the BLAKE3 in hex of the encoded data set in a file, as of one that was received.
+
+    Of a file whose file meta information does not state its length all bytes count. Raises OSError.
+    """
+    digest = blake3.blake3()
+    with path.open("rb") as file:
+        try:
+            file.seek(_end_of_meta(file))
+        except UnreadableDataSet:
+            file.seek(0)
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _end_of_meta(file: BinaryIO) -> int:
+    """Return where the data set begins in a file with file meta information. Raises UnreadableDataSet."""
+    head = file.read(_PREAMBLE + _FIRST_META_ELEMENT)
+    if len(head) < _PREAMBLE + _FIRST_META_ELEMENT or head[128:138] != b"DICM\2\0\0\0UL":
+        raise UnreadableDataSet("the file has no file meta information")
+    return len(head) + int(struct.unpack_from("<I", head, _PREAMBLE + 8)[0])
 
 
 def _read(file: BinaryIO, offset: int, size: int, transfer_syntax_uid: str, directory: Path) -> Dataset:

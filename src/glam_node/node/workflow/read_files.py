@@ -13,6 +13,7 @@ from glam_node.inference.view import describe_view
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.routing import Headers
 from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.storage.header import digest_of_data_set
 from glam_node.node.storage.instances import is_valid_uid
 from glam_node.node.workflow.headers import values_in
 from glam_node.node.workflow.receive import image_attributes, image_identity, text_of
@@ -92,7 +93,7 @@ def _instance(path: Path, dataset: Dataset, calling_ae_title: str, now: datetime
         study_instance_uid=uids["StudyInstanceUID"],
         transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID", "")),
         path=str(path.absolute()),
-        blake3="",
+        blake3=digest_of_data_set(path),
         sha256="",
         byte_count=path.stat().st_size,
         calling_ae_title=calling_ae_title,
