@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
+from glam_node.node.console.oidc import Issuer
 from glam_node.node.domain.alert import AlertMessage, Phase
 from glam_node.node.domain.commitment import Reference, Report
 from glam_node.node.domain.trace import Span
@@ -16,14 +17,15 @@ from glam_node.node.errors import NodeError, TransientError
 from glam_node.node.scu.commitment import request_commitment, send_report
 from glam_node.node.scu.echo import echo, peer_of
 from glam_node.node.scu.find import count_mammograms
-from glam_node.node.scu.mail import MailServer, send_mail
-from glam_node.node.scu.otlp import span_exporter
+from glam_node.node.scu.mail import MailServer, greet, send_mail
+from glam_node.node.scu.otlp import greet_collector, span_exporter
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.stow import StowDestination, web_peer
 from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.webhook import post_alert
 from glam_node.settings.audit import AuditSettings
 from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.oidc import OIDCSettings
 from tests.associations import acceptance, answered
 from tests.builders import NOW
 from tests.certificates import Authority, Signed
@@ -55,13 +57,21 @@ def says(*pieces: bytes) -> Talk:
     return talk
 
 
-def drips(begin: bytes) -> Talk:
-    """A peer whose answer begins, and goes on byte by byte for ever, each long before the timeout."""
+def drips(begin: bytes, *before: bytes, greets: bool = False) -> Talk:
+    """A peer whose answer begins, and goes on byte by byte for ever, each long before the timeout.
+
+    Args:
+        begin: How the last answer begins.
+        before: Its answers before that one, which are whole.
+        greets: Whether it speaks first.
+    """
 
     def talk(connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            connection.recv(65536)
-            connection.sendall(begin)
+            for number, answer in enumerate((*before, begin)):
+                if number or not greets:
+                    connection.recv(65536)
+                connection.sendall(answer)
             end = time.monotonic() + 2 * MOST_S
             while time.monotonic() < end:
                 connection.sendall(b"x")
@@ -105,6 +115,10 @@ SILENCES: dict[str, Talk] = {
     "half a line": says(b"HTTP/1.1 2"),
     "half of the headers": says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n"),
     "a header byte by byte": drips(b"HTTP/1.1 200 OK\r\nX-Slow: "),
+    "a body byte by byte": drips(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"),
+    "a greeting byte by byte": drips(b"220 ", greets=True),
+    "a reply byte by byte": drips(b"250-", b"220 mail\r\n", greets=True),
+    "a PDU byte by byte": drips(b"\2\0\0\1\0\0"),
     "half a body": says(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"),
 }
 
@@ -187,15 +201,45 @@ def traces(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
     span_exporter(f"{scheme}://127.0.0.1:{port}", "node", TIMEOUT_S)([Span("read", "1.2.3", "1", "", NOW, NOW)])
 
 
+def mail_check(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
+    ca = theirs.ca if theirs is not None else None
+    security: Literal["tls", "none"] = "tls" if theirs is not None else "none"
+    greet(MailServer("127.0.0.1", port, security, None, None, ca, "a@b.c", ("d@e.f",), TIMEOUT_S))
+
+
+def traces_check(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
+    greet_collector(f"{'https' if theirs is not None else 'http'}://127.0.0.1:{port}", TIMEOUT_S)
+
+
+def provider(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
+    scheme = "https" if theirs is not None else "http"
+    address = f"{scheme}://127.0.0.1:{port}"
+    ca = {"ca": theirs.ca} if theirs is not None else {}
+    stated = {"issuer": address, "client_id": "node", "public_url": "http://127.0.0.1:1", "viewers": ["all"], **ca}
+    Issuer(OIDCSettings.model_validate({**stated, "timeout": TIMEOUT_S})).metadata()
+
+
+DRIPS_OF_THE_WEB = ("a header byte by byte", "a body byte by byte")
+DRIPS_OF_MAIL = ("a greeting byte by byte", "a reply byte by byte")
 DICOM = (c_store, c_echo, c_find, n_action, n_event_report)
 WEB = (stow, dicomweb_search)
 CASES = [
     *[(call, name, secured) for call in DICOM for name in list(SILENCES)[:5] for secured in (False, True)],
-    *[(call, name, secured) for call in WEB for name in ("nothing", *list(SILENCES)[5:]) for secured in (False, True)],
+    *[
+        (call, name, secured)
+        for call in WEB
+        for name in ("nothing", *list(SILENCES)[5:9], "half a body")
+        for secured in (False, True)
+    ],
     (syslog, "nothing", False),
     *[(webhook, name, secured) for name in ("nothing", *list(SILENCES)[5:8]) for secured in (False, True)],
     *[(mail, name, secured) for name in ("nothing", "half a line") for secured in (False, True)],
     *[(traces, name, secured) for name in ("nothing", "half a line") for secured in (False, True)],
+    *[(mail_check, name, secured) for name in DRIPS_OF_MAIL for secured in (False, True)],
+    (mail, "a reply byte by byte", True),
+    *[(call, name, secured) for call in (traces, provider) for name in DRIPS_OF_THE_WEB for secured in (False, True)],
+    *[(traces_check, "a body byte by byte", secured) for secured in (False, True)],
+    *[(call, "a PDU byte by byte", secured) for call in (c_store, c_echo) for secured in (False, True)],
 ]
 
 

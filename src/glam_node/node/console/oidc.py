@@ -15,6 +15,7 @@ from joserfc.jws import JWSRegistry
 
 from glam_node.node.console.oidc_answers import CLIENT_ERRORS, Claims, asked, refusal, status_of, unreachable
 from glam_node.node.errors import PermanentError
+from glam_node.node.scu.bounded_session import bound_answers
 from glam_node.settings.oidc import OIDCSettings
 from glam_node.settings.secret_files import SecretFileError, read_secret
 
@@ -204,6 +205,7 @@ class Issuer:
         )
         # No netrc file or environment variable may set proxies or credentials for these requests.
         session.trust_env = False
+        bound_answers(session, chosen.timeout)
         session.verify = str(chosen.ca) if chosen.ca is not None else True
         return session
 

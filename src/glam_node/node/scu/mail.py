@@ -12,6 +12,7 @@ from typing import Literal
 
 from glam_node.node.domain.alert import AlertMessage
 from glam_node.node.errors import TransientError
+from glam_node.node.scu.patience import whole_answer_within
 from glam_node.settings.secret_files import SecretFileError, read_secret
 
 
@@ -81,11 +82,27 @@ def _trouble(server: MailServer) -> Iterator[None]:
         raise TransientError(f"{where} does not take mail: {reason}. Check [alerts]; it is tried again.") from error
 
 
+class _BoundedReplies(smtplib.SMTP):
+    """A dialogue in which every reply comes whole within the timeout."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        try:
+            with whole_answer_within(self, self.timeout):
+                return super().getreply()
+        except TimeoutError:
+            self.close()
+            raise
+
+
+class _BoundedRepliesOverTLS(_BoundedReplies, smtplib.SMTP_SSL):
+    """The same dialogue over TLS from its beginning."""
+
+
 def _connected(server: MailServer) -> smtplib.SMTP:
     context = ssl.create_default_context(cafile=str(server.ca) if server.ca is not None else None)
     if server.security == "tls":
-        return smtplib.SMTP_SSL(server.host, server.port, timeout=server.timeout_s, context=context)
-    connection = smtplib.SMTP(server.host, server.port, timeout=server.timeout_s)
+        return _BoundedRepliesOverTLS(server.host, server.port, timeout=server.timeout_s, context=context)
+    connection = _BoundedReplies(server.host, server.port, timeout=server.timeout_s)
     if server.security == "starttls":
         connection.starttls(context=context)
     return connection

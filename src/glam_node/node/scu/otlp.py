@@ -8,6 +8,7 @@ import requests
 from glam_node import __version__
 from glam_node.node.domain.trace import Span
 from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.scu.bounded_session import bound_answers
 from glam_node.node.workflow.trace import Export
 from glam_node.settings.urls import without_password
 
@@ -28,7 +29,7 @@ def span_exporter(endpoint: str, node: str, timeout_s: float) -> Export:
         raise PermanentError(
             f"telemetry.otlp_endpoint needs the package {error.name}: pip install 'glam-node[otel]'."
         ) from error
-    exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=timeout_s)
+    exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=timeout_s, session=_session(timeout_s))
     resource = Resource({"service.name": "glam-node", "service.instance.id": node, "service.version": __version__})
 
     def context(trace_id: int, span_id: int) -> SpanContext:
@@ -70,7 +71,7 @@ def greet_collector(endpoint: str, timeout_s: float) -> str:
     remedy = "Check telemetry.otlp_endpoint."
     shown = without_password(endpoint)
     try:
-        answer = requests.post(
+        answer = _session(timeout_s).post(
             f"{endpoint.rstrip('/')}/v1/traces",
             data=b"",
             headers={"Content-Type": "application/x-protobuf"},
@@ -82,6 +83,12 @@ def greet_collector(endpoint: str, timeout_s: float) -> str:
     if not answer.ok:
         raise TransientError(f"The collector at {shown} answered HTTP status {answer.status_code}. {remedy}")
     return f"{shown} takes traces"
+
+
+def _session(timeout_s: float) -> requests.Session:
+    session = requests.Session()
+    bound_answers(session, timeout_s)
+    return session
 
 
 def _nanoseconds(at: datetime) -> int:

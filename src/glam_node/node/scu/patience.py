@@ -5,19 +5,26 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, Protocol
 
 from pynetdicom.association import Association
 
 ANSWER_PATIENCE = 10
 """Factor by which a peer may exceed its timeout once it has received an object completely."""
 PROGRESS_EVERY_S = 0.1
+ENDED_EVERY_S = 0.1
+"""Seconds between two attempts to end an exchange that takes too long."""
 
 
-@contextmanager
-def whole_answer_within(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+class Connected(Protocol):
+    """A connection of the standard library's clients for HTTP and SMTP."""
+
+    sock: socket.socket | None
+
+
+def whole_answer_within(connection: Connected, seconds: float) -> AbstractContextManager[None]:
     """Limit the time in which an answer is read inside this block.
 
     Otherwise a server that sends its answer byte by byte would never end.
@@ -29,25 +36,46 @@ def whole_answer_within(connection: http.client.HTTPConnection, seconds: float) 
     Raises:
         TimeoutError: The answer took longer.
     """
-    called, late = connection.sock, threading.Event()
+    called = connection.sock  # forgotten by the connection once an answer begins that ends with it
+    return ended_after(seconds, lambda: [called] if called is not None else [])
+
+
+@contextmanager
+def ended_after(seconds: float, sockets: Callable[[], Iterable[socket.socket]]) -> Iterator[None]:
+    """Shut down the sockets that are in use inside once `seconds` are over.
+
+    Args:
+        seconds: The time from now.
+        sockets: Returns the sockets; asked again and again then, since a connection may be about to get another one.
+
+    Raises:
+        TimeoutError: It took longer.
+    """
+    done, late = threading.Event(), threading.Event()
 
     def end() -> None:
-        late.set()
-        with suppress(OSError):
-            socket.socket.shutdown(called, socket.SHUT_RDWR)
+        if not done.wait(seconds):
+            late.set()
+            _shut_down(sockets)
+            while not done.wait(ENDED_EVERY_S):
+                _shut_down(sockets)
 
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
+    threading.Thread(target=end, daemon=True).start()
     try:
         yield
     except (OSError, http.client.HTTPException):
         if not late.is_set():
             raise
     finally:
-        timer.cancel()
+        done.set()
     if late.is_set():
         raise TimeoutError("timed out")
+
+
+def _shut_down(sockets: Callable[[], Iterable[socket.socket]]) -> None:
+    for one in sockets():
+        with suppress(OSError):
+            socket.socket.shutdown(one, socket.SHUT_RDWR)
 
 
 def wait_patiently(association: Association, timeout: float) -> None:

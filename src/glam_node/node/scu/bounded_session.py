@@ -1,0 +1,50 @@
+"""Sessions of `requests` whose answers come whole within a time; its own timeout bounds the wait for the next byte."""
+
+import socket
+from typing import Any
+from weakref import WeakSet
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool
+
+from glam_node.node.scu.patience import ended_after
+
+
+def bound_answers(session: requests.Session, seconds: float) -> None:
+    """Have every exchange of the session end within `seconds`, its body included; else ReadTimeout is raised."""
+    adapter = _BoundedAdapter(seconds)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+
+
+class _BoundedAdapter(HTTPAdapter):
+    """Closes its connections when an answer has not come as a whole in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        try:
+            with ended_after(self._seconds, lambda: list(self._sockets)):
+                answer = super().send(request, *args, **options)
+                answer.content  # noqa: B018  read here, within the time
+        except TimeoutError as error:
+            raise requests.ReadTimeout("timed out", request=request) from error
+        return answer
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:
+        pool = super().get_connection_with_tls_context(*args, **options)
+        known, plain = self._sockets, type(pool).ConnectionCls
+
+        class Connection(plain):  # type: ignore[misc, valid-type]
+            """A connection whose socket its adapter knows."""
+
+            def connect(self) -> None:
+                super().connect()
+                known.add(self.sock)
+
+        pool.ConnectionCls = Connection
+        return pool
