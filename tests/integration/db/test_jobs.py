@@ -5,7 +5,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from glam_node.node.db import jobs, studies
+from glam_node.node.db import job_restarts, jobs, studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.instance import StudyAttributes
 from glam_node.node.domain.job import InferenceJob, JobState, Priority
@@ -117,7 +117,7 @@ def test_a_worker_is_not_taken_for_another_that_began_anew_after_a_retry(session
     other = claimed(sessions, stuck.job_id, "other", seconds=60)
     with sessions.begin() as session:
         jobs.fail(session, other, now=after(61), failure="no", next_attempt_at=None)
-        jobs.retry(session, stuck.job_id, after(62))
+        job_restarts.retry(session, stuck.job_id, after(62))
     assert claimed(sessions, stuck.job_id, "third", seconds=62).attempt == stuck.attempt
     with sessions.begin() as session:
         assert not jobs.succeed(session, stuck, now=after(63), algorithm_version="1", stage_seconds=[])
@@ -171,14 +171,14 @@ def test_a_person_sets_a_failed_job_going_again_with_all_its_attempts(sessions: 
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:
         jobs.fail(session, job, now=after(1), failure="no", next_attempt_at=None)
-        assert jobs.retry(session, job.job_id, after(2))
+        assert job_restarts.retry(session, job.job_id, after(2))
     assert claimed(sessions, job.job_id, seconds=2).attempt == 1
 
 
 def test_a_running_job_is_not_set_going_again(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:
-        assert not jobs.retry(session, job.job_id, after(2))
+        assert not job_restarts.retry(session, job.job_id, after(2))
 
 
 def test_unfinished_jobs_are_superseded_and_their_workers_find_out(sessions: SessionFactory) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
@@ -68,18 +68,13 @@ def of_study(session: Session, study_instance_uid: str) -> list[InferenceJob]:
         .where(JobRow.study_instance_uid == study_instance_uid)
         .order_by(JobRow.created_at.desc(), JobRow.job_id)
     )
-    return [_job(row) for row in session.scalars(query.execution_options(populate_existing=True))]
+    return _found(session, query)
 
 
 def newest(session: Session, study_instance_uid: str) -> InferenceJob | None:
     """Return the newest analysis of the study that was not superseded; None if there is none."""
     jobs = of_study(session, study_instance_uid)
     return next((job for job in jobs if job.state is not JobState.SUPERSEDED and not job.is_notice), None)
-
-
-def latest(session: Session, study_instance_uid: str) -> InferenceJob | None:
-    """Return the newest job that was not superseded, be it an analysis or a notice."""
-    return next((job for job in of_study(session, study_instance_uid) if job.state is not JobState.SUPERSEDED), None)
 
 
 def counts_by_state(session: Session) -> dict[JobState, int]:
@@ -189,24 +184,6 @@ def fail(session: Session, job: InferenceJob, *, now: datetime, failure: str, ne
     )
 
 
-def retry(session: Session, job_id: str, now: datetime) -> bool:
-    """Restart a job that failed, waits for its next attempt or lacks a result; return False for any other job."""
-    waiting = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at > now)
-    condition = and_(JobRow.job_id == job_id, or_(JobRow.state == JobState.FAILED, waiting, _lacks_a_result()))
-    changed = _change(
-        session, condition, state=JobState.PENDING, attempt=0, next_attempt_at=now, rung_at=None, finished_at=None
-    )
-    return bool(changed)
-
-
-def write_again(session: Session, job: InferenceJob, now: datetime) -> bool:
-    """Start a SUCCEEDED job over to write what its destinations lack; return whether it was in that state."""
-    condition = and_(JobRow.job_id == job.job_id, JobRow.state == JobState.SUCCEEDED)
-    names = job.routing.destinations
-    values: dict[str, Any] = {"destinations": None if names is None else list(names), "attempt": 0, "rung_at": None}
-    return bool(_change(session, condition, state=JobState.PENDING, next_attempt_at=now, finished_at=None, **values))
-
-
 def to_ring(session: Session, priority: Priority, *, now: datetime, rung_before: datetime, limit: int) -> list[str]:
     """Return the jobs to announce, and mark them as announced at `now`.
 
@@ -232,7 +209,7 @@ def set_rung_at(session: Session, job_ids: Sequence[str], rung_at: datetime | No
 def running(session: Session) -> list[InferenceJob]:
     """Return all running jobs."""
     query = select(JobRow).where(JobRow.state == JobState.RUNNING)
-    return [_job(row) for row in session.scalars(query.execution_options(populate_existing=True))]
+    return _found(session, query)
 
 
 def waiting(session: Session, limit: int) -> list[InferenceJob]:
@@ -240,22 +217,18 @@ def waiting(session: Session, limit: int) -> list[InferenceJob]:
     goes_on = standing.goes_on(JobRow.study_instance_uid)
     query = select(JobRow).where(JobRow.state == JobState.PENDING, goes_on)
     query = query.order_by(JobRow.priority, JobRow.created_at).limit(limit)
-    return [_job(row) for row in session.scalars(query.execution_options(populate_existing=True))]
+    return _found(session, query)
 
 
 def failed(session: Session, limit: int) -> list[InferenceJob]:
     """Return the last `limit` failed jobs, the newest first."""
     query = select(JobRow).where(JobRow.state == JobState.FAILED).order_by(JobRow.finished_at.desc())
-    return [_job(row) for row in session.scalars(query.limit(limit).execution_options(populate_existing=True))]
+    return _found(session, query.limit(limit))
 
 
 def expire(session: Session, job: InferenceJob, now: datetime) -> bool:
     """End the lease of a worker that is known to be lost; return False if it no longer holds the job."""
     return bool(_change(session, _held(job), lease_expires_at=now, rung_at=None))
-
-
-def _lacks_a_result() -> ColumnElement[bool]:
-    return and_(JobRow.state == JobState.SUCCEEDED, JobRow.failure != "")
 
 
 def _due(now: datetime) -> ColumnElement[bool]:
@@ -279,6 +252,10 @@ def _held(job: InferenceJob) -> ColumnElement[bool]:
 
 def _change(session: Session, condition: ColumnElement[bool], **values: Any) -> list[InferenceJob]:
     return [_job(row) for row in change(session, JobRow, condition, **values)]
+
+
+def _found(session: Session, query: Select[Any]) -> list[InferenceJob]:
+    return [_job(row) for row in session.scalars(query.execution_options(populate_existing=True))]
 
 
 def _job(row: JobRow) -> InferenceJob:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import jobs
+from glam_node.node.db import job_restarts, jobs
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.order import Order
@@ -33,7 +33,8 @@ def write_for_destinations(
     Raises:
         PermanentError: Results cannot be written for the named destination. The message says what to do.
     """
-    job = jobs.latest(session, order.study_instance_uid)
+    of_study = jobs.of_study(session, order.study_instance_uid)
+    job = next((one for one in of_study if one.state is not JobState.SUPERSEDED), None)
     if named:
         job = _including(job, named)
     lacking = [] if job is None else _lacking(job, queued, context)
@@ -45,7 +46,8 @@ def write_for_destinations(
         if named:
             raise PermanentError(_not_now(job, named))
         return []
-    return lacking if jobs.write_again(session, job, order.at) else []
+    restarted = job_restarts.write_again(session, job.job_id, job.routing.destinations, order.at)
+    return lacking if restarted else []
 
 
 def _including(job: InferenceJob | None, destination: str) -> InferenceJob | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import deliveries, jobs, search, studies
+from glam_node.node.db import deliveries, job_restarts, jobs, search, studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.db.search import Attention, Wanted
 from glam_node.node.domain.order import Actor, Order
@@ -86,7 +86,7 @@ def retry_study(session: Session, order: Order, settings_digest: str) -> RetryRe
     judged_again = study.state is StudyState.INELIGIBLE or outdated
     if judged_again:
         studies.set_state(session, study, StudyState.RECEIVING, "", "")
-    job_id = newest.job_id if newest is not None and jobs.retry(session, newest.job_id, now) else ""
+    job_id = newest.job_id if newest is not None and job_restarts.retry(session, newest.job_id, now) else ""
     names = {one.destination for one in deliveries.of_study(session, study_instance_uid)}
     sent_again = sum(hurry(session, name, now, study_instance_uid, given_up=True) for name in names)
     report = RetryReport(study_instance_uid, job_id, sent_again, judged_again)

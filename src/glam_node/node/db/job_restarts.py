@@ -1,0 +1,36 @@
+"""Restarts of inference jobs that people ask for."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import and_, or_
+from sqlalchemy.orm import Session
+
+from glam_node.node.db.changes import change
+from glam_node.node.db.tables import JobRow
+from glam_node.node.domain.job import JobState
+
+
+def retry(session: Session, job_id: str, now: datetime) -> bool:
+    """Restart a job that failed, waits for its next attempt or lacks a result; return False for any other job."""
+    waiting = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at > now)
+    lacks_a_result = and_(JobRow.state == JobState.SUCCEEDED, JobRow.failure != "")
+    restartable = or_(JobRow.state == JobState.FAILED, waiting, lacks_a_result)
+    condition = and_(JobRow.job_id == job_id, restartable)
+    values = {"attempt": 0, "next_attempt_at": now, "rung_at": None, "finished_at": None}
+    return bool(change(session, JobRow, condition, state=JobState.PENDING, **values))
+
+
+def write_again(session: Session, job_id: str, destinations: Sequence[str] | None, now: datetime) -> bool:
+    """Restart a job that succeeded, to write what its destinations lack; return False for any other job.
+
+    Args:
+        session: The transaction.
+        job_id: The job.
+        destinations: The destinations of its results from now on; None: all.
+        now: The present time.
+    """
+    condition = and_(JobRow.job_id == job_id, JobRow.state == JobState.SUCCEEDED)
+    values = {"attempt": 0, "next_attempt_at": now, "rung_at": None, "finished_at": None}
+    values |= {"destinations": None if destinations is None else list(destinations)}
+    return bool(change(session, JobRow, condition, state=JobState.PENDING, **values))
