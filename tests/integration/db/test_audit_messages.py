@@ -71,7 +71,7 @@ def test_a_message_can_be_marked_as_sent(three: SessionFactory) -> None:
 
 def test_a_changed_message_is_found(three: SessionFactory) -> None:
     tamper(three, "UPDATE audit_messages SET message = (SELECT message FROM audit_messages WHERE sequence = 1)")
-    assert fault(three) == (2, "its hash is not that of its bytes: one of them was changed")
+    assert fault(three) == (2, "its hash is not that of its bytes, so one of the two was changed")
 
 
 def test_a_changed_message_whose_hash_was_made_to_fit_is_found_by_the_next(three: SessionFactory) -> None:
@@ -80,7 +80,7 @@ def test_a_changed_message_whose_hash_was_made_to_fit_is_found_by_the_next(three
     forged = audit_messages.hash_of(first.hash, third.message)
     other = "(SELECT message FROM audit_messages WHERE sequence = 3)"
     tamper(three, f"UPDATE audit_messages SET message = {other}, hash = '{forged}' WHERE sequence = 2")
-    assert fault(three) == (3, "it does not follow on the message before it")
+    assert fault(three) == (3, "its previous hash is not that of the message before it")
 
 
 def test_a_message_that_was_deleted_is_found(three: SessionFactory) -> None:
@@ -90,7 +90,7 @@ def test_a_message_that_was_deleted_is_found(three: SessionFactory) -> None:
 
 def test_the_last_message_deleted_is_missed_by_the_event_that_it_told_of(three: SessionFactory) -> None:
     tamper(three, "DELETE FROM audit_messages WHERE sequence = 3")
-    assert fault(three) == (3, "it is missing, an event tells of it")
+    assert fault(three) == (3, "it is missing, although an event refers to it")
 
 
 def test_an_event_is_reported_once(three: SessionFactory) -> None:
@@ -105,7 +105,7 @@ def test_an_event_that_another_process_told_of_meanwhile_is_left_to_it(three: Se
         (event,) = audit.unreported(session, 10)
     with three.begin() as session:
         audit.report(session, {event.event_id: 0})
-    with pytest.raises(TransientError, match="Run one dispatcher"), three.begin() as session:
+    with pytest.raises(TransientError, match="Run only one dispatcher"), three.begin() as session:
         audit.report(session, {event.event_id: 3})
 
 

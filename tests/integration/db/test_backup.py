@@ -224,7 +224,7 @@ def test_a_damaged_backup_is_refused_and_nothing_is_left_of_it(
 
 def test_nothing_is_restored_over_a_database_that_is_there(back: Back, url: str, tmp_path: Path) -> None:
     back()
-    with pytest.raises(PermanentError, match="is there already"):
+    with pytest.raises(PermanentError, match="is not empty"):
         restore(tmp_path / "backup", url, tmp_path / "again", NOW)
 
 

@@ -129,8 +129,8 @@ def test_a_webhook_is_told_once_when_it_begins_and_once_when_it_is_over(tmp_path
         look(node, 20)
         begins, over = hook.posted
     assert (begins["alert"], begins["subject"], begins["node"]) == ("archive_down", "archive", "GLAMNODE")
-    assert begins["fact"] == "Results wait for archive for 16 minutes."
-    assert begins["text"].startswith("GLAMNODE: archive_down (archive) begins. Results wait")
+    assert begins["fact"] == "Results have been waiting for archive for 16 minutes."
+    assert begins["text"].startswith("GLAMNODE: archive_down (archive) begins. Results have been waiting")
     assert over["text"].startswith("GLAMNODE: archive_down (archive) is over.")
     assert "SECRET" not in json.dumps(hook.posted)
     assert "2.25." not in json.dumps(hook.posted)
@@ -200,7 +200,7 @@ def test_mails_go_over_tls_by_who_signs_in(tmp_path: Path) -> None:
     assert over["Subject"] == "[glam-node GLAMNODE] archive_down (archive) is over"
     assert begins["Message-ID"] != over["Message-ID"]
     assert mailbox.recipients[0] == ["it@hospital.example", "pacs@hospital.example"]
-    assert "Results wait for archive for 16 minutes." in begins.get_payload()
+    assert "Results have been waiting for archive for 16 minutes." in begins.get_payload()
     assert "SECRET" not in begins.as_string()
 
 

@@ -67,5 +67,5 @@ def test_of_a_class_without_a_reference_nothing_is_told() -> None:
 
 def test_facts_are_in_words() -> None:
     (alert,) = alerts(replace(WELL, oldest_deliveries_s={"archive": 5400}), RULES)
-    assert alert.fact == "Results wait for archive for 90 minutes."
+    assert alert.fact == "Results have been waiting for archive for 90 minutes."
     assert "glam-node echo archive" in alert.action

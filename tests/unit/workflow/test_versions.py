@@ -243,7 +243,7 @@ def test_a_study_whose_only_image_moved_away_is_left_out(bench: Workbench, send:
     with bench.sessions() as session:
         left = studies.get(session, exam[0].StudyInstanceUID)
     assert left is not None
-    assert (left.state, left.reason) == (StudyState.INELIGIBLE, "no image of the study is kept here any more")
+    assert (left.state, left.reason) == (StudyState.INELIGIBLE, "the node keeps no image of the study any more")
 
 
 def test_a_worker_that_has_begun_hands_over_nothing_of_replaced_images(

@@ -84,7 +84,7 @@ def report(session: Session, told: Mapping[int, int]) -> None:
     """
     unsettled = select(EventRow.event_id).where(EventRow.event_id.in_(told), EventRow.audit_sequence.is_(None))
     if len(session.scalars(unsettled.with_for_update()).all()) != len(told):
-        raise TransientError("Another process writes audit messages of the same events. Run one dispatcher.")
+        raise TransientError("Another process writes audit messages about the same events. Run only one dispatcher.")
     session.execute(update(EventRow), [{"event_id": key, "audit_sequence": told[key]} for key in told])
 
 

@@ -110,17 +110,17 @@ def first_fault(session: Session) -> Fault | None:
                 return Fault(sequence + 1, reason)
             sequence, previous_hash = link.sequence, link.hash
     told = session.scalar(select(func.max(EventRow.audit_sequence))) or 0
-    return Fault(sequence + 1, "it is missing, an event tells of it") if told > sequence else None
+    return Fault(sequence + 1, "it is missing, although an event refers to it") if told > sequence else None
 
 
 def _fault_of(link: AuditMessageRow, sequence: int, previous_hash: str) -> str:
     if link.sequence != sequence + 1:
         return "it is missing"
     if link.previous_hash != previous_hash:
-        return "it does not follow on the message before it"
+        return "its previous hash is not that of the message before it"
     # SQLite returns text from a binary column if somebody has written text into it.
     if not isinstance(link.message, bytes) or link.hash != hash_of(previous_hash, link.message):
-        return "its hash is not that of its bytes: one of them was changed"
+        return "its hash is not that of its bytes, so one of the two was changed"
     return ""
 
 

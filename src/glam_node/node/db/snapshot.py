@@ -69,7 +69,10 @@ def refuse_occupied(url: str, copy: str) -> None:
     shown = database.render_as_string(hide_password=True)
     kind, other = ("SQLite", "PostgreSQL") if copy == SQLITE else ("PostgreSQL", "SQLite")
     if (database.get_backend_name() == "sqlite") is not (copy == SQLITE):
-        raise PermanentError(f"The backup is of {kind}, and database_url names {other}: {shown}. Set database_url.")
+        raise PermanentError(
+            f"The backup is of {kind}, but database_url names {other}: {shown}. Set database_url to an empty {kind} "
+            "database."
+        )
     if copy == SQLITE:
         occupied = Path(str(database.database)).exists()
     else:
@@ -77,7 +80,9 @@ def refuse_occupied(url: str, copy: str) -> None:
         occupied = bool(inspect(engine).get_table_names())
         engine.dispose()
     if occupied:
-        raise PermanentError(f"{shown} is there already, and nothing is restored over it. Name an empty database.")
+        raise PermanentError(
+            f"Database {shown} is not empty, and nothing is restored over data. Name an empty one in database_url."
+        )
 
 
 def load(url: str, copy: Path) -> None:
@@ -109,7 +114,7 @@ def _copy_sqlite(source: str, target: Path) -> None:
     except sqlite3.Error as error:
         target.unlink()
         raise TransientError(
-            f"The database {source} cannot be copied to {target}: {error}. Is the disk full?"
+            f"The database {source} cannot be copied to {target}: {error}. Check whether the disk is full."
         ) from error
     finally:
         os.close(descriptor)
@@ -123,8 +128,8 @@ def _run_client(command: Sequence[str], database: URL) -> None:
     """Run a PostgreSQL client, with the password in the environment, where other users cannot see it."""
     if shutil.which(command[0]) is None:
         raise PermanentError(
-            f"{command[0]} is not installed here: apt-get install postgresql-client. "
-            f"It is to run: {shlex.join(command)}"
+            f"{command[0]} is not installed on this host. Install it with `apt-get install postgresql-client`. "
+            f"The command is: {shlex.join(command)}"
         )
     password = {"PGPASSWORD": str(database.password)} if database.password else {}
     done = subprocess.run(command, env={**os.environ, **password}, capture_output=True, text=True, check=False)

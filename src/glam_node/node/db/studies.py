@@ -76,9 +76,7 @@ def find_instances(session: Session, sop_instance_uids: Sequence[str]) -> list[S
     found = instances_on_record(session, sop_instance_uids)
     missing = [uid for uid in sop_instance_uids if uid not in found]
     if missing:
-        raise PermanentError(
-            f"{len(missing)} images are not on record any more: {', '.join(missing)}. Send them again."
-        )
+        raise PermanentError(f"{len(missing)} images are not recorded any more: {', '.join(missing)}. Send them again.")
     return [found[uid] for uid in sop_instance_uids]
 
 

@@ -70,7 +70,7 @@ class Writer:
         waiting = _Change(apply_all, what)
         with self._lock:
             if self._stopped:
-                raise TransientError("The node is stopping; nothing more goes into the database. Try again later.")
+                raise TransientError("The node is stopping and writes no more to the database. Try again later.")
             self._changes.put(waiting)
         return waiting.outcome.result()
 
@@ -138,4 +138,4 @@ def _translated(error: Exception) -> Exception:
     if not isinstance(error, SQLAlchemyError):
         return error
     kind = PermanentError if isinstance(error, IntegrityError | DataError) else TransientError
-    return kind(f"the database did not take a change ({type(error).__name__}). Check database_url and its disk.")
+    return kind(f"The database rejected a change ({type(error).__name__}). Check database_url and the database's disk.")

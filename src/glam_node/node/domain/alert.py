@@ -18,12 +18,13 @@ REMEDIES = {
         "Set inference.package to one whose card declares contrast_low_energy, or do not route such studies here.",
     ),
     "image_type_unknown": (
-        "have images whose Image Type has a term that is not known",
-        "glam-node study UID names it. If ordinary views of a machine have it, add it to eligibility.image_types.",
+        "have images whose Image Type has an unknown term",
+        "Run glam-node study UID to see the term. If ordinary views of a machine have it, add it to "
+        "eligibility.image_types.",
     ),
     "demonstration_package": (
         "are of patients, and the model package is a demonstration that was trained on synthetic images",
-        "Set inference.package, or inference.demonstration_on_patients = true to try the node all the same.",
+        "Set inference.package, or set inference.demonstration_on_patients = true to try the node with this package.",
     ),
 }
 """Description and remedy for each eligibility rule that may leave out studies which the site wants analysed."""
@@ -128,40 +129,43 @@ def _archive_down(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
             yield Alert(
                 "archive_down",
                 destination,
-                f"Results wait for {destination} for {_time(age)}.",
-                f"glam-node echo {destination} says what is wrong. Nothing is lost: they are sent when it is back.",
+                f"Results have been waiting for {destination} for {_time(age)}.",
+                f"Run glam-node echo {destination} to see the cause. No result is lost: the node sends them as soon as "
+                "the destination answers.",
             )
 
 
 def _backlog_growing(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
     if facts.oldest_job_s is not None and facts.oldest_job_s > rules.backlog_after_s:
-        fact = f"A study waits for analysis for {_time(facts.oldest_job_s)}."
-        yield Alert("backlog_growing", "", fact, "Is a worker running (glam-node status)? Add one, or look at its log.")
+        fact = f"A study has been waiting for its analysis for {_time(facts.oldest_job_s)}."
+        action = "Check with glam-node status whether a worker is running. Read its log, or add a worker."
+        yield Alert("backlog_growing", "", fact, action)
 
 
 def _worker_gone(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
     if facts.running_jobs == 0 and facts.due_job_s is not None and facts.due_job_s > rules.worker_gone_after_s:
-        fact = f"Jobs are due for {_time(facts.due_job_s)} and no worker takes them."
-        yield Alert("worker_gone", "", fact, "Start a worker; its log says why the last one ended.")
+        fact = f"Jobs have been due for {_time(facts.due_job_s)} and no worker has started one."
+        yield Alert("worker_gone", "", fact, "Start a worker. The log of the last worker says why it exited.")
 
 
 def _disk_low(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
     if facts.free_bytes < ROOM * facts.minimum_free_bytes:
-        fact = f"{facts.free_bytes} bytes are free; under {facts.minimum_free_bytes} C-STORE is refused."
-        yield Alert("disk_low", "", fact, "Make room, or set retention.free_bytes so that what is done goes earlier.")
+        fact = f"{facts.free_bytes} bytes are free; below {facts.minimum_free_bytes} bytes C-STORE is refused."
+        action = "Free some disk space, or set retention.free_bytes so that files of done studies are removed earlier."
+        yield Alert("disk_low", "", fact, action)
 
 
 def _no_studies(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
     if facts.last_image_s is not None and facts.last_image_s > rules.no_studies_after_s:
-        fact = f"Nothing was received for {_time(facts.last_image_s)}."
-        action = "Does the PACS still route here? Refused associations are in glam-node status."
+        fact = f"No image has been received for {_time(facts.last_image_s)}."
+        action = "Check whether the PACS still routes studies here. glam-node status lists refused associations."
         yield Alert("no_studies", "", fact, action)
 
 
 def _needs_a_person(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
     if facts.failed_jobs or facts.abandoned_deliveries:
         fact = f"{counted(facts.failed_jobs, 'job')} and {counted(facts.abandoned_deliveries, 'result')} were given up."
-        action = "glam-node studies and glam-node study UID say why; glam-node retry UID tries again."
+        action = "Run glam-node studies and glam-node study UID to see why, and glam-node retry UID to try again."
         yield Alert("needs_a_person", "", fact, action)
 
 
@@ -177,7 +181,7 @@ def _images_in_doubt(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
     for kind, words in _IN_DOUBT.items():
         count = facts.studies_in_doubt.get(kind, 0)
         if count:
-            action = "glam-node status lists them; glam-node study UID says what can be done."
+            action = "Run glam-node status to list the studies, and glam-node study UID to see what you can do."
             yield Alert("images_in_doubt", kind, f"{counted(count, 'study')} {words}", action)
 
 
@@ -190,8 +194,8 @@ def _score_drift(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
                 kind,
                 f"The mean {kind} score of the last analyses is {mean:.2f}, that of the package's reference "
                 f"{reference:.2f}.",
-                "Was a machine, its processing, or who is screened changed? glam-node evaluate on known cases tells "
-                "whether the model is.",
+                "Check whether a machine, its processing or the screened women have changed. Run glam-node evaluate on "
+                "known cases to check the model.",
             )
 
 

@@ -58,7 +58,7 @@ def told(differs: Sequence[str]) -> str:
         CONTENT: "they state the same patient, study and view",
     }
     stated = "; ".join(words[one] for one in differs)
-    return f"images were sent again with other bytes: {stated}. Those that came first are the ones that are analysed"
+    return f"images were sent again with other bytes: {stated}. The images that came first are analysed"
 
 
 def differences(known: SOPInstance, newer: SOPInstance) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ _IMPLANTS = LeftOut(
 _ANOTHER_IMAGE = LeftOut(
     "another_image",
     "of views that another image shows better",
-    "Another image of this view serves better: conventional, whole, or with the implant displaced.",
+    "Another image of this view is better: conventional, whole, or with the implant displaced.",
 )
 _NO_MAMMOGRAMS = frozenset({"no_mammography", "secondary_capture", "other_class", "phantom"})
 _MOSAIC = LeftOut(
@@ -119,7 +119,7 @@ def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = (
         also: Further rules that leave out images which the built-in rules accept.
     """
     if not study.instances:
-        return Eligibility(False, "no_images", "no image of the study is kept here any more", (), {})
+        return Eligibility(False, "no_images", "the node keeps no image of the study any more", (), {})
     left_out: dict[str, LeftOut] = {}
     images: list[SOPInstance] = []
     for instance in study.instances:
@@ -169,7 +169,7 @@ def _judge_images(
     others = ", ".join(f"{count} {phrase}" for phrase, count in counts.items())
     if not images:
         if not left_out:
-            return Eligibility(False, "no_image", "no image can be analysed: none is on record", ())
+            return Eligibility(False, "no_image", "no image can be analysed: none is recorded", ())
         order = (*_ORDER, *(one.rule for one in also))
         nearest = max((one.rule for one in left_out.values()), key=order.index)
         return Eligibility(False, nearest, f"no image can be analysed: {others}", (), left_out)
