@@ -11,7 +11,7 @@ from glam_node.node.db import deliveries, destinations, jobs, migrate, studies
 from glam_node.node.db.engine import SessionFactory, open_database
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.instance import StudyAttributes
-from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.deliver import deliver_due

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.db import commitments
 from glam_node.node.domain.commitment import Failure, Reference, Report
-from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.errors import TransientError
 from glam_node.node.workflow.answer_commitments import answer_commitments
 from tests.unit.workflow.workbench import Workbench

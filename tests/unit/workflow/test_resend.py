@@ -5,10 +5,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from glam_node.node.db import audit
+from glam_node.node.domain.account import Actor
 from glam_node.node.domain.delivery import DeliveryState
-from glam_node.node.domain.job import JobState
-from glam_node.node.domain.order import Actor
-from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.job import JobState, RetryPolicy
 from glam_node.node.domain.routing import SiteRule
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError

@@ -4,10 +4,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from glam_node.node.domain.account import Actor, Order
 from glam_node.node.domain.delivery import DeliveryState
-from glam_node.node.domain.job import JobState
-from glam_node.node.domain.order import Actor, Order
-from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.job import JobState, RetryPolicy
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.retry import RetryReport, retry_study

@@ -8,11 +8,10 @@ from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import audit, backlog, deliveries, jobs
+from glam_node.node.domain.account import Order
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, Priority
-from glam_node.node.domain.order import Order
-from glam_node.node.domain.standing import LEGAL_STANDINGS, Standing
-from glam_node.node.domain.study import StudyState
+from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.retire import RetentionRules, retire
 from glam_node.node.workflow.retry import retry_study

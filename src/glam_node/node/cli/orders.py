@@ -10,7 +10,7 @@ import typer
 
 from glam_node.node.cli.application import SettingsOption, node_of, settings_of
 from glam_node.node.cli.study import StudyArgument, known
-from glam_node.node.domain.order import Actor, Order
+from glam_node.node.domain.account import Actor, Order
 from glam_node.node.domain.words import counted
 
 if TYPE_CHECKING:

@@ -16,10 +16,8 @@ from glam_node.node.console.door import COOKIE, Door, Fields
 from glam_node.node.console.rendering import Screens
 from glam_node.node.console.sessions import Flash
 from glam_node.node.db import conflicts, deliveries, studies
-from glam_node.node.domain.account import Right
-from glam_node.node.domain.order import Order
-from glam_node.node.domain.standing import LEGAL_STANDINGS, Standing
-from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.domain.account import Order, Right
+from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study, StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.resend import GIVEN_UP, THERE, Selection, resend
 from glam_node.node.workflow.retry import retry_given_up, retry_study

@@ -28,8 +28,7 @@ from glam_node.node.console.sessions import (
 )
 from glam_node.node.db import accounts, audit
 from glam_node.node.db.engine import reading
-from glam_node.node.domain.account import Account, Right, Role
-from glam_node.node.domain.order import Actor
+from glam_node.node.domain.account import Account, Actor, Right, Role
 from glam_node.node.domain.words import counted
 from glam_node.node.workflow.accounts import LONGEST_PASSWORD
 

@@ -15,8 +15,7 @@ from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, Doubt, told
 from glam_node.node.domain.eligibility import UNSPOKEN
 from glam_node.node.domain.instance import StudyAttributes
-from glam_node.node.domain.standing import Standing
-from glam_node.node.domain.study import StudyState
+from glam_node.node.domain.study import Standing, StudyState
 
 
 def add(session: Session, conflict: Conflict) -> None:

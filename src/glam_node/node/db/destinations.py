@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from glam_node.node.db.tables import DestinationRow
-from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.job import RetryPolicy
 
 CALL_EVERY = timedelta(seconds=30)
 """Maximum time between calls to a destination that does not answer, so that results are sent soon after it returns."""

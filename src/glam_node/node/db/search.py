@@ -17,8 +17,7 @@ from glam_node.node.db import studies
 from glam_node.node.db.tables import DeliveryRow, JobRow, StudyRow
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState
-from glam_node.node.domain.standing import Standing
-from glam_node.node.domain.study import Study
+from glam_node.node.domain.study import Standing, Study
 
 COUNTED = 1000
 """Maximum number of studies that are counted, since counting more takes long and is of no use."""

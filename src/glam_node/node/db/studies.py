@@ -19,8 +19,7 @@ from glam_node.node.domain.eligibility import is_mammogram
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.screening import AssemblyRules
-from glam_node.node.domain.standing import LEGAL_STANDINGS, Standing
-from glam_node.node.domain.study import LEGAL_TRANSITIONS, Study, StudyState
+from glam_node.node.domain.study import LEGAL_STANDINGS, LEGAL_TRANSITIONS, Standing, Study, StudyState
 from glam_node.node.errors import PermanentError
 
 LOOKED_UP_AT_ONCE = 1000

@@ -1,6 +1,7 @@
-"""Accounts of the console, their roles and their rights."""
+"""Accounts of the console with their rights, and the orders that people give for studies."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -40,3 +41,26 @@ class Account:
         """Rights of the account in addition to looking at the pages."""
         acts = {Right.ACT} if self.role is Role.OPERATOR else set()
         return frozenset(acts | ({Right.SEE_PATIENTS} if self.may_see_identity else set()))
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Person who gives an order, for the audit trail."""
+
+    account: str
+    """Account of the console; on the command line, the user of the operating system."""
+    address: str
+    """Network address of the browser; on the command line, the name of the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Order of one person for one study."""
+
+    study_instance_uid: str
+    actor: Actor
+    at: datetime
+    reason: str = ""
+    """Reason in the person's own words."""
+    seen: str | None = None
+    """Description of the study that the person saw (workflow.subject.seen_of); None to skip the comparison."""

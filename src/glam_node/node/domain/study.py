@@ -1,11 +1,10 @@
-"""Studies and their states, from the first image to the removal of the files."""
+"""Studies, their states from the first image to the removal of the files, and their standing."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
-from glam_node.node.domain.standing import Standing
 
 
 class StudyState(StrEnum):
@@ -35,6 +34,24 @@ LEGAL_TRANSITIONS: dict[StudyState, frozenset[StudyState]] = {
     StudyState.SUBMITTED: frozenset({StudyState.REPORTED, StudyState.RECEIVING, StudyState.RETIRED}),
     StudyState.REPORTED: frozenset({StudyState.RECEIVING, StudyState.RETIRED}),
     StudyState.RETIRED: frozenset({StudyState.RECEIVING}),
+}
+
+
+class Standing(StrEnum):
+    """Standing of a study: a person's decision whether it may proceed, independent of its state."""
+
+    FREE = "FREE"
+    """The study proceeds."""
+    HELD = "HELD"
+    """The study waits for its release: no job is created or started, no result is sent, and no file is removed."""
+    SET_ASIDE = "SET_ASIDE"
+    """All work on the study has stopped and its files are removed with age; a release resumes the work."""
+
+
+LEGAL_STANDINGS: dict[Standing, frozenset[Standing]] = {
+    Standing.FREE: frozenset({Standing.HELD, Standing.SET_ASIDE}),
+    Standing.HELD: frozenset({Standing.FREE, Standing.SET_ASIDE}),
+    Standing.SET_ASIDE: frozenset({Standing.FREE}),
 }
 
 

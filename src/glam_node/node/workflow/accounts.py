@@ -9,8 +9,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import accounts, audit
-from glam_node.node.domain.account import Account, Role
-from glam_node.node.domain.order import Actor
+from glam_node.node.domain.account import Account, Actor, Role
 from glam_node.node.errors import PermanentError
 
 LEAST_PASSWORD, LONGEST_PASSWORD = 12, 1024

@@ -11,8 +11,7 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES, Alert, AlertFacts, AlertMessage, AlertRules
 from glam_node.node.domain.alert import alerts as wrong
 from glam_node.node.domain.delivery import DeliveryState
-from glam_node.node.domain.job import JobState
-from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.job import JobState, RetryPolicy
 from glam_node.node.errors import NodeError
 from glam_node.node.workflow.recent_scores import recent_scores
 from glam_node.node.workflow.tell import tell

@@ -18,7 +18,7 @@ from glam_node.node.domain.commitment import (
     Report,
 )
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.tell import tell

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import clock
-from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.workflow.deliver import CLAIM_TIME
 
 log = structlog.get_logger(__name__)

@@ -4,8 +4,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
-from glam_node.node.domain.job import Routing
-from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.job import RetryPolicy, Routing
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import deliveries, destinations
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.delivery import Delivery
+from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.domain.ports import Destination, OutgoingInstance, StoreOutcome
-from glam_node.node.domain.retry import RetryPolicy
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.failure import describe
 from glam_node.node.workflow.heartbeat import heartbeat

@@ -19,8 +19,7 @@ from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 from glam_node.node.db import audit, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.job import InferenceJob
-from glam_node.node.domain.retry import RetryPolicy
+from glam_node.node.domain.job import InferenceJob, RetryPolicy
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.files import keep_durable, write_durably

@@ -8,8 +8,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import deliveries
+from glam_node.node.domain.account import Actor, Order
 from glam_node.node.domain.delivery import Delivery, DeliveryState
-from glam_node.node.domain.order import Actor, Order
 from glam_node.node.domain.study import StudyState
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError

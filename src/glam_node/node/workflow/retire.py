@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import conflicts, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import DeliveryState
-from glam_node.node.domain.standing import Standing
-from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.domain.study import Standing, Study, StudyState
 from glam_node.node.storage.files import remove_unfinished
 from glam_node.node.storage.findings import findings_path
 from glam_node.node.storage.instances import InstanceStore

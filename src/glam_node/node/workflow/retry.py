@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import deliveries, job_restarts, jobs, search, studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.db.search import Attention, Wanted
-from glam_node.node.domain.order import Actor, Order
+from glam_node.node.domain.account import Actor, Order
 from glam_node.node.domain.study import StudyState
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError

@@ -4,10 +4,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import jobs, studies
+from glam_node.node.domain.account import Order
 from glam_node.node.domain.job import JobState
-from glam_node.node.domain.order import Order
-from glam_node.node.domain.standing import LEGAL_STANDINGS, Standing
-from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study, StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.subject import facts_of, reason_of, subject_of, told
 from glam_node.node.workflow.tell import tell

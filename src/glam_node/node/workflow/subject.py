@@ -3,10 +3,9 @@
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import conflicts, deliveries, jobs, studies
+from glam_node.node.domain.account import Order
 from glam_node.node.domain.delivery import DeliveryState
-from glam_node.node.domain.order import Order
-from glam_node.node.domain.standing import Standing
-from glam_node.node.domain.study import Study
+from glam_node.node.domain.study import Standing, Study
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
 

@@ -8,11 +8,10 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import conflicts, deliveries, jobs, studies
 from glam_node.node.db.tables import StudyRow
 from glam_node.node.db.upsert import insert_missing
+from glam_node.node.domain.account import Order
 from glam_node.node.domain.conflict import Conflict
 from glam_node.node.domain.delivery import DeliveryState
-from glam_node.node.domain.order import Order
-from glam_node.node.domain.standing import Standing
-from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.domain.study import Standing, Study, StudyState
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
 from glam_node.node.storage.instances import InstanceStore

@@ -14,7 +14,7 @@ from glam_node.node.console.app import create_console
 from glam_node.node.db import migrate, studies
 from glam_node.node.db.engine import open_database
 from glam_node.node.domain.account import Role
-from glam_node.node.domain.standing import Standing
+from glam_node.node.domain.study import Standing
 from glam_node.node.workflow.accounts import new_account, set_account
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.schema import Settings, StorageSettings

@@ -22,7 +22,7 @@ from glam_node.node.domain.account import Role
 from glam_node.node.domain.conflict import Conflict
 from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.instance import StudyAttributes
-from glam_node.node.domain.standing import Standing
+from glam_node.node.domain.study import Standing
 from glam_node.node.storage.files import write_durably
 from glam_node.node.workflow.accounts import new_account, remove_account, set_account
 from glam_node.node.workflow.report import report_events

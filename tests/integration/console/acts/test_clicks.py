@@ -17,7 +17,7 @@ from glam_node.node.console.app import create_console
 from glam_node.node.console.oidc import CALLBACK
 from glam_node.node.console.rendering import person_name
 from glam_node.node.db import audit
-from glam_node.node.domain.standing import Standing
+from glam_node.node.domain.study import Standing
 from tests.integration.console.acts.conftest import PASSWORD, standing
 from tests.integration.console.acts.provider import Provider
 from tests.integration.console.acts.test_oidc import OPERATOR, Site
