@@ -2,25 +2,15 @@
 
 import secrets
 
-from sqlalchemy import SmallInteger, String, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
-from glam_node.node.db.tables import Base, InstanceRow, StudyRow
+from glam_node.node.db.tables import InstanceRow, StorageRow, StudyRow
 from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.study import StudyState
 
 _ROW = 1
 _NEWEST = 20
-
-
-class StorageRow(Base):
-    """Single row with the ID that the storage root of this database has in its marker file."""
-
-    __tablename__ = "storage"
-
-    row: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    storage_id: Mapped[str] = mapped_column(String(32))
-    is_bound: Mapped[bool]
 
 
 def known_storage(session: Session, *, lock: bool = False) -> tuple[str, bool]:

@@ -1,0 +1,38 @@
+"""Tables of the database; columns have the names of the domain's fields."""
+
+from glam_node.node.db.tables.accounts_and_events import (
+    AccountRow,
+    AlertMessageRow,
+    AlertRow,
+    AuditMessageRow,
+    EventRow,
+    TraceCursorRow,
+)
+from glam_node.node.db.tables.base import Base
+from glam_node.node.db.tables.jobs_and_deliveries import (
+    CommitmentRequestRow,
+    DeliveryRow,
+    DestinationRow,
+    JobRow,
+    WorkerRow,
+)
+from glam_node.node.db.tables.studies import ConflictRow, InstanceRow, StorageRow, StudyRow
+
+__all__ = [
+    "AccountRow",
+    "AlertMessageRow",
+    "AlertRow",
+    "AuditMessageRow",
+    "Base",
+    "CommitmentRequestRow",
+    "ConflictRow",
+    "DeliveryRow",
+    "DestinationRow",
+    "EventRow",
+    "InstanceRow",
+    "JobRow",
+    "StorageRow",
+    "StudyRow",
+    "TraceCursorRow",
+    "WorkerRow",
+]
