@@ -69,7 +69,7 @@ def test_a_claim_can_be_held(sessions: SessionFactory, job_id: str) -> None:
     add(sessions, job_id, delivery())
     mine = claim(sessions)
     with sessions.begin() as session:
-        deliveries.hold(session, mine, after(100))
+        deliveries.extend_claims(session, mine, after(100))
     assert claim(sessions, 99) == []
 
 

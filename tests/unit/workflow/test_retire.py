@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from glam_node.node.db import audit, deliveries
+from glam_node.node.db import audit, delivery_commitment
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.storage.retired import RetiredFiles
@@ -78,7 +78,7 @@ def test_what_is_not_delivered_stays(bench: Workbench, exam: list[Dataset]) -> N
 def test_what_an_archive_was_asked_to_commit_and_has_not_stays(done: Workbench) -> None:
     done.clock.turn(400 * DAY)
     with done.sessions.begin() as session:
-        deliveries.ask_for(session, "archive", "2.25.5", now=done.clock(), until=done.clock(), limit=1)
+        delivery_commitment.request(session, "archive", "2.25.5", now=done.clock(), until=done.clock(), limit=1)
     assert tidied(done) == 0
 
 

@@ -1,4 +1,4 @@
-"""Result objects on their way to destinations."""
+"""Deliveries of result objects, claimed by one sender at a time."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from glam_node.node.domain.job import JobState
 
 
 def add_missing(session: Session, deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """Every object is queued for its destination once, however often it is published; returns what is new."""
+    """Queue each object for its destination unless it is queued already, and return the deliveries that are new."""
     insert_missing(session, DeliveryRow, [asdict(delivery) for delivery in deliveries])
     query = select(DeliveryRow.delivery_id).where(
         DeliveryRow.delivery_id.in_([delivery.delivery_id for delivery in deliveries])
@@ -26,19 +26,22 @@ def add_missing(session: Session, deliveries: Sequence[Delivery]) -> list[Delive
 
 
 def of_study(session: Session, study_instance_uid: str) -> list[Delivery]:
-    """All deliveries of one study, the oldest first."""
+    """Return all deliveries of one study, the oldest first."""
     query = select(DeliveryRow).where(DeliveryRow.study_instance_uid == study_instance_uid)
-    return _sorted(session.scalars(query.execution_options(populate_existing=True)).all())
+    return as_deliveries(session.scalars(query.execution_options(populate_existing=True)).all())
 
 
 def counts(session: Session) -> dict[tuple[str, DeliveryState], int]:
-    """How many deliveries each destination has in each state that has any, those of studies set aside left out."""
+    """Return the number of deliveries by destination and state; studies that are set aside do not count."""
     counted = standing.tally(session, [DeliveryRow.state, DeliveryRow.destination], DeliveryRow.study_instance_uid)
     return {(destination, DeliveryState(state)): count for (state, destination), count in counted.items()}
 
 
 def claim_due(session: Session, destination: str, *, now: datetime, until: datetime, limit: int) -> list[Delivery]:
-    """Up to `limit` that are due, or one that goes alone: this sender's until `until`, one attempt counted."""
+    """Claim up to `limit` due deliveries until `until` and count the attempt.
+
+    If only deliveries that must be sent alone are due, one of them is claimed.
+    """
     due = and_(
         DeliveryRow.state == DeliveryState.PENDING,
         DeliveryRow.destination == destination,
@@ -49,17 +52,17 @@ def claim_due(session: Session, destination: str, *, now: datetime, until: datet
     values = {"attempt": DeliveryRow.attempt + 1, "next_attempt_at": until}
     together = and_(due, DeliveryRow.alone.is_(False))
     claimed = claim(session, DeliveryRow, DeliveryRow.delivery_id, together, order, limit, **values)
-    return _sorted(claimed or claim(session, DeliveryRow, DeliveryRow.delivery_id, due, order, 1, **values))
+    return as_deliveries(claimed or claim(session, DeliveryRow, DeliveryRow.delivery_id, due, order, 1, **values))
 
 
-def hold(session: Session, deliveries: Sequence[Delivery], until: datetime) -> None:
-    """The claim on those that are still being sent lasts until then."""
+def extend_claims(session: Session, deliveries: Sequence[Delivery], until: datetime) -> None:
+    """Extend the claim on deliveries that are still being sent to `until`."""
     for delivery in deliveries:
         change(session, DeliveryRow, _claimed(delivery), next_attempt_at=until)
 
 
 def mark_stored(session: Session, delivery: Delivery, now: datetime, warning: str = "") -> bool:
-    """The destination has it, whoever sent it; False when that was known before."""
+    """Record that the destination stored the object; return False if that was recorded before."""
     there = (DeliveryState.STORED, DeliveryState.COMMITTED)
     pending = and_(DeliveryRow.delivery_id == delivery.delivery_id, DeliveryRow.state.not_in(there))
     values = {"stored_at": now, "next_attempt_at": now, "failure": "", "warning": warning, "alone": False}
@@ -69,18 +72,21 @@ def mark_stored(session: Session, delivery: Delivery, now: datetime, warning: st
 def postpone(
     session: Session, delivery: Delivery, next_attempt_at: datetime, failure: str, *, alone: bool = False
 ) -> bool:
-    """It is tried again then, by itself where that is asked for; False when another sender has it."""
+    """Record a failed attempt and the time of the next; return False if another sender has claimed the delivery."""
     values = {"next_attempt_at": next_attempt_at, "failure": failure, "alone": alone}
     return bool(change(session, DeliveryRow, _claimed(delivery), **values))
 
 
 def give_back(session: Session, delivery: Delivery, now: datetime) -> None:
-    """It was never sent: it is due, and the attempt does not count."""
+    """Make a delivery due again that was claimed and not sent, without counting the attempt."""
     change(session, DeliveryRow, _claimed(delivery), attempt=delivery.attempt - 1, next_attempt_at=now)
 
 
 def make_due(session: Session, destination: str, now: datetime, *, later_than: datetime, failed_at_most: int) -> int:
-    """How many deliveries are due now that waited for an attempt after `later_than` and failed no more often."""
+    """Make pending deliveries due whose next attempt is after `later_than`, and return their number.
+
+    Deliveries with more than `failed_at_most` attempts keep waiting.
+    """
     waiting = and_(
         DeliveryRow.state == DeliveryState.PENDING,
         DeliveryRow.destination == destination,
@@ -91,14 +97,15 @@ def make_due(session: Session, destination: str, now: datetime, *, later_than: d
 
 
 def abandon(session: Session, delivery: Delivery, failure: str) -> bool:
-    """It is not tried again until a person acts; False when another sender has it by now."""
+    """Give up the delivery until a person acts; return False if another sender has claimed it."""
     return bool(change(session, DeliveryRow, _claimed(delivery), state=DeliveryState.ABANDONED, failure=failure))
 
 
 def replace(session: Session, delivery: Delivery, failure: str, sop_class_uid: str, now: datetime) -> int:
-    """How many objects of `sop_class_uid`, of the same job, go out in its place now; with none nothing is changed.
+    """Send the job's objects of `sop_class_uid` in place of a refused one, and return their number.
 
-    Objects for which others stand in themselves do not count: two kinds that stand in for each other would go nowhere.
+    Without such an object nothing is changed. Objects that were replaced themselves do not count, since two SOP classes
+    that are substitutes for each other would never be sent.
     """
     standby = and_(
         DeliveryRow.job_id == delivery.job_id,
@@ -115,9 +122,9 @@ def replace(session: Session, delivery: Delivery, failure: str, sop_class_uid: s
 
 
 def withhold(session: Session, destination: str) -> list[Delivery]:
-    """What waited for the destination does not go out any more."""
+    """Withhold all pending deliveries of the destination, and return them."""
     waiting = and_(DeliveryRow.state == DeliveryState.PENDING, DeliveryRow.destination == destination)
-    return _sorted(change(session, DeliveryRow, waiting, state=DeliveryState.WITHHELD))
+    return as_deliveries(change(session, DeliveryRow, waiting, state=DeliveryState.WITHHELD))
 
 
 def retry(
@@ -130,7 +137,11 @@ def retry(
     given_up: bool = False,
     held_back: bool = False,
 ) -> int:
-    """How many deliveries that wait, `given_up` or `held_back` ones too, are due now and begin anew."""
+    """Make deliveries due with a new count of attempts, and return their number.
+
+    These are pending ones whose next attempt is after `later_than`; with `held_back` also those that are due already,
+    with `given_up` also abandoned ones.
+    """
     waits = DeliveryRow.next_attempt_at > later_than
     waiting = or_(waits, DeliveryRow.next_attempt_at <= now) if held_back else waits
     meant = and_(DeliveryRow.state == DeliveryState.PENDING, waiting)
@@ -146,7 +157,7 @@ def retry(
 def resend(
     session: Session, study_instance_uid: str, destination: str, states: Collection[DeliveryState], now: datetime
 ) -> int:
-    """How many of the study's results in these states are due now at the destination, as if never sent."""
+    """Make the study's deliveries in these states due again, as if never sent, and return their number."""
     chosen = and_(
         DeliveryRow.study_instance_uid == study_instance_uid,
         DeliveryRow.destination == destination,
@@ -160,103 +171,14 @@ def resend(
 
 
 def stop_unsent(session: Session, study_instance_uid: str, becomes: DeliveryState, failure: str) -> int:
-    """Return how many results, waiting or given up, never go out from here on: they are in that state instead."""
+    """Move the study's deliveries that are not stored to the state `becomes`, and return their number."""
     unsent = {DeliveryState.PENDING, DeliveryState.STANDBY, DeliveryState.ABANDONED} - {becomes}
     stopped = and_(DeliveryRow.study_instance_uid == study_instance_uid, DeliveryRow.state.in_(unsent))
     return len(change(session, DeliveryRow, stopped, state=becomes, failure=failure))
 
 
-def ask_for(
-    session: Session, destination: str, transaction_uid: str, *, now: datetime, until: datetime, limit: int
-) -> list[Delivery]:
-    """Up to `limit` stored objects that are in no request, the oldest first: they are in this one, until then."""
-    due = and_(
-        DeliveryRow.state == DeliveryState.STORED,
-        DeliveryRow.destination == destination,
-        DeliveryRow.transaction_uid == "",
-        DeliveryRow.next_attempt_at <= now,
-    )
-    values = {
-        "transaction_uid": transaction_uid,
-        "transaction_count": DeliveryRow.transaction_count + 1,
-        "next_attempt_at": until,
-    }
-    order = (DeliveryRow.stored_at,)
-    return _sorted(claim(session, DeliveryRow, DeliveryRow.delivery_id, due, order, limit, **values))
-
-
-def unask(session: Session, transaction_uid: str, next_attempt_at: datetime, failure: str) -> None:
-    """The archive never had that request: its objects are in none, until then."""
-    condition = and_(DeliveryRow.transaction_uid == transaction_uid, DeliveryRow.state == DeliveryState.STORED)
-    change(
-        session,
-        DeliveryRow,
-        condition,
-        transaction_uid="",
-        transaction_count=DeliveryRow.transaction_count - 1,
-        next_attempt_at=next_attempt_at,
-        failure=failure,
-    )
-
-
-def of_transaction(session: Session, transaction_uid: str) -> list[Delivery]:
-    """The objects of a request."""
-    query = select(DeliveryRow).where(DeliveryRow.transaction_uid == transaction_uid, DeliveryRow.transaction_uid != "")
-    return _sorted(session.scalars(query.execution_options(populate_existing=True)).all())
-
-
-def overdue(session: Session, destination: str, now: datetime) -> list[Delivery]:
-    """Objects in a request that was not answered by now."""
-    query = select(DeliveryRow).where(
-        DeliveryRow.state == DeliveryState.STORED,
-        DeliveryRow.destination == destination,
-        DeliveryRow.transaction_uid != "",
-        DeliveryRow.next_attempt_at <= now,
-    )
-    return _sorted(session.scalars(query.execution_options(populate_existing=True)).all())
-
-
-def mark_committed(session: Session, delivery: Delivery) -> None:
-    """The destination has taken responsibility."""
-    change(session, DeliveryRow, _in_request(delivery), state=DeliveryState.COMMITTED, failure="")
-
-
-def send_again(session: Session, delivery: Delivery, now: datetime, failure: str) -> None:
-    """It goes out once more, and into another request after that."""
-    change(
-        session,
-        DeliveryRow,
-        _in_request(delivery),
-        state=DeliveryState.PENDING,
-        transaction_uid="",
-        next_attempt_at=now,
-        failure=failure,
-    )
-
-
-def set_aside(session: Session, delivery: Delivery, failure: str) -> None:
-    """The destination does not take responsibility, however often it is asked; a person acts."""
-    change(
-        session,
-        DeliveryRow,
-        _in_request(delivery),
-        state=DeliveryState.ABANDONED,
-        transaction_uid="",
-        transaction_count=0,
-        failure=failure,
-    )
-
-
-def _in_request(delivery: Delivery) -> ColumnElement[bool]:
-    return and_(
-        DeliveryRow.delivery_id == delivery.delivery_id,
-        DeliveryRow.state == DeliveryState.STORED,
-        DeliveryRow.transaction_uid == delivery.transaction_uid,
-    )
-
-
 def _claimed(delivery: Delivery) -> ColumnElement[bool]:
-    """By this attempt."""
+    """Return the condition that the attempt of `delivery` still holds the claim."""
     return and_(
         DeliveryRow.delivery_id == delivery.delivery_id,
         DeliveryRow.state == DeliveryState.PENDING,
@@ -264,8 +186,11 @@ def _claimed(delivery: Delivery) -> ColumnElement[bool]:
     )
 
 
-def _sorted(rows: Sequence[DeliveryRow]) -> list[Delivery]:
-    """By age, then by SOP class: segmentations (...1.1.66.4) go before the reports (...1.1.88.x) that refer to them."""
+def as_deliveries(rows: Sequence[DeliveryRow]) -> list[Delivery]:
+    """Return the deliveries of the rows, sorted by age and then by SOP class.
+
+    So segmentations (...1.1.66.4) precede the reports (...1.1.88.x) that refer to them.
+    """
     return [
         _delivery(row) for row in sorted(rows, key=lambda row: (row.created_at, row.sop_class_uid, row.delivery_id))
     ]

@@ -9,7 +9,7 @@ import structlog
 from pydicom.uid import generate_uid
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import deliveries
+from glam_node.node.db import delivery_commitment
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.commitment import Reference, Report
 from glam_node.node.domain.delivery import Delivery, DeliveryState
@@ -50,9 +50,9 @@ def commit_results(sessions: SessionFactory, destination: str, ask: Ask, rules: 
     """
     transaction_uid = str(generate_uid(prefix=None))
     with sessions.begin() as session:
-        for delivery in deliveries.overdue(session, destination, now):
+        for delivery in delivery_commitment.overdue(session, destination, now):
             _not_committed(session, delivery, "The archive did not answer in time", rules, now)
-        asked = deliveries.ask_for(
+        asked = delivery_commitment.request(
             session, destination, transaction_uid, now=now, until=now + rules.patience, limit=AT_ONCE
         )
     if not asked:
@@ -63,7 +63,7 @@ def commit_results(sessions: SessionFactory, destination: str, ask: Ask, rules: 
     except NodeError as error:
         log.warning("commitment_not_requested", destination=destination, failure=str(error))
         with sessions.begin() as session:
-            deliveries.unask(session, transaction_uid, now + ASK_AGAIN_AFTER, str(error))
+            delivery_commitment.withdraw(session, transaction_uid, now + ASK_AGAIN_AFTER, str(error))
         return 0
     log.info("commitment_requested", destination=destination, objects=len(asked), transaction_uid=transaction_uid)
     return len(asked)
@@ -83,13 +83,13 @@ def take_report(session: Session, ae_title: str, report: Report, rules: Commitme
     Raises:
         PermanentError: The Transaction UID is of no request to the peer with that AE title.
     """
-    asked = {one.sop_instance_uid: one for one in deliveries.of_transaction(session, report.transaction_uid)}
+    asked = {one.sop_instance_uid: one for one in delivery_commitment.in_request(session, report.transaction_uid)}
     if {rules.archives.get(one.destination) for one in asked.values()} != {ae_title}:
         raise PermanentError(f"no request of ours to {ae_title} has the Transaction UID of this report")
     for reference in report.committed:
         delivery = asked.get(reference.sop_instance_uid)
         if delivery is not None and delivery.state is DeliveryState.STORED:
-            deliveries.mark_committed(session, delivery)
+            delivery_commitment.mark_committed(session, delivery)
             tell_of_delivery(log, session, "result_committed", delivery, now)
     for failure in report.failed:
         delivery = asked.get(failure.reference.sop_instance_uid)
@@ -100,12 +100,12 @@ def take_report(session: Session, ae_title: str, report: Report, rules: Commitme
 def _not_committed(session: Session, delivery: Delivery, why: str, rules: CommitmentRules, now: datetime) -> None:
     if delivery.transaction_count < rules.maximum_requests:
         failure = f"{why} to the request for storage commitment; it is sent again."
-        deliveries.send_again(session, delivery, now, failure)
+        delivery_commitment.send_again(session, delivery, now, failure)
         tell_of_delivery(log, session, "result_not_committed", delivery, now, failure)
     else:
         failure = (
             f"{why} to the request for storage commitment, {delivery.transaction_count} times. "
             "Look into the log of the archive; then: glam-node retry."
         )
-        deliveries.set_aside(session, delivery, failure)
+        delivery_commitment.give_up(session, delivery, failure)
         tell_of_delivery(log, session, "delivery_abandoned", delivery, now, failure)

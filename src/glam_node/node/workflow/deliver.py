@@ -130,7 +130,7 @@ def _deliver_batch(
 
 def _hold(claimed: Sequence[Delivery], sessions: SessionFactory, now: Clock) -> None:
     with sessions.begin() as session:
-        deliveries.hold(session, claimed, now() + CLAIM_TIME)
+        deliveries.extend_claims(session, claimed, now() + CLAIM_TIME)
 
 
 def _store(destination: Destination, claimed: Sequence[Delivery], store: InstanceStore) -> list[StoreOutcome]:
