@@ -20,9 +20,9 @@ from glam_node.node.console.destinations import facts
 from glam_node.node.console.measure import measure
 from glam_node.node.db import audit, backlog, deliveries, jobs, search, studies
 from glam_node.node.db.engine import reading
-from glam_node.node.db.search import Place, Wanted
+from glam_node.node.db.search import StudyFilter, StudyPosition
 from glam_node.node.db.tables import DeliveryRow, EventRow, InstanceRow, JobRow, StudyRow
-from glam_node.node.domain.screening import AssemblyRules
+from glam_node.node.domain.completeness import AssemblyRules
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.benchmarks.conftest import Record
@@ -40,24 +40,24 @@ ATTRIBUTES = asdict(image_attributes())
 
 
 SEARCHES = {
-    "first page": (Wanted(), None),
-    "far back": (Wanted(), Place(NOW - timedelta(minutes=90_000), "1.2.90000")),
-    "back again": (Wanted(), Place(NOW - timedelta(minutes=90_000), "1.2.90000", newer=True)),
-    "part of a UID": (Wanted(study_instance_uid="2.9999"), None),
-    "no such UID": (Wanted(study_instance_uid="3.4"), None),
-    "accession number": (Wanted(accession_number="A5"), None),
-    "any accession number": (Wanted(accession_number="A"), None),
-    "no such UID of a state": (Wanted(study_instance_uid="3.4", state="REPORTED"), None),
-    "state and rule": (Wanted(state="REPORTED", rule="quiet_time"), None),
-    "common state": (Wanted(state="REPORTED"), None),
-    "rare state": (Wanted(state="INELIGIBLE"), None),
-    "rule": (Wanted(rule="settle_time"), None),
-    "a day": (Wanted(received_from=NOW - timedelta(days=30), received_before=NOW - timedelta(days=29)), None),
-    "all at once": (Wanted("2.5", "A5", "REPORTED", "settle_time", NOW - timedelta(days=60), NOW), None),
+    "first page": (StudyFilter(), None),
+    "far back": (StudyFilter(), StudyPosition(NOW - timedelta(minutes=90_000), "1.2.90000")),
+    "back again": (StudyFilter(), StudyPosition(NOW - timedelta(minutes=90_000), "1.2.90000", newer=True)),
+    "part of a UID": (StudyFilter(study_instance_uid="2.9999"), None),
+    "no such UID": (StudyFilter(study_instance_uid="3.4"), None),
+    "accession number": (StudyFilter(accession_number="A5"), None),
+    "any accession number": (StudyFilter(accession_number="A"), None),
+    "no such UID of a state": (StudyFilter(study_instance_uid="3.4", state="REPORTED"), None),
+    "state and rule": (StudyFilter(state="REPORTED", rule="quiet_time"), None),
+    "common state": (StudyFilter(state="REPORTED"), None),
+    "rare state": (StudyFilter(state="INELIGIBLE"), None),
+    "rule": (StudyFilter(rule="settle_time"), None),
+    "a day": (StudyFilter(received_from=NOW - timedelta(days=30), received_before=NOW - timedelta(days=29)), None),
+    "all at once": (StudyFilter("2.5", "A5", "REPORTED", "settle_time", NOW - timedelta(days=60), NOW), None),
 }
 
 
-def looked_for(wanted: Wanted, place: Place | None) -> Callable[[Session], object]:
+def looked_for(wanted: StudyFilter, place: StudyPosition | None) -> Callable[[Session], object]:
     """What the list of studies asks."""
     return lambda session: search.count(session, wanted, search.find(session, wanted, place, 50))
 
@@ -182,7 +182,7 @@ def test_no_question_takes_as_long_as_reading_every_study(node: Node, figure: Re
         "console: queue": asked(lambda s: (backlog.waiting_jobs(s), jobs.waiting(s, 50), jobs.failed(s, 50))),
         "console: destinations": asked(lambda s: facts(s, {"archive": DestinationSettings()})),
         "one study": asked(lambda s: (studies.get(s, "1.2.5"), jobs.of_study(s, "1.2.5"), audit.timeline(s, "1.2.5"))),
-        "dispatcher: what is whole": asked(lambda s: studies.perhaps_complete(s, rules, NOW, 100)),
+        "dispatcher: what is whole": asked(lambda s: studies.possibly_complete(s, rules, NOW, 100)),
         "dispatcher: what to retire": asked(lambda s: studies.retirable(s, NOW - timedelta(days=365), 20)),
         "all metrics": lambda: measure(node, NOW),
     }

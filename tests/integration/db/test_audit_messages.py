@@ -19,8 +19,8 @@ def three(sessions: SessionFactory) -> SessionFactory:
         audit.record(session, "study_retired", NOW)
         messages = [(NOW, f"<message{number}/>".encode()) for number in (1, 2, 3)]
         sequences = audit_messages.append(session, messages)
-        (event,) = audit.unreported(session, 10)
-        audit.report(session, {event.event_id: sequences[-1]})
+        (event,) = audit.without_message(session, 10)
+        audit.set_messages(session, {event.event_id: sequences[-1]})
     return sessions
 
 
@@ -95,18 +95,18 @@ def test_the_last_message_deleted_is_missed_by_the_event_that_it_told_of(three: 
 
 def test_an_event_is_reported_once(three: SessionFactory) -> None:
     with three() as session:
-        assert audit.unreported(session, 10) == []
+        assert audit.without_message(session, 10) == []
 
 
 def test_an_event_that_another_process_told_of_meanwhile_is_left_to_it(three: SessionFactory) -> None:
     with three.begin() as session:
         audit.record(session, "study_retired", NOW)
     with three() as session:
-        (event,) = audit.unreported(session, 10)
+        (event,) = audit.without_message(session, 10)
     with three.begin() as session:
-        audit.report(session, {event.event_id: 0})
+        audit.set_messages(session, {event.event_id: 0})
     with pytest.raises(TransientError, match="Run only one dispatcher"), three.begin() as session:
-        audit.report(session, {event.event_id: 3})
+        audit.set_messages(session, {event.event_id: 3})
 
 
 def test_of_events_that_are_older_than_the_trail_no_message_tells(empty_url: str) -> None:
@@ -122,5 +122,5 @@ def test_of_events_that_are_older_than_the_trail_no_message_tells(empty_url: str
     migrate.upgrade(empty_url)
     sessions = open_database(empty_url)
     with sessions() as session:
-        assert (audit.unreported(session, 10), len(audit.timeline(session, "1.2"))) == ([], 1)
+        assert (audit.without_message(session, 10), len(audit.timeline(session, "1.2"))) == ([], 1)
     sessions.kw["bind"].dispose()

@@ -187,7 +187,7 @@ def test_a_study_that_is_retired_meanwhile_is_asked_for_again_and_left_out(
         if len(rounds) == 1:
             with bench.sessions.begin() as own:
                 studies.set_state(own, study, StudyState.RETIRED, "age", "")
-                studies.forget_instances(own, study.study_instance_uid)
+                studies.delete_instances(own, study.study_instance_uid)
             shutil.rmtree(bench.store.root / "results")
             shutil.rmtree(bench.store.root / "instances")
         return counts_by_state(session)

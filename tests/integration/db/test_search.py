@@ -9,7 +9,7 @@ from sqlalchemy import event, insert
 
 from glam_node.node.db import search
 from glam_node.node.db.engine import SessionFactory
-from glam_node.node.db.search import Attention, Place, Wanted
+from glam_node.node.db.search import Attention, StudyFilter, StudyPosition
 from glam_node.node.db.tables import DeliveryRow, JobRow, StudyRow
 from glam_node.node.domain.delivery import DeliveryState
 from tests.builders import NOW, after
@@ -36,7 +36,9 @@ def put(sessions: SessionFactory, count: int) -> None:
         session.execute(insert(StudyRow), rows)
 
 
-def found(sessions: SessionFactory, wanted: Wanted, place: Place | None = None, limit: int = 100) -> Sequence[str]:
+def found(
+    sessions: SessionFactory, wanted: StudyFilter, place: StudyPosition | None = None, limit: int = 100
+) -> Sequence[str]:
     """UIDs, in order."""
     with sessions() as session:
         return [one.study_instance_uid for one in search.find(session, wanted, place, limit).studies]
@@ -45,20 +47,20 @@ def found(sessions: SessionFactory, wanted: Wanted, place: Place | None = None, 
 @pytest.mark.parametrize(
     ("wanted", "uids"),
     [
-        (Wanted(study_instance_uid="2.1"), ["1.2.1", "1.2.11", "1.2.10"]),
-        (Wanted(study_instance_uid="_"), []),
-        (Wanted(accession_number="A0"), ["1.2.0", "1.2.3", "1.2.6", "1.2.9"]),
-        (Wanted(state="INELIGIBLE", rule="too_few_views"), ["1.2.0", "1.2.10"]),
-        (Wanted(received_from=after(-60), received_before=NOW), ["1.2.3", "1.2.2"]),
-        (Wanted("2.1", "A1", "REPORTED", "settle_time", after(-3600), after(1)), ["1.2.1"]),
-        (Wanted(patient_id="P3"), ["1.2.3", "1.2.7", "1.2.11"]),
-        (Wanted(patient_id="P"), []),
-        (Wanted(patient_id="P3", study_date="20260102", received_before=after(-120)), ["1.2.7", "1.2.11"]),
-        (Wanted(attention=Attention.HELD), ["1.2.7"]),
-        (Wanted(attention=Attention.SET_ASIDE), ["1.2.9"]),
+        (StudyFilter(study_instance_uid="2.1"), ["1.2.1", "1.2.11", "1.2.10"]),
+        (StudyFilter(study_instance_uid="_"), []),
+        (StudyFilter(accession_number="A0"), ["1.2.0", "1.2.3", "1.2.6", "1.2.9"]),
+        (StudyFilter(state="INELIGIBLE", rule="too_few_views"), ["1.2.0", "1.2.10"]),
+        (StudyFilter(received_from=after(-60), received_before=NOW), ["1.2.3", "1.2.2"]),
+        (StudyFilter("2.1", "A1", "REPORTED", "settle_time", after(-3600), after(1)), ["1.2.1"]),
+        (StudyFilter(patient_id="P3"), ["1.2.3", "1.2.7", "1.2.11"]),
+        (StudyFilter(patient_id="P"), []),
+        (StudyFilter(patient_id="P3", study_date="20260102", received_before=after(-120)), ["1.2.7", "1.2.11"]),
+        (StudyFilter(attention=Attention.HELD), ["1.2.7"]),
+        (StudyFilter(attention=Attention.SET_ASIDE), ["1.2.9"]),
     ],
 )
-def test_everything_that_is_wanted_holds(sessions: SessionFactory, wanted: Wanted, uids: list[str]) -> None:
+def test_everything_that_is_wanted_holds(sessions: SessionFactory, wanted: StudyFilter, uids: list[str]) -> None:
     put(sessions, 12)
     assert found(sessions, wanted) == uids
     with sessions() as session:
@@ -68,16 +70,18 @@ def test_everything_that_is_wanted_holds(sessions: SessionFactory, wanted: Wante
 
 def test_pages_follow_each_other_without_gap_or_overlap_and_lead_back(sessions: SessionFactory) -> None:
     put(sessions, 12)
-    everything, place, pages = found(sessions, Wanted()), None, []
+    everything, place, pages = found(sessions, StudyFilter()), None, []
     with sessions() as session:
         while True:
-            leaf = search.find(session, Wanted(), place, 5)
+            leaf = search.find(session, StudyFilter(), place, 5)
             pages.append([one.study_instance_uid for one in leaf.studies])
             if not leaf.has_older:
                 break
-            place = Place(leaf.studies[-1].last_received_at, leaf.studies[-1].study_instance_uid)
+            place = StudyPosition(leaf.studies[-1].last_received_at, leaf.studies[-1].study_instance_uid)
         first = leaf.studies[0]
-        back = search.find(session, Wanted(), Place(first.last_received_at, first.study_instance_uid, newer=True), 5)
+        back = search.find(
+            session, StudyFilter(), StudyPosition(first.last_received_at, first.study_instance_uid, newer=True), 5
+        )
     assert [len(page) for page in pages] == [5, 5, 2]
     assert [uid for page in pages for uid in page] == everything
     assert [one.study_instance_uid for one in back.studies] == pages[1]
@@ -86,18 +90,18 @@ def test_pages_follow_each_other_without_gap_or_overlap_and_lead_back(sessions: 
 
 def test_pages_of_the_oldest_first_follow_each_other_and_lead_back(sessions: SessionFactory) -> None:
     put(sessions, 12)
-    everything, pages = found(sessions, Wanted())[::-1], []
-    place: Place | None = None
+    everything, pages = found(sessions, StudyFilter())[::-1], []
+    place: StudyPosition | None = None
     with sessions() as session:
         while True:
-            leaf = search.find(session, Wanted(), place, 5, oldest_first=True)
+            leaf = search.find(session, StudyFilter(), place, 5, oldest_first=True)
             pages.append([one.study_instance_uid for one in leaf.studies])
             if not leaf.has_newer:
                 break
-            place = Place(leaf.studies[-1].last_received_at, leaf.studies[-1].study_instance_uid, newer=True)
+            place = StudyPosition(leaf.studies[-1].last_received_at, leaf.studies[-1].study_instance_uid, newer=True)
         first = leaf.studies[0]
-        beside = Place(first.last_received_at, first.study_instance_uid)
-        back = search.find(session, Wanted(), beside, 5, oldest_first=True)
+        beside = StudyPosition(first.last_received_at, first.study_instance_uid)
+        back = search.find(session, StudyFilter(), beside, 5, oldest_first=True)
     assert [uid for page in pages for uid in page] == list(everything)
     assert [one.study_instance_uid for one in back.studies] == pages[1]
     assert (leaf.has_older, back.has_newer, back.has_older) == (True, True, True)
@@ -109,8 +113,8 @@ def test_a_study_needs_attention_while_a_result_waits_or_was_given_up_or_a_job_f
     with sessions.begin() as session:
         session.execute(insert(JobRow), [job_row(uid) for uid in states] + [job_row("1.2.5", state="FAILED")])
         session.execute(insert(DeliveryRow), [delivery_row(uid, state) for uid, state in states.items()])
-    assert found(sessions, Wanted(attention=Attention.NOT_DELIVERED)) == ["1.2.1"]
-    assert found(sessions, Wanted(attention=Attention.GIVEN_UP)) == ["1.2.2", "1.2.5"]
+    assert found(sessions, StudyFilter(attention=Attention.NOT_DELIVERED)) == ["1.2.1"]
+    assert found(sessions, StudyFilter(attention=Attention.GIVEN_UP)) == ["1.2.2", "1.2.5"]
     with sessions() as session:
         assert search.attention_counts(session) == {
             Attention.GIVEN_UP: 2,
@@ -156,7 +160,7 @@ def test_counting_ends_where_it_tells_nobody_anything(
     monkeypatch.setattr(search, "COUNTED", 10)
     put(sessions, 30)
     with sessions() as session:
-        assert search.count(session, Wanted(), search.find(session, Wanted(), None, 5)) == 11
+        assert search.count(session, StudyFilter(), search.find(session, StudyFilter(), None, 5)) == 11
 
 
 def test_rules_are_listed_once_each(sessions: SessionFactory) -> None:
@@ -170,14 +174,17 @@ def test_a_study_that_is_newer_is_on_no_later_page(sessions: SessionFactory) -> 
     put(sessions, 4)
     with sessions.begin() as session:
         session.get_one(StudyRow, "1.2.3").last_received_at = NOW + timedelta(hours=1)
-    assert found(sessions, Wanted(), Place(after(0), "1.2.0")) == ["1.2.2"]
+    assert found(sessions, StudyFilter(), StudyPosition(after(0), "1.2.0")) == ["1.2.2"]
 
 
-SEVERAL = [Wanted("2.1", "A1", "REPORTED", "settle_time", NOW, NOW), Wanted(state="REPORTED", rule="settle_time")]
+SEVERAL = [
+    StudyFilter("2.1", "A1", "REPORTED", "settle_time", NOW, NOW),
+    StudyFilter(state="REPORTED", rule="settle_time"),
+]
 
 
-@pytest.mark.parametrize("wanted", [Wanted("2.1"), Wanted(accession_number="A"), *SEVERAL])
-def test_a_search_reads_one_index_in_the_order_of_the_list(sessions: SessionFactory, wanted: Wanted) -> None:
+@pytest.mark.parametrize("wanted", [StudyFilter("2.1"), StudyFilter(accession_number="A"), *SEVERAL])
+def test_a_search_reads_one_index_in_the_order_of_the_list(sessions: SessionFactory, wanted: StudyFilter) -> None:
     put(sessions, 12)
     with sessions() as session:
         engine = session.connection().engine

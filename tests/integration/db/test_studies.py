@@ -9,8 +9,8 @@ import pytest
 
 from glam_node.node.db import studies
 from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.completeness import AssemblyRules
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
-from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.domain.study import Study, StudyState
 from tests.builders import NOW, STUDY_UID, after, four_views, report, sop_instance
 
@@ -37,7 +37,7 @@ def move(sessions: SessionFactory, *states: StudyState) -> None:
 
 def due(sessions: SessionFactory, seconds: float) -> list[str]:
     with sessions.begin() as session:
-        found = studies.perhaps_complete(session, RULES, after(seconds), 100)
+        found = studies.possibly_complete(session, RULES, after(seconds), 100)
     return [study.study_instance_uid for study in found]
 
 
@@ -138,8 +138,8 @@ def test_a_study_that_never_ends_is_looked_at_when_old(sessions: SessionFactory)
 def test_a_study_that_another_dispatcher_looks_at_is_left_to_it(sessions: SessionFactory) -> None:
     receive(sessions, *four_views())
     with sessions.begin() as first, sessions.begin() as second:
-        assert len(studies.perhaps_complete(first, RULES, after(10), 100)) == 1
-        assert studies.perhaps_complete(second, RULES, after(10), 100) == []
+        assert len(studies.possibly_complete(first, RULES, after(10), 100)) == 1
+        assert studies.possibly_complete(second, RULES, after(10), 100) == []
 
 
 def test_the_latest_studies_come_first(sessions: SessionFactory) -> None:

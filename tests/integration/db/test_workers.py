@@ -17,15 +17,15 @@ def test_a_worker_is_what_it_told_last_until_it_leaves(sessions: SessionFactory)
         with sessions.begin() as session:
             workers.put(session, one)
     with sessions.begin() as session:
-        assert workers.known(session) == [later, other]
+        assert workers.list_all(session) == [later, other]
         workers.remove(session, later.name)
-        assert workers.known(session) == [other]
+        assert workers.list_all(session) == [other]
 
 
 def test_a_worker_that_nobody_saw_for_long_is_forgotten(sessions: SessionFactory) -> None:
     with sessions.begin() as session:
         workers.put(session, WORKER)
-        workers.forget(session, WORKER.last_seen_at)
-        assert workers.known(session) == [WORKER]
-        workers.forget(session, after(1))
-        assert workers.known(session) == []
+        workers.remove_unseen(session, WORKER.last_seen_at)
+        assert workers.list_all(session) == [WORKER]
+        workers.remove_unseen(session, after(1))
+        assert workers.list_all(session) == []

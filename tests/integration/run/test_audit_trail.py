@@ -82,7 +82,7 @@ def starts(sessions: SessionFactory) -> int:
 def is_all_sent(sessions: SessionFactory) -> bool:
     """Asked in this order: PostgreSQL shows to the second question what others wrote after the first."""
     with sessions() as session:
-        return not audit.unreported(session, 1) and audit_messages.counts(session)[1] == 0
+        return not audit.without_message(session, 1) and audit_messages.counts(session)[1] == 0
 
 
 @pytest.mark.parametrize("database", ["node", pytest.param("node_on_postgresql", marks=pytest.mark.peer("postgresql"))])

@@ -11,7 +11,7 @@ from pynetdicom.association import Association
 from sqlalchemy import select
 
 from glam_node.node.db.tables import CommitmentRequestRow
-from glam_node.node.domain.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Failure, Reference, Report
+from glam_node.node.domain.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, CommitmentReply, Failure, Reference
 from glam_node.node.scp.association import LONGEST_DATA_SET
 from glam_node.node.scu.association import RequestingAE
 from glam_node.node.workflow.commitment_data_sets import report_data_set, request_data_set
@@ -118,7 +118,7 @@ def test_a_peer_that_cannot_be_called_is_told_what_is_missing(receiver: Receiver
 
 @over_both
 def test_a_report_on_what_was_never_asked_is_refused_and_harms_nothing(peer: Association) -> None:
-    report = Report("2.25.6", [IMAGE], [Failure(IMAGE, 0x0112)])
+    report = CommitmentReply("2.25.6", [IMAGE], [Failure(IMAGE, 0x0112)])
     answer, _ = peer.send_n_event_report(report_data_set(report), 2, PUSH_MODEL, PUSH_MODEL_INSTANCE)
     assert answer.Status == 0x0110
     answer, _ = peer.send_n_event_report(report_data_set(report), 3, PUSH_MODEL, PUSH_MODEL_INSTANCE)

@@ -10,7 +10,7 @@ from pynetdicom import AE, evt
 from pynetdicom.events import Event
 from pynetdicom.transport import ThreadedAssociationServer
 
-from glam_node.node.domain.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Failure, Reference, Report
+from glam_node.node.domain.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, CommitmentReply, Failure, Reference
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.scu.commitment import request_commitment, send_report
 from glam_node.node.workflow.commitment_data_sets import report_data_set, reported, requested
@@ -21,7 +21,7 @@ from tests.ports import free_port
 SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 ONE, TWO = Reference(SEG, "2.25.11"), Reference(SEG, "2.25.12")
 
-Answer = Callable[[str, list[Reference]], Report | None]
+Answer = Callable[[str, list[Reference]], CommitmentReply | None]
 
 
 class Archivist:
@@ -31,7 +31,7 @@ class Archivist:
         self._status, self._answer = status, answer
         self.asked: list[str] = []
         """Transaction UIDs."""
-        self.heard: list[Report] = []
+        self.heard: list[CommitmentReply] = []
         """What others reported to it."""
         self.statuses: list[int] = []
         """What was answered to its reports."""
@@ -51,7 +51,7 @@ class Archivist:
         self.heard.append(reported(event.event_information))
         return self._status, None
 
-    def _report(self, event: Event, report: Report) -> None:
+    def _report(self, event: Event, report: CommitmentReply) -> None:
         status, _ = event.assoc.send_n_event_report(
             report_data_set(report), report.event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE
         )
@@ -73,23 +73,23 @@ def listening(archivist: Archivist) -> Iterator[int]:
         server.shutdown()
 
 
-def in_part(uid: str, asked: list[Reference]) -> Report:
+def in_part(uid: str, asked: list[Reference]) -> CommitmentReply:
     """The first is committed, the second is not."""
-    return Report(uid, asked[:1], [Failure(asked[1], 0x0112)])
+    return CommitmentReply(uid, asked[:1], [Failure(asked[1], 0x0112)])
 
 
 def test_an_answer_on_the_association_of_the_request_is_heard_object_by_object() -> None:
-    heard: list[Report] = []
+    heard: list[CommitmentReply] = []
     archivist = Archivist(answer=in_part)
     with listening(archivist) as port:
         request_commitment(peer_at(port), "2.25.5", [ONE, TWO], heard.append)
     assert archivist.asked == ["2.25.5"]
-    assert heard == [Report("2.25.5", [ONE], [Failure(TWO, 0x0112)])]
+    assert heard == [CommitmentReply("2.25.5", [ONE], [Failure(TWO, 0x0112)])]
     assert archivist.statuses == [0x0000]
 
 
 def test_an_answer_that_we_cannot_take_is_told_so() -> None:
-    def refuse(_report: Report) -> None:
+    def refuse(_report: CommitmentReply) -> None:
         raise TransientError("the database is away")
 
     archivist = Archivist(answer=in_part)
@@ -99,7 +99,7 @@ def test_an_answer_that_we_cannot_take_is_told_so() -> None:
 
 
 def test_an_archive_that_answers_later_has_the_request() -> None:
-    heard: list[Report] = []
+    heard: list[CommitmentReply] = []
     archivist = Archivist()
     with listening(archivist) as port:
         request_commitment(peer_at(port), "2.25.5", [ONE], heard.append)
@@ -117,7 +117,7 @@ def test_an_archive_without_storage_commitment_is_named_with_the_setting(archive
 
 
 def test_our_answer_to_a_peer_goes_out_on_a_new_association_object_by_object() -> None:
-    report = Report("2.25.6", [ONE], [Failure(TWO, 0x0112)])
+    report = CommitmentReply("2.25.6", [ONE], [Failure(TWO, 0x0112)])
     archivist = Archivist()
     with listening(archivist) as port:
         send_report(peer_at(port), report)
@@ -126,4 +126,4 @@ def test_our_answer_to_a_peer_goes_out_on_a_new_association_object_by_object() -
 
 def test_a_peer_that_does_not_take_our_answer_is_named_with_its_status() -> None:
     with listening(Archivist(status=0x0110)) as port, pytest.raises(PermanentError, match="0x0110 to N-EVENT-REPORT"):
-        send_report(peer_at(port), Report("2.25.6", [ONE], []))
+        send_report(peer_at(port), CommitmentReply("2.25.6", [ONE], []))

@@ -11,7 +11,7 @@ import pytest
 
 from glam_node.node.console.oidc import Issuer
 from glam_node.node.domain.alert import AlertMessage, Phase
-from glam_node.node.domain.commitment import Reference, Report
+from glam_node.node.domain.commitment import CommitmentReply, Reference
 from glam_node.node.domain.trace import Span
 from glam_node.node.errors import NodeError, TransientError
 from glam_node.node.scu.commitment import request_commitment, send_report
@@ -130,7 +130,7 @@ def destination(port: int, theirs: Signed | None, **stated: Any) -> DestinationS
     )
 
 
-def heard(_report: Report) -> None:
+def heard(_report: CommitmentReply) -> None:
     raise AssertionError("nothing was reported")
 
 
@@ -158,7 +158,7 @@ def n_action(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
 
 def n_event_report(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
     peer = peer_of("archive", destination(port, theirs), "GLAMNODE")
-    send_report(peer, Report("1.2.3", (Reference("1.2", "1.2.3"),), ()))
+    send_report(peer, CommitmentReply("1.2.3", (Reference("1.2", "1.2.3"),), ()))
 
 
 def stow(port: int, theirs: Signed | None, outgoing: Outgoing) -> None:

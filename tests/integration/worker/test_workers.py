@@ -84,13 +84,13 @@ class Road:
     def known_workers(self) -> list[Worker]:
         """Those that tell of themselves."""
         with self.node.sessions() as session:
-            return workers.known(session)
+            return workers.list_all(session)
 
     def clear(self) -> None:
         """Nothing waits for the workers of the next test."""
         with self.node.sessions.begin() as session:
             session.execute(delete(JobRow).where(JobRow.state.in_([JobState.PENDING, JobState.RUNNING])))
-            workers.forget(session, datetime.now(UTC) + timedelta(days=1))
+            workers.remove_unseen(session, datetime.now(UTC) + timedelta(days=1))
         with closing(redis.from_url(self.redis_url)) as client:
             client.flushall()
 

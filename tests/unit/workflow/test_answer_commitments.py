@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pydicom.dataset import Dataset
 
 from glam_node.node.db import commitments
-from glam_node.node.domain.commitment import Failure, Reference, Report
+from glam_node.node.domain.commitment import CommitmentReply, Failure, Reference
 from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.errors import TransientError
 from glam_node.node.workflow.answer_commitments import answer_commitments
@@ -19,9 +19,9 @@ class Peer:
     """Hears reports, when it listens."""
 
     is_away: bool = False
-    heard: list[Report] = field(default_factory=list)
+    heard: list[CommitmentReply] = field(default_factory=list)
 
-    def hear(self, report: Report) -> None:
+    def hear(self, report: CommitmentReply) -> None:
         """An N-EVENT-REPORT."""
         if self.is_away:
             raise TransientError("PACS at 127.0.0.1:104 cannot be reached: connection refused.")
@@ -47,7 +47,7 @@ def test_what_is_here_is_committed_and_what_is_not_fails_with_its_reason(bench: 
     request(bench, kept, other_class, lacking)
     peer = Peer()
     assert (answer(bench, peer), answer(bench, peer)) == (1, 0)
-    assert peer.heard == [Report("2.25.5", [kept], [Failure(other_class, 0x0119), Failure(lacking, 0x0112)])]
+    assert peer.heard == [CommitmentReply("2.25.5", [kept], [Failure(other_class, 0x0119), Failure(lacking, 0x0112)])]
 
 
 def test_an_instance_whose_file_is_gone_is_not_committed(bench: Workbench, exam: list[Dataset]) -> None:

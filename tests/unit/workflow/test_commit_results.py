@@ -8,7 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.node.db import deliveries
-from glam_node.node.domain.commitment import Failure, Reference, Report
+from glam_node.node.domain.commitment import CommitmentReply, Failure, Reference
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.workflow.commit_results import CommitmentRules, Heard, commit_results, take_report
@@ -33,7 +33,7 @@ class Committing:
             raise TransientError("ARCHIVE at 127.0.0.1:104 cannot be reached: connection refused.")
         self.asked.append((transaction_uid, references))
         if self.answers:
-            heard(Report(transaction_uid, references, []))
+            heard(CommitmentReply(transaction_uid, references, []))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def ask(bench: Workbench, archive: Committing) -> int:
     return commit_results(bench.sessions, "archive", archive.ask, RULES, bench.clock())
 
 
-def report(bench: Workbench, report: Report, calling_ae_title: str = "ARCHIVE") -> None:
+def report(bench: Workbench, report: CommitmentReply, calling_ae_title: str = "ARCHIVE") -> None:
     with bench.sessions.begin() as session:
         take_report(session, calling_ae_title, report, RULES, bench.clock())
 
@@ -79,7 +79,7 @@ def test_an_answer_on_an_association_of_its_own_commits_and_may_come_twice(store
     ask(stored, archive)
     ((uid, references),) = archive.asked
     for _ in range(2):
-        report(stored, Report(uid, references, []))
+        report(stored, CommitmentReply(uid, references, []))
     assert states(stored) == {DeliveryState.COMMITTED}
 
 
@@ -87,7 +87,7 @@ def test_what_is_not_committed_is_sent_again_and_asked_for_with_another_transact
     archive = Committing()
     ask(stored, archive)
     ((uid, references),) = archive.asked
-    report(stored, Report(uid, references[1:], [Failure(references[0], 0x0112)]))
+    report(stored, CommitmentReply(uid, references[1:], [Failure(references[0], 0x0112)]))
     assert stored.deliver(Archive()) == 1
     assert ask(stored, archive) == 1
     assert archive.asked[1][0] != uid
@@ -99,7 +99,7 @@ def test_what_is_never_committed_is_set_aside_with_the_reason(stored: Workbench)
     for _ in range(RULES.maximum_requests):
         ask(stored, archive)
         uid, references = archive.asked[-1]
-        report(stored, Report(uid, [], [Failure(one, 0x0110) for one in references]))
+        report(stored, CommitmentReply(uid, [], [Failure(one, 0x0110) for one in references]))
         stored.deliver(Archive())
     assert states(stored) == {DeliveryState.ABANDONED}
     assert of_study(stored)[0].failure == (
@@ -125,7 +125,7 @@ def test_an_answer_that_comes_after_all_is_refused(stored: Workbench) -> None:
     ask(stored, archive)
     uid, references = archive.asked[0]
     with pytest.raises(PermanentError, match="no request of ours to ARCHIVE"):
-        report(stored, Report(uid, references, []))
+        report(stored, CommitmentReply(uid, references, []))
 
 
 def test_an_answer_of_another_peer_is_refused(stored: Workbench) -> None:
@@ -133,7 +133,7 @@ def test_an_answer_of_another_peer_is_refused(stored: Workbench) -> None:
     ask(stored, archive)
     uid, references = archive.asked[0]
     with pytest.raises(PermanentError, match="no request of ours to MODALITY"):
-        report(stored, Report(uid, references, []), "MODALITY")
+        report(stored, CommitmentReply(uid, references, []), "MODALITY")
     assert states(stored) == {DeliveryState.STORED}
 
 

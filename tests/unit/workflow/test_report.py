@@ -289,7 +289,7 @@ def test_other_events_need_no_message(trail: Trail, exam: list[Dataset]) -> None
     trail.bench.submitted(*exam)
     assert trail.report() == []
     with trail.bench.sessions() as session:
-        assert audit.unreported(session, 10) == []
+        assert audit.without_message(session, 10) == []
 
 
 def test_a_backlog_is_told_of_in_batches_that_wait_for_nothing(trail: Trail) -> None:

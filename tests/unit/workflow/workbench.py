@@ -13,13 +13,13 @@ from glam_node.inference.view import describe_view
 from glam_node.node.db import audit, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.account import Actor, Order
+from glam_node.node.domain.completeness import AssemblyRules
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.job import InferenceJob, Priority, RetryPolicy
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.routing import SiteRule
-from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.domain.study import Study
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import by_class

@@ -15,9 +15,9 @@ from glam_node.node.bootstrap.ground import Ground, open_ground
 from glam_node.node.bootstrap.receiving import commitment_rules
 from glam_node.node.bootstrap.rules import eligibility_rules, kind_rules, site_rules
 from glam_node.node.domain.alert import AlertRules
+from glam_node.node.domain.completeness import AssemblyRules
 from glam_node.node.domain.job import Priority, RetryPolicy
 from glam_node.node.domain.ports import Destination
-from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import by_class
 from glam_node.node.scu.association import Peer

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from glam_node.node.cli.checks import Check, Verdict, serving_process
-from glam_node.node.db.condition import Condition
+from glam_node.node.db.database_status import DatabaseStatus
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.settings.schema import Settings
@@ -19,7 +19,7 @@ NEAR = timedelta(seconds=5)
 def check_database(settings: Settings) -> Iterator[Check]:
     """Check that the database answers, can be written, has a known schema, and has the time of this machine."""
     from glam_node.node.bootstrap import database_trouble
-    from glam_node.node.db.condition import condition
+    from glam_node.node.db.database_status import read_status
     from glam_node.node.db.engine import database_url
     from glam_node.settings.urls import without_password
 
@@ -30,7 +30,7 @@ def check_database(settings: Settings) -> Iterator[Check]:
         return
     try:
         with database_trouble(settings):
-            found = condition(url, now)
+            found = read_status(url, now)
     except TransientError as error:
         yield Check(
             "database", Verdict.FAIL, str(error), "Start it, or check database_url: host, port, user, password."
@@ -59,10 +59,10 @@ def _not_made(settings: Settings, url: str, shown: str) -> Iterator[Check]:
         )
         return
     yield Check("database", Verdict.OK, f"{shown} is not there yet; `glam-node serve` makes it")
-    yield from _content(settings, Condition())
+    yield from _content(settings, DatabaseStatus())
 
 
-def _schema(shown: str, found: Condition) -> Check:
+def _schema(shown: str, found: DatabaseStatus) -> Check:
     from glam_node.node.db import migrate
 
     if found.revision and not migrate.knows(found.revision):
@@ -78,7 +78,7 @@ def _schema(shown: str, found: Condition) -> Check:
     return Check("database", Verdict.OK, f"{shown} answers and has the newest schema ({found.revision})")
 
 
-def _clock(found: Condition, now: datetime) -> Iterator[Check]:
+def _clock(found: DatabaseStatus, now: datetime) -> Iterator[Check]:
     """Compare the clock of this machine with the newest stored row and with the clock of the database."""
     if found.newest_at is not None and found.newest_at - now > FAR:
         newest = f"{found.newest_at:%Y-%m-%d %H:%M:%S}"
@@ -107,7 +107,7 @@ def beside(whose: str, theirs: datetime, now: datetime) -> Check:
     return Check("clock", verdict, fact, remedy if verdict is not Verdict.OK else "")
 
 
-def _content(settings: Settings, found: Condition) -> Iterator[Check]:
+def _content(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
     from glam_node.node.bootstrap.ground import root_trouble
 
     trouble = root_trouble(settings, found.storage_id, found.newest_files, is_bound=found.is_bound)
@@ -123,7 +123,7 @@ def _content(settings: Settings, found: Condition) -> Iterator[Check]:
     yield from _console(settings, found)
 
 
-def _workers(settings: Settings, found: Condition) -> Iterator[Check]:
+def _workers(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
     from glam_node.node.worker.broker import embedded_url, workers_waiting
 
     serving = serving_process(settings.storage.root)
@@ -143,7 +143,7 @@ def _workers(settings: Settings, found: Condition) -> Iterator[Check]:
     yield Check("workers", verdict, f"nobody works: {fact}", f"Start one: {start}.")
 
 
-def _console(settings: Settings, found: Condition) -> Iterator[Check]:
+def _console(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
     if not settings.console.port:
         return
     from glam_node.node.console.app import is_local, refuse_plain_text

@@ -31,7 +31,7 @@ def page(screens: Screens, request: Request) -> Response:
     now = screens.now()
     with screens.sessions() as session:
         running = jobs.running(session)
-        there = together(workers.known(session), running, now)
+        there = together(workers.list_all(session), running, now)
         waiting = backlog.waiting_jobs(session)
         first = jobs.waiting(session, SHOWN)
         failed = jobs.failed(session, SHOWN)

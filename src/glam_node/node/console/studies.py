@@ -18,7 +18,7 @@ from starlette.responses import Response
 from glam_node.node.console.rendering import Screens
 from glam_node.node.console.sessions import page_address
 from glam_node.node.db import audit, conflicts, search, studies
-from glam_node.node.db.search import Attention, Leaf, Place, Wanted
+from glam_node.node.db.search import Attention, StudyFilter, StudyPage, StudyPosition
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.study import StudyState
@@ -79,11 +79,11 @@ class Asked:
         return replace(self, order="") != Asked()
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> StudyFilter:
         """The conditions for the database; a value that is not allowed raises HTTPException (400)."""
         until = _day(self.until, "Received until")
         study_date = _day(self.study_date, "Study date")
-        return Wanted(
+        return StudyFilter(
             self.uid,
             self.accession,
             self.state,
@@ -176,7 +176,7 @@ def _link(asked: Asked, attention: Attention, count: int) -> dict[str, str]:
     return {"reason": attention, "text": f"{number} {ATTENTION[attention]}", "address": address}
 
 
-def _rows(session: Session, leaf: Leaf, rules: EligibilityRules) -> list[dict[str, Any]]:
+def _rows(session: Session, leaf: StudyPage, rules: EligibilityRules) -> list[dict[str, Any]]:
     uids = [one.study_instance_uid for one in leaf.studies]
     analysed = audit.newest_of_studies(session, "job_succeeded", uids)
     sent = search.delivery_counts(session, uids)
@@ -204,7 +204,7 @@ def _scores(event: audit.Event | None) -> dict[str, float]:
     return {} if event is None else dict(event.detail.get("study_scores", {}))
 
 
-def _address(asked: Asked, leaf: Leaf, *, newer: bool) -> str:
+def _address(asked: Asked, leaf: StudyPage, *, newer: bool) -> str:
     """Return the address of the newer or older page; of the first page if this one is empty."""
     if not leaf.studies:
         return asked.address()
@@ -213,12 +213,12 @@ def _address(asked: Asked, leaf: Leaf, *, newer: bool) -> str:
     return asked.address(**{"newer" if newer else "older": place})
 
 
-def _place(query: QueryParams) -> Place | None:
+def _place(query: QueryParams) -> StudyPosition | None:
     for name in ("newer", "older"):
         if query.get(name):
             at, _, uid = query[name].partition("~")
             try:
-                return Place(datetime.fromisoformat(at).astimezone(UTC), uid, newer=name == "newer")
+                return StudyPosition(datetime.fromisoformat(at).astimezone(UTC), uid, newer=name == "newer")
             except ValueError:
                 raise HTTPException(400, f"{name} is no place in the list. Start at the first page: /") from None
     return None

@@ -19,16 +19,16 @@ def present(session: Session) -> list[Alert]:
 def begin(session: Session, alert: Alert, channels: Iterable[str], now: datetime) -> None:
     """Record that the alert has begun, and queue a message for every channel."""
     session.add(AlertRow(name=alert.name, subject=alert.subject, fact=alert.fact, action=alert.action, began_at=now))
-    _tell(session, alert, Phase.BEGINS, channels, now)
+    _queue_messages(session, alert, Phase.BEGINS, channels, now)
 
 
 def end(session: Session, alert: Alert, channels: Iterable[str], now: datetime) -> None:
     """Remove the alert, and queue a message for every channel that it is over."""
     session.execute(delete(AlertRow).where(AlertRow.name == alert.name, AlertRow.subject == alert.subject))
-    _tell(session, alert, Phase.OVER, channels, now)
+    _queue_messages(session, alert, Phase.OVER, channels, now)
 
 
-def _tell(session: Session, alert: Alert, phase: Phase, channels: Iterable[str], now: datetime) -> None:
+def _queue_messages(session: Session, alert: Alert, phase: Phase, channels: Iterable[str], now: datetime) -> None:
     for channel in channels:
         session.add(
             AlertMessageRow(
@@ -56,21 +56,21 @@ def next_message(session: Session, channel: str, now: datetime) -> AlertMessage 
     )
 
 
-def sent(session: Session, message: AlertMessage, now: datetime) -> None:
+def mark_sent(session: Session, message: AlertMessage, now: datetime) -> None:
     """Record that the channel has accepted the message."""
-    session.execute(_of(message).values(sent_at=now, attempt=message.attempt + 1))
+    session.execute(_row_of(message).values(sent_at=now, attempt=message.attempt + 1))
 
 
 def postpone(session: Session, message: AlertMessage, next_attempt_at: datetime) -> None:
     """Record a failed attempt, and try the message again at `next_attempt_at`."""
-    session.execute(_of(message).values(next_attempt_at=next_attempt_at, attempt=message.attempt + 1))
+    session.execute(_row_of(message).values(next_attempt_at=next_attempt_at, attempt=message.attempt + 1))
 
 
-def forget(session: Session, channels: Collection[str], before: datetime) -> None:
+def delete_messages(session: Session, channels: Collection[str], before: datetime) -> None:
     """Delete messages that were sent before that time, and messages for channels not listed in `channels`."""
     session.execute(delete(AlertMessageRow).where(AlertMessageRow.sent_at < before))
     session.execute(delete(AlertMessageRow).where(AlertMessageRow.channel.not_in(channels)))
 
 
-def _of(message: AlertMessage) -> Update:
+def _row_of(message: AlertMessage) -> Update:
     return update(AlertMessageRow).where(AlertMessageRow.message_id == message.message_id)

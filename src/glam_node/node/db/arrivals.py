@@ -9,9 +9,9 @@ from sqlalchemy import BindParameter, Connection, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import audit, studies
+from glam_node.node.db.changes import insert_missing
 from glam_node.node.db.instances import with_patient
 from glam_node.node.db.tables import Base, InstanceRow, StudyRow
-from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
 from glam_node.node.domain.study import StudyState
 

@@ -66,26 +66,26 @@ def newest_of_studies(session: Session, event: str, study_instance_uids: Collect
     return {row.study_instance_uid: _event(row) for row in session.scalars(query.order_by(EventRow.event_id))}
 
 
-def unreported(session: Session, limit: int) -> list[Event]:
+def without_message(session: Session, limit: int) -> list[Event]:
     """Return the first events that no audit message has been decided for, the oldest first."""
     query = select(EventRow).where(EventRow.audit_sequence.is_(None)).order_by(EventRow.event_id).limit(limit)
     return [_event(row) for row in session.scalars(query)]
 
 
-def report(session: Session, told: Mapping[int, int]) -> None:
+def set_messages(session: Session, sequences: Mapping[int, int]) -> None:
     """Record which audit message describes each event.
 
     Args:
         session: A session in a transaction.
-        told: Sequence number of the audit message by event_id; 0 for an event that needs no message.
+        sequences: Sequence number of the audit message by event_id; 0 for an event that needs no message.
 
     Raises:
         TransientError: Another process has recorded a message for one of the events meanwhile.
     """
-    unsettled = select(EventRow.event_id).where(EventRow.event_id.in_(told), EventRow.audit_sequence.is_(None))
-    if len(session.scalars(unsettled.with_for_update()).all()) != len(told):
+    unsettled = select(EventRow.event_id).where(EventRow.event_id.in_(sequences), EventRow.audit_sequence.is_(None))
+    if len(session.scalars(unsettled.with_for_update()).all()) != len(sequences):
         raise TransientError("Another process writes audit messages about the same events. Run only one dispatcher.")
-    session.execute(update(EventRow), [{"event_id": key, "audit_sequence": told[key]} for key in told])
+    session.execute(update(EventRow), [{"event_id": key, "audit_sequence": sequences[key]} for key in sequences])
 
 
 def _event(row: EventRow) -> Event:

@@ -20,8 +20,8 @@ def oldest_unfinished_job(session: Session) -> datetime | None:
 
     Jobs of studies that are held or set aside are ignored.
     """
-    goes_on = standing.goes_on(JobRow.study_instance_uid)
-    return session.scalar(select(func.min(JobRow.created_at)).where(JobRow.state.in_(UNFINISHED), goes_on))
+    may_proceed = standing.may_proceed(JobRow.study_instance_uid)
+    return session.scalar(select(func.min(JobRow.created_at)).where(JobRow.state.in_(UNFINISHED), may_proceed))
 
 
 def longest_due_job(session: Session) -> datetime | None:
@@ -29,8 +29,8 @@ def longest_due_job(session: Session) -> datetime | None:
 
     Jobs of studies that are held or set aside are ignored.
     """
-    goes_on = standing.goes_on(JobRow.study_instance_uid)
-    return session.scalar(select(func.min(JobRow.next_attempt_at)).where(JobRow.state == JobState.PENDING, goes_on))
+    may_proceed = standing.may_proceed(JobRow.study_instance_uid)
+    return session.scalar(select(func.min(JobRow.next_attempt_at)).where(JobRow.state == JobState.PENDING, may_proceed))
 
 
 def left_out(session: Session, rules: Iterable[str], since: datetime) -> dict[str, int]:
@@ -58,7 +58,7 @@ def pending_deliveries(session: Session) -> dict[str, Pending]:
     """
     query = (
         select(DeliveryRow.destination, func.min(DeliveryRow.created_at), func.min(DeliveryRow.next_attempt_at))
-        .where(DeliveryRow.state == DeliveryState.PENDING, standing.goes_on(DeliveryRow.study_instance_uid))
+        .where(DeliveryRow.state == DeliveryState.PENDING, standing.may_proceed(DeliveryRow.study_instance_uid))
         .group_by(DeliveryRow.destination)
     )
     return {destination: Pending(oldest, again) for destination, oldest, again in session.execute(query)}
@@ -90,7 +90,7 @@ def waiting_jobs(session: Session) -> list[WaitingJobs]:
     """
     query = (
         select(JobRow.priority, func.count(), func.min(JobRow.created_at))
-        .where(JobRow.state == JobState.PENDING, standing.goes_on(JobRow.study_instance_uid))
+        .where(JobRow.state == JobState.PENDING, standing.may_proceed(JobRow.study_instance_uid))
         .group_by(JobRow.priority)
         .order_by(JobRow.priority)
     )

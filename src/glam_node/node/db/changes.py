@@ -1,9 +1,11 @@
-"""Atomic updates: one UPDATE ... RETURNING, so that each row is changed by only one of several processes."""
+"""Atomic statements: UPDATE ... RETURNING, which only one of several processes wins, and INSERT of missing rows."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, Insert, and_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from glam_node.node.db.tables import Base
@@ -40,3 +42,18 @@ def claim(
     """
     first = select(key).where(due).order_by(*order).limit(limit).with_for_update(skip_locked=True)
     return change(session, table, and_(key.in_(first), due), **values)
+
+
+def insert_missing(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    """Insert the rows, except those whose primary or unique key exists already (ON CONFLICT DO NOTHING)."""
+    if not rows:
+        return
+    statement = _insert(table.__tablename__, session.get_bind().dialect.name)
+    session.connection().execute(statement, list(rows))
+
+
+@cache
+def _insert(table: str, dialect: str) -> Insert:
+    """Return the statement, built once, since building it costs as much as executing it."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(Base.metadata.tables[table]).on_conflict_do_nothing()

@@ -18,7 +18,7 @@ SKEW_OF_ONE_HOST = timedelta(seconds=2)
 """Permitted difference with SQLite, whose processes share the clock of one host."""
 
 
-def bring_back(session: Session, now: datetime, *, job_wait: timedelta, delivery_wait: timedelta) -> int:
+def correct_future_times(session: Session, now: datetime, *, job_wait: timedelta, delivery_wait: timedelta) -> int:
     """Correct times that lie further ahead than any wait the node asks for, and return how many rows were corrected.
 
     The silence of a study counts from now, jobs and deliveries become due, and leases end.

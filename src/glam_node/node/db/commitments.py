@@ -7,9 +7,8 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, and_
 from sqlalchemy.orm import Session
 
-from glam_node.node.db.changes import change, claim
+from glam_node.node.db.changes import change, claim, insert_missing
 from glam_node.node.db.tables import CommitmentRequestRow
-from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.commitment import CommitmentRequest, Reference, RequestState
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from glam_node.node.db.changes import insert_missing
 from glam_node.node.db.instances import as_instance
 from glam_node.node.db.tables import ConflictRow, InstanceRow, StudyRow
-from glam_node.node.db.upsert import insert_missing
-from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, Doubt, told
-from glam_node.node.domain.eligibility import UNSPOKEN
+from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, Doubt, describe_differences
+from glam_node.node.domain.eligibility import RULES_WITHOUT_NOTICE
 from glam_node.node.domain.instance import StudyAttributes
 from glam_node.node.domain.study import Standing, StudyState
 
@@ -51,7 +51,9 @@ def in_doubt(session: Session) -> list[Doubt]:
     undecided conflicts.
     """
     left_out = select(StudyRow.study_instance_uid, StudyRow.rule, StudyRow.reason).where(
-        StudyRow.rule.in_(UNSPOKEN), StudyRow.state == StudyState.INELIGIBLE, StudyRow.standing != Standing.SET_ASIDE
+        StudyRow.rule.in_(RULES_WITHOUT_NOTICE),
+        StudyRow.state == StudyState.INELIGIBLE,
+        StudyRow.standing != Standing.SET_ASIDE,
     )
     found = [Doubt(uid, (rule,), reason) for uid, rule, reason in session.execute(left_out)]
     query = select(ConflictRow.study_instance_uid, ConflictRow.differs).where(ConflictRow.settled_at.is_(None))
@@ -60,15 +62,15 @@ def in_doubt(session: Session) -> list[Doubt]:
         newer.setdefault(uid, set()).update(differs)
     for uid, differing in newer.items():
         kinds = tuple(one for one in (*GRAVE, CONTENT) if one in differing and (one != CONTENT or len(differing) == 1))
-        found.append(Doubt(uid, kinds, told(kinds)))
-    order = (*sorted(UNSPOKEN), *GRAVE, CONTENT)
+        found.append(Doubt(uid, kinds, describe_differences(kinds)))
+    order = (*sorted(RULES_WITHOUT_NOTICE), *GRAVE, CONTENT)
     return sorted(found, key=lambda one: (order.index(one.kinds[0]), one.study_instance_uid))
 
 
 def count_in_doubt(session: Session) -> dict[str, int]:
     """Return the number of studies in doubt by their gravest kind of doubt, zero included."""
     counts = Counter(doubt.kinds[0] for doubt in in_doubt(session))
-    return {kind: counts[kind] for kind in (*sorted(UNSPOKEN), *GRAVE, CONTENT)}
+    return {kind: counts[kind] for kind in (*sorted(RULES_WITHOUT_NOTICE), *GRAVE, CONTENT)}
 
 
 def settle(session: Session, sop_instance_uids: Collection[str], now: datetime) -> None:
@@ -90,7 +92,7 @@ def take(session: Session, conflict: Conflict, path: str) -> None:
     session.execute(delete(ConflictRow).where(ConflictRow.path == conflict.newer.path))
 
 
-def forget(session: Session, path: str) -> None:
+def delete_at(session: Session, path: str) -> None:
     """Delete the conflict whose file was at `path`."""
     session.execute(delete(ConflictRow).where(ConflictRow.path == path))
 

@@ -8,9 +8,8 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
-from glam_node.node.db.changes import change, claim
+from glam_node.node.db.changes import change, claim, insert_missing
 from glam_node.node.db.tables import DeliveryRow, JobRow
-from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.job import JobState
 
@@ -33,7 +32,7 @@ def of_study(session: Session, study_instance_uid: str) -> list[Delivery]:
 
 def counts(session: Session) -> dict[tuple[str, DeliveryState], int]:
     """Return the number of deliveries by destination and state; studies that are set aside do not count."""
-    counted = standing.tally(session, [DeliveryRow.state, DeliveryRow.destination], DeliveryRow.study_instance_uid)
+    counted = standing.count_rows(session, [DeliveryRow.state, DeliveryRow.destination], DeliveryRow.study_instance_uid)
     return {(destination, DeliveryState(state)): count for (state, destination), count in counted.items()}
 
 
@@ -46,7 +45,7 @@ def claim_due(session: Session, destination: str, *, now: datetime, until: datet
         DeliveryRow.state == DeliveryState.PENDING,
         DeliveryRow.destination == destination,
         DeliveryRow.next_attempt_at <= now,
-        standing.goes_on(DeliveryRow.study_instance_uid),
+        standing.may_proceed(DeliveryRow.study_instance_uid),
     )
     order = (DeliveryRow.created_at, DeliveryRow.sop_class_uid, DeliveryRow.delivery_id)
     values = {"attempt": DeliveryRow.attempt + 1, "next_attempt_at": until}

@@ -79,7 +79,7 @@ def newest(session: Session, study_instance_uid: str) -> InferenceJob | None:
 
 def counts_by_state(session: Session) -> dict[JobState, int]:
     """Return the number of jobs by state; jobs of studies that are set aside do not count."""
-    counted = standing.tally(session, [JobRow.state], JobRow.study_instance_uid)
+    counted = standing.count_rows(session, [JobRow.state], JobRow.study_instance_uid)
     return {JobState(state): count for (state,), count in counted.items()}
 
 
@@ -117,7 +117,7 @@ def claim(
     claimable = or_(_due(now), and_(_lost(now), JobRow.attempt < maximum_attempts))
     changed = _change(
         session,
-        and_(JobRow.job_id == job_id, claimable, standing.goes_on(JobRow.study_instance_uid)),
+        and_(JobRow.job_id == job_id, claimable, standing.may_proceed(JobRow.study_instance_uid)),
         state=JobState.RUNNING,
         attempt=JobRow.attempt + 1,
         lease_owner=owner,
@@ -191,7 +191,7 @@ def to_ring(session: Session, priority: Priority, *, now: datetime, rung_before:
     """
     query = (
         select(JobRow.job_id, JobRow.rung_at)
-        .where(JobRow.priority == priority, or_(_due(now), _lost(now)), standing.goes_on(JobRow.study_instance_uid))
+        .where(JobRow.priority == priority, or_(_due(now), _lost(now)), standing.may_proceed(JobRow.study_instance_uid))
         .order_by(JobRow.created_at)
         .limit(limit)
     )
@@ -214,8 +214,8 @@ def running(session: Session) -> list[InferenceJob]:
 
 def waiting(session: Session, limit: int) -> list[InferenceJob]:
     """Return the first `limit` pending jobs of studies that are neither held nor set aside, in order of processing."""
-    goes_on = standing.goes_on(JobRow.study_instance_uid)
-    query = select(JobRow).where(JobRow.state == JobState.PENDING, goes_on)
+    may_proceed = standing.may_proceed(JobRow.study_instance_uid)
+    query = select(JobRow).where(JobRow.state == JobState.PENDING, may_proceed)
     query = query.order_by(JobRow.priority, JobRow.created_at).limit(limit)
     return _found(session, query)
 

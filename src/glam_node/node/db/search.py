@@ -35,7 +35,7 @@ class Attention(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class StudyFilter:
     """Search criteria; an empty field matches every study."""
 
     study_instance_uid: str = ""
@@ -56,7 +56,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StudyPosition:
     """Position in the list of studies, next to the given study."""
 
     last_received_at: datetime
@@ -66,7 +66,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class StudyPage:
     """Page of the studies that were found, ordered by the arrival of their last image."""
 
     studies: Sequence[Study]
@@ -74,39 +74,41 @@ class Leaf:
     has_older: bool
 
 
-def find(session: Session, wanted: Wanted, place: Place | None, limit: int, *, oldest_first: bool = False) -> Leaf:
-    """Return a page of up to `limit` studies: the first of the list, or the neighbours of `place`.
+def find(
+    session: Session, criteria: StudyFilter, position: StudyPosition | None, limit: int, *, oldest_first: bool = False
+) -> StudyPage:
+    """Return a page of up to `limit` studies: the first of the list, or the neighbours of `position`.
 
     The newest study comes first unless `oldest_first` is set.
     """
-    ascending = oldest_first if place is None else place.newer
+    ascending = oldest_first if position is None else position.newer
     columns = (StudyRow.last_received_at, StudyRow.study_instance_uid)
     order = [column.asc() if ascending else column.desc() for column in columns]
-    query = select(StudyRow.study_instance_uid).where(*_conditions(wanted))
-    if place is not None:
-        query = query.where(_beside(place))
+    query = select(StudyRow.study_instance_uid).where(*_conditions(criteria))
+    if position is not None:
+        query = query.where(_next_to(position))
     uids = list(session.scalars(query.order_by(*order).limit(limit + 1)))
     more, uids = len(uids) > limit, uids[:limit]
     if ascending != oldest_first:
         uids.reverse()
-    beside = place is not None
-    return Leaf(
+    beside = position is not None
+    return StudyPage(
         studies.get_many(session, uids),
         has_newer=more if ascending else beside,
         has_older=beside if ascending else more,
     )
 
 
-def count(session: Session, wanted: Wanted, leaf: Leaf) -> int:
-    """Return the number of studies found, of which `leaf` is a page; COUNTED + 1 stands for more than COUNTED."""
-    if not (leaf.has_newer or leaf.has_older):
-        return len(leaf.studies)
-    return _counted(session, wanted)
+def count(session: Session, criteria: StudyFilter, page: StudyPage) -> int:
+    """Return the number of studies that match, `page` being some of them; COUNTED + 1 stands for more than COUNTED."""
+    if not (page.has_newer or page.has_older):
+        return len(page.studies)
+    return _counted(session, criteria)
 
 
 def attention_counts(session: Session) -> dict[Attention, int]:
     """Return the number of studies for each reason that any has; COUNTED + 1 stands for more than COUNTED."""
-    counts = {attention: _counted(session, Wanted(attention=attention)) for attention in Attention}
+    counts = {attention: _counted(session, StudyFilter(attention=attention)) for attention in Attention}
     return {attention: count for attention, count in counts.items() if count}
 
 
@@ -123,8 +125,8 @@ def delivery_counts(session: Session, study_instance_uids: Collection[str]) -> d
     return found
 
 
-def _counted(session: Session, wanted: Wanted) -> int:
-    some = select(StudyRow.study_instance_uid).where(*_conditions(wanted)).limit(COUNTED + 1).subquery()
+def _counted(session: Session, criteria: StudyFilter) -> int:
+    some = select(StudyRow.study_instance_uid).where(*_conditions(criteria)).limit(COUNTED + 1).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
 
 
@@ -169,39 +171,39 @@ def _on_postgresql(element: _place_in | _unindexed, compiler: SQLCompiler, **opt
     return f"strpos({inner})" if isinstance(element, _place_in) else inner
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _conditions(criteria: StudyFilter) -> list[ColumnElement[bool]]:
     """Return the conditions of the search.
 
     A state or a rule alone has an index in the order of the list. For several criteria the index with all columns is
     read from its newest end, since SQLite would otherwise tend to read the table.
     """
-    several = bool(wanted.study_instance_uid or wanted.accession_number or (wanted.state and wanted.rule))
+    several = bool(criteria.study_instance_uid or criteria.accession_number or (criteria.state and criteria.rule))
     conditions: list[ColumnElement[bool]] = []
-    if wanted.study_instance_uid:
-        conditions.append(_place_in(StudyRow.study_instance_uid, wanted.study_instance_uid) > 0)
-    if wanted.state:
-        conditions.append((_unindexed(StudyRow.state) if several else StudyRow.state) == wanted.state)
-    if wanted.rule:
-        conditions.append((_unindexed(StudyRow.rule) if several else StudyRow.rule) == wanted.rule)
-    if wanted.received_from is not None:
-        conditions.append(StudyRow.last_received_at >= wanted.received_from)
-    if wanted.received_before is not None:
-        conditions.append(StudyRow.last_received_at < wanted.received_before)
-    if wanted.attention is not None:
-        conditions.append(_needs(wanted.attention))
-    return conditions + _identity_conditions(wanted)
+    if criteria.study_instance_uid:
+        conditions.append(_place_in(StudyRow.study_instance_uid, criteria.study_instance_uid) > 0)
+    if criteria.state:
+        conditions.append((_unindexed(StudyRow.state) if several else StudyRow.state) == criteria.state)
+    if criteria.rule:
+        conditions.append((_unindexed(StudyRow.rule) if several else StudyRow.rule) == criteria.rule)
+    if criteria.received_from is not None:
+        conditions.append(StudyRow.last_received_at >= criteria.received_from)
+    if criteria.received_before is not None:
+        conditions.append(StudyRow.last_received_at < criteria.received_before)
+    if criteria.attention is not None:
+        conditions.append(_needs(criteria.attention))
+    return conditions + _identity_conditions(criteria)
 
 
-def _identity_conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _identity_conditions(criteria: StudyFilter) -> list[ColumnElement[bool]]:
     """Return the conditions on Accession Number, Patient ID and Study Date, the latter two of which have an index."""
     conditions: list[ColumnElement[bool]] = []
-    if wanted.accession_number:
-        begins, number = wanted.accession_number, _unindexed(StudyRow.accession_number)
+    if criteria.accession_number:
+        begins, number = criteria.accession_number, _unindexed(StudyRow.accession_number)
         conditions.append(and_(number >= begins, number < begins + "\uffff"))
-    if wanted.patient_id:
-        conditions.append(StudyRow.patient_id == wanted.patient_id)
-    if wanted.study_date:
-        conditions.append(StudyRow.study_date == wanted.study_date)
+    if criteria.patient_id:
+        conditions.append(StudyRow.patient_id == criteria.patient_id)
+    if criteria.study_date:
+        conditions.append(StudyRow.study_date == criteria.study_date)
     return conditions
 
 
@@ -219,8 +221,10 @@ def _needs(attention: Attention) -> ColumnElement[bool]:
     return and_(affected, StudyRow.standing != Standing.SET_ASIDE)
 
 
-def _beside(place: Place) -> ColumnElement[bool]:
+def _next_to(position: StudyPosition) -> ColumnElement[bool]:
     at, uid = StudyRow.last_received_at, StudyRow.study_instance_uid
-    if place.newer:
-        return and_(at >= place.last_received_at, or_(at > place.last_received_at, uid > place.study_instance_uid))
-    return and_(at <= place.last_received_at, or_(at < place.last_received_at, uid < place.study_instance_uid))
+    if position.newer:
+        return and_(
+            at >= position.last_received_at, or_(at > position.last_received_at, uid > position.study_instance_uid)
+        )
+    return and_(at <= position.last_received_at, or_(at < position.last_received_at, uid < position.study_instance_uid))

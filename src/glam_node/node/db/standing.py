@@ -14,12 +14,12 @@ Tally = dict[tuple[str, ...], int]
 _NOT_FREE = "studies.standing <> 'FREE'"
 
 
-def goes_on(study_instance_uid: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+def may_proceed(study_instance_uid: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """Return the condition that the row's study is neither held nor set aside."""
     return study_instance_uid.not_in(select(StudyRow.study_instance_uid).where(text(_NOT_FREE)))
 
 
-def tally(session: Session, by: Sequence[InstrumentedAttribute[str]], of: InstrumentedAttribute[str]) -> Tally:
+def count_rows(session: Session, by: Sequence[InstrumentedAttribute[str]], of: InstrumentedAttribute[str]) -> Tally:
     """Return the number of rows for each combination of values; studies that are set aside do not count.
 
     All rows are counted by an index alone, and the few rows of studies that are set aside are subtracted.

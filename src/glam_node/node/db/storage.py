@@ -5,8 +5,8 @@ import secrets
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from glam_node.node.db.changes import insert_missing
 from glam_node.node.db.tables import InstanceRow, StorageRow, StudyRow
-from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.study import StudyState
 
 _ROW = 1

@@ -10,15 +10,15 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, s
 from sqlalchemy.orm import Session
 
 from glam_node.kinds.predicates import STANDARD_VIEWS
+from glam_node.node.db.changes import insert_missing
 from glam_node.node.db.instances import as_instance, with_patient
 from glam_node.node.db.jobs import UNFINISHED
 from glam_node.node.db.tables import ConflictRow, DeliveryRow, InstanceRow, JobRow, StudyRow
-from glam_node.node.db.upsert import insert_missing
+from glam_node.node.domain.completeness import AssemblyRules
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.eligibility import is_mammogram
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.job import JobState
-from glam_node.node.domain.screening import AssemblyRules
 from glam_node.node.domain.study import LEGAL_STANDINGS, LEGAL_TRANSITIONS, Standing, Study, StudyState
 from glam_node.node.errors import PermanentError
 
@@ -72,14 +72,14 @@ def find_instances(session: Session, sop_instance_uids: Sequence[str]) -> list[S
     Raises:
         PermanentError: An instance is not recorded.
     """
-    found = instances_on_record(session, sop_instance_uids)
+    found = recorded_instances(session, sop_instance_uids)
     missing = [uid for uid in sop_instance_uids if uid not in found]
     if missing:
         raise PermanentError(f"{len(missing)} images are not recorded any more: {', '.join(missing)}. Send them again.")
     return [found[uid] for uid in sop_instance_uids]
 
 
-def instances_on_record(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, SOPInstance]:
+def recorded_instances(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, SOPInstance]:
     """Return the recorded ones of any number of instances, by SOP Instance UID."""
     found = {}
     for first in range(0, len(sop_instance_uids), LOOKED_UP_AT_ONCE):
@@ -133,7 +133,7 @@ def counts_by_state(session: Session) -> dict[StudyState, int]:
     return {StudyState(state): count for state, count in session.execute(query)}
 
 
-def perhaps_complete(
+def possibly_complete(
     session: Session, rules: AssemblyRules, now: datetime, limit: int, released: Collection[str] = ()
 ) -> list[Study]:
     """Return receiving studies that may be complete, and lock their rows until the transaction ends.
@@ -161,7 +161,7 @@ def settled(session: Session, received_before: datetime, limit: int, *, but_not:
     return _studies(session, query.order_by(StudyRow.last_received_at).limit(limit))
 
 
-def complete(session: Session, limit: int) -> list[Study]:
+def waiting_for_judgement(session: Session, limit: int) -> list[Study]:
     """Return free studies that wait for judgement, and lock their rows until the transaction ends."""
     waits = and_(StudyRow.state == StudyState.COMPLETE, StudyRow.standing == Standing.FREE)
     return _locked(session, waits, limit)
@@ -177,7 +177,7 @@ def done(session: Session) -> set[str]:
     return set(session.scalars(select(StudyRow.study_instance_uid).where(_is_done())))
 
 
-def kept(session: Session) -> Iterator[Study]:
+def not_retired(session: Session) -> Iterator[Study]:
     """Yield every study that is not retired, sorted by UID."""
     query = select(StudyRow.study_instance_uid).where(StudyRow.state != StudyState.RETIRED)
     for uid in session.scalars(query.order_by(StudyRow.study_instance_uid)).all():
@@ -206,7 +206,7 @@ def _is_done() -> ColumnElement[bool]:
     return or_(set_aside, and_(StudyRow.standing == Standing.FREE, ended))
 
 
-def forget_instances(session: Session, study_instance_uid: str) -> None:
+def delete_instances(session: Session, study_instance_uid: str) -> None:
     """Delete the records of all instances of the study, newer versions included."""
     for row in (InstanceRow, ConflictRow):
         session.execute(delete(row).where(row.study_instance_uid == study_instance_uid))
@@ -223,7 +223,7 @@ def set_state(session: Session, study: Study, state: StudyState, rule: str, reas
     return replace(study, state=state, rule=rule, reason=reason)
 
 
-def judge_again(session: Session, study_instance_uid: str, now: datetime) -> None:
+def reopen(session: Session, study_instance_uid: str, now: datetime) -> None:
     """Return the study to RECEIVING from any state, because its images were replaced."""
     row = session.get_one(StudyRow, study_instance_uid, with_for_update=True, populate_existing=True)
     if row.state != StudyState.RECEIVING:

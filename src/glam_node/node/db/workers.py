@@ -20,12 +20,12 @@ def remove(session: Session, name: str) -> None:
     session.execute(delete(WorkerRow).where(WorkerRow.name == name))
 
 
-def forget(session: Session, seen_before: datetime) -> None:
+def remove_unseen(session: Session, seen_before: datetime) -> None:
     """Remove workers that were last seen before that time."""
     session.execute(delete(WorkerRow).where(WorkerRow.last_seen_at < seen_before))
 
 
-def known(session: Session) -> list[Worker]:
+def list_all(session: Session) -> list[Worker]:
     """Return all registered workers, the one seen last first."""
     rows = session.scalars(
         select(WorkerRow).order_by(WorkerRow.last_seen_at.desc()).execution_options(populate_existing=True)

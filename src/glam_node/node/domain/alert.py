@@ -28,7 +28,7 @@ REMEDIES = {
     ),
 }
 """Description and remedy for each eligibility rule that may leave out studies which the site wants analysed."""
-ROOM = 2
+LOW_DISK_FACTOR = 2
 """Multiple of the free space at which C-STORE is refused; below it the disk counts as low."""
 
 
@@ -149,7 +149,7 @@ def _worker_gone(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
 
 
 def _disk_low(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
-    if facts.free_bytes < ROOM * facts.minimum_free_bytes:
+    if facts.free_bytes < LOW_DISK_FACTOR * facts.minimum_free_bytes:
         fact = f"{facts.free_bytes} bytes are free; below {facts.minimum_free_bytes} bytes C-STORE is refused."
         action = "Free some disk space, or set retention.free_bytes so that files of done studies are removed earlier."
         yield Alert("disk_low", "", fact, action)

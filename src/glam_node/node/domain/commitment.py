@@ -37,7 +37,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CommitmentReply:
     """Reply to a storage commitment request."""
 
     transaction_uid: str

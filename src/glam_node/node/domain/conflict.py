@@ -49,7 +49,7 @@ class Conflict:
         return self.newer.received_at
 
 
-def told(differs: Sequence[str]) -> str:
+def describe_differences(differs: Sequence[str]) -> str:
     """Return the differences of images that were sent again, in words."""
     words = {
         PATIENT: "they state another patient",

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, DECLARABLE_KINDS, KindRules
 from glam_node.kinds.predicates import STANDARD_VIEWS, View, accepted_kind, is_implant_displaced
 from glam_node.kinds.table import KINDS, kind_left_out
+from glam_node.node.domain.identity_comparison import TWO_PATIENTS, TWO_STUDIES, Difference, difference_among
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.one_person import TWO_PATIENTS, TWO_STUDIES, Difference, difference_among
 from glam_node.node.domain.study import Study
 
-UNSPOKEN = frozenset({TWO_PATIENTS, TWO_STUDIES})
+RULES_WITHOUT_NOTICE = frozenset({TWO_PATIENTS, TWO_STUDIES})
 """Rules that leave out a study without a report in the archive, since it would have to name one of two patients."""
 
 

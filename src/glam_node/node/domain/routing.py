@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import partial
 
 from glam_node.node.domain.eligibility import (
-    UNSPOKEN,
+    RULES_WITHOUT_NOTICE,
     Eligibility,
     EligibilityRules,
     Exclusion,
@@ -75,9 +75,9 @@ class Decision:
     action: Action = Action.ANALYSE
 
     @property
-    def is_told(self) -> bool:
+    def allows_notice(self) -> bool:
         """Whether a notice about the study may go to destinations that accept notices."""
-        return self.eligibility.rule not in UNSPOKEN and self.action is not Action.DRY_RUN
+        return self.eligibility.rule not in RULES_WITHOUT_NOTICE and self.action is not Action.DRY_RUN
 
 
 def decide(study: Study, rules: EligibilityRules, site: tuple[SiteRule, ...], headers: Headers) -> Decision:

@@ -17,7 +17,7 @@ from pydicom.valuerep import DA, TM, validate_value
 
 from glam_node.inference.reading import imager_pixel_spacing
 from glam_node.node.domain.identity import identity_of
-from glam_node.node.domain.one_person import difference_among
+from glam_node.node.domain.identity_comparison import difference_among
 from glam_node.node.errors import PermanentError
 
 # Attributes of type 2, which must be present but may be empty (PS3.3 C.7.1.1 and C.7.2.1)

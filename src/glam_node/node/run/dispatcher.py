@@ -96,7 +96,7 @@ def tidy(node: Node, now: datetime) -> None:
     """
     with database_trouble(node.settings):
         with node.sessions.begin() as session:
-            workers.forget(session, now - WORKERS_REMEMBERED)
+            workers.remove_unseen(session, now - WORKERS_REMEMBERED)
         node.store.require()
         retire_conflicts(node.sessions, node.store, node.retention_rules, now)
         while retire(node.sessions, node.store, node.retention_rules, now):

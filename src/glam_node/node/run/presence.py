@@ -46,7 +46,7 @@ def present(running: Running, predictor: Predictor) -> Iterator[None]:
 def _arrive(node: Node, tell: Callable[[], None]) -> None:
     with database_trouble(node.settings):
         with node.sessions.begin() as session:
-            for worker in workers.known(session):
+            for worker in workers.list_all(session):
                 if is_gone(worker.name):
                     workers.remove(session, worker.name)
         tell()

@@ -14,8 +14,8 @@ from glam_node.node.domain.commitment import (
     PUSH_MODEL,
     PUSH_MODEL_INSTANCE,
     REQUEST,
+    CommitmentReply,
     Reference,
-    Report,
 )
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.scu.association import Peer, SOPClassRefused, associated, lost
@@ -26,7 +26,7 @@ SAME_ASSOCIATION_S = 2.0
 ANSWER_S = 30.0
 """The longest time for recording and acknowledging a report."""
 
-Heard = Callable[[Report], None]
+Heard = Callable[[CommitmentReply], None]
 
 
 def request_commitment(peer: Peer, transaction_uid: str, references: Sequence[Reference], heard: Heard) -> None:
@@ -77,7 +77,7 @@ def request_commitment(peer: Peer, transaction_uid: str, references: Sequence[Re
         ) from error
 
 
-def send_report(peer: Peer, report: Report) -> None:
+def send_report(peer: Peer, report: CommitmentReply) -> None:
     """Send the reply to a peer's request, on an association in which the node is the SCP (PS3.7 D.3.3.4).
 
     Raises:

@@ -58,7 +58,7 @@ def note_alerts(
         for key in known.keys() - present.keys():
             alerts.end(session, known[key], channels, now)
             _tell(session, "alert_over", known[key], now)
-        alerts.forget(session, channels, now - KEPT)
+        alerts.delete_messages(session, channels, now - KEPT)
     return found
 
 
@@ -88,7 +88,7 @@ def _send_one(sessions: SessionFactory, name: str, channel: Channel, now: dateti
             alerts.postpone(session, message, again)
         return False
     with sessions.begin() as session:
-        alerts.sent(session, message, now)
+        alerts.mark_sent(session, message, now)
     return True
 
 

@@ -12,10 +12,10 @@ from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.commitment import (
     CLASS_INSTANCE_CONFLICT,
     NO_SUCH_OBJECT_INSTANCE,
+    CommitmentReply,
     CommitmentRequest,
     Failure,
     Reference,
-    Report,
 )
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import RetryPolicy
@@ -29,7 +29,7 @@ AT_ONCE = 10
 CLAIM_TIME = timedelta(minutes=2)
 """Time for which a claimed request is reserved; longer than an association with a peer that does not answer."""
 
-SendReport = Callable[[Report], None]
+SendReport = Callable[[CommitmentReply], None]
 """Function that sends a reply to one peer; raises NodeError when the peer does not take it."""
 
 
@@ -93,11 +93,11 @@ def _not_taken(
             _tell(session, "commitment_abandoned", request, now, failure=failure)
 
 
-def report_on(session: Session, store: InstanceStore, request: CommitmentRequest) -> Report:
+def report_on(session: Session, store: InstanceStore, request: CommitmentRequest) -> CommitmentReply:
     """Return the reply: it commits each instance that is in the database with that SOP class and whose file exists."""
-    known = studies.instances_on_record(session, [reference.sop_instance_uid for reference in request.references])
+    known = studies.recorded_instances(session, [reference.sop_instance_uid for reference in request.references])
     reasons = {one: _reason(one, known.get(one.sop_instance_uid), store) for one in request.references}
-    return Report(
+    return CommitmentReply(
         request.transaction_uid,
         [reference for reference, reason in reasons.items() if reason is None],
         [Failure(reference, reason) for reference, reason in reasons.items() if reason is not None],

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import studies
-from glam_node.node.domain.screening import AssemblyRules, completeness
+from glam_node.node.domain.completeness import AssemblyRules, completeness
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.workflow.confirm import Confirmations
 from glam_node.node.workflow.tell import tell
@@ -25,7 +25,7 @@ def close_complete_studies(
     """
     closed = []
     released = confirmations.release() if confirmations is not None else ()
-    for study in studies.perhaps_complete(session, rules, now, AT_ONCE, released):
+    for study in studies.possibly_complete(session, rules, now, AT_ONCE, released):
         whole = completeness(study, rules, now, confirmations.of(study) if confirmations is not None else None)
         if whole.complete:
             closed.append(studies.set_state(session, study, StudyState.COMPLETE, whole.rule, whole.reason))

@@ -95,7 +95,7 @@ def _fill(url: str, root: Path, part: Path, *, settings: str, everything: bool, 
 
 def _wanted(session: Session, root: Path, everything: bool) -> Iterator[str]:
     done = set() if everything else studies.done(session)
-    for study in studies.kept(session):
+    for study in studies.not_retired(session):
         if study.study_instance_uid not in done:
             yield from _files(session, study, root)
 

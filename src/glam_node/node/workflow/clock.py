@@ -19,7 +19,7 @@ def follow_clock(
 
     Studies, jobs and deliveries have such times when they were written before the clock was set back.
     """
-    freed = clock.bring_back(
+    freed = clock.correct_future_times(
         session,
         now,
         job_wait=timedelta(seconds=max(lease_time_s, inference_policy.maximum_delay_s)),

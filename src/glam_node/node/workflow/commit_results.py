@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import delivery_commitment
 from glam_node.node.db.engine import SessionFactory
-from glam_node.node.domain.commitment import Reference, Report
+from glam_node.node.domain.commitment import CommitmentReply, Reference
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.workflow.tell import tell_of_delivery
@@ -23,7 +23,7 @@ AT_ONCE = 500
 ASK_AGAIN_AFTER = timedelta(seconds=30)
 """Delay after an archive did not take a request."""
 
-Heard = Callable[[Report], None]
+Heard = Callable[[CommitmentReply], None]
 """Function that takes a reply which the archive sends on the association of the request."""
 Ask = Callable[[str, Sequence[Reference], Heard], None]
 """Function that sends a request with a Transaction UID; raises NodeError when the archive does not take it."""
@@ -69,13 +69,17 @@ def commit_results(sessions: SessionFactory, destination: str, ask: Ask, rules: 
     return len(asked)
 
 
-def _hear(sessions: SessionFactory, ae_title: str, rules: CommitmentRules, now: datetime, report: Report) -> None:
+def _hear(
+    sessions: SessionFactory, ae_title: str, rules: CommitmentRules, now: datetime, report: CommitmentReply
+) -> None:
     """Record a reply that came on the association of the request."""
     with sessions.begin() as session:
         take_report(session, ae_title, report, rules, now)
 
 
-def take_report(session: Session, ae_title: str, report: Report, rules: CommitmentRules, now: datetime) -> None:
+def take_report(
+    session: Session, ae_title: str, report: CommitmentReply, rules: CommitmentRules, now: datetime
+) -> None:
     """Mark the objects that the archive commits as COMMITTED, and send those that it refuses again.
 
     The same reply once more changes nothing.

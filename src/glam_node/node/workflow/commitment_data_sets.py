@@ -5,7 +5,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from glam_node.node.domain.commitment import PROCESSING_FAILURE, Failure, Reference, Report
+from glam_node.node.domain.commitment import PROCESSING_FAILURE, CommitmentReply, Failure, Reference
 from glam_node.node.errors import PermanentError
 from glam_node.node.storage.instances import is_valid_uid
 
@@ -22,7 +22,7 @@ def request_data_set(transaction_uid: str, references: Iterable[Reference]) -> D
     return data_set
 
 
-def report_data_set(report: Report) -> Dataset:
+def report_data_set(report: CommitmentReply) -> Dataset:
     """Return the Event Information of a reply, without sequences that would be empty."""
     data_set = Dataset()
     data_set.TransactionUID = report.transaction_uid
@@ -45,7 +45,7 @@ def requested(data_set: Dataset) -> tuple[str, list[Reference]]:
     return _uid(data_set, "TransactionUID"), references
 
 
-def reported(data_set: Dataset) -> Report:
+def reported(data_set: Dataset) -> CommitmentReply:
     """Return the reply that a data set holds.
 
     Raises:
@@ -53,7 +53,7 @@ def reported(data_set: Dataset) -> Report:
     """
     committed = [reference for reference, _ in _references(data_set, "ReferencedSOPSequence")]
     failed = [Failure(reference, _reason(item)) for reference, item in _references(data_set, "FailedSOPSequence")]
-    return Report(_uid(data_set, "TransactionUID"), committed, failed)
+    return CommitmentReply(_uid(data_set, "TransactionUID"), committed, failed)
 
 
 def _item(reference: Reference, reason: int | None = None) -> Dataset:

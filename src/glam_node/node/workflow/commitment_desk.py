@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from glam_node.node.db import commitments
 from glam_node.node.db.writer import Writer
-from glam_node.node.domain.commitment import Reference, Report
+from glam_node.node.domain.commitment import CommitmentReply, Reference
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.commit_results import CommitmentRules, take_report
 
@@ -36,7 +36,7 @@ class CommitmentDesk:
             lambda session: commitments.add(session, calling_ae_title, transaction_uid, references, now)
         )
 
-    def report(self, calling_ae_title: str, report: Report) -> None:
+    def report(self, calling_ae_title: str, report: CommitmentReply) -> None:
         """Apply the reply of a peer to the results that it was asked to commit.
 
         Raises:

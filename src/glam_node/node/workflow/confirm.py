@@ -8,7 +8,7 @@ import structlog
 
 from glam_node.node.db import studies
 from glam_node.node.db.engine import SessionFactory, reading
-from glam_node.node.domain.screening import Archived, AssemblyRules
+from glam_node.node.domain.completeness import Archived, AssemblyRules
 from glam_node.node.domain.study import Study
 from glam_node.node.errors import NodeError
 

@@ -6,7 +6,7 @@ from typing import Any
 from glam_node.inference.findings import Findings
 from glam_node.node.db import audit, conflicts, deliveries, jobs
 from glam_node.node.db.engine import SessionFactory
-from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, told
+from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, describe_differences
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.eligibility import (
     EligibilityRules,
@@ -126,7 +126,7 @@ def _newer(conflicts_of_study: list[Conflict]) -> dict[str, Any] | None:
     differs = [name for name in GRAVE if name in stated] or [CONTENT]
     return {
         "differs": differs,
-        "reason": told(differs),
+        "reason": describe_differences(differs),
         "images": [
             {
                 "sop_instance_uid": one.newer.sop_instance_uid,

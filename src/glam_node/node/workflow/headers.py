@@ -40,7 +40,7 @@ def headers_of_complete_studies(
     if not fields:
         return None
     with reading(sessions)() as session:
-        waiting = studies.complete(session, AT_ONCE)
+        waiting = studies.waiting_for_judgement(session, AT_ONCE)
     return {
         instance.sop_instance_uid: _stored(store.resolve(instance.path), fields)
         for study in waiting

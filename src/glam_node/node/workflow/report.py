@@ -63,7 +63,7 @@ def report_events(sessions: SessionFactory, reporting: Reporting, root: Path, no
         now: Current time.
     """
     with reading(sessions)() as session:
-        events = audit.unreported(session, AT_ONCE)
+        events = audit.without_message(session, AT_ONCE)
         over = list(_over(events, now, all_of_them=len(events) == AT_ONCE))
         patients = studies.patients(session, {group[0].study_instance_uid for group in over} - {""})
     if not over:
@@ -82,7 +82,7 @@ def report_events(sessions: SessionFactory, reporting: Reporting, root: Path, no
         settled = {event.event_id: 0 for event in untold}
         for sequence, (group, _) in zip(sequences, told, strict=True):
             settled |= {event.event_id: sequence for event in group}
-        audit.report(session, settled)
+        audit.set_messages(session, settled)
     return len(settled)
 
 

@@ -100,7 +100,11 @@ def _copy_files(backup: Path, manifest: Manifest, root: Path) -> None:
 
 def _retire_without_files(session: Session, root: Path, now: datetime) -> int:
     done = studies.done(session)
-    gone = [study for study in studies.kept(session) if study.study_instance_uid in done and not _is_whole(study, root)]
+    gone = [
+        study
+        for study in studies.not_retired(session)
+        if study.study_instance_uid in done and not _is_whole(study, root)
+    ]
     for study in gone:
         retire_one(session, study, "restore", now)
     return len(gone)

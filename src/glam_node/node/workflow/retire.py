@@ -65,7 +65,7 @@ def retire_conflicts(sessions: SessionFactory, store: InstanceStore, rules: Rete
             break
         rule, kept_at = "space" if short else "age", str(path.relative_to(store.root))
         with sessions.begin() as session:
-            conflicts.forget(session, kept_at)
+            conflicts.delete_at(session, kept_at)
             tell(log, session, "conflict_retired", now, rule=rule, kept_at=kept_at)
         path.unlink(missing_ok=True)
         count += 1
@@ -118,7 +118,7 @@ def retire_one(session: Session, study: Study, rule: str, now: datetime) -> None
     """Set a study that is done to RETIRED, with `rule` as the reason; the caller removes its files."""
     uid = study.study_instance_uid
     studies.set_state(session, study, StudyState.RETIRED, rule, f"retired by {rule}; it was {study.state}")
-    studies.forget_instances(session, uid)
+    studies.delete_instances(session, uid)
     if study.standing is Standing.SET_ASIDE:
         deliveries.stop_unsent(session, uid, DeliveryState.ABANDONED, f"set aside, and retired by {rule} since")
     facts = {"rule": rule, "was": str(study.state), "instances": len(study.instances)}

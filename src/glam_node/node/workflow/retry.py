@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import deliveries, job_restarts, jobs, search, studies
 from glam_node.node.db.engine import SessionFactory
-from glam_node.node.db.search import Attention, Wanted
+from glam_node.node.db.search import Attention, StudyFilter
 from glam_node.node.domain.account import Actor, Order
 from glam_node.node.domain.study import StudyState
 from glam_node.node.domain.words import counted
@@ -56,7 +56,7 @@ def retry_given_up(sessions: SessionFactory, actor: Actor, reason: str, now: dat
         The number of studies that were retried, and that were not, as a sentence without a full stop.
     """
     with sessions() as session:
-        leaf = search.find(session, Wanted(attention=Attention.GIVEN_UP), None, RETRIED_AT_ONCE, oldest_first=True)
+        leaf = search.find(session, StudyFilter(attention=Attention.GIVEN_UP), None, RETRIED_AT_ONCE, oldest_first=True)
     retried = refused = 0
     for study in leaf.studies:
         try:

@@ -62,7 +62,7 @@ def submit_complete_studies(
     Returns:
         The jobs that were made.
     """
-    waiting = studies.complete(session, AT_ONCE)
+    waiting = studies.waiting_for_judgement(session, AT_ONCE)
     known = [study for study in waiting if headers is None or all(one in headers for one in _uids(study))]
     decisions = [(study, decide(study, rules.eligibility, rules.site, headers or {})) for study in known]
     submitted = [_submit(session, study, decision, rules, now) for study, decision in decisions]
@@ -106,7 +106,7 @@ def _leave_out(session: Session, study: Study, decision: Decision, rules: Submis
     _supersede(session, uid, now)
     studies.set_state(session, study, StudyState.INELIGIBLE, rule, reason)
     tell(log, session, "study_ineligible", now, study_instance_uid=uid, rule=rule, reason=reason)
-    if rules.notices and decision.is_told:
+    if rules.notices and decision.allows_notice:
         jobs.add_notice(session, uid, rules.settings_digest, now)
 
 

@@ -6,8 +6,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import conflicts, deliveries, jobs, studies
+from glam_node.node.db.changes import insert_missing
 from glam_node.node.db.tables import StudyRow
-from glam_node.node.db.upsert import insert_missing
 from glam_node.node.domain.account import Order
 from glam_node.node.domain.conflict import Conflict
 from glam_node.node.domain.delivery import DeliveryState
@@ -56,7 +56,7 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
         conflicts.take(session, conflict, _path(conflict))
     _settle(session, newest, order)
     for changed in {uid, *(one.newer.study_instance_uid for one in newest)}:
-        studies.judge_again(session, changed, order.at)
+        studies.reopen(session, changed, order.at)
     facts = {"images": len(newest), "differs": _differs(newest), "withheld": withheld}
     tell(log, session, "newer_taken", order.at, **facts, **facts_of(order))
     return (

@@ -1,4 +1,4 @@
-"""Condition of a database for the checks of `glam-node doctor`; nothing is changed."""
+"""Status of a database for the checks of `glam-node doctor`; nothing is changed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +18,8 @@ CHANGED = (StudyRow, InstanceRow, JobRow, DeliveryRow, EventRow)
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """Condition of one database."""
+class DatabaseStatus:
+    """Status of one database."""
 
     revision: str = ""
     """Revision of the schema; empty if there is no schema yet."""
@@ -45,7 +45,7 @@ class Condition:
     """Paths of the newest instances, relative to the storage root."""
 
 
-def condition(url: str, now: datetime) -> Condition:
+def read_status(url: str, now: datetime) -> DatabaseStatus:
     """Return the condition of the existing database at `url`.
 
     Raises:
@@ -61,7 +61,7 @@ def condition(url: str, now: datetime) -> Condition:
         is_current = revision == migrate.newest()
         refusal = _refusal(sessions, is_current=is_current)
         if not is_current:
-            return Condition(revision, is_current, at, refusal)
+            return DatabaseStatus(revision, is_current, at, refusal)
         with reading(sessions)() as session:
             return _of_tables(session, revision, at, refusal, now)
     except DBAPIError as error:
@@ -93,12 +93,12 @@ def _refusal(sessions: sessionmaker[Session], *, is_current: bool) -> str:
     return ""
 
 
-def _of_tables(session: Session, revision: str, at: datetime | None, refusal: str, now: datetime) -> Condition:
+def _of_tables(session: Session, revision: str, at: datetime | None, refusal: str, now: datetime) -> DatabaseStatus:
     columns = (StudyRow.last_received_at, JobRow.created_at, DeliveryRow.created_at, EventRow.at)
     newest = [found for column in columns if (found := session.scalar(select(func.max(column)))) is not None]
     running = (JobRow.state == JobState.RUNNING, JobRow.lease_expires_at > now)
     counts = deliveries.counts(session)
-    return Condition(
+    return DatabaseStatus(
         revision,
         True,
         at,

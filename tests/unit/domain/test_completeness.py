@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from glam_node.node.domain.completeness import Archived, AssemblyRules, completeness
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.screening import Archived, AssemblyRules, completeness
 from tests.builders import after, four_views, report, sop_instance, study
 
 RULES = AssemblyRules(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)

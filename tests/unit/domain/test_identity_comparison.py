@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from glam_node.node.domain.identity import ImageIdentity, identity_from_json, identity_of
-from glam_node.node.domain.one_person import difference_among
+from glam_node.node.domain.identity_comparison import difference_among
 
 STUDY = "1.2.3"
 JANE = {"PatientID": "12345", "PatientName": "DOE^JANE", "PatientBirthDate": "19600101", "PatientSex": "F"}
