@@ -16,7 +16,6 @@ from sqlalchemy.engine import make_url
 
 from glam_node.node.db import deliveries, jobs, migrate, studies
 from glam_node.node.db.engine import open_database, open_engine
-from glam_node.node.db.storage import StorageRow
 from glam_node.node.db.tables import Base
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState
@@ -32,7 +31,6 @@ def differences(url: str) -> list[object]:
     """What Alembic would have to change."""
     engine = open_engine(url)
     with engine.connect() as connection:
-        assert StorageRow.metadata is Base.metadata
         found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
     engine.dispose()
     return list(found)

@@ -98,5 +98,7 @@ def test_a_view_modifier_can_be_asked_for() -> None:
 
 
 def test_of_a_dry_run_nobody_is_told() -> None:
-    asked = [decided(rule("a", "images > 0", action=action)).is_told for action in (Action.DRY_RUN, Action.IGNORE)]
+    asked = [
+        decided(rule("a", "images > 0", action=action)).allows_notice for action in (Action.DRY_RUN, Action.IGNORE)
+    ]
     assert asked == [False, True]
