@@ -1,4 +1,4 @@
-"""Every test of this folder runs on SQLite and on PostgreSQL."""
+"""Fixtures that run every test of this folder on SQLite and on PostgreSQL."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="session")
 def postgresql_socket() -> Iterator[Path]:
-    """The directory of a running server's socket; its database `migrated` has the newest schema."""
+    """Start a server whose database `migrated` has the newest schema, and yield the directory of its socket."""
     with postgresql_server() as directory:
         execute(directory, "CREATE DATABASE migrated")
         migrate.upgrade(url_of(directory, "migrated"))
@@ -27,7 +27,7 @@ def postgresql_socket() -> Iterator[Path]:
 
 @pytest.fixture(params=DATABASES)
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without tables."""
+    """Return the URL of a database without tables."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'node.sqlite'}"
     return _new_database(request.getfixturevalue("postgresql_socket"), "template1")
@@ -35,7 +35,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty SQLite database with the newest schema, to be copied."""
+    """Return the path of an empty SQLite database with the newest schema, to be copied."""
     path = tmp_path_factory.mktemp("database") / "node.sqlite"
     migrate.upgrade(f"sqlite:///{path}")
     return path
@@ -43,7 +43,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=DATABASES)
 def url(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> str:
-    """A database with the newest schema and nothing in it."""
+    """Return the URL of an empty database with the newest schema."""
     if request.param == "sqlite":
         return f"sqlite:///{shutil.copy(migrated, tmp_path)}"
     return _new_database(request.getfixturevalue("postgresql_socket"), "migrated")
@@ -51,7 +51,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> str:
 
 @pytest.fixture
 def other_url(url: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of the same kind as `url`, without tables."""
+    """Return the URL of a database of the same kind as `url`, without tables."""
     if url.startswith("sqlite"):
         return f"sqlite:///{tmp_path / 'other.sqlite'}"
     return _new_database(request.getfixturevalue("postgresql_socket"), "template1")
@@ -59,7 +59,7 @@ def other_url(url: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def sessions(url: str) -> Iterator[SessionFactory]:
-    """Sessions on it."""
+    """Yield a factory of sessions on the database at `url`."""
     opened = open_database(url)
     yield opened
     opened.kw["bind"].dispose()

@@ -1,4 +1,4 @@
-"""What other processes do in the tests of this folder; a module of its own, so that they can import it."""
+"""Functions that the tests of this folder run in other processes, which can import this module."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from tests.builders import NOW, after
 
 @contextmanager
 def opened(url: str) -> Iterator[SessionFactory]:
-    """Sessions, and no connection left afterwards."""
+    """Yield a factory of sessions, and close its connections afterwards."""
     sessions = open_database(url)
     try:
         yield sessions
@@ -20,7 +20,7 @@ def opened(url: str) -> Iterator[SessionFactory]:
 
 
 def claim_all(url: str, owner: str, job_ids: list[str]) -> list[str]:
-    """Try to claim every job; the ones that were won."""
+    """Try to claim every job and return those that were claimed."""
     won = []
     with opened(url) as sessions:
         for job_id in job_ids:
@@ -33,7 +33,7 @@ def claim_all(url: str, owner: str, job_ids: list[str]) -> list[str]:
 
 
 def claim_deliveries(url: str, destination: str) -> list[str]:
-    """Take three at a time until nothing is due; the ones that were won."""
+    """Claim three deliveries at a time until none is due, and return those that were claimed."""
     won: list[str] = []
     with opened(url) as sessions:
         while True:
@@ -45,6 +45,6 @@ def claim_deliveries(url: str, destination: str) -> list[str]:
 
 
 def upgrade(url: str, barrier: Barrier) -> None:
-    """Bring the database to the newest schema, all at the same moment."""
+    """Upgrade the database to the newest schema at the same moment as other processes."""
     barrier.wait(timeout=60)
     migrate.upgrade(url)

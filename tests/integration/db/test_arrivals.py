@@ -1,4 +1,4 @@
-"""Many instances in one go end as each would alone."""
+"""Tests of the bulk insertion of received instances, on both databases."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ from glam_node.node.domain.study import Study, StudyState
 from tests.builders import STUDY_UID, after, report, sop_instance
 
 WAYS = [("patient",), ("content",)]
-"""What differs in two newer versions."""
+"""Differences of two newer versions."""
 
 
 def arrival(view: str = "R CC", patient_id: str = "P1", **fields: Any) -> Arrival:
@@ -41,7 +41,7 @@ def move(sessions: SessionFactory, *states: StudyState) -> None:
             studies.set_state(session, moved, state, "rule", "reason")
 
 
-def test_all_are_on_record_with_an_event_each_and_in_their_studies(sessions: SessionFactory) -> None:
+def test_all_arrivals_are_recorded_in_their_studies_with_an_event_each(sessions: SessionFactory) -> None:
     arrivals = [arrival(received_at=after(number)) for number in range(5)]
     arrivals += [arrival(study_instance_uid=f"2.25.7{number}") for number in range(3)]
     kept = add(sessions, *arrivals)
@@ -55,7 +55,7 @@ def test_all_are_on_record_with_an_event_each_and_in_their_studies(sessions: Ses
     assert all(event.event == "instance_stored" for event in events)
 
 
-def test_one_that_is_on_record_already_stays_as_it_was_and_moves_nothing(sessions: SessionFactory) -> None:
+def test_an_instance_that_is_recorded_already_stays_unchanged(sessions: SessionFactory) -> None:
     (first,) = add(sessions, arrival())
     again = replace(first, blake3="1" * 64, received_at=after(60))
     fresh = arrival(received_at=after(30))
@@ -64,7 +64,7 @@ def test_one_that_is_on_record_already_stays_as_it_was_and_moves_nothing(session
     assert study(sessions).attributes.patient_id == "P1"
 
 
-def test_the_same_uid_twice_at_once_is_kept_once(sessions: SessionFactory) -> None:
+def test_the_same_uid_twice_in_one_batch_is_recorded_once(sessions: SessionFactory) -> None:
     first = arrival()
     second = Arrival(replace(first.instance, blake3="1" * 64), first.study)
     assert add(sessions, first, second) == [first.instance, first.instance]
@@ -82,9 +82,7 @@ def test_the_first_stated_patient_id_is_the_studys_and_others_are_marked(
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["together", "one by one"])
-def test_what_images_state_of_their_patient_is_kept_whatever_the_order(
-    sessions: SessionFactory, together: bool
-) -> None:
+def test_the_identity_of_each_image_is_recorded(sessions: SessionFactory, together: bool) -> None:
     stated = [
         identity_of({"PatientID": "P1", "PatientName": name, "PatientBirthDate": born}, STUDY_UID)
         for name, born in (("Müller^Jörg=山田^太郎", "19600101"), ("", ""), ("DOE^JANE", "19750505"))
@@ -96,7 +94,7 @@ def test_what_images_state_of_their_patient_is_kept_whatever_the_order(
     assert [found[one.sop_instance_uid] for one in kept] == [*stated, None]
 
 
-def test_an_id_of_another_issuer_is_another_patients_in_the_audit_trail(sessions: SessionFactory) -> None:
+def test_a_patient_id_of_another_issuer_is_marked_as_a_mismatch(sessions: SessionFactory) -> None:
     issuers = ["", "HOSP_A", "HOSP_B", "HOSP_A", ""]
     arrivals = [
         Arrival(sop_instance(), StudyAttributes(patient_id="P1" if issuer else "", issuer_of_patient_id=issuer))
@@ -106,7 +104,7 @@ def test_an_id_of_another_issuer_is_another_patients_in_the_audit_trail(sessions
     assert study(sessions).attributes.issuer_of_patient_id == "HOSP_A"
 
 
-def test_newer_versions_wait_for_a_decision_and_are_taken(sessions: SessionFactory) -> None:
+def test_newer_versions_wait_for_a_decision_and_can_be_accepted(sessions: SessionFactory) -> None:
     first = [sop_instance(view, identity=identity_of({}, STUDY_UID)) for view in ("R CC", "L CC")]
     add(sessions, *(Arrival(one, StudyAttributes(patient_id="P1")) for one in first))
     corrected = StudyAttributes(patient_id="P2", issuer_of_patient_id="A", accession_number="7")

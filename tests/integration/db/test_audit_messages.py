@@ -1,4 +1,4 @@
-"""The chain of audit messages grows, and what is done to it by other hands is found."""
+"""Tests of the chain of audit messages, on both databases."""
 
 import pytest
 from alembic import command
@@ -14,7 +14,7 @@ from tests.builders import NOW, after
 
 @pytest.fixture
 def three(sessions: SessionFactory) -> SessionFactory:
-    """A database with three messages, of which the last tells of an event."""
+    """Return a database with three messages, the last of which is about an event."""
     with sessions.begin() as session:
         audit.record(session, "study_retired", NOW)
         messages = [(NOW, f"<message{number}/>".encode()) for number in (1, 2, 3)]
@@ -25,7 +25,7 @@ def three(sessions: SessionFactory) -> SessionFactory:
 
 
 def tamper(sessions: SessionFactory, statement: str) -> None:
-    """As whoever owns the database can: the triggers go first."""
+    """Change the table as the owner of the database can, who drops the triggers first."""
     with sessions.begin() as session:
         on_table = " ON audit_messages" if session.get_bind().dialect.name == "postgresql" else ""
         for trigger in ("audit_messages_stay", "audit_messages_are_kept"):
@@ -39,11 +39,11 @@ def fault(sessions: SessionFactory) -> tuple[int, str] | None:
     return (found.sequence, found.reason) if found else None
 
 
-def test_a_chain_that_was_left_alone_holds(three: SessionFactory) -> None:
+def test_an_unchanged_chain_has_no_fault(three: SessionFactory) -> None:
     assert fault(three) is None
 
 
-def test_a_chain_without_links_holds(sessions: SessionFactory) -> None:
+def test_an_empty_chain_has_no_fault(sessions: SessionFactory) -> None:
     assert fault(sessions) is None
 
 
@@ -56,7 +56,7 @@ def test_a_chain_without_links_holds(sessions: SessionFactory) -> None:
         "DELETE FROM audit_messages WHERE sequence = 2",
     ],
 )
-def test_the_database_refuses_any_change_of_a_message(three: SessionFactory, change: str) -> None:
+def test_the_database_refuses_to_change_or_delete_a_message(three: SessionFactory, change: str) -> None:
     with pytest.raises(DatabaseError, match="audit messages are only appended"), three.begin() as session:
         session.execute(text(change))
 
@@ -74,7 +74,7 @@ def test_a_changed_message_is_found(three: SessionFactory) -> None:
     assert fault(three) == (2, "its hash is not that of its bytes, so one of the two was changed")
 
 
-def test_a_changed_message_whose_hash_was_made_to_fit_is_found_by_the_next(three: SessionFactory) -> None:
+def test_a_changed_message_with_a_matching_hash_is_found_by_the_next_message(three: SessionFactory) -> None:
     with three() as session:
         third, _, first = audit_messages.recent(session, 3)
     forged = audit_messages.hash_of(first.hash, third.message)
@@ -83,22 +83,22 @@ def test_a_changed_message_whose_hash_was_made_to_fit_is_found_by_the_next(three
     assert fault(three) == (3, "its previous hash is not that of the message before it")
 
 
-def test_a_message_that_was_deleted_is_found(three: SessionFactory) -> None:
+def test_a_deleted_message_is_found(three: SessionFactory) -> None:
     tamper(three, "DELETE FROM audit_messages WHERE sequence = 2")
     assert fault(three) == (2, "it is missing")
 
 
-def test_the_last_message_deleted_is_missed_by_the_event_that_it_told_of(three: SessionFactory) -> None:
+def test_a_deleted_last_message_is_found_by_the_event_that_refers_to_it(three: SessionFactory) -> None:
     tamper(three, "DELETE FROM audit_messages WHERE sequence = 3")
     assert fault(three) == (3, "it is missing, although an event refers to it")
 
 
-def test_an_event_is_reported_once(three: SessionFactory) -> None:
+def test_an_event_gets_one_audit_message(three: SessionFactory) -> None:
     with three() as session:
         assert audit.without_message(session, 10) == []
 
 
-def test_an_event_that_another_process_told_of_meanwhile_is_left_to_it(three: SessionFactory) -> None:
+def test_an_event_that_another_process_has_settled_is_refused(three: SessionFactory) -> None:
     with three.begin() as session:
         audit.record(session, "study_retired", NOW)
     with three() as session:
@@ -109,7 +109,7 @@ def test_an_event_that_another_process_told_of_meanwhile_is_left_to_it(three: Se
         audit.set_messages(session, {event.event_id: 3})
 
 
-def test_of_events_that_are_older_than_the_trail_no_message_tells(empty_url: str) -> None:
+def test_events_older_than_the_audit_trail_get_no_message(empty_url: str) -> None:
     engine = open_engine(empty_url)
     with engine.begin() as connection:
         config = Config()

@@ -1,4 +1,4 @@
-"""A node that is made again from its backup is the same node, whichever database it has."""
+"""Tests of backup and restore of a whole node, on both databases."""
 
 import shutil
 import threading
@@ -26,20 +26,20 @@ from tests.unit.workflow.workbench import Archive, Workbench, down
 
 @pytest.fixture(scope="session")
 def exam() -> list[Dataset]:
-    """R CC, L CC, R MLO, L MLO with a lesion each."""
+    """Return the four standard views with a lesion each."""
     return [view.dataset for view in make_exam(3, rows=64, columns=48)]
 
 
 @pytest.fixture
 def bench(sessions: SessionFactory, tmp_path: Path) -> Workbench:
-    """A node without processes on the database."""
+    """Return a node on the database, without processes."""
     predictor = ThresholdPredictor(threshold_package(tmp_path / "package"))
     return Workbench(sessions, InstanceStore(tmp_path / "root"), predictor)
 
 
 @pytest.fixture
 def back(url: str, bench: Workbench, tmp_path: Path) -> Callable[..., BackupReport]:
-    """Copies the node to `backup`."""
+    """Return a function that backs up the node to the directory `backup`."""
 
     def taken(name: str = "backup", everything: bool = False) -> BackupReport:
         root = bench.store.root
@@ -50,7 +50,7 @@ def back(url: str, bench: Workbench, tmp_path: Path) -> Callable[..., BackupRepo
 
 @pytest.fixture
 def again(bench: Workbench, other_url: str, tmp_path: Path) -> Iterator[Callable[[], tuple[Workbench, RestoreReport]]]:
-    """Makes the node of `backup` again in `again`, on another database."""
+    """Yield a function that restores the node of `backup` to the directory `again`, on another database."""
     opened: list[SessionFactory] = []
 
     def made() -> tuple[Workbench, RestoreReport]:
@@ -69,7 +69,7 @@ Back = Callable[..., BackupReport]
 Again = Callable[[], tuple[Workbench, RestoreReport]]
 
 
-def test_what_was_not_delivered_is_delivered_by_the_restored_node(
+def test_the_restored_node_delivers_the_results_that_were_not_delivered(
     bench: Workbench, back: Back, again: Again, exam: list[Dataset]
 ) -> None:
     bench.run(bench.submitted(*exam))
@@ -96,7 +96,7 @@ def test_the_restored_node_has_the_same_studies_jobs_and_timeline(
     assert restored.events() == bench.events()
 
 
-def test_a_job_that_waited_is_done_by_the_restored_node(
+def test_the_restored_node_does_the_job_that_waited(
     bench: Workbench, back: Back, again: Again, exam: list[Dataset]
 ) -> None:
     job = bench.submitted(*exam)
@@ -123,7 +123,7 @@ def delivered(bench: Workbench, exam: list[Dataset]) -> None:
     bench.deliver(Archive())
 
 
-def test_of_a_study_that_is_delivered_the_record_is_kept_and_the_files_are_not(
+def test_backup_keeps_the_record_but_not_the_files_of_a_delivered_study(
     bench: Workbench, back: Back, again: Again, exam: list[Dataset]
 ) -> None:
     delivered(bench, exam)
@@ -133,7 +133,7 @@ def test_of_a_study_that_is_delivered_the_record_is_kept_and_the_files_are_not(
     assert restored.study().state is StudyState.RETIRED
 
 
-def test_everything_is_kept_when_it_is_asked_for(
+def test_backup_keeps_all_files_if_everything_is_requested(
     bench: Workbench, back: Back, again: Again, exam: list[Dataset]
 ) -> None:
     delivered(bench, exam)
@@ -145,7 +145,7 @@ def test_everything_is_kept_when_it_is_asked_for(
     assert list(restored.results()) == list(bench.results())
 
 
-def test_every_row_finds_its_file_though_images_arrived_while_the_backup_was_taken(
+def test_every_row_has_its_file_although_images_arrived_during_the_backup(
     bench: Workbench, back: Back, again: Again, exam: list[Dataset]
 ) -> None:
     stop = threading.Event()
@@ -174,10 +174,10 @@ def test_every_row_finds_its_file_though_images_arrived_while_the_backup_was_tak
     assert {str(pydicom.dcmread(path).SOPInstanceUID) for path in paths} == {path.stem for path in paths}
 
 
-def test_a_study_that_is_retired_meanwhile_is_asked_for_again_and_left_out(
+def test_backup_copies_the_database_again_if_a_study_is_retired_meanwhile(
     bench: Workbench, back: Back, again: Again, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The files go just after the database was copied: the moment that a second round is there for."""
+    """The files are removed just after the database was copied, which makes a second copy necessary."""
     delivered(bench, exam)
     study, counts_by_state = bench.study(), studies.counts_by_state
     rounds: list[Session] = []
@@ -198,7 +198,7 @@ def test_a_study_that_is_retired_meanwhile_is_asked_for_again_and_left_out(
     assert again()[0].study().state is StudyState.RETIRED
 
 
-def test_files_that_are_lost_are_named_and_the_rest_is_kept(
+def test_backup_names_lost_files_and_keeps_the_others(
     bench: Workbench, back: Back, again: Again, exam: list[Dataset]
 ) -> None:
     bench.receive(*exam)
@@ -209,7 +209,7 @@ def test_files_that_are_lost_are_named_and_the_rest_is_kept(
 
 
 @pytest.mark.parametrize("name", ["database", "instances"])
-def test_a_damaged_backup_is_refused_and_nothing_is_left_of_it(
+def test_a_damaged_backup_is_refused_and_leaves_no_file(
     name: str, bench: Workbench, back: Back, other_url: str, tmp_path: Path, exam: list[Dataset]
 ) -> None:
     bench.receive(*exam)
@@ -222,20 +222,20 @@ def test_a_damaged_backup_is_refused_and_nothing_is_left_of_it(
     assert list((tmp_path / "again").iterdir()) == []
 
 
-def test_nothing_is_restored_over_a_database_that_is_there(back: Back, url: str, tmp_path: Path) -> None:
+def test_restore_refuses_a_database_that_is_not_empty(back: Back, url: str, tmp_path: Path) -> None:
     back()
     with pytest.raises(PermanentError, match="is not empty"):
         restore(tmp_path / "backup", url, tmp_path / "again", NOW)
 
 
-def test_nothing_is_restored_into_a_root_that_is_not_empty(back: Back, other_url: str, tmp_path: Path) -> None:
+def test_restore_refuses_a_storage_root_that_is_not_empty(back: Back, other_url: str, tmp_path: Path) -> None:
     back()
     with pytest.raises(PermanentError, match="is not empty"):
         restore(tmp_path / "backup", other_url, tmp_path, NOW)
 
 
 def refuse_changed(tmp_path: Path, url: str, old: str, new: str, refusal: str) -> None:
-    """The backup is not restored once its manifest says something else."""
+    """Replace `old` by `new` in the manifest, and check that the backup is refused."""
     manifest = tmp_path / "backup" / "manifest.json"
     manifest.write_text(manifest.read_text().replace(old, new))
     with pytest.raises(PermanentError, match=refusal):
@@ -247,19 +247,19 @@ def test_a_backup_of_a_newer_version_is_refused(back: Back, other_url: str, tmp_
     refuse_changed(tmp_path, other_url, '"schema": "0', '"schema": "9', "newer")
 
 
-def test_a_backup_that_names_files_outside_of_it_is_refused(back: Back, other_url: str, tmp_path: Path) -> None:
+def test_a_backup_that_names_files_outside_itself_is_refused(back: Back, other_url: str, tmp_path: Path) -> None:
     back()
     refuse_changed(tmp_path, other_url, '"files": {', '"files": {"../secret": "0",', "outside")
 
 
-def test_a_backup_is_for_one_kind_of_database(back: Back, url: str, tmp_path: Path) -> None:
+def test_restore_refuses_another_kind_of_database(back: Back, url: str, tmp_path: Path) -> None:
     back()
     other = "postgresql+psycopg://nobody@/none" if url.startswith("sqlite") else f"sqlite:///{tmp_path / 'x.sqlite'}"
     with pytest.raises(PermanentError, match="Set database_url"):
         restore(tmp_path / "backup", other, tmp_path / "again", NOW)
 
 
-def test_a_backup_is_for_its_owner_alone_and_no_more_than_it_says(
+def test_a_backup_is_readable_by_its_owner_alone_and_has_no_other_files(
     bench: Workbench, back: Back, tmp_path: Path, exam: list[Dataset]
 ) -> None:
     bench.receive(*exam)
@@ -271,7 +271,7 @@ def test_a_backup_is_for_its_owner_alone_and_no_more_than_it_says(
 
 
 @pytest.mark.peer("postgresql")
-def test_without_postgresqls_programs_the_command_to_run_is_told(
+def test_backup_names_the_command_if_the_postgresql_client_is_missing(
     postgresql_socket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Deliveries: queued once, sent by one sender at a time."""
+"""Tests of deliveries, on both databases: queued once, sent by one sender at a time."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -35,7 +35,7 @@ def stored(sessions: SessionFactory) -> list[Delivery]:
         return deliveries.of_study(session, STUDY_UID)
 
 
-def test_what_is_published_again_is_not_queued_again(sessions: SessionFactory, job_id: str) -> None:
+def test_an_object_that_is_published_again_is_not_queued_again(sessions: SessionFactory, job_id: str) -> None:
     first = delivery()
     assert len(add(sessions, job_id, first)) == 1
     assert add(sessions, job_id, replace(first, delivery_id="again"), replace(first, delivery_id="and again")) == []
@@ -48,24 +48,24 @@ def test_an_object_is_queued_for_every_destination(sessions: SessionFactory, job
     assert len(claim(sessions, destination="workstation")) == 1
 
 
-def test_nothing_is_queued_for_nobody(sessions: SessionFactory, job_id: str) -> None:
+def test_no_delivery_is_queued_without_objects(sessions: SessionFactory, job_id: str) -> None:
     assert add(sessions, job_id) == []
 
 
-def test_a_delivery_comes_back_as_it_went_in(sessions: SessionFactory, job_id: str) -> None:
+def test_a_delivery_is_returned_as_it_was_added(sessions: SessionFactory, job_id: str) -> None:
     first = delivery()
     add(sessions, job_id, first)
     assert stored(sessions) == [replace(first, job_id=job_id)]
 
 
-def test_a_claimed_delivery_is_nobody_elses_until_the_claim_runs_out(sessions: SessionFactory, job_id: str) -> None:
+def test_a_claimed_delivery_cannot_be_claimed_until_the_claim_ends(sessions: SessionFactory, job_id: str) -> None:
     add(sessions, job_id, delivery())
     assert [one.attempt for one in claim(sessions)] == [1]
     assert claim(sessions, 59) == []
     assert [one.attempt for one in claim(sessions, 60)] == [2]
 
 
-def test_a_claim_can_be_held(sessions: SessionFactory, job_id: str) -> None:
+def test_a_claim_can_be_extended(sessions: SessionFactory, job_id: str) -> None:
     add(sessions, job_id, delivery())
     mine = claim(sessions)
     with sessions.begin() as session:
@@ -73,7 +73,7 @@ def test_a_claim_can_be_held(sessions: SessionFactory, job_id: str) -> None:
     assert claim(sessions, 99) == []
 
 
-def test_segmentations_go_before_the_report_that_refers_to_them(sessions: SessionFactory, job_id: str) -> None:
+def test_segmentations_are_claimed_before_the_report_that_refers_to_them(sessions: SessionFactory, job_id: str) -> None:
     report, segmentation = delivery(sop_class_uid=COMPREHENSIVE_3D_SR), delivery()
     older_report = delivery(sop_class_uid=COMPREHENSIVE_3D_SR, created_at=after(-1))
     add(sessions, job_id, report, segmentation, older_report)
@@ -92,7 +92,7 @@ def test_a_stored_delivery_is_not_sent_again(sessions: SessionFactory, job_id: s
     assert [(one.state, one.stored_at) for one in stored(sessions)] == [(DeliveryState.STORED, after(1))]
 
 
-def test_a_postponed_delivery_is_due_then_and_says_why(sessions: SessionFactory, job_id: str) -> None:
+def test_a_postponed_delivery_is_due_at_its_time_and_states_the_failure(sessions: SessionFactory, job_id: str) -> None:
     add(sessions, job_id, delivery())
     (mine,) = claim(sessions)
     with sessions.begin() as session:
@@ -113,9 +113,7 @@ def test_an_abandoned_delivery_waits_for_a_person(sessions: SessionFactory, job_
     assert [one.attempt for one in claim(sessions, 9999)] == [1]
 
 
-def test_a_person_does_not_wait_for_the_backoff_and_does_not_disturb_a_sender(
-    sessions: SessionFactory, job_id: str
-) -> None:
+def test_a_retry_skips_the_delay_and_does_not_disturb_a_sender(sessions: SessionFactory, job_id: str) -> None:
     add(sessions, job_id, delivery())
     (mine,) = claim(sessions)
     with sessions.begin() as session:
@@ -124,7 +122,7 @@ def test_a_person_does_not_wait_for_the_backoff_and_does_not_disturb_a_sender(
         assert deliveries.retry(session, "archive", now=NOW, later_than=after(60)) == 1
 
 
-def test_a_sender_that_lost_its_claim_changes_nothing_but_what_it_knows(sessions: SessionFactory, job_id: str) -> None:
+def test_a_sender_that_lost_its_claim_can_only_mark_the_delivery_stored(sessions: SessionFactory, job_id: str) -> None:
     add(sessions, job_id, delivery())
     (late,) = claim(sessions)
     claim(sessions, 60)
@@ -143,7 +141,7 @@ def test_deliveries_are_counted_by_destination_and_state(sessions: SessionFactor
         }
 
 
-def test_of_senders_that_claim_at_once_one_wins_each_delivery(sessions: SessionFactory, url: str, job_id: str) -> None:
+def test_each_delivery_is_claimed_by_one_of_several_senders(sessions: SessionFactory, url: str, job_id: str) -> None:
     queued = [delivery() for _ in range(60)]
     add(sessions, job_id, *queued)
     with ThreadPoolExecutor(4) as pool:

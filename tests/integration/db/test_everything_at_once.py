@@ -1,4 +1,4 @@
-"""Receivers, dispatchers, workers and senders, two of each, on one database at the same time."""
+"""Test of two receivers, dispatchers, workers and senders each, on one database at the same time."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ STUDIES = 6
 
 
 class LongAfterwards(Clock):
-    """Goes by itself; by then every study has been quiet for long."""
+    """Running clock that is far ahead, so that every study has been quiet for long."""
 
     def __call__(self) -> datetime:
         return datetime.now(UTC)
@@ -46,7 +46,7 @@ def one_view(seed: int) -> Dataset:
 
 @contextmanager
 def all_the_time(*actions: Callable[[], object]) -> Iterator[list[BaseException]]:
-    """Inside, every action is done over and over in two threads of its own."""
+    """Repeat every action in two threads of its own while the block runs, and yield the errors."""
     stop = threading.Event()
     errors: list[BaseException] = []
 
@@ -79,7 +79,7 @@ def wait_until_stored(sessions: SessionFactory, count: int, errors: list[BaseExc
     wait_until(are_stored)
 
 
-def test_every_study_is_reported_once(sessions: SessionFactory, tmp_path: Path) -> None:
+def test_every_study_is_reported_once_although_all_work_at_once(sessions: SessionFactory, tmp_path: Path) -> None:
     receiver, node = workbench(sessions, tmp_path, Clock(NOW)), workbench(sessions, tmp_path, LongAfterwards())
     archive = Archive()
 

@@ -1,4 +1,4 @@
-"""Jobs: one worker at a time, whatever happens to it."""
+"""Tests of jobs, on both databases: one worker at a time, also if workers are lost."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -54,32 +54,32 @@ def test_a_new_job_waits(sessions: SessionFactory) -> None:
     assert (job.state, job.attempt, job.sop_instance_uids) == (JobState.PENDING, 0, ("2.25.1", "2.25.2"))
 
 
-def test_a_claim_tells_the_worker_its_lease(sessions: SessionFactory) -> None:
+def test_a_claimed_job_states_its_lease(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     assert (job.state, job.attempt, job.lease_owner, job.lease_expires_at) == (JobState.RUNNING, 1, "one", after(60))
 
 
-def test_a_job_that_was_never_tried_is_claimed_by_a_worker_whose_clock_is_behind(sessions: SessionFactory) -> None:
+def test_a_first_attempt_is_claimed_by_a_worker_whose_clock_is_behind(sessions: SessionFactory) -> None:
     assert claimed(sessions, add(sessions, seconds=2)).attempt == 1
 
 
-def test_a_job_that_was_never_tried_is_rung_by_a_dispatcher_whose_clock_is_behind(sessions: SessionFactory) -> None:
+def test_a_first_attempt_is_rung_by_a_dispatcher_whose_clock_is_behind(sessions: SessionFactory) -> None:
     job_id = add(sessions, seconds=2)
     assert rung(sessions, 0) == [job_id]
 
 
-def test_a_job_that_is_leased_cannot_be_claimed(sessions: SessionFactory) -> None:
+def test_a_leased_job_cannot_be_claimed(sessions: SessionFactory) -> None:
     job_id = add(sessions)
     claimed(sessions, job_id)
     assert claim(sessions, job_id, "two", seconds=59.9) is None
     assert claim(sessions, job_id, "one", seconds=59.9) is None
 
 
-def test_a_job_that_does_not_exist_cannot_be_claimed(sessions: SessionFactory) -> None:
+def test_an_unknown_job_cannot_be_claimed(sessions: SessionFactory) -> None:
     assert claim(sessions, "no such job") is None
 
 
-def test_a_job_whose_worker_died_goes_to_another_and_the_attempt_counts(sessions: SessionFactory) -> None:
+def test_a_job_of_a_lost_worker_goes_to_another_and_the_attempt_counts(sessions: SessionFactory) -> None:
     job_id = add(sessions)
     claimed(sessions, job_id)
     assert claimed(sessions, job_id, "two", seconds=60).attempt == 2
@@ -93,7 +93,7 @@ def test_a_renewed_lease_lasts_longer(sessions: SessionFactory) -> None:
     assert claim(sessions, job_id, "two", seconds=109) is None
 
 
-def test_a_worker_that_lost_its_lease_can_neither_renew_nor_end_the_job(sessions: SessionFactory) -> None:
+def test_a_worker_that_lost_its_lease_can_neither_renew_nor_finish_the_job(sessions: SessionFactory) -> None:
     job_id = add(sessions)
     late = claimed(sessions, job_id)
     claimed(sessions, job_id, "two", seconds=60)
@@ -104,7 +104,7 @@ def test_a_worker_that_lost_its_lease_can_neither_renew_nor_end_the_job(sessions
     assert get(sessions, job_id).lease_owner == "two"
 
 
-def test_a_worker_is_not_taken_for_its_earlier_self(sessions: SessionFactory) -> None:
+def test_an_earlier_attempt_of_the_same_worker_cannot_finish_the_job(sessions: SessionFactory) -> None:
     job_id = add(sessions)
     earlier = claimed(sessions, job_id, "one")
     claimed(sessions, job_id, "one", seconds=60)
@@ -112,7 +112,7 @@ def test_a_worker_is_not_taken_for_its_earlier_self(sessions: SessionFactory) ->
         assert not jobs.succeed(session, earlier, now=after(61), algorithm_version="1", stage_seconds=[])
 
 
-def test_a_worker_is_not_taken_for_another_that_began_anew_after_a_retry(sessions: SessionFactory) -> None:
+def test_an_attempt_from_before_a_retry_cannot_finish_the_job(sessions: SessionFactory) -> None:
     stuck = claimed(sessions, add(sessions), "stuck")
     other = claimed(sessions, stuck.job_id, "other", seconds=60)
     with sessions.begin() as session:
@@ -123,7 +123,7 @@ def test_a_worker_is_not_taken_for_another_that_began_anew_after_a_retry(session
         assert not jobs.succeed(session, stuck, now=after(63), algorithm_version="1", stage_seconds=[])
 
 
-def test_a_worker_whose_lease_ran_out_unnoticed_may_still_end_the_job(sessions: SessionFactory) -> None:
+def test_a_worker_whose_lease_ended_unnoticed_may_still_finish_the_job(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:
         assert jobs.succeed(session, job, now=after(300), algorithm_version="1", stage_seconds=[("read", 0.5)])
@@ -131,7 +131,7 @@ def test_a_worker_whose_lease_ran_out_unnoticed_may_still_end_the_job(sessions: 
     assert (done.state, done.finished_at, done.stage_seconds) == (JobState.SUCCEEDED, after(300), (("read", 0.5),))
 
 
-def test_a_job_that_failed_for_now_waits_for_its_next_attempt(sessions: SessionFactory) -> None:
+def test_a_job_that_failed_for_a_time_waits_for_its_next_attempt(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:
         jobs.fail(session, job, now=after(1), failure="disk full", next_attempt_at=after(11))
@@ -160,14 +160,14 @@ def test_a_job_that_kills_its_workers_is_given_up_after_the_last_attempt(session
 
 
 @pytest.mark.parametrize("seconds", [0, 59])
-def test_a_job_at_work_is_not_given_up(sessions: SessionFactory, seconds: float) -> None:
+def test_a_running_job_is_not_given_up(sessions: SessionFactory, seconds: float) -> None:
     job_id = add(sessions)
     claimed(sessions, job_id)
     with sessions.begin() as session:
         assert jobs.give_up_lost(session, job_id, now=after(seconds), maximum_attempts=1, failure="died") is None
 
 
-def test_a_person_sets_a_failed_job_going_again_with_all_its_attempts(sessions: SessionFactory) -> None:
+def test_a_retry_restarts_a_failed_job_with_all_its_attempts(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:
         jobs.fail(session, job, now=after(1), failure="no", next_attempt_at=None)
@@ -175,13 +175,13 @@ def test_a_person_sets_a_failed_job_going_again_with_all_its_attempts(sessions: 
     assert claimed(sessions, job.job_id, seconds=2).attempt == 1
 
 
-def test_a_running_job_is_not_set_going_again(sessions: SessionFactory) -> None:
+def test_a_retry_does_not_restart_a_running_job(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:
         assert not job_restarts.retry(session, job.job_id, after(2))
 
 
-def test_unfinished_jobs_are_superseded_and_their_workers_find_out(sessions: SessionFactory) -> None:
+def test_an_unfinished_job_is_superseded_and_its_worker_notices(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:
         superseded = jobs.supersede_unfinished(session, STUDY_UID, after(1))
@@ -201,12 +201,12 @@ def test_the_newest_job_is_the_newest_that_was_not_superseded(sessions: SessionF
     assert found.job_id == newest
 
 
-def test_a_waiting_job_is_rung_once_and_again_when_nobody_came(sessions: SessionFactory) -> None:
+def test_a_waiting_job_is_rung_again_if_no_worker_claims_it(sessions: SessionFactory) -> None:
     job_id = add(sessions)
     assert [rung(sessions, seconds) for seconds in (0, 1, 29, 30, 31)] == [[job_id], [], [], [job_id], []]
 
 
-def test_a_job_is_rung_when_it_is_due_or_its_worker_is_lost(sessions: SessionFactory) -> None:
+def test_a_job_is_rung_if_it_is_due_or_its_worker_is_lost(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     assert rung(sessions, 59) == []
     assert rung(sessions, 60) == [job.job_id]
@@ -216,7 +216,7 @@ def test_a_job_is_rung_when_it_is_due_or_its_worker_is_lost(sessions: SessionFac
     assert rung(sessions, 70) == [job.job_id]
 
 
-def test_only_the_jobs_that_wait_longest_are_rung(sessions: SessionFactory) -> None:
+def test_only_the_oldest_waiting_jobs_are_rung(sessions: SessionFactory) -> None:
     first, second = add(sessions), add(sessions, 1)
     assert rung(sessions, 2, limit=1) == [first]
     assert rung(sessions, 3, limit=1) == []
@@ -224,7 +224,7 @@ def test_only_the_jobs_that_wait_longest_are_rung(sessions: SessionFactory) -> N
     assert rung(sessions, 4, limit=1) == [second]
 
 
-def test_the_lease_of_a_worker_known_to_be_gone_is_over(sessions: SessionFactory) -> None:
+def test_the_lease_of_a_lost_worker_can_be_ended(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:
         assert [one.job_id for one in jobs.running(session)] == [job.job_id]
@@ -239,7 +239,7 @@ def test_jobs_are_counted_by_state(sessions: SessionFactory) -> None:
         assert jobs.counts_by_state(session) == {JobState.RUNNING: 1, JobState.PENDING: 1}
 
 
-def test_of_processes_that_claim_at_once_one_wins_each_job(sessions: SessionFactory, url: str) -> None:
+def test_each_job_is_claimed_by_one_of_several_processes(sessions: SessionFactory, url: str) -> None:
     job_ids = [add(sessions) for _ in range(60)]
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         won = list(pool.map(contenders.claim_all, [url] * 4, "abcd", [job_ids] * 4))

@@ -1,4 +1,4 @@
-"""The schema that migrations make."""
+"""Tests of the migrations, on both databases."""
 
 import shutil
 import sqlite3
@@ -23,12 +23,12 @@ from glam_node.node.errors import PermanentError
 from tests.integration.db import contenders
 
 FIRST = Path(__file__).with_name("revision_0001.sql")
-"""What sqlite3's .dump says of a database of the first version that was in use; `TABLES` were in it."""
-TABLES = ("studies", "instances", "jobs", "deliveries", "events")  # each after those that it refers to
+"""Output of sqlite3's .dump for a used database of the first version, which had the tables `TABLES`."""
+TABLES = ("studies", "instances", "jobs", "deliveries", "events")  # each after the tables that it refers to
 
 
 def differences(url: str) -> list[object]:
-    """What Alembic would have to change."""
+    """Return the changes that Alembic would make to match the tables."""
     engine = open_engine(url)
     with engine.connect() as connection:
         found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
@@ -36,12 +36,12 @@ def differences(url: str) -> list[object]:
     return list(found)
 
 
-def test_the_migrated_schema_is_that_of_the_tables(empty_url: str) -> None:
+def test_the_migrated_schema_matches_the_tables(empty_url: str) -> None:
     migrate.upgrade(empty_url)
     assert differences(empty_url) == []
 
 
-def test_an_empty_database_differs(empty_url: str) -> None:
+def test_an_empty_database_differs_from_the_tables(empty_url: str) -> None:
     assert len(differences(empty_url)) > 5
 
 
@@ -56,7 +56,7 @@ def test_upgrading_again_changes_nothing(url: str) -> None:
     assert differences(url) == []
 
 
-def test_processes_that_upgrade_at_once_do_not_harm_each_other(empty_url: str) -> None:
+def test_several_processes_can_upgrade_at_once(empty_url: str) -> None:
     spawn = get_context("spawn")
     barrier = spawn.Barrier(4)
     processes = [spawn.Process(target=contenders.upgrade, args=(empty_url, barrier)) for _ in range(4)]
@@ -78,7 +78,7 @@ def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
 
 
 def fill_as_the_first_version_did(url: str) -> None:
-    """The database at `url` has the schema 0001 and the rows of `FIRST`."""
+    """Create schema 0001 with the rows of `FIRST` in the database at `url`."""
     dump = FIRST.read_text(encoding="utf-8")
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(str(make_url(url).database))) as connection:
@@ -95,7 +95,7 @@ def fill_as_the_first_version_did(url: str) -> None:
 
 
 def rows(connection: Connection) -> dict[str, list[dict[str, object]]]:
-    """Of every table of the first version, by its columns' names."""
+    """Return the rows of every table of the first version, by column name."""
     return {
         table: [dict(row) for row in connection.execute(text(f"SELECT * FROM {table} ORDER BY 1")).mappings()]
         for table in TABLES
@@ -112,7 +112,7 @@ def of_the_columns_of(
     }
 
 
-def test_what_the_first_version_kept_is_there_after_the_upgrade(empty_url: str) -> None:
+def test_the_rows_of_the_first_version_survive_the_upgrade(empty_url: str) -> None:
     fill_as_the_first_version_did(empty_url)
     engine = open_engine(empty_url)
     with engine.connect() as connection:
@@ -126,7 +126,7 @@ def test_what_the_first_version_kept_is_there_after_the_upgrade(empty_url: str) 
     assert of_the_columns_of(before, after) == before
 
 
-def test_the_newest_code_reads_what_the_first_version_kept(empty_url: str) -> None:
+def test_the_newest_code_reads_the_rows_of_the_first_version(empty_url: str) -> None:
     fill_as_the_first_version_did(empty_url)
     migrate.upgrade(empty_url)
     sessions = open_database(empty_url)
@@ -137,13 +137,13 @@ def test_the_newest_code_reads_what_the_first_version_kept(empty_url: str) -> No
     sessions.kw["bind"].dispose()
 
 
-def test_revisions_are_those_that_alembic_finds_in_their_order() -> None:
+def test_revisions_match_those_of_alembic_in_order() -> None:
     scripts = ScriptDirectory(str(migrate.SCRIPTS)).walk_revisions()
     assert migrate.revisions() == [script.revision for script in scripts][::-1]
 
 
 def kept(url: str) -> tuple[str, dict[str, list[dict[str, object]]]]:
-    """The schema, and the rows of the first version's tables."""
+    """Return the revision of the schema, and the rows of the first version's tables."""
     engine = open_engine(url)
     with engine.connect() as connection:
         schema = str(connection.scalar(text("SELECT version_num FROM alembic_version")))
@@ -152,7 +152,7 @@ def kept(url: str) -> tuple[str, dict[str, list[dict[str, object]]]]:
     return schema, found
 
 
-def test_what_the_previous_version_kept_is_there_after_the_upgrade(empty_url: str) -> None:
+def test_the_rows_of_the_previous_version_survive_the_upgrade(empty_url: str) -> None:
     fill_as_the_first_version_did(empty_url)
     previous = migrate.revisions()[-2]
     engine = open_engine(empty_url)
@@ -166,7 +166,7 @@ def test_what_the_previous_version_kept_is_there_after_the_upgrade(empty_url: st
     assert of_the_columns_of(before, after) == before
 
 
-def test_the_previous_version_refuses_the_database_of_this_one_and_changes_nothing(
+def test_the_previous_version_refuses_the_newest_schema_and_changes_nothing(
     empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_as_the_first_version_did(empty_url)

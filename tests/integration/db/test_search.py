@@ -1,4 +1,4 @@
-"""Studies are found among others, page by page, on both databases."""
+"""Tests of the search for studies, on both databases."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,7 +16,7 @@ from tests.builders import NOW, after
 
 
 def put(sessions: SessionFactory, count: int) -> None:
-    """Studies 1.2.0, 1.2.1 ..., two of which at a time came at the same moment, the first last."""
+    """Add studies 1.2.0, 1.2.1 ... from the newest to the oldest, two at a time with the same time of arrival."""
     rows = [
         {
             "study_instance_uid": f"1.2.{number}",
@@ -39,7 +39,7 @@ def put(sessions: SessionFactory, count: int) -> None:
 def found(
     sessions: SessionFactory, wanted: StudyFilter, place: StudyPosition | None = None, limit: int = 100
 ) -> Sequence[str]:
-    """UIDs, in order."""
+    """Return the UIDs of the studies that are found, in order."""
     with sessions() as session:
         return [one.study_instance_uid for one in search.find(session, wanted, place, limit).studies]
 
@@ -60,7 +60,7 @@ def found(
         (StudyFilter(attention=Attention.SET_ASIDE), ["1.2.9"]),
     ],
 )
-def test_everything_that_is_wanted_holds(sessions: SessionFactory, wanted: StudyFilter, uids: list[str]) -> None:
+def test_a_search_applies_all_criteria(sessions: SessionFactory, wanted: StudyFilter, uids: list[str]) -> None:
     put(sessions, 12)
     assert found(sessions, wanted) == uids
     with sessions() as session:
@@ -68,7 +68,7 @@ def test_everything_that_is_wanted_holds(sessions: SessionFactory, wanted: Study
         assert search.count(session, wanted, leaf) == len(uids)
 
 
-def test_pages_follow_each_other_without_gap_or_overlap_and_lead_back(sessions: SessionFactory) -> None:
+def test_pages_follow_each_other_without_gap_or_overlap_in_both_directions(sessions: SessionFactory) -> None:
     put(sessions, 12)
     everything, place, pages = found(sessions, StudyFilter()), None, []
     with sessions() as session:
@@ -88,7 +88,7 @@ def test_pages_follow_each_other_without_gap_or_overlap_and_lead_back(sessions: 
     assert (leaf.has_newer, back.has_newer, back.has_older) == (True, True, True)
 
 
-def test_pages_of_the_oldest_first_follow_each_other_and_lead_back(sessions: SessionFactory) -> None:
+def test_pages_with_the_oldest_first_follow_each_other_in_both_directions(sessions: SessionFactory) -> None:
     put(sessions, 12)
     everything, pages = found(sessions, StudyFilter())[::-1], []
     place: StudyPosition | None = None
@@ -107,7 +107,7 @@ def test_pages_of_the_oldest_first_follow_each_other_and_lead_back(sessions: Ses
     assert (leaf.has_older, back.has_newer, back.has_older) == (True, True, True)
 
 
-def test_a_study_needs_attention_while_a_result_waits_or_was_given_up_or_a_job_failed(sessions: SessionFactory) -> None:
+def test_a_study_needs_attention_if_a_result_waits_or_was_given_up_or_a_job_failed(sessions: SessionFactory) -> None:
     put(sessions, 12)
     states = {"1.2.1": "PENDING", "1.2.2": "ABANDONED", "1.2.3": "STORED", "1.2.9": "ABANDONED"}
     with sessions.begin() as session:
@@ -154,9 +154,7 @@ def delivery_row(uid: str, state: str) -> dict[str, Any]:
     }
 
 
-def test_counting_ends_where_it_tells_nobody_anything(
-    sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_counting_ends_one_above_the_maximum(sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "COUNTED", 10)
     put(sessions, 30)
     with sessions() as session:
@@ -170,7 +168,7 @@ def test_rules_are_listed_once_each(sessions: SessionFactory) -> None:
         assert search.rules(session) == ["settle_time", "too_few_views"]
 
 
-def test_a_study_that_is_newer_is_on_no_later_page(sessions: SessionFactory) -> None:
+def test_a_study_that_became_newer_is_not_on_a_later_page(sessions: SessionFactory) -> None:
     put(sessions, 4)
     with sessions.begin() as session:
         session.get_one(StudyRow, "1.2.3").last_received_at = NOW + timedelta(hours=1)
@@ -197,14 +195,14 @@ def test_a_search_reads_one_index_in_the_order_of_the_list(sessions: SessionFact
         search.find(session, wanted, None, 50)
         event.remove(engine, "before_cursor_execute", hear)
         on_sqlite = engine.dialect.name == "sqlite"
-        if not on_sqlite:  # of twelve rows it would read the table
+        if not on_sqlite:  # PostgreSQL would read a table of twelve rows without an index
             for way in ("seqscan", "bitmapscan", "sort"):
                 session.connection().exec_driver_sql(f"SET LOCAL enable_{way} = off")
         explain = "EXPLAIN QUERY PLAN " if on_sqlite else "EXPLAIN "
         statement, values = asked[0]
         rows = session.connection().exec_driver_sql(explain + statement, values)
         plan = " ".join(str(row[-1]) for row in rows)
-    # By its statistics PostgreSQL may prefer the index of a rule.
+    # PostgreSQL may prefer the index on rules because of its statistics.
     assert "ix_studies_searched" in plan or ("ix_studies_rule" in plan and not on_sqlite)
     assert "TEMP B-TREE" not in plan
     assert "->  Sort" not in plan

@@ -1,4 +1,4 @@
-"""Studies and instances on record."""
+"""Tests of recorded studies and instances, on both databases."""
 
 import threading
 import time
@@ -41,7 +41,7 @@ def due(sessions: SessionFactory, seconds: float) -> list[str]:
     return [study.study_instance_uid for study in found]
 
 
-def test_an_instance_comes_back_as_it_went_in(sessions: SessionFactory) -> None:
+def test_an_instance_is_returned_as_it_was_added(sessions: SessionFactory) -> None:
     instance = sop_instance("L MLO", view_modifiers=("implant_displaced",), breast_implant_present=True)
     receive(sessions, instance)
     with sessions() as session:
@@ -49,14 +49,14 @@ def test_an_instance_comes_back_as_it_went_in(sessions: SessionFactory) -> None:
         assert studies.find_instance(session, "2.25.404") is None
 
 
-def test_the_first_instance_makes_the_study(sessions: SessionFactory) -> None:
+def test_the_first_instance_creates_the_study(sessions: SessionFactory) -> None:
     receive(sessions, sop_instance("R CC"))
     study = the_study(sessions)
     assert (study.state, study.first_received_at, study.receiving_since) == (StudyState.RECEIVING, NOW, NOW)
     assert study.attributes.accession_number == "A1"
 
 
-def test_further_instances_keep_the_study_as_the_first_described_it(sessions: SessionFactory) -> None:
+def test_further_instances_do_not_change_the_attributes_of_the_study(sessions: SessionFactory) -> None:
     receive(sessions, sop_instance("R CC"))
     with sessions.begin() as session:
         studies.add_instance(
@@ -66,7 +66,7 @@ def test_further_instances_keep_the_study_as_the_first_described_it(sessions: Se
     assert (study.attributes.accession_number, study.last_received_at, len(study.instances)) == ("A1", after(5), 2)
 
 
-def test_of_two_receivers_with_two_patients_for_a_new_study_the_second_marks_its_instance(
+def test_the_second_of_two_patients_received_at_once_is_marked(
     sessions: SessionFactory,
 ) -> None:
     def take(view: str, patient_id: str) -> bool:
@@ -82,7 +82,7 @@ def test_of_two_receivers_with_two_patients_for_a_new_study_the_second_marks_its
     assert sorted(marked) == [False, True]
 
 
-def test_a_clock_that_jumps_back_does_not_make_the_last_arrival_earlier(sessions: SessionFactory) -> None:
+def test_a_clock_that_is_set_back_does_not_make_the_last_arrival_earlier(sessions: SessionFactory) -> None:
     receive(sessions, sop_instance("R CC"), sop_instance("L CC", received_at=after(-3600)))
     assert the_study(sessions).last_received_at == NOW
 
@@ -96,7 +96,7 @@ def test_a_clock_that_jumps_back_does_not_make_the_last_arrival_earlier(sessions
         [StudyState.COMPLETE, StudyState.SUBMITTED, StudyState.REPORTED],
     ],
 )
-def test_a_late_mammogram_reopens_a_study_from_anywhere(sessions: SessionFactory, way: list[StudyState]) -> None:
+def test_a_late_mammogram_reopens_a_study_from_any_state(sessions: SessionFactory, way: list[StudyState]) -> None:
     receive(sessions, *four_views())
     move(sessions, *way)
     receive(sessions, sop_instance("L CC", received_at=after(7200)))
@@ -104,7 +104,7 @@ def test_a_late_mammogram_reopens_a_study_from_anywhere(sessions: SessionFactory
     assert (study.state, study.rule, study.receiving_since) == (StudyState.RECEIVING, "", after(7200))
 
 
-def test_a_report_that_comes_back_reopens_nothing(sessions: SessionFactory) -> None:
+def test_a_returning_report_does_not_reopen_the_study(sessions: SessionFactory) -> None:
     receive(sessions, *four_views())
     move(sessions, StudyState.COMPLETE, StudyState.SUBMITTED, StudyState.REPORTED)
     receive(sessions, report(received_at=after(60)))
@@ -118,7 +118,7 @@ def test_an_illegal_transition_is_refused(sessions: SessionFactory) -> None:
         move(sessions, StudyState.REPORTED)
 
 
-def test_four_mammograms_are_looked_at_when_settled_fewer_when_quiet(sessions: SessionFactory) -> None:
+def test_four_mammograms_are_checked_when_settled_and_fewer_when_quiet(sessions: SessionFactory) -> None:
     receive(sessions, *four_views())
     few = [replace(view, study_instance_uid="2.25.200") for view in four_views()[:3]]
     receive(sessions, *few)
@@ -127,22 +127,22 @@ def test_four_mammograms_are_looked_at_when_settled_fewer_when_quiet(sessions: S
     assert sorted(due(sessions, 300)) == [STUDY_UID, "2.25.200"]
 
 
-def test_a_study_that_never_ends_is_looked_at_when_old(sessions: SessionFactory) -> None:
+def test_a_study_that_keeps_arriving_is_checked_at_its_maximum_age(sessions: SessionFactory) -> None:
     receive(sessions, sop_instance("R CC"), sop_instance("L CC", received_at=after(3599)))
     assert due(sessions, 3599) == []
     assert due(sessions, 3600) == [STUDY_UID]
 
 
-# On SQLite the second waits until the first is done.
+# On SQLite the second transaction waits until the first has ended.
 @pytest.mark.parametrize("url", [pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))], indirect=True)
-def test_a_study_that_another_dispatcher_looks_at_is_left_to_it(sessions: SessionFactory) -> None:
+def test_a_study_locked_by_another_dispatcher_is_skipped(sessions: SessionFactory) -> None:
     receive(sessions, *four_views())
     with sessions.begin() as first, sessions.begin() as second:
         assert len(studies.possibly_complete(first, RULES, after(10), 100)) == 1
         assert studies.possibly_complete(second, RULES, after(10), 100) == []
 
 
-def test_the_latest_studies_come_first(sessions: SessionFactory) -> None:
+def test_the_latest_studies_are_returned_first(sessions: SessionFactory) -> None:
     for number in range(3):
         receive(sessions, sop_instance("R CC", study_instance_uid=f"2.25.{number}", received_at=after(number)))
     with sessions() as session:

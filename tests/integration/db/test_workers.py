@@ -1,4 +1,4 @@
-"""Workers on record, on both databases."""
+"""Tests of registered workers, on both databases."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from tests.builders import NOW, after
 WORKER = Worker("a:1:1", "a", 1, "cuda:0", "cuda:0, torch", "m:P", "GLAM 1", 4, 5_000_000_000, 1, 2, NOW, NOW)
 
 
-def test_a_worker_is_what_it_told_last_until_it_leaves(sessions: SessionFactory) -> None:
+def test_a_worker_is_listed_as_last_registered_until_it_is_removed(sessions: SessionFactory) -> None:
     later = replace(WORKER, resident_bytes=6_000_000_000, last_seen_at=after(10))
     other = replace(WORKER, name="b:1:1", device_bytes=None, device_total_bytes=None, last_seen_at=after(5))
     for one in (WORKER, other, later):
@@ -22,7 +22,7 @@ def test_a_worker_is_what_it_told_last_until_it_leaves(sessions: SessionFactory)
         assert workers.list_all(session) == [other]
 
 
-def test_a_worker_that_nobody_saw_for_long_is_forgotten(sessions: SessionFactory) -> None:
+def test_a_worker_not_seen_for_long_is_removed(sessions: SessionFactory) -> None:
     with sessions.begin() as session:
         workers.put(session, WORKER)
         workers.remove_unseen(session, WORKER.last_seen_at)

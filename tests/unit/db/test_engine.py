@@ -1,4 +1,4 @@
-"""How SQLite is opened."""
+"""Tests of the connection to SQLite."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def test_a_commit_survives_a_power_cut(sessions: SessionFactory, pragma: str, va
         assert session.scalar(text(f"PRAGMA {pragma}")) == value
 
 
-def test_a_reader_waits_for_no_writer_and_sees_what_is_committed(sessions: SessionFactory) -> None:
+def test_a_reader_does_not_wait_for_a_writer_and_sees_committed_rows(sessions: SessionFactory) -> None:
     with sessions.begin() as writer:
         audit.record(writer, "job_started", NOW)
         writer.flush()
@@ -55,21 +55,21 @@ def test_a_session_that_may_write_holds_the_write_lock_from_its_first_statement(
         other.close()
 
 
-def test_times_come_back_in_utc(sessions: SessionFactory) -> None:
+def test_times_are_returned_in_utc(sessions: SessionFactory) -> None:
     with sessions.begin() as session:
         audit.record(session, "job_started", NOW)
     with sessions() as session:
         assert audit.recent(session, "job_started", 1)[0].at == NOW
 
 
-def test_a_time_without_a_zone_is_refused(sessions: SessionFactory) -> None:
+def test_a_naive_time_is_refused(sessions: SessionFactory) -> None:
     with sessions() as session:
         audit.record(session, "job_started", datetime(2026, 1, 2))  # noqa: DTZ001
         with pytest.raises(StatementError, match="without a zone"):
             session.flush()
 
 
-def test_a_database_that_is_not_there_is_not_made_by_asking(tmp_path: Path) -> None:
+def test_a_missing_database_is_not_created_by_the_check_of_its_schema(tmp_path: Path) -> None:
     path = tmp_path / "none.sqlite"
     assert not migrate.is_current(f"sqlite:///{path}")
     assert not path.exists()

@@ -1,4 +1,4 @@
-"""SQLite stays off network disks."""
+"""Tests of the refusal of network file systems for SQLite."""
 
 from pathlib import Path
 
@@ -36,9 +36,9 @@ def test_a_network_disk_is_refused(tmp_path: Path, path: str) -> None:
         "postgresql+psycopg://host/mnt/filer",
     ],
 )
-def test_everything_else_is_not(tmp_path: Path, url: str) -> None:
+def test_a_local_disk_or_postgresql_is_accepted(tmp_path: Path, url: str) -> None:
     check(tmp_path, url)
 
 
-def test_where_mounts_cannot_be_known_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_path_is_accepted_if_the_mounts_are_unknown(tmp_path: Path) -> None:
     refuse_network_disk("sqlite:////mnt/filer/node.sqlite", tmp_path / "none")

@@ -1,4 +1,4 @@
-"""Changes of many threads in few transactions, none harmed by another."""
+"""Tests of the writer thread that commits changes of many threads in few transactions."""
 
 import threading
 import time
@@ -55,7 +55,7 @@ def events(sessions: SessionFactory) -> int:
 
 
 def together(writer: Writer, *changes: object) -> list[BaseException | None]:
-    """What became of each change when all were waiting while the writer was held up by another."""
+    """Submit all changes while the writer is busy with another, and return the error of each, or None."""
     gate, held, failures = threading.Event(), threading.Event(), dict[int, BaseException]()
 
     def hold(session: Session) -> None:
@@ -82,17 +82,19 @@ def together(writer: Writer, *changes: object) -> list[BaseException | None]:
     return [failures.get(number) for number in range(len(changes))]
 
 
-def test_what_was_submitted_is_committed_when_submit_returns(writer: Writer, sessions: SessionFactory) -> None:
+def test_a_change_is_committed_when_submit_returns(writer: Writer, sessions: SessionFactory) -> None:
     writer.submit(one_event)
     assert events(sessions) == 1
 
 
-def test_submit_returns_what_the_change_returned(writer: Writer) -> None:
+def test_submit_returns_the_result_of_the_change(writer: Writer) -> None:
     assert writer.submit(lambda _: "result") == "result"
 
 
 @pytest.mark.parametrize("bad", [a_broken_row, a_mistake, a_table_that_is_not_there])
-def test_a_change_that_fails_harms_no_neighbour(writer: Writer, sessions: SessionFactory, bad: object) -> None:
+def test_a_failed_change_does_not_affect_others_of_its_group(
+    writer: Writer, sessions: SessionFactory, bad: object
+) -> None:
     failures = together(writer, one_event, bad, one_event)
     assert failures[0] is None
     assert failures[1] is not None
@@ -100,7 +102,7 @@ def test_a_change_that_fails_harms_no_neighbour(writer: Writer, sessions: Sessio
     assert events(sessions) == 2
 
 
-def test_changes_that_wait_are_committed_together(writer: Writer, sessions: SessionFactory) -> None:
+def test_waiting_changes_are_committed_together(writer: Writer, sessions: SessionFactory) -> None:
     commits: list[object] = []
     event.listen(sessions.kw["bind"], "commit", commits.append)
     together(writer, *[one_event] * 20)
@@ -111,12 +113,14 @@ def test_changes_that_wait_are_committed_together(writer: Writer, sessions: Sess
 @pytest.mark.parametrize(
     ("change", "error"), [(a_broken_row, PermanentError), (a_table_that_is_not_there, TransientError)]
 )
-def test_database_errors_say_whether_trying_again_helps(writer: Writer, change: object, error: type[NodeError]) -> None:
+def test_a_database_error_is_transient_or_permanent(writer: Writer, change: object, error: type[NodeError]) -> None:
     with pytest.raises(error, match="database_url"):
         writer.submit(change)  # type: ignore[arg-type]
 
 
-def test_a_mistake_in_a_change_comes_back_as_it_is_and_leaves_nothing(writer: Writer, sessions: SessionFactory) -> None:
+def test_an_error_of_a_change_is_raised_unchanged_and_nothing_is_committed(
+    writer: Writer, sessions: SessionFactory
+) -> None:
     with pytest.raises(RuntimeError, match="of ours"):
         writer.submit(a_mistake)
     assert events(sessions) == 0
@@ -129,14 +133,14 @@ def test_a_stopped_writer_refuses_at_once(sessions: SessionFactory) -> None:
         writer.submit(one_event)
 
 
-def test_stopping_commits_what_waits(sessions: SessionFactory) -> None:
+def test_a_stopping_writer_commits_the_waiting_changes(sessions: SessionFactory) -> None:
     writer = Writer(sessions)
     assert together(writer, one_event, one_event) == [None, None]
     writer.stop()
     assert events(sessions) == 2
 
 
-def test_what_is_done_for_many_at_once_is_done_in_one_call_and_each_gets_its_own_result(writer: Writer) -> None:
+def test_changes_of_one_kind_are_applied_by_one_call_and_each_gets_its_own_result(writer: Writer) -> None:
     calls: list[list[int]] = []
     held, gate = threading.Event(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""What a person is told of, and when."""
+"""Tests of the conditions that raise alerts."""
 
 from dataclasses import replace
 from typing import Any
@@ -37,35 +37,35 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-def told(facts: AlertFacts, rules: AlertRules = RULES) -> list[tuple[str, str]]:
+def raised(facts: AlertFacts, rules: AlertRules = RULES) -> list[tuple[str, str]]:
     return [(alert.name, alert.subject) for alert in alerts(facts, rules)]
 
 
-def test_at_every_limit_all_is_well() -> None:
-    assert told(WELL) == []
+def test_no_alert_is_raised_at_the_limits() -> None:
+    assert raised(WELL) == []
 
 
 @pytest.mark.parametrize(("name", "subject", "fields"), CASES)
-def test_beyond_a_limit_it_is_told_and_only_if_it_is_wanted(name: str, subject: str, fields: dict[str, Any]) -> None:
+def test_an_enabled_alert_is_raised_beyond_its_limit(name: str, subject: str, fields: dict[str, Any]) -> None:
     wrong = replace(WELL, **fields)
-    assert told(wrong) == [(name, subject)]
-    assert told(wrong, replace(RULES, which=RULES.which - {name})) == []
+    assert raised(wrong) == [(name, subject)]
+    assert raised(wrong, replace(RULES, which=RULES.which - {name})) == []
 
 
-def test_every_alert_that_can_be_chosen_has_a_case() -> None:
+def test_every_alert_of_the_settings_has_a_case() -> None:
     assert {case[0] for case in CASES} == set(ALERTS)
 
 
 @pytest.mark.parametrize("fields", [{"due_job_s": 601, "running_jobs": 1}, {"due_job_s": None}, {"last_image_s": None}])
-def test_what_is_in_work_or_never_was_is_no_alert(fields: dict[str, Any]) -> None:
-    assert told(replace(WELL, **fields)) == []
+def test_no_alert_is_raised_for_running_jobs_or_missing_facts(fields: dict[str, Any]) -> None:
+    assert raised(replace(WELL, **fields)) == []
 
 
-def test_of_a_class_without_a_reference_nothing_is_told() -> None:
-    assert told(replace(WELL, mean_scores={"malignant": 0.9}, reference_scores={})) == []
+def test_no_drift_alert_is_raised_for_a_class_without_a_reference() -> None:
+    assert raised(replace(WELL, mean_scores={"malignant": 0.9}, reference_scores={})) == []
 
 
-def test_facts_are_in_words() -> None:
+def test_an_alert_describes_the_fact_and_the_remedy() -> None:
     (alert,) = alerts(replace(WELL, oldest_deliveries_s={"archive": 5400}), RULES)
     assert alert.fact == "Results have been waiting for archive for 90 minutes."
     assert "glam-node echo archive" in alert.action

@@ -1,4 +1,4 @@
-"""When a study is whole."""
+"""Tests of the decision when a study is complete."""
 
 from dataclasses import replace
 
@@ -33,16 +33,16 @@ def test_the_first_rule_that_holds_completes_a_study(
     assert (whole.complete, whole.rule) == (bool(rule), rule)
 
 
-def test_the_reason_tells_the_facts() -> None:
+def test_the_reason_names_the_views_and_the_silence() -> None:
     reason = completeness(study(*four_views()), RULES, after(12)).reason
     assert reason == "R CC, L CC, R MLO, L MLO received, sender quiet for 12 s"
 
 
-def test_the_reason_says_when_there_is_no_standard_view() -> None:
+def test_the_reason_mentions_that_no_standard_view_arrived() -> None:
     assert completeness(study(report()), RULES, after(300)).reason.startswith("no standard view received")
 
 
-def test_a_study_that_never_ends_is_complete_at_its_maximum_age() -> None:
+def test_a_study_that_keeps_arriving_is_complete_at_its_maximum_age() -> None:
     endless = study(*four_views()[:2], last_received_at=after(3599))
     assert not completeness(endless, RULES, after(3599)).complete
     assert completeness(endless, RULES, after(3600)).reason == (
@@ -50,7 +50,7 @@ def test_a_study_that_never_ends_is_complete_at_its_maximum_age() -> None:
     )
 
 
-def test_the_age_counts_from_when_the_study_was_reopened() -> None:
+def test_the_age_counts_from_the_reopening_of_the_study() -> None:
     reopened = study(*four_views()[:2], receiving_since=after(5000), last_received_at=after(5000))
     assert not completeness(reopened, RULES, after(5100)).complete
 
@@ -76,12 +76,12 @@ def test_a_study_with_implants_waits_for_the_displaced_views_until_it_is_quiet(
     assert completeness(study(*instances), RULES, after(silence_s)).rule == rule
 
 
-def test_the_reason_names_the_displaced_views_that_did_not_come() -> None:
+def test_the_reason_names_the_missing_displaced_views() -> None:
     reason = completeness(study(*IMPLANTS, DISPLACED[0]), RULES, after(300)).reason
     assert reason.endswith("; no view with the implant displaced of L CC, R MLO, L MLO")
 
 
-def test_an_archive_that_has_just_what_came_does_not_end_the_wait_for_displaced_views() -> None:
+def test_a_confirming_archive_does_not_end_the_wait_for_displaced_views() -> None:
     archived = Archived("pacs", 4, 4)
     assert not completeness(study(*IMPLANTS), replace(RULES, confirms=True), after(299), archived).complete
     assert completeness(study(*IMPLANTS), replace(RULES, confirms=True), after(300), archived).complete
@@ -102,14 +102,14 @@ ARCHIVED: list[tuple[str, list[SOPInstance], Archived | None, float, str]] = [
 
 
 @pytest.mark.parametrize(("name", "instances", "archived", "silence_s", "rule"), ARCHIVED)
-def test_an_archive_that_is_asked_ends_the_wait_or_prolongs_it(
+def test_the_answer_of_an_archive_ends_or_prolongs_the_wait(
     name: str, instances: list[SOPInstance], archived: Archived | None, silence_s: float, rule: str
 ) -> None:
     whole = completeness(study(*instances), CONFIRMING, after(silence_s), archived)
     assert (whole.complete, whole.rule) == (bool(rule), rule)
 
 
-def test_the_reason_tells_what_the_archive_has() -> None:
+def test_the_reason_names_the_number_of_mammograms_in_the_archive() -> None:
     confirmed = completeness(study(*four_views()), CONFIRMING, after(12), Archived("pacs", 4, 4))
     assert confirmed.reason == "R CC, L CC, R MLO, L MLO received, all 4 mammograms that pacs has"
     missing = completeness(study(*four_views()), CONFIRMING, after(300), Archived("pacs", 6, 4))

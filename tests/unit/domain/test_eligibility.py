@@ -1,4 +1,4 @@
-"""Which studies and images are analysed."""
+"""Tests of the choice of the studies and images that are analysed."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.builders import four_views, report, sop_instance, study
 
 ANY_VIEW = EligibilityRules(minimum_views=1, accept_implants=True)
 
-# rule -> what an image of an otherwise ordinary study says
+# Rule, and the attributes of an image that it leaves out
 NOT_ANALYSED: list[tuple[str, dict[str, Any]]] = [
     ("no_mammography", {"modality": "CT"}),
     ("no_mammography", {"modality": ""}),
@@ -45,20 +45,22 @@ def judged(*instances: SOPInstance, rules: EligibilityRules = ANY_VIEW) -> Eligi
 
 
 @pytest.mark.parametrize(("rule", "stated"), NOT_ANALYSED)
-def test_a_study_of_such_images_is_not_eligible_and_says_which_rule(rule: str, stated: dict[str, Any]) -> None:
+def test_a_study_of_unsuitable_images_is_not_eligible_and_names_the_rule(rule: str, stated: dict[str, Any]) -> None:
     judgement = judged(sop_instance("R CC", **stated))
     assert (judgement.eligible, judgement.rule, judgement.instances) == (False, rule, ())
 
 
 @pytest.mark.parametrize(("rule", "stated"), NOT_ANALYSED)
-def test_such_an_image_beside_four_views_is_left_out_and_the_reason_says_so(rule: str, stated: dict[str, Any]) -> None:
+def test_an_unsuitable_image_among_four_views_is_left_out_and_named_in_the_reason(
+    rule: str, stated: dict[str, Any]
+) -> None:
     judgement = judged(*four_views(), sop_instance("R CC", **stated))
     phrase = next(kind.phrase for kind in KINDS if kind.rule == rule)
     assert judgement.eligible
     assert judgement.reason == f"4 images to analyse: R CC, L CC, R MLO, L MLO; left out: 1 {phrase}"
 
 
-def test_the_rule_of_a_study_is_that_of_the_image_that_came_nearest() -> None:
+def test_the_rule_of_a_study_is_that_of_the_image_nearest_to_a_screening_view() -> None:
     judgement = judged(report(), sop_instance(presentation_intent_type="FOR PROCESSING"), sop_instance("R ML"))
     assert judgement.rule == "no_standard_view"
     assert judgement.reason == (
@@ -66,7 +68,7 @@ def test_the_rule_of_a_study_is_that_of_the_image_that_came_nearest() -> None:
     )
 
 
-def test_images_are_in_an_order_that_does_not_depend_on_their_arrival() -> None:
+def test_the_order_of_images_does_not_depend_on_their_arrival() -> None:
     views = four_views()
     assert judged(*views).instances == judged(*reversed(views)).instances == tuple(views)
 
@@ -75,7 +77,7 @@ def test_retakes_are_analysed() -> None:
     assert len(judged(*four_views(), sop_instance("L CC")).instances) == 5
 
 
-def test_several_images_of_one_view_are_remarked_since_an_implant_may_be_undeclared() -> None:
+def test_the_reason_mentions_several_images_of_one_view() -> None:
     reason = judged(*four_views(), sop_instance("L CC")).reason
     assert reason.endswith("; several images of L CC (retakes, or an implant that is not declared)")
 
@@ -86,13 +88,13 @@ def test_a_study_with_too_few_views_is_not_eligible() -> None:
 
 
 @pytest.mark.parametrize("stated", [{"breast_implant_present": True}, {"view_modifiers": ("implant_displaced",)}])
-def test_breasts_with_implants_are_left_out_where_the_site_says_so(stated: dict[str, Any]) -> None:
+def test_images_of_implants_are_left_out_if_the_site_does_not_accept_them(stated: dict[str, Any]) -> None:
     rules = EligibilityRules(1, accept_implants=False)
     assert judged(sop_instance("R CC", **stated), rules=rules).rule == "implants"
     assert len(judged(sop_instance("R CC", **stated), sop_instance("L CC"), rules=rules).instances) == 1
 
 
-def test_where_the_implant_was_displaced_the_view_full_of_implant_is_left_out() -> None:
+def test_a_view_with_the_displaced_implant_replaces_the_view_full_of_implant() -> None:
     displaced = sop_instance("R CC", breast_implant_present=True, view_modifiers=("implant_displaced",))
     full = sop_instance("R CC", breast_implant_present=True)
     only = sop_instance("L CC", breast_implant_present=True)
@@ -111,7 +113,7 @@ def test_a_study_of_two_people_is_left_out_whichever_image_came_first() -> None:
         assert judgement.reason == "the 3 images do not belong together: birth date differs"
 
 
-def test_what_is_not_analysed_does_not_decide_about_the_person() -> None:
+def test_images_that_are_left_out_do_not_decide_about_the_person() -> None:
     ours = report(patient_mismatch=True), sop_instance("R CC", modality="SEG", patient_mismatch=True)
     other_view = image_of("19750505", "R ML")
     images = [image_of("19600101", view) for view in ("R CC", "L CC", "R MLO", "L MLO")]
@@ -120,13 +122,13 @@ def test_what_is_not_analysed_does_not_decide_about_the_person() -> None:
     assert "states another patient" in judgement.reason
 
 
-def test_results_that_come_back_under_another_patient_id_are_not_remarked() -> None:
+def test_returning_results_under_another_patient_id_are_not_mentioned() -> None:
     ours = report(patient_mismatch=True), sop_instance("R CC", modality="SEG", patient_mismatch=True)
     images = [image_of("19600101", view) for view in ("R CC", "L CC", "R MLO", "L MLO")]
     assert "another patient" not in judged(*ours, *images).reason
 
 
-def test_of_images_that_an_older_version_received_the_patient_id_decides() -> None:
+def test_the_patient_id_decides_for_images_without_an_identity() -> None:
     judgement = judged(*four_views(), sop_instance(patient_mismatch=True))
     assert (judgement.rule, judgement.reason) == (
         "two_patients",
@@ -138,18 +140,18 @@ def partial(view: str) -> SOPInstance:
     return sop_instance(view, partial_view=True)
 
 
-def test_a_partial_view_that_is_all_there_is_of_a_view_is_analysed() -> None:
+def test_a_single_partial_view_is_analysed() -> None:
     only = partial("L CC")
     assert only in judged(*four_views()[2:], only).instances
 
 
-def test_a_partial_view_beside_a_whole_one_is_left_out() -> None:
+def test_a_partial_view_is_left_out_in_favour_of_a_whole_one() -> None:
     views, part = four_views(), partial("L CC")
     judgement = judged(*views, part)
     assert (judgement.instances, judgement.left_out[part.sop_instance_uid].rule) == (tuple(views), "another_image")
 
 
-def test_a_mosaic_of_partial_views_does_not_enter_the_mean_of_the_breast() -> None:
+def test_a_mosaic_of_partial_views_is_left_out() -> None:
     mosaic = [partial("L CC") for _ in range(4)]
     judgement = judged(*four_views()[2:], *mosaic)
     assert not set(mosaic) & set(judgement.instances)
@@ -157,7 +159,7 @@ def test_a_mosaic_of_partial_views_does_not_enter_the_mean_of_the_breast() -> No
     assert judgement.reason.endswith("left out: 4 that each show a part of one view")
 
 
-def test_a_study_of_mosaics_alone_says_so() -> None:
+def test_a_study_of_mosaics_is_left_out_by_the_rule_mosaic() -> None:
     assert judged(partial("L CC"), partial("L CC")).rule == "mosaic"
 
 
@@ -165,12 +167,12 @@ SYNTHESIZED = {"image_type": ("DERIVED", "PRIMARY", "TOMOSYNTHESIS", "GENERATED_
 BOTH = KindRules(accepted=frozenset({"conventional", "synthesized"}))
 
 
-def test_a_synthesized_view_is_analysed_where_the_package_declares_it() -> None:
+def test_a_synthesized_view_is_analysed_if_the_package_declares_it() -> None:
     rules = EligibilityRules(1, accept_implants=True, kinds=BOTH)
     assert len(judged(*four_views(**SYNTHESIZED), rules=rules).instances) == 4
 
 
-def test_a_conventional_image_wins_over_a_synthesized_one_of_the_same_view() -> None:
+def test_a_conventional_image_replaces_a_synthesized_one_of_the_same_view() -> None:
     rules = EligibilityRules(1, accept_implants=True, kinds=BOTH)
     conventional, synthesized = four_views()[:2], four_views(**SYNTHESIZED)
     judgement = judged(*conventional, *synthesized, rules=rules)
@@ -178,23 +180,23 @@ def test_a_conventional_image_wins_over_a_synthesized_one_of_the_same_view() -> 
     assert judgement.left_out[synthesized[0].sop_instance_uid].rule == "another_image"
 
 
-def test_a_study_of_synthesized_views_alone_says_so() -> None:
+def test_a_study_of_synthesized_views_is_left_out_by_the_rule_synthesized() -> None:
     slab = sop_instance("R CC", number_of_frames=60, sop_class_uid="1.2.840.10008.5.1.4.1.1.13.1.3")
     judgement = judged(slab, *four_views(**SYNTHESIZED))
     assert (judgement.eligible, judgement.rule) == (False, "synthesized")
 
 
-def test_patients_images_are_not_for_a_demonstration_package() -> None:
+def test_a_demonstration_package_leaves_out_images_of_patients() -> None:
     rules = EligibilityRules(1, accept_implants=True, kinds=KindRules(phantoms_only=True))
     assert judged(*four_views(), rules=rules).rule == "demonstration_package"
     assert judged(*four_views(drawn=True), rules=rules).eligible
 
 
-def test_an_implant_that_only_a_description_calls_displaced_is_preferred() -> None:
+def test_a_view_whose_description_calls_the_implant_displaced_is_preferred() -> None:
     displaced = sop_instance("R CC", described=("implant_displaced",))
     assert judged(sop_instance("R CC"), displaced).instances == (displaced,)
 
 
-def test_a_study_whose_images_are_gone_is_judged_without_them() -> None:
+def test_a_study_without_images_is_not_eligible() -> None:
     judgement = judged()
     assert (judgement.eligible, judgement.rule, judgement.left_out) == (False, "no_images", {})

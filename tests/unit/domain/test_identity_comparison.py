@@ -1,4 +1,4 @@
-"""One decision says whether images are of one person: symmetric, whatever the order, and on the safe side."""
+"""Tests of the decision whether images are of one person: symmetric, independent of the order, and cautious."""
 
 import json
 import random
@@ -17,7 +17,7 @@ NOTHING: dict[str, Any] = {"PatientID": "", "PatientName": "", "PatientBirthDate
 
 
 def stated(**facts: Any) -> ImageIdentity:
-    """Return what an image with these facts states, the others being Jane's."""
+    """Return the identity of an image of Jane that states these facts instead of hers."""
     return identity_of({**JANE, **facts}, STUDY)
 
 
@@ -134,12 +134,12 @@ APART: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("one", "other"), ONE_PERSON.values(), ids=ONE_PERSON.keys())
-def test_images_are_of_one_person(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_two_images_are_of_one_person(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert difference_among([stated(**one), stated(**other)]) is None
 
 
 @pytest.mark.parametrize(("one", "other", "reason"), APART.values(), ids=APART.keys())
-def test_images_are_not_of_one_person_or_study(one: dict[str, Any], other: dict[str, Any], reason: str) -> None:
+def test_two_images_are_not_of_one_person_or_study(one: dict[str, Any], other: dict[str, Any], reason: str) -> None:
     apart = difference_among([stated(**one), stated(**other)])
     assert apart is not None
     assert reason in apart.reason
@@ -148,7 +148,7 @@ def test_images_are_not_of_one_person_or_study(one: dict[str, Any], other: dict[
 
 numbers = st.sampled_from(["", "1", "2", "0001", "A-7 "])
 issuers = st.sampled_from(["", "HOSP_A", "hosp_a", "HOSP_B"])
-# Latin with and without accents, Han, Kana of both kinds and widths, separators, and what no name should hold
+# Latin with and without accents, Han, Kana of both kinds and widths, separators, and characters no name should have
 words = st.text(st.sampled_from("abcdeéüöñßØŁ'- 山田太郎花子やまだﾔﾏﾀﾞヤマ?\ufffd\0\ud800\u0301=^"), max_size=6)
 names = st.one_of(
     st.sampled_from(
@@ -185,9 +185,7 @@ def test_the_decision_does_not_depend_on_the_order(images: list[dict[str, Any]],
 
 
 @given(facts, facts)
-def test_contradictory_birth_dates_and_sexes_are_never_of_one_person(
-    one: dict[str, Any], other: dict[str, Any]
-) -> None:
+def test_contradictory_birth_dates_or_sexes_are_never_of_one_person(one: dict[str, Any], other: dict[str, Any]) -> None:
     one_by_birth, other_by_birth = {**one, "PatientBirthDate": "19600101"}, {**other, "PatientBirthDate": "19600102"}
     one_by_sex, other_by_sex = {**one, "PatientSex": "F"}, {**other, "PatientSex": "M"}
     for pair in ((one_by_birth, other_by_birth), (one_by_sex, other_by_sex)):
@@ -197,7 +195,7 @@ def test_contradictory_birth_dates_and_sexes_are_never_of_one_person(
 
 
 @given(facts, facts)
-def test_empty_values_connect_no_images(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_empty_values_do_not_connect_images(one: dict[str, Any], other: dict[str, Any]) -> None:
     unnumbered = [{**image, "PatientID": "", "PatientName": "", "PatientBirthDate": ""} for image in (one, other)]
     first, second = (identity_of(image, STUDY) for image in unnumbered)
     assume(first.person != second.person)
@@ -205,7 +203,7 @@ def test_empty_values_connect_no_images(one: dict[str, Any], other: dict[str, An
 
 
 @given(facts, facts)
-def test_an_image_more_never_reconciles_others(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_a_third_image_never_reconciles_two_others(one: dict[str, Any], other: dict[str, Any]) -> None:
     first, second, third = (identity_of(image, STUDY) for image in (one, other, JANE))
     assume(difference_among([first, second]) is not None)
     assert difference_among([first, second, third]) is not None
@@ -213,7 +211,7 @@ def test_an_image_more_never_reconciles_others(one: dict[str, Any], other: dict[
 
 @given(facts)
 @settings(max_examples=200)
-def test_the_facts_survive_the_database_and_do_not_show_any_value(image: dict[str, Any]) -> None:
+def test_an_identity_survives_json_and_shows_no_value(image: dict[str, Any]) -> None:
     identity = identity_of({**image, "PatientID": "SECRET-ID", "PatientName": "SECRET^NAME"}, STUDY)
     stored = json.dumps(identity.as_json())
     assert identity_from_json(json.loads(stored)) == identity

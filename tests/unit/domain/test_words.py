@@ -1,4 +1,4 @@
-"""English for numbers of things."""
+"""Tests of the English phrases for numbers."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from glam_node.node.domain.words import counted
         (1, "study", "1 study"),
     ],
 )
-def test_a_number_stands_with_the_right_form_of_its_noun(count: int, noun: str, words: str) -> None:
+def test_a_count_is_shown_with_the_right_form_of_its_noun(count: int, noun: str, words: str) -> None:
     assert counted(count, noun) == words
 
 
