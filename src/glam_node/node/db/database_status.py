@@ -46,7 +46,7 @@ class DatabaseStatus:
 
 
 def read_status(url: str, now: datetime) -> DatabaseStatus:
-    """Return the condition of the existing database at `url`.
+    """Return the status of the existing database at `url`.
 
     Raises:
         PermanentError: The database cannot be read.
