@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from glam_node.node.domain.identity import ImageIdentity, identity_from_json, identity_of
@@ -146,6 +146,9 @@ def test_two_images_are_not_of_one_person_or_study(one: dict[str, Any], other: d
     assert apart.rule == ("two_studies" if "StudyDate" in one else "two_patients")
 
 
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Settings for a busy machine, on which generation and comparison may take long."""
+
 numbers = st.sampled_from(["", "1", "2", "0001", "A-7 "])
 issuers = st.sampled_from(["", "HOSP_A", "hosp_a", "HOSP_B"])
 # Latin with and without accents, Han, Kana of both kinds and widths, separators, and characters no name should have
@@ -177,6 +180,7 @@ facts = st.fixed_dictionaries(
 )
 
 
+@unhurried
 @given(st.lists(facts, max_size=4), st.randoms(use_true_random=False))
 def test_the_decision_does_not_depend_on_the_order(images: list[dict[str, Any]], chance: random.Random) -> None:
     identities = [identity_of(image, STUDY) for image in images]
@@ -184,6 +188,7 @@ def test_the_decision_does_not_depend_on_the_order(images: list[dict[str, Any]],
     assert difference_among(identities) == difference_among(shuffled) == difference_among(identities * 2)
 
 
+@unhurried
 @given(facts, facts)
 def test_contradictory_birth_dates_or_sexes_are_never_of_one_person(one: dict[str, Any], other: dict[str, Any]) -> None:
     one_by_birth, other_by_birth = {**one, "PatientBirthDate": "19600101"}, {**other, "PatientBirthDate": "19600102"}
@@ -194,6 +199,7 @@ def test_contradictory_birth_dates_or_sexes_are_never_of_one_person(one: dict[st
         assert apart.rule == "two_patients"
 
 
+@unhurried
 @given(facts, facts)
 def test_empty_values_do_not_connect_images(one: dict[str, Any], other: dict[str, Any]) -> None:
     unnumbered = [{**image, "PatientID": "", "PatientName": "", "PatientBirthDate": ""} for image in (one, other)]
@@ -202,6 +208,7 @@ def test_empty_values_do_not_connect_images(one: dict[str, Any], other: dict[str
     assert difference_among([first, second]) is not None
 
 
+@unhurried
 @given(facts, facts)
 def test_a_third_image_never_reconciles_two_others(one: dict[str, Any], other: dict[str, Any]) -> None:
     first, second, third = (identity_of(image, STUDY) for image in (one, other, JANE))
@@ -209,8 +216,8 @@ def test_a_third_image_never_reconciles_two_others(one: dict[str, Any], other: d
     assert difference_among([first, second, third]) is not None
 
 
+@settings(unhurried, max_examples=200)
 @given(facts)
-@settings(max_examples=200)
 def test_an_identity_survives_json_and_shows_no_value(image: dict[str, Any]) -> None:
     identity = identity_of({**image, "PatientID": "SECRET-ID", "PatientName": "SECRET^NAME"}, STUDY)
     stored = json.dumps(identity.as_json())
@@ -219,6 +226,7 @@ def test_an_identity_survives_json_and_shows_no_value(image: dict[str, Any]) -> 
     assert difference_among([identity, identity_from_json(json.loads(stored))]) is None
 
 
+@unhurried
 @given(st.lists(facts, min_size=2, max_size=4))
 def test_a_reason_names_no_value(images: list[dict[str, Any]]) -> None:
     named = [{**image, "PatientName": f"SECRET{number}^X"} for number, image in enumerate(images)]
