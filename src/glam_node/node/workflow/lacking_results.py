@@ -6,9 +6,9 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import job_restarts, jobs
+from glam_node.node.domain.account import Order
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.job import InferenceJob, JobState
-from glam_node.node.domain.order import Order
 from glam_node.node.errors import PermanentError
 from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, SOP_CLASSES
 from glam_node.node.workflow.context import InferenceContext
