@@ -17,12 +17,13 @@ unexport PYTHONDONTWRITEBYTECODE
 # Many tests wait for a server or a process: one more than there are cores.
 TESTS_AT_ONCE ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: help demo test lint docs benchmark torture install fresh clean
+.PHONY: help demo test test-fast lint docs benchmark torture install fresh clean
 
 help:
 	@echo "make demo       set up and run the main job: a phantom exam goes in, DICOM SEG and SR come back"
 	@echo "make test       set up, third-party peers included, and run all checks and tests"
-	@echo "make lint       the checks alone: ruff, mypy, import-linter"
+	@echo "make test-fast  the checks and the unit tests, in a minute or so"
+	@echo "make lint       the checks alone: ruff, codespell, mypy, import-linter"
 	@echo "make docs       the documents as pages, in build/site"
 	@echo "make benchmark  ratios against named peers"
 	@echo "make torture    kills, outages and locks at full length: nothing is lost, nothing comes twice"
@@ -44,10 +45,14 @@ test: lint
 	@echo "== checks and tests passed; lines that begin with NOT RUN, if any, name what was left out."
 	@echo "   Next: make demo, or README.md to connect a PACS."
 
+test-fast: lint
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(TESTS_AT_ONCE) tests/unit tests/rules $(PYTEST_ARGS)
+
 lint: $(VENV)/.dev
-	@echo "== format, lint, types, import contracts"
+	@echo "== format, lint, spelling, types, import contracts"
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
+	@$(BIN)/codespell
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
