@@ -1,4 +1,4 @@
-"""[alerts]: who is told when something is wrong, and when it is over."""
+"""Settings of [alerts]."""
 
 import re
 from typing import Annotated, Literal, Self, get_args
@@ -37,47 +37,50 @@ User = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[ -~]+$")]
 
 
 class AlertSettings(Section):
-    """[alerts]: who is told when something is wrong, and when it is over; names and ids are never in it."""
+    """[alerts]: messages to people when a problem starts and ends; they never contain patient names or IDs."""
 
     webhook_url: WebhookURL = ""
-    """Where a JSON document of each is posted (its "text" is what chat programs show); empty: nowhere."""
+    """URL to which each alert is posted as a JSON document, whose "text" chat programs show; empty: none."""
     smtp_host: Host | None = None
-    """The mail server; unset: no mail is sent."""
+    """Address or name of the mail server; unset: no mail is sent."""
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
-    """Its port."""
+    """Port of the mail server."""
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
-    """starttls: TLS is asked for, and nothing is sent without; tls: from the beginning; none: in plain text."""
+    """starttls: the connection switches to TLS before anything is sent, or nothing is sent; tls: TLS from the start;
+    none: no encryption."""
     smtp_user: User | None = None
-    """The user name at the mail server; unset: the node does not sign in."""
+    """User name at the mail server; unset: the node does not sign in."""
     smtp_password_path: File | None = None
-    """A file that only this node may read, with the password and nothing else."""
+    """File that contains only the password for the mail server, and that only this node may read."""
     smtp_ca: File | None = None
-    """The authorities that sign the mail server's certificate, PEM; unset: those of the operating system."""
+    """Certificates of the authorities that sign the mail server's certificate, PEM; unset: those of the operating
+    system."""
     sender: Address | None = None
-    """The sender of the mails."""
+    """Mail address of the sender."""
     recipients: tuple[Address, ...] = ()
-    """The recipients of the mails."""
+    """Mail addresses of the recipients."""
     timeout: Patience = 10.0
-    """Seconds to wait for the webhook, and for the mail server."""
+    """Seconds to wait for an answer of the webhook or the mail server."""
     which: tuple[AlertName, ...] = ALERTS
-    """The alerts to send."""
+    """Names of the alerts to send."""
     archive_down_after: Seconds = 900.0
-    """archive_down: seconds that a result waits for its destination."""
+    """Seconds that a result may wait for its destination before archive_down is sent."""
     backlog_after: Seconds = 1800.0
-    """backlog_growing: seconds that a study waits for its analysis."""
+    """Seconds that a study may wait for its analysis before backlog_growing is sent."""
     worker_gone_after: Seconds = 600.0
-    """worker_gone: seconds that a job is due while no worker holds any."""
+    """Seconds that a job may be due, while no worker runs any job, before worker_gone is sent."""
     no_studies_after: Seconds = 43200.0
-    """no_studies: seconds without anything received, once something was."""
+    """Seconds after the last received image before no_studies is sent."""
     score_drift: float = Field(default=0.1, gt=0, le=1)
-    """score_drift: how far the mean score of the last analyses may be from the package's reference, if it has one."""
+    """Difference between the mean score of recent analyses and the package's reference at which score_drift is sent; a
+    package without a reference is not monitored."""
 
     @model_validator(mode="after")
     def _has_all_that_mail_needs(self) -> Self:
         if self.smtp_host is not None:
             for key in ("sender", "recipients"):
                 if not getattr(self, key):
-                    raise contradiction(key, "is missing: alerts.smtp_host needs from whom and to whom mails go")
+                    raise contradiction(key, "is missing: alerts.smtp_host needs a sender and recipients")
         for key in ("smtp_user", "smtp_password_path", "smtp_ca", "sender", "recipients"):
             if getattr(self, key) and self.smtp_host is None:
                 raise contradiction(key, "is for mail: alerts.smtp_host is unset")
@@ -89,5 +92,5 @@ class AlertSettings(Section):
             missing = "smtp_password_path" if self.smtp_password_path is None else "smtp_user"
             raise contradiction(missing, "is missing: user and password go together")
         if self.smtp_user is not None and self.smtp_security == "none":
-            raise contradiction("smtp_security", 'would show the password to the network: take "starttls" or "tls"')
+            raise contradiction("smtp_security", 'would send the password without encryption: set "starttls" or "tls"')
         return self

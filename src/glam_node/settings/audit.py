@@ -1,4 +1,4 @@
-"""[audit]: where DICOM audit messages go."""
+"""Settings of [audit]."""
 
 from typing import Annotated, Self
 
@@ -9,22 +9,23 @@ from glam_node.settings.values import File, Host, Patience
 
 
 class AuditSettings(Section):
-    """[audit]: the collector of audit messages, by syslog over TLS (PS3.15 A.6); they are kept here in any case."""
+    """[audit]: the collector of audit messages, by syslog over TLS (PS3.15 A.6); the node also keeps every message."""
 
     host: Host | None = None
-    """Its address or name; unset: messages stay here, and all go out when it is set."""
+    """Address or name of the collector; unset: messages stay on the node, and all of them are sent once it is set."""
     port: Annotated[int, Field(ge=1, le=65535)] = 6514
-    """Its port."""
+    """Port of the collector."""
     ca: File | None = None
-    """The authorities that sign its certificate, PEM; unset: those of the operating system."""
+    """Certificates of the authorities that sign the collector's certificate, PEM; unset: those of the operating
+    system."""
     certificate: File | None = None
-    """The certificate that this node shows it, PEM; unset: none."""
+    """Client certificate that this node presents to the collector, PEM; unset: none."""
     key: File | None = None
-    """The private key of that certificate, PEM, unencrypted."""
+    """Private key of the client certificate, PEM, unencrypted."""
     server_name: Host | None = None
-    """The name that must stand in its certificate; unset: host."""
+    """Name that the collector's certificate must contain; unset: audit.host."""
     timeout: Patience = 10.0
-    """Seconds to wait for it: to connect, to read, and to close."""
+    """Seconds to wait for the collector to connect, to read, and to close."""
 
     @model_validator(mode="after")
     def _has_certificate_and_key_together(self) -> Self:

@@ -25,7 +25,7 @@ def without_effect(settings: Settings) -> Iterator[Problem]:
     elif console.oidc.issuer is None:
         yield from _ignored("console.oidc", console.oidc.model_fields_set, "console.oidc.issuer is unset")
     if not alerts.webhook_url and alerts.smtp_host is None:
-        reason = "neither alerts.webhook_url nor alerts.smtp_host is set, so nobody is told"
+        reason = "neither alerts.webhook_url nor alerts.smtp_host is set, so no alert is sent"
         yield from _ignored("alerts", alerts.model_fields_set, reason)
     for section, given, is_used, key in (
         ("tls", settings.tls.model_fields_set - {"plain"}, settings.tls.port is not None, "port"),

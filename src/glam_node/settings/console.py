@@ -1,4 +1,4 @@
-"""[console]: where people and monitoring look."""
+"""Settings of [console]."""
 
 import ipaddress
 from typing import Annotated, Self
@@ -13,26 +13,28 @@ IdleTimeout = Annotated[float, Field(ge=60, le=28_800, allow_inf_nan=False)]
 
 
 class ConsoleSettings(Section):
-    """[console]: pages for people, metrics and health for monitoring, over HTTP."""
+    """[console]: web pages for people, and metrics and health for monitoring, over HTTP."""
 
     host: Host = "127.0.0.1"
-    """Address to listen on; without accounts (glam-node console user add) pages are served only where no other machine
-    can reach it, metrics and health anywhere; with them, beyond this machine, a certificate is needed."""
+    """Address to listen on. Metrics and health are served on any address. Without accounts (glam-node console user
+    add), pages are served only on an address that no other machine can reach. With accounts, other machines get pages
+    only over HTTPS (console.certificate)."""
     port: Port = 0
     """TCP port to listen on; 0: no console."""
     certificate: File | None = None
-    """Certificate for HTTPS and what leads to its authority, PEM; unset: HTTP, which other machines get no pages by."""
+    """Certificate for HTTPS with the certificates that lead to its authority, PEM; unset: HTTP, without pages for other
+    machines."""
     key: File | None = None
-    """Its private key, PEM, unencrypted; a file that only this node may read."""
+    """Private key of the certificate, PEM, unencrypted, in a file that only this node may read."""
     trusted_proxies: tuple[Network, ...] = ()
-    """Reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, by address or network; empty: none.
-    With one, pages need an account, wherever the console listens."""
+    """Addresses or networks of the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted;
+    empty: none. With a proxy, pages need an account, wherever the console listens."""
     host_names: tuple[Host, ...] = ()
-    """Names in the Host header by which a reverse proxy on this machine may reach the console, beside localhost and the
-    name in console.oidc.public_url."""
+    """Names in the Host header by which a reverse proxy on this machine may reach the console, in addition to localhost
+    and the name in console.oidc.public_url."""
     idle_timeout: IdleTimeout = 1800.0
-    """Seconds without a click after which whoever is signed in has to sign in again; a page that renews itself is no
-    click. Eight hours after signing in it is so in any case."""
+    """Seconds without a click after which a user must sign in again; the automatic update of a page is not a click.
+    Every session ends after eight hours in any case."""
     oidc: OIDCSettings = OIDCSettings()
 
     @model_validator(mode="after")
@@ -40,7 +42,7 @@ class ConsoleSettings(Section):
         for number, network in enumerate(self.trusted_proxies):
             if ipaddress.ip_network(network, strict=False).prefixlen == 0:
                 raise contradiction(
-                    f"trusted_proxies[{number}]", f'"{network}" is every address. Name those of the proxies alone'
+                    f"trusted_proxies[{number}]", f'"{network}" is every address. List only those of your proxies'
                 )
         return self
 

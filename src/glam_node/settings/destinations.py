@@ -1,4 +1,4 @@
-"""[destinations.NAME]: where results go, which, and in which form."""
+"""Settings of [destinations.NAME]."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -37,7 +37,7 @@ ResultKind = Literal[
 ]
 
 _SAME_CLASS = {"segmentation": ("fractional_segmentation",)}
-"""Kinds that are of one SOP class: an archive that refuses the one refuses the other."""
+"""For some kinds of result, other kinds of the same SOP class; an archive that refuses one refuses them all."""
 
 TransferSyntax = Literal[
     "explicit_vr_little_endian", "implicit_vr_little_endian", "deflated_explicit_vr_little_endian", "rle_lossless"
@@ -45,89 +45,92 @@ TransferSyntax = Literal[
 
 
 class FallbackSettings(Section):
-    """[destinations.NAME.fallbacks]: what goes there instead where it does not accept a result's SOP class."""
+    """[destinations.NAME.fallbacks]: results to send instead, if the destination does not accept a SOP class."""
 
     segmentation: ResultKind | None = None
-    """In place of a segmentation."""
+    """Result to send instead of a segmentation."""
     measurement_report: ResultKind | None = None
-    """In place of the measurement report; comprehensive_sr is the same report in an older class."""
+    """Result to send instead of the measurement report; comprehensive_sr is the same report in an older SOP class."""
     mammography_cad_sr: ResultKind | None = None
-    """In place of the Mammography CAD SR."""
+    """Result to send instead of the Mammography CAD SR."""
     presentation_state: ResultKind | None = None
-    """In place of a presentation state."""
+    """Result to send instead of a presentation state."""
 
     @property
     def by_kind(self) -> dict[str, str]:
-        """What stands in for which."""
+        """The fallback of each kind of result that has one."""
         chosen: dict[str, str] = self.model_dump(exclude_none=True)
         return chosen
 
 
 class PresentationSettings(Section):
-    """[destinations.NAME.presentation]: how results look there, where not as in [results]; objects of their own."""
+    """[destinations.NAME.presentation]: values that replace those of [results] in objects for this destination."""
 
     banner: Banner | None = None
-    """In place of results.banner."""
+    """Value that replaces results.banner."""
     series_description: SeriesDescription | None = None
-    """In place of results.series_description."""
+    """Value that replaces results.series_description."""
     series_number: SeriesNumber | None = None
-    """In place of results.series_number."""
+    """Value that replaces results.series_number."""
     score_scale: ScoreScale | None = None
-    """In place of results.score_scale."""
+    """Value that replaces results.score_scale."""
     code_scheme: CodeScheme | None = None
-    """In place of results.code_scheme."""
+    """Value that replaces results.code_scheme."""
 
     @property
     def chosen(self) -> dict[str, object]:
-        """What is other than in [results]."""
+        """The values that are set."""
         values: dict[str, object] = self.model_dump(exclude_none=True)
         return values
 
 
 class DestinationSettings(Section):
-    """[destinations.NAME]: one archive that results go to."""
+    """[destinations.NAME]: one archive or folder that results are sent to."""
 
     mode: Literal["live", "shadow", "dry_run"] = "live"
-    """live; shadow: results for it are made and kept, and not sent; dry_run: it is written down which they would be."""
+    """live: results are sent; shadow: results are made and kept, but not sent; dry_run: the node only records which
+    results it would make."""
     kind: Literal["c-store", "stow-rs", "folder"] = "c-store"
     """c-store: a DICOM archive; stow-rs: a DICOMweb server; folder: files in a directory, for trials without an
     archive."""
     ae_title: AETitle = "ARCHIVE"
     """c-store: AE title of the archive."""
     host: Host = "127.0.0.1"
-    """c-store, stow-rs: its address or name."""
+    """c-store, stow-rs: address or name of the archive."""
     port: Port = 104
-    """c-store, stow-rs: its port."""
+    """c-store, stow-rs: port of the archive."""
     service_path: ServicePath = "/dicom-web"
-    """stow-rs: the path of its DICOMweb service; results are posted to studies below it."""
+    """stow-rs: path of the DICOMweb service; results are posted to `studies` below it."""
     authorization: File | None = None
-    """stow-rs: a file with what the Authorization header says, as Bearer or Basic with the credentials; unset: none."""
+    """stow-rs: file that contains the value of the Authorization header, such as Bearer or Basic with the credentials;
+    unset: no header."""
     tls: bool = False
-    """c-store, stow-rs: speak TLS to it."""
+    """c-store, stow-rs: connect with TLS."""
     ca: File | None = None
-    """tls: the authorities that sign its certificate, PEM; unset: those of the operating system."""
+    """tls: certificates of the authorities that sign the archive's certificate, PEM; unset: those of the operating
+    system."""
     certificate: File | None = None
-    """tls: the certificate that this node shows it, PEM; unset: none."""
+    """tls: client certificate that this node presents to the archive, PEM; unset: none."""
     key: File | None = None
-    """tls: the private key of that certificate, PEM, unencrypted."""
+    """tls: private key of the client certificate, PEM, unencrypted."""
     server_name: Host | None = None
-    """tls: the name that must stand in its certificate; unset: host."""
+    """tls: name that the archive's certificate must contain; unset: host."""
     path: Directory | None = None
-    """folder: the directory."""
+    """folder: directory to which results are written."""
     results: tuple[ResultKind, ...] = ("segmentation", "measurement_report")
-    """Which objects it gets, if any; what no destination asks for is not made."""
+    """Kinds of result to send; a kind that no destination lists is not made."""
     transfer_syntaxes: Annotated[tuple[TransferSyntax, ...], AfterValidator(not_empty)] = (
         "explicit_vr_little_endian",
         "implicit_vr_little_endian",
     )
-    """c-store: how objects are sent, the preferred first; what it does not accept, or does not fit an object
-    (rle_lossless: images of 8 bits and more), is passed over."""
+    """c-store: transfer syntaxes, the preferred one first. One that the archive does not accept, or that does not fit
+    the object, is skipped; rle_lossless fits only images of 8 or more bits."""
     storage_commitment: bool = False
-    """c-store: ask it to take responsibility for what it stored, and send again what it does not; it must be a peer
-    too, to answer."""
+    """c-store: request storage commitment, and send again the results that the archive does not commit. The archive
+    must also be a peer, so that it can answer."""
     timeout: Patience = 30.0
-    """Seconds to wait for the archive to connect, answer or take more of an object; ten times as long for what it says
-    of an object that it has."""
+    """Seconds to wait for the archive to connect, to answer or to accept more of an object. The wait for its answer to
+    a complete object is ten times as long."""
     fallbacks: FallbackSettings = FallbackSettings()
     presentation: PresentationSettings = PresentationSettings()
 
@@ -140,13 +143,13 @@ class DestinationSettings(Section):
     def _fall_back_from_what_is_sent(self) -> Self:
         for kind, instead in self.fallbacks.by_kind.items():
             if kind not in self.results:
-                raise contradiction(f"fallbacks.{kind}", "stands in for nothing: it is not in results")
+                raise contradiction(f"fallbacks.{kind}", "replaces nothing: that kind is not in results")
             if instead in _SAME_CLASS.get(kind, ()):
                 raise contradiction(
                     f"fallbacks.{kind}", f'"{instead}" is of the same SOP class: an archive refuses both or none'
                 )
             if instead in (kind, "not_analysed_report"):
-                raise contradiction(f"fallbacks.{kind}", f'"{instead}" cannot stand in for it')
+                raise contradiction(f"fallbacks.{kind}", f'"{instead}" cannot replace it')
         return self
 
     @model_validator(mode="after")
@@ -154,7 +157,7 @@ class DestinationSettings(Section):
         if self.kind == "folder" and self.path is None:
             raise contradiction("path", 'is missing: kind = "folder" needs a directory')
         if self.transfer_syntaxes == ("rle_lossless",):
-            raise contradiction("transfer_syntaxes", "needs one for objects that are no images, beside rle_lossless")
+            raise contradiction("transfer_syntaxes", "needs another one beside rle_lossless, which is for images only")
         if self.kind != "folder" and self.port == 0:
             raise contradiction("port", "0 is not allowed: the port that the archive listens on, 1 to 65535")
         if self.storage_commitment and self.kind != "c-store":
@@ -171,7 +174,7 @@ class DestinationSettings(Section):
     def _speaks_tls_or_needs_no_files(self) -> Self:
         for key in ("ca", "certificate", "key", "server_name"):
             if getattr(self, key) is not None and not self.tls:
-                raise contradiction(key, "is for tls = true, which is not set")
+                raise contradiction(key, "is for TLS: set tls = true")
         if (self.certificate is None) != (self.key is None):
             missing = "key" if self.key is None else "certificate"
             raise contradiction(missing, "is missing: a certificate and its key go together")

@@ -1,4 +1,4 @@
-"""[console.oidc]: people sign in where their hospital's accounts are."""
+"""Settings of [console.oidc]: sign-in with the hospital's own accounts."""
 
 import ipaddress
 from typing import Annotated, Self
@@ -9,11 +9,14 @@ from pydantic import AfterValidator, Field, model_validator
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.values import File, Patience
 
-_URL = "an https:// URL without user, query and fragment; http:// for this machine alone"
+_URL = "an https:// URL without user, query and fragment; http:// only for this machine"
 
 
 def _url(value: str) -> str:
-    """A name or password in it would be shown; plain HTTP would show tokens to the network."""
+    """Raise ValueError for a URL with a user, query or fragment, and for plain HTTP to another machine.
+
+    Error messages and pages show the URL, so it must not contain a password; plain HTTP would expose tokens.
+    """
     parts = urlsplit(value)
     plain = parts.scheme == "http" and _is_this_machine(parts.hostname or "")
     if not (parts.hostname and (parts.scheme == "https" or plain)) or parts.query or parts.fragment or "@" in value:
@@ -33,32 +36,35 @@ Claim = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class OIDCSettings(Section):
-    """[console.oidc]: sign-in by OpenID Connect (authorization code with PKCE), beside local accounts."""
+    """[console.oidc]: sign-in with OpenID Connect (authorization code with PKCE), in addition to local accounts."""
 
     issuer: WebAddress | None = None
-    """The provider, exactly as its discovery document names itself; unset: nobody signs in by it."""
+    """URL of the provider, exactly as its discovery document states its issuer; unset: no sign-in with OpenID
+    Connect."""
     client_id: str = ""
-    """The name of this console at the provider."""
+    """Client ID of this console at the provider."""
     client_secret_path: File | None = None
-    """A file that holds the client secret and nothing else; unset: a public client, by PKCE alone."""
+    """File that contains only the client secret; unset: a public client, which uses PKCE alone."""
     public_url: WebAddress | None = None
-    """The URL at which browsers reach the console; PUBLIC_URL/sign-in/oidc/callback is the redirect URI to register."""
+    """URL at which browsers reach the console. Register PUBLIC_URL/sign-in/oidc/callback as the redirect URI at the
+    provider."""
     scopes: tuple[str, ...] = ("openid", "profile")
-    """The scopes to ask for; some providers need one more to list groups."""
+    """Scopes to request; some providers need another one to list groups."""
     name_claim: Claim = "preferred_username"
-    """The claim that names the person, on pages and in the audit trail; without it the subject does."""
+    """Claim with the person's name for pages and the audit trail; where it is missing, the subject is used."""
     roles_claim: Claim = "groups"
-    """The claim that lists groups or roles; realm_access.roles is one inside another."""
+    """Claim that lists groups or roles; with a point for a claim inside another, as in realm_access.roles."""
     viewers: tuple[str, ...] = ()
-    """Members of any of these groups are viewers."""
+    """Groups whose members are viewers."""
     operators: tuple[str, ...] = ()
-    """Members of any of these groups are operators."""
+    """Groups whose members are operators."""
     see_patients: tuple[str, ...] = ()
-    """Viewers and operators in any of these groups may see names and IDs."""
+    """Groups whose members, if they are viewers or operators, may see patient names and IDs."""
     ca: File | None = None
-    """The authorities that sign the provider's certificate, PEM; unset: those that requests ships (certifi)."""
+    """Certificates of the authorities that sign the provider's certificate, PEM; unset: those of the Python package
+    certifi."""
     timeout: Patience = 10.0
-    """Seconds to wait for each of its answers."""
+    """Seconds to wait for each answer of the provider."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -68,7 +74,7 @@ class OIDCSettings(Section):
             if not getattr(self, key):
                 raise contradiction(key, "is missing: console.oidc.issuer needs it")
         if not (self.viewers or self.operators):
-            raise contradiction("viewers", "is empty, and so is operators: nobody could sign in by console.oidc.issuer")
+            raise contradiction("viewers", "is empty, and so is operators: nobody could sign in with OpenID Connect")
         if "openid" not in self.scopes:
             raise contradiction("scopes", '"openid" is missing: without it there is no ID token')
         return self

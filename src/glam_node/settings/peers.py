@@ -1,4 +1,4 @@
-"""Who may send to this node."""
+"""Settings of [peers.NAME]."""
 
 import ipaddress
 from itertools import combinations
@@ -10,23 +10,25 @@ from glam_node.settings.values import AETitle, Name, Network
 
 
 class PeerSettings(Section):
-    """[peers.NAME]: one application entity that may send to us."""
+    """[peers.NAME]: one application entity that may send to this node."""
 
     ae_title: AETitle
-    """Its calling AE title."""
+    """Calling AE title of the peer."""
     hosts: tuple[Network, ...] = ()
-    """Addresses or networks it may call from; empty: from anywhere."""
+    """Addresses or networks from which the peer may call; empty: any."""
     priority: Literal["urgent", "screening", "backfill"] = "screening"
-    """Which studies are analysed first; a study from several peers counts as its most urgent one."""
+    """Priority of the peer's studies: urgent ones are analysed before screening and backfill. A study from several
+    peers has the most urgent of their priorities."""
     destination: Name | Literal[""] = ""
-    """The destination that is the same application: its requests for storage commitment are answered there."""
+    """Name of the destination that is the same application; the node answers the peer's storage commitment requests
+    there."""
     certificates: tuple[KnownCertificate, ...] = ()
-    """The TLS client certificates that it may show, by fingerprint, or by common or alternative name; empty:
-    whatever [tls] lets in; not empty: it may not call without TLS."""
+    """TLS client certificates that the peer may present, by fingerprint, or by common or alternative name; empty: every
+    certificate that [tls] accepts. If the list is not empty, the peer must use TLS."""
 
 
 def _overlap(one: PeerSettings, other: PeerSettings) -> bool:
-    """Whether some caller could be both."""
+    """Return whether the same caller could be both peers."""
     if one.ae_title != other.ae_title:
         return False
     ours, theirs = ([ipaddress.ip_network(host, strict=False) for host in peer.hosts] for peer in (one, other))
@@ -34,11 +36,11 @@ def _overlap(one: PeerSettings, other: PeerSettings) -> bool:
 
 
 def distinct(peers: dict[str, PeerSettings]) -> dict[str, PeerSettings]:
-    """The same peers. Raises a contradiction when a caller could be two of them."""
+    """Return the peers unchanged; raise a contradiction when the same caller could be two of them."""
     for (first, one), (second, other) in combinations(peers.items(), 2):
         if _overlap(one, other):
             raise contradiction(
                 f"{second}.ae_title",
-                f'"{other.ae_title}" from the same hosts is peers.{first} already; leave one out or part their hosts',
+                f'"{other.ae_title}" from the same hosts is peers.{first} already; remove one, or separate their hosts',
             )
     return peers

@@ -56,7 +56,7 @@ def mistyped_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
         found = found or difflib.get_close_matches(wanted, by_name, 1)
         meant = " or ".join(by_name[one].environment_variable for one in found[:3])
         said = f"did you mean {meant}?" if meant else f"a setting is {ENVIRONMENT_PREFIX}SECTION__KEY"
-        yield Problem("", f"environment variable {name} is no setting and is ignored; {said}")
+        yield Problem("", f"environment variable {name} is not a setting and is ignored; {said}")
 
 
 def _words(variable: str) -> str:

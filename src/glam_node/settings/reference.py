@@ -12,17 +12,17 @@ from glam_node.settings.urls import SECRETS, secrets_of, without_password
 WIDTH = 110
 
 _HEAD = """\
-Settings of glam-node: every key at its default. Keep what differs, drop the rest.
-Each can be given as an environment variable, which wins: GLAM_NODE__NODE__PORT=11113.
+Settings of glam-node. This file has every key at its default: keep the keys that you change, and delete the rest.
+Each key can also be set by an environment variable, which wins over the file: GLAM_NODE__NODE__PORT=11113.
 Relative paths start at the directory in which glam-node is started.
 """
 _REFERENCE_HEAD = """\
 # Settings
 
-One TOML file (`--settings FILE` or `GLAM_NODE_SETTINGS`), and environment variables, which win over it:
-`GLAM_NODE__NODE__PORT=11113` is `node.port`, and `GLAM_NODE__PEERS__PACS__AE_TITLE=PACS` makes `[peers.pacs]`.
-Unknown keys are mistakes; `glam-node settings check` lists every mistake at once. Relative paths start at the
-directory in which glam-node is started."""
+Settings come from one TOML file (`--settings FILE` or `GLAM_NODE_SETTINGS`) and from environment variables, which win
+over the file: `GLAM_NODE__NODE__PORT=11113` sets `node.port`, and `GLAM_NODE__PEERS__PACS__AE_TITLE=PACS` adds
+`[peers.pacs]`. An unknown key is a mistake; `glam-node settings check` lists every mistake at once. Relative paths
+start at the directory in which glam-node is started."""
 EXAMPLE_NAMES = {"peers": "pacs", "destinations": "archive", "rules": "hologic"}
 """The names of the examples in the commented file."""
 _EXAMPLES = {

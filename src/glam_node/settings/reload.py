@@ -75,11 +75,11 @@ class Change:
         elif isinstance(self.after, dict):
             what = "is new"
         elif isinstance(self.before, dict):
-            what = "is gone"
+            what = "is removed"
         else:
             what = f"{self.before!r} -> {self.after!r}" if self.before != self.after else "has another password"
-        effect = f"not before a restart of {self.restart}" if self.restart else "at once"
-        return f"{self.key}: {what}; in force {effect}"
+        effect = f"after a restart of {self.restart}" if self.restart else "at once"
+        return f"{self.key}: {what}; takes effect {effect}"
 
 
 def changes(in_force: Settings, new: Settings) -> tuple[Change, ...]:

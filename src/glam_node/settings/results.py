@@ -1,4 +1,4 @@
-"""How results present themselves."""
+"""Settings of [results]."""
 
 from typing import Literal
 
@@ -9,10 +9,10 @@ from glam_node.settings.values import Banner, CodeScheme, ScoreScale, SeriesDesc
 
 
 class ResultsSettings(Section):
-    """[results]: how results present themselves."""
+    """[results]: attributes and appearance of the result objects."""
 
     manufacturer: Text = Field(default="glam-node", min_length=1, max_length=64)
-    """Manufacturer (0008,0070) of the objects written."""
+    """Manufacturer (0008,0070) of the result objects."""
     station_name: Text = Field(default="GLAMNODE", max_length=16)
     """Station Name (0008,1010)."""
     institution_name: Text = Field(default="", max_length=64)
@@ -22,14 +22,16 @@ class ResultsSettings(Section):
     series_number: SeriesNumber = 9500
     """Series Number of the first result series; the others count up from it."""
     banner: Banner = "For research use, not for diagnosis"
-    """What every object says of itself. Change it only when your site has validated the package for another use."""
+    """Statement of the intended use in every object. Change it only when your site has validated the package for
+    another use."""
     series_description: SeriesDescription = "GLAM-NODE {subject} research use"
-    """Series Description (0008,103E) of the objects written; {subject} is what each holds."""
+    """Series Description (0008,103E) of the result objects; {subject} is replaced by the content of the series."""
     score_scale: ScoreScale = "percent"
-    """Scores of images, breasts and studies; percent: the calibrated probability where inference.calibration has a
-    scale, else the score; raw: 0 to 1; ten: 1 to 10 by the site's or the package's calibration, percent without one.
-    Those of findings are saliency, and no calibration is for them."""
+    """Scale of the scores of images, breasts and studies. percent: the calibrated probability if inference.calibration
+    is set, else the score; raw: 0 to 1; ten: 1 to 10 by the calibration of the site or the package, percent without
+    one. Scores of findings are saliency, and are never calibrated."""
     code_scheme: CodeScheme = "SCT"
-    """Codes of SNOMED: SCT as DICOM has them today; SRT as workstations before 2017 or so know them."""
+    """Scheme of the SNOMED codes: SCT as in DICOM today; SRT for workstations from before about 2017."""
     secondary_capture: Literal["sheet", "views"] = "sheet"
-    """sheet: all views on one picture; views: one picture each; for destinations that ask for secondary_capture."""
+    """sheet: one picture of all views; views: one picture per view. It is for destinations that get
+    secondary_capture."""

@@ -1,4 +1,4 @@
-"""Every setting, its type, its default and its meaning; frozen, unknown keys refused."""
+"""The schema of all settings: the type, default and meaning of every key."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -31,48 +31,50 @@ from glam_node.settings.values import (
 
 
 class NodeSettings(Section):
-    """[node]: this application entity."""
+    """[node]: this node as a DICOM application entity."""
 
     ae_title: AETitle = "GLAMNODE"
-    """AE title of this node: what the PACS calls, and what it presents when it sends."""
-    host: Host = "0.0.0.0"  # noqa: S104 - a DICOM node is there to be reached; unknown peers are refused
+    """AE title of this node: the PACS calls this title, and the node uses it when it sends."""
+    host: Host = "0.0.0.0"  # noqa: S104 - other machines must reach the node; unknown peers are refused
     """Address to listen on."""
     port: Port = 11112
-    """TCP port to listen on; 0 takes a free one."""
+    """TCP port to listen on; 0: any free port."""
     maximum_associations: int = Field(default=64, ge=1, le=1024)
-    """Associations served at once; one more is rejected (RJ 02-03-02) and may try again."""
+    """Number of associations served at once. A further one is rejected (RJ 02-03-02), and its sender may try again."""
     maximum_pdu_length: int = Field(default=131072, ge=4096, le=1048576)
-    """Bytes; the longest P-DATA-TF that peers may send."""
+    """Length in bytes of the longest P-DATA-TF that peers may send."""
     network_timeout: Patience = 60.0
     """Seconds without progress after which an association is aborted."""
     upper_layer: Literal["streaming", "pynetdicom"] = "streaming"
-    """streaming: our own, straight to the disk; pynetdicom: that library's, many times slower, with less patience
-    for attackers, should ours ever not understand a sender."""
+    """streaming: the built-in receiver, which writes images straight to the disk; pynetdicom: the receiver of that
+    library, many times slower and less robust against attacks, as a fallback for senders that the built-in receiver
+    cannot handle."""
     receiver_processes: int = Field(default=0, ge=0, le=16)
-    """Processes that serve associations; 0: one per core, at most 4. A single sender keeps one busy."""
+    """Number of processes that serve associations; 0: one per core, at most 4. A single sender uses only one."""
     require_called_ae_title: bool = True
-    """Refuse associations that call another AE title than ours."""
+    """Refuse associations that call another AE title than node.ae_title."""
     additional_storage_sop_classes: tuple[SOPClass, ...] = ()
-    """SOP Class UIDs to accept beside the built-in list; "all" accepts every Storage class of the standard."""
+    """SOP Class UIDs to accept in addition to the built-in list; "all" accepts every Storage class of the standard."""
 
     @property
     def local_host(self) -> str:
-        """Where this machine reaches it: `host`, or the loopback address of one that listens everywhere."""
+        """The address at which this machine reaches the node: `host`, or loopback where it listens on every address."""
         return "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared only
 
 
 class AssemblySettings(Section):
-    """[assembly]: when a study is whole."""
+    """[assembly]: the waiting times after which a study is complete."""
 
     settle_time: Seconds = 10.0
-    """Seconds of silence after which a study with all four standard views is complete."""
+    """Seconds without a new instance after which a study with all four standard views is complete."""
     quiet_time: Seconds = 300.0
-    """Seconds of silence after which any study is complete."""
+    """Seconds without a new instance after which any study is complete."""
     maximum_age: Seconds = 3600.0
-    """Seconds since the first instance after which a study is complete even if more keeps arriving."""
+    """Seconds after the first instance at which a study is complete even if more instances keep arriving."""
     confirm_with: Name | Literal[""] = ""
-    """The destination whose archive is asked by C-FIND how many mammograms a study has: when all are here it is
-    complete after settle_time, whatever their views; when some are missing, not before quiet_time. Empty: none."""
+    """Name of the destination whose archive is asked by C-FIND how many mammograms a study has; empty: none. If the
+    node has all of them, the study is complete after settle_time, whatever its views. If some are missing, it is not
+    complete before quiet_time."""
 
     @model_validator(mode="after")
     def _grow(self) -> Self:
@@ -84,64 +86,66 @@ class AssemblySettings(Section):
 
 
 class EligibilitySettings(Section):
-    """[eligibility]: which studies are analysed."""
+    """[eligibility]: the conditions for a study to be analysed."""
 
     minimum_views: int = Field(default=1, ge=1, le=4)
-    """How many of the four standard views (L/R, CC/MLO) a study needs."""
+    """Number of the four standard views (L/R, CC/MLO) that a study needs."""
     accept_implants: bool = True
     """Analyse images of breasts with implants."""
     read_descriptions: bool = True
-    """Leave out images that only a description (of series, processing, derivation or paddle) calls synthesized,
-    contrast-enhanced, spot, magnified, of a biopsy, a specimen or a phantom, as in "C-View" or "Insight 2D"."""
+    """Also leave out images that are called synthesized, contrast-enhanced, spot, magnified, or of a biopsy, a specimen
+    or a phantom only in a description (of the series, processing, derivation or paddle), as in "C-View" or "Insight
+    2D"."""
     image_types: tuple[ImageTypeTerm, ...] = ()
-    """Terms in values 3 to 5 of Image Type (0008,0008) that are not the standard's and that your machines write on
-    ordinary screening views; images with other unknown terms are left out."""
+    """Terms in values 3 to 5 of Image Type (0008,0008) that the standard does not define but your machines write on
+    ordinary screening views. Images with other unknown terms are left out."""
 
 
 class StorageSettings(Section):
-    """[storage]: where instances, findings and results are kept."""
+    """[storage]: the directory for instances, findings and results."""
 
     root: Directory = Path("var/glam-node")
-    """A directory on a local disk with room for what arrives."""
+    """Directory on a local disk that is large enough for the received studies."""
     minimum_free_bytes: int = Field(default=1_073_741_824, ge=0)
-    """Below this many free bytes C-STORE is answered 0xA700."""
+    """With fewer free bytes, the node refuses C-STORE requests with status 0xA700 (out of resources)."""
     pause_free_bytes: int = Field(default=268_435_456, ge=0)
-    """Below this many free bytes no study is taken up: none is completed, no job is begun; what was begun goes on.
-    Should be less than minimum_free_bytes."""
+    """With fewer free bytes, no study is completed and no job is started; running jobs continue. Set it lower than
+    minimum_free_bytes."""
 
 
 class RetentionSettings(Section):
-    """[retention]: when what is done is removed here; never what was not delivered, or needs a person."""
+    """[retention]: removal of finished studies; a study that is not delivered or needs a person is never removed."""
 
     days: float = Field(default=30.0, ge=1)
-    """Days after the last image of a study after which its images, findings and results are removed."""
+    """Days after the last image of a study at which its images, findings and results are removed."""
     free_bytes: int = Field(default=0, ge=0)
-    """Below this many free bytes the oldest studies go earlier, though never within the hour; should be more than
-    storage.minimum_free_bytes. 0: only age counts."""
+    """With fewer free bytes, the oldest studies are removed earlier, but none within an hour of its last image. Set it
+    higher than storage.minimum_free_bytes. 0: studies are removed by age only."""
 
 
 class DeliverySettings(Section):
-    """[delivery]: sending results, and trying again."""
+    """[delivery]: sending of results, and retries."""
 
     initial_delay: Seconds = 5.0
-    """Seconds to wait after the first failure; doubles with each further one."""
+    """Seconds to wait after the first failure; the wait doubles with each further failure."""
     maximum_delay: Seconds = 900.0
-    """Seconds; the longest wait between two attempts. An archive that does not answer is called every 30 s anyway."""
+    """Seconds of the longest wait between two attempts. An archive that does not answer is tried every 30 s in any
+    case."""
     maximum_attempts: int = Field(default=1000, ge=1)
-    """Attempts before a delivery is ABANDONED and a person must act."""
+    """Number of attempts after which a delivery is ABANDONED and a person must act."""
     commitment_timeout: Seconds = 3600.0
-    """Seconds for an archive to answer a request for storage commitment; then the results are sent again."""
+    """Seconds to wait for an archive to answer a storage commitment request; then the results are sent again."""
     commitment_requests: int = Field(default=5, ge=1)
-    """How often a result is sent and storage commitment asked for before it is ABANDONED."""
+    """Number of times that a result is sent and storage commitment requested before the delivery is ABANDONED."""
 
 
 class LogSettings(Section):
-    """[log]: what is written to standard error."""
+    """[log]: log messages on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severity that is written."""
+    """Lowest severity that is written."""
     format: Literal["console", "json"] = "console"
-    """console: for people; json: one object a line, for machines."""
+    """console: text for people; json: one JSON object per line, for machines."""
 
 
 class Settings(Section):
@@ -165,9 +169,11 @@ class Settings(Section):
     telemetry: TelemetrySettings = TelemetrySettings()
     log: LogSettings = LogSettings()
     database_url: DatabaseURL = ""
-    """SQLAlchemy URL; empty: SQLite in the storage root. Across hosts: postgresql+psycopg://user:password@host/name."""
+    """SQLAlchemy URL of the database; empty: an SQLite file in the storage root. For workers on other hosts:
+    postgresql+psycopg://user:password@host/name."""
     broker_url: BrokerURL = ""
-    """Celery broker; empty: an embedded one that starts and ends with the node. Across hosts: redis://host:6379/0."""
+    """URL of the Celery broker; empty: an embedded broker that starts and stops with the node. For workers on other
+    hosts: redis://host:6379/0."""
 
     @model_validator(mode="after")
     def _part_the_ports(self) -> Self:
@@ -219,9 +225,9 @@ class Settings(Section):
     def _ask_for_certificates(self) -> Self:
         for name, peer in self.peers.items():
             if peer.certificates and self.tls.port is None:
-                raise contradiction(f"peers.{name}.certificates", "nobody can show one: tls.port is unset")
+                raise contradiction(f"peers.{name}.certificates", "the peer cannot present one: tls.port is unset")
             if peer.certificates and self.tls.client_certificate == "none":
                 raise contradiction(
-                    f"peers.{name}.certificates", 'nobody is asked for one: tls.client_certificate = "none"'
+                    f"peers.{name}.certificates", 'no certificate is requested: tls.client_certificate = "none"'
                 )
         return self

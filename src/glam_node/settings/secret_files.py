@@ -22,11 +22,9 @@ def read_secret(path: Path) -> str:
     except OSError as error:
         raise SecretFileError(f"{shown} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise SecretFileError(f"{shown} cannot be read: it is no text") from None
+        raise SecretFileError(f"{shown} cannot be read: it is not a text file") from None
     if not text:
         raise SecretFileError(f"{shown} is empty")
     if not re.fullmatch(r"[ -~]+", text):
-        raise SecretFileError(
-            f"{shown} holds more than one line of printable ASCII characters, which is all that can be sent"
-        )
+        raise SecretFileError(f"{shown} must contain one line of printable ASCII characters and nothing else")
     return text

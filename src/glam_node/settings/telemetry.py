@@ -1,4 +1,4 @@
-"""[telemetry]: traces for who runs OpenTelemetry."""
+"""Settings of [telemetry]."""
 
 from glam_node.settings.section import Section
 from glam_node.settings.urls import CollectorURL
@@ -6,9 +6,9 @@ from glam_node.settings.values import Patience
 
 
 class TelemetrySettings(Section):
-    """[telemetry]: the steps of every study as OpenTelemetry spans, nothing of patients in it; the extra otel."""
+    """[telemetry]: the steps of every study as OpenTelemetry spans, without patient data; it needs the extra otel."""
 
     otlp_endpoint: CollectorURL = ""
-    """The collector, by OTLP over HTTP, as in http://collector:4318; empty: no traces, and nothing of it is loaded."""
+    """URL of the collector for OTLP over HTTP, such as http://collector:4318; empty: no traces are made."""
     timeout: Patience = 10.0
-    """Seconds to wait for it."""
+    """Seconds to wait for the collector."""

@@ -1,4 +1,4 @@
-"""[tls]: listening with TLS; the names by which a certificate is known."""
+"""Settings of [tls], and the form of certificate names in settings."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -8,12 +8,12 @@ from pydantic import AfterValidator, Field, model_validator
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.values import File, Patience, Port
 
-_CERTIFICATE = '"sha256:" and 64 hexadecimal digits, or a name that stands in the certificate'
+_CERTIFICATE = '"sha256:" and 64 hexadecimal digits, or a name in the certificate'
 _FINGERPRINT = re.compile(r"sha256:([0-9a-f]{2}:?){31}[0-9a-f]{2}")
 
 
 def _certificate(value: str) -> str:
-    """Lower case, a fingerprint without its inner colons."""
+    """Return a certificate's name or fingerprint in lower case, the fingerprint without colons between its digits."""
     known = value.strip().lower()
     if known.startswith("sha256:"):
         if not _FINGERPRINT.fullmatch(known):
@@ -28,22 +28,25 @@ KnownCertificate = Annotated[str, AfterValidator(_certificate), Field(json_schem
 
 
 class TLSSettings(Section):
-    """[tls]: the port on which this node speaks TLS, beside node.port."""
+    """[tls]: a port that accepts DICOM over TLS, in addition to node.port."""
 
     port: Port | None = None
-    """TCP port for DICOM over TLS, 2762 by the standard; unset: TLS is not spoken."""
+    """TCP port for DICOM over TLS, 2762 by the standard; unset: no TLS."""
     plain: bool = True
-    """Listen on node.port without TLS, too."""
+    """Also listen on node.port, without TLS."""
     certificate: File | None = None
-    """This node's certificate and what leads to its authority, PEM; read again whenever the file changes."""
+    """Certificate of this node with the certificates that lead to its authority, PEM. The node reads the file again
+    whenever it changes."""
     key: File | None = None
-    """Its private key, PEM, unencrypted; a file that only this node may read."""
+    """Private key of the certificate, PEM, unencrypted, in a file that only this node may read."""
     ca: File | None = None
-    """The authorities that sign the certificates of who may send, PEM; a self-signed certificate stands for itself."""
+    """Certificates of the authorities that sign the certificates of senders, PEM; a self-signed certificate is its own
+    authority."""
     client_certificate: Literal["required", "optional", "none"] = "required"
-    """Whether who connects must show a certificate of `ca`; optional: it need not, but a wrong one is refused."""
+    """required: senders must present a certificate that an authority in tls.ca signed; optional: they may present none,
+    but a wrong one is refused; none: no certificate is requested."""
     handshake_timeout: Patience = 10.0
-    """Seconds after which a connection that has not become TLS is closed."""
+    """Seconds after which a connection is closed if its TLS handshake is not complete."""
 
     @model_validator(mode="after")
     def _has_its_files(self) -> Self:
@@ -57,6 +60,7 @@ class TLSSettings(Section):
             raise contradiction("key", "is missing: tls.port needs the certificate's private key")
         if self.ca is None and self.client_certificate != "none":
             raise contradiction(
-                "ca", f'is missing: client_certificate = "{self.client_certificate}" needs authorities to check by'
+                "ca",
+                f'is missing: client_certificate = "{self.client_certificate}" needs authorities for the certificates',
             )
         return self

@@ -129,7 +129,7 @@ def _webhook(value: str) -> str:
 def _collector(value: str) -> str:
     found = _web(value)
     if found is not None and found["query"] is not None:
-        raise _refused("/v1/traces is added to the URL of a collector, so it has no ? and what follows")
+        raise _refused("/v1/traces is added to the URL of a collector, so it must not contain a query (?)")
     return value
 
 

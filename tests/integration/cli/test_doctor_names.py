@@ -63,7 +63,7 @@ MISTYPED = {
 def test_a_mistyped_variable_is_named_with_the_right_spelling(name: str, meant: str, tmp_path: Path) -> None:
     settings = written(tmp_path, "")
     told = glam_node("settings", "check", "--settings", settings, expect=0, text="", **{name: "hunter2"}).stderr
-    assert f"environment variable {name} is no setting and is ignored" in told
+    assert f"environment variable {name} is not a setting and is ignored" in told
     assert meant in told
     assert "hunter2" not in told
     if name == "GLAM_NODE_PORT":

@@ -74,7 +74,7 @@ def test_a_rejected_peer_is_admitted_and_nobody_who_talks_is_cut_off(node: NodeD
         assert talking.send_c_store(first).Status == 0
         assert not is_admitted(served.port, "CT")
         edit(node, ('"MODALITY"', '"CT"'))
-        assert "peers.modality.ae_title: 'MODALITY' -> 'CT'; in force at once" in reload(node)
+        assert "peers.modality.ae_title: 'MODALITY' -> 'CT'; takes effect at once" in reload(node)
         assert is_admitted(served.port, "CT")
         assert not is_admitted(served.port, MODALITY)
         assert [talking.send_c_store(dataset).Status for dataset in others] == [0, 0, 0]

@@ -31,7 +31,7 @@ def test_the_file_has_what_was_decided_and_explains_the_rest(tmp_path: Path) -> 
     assert (settings.peers["pacs"].ae_title, settings.peers["pacs"].hosts) == ("PACS1", ("10.0.0.0/24",))
     archive = settings.destinations["archive"]
     assert (archive.ae_title, archive.host, archive.port) == ("VNA", "10.0.0.5", 11112)
-    assert "# Seconds of silence after which any study is complete." in path.read_text()
+    assert "# Seconds without a new instance after which any study is complete." in path.read_text()
     assert "route studies to" in told
 
 

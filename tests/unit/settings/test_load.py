@@ -62,19 +62,19 @@ MISTAKES = [
     (
         "[destinations.b2.fallbacks]\nmammography_cad_sr = 'comprehensive_sr'",
         "destinations.b2.fallbacks.mammography_cad_sr",
-        "it is not in results",
+        "that kind is not in results",
     ),
     (
         "[destinations.b3.fallbacks]\nsegmentation = 'not_analysed_report'",
         "destinations.b3.fallbacks.segmentation",
-        "cannot stand in for it",
+        "cannot replace it",
     ),
     (
         "[destinations.b6.fallbacks]\nsegmentation = 'fractional_segmentation'",
         "destinations.b6.fallbacks.segmentation",
         '"fractional_segmentation" is of the same SOP class',
     ),
-    ("[destinations.b4]\ntransfer_syntaxes = ['rle_lossless']", "destinations.b4.transfer_syntaxes", "no images"),
+    ("[destinations.b4]\ntransfer_syntaxes = ['rle_lossless']", "destinations.b4.transfer_syntaxes", "images only"),
     (
         "[destinations.b5]\ntransfer_syntaxes = ['jpeg']",
         "destinations.b5.transfer_syntaxes[0]",
@@ -123,10 +123,10 @@ CONTRADICTIONS = [
         "tls = { port = 1, certificate = 'a', key = 'b', client_certificate = 'none' }\n"
         "peers.x = { ae_title = 'X', certificates = ['pacs'] }",
         "peers.x.certificates",
-        "nobody is asked for one",
+        "no certificate is requested",
     ),
     ("[peers.x]\nae_title = 'X'\ncertificates = ['sha256:12']", "peers.x.certificates[0]", "64 hexadecimal digits"),
-    ("[destinations.x]\nca = 'a'", "destinations.x.ca", "is for tls = true"),
+    ("[destinations.x]\nca = 'a'", "destinations.x.ca", "is for TLS: set tls = true"),
     ("[destinations.x]\ntls = true\ncertificate = 'a'", "destinations.x.key", "go together"),
 ]
 

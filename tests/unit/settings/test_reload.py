@@ -49,8 +49,8 @@ def test_a_change_says_when_it_is_in_force(tree: dict[str, Any], key: str, at_on
 def test_peers_that_come_and_go_are_told_as_a_whole() -> None:
     before, after = settings(peers={"pacs": PACS}), settings(peers={"ct": {"ae_title": "CT"}})
     assert [str(change) for change in changes(before, after)] == [
-        "peers.pacs: is gone; in force at once",
-        "peers.ct: is new; in force at once",
+        "peers.pacs: is removed; takes effect at once",
+        "peers.ct: is new; takes effect at once",
     ]
 
 
@@ -73,7 +73,7 @@ def test_another_order_of_rules_is_a_change_since_the_first_that_holds_decides(
     before: str, after: str, order: str
 ) -> None:
     told = [str(change) for change in changes(rules(*before.split()), rules(*after.split()))]
-    expected = f"rules: their order is {order}; the first rule that holds decides; in force at once"
+    expected = f"rules: their order is {order}; the first rule that holds decides; takes effect at once"
     assert [words for words in told if words.startswith("rules: ")] == ([expected] if order else [])
 
 
