@@ -95,7 +95,7 @@ def _check_grey(dataset: Dataset) -> None:
 def _transfer_syntax(dataset: Dataset) -> UID:
     transfer_syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
     if not transfer_syntax:
-        raise UnsupportedMammogram("The file does not say its transfer syntax.")
+        raise UnsupportedMammogram("The file does not state its transfer syntax.")
     return UID(transfer_syntax)
 
 

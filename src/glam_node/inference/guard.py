@@ -85,7 +85,7 @@ def _check_scale(spacing: tuple[float, float], shape: tuple[int, int], card: Mod
     field = [count * side for count, side in zip(shape, spacing, strict=True)]
     if not all(limits.field_mm[0] <= side <= limits.field_mm[1] for side in field):
         raise UnsupportedMammogram(
-            f"The image shows a field of {field[0]:.0f} x {field[1]:.0f} mm; that is no view of a whole breast."
+            f"The image shows a field of {field[0]:.0f} x {field[1]:.0f} mm; that is not a view of a whole breast."
         )
 
 

@@ -106,7 +106,7 @@ def read_package(path: Path) -> ModelPackage:
     except tomllib.TOMLDecodeError as error:
         raise PackageMismatch(f"{path / PACKAGE_FILE} is not TOML: {error}.") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PackageMismatch(f"{path / PACKAGE_FILE} lacks or garbles {error}.") from error
+        raise PackageMismatch(f"{path / PACKAGE_FILE} has a missing or invalid key: {error}.") from error
     if package.seed is None:
         _verify_weights_file(package)
     return package

@@ -142,4 +142,4 @@ def _refuse_inflating_without_end(path: Path, file: BinaryIO) -> None:
     inflater.decompress(file.read(), _MAXIMUM_INFLATED_BYTES)
     file.seek(0)
     if inflater.unconsumed_tail:
-        raise UnsupportedMammogram("The deflated data set is absurdly large when inflated.")
+        raise UnsupportedMammogram(f"The data set would inflate to more than {_MAXIMUM_INFLATED_BYTES >> 20} MiB.")

@@ -176,7 +176,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "demonstration_package",
         "of patients, which the demonstration package analyses only with inference.demonstration_on_patients = true",
-        "The model package is a demonstration, trained on synthetic images, and this is no image of a phantom that "
+        "The model package is a demonstration, trained on synthetic images, and this image is not a phantom that "
         "glam-node drew. Set inference.package, or inference.demonstration_on_patients = true to try it all the same.",
         lambda facts, _, rules: rules.phantoms_only and not facts.drawn,
     ),

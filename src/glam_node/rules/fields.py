@@ -57,7 +57,7 @@ def kind_of(path: str) -> Kind:
         raise FieldError(f"a path has at most {LONGEST_PATH} keywords")
     for holder in holders:
         if _value_representation(holder) != "SQ":
-            raise FieldError(f"{holder} is no sequence, so nothing stands inside it")
+            raise FieldError(f"{holder} is not a sequence, so no keyword can follow it")
     representation = _value_representation(last)
     if representation == "SQ":
         raise FieldError(f"{last} is a sequence: name what is inside it, as in {last}.CodeValue")
@@ -83,11 +83,11 @@ def is_of_the_header(path: str) -> bool:
 def _value_representation(keyword: str) -> str:
     if keyword not in keyword_dict:
         near = difflib.get_close_matches(keyword, [*keyword_dict, *NODE_FIELDS], 1)
-        raise FieldError(f"{keyword} is no DICOM keyword" + (f"; did you mean {near[0]}?" if near else ""))
+        raise FieldError(f"{keyword} is not a DICOM keyword" + (f"; did you mean {near[0]}?" if near else ""))
     tag = keyword_dict[keyword]
     representation = dictionary_VR(tag)
     if keyword in _SHARED_BY_MANY:
         return representation
     if representation == "PN" or tag >> 16 == _PATIENT or _IDENTIFIES.fullmatch(keyword):
-        raise FieldError(f"{keyword} may say who somebody is, which no rule may depend on")
+        raise FieldError(f"{keyword} may identify a person, so no rule may use it")
     return representation

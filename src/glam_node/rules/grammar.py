@@ -74,7 +74,7 @@ class ExpressionError(ValueError):
 def parse(text: str) -> Expression:
     """Return the expression that a text stands for; raise ExpressionError for a text that is not an expression."""
     if len(text) > LONGEST:
-        raise ExpressionError(f"is longer than {LONGEST} characters; make several rules of it")
+        raise ExpressionError(f"is longer than {LONGEST} characters; split it into several rules")
     try:
         parsed: Expression = _parser().parse(text)  # type: ignore[assignment]
     except UnexpectedToken as error:
@@ -145,7 +145,7 @@ class _Builder(Transformer[Token, Expression]):
 
 def _bounded(expression: Expression) -> Expression:
     if _depth(expression) > DEEPEST:
-        raise ExpressionError(f"has more than {DEEPEST} expressions inside each other; make several rules of it")
+        raise ExpressionError(f"has more than {DEEPEST} expressions inside each other; split it into several rules")
     return expression
 
 
@@ -161,7 +161,7 @@ def _comparison(field: Token, operator: str, literals: list[Token]) -> Compariso
         raise _error(position, str(error)) from None
     if operator not in operators_of(kind):
         raise _error(
-            position, f"{field} is of kind {kind}: {operator} is not for it, but {' '.join(operators_of(kind))}"
+            position, f"{field} is of kind {kind}: {operator} is not for it, only {' '.join(operators_of(kind))}"
         )
     return Comparison(str(field), operator, tuple(_literal(field, kind, literal) for literal in literals))
 
@@ -174,7 +174,7 @@ def _literal(field: Token, kind: Kind, token: Token) -> Literal:
     try:
         literal.value  # noqa: B018 - raises ValueError for a date such as 2024-02-30
     except ValueError:
-        raise _error(position, f"{token} is no date") from None
+        raise _error(position, f"{token} is not a date") from None
     if isinstance(literal.value, date) and literal.value.year < 1:
-        raise _error(position, f"{token} is no date")
+        raise _error(position, f"{token} is not a date")
     return literal

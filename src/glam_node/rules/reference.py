@@ -10,7 +10,7 @@ OPERATORS = (
     ("<  <=  >  >=", "PatientAge >= 40Y", "number, date, age"),
     ("in  not in", 'StationName in ["MG1", "MG2"]', "text, number, date, age"),
     ("contains", 'ProtocolName contains "screening"', "text"),
-    ("like", 'calling_ae_title like "MG?_*"', "text; ? is one character, * any number"),
+    ("like", 'calling_ae_title like "MG?_*"', "text; ? is one character, * any number of them"),
     ("is missing  is present", "ViewCodeSequence.CodeValue is missing", "everything"),
     ("and  or  not  ( )", 'not (KVP > 40 or DetectorType == "SCINTILLATOR")', "expressions; and binds before or"),
 )
@@ -23,11 +23,12 @@ EXAMPLES = (
 )
 SEMANTICS = (
     "Texts are compared without regard to case and outer spaces.",
-    "Of an attribute with several values, and of several items of a sequence, one is enough; != and not in ask all.",
-    "Of what is missing, empty or unreadable nothing is true but `is missing`: != too is false.",
+    "Where an attribute has several values, or a sequence several items, one that matches is enough; with != and "
+    "not in, none of them may be equal.",
+    "Where a value is missing, empty or unreadable, only `is missing` is true; even != is false.",
     "An age is compared in days (Y 365.25, M 30.4375, W 7).",
     f"An expression has at most {LONGEST} characters, and {DEEPEST} expressions inside each other.",
-    "Names, ids, birth dates, addresses and free text of more than a line cannot be asked about.",
+    "Names, IDs, birth dates, addresses and free text of more than one line cannot be used.",
 )
 
 

@@ -73,7 +73,7 @@ def test_a_wrong_rule_is_found_when_settings_are_checked(tmp_path: Path) -> None
     )
     told = glam_node("settings", "check", "--settings", path, expect=1).stderr
     assert "rules.one.when: position 6: the end where" in told
-    assert "rules.two.when: position 1: PatientID may say who somebody is" in told
+    assert "rules.two.when: position 1: PatientID may identify a person" in told
     path.write_text("[rules.three]\nwhen = 'KVP > 1'\ndestinations = ['nowhere']\n")
     told = glam_node("settings", "check", "--settings", path, expect=1).stderr
     assert "rules.three.destinations: there is no destinations.nowhere" in told
@@ -85,7 +85,7 @@ def test_a_wrong_rule_is_found_when_settings_are_checked(tmp_path: Path) -> None
         ("level = 'image'\nthen = 'shadow'", 'rules.one.then: "shadow" is for studies'),
         ("level = 'image'\nthen = 'ignore'\nholds_for = 'all'", "rules.one.holds_for: is for studies"),
         ("then = 'ignore'\npriority = 'urgent'", "rules.one.priority: is for studies that are analysed"),
-        ("destinations = []", "rules.one.destinations: names none"),
+        ("destinations = []", "rules.one.destinations: is empty"),
     ],
 )
 def test_what_contradicts_itself_is_refused(tmp_path: Path, more: str, message: str) -> None:

@@ -58,5 +58,5 @@ def test_a_card_that_is_no_table_is_refused(tmp_path: Path) -> None:
     write_package(replace(read_package(SEEDED_PACKAGE), path=tmp_path, card=ModelCard()))
     text = (tmp_path / PACKAGE_FILE).read_text()
     (tmp_path / PACKAGE_FILE).write_text(f'card = "x"\n{text}')
-    with pytest.raises(PackageMismatch, match="lacks or garbles"):
+    with pytest.raises(PackageMismatch, match="has a missing or invalid key"):
         read_package(tmp_path)
