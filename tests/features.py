@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from glam_node.node.cli.main import app
 from glam_node.settings.destinations import DestinationSettings
-from glam_node.settings.environment import lay_over
+from glam_node.settings.environment import apply_variables
 from glam_node.settings.keys import Key, generic, keys, sections
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,7 +90,7 @@ def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]
 
 def given(tree: dict[str, Any], environ: Mapping[str, str]) -> set[str]:
     """Return the features that a settings file and environment variables select."""
-    lay_over(tree, environ)
+    apply_variables(tree, environ)
     found = {feature for path, value in _leaves(tree, ()) for feature in _selected(path, value)}
     for destination in tree.get("destinations", {}).values():
         kind = destination.get("kind", "c-store")

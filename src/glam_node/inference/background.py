@@ -17,13 +17,13 @@ Pixels = NDArray[np.uint16]
 # Side of the corners that are searched for the level of the background, as a fraction of the image's smaller side
 _CORNER = 1 / 32
 # Background values span at most this fraction of the range of values in the image.
-_LARGEST_FLOOR = 0.1
+_LARGEST_NOISE_RANGE = 0.1
 # A value that fills this fraction of the image's border is not tissue: a breast lies at one or two edges only.
-_LEAST_OF_BORDER = 0.4
-_LEAST_OF_IMAGE = 0.05
+_LEAST_FRACTION_OF_BORDER = 0.4
+_LEAST_FRACTION_OF_IMAGE = 0.05
 # If more of the border just inside a supposed frame has the same value, then it is not a frame but background.
-_LARGEST_INSIDE_FRAME = 0.1
-_LEAST_WITHIN_FRAME = 0.25
+_LARGEST_FRACTION_WITHIN_FRAME = 0.1
+_LEAST_AREA_WITHIN_FRAME = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,11 +53,11 @@ def blacken(pixels: Pixels) -> Blackened:
     if frame:
         remarks.append(f"The image has a frame of value {frame} that was made black.")
     pixels, level = _without_even_background(pixels)
-    floor = _floor(pixels)
-    if floor:
-        pixels = np.maximum(pixels, floor) - np.uint16(floor)
-    if level or floor:
-        remarks.append(f"The background was not black: values up to {max(level, floor)} were made black.")
+    ceiling = _noise_ceiling(pixels)
+    if ceiling:
+        pixels = np.maximum(pixels, ceiling) - np.uint16(ceiling)
+    if level or ceiling:
+        remarks.append(f"The background was not black: values up to {max(level, ceiling)} were made black.")
     return Blackened(_without_holes(pixels), tuple(remarks))
 
 
@@ -65,7 +65,7 @@ def _border(pixels: Pixels) -> Pixels:
     return np.concatenate((pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]))
 
 
-def _commonest(values: Pixels) -> tuple[int, float]:
+def _most_frequent(values: Pixels) -> tuple[int, float]:
     """Return the most frequent value, and the fraction of `values` that are equal to it."""
     counts = np.bincount(values)
     value = int(counts.argmax())
@@ -75,7 +75,7 @@ def _commonest(values: Pixels) -> tuple[int, float]:
 def _without_frame(pixels: Pixels) -> tuple[Pixels, int]:
     """Return `pixels` with a frame of one bright value made black, and that value; 0 where there is no frame."""
     values = np.array((pixels[0, 0], pixels[0, -1], pixels[-1, 0], pixels[-1, -1]))
-    value, _ = _commonest(values)
+    value, _ = _most_frequent(values)
     if value == 0:
         return pixels, 0
     other = pixels != value
@@ -84,9 +84,9 @@ def _without_frame(pixels: Pixels) -> tuple[Pixels, int]:
         return pixels, 0
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     inner = pixels[box]
-    if inner.size == pixels.size or inner.size < _LEAST_WITHIN_FRAME * pixels.size:
+    if inner.size == pixels.size or inner.size < _LEAST_AREA_WITHIN_FRAME * pixels.size:
         return pixels, 0
-    if np.mean(_border(inner) == value) > _LARGEST_INSIDE_FRAME:
+    if np.mean(_border(inner) == value) > _LARGEST_FRACTION_WITHIN_FRAME:
         return pixels, 0
     cleaned = np.zeros_like(pixels)
     cleaned[box] = inner
@@ -95,12 +95,12 @@ def _without_frame(pixels: Pixels) -> tuple[Pixels, int]:
 
 def _without_even_background(pixels: Pixels) -> tuple[Pixels, int]:
     """Return `pixels` with a background of one value made black, and that value; 0 where there is none."""
-    box = _occupied(pixels)
-    value, part = _commonest(_border(pixels[box])) if box is not None else (0, 0.0)
-    if value == 0 or part < _LEAST_OF_BORDER:
+    box = _bounding_box(pixels)
+    value, part = _most_frequent(_border(pixels[box])) if box is not None else (0, 0.0)
+    if value == 0 or part < _LEAST_FRACTION_OF_BORDER:
         return pixels, 0
-    region = _reaching_the_edge(pixels[box] == value)
-    if np.count_nonzero(region) < _LEAST_OF_IMAGE * pixels.size:
+    region = _connected_to_edge(pixels[box] == value)
+    if np.count_nonzero(region) < _LEAST_FRACTION_OF_IMAGE * pixels.size:
         return pixels, 0
     tissue = pixels[box][~region]
     tissue = tissue[tissue > 0]
@@ -116,7 +116,7 @@ def _without_even_background(pixels: Pixels) -> tuple[Pixels, int]:
     return cleaned, value
 
 
-def _occupied(pixels: Pixels) -> tuple[slice, slice] | None:
+def _bounding_box(pixels: Pixels) -> tuple[slice, slice] | None:
     """Return the smallest box that holds every pixel that is not black; None where all are black."""
     rows, columns = (np.flatnonzero(pixels.any(axis=axis)) for axis in (1, 0))
     if rows.size == 0:
@@ -124,7 +124,7 @@ def _occupied(pixels: Pixels) -> tuple[slice, slice] | None:
     return np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _reaching_the_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _connected_to_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the part of `mask` that is connected to the edge of the image."""
     framed = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(1,))
     cv2.floodFill(framed, None, (0, 0), (2,))
@@ -132,14 +132,14 @@ def _reaching_the_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.equal(inner, 2, out=inner.view(np.bool_))
 
 
-def _floor(pixels: Pixels) -> int:
+def _noise_ceiling(pixels: Pixels) -> int:
     """Return the brightest value of a noisy background; 0 when it is black, or when no corner is background."""
-    box = _occupied(pixels)
+    box = _bounding_box(pixels)
     if box is None:
         return 0
     framed = pixels[box]
     side = max(2, int(min(framed.shape) * _CORNER))
-    corners = [framed[rows, columns] for rows in _ends(side) for columns in _ends(side)]
+    corners = [framed[rows, columns] for rows in _first_and_last(side) for columns in _first_and_last(side)]
     darkest = min(corners, key=lambda corner: float(np.median(corner)))
     if np.median(darkest) == 0:
         return 0
@@ -147,16 +147,16 @@ def _floor(pixels: Pixels) -> int:
     lowest, bright = float(sample[sample > 0].min()), float(np.percentile(sample, 99))
     # The rarest noise values may lie outside the corner, so a quarter of the corner's range is added.
     highest = int(darkest.max()) + (int(darkest.max()) - int(darkest.min())) // 4
-    return highest if highest - lowest <= _LARGEST_FLOOR * (bright - lowest) else 0
+    return highest if highest - lowest <= _LARGEST_NOISE_RANGE * (bright - lowest) else 0
 
 
-def _ends(side: int) -> tuple[slice, slice]:
+def _first_and_last(side: int) -> tuple[slice, slice]:
     return slice(None, side), slice(-side, None)
 
 
 def _without_holes(pixels: Pixels) -> Pixels:
     """Set black pixels that are not connected to the edge to 1, since a predictor would take 0 for background."""
     black = pixels == 0
-    np.greater(black, _reaching_the_edge(black), out=black)
+    np.greater(black, _connected_to_edge(black), out=black)
     pixels[black] = 1
     return pixels

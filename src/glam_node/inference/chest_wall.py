@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 
 # A breast that ends within this fraction of the image's side from an edge reaches it: detectors have dead columns.
-_TOUCHING = 0.01
+_EDGE_FRACTION = 0.01
 _LEAST_CONTACT = 0.2
-_OTHER_CONTACT = 0.5
-_LARGER = 1.1
-_CLEARLY_LARGER = 1.25
+_LARGEST_OPPOSITE_CONTACT = 0.5
+_LEAST_AREA_RATIO = 1.1
+_CERTAIN_AREA_RATIO = 1.25
 _LEAST_CONTACT_OF_TURNED = 0.35
 _LEAST_CONTACT_OF_AXILLA = 0.25
 _LARGEST_CONTACT_OF_FOLD = 0.05
-_BYTE = 255
+_LARGEST_BYTE = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,17 @@ class ShownSide:
 
 def edge_contact(breast: Mask) -> EdgeContact:
     """Return how much of `breast`, a mask on Rows x Columns that is not empty, reaches each edge of the image."""
-    rows, columns = (max(1, int(_TOUCHING * side)) for side in breast.shape)
-    height, width = (_occupied(breast, axis) for axis in (1, 0))
+    rows, columns = (max(1, int(_EDGE_FRACTION * side)) for side in breast.shape)
+    height, width = (_occupied_lines(breast, axis) for axis in (1, 0))
     return EdgeContact(
-        left=_occupied(breast[:, :columns], 1) / height,
-        right=_occupied(breast[:, -columns:], 1) / height,
-        top=_occupied(breast[:rows], 0) / width,
-        bottom=_occupied(breast[-rows:], 0) / width,
+        left=_occupied_lines(breast[:, :columns], 1) / height,
+        right=_occupied_lines(breast[:, -columns:], 1) / height,
+        top=_occupied_lines(breast[:rows], 0) / width,
+        bottom=_occupied_lines(breast[-rows:], 0) / width,
     )
 
 
-def _occupied(mask: Mask, axis: int) -> int:
+def _occupied_lines(mask: Mask, axis: int) -> int:
     return int(np.count_nonzero(mask.any(axis=axis)))
 
 
@@ -67,8 +67,8 @@ def _count_per_column(mask: Mask) -> NDArray[np.int64]:
     Sums are made in bytes, over as many rows at a time as a byte can count: ten times as fast as numpy's own sum.
     """
     counts = np.zeros(mask.shape[1], dtype=np.int64)
-    for first in range(0, len(mask), _BYTE):
-        counts += mask[first : first + _BYTE].view(np.uint8).sum(axis=0, dtype=np.uint8)
+    for first in range(0, len(mask), _LARGEST_BYTE):
+        counts += mask[first : first + _LARGEST_BYTE].view(np.uint8).sum(axis=0, dtype=np.uint8)
     return counts
 
 
@@ -83,14 +83,14 @@ def shown_side(breast: Mask) -> ShownSide | None:
     middle = (first + last + 1) // 2
     left, right = int(per_column[first:middle].sum()), int(per_column[middle : last + 1].sum())
     if max(contact.left, contact.right) >= _LEAST_CONTACT and (
-        min(contact.left, contact.right) <= _OTHER_CONTACT * max(contact.left, contact.right)
+        min(contact.left, contact.right) <= _LARGEST_OPPOSITE_CONTACT * max(contact.left, contact.right)
     ):
         at_left = contact.left > contact.right
         here, there = (left, right) if at_left else (right, left)
-        return ShownSide(at_left, certain=there < _LARGER * here)
-    if max(left, right) < _LARGER * min(left, right):
+        return ShownSide(at_left, certain=there < _LEAST_AREA_RATIO * here)
+    if max(left, right) < _LEAST_AREA_RATIO * min(left, right):
         return None
-    return ShownSide(left > right, certain=max(left, right) >= _CLEARLY_LARGER * min(left, right))
+    return ShownSide(left > right, certain=max(left, right) >= _CERTAIN_AREA_RATIO * min(left, right))
 
 
 def looks_turned(breast: Mask) -> bool:

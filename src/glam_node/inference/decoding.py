@@ -57,7 +57,7 @@ def stored_values(dataset: Dataset) -> NDArray[np.uint16]:
     if not isinstance(encoded, bytes) or not encoded:
         raise UnsupportedMammogram("The image has no pixel data.")
     if transfer_syntax.is_encapsulated:
-        frame = _one_frame(encoded, rows, columns)
+        frame = _encoded_frame(encoded, rows, columns)
         check_codestream(frame, rows, columns, dataset.BitsAllocated)
         values = _decode(dataset, transfer_syntax, frame)
     else:
@@ -107,7 +107,7 @@ def _check_native_length(dataset: Dataset, byte_count: int, rows: int, columns: 
         )
 
 
-def _one_frame(encoded: bytes, rows: int, columns: int) -> bytes:
+def _encoded_frame(encoded: bytes, rows: int, columns: int) -> bytes:
     """Return the encoded frame; refuse one that is too short for the pixels that the header claims."""
     if rows * columns > _MAXIMUM_PIXELS_PER_ENCODED_BYTE * len(encoded):
         raise UnsupportedMammogram(f"{len(encoded)} bytes cannot hold the {rows} x {columns} pixels that are claimed.")

@@ -47,12 +47,12 @@ def stated_grey_scale(dataset: Dataset) -> Dataset:
         _state_modality(dataset, stated)
         _state_voi(dataset, stated)
     except Exception as error:  # pydicom converts on access and raises whatever its converters raise
-        raise _senseless(error) from error
+        raise _unusable_table(error) from error
     return stated
 
 
 def _state_modality(dataset: Dataset, stated: Dataset) -> None:
-    table = _table(dataset, "ModalityLUTSequence")
+    table = _first_table(dataset, "ModalityLUTSequence")
     if table is not None:
         table.ModalityLUTType = _text(table, "ModalityLUTType") or "US"
         stated.ModalityLUTSequence = [table]
@@ -65,7 +65,7 @@ def _state_modality(dataset: Dataset, stated: Dataset) -> None:
 
 
 def _state_voi(dataset: Dataset, stated: Dataset) -> None:
-    table = _table(dataset, "VOILUTSequence")
+    table = _first_table(dataset, "VOILUTSequence")
     if table is not None:
         stated.VOILUTSequence = [table]
         return
@@ -80,7 +80,7 @@ def _state_voi(dataset: Dataset, stated: Dataset) -> None:
             stated.VOILUTFunction = function
 
 
-def _table(dataset: Dataset, keyword: str) -> Dataset | None:
+def _first_table(dataset: Dataset, keyword: str) -> Dataset | None:
     """Return the first item of a sequence that holds a look-up table, rewritten with 16-bit entries; None without one.
 
     Entries of 8 bits may be packed two to a word (PS3.3 C.11.1.1).
@@ -122,7 +122,7 @@ def _text(dataset: Dataset, keyword: str) -> str:
     return str(dataset.get(keyword) or "").strip()
 
 
-def _senseless(error: Exception) -> UnsupportedMammogram:
+def _unusable_table(error: Exception) -> UnsupportedMammogram:
     return UnsupportedMammogram(f"The image's look-up table or window cannot be applied: {error}")
 
 
@@ -186,7 +186,7 @@ def _lookup_table(dataset: Dataset, stated: Dataset) -> NDArray[np.uint16]:
             modality = np.round(modality).astype(np.int32)
         shown = np.asarray(apply_voi_lut(modality, stated), dtype=np.float64)
     except Exception as error:  # pydicom raises many types, always because the table or window makes no sense
-        raise _senseless(error) from error
+        raise _unusable_table(error) from error
     darkest, brightest = float(shown.min()), float(shown.max())
     if not np.isfinite(darkest + brightest) or darkest == brightest:
         raise UnsupportedMammogram("The image's look-up table or window shows every pixel alike.")

@@ -1,8 +1,8 @@
 """The domain guard: checks that an image is one that a mammography model may score, before the model sees it.
 
-This module checks the scale, the bits stored and the outline of the breast. Other modules check the rest: reading.py
-the kind, intent and view that the header states, guard_orientation.py and chest_wall.py laterality and orientation,
-background.py the background.
+This module checks the scale, the bits stored, the outline of the breast, and the laterality and orientation that the
+header states. Other modules check the rest: reading.py the kind, intent and view that the header states, chest_wall.py
+the orientation by the pixels, background.py the background.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from glam_node.inference.card import ModelCard
 from glam_node.inference.chest_wall import edge_contact
 from glam_node.inference.errors import UnsupportedMammogram
-from glam_node.inference.mammogram import Mammogram
+from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,11 @@ class DomainLimits:
 
 SCREENING = DomainLimits()
 
-_EVERY = 4
+_OUTER_SIDE = {Laterality.LEFT: "L", Laterality.RIGHT: "R"}
+_INNER_SIDE = {Laterality.LEFT: "R", Laterality.RIGHT: "L"}
+
+# Pixels between samples in each direction
+_SAMPLING_STEP = 4
 # Side of the corners that are checked, as a fraction of the image's smaller side
 _CORNER = 1 / 32
 
@@ -68,7 +72,7 @@ def check_image(mammogram: Mammogram, card: ModelCard, limits: DomainLimits = SC
     spacing = mammogram.imager_pixel_spacing
     if spacing is not None:
         _check_scale(spacing, mammogram.shape, card, limits)
-    return tuple(_unlike_card(mammogram, card))
+    return tuple(_differences_to_card(mammogram, card))
 
 
 def _within(spacing: tuple[float, float], limits: tuple[float, ...]) -> bool:
@@ -89,7 +93,7 @@ def _check_scale(spacing: tuple[float, float], shape: tuple[int, int], card: Mod
         )
 
 
-def _unlike_card(mammogram: Mammogram, card: ModelCard) -> Iterator[str]:
+def _differences_to_card(mammogram: Mammogram, card: ModelCard) -> Iterator[str]:
     spacing = mammogram.imager_pixel_spacing
     if spacing is None:
         yield "The image does not say its pixel spacing (Imager Pixel Spacing): its scale was not checked."
@@ -99,11 +103,11 @@ def _unlike_card(mammogram: Mammogram, card: ModelCard) -> Iterator[str]:
             f"The pixel spacing is {spacing[0]:g} x {spacing[1]:g} mm, "
             f"the model was trained with {least:g} to {largest:g} mm."
         )
-    if mammogram.manufacturer and card.vendors and not _is_of(mammogram.manufacturer, card.vendors):
+    if mammogram.manufacturer and card.vendors and not _is_one_of(mammogram.manufacturer, card.vendors):
         yield f"The model was not trained with images of {mammogram.manufacturer}."
 
 
-def _is_of(manufacturer: str, vendors: tuple[str, ...]) -> bool:
+def _is_one_of(manufacturer: str, vendors: tuple[str, ...]) -> bool:
     """Return whether one of `vendors` is the manufacturer.
 
     Manufacturers write their names in several ways, so it is enough that one name contains the other.
@@ -126,7 +130,7 @@ def check_breast(
         UnsupportedMammogram: The breast has hardly any contrast, or it covers what must be background: the whole width
             of the image, or a corner opposite to the chest wall.
     """
-    values = pixels[::_EVERY, ::_EVERY][breast[::_EVERY, ::_EVERY]]
+    values = pixels[::_SAMPLING_STEP, ::_SAMPLING_STEP][breast[::_SAMPLING_STEP, ::_SAMPLING_STEP]]
     levels = np.count_nonzero(np.bincount(values)) if values.size else 0
     if levels < limits.least_grey_levels:
         raise UnsupportedMammogram(
@@ -139,7 +143,7 @@ def check_breast(
             "No background was found, the whole width of the image was taken for breast: its background is not black, "
             "or it does not show a whole breast."
         )
-    if _in_corners(breast, at_right=contact.left >= contact.right) > limits.largest_in_corner:
+    if _breast_in_corners(breast, at_right=contact.left >= contact.right) > limits.largest_in_corner:
         raise UnsupportedMammogram(
             "A corner of the image opposite to the chest wall was taken for breast: its background is not black."
         )
@@ -151,8 +155,82 @@ def check_breast(
     return ()
 
 
-def _in_corners(breast: NDArray[np.bool_], at_right: bool) -> float:
+def _breast_in_corners(breast: NDArray[np.bool_], at_right: bool) -> float:
     """Return the fraction of the upper or lower corner on one side that is breast, whichever is larger, 0 to 1."""
     side = max(2, int(min(breast.shape) * _CORNER))
     columns = slice(-side, None) if at_right else slice(None, side)
     return max(float(breast[rows, columns].mean()) for rows in (slice(None, side), slice(-side, None)))
+
+
+@dataclass(frozen=True, slots=True)
+class StatedPose:
+    """The orientation of the breast in the stored image, by Patient Orientation (0020,0020)."""
+
+    points_right: bool
+    """Whether the chest wall is on the left, so that column numbers increase towards the nipple."""
+    upside_down: bool
+    """Whether the first stored row is the lowest. Always False for a CC view: upside down, it looks like one of the
+    other breast."""
+
+
+def stated_pose(
+    image_laterality: Laterality, view_position: ViewPosition, patient_orientation: tuple[str, str] | None
+) -> StatedPose | None:
+    """Return the orientation that the header states (PS3.3 C.7.6.1.1.1); None when it states none.
+
+    A mislabelled view is dangerous because it is a plausible view of the other breast. A mirrored left breast looks
+    like a right one, so the header must tell them apart. Seen from the X-ray tube, the columns of a CC view run to the
+    inner side and those of an MLO view to the feet and the inner side; the rows run to the front of a left breast and
+    to the back of a right one. Equipment that stores a view mirrored states rows that run the other way; then it must
+    also state the side that the columns run to. A view that could also be one of the other breast is refused, whatever
+    the cause. Field of View Rotation and Horizontal Flip (0018,7032 and 7034) are not used: they describe the path
+    from the detector to the image, not the stored image.
+
+    Args:
+        image_laterality: The breast, by the header.
+        view_position: The view, by the header.
+        patient_orientation: Patient Orientation: the directions that rows and columns run to.
+
+    Raises:
+        UnsupportedMammogram: The image is turned by 90 degrees, or its laterality and Patient Orientation contradict
+            each other or could be those of the other breast.
+    """
+    if patient_orientation is None:
+        return None
+    rows_run, columns_run = (direction.strip().upper() for direction in patient_orientation)
+    if not rows_run.startswith(("A", "P")):
+        if columns_run.startswith(("A", "P")):
+            raise UnsupportedMammogram(
+                f"The image is turned by 90 degrees: Patient Orientation is {rows_run}\\{columns_run}."
+            )
+        return None
+    points_right = rows_run.startswith("A")
+    if view_position is ViewPosition.CC:
+        reason = _doubt_about_cc(image_laterality, columns_run)
+    else:
+        reason = _doubt_about_mlo(image_laterality, points_right, columns_run)
+    if reason:
+        raise UnsupportedMammogram(
+            f"Image Laterality says {image_laterality} but Patient Orientation {rows_run}\\{columns_run} {reason}: "
+            "the laterality may be wrong, or the image mirrored."
+        )
+    return StatedPose(points_right, upside_down=view_position is ViewPosition.MLO and "H" in columns_run)
+
+
+def _doubt_about_cc(image_laterality: Laterality, columns_run: str) -> str:
+    """Return the reason why this CC view may show the other breast; empty when it cannot."""
+    if _OUTER_SIDE[image_laterality] in columns_run:
+        return "is that of the other breast"
+    return ""
+
+
+def _doubt_about_mlo(image_laterality: Laterality, points_right: bool, columns_run: str) -> str:
+    """Return the reason why this MLO view may show the other breast; empty when it cannot."""
+    to_the_head = "H" in columns_run
+    expected = (_OUTER_SIDE if to_the_head else _INNER_SIDE)[image_laterality]
+    if expected in columns_run:
+        return ""
+    if "L" in columns_run or "R" in columns_run:
+        return "is that of the other breast"
+    ordinary = (image_laterality is Laterality.LEFT) != to_the_head
+    return "" if points_right is ordinary else "fits the other breast"

@@ -18,8 +18,8 @@ from glam_node.inference.decoding import stored_values
 from glam_node.inference.elements import text_of
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.grey_scale import presented_values
+from glam_node.inference.header_facts import describe_view
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
-from glam_node.inference.view import describe_view
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, ImageFacts, KindRules
 from glam_node.kinds.table import kind_left_out, remarks, unreadable
 

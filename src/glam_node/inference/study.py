@@ -54,7 +54,7 @@ def segment_study(
         try:
             mammograms[source.sop_instance_uid] = read_mammogram(read_dataset(source.path), rules)
         except UnsupportedMammogram as refusal:
-            results[source.sop_instance_uid] = _refused(source, str(refusal))
+            results[source.sop_instance_uid] = _failed(source, str(refusal))
     stages = [("read", time.monotonic() - started)]
     if mammograms:
         started = time.monotonic()
@@ -68,7 +68,7 @@ def segment_study(
     )
 
 
-def _refused(source: SourceImage, reason: str) -> ImageFindings:
+def _failed(source: SourceImage, reason: str) -> ImageFindings:
     return ImageFindings(
         sop_instance_uid=source.sop_instance_uid,
         image_laterality=source.image_laterality,
@@ -82,5 +82,5 @@ def _refused(source: SourceImage, reason: str) -> ImageFindings:
 
 def _stages(predictor: Predictor, seconds: float) -> list[tuple[str, float]]:
     """Return the seconds of each of the predictor's own stages; of the whole where it does not measure them."""
-    told: dict[str, float] = getattr(predictor, "last_stage_seconds", {})
-    return list(told.items()) or [("segment", seconds)]
+    stages: dict[str, float] = getattr(predictor, "last_stage_seconds", {})
+    return list(stages.items()) or [("segment", seconds)]

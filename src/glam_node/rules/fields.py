@@ -5,15 +5,15 @@ import re
 
 from pydicom.datadict import dictionary_VR, keyword_dict
 
-from glam_node.rules.syntax import Kind
+from glam_node.rules.expression import ValueKind
 
-NODE_FIELDS: dict[str, tuple[Kind, str]] = {
-    "calling_ae_title": (Kind.TEXT, "AE title of the peer that sent the image."),
-    "image_laterality": (Kind.TEXT, "L, R or B, from whichever attribute states it."),
-    "view_position": (Kind.TEXT, "CC, MLO ..., from the view's code or its text."),
-    "view_modifiers": (Kind.TEXT, "spot_compression, magnification, implant_displaced ..."),
-    "standard_views": (Kind.NUMBER, "How many of the four standard views the study's images to be analysed show."),
-    "images": (Kind.NUMBER, "How many images of the study would be analysed."),
+NODE_FIELDS: dict[str, tuple[ValueKind, str]] = {
+    "calling_ae_title": (ValueKind.TEXT, "AE title of the peer that sent the image."),
+    "image_laterality": (ValueKind.TEXT, "L, R or B, from whichever attribute states it."),
+    "view_position": (ValueKind.TEXT, "CC, MLO ..., from the view's code or its text."),
+    "view_modifiers": (ValueKind.TEXT, "spot_compression, magnification, implant_displaced ..."),
+    "standard_views": (ValueKind.NUMBER, "How many of the four standard views the study's images to be analysed show."),
+    "images": (ValueKind.NUMBER, "How many images of the study would be analysed."),
 }
 """The fields that the node adds: by name, the kind of their values and their meaning."""
 
@@ -21,10 +21,10 @@ LONGEST_PATH = 4
 """The largest number of keywords in a path."""
 
 _KIND_OF_VR = {
-    **dict.fromkeys(("AE", "CS", "LO", "SH", "UI"), Kind.TEXT),
-    **dict.fromkeys(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"), Kind.NUMBER),
-    "DA": Kind.DATE,
-    "AS": Kind.AGE,
+    **dict.fromkeys(("AE", "CS", "LO", "SH", "UI"), ValueKind.TEXT),
+    **dict.fromkeys(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"), ValueKind.NUMBER),
+    "DA": ValueKind.DATE,
+    "AS": ValueKind.AGE,
 }
 _PATIENT = 0x0010
 # The attributes of group 0010 (the patient) that do not identify anybody, since many women share their values
@@ -41,7 +41,7 @@ class FieldError(ValueError):
     """The field cannot be used in an expression; the message gives the reason."""
 
 
-def kind_of(path: str) -> Kind:
+def kind_of(path: str) -> ValueKind:
     """Return the kind of a field's values.
 
     Args:

@@ -8,8 +8,8 @@ from typing import Any
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 
+from glam_node.rules.expression import And, Comparison, Expression, Literal, Not, Or, ValueKind, children, operators_of
 from glam_node.rules.fields import FieldError, kind_of
-from glam_node.rules.syntax import And, Comparison, Expression, Kind, Literal, Not, Or, children, operators_of
 
 LONGEST = 1000
 """The largest number of characters in an expression."""
@@ -59,11 +59,11 @@ _WORDS = {
     "$END": "the end",
 }
 _KINDS = {
-    "NUMBER": Kind.NUMBER,
-    "DATE": Kind.DATE,
-    "AGE": Kind.AGE,
-    "DOUBLE_QUOTED": Kind.TEXT,
-    "SINGLE_QUOTED": Kind.TEXT,
+    "NUMBER": ValueKind.NUMBER,
+    "DATE": ValueKind.DATE,
+    "AGE": ValueKind.AGE,
+    "DOUBLE_QUOTED": ValueKind.TEXT,
+    "SINGLE_QUOTED": ValueKind.TEXT,
 }
 
 
@@ -166,11 +166,11 @@ def _comparison(field: Token, operator: str, literals: list[Token]) -> Compariso
     return Comparison(str(field), operator, tuple(_literal(field, kind, literal) for literal in literals))
 
 
-def _literal(field: Token, kind: Kind, token: Token) -> Literal:
+def _literal(field: Token, kind: ValueKind, token: Token) -> Literal:
     position, given = (token.start_pos or 0) + 1, _KINDS[token.type]
     if given is not kind:
         raise _error(position, f"{token} is of kind {given}, but {field} of kind {kind}")
-    literal = Literal(kind, str(token)[1:-1] if kind is Kind.TEXT else str(token))
+    literal = Literal(kind, str(token)[1:-1] if kind is ValueKind.TEXT else str(token))
     try:
         literal.value  # noqa: B018 - raises ValueError for a date such as 2024-02-30
     except ValueError:

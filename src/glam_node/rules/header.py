@@ -7,8 +7,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from glam_node.rules.expression import Value, ValueKind, age_in_days, same_text
 from glam_node.rules.fields import kind_of
-from glam_node.rules.syntax import Kind, Value, age_in_days, same_text
 
 MOST_VALUES = 100
 """The largest number of values that are read of one field; further values are ignored."""
@@ -45,7 +45,7 @@ def _values(dataset: Dataset, keyword: str) -> list[Any]:
         return []
 
 
-def _read(kind: Kind, value: Any) -> Value | None:
+def _read(kind: ValueKind, value: Any) -> Value | None:
     text = str(value).strip() if value is not None else ""
     if not text:
         return None
@@ -66,9 +66,9 @@ def _date(text: str) -> date:
     return date.fromisoformat(text if "-" in text else f"{text[:4]}-{text[4:6]}-{text[6:]}")
 
 
-_READERS: dict[Kind, Callable[[str], Value]] = {
-    Kind.TEXT: same_text,
-    Kind.NUMBER: _number,
-    Kind.DATE: _date,
-    Kind.AGE: age_in_days,
+_READERS: dict[ValueKind, Callable[[str], Value]] = {
+    ValueKind.TEXT: same_text,
+    ValueKind.NUMBER: _number,
+    ValueKind.DATE: _date,
+    ValueKind.AGE: age_in_days,
 }

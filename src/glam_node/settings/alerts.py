@@ -76,7 +76,7 @@ class AlertSettings(Section):
     package without a reference is not monitored."""
 
     @model_validator(mode="after")
-    def _has_all_that_mail_needs(self) -> Self:
+    def _has_what_mail_needs(self) -> Self:
         if self.smtp_host is not None:
             for key in ("sender", "recipients"):
                 if not getattr(self, key):
@@ -87,7 +87,7 @@ class AlertSettings(Section):
         return self
 
     @model_validator(mode="after")
-    def _signs_in_whole_and_in_secret(self) -> Self:
+    def _signs_in_securely(self) -> Self:
         if (self.smtp_user is None) != (self.smtp_password_path is None):
             missing = "smtp_password_path" if self.smtp_password_path is None else "smtp_user"
             raise contradiction(missing, "is missing: user and password go together")

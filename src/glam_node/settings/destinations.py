@@ -140,7 +140,7 @@ class DestinationSettings(Section):
         return self.path or Path()
 
     @model_validator(mode="after")
-    def _fall_back_from_what_is_sent(self) -> Self:
+    def _has_usable_fallbacks(self) -> Self:
         for kind, instead in self.fallbacks.by_kind.items():
             if kind not in self.results:
                 raise contradiction(f"fallbacks.{kind}", "replaces nothing: that kind is not in results")
@@ -153,7 +153,7 @@ class DestinationSettings(Section):
         return self
 
     @model_validator(mode="after")
-    def _is_reachable(self) -> Self:
+    def _has_keys_of_its_kind(self) -> Self:
         if self.kind == "folder" and self.path is None:
             raise contradiction("path", 'is missing: kind = "folder" needs a directory')
         if self.transfer_syntaxes == ("rle_lossless",):
@@ -164,14 +164,12 @@ class DestinationSettings(Section):
             raise contradiction("storage_commitment", 'is for kind = "c-store"')
         if self.authorization is not None and self.kind != "stow-rs":
             raise contradiction("authorization", 'is for kind = "stow-rs"')
-        if self.storage_commitment and self.kind != "c-store":
-            raise contradiction("storage_commitment", 'is for kind = "c-store"')
         if self.tls and self.kind == "folder":
             raise contradiction("tls", "is not for a folder")
         return self
 
     @model_validator(mode="after")
-    def _speaks_tls_or_needs_no_files(self) -> Self:
+    def _has_files_for_tls_only(self) -> Self:
         for key in ("ca", "certificate", "key", "server_name"):
             if getattr(self, key) is not None and not self.tls:
                 raise contradiction(key, "is for TLS: set tls = true")

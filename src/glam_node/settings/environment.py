@@ -40,7 +40,7 @@ class Variable:
         parent[self.path[-1]] = self.text
 
 
-def lay_over(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[Location, Variable]:
+def apply_variables(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[Location, Variable]:
     """Write every variable into `tree`, where it replaces a value from the settings file.
 
     If both a variable and its ..._FILE are set, the variable itself counts.
@@ -52,24 +52,24 @@ def lay_over(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[Location,
         UnreadableVariable: The file that a variable names cannot be read.
     """
     variables: dict[Location, Variable] = {}
-    for name, key, text in _stated(environ):
+    for name, key, text in _variables(environ):
         path = _fill(tree, key[len(ENVIRONMENT_PREFIX) :].lower().split("__"), _typed(text))
         variables[path] = Variable(name, text, path)
     return variables
 
 
-def _stated(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     """Yield name, name without _FILE, and value of each variable of glam-node."""
-    ours = {name.upper(): name for name in sorted(environ) if name.upper().startswith(ENVIRONMENT_PREFIX)}
-    for key, name in ours.items():
+    present = {name.upper(): name for name in sorted(environ) if name.upper().startswith(ENVIRONMENT_PREFIX)}
+    for key, name in present.items():
         plain = key.removesuffix(IN_A_FILE)
         if plain == key:
             yield name, key, environ[name]
-        elif plain not in ours:
-            yield name, plain, _content(name, environ[name])
+        elif plain not in present:
+            yield name, plain, _file_text(name, environ[name])
 
 
-def _content(name: str, path: str) -> str:
+def _file_text(name: str, path: str) -> str:
     """Return the text of the file at `path` without the line break that editors put at its end."""
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
@@ -87,16 +87,16 @@ def _fill(tree: dict[str, Any], segments: list[str], value: Any) -> tuple[str, .
     parent: Any = tree
     path: list[str] = []
     for segment in segments[:-1]:
-        path.append(_spelled(parent, segment))
+        path.append(_existing_key(parent, segment))
         parent = parent.setdefault(path[-1], {})
         if not isinstance(parent, dict):
             return tuple(segments)
-    path.append(_spelled(parent, segments[-1]))
+    path.append(_existing_key(parent, segments[-1]))
     parent[path[-1]] = value
     return tuple(path)
 
 
-def _spelled(parent: Mapping[str, Any], segment: str) -> str:
+def _existing_key(parent: Mapping[str, Any], segment: str) -> str:
     return next((key for key in parent if key.lower() == segment), segment)
 
 

@@ -74,7 +74,7 @@ def generic(path: Path) -> Path:
     return result
 
 
-def below(path: Path) -> list[str]:
+def names_inside(path: Path) -> list[str]:
     """Return the names of the keys and sections directly inside the section at `path`."""
     depth = len(path)
     names = [other[depth] for other in _all_paths() if other[:depth] == path and len(other) > depth]

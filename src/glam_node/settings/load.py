@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from glam_node.settings.environment import Location, UnreadableVariable, Variable, lay_over
+from glam_node.settings.environment import Location, UnreadableVariable, Variable, apply_variables
 from glam_node.settings.problems import Problem, problem_from
 from glam_node.settings.schema import Settings
 
@@ -45,7 +45,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     source = path or (Path(environ[SETTINGS_VARIABLE]) if environ.get(SETTINGS_VARIABLE) else None)
     tree = _read(source) if source is not None else {}
     try:
-        variables = lay_over(tree, environ)
+        variables = apply_variables(tree, environ)
     except UnreadableVariable as error:
         raise SettingsError((Problem("", f"{error} (environment variable {error.name})"),), source) from None
     try:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glam_node.settings.environment import Location, Variable
-from glam_node.settings.keys import ENVIRONMENT_PREFIX, NAME, Key, below, generic, keys, sections
-from glam_node.settings.urls import SECRETS, without_password
+from glam_node.settings.keys import ENVIRONMENT_PREFIX, NAME, Key, generic, keys, names_inside, sections
+from glam_node.settings.urls import SECRET_KEYS, without_password
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -45,11 +45,11 @@ def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]
 
 def mistyped_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a Problem for each variable that looks like a setting and is not, such as GLAM_NODE_PORT."""
-    by_name = {_words(key.environment_variable): key for key in keys().values() if NAME not in key.path}
+    by_name = {_significant_part(key.environment_variable): key for key in keys().values() if NAME not in key.path}
     for name in sorted(environ):
-        if not _is_meant_for_us(name.upper(), environ[name]):
+        if not _is_misspelt_setting(name.upper(), environ[name]):
             continue
-        wanted = _words(name.upper())
+        wanted = _significant_part(name.upper())
         found = [one for one in by_name if one == wanted or one.endswith(f"_{wanted}")]
         if wanted in found:
             found = [wanted]
@@ -59,18 +59,18 @@ def mistyped_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
         yield Problem("", f"environment variable {name} is not a setting and is ignored; {said}")
 
 
-def _words(variable: str) -> str:
+def _significant_part(variable: str) -> str:
     return re.sub(r"_+", "_", re.sub(r"^GLAM_?NODE_+", "", variable))
 
 
-def _is_meant_for_us(name: str, value: str) -> bool:
+def _is_misspelt_setting(name: str, value: str) -> bool:
     """Return whether a variable is a misspelt setting, and not one that glam-node uses or Kubernetes sets."""
-    is_like_ours = re.match(r"GLAM_?NODE_", name) and not name.startswith((ENVIRONMENT_PREFIX, *_OURS))
-    is_of_a_service = value.startswith(("tcp://", "udp://")) or re.search(r"_SERVICE_(HOST|PORT)|_PORT_\d+_", name)
-    return bool(is_like_ours and not is_of_a_service)
+    looks_like_setting = re.match(r"GLAM_?NODE_", name) and not name.startswith((ENVIRONMENT_PREFIX, *_OTHER_VARIABLES))
+    is_set_by_kubernetes = value.startswith(("tcp://", "udp://")) or re.search(r"_SERVICE_(HOST|PORT)|_PORT_\d+_", name)
+    return bool(looks_like_setting and not is_set_by_kubernetes)
 
 
-_OURS = ("GLAM_NODE_SETTINGS", "GLAM_NODE_READY_FD", "GLAM_NODE_PARENT")
+_OTHER_VARIABLES = ("GLAM_NODE_SETTINGS", "GLAM_NODE_READY_FD", "GLAM_NODE_PARENT")
 
 
 def _dotted(location: Location) -> str:
@@ -114,7 +114,7 @@ def _tables() -> set[tuple[str, ...]]:
 
 
 def _shown(value: Any, names: tuple[str, ...]) -> str:
-    if names and names[-1] in SECRETS:
+    if names and names[-1] in SECRET_KEYS:
         return f'"{without_password(str(value))}"'
     if isinstance(value, bool):
         return str(value).lower()
@@ -126,13 +126,13 @@ def _shown(value: Any, names: tuple[str, ...]) -> str:
 
 def _unknown(names: tuple[str, ...]) -> str:
     parent, name = generic(names[:-1]), names[-1].lower()
-    near = difflib.get_close_matches(name, below(parent), 1)
+    near = difflib.get_close_matches(name, names_inside(parent), 1)
     if near:
         return f"unknown; did you mean {'.'.join((*names[:-1], near[0]))}?"
     elsewhere = [key.dotted for key in keys().values() if key.path[-1] == name]
     if elsewhere:
         return f"unknown; did you mean {' or '.join(elsewhere)}?"
-    choices = [choice for choice in below(parent) if choice != NAME]
+    choices = [choice for choice in names_inside(parent) if choice != NAME]
     return f"unknown; {_table(names[:-1])} may have {', '.join(choices)}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from glam_node.settings.keys import NAME, Key, Path, Section, sections
 from glam_node.settings.schema import Settings
-from glam_node.settings.urls import SECRETS, secrets_of, without_password
+from glam_node.settings.urls import SECRET_KEYS, secrets_of, without_password
 
 WIDTH = 110
 
@@ -128,7 +128,7 @@ def secrets_in(settings: Settings) -> frozenset[str]:
 def _masked(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {inner: _masked(inner, content) for inner, content in value.items()}
-    return without_password(value) if key in SECRETS else value
+    return without_password(value) if key in SECRET_KEYS else value
 
 
 def _tables(tree: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
@@ -136,7 +136,7 @@ def _tables(tree: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     if path and values:
         yield from ("", f"[{'.'.join(path)}]")
     for key, value in values.items():
-        yield f"{key} = {_toml(without_password(value) if key in SECRETS else value)}"
+        yield f"{key} = {_toml(without_password(value) if key in SECRET_KEYS else value)}"
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from _tables(value, (*path, key))

@@ -17,7 +17,7 @@ NODE = "glam-node serve, and every glam-node worker"
 RECEIVER = "glam-node serve (receiver)"
 CONSOLE = "glam-node serve (console)"
 MODEL = "glam-node serve (worker, dispatcher), and every glam-node worker"
-SECRETS = "glam-node serve (dispatcher)"
+DISPATCHER = "glam-node serve (dispatcher)"
 """The processes that use URLs with passwords, which a process gets only when it starts."""
 
 RESTARTS: Mapping[Path, str] = {
@@ -41,9 +41,9 @@ RESTARTS: Mapping[Path, str] = {
     ("audit",): "",
     ("console",): CONSOLE,
     ("alerts",): "",
-    ("alerts", "webhook_url"): SECRETS,
+    ("alerts", "webhook_url"): DISPATCHER,
     ("telemetry",): "",
-    ("telemetry", "otlp_endpoint"): SECRETS,
+    ("telemetry", "otlp_endpoint"): DISPATCHER,
     ("log",): "",
     ("database_url",): NODE,
     ("broker_url",): NODE,
@@ -85,12 +85,12 @@ class Change:
 def changes(in_force: Settings, new: Settings) -> tuple[Change, ...]:
     """Return every difference between two settings, in the order of the schema, and the order of rules last."""
     old_shown, new_shown = masked(in_force), masked(new)
-    found = _differences(in_force.model_dump(mode="json"), new.model_dump(mode="json"), ())
-    told = [Change(".".join(path), _at(old_shown, path), _at(new_shown, path), restart_of(path)) for path in found]
+    paths = _differences(in_force.model_dump(mode="json"), new.model_dump(mode="json"), ())
+    found = [Change(".".join(path), _at(old_shown, path), _at(new_shown, path), restart_of(path)) for path in paths]
     before, after = list(in_force.rules), list(new.rules)
     if after != [name for name in before if name in new.rules] + [name for name in after if name not in in_force.rules]:
-        told.append(Change(RULES, before, after, restart_of((RULES,))))
-    return tuple(told)
+        found.append(Change(RULES, before, after, restart_of((RULES,))))
+    return tuple(found)
 
 
 def reloaded(in_force: Settings, new: Settings) -> Settings:

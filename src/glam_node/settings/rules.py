@@ -42,7 +42,7 @@ class RuleSettings(Section):
     """Priority of the study; unset: that of the peer that sent it."""
 
     @model_validator(mode="after")
-    def _says_one_thing(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.level == "image" and self.then != "ignore":
             raise contradiction("then", f'"{self.then}" is for studies: with level = "image" it must be "ignore"')
         if self.level == "image" and self.holds_for != "any":

@@ -11,22 +11,26 @@ from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.inference import InferenceSettings
 from glam_node.settings.peers import PeerSettings, distinct
-from glam_node.settings.results import ResultsSettings
 from glam_node.settings.rules import RuleSettings
 from glam_node.settings.section import Section, contradiction
-from glam_node.settings.telemetry import TelemetrySettings
 from glam_node.settings.tls import TLSSettings
-from glam_node.settings.urls import BrokerURL, DatabaseURL
+from glam_node.settings.urls import BrokerURL, CollectorURL, DatabaseURL
 from glam_node.settings.values import (
     AETitle,
+    Banner,
+    CodeScheme,
     Directory,
     Host,
     ImageTypeTerm,
     Name,
     Patience,
     Port,
+    ScoreScale,
     Seconds,
+    SeriesDescription,
+    SeriesNumber,
     SOPClass,
+    Text,
 )
 
 
@@ -77,7 +81,7 @@ class AssemblySettings(Section):
     complete before quiet_time."""
 
     @model_validator(mode="after")
-    def _grow(self) -> Self:
+    def _has_growing_waits(self) -> Self:
         if self.quiet_time < self.settle_time:
             raise contradiction("quiet_time", f"{self.quiet_time:g} is less than settle_time ({self.settle_time:g})")
         if self.maximum_age < self.quiet_time:
@@ -139,6 +143,44 @@ class DeliverySettings(Section):
     """Number of times that a result is sent and storage commitment requested before the delivery is ABANDONED."""
 
 
+class ResultsSettings(Section):
+    """[results]: attributes and appearance of the result objects."""
+
+    manufacturer: Text = Field(default="glam-node", min_length=1, max_length=64)
+    """Manufacturer (0008,0070) of the result objects."""
+    station_name: Text = Field(default="GLAMNODE", max_length=16)
+    """Station Name (0008,1010)."""
+    institution_name: Text = Field(default="", max_length=64)
+    """Institution Name (0008,0080)."""
+    device_serial_number: Text = Field(default="1", min_length=1, max_length=64)
+    """Device Serial Number (0018,1000)."""
+    series_number: SeriesNumber = 9500
+    """Series Number of the first result series; the others count up from it."""
+    banner: Banner = "For research use, not for diagnosis"
+    """Statement of the intended use in every object. Change it only when your site has validated the package for
+    another use."""
+    series_description: SeriesDescription = "GLAM-NODE {subject} research use"
+    """Series Description (0008,103E) of the result objects; {subject} is replaced by the content of the series."""
+    score_scale: ScoreScale = "percent"
+    """Scale of the scores of images, breasts and studies. percent: the calibrated probability if inference.calibration
+    is set, else the score; raw: 0 to 1; ten: 1 to 10 by the calibration of the site or the package, percent without
+    one. Scores of findings are saliency, and are never calibrated."""
+    code_scheme: CodeScheme = "SCT"
+    """Scheme of the SNOMED codes: SCT as in DICOM today; SRT for workstations from before about 2017."""
+    secondary_capture: Literal["sheet", "views"] = "sheet"
+    """sheet: one picture of all views; views: one picture per view. It is for destinations that get
+    secondary_capture."""
+
+
+class TelemetrySettings(Section):
+    """[telemetry]: the steps of every study as OpenTelemetry spans, without patient data; it needs the extra otel."""
+
+    otlp_endpoint: CollectorURL = ""
+    """URL of the collector for OTLP over HTTP, such as http://collector:4318; empty: no traces are made."""
+    timeout: Patience = 10.0
+    """Seconds to wait for the collector."""
+
+
 class LogSettings(Section):
     """[log]: log messages on standard error."""
 
@@ -176,7 +218,7 @@ class Settings(Section):
     hosts: redis://host:6379/0."""
 
     @model_validator(mode="after")
-    def _part_the_ports(self) -> Self:
+    def _has_one_listener_per_port(self) -> Self:
         if self.tls.plain and self.node.port and self.tls.port == self.node.port:
             raise contradiction("tls.port", f"{self.tls.port} is node.port already; take another, or tls.plain = false")
         dicom = {"tls.port": self.tls.port, **({"node.port": self.node.port} if self.tls.plain else {})}
@@ -186,7 +228,7 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _part_the_console(self) -> Self:
+    def _has_a_port_for_the_console(self) -> Self:
         everywhere = ("0.0.0.0", "::")  # noqa: S104 - compared only
         apart = self.console.host != self.node.host and not {self.console.host, self.node.host} & set(everywhere)
         taken = {"node.port": self.node.port if self.tls.plain else 0, "tls.port": self.tls.port}
@@ -196,7 +238,7 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _answer_where_somebody_listens(self) -> Self:
+    def _answers_peers_at_archives(self) -> Self:
         for name, peer in self.peers.items():
             if peer.destination and peer.destination not in self.destinations:
                 raise contradiction(f"peers.{name}.destination", f"there is no destinations.{peer.destination}")
@@ -205,7 +247,7 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _route_to_destinations(self) -> Self:
+    def _routes_to_known_destinations(self) -> Self:
         for name, rule in self.rules.items():
             for destination in rule.destinations or ():
                 if destination not in self.destinations:
@@ -213,7 +255,7 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _confirm_with_an_archive(self) -> Self:
+    def _confirms_with_an_archive(self) -> Self:
         name = self.assembly.confirm_with
         if name and name not in self.destinations:
             raise contradiction("assembly.confirm_with", f"there is no destinations.{name}")
@@ -222,7 +264,7 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _ask_for_certificates(self) -> Self:
+    def _requests_certificates_of_peers(self) -> Self:
         for name, peer in self.peers.items():
             if peer.certificates and self.tls.port is None:
                 raise contradiction(f"peers.{name}.certificates", "the peer cannot present one: tls.port is unset")

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from glam_node.settings.section import contradiction
 
-SECRETS = frozenset({"database_url", "broker_url", "webhook_url", "otlp_endpoint"})
+SECRET_KEYS = frozenset({"database_url", "broker_url", "webhook_url", "otlp_endpoint"})
 """The last parts of the keys whose values are such URLs."""
 
 _DATABASE_URL = 'empty, "sqlite:///FILE" or "postgresql+psycopg://user:password@host/name"'

@@ -24,8 +24,8 @@ from glam_node.node.scu.stow import StowDestination, web_peer
 from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.webhook import post_alert
 from glam_node.settings.audit import AuditSettings
+from glam_node.settings.console import OIDCSettings
 from glam_node.settings.destinations import DestinationSettings
-from glam_node.settings.oidc import OIDCSettings
 from tests.associations import acceptance, answered
 from tests.builders import NOW
 from tests.certificates import Authority, Signed

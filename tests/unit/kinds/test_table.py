@@ -10,8 +10,8 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
 from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.header_facts import describe_view
 from glam_node.inference.reading import read_mammogram
-from glam_node.inference.view import describe_view
 from glam_node.kinds.facts import DECLARABLE_KINDS, KindRules
 from glam_node.kinds.table import KINDS, kind_left_out
 from glam_node.node.domain.eligibility import EligibilityRules, LeftOut, judge

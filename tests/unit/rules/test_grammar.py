@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glam_node.rules.expression import And, Comparison, Expression, Literal, Not, Or, ValueKind, operators_of
 from glam_node.rules.grammar import DEEPEST, LONGEST, ExpressionError, parse
 from glam_node.rules.reference import EXAMPLES, OPERATORS
-from glam_node.rules.syntax import And, Comparison, Expression, Kind, Literal, Not, Or, operators_of
 
 FIELDS = {
-    "Manufacturer": Kind.TEXT,
-    "calling_ae_title": Kind.TEXT,
-    "ViewCodeSequence.CodeValue": Kind.TEXT,
-    "KVP": Kind.NUMBER,
-    "standard_views": Kind.NUMBER,
-    "StudyDate": Kind.DATE,
-    "PatientAge": Kind.AGE,
+    "Manufacturer": ValueKind.TEXT,
+    "calling_ae_title": ValueKind.TEXT,
+    "ViewCodeSequence.CodeValue": ValueKind.TEXT,
+    "KVP": ValueKind.NUMBER,
+    "standard_views": ValueKind.NUMBER,
+    "StudyDate": ValueKind.DATE,
+    "PatientAge": ValueKind.AGE,
 }
 
 MISTAKES = [
@@ -62,14 +62,14 @@ OF_A_PERSON = [
 ]
 
 
-def literals(kind: Kind) -> st.SearchStrategy[Literal]:
+def literals(kind: ValueKind) -> st.SearchStrategy[Literal]:
     """Of that kind, as the language writes them."""
     texts = st.text(st.characters(codec="utf-8", exclude_characters='"\\', min_codepoint=32), max_size=20)
-    written: dict[Kind, st.SearchStrategy[str]] = {
-        Kind.TEXT: texts,
-        Kind.NUMBER: st.integers(-9999, 9999).map(str) | st.decimals(-99, 99, places=2).map(str),
-        Kind.DATE: st.dates(date(1900, 1, 1)).map(date.isoformat),
-        Kind.AGE: st.tuples(st.integers(0, 999), st.sampled_from("DWMY")).map(lambda age: f"{age[0]}{age[1]}"),
+    written: dict[ValueKind, st.SearchStrategy[str]] = {
+        ValueKind.TEXT: texts,
+        ValueKind.NUMBER: st.integers(-9999, 9999).map(str) | st.decimals(-99, 99, places=2).map(str),
+        ValueKind.DATE: st.dates(date(1900, 1, 1)).map(date.isoformat),
+        ValueKind.AGE: st.tuples(st.integers(0, 999), st.sampled_from("DWMY")).map(lambda age: f"{age[0]}{age[1]}"),
     }
     return st.builds(Literal, st.just(kind), written[kind])
 

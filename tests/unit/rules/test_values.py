@@ -6,10 +6,10 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from glam_node.rules.expression import holds
 from glam_node.rules.fields import is_shown
 from glam_node.rules.grammar import parse
 from glam_node.rules.header import header_values
-from glam_node.rules.syntax import holds
 
 
 def coded(*values: str) -> Sequence:

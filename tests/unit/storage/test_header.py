@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from glam_node.inference.view import describe_view
+from glam_node.inference.header_facts import describe_view
 from glam_node.node.storage import elements, header
 from glam_node.node.storage.header import UnreadableDataSet, read_header
 from tests.data_sets import (
@@ -173,7 +173,7 @@ SHAPES = {
 MEASURED = """
 import resource, sys, warnings
 from pathlib import Path
-from glam_node.inference.view import describe_view
+from glam_node.inference.header_facts import describe_view
 from glam_node.node.storage.header import read_header
 warnings.simplefilter("ignore")
 describe_view(read_header(Path("small"), 0, sys.argv[1]))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 
+from glam_node.inference.header_facts import describe_view
 from glam_node.inference.predictor import Predictor
-from glam_node.inference.view import describe_view
 from glam_node.node.db import audit, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.account import Actor, Order

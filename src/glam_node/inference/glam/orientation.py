@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from glam_node.inference.chest_wall import ShownSide, looks_turned, looks_upside_down, shown_side
 from glam_node.inference.errors import UnsupportedMammogram
-from glam_node.inference.guard_orientation import stated_pose
+from glam_node.inference.guard import stated_pose
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 
 

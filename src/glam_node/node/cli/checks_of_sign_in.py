@@ -11,7 +11,7 @@ from glam_node.node.cli.checks_of_secrets import CLIENT_SECRET, check_secret
 from glam_node.node.errors import NodeError
 from glam_node.node.tls.certificates import presented
 from glam_node.node.tls.contexts import Files
-from glam_node.settings.oidc import OIDCSettings
+from glam_node.settings.console import OIDCSettings
 from glam_node.settings.schema import Settings
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ class Format(StrEnum):
 def check(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
     """Check the settings and the files that they name, and list every mistake. Exit with 1 if there is one."""
     from glam_node.node.cli.checks_of_certificates import file_problems
-    from glam_node.settings.combinations import without_effect
+    from glam_node.settings.ineffective import without_effect
     from glam_node.settings.load import SettingsError, load_settings
     from glam_node.settings.problems import mistyped_variables
 

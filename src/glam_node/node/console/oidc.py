@@ -16,7 +16,7 @@ from joserfc.jws import JWSRegistry
 from glam_node.node.console.oidc_answers import CLIENT_ERRORS, Claims, asked, refusal, status_of, unreachable
 from glam_node.node.errors import PermanentError
 from glam_node.node.scu.bounded_session import bound_answers
-from glam_node.settings.oidc import OIDCSettings
+from glam_node.settings.console import OIDCSettings
 from glam_node.settings.secret_files import SecretFileError, read_secret
 
 CALLBACK = "/sign-in/oidc/callback"

@@ -14,7 +14,7 @@ from glam_node.node.console.door import Door
 from glam_node.node.console.proxies import is_encrypted
 from glam_node.node.console.vouched import account_of
 from glam_node.node.errors import NodeError, PermanentError
-from glam_node.settings.oidc import OIDCSettings
+from glam_node.settings.console import OIDCSettings
 
 COOKIE = "glam_node_oidc"
 PATH = "/sign-in/oidc"

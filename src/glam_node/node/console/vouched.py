@@ -4,7 +4,7 @@ from typing import Any
 
 from glam_node.node.domain.account import Account, Role
 from glam_node.node.errors import PermanentError
-from glam_node.settings.oidc import OIDCSettings
+from glam_node.settings.console import OIDCSettings
 
 PREFIX = "oidc:"
 """The prefix of their names, which no local account can have."""

@@ -16,7 +16,7 @@ from glam_node.node.domain.eligibility import (
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import Priority, Routing
 from glam_node.node.domain.study import Study
-from glam_node.rules.syntax import Expression, Value, Values, holds, same_text
+from glam_node.rules.expression import Expression, Value, Values, holds, same_text
 
 LONGEST_SHOWN = 200
 """Maximum number of characters of an expression that a reason quotes."""

@@ -13,7 +13,7 @@ from glam_node.inference.decoding import stored_values
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import ImageFindings
 from glam_node.inference.grey_scale import displayed_values
-from glam_node.inference.guard_orientation import stated_pose
+from glam_node.inference.guard import stated_pose
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results.appearance import RGB
 from glam_node.node.results.outline import outline

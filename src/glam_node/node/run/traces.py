@@ -6,7 +6,7 @@ from glam_node.node.bootstrap import database_trouble
 from glam_node.node.run.process import Running, repeat
 from glam_node.node.scu.otlp import span_exporter
 from glam_node.node.workflow.trace import Export, trace
-from glam_node.settings.telemetry import TelemetrySettings
+from glam_node.settings.schema import TelemetrySettings
 
 INTERVAL_S = 2.0
 

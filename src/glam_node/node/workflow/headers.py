@@ -13,9 +13,9 @@ from glam_node.node.domain.routing import Headers, SiteRule
 from glam_node.node.storage.header import read_stored_header
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.submit import AT_ONCE
+from glam_node.rules.expression import Value, comparisons
 from glam_node.rules.fields import is_of_the_header
 from glam_node.rules.header import header_values
-from glam_node.rules.syntax import Value, comparisons
 
 log = structlog.get_logger(__name__)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.header_facts import describe_view
 from glam_node.inference.reading import read_dataset
-from glam_node.inference.view import describe_view
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.routing import Headers
 from glam_node.node.domain.study import Study, StudyState

@@ -11,7 +11,7 @@ import structlog
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
-from glam_node.inference.view import describe_view
+from glam_node.inference.header_facts import describe_view
 from glam_node.kinds.facts import ImageFacts
 from glam_node.node.db import audit, conflicts, studies
 from glam_node.node.db.arrivals import Arrival, add_arrivals

@@ -11,8 +11,8 @@ from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide, i
 from glam_node.node.domain.study import Study
 from glam_node.node.workflow.headers import asked_fields
 from glam_node.node.workflow.read_files import read_files
+from glam_node.rules.expression import Value, Values, comparisons, holds
 from glam_node.rules.fields import is_shown
-from glam_node.rules.syntax import Value, Values, comparisons, holds
 
 HIDDEN = "not shown"
 

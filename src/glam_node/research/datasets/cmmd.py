@@ -13,8 +13,8 @@ from pathlib import Path
 
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import FindingKind
+from glam_node.inference.header_facts import describe_view
 from glam_node.inference.mammogram import Laterality, ViewPosition
-from glam_node.inference.view import describe_view
 from glam_node.research.datasets.images import collection_folders, dicom_files, read_header, read_view
 from glam_node.research.datasets.labelled import LabelledView
 from glam_node.research.datasets.listed import Entry, ListedDataset

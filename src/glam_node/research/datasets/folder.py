@@ -22,8 +22,8 @@ from typing import TypeVar
 
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import FindingKind
+from glam_node.inference.header_facts import describe_view
 from glam_node.inference.mammogram import Laterality, ViewPosition
-from glam_node.inference.view import describe_view
 from glam_node.research.datasets.images import image_shape, read_header, read_view
 from glam_node.research.datasets.labelled import LabelledView, Masks
 from glam_node.research.datasets.listed import Entry, ListedDataset

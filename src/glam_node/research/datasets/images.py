@@ -8,9 +8,9 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.header_facts import FOR_PRESENTATION, describe_view
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.reading import read_dataset, read_mammogram
-from glam_node.inference.view import FOR_PRESENTATION, describe_view
 
 
 def collection_folders(path: Path, collection: str) -> list[Path]:

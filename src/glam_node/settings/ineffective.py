@@ -6,7 +6,7 @@ from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.problems import Problem
 from glam_node.settings.schema import Settings
 
-_OF_KIND = {
+_KINDS_OF_KEY = {
     "ae_title": ("c-store",),
     "transfer_syntaxes": ("c-store",),
     "host": ("c-store", "stow-rs"),
@@ -21,29 +21,31 @@ def without_effect(settings: Settings) -> Iterator[Problem]:
     """Yield the settings that somebody wrote and that nothing reads, because of another setting."""
     console, alerts, audit, telemetry = settings.console, settings.alerts, settings.audit, settings.telemetry
     if not console.port:
-        yield from _ignored("console", console.model_fields_set - {"port"}, "console.port is 0, so there is no console")
+        yield from _problems_of_keys(
+            "console", console.model_fields_set - {"port"}, "console.port is 0, so there is no console"
+        )
     elif console.oidc.issuer is None:
-        yield from _ignored("console.oidc", console.oidc.model_fields_set, "console.oidc.issuer is unset")
+        yield from _problems_of_keys("console.oidc", console.oidc.model_fields_set, "console.oidc.issuer is unset")
     if not alerts.webhook_url and alerts.smtp_host is None:
         reason = "neither alerts.webhook_url nor alerts.smtp_host is set, so no alert is sent"
-        yield from _ignored("alerts", alerts.model_fields_set, reason)
+        yield from _problems_of_keys("alerts", alerts.model_fields_set, reason)
     for section, given, is_used, key in (
         ("tls", settings.tls.model_fields_set - {"plain"}, settings.tls.port is not None, "port"),
         ("audit", audit.model_fields_set, audit.host is not None, "host"),
         ("telemetry", telemetry.model_fields_set, bool(telemetry.otlp_endpoint), "otlp_endpoint"),
     ):
         if not is_used:
-            yield from _ignored(section, given - {key}, f"{section}.{key} is unset")
+            yield from _problems_of_keys(section, given - {key}, f"{section}.{key} is unset")
     for name, destination in settings.destinations.items():
-        yield from _of_destination(name, destination)
+        yield from _unused_by_destination(name, destination)
 
 
-def _of_destination(name: str, destination: DestinationSettings) -> Iterator[Problem]:
-    unused = {key for key, kinds in _OF_KIND.items() if destination.kind not in kinds}
+def _unused_by_destination(name: str, destination: DestinationSettings) -> Iterator[Problem]:
+    unused = {key for key, kinds in _KINDS_OF_KEY.items() if destination.kind not in kinds}
     reason = f'kind = "{destination.kind}" does not use it'
-    yield from _ignored(f"destinations.{name}", destination.model_fields_set & unused, reason)
+    yield from _problems_of_keys(f"destinations.{name}", destination.model_fields_set & unused, reason)
 
 
-def _ignored(section: str, keys: set[str], reason: str) -> Iterator[Problem]:
+def _problems_of_keys(section: str, keys: set[str], reason: str) -> Iterator[Problem]:
     for key in sorted(keys):
         yield Problem(f"{section}.{key}", f"is without effect: {reason}")

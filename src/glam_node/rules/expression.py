@@ -13,7 +13,7 @@ Values = Callable[[str], tuple[Value, ...]]
 """A function that returns the values of a field of an image: none, one, or several."""
 
 
-class Kind(StrEnum):
+class ValueKind(StrEnum):
     """The kind of a field's values."""
 
     TEXT = "text"
@@ -40,23 +40,23 @@ def same_text(text: str) -> str:
 class Literal:
     """A value that stands in an expression."""
 
-    kind: Kind
+    kind: ValueKind
     text: str
     """The text of the value without quotes, as in 40Y and 2024-01-31."""
 
     @property
     def value(self) -> Value:
         """The value that fields are compared with."""
-        readers: dict[Kind, Callable[[str], Value]] = {
-            Kind.TEXT: same_text,
-            Kind.NUMBER: float,
-            Kind.DATE: date.fromisoformat,
-            Kind.AGE: age_in_days,
+        readers: dict[ValueKind, Callable[[str], Value]] = {
+            ValueKind.TEXT: same_text,
+            ValueKind.NUMBER: float,
+            ValueKind.DATE: date.fromisoformat,
+            ValueKind.AGE: age_in_days,
         }
         return readers[self.kind](self.text)
 
     def __str__(self) -> str:
-        if self.kind is not Kind.TEXT:
+        if self.kind is not ValueKind.TEXT:
             return self.text
         quote = "'" if '"' in self.text else '"'
         return f"{quote}{self.text}{quote}"
@@ -197,6 +197,6 @@ EQUAL, ORDER, TEXTS, PRESENCE = (
 )
 
 
-def operators_of(kind: Kind) -> tuple[str, ...]:
+def operators_of(kind: ValueKind) -> tuple[str, ...]:
     """Return the operators for fields of a kind."""
-    return (*EQUAL, *(TEXTS if kind is Kind.TEXT else ORDER), *PRESENCE)
+    return (*EQUAL, *(TEXTS if kind is ValueKind.TEXT else ORDER), *PRESENCE)

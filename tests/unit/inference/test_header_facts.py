@@ -8,7 +8,7 @@ from pydicom.uid import (
     DigitalMammographyXRayImageStorageForProcessing,
 )
 
-from glam_node.inference.view import describe_view
+from glam_node.inference.header_facts import describe_view
 from glam_node.kinds.codes import NAME_OF_MODIFIER, NAME_OF_VIEW
 
 
