@@ -2,9 +2,9 @@
 
 Use it from your own program:
 
-    from glam_node.inference import load_model, read_file
+    from glam_node.inference import load_model, read_mammogram_file
 
-    (image,) = load_model().segment([read_file("view.dcm")])
+    (image,) = load_model().segment([read_mammogram_file("view.dcm")])
     print(image.failure or (image.malignant_score, image.benign_score), *image.remarks)
     for finding in image.findings:
         print(finding.kind, round(finding.score, 3), finding.origin, finding.mask.shape)
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from glam_node.inference.card import ModelCard
     from glam_node.inference.errors import DeviceUnavailable, InferenceError, PackageMismatch, UnsupportedMammogram
     from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, Findings, ImageFindings
-    from glam_node.inference.loading import load_model, read_file
+    from glam_node.inference.loading import load_model, read_file, read_mammogram_file
     from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
+    from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
     from glam_node.inference.package import ModelPackage, OperatingPoint, read_package, write_package
     from glam_node.inference.predictor import Predictor
     from glam_node.inference.reading import read_dataset, read_mammogram
@@ -41,7 +42,11 @@ __all__ = [
     "ModelPackage",
     "OperatingPoint",
     "PackageMismatch",
+    "Precision",
     "Predictor",
+    "RunOptions",
+    "Runtime",
+    "Segment",
     "SourceImage",
     "UnsupportedMammogram",
     "ViewPosition",
@@ -49,6 +54,7 @@ __all__ = [
     "read_dataset",
     "read_file",
     "read_mammogram",
+    "read_mammogram_file",
     "read_package",
     "segment_study",
     "write_package",
@@ -57,8 +63,9 @@ __all__ = [
 _MODULE_OF = {
     **dict.fromkeys(("DeviceUnavailable", "InferenceError", "PackageMismatch", "UnsupportedMammogram"), "errors"),
     **dict.fromkeys(("AlgorithmIdentification", "Finding", "FindingKind", "Findings", "ImageFindings"), "findings"),
-    **dict.fromkeys(("load_model", "read_file"), "loading"),
+    **dict.fromkeys(("load_model", "read_file", "read_mammogram_file"), "loading"),
     **dict.fromkeys(("Laterality", "Mammogram", "ViewPosition"), "mammogram"),
+    **dict.fromkeys(("Precision", "RunOptions", "Runtime", "Segment"), "options"),
     **dict.fromkeys(("ModelPackage", "OperatingPoint", "read_package", "write_package"), "package"),
     **dict.fromkeys(("read_dataset", "read_mammogram"), "reading"),
     **dict.fromkeys(("SourceImage", "segment_study"), "study"),

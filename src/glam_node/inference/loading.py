@@ -4,8 +4,9 @@ from pathlib import Path
 
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.mammogram import Mammogram
+from glam_node.inference.options import REFERENCE_RUN, RunOptions
 from glam_node.inference.package import DEFAULT_PACKAGE, read_package
-from glam_node.inference.predictor import Predictor, load_predictor
+from glam_node.inference.predictor import Predictor, load_object
 from glam_node.inference.reading import read_dataset, read_mammogram
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 
@@ -16,7 +17,7 @@ _PREDICTORS = {
 }
 
 
-def read_file(path: str | Path, rules: KindRules | None = CONVENTIONAL_VIEWS) -> Mammogram:
+def read_mammogram_file(path: str | Path, rules: KindRules | None = CONVENTIONAL_VIEWS) -> Mammogram:
     """Return the screening view in a DICOM file: uint16 pixels, bright is dense, background 0.
 
     Args:
@@ -30,20 +31,28 @@ def read_file(path: str | Path, rules: KindRules | None = CONVENTIONAL_VIEWS) ->
     return read_mammogram(read_dataset(Path(path)), rules)
 
 
-def load_model(package: str | Path = DEFAULT_PACKAGE, device: str = "auto") -> Predictor:
+read_file = read_mammogram_file
+"""The former name of `read_mammogram_file`."""
+
+
+def load_model(
+    package: str | Path = DEFAULT_PACKAGE, device: str = "auto", options: RunOptions = REFERENCE_RUN
+) -> Predictor:
     """Return the model in a model package, ready to `segment` mammograms.
 
     Args:
         package: The directory of the package; by default the demonstration package that ships with glam-node.
         device: "cpu", "cuda", "cuda:N" or "auto" (CUDA where there is one).
+        options: How to run: precision, library on a CPU, and the images to outline.
 
     Raises:
         PackageMismatch: The package is missing, damaged or of an unknown architecture.
         DeviceUnavailable: The device does not exist or has no free memory.
     """
-    read = read_package(Path(package))
-    if read.architecture not in _PREDICTORS:
+    checked = read_package(Path(package))
+    if checked.architecture not in _PREDICTORS:
         raise PackageMismatch(
-            f"{package} has the architecture {read.architecture}; known are {', '.join(_PREDICTORS)}."
+            f"{package} has the architecture {checked.architecture}; known are {', '.join(_PREDICTORS)}."
         )
-    return load_predictor(_PREDICTORS[read.architecture], read, device)
+    predictor: Predictor = load_object(_PREDICTORS[checked.architecture]).from_package(checked, device, options)
+    return predictor

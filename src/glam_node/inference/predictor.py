@@ -58,9 +58,3 @@ def load_object(reference: str) -> Any:
         return getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise PackageMismatch(f"{reference} cannot be loaded ({error}). Check inference.predictor.") from error
-
-
-def load_predictor(reference: str, package: ModelPackage, device: str) -> Predictor:
-    """Return the predictor of the class that "module:Class" names, loaded with `package` on `device`."""
-    predictor: Predictor = load_object(reference).from_package(package, device)
-    return predictor

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
@@ -12,7 +13,8 @@ import pytest
 
 import glam_node.inference as public
 from glam_node.inference.errors import PackageMismatch
-from glam_node.inference.loading import load_model, read_file
+from glam_node.inference.loading import load_model, read_file, read_mammogram_file
+from glam_node.inference.package import write_package
 from glam_node.inference.phantom import make_view
 from glam_node.inference.threshold import ThresholdPredictor, threshold_package
 from tests.unit.inference.glam.tiny_package import tiny_package
@@ -49,6 +51,14 @@ def view(tmp_path: Path) -> Path:
     return tmp_path / "view.dcm"
 
 
+def package_without_positives(path: Path) -> Path:
+    """Write a package whose operating points no image reaches; return its directory."""
+    package = tiny_package(path)
+    points = {kind: replace(point, image_score_threshold=1.0) for kind, point in package.operating_points.items()}
+    write_package(replace(package, operating_points=points))
+    return package.path
+
+
 def test_the_example_has_five_lines() -> None:
     assert len([line for line in example().splitlines() if line.strip()]) == 5
 
@@ -73,7 +83,9 @@ def test_importing_the_package_imports_nothing_else(tmp_path: Path) -> None:
 
 
 def test_reading_a_file_does_not_import_torch(view: Path) -> None:
-    program = "from glam_node.inference import read_file; assert read_file('view.dcm').shape == (1280, 960)"
+    program = (
+        "from glam_node.inference import read_mammogram_file as read; assert read('view.dcm').shape == (1280, 960)"
+    )
     assert "torch" not in modules_after(program, view.parent)
 
 
@@ -108,4 +120,17 @@ def test_a_package_of_an_unknown_architecture_is_refused(tmp_path: Path) -> None
 
 
 def test_a_file_is_named_by_text_or_path(view: Path) -> None:
-    assert read_file(str(view)).sop_instance_uid == read_file(view).sop_instance_uid
+    assert read_mammogram_file(str(view)).sop_instance_uid == read_mammogram_file(view).sop_instance_uid
+
+
+def test_read_file_is_an_alias_of_read_mammogram_file() -> None:
+    assert public.read_file is public.read_mammogram_file is read_file
+
+
+def test_load_model_runs_the_model_with_the_options(view: Path, tmp_path: Path) -> None:
+    mammogram, package = read_mammogram_file(view), package_without_positives(tmp_path)
+    everything = public.RunOptions(segment=public.Segment.ALWAYS)
+    (scored,) = load_model(package, "cpu").segment([mammogram])
+    (segmented,) = load_model(package, "cpu", everything).segment([mammogram])
+    assert scored.saliency is None
+    assert segmented.saliency is not None

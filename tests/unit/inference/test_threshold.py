@@ -11,10 +11,8 @@ from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.package import read_package
 from glam_node.inference.phantom import PhantomView, make_exam
-from glam_node.inference.predictor import Predictor, load_predictor
+from glam_node.inference.predictor import Predictor
 from glam_node.inference.threshold import ThresholdPredictor, threshold_package
-
-REFERENCE = "glam_node.inference.threshold:ThresholdPredictor"
 
 
 def mammogram(view: PhantomView) -> Mammogram:
@@ -36,7 +34,7 @@ def black() -> Mammogram:
 
 @pytest.fixture
 def predictor(tmp_path: Path) -> Predictor:
-    return load_predictor(REFERENCE, threshold_package(tmp_path / "package"), "cpu")
+    return ThresholdPredictor.from_package(threshold_package(tmp_path / "package"), "cpu")
 
 
 @pytest.mark.parametrize("size", [(64, 48), (128, 96), (256, 192)])

@@ -16,7 +16,7 @@ from glam_node.inference.glam.weights import StateDict
 from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.inference.package import ModelPackage, OperatingPoint, read_package
 from glam_node.inference.phantom import make_exam
-from glam_node.inference.predictor import Predictor, load_predictor
+from glam_node.inference.predictor import Predictor
 from glam_node.inference.reading import read_mammogram
 from tests.networks import folded
 from tests.packages import SEEDED_PACKAGE
@@ -78,7 +78,7 @@ def hungry(package: ModelPackage, eager: GlamPredictor, state: StateDict) -> Cal
 
 
 def test_the_default_package_says_that_it_is_untrained(package: ModelPackage) -> None:
-    predictor = load_predictor("glam_node.inference.glam.predictor:GlamPredictor", package, "cpu")
+    predictor = GlamPredictor.from_package(package, "cpu")
     assert not predictor.algorithm.trained
     assert "UNTRAINED" in predictor.algorithm.algorithm_name
     assert predictor.algorithm.weights_sha256 == package.weights_sha256
