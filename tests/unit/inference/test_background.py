@@ -1,4 +1,4 @@
-"""Background becomes black where that is certain, with a remark; an inverted or undeclared one is refused."""
+"""Tests that a certain background becomes black with a remark, and that an inverted image is refused."""
 
 from collections.abc import Callable
 
@@ -35,7 +35,7 @@ def test_a_black_background_is_left_alone_without_remark() -> None:
 
 @pytest.mark.parametrize("turned", [posed(BREAST, points_right=False), BREAST])
 @pytest.mark.parametrize("level", [1, 200, 600])
-def test_a_constant_offset_is_taken_away(turned: Pixels, level: int) -> None:
+def test_a_constant_offset_is_removed(turned: Pixels, level: int) -> None:
     blackened = blacken(turned + np.uint16(level))
     assert np.array_equal(blackened.pixels, turned)
     assert blackened.remarks == (f"The background was not black: values up to {level} were made black.",)
@@ -62,7 +62,7 @@ def test_a_frame_becomes_black(value: int) -> None:
     assert blackened.remarks == (f"The image has a frame of value {value} that was made black.",)
 
 
-def test_a_frame_around_a_background_that_is_not_black_is_no_hindrance() -> None:
+def test_a_frame_around_a_grey_background_becomes_black_too() -> None:
     blackened = blacken(np.where(FRAME, 4095, BREAST + np.uint16(100)).astype(np.uint16))
     assert np.array_equal(blackened.pixels, np.where(FRAME, 0, BREAST))
     assert len(blackened.remarks) == 2
@@ -79,7 +79,7 @@ def test_a_background_brighter_than_the_breast_is_refused(make: Callable[[], Pix
         blacken(make())
 
 
-def test_muscle_that_a_window_made_white_is_not_taken_for_background() -> None:
+def test_saturated_muscle_is_not_taken_for_background() -> None:
     saturated = BREAST.copy()
     saturated[:, :60][saturated[:, :60] > 0] = 4095
     assert np.array_equal(blacken(saturated.copy()).pixels, saturated)

@@ -1,4 +1,4 @@
-"""Compressed images are checked before a decoder sees them."""
+"""Tests of the checks on compressed images before a decoder reads them."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ ROWS, COLUMNS = 64, 48
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """One phantom view in three codings."""
+    """Return one phantom view in three codings."""
     directory = tmp_path_factory.mktemp("frames")
     pydicom.dcmwrite(directory / "plain.dcm", make_exam(1, rows=ROWS, columns=COLUMNS)[0].dataset)
     found = {}
@@ -38,7 +38,7 @@ def refusal(frame: bytes, rows: int = ROWS, columns: int = COLUMNS, bits_allocat
 
 
 @pytest.mark.parametrize("option", ["--jpeg", "--jpegls", "--j2k"])
-def test_a_sound_image_of_the_stated_size_passes(frames: dict[str, bytes], option: str) -> None:
+def test_an_intact_image_of_the_stated_size_passes(frames: dict[str, bytes], option: str) -> None:
     check_codestream(frames[option], ROWS, COLUMNS, 16)
 
 
@@ -76,11 +76,11 @@ def test_a_marker_within_the_data_is_refused(frames: dict[str, bytes]) -> None:
     assert "within its data" in refusal(frame[:-40] + b"\xff\xc4" + frame[-38:])
 
 
-def test_comments_and_application_data_are_taken_out(frames: dict[str, bytes]) -> None:
+def test_comments_and_application_data_are_removed(frames: dict[str, bytes]) -> None:
     frame = frames["--jpeg"]
     commented = frame[:2] + b"\xff\xe0\x00\x04xx\xff\xfe\x00\x05abc" + frame[2:]
     assert essential_jpeg(commented) == essential_jpeg(frame)
 
 
-def test_what_is_no_codestream_that_we_know_passes_unchecked() -> None:
+def test_a_frame_of_an_unknown_format_passes_unchecked() -> None:
     check_codestream(b"\x01\x00\x00\x00", ROWS, COLUMNS, 16)

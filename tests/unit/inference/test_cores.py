@@ -1,4 +1,4 @@
-"""As many threads as there are cores to run them."""
+"""Tests of the number of usable cores."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ def four_processors_on_two_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return tmp_path
 
 
-def test_one_for_each_physical_core(four_processors_on_two_cores: Path) -> None:
+def test_each_physical_core_counts_once(four_processors_on_two_cores: Path) -> None:
     assert usable_cores(four_processors_on_two_cores, four_processors_on_two_cores) == 2
 
 
-def test_one_for_each_processor_where_the_system_tells_no_more(
+def test_each_processor_counts_where_the_topology_is_unknown(
     four_processors_on_two_cores: Path, tmp_path: Path
 ) -> None:
     assert usable_cores(tmp_path / "nothing", tmp_path / "nothing") == 4
@@ -30,7 +30,9 @@ def test_one_for_each_processor_where_the_system_tells_no_more(
 @pytest.mark.parametrize(
     ("quota", "count"), [("max 100000", 2), ("100000 100000", 1), ("150000 100000", 2), ("5 10", 1)]
 )
-def test_no_more_than_the_quota_of_the_container(four_processors_on_two_cores: Path, quota: str, count: int) -> None:
+def test_the_quota_of_the_container_limits_the_count(
+    four_processors_on_two_cores: Path, quota: str, count: int
+) -> None:
     (four_processors_on_two_cores / "cpu.max").write_text(f"{quota}\n")
     assert usable_cores(four_processors_on_two_cores, four_processors_on_two_cores) == count
 

@@ -1,4 +1,4 @@
-"""Findings survive the way through a file exactly."""
+"""Tests that findings survive being written to a file and read again."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -56,7 +56,7 @@ def study() -> Findings:
 
 
 def plain(findings: Findings) -> dict[str, Any]:
-    """Everything as comparable values."""
+    """Return all parts of the findings as values that can be compared."""
     values = asdict(findings)
     for image in values["images"]:
         for item in image["findings"]:
@@ -77,11 +77,6 @@ def test_a_study_without_findings_survives(tmp_path: Path) -> None:
     assert plain(read_findings(tmp_path / "findings")) == plain(empty)
 
 
-def test_the_file_has_exactly_the_path_that_was_given(tmp_path: Path) -> None:
-    (tmp_path / "findings.part").write_bytes(encode_findings(study()))
-    assert [path.name for path in tmp_path.iterdir()] == ["findings.part"]
-
-
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "findings.npz"
     path.write_bytes(encode_findings(study()))
@@ -90,7 +85,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         read_findings(path)
 
 
-def test_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glam_node.inference.findings_file.FORMAT_VERSION", 2)
     (tmp_path / "findings.npz").write_bytes(encode_findings(study()))
     monkeypatch.undo()
@@ -104,6 +99,6 @@ def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
         read_findings(tmp_path / "findings.npy")
 
 
-def test_a_missing_file_is_an_error_of_the_disk(tmp_path: Path) -> None:
+def test_a_missing_file_raises_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_findings(tmp_path / "none")

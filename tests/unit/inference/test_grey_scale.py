@@ -1,4 +1,4 @@
-"""Elements of the grey scale that are present without a value count as absent, for readers and writers alike."""
+"""Tests that grey-scale elements without a value count as absent, for readers and writers alike."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -30,7 +30,7 @@ def view() -> Dataset:
 
 
 def raw(**values: bytes) -> Change:
-    """Sets elements to bytes as they stand in a file."""
+    """Return a change that sets elements to bytes as they are in a file."""
 
     def change(dataset: Dataset) -> None:
         for keyword, value in values.items():
@@ -61,7 +61,7 @@ def without(*keywords: str) -> Change:
     return change
 
 
-# Each: what is done to the image, and what leaves the image as it should then be read
+# (a change to the image, another change after which the image is read alike)
 EMPTY: dict[str, tuple[Change, Change]] = {
     "empty VOI LUT Function": (raw(VOILUTFunction=b""), without()),
     "blank VOI LUT Function": (raw(VOILUTFunction=b"  "), without()),
@@ -147,7 +147,7 @@ def test_an_empty_element_is_read_from_a_file_like_an_absent_one() -> None:
     ],
     ids=["function", "width", "infinite", "slope", "too few entries", "not used", "short descriptor"],
 )
-def test_reader_and_writer_agree_on_a_grey_scale_that_makes_no_sense(change: Change) -> None:
+def test_reader_and_writer_both_refuse_a_senseless_grey_scale(change: Change) -> None:
     dataset = changed(change)
     try:
         presented_values(dataset, np.zeros((2, 2), dtype=np.uint16))
@@ -159,7 +159,7 @@ def test_reader_and_writer_agree_on_a_grey_scale_that_makes_no_sense(change: Cha
 
 
 @pytest.mark.parametrize(("big_endian", "order"), [(False, "<u2"), (True, ">u2")])
-def test_words_of_a_table_have_the_byte_order_of_the_file(big_endian: bool, order: str) -> None:
+def test_table_entries_have_the_byte_order_of_the_file(big_endian: bool, order: str) -> None:
     dataset = view()
     dataset.VOILUTSequence = [item([3, 0, 12], np.array([0, 7, 4095]).astype(order).tobytes())]
     if big_endian:

@@ -1,4 +1,4 @@
-"""What is no plausible screening view is refused with the reason; what is unusual is remarked."""
+"""Tests that implausible images are refused with the reason, and unusual ones get a remark."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ SILENT = ModelCard()
 def image(
     spacing: Spacing, shape: tuple[int, int] = (3328, 2560), *, bits_stored: int = 12, manufacturer: str = ""
 ) -> Mammogram:
-    """A view of which nothing but the header counts."""
+    """Return a view of which only the header counts."""
     pixels = np.broadcast_to(np.uint16(0), shape)
     plain = Mammogram("2.25.1", Laterality.LEFT, ViewPosition.CC, pixels, spacing, None)
     return replace(plain, bits_stored=bits_stored, manufacturer=manufacturer)
@@ -61,17 +61,17 @@ def test_an_implausible_image_is_refused_with_the_reason(
         check_image(image(spacing, shape, bits_stored=bits_stored), SILENT)
 
 
-def test_a_spacing_that_is_not_stated_is_remarked() -> None:
+def test_a_missing_pixel_spacing_is_remarked() -> None:
     (remark,) = check_image(image(None), SILENT)
     assert "its scale was not checked" in remark
 
 
-def test_a_spacing_that_the_card_names_is_plausible() -> None:
+def test_a_pixel_spacing_within_the_card_is_plausible() -> None:
     card = ModelCard(pixel_spacing_mm=(0.05, 0.5))
     assert check_image(image((0.3, 0.3), (776, 600)), card) == ()
 
 
-def test_a_spacing_that_the_model_has_not_seen_is_remarked() -> None:
+def test_a_pixel_spacing_outside_the_training_range_is_remarked() -> None:
     (remark,) = check_image(image((0.1, 0.1), (2294, 1914)), ModelCard(pixel_spacing_mm=(0.06, 0.08)))
     assert remark == "The pixel spacing is 0.1 x 0.1 mm, the model was trained with 0.06 to 0.08 mm."
 
@@ -80,7 +80,7 @@ def test_a_spacing_that_the_model_has_not_seen_is_remarked() -> None:
     ("manufacturer", "remarks"),
     [("HOLOGIC, Inc.", 0), ("Hologic", 0), ("", 0), ("GE MEDICAL SYSTEMS", 1)],
 )
-def test_a_vendor_whose_images_the_model_has_not_seen_is_remarked(manufacturer: str, remarks: int) -> None:
+def test_a_vendor_outside_the_training_data_is_remarked(manufacturer: str, remarks: int) -> None:
     told = check_image(image((0.07, 0.07), manufacturer=manufacturer), ModelCard(vendors=("HOLOGIC, Inc.", "Lorad")))
     assert len(told) == remarks
 
@@ -102,7 +102,7 @@ def test_a_breast_that_reaches_both_sides_is_remarked() -> None:
     assert "along 100% and 50% of its height" in remark
 
 
-def test_an_image_that_is_all_breast_is_refused() -> None:
+def test_an_image_filled_with_breast_is_refused() -> None:
     with pytest.raises(UnsupportedMammogram, match="No background was found"):
         check_breast(tissue(), np.ones((400, 300), dtype=np.bool_))
 

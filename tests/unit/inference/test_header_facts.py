@@ -1,4 +1,4 @@
-"""What a data set says about its view, in every code that vendors use."""
+"""Tests of the facts that headers state about a view, in every code that vendors use."""
 
 import pytest
 from pydicom.dataset import Dataset
@@ -58,7 +58,7 @@ def test_view_position_is_the_fallback_for_the_view_code() -> None:
     assert describe_view(dataset).view_position == "MLO"
 
 
-def test_an_unknown_view_code_leaves_it_to_view_position() -> None:
+def test_view_position_replaces_an_unknown_view_code() -> None:
     dataset = header("X1", "99LOCAL")
     dataset.ViewPosition = "CC"
     assert describe_view(dataset).view_position == "CC"
@@ -69,7 +69,7 @@ def test_view_modifiers_have_short_names() -> None:
     assert description.view_modifiers == ("magnification", "spot_compression")
 
 
-def test_a_modifier_beside_the_view_code_counts_too() -> None:
+def test_a_modifier_outside_the_view_code_counts_too() -> None:
     dataset = header()
     dataset.ViewModifierCodeSequence = [code("399209000")]
     assert describe_view(dataset).view_modifiers == ("implant_displaced",)
@@ -98,7 +98,7 @@ def test_a_screening_view_is_not_stereotactic() -> None:
     assert not describe_view(dataset).stereotactic
 
 
-def test_tissue_specimen_is_a_specimen() -> None:
+def test_an_image_of_a_tissue_specimen_is_recognised() -> None:
     assert describe_view(header("G-8310", "SRT")).specimen
 
 

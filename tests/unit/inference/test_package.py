@@ -1,4 +1,4 @@
-"""Model packages: what is written is read back; what is unknown or of the wrong kind is named."""
+"""Tests of writing and reading model packages, and of the errors for unknown and malformed keys."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_key_that_is_unknown_or_of_the_wrong_kind_is_named(tmp_path: Path, lin
         read_package(tmp_path)
 
 
-def test_a_card_that_is_no_table_is_refused(tmp_path: Path) -> None:
+def test_a_card_that_is_not_a_table_is_refused(tmp_path: Path) -> None:
     write_package(replace(read_package(SEEDED_PACKAGE), path=tmp_path, card=ModelCard()))
     text = (tmp_path / PACKAGE_FILE).read_text()
     (tmp_path / PACKAGE_FILE).write_text(f'card = "x"\n{text}')

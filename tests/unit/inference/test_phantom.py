@@ -1,4 +1,4 @@
-"""Synthetic exams: deterministic, valid, with lesions where the masks say."""
+"""Tests that synthetic exams are deterministic and valid, with lesions at the places of their masks."""
 
 from functools import partial
 from io import BytesIO
@@ -59,7 +59,7 @@ def test_each_lesion_shows_in_both_views_of_its_breast_and_nowhere_else() -> Non
     assert [bool(view.malignant_mask.any()) for view in views] == [not side for side in right]
 
 
-def test_lesions_are_placed_as_asked() -> None:
+def test_lesions_are_drawn_in_the_given_breasts() -> None:
     views = small_exam(3, lesions=((FindingKind.MALIGNANT, Laterality.RIGHT),))
     assert [bool(view.malignant_mask.any()) for view in views] == [True, False, True, False]
     assert not any(view.benign_mask.any() for view in views)

@@ -1,4 +1,4 @@
-"""`inference` stands alone: a few lines read a DICOM file and show its findings, without a node."""
+"""Tests of the public surface of `inference`, with which a few lines read a DICOM file and show its findings."""
 
 import inspect
 import re
@@ -24,7 +24,7 @@ NODE_LIBRARIES = {"celery", "kombu", "redis", "sqlalchemy", "alembic", "pynetdic
 
 
 def modules_after(program: str, directory: Path) -> set[str]:
-    """What is imported when `program` has run by itself in `directory`."""
+    """Return the modules that are imported after `program` has run alone in `directory`."""
     told = "\nimport sys\nprint('MODULES', *sys.modules)"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program + told],
@@ -38,14 +38,14 @@ def modules_after(program: str, directory: Path) -> set[str]:
 
 
 def example() -> str:
-    """The indented lines of the package's docstring."""
+    """Return the indented lines of the package's docstring."""
     lines = inspect.getsource(public).split('"""')[1].splitlines()
     return textwrap.dedent("\n".join(line for line in lines if line.startswith("    ") or not line))
 
 
 @pytest.fixture
 def view(tmp_path: Path) -> Path:
-    """A phantom as large as a mammogram's pixel spacing needs."""
+    """Write a phantom that is large enough for a plausible pixel spacing."""
     dataset = make_view(1, public.Laterality.LEFT, public.ViewPosition.CC, rows=1280, columns=960).dataset
     pydicom.dcmwrite(tmp_path / "view.dcm", dataset, enforce_file_format=True)
     return tmp_path / "view.dcm"
@@ -89,18 +89,18 @@ def test_reading_a_file_does_not_import_torch(view: Path) -> None:
     assert "torch" not in modules_after(program, view.parent)
 
 
-def test_the_node_imports_from_the_modules_that_own_the_names() -> None:
+def test_the_node_imports_from_the_defining_modules() -> None:
     sources = [path for folder in ("node", "settings") for path in (SOURCES / folder).rglob("*.py")]
     careless = [str(path) for path in sources if "from glam_node.inference import" in path.read_text(encoding="utf-8")]
     assert careless == []
 
 
 @pytest.mark.parametrize("name", public.__all__)
-def test_every_public_name_is_there_and_says_what_it_is(name: str) -> None:
+def test_every_public_name_exists_and_has_a_docstring(name: str) -> None:
     assert inspect.getdoc(getattr(public, name))
 
 
-def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+def test_a_private_name_raises_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         public.nothing  # noqa: B018
     assert dir(public) == sorted(public.__all__)
@@ -119,7 +119,7 @@ def test_a_package_of_an_unknown_architecture_is_refused(tmp_path: Path) -> None
         load_model(tmp_path)
 
 
-def test_a_file_is_named_by_text_or_path(view: Path) -> None:
+def test_a_file_may_be_given_as_text_or_path(view: Path) -> None:
     assert read_mammogram_file(str(view)).sop_instance_uid == read_mammogram_file(view).sop_instance_uid
 
 

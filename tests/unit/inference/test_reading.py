@@ -1,4 +1,4 @@
-"""Mammograms as displayed, and refusals with a reason; nothing else, whatever the file."""
+"""Tests that any file is read as a mammogram as displayed, or refused with a reason."""
 
 import random
 import subprocess
@@ -31,7 +31,7 @@ _GDCMCONV = Path(sys.executable).parent / "gdcmconv"
 
 
 def mammogram(**changes: object) -> Dataset:
-    """The R CC view of a phantom, with elements set, or removed where the value is None."""
+    """Return the R CC view of a phantom with these elements; those whose value is None are removed."""
     dataset = make_exam(1, rows=ROWS, columns=COLUMNS)[0].dataset
     for keyword, value in changes.items():
         if value is None:
@@ -76,7 +76,7 @@ def test_a_view_is_read_as_it_is_stored_when_its_window_covers_all_values() -> N
     assert read.pixels.dtype == np.uint16
 
 
-def test_what_the_header_says_of_the_view_is_kept() -> None:
+def test_the_facts_about_the_view_are_kept() -> None:
     dataset = mammogram()
     read = read_mammogram(dataset)
     assert (read.sop_instance_uid, read.image_laterality, read.view_position, read.shape) == (
@@ -118,12 +118,12 @@ def gdcm_encoded(option: str, directory: Path) -> Path:
 
 
 @pytest.mark.parametrize("option", ["--jpeg", "--j2k", "--jpegls", "--rle"])
-def test_what_another_encoder_compressed_gives_the_same_pixels(tmp_path: Path, option: str) -> None:
+def test_images_of_another_encoder_give_the_same_pixels(tmp_path: Path, option: str) -> None:
     assert (read_mammogram(read_dataset(gdcm_encoded(option, tmp_path))).pixels == stored(mammogram())).all()
 
 
 @pytest.mark.parametrize("option", ["--jpeg", "--j2k", "--jpegls"])
-def test_a_compressed_image_that_was_cut_short_is_refused(tmp_path: Path, option: str) -> None:
+def test_a_truncated_compressed_image_is_refused(tmp_path: Path, option: str) -> None:
     dataset = read_dataset(gdcm_encoded(option, tmp_path))
     frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
     dataset.PixelData = pydicom.encaps.encapsulate([frame[: len(frame) // 2]])
@@ -136,7 +136,7 @@ def test_the_first_window_is_applied() -> None:
     assert set(np.unique(read_mammogram(dataset).pixels)) == {0, round(4095 * (1500 - 1500.5 + 499.5) / 999)}
 
 
-def test_a_voi_lut_goes_before_a_window() -> None:
+def test_a_voi_lut_takes_precedence_over_a_window() -> None:
     lut = Dataset()
     lut.LUTDescriptor = [3, 1499, 12]
     lut.LUTData = [0, 4095, 1000]
@@ -202,7 +202,7 @@ def test_black_specks_within_the_breast_are_not_background() -> None:
     ("changes", "remark"),
     [({"PartialView": "YES"}, "partial view"), ({"BurnedInAnnotation": "YES"}, "burned-in annotation")],
 )
-def test_what_a_reader_should_know_of_the_image_is_remarked(changes: dict[str, object], remark: str) -> None:
+def test_facts_that_matter_to_a_reader_are_remarked(changes: dict[str, object], remark: str) -> None:
     (told,) = read_mammogram(mammogram(**changes)).remarks
     assert remark in told
 
@@ -216,7 +216,7 @@ def test_an_ordinary_view_has_no_remarks() -> None:
     assert read_mammogram(mammogram()).remarks == ()
 
 
-def test_bits_above_those_stored_do_not_count() -> None:
+def test_bits_above_bits_stored_are_ignored() -> None:
     pixels = disc(0, 3000)
     pixels[0, 0] |= 0x8000
     assert read_mammogram(with_pixels(pixels)).pixels[0, 0] == 0
@@ -279,7 +279,7 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_screening_view_is_refused_with_the_reason(case: str) -> None:
+def test_an_image_that_is_not_a_screening_view_is_refused_with_the_reason(case: str) -> None:
     changes, reason = REFUSED[case]
     with pytest.raises(UnsupportedMammogram, match=reason):
         read_mammogram(mammogram(**changes))
@@ -335,23 +335,21 @@ def cut_by_a_hundred_bytes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [garbage, nothing, nested_too_deeply, cut_by_a_hundred_bytes])
-def test_a_file_that_is_no_dicom_file_is_refused(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_a_file_that_is_not_dicom_is_refused(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     path = tmp_path / "image.dcm"
     damage(path)
     with pytest.raises(UnsupportedMammogram):
         read_dataset(path)
 
 
-def test_a_deflated_data_set_that_inflates_without_end_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deflated_data_set_that_inflates_too_far_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glam_node.inference.reading._MAXIMUM_INFLATED_BYTES", 10_000)
     path = recoded(mammogram(), DeflatedExplicitVRLittleEndian, tmp_path / "image.dcm")
     with pytest.raises(UnsupportedMammogram, match="would inflate to more than"):
         read_dataset(path)
 
 
-def test_a_missing_file_is_an_error_of_the_disk(tmp_path: Path) -> None:
+def test_a_missing_file_raises_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_dataset(tmp_path / "none.dcm")
 

@@ -1,4 +1,4 @@
-"""One study through one predictor."""
+"""Tests of the analysis of one study by one predictor."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +14,13 @@ from glam_node.inference.threshold import ThresholdPredictor, threshold_package
 
 
 class TellingPredictor(ThresholdPredictor):
-    """Says how long its stages took."""
+    """A predictor that measures its stages."""
 
     last_stage_seconds = {"global": 1.0, "local": 2.0}  # noqa: RUF012
 
 
 class ForgetfulPredictor(ThresholdPredictor):
-    """Loses a result, which no predictor may."""
+    """A predictor that loses a result, which none may."""
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
         return super().segment(mammograms)[1:]
@@ -55,7 +55,7 @@ def test_every_image_has_its_result_in_order(sources: list[SourceImage], predict
     assert [image.failure for image in findings.images] == [None] * 4
 
 
-def test_an_image_that_cannot_be_read_says_why_and_harms_no_other(
+def test_an_unreadable_image_fails_alone_with_its_reason(
     sources: list[SourceImage], predictor: ThresholdPredictor
 ) -> None:
     sources[1].path.write_bytes(b"no DICOM")
@@ -83,18 +83,18 @@ def test_the_stages_are_timed(sources: list[SourceImage], predictor: ThresholdPr
     assert all(seconds > 0 for _, seconds in stages)
 
 
-def test_a_predictor_that_tells_its_stages_is_heard(sources: list[SourceImage], tmp_path: Path) -> None:
+def test_stages_that_a_predictor_measures_are_kept(sources: list[SourceImage], tmp_path: Path) -> None:
     predictor = TellingPredictor.from_package(threshold_package(tmp_path / "package"), "cpu")
     assert segment_study("2.25.1", sources, predictor).stage_seconds[1:] == (("global", 1.0), ("local", 2.0))
 
 
-def test_a_file_that_is_gone_is_no_result(sources: list[SourceImage], predictor: ThresholdPredictor) -> None:
+def test_a_missing_file_is_an_error_and_not_a_result(sources: list[SourceImage], predictor: ThresholdPredictor) -> None:
     sources[0].path.unlink()
     with pytest.raises(FileNotFoundError):
         segment_study("2.25.1", sources, predictor)
 
 
-def test_a_predictor_that_loses_a_result_is_found_out(sources: list[SourceImage], tmp_path: Path) -> None:
+def test_a_predictor_that_loses_a_result_raises(sources: list[SourceImage], tmp_path: Path) -> None:
     predictor = ForgetfulPredictor.from_package(threshold_package(tmp_path / "package"), "cpu")
     with pytest.raises(ValueError, match="zip"):
         segment_study("2.25.1", sources, predictor)

@@ -1,4 +1,4 @@
-"""The predictor without a network."""
+"""Tests of the predictor without a network."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_the_score_of_an_image_is_that_of_its_brightest_finding(predictor: Predi
     assert found.benign_score == found.findings[0].score
 
 
-def test_a_black_image_fails_and_harms_no_other(predictor: Predictor) -> None:
+def test_a_black_image_fails_alone(predictor: Predictor) -> None:
     failed, found = predictor.segment([black(), mammogram(make_exam(11, rows=128, columns=96)[0])])
     assert failed.failure is not None
     assert failed.malignant_score is None
@@ -81,6 +81,6 @@ def test_a_package_of_another_architecture_is_refused(tmp_path: Path) -> None:
         ThresholdPredictor.from_package(read_package(package.path), "cpu")
 
 
-def test_what_reading_remarked_is_told_with_the_result(predictor: Predictor) -> None:
+def test_remarks_of_reading_are_kept_in_the_result(predictor: Predictor) -> None:
     (image,) = predictor.segment([replace(black(), remarks=("The image has a frame.",))])
     assert image.remarks == ("The image has a frame.",)

@@ -1,4 +1,4 @@
-"""Headers of every kind of image: changes to an ordinary view, and the rule that leaves the image out."""
+"""Headers of every kind of image, as changes to an ordinary view with the kind that leaves each image out."""
 
 from copy import deepcopy
 from typing import Any

@@ -1,4 +1,4 @@
-"""One table decides about kinds of image; node, `analyse` and programs give the same answer."""
+"""Tests that the table of kinds decides for the node, for `analyse` and for programs alike."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ def left_out_of_a_folder(changes: dict[str, Any], directory: Path, rules: Eligib
 
 
 @pytest.mark.parametrize(("rule", "changes"), LEFT_OUT, ids=str)
-def test_an_image_of_another_kind_is_left_out_by_the_node_and_refused_by_the_api_with_one_reason(
+def test_node_and_api_leave_out_an_image_with_the_same_reason(
     rule: str, changes: dict[str, Any], tmp_path: Path
 ) -> None:
     (left_out,) = left_out_of_a_folder(changes, tmp_path)
@@ -60,7 +60,7 @@ def test_a_malformed_optional_element_never_stops_the_reading_of_a_header(keywor
     assert describe_view(image).view_position == "CC"
 
 
-def test_every_kind_of_the_table_is_tried() -> None:
+def test_every_kind_of_the_table_has_a_test_image() -> None:
     tried = {rule for rule, _ in LEFT_OUT}
     assert {kind.rule for kind in KINDS} - tried == {"conventional", "demonstration_package"}
 
@@ -71,7 +71,7 @@ def test_the_document_of_rules_has_every_kind_in_the_order_of_the_table() -> Non
     assert [row for row in rows if row in {kind.rule for kind in KINDS}] == [kind.rule for kind in KINDS]
 
 
-def test_every_reason_is_a_sentence_without_a_place_left_empty() -> None:
+def test_every_reason_is_a_complete_sentence() -> None:
     for kind in KINDS:
         reason = kind.reason(describe_view(image_with({})))
         assert reason.endswith(".")
@@ -101,17 +101,17 @@ def test_a_program_may_ignore_the_kind_of_an_image() -> None:
         read_mammogram(image_with({"NumberOfFrames": 15}), None)
 
 
-def test_a_site_may_switch_off_that_descriptions_are_read(tmp_path: Path) -> None:
+def test_a_site_may_switch_off_the_reading_of_descriptions(tmp_path: Path) -> None:
     rules = EligibilityRules(1, accept_implants=True, kinds=KindRules(descriptions=False))
     assert left_out_of_a_folder({"SeriesDescription": "R CC C-View"}, tmp_path, rules) == []
 
 
-def test_a_site_may_name_terms_of_its_machines() -> None:
+def test_a_site_may_add_terms_of_its_machines() -> None:
     facts = describe_view(image_with({"ImageType": ["ORIGINAL", "PRIMARY", "SOMETHING"]}))
     assert kind_left_out(facts, "", KindRules(image_types=frozenset({"SOMETHING"}))) is None
 
 
-def test_a_term_that_a_site_names_does_not_let_in_another_kind() -> None:
+def test_a_term_that_a_site_adds_does_not_admit_another_kind() -> None:
     facts = describe_view(image_with({"ImageType": ["DERIVED", "PRIMARY", "", "SUBTRACTION"]}))
     kind = kind_left_out(facts, "", KindRules(image_types=frozenset({"SUBTRACTION"})))
     assert kind is not None

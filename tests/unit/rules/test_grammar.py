@@ -1,4 +1,4 @@
-"""The language of rules: what is an expression, what is none and where, and that nothing is ever run."""
+"""Tests of the rules language: valid and invalid expressions, and that no code is ever run."""
 
 import builtins
 import string
@@ -63,7 +63,7 @@ OF_A_PERSON = [
 
 
 def literals(kind: ValueKind) -> st.SearchStrategy[Literal]:
-    """Of that kind, as the language writes them."""
+    """Return literals of a kind as the language writes them."""
     texts = st.text(st.characters(codec="utf-8", exclude_characters='"\\', min_codepoint=32), max_size=20)
     written: dict[ValueKind, st.SearchStrategy[str]] = {
         ValueKind.TEXT: texts,
@@ -76,7 +76,7 @@ def literals(kind: ValueKind) -> st.SearchStrategy[Literal]:
 
 @st.composite
 def comparisons(draw: st.DrawFn) -> Comparison:
-    """Any comparison that the language has."""
+    """Draw any comparison that the language has."""
     field = draw(st.sampled_from(sorted(FIELDS)))
     operator = draw(st.sampled_from(operators_of(FIELDS[field])))
     least, most = (0, 0) if operator.startswith("is ") else (1, 3) if operator.endswith("in") else (1, 1)
@@ -84,7 +84,7 @@ def comparisons(draw: st.DrawFn) -> Comparison:
 
 
 def combined(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
-    """Several in one."""
+    """Return expressions that combine several others."""
     several = st.lists(inner, min_size=2, max_size=3).map(tuple)
     return st.builds(Not, inner) | st.builds(And, several) | st.builds(Or, several)
 
@@ -94,7 +94,7 @@ EXPRESSIONS: st.SearchStrategy[Expression] = st.recursive(comparisons(), combine
 
 @given(EXPRESSIONS)
 @settings(deadline=None)
-def test_what_an_expression_writes_is_read_as_the_same_expression(expression: Expression) -> None:
+def test_an_expression_survives_being_written_and_parsed(expression: Expression) -> None:
     assert len(str(expression)) > LONGEST or parse(str(expression)) == expression
 
 
@@ -130,7 +130,7 @@ def test_any_text_is_an_expression_or_a_mistake_with_a_message(text: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["eval", "exec", "compile", "__import__"])
-def test_nothing_is_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parsing_runs_no_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     parse("KVP == 1")
 
     def refuse(*_: Any, **__: Any) -> Any:
@@ -145,14 +145,14 @@ def test_nothing_is_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES, ids=[text[:30] for text, _ in MISTAKES])
-def test_a_mistake_is_told_with_its_place_and_what_was_expected(text: str, message: str) -> None:
+def test_a_mistake_is_reported_with_its_position_and_what_was_expected(text: str, message: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         parse(text)
     assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize("field", OF_A_PERSON)
-def test_no_rule_asks_who_somebody_is(field: str) -> None:
+def test_an_attribute_that_identifies_a_person_is_refused(field: str) -> None:
     with pytest.raises(ExpressionError, match="may identify a person"):
         parse(f'{field} == "X"')
 

@@ -1,4 +1,4 @@
-"""What expressions hold for, in data sets as they come."""
+"""Tests of the evaluation of expressions on data sets, including malformed ones."""
 
 import pytest
 from pydicom.config import IGNORE
@@ -13,7 +13,7 @@ from glam_node.rules.header import header_values
 
 
 def coded(*values: str) -> Sequence:
-    """A sequence of codes."""
+    """Return a sequence of codes."""
     items = []
     for value in values:
         items.append(Dataset())
@@ -22,7 +22,7 @@ def coded(*values: str) -> Sequence:
 
 
 def header() -> Dataset:
-    """Of a mammogram, with one number that is none."""
+    """Return the header of a mammogram, with one number that is malformed."""
     stated = Dataset()
     stated.Manufacturer = "HOLOGIC, Inc. "
     stated.ImageType = ["DERIVED", "PRIMARY"]
@@ -76,18 +76,18 @@ DOES_NOT_HOLD = [
 
 
 @pytest.mark.parametrize("text", HOLDS)
-def test_it_holds(text: str) -> None:
+def test_an_expression_holds_for_matching_values(text: str) -> None:
     stated = header()
     assert holds(parse(text), lambda field: header_values(stated, field))
 
 
 @pytest.mark.parametrize("text", DOES_NOT_HOLD)
-def test_it_does_not_hold(text: str) -> None:
+def test_an_expression_does_not_hold_for_other_values(text: str) -> None:
     stated = header()
     assert not holds(parse(text), lambda field: header_values(stated, field))
 
 
-def test_a_value_that_cannot_be_read_is_missing() -> None:
+def test_an_unreadable_value_counts_as_missing() -> None:
     stated = Dataset()
     stated.add(DataElement("PatientAge", "AS", "old", validation_mode=IGNORE))
     stated.add(DataElement("StudyDate", "DA", "yesterday", validation_mode=IGNORE))
@@ -95,5 +95,5 @@ def test_a_value_that_cannot_be_read_is_missing() -> None:
 
 
 @pytest.mark.parametrize(("field", "shown"), [("KVP", True), ("PatientAge", False), ("StudyDescription", False)])
-def test_what_is_the_patients_or_free_text_is_not_shown(field: str, shown: bool) -> None:
+def test_values_of_the_patient_and_free_text_are_not_shown(field: str, shown: bool) -> None:
     assert is_shown(field) is shown

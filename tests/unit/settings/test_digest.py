@@ -1,4 +1,4 @@
-"""The digest of settings changes when, and only when, results may."""
+"""Tests that the digest of settings changes exactly when results may change."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_the_digest_is_a_sha256_in_hex() -> None:
     assert len(bytes.fromhex(settings_digest(load_settings(None, {})))) == 32
 
 
-def test_other_weights_in_the_same_place_are_another_digest(tmp_path: Path) -> None:
+def test_other_weights_in_the_same_directory_change_the_digest(tmp_path: Path) -> None:
     settings = load_settings(None, {"GLAM_NODE__INFERENCE__PACKAGE": str(tmp_path)})
     digests = set()
     for text in (None, '[weights]\nsha256 = "aa"', '[weights]\nsha256 = "bb"'):

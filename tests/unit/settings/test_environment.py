@@ -1,4 +1,4 @@
-"""Settings from the environment: they win over the file, and their mistakes are told like its mistakes."""
+"""Tests of settings from the environment, which win over the file and whose mistakes are reported like those in it."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_a_variable_makes_a_section() -> None:
     assert load_settings(None, environ).peers["pacs"].hosts == ("10.0.0.5",)
 
 
-def test_a_section_is_found_however_the_file_spells_it(tmp_path: Path) -> None:
+def test_a_variable_finds_a_section_in_any_case(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_text("[destinations.Archive]\nport = 104")
     settings = load_settings(tmp_path / "node.toml", {"GLAM_NODE__DESTINATIONS__ARCHIVE__PORT": "105"})
     assert {name: destination.port for name, destination in settings.destinations.items()} == {"Archive": 105}
@@ -65,17 +65,17 @@ def test_a_section_is_found_however_the_file_spells_it(tmp_path: Path) -> None:
         ("GLAM_NODE__NODE__", "1", "unknown"),
     ],
 )
-def test_a_mistake_names_the_variable(name: str, text: str, message: str) -> None:
+def test_a_mistake_is_reported_with_its_variable(name: str, text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:
         load_settings(None, {name: text})
     assert f"(environment variable {name})" in str(caught.value)
 
 
-def test_other_variables_are_left_alone() -> None:
+def test_variables_of_other_programs_are_ignored() -> None:
     load_settings(None, {"GLAM_NODE_PARENT": "1", "GLAM_NODE_READY_FD": "3", "PATH": "/bin"})
 
 
-def test_a_secret_may_stand_in_a_file_and_is_never_shown(tmp_path: Path) -> None:
+def test_a_secret_may_be_in_a_file_and_is_never_shown(tmp_path: Path) -> None:
     secret = tmp_path / "database_url"
     secret.write_text("postgresql+psycopg://glam:hunter2@host/glam\n")
     settings = load_settings(None, {"GLAM_NODE__DATABASE_URL_FILE": str(secret)})
@@ -83,7 +83,7 @@ def test_a_secret_may_stand_in_a_file_and_is_never_shown(tmp_path: Path) -> None
     assert "hunter2" not in in_force(settings)
 
 
-def test_any_setting_may_stand_in_a_file(tmp_path: Path) -> None:
+def test_any_setting_may_be_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "port").write_text("11113\n")
     (tmp_path / "title").write_text("PACS")
     environ = {
@@ -94,7 +94,7 @@ def test_any_setting_may_stand_in_a_file(tmp_path: Path) -> None:
     assert (settings.node.port, settings.peers["pacs"].ae_title) == (11113, "PACS")
 
 
-def test_the_variable_itself_wins_over_its_file(tmp_path: Path) -> None:
+def test_a_variable_wins_over_its_file_variable(tmp_path: Path) -> None:
     environ = {"GLAM_NODE__NODE__PORT": "2", "GLAM_NODE__NODE__PORT_FILE": str(tmp_path / "nowhere")}
     assert load_settings(None, environ).node.port == 2
 
@@ -110,7 +110,7 @@ def test_a_file_that_cannot_be_read_is_named_with_its_variable(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", ["hunter2", "postgresql://glam:hunter2@host:x y"])
-def test_a_mistake_in_a_file_is_named_without_what_it_holds(content: str, tmp_path: Path) -> None:
+def test_a_mistake_in_a_file_is_reported_without_the_content(content: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(content)
     with pytest.raises(SettingsError, match="database_url") as caught:
         load_settings(None, {"GLAM_NODE__DATABASE_URL_FILE": str(tmp_path / "secret")})
@@ -118,5 +118,5 @@ def test_a_mistake_in_a_file_is_named_without_what_it_holds(content: str, tmp_pa
     assert "GLAM_NODE__DATABASE_URL_FILE" in str(caught.value)
 
 
-def test_no_setting_has_a_name_that_a_file_would_have() -> None:
+def test_no_key_ends_like_a_file_variable() -> None:
     assert [key.dotted for key in keys().values() if key.path[-1].endswith("_file")] == []

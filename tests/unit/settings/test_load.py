@@ -1,4 +1,4 @@
-"""Settings: what a site writes, and every mistake it can make, told at once."""
+"""Tests of loading settings, and of the report of every mistake at once."""
 
 import json
 import tomllib
@@ -13,7 +13,7 @@ from glam_node.settings.schema import Settings
 
 
 def problems_of(text: str, tmp_path: Path, environ: dict[str, str] | None = None) -> dict[str, str]:
-    """Key -> message for settings that cannot be used."""
+    """Return the message for each wrong key of settings that cannot be used."""
     path = tmp_path / "node.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
@@ -21,7 +21,7 @@ def problems_of(text: str, tmp_path: Path, environ: dict[str, str] | None = None
     return {problem.key: problem.message for problem in caught.value.problems}
 
 
-# (what stands in the file, the key that is named, what the message says)
+# (text of the file, key in the message, words in the message)
 MISTAKES = [
     ("porr = 1", "porr", "unknown"),
     ("port = 1", "port", "did you mean node.port"),
@@ -107,7 +107,7 @@ MISTAKES = [
 ]
 
 
-# Of settings that are right one by one.
+# Mistakes in settings whose keys are valid one by one
 CONTRADICTIONS = [
     ("[tls]\nport = 2762", "tls.certificate", "is missing: tls.port needs a certificate"),
     ("[tls]\nport = 2762\ncertificate = 'a'", "tls.key", "needs the certificate's private key"),
@@ -138,7 +138,7 @@ def test_a_mistake_is_named_with_its_key_and_what_is_allowed(text: str, key: str
 
 
 def merged(into: dict[str, Any], tree: dict[str, Any]) -> bool:
-    """Whether `tree` could be added without touching what another row says."""
+    """Add `tree` to the settings and return whether no key of another row was in the way."""
     for key, value in tree.items():
         if isinstance(value, dict) and value and isinstance(into.setdefault(key, {}), dict):
             if not merged(into[key], value):
@@ -189,12 +189,12 @@ def test_mistakes_in_different_sections_do_not_hide_each_other(tmp_path: Path) -
     ("first", "second"),
     [("[]", "['10.0.0.5']"), ("['10.0.0.0/24']", "['10.0.0.5']"), ("['10.0.0.5', '::1']", "['::1']")],
 )
-def test_two_peers_must_be_told_apart(first: str, second: str, tmp_path: Path) -> None:
+def test_two_peers_that_one_caller_could_be_are_refused(first: str, second: str, tmp_path: Path) -> None:
     text = f"peers.a = {{ ae_title = 'PACS', hosts = {first} }}\npeers.b = {{ ae_title = 'PACS', hosts = {second} }}"
     assert "is peers.a already" in problems_of(text, tmp_path)["peers.b.ae_title"]
 
 
-def test_the_same_title_from_different_hosts_is_two_peers(tmp_path: Path) -> None:
+def test_peers_with_one_title_and_different_hosts_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     path.write_text(
         "peers.a = { ae_title = 'PACS', hosts = ['10.0.0.1', '::1'] }\n"
@@ -220,18 +220,18 @@ def test_passwords_are_not_shown(key: str, url: str, tmp_path: Path) -> None:
     assert "hunter2" not in message
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.toml cannot be read: No such file"):
         load_settings(tmp_path / "nowhere.toml", {})
 
 
-def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+def test_a_settings_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="not UTF-8"):
         load_settings(tmp_path / "node.toml", {})
 
 
-def test_without_a_file_everything_is_at_its_default() -> None:
+def test_settings_without_a_file_are_the_defaults() -> None:
     assert load_settings(None, {}) == Settings()
 
 
@@ -240,7 +240,7 @@ def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
     assert load_settings(None, {"GLAM_NODE_SETTINGS": str(tmp_path / "node.toml")}).node.port == 5
 
 
-def test_a_path_may_start_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_path_may_start_with_the_home_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", "/home/it")
     (tmp_path / "node.toml").write_text("[storage]\nroot = '~/glam'")
     assert load_settings(tmp_path / "node.toml", {}).storage.root == Path("/home/it/glam")

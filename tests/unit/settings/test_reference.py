@@ -1,4 +1,4 @@
-"""Every setting is documented, in the reference and in the commented file that ships."""
+"""Tests that every setting is documented, in the reference and in the commented file that ships."""
 
 import re
 import tomllib

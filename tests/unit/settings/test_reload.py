@@ -1,4 +1,4 @@
-"""New settings beside those in force."""
+"""Tests of the differences between new settings and those in force."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ def settings(**tree: Any) -> Settings:
     return validated(tree)
 
 
-def test_every_setting_is_known_to_need_a_restart_or_none() -> None:
+def test_every_setting_states_whether_it_needs_a_restart() -> None:
     assert [key.dotted for key in keys().values() if key.path[:1] not in RESTARTS] == []
     assert [path for path in RESTARTS if not any(key[: len(path)] == path for key in keys())] == []
 
 
-def test_a_key_that_nobody_thought_of_needs_a_restart() -> None:
+def test_an_unknown_key_needs_a_restart() -> None:
     assert restart_of(("new", "key")) == NODE
 
 
@@ -40,13 +40,13 @@ def test_a_key_that_nobody_thought_of_needs_a_restart() -> None:
         ({"broker_url": "redis://host/0"}, "broker_url", False),
     ],
 )
-def test_a_change_says_when_it_is_in_force(tree: dict[str, Any], key: str, at_once: bool) -> None:
+def test_a_change_states_when_it_takes_effect(tree: dict[str, Any], key: str, at_once: bool) -> None:
     (change,) = changes(Settings(), settings(**tree))
     assert (change.key, not change.restart) == (key, at_once)
     assert (changes(Settings(), reloaded(Settings(), settings(**tree))) == (change,)) is at_once
 
 
-def test_peers_that_come_and_go_are_told_as_a_whole() -> None:
+def test_added_and_removed_peers_are_reported_as_a_whole() -> None:
     before, after = settings(peers={"pacs": PACS}), settings(peers={"ct": {"ae_title": "CT"}})
     assert [str(change) for change in changes(before, after)] == [
         "peers.pacs: is removed; takes effect at once",
@@ -69,27 +69,25 @@ def rules(*names: str, **more: str) -> Settings:
         ("a b c", "c a", "a, b, c -> c, a"),
     ],
 )
-def test_another_order_of_rules_is_a_change_since_the_first_that_holds_decides(
-    before: str, after: str, order: str
-) -> None:
+def test_a_new_order_of_rules_is_a_change(before: str, after: str, order: str) -> None:
     told = [str(change) for change in changes(rules(*before.split()), rules(*after.split()))]
     expected = f"rules: their order is {order}; the first rule that holds decides; takes effect at once"
     assert [words for words in told if words.startswith("rules: ")] == ([expected] if order else [])
 
 
-def test_rules_that_are_in_another_order_are_in_force_in_it() -> None:
+def test_a_reload_takes_over_the_order_of_rules() -> None:
     merged = reloaded(rules("a", "b"), rules("b", "a"))
     assert list(merged.rules) == ["b", "a"]
     assert changes(merged, rules("b", "a")) == ()
 
 
-def test_the_digests_of_the_audit_trail_know_the_order_of_rules() -> None:
+def test_the_order_of_rules_has_a_digest() -> None:
     one, other = section_digests(rules("a", "b")), section_digests(rules("b", "a"))
     assert {name for name in one if one[name] != other[name]} == {ORDER_OF_RULES}
     assert ORDER_OF_RULES not in section_digests(rules("a"))
 
 
-def test_no_password_is_told() -> None:
+def test_changes_never_show_a_password() -> None:
     before = settings(database_url="postgresql+psycopg://glam:hunter2@host/glam")
     after = settings(database_url="postgresql+psycopg://glam:hunter3@host/glam")
     (change,) = changes(before, after)
@@ -97,7 +95,7 @@ def test_no_password_is_told() -> None:
     assert "hunter" not in repr(change)
 
 
-def test_what_does_not_go_together_before_a_restart_is_refused_whole() -> None:
+def test_settings_that_contradict_those_in_force_before_a_restart_are_refused() -> None:
     files = {name: f"/etc/glam-node/{name}" for name in ("certificate", "key", "ca")}
     new = settings(tls={"port": 2762, **files}, peers={"pacs": {**PACS, "certificates": ["pacs.example"]}})
     with pytest.raises(SettingsError, match="needs a restart"):
