@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.urls import WebhookURL
-from glam_node.settings.values import File, Host, Patience, Seconds
+from glam_node.settings.values import File, Host, Seconds, Timeout
 
 AlertName = Literal[
     "archive_down",
@@ -59,7 +59,7 @@ class AlertSettings(Section):
     """Mail address of the sender."""
     recipients: tuple[Address, ...] = ()
     """Mail addresses of the recipients."""
-    timeout: Patience = 10.0
+    timeout: Timeout = 10.0
     """Seconds to wait for an answer of the webhook or the mail server."""
     which: tuple[AlertName, ...] = ALERTS
     """Names of the alerts to send."""

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from glam_node.settings.section import Section, contradiction
-from glam_node.settings.values import File, Host, Patience
+from glam_node.settings.values import File, Host, Timeout
 
 
 class AuditSettings(Section):
@@ -24,7 +24,7 @@ class AuditSettings(Section):
     """Private key of the client certificate, PEM, unencrypted."""
     server_name: Host | None = None
     """Name that the collector's certificate must contain; unset: audit.host."""
-    timeout: Patience = 10.0
+    timeout: Timeout = 10.0
     """Seconds to wait for the collector to connect, to read, and to close."""
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from glam_node.settings.section import Section, contradiction
-from glam_node.settings.values import File, Host, Network, Patience, Port
+from glam_node.settings.values import File, Host, Network, Port, Timeout
 
 _URL = "an https:// URL without user, query and fragment; http:// only for this machine"
 
@@ -64,7 +64,7 @@ class OIDCSettings(Section):
     ca: File | None = None
     """Certificates of the authorities that sign the provider's certificate, PEM; unset: those of the Python package
     certifi."""
-    timeout: Patience = 10.0
+    timeout: Timeout = 10.0
     """Seconds to wait for each answer of the provider."""
 
     @model_validator(mode="after")

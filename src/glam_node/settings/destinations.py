@@ -13,12 +13,12 @@ from glam_node.settings.values import (
     Directory,
     File,
     Host,
-    Patience,
     Port,
     ScoreScale,
     SeriesDescription,
     SeriesNumber,
     ServicePath,
+    Timeout,
     not_empty,
 )
 
@@ -128,7 +128,7 @@ class DestinationSettings(Section):
     storage_commitment: bool = False
     """c-store: request storage commitment, and send again the results that the archive does not commit. The archive
     must also be a peer, so that it can answer."""
-    timeout: Patience = 30.0
+    timeout: Timeout = 30.0
     """Seconds to wait for the archive to connect, to answer or to accept more of an object. The wait for its answer to
     a complete object is ten times as long."""
     fallbacks: FallbackSettings = FallbackSettings()

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from glam_node.settings.section import Section
-from glam_node.settings.values import Device, Directory, Patience, Predictor
+from glam_node.settings.values import Device, Directory, Predictor, Timeout
 
 
 class OperatingPointSettings(Section):
@@ -56,7 +56,7 @@ class InferenceSettings(Section):
     overlap: Literal["auto", "always", "never"] = "auto"
     """Let a worker read the next study, and write the results of the last one, while a study is on its device. This
     needs the memory of two jobs. auto: only if the device is a GPU."""
-    lease_time: Patience = 120.0
+    lease_time: Timeout = 120.0
     """Seconds without a sign of life from a worker after which its job is given to another."""
     maximum_attempts: int = Field(default=3, ge=1, le=100)
     """Number of attempts after which a job is FAILED and a person must act."""

@@ -10,14 +10,14 @@ NAME = "NAME"
 """The placeholder for a name that the site chooses, as in [peers.NAME]."""
 ENVIRONMENT_PREFIX = "GLAM_NODE__"
 
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
     """One setting."""
 
-    path: Path
+    path: KeyPath
     allowed: str
     """The allowed values, in words."""
     required: bool
@@ -37,10 +37,10 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class DocumentedSection:
     """One table of the file and its keys; the first has no name and holds the keys outside of all tables."""
 
-    path: Path
+    path: KeyPath
     description: str
     keys: tuple[Key, ...]
 
@@ -51,22 +51,22 @@ class Section:
 
 
 @cache
-def sections() -> tuple[Section, ...]:
+def sections() -> tuple[DocumentedSection, ...]:
     """Return all sections, first the keys outside of tables, as TOML requires, then in the order of the schema."""
     schema = Settings.model_json_schema()
     return tuple(_sections(schema, (), schema["$defs"]))
 
 
 @cache
-def keys() -> dict[Path, Key]:
+def keys() -> dict[KeyPath, Key]:
     """Return all keys by path."""
     return {key.path: key for section in sections() for key in section.keys}
 
 
-def generic(path: Path) -> Path:
+def generic(path: KeyPath) -> KeyPath:
     """Return the path with the names that a site chose replaced by NAME."""
     known = {section.path for section in sections()} | set(keys())
-    result: Path = ()
+    result: KeyPath = ()
     for segment in path:
         named = (*result, segment)
         holds = any(other[: len(named)] == named for other in known)
@@ -74,21 +74,21 @@ def generic(path: Path) -> Path:
     return result
 
 
-def names_inside(path: Path) -> list[str]:
+def names_inside(path: KeyPath) -> list[str]:
     """Return the names of the keys and sections directly inside the section at `path`."""
     depth = len(path)
     names = [other[depth] for other in _all_paths() if other[:depth] == path and len(other) > depth]
     return list(dict.fromkeys(names))
 
 
-def _all_paths() -> list[Path]:
+def _all_paths() -> list[KeyPath]:
     return [*keys(), *(section.path for section in sections())]
 
 
-def _sections(schema: dict[str, Any], path: Path, definitions: dict[str, Any]) -> list[Section]:
+def _sections(schema: dict[str, Any], path: KeyPath, definitions: dict[str, Any]) -> list[DocumentedSection]:
     required = schema.get("required", ())
     own: list[Key] = []
-    inner: list[Section] = []
+    inner: list[DocumentedSection] = []
     for name, given in schema["properties"].items():
         prop = _resolved(given, definitions)
         if "properties" in prop:
@@ -100,7 +100,7 @@ def _sections(schema: dict[str, Any], path: Path, definitions: dict[str, Any]) -
         else:
             own.append(_key(prop, (*path, name), name in required))
     description = schema["description"].partition("]: ")[2] or schema["description"]
-    return [Section(path, description, tuple(own)), *inner]
+    return [DocumentedSection(path, description, tuple(own)), *inner]
 
 
 def _resolved(prop: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _resolved(prop: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
     return definitions[reference] if reference else prop
 
 
-def _key(prop: dict[str, Any], path: Path, required: bool) -> Key:
+def _key(prop: dict[str, Any], path: KeyPath, required: bool) -> Key:
     return Key(path, _allowed(prop), required, prop.get("default"), " ".join(prop["description"].split()))
 
 

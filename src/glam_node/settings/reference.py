@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from glam_node.settings.keys import NAME, Key, Path, Section, sections
+from glam_node.settings.keys import NAME, DocumentedSection, Key, KeyPath, sections
 from glam_node.settings.schema import Settings
 from glam_node.settings.urls import SECRET_KEYS, secrets_of, without_password
 
@@ -51,7 +51,7 @@ def reference() -> str:
     return "\n".join([_REFERENCE_HEAD, *(line for section in sections() for line in _markdown(section))]) + "\n"
 
 
-def _markdown(section: Section) -> Iterator[str]:
+def _markdown(section: DocumentedSection) -> Iterator[str]:
     title = f"[{section.dotted}]: {section.description}" if section.path else "Outside of all sections"
     yield from ("", f"## {title}", "", "| key | allowed | default | meaning |", "|---|---|---|---|")
     for key in section.keys:
@@ -59,7 +59,7 @@ def _markdown(section: Section) -> Iterator[str]:
         yield f"| `{key.dotted}` | {key.allowed} | {default} | {key.description} |"
 
 
-def commented_file(chosen: Mapping[Path, Any] | None = None) -> str:
+def commented_file(chosen: Mapping[KeyPath, Any] | None = None) -> str:
     """Return a settings file in which comments explain every key, with one example of each section that a site names.
 
     Args:
@@ -71,7 +71,7 @@ def commented_file(chosen: Mapping[Path, Any] | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _toml_section(section: Section, chosen: Mapping[Path, Any]) -> Iterator[str]:
+def _toml_section(section: DocumentedSection, chosen: Mapping[KeyPath, Any]) -> Iterator[str]:
     is_example = NAME in section.path
     path = tuple(EXAMPLE_NAMES[section.path[0]] if segment == NAME else segment for segment in section.path)
     has_chosen = any(place[:-1] == path for place in chosen)

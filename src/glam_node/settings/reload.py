@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from glam_node.settings.digest import RULES
-from glam_node.settings.keys import Path
+from glam_node.settings.keys import KeyPath
 from glam_node.settings.load import SettingsError, validated
 from glam_node.settings.problems import Problem, problem_from
 from glam_node.settings.reference import masked
@@ -20,7 +20,7 @@ MODEL = "glam-node serve (worker, dispatcher), and every glam-node worker"
 DISPATCHER = "glam-node serve (dispatcher)"
 """The processes that use URLs with passwords, which a process gets only when it starts."""
 
-RESTARTS: Mapping[Path, str] = {
+RESTARTS: Mapping[KeyPath, str] = {
     ("node",): "",
     ("node", "host"): RECEIVER,
     ("node", "port"): RECEIVER,
@@ -112,13 +112,13 @@ def reloaded(in_force: Settings, new: Settings) -> Settings:
         ) from None
 
 
-def restart_of(path: Path) -> str:
+def restart_of(path: KeyPath) -> str:
     """Return the processes to restart before a change of the key at `path` takes effect; empty: none."""
     known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in RESTARTS), None)
     return NODE if known is None else RESTARTS[known]
 
 
-def _differences(old: Any, new: Any, path: Path) -> Iterator[Path]:
+def _differences(old: Any, new: Any, path: KeyPath) -> Iterator[KeyPath]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in {**old, **new}:
             yield from _differences(old.get(name), new.get(name), (*path, name))
@@ -126,13 +126,13 @@ def _differences(old: Any, new: Any, path: Path) -> Iterator[Path]:
         yield path
 
 
-def _at(tree: Any, path: Path) -> Any:
+def _at(tree: Any, path: KeyPath) -> Any:
     for segment in path:
         tree = tree.get(segment) if isinstance(tree, dict) else None
     return tree
 
 
-def _put(tree: dict[str, Any], path: Path, value: Any) -> None:
+def _put(tree: dict[str, Any], path: KeyPath, value: Any) -> None:
     for segment in path[:-1]:
         tree = tree[segment]
     tree[path[-1]] = value

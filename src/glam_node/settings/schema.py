@@ -23,7 +23,6 @@ from glam_node.settings.values import (
     Host,
     ImageTypeTerm,
     Name,
-    Patience,
     Port,
     ScoreScale,
     Seconds,
@@ -31,6 +30,7 @@ from glam_node.settings.values import (
     SeriesNumber,
     SOPClass,
     Text,
+    Timeout,
 )
 
 
@@ -47,7 +47,7 @@ class NodeSettings(Section):
     """Number of associations served at once. A further one is rejected (RJ 02-03-02), and its sender may try again."""
     maximum_pdu_length: int = Field(default=131072, ge=4096, le=1048576)
     """Length in bytes of the longest P-DATA-TF that peers may send."""
-    network_timeout: Patience = 60.0
+    network_timeout: Timeout = 60.0
     """Seconds without progress after which an association is aborted."""
     upper_layer: Literal["streaming", "pynetdicom"] = "streaming"
     """streaming: the built-in receiver, which writes images straight to the disk; pynetdicom: the receiver of that
@@ -177,7 +177,7 @@ class TelemetrySettings(Section):
 
     otlp_endpoint: CollectorURL = ""
     """URL of the collector for OTLP over HTTP, such as http://collector:4318; empty: no traces are made."""
-    timeout: Patience = 10.0
+    timeout: Timeout = 10.0
     """Seconds to wait for the collector."""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from glam_node.settings.section import Section, contradiction
-from glam_node.settings.values import File, Patience, Port
+from glam_node.settings.values import File, Port, Timeout
 
 _CERTIFICATE = '"sha256:" and 64 hexadecimal digits, or a name in the certificate'
 _FINGERPRINT = re.compile(r"sha256:([0-9a-f]{2}:?){31}[0-9a-f]{2}")
@@ -45,7 +45,7 @@ class TLSSettings(Section):
     client_certificate: Literal["required", "optional", "none"] = "required"
     """required: senders must present a certificate that an authority in tls.ca signed; optional: they may present none,
     but a wrong one is refused; none: no certificate is requested."""
-    handshake_timeout: Patience = 10.0
+    handshake_timeout: Timeout = 10.0
     """Seconds after which a connection is closed if its TLS handshake is not complete."""
 
     @model_validator(mode="after")

@@ -90,7 +90,7 @@ Device = Annotated[str, _matching(r"auto|cpu|cuda(:\d+)?", _DEVICE), _words(_DEV
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
 """A number of seconds, up to a year."""
-Patience = Annotated[float, Field(ge=0.1, le=31_536_000, allow_inf_nan=False)]
+Timeout = Annotated[float, Field(ge=0.1, le=31_536_000, allow_inf_nan=False)]
 """A number of seconds to wait, at least 0.1."""
 
 # Appearance of results, in [results] and [destinations.NAME.presentation]
