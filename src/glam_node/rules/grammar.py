@@ -1,7 +1,6 @@
 """Parsing of a text to an expression, with errors that give the position and what was expected there."""
 
 from collections.abc import Iterable
-from datetime import date
 from functools import cache
 from typing import Any
 
@@ -175,6 +174,4 @@ def _literal(field: Token, kind: ValueKind, token: Token) -> Literal:
         literal.value  # noqa: B018 - raises ValueError for a date such as 2024-02-30
     except ValueError:
         raise _error(position, f"{token} is not a date") from None
-    if isinstance(literal.value, date) and literal.value.year < 1:
-        raise _error(position, f"{token} is not a date")
     return literal

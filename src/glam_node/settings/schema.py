@@ -228,16 +228,6 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _has_a_port_for_the_console(self) -> Self:
-        everywhere = ("0.0.0.0", "::")  # noqa: S104 - compared only
-        apart = self.console.host != self.node.host and not {self.console.host, self.node.host} & set(everywhere)
-        taken = {"node.port": self.node.port if self.tls.plain else 0, "tls.port": self.tls.port}
-        for key, port in taken.items():
-            if self.console.port and port == self.console.port and not apart:
-                raise contradiction("console.port", f"{port} is {key} already; take another")
-        return self
-
-    @model_validator(mode="after")
     def _answers_peers_at_archives(self) -> Self:
         for name, peer in self.peers.items():
             if peer.destination and peer.destination not in self.destinations:
