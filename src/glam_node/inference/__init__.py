@@ -9,8 +9,8 @@ Use it from your own program:
     for finding in image.findings:
         print(finding.kind, round(finding.score, 3), finding.origin, finding.mask.shape)
 
-Each public name is imported when it is first used, so importing this package is fast. Only the subpackages `glam`,
-`training` and `evaluation` import torch. For research use only.
+Each public name is imported when it is first used, so importing this package is fast. Only the subpackage `glam`
+imports torch. For research use only.
 """
 
 from importlib import import_module
