@@ -254,7 +254,7 @@ CASES = [
     Case("nobody there", put("destinations", "archive", "port", value=free_port()), "destinations.archive",
          ("connection refused", "Is it running?")),
     Case("our own port", our_own_port, "destinations.archive", ("is this node itself", "destinations.archive.host")),
-    Case("a host that is silent", silent_host, "destinations.archive", ("within 0.4 s", "Is that a DICOM port?")),
+    Case("a host that is silent", silent_host, "destinations.archive", ("within 0.4 s", "is its DICOM port")),
     Case("an archive without SEG", archive_without_segmentations, "destinations.archive results",
          ("segmentation", "destinations.archive.fallbacks")),
     Case("another called title", archive_of_another_title, "destinations.archive",

@@ -188,4 +188,4 @@ def test_an_archive_that_answers_no_queries_is_named_where_it_is_to_confirm(tmp_
     """
     told = checks(written(tmp_path, text))["destinations.archive queries"]
     assert told["verdict"] == "FAIL"
-    assert "takes no queries" in told["fact"]
+    assert "accepts no queries" in told["fact"]

@@ -36,7 +36,7 @@ def test_an_archive_that_does_not_take_a_chosen_result_is_reported_before_there_
         report = echo("archive", chosen, "GLAMNODE")
     assert not report.ok
     assert "does not accept Grayscale Softcopy Presentation State Storage." in report.message
-    assert report.message.endswith("or name what may stand in for it in destinations.archive.fallbacks.")
+    assert report.message.endswith("or name a fallback for it in destinations.archive.fallbacks.")
 
 
 def test_an_archive_that_takes_what_stands_in_is_well_and_says_what_it_gets() -> None:
@@ -46,7 +46,7 @@ def test_an_archive_that_takes_what_stands_in_is_well_and_says_what_it_gets() ->
         changed = {"results": ("measurement_report",), "fallbacks": fallbacks}
         report = echo("archive", destination(archive).model_copy(update=changed), "GLAMNODE")
     assert report.ok
-    assert report.message.endswith("It gets comprehensive_sr for measurement_report.")
+    assert report.message.endswith("The node sends comprehensive_sr for measurement_report.")
 
 
 def test_a_folder_answers_and_keeps_no_trace_of_the_question(tmp_path: Path) -> None:
@@ -59,5 +59,5 @@ def test_a_folder_answers_and_keeps_no_trace_of_the_question(tmp_path: Path) -> 
 def test_a_folder_that_takes_no_file_is_reported_before_there_is_a_result(path: str) -> None:
     report = echo("trial", DestinationSettings(kind="folder", path=Path(path)), "GLAMNODE")
     assert not report.ok
-    assert "takes no results" in report.message
+    assert "accepts no results" in report.message
     assert "destinations.trial.path" in report.message

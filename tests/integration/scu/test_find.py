@@ -67,7 +67,7 @@ def test_a_refused_query_is_named_with_its_status() -> None:
 
 
 def test_an_archive_without_queries_is_named_with_what_it_does_not_take(archive: Archive) -> None:
-    with pytest.raises(PermanentError, match=r"takes no queries .* Allow GLAMNODE to query there"):
+    with pytest.raises(PermanentError, match=r"accepts no queries .* Allow GLAMNODE to query there"):
         count_mammograms(peer_at(archive.port), STUDY_UID)
 
 

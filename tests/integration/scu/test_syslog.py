@@ -106,7 +106,7 @@ def test_what_was_on_its_way_when_the_collector_was_cut_off_is_sent_again(
 ) -> None:
     trail.append(100)
     collector.cut_after = cut_after
-    with collector.running(), pytest.raises(TransientError, match="Its messages wait here"):
+    with collector.running(), pytest.raises(TransientError, match="The audit messages wait on the node"):
         trail.forward()
     before, collector.cut_after = list(collector.sequences), None
     with collector.running():

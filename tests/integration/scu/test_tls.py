@@ -147,7 +147,7 @@ def test_plain_dicom_to_an_archive_that_speaks_tls_says_so(theirs: Signed, versi
     with pynetdicom_archive(theirs, version=version) as port:
         settings = DestinationSettings(host="127.0.0.1", port=port, timeout=5)
         report = asked(settings)
-    assert "speaks TLS there. Set destinations.archive.tls = true" in report.message
+    assert "expects TLS. Set destinations.archive.tls = true" in report.message
 
 
 def test_a_missing_file_is_named_and_tried_again(outgoing: Outgoing, theirs: Signed, ours: Signed) -> None:

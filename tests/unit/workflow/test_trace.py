@@ -115,7 +115,7 @@ def test_a_collector_that_was_away_is_told_all_of_it_later(bench: Workbench, exa
         told(bench, collector.url)
         bench.run(bench.submitted(*exam))
         collector.ill = True
-        with pytest.raises(TransientError, match="does not take traces"):
+        with pytest.raises(TransientError, match="does not accept traces"):
             told(bench, collector.url)
         collector.ill = False
         told(bench, collector.url)
@@ -128,7 +128,7 @@ def test_a_collector_that_does_not_listen_is_named(bench: Workbench, exam: list[
     bench.submitted(*exam)
     url = f"http://127.0.0.1:{free_port()}"
     bench.clock.turn(10)
-    with pytest.raises(TransientError, match=f"The collector at {url} does not take traces"):
+    with pytest.raises(TransientError, match=f"The collector at {url} does not accept traces"):
         trace(bench.sessions, span_exporter(url, "GLAMNODE", 0.5), bench.clock())
 
 

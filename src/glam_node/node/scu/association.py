@@ -83,8 +83,8 @@ REJECTIONS = {
     (1, 7): Rejection("called AE title not recognized", "Check {section}.ae_title.", False),
     (2, 1): Rejection("no reason given (ACSE)", "Look into the log of the archive.", True),
     (2, 2): Rejection("protocol version not supported", "Check {section}.port.", False),
-    (3, 1): Rejection("temporary congestion", "It is tried again.", True),
-    (3, 2): Rejection("local limit exceeded", "It is tried again; allow more associations at the archive.", True),
+    (3, 1): Rejection("temporary congestion", "The node tries again.", True),
+    (3, 2): Rejection("local limit exceeded", "The node tries again. Allow more associations at the archive.", True),
 }
 UNKNOWN_REJECTION = Rejection("unknown reason", "Look into the log of the archive.", True)
 REJECTED_TRANSIENT = 2
@@ -239,12 +239,12 @@ def _refused(
         return TransientError(
             _mistaken(peer)
             or f"{peer} did not answer the association request within {peer.timeout:g} s. "
-            f"Is that a DICOM port? Check {peer.section}.port and {peer.section}.timeout."
+            f"Check that {peer.section}.port is its DICOM port, or raise {peer.section}.timeout."
         )
     return TransientError(
         _mistaken(peer)
-        or f"{peer} took the connection and broke it off instead of answering the association request. "
-        f"Is that a DICOM port? Check {peer.section}.port, and the log of the archive."
+        or f"{peer} accepted the connection and closed it without an answer to the association request. "
+        f"Check that {peer.section}.port is its DICOM port, and look into the log of the archive."
     )
 
 
@@ -253,9 +253,9 @@ def _mistaken(peer: Peer) -> str:
     patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     if peer.tls is None:
         if speaks_http(peer.address, patience):
-            return f"{peer} speaks HTTP there, a web server. Set {peer.section}.port to its DICOM port."
+            return f"{peer} answers in HTTP, as a web server does. Set {peer.section}.port to its DICOM port."
         if speaks_tls(peer.address, patience):
-            return f"{peer} speaks TLS there. Set {peer.section}.tls = true, or its plain port."
+            return f"{peer} expects TLS. Set {peer.section}.tls = true, or {peer.section}.port to its port without TLS."
         return ""
     try:
         failure = trouble(peer.tls, peer.address, patience)
@@ -281,7 +281,7 @@ def nothing_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> SOP
     return SOPClassRefused(
         f"{peer} accepts none of: {', '.join(proposed)}. "
         f"Have the archive accept it from {peer.calling_ae_title}, take it out of {peer.section}.results, "
-        f"or name what may stand in for it in {peer.section}.fallbacks."
+        f"or name a fallback for it in {peer.section}.fallbacks."
     )
 
 
@@ -289,10 +289,10 @@ def lost(peer: Peer, asked: str, timed_out: bool, waited_s: float | None = None)
     """Return the error for an association that ended without an answer to the request `asked`."""
     if not timed_out:
         return TransientError(
-            f"{peer} ended the association without an answer to {asked}. It is tried again; look into the log of the "
-            "archive."
+            f"{peer} ended the association without an answer to {asked}. The node tries again. Look into the log of "
+            "the archive."
         )
     return TransientError(
-        f"{peer} gave no answer within {peer.timeout if waited_s is None else waited_s:.3g} s to {asked}. It is tried "
-        f"again; look into the log of the archive, or raise {peer.section}.timeout where it needs longer."
+        f"{peer} gave no answer within {peer.timeout if waited_s is None else waited_s:.3g} s to {asked}. The node "
+        f"tries again. Look into the log of the archive, or raise {peer.section}.timeout if the archive needs longer."
     )

@@ -72,7 +72,7 @@ def request_commitment(peer: Peer, transaction_uid: str, references: Sequence[Re
                 answered.wait(ANSWER_S)
     except SOPClassRefused as error:
         raise PermanentError(
-            f"{peer} takes no requests for storage commitment. Allow them to {peer.calling_ae_title} there, or set "
+            f"{peer} accepts no requests for storage commitment. Allow them for {peer.calling_ae_title} there, or set "
             f"{peer.section}.storage_commitment = false."
         ) from error
 

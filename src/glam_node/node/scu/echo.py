@@ -131,11 +131,11 @@ def _ask(peer: Peer, destination: DestinationSettings) -> str:
         raise PermanentError(
             f"{peer} answers to {peer.calling_ae_title} but does not accept {', '.join(refused)}. "
             f"Have the archive accept it, take it out of {peer.section}.results, "
-            f"or name what may stand in for it in {peer.section}.fallbacks."
+            f"or name a fallback for it in {peer.section}.fallbacks."
         )
     fallbacks = destination.fallbacks.by_kind
     instead = [f"{fallbacks[kind]} for {kind}" for kind in destination.results if kind not in found.accepted]
-    return f"{peer} answers to {peer.calling_ae_title}." + (f" It gets {', '.join(instead)}." if instead else "")
+    return f"{peer} answers to {peer.calling_ae_title}." + (f" The node sends {', '.join(instead)}." if instead else "")
 
 
 def _milliseconds_since(started: float) -> float:

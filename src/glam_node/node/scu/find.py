@@ -32,11 +32,11 @@ def count_mammograms(peer: Peer, study_instance_uid: str) -> int:
         with associated(peer, [build_context(STUDY_ROOT_FIND)]) as association:
             series = list(_answers(peer, association, query))
     except SOPClassRefused as error:
-        raise PermanentError(f"{peer} takes no queries (Study Root, C-FIND). {_remedy(peer)}") from error
+        raise PermanentError(f"{peer} accepts no queries (Study Root, C-FIND). {_remedy(peer)}") from error
     counts = [one.get("NumberOfSeriesRelatedInstances") for one in series if one.get("Modality") == "MG"]
     if None in counts:
         raise PermanentError(
-            f"{peer} does not say Number of Series Related Instances (0020,1209). Unset assembly.confirm_with."
+            f"{peer} does not return Number of Series Related Instances (0020,1209). Unset assembly.confirm_with."
         )
     return sum(int(count) for count in counts if count is not None)
 

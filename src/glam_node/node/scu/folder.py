@@ -42,12 +42,12 @@ class FolderDestination:
         try:
             data = instance.path.read_bytes()
         except OSError as error:
-            failure = f"{instance.path} cannot be sent: {error}. It is tried again; else restore the file."
+            failure = f"{instance.path} cannot be sent: {error}. The node tries again. Restore the file if that fails."
             return StoreOutcome(uid, False, None, True, failure)
         try:
             write_durably(self._path / f"{uid}.dcm", data)
         except OSError as error:
-            failure = f"Folder {self._path} did not take {uid}: {error}. Check destinations.{self._name}.path."
+            failure = f"Folder {self._path} did not accept {uid}: {error}. Check destinations.{self._name}.path."
             return StoreOutcome(uid, False, None, True, failure, reached=False)
         return StoreOutcome(uid, True, None, False, "")
 
@@ -70,13 +70,13 @@ def probe(name: str, folder: Path) -> str:
         file.unlink()
     except OSError as error:
         raise PermanentError(
-            f"Folder {folder} takes no results: {(error.strerror or str(error)).lower()}. Make it a directory that the "
-            f"user of the node may write, or correct destinations.{name}.path."
+            f"Folder {folder} accepts no results: {(error.strerror or str(error)).lower()}. Make it a directory that "
+            f"the node's user may write to, or correct destinations.{name}.path."
         ) from error
     finally:
         for directory in missing:
             _remove_if_empty(directory)
-    return f"Folder {folder} takes results."
+    return f"Folder {folder} accepts results."
 
 
 def _remove_if_empty(directory: Path) -> None:

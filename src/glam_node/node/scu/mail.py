@@ -58,7 +58,7 @@ def greet(server: MailServer) -> str:
     with _trouble(server), _connected(server) as connection:
         _sign_in(server, connection)
         connection.noop()
-    return f"{server.host}:{server.port} lets us in"
+    return f"{server.host}:{server.port} accepts the node"
 
 
 def _sign_in(server: MailServer, connection: smtplib.SMTP) -> None:
@@ -73,13 +73,15 @@ def _trouble(server: MailServer) -> Iterator[None]:
     try:
         yield
     except SecretFileError as error:
-        raise TransientError(f"alerts.smtp_password_path: {error}. Correct that file; it is tried again.") from None
+        raise TransientError(f"alerts.smtp_password_path: {error}. Correct that file. The node tries again.") from None
     except smtplib.SMTPResponseException as error:
         # The text of the answer is left out, since it may repeat what was sent.
-        raise TransientError(f"{where} answered {error.smtp_code}. Check [alerts]; it is tried again.") from error
+        raise TransientError(f"{where} answered {error.smtp_code}. Check [alerts]. The node tries again.") from error
     except (OSError, smtplib.SMTPException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise TransientError(f"{where} does not take mail: {reason}. Check [alerts]; it is tried again.") from error
+        raise TransientError(
+            f"{where} does not accept mail: {reason}. Check [alerts]. The node tries again."
+        ) from error
 
 
 class _BoundedReplies(smtplib.SMTP):

@@ -50,8 +50,8 @@ def span_exporter(endpoint: str, node: str, timeout_s: float) -> Export:
     def export(spans: Sequence[Span]) -> None:
         if exporter.export([readable(span) for span in spans]) is not SpanExportResult.SUCCESS:
             raise TransientError(
-                f"The collector at {without_password(endpoint)} does not take traces. Check telemetry.otlp_endpoint; "
-                "they are sent again."
+                f"The collector at {without_password(endpoint)} does not accept traces. Check "
+                "telemetry.otlp_endpoint. The node sends them again."
             )
 
     return export
@@ -82,7 +82,7 @@ def greet_collector(endpoint: str, timeout_s: float) -> str:
         raise TransientError(f"The collector at {shown} cannot be reached ({reason}). {remedy}") from None
     if not answer.ok:
         raise TransientError(f"The collector at {shown} answered HTTP status {answer.status_code}. {remedy}")
-    return f"{shown} takes traces"
+    return f"{shown} accepts traces"
 
 
 def _session(timeout_s: float) -> requests.Session:

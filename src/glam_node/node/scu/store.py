@@ -55,10 +55,12 @@ ANSWERS = (
     Answer(0xB006, 0xB006, True, False, "stored, elements discarded", ""),
     Answer(0xB007, 0xB007, True, False, "stored, data set does not match SOP class", ""),
     Answer(0xB000, 0xBFFF, True, False, "stored, with a warning", ""),
-    Answer(0x0110, 0x0110, False, True, "processing failure", "It is tried again; look into the log of the archive."),
-    Answer(0x0210, 0x0210, False, True, "duplicate invocation", "It is tried again."),
-    Answer(0x0213, 0x0213, False, True, "resource limitation", "It is tried again; make room at the archive."),
-    Answer(0xA700, 0xA7FF, False, True, "out of resources", "It is tried again; make room at the archive."),
+    Answer(
+        0x0110, 0x0110, False, True, "processing failure", "The node tries again. Look into the log of the archive."
+    ),
+    Answer(0x0210, 0x0210, False, True, "duplicate invocation", "The node tries again."),
+    Answer(0x0213, 0x0213, False, True, "resource limitation", "The node tries again. Make room at the archive."),
+    Answer(0xA700, 0xA7FF, False, True, "out of resources", "The node tries again. Make room at the archive."),
     Answer(
         SOP_CLASS_NOT_SUPPORTED,
         SOP_CLASS_NOT_SUPPORTED,
@@ -71,7 +73,7 @@ ANSWERS = (
     Answer(0x0100, 0x02FF, False, False, "invalid object or request", "Look into the log of the archive."),
     Answer(0xA900, 0xA9FF, False, False, "data set does not match SOP class", "Look into the log of the archive."),
     Answer(0xC000, 0xCFFF, False, False, "cannot understand", "Look into the log of the archive."),
-    Answer(0x0000, 0xFFFF, False, True, "unknown status", "It is tried again; look into the log of the archive."),
+    Answer(0x0000, 0xFFFF, False, True, "unknown status", "The node tries again. Look into the log of the archive."),
 )
 
 
@@ -190,7 +192,7 @@ def _readable(instance: OutgoingInstance, syntax: str) -> Path | Dataset:
 
 
 def _unreadable(instance: OutgoingInstance, error: Exception) -> str:
-    return f"{instance.path} cannot be sent: {describe(error)}. It is tried again; else restore the file."
+    return f"{instance.path} cannot be sent: {describe(error)}. The node tries again. Restore the file if that fails."
 
 
 def warning_of(instance: OutgoingInstance, status: int, meaning: str, comment: str) -> str:

@@ -22,8 +22,8 @@ from glam_node.settings.secret_files import SecretFileError, read_secret
 _PIECE = 2**20
 _LONGEST_ANSWER = 2**22
 _NOT_AUTHORIZED = "Check destinations.{name}.authorization."
-_NO_SERVICE = "Check destinations.{name}.service_path, host and port."
-_ITS_LOG = "Look into its log."
+_NO_SERVICE = "Check destinations.{name}.service_path, destinations.{name}.host and destinations.{name}.port."
+_ITS_LOG = "Look into the log of the server."
 # HTTP status -> remedy, and whether another attempt may succeed. Once a person has corrected a setting, results are
 # sent without further action.
 _REMEDIES = {
@@ -31,9 +31,9 @@ _REMEDIES = {
     403: (_NOT_AUTHORIZED, True),
     404: (_NO_SERVICE, True),
     405: (_NO_SERVICE, True),
-    408: ("It is tried again.", True),
-    413: ("Have it take larger objects.", False),
-    429: ("It is tried again.", True),
+    408: ("The node tries again.", True),
+    413: ("Let the server accept larger objects.", False),
+    429: ("The node tries again.", True),
 }
 _OF_NO_OBJECT = frozenset({*range(300, 400), 401, 403, 404, 405, 429, 503})
 """Statuses that are independent of the object that was sent."""
@@ -166,12 +166,9 @@ class StowDestination:
                 }
                 answer = _asked(self._peer, connection, "POST", "/studies", headers, _body(head, file, tail))
         except _Unreadable as error:
-            raise _Lost(
-                f"{instance.path} cannot be sent: {error}. It is tried again; else restore the file."
-            ) from error
+            raise _Lost(_not_sent(instance, error)) from error
         except OSError as error:
-            failure = f"{instance.path} cannot be sent: {error}. It is tried again; else restore the file."
-            return StoreOutcome(uid, False, None, True, failure)
+            return StoreOutcome(uid, False, None, True, _not_sent(instance, error))
         return self._outcome(instance, answer)
 
     def _outcome(self, instance: OutgoingInstance, answer: StowAnswer) -> StoreOutcome:
@@ -230,6 +227,10 @@ def _unsent(instances: Sequence[OutgoingInstance], error: TransientError) -> lis
     return [StoreOutcome(one.sop_instance_uid, False, None, True, str(error), reached=False) for one in instances]
 
 
+def _not_sent(instance: OutgoingInstance, error: Exception) -> str:
+    return f"{instance.path} cannot be sent: {error}. The node tries again. Restore the file if that fails."
+
+
 def _warning(instance: OutgoingInstance, reason: int) -> str:
     meaning = next(one.meaning for one in ANSWERS if one.first <= reason <= one.last)
     return warning_of(instance, reason, meaning, "") if reason else ""
@@ -283,8 +284,9 @@ def _asked(
 
 
 def _no_answer(peer: WebPeer, asked: str, error: Exception) -> _Lost:
-    slow = f" or timeout: it waits {peer.timeout:g} s" if isinstance(error, TimeoutError) else ""
+    section = f"destinations.{peer.name}"
+    slow = f", or raise {section}.timeout ({peer.timeout:g} s)" if isinstance(error, TimeoutError) else ""
     return _Lost(
         f"{peer} did not answer to {asked}: {error or type(error).__name__}. "
-        f"Is it running? Check destinations.{peer.name}.host and port{slow}."
+        f"Is it running? Check {section}.host and {section}.port{slow}."
     )

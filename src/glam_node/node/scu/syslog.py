@@ -44,7 +44,7 @@ class AuditCollector:
                     line.part()
         except OSError as error:
             where = f"Audit collector {self.host}:{self.port}"
-            raise TransientError(f"{where}: {_reason(error)}. Its messages wait here.") from error
+            raise TransientError(f"{where}: {_reason(error)}. The audit messages wait on the node.") from error
 
 
 class _Line:
@@ -110,7 +110,7 @@ def _reason(error: OSError) -> str:
         said = (error.reason or str(error)).replace("_", " ").lower()
         return f"TLS failed: {said}. Check audit.port, audit.certificate and the log of the collector"
     if isinstance(error, TimeoutError):
-        return "no answer in time, or it did not close the connection when we did. Check audit.host and audit.timeout"
+        return "no answer in time, or the connection was not closed. Check audit.host and audit.timeout"
     if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return "it closed the connection. See its log: check audit.port and audit.certificate"
-    return f"{(error.strerror or str(error)).lower()}. Check audit.host and audit.port, and whether it runs"
+        return "it closed the connection. Check audit.port, audit.certificate and the log of the collector"
+    return f"{(error.strerror or str(error)).lower()}. Check audit.host and audit.port, and whether the collector runs"

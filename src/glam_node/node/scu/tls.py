@@ -14,16 +14,16 @@ REFUSAL_PATIENCE_S = 1.0
 # OpenSSL's reason -> remedy, for alerts of the other side (RFC 8446 6.2) and for answers that are not TLS
 REMEDIES = {
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it asks for a certificate: set {section}.certificate and {section}.key",
-    "TLSV1_ALERT_UNKNOWN_CA": "have it trust the authority of {section}.certificate",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "see in its log why it does not take {section}.certificate",
-    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "see in its log why it does not take {section}.certificate",
+    "TLSV1_ALERT_UNKNOWN_CA": "let the archive trust the authority of {section}.certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "look into its log for the reason why it rejects {section}.certificate",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "look into its log for the reason why it rejects {section}.certificate",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "renew {section}.certificate",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "it asks for a certificate ({section}.certificate), or lacks TLS 1.2 with ECDHE",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "have it speak TLS 1.2 or 1.3",
-    "UNSUPPORTED_PROTOCOL": "have it speak TLS 1.2 or 1.3",
-    "WRONG_VERSION_NUMBER": "that is no TLS: check {section}.port, or set {section}.tls = false",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "enable TLS 1.2 or 1.3 there",
+    "UNSUPPORTED_PROTOCOL": "enable TLS 1.2 or 1.3 there",
+    "WRONG_VERSION_NUMBER": "the answer is not TLS: check {section}.port, or set {section}.tls = false",
 }
-OTHERWISE = "Does it speak TLS there? Check {section}.port, and the log of the archive"
+OTHERWISE = "check that {section}.port uses TLS, and look into the log of the archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class PeerTLS:
         try:
             return self._context.current()
         except PermanentError as error:
-            raise TransientError(f"{error}. It is tried again.") from error
+            raise TransientError(f"{error}. The node tries again.") from error
 
 
 def peer_tls(name: str, destination: DestinationSettings) -> PeerTLS | None:

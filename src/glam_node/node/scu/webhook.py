@@ -9,7 +9,7 @@ from glam_node.node.domain.alert import AlertMessage
 from glam_node.node.errors import TransientError
 from glam_node.node.scu.patience import whole_answer_within
 
-_REMEDY = "Check alerts.webhook_url; it is tried again."
+_REMEDY = "Check alerts.webhook_url. The node tries again."
 
 
 def post_alert(url: str, node: str, timeout_s: float, message: AlertMessage) -> None:
