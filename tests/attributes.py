@@ -39,7 +39,7 @@ def document() -> str:
     """The text of the document."""
     lines = [_HEAD]
     written = [*_objects(_exam(128, 96, "MONOCHROME2"), 1), *_objects(_exam(129, 104, "MONOCHROME1"), 5)]
-    for kind in kinds.OF_FINDINGS:
+    for kind in kinds.ANALYSIS_KINDS:
         lines += [f"## {kind}", "", "| attribute | tag | VR | value |", "|---|---|---|---|"]
         lines += _table([dataset for made, dataset in written if made == kind])
         lines.append("")

@@ -85,14 +85,14 @@ def write(directory):
     findings = read_findings(directory / "findings.npz")
     sources = read_sources(instances_of(findings), directory.joinpath)
     seconds, started = Counter(), time.perf_counter()
-    for made in ResultMaker(findings, sources, identity).make(Wish(set(kinds.OF_FINDINGS))):
+    for made in ResultMaker(findings, sources, identity).make(Wish(set(kinds.ANALYSIS_KINDS))):
         write_durably(directory / "result.dcm", lambda file: write_sparsely(file, made.parts))
         seconds[made.kind] += time.perf_counter() - started
         started = time.perf_counter()
     return seconds
 
 small, full = map(Path, sys.argv[1:])
-by_default, every = {kinds.SEGMENTATION, kinds.MEASUREMENT_REPORT}, set(kinds.OF_FINDINGS)
+by_default, every = {kinds.SEGMENTATION, kinds.MEASUREMENT_REPORT}, set(kinds.ANALYSIS_KINDS)
 write_all(small, every)
 before = peak()
 together = {name: min(write_all(full, wanted) for _ in range(3)) for name, wanted in

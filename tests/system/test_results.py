@@ -13,7 +13,7 @@ from pynetdicom import build_context
 
 from glam_node.inference.findings import FindingKind
 from glam_node.node.results.codes import TEN_POINT_SCORE
-from glam_node.node.results.kinds import OF_FINDINGS, SOP_CLASSES
+from glam_node.node.results.kinds import ANALYSIS_KINDS, SOP_CLASSES
 from glam_node.settings.keys import keys
 from tests.features import choices
 from tests.integration.archive import Archive, listening
@@ -155,7 +155,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.mark.features("destinations.NAME.results", "destinations.NAME.results = *")
 def test_a_destination_gets_every_kind_of_result(place: Place) -> None:
     classes = {one.SOPClassUID for one in objects(place.folder("everything"))}
-    assert classes >= {SOP_CLASSES[kind] for kind in OF_FINDINGS}
+    assert classes >= {SOP_CLASSES[kind] for kind in ANALYSIS_KINDS}
     segmentations = [one for one in objects(place.folder("everything")) if one.SOPClassUID == uid.SegmentationStorage]
     assert {one.SegmentationType for one in segmentations} == {"BINARY", "FRACTIONAL"}
 

@@ -10,7 +10,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from glam_node.inference.phantom import make_exam
-from glam_node.node.results.layers import grey_layer, is_mirrored_to_hang
+from glam_node.node.results.overlay import grey_layer, is_mirrored_to_hang
 from tests.integration.console.browser import Browser
 from tests.integration.console.lived_in import LivedIn
 

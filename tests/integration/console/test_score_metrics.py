@@ -11,7 +11,7 @@ from glam_node.node.bootstrap.model import load_configured_predictor
 from glam_node.node.console.measure import measure
 from glam_node.node.db import audit
 from glam_node.node.observe.metrics import LEAST_ANALYSES, MEAN_SCORE, RECENT_ANALYSES, REFERENCE_SCORE
-from glam_node.node.results.aggregate import reference_scores
+from glam_node.node.results.scores import reference_scores
 from glam_node.node.workflow.alert import note_alerts
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import NOW

@@ -75,7 +75,7 @@ def test_orthanc_gives_back_every_kind_byte_for_byte(tmp_path: Path) -> None:
         for path, (instance, kind) in sent.items():
             returned = orthanc.get_bytes(f"/instances/{identifiers[instance.sop_instance_uid]}/file")
             assert data_set(returned) == data_set(path.read_bytes()), kind
-    assert {kind for _, kind in sent.values()} == set(kinds.OF_FINDINGS)
+    assert {kind for _, kind in sent.values()} == set(kinds.ANALYSIS_KINDS)
 
 
 def data_set(file: bytes) -> bytes:

@@ -118,7 +118,7 @@ def errors(results: list[tuple[str, Dataset]], directory: Path) -> list[str]:
 def test_every_kind_of_result_of_an_odd_source_is_valid(tmp_path: Path, case: str) -> None:
     exam, results = results_of(READ[case], tmp_path)
     assert all(image.findings for image in exam.findings.images)
-    assert {kind for kind, _ in results} == set(kinds.OF_FINDINGS)
+    assert {kind for kind, _ in results} == set(kinds.ANALYSIS_KINDS)
     assert errors(results, tmp_path) == []
 
 

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results import codes
-from glam_node.node.results.aggregate import image_score
+from glam_node.node.results.scores import image_score
 from glam_node.node.results.segmentation import FRACTIONAL, LABELMAP
 from tests.peers import PEERS
 from tests.system.validators import dciodvfy_errors, dcmqi_masks

@@ -15,7 +15,7 @@ from glam_node import __version__
 from glam_node.node.cli.analyse import ALSO_KINDS
 from glam_node.node.cli.application import console
 from glam_node.node.cli.main import app
-from glam_node.node.results.kinds import OF_FINDINGS
+from glam_node.node.results.kinds import ANALYSIS_KINDS
 from tests.command_line import glam_node
 
 COMMANDS = [
@@ -155,7 +155,7 @@ def test_results_print_square_brackets_as_they_are(capsys: pytest.CaptureFixture
 
 
 def test_analyse_names_every_kind_of_result_in_its_help() -> None:
-    assert set(ALSO_KINDS) == set(OF_FINDINGS)
+    assert set(ALSO_KINDS) == set(ANALYSIS_KINDS)
     assert plain(", ".join(ALSO_KINDS)) in plain(glam_node("analyse", "--help").stdout)
 
 

@@ -73,7 +73,7 @@ class Analysed:
     def every_kind(self, identity: ResultIdentity = IDENTITY) -> list[Made]:
         """All that is written where a destination wants every kind; the test fails where a kind cannot be written."""
         maker = ResultMaker(self.findings, self.sources, identity)
-        made = list(maker.make(Wish(frozenset(kinds.OF_FINDINGS))))
+        made = list(maker.make(Wish(frozenset(kinds.ANALYSIS_KINDS))))
         assert maker.unwritten == []
         return made
 

@@ -2,7 +2,7 @@
 
 from glam_node.inference.findings import FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
-from glam_node.node.results.aggregate import breast_scores, mean_scores, study_score
+from glam_node.node.results.scores import breast_scores, mean_scores, study_score
 
 L, R = Laterality.LEFT, Laterality.RIGHT
 

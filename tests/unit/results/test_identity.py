@@ -8,7 +8,7 @@ from pydicom.uid import UID
 
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.tracked import tracked_findings
+from glam_node.node.results.tracking import tracked_findings
 from tests.unit.results.analysed import IDENTITY, analysed_exam
 
 ALGORITHM = AlgorithmIdentification("GLAM", "1.0", "ab" * 32, trained=True, parameters=(("threshold", "0.5"),))

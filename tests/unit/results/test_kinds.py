@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from glam_node.node.results.kinds import KEPT_ANYWAY, SOP_CLASSES, wanted_kinds
+from glam_node.node.results.kinds import DEFAULT_KINDS, SOP_CLASSES, wanted_kinds
 from glam_node.settings.destinations import DestinationSettings, ResultKind
 
 
@@ -15,4 +15,4 @@ def test_what_some_destination_asks_for_is_wanted() -> None:
 
 
 def test_without_destinations_the_ordinary_results_are_kept() -> None:
-    assert wanted_kinds([]) == KEPT_ANYWAY == set(DestinationSettings().results)
+    assert wanted_kinds([]) == DEFAULT_KINDS == set(DestinationSettings().results)

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.phantom import make_exam
-from glam_node.node.results.tracked import tracked_findings
+from glam_node.node.results.tracking import tracked_findings
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, failed, finding
 from tests.unit.results.cad_reader import (
     child,

@@ -52,7 +52,7 @@ def with_raw(exam: Analysed, values: dict[str, bytes]) -> Analysed:
 def check(exam: Analysed) -> None:
     """Of an image without a legal spacing there are no parametric maps."""
     made = exam.every_kind()
-    assert {one.kind for one in made} >= set(kinds.OF_FINDINGS) - {kinds.PARAMETRIC_MAP}
+    assert {one.kind for one in made} >= set(kinds.ANALYSIS_KINDS) - {kinds.PARAMETRIC_MAP}
     for one in made:
         read = pydicom.dcmread(BytesIO(b"".join(one.parts)))
         assert read.StudyInstanceUID == exam.findings.study_instance_uid

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glam_node.node.results.appearance import RGB
 from glam_node.node.results.overlay import draw_overlay, stored_segments, write_overlay
+from glam_node.node.results.tracking import DISPLAY_RGB
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, failed
 
 
@@ -29,7 +29,7 @@ def coloured(image: Image.Image) -> int:
 
 def test_findings_are_drawn_in_the_colour_of_their_class(exam: Analysed) -> None:
     values = np.asarray(picture(exam, "L CC"))
-    for colour in RGB.values():
+    for colour in DISPLAY_RGB.values():
         assert (np.abs(values.astype(int) - colour).max(axis=2) <= 3).any()
 
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from glam_node.inference.reading import read_mammogram
-from glam_node.node.results.appearance import RGB
+from glam_node.node.results.tracking import DISPLAY_RGB
 from glam_node.node.results.view_picture import ReducedView, reduced_view
 from tests.unit.results.analysed import Analysed, analysed_exam, encoded, failed
 from tests.unit.results.presented import secondary_captures
@@ -24,7 +24,7 @@ def exam() -> Analysed:
 def coloured(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Where it is green or red as a mark is, not yellow as the banner is."""
     values = pixels.astype(int)
-    near = [np.abs(values - colour).max(axis=-1) <= 3 for colour in RGB.values()]
+    near = [np.abs(values - colour).max(axis=-1) <= 3 for colour in DISPLAY_RGB.values()]
     return np.asarray(np.logical_or.reduce(near))
 
 

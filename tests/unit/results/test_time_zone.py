@@ -29,7 +29,7 @@ def kolkata(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def all_kinds(exam: Analysed) -> list[Dataset]:
     state_zone(exam.sources.values())
     made = exam.every_kind(EARLY_IN_THE_MORNING)
-    assert {one.kind for one in made} == set(kinds.OF_FINDINGS)
+    assert {one.kind for one in made} == set(kinds.ANALYSIS_KINDS)
     return [stored(one.dataset) for one in made]
 
 

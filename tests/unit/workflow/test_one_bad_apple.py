@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from glam_node.node.db import audit
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
-from glam_node.node.results.kinds import OF_FINDINGS, PRESENTATION_STATE, SOP_CLASSES
+from glam_node.node.results.kinds import ANALYSIS_KINDS, PRESENTATION_STATE, SOP_CLASSES
 from glam_node.node.workflow import make
 from glam_node.node.workflow.description import describe
 from glam_node.node.workflow.make import ResultMaker, Wish
@@ -54,19 +54,19 @@ def retried(bench: Workbench) -> str:
         return retry_study(session, bench.order(), bench.settings_digest).job_id
 
 
-@pytest.mark.parametrize("kind", OF_FINDINGS)
+@pytest.mark.parametrize("kind", ANALYSIS_KINDS)
 def test_a_kind_that_cannot_be_written_does_not_stop_the_others(
     bench: Workbench, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     plant(monkeypatch, kind, broken(ValueError("JANE^PHANTOM at image.py:1916")))
-    bench.destinations = {"archive": OF_FINDINGS}
+    bench.destinations = {"archive": ANALYSIS_KINDS}
     bench.run(bench.submitted(*exam))
     job = bench.job()
     assert (job.state, bench.study().state) == (JobState.SUCCEEDED, StudyState.REPORTED)
     assert f"The {kind.replace('_', ' ')}" in job.failure
     assert "could not be written: glam-node does not understand what the image says (ValueError)." in job.failure
     assert not {"JANE", ".py"} & set(job.failure.replace("^", " ").split())
-    others = {SOP_CLASSES[other] for other in OF_FINDINGS if other != kind}
+    others = {SOP_CLASSES[other] for other in ANALYSIS_KINDS if other != kind}
     assert others <= set(written(bench)) | {SOP_CLASSES[kind]}
     assert "result_not_written" in bench.events()
 
@@ -75,7 +75,7 @@ def test_the_report_and_the_timeline_name_the_view_without_its_presentation_stat
     bench: Workbench, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch, PRESENTATION_STATE, broken(TypeError("None"), "L CC"))
-    bench.destinations = {"archive": OF_FINDINGS}
+    bench.destinations = {"archive": ANALYSIS_KINDS}
     bench.run(bench.submitted(*exam))
     results = written(bench)
     (state,) = results[SOP_CLASSES[PRESENTATION_STATE]]
@@ -93,7 +93,7 @@ def test_the_report_and_the_timeline_name_the_view_without_its_presentation_stat
 def test_a_kind_that_failed_is_written_when_a_person_retries(
     bench: Workbench, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.destinations = {"archive": OF_FINDINGS}
+    bench.destinations = {"archive": ANALYSIS_KINDS}
     with monkeypatch.context() as faulty:
         plant(faulty, PRESENTATION_STATE, broken(TypeError("None")))
         bench.run(bench.submitted(*exam))

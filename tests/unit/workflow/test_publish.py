@@ -9,14 +9,14 @@ from pydicom.dataset import Dataset
 from glam_node.inference.findings_file import read_findings
 from glam_node.node.db import audit
 from glam_node.node.domain.delivery import Delivery, DeliveryState
-from glam_node.node.results.aggregate import mean_scores
 from glam_node.node.results.kinds import (
+    ANALYSIS_KINDS,
     COMPREHENSIVE_SR,
     KEY_OBJECT_SELECTION,
     MEASUREMENT_REPORT,
-    OF_FINDINGS,
     SOP_CLASSES,
 )
+from glam_node.node.results.scores import mean_scores
 from glam_node.node.storage.findings import findings_path
 from tests.builders import COMPREHENSIVE_3D_SR, SEGMENTATION
 from tests.unit.workflow.workbench import BOTH, Workbench
@@ -79,7 +79,7 @@ def test_a_report_names_that_of_the_run_before(bench: Workbench, exam: list[Data
 
 
 def test_a_study_with_presentation_states_is_read_again(bench: Workbench, exam: list[Dataset]) -> None:
-    bench.destinations = {"archive": OF_FINDINGS}
+    bench.destinations = {"archive": ANALYSIS_KINDS}
     reported(bench, *exam[:3])
     before = set(bench.results())
     reported(bench, exam[3])
@@ -127,7 +127,7 @@ def joined(bench: Workbench) -> list[tuple[Path, Delivery]]:
 
 
 def test_all_kinds_together_are_made_of_the_files_that_were_received(bench: Workbench, exam: list[Dataset]) -> None:
-    bench.destinations = {"archive": OF_FINDINGS}
+    bench.destinations = {"archive": ANALYSIS_KINDS}
     reported(bench, *exam)
     assert {dcmread(path).SOPClassUID for path in bench.results().values()} == set(SOP_CLASSES.values())
     (selection,) = [dcmread(path) for path in bench.results().values() if dcmread(path).Modality == "KO"]
@@ -146,7 +146,7 @@ def of_class(bench: Workbench, sop_class_uid: str) -> list[str]:
 
 
 def test_the_measurement_report_names_every_other_object_of_the_run(bench: Workbench, exam: list[Dataset]) -> None:
-    bench.destinations = {"archive": OF_FINDINGS}
+    bench.destinations = {"archive": ANALYSIS_KINDS}
     reported(bench, *exam)
     (report,) = (dcmread(bench.results()[uid]) for uid in of_class(bench, COMPREHENSIVE_3D_SR))
     named = {

@@ -22,7 +22,7 @@ from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.routing import SiteRule
 from glam_node.node.domain.study import Study
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.kinds import by_class
+from glam_node.node.results.kinds import fallback_sop_classes
 from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.header import digest_of_data_set
 from glam_node.node.storage.instances import InstanceStore
@@ -204,7 +204,7 @@ class Workbench:
     def deliver(self, archive: Archive, policy: RetryPolicy = RETRY_DELIVERIES) -> int:
         """One round of the sender."""
         return deliver_due(
-            self.sessions, self.store, {archive.name: archive}, policy, self.clock, by_class(self.fallbacks)
+            self.sessions, self.store, {archive.name: archive}, policy, self.clock, fallback_sop_classes(self.fallbacks)
         )
 
     def study(self) -> Study:

@@ -19,7 +19,7 @@ from glam_node.node.domain.completeness import AssemblyRules
 from glam_node.node.domain.job import Priority, RetryPolicy
 from glam_node.node.domain.ports import Destination
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.kinds import by_class
+from glam_node.node.results.kinds import fallback_sop_classes
 from glam_node.node.scu.association import Peer
 from glam_node.node.scu.commitment import send_report
 from glam_node.node.scu.echo import peer_of
@@ -132,7 +132,7 @@ def rebuild_node(ground: Ground, settings: Settings) -> Node:
         delivery_policy=RetryPolicy(
             settings.delivery.initial_delay, 2.0, settings.delivery.maximum_delay, settings.delivery.maximum_attempts
         ),
-        fallbacks=by_class({name: one.fallbacks.by_kind for name, one in settings.destinations.items()}),
+        fallbacks=fallback_sop_classes({name: one.fallbacks.by_kind for name, one in settings.destinations.items()}),
         settings_digest=identity.settings_digest,
         reporting=_reporting(settings),
         collector=audit_collector(settings.audit),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from glam_node.settings.schema import Settings
 
 
-# A copy of results.kinds.OF_FINDINGS, whose import would make `--help` slow. A test compares the two.
+# A copy of results.kinds.ANALYSIS_KINDS, whose import would make `--help` slow. A test compares the two.
 ALSO_KINDS = (
     "segmentation",
     "fractional_segmentation",
@@ -85,13 +85,13 @@ def analyse(
 def _rules(settings: "Settings", now: datetime, also: list[str]) -> "Rules":
     from glam_node.node.bootstrap import eligibility_rules, load_configured_predictor, result_identity
     from glam_node.node.cli.offline import Rules
-    from glam_node.node.results.kinds import KEPT_ANYWAY
+    from glam_node.node.results.kinds import DEFAULT_KINDS
 
     return Rules(
         eligibility_rules(settings),
         result_identity(settings).at(now),
         partial(load_configured_predictor, settings),
-        KEPT_ANYWAY.union(also),
+        DEFAULT_KINDS.union(also),
     )
 
 

@@ -19,7 +19,7 @@ from glam_node.node.demo.exam import phantom_exam
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.errors import PermanentError
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.kinds import KEPT_ANYWAY
+from glam_node.node.results.kinds import DEFAULT_KINDS
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.infer import source_images
 from glam_node.node.workflow.make import Wish
@@ -95,7 +95,7 @@ def measure(settings: Settings, studies: int, rows: int, columns: int) -> Timing
         DeviceUnavailable: The configured device does not exist.
     """
     predictor = load_configured_predictor(settings)
-    kinds = KEPT_ANYWAY.union(*(one.results for one in settings.destinations.values()))
+    kinds = DEFAULT_KINDS.union(*(one.results for one in settings.destinations.values()))
     with tempfile.TemporaryDirectory(prefix="glam-node-time-") as directory:
         instances = _exam(Path(directory), rows, columns)
         # Each study gets its own store, because a store does not write the same result twice.

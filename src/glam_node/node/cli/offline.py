@@ -51,8 +51,8 @@ class Rules:
     identity: ResultIdentity
     load_predictor: Callable[[], Predictor]
     """Function that loads the model. It is called only if a study is eligible."""
-    wanted: AbstractSet[str] = kinds.KEPT_ANYWAY
-    """Kinds of results to write. They include KEPT_ANYWAY."""
+    wanted: AbstractSet[str] = kinds.DEFAULT_KINDS
+    """Kinds of results to write. They include DEFAULT_KINDS."""
 
 
 @dataclass(frozen=True, slots=True)

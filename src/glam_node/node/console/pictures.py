@@ -20,8 +20,7 @@ from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
 from glam_node.node.results.kinds import SEGMENTATION, SOP_CLASSES
-from glam_node.node.results.layers import grey_layer, segment_layer
-from glam_node.node.results.overlay import draw_overlay, stored_segments
+from glam_node.node.results.overlay import draw_overlay, grey_layer, segment_layer, stored_segments
 from glam_node.node.storage.findings import latest_findings, newest_analysis
 from glam_node.node.storage.instances import is_valid_uid
 from glam_node.node.storage.pictures import DrawnPictures

@@ -1,13 +1,13 @@
 """Attributes of result objects for which highdicom has no class: patient, study, series, equipment and instance."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from glam_node.inference.findings import AlgorithmIdentification
-from glam_node.node.results.equipment import contributing_equipment
+from glam_node.node.results.common_attributes import contributing_equipment
 from glam_node.node.results.identity import ResultIdentity
 
 
@@ -19,13 +19,13 @@ def new_object(
     sop_class_uid: str,
     modality: str,
     role: str,
-    made_of: list[str],
+    source_uids: list[str],
     series_number: int,
     subject: str,
 ) -> hd.SOPClass:
     """Return a new result in the study of its source and in a series of its own.
 
-    The caller adds the content and then calls `equipment.finish`.
+    The caller adds the content and then calls `common_attributes.finish`.
 
     Args:
         header: The header of a source image, from `source_header`.
@@ -34,15 +34,15 @@ def new_object(
         sop_class_uid: The SOP class of the result.
         modality: The Modality of the series.
         role: A name that tells the results of the same sources apart; the UIDs are derived from it.
-        made_of: SOP Instance UIDs of the sources; the UIDs of the result are derived from them.
+        source_uids: SOP Instance UIDs of the sources; the UIDs of the result are derived from them.
         series_number: The Series Number.
         subject: The content of the result in words, for the Series Description.
     """
     result = hd.SOPClass(
         study_instance_uid=header.StudyInstanceUID,
-        series_instance_uid=identity.derived_uid(f"{role} series", made_of, algorithm),
+        series_instance_uid=identity.derived_uid(f"{role} series", source_uids, algorithm),
         series_number=series_number,
-        sop_instance_uid=identity.derived_uid(role, made_of, algorithm),
+        sop_instance_uid=identity.derived_uid(role, source_uids, algorithm),
         sop_class_uid=sop_class_uid,
         instance_number=1,
         modality=modality,
@@ -66,6 +66,54 @@ def new_object(
     result.copy_patient_and_study_information(header)
     result.ContributingEquipmentSequence = [contributing_equipment(algorithm, identity)]
     return result
+
+
+def new_structured_report(
+    content: Dataset,
+    evidence: Sequence[Dataset],
+    algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
+    *,
+    sop_class_uid: str,
+    role: str,
+    series_number: int,
+    subject: str,
+) -> Dataset:
+    """Return a complete, unverified and preliminary document on the study of `evidence`.
+
+    The caller then calls `common_attributes.finish`.
+
+    Args:
+        content: The root of the content tree.
+        evidence: The objects that the document refers to; the first is the header of a source image. The UIDs are
+            derived from them.
+        algorithm: The algorithm that the report describes.
+        identity: The device that writes the report.
+        sop_class_uid: The SOP class of the report.
+        role: A name that tells the reports on the same evidence apart; the UIDs are derived from it.
+        series_number: The Series Number.
+        subject: The content of the report in words, for the Series Description.
+    """
+    report = new_object(
+        evidence[0],
+        algorithm,
+        identity,
+        sop_class_uid=sop_class_uid,
+        modality="SR",
+        role=role,
+        source_uids=[one.SOPInstanceUID for one in evidence],
+        series_number=series_number,
+        subject=subject,
+    )
+    report.ReferencedPerformedProcedureStepSequence = []
+    report.PerformedProcedureCodeSequence = []
+    report.CompletionFlag = "COMPLETE"
+    report.CompletionFlagDescription = identity.short_statement(algorithm)
+    report.VerificationFlag = "UNVERIFIED"
+    report.PreliminaryFlag = "PRELIMINARY"
+    report.CurrentRequestedProcedureEvidenceSequence = [hierarchical_reference(evidence)]
+    report.update(content)
+    return report
 
 
 def hierarchical_reference(objects: Iterable[Dataset]) -> Dataset:

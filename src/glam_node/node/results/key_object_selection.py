@@ -8,7 +8,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from glam_node.inference.findings import Findings
 from glam_node.node.results import codes
-from glam_node.node.results.equipment import contributing_equipment, finish
+from glam_node.node.results.common_attributes import contributing_equipment, finish
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.kinds import LABELMAP_SEGMENTATION, SOP_CLASSES
 from glam_node.node.results.measurement_report import device_context

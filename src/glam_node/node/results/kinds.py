@@ -35,7 +35,7 @@ SOP_CLASSES: Mapping[str, uid.UID] = {
 }
 
 # Kinds that are written for an analysed study
-OF_FINDINGS = tuple(kind for kind in SOP_CLASSES if kind != NOT_ANALYSED_REPORT)
+ANALYSIS_KINDS = tuple(kind for kind in SOP_CLASSES if kind != NOT_ANALYSED_REPORT)
 
 # Reports that can refer to the document which they replace
 REPORTS = (MEASUREMENT_REPORT, MAMMOGRAPHY_CAD_SR, COMPREHENSIVE_SR)
@@ -44,10 +44,10 @@ REPORTS = (MEASUREMENT_REPORT, MAMMOGRAPHY_CAD_SR, COMPREHENSIVE_SR)
 REFERRING = frozenset({*REPORTS, KEY_OBJECT_SELECTION})
 
 # Kinds that are kept on disk if no destination is configured
-KEPT_ANYWAY = frozenset({SEGMENTATION, MEASUREMENT_REPORT})
+DEFAULT_KINDS = frozenset({SEGMENTATION, MEASUREMENT_REPORT})
 
 
-def by_class(fallbacks: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+def fallback_sop_classes(fallbacks: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
     """Return for each destination the SOP class that replaces another as a fallback.
 
     Args:
@@ -65,4 +65,4 @@ def by_class(fallbacks: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, 
 def wanted_kinds(destinations: Iterable[Iterable[str]]) -> frozenset[str]:
     """Return the kinds that any destination asks for, or the kinds that are always kept if there is no destination."""
     kinds = [frozenset(kinds) for kinds in destinations]
-    return frozenset().union(*kinds) if kinds else KEPT_ANYWAY
+    return frozenset().union(*kinds) if kinds else DEFAULT_KINDS

@@ -10,16 +10,16 @@ from pydicom.sr.coding import Code
 from glam_node.inference.findings import AlgorithmIdentification, FindingKind, Findings, ImageFindings
 from glam_node.node.results import codes
 from glam_node.node.results import mammography_cad_sr_items as items
-from glam_node.node.results.aggregate import image_score
+from glam_node.node.results.codes import processing_and_findings_summary
 from glam_node.node.results.identity import ResultIdentity, view_name
-from glam_node.node.results.mammography_cad_sr_agreement import (
+from glam_node.node.results.mammography_cad_sr_pairs import (
     LARGEST_DIFFERENCE_MM,
-    AgreeingFindings,
+    FindingPair,
     PlacedFinding,
     center,
 )
 from glam_node.node.results.outline import outline
-from glam_node.node.results.summary import processing_and_findings_summary
+from glam_node.node.results.scores import image_score
 
 _NOT_CALIBRATED = "Scores are not calibrated and are no probabilities of cancer."
 
@@ -30,9 +30,9 @@ class Impressions:
 
     findings: Findings
     placed: list[PlacedFinding]
-    pairs: list[AgreeingFindings]
-    image_places: Mapping[str, list[int]]
-    """SOP Instance UID -> position of the image's library entry in the content tree."""
+    pairs: list[FindingPair]
+    library_items: Mapping[str, list[int]]
+    """SOP Instance UID -> Referenced Content Item Identifier of the image's library entry."""
     identity: ResultIdentity
 
     def overall(self) -> Dataset:
@@ -66,7 +66,7 @@ class Impressions:
                 written.add(id(pair))
                 yield _impression([pair.craniocaudal, pair.oblique], self._composite(pair), self.findings.algorithm)
 
-    def _composite(self, pair: AgreeingFindings) -> Dataset:
+    def _composite(self, pair: FindingPair) -> Dataset:
         """Return the composite feature of a pair of findings (TID 4004)."""
         members = [pair.craniocaudal, pair.oblique]
         names = [one.tracked.tracking_id for one in members]
@@ -89,7 +89,7 @@ class Impressions:
     def _finding(self, one: PlacedFinding, relationship_type: sr.RelationshipTypeValues) -> Dataset:
         """Return a finding with its score, centre and outline (TID 4006)."""
         finding, algorithm = one.tracked.finding, self.findings.algorithm
-        image = self.image_places[one.image.sop_instance_uid]
+        image = self.library_items[one.image.sop_instance_uid]
         item = sr.CodeContentItem(codes.SINGLE_IMAGE_FINDING, codes.MAMMOGRAPHY_BREAST_DENSITY, relationship_type)
         certainty = sr.NumContentItem(
             codes.CERTAINTY_OF_FINDING, round(100 * finding.score, 3), codes.PERCENT, None, items.HAS_PROPERTIES

@@ -36,7 +36,7 @@ def by_reference(relationship_type: sr.RelationshipTypeValues, identifier: list[
 
     Args:
         relationship_type: The relationship to that item.
-        identifier: The position of that item: its number at each level, from 1, the root first.
+        identifier: The Referenced Content Item Identifier: the number of the item at each level, from 1, root first.
     """
     item = Dataset()
     item.RelationshipType = relationship_type.value
@@ -67,7 +67,7 @@ def coordinates(
         name: The meaning of the coordinates.
         graphic_type: Their graphic type.
         points: Float array of shape (n, 2), column before row.
-        image: The position of the image's library entry in the content tree.
+        image: The Referenced Content Item Identifier of the image's library entry.
     """
     item = sr.ScoordContentItem(
         name=name, graphic_type=graphic_type, graphic_data=points, relationship_type=HAS_PROPERTIES

@@ -12,13 +12,18 @@ from pydicom.sr.coding import Code
 from glam_node.inference.findings import AlgorithmIdentification, FindingKind, Findings, ImageFindings
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results import codes
-from glam_node.node.results.aggregate import breast_scores, image_score, study_score
+from glam_node.node.results.codes import processing_and_findings_summary
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.outline import long_axis_mm, outline
-from glam_node.node.results.scores import ShownScore, calibration_statements, shown_score
-from glam_node.node.results.segment_references import referenced_segments
-from glam_node.node.results.summary import processing_and_findings_summary
-from glam_node.node.results.tracked import TrackedFinding, tracked_findings
+from glam_node.node.results.scores import (
+    ShownScore,
+    breast_scores,
+    calibration_statements,
+    image_score,
+    shown_score,
+    study_score,
+)
+from glam_node.node.results.tracking import TrackedFinding, tracked_findings
 
 _SIDE = {Laterality.RIGHT: "Right breast", Laterality.LEFT: "Left breast"}
 
@@ -39,7 +44,7 @@ def measurement_groups(
         segmentations: The segmentations that the report may refer to.
         identity: The device that writes the report.
     """
-    writer = _Writer(findings, headers, identity, referenced_segments(segmentations))
+    writer = _Writer(findings, headers, identity, _referenced_segments(segmentations))
     yield writer.study()
     for laterality in _SIDE:
         if any(image.image_laterality is laterality for image in findings.images):
@@ -200,3 +205,26 @@ def with_comments(group: Group, comments: Iterable[str]) -> Group:
             sr.TextContentItem(name=codes.COMMENT, value=comment, relationship_type=sr.RelationshipTypeValues.CONTAINS)
         )
     return group
+
+
+def _referenced_segments(segmentations: Iterable[Dataset]) -> dict[str, Dataset]:
+    """Return a content item that refers to the segment of each finding, by its tracking UID.
+
+    If several segmentations contain a finding, the first of them is used.
+    """
+    items: dict[str, Dataset] = {}
+    for segmentation in segmentations:
+        for segment in segmentation.SegmentSequence:
+            if "TrackingUID" in segment:
+                items.setdefault(str(segment.TrackingUID), _segment_reference(segmentation, int(segment.SegmentNumber)))
+    return items
+
+
+def _segment_reference(segmentation: Dataset, number: int) -> Dataset:
+    return sr.ImageContentItem(
+        name=codes.SEGMENTATION,
+        referenced_sop_class_uid=segmentation.SOPClassUID,
+        referenced_sop_instance_uid=segmentation.SOPInstanceUID,
+        referenced_segment_numbers=number,
+        relationship_type=sr.RelationshipTypeValues.CONTAINS,
+    )

@@ -8,11 +8,11 @@ from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from glam_node.inference.findings import AlgorithmIdentification, Findings
 from glam_node.node.results import codes
-from glam_node.node.results.equipment import finish
+from glam_node.node.results.common_attributes import finish
+from glam_node.node.results.composite import new_structured_report
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_groups import Group, measurement_groups, with_comments
 from glam_node.node.results.sources import source_header
-from glam_node.node.results.structured_report import new_structured_report
 
 # Attributes that TID 1602 and 1603 require of an image in the library. Measurement groups refer to all images anyway.
 _DESCRIBED = {"Rows", "Columns", "PatientOrientation", "ImagerPixelSpacing"}
@@ -44,7 +44,7 @@ def report_content(
     study, *parts = measurement_groups(findings, headers, segmentations, identity)
     groups = [with_comments(study, lacking), *parts]
     described = [header for header in headers.values() if set(header.dir()) >= _DESCRIBED]
-    return grouped(groups, described, findings.algorithm, identity)
+    return report_root(groups, described, findings.algorithm, identity)
 
 
 def write_measurement_report(
@@ -87,7 +87,7 @@ def write_measurement_report(
     return report
 
 
-def grouped(
+def report_root(
     groups: Sequence[Group],
     described: Sequence[Dataset],
     algorithm: AlgorithmIdentification,

@@ -10,12 +10,12 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.results import codes
-from glam_node.node.results.equipment import finish
+from glam_node.node.results.common_attributes import finish
+from glam_node.node.results.composite import new_structured_report
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_groups import with_comments
-from glam_node.node.results.measurement_report import grouped
+from glam_node.node.results.measurement_report import report_root
 from glam_node.node.results.sources import refuse_different_people, source_header
-from glam_node.node.results.structured_report import new_structured_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def write_not_analysed_report(
         source_images=[sr.SourceImageForMeasurementGroup(one.SOPClassUID, one.SOPInstanceUID) for one in headers],
     )
     report = new_structured_report(
-        grouped([with_comments(group, [notice.sentence, identity.statement(algorithm)])], [], algorithm, identity),
+        report_root([with_comments(group, [notice.sentence, identity.statement(algorithm)])], [], algorithm, identity),
         headers,
         algorithm,
         identity,

@@ -15,9 +15,11 @@ from pydicom.dataset import Dataset
 from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
 from glam_node.inference.reading import read_mammogram
 from glam_node.node.results.identity import ResultIdentity, view_name
-from glam_node.node.results.tracked import score_texts
+from glam_node.node.results.tracking import score_texts
 
 _FILL = 0.22
+_LAYER_FILL, _LAYER_OUTLINE = 72, 255
+"""Opacity of the inside and of the outline of a segment, 0 to 255."""
 _TEXT_COLOUR = (235, 235, 235)
 _WARNING_COLOUR = (255, 200, 60)
 # Percentile of the pixels that is shown white, since some markers and clips are brighter than everything else
@@ -110,29 +112,29 @@ def draw_segments(
     maximum_height: int,
 ) -> Image.Image:
     """Return the same picture for decoded pixels (rows x columns), with one mask of `segments` in memory at a time."""
-    scale = scale_to(pixels.shape[0], maximum_height)
-    white = white_of(pixels)
-    shown = np.clip(resized(pixels, scale) * np.float32(255.0 / white), 0, 255).astype(np.uint8)
+    scale = _scale_to(pixels.shape[0], maximum_height)
+    white = _white_value(pixels)
+    shown = np.clip(_resize(pixels, scale) * np.float32(255.0 / white), 0, 255).astype(np.uint8)
     canvas = np.repeat(shown[..., np.newaxis], 3, axis=2)
     labels = []
     for segment in segments:
-        _tint(canvas, resized(segment.mask.view(np.uint8) * np.uint8(255), scale) > 127, segment.colour)
+        _tint(canvas, _resize(segment.mask.view(np.uint8) * np.uint8(255), scale) > 127, segment.colour)
         labels.append((segment.label, segment.colour))
     return captioned(Image.fromarray(canvas), caption(image, algorithm, identity), labels)
 
 
-def scale_to(rows: int, maximum_height: int) -> float:
+def _scale_to(rows: int, maximum_height: int) -> float:
     """Return the factor that reduces an image to `maximum_height`, or enlarges a tiny one by a whole number."""
     return maximum_height / rows if rows > maximum_height else float(max(1, 480 // rows))
 
 
-def white_of(pixels: NDArray[np.uint16]) -> float:
+def _white_value(pixels: NDArray[np.uint16]) -> float:
     """Return the value that is shown white."""
     sample = pixels.ravel()[::7]
     return max(1.0, float(np.percentile(sample[sample > 0], _WHITE_PERCENTILE)))
 
 
-def resized(values: NDArray[_Value], scale: float) -> NDArray[_Value]:
+def _resize(values: NDArray[_Value], scale: float) -> NDArray[_Value]:
     """Return the scaled picture: averaged over areas if it is reduced, with repeated pixels if it is enlarged."""
     rows, columns = values.shape
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
@@ -175,3 +177,56 @@ def captioned(
     for number, (text, colour) in enumerate(entries):
         draw.text((pitch // 2, picture.height + pitch // 2 + number * pitch), text, fill=colour, font=font)
     return captioned
+
+
+def grey_layer(source: Dataset, *, maximum_height: int) -> Image.Image:
+    """Return the image in 8 bits of grey, mirrored to hang as films do.
+
+    Black is the image's 0. White is the value that only markers and clips exceed.
+
+    Args:
+        source: The image.
+        maximum_height: The greatest height of the picture in pixels.
+
+    Raises:
+        UnsupportedMammogram: `source` cannot be decoded.
+    """
+    pixels = read_mammogram(source, None).pixels
+    smaller = _resize(pixels, _scale_to(pixels.shape[0], maximum_height))
+    shown = np.clip(smaller * np.float32(255.0 / _white_value(pixels)), 0, 255).astype(np.uint8)
+    return Image.fromarray(_hung(shown, source))
+
+
+def segment_layer(segments: Iterable[StoredSegment], source: Dataset, *, maximum_height: int) -> Image.Image:
+    """Return a picture with each segment tinted and outlined in its colour, transparent elsewhere.
+
+    The layer has the size of the grey layer and is mirrored like it.
+
+    Args:
+        segments: The segments.
+        source: The image that they belong to.
+        maximum_height: The greatest height of the picture in pixels.
+    """
+    scale = _scale_to(int(source.Rows), maximum_height)
+    layer = np.zeros((*_resize(np.zeros((source.Rows, source.Columns), np.uint8), scale).shape, 4), dtype=np.uint8)
+    for segment in segments:
+        mask = _resize(segment.mask.view(np.uint8) * np.uint8(255), scale) > 127
+        layer[mask] = (*segment.colour, _LAYER_FILL)
+        contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(layer, contours, -1, (*segment.colour, _LAYER_OUTLINE), 2)
+    return Image.fromarray(_hung(layer, source))
+
+
+def is_mirrored_to_hang(source: Dataset) -> bool:
+    """Return whether an image must be mirrored to hang as films do.
+
+    A right breast then has its chest wall at the right, a left breast at the left. The first value of Patient
+    Orientation states the direction of the rows (PS3.3 C.7.6.1.1.1).
+    """
+    orientation = source.get("PatientOrientation") or ["", ""]
+    laterality = source.get("ImageLaterality") or source.get("Laterality") or ""
+    return (laterality, str(orientation[0])[:1]) in {("R", "A"), ("L", "P")}
+
+
+def _hung(picture: NDArray[np.uint8], source: Dataset) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(picture[:, ::-1]) if is_mirrored_to_hang(source) else picture

@@ -23,8 +23,8 @@ from glam_node.inference.findings import (
     SaliencyMap,
 )
 from glam_node.node.results import codes
+from glam_node.node.results.common_attributes import finish
 from glam_node.node.results.composite import new_object, reference
-from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.placement import place_frames
 from glam_node.node.results.sources import source_header
@@ -72,7 +72,7 @@ def _write(
         sop_class_uid=ParametricMapStorage,
         modality="OT",
         role=f"parametric map {kind}",
-        made_of=[image.sop_instance_uid],
+        source_uids=[image.sop_instance_uid],
         series_number=identity.parametric_map_series_number(image, kind),
         subject=f"saliency {kind} {view_name(image)}",
     )

@@ -5,7 +5,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from glam_node.inference.reading import imager_pixel_spacing
-from glam_node.node.results.sources import finite_numbers
+from glam_node.node.results.element_values import finite_numbers
 
 # A projection usually has no plane in space, but viewers need one to lay the mask over the image. This plane stands for
 # the plane of the image.

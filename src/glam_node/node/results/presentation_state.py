@@ -6,18 +6,22 @@ from highdicom.color import CIELabColor
 from pydicom.dataset import Dataset
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
-from glam_node.inference.findings import AlgorithmIdentification, Findings, ImageFindings
+from glam_node.inference.findings import AlgorithmIdentification, Finding, Findings, ImageFindings
 from glam_node.inference.reading import imager_pixel_spacing
-from glam_node.node.results.appearance import RGB
+from glam_node.node.results.common_attributes import finish
 from glam_node.node.results.composite import new_object, reference
-from glam_node.node.results.equipment import finish
-from glam_node.node.results.graphics import GREY, polyline, text_beside, text_in_corner
 from glam_node.node.results.grey_scale import copy_grey_scale
 from glam_node.node.results.identity import ResultIdentity, view_name
+from glam_node.node.results.outline import outline
 from glam_node.node.results.sources import source_header
-from glam_node.node.results.tracked import TrackedFinding, score_texts, tracked_findings
+from glam_node.node.results.tracking import DISPLAY_RGB, TrackedFinding, score_texts, tracked_findings
 
 _STATEMENT_LAYER = "RESEARCH USE"
+_WHITE = 0xFFFF
+"""Recommended display value of graphics on displays without colour: white."""
+
+_TEXT_WIDTH = 0.4
+_TEXT_HEIGHT = 0.04
 
 
 def write_presentation_states(
@@ -58,7 +62,7 @@ def _write(
         sop_class_uid=GrayscaleSoftcopyPresentationStateStorage,
         modality="PR",
         role="presentation state",
-        made_of=[image.sop_instance_uid],
+        source_uids=[image.sop_instance_uid],
         series_number=identity.presentation_state_series_number(image),
         subject=f"marks {view_name(image)}",
     )
@@ -108,8 +112,10 @@ def _layer(order: int, tracked: TrackedFinding) -> Dataset:
     layer = Dataset()
     layer.GraphicLayer = _layer_name(tracked)
     layer.GraphicLayerOrder = order
-    layer.GraphicLayerRecommendedDisplayGrayscaleValue = GREY
-    layer.GraphicLayerRecommendedDisplayCIELabValue = list(CIELabColor.from_rgb(*RGB[tracked.finding.kind]).value)
+    layer.GraphicLayerRecommendedDisplayGrayscaleValue = _WHITE
+    layer.GraphicLayerRecommendedDisplayCIELabValue = list(
+        CIELabColor.from_rgb(*DISPLAY_RGB[tracked.finding.kind]).value
+    )
     layer.GraphicLayerDescription = tracked.tracking_id
     return layer
 
@@ -118,7 +124,7 @@ def _statement_layer(order: int) -> Dataset:
     layer = Dataset()
     layer.GraphicLayer = _STATEMENT_LAYER
     layer.GraphicLayerOrder = order
-    layer.GraphicLayerRecommendedDisplayGrayscaleValue = GREY
+    layer.GraphicLayerRecommendedDisplayGrayscaleValue = _WHITE
     return layer
 
 
@@ -133,9 +139,9 @@ def _annotation(
     annotation = Dataset()
     annotation.ReferencedImageSequence = [reference(header)]
     annotation.GraphicLayer = _layer_name(tracked)
-    annotation.GraphicObjectSequence = [polyline(finding)]
+    annotation.GraphicObjectSequence = [_polyline(finding)]
     text = f"{tracked.tracking_id}: score {tracked.shown.text}\r\n{identity.short_statement(algorithm)}"
-    annotation.TextObjectSequence = [text_beside(finding, image.shape, text)]
+    annotation.TextObjectSequence = [_text_beside(finding, image.shape, text)]
     return annotation
 
 
@@ -147,5 +153,54 @@ def _statement(
     annotation = Dataset()
     annotation.ReferencedImageSequence = [reference(header)]
     annotation.GraphicLayer = _STATEMENT_LAYER
-    annotation.TextObjectSequence = [text_in_corner(image.shape, text)]
+    annotation.TextObjectSequence = [_text_in_corner(image.shape, text)]
     return annotation
+
+
+def _polyline(finding: Finding) -> Dataset:
+    """Return the closed outline of a finding as a graphic object.
+
+    Its PIXEL units equal SR coordinates: column before row, and the outer corner of the first pixel is (0, 0).
+    """
+    points = outline(finding)
+    graphic = Dataset()
+    graphic.GraphicAnnotationUnits = "PIXEL"
+    graphic.GraphicDimensions = 2
+    graphic.NumberOfGraphicPoints = len(points)
+    graphic.GraphicData = [float(value) for value in points.ravel()]
+    graphic.GraphicType = "POLYLINE"
+    graphic.GraphicFilled = "N"
+    return graphic
+
+
+def _text_beside(finding: Finding, shape: tuple[int, int], text: str) -> Dataset:
+    """Return text to the right of a finding, or to its left if there is no room on the right; always inside the image.
+
+    Args:
+        finding: The finding.
+        shape: Rows and columns of the image.
+        text: The text.
+    """
+    rows, columns = shape
+    row, column = finding.origin
+    width = _TEXT_WIDTH * columns
+    right = column + finding.mask.shape[1]
+    left = float(right) if right + width <= columns else max(0.0, column - width)
+    top = min(float(row), rows * (1 - _TEXT_HEIGHT))
+    return _text(text, left, top, left + width, top + rows * _TEXT_HEIGHT)
+
+
+def _text_in_corner(shape: tuple[int, int], text: str) -> Dataset:
+    """Return text along the upper edge of an image with this shape (rows and columns)."""
+    rows, columns = shape
+    return _text(text, 0.0, 0.0, float(columns), rows * _TEXT_HEIGHT)
+
+
+def _text(text: str, left: float, top: float, right: float, bottom: float) -> Dataset:
+    item = Dataset()
+    item.BoundingBoxAnnotationUnits = "PIXEL"
+    item.UnformattedTextValue = text
+    item.BoundingBoxTopLeftHandCorner = [left, top]
+    item.BoundingBoxBottomRightHandCorner = [right, bottom]
+    item.BoundingBoxTextHorizontalJustification = "LEFT"
+    return item

@@ -12,14 +12,13 @@ from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import AlgorithmIdentification, Findings, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.node.results import codes
-from glam_node.node.results.appearance import RGB
+from glam_node.node.results.common_attributes import finish
 from glam_node.node.results.composite import new_object, reference
-from glam_node.node.results.equipment import finish
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.overlay import caption, captioned
 from glam_node.node.results.segmentation import segment_label
 from glam_node.node.results.sources import source_header
-from glam_node.node.results.tracked import tracked_findings
+from glam_node.node.results.tracking import DISPLAY_RGB, tracked_findings
 from glam_node.node.results.view_picture import Hanging, ReducedView, draw_findings
 
 ReadView = Callable[[str, int], ReducedView]
@@ -83,7 +82,7 @@ def _panel(
         return _text_panel(lines)
     tracked = list(tracked_findings(image, algorithm, identity))
     hanging = Hanging.of(image, source_header(sources[image.sop_instance_uid]))
-    labels = [(segment_label(one), RGB[one.finding.kind]) for one in tracked]
+    labels = [(segment_label(one), DISPLAY_RGB[one.finding.kind]) for one in tracked]
     try:
         view = read()
     except UnsupportedMammogram as error:
@@ -154,7 +153,7 @@ def _write(
         sop_class_uid=SecondaryCaptureImageStorage,
         modality="OT",
         role=f"secondary capture of {identity.secondary_capture}",
-        made_of=[image.sop_instance_uid for image in images],
+        source_uids=[image.sop_instance_uid for image in images],
         series_number=identity.secondary_capture_series_number(images[0] if one_view else None),
         subject=f"picture {view_name(images[0])}" if one_view else "picture",
     )

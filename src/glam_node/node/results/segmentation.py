@@ -9,13 +9,12 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from glam_node.inference.findings import AlgorithmIdentification, Finding, Findings, ImageFindings
 from glam_node.node.results import codes
-from glam_node.node.results.appearance import RGB
-from glam_node.node.results.equipment import contributing_equipment, finish
+from glam_node.node.results.common_attributes import contributing_equipment, finish
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.placement import describe_each_frame, place_frames
 from glam_node.node.results.segmentation_frames import binary_frames, label_frame, overlap, probability_frame
 from glam_node.node.results.sources import source_header
-from glam_node.node.results.tracked import TrackedFinding, tracked_findings
+from glam_node.node.results.tracking import DISPLAY_RGB, TrackedFinding, tracked_findings
 
 BINARY, FRACTIONAL, LABELMAP = (
     hd.seg.SegmentationTypeValues.BINARY,
@@ -176,7 +175,7 @@ def _segment(
         tracking_uid=tracked.tracking_uid,
         tracking_id=tracked.tracking_id,
         anatomic_regions=[codes.BREAST],
-        display_color=hd.color.CIELabColor.from_rgb(*RGB[finding.kind]),
+        display_color=hd.color.CIELabColor.from_rgb(*DISPLAY_RGB[finding.kind]),
     )
     segment.SegmentDescription = identity.statement(algorithm)
     laterality = hd.sr.CodedConcept.from_code(codes.LATERALITY[image.image_laterality])

@@ -5,20 +5,19 @@ values that validators reject. Attributes that identify patient and study are ke
 others are kept only if they are legal.
 """
 
-import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pydicom.config import RAISE
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation
-from pydicom.valuerep import DA, TM, validate_value
+from pydicom.valuerep import DA, TM
 
 from glam_node.inference.reading import imager_pixel_spacing
 from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.identity_comparison import difference_among
 from glam_node.node.errors import PermanentError
+from glam_node.node.results.element_values import items_of, legal_value, text_value, text_values, value_of
 
 # Attributes of type 2, which must be present but may be empty (PS3.3 C.7.1.1 and C.7.2.1)
 _IDENTIFYING = ("PatientID", "AccessionNumber", "StudyID")
@@ -43,7 +42,7 @@ _OPTIONAL = (
     "InstitutionName",
     "StationName",
 )
-_OF_THE_STUDY = ("PatientName", "ReferringPhysicianName", "SpecificCharacterSet", "TimezoneOffsetFromUTC")
+_STUDY_ELEMENTS = ("PatientName", "ReferringPhysicianName", "SpecificCharacterSet", "TimezoneOffsetFromUTC")
 _NEEDED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 # Defined Terms of Specific Character Set (PS3.3 C.12.1.1.2)
@@ -85,8 +84,8 @@ def source_header(source: Dataset) -> Dataset:
         PermanentError: The image lacks a UID, so that nothing can refer to it.
     """
     header = Dataset()
-    # highdicom rejects classes that it does not know, or that require attributes which projections lack. `name_classes`
-    # corrects the class.
+    # highdicom rejects classes that it does not know, or that require attributes which projections lack.
+    # `set_referenced_classes` corrects the class.
     header.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
     for keyword in _NEEDED_UIDS:
         uid = source.get(keyword)
@@ -98,9 +97,9 @@ def source_header(source: Dataset) -> Dataset:
     header.PatientName = ""
     for keyword, legal in _REPAIRED.items():
         setattr(header, keyword, legal(str(value_of(source, keyword) or "")))
-    header.ReferringPhysicianName = _legal(source, "ReferringPhysicianName") or ""
+    header.ReferringPhysicianName = legal_value(source, "ReferringPhysicianName") or ""
     for keyword in _OPTIONAL:
-        value = _legal(source, keyword)
+        value = legal_value(source, keyword)
         if value:
             setattr(header, keyword, value)
     _copy_deidentification(source, header)
@@ -108,7 +107,7 @@ def source_header(source: Dataset) -> Dataset:
     return header
 
 
-def name_classes(result: Dataset, sources: Iterable[Dataset]) -> None:
+def set_referenced_classes(result: Dataset, sources: Iterable[Dataset]) -> None:
     """Set the SOP class in every reference to a source image to the class of that image, if it is legal."""
     stated = {text_value(source, "SOPInstanceUID"): UID(text_value(source, "SOPClassUID")) for source in sources}
     other = {
@@ -117,23 +116,23 @@ def name_classes(result: Dataset, sources: Iterable[Dataset]) -> None:
         if sop_class.is_valid and sop_class != DigitalMammographyXRayImageStorageForPresentation
     }
     if other:
-        _name_classes(result, other)
+        _set_referenced_classes(result, other)
 
 
-def _name_classes(dataset: Dataset, classes: Mapping[str, str]) -> None:
+def _set_referenced_classes(dataset: Dataset, classes: Mapping[str, str]) -> None:
     sop_class = classes.get(str(dataset.get("ReferencedSOPInstanceUID", "")))
     if sop_class:
         dataset.ReferencedSOPClassUID = sop_class
     for element in dataset:
         if element.VR == "SQ":
             for item in element.value:
-                _name_classes(item, classes)
+                _set_referenced_classes(item, classes)
 
 
 def stand_in(other: Dataset, **elements: str) -> Dataset:
     """Return a header for an image that cannot be read: the given elements, and patient and study of another image."""
     known = Dataset()
-    for keyword in (*_IDENTIFYING, *_REPAIRED, *_OPTIONAL, *_OF_THE_STUDY):
+    for keyword in (*_IDENTIFYING, *_REPAIRED, *_OPTIONAL, *_STUDY_ELEMENTS):
         if keyword in other:
             known[keyword] = other[keyword]
     for keyword, value in elements.items():
@@ -168,7 +167,7 @@ def _copy_deidentification(source: Dataset, header: Dataset) -> None:
     if removed not in ("YES", "NO"):
         return
     header.PatientIdentityRemoved = removed
-    method = _legal(source, "DeidentificationMethod")
+    method = legal_value(source, "DeidentificationMethod")
     if method:
         header.DeidentificationMethod = method
     coded = [code for item in items_of(source, "DeidentificationMethodCodeSequence") if (code := _code(item))]
@@ -180,7 +179,7 @@ def _copy_deidentification(source: Dataset, header: Dataset) -> None:
 
 def _code(item: Dataset) -> Dataset | None:
     """Return the code without its optional attributes, or None if it is incomplete (PS3.3 Table 8.8-1)."""
-    values = {keyword: _legal(item, keyword) for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")}
+    values = {keyword: legal_value(item, keyword) for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")}
     if not all(values.values()):
         return None
     code = Dataset()
@@ -195,71 +194,16 @@ def _copy_image(source: Dataset, header: Dataset) -> None:
         size = value_of(source, keyword)
         if isinstance(size, int) and size > 0:
             setattr(header, keyword, size)
-    for keyword, legal in _OF_THE_IMAGE.items():
+    for keyword, legal in _REPAIRED_OF_IMAGE.items():
         moment = legal(str(value_of(source, keyword) or ""))
         if moment:
             setattr(header, keyword, moment)
     orientation = text_values(source, "PatientOrientation")
-    if len(orientation) == 2 and all(orientation) and _legal(source, "PatientOrientation"):
+    if len(orientation) == 2 and all(orientation) and legal_value(source, "PatientOrientation"):
         header.PatientOrientation = orientation
     spacing = imager_pixel_spacing(source)
     if spacing:
         header.ImagerPixelSpacing = list(spacing)
-
-
-def value_of(source: Dataset, keyword: str) -> Any:
-    """Return the value of an element, or None if it is absent or cannot be read."""
-    try:
-        with warnings.catch_warnings():
-            # pydicom warns with the offending value, which may be a patient's.
-            warnings.simplefilter("ignore")
-            return source.get(keyword)
-    except Exception:  # pydicom converts on access, and its converters raise errors of many kinds
-        return None
-
-
-def items_of(source: Dataset, keyword: str) -> list[Dataset]:
-    """Return the items of a sequence, or none if it is empty or not a sequence."""
-    items = value_of(source, keyword)
-    return [item for item in items if isinstance(item, Dataset)] if isinstance(items, Iterable) else []
-
-
-def text_values(source: Dataset, keyword: str) -> list[str]:
-    """Return the values of an element of any VR as text without padding, or none if it cannot be read."""
-    value = value_of(source, keyword)
-    if value is None or value == "":
-        return []
-    several = isinstance(value, Iterable) and not isinstance(value, str | bytes)
-    return [str(item).strip(" \0") for item in (value if several else [value])]
-
-
-def text_value(source: Dataset, keyword: str) -> str:
-    """Return the only value of an element as text without padding, or an empty text if it has none or several."""
-    values = text_values(source, keyword)
-    return values[0] if len(values) == 1 else ""
-
-
-def finite_numbers(source: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-    """Return the values of an element as numbers, or none unless it has exactly `count` values that are all finite."""
-    try:
-        numbers = tuple(float(text) for text in text_values(source, keyword))
-    except ValueError:
-        return ()
-    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else ()
-
-
-def _legal(source: Dataset, keyword: str) -> Any:
-    """Return the value of an element if all of it is legal for its VR (PS3.5 6.2), else None."""
-    value = value_of(source, keyword)
-    if value is None or value == "":
-        return None
-    try:
-        vr = source[keyword].VR
-        for item in value if isinstance(value, list | tuple) or hasattr(value, "append") else [value]:
-            validate_value(vr, str(item) if vr != "PN" else item, RAISE)
-    except Exception:  # the validator raises ValueError, and lazy conversion errors of many kinds
-        return None
-    return value
 
 
 def _sex(value: str) -> str:
@@ -291,4 +235,4 @@ _REPAIRED: Mapping[str, Callable[[str], str]] = {
     "StudyTime": _time,
 }
 # Attributes of the image (PS3.3 C.7.6.1)
-_OF_THE_IMAGE: Mapping[str, Callable[[str], str]] = {"ContentDate": _date, "ContentTime": _time}
+_REPAIRED_OF_IMAGE: Mapping[str, Callable[[str], str]] = {"ContentDate": _date, "ContentTime": _time}

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DA, TM
 
-from glam_node.node.results.sources import text_value
+from glam_node.node.results.element_values import text_value
 
 _OFFSET = re.compile(r"([+-])(\d\d):?([0-5]\d)")
 _EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)

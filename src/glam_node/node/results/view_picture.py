@@ -15,9 +15,8 @@ from glam_node.inference.findings import ImageFindings
 from glam_node.inference.grey_scale import displayed_values
 from glam_node.inference.guard import stated_pose
 from glam_node.inference.mammogram import Laterality
-from glam_node.node.results.appearance import RGB
 from glam_node.node.results.outline import outline
-from glam_node.node.results.tracked import TrackedFinding
+from glam_node.node.results.tracking import DISPLAY_RGB, TrackedFinding
 
 _FILL = 0.22
 _LEAST_HEIGHT = 480
@@ -106,7 +105,7 @@ def draw_findings(view: ReducedView, tracked: Iterable[TrackedFinding], hanging:
         polygon = np.round(points * 2**_SHIFT).astype(np.int32)
         inside = np.zeros(canvas.shape[:2], dtype=np.uint8)
         cv2.fillPoly(inside, [polygon], (1,), shift=_SHIFT)
-        colour = RGB[one.finding.kind]
+        colour = DISPLAY_RGB[one.finding.kind]
         region = inside.astype(np.bool_)
         canvas[region] = ((1 - _FILL) * canvas[region] + _FILL * np.array(colour)).astype(np.uint8)
         cv2.polylines(canvas, [polygon], True, colour, 2, cv2.LINE_AA, shift=_SHIFT)

@@ -116,7 +116,7 @@ class ResultMaker:
             PermanentError: The source images are of two people.
         """
         refuse_different_people(self.sources.values())
-        for kind in kinds.OF_FINDINGS:
+        for kind in kinds.ANALYSIS_KINDS:
             if kind in kinds.REFERRING:
                 self._made.pop(kind, None)
             if kind in self._made or kind not in wish.wanted | wish.standby:

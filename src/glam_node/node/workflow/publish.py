@@ -17,10 +17,10 @@ from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import PermanentError
-from glam_node.node.results.aggregate import mean_scores, reference_scores, study_scores
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
 from glam_node.node.results.not_analysed_report import Notice
+from glam_node.node.results.scores import mean_scores, reference_scores, study_scores
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.context import Audience, InferenceContext
 from glam_node.node.workflow.make import Unwritten, Wish

@@ -9,7 +9,8 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.errors import PermanentError
-from glam_node.node.results.sources import stand_in, text_value
+from glam_node.node.results.element_values import text_value
+from glam_node.node.results.sources import stand_in
 from glam_node.node.results.time_zone import state_zone
 
 

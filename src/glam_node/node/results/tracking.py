@@ -1,12 +1,14 @@
-"""Findings with the identifiers and scores that they have in every result."""
+"""Findings with the identifiers, scores and colours that they have in every result."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, Finding, ImageFindings
-from glam_node.node.results.aggregate import image_score
+from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, Finding, FindingKind, ImageFindings
 from glam_node.node.results.identity import ResultIdentity, view_name
-from glam_node.node.results.scores import ShownScore, shown_finding_score, shown_score
+from glam_node.node.results.scores import ShownScore, image_score, shown_finding_score, shown_score
+
+DISPLAY_RGB = {FindingKind.BENIGN: (64, 200, 96), FindingKind.MALIGNANT: (240, 72, 56)}
+"""Display colour of each class: red, green and blue, 8 bits each."""
 
 
 @dataclass(frozen=True, slots=True)

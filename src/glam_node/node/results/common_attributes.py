@@ -10,10 +10,10 @@ from pydicom.uid import UID, GrayscaleSoftcopyPresentationStateStorage, Secondar
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.domain import implementation
 from glam_node.node.results import codes
+from glam_node.node.results.codes import use_snomed_rt
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.lossy import state_lossy_compression
-from glam_node.node.results.snomed_rt import use_snomed_rt
-from glam_node.node.results.sources import character_set, name_classes, patient_name
+from glam_node.node.results.lossy_compression import state_lossy_compression
+from glam_node.node.results.sources import character_set, patient_name, set_referenced_classes
 from glam_node.node.results.time_zone import offset_text, zone_of
 
 _ALWAYS = (("InstanceCreationDate", "InstanceCreationTime"), ("SeriesDate", "SeriesTime"))
@@ -52,7 +52,7 @@ def finish(result: Dataset, sources: Sequence[Dataset], identity: ResultIdentity
     """
     if identity.code_scheme == "SRT":
         use_snomed_rt(result)
-    name_classes(result, sources)
+    set_referenced_classes(result, sources)
     result.PatientName = patient_name(sources[0])
     _set_times(result, identity.created(zone_of(sources)))
     if "PixelData" in result:

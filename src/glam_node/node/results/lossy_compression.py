@@ -8,7 +8,7 @@ from pathlib import Path
 from pydicom import uid
 from pydicom.dataset import Dataset
 
-from glam_node.node.results.sources import items_of, text_value, text_values, value_of
+from glam_node.node.results.element_values import items_of, text_value, text_values, value_of
 
 # Methods (PS3.3 C.7.6.1.1.5.1) by transfer syntax, for the syntaxes that are always lossy
 _METHODS: Mapping[str, str] = {

@@ -8,14 +8,14 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import Finding, FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
-from glam_node.node.results.mammography_cad_sr_agreement import (
+from glam_node.node.results.mammography_cad_sr_pairs import (
     PlacedFinding,
-    agreeing_findings,
     center,
     compared_images,
+    paired_findings,
 )
 from glam_node.node.results.scores import shown_finding_score
-from glam_node.node.results.tracked import TrackedFinding
+from glam_node.node.results.tracking import TrackedFinding
 from tests.unit.results.analysed import finding
 
 COLUMNS = 200
@@ -43,7 +43,7 @@ def pairs(cc: list[int], mlo: list[int], headers: dict[str, Dataset]) -> list[tu
         for view, columns in ((ViewPosition.CC, cc), (ViewPosition.MLO, mlo))
         for column in columns
     ]
-    found = agreeing_findings(placed, IMAGES.values(), headers)
+    found = paired_findings(placed, IMAGES.values(), headers)
     return [(pair.craniocaudal.tracked.tracking_id, pair.oblique.tracked.tracking_id) for pair in found]
 
 

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from glam_node.inference.findings import Finding, Findings, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.tracked import TrackedFinding, tracked_findings
+from glam_node.node.results.tracking import TrackedFinding, tracked_findings
 
 LARGEST_DIFFERENCE_MM = 25.0
 """Largest difference between the two distances from the edge at the chest wall, measured at the detector.
@@ -33,7 +33,7 @@ class PlacedFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class AgreeingFindings:
+class FindingPair:
     """Findings of one class in the CC and the MLO view of a breast that may be the same lesion."""
 
     craniocaudal: PlacedFinding
@@ -65,9 +65,9 @@ def compared_images(images: Iterable[ImageFindings], headers: Mapping[str, Datas
     return [image for image in usable if views[image.image_laterality] == set(ViewPosition)]
 
 
-def agreeing_findings(
+def paired_findings(
     placed: Iterable[PlacedFinding], compared: Iterable[ImageFindings], headers: Mapping[str, Dataset]
-) -> list[AgreeingFindings]:
+) -> list[FindingPair]:
     """Return pairs of findings of one breast and class that are about as far from the chest wall.
 
     The closest pairs are formed first, and each finding is in at most one pair.
@@ -84,7 +84,7 @@ def agreeing_findings(
             of_view[one.image.view_position].append(one)
     distances = {id(one): _distance_mm(one, headers) for view in of_view.values() for one in view}
     candidates = [
-        (abs(distances[id(first)] - distances[id(second)]), AgreeingFindings(first, second))
+        (abs(distances[id(first)] - distances[id(second)]), FindingPair(first, second))
         for first, second in product(of_view[ViewPosition.CC], of_view[ViewPosition.MLO])
         if _comparable(first, second)
     ]
