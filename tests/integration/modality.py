@@ -8,7 +8,7 @@ from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, Expli
 from pynetdicom.association import Association
 
 from glam_node.inference.phantom import make_exam
-from glam_node.node.scu.association import RequestingAE
+from glam_node.node.scu.requesting_ae import RequestingAE
 
 MODALITY = "MODALITY"
 

@@ -14,7 +14,7 @@ import pytest
 from pydicom.uid import EnhancedCTImageStorage
 from pynetdicom.association import Association
 
-from glam_node.node.scu.association import RequestingAE
+from glam_node.node.scu.requesting_ae import RequestingAE
 from tests.certificates import Authority, Signed
 from tests.integration.modality import MODALITY, small_exam
 from tests.integration.scp.raw import VERIFICATION, Sender

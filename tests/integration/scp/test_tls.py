@@ -15,7 +15,7 @@ import pydicom
 import pytest
 
 from glam_node.inference.phantom import make_exam
-from glam_node.node.scu.association import RequestingAE
+from glam_node.node.scu.requesting_ae import RequestingAE
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.tls import TLSSettings
 from tests.certificates import Authority, Signed

@@ -12,7 +12,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
-from glam_node.node.scu.association import REJECTIONS, Peer, associated
+from glam_node.node.scu.association import REJECTIONS, Peer, open_association
 from tests.integration.archive import VERIFICATION, Archive, listening
 from tests.integration.scu.conftest import peer_at, raw_peer
 from tests.ports import free_port
@@ -22,7 +22,7 @@ A_ABORT = bytes.fromhex("07 00 00000004 0000 0000")
 
 def failure_of(peer: Peer) -> NodeError:
     """The error that an association with the peer ends in."""
-    with pytest.raises(NodeError) as caught, associated(peer, [build_context(VERIFICATION)]):
+    with pytest.raises(NodeError) as caught, open_association(peer, [build_context(VERIFICATION)]):
         pass
     return caught.value
 
@@ -110,13 +110,13 @@ def test_a_peer_that_accepts_no_context_is_permanent() -> None:
 
 
 def test_an_association_is_released_at_the_end(archive: Archive) -> None:
-    with associated(peer_at(archive.port), [build_context(VERIFICATION)]) as association:
+    with open_association(peer_at(archive.port), [build_context(VERIFICATION)]) as association:
         assert association.is_established
     assert association.is_released
 
 
 def test_an_association_is_aborted_after_an_error(archive: Archive) -> None:
-    with pytest.raises(KeyError), associated(peer_at(archive.port), [build_context(VERIFICATION)]) as association:
+    with pytest.raises(KeyError), open_association(peer_at(archive.port), [build_context(VERIFICATION)]) as association:
         raise KeyError
     assert association.is_aborted
 
@@ -126,7 +126,7 @@ def test_a_clock_that_jumps_ahead_ends_no_association() -> None:
     with (
         listening(Archive(patience_s=None)) as archive,
         time_machine.travel(now, tick=True) as clock,
-        associated(peer_at(archive.port, timeout=10.0), [build_context(VERIFICATION)]) as association,
+        open_association(peer_at(archive.port, timeout=10.0), [build_context(VERIFICATION)]) as association,
     ):
         clock.shift(timedelta(days=1))
         # Longer than pynetdicom takes to look at its timers.
@@ -151,7 +151,7 @@ class Starved(Association):
 def test_on_a_busy_machine_no_thread_of_pynetdicoms_takes_an_answer_that_we_wait_for(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with associated(peer_at(archive.port, timeout=10.0), [build_context(VERIFICATION)]) as association:
+    with open_association(peer_at(archive.port, timeout=10.0), [build_context(VERIFICATION)]) as association:
         send = association.dimse.send_msg
 
         def send_and_get_no_turn(*message: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pynetdicom import AE, evt
 
-from glam_node.node.scu.echo import EchoReport, echo, peer_of
+from glam_node.node.scu.echo import EchoOutcome, echo, peer_of
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.settings.destinations import DestinationSettings
 from tests.certificates import Authority, Signed
@@ -76,7 +76,7 @@ def pynetdicom_archive(
         server.shutdown()
 
 
-def asked(settings: DestinationSettings) -> EchoReport:
+def asked(settings: DestinationSettings) -> EchoOutcome:
     return echo("archive", settings, "GLAMNODE")
 
 

@@ -6,8 +6,8 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1
 
 from glam_node.node.domain.ports import OutgoingInstance
-from glam_node.node.scu.store import ANSWERS, contexts_for
-from glam_node.node.scu.syntaxes import UNCOMPRESSED
+from glam_node.node.scu.store import STATUS_MEANINGS, contexts_for
+from glam_node.node.scu.transfer_syntaxes import UNCOMPRESSED
 
 SR, SEG = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.66.4"
 
@@ -37,5 +37,5 @@ def test_a_class_is_proposed_once_however_many_instances_it_has() -> None:
 
 @pytest.mark.parametrize("status", [0x0000, 0x0001, 0x0110, 0x0122, 0x02FF, 0xA700, 0xA801, 0xB123, 0xC999, 0xFFFF])
 def test_every_status_has_an_answer_that_says_what_to_do(status: int) -> None:
-    answer = next(answer for answer in ANSWERS if answer.first <= status <= answer.last)
+    answer = next(answer for answer in STATUS_MEANINGS if answer.first <= status <= answer.last)
     assert answer.stored or answer.remedy

@@ -27,8 +27,8 @@ from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.stow import StowDestination, web_peer
-from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.scu.syslog import AuditCollector, audit_collector
+from glam_node.node.scu.transfer_syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.workflow.alert import Channel
 from glam_node.node.workflow.answer_commitments import SendReport
 from glam_node.node.workflow.commit_results import CommitmentRules

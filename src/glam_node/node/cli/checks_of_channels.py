@@ -6,9 +6,9 @@ from glam_node.node.bootstrap.alerts import mail_server
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.cli.checks_of_secrets import check_secret
 from glam_node.node.errors import NodeError
-from glam_node.node.scu.mail import MailServer, greet
-from glam_node.node.scu.otlp import greet_collector
-from glam_node.node.scu.webhook import reach_webhook
+from glam_node.node.scu.mail import MailServer, check_mail_server
+from glam_node.node.scu.otlp import check_collector
+from glam_node.node.scu.webhook import check_webhook
 from glam_node.settings.schema import Settings
 
 
@@ -17,14 +17,14 @@ def check_channels(settings: Settings) -> Iterator[Check]:
     alerts, telemetry = settings.alerts, settings.telemetry
     if alerts.webhook_url:
         remedy = "Alerts wait until it answers. `glam-node alerts test` posts one."
-        yield _reached("alerts webhook", lambda: reach_webhook(alerts.webhook_url, alerts.timeout), remedy)
+        yield _reached("alerts webhook", lambda: check_webhook(alerts.webhook_url, alerts.timeout), remedy)
     server = mail_server(settings)
     if server is not None and _has_password(server):
         remedy = "Alerts wait until it answers. `glam-node alerts test` sends one."
-        yield _reached("alerts mail", lambda: greet(server), remedy)
+        yield _reached("alerts mail", lambda: check_mail_server(server), remedy)
     if telemetry.otlp_endpoint:
         remedy = "Traces wait until it answers; studies do not."
-        yield _reached("telemetry", lambda: greet_collector(telemetry.otlp_endpoint, telemetry.timeout), remedy)
+        yield _reached("telemetry", lambda: check_collector(telemetry.otlp_endpoint, telemetry.timeout), remedy)
 
 
 def _has_password(server: MailServer) -> bool:

@@ -13,7 +13,7 @@ from glam_node.node.scu.association import DIAGNOSIS_TIMEOUT_S, Peer
 from glam_node.node.scu.echo import Survey, echo, peer_of, survey
 from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.stow import WebPeer, web_peer
-from glam_node.node.scu.tls import PeerTLS, trouble
+from glam_node.node.scu.tls import PeerTLS, handshake_failure
 from glam_node.node.tls.certificates import Presented, presented
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.reference import section_to_append
@@ -128,7 +128,7 @@ def _tls(peer: Peer | WebPeer, tls: PeerTLS) -> Check:
     line, section = f"destinations.{peer.name} TLS", tls.files.section
     patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S * 2)
     try:
-        failure = trouble(tls, peer.address, patience)
+        failure = handshake_failure(tls, peer.address, patience)
     except (NodeError, OSError) as error:
         reason = error if isinstance(error, NodeError) else f"{peer} cannot be reached: {_reason(error)}"
         return Check(line, Verdict.FAIL, str(reason), f"Is it running? Check {section}.host and {section}.port.")

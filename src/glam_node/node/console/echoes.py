@@ -11,7 +11,7 @@ from glam_node.node.console.rendering import Screens
 from glam_node.node.console.sessions import Flash
 from glam_node.node.db import audit
 from glam_node.node.domain.words import counted
-from glam_node.node.scu.echo import EchoReport, echo
+from glam_node.node.scu.echo import EchoOutcome, echo
 from glam_node.node.workflow.resend import send_now
 
 LONGEST_S = 10.0
@@ -71,7 +71,7 @@ class Echoes:
             raise HTTPException(404, f"There is no [destinations.{name[:64]}] in the settings.")
         return name
 
-    def _ask(self, name: str) -> EchoReport:
+    def _ask(self, name: str) -> EchoOutcome:
         destination = self._node.settings.destinations[name]
         patient = destination.model_copy(update={"timeout": min(destination.timeout, LONGEST_S)})
         return echo(name, patient, self._node.settings.node.ae_title)

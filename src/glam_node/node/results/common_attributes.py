@@ -10,7 +10,6 @@ from pydicom.uid import UID, GrayscaleSoftcopyPresentationStateStorage, Secondar
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.domain import implementation
 from glam_node.node.results import codes
-from glam_node.node.results.codes import use_snomed_rt
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.lossy_compression import state_lossy_compression
 from glam_node.node.results.sources import character_set, patient_name, set_referenced_classes
@@ -51,7 +50,7 @@ def finish(result: Dataset, sources: Sequence[Dataset], identity: ResultIdentity
         identity: The device, and the creation time of the object.
     """
     if identity.code_scheme == "SRT":
-        use_snomed_rt(result)
+        codes.use_snomed_rt(result)
     set_referenced_classes(result, sources)
     result.PatientName = patient_name(sources[0])
     _set_times(result, identity.created(zone_of(sources)))

@@ -10,7 +10,6 @@ from pydicom.sr.coding import Code
 from glam_node.inference.findings import AlgorithmIdentification, FindingKind, Findings, ImageFindings
 from glam_node.node.results import codes
 from glam_node.node.results import mammography_cad_sr_items as items
-from glam_node.node.results.codes import processing_and_findings_summary
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.mammography_cad_sr_pairs import (
     LARGEST_DIFFERENCE_MM,
@@ -40,7 +39,7 @@ class Impressions:
         algorithm = self.findings.algorithm
         summary = sr.CodeContentItem(
             codes.PROCESSING_AND_FINDINGS_SUMMARY,
-            processing_and_findings_summary(self.findings.images),
+            codes.processing_and_findings_summary(self.findings.images),
             items.CONTAINS,
         )
         sentences = map(_sentence, self.findings.images)

@@ -12,7 +12,6 @@ from pydicom.sr.coding import Code
 from glam_node.inference.findings import AlgorithmIdentification, FindingKind, Findings, ImageFindings
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results import codes
-from glam_node.node.results.codes import processing_and_findings_summary
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.outline import long_axis_mm, outline
 from glam_node.node.results.scores import (
@@ -188,7 +187,7 @@ def _site(laterality: Laterality) -> sr.FindingSite:
 
 def _summary(images: Sequence[ImageFindings]) -> sr.QualitativeEvaluation:
     """Return the code for the outcome of the analysis of some images."""
-    outcome = processing_and_findings_summary(images)
+    outcome = codes.processing_and_findings_summary(images)
     return sr.QualitativeEvaluation(codes.PROCESSING_AND_FINDINGS_SUMMARY, outcome)
 
 

@@ -1,12 +1,10 @@
 """Associations that the node requests. Each failure becomes a TransientError or a PermanentError."""
 
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from pydicom.uid import UID
@@ -16,16 +14,12 @@ from pynetdicom.events import Event
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.transport import AssociationSocket
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
-from glam_node.node.scu.checkpoint import Checkpoint
-from glam_node.node.scu.tls import PeerTLS, speaks_http, speaks_tls, trouble
-from glam_node.node.upper_layer.plain import plain_answer
-from glam_node.node.upper_layer.transport import WholePDUs
+from glam_node.node.scu.requesting_ae import RequestingAE
+from glam_node.node.scu.tls import PeerTLS, handshake_failure, speaks_http, speaks_tls
 
 DIAGNOSIS_TIMEOUT_S = 2.0
-JOIN_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +55,7 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection:
+class RejectionMeaning:
     """Meaning of a rejected association: the reason, the remedy, and whether another attempt may succeed."""
 
     reason: str
@@ -75,23 +69,25 @@ class SOPClassRefused(PermanentError):
 
 # PS3.8 Table 9-21, A-ASSOCIATE-RJ: (source, reason)
 REJECTIONS = {
-    (1, 1): Rejection("no reason given", "Look into the log of the archive.", True),
-    (1, 2): Rejection("application context name not supported", "Check {section}.port.", False),
-    (1, 3): Rejection(
+    (1, 1): RejectionMeaning("no reason given", "Look into the log of the archive.", True),
+    (1, 2): RejectionMeaning("application context name not supported", "Check {section}.port.", False),
+    (1, 3): RejectionMeaning(
         "calling AE title not recognized", "Register {calling_ae_title} at the archive, or check node.ae_title.", False
     ),
-    (1, 7): Rejection("called AE title not recognized", "Check {section}.ae_title.", False),
-    (2, 1): Rejection("no reason given (ACSE)", "Look into the log of the archive.", True),
-    (2, 2): Rejection("protocol version not supported", "Check {section}.port.", False),
-    (3, 1): Rejection("temporary congestion", "The node tries again.", True),
-    (3, 2): Rejection("local limit exceeded", "The node tries again. Allow more associations at the archive.", True),
+    (1, 7): RejectionMeaning("called AE title not recognized", "Check {section}.ae_title.", False),
+    (2, 1): RejectionMeaning("no reason given (ACSE)", "Look into the log of the archive.", True),
+    (2, 2): RejectionMeaning("protocol version not supported", "Check {section}.port.", False),
+    (3, 1): RejectionMeaning("temporary congestion", "The node tries again.", True),
+    (3, 2): RejectionMeaning(
+        "local limit exceeded", "The node tries again. Allow more associations at the archive.", True
+    ),
 }
-UNKNOWN_REJECTION = Rejection("unknown reason", "Look into the log of the archive.", True)
+UNKNOWN_REJECTION = RejectionMeaning("unknown reason", "Look into the log of the archive.", True)
 REJECTED_TRANSIENT = 2
 
 
 @contextmanager
-def associated(
+def open_association(
     peer: Peer,
     contexts: Sequence[PresentationContext],
     *,
@@ -100,8 +96,15 @@ def associated(
 ) -> Iterator[Association]:
     """Open an association with at least one accepted context; release it at the end, or abort it after an error.
 
-    `roles` are proposed in addition to the default ones; `handlers` handle pynetdicom's events on this association.
-    Every TransientError or PermanentError names the peer, its answer and the remedy.
+    Args:
+        peer: The application entity to call.
+        contexts: The presentation contexts to propose.
+        roles: The roles to propose, where they are not the default ones.
+        handlers: The handlers of pynetdicom's events, such as requests of the peer on this association.
+
+    Raises:
+        TransientError: The association failed, and another attempt may succeed.
+        PermanentError: The association fails until a person acts.
     """
     secure = (peer.tls.context(), peer.tls.server_name) if peer.tls is not None else None
     with closing(RequestingAE(peer.calling_ae_title, secure)) as ae:
@@ -112,57 +115,6 @@ def associated(
             association.abort()
             raise
         association.release()
-
-
-class RequestingAE(AE):
-    """An AE that can close the connection of the association that it requests."""
-
-    _transport: AssociationSocket | None = None
-    _connection: socket.socket | None = None
-
-    def __init__(self, ae_title: str, secure: tuple[ssl.SSLContext, str] | None = None) -> None:
-        super().__init__(ae_title=ae_title)
-        self._secure = secure
-
-    def _create_socket(self, assoc: Association, *arguments: Any) -> AssociationSocket:
-        assoc._reactor_checkpoint = Checkpoint(assoc)
-        self._transport = WholePDUs(super()._create_socket(assoc, *arguments), partial(_plain, assoc))
-        self._connection = self._transport.socket
-        if self._connection is not None:
-            _configure(self._connection, self.connection_timeout or 0)
-            if self._secure is not None:
-                # If pynetdicom did this, the TLS connection that replaces this one could not be closed here.
-                context, server_name = self._secure
-                self._connection = context.wrap_socket(self._connection, server_hostname=server_name)
-                self._transport.socket = self._connection
-        return self._transport
-
-    def close(self) -> None:
-        """Close the connection, which pynetdicom leaves open after a failure or if the peer breaks it off."""
-        if self._transport is not None and self._transport.assoc.dul.is_alive():
-            self._transport.assoc.dul.join(JOIN_TIMEOUT_S)
-        if self._connection is not None:
-            self._connection.close()
-
-
-def _plain(association: Association, pdu: bytes) -> bytes:
-    """Return a PDU of the peer in a form that pynetdicom understands."""
-    requestor = association.requestor
-    proposed = {one.context_id or 0: [str(uid) for uid in one.transfer_syntax] for one in requestor.requested_contexts}
-    roles = {str(uid): (bool(one.scu_role), bool(one.scp_role)) for uid, one in requestor.role_selection.items()}
-    return plain_answer(pdu, proposed, roles)
-
-
-def _configure(connection: socket.socket, timeout: float) -> None:
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # Without this timeout a peer that stops reading in the middle of a data set would block the sending thread forever.
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout * 1000))
-    # Without keep-alive nothing would detect that the host of a peer is gone while its answer is awaited.
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
-        if hasattr(socket, option):
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), max(1, round(timeout / 3)))
 
 
 def _request(
@@ -205,12 +157,15 @@ def _request(
 
 
 def _unreachable(peer: Peer) -> TransientError:
-    """Return the error for a peer without a connection; connect once more, since pynetdicom only logs the reason."""
-    patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
+    """Return the error for a peer that could not be connected to.
+
+    pynetdicom logs the reason but does not return it, so the connection is tried once more to learn it.
+    """
+    timeout_s = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     try:
-        if peer.tls is not None and (failure := trouble(peer.tls, peer.address, patience)):
+        if peer.tls is not None and (failure := handshake_failure(peer.tls, peer.address, timeout_s)):
             return TransientError(f"{peer}: {failure}.")
-        socket.create_connection(peer.address, timeout=patience).close()
+        socket.create_connection(peer.address, timeout=timeout_s).close()
         reason = f"no connection within {peer.timeout:g} s"
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
@@ -232,33 +187,33 @@ def _refused(
     peer: Peer, answer: A_ASSOCIATE | None, contexts: Sequence[PresentationContext], elapsed_s: float
 ) -> NodeError:
     if answer is not None and answer.result == 0:
-        return nothing_accepted(peer, contexts)
+        return no_context_accepted(peer, contexts)
     if answer is not None:
         return _rejected(peer, answer.result or 0, answer.result_source or 0, answer.diagnostic or 0)
     if elapsed_s >= peer.timeout:
         return TransientError(
-            _mistaken(peer)
+            _protocol_mismatch(peer)
             or f"{peer} did not answer the association request within {peer.timeout:g} s. "
             f"Check that {peer.section}.port is its DICOM port, or raise {peer.section}.timeout."
         )
     return TransientError(
-        _mistaken(peer)
+        _protocol_mismatch(peer)
         or f"{peer} accepted the connection and closed it without an answer to the association request. "
         f"Check that {peer.section}.port is its DICOM port, and look into the log of the archive."
     )
 
 
-def _mistaken(peer: Peer) -> str:
+def _protocol_mismatch(peer: Peer) -> str:
     """Return a message if the peer speaks HTTP or if TLS is not agreed upon; else an empty text."""
-    patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
+    timeout_s = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     if peer.tls is None:
-        if speaks_http(peer.address, patience):
+        if speaks_http(peer.address, timeout_s):
             return f"{peer} answers in HTTP, as a web server does. Set {peer.section}.port to its DICOM port."
-        if speaks_tls(peer.address, patience):
+        if speaks_tls(peer.address, timeout_s):
             return f"{peer} expects TLS. Set {peer.section}.tls = true, or {peer.section}.port to its port without TLS."
         return ""
     try:
-        failure = trouble(peer.tls, peer.address, patience)
+        failure = handshake_failure(peer.tls, peer.address, timeout_s)
     except OSError:
         return ""
     return f"{peer}: {failure}." if failure else ""
@@ -273,7 +228,7 @@ def _rejected(peer: Peer, result: int, source: int, reason: int) -> NodeError:
     )
 
 
-def nothing_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> SOPClassRefused:
+def no_context_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> SOPClassRefused:
     """Return the error for a peer that accepts none of the presentation contexts."""
     proposed = sorted(
         {f"{UID(context.abstract_syntax or '').name} ({context.transfer_syntax[0].name})" for context in contexts}
@@ -285,8 +240,15 @@ def nothing_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> SOP
     )
 
 
-def lost(peer: Peer, asked: str, timed_out: bool, waited_s: float | None = None) -> TransientError:
-    """Return the error for an association that ended without an answer to the request `asked`."""
+def lost_association(peer: Peer, asked: str, timed_out: bool, waited_s: float | None = None) -> TransientError:
+    """Return the error for an association that ended without an answer to a request.
+
+    Args:
+        peer: The peer.
+        asked: The name of the request.
+        timed_out: Whether the peer was silent for too long, rather than ending the association.
+        waited_s: How many seconds the answer was awaited, if not the peer's timeout.
+    """
     if not timed_out:
         return TransientError(
             f"{peer} ended the association without an answer to {asked}. The node tries again. Look into the log of "

@@ -8,7 +8,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
 
-from glam_node.node.scu.patience import ended_after
+from glam_node.node.scu.answer_timeouts import ended_after
 
 
 def bound_answers(session: requests.Session, seconds: float) -> None:

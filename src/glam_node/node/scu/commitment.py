@@ -18,7 +18,7 @@ from glam_node.node.domain.commitment import (
     Reference,
 )
 from glam_node.node.errors import NodeError, PermanentError
-from glam_node.node.scu.association import Peer, SOPClassRefused, associated, lost
+from glam_node.node.scu.association import Peer, SOPClassRefused, lost_association, open_association
 from glam_node.node.workflow.commitment_data_sets import report_data_set, reported, request_data_set
 
 SAME_ASSOCIATION_S = 2.0
@@ -26,49 +26,51 @@ SAME_ASSOCIATION_S = 2.0
 ANSWER_S = 30.0
 """The longest time for recording and acknowledging a report."""
 
-Heard = Callable[[CommitmentReply], None]
+ReplyHandler = Callable[[CommitmentReply], None]
 
 
-def request_commitment(peer: Peer, transaction_uid: str, references: Sequence[Reference], heard: Heard) -> None:
+def request_commitment(
+    peer: Peer, transaction_uid: str, references: Sequence[Reference], on_reply: ReplyHandler
+) -> None:
     """Send a request for storage commitment, and serve a report that arrives on the same association.
 
     Args:
         peer: The archive.
         transaction_uid: The Transaction UID of the request.
         references: The objects that the archive is to commit.
-        heard: The function that records a report. If it raises NodeError, the peer is answered with a processing
+        on_reply: The function that records a report. If it raises NodeError, the peer is answered with a processing
             failure.
 
     Raises:
         TransientError: The peer gave no answer to the request.
         PermanentError: The peer accepts no such requests, or refuses this one.
     """
-    hearing, answered = threading.Event(), threading.Event()
+    replied, answered = threading.Event(), threading.Event()
 
-    def hear(event: Event) -> tuple[int, None]:
-        hearing.set()
+    def receive_reply(event: Event) -> tuple[int, None]:
+        replied.set()
         try:
-            heard(reported(event.event_information))
+            on_reply(reported(event.event_information))
         except NodeError:
             return PROCESSING_FAILURE, None
         return 0x0000, None
 
     def sent(event: Event) -> None:
         # The answer to the report is the only message sent after it. A release before it would leave the peer without.
-        if hearing.is_set() and isinstance(event.pdu, P_DATA_TF):
+        if replied.is_set() and isinstance(event.pdu, P_DATA_TF):
             answered.set()
 
     try:
         handlers: list[tuple[evt.EventType, Callable[[Event], Any]]]
-        handlers = [(evt.EVT_N_EVENT_REPORT, hear), (evt.EVT_PDU_SENT, sent)]
-        with associated(peer, [build_context(PUSH_MODEL)], handlers=handlers) as association:
+        handlers = [(evt.EVT_N_EVENT_REPORT, receive_reply), (evt.EVT_PDU_SENT, sent)]
+        with open_association(peer, [build_context(PUSH_MODEL)], handlers=handlers) as association:
             data_set = request_data_set(transaction_uid, references)
             try:
                 status, _ = association.send_n_action(data_set, REQUEST, PUSH_MODEL, PUSH_MODEL_INSTANCE)
             except RuntimeError as error:
-                raise lost(peer, "N-ACTION", timed_out=False) from error
+                raise lost_association(peer, "N-ACTION", timed_out=False) from error
             _check(peer, "N-ACTION", status)
-            if hearing.wait(SAME_ASSOCIATION_S):
+            if replied.wait(SAME_ASSOCIATION_S):
                 answered.wait(ANSWER_S)
     except SOPClassRefused as error:
         raise PermanentError(
@@ -85,19 +87,19 @@ def send_report(peer: Peer, report: CommitmentReply) -> None:
         PermanentError: The peer does not accept the reply.
     """
     role = build_role(PUSH_MODEL, scp_role=True)
-    with associated(peer, [build_context(PUSH_MODEL)], roles=[role]) as association:
+    with open_association(peer, [build_context(PUSH_MODEL)], roles=[role]) as association:
         try:
             status, _ = association.send_n_event_report(
                 report_data_set(report), report.event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE
             )
         except RuntimeError as error:
-            raise lost(peer, "N-EVENT-REPORT", timed_out=False) from error
+            raise lost_association(peer, "N-EVENT-REPORT", timed_out=False) from error
         _check(peer, "N-EVENT-REPORT", status)
 
 
 def _check(peer: Peer, asked: str, answer: Dataset) -> None:
     if "Status" not in answer:
-        raise lost(peer, asked, timed_out=True)
+        raise lost_association(peer, asked, timed_out=True)
     if answer.Status != 0x0000:
         raise PermanentError(
             f"{peer} answered 0x{answer.Status:04X} to {asked} (storage commitment). Look into the log of the archive.",

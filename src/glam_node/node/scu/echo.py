@@ -10,18 +10,18 @@ from pynetdicom import build_context
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.results.kinds import SOP_CLASSES
-from glam_node.node.scu.association import Peer, associated, lost, nothing_accepted
-from glam_node.node.scu.folder import probe
-from glam_node.node.scu.stow import look, web_peer
-from glam_node.node.scu.syntaxes import TRANSFER_SYNTAXES
+from glam_node.node.scu.association import Peer, lost_association, no_context_accepted, open_association
+from glam_node.node.scu.folder import check_folder
+from glam_node.node.scu.stow import check_web_server, web_peer
 from glam_node.node.scu.tls import peer_tls
+from glam_node.node.scu.transfer_syntaxes import TRANSFER_SYNTAXES
 from glam_node.settings.destinations import DestinationSettings
 
 VERIFICATION = "1.2.840.10008.1.1"
 
 
 @dataclass(frozen=True, slots=True)
-class EchoReport:
+class EchoOutcome:
     """The outcome of checking a destination."""
 
     ok: bool
@@ -31,14 +31,14 @@ class EchoReport:
     """The answer, or the failure and its remedy, in plain words."""
 
 
-def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> EchoReport:
+def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> EchoOutcome:
     """Check whether [destinations.NAME] answers and accepts its kinds of results. A failure is returned, not raised."""
     started = time.monotonic()
     try:
         message = _answer(name, destination, calling_ae_title)
     except NodeError as error:
-        return EchoReport(False, _milliseconds_since(started), str(error))
-    return EchoReport(True, _milliseconds_since(started), message)
+        return EchoOutcome(False, _milliseconds_since(started), str(error))
+    return EchoOutcome(True, _milliseconds_since(started), message)
 
 
 def _answer(name: str, destination: DestinationSettings, calling_ae_title: str) -> str:
@@ -46,9 +46,9 @@ def _answer(name: str, destination: DestinationSettings, calling_ae_title: str) 
         case "c-store":
             return _ask(peer_of(name, destination, calling_ae_title), destination)
         case "stow-rs":
-            return look(web_peer(name, destination))
+            return check_web_server(web_peer(name, destination))
         case "folder":
-            return probe(name, destination.folder)
+            return check_folder(name, destination.folder)
     assert_never(destination.kind)
 
 
@@ -92,19 +92,19 @@ def survey(peer: Peer, destination: DestinationSettings) -> Survey:
         build_context(uid, syntax) for uid in dict.fromkeys(SOP_CLASSES[kind] for kind in kinds) for syntax in names
     ]
     asked = [build_context(VERIFICATION), build_context(PUSH_MODEL), *storage]
-    with associated(peer, asked) as association:
+    with open_association(peer, asked) as association:
         taken: dict[str, list[str]] = {}
         for context in association.accepted_contexts:
             taken.setdefault(str(context.abstract_syntax), []).append(str(context.transfer_syntax[0]))
         if VERIFICATION not in taken:
-            raise nothing_accepted(peer, [build_context(VERIFICATION)])
+            raise no_context_accepted(peer, [build_context(VERIFICATION)])
         started = time.monotonic()
         try:
             answer = association.send_c_echo()
         except RuntimeError as error:
-            raise lost(peer, "C-ECHO", timed_out=False) from error
+            raise lost_association(peer, "C-ECHO", timed_out=False) from error
         if "Status" not in answer:
-            raise lost(peer, "C-ECHO", timed_out=time.monotonic() - started >= peer.timeout)
+            raise lost_association(peer, "C-ECHO", timed_out=time.monotonic() - started >= peer.timeout)
         if answer.Status != 0:
             raise PermanentError(
                 f"{peer} answered 0x{answer.Status:04X} to C-ECHO. Look into the log of the archive.",

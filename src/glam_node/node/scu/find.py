@@ -8,7 +8,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 
 from glam_node.node.errors import PermanentError
-from glam_node.node.scu.association import Peer, SOPClassRefused, associated, lost
+from glam_node.node.scu.association import Peer, SOPClassRefused, lost_association, open_association
 
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 PENDING = (0xFF00, 0xFF01)
@@ -29,7 +29,7 @@ def count_mammograms(peer: Peer, study_instance_uid: str) -> int:
     query.StudyInstanceUID = study_instance_uid
     query.Modality = query.SeriesInstanceUID = query.NumberOfSeriesRelatedInstances = ""
     try:
-        with associated(peer, [build_context(STUDY_ROOT_FIND)]) as association:
+        with open_association(peer, [build_context(STUDY_ROOT_FIND)]) as association:
             series = list(_answers(peer, association, query))
     except SOPClassRefused as error:
         raise PermanentError(f"{peer} accepts no queries (Study Root, C-FIND). {_remedy(peer)}") from error
@@ -46,7 +46,7 @@ def _answers(peer: Peer, association: Association, query: Dataset) -> Iterator[D
     try:
         for status, identifier in association.send_c_find(query, STUDY_ROOT_FIND):
             if "Status" not in status:
-                raise lost(peer, "C-FIND", timed_out=time.monotonic() - started >= peer.timeout)
+                raise lost_association(peer, "C-FIND", timed_out=time.monotonic() - started >= peer.timeout)
             if status.Status in PENDING and identifier is not None:
                 yield identifier
             elif status.Status != 0:
@@ -54,7 +54,7 @@ def _answers(peer: Peer, association: Association, query: Dataset) -> Iterator[D
                     f"{peer} answered 0x{status.Status:04X} to C-FIND. {_remedy(peer)}", status=status.Status
                 )
     except RuntimeError as error:
-        raise lost(peer, "C-FIND", timed_out=False) from error
+        raise lost_association(peer, "C-FIND", timed_out=False) from error
 
 
 def _remedy(peer: Peer) -> str:

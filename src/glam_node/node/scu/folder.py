@@ -52,7 +52,7 @@ class FolderDestination:
         return StoreOutcome(uid, True, None, False, "")
 
 
-def probe(name: str, folder: Path) -> str:
+def check_folder(name: str, folder: Path) -> str:
     """Check that the folder accepts results by writing and removing a file, as a delivery would write it.
 
     Directories that a delivery would create are removed again.

@@ -12,7 +12,7 @@ from typing import Literal
 
 from glam_node.node.domain.alert import AlertMessage
 from glam_node.node.errors import TransientError
-from glam_node.node.scu.patience import whole_answer_within
+from glam_node.node.scu.answer_timeouts import limit_answer_time
 from glam_node.settings.secret_files import SecretFileError, read_secret
 
 
@@ -46,7 +46,7 @@ def send_mail(server: MailServer, node: str, message: AlertMessage) -> None:
         raise TransientError(f"{where} refused {len(refused)} of the recipients. Check alerts.recipients.")
 
 
-def greet(server: MailServer) -> str:
+def check_mail_server(server: MailServer) -> str:
     """Check that the server accepts a connection and the credentials, without sending mail.
 
     Returns:
@@ -89,7 +89,7 @@ class _BoundedReplies(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         try:
-            with whole_answer_within(self, self.timeout):
+            with limit_answer_time(self, self.timeout):
                 return super().getreply()
         except TimeoutError:
             self.close()

@@ -57,7 +57,7 @@ def span_exporter(endpoint: str, node: str, timeout_s: float) -> Export:
     return export
 
 
-def greet_collector(endpoint: str, timeout_s: float) -> str:
+def check_collector(endpoint: str, timeout_s: float) -> str:
     """Check that the collector accepts an empty list of spans.
 
     Returns:

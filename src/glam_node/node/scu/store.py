@@ -16,9 +16,15 @@ from pynetdicom.presentation import PresentationContext
 
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.errors import NodeError, PermanentError, TransientError
-from glam_node.node.scu.association import Peer, SOPClassRefused, associated, lost, nothing_accepted
-from glam_node.node.scu.patience import wait_patiently
-from glam_node.node.scu.syntaxes import UNCOMPRESSED, converted, possible
+from glam_node.node.scu.answer_timeouts import wait_while_peer_works
+from glam_node.node.scu.association import (
+    Peer,
+    SOPClassRefused,
+    lost_association,
+    no_context_accepted,
+    open_association,
+)
+from glam_node.node.scu.transfer_syntaxes import UNCOMPRESSED, convert, sendable_syntaxes
 from glam_node.node.workflow.failure import describe
 
 # Only pynetdicom's send_c_store reads this. A file is then sent as it is, in pieces, instead of decoded and encoded.
@@ -33,7 +39,7 @@ _IDENTITY = ("PatientName", "PatientID", "PatientBirthDate")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StatusMeaning:
     """Meaning of a range of C-STORE statuses."""
 
     first: int
@@ -45,23 +51,25 @@ class Answer:
 
 
 # PS3.4 Table B.2-1 and PS3.7 Annex C. The first range that contains a status applies.
-ANSWERS = (
-    Answer(0x0000, 0x0000, True, False, "success", ""),
-    Answer(0x0001, 0x0001, True, False, "stored, optional attributes not supported", ""),
-    Answer(0x0107, 0x0107, True, False, "stored, attribute list error", ""),
-    Answer(0x0111, 0x0111, True, False, "it has this SOP Instance already", ""),
-    Answer(0x0116, 0x0116, True, False, "stored, attribute value out of range", ""),
-    Answer(0xB000, 0xB000, True, False, "stored, elements coerced", ""),
-    Answer(0xB006, 0xB006, True, False, "stored, elements discarded", ""),
-    Answer(0xB007, 0xB007, True, False, "stored, data set does not match SOP class", ""),
-    Answer(0xB000, 0xBFFF, True, False, "stored, with a warning", ""),
-    Answer(
+STATUS_MEANINGS = (
+    StatusMeaning(0x0000, 0x0000, True, False, "success", ""),
+    StatusMeaning(0x0001, 0x0001, True, False, "stored, optional attributes not supported", ""),
+    StatusMeaning(0x0107, 0x0107, True, False, "stored, attribute list error", ""),
+    StatusMeaning(0x0111, 0x0111, True, False, "it has this SOP Instance already", ""),
+    StatusMeaning(0x0116, 0x0116, True, False, "stored, attribute value out of range", ""),
+    StatusMeaning(0xB000, 0xB000, True, False, "stored, elements coerced", ""),
+    StatusMeaning(0xB006, 0xB006, True, False, "stored, elements discarded", ""),
+    StatusMeaning(0xB007, 0xB007, True, False, "stored, data set does not match SOP class", ""),
+    StatusMeaning(0xB000, 0xBFFF, True, False, "stored, with a warning", ""),
+    StatusMeaning(
         0x0110, 0x0110, False, True, "processing failure", "The node tries again. Look into the log of the archive."
     ),
-    Answer(0x0210, 0x0210, False, True, "duplicate invocation", "The node tries again."),
-    Answer(0x0213, 0x0213, False, True, "resource limitation", "The node tries again. Make room at the archive."),
-    Answer(0xA700, 0xA7FF, False, True, "out of resources", "The node tries again. Make room at the archive."),
-    Answer(
+    StatusMeaning(0x0210, 0x0210, False, True, "duplicate invocation", "The node tries again."),
+    StatusMeaning(
+        0x0213, 0x0213, False, True, "resource limitation", "The node tries again. Make room at the archive."
+    ),
+    StatusMeaning(0xA700, 0xA7FF, False, True, "out of resources", "The node tries again. Make room at the archive."),
+    StatusMeaning(
         SOP_CLASS_NOT_SUPPORTED,
         SOP_CLASS_NOT_SUPPORTED,
         False,
@@ -69,11 +77,15 @@ ANSWERS = (
         "SOP class not supported",
         "Have the archive accept it, or take it out of destinations.{name}.results.",
     ),
-    Answer(0x0124, 0x0124, False, False, "not authorized", "Give {calling_ae_title} the right to store there."),
-    Answer(0x0100, 0x02FF, False, False, "invalid object or request", "Look into the log of the archive."),
-    Answer(0xA900, 0xA9FF, False, False, "data set does not match SOP class", "Look into the log of the archive."),
-    Answer(0xC000, 0xCFFF, False, False, "cannot understand", "Look into the log of the archive."),
-    Answer(0x0000, 0xFFFF, False, True, "unknown status", "The node tries again. Look into the log of the archive."),
+    StatusMeaning(0x0124, 0x0124, False, False, "not authorized", "Give {calling_ae_title} the right to store there."),
+    StatusMeaning(0x0100, 0x02FF, False, False, "invalid object or request", "Look into the log of the archive."),
+    StatusMeaning(
+        0xA900, 0xA9FF, False, False, "data set does not match SOP class", "Look into the log of the archive."
+    ),
+    StatusMeaning(0xC000, 0xCFFF, False, False, "cannot understand", "Look into the log of the archive."),
+    StatusMeaning(
+        0x0000, 0xFFFF, False, True, "unknown status", "The node tries again. Look into the log of the archive."
+    ),
 )
 
 
@@ -105,9 +117,9 @@ class CStoreDestination:
             return outcomes
         is_open = False
         try:
-            with associated(self._peer, contexts_for(instances, self._transfer_syntaxes)) as association:
+            with open_association(self._peer, contexts_for(instances, self._transfer_syntaxes)) as association:
                 is_open = True
-                wait_patiently(association, self._peer.timeout)
+                wait_while_peer_works(association, self._peer.timeout)
                 for message_id, instance in enumerate(instances, start=1):
                     outcomes.append(self._store_one(association, instance, message_id % 0x10000))
         except _Interrupted as error:
@@ -139,23 +151,23 @@ class CStoreDestination:
         """
         syntax = accepted_syntax(association, instance, self._transfer_syntaxes)
         if syntax is None:
-            raise nothing_accepted(self._peer, contexts_for([instance], self._transfer_syntaxes))
+            raise no_context_accepted(self._peer, contexts_for([instance], self._transfer_syntaxes))
         asked = f"C-STORE of {instance.sop_instance_uid}"
         data_set = _readable(instance, syntax)
         started = time.monotonic()
         try:
             answer = association.send_c_store(data_set, msg_id=message_id)
         except RuntimeError as error:
-            raise lost(self._peer, asked, timed_out=False) from error
+            raise lost_association(self._peer, asked, timed_out=False) from error
         except Exception as error:
             raise _Interrupted(_unreadable(instance, error)) from error
         if "Status" not in answer:
             waited = time.monotonic() - started
-            raise lost(self._peer, asked, waited >= self._peer.timeout, waited)
+            raise lost_association(self._peer, asked, waited >= self._peer.timeout, waited)
         return int(answer.Status), str(answer.get("ErrorComment") or "")
 
     def _outcome(self, instance: OutgoingInstance, status: int, comment: str) -> StoreOutcome:
-        answer = next(answer for answer in ANSWERS if answer.first <= status <= answer.last)
+        answer = next(answer for answer in STATUS_MEANINGS if answer.first <= status <= answer.last)
         if answer.stored:
             warning = warning_of(instance, status, answer.meaning, comment) if status else ""
             return StoreOutcome(instance.sop_instance_uid, True, status, False, "", warning=warning)
@@ -184,7 +196,7 @@ def _readable(instance: OutgoingInstance, syntax: str) -> Path | Dataset:
     """
     try:
         if syntax != instance.transfer_syntax_uid:
-            return converted(instance.path, syntax)
+            return convert(instance.path, syntax)
         with instance.path.open("rb"):
             return instance.path
     except Exception as error:
@@ -218,7 +230,7 @@ def contexts_for(instances: Sequence[OutgoingInstance], syntaxes: Sequence[str])
     proposed = {
         (instance.sop_class_uid, syntax): None
         for instance in instances
-        for syntax in possible(instance.path, instance.transfer_syntax_uid, syntaxes)
+        for syntax in sendable_syntaxes(instance.path, instance.transfer_syntax_uid, syntaxes)
     }
     return [build_context(sop_class_uid, [syntax]) for sop_class_uid, syntax in proposed]
 
@@ -226,7 +238,7 @@ def contexts_for(instances: Sequence[OutgoingInstance], syntaxes: Sequence[str])
 def accepted_syntax(association: Association, instance: OutgoingInstance, syntaxes: Sequence[str]) -> str | None:
     """Return the first transfer syntax that suits the instance and that the peer accepts, or None."""
     accepted = {(str(context.abstract_syntax), context.transfer_syntax[0]) for context in association.accepted_contexts}
-    fitting = possible(instance.path, instance.transfer_syntax_uid, syntaxes)
+    fitting = sendable_syntaxes(instance.path, instance.transfer_syntax_uid, syntaxes)
     return next((syntax for syntax in fitting if (instance.sop_class_uid, syntax) in accepted), None)
 
 

@@ -12,15 +12,15 @@ from typing import BinaryIO
 
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.scu.patience import ANSWER_PATIENCE, whole_answer_within
-from glam_node.node.scu.store import ANSWERS, SOP_CLASS_NOT_SUPPORTED, warning_of
+from glam_node.node.scu.answer_timeouts import ANSWER_TIMEOUT_FACTOR, limit_answer_time
+from glam_node.node.scu.store import SOP_CLASS_NOT_SUPPORTED, STATUS_MEANINGS, warning_of
 from glam_node.node.scu.stow_answer import StowAnswer, read_answer
 from glam_node.node.scu.tls import PeerTLS, peer_tls
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.secret_files import SecretFileError, read_secret
 
-_PIECE = 2**20
-_LONGEST_ANSWER = 2**22
+_CHUNK_BYTES = 2**20
+_MAXIMUM_ANSWER_BYTES = 2**22
 _NOT_AUTHORIZED = "Check destinations.{name}.authorization."
 _NO_SERVICE = "Check destinations.{name}.service_path, destinations.{name}.host and destinations.{name}.port."
 _ITS_LOG = "Look into the log of the server."
@@ -35,11 +35,11 @@ _REMEDIES = {
     413: ("Let the server accept larger objects.", False),
     429: ("The node tries again.", True),
 }
-_OF_NO_OBJECT = frozenset({*range(300, 400), 401, 403, 404, 405, 429, 503})
+_STATUSES_OF_ANY_OBJECT = frozenset({*range(300, 400), 401, 403, 404, 405, 429, 503})
 """Statuses that are independent of the object that was sent."""
 
 
-class _Secured(http.client.HTTPSConnection):
+class _HTTPSConnection(http.client.HTTPSConnection):
     """An HTTPS connection whose certificate must be valid for `name`, whatever host is called."""
 
     def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext, name: str) -> None:
@@ -80,7 +80,7 @@ class WebPeer:
         """
         if self.tls is None:
             return http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
-        return _Secured(
+        return _HTTPSConnection(
             self.host, self.port, timeout=self.timeout, context=self.tls.context(), name=self.tls.server_name
         )
 
@@ -164,7 +164,7 @@ class StowDestination:
                     "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
                     "Content-Length": str(len(head) + size + len(tail)),
                 }
-                answer = _asked(self._peer, connection, "POST", "/studies", headers, _body(head, file, tail))
+                answer = _answer_to(self._peer, connection, "POST", "/studies", headers, _body(head, file, tail))
         except _Unreadable as error:
             raise _Lost(_not_sent(instance, error)) from error
         except OSError as error:
@@ -179,18 +179,18 @@ class StowDestination:
         if not reason:
             remedy, transient = remedy_for(self._peer, status)
             failure = f"{self._peer} answered {status} to STOW-RS of {uid} and does not say that it is stored. {remedy}"
-            return StoreOutcome(uid, False, status, transient, failure, reached=status not in _OF_NO_OBJECT)
-        means = next(one for one in ANSWERS if one.first <= reason <= one.last)
-        remedy = means.remedy.format(name=self.name, calling_ae_title="this node")
+            return StoreOutcome(uid, False, status, transient, failure, reached=status not in _STATUSES_OF_ANY_OBJECT)
+        meaning = next(one for one in STATUS_MEANINGS if one.first <= reason <= one.last)
+        remedy = meaning.remedy.format(name=self.name, calling_ae_title="this node")
         failure = (
-            f"{self._peer} answered {status}, reason 0x{reason:04X} ({means.meaning}), to STOW-RS of {uid}. {remedy}"
+            f"{self._peer} answered {status}, reason 0x{reason:04X} ({meaning.meaning}), to STOW-RS of {uid}. {remedy}"
         )
-        if means.stored:
+        if meaning.stored:
             return StoreOutcome(uid, True, reason, False, "", warning=_warning(instance, reason))
-        return StoreOutcome(uid, False, reason, means.transient, failure, reason == SOP_CLASS_NOT_SUPPORTED)
+        return StoreOutcome(uid, False, reason, meaning.transient, failure, reason == SOP_CLASS_NOT_SUPPORTED)
 
 
-def look(peer: WebPeer) -> str:
+def check_web_server(peer: WebPeer) -> str:
     """Check that a DICOMweb service answers a search for one study.
 
     Returns:
@@ -202,7 +202,7 @@ def look(peer: WebPeer) -> str:
     """
     with closing(peer.connection()) as connection:
         _connect(peer, connection)
-        status = _asked(peer, connection, "GET", "/studies?limit=1", peer.headers(), None).status
+        status = _answer_to(peer, connection, "GET", "/studies?limit=1", peer.headers(), None).status
     if status not in (200, 204):
         raise PermanentError(f"{peer} answered {status} to a search. {remedy_for(peer, status)[0]}", status=status)
     return f"{peer} answers to DICOMweb."
@@ -232,15 +232,15 @@ def _not_sent(instance: OutgoingInstance, error: Exception) -> str:
 
 
 def _warning(instance: OutgoingInstance, reason: int) -> str:
-    meaning = next(one.meaning for one in ANSWERS if one.first <= reason <= one.last)
+    meaning = next(one.meaning for one in STATUS_MEANINGS if one.first <= reason <= one.last)
     return warning_of(instance, reason, meaning, "") if reason else ""
 
 
 def _body(head: bytes, file: BinaryIO, tail: bytes) -> Iterator[bytes]:
     yield head
     try:
-        while piece := file.read(_PIECE):
-            yield piece
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
     except OSError as error:
         raise _Unreadable(str(error)) from error
     yield tail
@@ -253,7 +253,7 @@ def _connect(peer: WebPeer, connection: http.client.HTTPConnection) -> None:
         raise _no_answer(peer, "a connection", error) from error
 
 
-def _asked(
+def _answer_to(
     peer: WebPeer,
     connection: http.client.HTTPConnection,
     method: str,
@@ -268,14 +268,14 @@ def _asked(
     """
     try:
         connection.request(method, f"{peer.service_path}{resource}", body=body, headers=headers)
-        patience = peer.timeout
+        limit_s = peer.timeout
         if body is not None and connection.sock is not None:
             # A server that works for long on an object that it has received completely is not dead.
-            patience *= ANSWER_PATIENCE
-            connection.sock.settimeout(patience)
-        with whole_answer_within(connection, patience):
+            limit_s *= ANSWER_TIMEOUT_FACTOR
+            connection.sock.settimeout(limit_s)
+        with limit_answer_time(connection, limit_s):
             answer = connection.getresponse()
-            content = answer.read(_LONGEST_ANSWER)
+            content = answer.read(_MAXIMUM_ANSWER_BYTES)
         if connection.sock is not None:
             connection.sock.settimeout(peer.timeout)
     except (OSError, http.client.HTTPException) as error:

@@ -37,17 +37,17 @@ class AuditCollector:
         """
         try:
             with create_connection((self.host, self.port), timeout=self.timeout_s) as connection:
-                line = _Line(connection, self.tls)
-                line.say(b"".join(frames))
+                session = _TLSSession(connection, self.tls)
+                session.send(b"".join(frames))
                 # Some collectors end the connection without a close_notify alert. The end itself then counts.
                 with suppress(ssl.SSLEOFError, ssl.SSLZeroReturnError):
-                    line.part()
+                    session.close()
         except OSError as error:
             where = f"Audit collector {self.host}:{self.port}"
             raise TransientError(f"{where}: {_reason(error)}. The audit messages wait on the node.") from error
 
 
-class _Line:
+class _TLSSession:
     """A TLS session over a connection.
 
     It replaces ssl.SSLSocket, whose `unwrap` may return before the other side has closed the session.
@@ -59,14 +59,14 @@ class _Line:
         self._tls = tls.context().wrap_bio(self._incoming, self._outgoing, server_hostname=tls.server_name)
         self._until(self._tls.do_handshake)
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Send all of `data`."""
         rest = memoryview(data)
         while rest:
             rest = rest[self._tls.write(rest) :]
         self._flush()
 
-    def part(self) -> None:
+    def close(self) -> None:
         """Close the session, and wait until the other side has closed it.
 
         OpenSSL accepts any alert as the end of a session that this side has closed; a read shows which alert it was.

@@ -10,7 +10,7 @@ from glam_node.node.tls.contexts import ContextOfFiles, Files, client_context
 from glam_node.settings.destinations import DestinationSettings
 
 # A TLS 1.3 server refuses a certificate only after the client has completed the handshake: the wait for its alert.
-REFUSAL_PATIENCE_S = 1.0
+REFUSAL_TIMEOUT_S = 1.0
 # OpenSSL's reason -> remedy, for alerts of the other side (RFC 8446 6.2) and for answers that are not TLS
 REMEDIES = {
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it asks for a certificate: set {section}.certificate and {section}.key",
@@ -55,7 +55,7 @@ def peer_tls(name: str, destination: DestinationSettings) -> PeerTLS | None:
     return PeerTLS(destination.server_name or destination.host, files, ContextOfFiles(files, client_context))
 
 
-def trouble(tls: PeerTLS, address: tuple[str, int], timeout_s: float) -> str:
+def handshake_failure(tls: PeerTLS, address: tuple[str, int], timeout_s: float) -> str:
     """Return why the TLS handshake fails and what to do, or an empty text if it succeeds.
 
     Raises:
@@ -67,7 +67,7 @@ def trouble(tls: PeerTLS, address: tuple[str, int], timeout_s: float) -> str:
         try:
             with tls.context().wrap_socket(connection, server_hostname=tls.server_name) as secured:
                 agreed = True
-                secured.settimeout(min(timeout_s, REFUSAL_PATIENCE_S))
+                secured.settimeout(min(timeout_s, REFUSAL_TIMEOUT_S))
                 secured.recv(1)
         except ssl.SSLCertVerificationError as error:
             section = tls.files.section

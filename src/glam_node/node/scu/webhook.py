@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from glam_node.node.domain.alert import AlertMessage
 from glam_node.node.errors import TransientError
-from glam_node.node.scu.patience import whole_answer_within
+from glam_node.node.scu.answer_timeouts import limit_answer_time
 
 _REMEDY = "Check alerts.webhook_url. The node tries again."
 
@@ -27,7 +27,7 @@ def post_alert(url: str, node: str, timeout_s: float, message: AlertMessage) -> 
             target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
             headers = {"Content-Type": "application/json", "User-Agent": "glam-node"}
             connection.request("POST", target, json.dumps(_document(node, message)), headers)
-            with whole_answer_within(connection, timeout_s):
+            with limit_answer_time(connection, timeout_s):
                 status = connection.getresponse().status
         finally:
             connection.close()
@@ -37,7 +37,7 @@ def post_alert(url: str, node: str, timeout_s: float, message: AlertMessage) -> 
         raise TransientError(f"{where} answered an alert with HTTP status {status}. {_REMEDY}")
 
 
-def reach_webhook(url: str, timeout_s: float) -> str:
+def check_webhook(url: str, timeout_s: float) -> str:
     """Check that the server of the webhook accepts a connection.
 
     Returns:

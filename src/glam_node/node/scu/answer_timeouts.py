@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from pynetdicom.association import Association
 
-ANSWER_PATIENCE = 10
+ANSWER_TIMEOUT_FACTOR = 10
 """Factor by which a peer may exceed its timeout once it has received an object completely."""
 PROGRESS_EVERY_S = 0.1
 ENDED_EVERY_S = 0.1
@@ -24,7 +24,7 @@ class Connected(Protocol):
     sock: socket.socket | None
 
 
-def whole_answer_within(connection: Connected, seconds: float) -> AbstractContextManager[None]:
+def limit_answer_time(connection: Connected, seconds: float) -> AbstractContextManager[None]:
     """Limit the time in which an answer is read inside this block.
 
     Otherwise a server that sends its answer byte by byte would never end.
@@ -36,20 +36,22 @@ def whole_answer_within(connection: Connected, seconds: float) -> AbstractContex
     Raises:
         TimeoutError: The answer took longer.
     """
-    called = connection.sock  # forgotten by the connection once an answer begins that ends with it
+    # The connection forgets its socket when an answer begins that ends with the connection.
+    called = connection.sock
     return ended_after(seconds, lambda: [called] if called is not None else [])
 
 
 @contextmanager
 def ended_after(seconds: float, sockets: Callable[[], Iterable[socket.socket]]) -> Iterator[None]:
-    """Shut down the sockets that are in use inside once `seconds` are over.
+    """Shut down the sockets that this block uses if it takes longer than `seconds`.
 
     Args:
-        seconds: The time from now.
-        sockets: Returns the sockets; asked again and again then, since a connection may be about to get another one.
+        seconds: The limit from now on.
+        sockets: The function that returns the sockets. After the limit it is called repeatedly, since a connection may
+            get another socket.
 
     Raises:
-        TimeoutError: It took longer.
+        TimeoutError: The block took longer.
     """
     done, late = threading.Event(), threading.Event()
 
@@ -78,12 +80,11 @@ def _shut_down(sockets: Callable[[], Iterable[socket.socket]]) -> None:
             socket.socket.shutdown(one, socket.SHUT_RDWR)
 
 
-def wait_patiently(association: Association, timeout: float) -> None:
+def wait_while_peer_works(association: Association, timeout: float) -> None:
     """Let requests on an association wait for their answers as long as the peer works on an object.
 
     An archive that works on an object for long is not dead. The timeout counts only while no more of the object is
-    sent, and after its last byte the answer may take ANSWER_PATIENCE times as long. TCP detects a host that is gone
-    meanwhile.
+    sent, and after its last byte the answer may take ANSWER_TIMEOUT_FACTOR times as long. TCP detects a dead host.
 
     Args:
         association: An established association.
@@ -96,7 +97,7 @@ def wait_patiently(association: Association, timeout: float) -> None:
         while block:
             unsent = waiting.qsize()
             if left is None or unsent < left:
-                left, deadline = unsent, time.monotonic() + timeout * (1 if unsent else ANSWER_PATIENCE)
+                left, deadline = unsent, time.monotonic() + timeout * (1 if unsent else ANSWER_TIMEOUT_FACTOR)
             elif time.monotonic() >= deadline:
                 break
             with suppress(queue.Empty):

@@ -24,7 +24,7 @@ TRANSFER_SYNTAXES: Mapping[str, UID] = {
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
-def possible(path: Path, own: str, preferred: Sequence[str]) -> list[str]:
+def sendable_syntaxes(path: Path, own: str, preferred: Sequence[str]) -> list[str]:
     """Return those of the preferred transfer syntaxes in which the object can be sent, in order.
 
     An encapsulated object is sent in its own transfer syntax only. RLE requires an image with whole bytes for each
@@ -49,7 +49,7 @@ def _has_whole_bytes(path: Path) -> bool:
     return int(header.get("BitsAllocated") or 0) in (8, 16)
 
 
-def converted(path: Path, syntax: str) -> Dataset:
+def convert(path: Path, syntax: str) -> Dataset:
     """Return the object in another transfer syntax, as the same SOP Instance.
 
     Raises:

@@ -1,0 +1,120 @@
+"""An application entity that requests an association, with corrections of pynetdicom's connections and threads."""
+
+import socket
+import ssl
+import threading
+import time
+from functools import partial
+from typing import Any
+
+from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
+
+from glam_node.node.upper_layer.plain import plain_answer
+from glam_node.node.upper_layer.transport import WholePDUs
+
+JOIN_TIMEOUT_S = 1.0
+LONGEST_PAUSE_S = 5.0
+"""The longest wait for the association's thread, which may be busy with a request of the peer."""
+PAUSE_POLL_S = 0.01
+
+
+class RequestingAE(AE):
+    """An AE that can close the connection of the association that it requests."""
+
+    _transport: AssociationSocket | None = None
+    _connection: socket.socket | None = None
+
+    def __init__(self, ae_title: str, secure: tuple[ssl.SSLContext, str] | None = None) -> None:
+        super().__init__(ae_title=ae_title)
+        self._secure = secure
+
+    def _create_socket(self, assoc: Association, *arguments: Any) -> AssociationSocket:
+        assoc._reactor_checkpoint = Checkpoint(assoc)
+        self._transport = WholePDUs(super()._create_socket(assoc, *arguments), partial(_plain_pdu, assoc))
+        self._connection = self._transport.socket
+        if self._connection is not None:
+            _configure(self._connection, self.connection_timeout or 0)
+            if self._secure is not None:
+                # If pynetdicom did this, the TLS connection that replaces this one could not be closed here.
+                context, server_name = self._secure
+                self._connection = context.wrap_socket(self._connection, server_hostname=server_name)
+                self._transport.socket = self._connection
+        return self._transport
+
+    def close(self) -> None:
+        """Close the connection, which pynetdicom leaves open after a failure or if the peer breaks it off."""
+        if self._transport is not None and self._transport.assoc.dul.is_alive():
+            self._transport.assoc.dul.join(JOIN_TIMEOUT_S)
+        if self._connection is not None:
+            self._connection.close()
+
+
+class Checkpoint(threading.Event):
+    """The gate of an association's thread, which passes it repeatedly while it is open. It is open at first.
+
+    A thread that clears the gate can rely on the association's thread waiting there. With a plain Event that thread may
+    have passed the gate already, and not have gone on yet. It would then read the answer, throw it away as unexpected,
+    and the other thread would wait for the peer's timeout.
+    """
+
+    def __init__(self, association: Association) -> None:
+        super().__init__()
+        self._association = association
+        self._turn = threading.Condition()
+        self._is_open, self._is_waiting = True, False
+
+    def is_set(self) -> bool:
+        """Return whether the gate is open."""
+        return self._is_open
+
+    def set(self) -> None:
+        """Open the gate."""
+        with self._turn:
+            self._is_open = True
+            self._turn.notify_all()
+
+    def clear(self) -> None:
+        """Close the gate, and wait until the association's thread waits there, has ended, or is busy for too long."""
+        deadline = time.monotonic() + LONGEST_PAUSE_S
+        with self._turn:
+            self._is_open = False
+            while not self._is_waiting and self._is_elsewhere() and time.monotonic() < deadline:
+                self._turn.wait(PAUSE_POLL_S)
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - pynetdicom passes none
+        """Wait until the gate is open; only the association's thread calls this."""
+        with self._turn:
+            self._is_waiting = True
+            while not self._is_open:
+                # Another thread of pynetdicom clears this flag after serving an N-EVENT-REPORT on this association. The
+                # thread that closed the gate would then wait for the flag forever.
+                self._association._is_paused = True
+                self._turn.notify_all()
+                self._turn.wait(PAUSE_POLL_S)
+            self._is_waiting = False
+        return True
+
+    def _is_elsewhere(self) -> bool:
+        return self._association.is_alive() and self._association is not threading.current_thread()
+
+
+def _plain_pdu(association: Association, pdu: bytes) -> bytes:
+    """Return a PDU of the peer in a form that pynetdicom understands."""
+    requestor = association.requestor
+    proposed = {one.context_id or 0: [str(uid) for uid in one.transfer_syntax] for one in requestor.requested_contexts}
+    roles = {str(uid): (bool(one.scu_role), bool(one.scp_role)) for uid, one in requestor.role_selection.items()}
+    return plain_answer(pdu, proposed, roles)
+
+
+def _configure(connection: socket.socket, timeout: float) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Without this timeout a peer that stops reading in the middle of a data set would block the sending thread forever.
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout * 1000))
+    # Without keep-alive nothing would detect that the host of a peer is gone while its answer is awaited.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+        if hasattr(socket, option):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), max(1, round(timeout / 3)))
