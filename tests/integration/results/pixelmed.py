@@ -24,7 +24,7 @@ class ReportValidator:
     process: "subprocess.Popen[str]"
 
     def errors(self, path: Path) -> list[str]:
-        """The lines in which it reports an error; it must have found its template."""
+        """Return the lines that report an error; fail unless the validator found the template of the report."""
         asked, answered = self.process.stdin, self.process.stdout
         assert asked is not None
         assert answered is not None
@@ -40,7 +40,7 @@ class ReportValidator:
 
 @contextmanager
 def report_validator() -> Iterator[ReportValidator]:
-    """One Java process, which ends with the block."""
+    """Yield a validator in one Java process, which ends with the block."""
     command = [str(PEERS["java"].program.with_name("java")), *_OPTIONS, "-cp", str(PEERS["pixelmed"].program)]
     program = Path(__file__).with_name("ReportValidator.java")
     with subprocess.Popen(

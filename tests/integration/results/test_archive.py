@@ -1,4 +1,4 @@
-"""Results come back from an archive as they went in."""
+"""Round trips of results through an archive, which returns them unchanged."""
 
 import subprocess
 from pathlib import Path
@@ -79,6 +79,6 @@ def test_orthanc_gives_back_every_kind_byte_for_byte(tmp_path: Path) -> None:
 
 
 def data_set(file: bytes) -> bytes:
-    """What follows the meta information (PS3.10 7.1), whose first element is its own length."""
+    """Return the bytes after the meta information (PS3.10 7.1), whose first element is its own length."""
     length = int.from_bytes(file[140:144], "little")
     return file[144 + length :]

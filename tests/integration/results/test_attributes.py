@@ -1,4 +1,4 @@
-"""docs/attributes.md states what is written."""
+"""Comparison of docs/attributes.md with the attributes that are written."""
 
 from tests.attributes import DOCUMENT, document
 

@@ -1,4 +1,4 @@
-"""Sources with odd headers or pixels: each result is valid and in place, or the report says why not."""
+"""Sources with odd headers or pixels: each result is valid and in place, or the report gives the reason."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ SHAPE = (129, 97)
 
 
 def without(*keywords: str) -> Change:
-    """Takes elements away."""
+    """Return a change that removes elements."""
 
     def change(source: Dataset) -> None:
         for keyword in keywords:
@@ -46,7 +46,7 @@ def coarser_on_the_right(source: Dataset) -> None:
 
 
 def of_bits(stored_bits: int) -> Change:
-    """The same picture with as many bits."""
+    """Return a change that stores the same picture with another number of bits."""
 
     def change(source: Dataset) -> None:
         pixels = source.pixel_array.astype(np.float64) * (2**stored_bits - 1) / (2**source.BitsStored - 1)
@@ -80,10 +80,10 @@ REFUSED = {
 
 
 def results_of(change: Change, directory: Path) -> tuple[Analysed, list[tuple[str, Dataset]]]:
-    """The findings of an exam that arrived so, and every kind of result.
+    """Return the findings of an exam that arrived with a change, and every kind of result.
 
-    Whether and where an image may be marked is read from the changed file; what is found there is what the unchanged
-    one shows, since the threshold predictor knows nothing of how many bits a file has.
+    Whether and where an image may be marked is read from the changed file. The findings are those of the unchanged
+    file, since the threshold predictor does not depend on the number of bits.
     """
     exam = analysed_exam(*SHAPE, lesions=EVERYWHERE)
     images, paths = [], {}

@@ -1,4 +1,4 @@
-"""What DCMTK compressed is decoded as DCMTK decodes it."""
+"""Images compressed by DCMTK, decoded as DCMTK decodes them."""
 
 import subprocess
 from pathlib import Path

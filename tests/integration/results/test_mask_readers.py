@@ -1,4 +1,4 @@
-"""dwv and cornerstone3D read every segmentation pixel by pixel over the right image, whatever its geometry."""
+"""Segmentations of every geometry, read by dwv and cornerstone3D pixel by pixel over the right image."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ LEAST_SPACING_ERROR = 1e-6
 
 @pytest.fixture(scope="module")
 def exams() -> dict[str, Analysed]:
-    """One analysed exam for each geometry."""
+    """Return one analysed exam for each geometry."""
     return {
         name: analysed_exam(rows, columns).with_source_elements(**elements)
         for name, (rows, columns, elements) in GEOMETRIES.items()

@@ -1,4 +1,4 @@
-"""Names and texts in any alphabet come back from an archive as they are in the mammogram."""
+"""Names and texts in any alphabet, which return from an archive as they are in the mammogram."""
 
 import subprocess
 from pathlib import Path

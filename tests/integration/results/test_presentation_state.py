@@ -1,4 +1,4 @@
-"""DCMTK reads presentation states, and shows an image with one as it shows the image without."""
+"""Presentation states that DCMTK reads, and with which it shows an image as it does without them."""
 
 import subprocess
 from pathlib import Path
@@ -38,7 +38,7 @@ def written(dataset: Dataset, path: Path) -> Path:
 
 
 def rendered(path: Path, *options: object) -> NDArray[np.uint8]:
-    """The bitmap that dcmp2pgm makes."""
+    """Return the bitmap that dcmp2pgm writes."""
     bitmap = path.with_suffix(".pgm")
     dcmtk("dcmp2pgm", *options, path, bitmap)
     return np.asarray(cv2.imread(str(bitmap), cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
@@ -50,7 +50,7 @@ def sources(exam: Analysed, states: list[Dataset]) -> list[Dataset]:
 
 
 def voi_lut() -> Dataset:
-    """As mammograms have it: 12 bits, a sigmoid over all values."""
+    """Return a VOI LUT as mammograms have it: 12 bits, a sigmoid over all values."""
     table = Dataset()
     table.LUTDescriptor = [4096, 0, 12]
     table.add_new("LUTData", "US", np.round(4095 / (1 + np.exp(-np.linspace(-6, 6, 4096)))).astype(int).tolist())

@@ -1,4 +1,4 @@
-"""Files that nobody here wrote: each is read or refused, and what is read becomes valid results."""
+"""Files of other people: each is read or refused, and those that are read become valid results."""
 
 import gzip
 from pathlib import Path
@@ -31,7 +31,7 @@ SCREENING_VIEWS = {"fodicom_GH133_GE_Essential_RMLO.dcm": "R MLO", "omama_GE_Ess
 
 
 def plain(path: Path, directory: Path) -> Path:
-    """The file itself, unpacked where it is packed."""
+    """Return the file itself, unpacked if it is packed."""
     if path.suffix != ".gz":
         return path
     unpacked = directory / path.stem
@@ -86,7 +86,7 @@ def test_ours_has_all_that_a_vendors_mammography_segmentation_has() -> None:
 
 
 def places(dataset: Dataset, above: str = "") -> set[str]:
-    """Every attribute that there is, with the sequences that it stands in."""
+    """Return every attribute of a data set with the path of the sequences that contain it."""
     found = set()
     for element in dataset:
         found.add(f"{above}{element.keyword}")
@@ -96,7 +96,7 @@ def places(dataset: Dataset, above: str = "") -> set[str]:
 
 
 def with_colours(segmentation: Dataset) -> Dataset:
-    """The vendor leaves to viewers how segments look."""
+    """Add colours to segments, which the vendor leaves to viewers."""
     for segment in segmentation.SegmentSequence:
         segment.RecommendedDisplayCIELabValue = [30000, 30000, 30000]
     return segmentation

@@ -1,4 +1,4 @@
-"""PixelMed's validator finds no error in either report, and DCMTK reads in the CAD report what we found."""
+"""Validation of both reports by PixelMed, and the content of the CAD report as DCMTK reads it."""
 
 import re
 import subprocess
@@ -48,7 +48,7 @@ def case(name: str) -> Analysed:
 
 @pytest.fixture(scope="module")
 def pixelmed() -> Iterator[ReportValidator]:
-    """The validator, started once."""
+    """Yield the validator, started once."""
     with report_validator() as running:
         yield running
 
@@ -107,7 +107,7 @@ def test_no_validator_finds_an_error_in_a_report_with_old_codes(
 
 
 def dumped(report: Dataset, directory: Path) -> str:
-    """The document as DCMTK prints it."""
+    """Return the document as DCMTK prints it."""
     program = PEERS["dcmtk"].program.with_name("dsrdump")
     done = subprocess.run([program, "+Pl", written(report, directory)], capture_output=True, timeout=60, check=True)
     return done.stdout.decode("utf-8")

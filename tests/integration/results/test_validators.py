@@ -1,4 +1,4 @@
-"""Programs that nobody here wrote read the results and find no error."""
+"""Programs of other people that read the results and find no error."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ SIZES = [(128, 96), (129, 97), (64, 48), (65, 50), (256, 192)]
 
 
 def exam_of(case: str) -> Analysed:
-    """An exam with lesions in both breasts, or in none, or of which views could not be analysed."""
+    """Return an exam with lesions in both breasts, or without, or with views that could not be analysed."""
     if case == "no findings":
         return analysed_exam(lesions=())
     exam = analysed_exam(lesions=FOUR_LESIONS)

@@ -1,4 +1,4 @@
-"""Every kind of result is valid and in place on the images of every vendor's detectors."""
+"""Results on images of every vendor's detectors: every kind is valid and in place."""
 
 from pathlib import Path
 

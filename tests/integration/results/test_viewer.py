@@ -1,4 +1,4 @@
-"""A viewer that nobody here wrote shows findings on the right pixels."""
+"""A viewer of other people that shows findings on the right pixels."""
 
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ TOLERANCE_PX = 1.5
 
 @pytest.fixture(scope="module")
 def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    """An archive with DICOMweb."""
+    """Yield an archive with DICOMweb."""
     directory = tmp_path_factory.mktemp("archive")
     with running_orthanc(directory, plugins=(PEERS["orthanc-dicomweb"].program,)) as archive:
         yield archive
@@ -40,7 +40,7 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
 
 @pytest.fixture(scope="module")
 def viewer(orthanc: Orthanc) -> Iterator[Viewer]:
-    """A viewer of it."""
+    """Yield a viewer of the archive."""
     with viewing(orthanc) as running:
         yield running
 
@@ -59,13 +59,13 @@ def exam_in(orthanc: Orthanc, photometric_interpretation: str) -> Analysed:
 
 @pytest.fixture(scope="module")
 def exams(orthanc: Orthanc) -> dict[str, Analysed]:
-    """One exam as it is and one inverted."""
+    """Return an exam as it is, and the same exam with inverted images."""
     return {name: exam_in(orthanc, name) for name in ("MONOCHROME2", "MONOCHROME1")}
 
 
 @pytest.fixture(scope="module")
 def exam_without_spacing(orthanc: Orthanc) -> Analysed:
-    """An exam whose images state no pixel spacing, with another lesion in each view."""
+    """Return an exam whose images state no pixel spacing, with another lesion in each view."""
     exam = analysed_exam(ROWS, COLUMNS, lesions=LESIONS, seed=41).with_source_elements(ImagerPixelSpacing=None)
     archived(orthanc, [*exam.sources.values(), *exam.segmentations()])
     return exam
@@ -77,7 +77,7 @@ def segmentation_of(exam: Analysed, view: str) -> Dataset:
 
 
 def distances(picture: Picture, exam: Analysed, view: str) -> dict[str, np.ndarray]:
-    """From the middle of each finding to the middle of what the viewer shows of it, in pixels of the image."""
+    """Return the distance between each finding's centre and the centre of its mask in the viewer, in image pixels."""
     breast = read_mammogram(exam.source(view)).pixels * 255.0 / 4095 > LEAST_GREY
     image = exam.image(view)
     return {
@@ -88,7 +88,7 @@ def distances(picture: Picture, exam: Analysed, view: str) -> dict[str, np.ndarr
 
 
 def assert_in_its_window(picture: Picture, exam: Analysed, view: str) -> None:
-    """The breast is as bright as its pixels and the background black, also of an image stored inverted."""
+    """Assert that the breast is as bright as its pixels on a black background, also for an image stored inverted."""
     presented = read_mammogram(exam.source(view)).pixels
     grey = picture.max(axis=2).astype(float)
     shown, wanted = (values[values > LEAST_GREY] for values in (grey, presented * 255.0 / 4095))

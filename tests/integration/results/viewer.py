@@ -1,4 +1,4 @@
-"""OHIF over an Orthanc in headless Chromium: what a radiologist would see, as pixels."""
+"""OHIF over an Orthanc in headless Chromium, which returns the pixels that a radiologist would see."""
 
 import http.server
 import threading
@@ -28,12 +28,12 @@ VIEWPORT = np.s_[53:892, 290:1358]
 _HUES = {"malignant": ((0, 12), (168, 180)), "benign": ((40, 85),)}
 _LEAST_SATURATION = 60
 _SECONDS = 90.0
-"""In which both findings are shown, on a busy machine."""
+"""The time in which both findings appear on a busy machine."""
 _LOOK_EVERY_MS = 250
 _LOOKS_ALIKE = 7
-"""One after another: on a busy machine parts of what is drawn come seconds apart."""
+"""The number of equal pictures in a row that are final: on a busy machine parts appear seconds apart."""
 LEAST_GREY = 12
-"""Of 255; darker is background."""
+"""The darkest value of 255 that is not background."""
 
 _CONFIGURATION = """
 window.config = {
@@ -72,7 +72,7 @@ class Viewer:
     page: Page
 
     def picture(self, study_instance_uid: str, series_instance_uid: str) -> Picture:
-        """The viewport when it shows both findings over their image, and changes no more: Rows x Columns x BGR."""
+        """Return the viewport (Rows x Columns x BGR) once it shows both findings over their image without changes."""
         url = f"http://127.0.0.1:{self.port}/viewer?StudyInstanceUIDs={study_instance_uid}"
         self.page.goto("about:blank")
         self.page.goto(f"{url}&initialSeriesInstanceUID={series_instance_uid}")
@@ -94,7 +94,7 @@ class Viewer:
 
 @contextmanager
 def viewing(orthanc: Orthanc) -> Iterator[Viewer]:
-    """A viewer of what `orthanc` holds."""
+    """Yield a viewer of the content of `orthanc`."""
     handler = partial(_Handler, orthanc.http_port, directory=str(PEERS["ohif"].program.parent))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
@@ -114,14 +114,14 @@ def viewing(orthanc: Orthanc) -> Iterator[Viewer]:
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    """OHIF's files, our configuration of it, and the archive's DICOMweb, all from one origin."""
+    """OHIF's files, its configuration and the archive's DICOMweb, all from one origin."""
 
     def __init__(self, archive_port: int, *args: Any, **kwargs: Any) -> None:
         self._archive = f"http://127.0.0.1:{archive_port}"
         super().__init__(*args, **kwargs)
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
@@ -152,7 +152,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 
 def overlay(picture: Picture, name: str) -> NDArray[np.bool_]:
-    """Where the picture has the colour of the class."""
+    """Return the pixels of the picture that have the colour of the class."""
     hue, saturation, _ = cv2.split(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV))
     wanted = np.zeros(hue.shape, dtype=np.bool_)
     for low, high in _HUES[name]:
@@ -161,7 +161,7 @@ def overlay(picture: Picture, name: str) -> NDArray[np.bool_]:
 
 
 def centroid(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Row and column of the middle of the filled mask."""
+    """Return row and column of the centre of the filled mask."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros(mask.shape, dtype=np.uint8)
     cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
@@ -169,9 +169,9 @@ def centroid(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def on_image(place: NDArray[np.float64], picture: Picture, breast: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Row and column in the image of a place in the picture.
+    """Return row and column in the image of a position in the picture.
 
-    The picture is registered by what in it is not black: `breast`, the pixels that are brighter than LEAST_GREY.
+    The picture is aligned by its brighter part: `breast` contains the pixels of the image above LEAST_GREY.
     """
     shown = _box(picture.max(axis=2) > LEAST_GREY)
     top, left, bottom, right = _box(breast)
@@ -180,7 +180,7 @@ def on_image(place: NDArray[np.float64], picture: Picture, breast: NDArray[np.bo
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """First and last (exclusive) row and column of the largest connected part."""
+    """Return first and last (exclusive) row and column of the largest connected part."""
     _, _, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     left, top, width, height, _ = (int(value) for value in max(statistics[1:], key=lambda part: int(part[4])))
     return top, left, top + height, left + width

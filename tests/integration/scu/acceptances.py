@@ -1,4 +1,4 @@
-"""Answers to an association request with one oddity each (PS3.8 9.3.3, 9.3.4), as archives were seen to send them."""
+"""Answers to an association request with one oddity each (PS3.8 9.3.3, 9.3.4), as real archives send them."""
 
 import struct
 from collections.abc import Callable
@@ -23,17 +23,17 @@ from tests.associations import (
 )
 
 Answer = Callable[[int, bytes], bytes]
-"""Returns the answer from the first context's id and its first transfer syntax."""
+"""Function from the first context's ID and its first transfer syntax to the answer."""
 
 
 def _with(*sub_items: bytes) -> Answer:
-    """The first context accepted, with these sub-items beside the usual user information."""
+    """Return an answer that accepts the first context, with these sub-items added to the user information."""
     users = user(maximum_length(), class_uid(), *sub_items)
     return lambda number, syntax: acceptance(answered(number, 0, syntax), users=users)
 
 
 def _beside(*contexts: bytes, **fields: Any) -> Answer:
-    """The first context accepted, with these contexts and fields beside it."""
+    """Return an answer that accepts the first context, with these contexts and fields added."""
     return lambda number, syntax: acceptance(answered(number, 0, syntax), *contexts, **fields)
 
 
@@ -69,7 +69,7 @@ ODD: dict[str, Answer] = {
     "no class UID": _beside(users=user(maximum_length())),
     "a class UID that is none": _beside(users=user(maximum_length(), class_uid(b"NONE"))),
     "a class UID with leading zeros": _beside(users=user(maximum_length(), class_uid(b"1.02.3"))),
-    # Roles, identity and windows that were not asked for
+    # Roles, identity and windows that were not requested
     "a role that was not proposed": _with(role(PUSH_MODEL, 1, 1), role(VERIFICATION, 1, 1)),
     "an asynchronous operations window": _with(item(0x53, struct.pack(">HH", 8, 8))),
     "an answer to a user identity": _with(item(0x59, struct.pack(">H", 4) + b"user")),
@@ -89,7 +89,7 @@ ODD: dict[str, Answer] = {
     "an accepted context without a transfer syntax": lambda number, _syntax: acceptance(answered(number, 0)),
     "two transfer syntaxes": lambda number, syntax: acceptance(answered(number, 0, syntax, JPEG)),
 }
-"""By what is odd; in each the first context is accepted."""
+"""Oddity -> answer, which always accepts the first context."""
 
 REFUSED: dict[str, Answer] = {
     "no context": lambda _number, _syntax: acceptance(),
@@ -114,4 +114,4 @@ REFUSED: dict[str, Answer] = {
     "data": lambda _number, _syntax: struct.pack(">BBIIBB", 4, 0, 6, 2, 1, 3),
     "a PDU of 4 GB": lambda _number, _syntax: struct.pack(">BBI", 2, 0, 0xFFFFFFFF) + bytes(100),
 }
-"""By why nothing can be sent."""
+"""Reason why nothing can be sent -> answer."""

@@ -1,4 +1,4 @@
-"""Peers that misbehave, and objects to send them."""
+"""Peers that misbehave, and objects to send to them."""
 
 import socket
 import threading
@@ -23,7 +23,7 @@ Outgoing = Callable[..., OutgoingInstance]
 
 @pytest.fixture
 def outgoing(tmp_path: Path) -> Outgoing:
-    """Writes one small result object; says what matters by keyword."""
+    """Return a function that writes one small result object."""
 
     def write(
         sop_class_uid: str = COMPREHENSIVE_SR_STORAGE, transfer_syntax_uid: str = ExplicitVRLittleEndian
@@ -42,19 +42,19 @@ def outgoing(tmp_path: Path) -> Outgoing:
 
 
 def peer_at(port: int, *, ae_title: str = "ARCHIVE", timeout: float = 10.0, calling: str = "GLAMNODE") -> Peer:
-    """The peer of [destinations.archive] on this machine."""
+    """Return the peer of [destinations.archive] on this machine."""
     return Peer("archive", ae_title, "127.0.0.1", port, timeout, calling)
 
 
 @pytest.fixture
 def peer(archive: Archive) -> Peer:
-    """The archive as the node is told of it."""
+    """Return the archive as the settings describe it."""
     return peer_at(archive.port)
 
 
 @contextmanager
 def raw_peer(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """The port of a peer that does nothing but `talk` on each connection, and then closes it."""
+    """Yield the port of a peer that only calls `talk` with each connection and then closes it."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:

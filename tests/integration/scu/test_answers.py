@@ -1,4 +1,4 @@
-"""Odd answers of archives: results are delivered where DCMTK's storescu delivers, and every failure is told in time."""
+"""Odd answers of archives: results are delivered as DCMTK's storescu delivers them, and failures are found in time."""
 
 import contextlib
 import socket
@@ -20,7 +20,7 @@ TIMEOUT_S = 1.0
 
 
 def read_pdu(connection: socket.socket) -> tuple[int, bytes]:
-    """Type and body of the next PDU; type 0 at the end."""
+    """Return type and body of the next PDU; type 0 at the end."""
     with connection.makefile("rb", buffering=0) as stream:
         head = _exactly(stream.read, 6)
         return (head[0], _exactly(stream.read, int.from_bytes(head[2:], "big"))) if len(head) == 6 else (0, b"")
@@ -34,7 +34,7 @@ def _exactly(read: Callable[[int], bytes | None], count: int) -> bytes:
 
 
 def first_context(request: bytes) -> tuple[int, bytes]:
-    """Id and first transfer syntax of the first presentation context in the body of a request."""
+    """Return ID and first transfer syntax of the first presentation context in the body of a request."""
     at = request.index(b"\x20\0", 68)
     syntax = request.index(b"\x40\0", at)
     length = int.from_bytes(request[syntax + 2 : syntax + 4], "big")
@@ -42,11 +42,11 @@ def first_context(request: bytes) -> tuple[int, bytes]:
 
 
 def archive(answer: Answer) -> Callable[[socket.socket], None]:
-    """An archive that answers an association request so, and every C-STORE and C-ECHO with success."""
+    """Yield an archive that gives this answer to an association request, and success to every C-STORE and C-ECHO."""
 
     def talk(connection: socket.socket) -> None:
         connection.settimeout(20)
-        # Neither the end of the connection nor a look at what is spoken here is a request.
+        # The end of the connection and the diagnosis of the protocol are not requests.
         with contextlib.suppress(OSError, ValueError, IndexError):
             _, request = read_pdu(connection)
             number, syntax = first_context(request)
@@ -67,7 +67,7 @@ def archive(answer: Answer) -> Callable[[socket.socket], None]:
 
 
 def _success(command: bytes, number: int) -> bytes:
-    """The answer to a C-STORE or C-ECHO."""
+    """Return the answer to a C-STORE or C-ECHO."""
     at = command.index(struct.pack("<HHI", 0, 0x0100, 2)) + 8
     body = element(0x0100, bytes([command[at], 0x80])) + element(0x0120, b"\1\0")
     body += element(0x0800, b"\1\1") + element(0x0900, b"\0\0")
@@ -75,7 +75,7 @@ def _success(command: bytes, number: int) -> bytes:
 
 
 def outcome_of(answer: Answer, result: OutgoingInstance) -> tuple[StoreOutcome, float]:
-    """What came of one C-STORE at an archive that answers so, and how long it took."""
+    """Return the outcome of one C-STORE at an archive with this answer, and its duration."""
     with raw_peer(archive(answer)) as port:
         started = time.monotonic()
         (outcome,) = CStoreDestination(peer_at(port, timeout=TIMEOUT_S)).store([result])
@@ -99,7 +99,7 @@ def test_an_answer_that_allows_nothing_is_told_in_time(outgoing: Outgoing, answe
 
 
 NOT_TAKEN = {"refused: a transfer syntax that was not proposed"}
-"""DCMTK goes on all the same; a result is sent in no transfer syntax that was not proposed (CONFORMANCE 3)."""
+"""Answers that DCMTK accepts. The node sends a result only in a transfer syntax that it proposed (CONFORMANCE 3)."""
 
 
 @pytest.mark.peer("dcmtk")

@@ -1,4 +1,4 @@
-"""Every way in which an association fails is told in words that help."""
+"""Failures of associations: each message explains the cause and helps."""
 
 import socket
 import time
@@ -21,14 +21,14 @@ A_ABORT = bytes.fromhex("07 00 00000004 0000 0000")
 
 
 def failure_of(peer: Peer) -> NodeError:
-    """The error that an association with the peer ends in."""
+    """Return the error of an association with the peer."""
     with pytest.raises(NodeError) as caught, open_association(peer, [build_context(VERIFICATION)]):
         pass
     return caught.value
 
 
 def reject(result: int, source: int, reason: int) -> Callable[[socket.socket], None]:
-    """A peer that answers with this A-ASSOCIATE-RJ."""
+    """Return a peer that answers with this A-ASSOCIATE-RJ."""
 
     def talk(connection: socket.socket) -> None:
         connection.recv(65536)
@@ -129,13 +129,13 @@ def test_a_clock_that_jumps_ahead_ends_no_association() -> None:
         open_association(peer_at(archive.port, timeout=10.0), [build_context(VERIFICATION)]) as association,
     ):
         clock.shift(timedelta(days=1))
-        # Longer than pynetdicom takes to look at its timers.
+        # Wait longer than pynetdicom needs to check its timers.
         time.sleep(0.2)
         assert association.send_c_echo().Status == 0x0000
 
 
 class Starved(Association):
-    """Its thread gets no turn for a while whenever it may go on."""
+    """An association whose thread is delayed whenever it may continue."""
 
     @property
     def _is_paused(self) -> bool:

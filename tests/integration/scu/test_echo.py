@@ -1,4 +1,4 @@
-"""`glam-node echo` tells what is wrong with a destination."""
+"""Faults of destinations that `glam-node echo` finds."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.integration.archive import Archive, listening
 
 
 def destination(archive: Archive, ae_title: str = "ARCHIVE") -> DestinationSettings:
-    """[destinations.archive]"""
+    """Return the settings of [destinations.archive]."""
     return DestinationSettings(ae_title=ae_title, host="127.0.0.1", port=archive.port)
 
 

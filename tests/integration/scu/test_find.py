@@ -1,4 +1,4 @@
-"""How many mammograms an archive has of a study."""
+"""The number of mammograms that an archive has of a study."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ def series(modality: str, count: int | None) -> tuple[int, Dataset]:
 
 @contextmanager
 def answering(*answers: tuple[int, Dataset | None]) -> Iterator[int]:
-    """The port of an archive that says this to every query."""
+    """Yield the port of an archive that gives these answers to every query."""
     ae = AE("ARCHIVE")
     ae.add_supported_context(STUDY_ROOT_FIND)
 

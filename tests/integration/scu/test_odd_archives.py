@@ -1,4 +1,4 @@
-"""Results reach archives that behave oddly: each is a real association, and the node's clock is turned by hand."""
+"""Delivery to archives that behave oddly, over real associations and with a clock that the test turns."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ POLICY = RetryPolicy(initial_delay_s=5, multiplier=2, maximum_delay_s=900, maxim
 
 @dataclass
 class Sender:
-    """A sender with a database of its own, whose clock stands still until it is turned."""
+    """A sender with its own database, whose clock stands still until it is turned."""
 
     sessions: SessionFactory
     store: InstanceStore
@@ -35,7 +35,7 @@ class Sender:
     queued: list[str] = field(default_factory=list)
 
     def queue(self, *sop_class_uids: str) -> list[Path]:
-        """Have an object of each class wait, in this order; returns their files."""
+        """Queue an object of each class in this order, and return their files."""
         written = [self.write(uid) for uid in sop_class_uids]
         rows = [
             delivery(
@@ -53,7 +53,7 @@ class Sender:
         return [one.path for one in written]
 
     def rounds(self, archive: Archive, count: int = 1) -> None:
-        """Let the sender do so many rounds at this moment."""
+        """Let the sender work for this number of rounds without a change of the clock."""
         destination = CStoreDestination(peer_at(archive.port, timeout=self.timeout))
         for _ in range(count):
             deliver_due(self.sessions, self.store, {"archive": destination}, POLICY, lambda: self.time, {})
@@ -63,18 +63,18 @@ class Sender:
         self.time += timedelta(seconds=seconds)
 
     def rows(self) -> list[Delivery]:
-        """All deliveries, the oldest first."""
+        """Return all deliveries, the oldest first."""
         with self.sessions() as session:
             return deliveries.of_study(session, STUDY_UID)
 
     def states(self) -> list[DeliveryState]:
-        """Their states."""
+        """Return the states of all deliveries, the oldest first."""
         return [one.state for one in self.rows()]
 
 
 @pytest.fixture
 def sender(tmp_path: Path, outgoing: Outgoing) -> Iterator[Sender]:
-    """A sender for which nothing waits."""
+    """Return a sender with an empty queue."""
     url = f"sqlite:///{tmp_path / 'node.sqlite'}"
     migrate.upgrade(url)
     sessions = open_database(url)

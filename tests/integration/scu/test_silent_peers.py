@@ -1,4 +1,4 @@
-"""Whoever we call and does not answer, in plain and over TLS, is given up after the timeout: every kind of call."""
+"""Peers that never finish an answer: every kind of call gives up after the timeout, plain and over TLS."""
 
 import contextlib
 import socket
@@ -34,7 +34,7 @@ from tests.integration.scu.test_answers import first_context, read_pdu
 
 TIMEOUT_S = 0.5
 MOST_S = 20.0
-"""Far beyond all that is tried after a timeout, far below for ever."""
+"""More than all attempts after a timeout need, and far less than forever."""
 Talk = Callable[[socket.socket], None]
 
 
@@ -44,7 +44,7 @@ def theirs(authority: Authority) -> Signed:
 
 
 def says(*pieces: bytes) -> Talk:
-    """A peer that answers what comes with one piece each, and then nothing until we close."""
+    """Return a peer that answers each message with one piece, and then stays silent."""
 
     def talk(connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -58,7 +58,7 @@ def says(*pieces: bytes) -> Talk:
 
 
 def drips(begin: bytes, *before: bytes, greets: bool = False) -> Talk:
-    """A peer whose answer begins, and goes on byte by byte for ever, each long before the timeout.
+    """Return a peer whose answer begins and continues byte by byte forever, each long before the timeout.
 
     Args:
         begin: How the last answer begins.
@@ -81,7 +81,7 @@ def drips(begin: bytes, *before: bytes, greets: bool = False) -> Talk:
 
 
 def accepts_then_says(piece: bytes) -> Talk:
-    """A peer that accepts the first context of an association, and says no more than the piece after that."""
+    """Return a peer that accepts the first context of an association and sends only this piece afterwards."""
 
     def talk(connection: socket.socket) -> None:
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -94,7 +94,7 @@ def accepts_then_says(piece: bytes) -> Talk:
 
 
 def over_tls(theirs: Signed, talk: Talk) -> Talk:
-    """The same over TLS 1.3, whose server sends session tickets, which are no answer."""
+    """Return the same peer over TLS 1.3, whose server also sends session tickets, which are no answer."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(theirs.certificate, theirs.key)
 

@@ -1,4 +1,4 @@
-"""Results reach an archive unchanged, and every answer is read."""
+"""Storage of results in an archive: they arrive unchanged, and every answer is read."""
 
 import numpy as np
 import pytest
@@ -172,7 +172,7 @@ def test_nothing_to_store_opens_no_association(outgoing: Outgoing) -> None:
 
 
 def image(outgoing: Outgoing, bits: int) -> OutgoingInstance:
-    """An image of that many bits a pixel."""
+    """Return an image with this number of bits for each pixel."""
     instance = outgoing(SEGMENTATION_STORAGE)
     dataset = dcmread(instance.path)
     for keyword, value in {"Rows": 8, "Columns": 16, "SamplesPerPixel": 1, "PixelRepresentation": 0}.items():

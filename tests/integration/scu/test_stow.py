@@ -1,4 +1,4 @@
-"""Results reach a DICOMweb server unchanged, and every answer is read."""
+"""Storage of results in a DICOMweb server: they arrive unchanged, and every answer is read."""
 
 import http.server
 import json
@@ -27,7 +27,7 @@ from tests.unit.results.analysed import analysed_exam, encoded
 
 
 def settings(port: int, **stated: Any) -> DestinationSettings:
-    """[destinations.web] on this machine."""
+    """Return the settings of [destinations.web] on this machine."""
     values = {"kind": "stow-rs", "host": "127.0.0.1", "port": port, "timeout": 5, **stated}
     return DestinationSettings.model_validate(values)
 
@@ -38,7 +38,7 @@ def to(port: int, **stated: Any) -> StowDestination:
 
 @dataclass
 class Server:
-    """Answers every request alike, and keeps what came."""
+    """A server that gives the same answer to every request and keeps the requests."""
 
     status: int
     said: Any
@@ -54,7 +54,7 @@ def serving(server: Server) -> Iterator[Server]:
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
         def do_GET(self) -> None:
             server.authorizations += [self.headers["Authorization"]] if "Authorization" in self.headers else []
@@ -83,7 +83,7 @@ def serving(server: Server) -> Iterator[Server]:
 
 
 def items(tag: str, *instances: OutgoingInstance, reason: int | None = None) -> dict[str, Any]:
-    """One of the two sequences of an answer (PS3.18 10.5.3)."""
+    """Return one of the two sequences of an answer (PS3.18 10.5.3)."""
     why = {} if reason is None else {"00081197": {"vr": "US", "Value": [reason]}}
     value = [{"00081155": {"vr": "UI", "Value": [one.sop_instance_uid]}, **why} for one in instances]
     return {tag: {"vr": "SQ", "Value": value}}

@@ -1,4 +1,4 @@
-"""Audit messages to a collector over TLS: nothing is lost while it is away, cut off or not to be trusted."""
+"""Audit messages to a collector over TLS: none is lost if it is away, cut off or not trusted."""
 
 import socket
 import ssl
@@ -54,7 +54,7 @@ class Trail:
             audit_messages.append(session, [(NOW, MESSAGE)] * count)
 
     def forward(self) -> int:
-        """As a process does that has just been started."""
+        """Forward messages as a newly started process does."""
         found = audit_collector(self.settings)
         assert found is not None
         return forward_messages(self.sessions, found.send, "node", lambda: NOW)
@@ -161,7 +161,7 @@ def test_a_node_without_a_certificate_of_its_own_is_told_by_the_collector(
 
 
 def refuse_in_the_end(listener: socket.socket, theirs: Signed) -> None:
-    """One handshake, of which the last flight is looked at only when all that came after it has been read."""
+    """Serve one handshake, but check its last flight only after reading everything that follows."""
     context = server_context(Files("collector", theirs.certificate, theirs.key, theirs.ca), ssl.CERT_REQUIRED)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_side=True)
@@ -194,10 +194,10 @@ def test_an_alert_when_we_have_closed_is_no_answer(trail: Trail, theirs: Signed,
 
 @contextmanager
 def rsyslog(directory: Path, theirs: Signed, port: int) -> Iterator[Path]:
-    """The file that Debian's rsyslog, at work, writes one line to for each message.
+    """Yield the file to which Debian's rsyslog, once it runs, writes one line for each message.
 
-    It is open before anybody connects, by a word of rsyslog's own: of a file that 8.2302 opens while a connection ends,
-    the lines went out on the next connection instead (3 of 243 starts).
+    A message of rsyslog itself opens the file before any connection. If rsyslog 8.2302 opened the file while a
+    connection ends, it wrote the lines only on the next connection (3 of 243 starts).
     """
     collected, configuration = directory / "collected", directory / "rsyslog.conf"
     configuration.write_text(

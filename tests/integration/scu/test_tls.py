@@ -1,4 +1,4 @@
-"""TLS towards archives: DCMTK's and pynetdicom's, and what is said of those that do not agree."""
+"""TLS to archives of DCMTK and pynetdicom, and the messages if the two sides do not agree."""
 
 import ssl
 import subprocess
@@ -33,7 +33,7 @@ def ours(authority: Authority) -> Signed:
 
 
 def destination(port: int, ours: Signed | None, ca: Path | None, **stated: Any) -> DestinationSettings:
-    """[destinations.archive] over TLS."""
+    """Return the settings of [destinations.archive] over TLS."""
     files = {"certificate": ours.certificate, "key": ours.key} if ours is not None else {}
     values = {"host": "127.0.0.1", "port": port, "tls": True, "ca": ca, "timeout": 5, **files, **stated}
     return DestinationSettings.model_validate(values)
@@ -41,7 +41,7 @@ def destination(port: int, ours: Signed | None, ca: Path | None, **stated: Any) 
 
 @contextmanager
 def storescp(directory: Path, theirs: Signed) -> Iterator[int]:
-    """The port of DCMTK's archive, which asks for certificates and keeps what it gets."""
+    """Yield the port of DCMTK's archive, which requires certificates and keeps the objects that it receives."""
     port = free_port()
     files: list[str | Path] = ["+tls", theirs.key, theirs.certificate, "+cf", theirs.ca]
     command = [PEERS["dcmtk"].program.with_name("storescp"), "-rc", *files, "-aet", "ARCHIVE", "-od", directory]
@@ -58,7 +58,7 @@ def storescp(directory: Path, theirs: Signed) -> Iterator[int]:
 def pynetdicom_archive(
     theirs: Signed, asked: ssl.VerifyMode = ssl.CERT_REQUIRED, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
 ) -> Iterator[int]:
-    """The port of an archive that speaks one version of TLS."""
+    """Yield the port of an archive that accepts one version of TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(theirs.certificate, theirs.key)
     context.load_verify_locations(theirs.ca)

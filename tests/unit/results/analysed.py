@@ -1,4 +1,4 @@
-"""A phantom exam that the threshold predictor has analysed, and what is written from it."""
+"""A phantom exam that the threshold predictor has analysed, and the results written from it."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,66 +29,66 @@ BOTH_IN_THE_LEFT_BREAST = ((FindingKind.BENIGN, Laterality.LEFT), (FindingKind.M
 
 @dataclass(frozen=True)
 class Analysed:
-    """Findings with their sources."""
+    """Findings and their sources."""
 
     findings: Findings
     sources: dict[str, Dataset]
 
     def image(self, view: str) -> ImageFindings:
-        """The result for "R CC", "L MLO" ..."""
+        """Return the findings of a view, such as "R CC"."""
         return next(
             image for image in self.findings.images if f"{image.image_laterality} {image.view_position}" == view
         )
 
     def source(self, view: str) -> Dataset:
-        """The source data set of a view."""
+        """Return the source data set of a view."""
         return self.sources[self.image(view).sop_instance_uid]
 
     def segmentations(
         self, identity: ResultIdentity = IDENTITY, segmentation_type: SegmentationTypeValues = BINARY
     ) -> list[Dataset]:
-        """What is written, as an archive gives it back."""
+        """Return the segmentations as an archive returns them."""
         results = write_segmentations(self.findings, self.sources, identity, segmentation_type)
         return [stored(result) for result in results]
 
     def parametric_maps(self) -> list[Dataset]:
-        """What is written, as an archive gives it back."""
+        """Return the parametric maps as an archive returns them."""
         return [stored(result) for result in write_parametric_maps(self.findings, self.sources, IDENTITY)]
 
     def report(self, identity: ResultIdentity = IDENTITY) -> Dataset:
-        """The report, as an archive gives it back."""
+        """Return the report as an archive returns it."""
         return self.report_beside(self.segmentations(identity), identity)
 
     def report_beside(self, segmentations: list[Dataset], identity: ResultIdentity = IDENTITY) -> Dataset:
-        """The report of a run that wrote these segmentations, as an archive gives it back."""
+        """Return the report of a run that wrote these segmentations, as an archive returns it."""
         content = report_content(self.findings, self.sources, segmentations, identity)
         return stored(write_measurement_report(content, self.findings, self.sources, segmentations, identity))
 
     def notice(self, identity: ResultIdentity = IDENTITY, *, attempted: bool = False) -> Dataset:
-        """The report that the study was not analysed, as an archive gives it back."""
+        """Return the report that the study was not analysed, as an archive returns it."""
         notice = Notice(attempted, "rule no_standard_view: no image can be analysed: 4 of other views")
         sources = list(self.sources.values())
         return stored(write_not_analysed_report(notice, sources, self.findings.algorithm, identity))
 
     def every_kind(self, identity: ResultIdentity = IDENTITY) -> list[Made]:
-        """All that is written where a destination wants every kind; the test fails where a kind cannot be written."""
+        """Return the results for a destination that wants every kind; fail if one cannot be written."""
         maker = ResultMaker(self.findings, self.sources, identity)
         made = list(maker.make(Wish(frozenset(kinds.ANALYSIS_KINDS))))
         assert maker.unwritten == []
         return made
 
     def with_images(self, *images: ImageFindings) -> "Analysed":
-        """The same exam, but for the results of these images."""
+        """Return the same exam with other findings in its images."""
         changed = {image.sop_instance_uid: image for image in images}
         kept = tuple(changed.get(image.sop_instance_uid, image) for image in self.findings.images)
         return replace(self, findings=replace(self.findings, images=kept))
 
     def only(self, *views: str) -> "Analysed":
-        """The same exam, had only these views been analysed."""
+        """Return the same exam as if only these views had been analysed."""
         return replace(self, findings=replace(self.findings, images=tuple(self.image(view) for view in views)))
 
     def with_source_elements(self, **elements: Any) -> "Analysed":
-        """The same exam, with elements of all sources set, or removed where the value is None."""
+        """Return the same exam with elements of all sources set, or removed if the value is None."""
         for source in self.sources.values():
             for keyword, value in elements.items():
                 if value is None:
@@ -99,7 +99,7 @@ class Analysed:
 
 
 def analysed_exam(rows: int = 128, columns: int = 96, **options: Any) -> Analysed:
-    """Four views with a benign-like and a malignant-like lesion in the left breast."""
+    """Return four views with a benign-like and a malignant-like lesion in the left breast."""
     options = {"seed": 3, "lesions": BOTH_IN_THE_LEFT_BREAST, **options}
     views = [view.dataset for view in make_exam(rows=rows, columns=columns, **options)]
     predictor = ThresholdPredictor(ThresholdPredictor.built_in_package())
@@ -109,24 +109,24 @@ def analysed_exam(rows: int = 128, columns: int = 96, **options: Any) -> Analyse
 
 
 def failed(image: ImageFindings, reason: str) -> ImageFindings:
-    """The same image, had it not been analysable."""
+    """Return the same image as if it could not be analysed."""
     return replace(image, benign_score=None, malignant_score=None, findings=(), failure=reason, saliency=None)
 
 
 def finding(
     mask: list[list[int]], kind: FindingKind = FindingKind.MALIGNANT, origin: tuple[int, int] = (0, 0)
 ) -> Finding:
-    """A finding with exactly this mask."""
+    """Return a finding with exactly this mask."""
     return Finding(kind=kind, score=0.75, origin=origin, mask=np.array(mask, dtype=np.bool_))
 
 
 def encoded(result: Dataset) -> bytes:
-    """The file that is stored and sent."""
+    """Return the file that is stored and sent."""
     stream = BytesIO()
     pydicom.dcmwrite(stream, result, enforce_file_format=True)
     return stream.getvalue()
 
 
 def stored(result: Dataset) -> Dataset:
-    """The object after a way through a file."""
+    """Return the object after writing and reading it as a file."""
     return pydicom.dcmread(BytesIO(encoded(result)))

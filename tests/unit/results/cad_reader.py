@@ -1,4 +1,4 @@
-"""Reads a Mammography CAD SR by the code values that PS3.16 TID 4000 prints, without any of our writing code."""
+"""Reader of Mammography CAD SRs by the code values in PS3.16 TID 4000, independent of the writing code."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class Mark:
     required: bool
     certainty: float
     image: Dataset
-    """Its entry in the image library."""
+    """The entry of its image in the image library."""
     center: NDArray[np.float64]
     """Column, row."""
     outline: NDArray[np.float64]
-    """n x 2 of column, row."""
+    """Array of shape (n, 2), column before row."""
     algorithm: list[str]
 
     @property
@@ -30,35 +30,35 @@ class Mark:
 
 
 def name(item: Dataset) -> str:
-    """Code value of the concept name; empty for references and entries of the library."""
+    """Return the code value of the concept name; empty for references and library entries."""
     return str(item.ConceptNameCodeSequence[0].CodeValue) if "ConceptNameCodeSequence" in item else ""
 
 
 def value(item: Dataset) -> str:
-    """Code value of a coded item."""
+    """Return the code value of a coded item."""
     return str(item.ConceptCodeSequence[0].CodeValue)
 
 
 def children(item: Dataset, *names: str) -> list[Dataset]:
-    """The items right below, of these names where there are any."""
+    """Return the items directly below, only those with these names if any are given."""
     return [child for child in item.get("ContentSequence", []) if not names or name(child) in names]
 
 
 def child(item: Dataset, wanted: str) -> Dataset:
-    """The one item of that name right below."""
+    """Return the only item of that name directly below."""
     (one,) = children(item, wanted)
     return one
 
 
 def everything(item: Dataset) -> Iterator[Dataset]:
-    """The item and all below it."""
+    """Yield the item and all items below it."""
     yield item
     for one in children(item):
         yield from everything(one)
 
 
 def referred(report: Dataset, item: Dataset) -> Dataset:
-    """What an item that is a reference refers to: places count from 1, the root first."""
+    """Return the item that a reference refers to; identifiers count from 1, the root first."""
     place = item.ReferencedContentItemIdentifier
     root, *rest = [int(number) for number in (place if not isinstance(place, int) else [place])]
     assert root == 1
@@ -69,33 +69,33 @@ def referred(report: Dataset, item: Dataset) -> Dataset:
 
 
 def library(report: Dataset) -> list[Dataset]:
-    """The images."""
+    """Return the entries of the image library."""
     return children(child(report, "111028"))
 
 
 def summary(report: Dataset) -> Dataset:
-    """The overall impression."""
+    """Return the overall impression."""
     return child(report, "111017")
 
 
 def impression(report: Dataset) -> str:
-    """What it says in words."""
+    """Return the impression in words."""
     return str(child(summary(report), "111033").TextValue)
 
 
 def marks(report: Dataset) -> list[Mark]:
-    """Every single image finding, alone or within a composite feature."""
+    """Return every single image finding, alone or in a composite feature."""
     return [_mark(report, item) for item in everything(summary(report)) if name(item) == "111059"]
 
 
 def composites(report: Dataset) -> list[list[Mark]]:
-    """The single image findings of each composite feature."""
+    """Return the single image findings of each composite feature."""
     features = [item for item in everything(summary(report)) if name(item) == "111015"]
     return [[_mark(report, item) for item in children(feature, "111059")] for feature in features]
 
 
 def performed(report: Dataset, status: str, outcome: str) -> list[str]:
-    """SOP Instance UIDs of the images below an outcome ("111063", ...) of a status ("111064", "111065")."""
+    """Return the SOP Instance UIDs of the images below an outcome ("111063", ...) of a status ("111064", "111065")."""
     return [
         str(referred(report, item).ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
         for container in children(child(report, status), outcome)

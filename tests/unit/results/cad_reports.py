@@ -1,4 +1,4 @@
-"""Mammography CAD SRs of an analysed exam, as an archive gives them back."""
+"""Mammography CAD SRs of an analysed exam, as an archive returns them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,13 +15,13 @@ _OPPOSITE = {"A": "P", "P": "A"}
 
 
 def cad_report(exam: Analysed, segmentations: Sequence[Dataset] | None = None) -> Dataset:
-    """The report, with the exam's own segmentations as evidence unless others are given."""
+    """Return the report, with the exam's own segmentations as evidence unless others are given."""
     evidence = exam.segmentations() if segmentations is None else segmentations
     return stored(write_mammography_cad_sr(exam.findings, exam.sources, evidence, IDENTITY))
 
 
 def flipped(exam: Analysed) -> Analysed:
-    """The same exam with every image mirrored, so that the chest wall is at the other edge, as its header says."""
+    """Return the same exam with every image mirrored, so that the chest wall is at the other edge, and a header for that."""
     for source in exam.sources.values():
         row, column = source.PatientOrientation
         source.PatientOrientation = [_OPPOSITE[row], column]

@@ -1,4 +1,4 @@
-"""Presentation states, pictures and selections of an analysed exam, as an archive gives them back."""
+"""Presentation states, pictures and selections of an analysed exam, as an archive returns them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.unit.results.analysed import IDENTITY, Analysed, stored
 
 
 def presentation_states(exam: Analysed) -> list[Dataset]:
-    """One per view with findings."""
+    """Return one presentation state for each view with findings."""
     return [stored(state) for state in write_presentation_states(exam.findings, exam.sources, [], IDENTITY)]
 
 
@@ -27,20 +27,20 @@ def secondary_captures(
     secondary_capture: Literal["sheet", "views"] = "sheet",
     read: Callable[[str, int], ReducedView] | None = None,
 ) -> list[Dataset]:
-    """The sheet, or one per view."""
+    """Return the sheet, or one picture for each view."""
     identity: ResultIdentity = replace(IDENTITY, secondary_capture=secondary_capture)
     view = read or (lambda uid, height: reduced_view(exam.sources[uid], height))
     return [stored(one) for one in write_secondary_captures(exam.findings, exam.sources, [], identity, view)]
 
 
 def key_object_selection(exam: Analysed, *others: Dataset) -> Dataset | None:
-    """The positive views and other results."""
+    """Return the selection of positive views and other results."""
     selection = write_key_object_selection(exam.findings, exam.sources, others, IDENTITY)
     return selection and stored(selection)
 
 
 def drawn(annotation: Dataset, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixels whose centres lie inside the outline; PIXEL units: the first pixel's centre is 0.5\\0.5."""
+    """Return the pixels whose centres lie inside the outline; in PIXEL units the first centre is (0.5, 0.5)."""
     (graphic,) = annotation.GraphicObjectSequence
     points = np.array(graphic.GraphicData, dtype=np.float32).reshape(-1, 1, 2)
     inside = np.zeros(shape, dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Breast = mean of its views, study = larger of its breasts."""
+"""Scores of a breast (the mean of its views) and of the study (the larger of its breasts)."""
 
 from glam_node.inference.findings import FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition

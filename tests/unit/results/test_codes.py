@@ -1,4 +1,4 @@
-"""The table of codes says what the standard says."""
+"""Comparison of the table of codes with the standard."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ STANDARD = {
     for entries in concepts.values()
     for value, (meaning, _) in entries.items()
 }
-# pydicom prints SNOMED's own name for these, or a space of no width; PS3.16 prints ours.
+# For these pydicom has SNOMED's own name, or a space of no width; PS3.16 prints the name that is used here.
 PRINTED_OTHERWISE = {"76752008", "373098007", "399162004", "51440002", "73056007", "80248007", "111034"}
 
 

@@ -1,4 +1,4 @@
-"""Files are what pydicom would have written, byte for byte."""
+"""Comparison of encoded files with those of pydicom, byte for byte."""
 
 from io import BytesIO
 from pathlib import Path

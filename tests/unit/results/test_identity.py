@@ -1,4 +1,4 @@
-"""Names that follow from what the results were made of."""
+"""UIDs and names that are derived from the sources of the results."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

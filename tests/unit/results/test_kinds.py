@@ -1,4 +1,4 @@
-"""What destinations ask for."""
+"""The kinds of results that destinations ask for."""
 
 from typing import get_args
 

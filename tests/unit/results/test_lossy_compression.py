@@ -15,7 +15,7 @@ JPEG_WITH_METHOD = {**JPEG, "LossyImageCompressionMethod": "ISO_10918_1"}
 
 
 def derived_images(exam: Analysed) -> dict[str, Dataset]:
-    """One object of each kind of result that is an image."""
+    """Return one object of each kind of result that is an image."""
     return {
         "segmentation": exam.segmentations()[0],
         "fractional": exam.segmentations(segmentation_type=FRACTIONAL)[0],

@@ -1,4 +1,4 @@
-"""The Mammography CAD SR says what was found, where, in which images, and what could not be looked at."""
+"""The Mammography CAD SR: findings, their positions and images, and images that could not be analysed."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,7 +46,7 @@ def uids(exam: Analysed, *views: str) -> list[str]:
 
 
 def enclosed(outline: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixels whose centres lie inside."""
+    """Return the pixels whose centres lie inside."""
     polygon = outline.astype(np.float32).reshape(-1, 1, 2)
     inside = np.zeros(shape, dtype=np.bool_)
     for row, column in np.ndindex(shape):

@@ -1,4 +1,4 @@
-"""Which findings of two views are put together, and where the centre of a finding is."""
+"""Pairs of findings of two views, and the centre of a finding."""
 
 import numpy as np
 from hypothesis import given
@@ -37,7 +37,7 @@ IMAGES = {view: image(view) for view in ViewPosition}
 
 
 def pairs(cc: list[int], mlo: list[int], headers: dict[str, Dataset]) -> list[tuple[str, str]]:
-    """The columns of the findings that are put together."""
+    """Return the columns of the findings in each pair."""
     placed = [
         PlacedFinding(TrackedFinding(finding([[1]], origin=(5, column)), SHOWN, str(column), "2.25.1"), IMAGES[view])
         for view, columns in ((ViewPosition.CC, cc), (ViewPosition.MLO, mlo))

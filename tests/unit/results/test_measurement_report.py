@@ -1,4 +1,4 @@
-"""The report: every image in it, with scores, findings or the reason why there are none."""
+"""The measurement report: every image with its scores and findings, or the reason why there are none."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,13 +27,13 @@ def name(item: Dataset) -> str:
 
 
 def groups(report: Dataset) -> dict[str, Dataset]:
-    """Tracking identifier -> measurement group."""
+    """Return the measurement group of each tracking identifier."""
     (measurements,) = [item for item in report.ContentSequence if name(item) == "126010"]
     return {str(group.ContentSequence[0].TextValue): group for group in measurements.ContentSequence}
 
 
 def values(group: Dataset) -> dict[str, float]:
-    """Concept name -> numeric value."""
+    """Return the numeric value of each concept name."""
     return {
         name(item): float(item.MeasuredValueSequence[0].NumericValue)
         for item in group.ContentSequence

@@ -1,4 +1,4 @@
-"""A report that says why there are no results."""
+"""The report that gives the reason for missing results."""
 
 import pytest
 

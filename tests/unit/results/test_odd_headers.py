@@ -1,4 +1,4 @@
-"""Whatever a source says, every kind of result is written of it, and is a legal object."""
+"""Sources with arbitrary headers, for which every kind of result is written as a legal object."""
 
 from copy import deepcopy
 from io import BytesIO
@@ -15,7 +15,7 @@ from pydicom.tag import Tag
 from glam_node.node.results import kinds
 from tests.unit.results.analysed import Analysed, analysed_exam
 
-# All that writers copy from a source, or decide by
+# Attributes that writers copy from a source, or on which they depend
 COPIED = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate"),
     *("StudyTime", "ReferringPhysicianName", "IssuerOfPatientID", "OtherPatientIDs", "PatientBirthTime", "PatientAge"),
@@ -39,7 +39,7 @@ def exam() -> Analysed:
 
 
 def with_raw(exam: Analysed, values: dict[str, bytes]) -> Analysed:
-    """The exam, had its image come with these bytes."""
+    """Return the exam as if its image had arrived with these bytes."""
     (uid,) = (image.sop_instance_uid for image in exam.findings.images)
     source: Dataset = deepcopy(exam.sources[uid])
     for keyword, value in values.items():
@@ -50,7 +50,7 @@ def with_raw(exam: Analysed, values: dict[str, bytes]) -> Analysed:
 
 
 def check(exam: Analysed) -> None:
-    """Of an image without a legal spacing there are no parametric maps."""
+    """Check every kind of result, except for parametric maps, which may be absent."""
     made = exam.every_kind()
     assert {one.kind for one in made} >= set(kinds.ANALYSIS_KINDS) - {kinds.PARAMETRIC_MAP}
     for one in made:
@@ -65,7 +65,7 @@ def test_every_kind_is_written_of_a_source_all_of_whose_elements_are(exam: Analy
     check(with_raw(exam, dict.fromkeys(COPIED, value)))
 
 
-# Breast Projection, CT, and a class of a vendor
+# Breast Projection, CT, and a vendor's own class
 @pytest.mark.parametrize("name", ["1.2.840.10008.5.1.4.1.1.13.1.4", "1.2.840.10008.5.1.4.1.1.2", "1.3.6.1.4.9999"])
 def test_every_kind_is_written_of_an_image_of_any_class_and_names_that_class(exam: Analysed, name: str) -> None:
     odd = with_raw(exam, {"SOPClassUID": name.encode()})

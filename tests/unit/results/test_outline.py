@@ -1,4 +1,4 @@
-"""Outlines enclose what they outline."""
+"""Outlines of findings."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from tests.unit.results.analysed import finding
 
 
 def enclosed(one: Finding, rows: int, columns: int) -> list[tuple[int, int]]:
-    """The pixels whose centre lies within the outline."""
+    """Return the pixels whose centres lie inside the outline."""
     polygon = outline(one).astype(np.float32).reshape(-1, 1, 2)
     return [
         (row, column)

@@ -1,4 +1,4 @@
-"""Pictures drawn from stored segmentation objects."""
+"""Pictures drawn from stored segmentations."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def picture(exam: Analysed, view: str, **options: int) -> Image.Image:
 
 
 def coloured(image: Image.Image) -> int:
-    """Number of pixels that are not grey."""
+    """Return the number of pixels that are not grey."""
     values = np.asarray(image).astype(int)
     return int(np.count_nonzero(values.max(axis=2) - values.min(axis=2) > 20))
 

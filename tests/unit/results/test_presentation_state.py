@@ -1,4 +1,4 @@
-"""Presentation states: marks where the findings are, the image as it shows itself."""
+"""Presentation states: marks at the findings, over the image in its own grey scale."""
 
 from dataclasses import replace
 from typing import Any

@@ -22,7 +22,7 @@ def exam() -> Analysed:
 
 
 def coloured(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Where it is green or red as a mark is, not yellow as the banner is."""
+    """Return the pixels that are green or red like a mark, but not yellow like the banner."""
     values = pixels.astype(int)
     near = [np.abs(values - colour).max(axis=-1) <= 3 for colour in DISPLAY_RGB.values()]
     return np.asarray(np.logical_or.reduce(near))
@@ -71,7 +71,7 @@ def test_a_mark_lies_on_its_finding(photometric_interpretation: str) -> None:
 
 
 def mirrored(exam: Analysed) -> Analysed:
-    """The same exam from equipment that stores every view the other way round, and says so."""
+    """Return the same exam from equipment that stores every view mirrored, and states so."""
     turned = deepcopy(exam)
     for uid, source in turned.sources.items():
         source.PixelData = np.ascontiguousarray(exam.sources[uid].pixel_array[:, ::-1]).tobytes()
@@ -158,7 +158,6 @@ def test_sheet_and_views_have_names_of_their_own_and_the_same_bytes_every_time(e
 
 
 def test_a_full_size_view_takes_less_than_twice_its_pixels() -> None:
-    """Beside the file itself."""
     rows, columns = 3328, 2560
     exam = analysed_exam(rows, columns).only("L CC")
     tracemalloc.start()

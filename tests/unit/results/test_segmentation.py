@@ -1,4 +1,4 @@
-"""Segmentations: the masks of the findings, on the source's own rows and columns."""
+"""Segmentations: the masks of the findings, on the rows and columns of the source."""
 
 from dataclasses import replace
 from typing import Any

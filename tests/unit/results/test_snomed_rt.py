@@ -1,4 +1,4 @@
-"""Old workstations get the same concepts under SNOMED RT identifiers."""
+"""SNOMED RT identifiers of the same concepts, for older workstations."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ OLD = IDENTITY.presented({"code_scheme": "SRT"})
 
 
 def coded(dataset: Dataset) -> Iterator[tuple[str, str]]:
-    """Scheme and value of every coded concept."""
+    """Yield scheme and value of every coded concept."""
     if "CodingSchemeDesignator" in dataset and "CodeValue" in dataset:
         yield str(dataset.CodingSchemeDesignator), str(dataset.CodeValue)
     for element in dataset:
@@ -25,7 +25,7 @@ def coded(dataset: Dataset) -> Iterator[tuple[str, str]]:
 
 
 def in_rt(scheme: str, value: str) -> tuple[str, str]:
-    """What is written in place of a code; every SCT code of ours but one has an identifier."""
+    """Return the code that replaces a code; all SCT codes in our objects but one have an SRT identifier."""
     if scheme != "SCT" or value == IMAGING_PROCEDURE.value:
         return scheme, value
     return "SRT", SNOMED_RT[value]

@@ -1,4 +1,4 @@
-"""Headers as real mammograms have them: results are written, and say of the patient what the source says."""
+"""Headers of real mammograms: results are written, and state about the patient what the source states."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every result states its time zone, and all its dates and times are in that zone (PS3.3 C.12.1.1.8)."""
+"""The time zone that every result states, and in which all its dates and times are (PS3.3 C.12.1.1.8)."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ EVENTS = ("InstanceCreation", "Content", "Series", "PresentationCreation")
 
 @pytest.fixture
 def kolkata(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process runs in India."""
+    """Let this process run in India."""
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     time.tzset()
     yield
@@ -34,7 +34,7 @@ def all_kinds(exam: Analysed) -> list[Dataset]:
 
 
 def created(result: Dataset) -> set[tuple[str, str]]:
-    """Date and hour of all that we say happened when the object was made."""
+    """Return the date and hour of each event that originates with the object."""
     times = {(result[f"{one}Date"].value, result[f"{one}Time"].value[:4]) for one in EVENTS if f"{one}Date" in result}
     moment = result.ContributingEquipmentSequence[-1].ContributionDateTime
     assert "+" not in moment  # DCMTK's dcmpschk takes no offset here; (0008,0201) states it.

@@ -1,4 +1,4 @@
-"""Views as the detectors of each vendor deliver them, with findings at the far corner and in the middle."""
+"""Views as each vendor's detectors deliver them, with findings at the far corner and in the middle."""
 
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ _STEP = 8
 
 @dataclass(frozen=True)
 class Vendor:
-    """What a vendor's images have of their own."""
+    """The peculiarities of a vendor's images."""
 
     manufacturer: str
     rows: int
@@ -33,7 +33,7 @@ VENDORS = {
 
 
 def vendor_exam(name: str, *, found: bool = True) -> Analysed:
-    """One view; with a malignant finding in the last row and column and a benign one that overlaps nothing, or none."""
+    """Return one view, with a malignant finding in the last row and column and a separate benign one, or with none."""
     vendor = VENDORS[name]
     shape = (vendor.rows, vendor.columns)
     exam = analysed_exam(64, 48, photometric_interpretation=vendor.photometric_interpretation).only(vendor.view)

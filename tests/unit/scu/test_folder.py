@@ -1,4 +1,4 @@
-"""A folder in the place of an archive."""
+"""A folder in place of an archive."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from glam_node.node.scu.folder import FolderDestination
 
 
 def outgoing(path: Path, data: bytes = b"result") -> OutgoingInstance:
-    """A result object on disk."""
+    """Return a result object on disk."""
     path.write_bytes(data)
     return OutgoingInstance("1.2.840.10008.5.1.4.1.1.88.33", "1.2.3", "1.2.840.10008.1.2.1", path)
 

@@ -1,4 +1,4 @@
-"""What is proposed to an archive, and what its answers mean."""
+"""The contexts that are proposed to an archive, and the meaning of its answers."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SR, SEG = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.66.4"
 
 
 def proposed(*kinds: tuple[str, str]) -> list[tuple[str, str]]:
-    """(SOP class, transfer syntax) of the contexts for instances of these kinds."""
+    """Return (SOP class, transfer syntax) of the contexts for instances of these kinds."""
     instances = [OutgoingInstance(sop_class, "1.2.3", syntax, Path("x.dcm")) for sop_class, syntax in kinds]
     return [
         (str(context.abstract_syntax), str(context.transfer_syntax[0]))
