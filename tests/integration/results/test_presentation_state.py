@@ -78,7 +78,7 @@ def test_an_image_looks_the_same_with_its_state(
         assert dciodvfy_errors(path) == []
 
 
-def test_without_the_copied_window_the_image_would_look_otherwise(tmp_path: Path) -> None:
+def test_the_image_would_look_different_without_the_copied_window(tmp_path: Path) -> None:
     exam = analysed_exam().with_source_elements(**GREY_SCALES[1])
     states = presentation_states(exam)
     image = written(sources(exam, states)[0], tmp_path / "image.dcm")

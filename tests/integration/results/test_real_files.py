@@ -73,7 +73,7 @@ def test_results_of_a_real_image_are_valid(name: str, tmp_path: Path) -> None:
         assert dciodvfy_errors(path) == []
 
 
-def test_ours_has_all_that_a_vendors_mammography_segmentation_has() -> None:
+def test_a_segmentation_has_all_attributes_of_a_vendors_mammography_segmentation() -> None:
     theirs = pydicom.dcmread(DICOM / "seg" / "claripi_ClariSIGMAM_MG_RCC.dcm")
     (ours,) = analysed_exam(theirs.Rows // 26, theirs.Columns // 20).only("L CC").segmentations()
     assert places(theirs) - places(ours) == set()

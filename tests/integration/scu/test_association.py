@@ -65,7 +65,7 @@ def test_every_rejection_keeps_its_codes_and_says_why(result: int, source: int, 
     assert isinstance(error, TransientError) == (rejection.transient or result == 2)
 
 
-def test_a_port_where_nobody_listens_is_transient() -> None:
+def test_a_port_without_a_listener_is_a_transient_failure() -> None:
     port = free_port()
     error = failure_of(peer_at(port))
     assert isinstance(error, TransientError)
@@ -73,13 +73,13 @@ def test_a_port_where_nobody_listens_is_transient() -> None:
     assert "destinations.archive.port" in str(error)
 
 
-def test_a_name_without_an_address_is_transient() -> None:
+def test_a_name_without_an_address_is_a_transient_failure() -> None:
     error = failure_of(Peer("archive", "ARCHIVE", "no-such-host.invalid", 104, 1.0, "GLAMNODE"))
     assert isinstance(error, TransientError)
     assert "Check destinations.archive.host." in str(error)
 
 
-def test_a_peer_that_says_nothing_is_given_up_after_the_timeout() -> None:
+def test_the_node_gives_up_a_silent_peer_after_the_timeout() -> None:
     def say_nothing(connection: socket.socket) -> None:
         while connection.recv(65536):
             pass
@@ -148,7 +148,7 @@ class Starved(Association):
         self.__dict__["is_paused"] = is_paused
 
 
-def test_on_a_busy_machine_no_thread_of_pynetdicoms_takes_an_answer_that_we_wait_for(
+def test_pynetdicoms_thread_takes_no_awaited_answer_on_a_busy_machine(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_association(peer_at(archive.port, timeout=10.0), [build_context(VERIFICATION)]) as association:

@@ -78,7 +78,7 @@ def in_part(uid: str, asked: list[Reference]) -> CommitmentReply:
     return CommitmentReply(uid, asked[:1], [Failure(asked[1], 0x0112)])
 
 
-def test_an_answer_on_the_association_of_the_request_is_heard_object_by_object() -> None:
+def test_a_report_on_the_association_of_the_request_is_read_object_by_object() -> None:
     heard: list[CommitmentReply] = []
     archivist = Archivist(answer=in_part)
     with listening(archivist) as port:
@@ -88,7 +88,7 @@ def test_an_answer_on_the_association_of_the_request_is_heard_object_by_object()
     assert archivist.statuses == [0x0000]
 
 
-def test_an_answer_that_we_cannot_take_is_told_so() -> None:
+def test_a_report_that_cannot_be_recorded_is_answered_with_a_failure() -> None:
     def refuse(_report: CommitmentReply) -> None:
         raise TransientError("the database is away")
 
@@ -116,7 +116,7 @@ def test_an_archive_without_storage_commitment_is_named_with_the_setting(archive
         request_commitment(peer_at(archive.port), "2.25.5", [ONE], lambda _report: None)
 
 
-def test_our_answer_to_a_peer_goes_out_on_a_new_association_object_by_object() -> None:
+def test_the_reply_to_a_peer_is_sent_on_a_new_association_object_by_object() -> None:
     report = CommitmentReply("2.25.6", [ONE], [Failure(TWO, 0x0112)])
     archivist = Archivist()
     with listening(archivist) as port:
@@ -124,6 +124,6 @@ def test_our_answer_to_a_peer_goes_out_on_a_new_association_object_by_object() -
     assert archivist.heard == [report]
 
 
-def test_a_peer_that_does_not_take_our_answer_is_named_with_its_status() -> None:
+def test_a_peer_that_rejects_the_reply_is_named_with_its_status() -> None:
     with listening(Archivist(status=0x0110)) as port, pytest.raises(PermanentError, match="0x0110 to N-EVENT-REPORT"):
         send_report(peer_at(port), CommitmentReply("2.25.6", [ONE], []))

@@ -29,7 +29,7 @@ def test_a_wrong_ae_title_is_reported_with_what_to_do(archive: Archive) -> None:
     assert report.message.endswith("called AE title not recognized. Check destinations.archive.ae_title.")
 
 
-def test_an_archive_that_does_not_take_a_chosen_result_is_reported_before_there_is_one() -> None:
+def test_echo_names_a_chosen_result_that_the_archive_does_not_accept() -> None:
     contexts = [build_context(VERIFICATION), build_context(SOP_CLASSES["segmentation"])]
     with listening(Archive(contexts=contexts)) as archive:
         chosen = destination(archive).model_copy(update={"results": ("segmentation", "presentation_state")})
@@ -39,7 +39,7 @@ def test_an_archive_that_does_not_take_a_chosen_result_is_reported_before_there_
     assert report.message.endswith("or name a fallback for it in destinations.archive.fallbacks.")
 
 
-def test_an_archive_that_takes_what_stands_in_is_well_and_says_what_it_gets() -> None:
+def test_echo_succeeds_and_names_the_fallbacks_that_the_archive_accepts() -> None:
     contexts = [build_context(VERIFICATION), build_context(SOP_CLASSES["comprehensive_sr"])]
     with listening(Archive(contexts=contexts)) as archive:
         fallbacks = FallbackSettings(measurement_report="comprehensive_sr")
@@ -49,14 +49,14 @@ def test_an_archive_that_takes_what_stands_in_is_well_and_says_what_it_gets() ->
     assert report.message.endswith("The node sends comprehensive_sr for measurement_report.")
 
 
-def test_a_folder_answers_and_keeps_no_trace_of_the_question(tmp_path: Path) -> None:
+def test_echo_leaves_no_trace_in_a_folder(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "not" / "there" / "yet"):
         assert echo("trial", DestinationSettings(kind="folder", path=path), "GLAMNODE").ok
         assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("path", ["/proc/nope/x", "/dev/null", "/dev/null/x", "/sys"])
-def test_a_folder_that_takes_no_file_is_reported_before_there_is_a_result(path: str) -> None:
+def test_echo_names_a_folder_that_accepts_no_file(path: str) -> None:
     report = echo("trial", DestinationSettings(kind="folder", path=Path(path)), "GLAMNODE")
     assert not report.ok
     assert "accepts no results" in report.message

@@ -66,7 +66,7 @@ def test_a_refused_query_is_named_with_its_status() -> None:
         count_mammograms(peer_at(port), STUDY_UID)
 
 
-def test_an_archive_without_queries_is_named_with_what_it_does_not_take(archive: Archive) -> None:
+def test_an_archive_without_queries_is_named_with_the_missing_service(archive: Archive) -> None:
     with pytest.raises(PermanentError, match=r"accepts no queries .* Allow GLAMNODE to query there"):
         count_mammograms(peer_at(archive.port), STUDY_UID)
 

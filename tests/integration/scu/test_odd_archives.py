@@ -155,7 +155,9 @@ def test_calls_between_two_attempts_do_not_count(sender: Sender) -> None:
     assert sender.rows()[0].attempt == 11
 
 
-def test_what_waits_since_an_archive_was_full_goes_out_when_it_takes_the_next(sender: Sender, archive: Archive) -> None:
+def test_results_that_a_full_archive_refused_are_sent_once_it_accepts_the_next(
+    sender: Sender, archive: Archive
+) -> None:
     sender.queue(*[SR] * 3)
     for _ in range(8):
         archive.statuses = [0xA700] * 3
@@ -170,7 +172,7 @@ def test_what_waits_since_an_archive_was_full_goes_out_when_it_takes_the_next(se
     assert sender.states() == [STORED] * 4
 
 
-def test_results_whose_files_are_away_hold_up_no_others_and_go_when_they_are_back(
+def test_results_without_their_files_delay_no_others_and_are_sent_once_the_files_are_back(
     sender: Sender, archive: Archive, tmp_path: Path
 ) -> None:
     away, _ = sender.queue(SR, SR)

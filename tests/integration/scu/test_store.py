@@ -105,7 +105,7 @@ def test_an_archive_that_is_down_is_transient_for_every_instance(outgoing: Outgo
     assert [(outcome.stored, outcome.transient, outcome.status) for outcome in outcomes] == [(False, True, None)] * 2
 
 
-def test_results_wait_while_the_archive_does_not_know_us(outgoing: Outgoing) -> None:
+def test_results_wait_while_the_archive_does_not_know_the_node(outgoing: Outgoing) -> None:
     with listening(Archive(calling_ae_titles=["OTHER"])) as archive:
         [outcome] = CStoreDestination(peer_at(archive.port)).store([outgoing()])
     assert (outcome.stored, outcome.transient) == (False, True)
@@ -199,7 +199,7 @@ def test_an_image_arrives_in_the_preferred_syntax_with_the_same_pixels(syntax: s
     assert np.array_equal(received.dataset().pixel_array, dcmread(sent.path).pixel_array)
 
 
-def test_what_does_not_fit_an_object_is_passed_over(outgoing: Outgoing) -> None:
+def test_transfer_syntaxes_that_do_not_suit_an_object_are_skipped(outgoing: Outgoing) -> None:
     instances = [image(outgoing, 1), outgoing()]
     with listening(Archive()) as archive:
         outcomes = CStoreDestination(peer_at(archive.port), [RLELossless, ExplicitVRLittleEndian]).store(instances)

@@ -196,14 +196,14 @@ def test_a_failure_is_read_from_xml_and_of_an_object_that_is_not_named(outgoing:
         assert (outcome.stored, outcome.transient, outcome.status) == (False, True, 0xA700)
 
 
-def test_a_server_that_refuses_us_is_asked_once_for_all_objects(outgoing: Outgoing) -> None:
+def test_a_server_that_refuses_the_node_is_asked_once_for_all_objects(outgoing: Outgoing) -> None:
     with serving(Server(401, b"")) as server:
         outcomes = to(server.port).store([outgoing(), outgoing()])
     assert [(one.reached, one.transient) for one in outcomes] == [(False, True)] * 2
     assert len(server.bodies) == 1
 
 
-def test_what_is_gone_fails_alone_and_a_server_that_is_away_is_tried_again(outgoing: Outgoing) -> None:
+def test_a_missing_file_fails_alone_and_an_absent_server_is_a_transient_failure(outgoing: Outgoing) -> None:
     gone, there = outgoing(), outgoing()
     gone.path.unlink()
     with serving(Server(200, items("00081199", there))) as server:
@@ -214,7 +214,7 @@ def test_what_is_gone_fails_alone_and_a_server_that_is_away_is_tried_again(outgo
     assert to(free_port()).store([]) == []
 
 
-def test_tls_is_spoken_to_whom_the_authority_signed_and_to_nobody_else(
+def test_results_go_only_to_servers_with_a_certificate_of_the_authority(
     outgoing: Outgoing, authority: Authority, tmp_path: Path
 ) -> None:
     theirs: Signed = authority.sign("archive")
@@ -232,7 +232,7 @@ def test_tls_is_spoken_to_whom_the_authority_signed_and_to_nobody_else(
 
 @pytest.mark.peer("orthanc")
 @pytest.mark.peer("orthanc-dicomweb")
-def test_orthanc_takes_results_once_and_gives_them_back(tmp_path: Path) -> None:
+def test_orthanc_stores_results_once_and_returns_them(tmp_path: Path) -> None:
     exam = analysed_exam(64, 48).only("L CC")
     results = []
     for dataset in (*exam.segmentations(), exam.report()):

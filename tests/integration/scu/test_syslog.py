@@ -101,7 +101,7 @@ def test_messages_wait_for_a_collector_that_is_away(trail: Trail, collector: Col
 
 
 @pytest.mark.parametrize("cut_after", [0, 1, 5000, 90_000])
-def test_what_was_on_its_way_when_the_collector_was_cut_off_is_sent_again(
+def test_messages_on_their_way_when_the_collector_is_cut_off_are_sent_again(
     trail: Trail, collector: Collector, cut_after: int
 ) -> None:
     trail.append(100)
@@ -130,7 +130,9 @@ def test_a_sender_that_died_before_it_marked_what_it_sent_sends_it_again(trail: 
     assert collector.sequences == [1, 2, 1, 2]
 
 
-def test_a_collector_that_does_not_close_is_not_believed(trail: Trail, collector: Collector, ours: Signed) -> None:
+def test_messages_stay_if_the_collector_does_not_close_the_session(
+    trail: Trail, collector: Collector, ours: Signed
+) -> None:
     trail.settings = settings(collector.port, ours, timeout=0.5)
     trail.append(1)
     collector.hold_s = 1.5
@@ -180,7 +182,7 @@ def refuse_in_the_end(listener: socket.socket, theirs: Signed) -> None:
         connection.sendall(outgoing.read())
 
 
-def test_an_alert_when_we_have_closed_is_no_answer(trail: Trail, theirs: Signed, ours: Signed) -> None:
+def test_an_alert_after_the_close_is_no_acknowledgement(trail: Trail, theirs: Signed, ours: Signed) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         trail.settings = settings(listener.getsockname()[1], ours, certificate=None, key=None)
         trail.append(1)
@@ -224,7 +226,7 @@ action(type="omfile" file="{collected}" template="raw")
 
 
 @pytest.mark.peer("rsyslog")
-def test_rsyslog_takes_the_messages_and_is_believed(
+def test_rsyslog_acknowledges_messages_by_closing(
     trail: Trail, collector: Collector, theirs: Signed, tmp_path: Path
 ) -> None:
     trail.append(120)

@@ -21,7 +21,7 @@ def cad_report(exam: Analysed, segmentations: Sequence[Dataset] | None = None) -
 
 
 def flipped(exam: Analysed) -> Analysed:
-    """Return the same exam with every image mirrored, so that the chest wall is at the other edge, and a header for that."""
+    """Return the same exam with every image mirrored, so that the chest wall is at the other edge."""
     for source in exam.sources.values():
         row, column = source.PatientOrientation
         source.PatientOrientation = [_OPPOSITE[row], column]

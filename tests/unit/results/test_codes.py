@@ -29,7 +29,7 @@ def table() -> Iterator[Code]:
 
 
 @pytest.mark.parametrize("code", list(table()), ids=lambda code: f"{code.scheme_designator}-{code.value}")
-def test_a_code_is_the_standard_s_or_ours(code: Code) -> None:
+def test_a_code_is_from_the_standard_or_private(code: Code) -> None:
     assert len(code.value) <= 16
     assert len(code.meaning) <= 64
     if code.scheme_designator in (codes.PRIVATE_SCHEME, "RFC5646"):

@@ -36,7 +36,7 @@ def test_every_kind_is_encoded_as_pydicom_encodes_it(
         assert b"".join(one.parts) == encoded(one.dataset), one.kind
 
 
-def test_what_was_read_from_a_file_and_what_is_deflated_are_written_too() -> None:
+def test_read_and_deflated_data_sets_are_written() -> None:
     read = stored(analysed_exam().only("L CC").report())
     assert b"".join(encoded_file(read)) == encoded(read)
     read.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian

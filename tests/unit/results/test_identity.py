@@ -45,7 +45,7 @@ def test_the_same_input_gives_the_same_uid_in_every_order_and_at_any_time() -> N
     ],
     ids=lambda other: next(iter(other)),
 )
-def test_whatever_changes_the_result_changes_its_uid(other: dict[str, object]) -> None:
+def test_every_input_of_a_result_changes_its_uid(other: dict[str, object]) -> None:
     assert uid(**other) != uid()  # type: ignore[arg-type]
 
 
@@ -69,7 +69,7 @@ def test_the_description_says_research_use_and_untrained() -> None:
     assert "UNTRAINED" not in IDENTITY.described("report", ALGORITHM)
 
 
-def test_a_site_words_banner_and_description_and_untrained_weights_are_still_called_so() -> None:
+def test_a_site_chooses_banner_and_description_and_untrained_weights_stay_named() -> None:
     identity = replace(IDENTITY, banner="B" * 48, series_description="{subject} by the site" + "x" * 60)
     assert identity.statement(ALGORITHM) == "B" * 48 + "."
     for text in (identity.short_statement(UNTRAINED), identity.described("report", UNTRAINED)):

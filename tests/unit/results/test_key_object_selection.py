@@ -29,18 +29,18 @@ def test_positive_views_and_other_results_are_referred_to(exam: Analysed) -> Non
     assert references(selected(exam, *others)) == [*views, *(str(other.SOPInstanceUID) for other in others)]
 
 
-def test_everything_referred_to_is_evidence(exam: Analysed) -> None:
+def test_every_referenced_object_is_evidence(exam: Analysed) -> None:
     selection = selected(exam, exam.report())
     (study,) = selection.CurrentRequestedProcedureEvidenceSequence
     series = [item for entry in study.ReferencedSeriesSequence for item in entry.ReferencedSOPSequence]
     assert {item.ReferencedSOPInstanceUID for item in series} == set(references(selection))
 
 
-def test_there_is_none_when_no_view_is_positive() -> None:
+def test_no_selection_is_written_without_a_positive_view() -> None:
     assert key_object_selection(analysed_exam(64, 48, lesions=())) is None
 
 
-def test_it_is_titled_of_interest_and_says_research_use(exam: Analysed) -> None:
+def test_the_selection_is_titled_of_interest_and_states_research_use(exam: Analysed) -> None:
     selection = selected(exam)
     assert selection.ConceptNameCodeSequence[0].CodeValue == "113000"
     (text,) = [
@@ -55,6 +55,6 @@ def test_references_have_no_purpose(exam: Analysed) -> None:
     assert [item for item in items if "ConceptNameCodeSequence" in item] == []
 
 
-def test_what_it_refers_to_decides_its_name(exam: Analysed) -> None:
+def test_the_uid_of_a_selection_depends_on_its_references(exam: Analysed) -> None:
     assert encoded(selected(exam)) == encoded(selected(exam))
     assert selected(exam).SOPInstanceUID != selected(exam, exam.report()).SOPInstanceUID

@@ -10,7 +10,7 @@ def test_the_settings_offer_every_kind_in_the_order_of_writing() -> None:
     assert get_args(ResultKind) == tuple(SOP_CLASSES)
 
 
-def test_what_some_destination_asks_for_is_wanted() -> None:
+def test_kinds_that_any_destination_asks_for_are_wanted() -> None:
     assert wanted_kinds([["segmentation"], ["secondary_capture"]]) == {"segmentation", "secondary_capture"}
 
 

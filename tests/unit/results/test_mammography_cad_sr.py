@@ -78,7 +78,9 @@ def test_horizontal_spacing_is_that_of_columns_in_micrometers() -> None:
     assert {one.MeasurementUnitsCodeSequence[0].CodeValue for one in spacings} == {"um"}
 
 
-def test_every_finding_stands_in_it_once_with_its_segment_s_name_and_its_score(exam: Analysed, report: Dataset) -> None:
+def test_the_report_has_every_finding_once_with_its_tracking_identifiers_and_score(
+    exam: Analysed, report: Dataset
+) -> None:
     expected = {
         str(segment.TrackingUID): str(segment.TrackingID)
         for segmentation in exam.segmentations()
@@ -148,13 +150,13 @@ def test_findings_of_two_classes_are_no_composite(exam: Analysed) -> None:
 
 
 @pytest.mark.parametrize("keyword", ["ImagerPixelSpacing", "PatientOrientation"])
-def test_views_that_cannot_be_compared_are_not(keyword: str) -> None:
+def test_views_without_the_needed_attributes_are_not_compared(keyword: str) -> None:
     report = cad_report(analysed_exam().with_source_elements(**{keyword: None}))
     assert (composites(report), value(child(report, "111065"))) == ([], "111225")
     assert len(marks(report)) == 4
 
 
-def test_an_image_over_the_operating_point_is_to_be_shown_and_one_below_may_be(exam: Analysed) -> None:
+def test_presentation_is_required_at_the_operating_point_and_optional_below(exam: Analysed) -> None:
     scores = {kind: exam.image("L CC").findings[place].score for place, kind in ((1, "benign"), (0, "malignant"))}
     stated = with_parameters(
         exam.only("L CC"),
@@ -165,13 +167,13 @@ def test_an_image_over_the_operating_point_is_to_be_shown_and_one_below_may_be(e
     assert intents == {"L CC malignant 1": True, "L CC benign 1": False}
 
 
-def test_without_an_operating_point_that_decides_nothing_must_be_shown(exam: Analysed) -> None:
+def test_presentation_is_optional_without_a_deciding_operating_point(exam: Analysed) -> None:
     every = with_parameters(exam, malignant__image_score_threshold="0", benign__image_score_threshold="0")
     report = cad_report(every)
     assert {value(item) for item in everything(report) if name(item) == "111056"} == {OPTIONAL}
 
 
-def test_a_composite_is_to_be_shown_when_one_of_its_findings_is(exam: Analysed) -> None:
+def test_presentation_of_a_composite_is_required_if_one_finding_requires_it(exam: Analysed) -> None:
     low = replace(exam.image("L MLO"), malignant_score=0.2, findings=exam.image("L MLO").findings[:1])
     one_kind = replace(exam.image("L CC"), findings=exam.image("L CC").findings[:1])
     stated = with_parameters(exam.with_images(low, one_kind), malignant__image_score_threshold="0.5")
@@ -180,7 +182,7 @@ def test_a_composite_is_to_be_shown_when_one_of_its_findings_is(exam: Analysed) 
     assert intents == [REQUIRED, REQUIRED, REQUIRED, OPTIONAL]
 
 
-def test_the_algorithm_stands_beside_every_finding(exam: Analysed, report: Dataset) -> None:
+def test_every_finding_names_its_algorithm(exam: Analysed, report: Dataset) -> None:
     algorithm = exam.findings.algorithm
     for mark in marks(report):
         assert mark.algorithm[:2] == [algorithm.algorithm_name, algorithm.algorithm_version]
@@ -188,7 +190,7 @@ def test_the_algorithm_stands_beside_every_finding(exam: Analysed, report: Datas
         assert f"class = {mark.tracking_id.split()[2]}" in mark.algorithm
 
 
-def test_the_thresholds_stand_beside_what_was_done(report: Dataset) -> None:
+def test_the_summary_of_detections_states_the_thresholds(report: Dataset) -> None:
     (detection,) = children(child(child(report, "111064"), "111063"))
     assert "malignant.global_saliency_threshold = 0.67" in [item.get("TextValue") for item in children(detection)]
 
@@ -228,7 +230,7 @@ def test_a_single_view_is_not_compared(exam: Analysed) -> None:
     assert [mark.tracking_id for mark in marks(report)] == ["L CC malignant 1", "L CC benign 1"]
 
 
-def test_remarks_on_an_image_are_said(exam: Analysed) -> None:
+def test_the_impression_contains_remarks_on_an_image(exam: Analysed) -> None:
     remarked = replace(exam.image("R CC"), remarks=("Tissue may be cut off.",))
     assert "Tissue may be cut off." in impression(cad_report(exam.with_images(remarked)))
 
@@ -254,7 +256,7 @@ def test_every_image_and_segmentation_is_evidence(exam: Analysed, report: Datase
     assert sorted(listed) == sorted([*exam.sources, *(str(one.SOPInstanceUID) for one in exam.segmentations())])
 
 
-def test_the_same_input_gives_the_same_bytes_and_other_images_another_name(exam: Analysed, report: Dataset) -> None:
+def test_the_same_input_gives_the_same_bytes_and_other_images_another_uid(exam: Analysed, report: Dataset) -> None:
     assert encoded(cad_report(exam)) == encoded(report)
     assert cad_report(exam.only("L CC")).SOPInstanceUID != report.SOPInstanceUID
     assert report.SOPInstanceUID != exam.report().SOPInstanceUID

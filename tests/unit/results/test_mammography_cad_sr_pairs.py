@@ -50,7 +50,7 @@ def pairs(cc: list[int], mlo: list[int], headers: dict[str, Dataset]) -> list[tu
 BOTH = {"CC": header(), "MLO": header()}
 
 
-def test_the_nearest_are_put_together_first_and_each_at_most_once() -> None:
+def test_the_closest_findings_are_paired_first_and_each_at_most_once() -> None:
     assert pairs([50, 60], [58, 30], BOTH) == [("60", "58"), ("50", "30")]
 
 

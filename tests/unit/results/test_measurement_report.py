@@ -56,7 +56,7 @@ def all_items(item: Dataset) -> Iterator[Dataset]:
         yield from all_items(child)
 
 
-def test_there_is_a_group_for_the_study_each_breast_each_image_and_each_finding(report: Dataset) -> None:
+def test_the_study_each_breast_each_image_and_each_finding_has_a_group(report: Dataset) -> None:
     assert list(groups(report)) == [
         "Study",
         "Right breast",
@@ -109,7 +109,7 @@ def test_a_finding_has_outline_score_sizes_and_the_names_of_its_segment(exam: An
     assert reference.ReferencedSOPInstanceUID == exam.image("L CC").sop_instance_uid
 
 
-def test_no_size_is_given_when_the_spacing_is_unknown() -> None:
+def test_findings_have_no_size_if_the_spacing_is_unknown() -> None:
     report = analysed_exam().with_source_elements(ImagerPixelSpacing=None).report()
     assert set(values(groups(report)["L CC malignant 1"])) == {"GLAM-MALIGNANT"}
 

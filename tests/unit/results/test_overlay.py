@@ -33,7 +33,7 @@ def test_findings_are_drawn_in_the_colour_of_their_class(exam: Analysed) -> None
         assert (np.abs(values.astype(int) - colour).max(axis=2) <= 3).any()
 
 
-def test_what_lies_on_another_image_is_not_drawn(exam: Analysed) -> None:
+def test_segments_of_another_image_are_not_drawn(exam: Analysed) -> None:
     assert list(stored_segments(exam.image("R CC").sop_instance_uid, exam.segmentations())) == []
     assert coloured(picture(exam, "R CC")) < coloured(picture(exam, "L CC"))
 

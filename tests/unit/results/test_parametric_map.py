@@ -8,7 +8,7 @@ from glam_node.inference.findings import CHANNELS
 from tests.unit.results.analysed import analysed_exam
 
 
-def test_a_view_that_was_looked_at_closely_has_a_map_and_no_other() -> None:
+def test_only_views_with_saliency_have_a_map() -> None:
     exam = analysed_exam()
     passed_over = exam.with_images(replace(exam.image("R CC"), saliency=None))
     sources = [one.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0] for one in passed_over.parametric_maps()]
@@ -29,7 +29,7 @@ def test_real_world_values_are_the_saliency_of_each_class() -> None:
         assert np.allclose(real * 255, image.saliency.on_image(kind, image.shape))
 
 
-def test_it_says_research_use_and_the_same_input_gives_the_same_bytes() -> None:
+def test_a_map_states_research_use_and_the_same_input_gives_the_same_bytes() -> None:
     exam = analysed_exam()
     first, second = exam.parametric_maps()[0], exam.parametric_maps()[0]
     assert "research use" in first.SeriesDescription

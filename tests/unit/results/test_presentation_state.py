@@ -25,7 +25,7 @@ def state(exam: Analysed) -> Dataset:
     return presentation_states(exam)[0]
 
 
-def test_there_is_one_per_view_with_findings_each_a_series_of_its_own(exam: Analysed) -> None:
+def test_each_view_with_findings_has_a_presentation_state_in_a_series_of_its_own(exam: Analysed) -> None:
     states = presentation_states(exam)
     referenced = [item.ReferencedSeriesSequence[0].ReferencedImageSequence[0] for item in states]
     views = [exam.image(view).sop_instance_uid for view in ("L CC", "L MLO")]

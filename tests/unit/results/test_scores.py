@@ -47,7 +47,7 @@ def test_one_to_ten_begins_at_1_and_ends_at_10_and_grows() -> None:
     assert points == sorted(points)
 
 
-def test_without_a_calibration_it_is_percent() -> None:
+def test_a_score_without_calibration_is_shown_in_percent() -> None:
     assert shown_score(0.4, FindingKind.BENIGN, CALIBRATED, "ten").text == "40 %"
 
 
@@ -72,7 +72,7 @@ def test_the_report_says_that_the_site_calibrated() -> None:
     assert "Probability, malignant class, calibrated by site (research)" in str(report)
 
 
-def test_a_finding_is_never_given_a_calibration_that_is_the_images() -> None:
+def test_a_finding_is_never_calibrated() -> None:
     assert shown_finding_score(0.4, FindingKind.MALIGNANT, "ten").text == "40 %"
 
 

@@ -23,7 +23,7 @@ def exam() -> Analysed:
     return analysed_exam()
 
 
-def test_there_is_one_object_per_view_with_findings_and_none_for_the_others(exam: Analysed) -> None:
+def test_only_views_with_findings_have_a_segmentation(exam: Analysed) -> None:
     sources = [result.SourceImageSequence[0].ReferencedSOPInstanceUID for result in exam.segmentations()]
     assert sources == [exam.image(view).sop_instance_uid for view in ("L CC", "L MLO")]
 
@@ -47,7 +47,7 @@ def test_a_segment_is_a_finding_pixel_by_pixel(exam: Analysed) -> None:
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(63, 47), (129, 97), (65, 50)])
-def test_where_frames_do_not_fill_bytes_each_finding_gets_an_object(rows: int, columns: int) -> None:
+def test_each_finding_has_an_object_if_frames_do_not_fill_bytes(rows: int, columns: int) -> None:
     exam = analysed_exam(rows, columns)
     results = exam.segmentations()
     assert [result.NumberOfFrames for result in results] == [1] * sum(len(i.findings) for i in exam.findings.images)
@@ -202,6 +202,6 @@ def test_no_pixel_data_of_the_source_is_needed(exam: Analysed) -> None:
     assert [encoded(result) for result in headers.segmentations()] == [encoded(r) for r in exam.segmentations()]
 
 
-def test_the_time_of_creation_does_not_name_the_object(exam: Analysed) -> None:
+def test_the_uid_does_not_depend_on_the_creation_time(exam: Analysed) -> None:
     later = exam.segmentations(IDENTITY.at(IDENTITY.created_at.replace(year=2030)))  # type: ignore[union-attr]
     assert [result.SOPInstanceUID for result in later] == [result.SOPInstanceUID for result in exam.segmentations()]

@@ -54,14 +54,14 @@ def source(**elements: Any) -> Dataset:
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 @pytest.mark.parametrize("keyword", ABSENT)
-def test_results_are_written_from_a_source_that_lacks(keyword: str) -> None:
+def test_results_are_written_from_a_source_that_lacks_an_attribute(keyword: str) -> None:
     exam = analysed_exam().only("L CC").with_source_elements(**{keyword: None})
     assert exam.report().StudyInstanceUID == exam.findings.study_instance_uid
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 @pytest.mark.parametrize("keyword", ODD)
-def test_results_are_written_from_a_source_with_an_illegal(keyword: str) -> None:
+def test_results_are_written_from_a_source_with_an_illegal_value(keyword: str) -> None:
     exam = analysed_exam().only("L CC").with_source_elements(**{keyword: ODD[keyword]})
     assert exam.report().StudyInstanceUID == exam.findings.study_instance_uid
 
@@ -86,7 +86,7 @@ def test_values_are_kept_repaired_or_emptied(keyword: str, value: str, kept: str
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 @pytest.mark.parametrize("keyword", ["PatientID", "AccessionNumber", "StudyID"])
-def test_what_identifies_is_kept_however_long(keyword: str) -> None:
+def test_identifying_values_are_kept_at_any_length(keyword: str) -> None:
     assert source_header(source(**{keyword: "7" * 80})).get(keyword) == "7" * 80
 
 
@@ -174,7 +174,7 @@ def test_the_character_set_is_kept_where_it_is_legal(terms: str | list[str], wri
     assert character_set(source(SpecificCharacterSet=terms)) == written
 
 
-def test_our_own_text_outside_ascii_takes_utf_8() -> None:
+def test_texts_of_the_site_outside_ascii_use_utf_8() -> None:
     assert character_set(source(SpecificCharacterSet="ISO_IR 100"), "Klinik Żory") == "ISO_IR 192"
 
 

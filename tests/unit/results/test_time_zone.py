@@ -62,13 +62,13 @@ def test_results_of_a_source_without_an_offset_are_in_the_zone_of_the_node_and_s
 @pytest.mark.usefixtures("kolkata")
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 @pytest.mark.parametrize("offset", ["", "0500", "UTC", "+9900", "-05", "-1300", ["-0500", "+0100"]])
-def test_an_offset_that_is_none_counts_as_not_stated(offset: str) -> None:
+def test_an_invalid_offset_counts_as_not_stated(offset: str) -> None:
     exam = analysed_exam().only("L CC").with_source_elements(TimezoneOffsetFromUTC=offset)
     assert exam.report(EARLY_IN_THE_MORNING).TimezoneOffsetFromUTC == "+0530"
 
 
 @pytest.mark.parametrize(("offset", "written"), [("+05:30", "+0530"), (" +0100 ", "+0100"), ("-0000", "+0000")])
-def test_an_offset_that_can_be_understood_is_written_as_the_standard_has_it(offset: str, written: str) -> None:
+def test_a_readable_offset_is_written_in_the_form_of_the_standard(offset: str, written: str) -> None:
     exam = analysed_exam().only("L CC").with_source_elements(TimezoneOffsetFromUTC=offset)
     assert exam.report().TimezoneOffsetFromUTC == written
 

@@ -19,21 +19,21 @@ def test_a_result_is_a_file_named_by_its_uid(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "1.2.3.dcm").read_bytes() == b"result"
 
 
-def test_storing_it_again_changes_nothing(tmp_path: Path) -> None:
+def test_storing_a_result_again_changes_nothing(tmp_path: Path) -> None:
     instance = outgoing(tmp_path / "x")
     outcomes = FolderDestination("trial", tmp_path / "out").store([instance, instance])
     assert [outcome.stored for outcome in outcomes] == [True, True]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["1.2.3.dcm"]
 
 
-def test_a_folder_that_cannot_be_had_is_tried_again(tmp_path: Path) -> None:
+def test_an_unavailable_folder_is_a_transient_failure(tmp_path: Path) -> None:
     instance = outgoing(tmp_path / "x")
     [outcome] = FolderDestination("trial", tmp_path / "x" / "out").store([instance])
     assert (outcome.stored, outcome.transient) == (False, True)
     assert "Check destinations.trial.path." in outcome.failure
 
 
-def test_a_result_whose_file_is_away_holds_up_no_other(tmp_path: Path) -> None:
+def test_a_result_without_its_file_does_not_delay_others(tmp_path: Path) -> None:
     there = outgoing(tmp_path / "x")
     away = replace(there, sop_instance_uid="1.2.4", path=tmp_path / "away")
     first, second = FolderDestination("trial", tmp_path / "out").store([away, there])

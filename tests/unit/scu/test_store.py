@@ -21,7 +21,7 @@ def proposed(*kinds: tuple[str, str]) -> list[tuple[str, str]]:
     ]
 
 
-def test_uncompressed_instances_propose_what_is_preferred_in_order() -> None:
+def test_uncompressed_instances_propose_the_preferred_syntaxes_in_order() -> None:
     assert proposed((SR, ImplicitVRLittleEndian)) == [(SR, ExplicitVRLittleEndian), (SR, ImplicitVRLittleEndian)]
 
 
