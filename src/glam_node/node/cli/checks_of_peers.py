@@ -66,7 +66,7 @@ def check_door(settings: Settings) -> Iterator[Check]:
     ourselves = DestinationSettings(
         ae_title=settings.node.ae_title, host=host, port=settings.node.port, results=(), timeout=5.0
     )
-    peer = replace(peer_of("node", ourselves, caller.ae_title), of_settings="node")
+    peer = replace(peer_of("node", ourselves, caller.ae_title), settings_section="node")
     try:
         survey(peer, ourselves)
     except NodeError as error:

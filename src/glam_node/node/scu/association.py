@@ -37,13 +37,13 @@ class Peer:
     """The AE title of this node."""
     tls: PeerTLS | None = None
     """None for plain DICOM."""
-    of_settings: str = ""
+    settings_section: str = ""
     """The section of the settings that describes the peer, if it is not [destinations.NAME]."""
 
     @property
     def section(self) -> str:
         """Prefix of the peer's keys in the settings."""
-        return self.of_settings or f"destinations.{self.name}"
+        return self.settings_section or f"destinations.{self.name}"
 
     @property
     def address(self) -> tuple[str, int]:
