@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1, RLELossless
 
 from glam_node.node.domain.ports import OutgoingInstance
 from glam_node.node.scu.store import STATUS_MEANINGS, contexts_for
@@ -39,3 +39,11 @@ def test_a_class_is_proposed_once_however_many_instances_it_has() -> None:
 def test_every_status_has_an_answer_that_says_what_to_do(status: int) -> None:
     answer = next(answer for answer in STATUS_MEANINGS if answer.first <= status <= answer.last)
     assert answer.stored or answer.remedy
+
+
+def test_a_file_that_is_not_dicom_is_not_proposed_in_rle(tmp_path: Path) -> None:
+    path = tmp_path / "x.dcm"
+    path.write_bytes(b"not DICOM")
+    instance = OutgoingInstance(SEG, "1.2.3", ExplicitVRLittleEndian, path)
+    [context] = contexts_for([instance], [RLELossless, ExplicitVRLittleEndian])
+    assert context.transfer_syntax == [ExplicitVRLittleEndian]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -44,7 +45,7 @@ def sendable_syntaxes(path: Path, own: str, preferred: Sequence[str]) -> list[st
 def _has_whole_bytes(path: Path) -> bool:
     try:
         header = dcmread(path, stop_before_pixels=True, specific_tags=["BitsAllocated"])
-    except OSError:
+    except (OSError, InvalidDicomError):
         return False
     return int(header.get("BitsAllocated") or 0) in (8, 16)
 
