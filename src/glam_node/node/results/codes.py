@@ -146,8 +146,8 @@ ANALYSIS_PERFORMED = Code("111004", "DCM", "Analysis Performed")
 SPATIAL_COLLOCATION_ANALYSIS = Code("133884007", "SCT", "Spatial collocation analysis")
 
 
-# All SCT codes in result objects; the last five come from highdicom. The procedure reported (363679005) is missing, since
-# PS3.16 CID 100 has no SRT code for it.
+# All SCT codes in result objects; the last five come from highdicom. The procedure reported (363679005) is missing,
+# since PS3.16 CID 100 has no SRT code for it.
 SNOMED_RT = {
     "49755003": "M-01000",
     "52988006": "M-01100",
