@@ -110,7 +110,7 @@ def _reason(error: OSError) -> str:
         said = (error.reason or str(error)).replace("_", " ").lower()
         return f"TLS failed: {said}. Check audit.port, audit.certificate and the log of the collector"
     if isinstance(error, TimeoutError):
-        return "no answer in time, or the connection was not closed. Check audit.host and audit.timeout"
+        return "no answer in time, or it did not close the connection. Check audit.host and audit.timeout"
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return "it closed the connection. Check audit.port, audit.certificate and the log of the collector"
     return f"{(error.strerror or str(error)).lower()}. Check audit.host and audit.port, and whether the collector runs"
