@@ -17,8 +17,8 @@ from glam_node.node.errors import NodeError, TransientError
 from glam_node.node.scu.commitment import request_commitment, send_report
 from glam_node.node.scu.echo import echo, peer_of
 from glam_node.node.scu.find import count_mammograms
-from glam_node.node.scu.mail import MailServer, greet, send_mail
-from glam_node.node.scu.otlp import greet_collector, span_exporter
+from glam_node.node.scu.mail import MailServer, check_mail_server, send_mail
+from glam_node.node.scu.otlp import check_collector, span_exporter
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.stow import StowDestination, web_peer
 from glam_node.node.scu.syslog import audit_collector
@@ -204,11 +204,11 @@ def traces(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
 def mail_check(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
     ca = theirs.ca if theirs is not None else None
     security: Literal["tls", "none"] = "tls" if theirs is not None else "none"
-    greet(MailServer("127.0.0.1", port, security, None, None, ca, "a@b.c", ("d@e.f",), TIMEOUT_S))
+    check_mail_server(MailServer("127.0.0.1", port, security, None, None, ca, "a@b.c", ("d@e.f",), TIMEOUT_S))
 
 
 def traces_check(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
-    greet_collector(f"{'https' if theirs is not None else 'http'}://127.0.0.1:{port}", TIMEOUT_S)
+    check_collector(f"{'https' if theirs is not None else 'http'}://127.0.0.1:{port}", TIMEOUT_S)
 
 
 def provider(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
