@@ -68,7 +68,11 @@ class ResultIdentity:
         return replace(self, created_at=created_at, settings_digest=settings_digest or self.settings_digest)
 
     def of_versions(self, versions: Iterable[str]) -> Self:
-        """Return the same identity for images with these bytes: results of corrected images have UIDs of their own."""
+        """Return this identity for images with these bytes, so that results of corrected images get UIDs of their own.
+
+        Args:
+            versions: The digest of the data set of each image.
+        """
         return replace(self, settings_digest=f"{self.settings_digest} {' '.join(sorted(versions))}")
 
     def presented(self, presentation: Mapping[str, object]) -> Self:
