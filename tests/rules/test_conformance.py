@@ -46,7 +46,7 @@ def coded() -> list[Code]:
     """Every code in the writers' table, by scheme and value."""
     values = [value for name, value in vars(codes).items() if name.isupper()]
     found = [value for value in values if isinstance(value, Code)]
-    found += [code for value in values if isinstance(value, dict) for code in value.values()]
+    found += [code for value in values if isinstance(value, dict) for code in value.values() if isinstance(code, Code)]
     return sorted(set(found), key=lambda code: (code.scheme_designator, code.value))
 
 

@@ -25,7 +25,7 @@ def table() -> Iterator[Code]:
         if isinstance(entry, Code):
             yield entry
         elif isinstance(entry, dict):
-            yield from entry.values()
+            yield from (code for code in entry.values() if isinstance(code, Code))
 
 
 @pytest.mark.parametrize("code", list(table()), ids=lambda code: f"{code.scheme_designator}-{code.value}")
