@@ -171,7 +171,7 @@ def test_a_study_is_held_set_aside_and_released(site: Site, exam: list[Dataset])
     assert "REPORTED, HELD" in glam_node(*on, "studies").stdout
     assert "is held (a prior is awaited) already: nothing was done" in glam_node(*on, "hold", uid, expect=1).stderr
     assert "Release it first" in glam_node(*on, "retry", uid, expect=1).stderr
-    assert "nobody works on it" in glam_node(*on, "set-aside", uid, "--reason", "not needed").stdout
+    assert "no work is done on it" in glam_node(*on, "set-aside", uid, "--reason", "not needed").stdout
     assert "goes on" in glam_node(*on, "release", uid).stdout
     assert "neither held nor set aside" in glam_node(*on, "release", uid, expect=1).stderr
     with site.bench.sessions() as session:
@@ -184,5 +184,5 @@ def test_results_are_sent_again_on_demand(site: Site, exam: list[Dataset]) -> No
     uid = reported(site, exam)
     on = ("--settings", site.settings_path, "resend", uid)
     assert "was given up" in glam_node(*on, expect=1).stderr
-    assert "there is: archive." in glam_node(*on, "--destination", "x", expect=1).stderr
+    assert "Configured destinations: archive." in glam_node(*on, "--destination", "x", expect=1).stderr
     assert "results will be sent to archive again" in glam_node(*on, "--destination", "archive", "--stored").stdout

@@ -195,9 +195,9 @@ def test_studies_that_end_their_workers_are_set_aside_and_the_others_are_read(ro
         time.sleep(1.0)
         assert road.starts() == begun, "they are tried again"
     reasons = {job.study_instance_uid: job.failure for job in road.jobs() if job.state is JobState.FAILED}
-    assert "3 workers ended without a word while they ran this job" in reasons[poisoned[0].StudyInstanceUID]
+    assert "3 worker processes died while they ran this job" in reasons[poisoned[0].StudyInstanceUID]
     assert "Out of memory" in reasons[hungry[0].StudyInstanceUID]
-    assert "So it was in a new worker process, too." in reasons[hungry[0].StudyInstanceUID]
+    assert "It failed the same way in a fresh worker process." in reasons[hungry[0].StudyInstanceUID]
     assert [begun[exam[0].StudyInstanceUID] for exam in (poisoned, hungry)] == [3, 2]
 
 

@@ -103,7 +103,7 @@ def test_what_is_never_committed_is_set_aside_with_the_reason(stored: Workbench)
         stored.deliver(Archive())
     assert states(stored) == {DeliveryState.ABANDONED}
     assert of_study(stored)[0].failure == (
-        "The archive said 0x0110 to the request for storage commitment, 2 times. "
+        "The archive replied 0x0110 to the request for storage commitment, 2 times. "
         "Look into the log of the archive; then: glam-node retry."
     )
 
@@ -124,7 +124,7 @@ def test_an_answer_that_comes_after_all_is_refused(stored: Workbench) -> None:
     stored.clock.turn(HOUR_S)
     ask(stored, archive)
     uid, references = archive.asked[0]
-    with pytest.raises(PermanentError, match="no request of ours to ARCHIVE"):
+    with pytest.raises(PermanentError, match="no request to ARCHIVE"):
         report(stored, CommitmentReply(uid, references, []))
 
 
@@ -132,7 +132,7 @@ def test_an_answer_of_another_peer_is_refused(stored: Workbench) -> None:
     archive = Committing()
     ask(stored, archive)
     uid, references = archive.asked[0]
-    with pytest.raises(PermanentError, match="no request of ours to MODALITY"):
+    with pytest.raises(PermanentError, match="no request to MODALITY"):
         report(stored, CommitmentReply(uid, references, []), "MODALITY")
     assert states(stored) == {DeliveryState.STORED}
 

@@ -151,7 +151,7 @@ def test_a_study_reopened_while_its_job_runs_is_judged_anew(
     ("error", "failure"),
     [
         (OSError(5, "Input/output error", "/disk/x.dcm"), "Input/output error: /disk/x.dcm"),
-        (ValueError("PHANTOM^JANE is no number"), "An error that glam-node does not expect (ValueError)"),
+        (ValueError("PHANTOM^JANE is no number"), "An unexpected error occurred (ValueError)"),
     ],
 )
 def test_a_failure_is_recorded_and_tried_again(
@@ -212,7 +212,7 @@ def test_out_of_memory_is_tried_once_more_in_a_new_process_and_no_further(
         with contextlib.suppress(DeviceUnavailable):
             bench.run(job)
     assert (bench.job().state, watched.calls) == (JobState.FAILED, 2)
-    assert "So it was in a new worker process, too. Give the worker more memory" in bench.job().failure
+    assert "It failed the same way in a fresh worker process. Give the worker more memory" in bench.job().failure
 
 
 def test_no_job_is_begun_while_the_disk_is_too_full_for_results(
@@ -265,7 +265,7 @@ def test_a_job_that_kills_every_worker_is_set_aside(bench: Workbench, job: Infer
             bench.clock.turn(60)
     assert not bench.run(job)
     assert bench.job().state is JobState.FAILED
-    assert "3 workers ended without a word" in bench.job().failure
+    assert "3 worker processes died" in bench.job().failure
     assert bench.events()[-1] == "job_failed"
 
 

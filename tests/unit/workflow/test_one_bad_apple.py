@@ -64,7 +64,7 @@ def test_a_kind_that_cannot_be_written_does_not_stop_the_others(
     job = bench.job()
     assert (job.state, bench.study().state) == (JobState.SUCCEEDED, StudyState.REPORTED)
     assert f"The {kind.replace('_', ' ')}" in job.failure
-    assert "could not be written: glam-node does not understand what the image says (ValueError)." in job.failure
+    assert "could not be written: glam-node cannot interpret the image (ValueError)." in job.failure
     assert not {"JANE", ".py"} & set(job.failure.replace("^", " ").split())
     others = {SOP_CLASSES[other] for other in ANALYSIS_KINDS if other != kind}
     assert others <= set(written(bench)) | {SOP_CLASSES[kind]}

@@ -171,7 +171,7 @@ def test_results_that_were_not_stored_are_a_failure(
 
 
 def test_results_that_the_archive_did_not_commit_are_a_failure_to_be_mended(trail: Trail) -> None:
-    facts = {"destination": "archive", "sop_class_uid": MG, "failure": "The archive said 0x0112"}
+    facts = {"destination": "archive", "sop_class_uid": MG, "failure": "The archive replied 0x0112"}
     with trail.bench.sessions.begin() as session:
         for _ in range(2):
             audit.record(session, "result_not_committed", NOW, study_instance_uid="1.2.3", **facts)
@@ -272,8 +272,8 @@ def test_settings_that_were_refused_are_told_of_with_the_reason(trail: Trail) ->
     note_reload_refused(trail.bench.sessions, "worker", "nod: unknown", NOW)
     (message,) = trail.report()
     assert told(message) == ("Security Alert/Software Configuration", "E", "4")
-    assert b"not read anew by worker on" in message.message
-    assert b"those in force stay: nod: unknown" in message.message
+    assert b"not reloaded by worker on" in message.message
+    assert b"the old ones stay: nod: unknown" in message.message
 
 
 def test_of_rules_their_order_alone_may_be_new(trail: Trail) -> None:

@@ -156,14 +156,14 @@ def test_who_did_it_and_why_is_in_the_timeline(bench: Workbench) -> None:
 
 def test_to_set_aside_takes_a_reason(bench: Workbench) -> None:
     bench.record(*four_views())
-    with pytest.raises(PermanentError, match="takes a reason"):
+    with pytest.raises(PermanentError, match="Enter a reason"):
         act(bench, set_aside, "")
 
 
 @pytest.mark.parametrize("reason", ["x" * 201, "two\nlines"])
 def test_a_reason_is_a_line(bench: Workbench, reason: str) -> None:
     bench.record(*four_views())
-    with pytest.raises(PermanentError, match="A reason has up to 200 characters"):
+    with pytest.raises(PermanentError, match="A reason has up to 200 printable characters"):
         act(bench, hold, reason)
     assert bench.study().standing is Standing.FREE
 

@@ -302,7 +302,7 @@ def test_left_images_are_not_asked_about_any_more_though_they_come_again(
 ) -> None:
     reported(bench, send, exam)
     send(*changed(exam, PatientID="MISTAKEN"))
-    assert keep(bench) == "the newer version of 4 images is left: what came first stays"
+    assert keep(bench) == "the first version of 4 images is kept, and the newer one left"
     send(*changed(exam, PatientID="MISTAKEN"))
     assert doubts(bench) == []
     assert (bench.study().state, bench.study().attributes.patient_id) == (StudyState.REPORTED, exam[0].PatientID)
@@ -318,7 +318,7 @@ def test_a_decision_takes_a_newer_version_and_a_reason(
             return take_newer(session, order, bench.store) if act == "take" else keep_first(session, order)
 
     send(exam[0])
-    with pytest.raises(PermanentError, match=r"No image of study .* waits in a newer version"):
+    with pytest.raises(PermanentError, match=r"Study .* has no newer version of an image"):
         decide("why not")
     send(*changed(exam[:1], PatientID="CORRECTED"))
     with pytest.raises(PermanentError, match="State a reason"):

@@ -69,7 +69,10 @@ def _answer(
     try:
         send = peers.get(request.calling_ae_title)
         if send is None:
-            raise PermanentError(f"No peer with AE title {request.calling_ae_title} names its destination any more.")
+            raise PermanentError(
+                f"No peer with AE title {request.calling_ae_title} has peers.NAME.destination set any more. Set it, so "
+                "that replies can be sent."
+            )
         send(report)
     except NodeError as error:
         _not_taken(request, sessions, policy.next_attempt_at(request.attempt, now), str(error), now)

@@ -51,7 +51,7 @@ def commit_results(sessions: SessionFactory, destination: str, ask: Ask, rules: 
     transaction_uid = str(generate_uid(prefix=None))
     with sessions.begin() as session:
         for delivery in delivery_commitment.overdue(session, destination, now):
-            _not_committed(session, delivery, "The archive did not answer in time", rules, now)
+            _not_committed(session, delivery, "The archive did not reply in time", rules, now)
         asked = delivery_commitment.request(
             session, destination, transaction_uid, now=now, until=now + rules.patience, limit=AT_ONCE
         )
@@ -89,7 +89,7 @@ def take_report(
     """
     asked = {one.sop_instance_uid: one for one in delivery_commitment.in_request(session, report.transaction_uid)}
     if {rules.archives.get(one.destination) for one in asked.values()} != {ae_title}:
-        raise PermanentError(f"no request of ours to {ae_title} has the Transaction UID of this report")
+        raise PermanentError(f"no request to {ae_title} has the Transaction UID of this reply")
     for reference in report.committed:
         delivery = asked.get(reference.sop_instance_uid)
         if delivery is not None and delivery.state is DeliveryState.STORED:
@@ -98,12 +98,12 @@ def take_report(
     for failure in report.failed:
         delivery = asked.get(failure.reference.sop_instance_uid)
         if delivery is not None and delivery.state is DeliveryState.STORED:
-            _not_committed(session, delivery, f"The archive said 0x{failure.reason:04X}", rules, now)
+            _not_committed(session, delivery, f"The archive replied 0x{failure.reason:04X}", rules, now)
 
 
 def _not_committed(session: Session, delivery: Delivery, why: str, rules: CommitmentRules, now: datetime) -> None:
     if delivery.transaction_count < rules.maximum_requests:
-        failure = f"{why} to the request for storage commitment; it is sent again."
+        failure = f"{why} to the request for storage commitment; the object is sent again."
         delivery_commitment.send_again(session, delivery, now, failure)
         tell_of_delivery(log, session, "result_not_committed", delivery, now, failure)
     else:

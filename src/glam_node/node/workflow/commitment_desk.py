@@ -30,7 +30,7 @@ class CommitmentDesk:
             TransientError: The database cannot take it at present.
         """
         if calling_ae_title not in self._peers:
-            raise PermanentError(f"where to answer {calling_ae_title}? set peers.NAME.destination")
+            raise PermanentError(f"cannot reply to {calling_ae_title}: set peers.NAME.destination")
         now = datetime.now(UTC)
         self._writer.submit(
             lambda session: commitments.add(session, calling_ae_title, transaction_uid, references, now)

@@ -11,7 +11,7 @@ PERMANENT = (PermanentError, PackageMismatch, UnsupportedMammogram)
 _AWAY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT})
 MEMORY = "Out of memory: "
 TWICE = (
-    "{failure} So it was in a new worker process, too. Give the worker more memory, or another device "
+    "{failure} It failed the same way in a fresh worker process. Give the worker more memory, or another device "
     "(inference.device); then: glam-node retry."
 )
 
@@ -43,7 +43,7 @@ def in_words(error: Exception) -> str:
     """Return a reason that may be sent to an archive: without a place in the code or a message of a library."""
     if isinstance(error, NodeError | InferenceError):
         return str(error)
-    return f"glam-node does not understand what the image says ({type(error).__name__})."
+    return f"glam-node cannot interpret the image ({type(error).__name__})."
 
 
 def is_storage_away(error: Exception) -> bool:
@@ -58,7 +58,7 @@ def describe(error: Exception) -> str:
 
 def describe_of_job(error: Exception) -> str:
     """Return the description of an error for a job: without a place in the code, because archives get it, too."""
-    return _described(error) or f"An error that glam-node does not expect ({type(error).__name__}). See its log."
+    return _described(error) or f"An unexpected error occurred ({type(error).__name__}). See the log of the worker."
 
 
 def _described(error: Exception) -> str:

@@ -48,8 +48,8 @@ Clock = Callable[[], datetime]
 AWAY_ATTEMPTS = 150
 """Maximum number of attempts while files cannot be reached; with the longest delay between them they take a day."""
 WORKER_DIED = (
-    "{attempts} workers ended without a word while they ran this job; it may be what ended them. "
-    "Look into their logs (out of memory?), then retry."
+    "{attempts} worker processes died while they ran this job, which may be the cause. "
+    "Look into the log of the workers and of the system (out of memory?); then: glam-node retry."
 )
 
 

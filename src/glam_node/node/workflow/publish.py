@@ -45,7 +45,7 @@ class _Written:
         return " ".join([*sentences, REMEDY]) if sentences else ""
 
 
-REMEDY = "The log of the worker has the place; once the cause is removed, `glam-node retry` writes what is missing."
+REMEDY = "See the log of the worker for the cause; once it is removed, `glam-node retry` writes the missing results."
 
 
 class LeaseLost(Exception):

@@ -184,14 +184,14 @@ def _of_person(tell_of: Tell) -> Callable[[Told], bytes]:
 def _settings_changed(told: Told) -> bytes:
     reporting, events, _ = told
     changed = ", ".join(events[0].detail["changed"])
-    description = f"changed: {changed}" if changed else "on record for the first time"
+    description = f"changed: {changed}" if changed else "recorded for the first time"
     return templates.settings_changed(reporting.reporter, events[0].at, description)
 
 
 def _settings_refused(told: Told) -> bytes:
     reporting, events, _ = told
     detail = events[0].detail
-    description = f"not read anew by {detail['process']} on {detail['host']}, those in force stay: {detail['reason']}"
+    description = f"not reloaded by {detail['process']} on {detail['host']}, the old ones stay: {detail['reason']}"
     return templates.settings_changed(reporting.reporter, events[0].at, description, Outcome.MINOR_FAILURE)
 
 

@@ -56,7 +56,7 @@ def resend(session: Session, order: Order, selection: Selection, context: Infere
     study = going_on(subject_of(session, order))
     uid = study.study_instance_uid
     if study.state is StudyState.RETIRED:
-        raise PermanentError(f"Study {uid} is retired: its results are removed here. Send its images again.")
+        raise PermanentError(f"Study {uid} is retired: its results were removed here. Send its images again.")
     queued = deliveries.of_study(session, uid)
     meant = _meant(queued, selection, context)
     lacking = write_for_destinations(session, order, selection.destination, queued, context)
@@ -93,7 +93,7 @@ def send_now(session: Session, destination: str, actor: Actor, configured: Colle
 
 def _unknown(destination: str, configured: Collection[str]) -> str:
     names = ", ".join(sorted(configured)) or "none"
-    return f"There is no [destinations.{destination}]; there is: {names}."
+    return f"There is no [destinations.{destination}] in the settings. Configured destinations: {names}."
 
 
 def _meant(queued: Collection[Delivery], selection: Selection, context: InferenceContext) -> list[str]:
@@ -113,5 +113,5 @@ def _meant(queued: Collection[Delivery], selection: Selection, context: Inferenc
 def _nothing(uid: str, selection: Selection) -> str:
     where = selection.destination or "any destination"
     if selection.stored:
-        return f"Study {uid} has no results that {where} was sent, or was given up on. Nothing was done."
-    return f"No result of study {uid} was given up for {where}. With --stored what is there goes once more."
+        return f"Study {uid} has no results that were sent to {where} or given up. Nothing was done."
+    return f"No result of study {uid} was given up for {where}. Use --stored to send again the results that it has."

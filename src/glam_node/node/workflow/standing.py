@@ -39,12 +39,12 @@ def set_aside(session: Session, order: Order) -> str:
         PermanentError: The order has no reason, or one of the conditions that `hold` lists applies.
     """
     if not order.reason:
-        raise PermanentError("To set a study aside takes a reason, which stays on its record. Say why.")
+        raise PermanentError("Enter a reason for setting the study aside. It stays on the study's record.")
     _change(session, order, Standing.SET_ASIDE, "study_set_aside")
     uid = order.study_instance_uid
     for job in jobs.supersede_unfinished(session, uid, order.at):
         tell(log, session, "job_superseded", order.at, study_instance_uid=uid, job_id=job.job_id)
-    return "the study is set aside: nobody works on it any more; to release it takes it up again"
+    return "the study is set aside: no work is done on it until it is released"
 
 
 def release(session: Session, order: Order) -> str:
@@ -75,7 +75,7 @@ def _change(session: Session, order: Order, standing: Standing, event: str) -> N
         raise PermanentError(f"Study {uid} {told(study)} already: nothing was done.{remedy}")
     if study.state is StudyState.RETIRED:
         raise PermanentError(
-            f"Study {uid} is retired: its images are removed here, nothing is left to be done with it."
+            f"Study {uid} is retired: its images were removed here, so nothing more can be done with it."
         )
     studies.set_standing(session, study, standing, reason_of(order))
     tell(log, session, event, order.at, was=str(study.standing), **facts_of(order))

@@ -21,12 +21,12 @@ def subject_of(session: Session, order: Order) -> Study:
     uid = order.study_instance_uid
     study = studies.get(session, uid, for_update=True)
     if study is None:
-        raise PermanentError(f"Study {uid} is not known here. `glam-node studies` lists what is.")
+        raise PermanentError(f"Study {uid} is not known here. `glam-node studies` lists the known studies.")
     seen = seen_of(session, study)
     if order.seen is not None and order.seen != seen:
         raise PermanentError(
             f"Study {uid} has changed since the page was made: it was {order.seen}, it is {seen}. Nothing was done. "
-            "Look at it as it is now, and decide anew."
+            "Look at its present state, and decide again."
         )
     return study
 
@@ -84,5 +84,5 @@ def reason_of(order: Order) -> str:
         PermanentError: The reason is too long, or is not printable text on one line.
     """
     if len(order.reason) > LONGEST_REASON or not order.reason.isprintable():
-        raise PermanentError(f"A reason has up to {LONGEST_REASON} characters, on one line. Say it shorter.")
+        raise PermanentError(f"A reason has up to {LONGEST_REASON} printable characters on one line. Shorten it.")
     return order.reason

@@ -78,7 +78,7 @@ def keep_first(session: Session, order: Order) -> str:
     _settle(session, newest, order)
     facts = {"images": len(newest), "differs": _differs(newest)}
     tell(log, session, "newer_left", order.at, **facts, **facts_of(order))
-    return f"the newer version of {counted(len(newest), 'image')} is left: what came first stays"
+    return f"the first version of {counted(len(newest), 'image')} is kept, and the newer one left"
 
 
 def _decided(session: Session, order: Order) -> tuple[Study, list[Conflict]]:
@@ -86,12 +86,12 @@ def _decided(session: Session, order: Order) -> tuple[Study, list[Conflict]]:
     study = subject_of(session, order)
     if study.standing is Standing.SET_ASIDE or study.state is StudyState.RETIRED:
         going_on(study)
-        raise PermanentError(f"Study {study.study_instance_uid} is retired: its images are removed here.")
+        raise PermanentError(f"Study {study.study_instance_uid} is retired: its images were removed here.")
     newest = {one.newer.sop_instance_uid: one for one in conflicts.open_of_study(session, study.study_instance_uid)}
     if not newest:
         raise PermanentError(
-            f"No image of study {study.study_instance_uid} waits in a newer version: nothing was done. "
-            "`glam-node status` lists the studies that do."
+            f"Study {study.study_instance_uid} has no newer version of an image that waits for a decision. Nothing was "
+            "done. `glam-node status` lists the studies that have one."
         )
     if not reason_of(order):
         raise PermanentError(NEEDS_REASON)

@@ -85,7 +85,7 @@ def test_a_study_is_set_aside_with_a_reason_by_the_keyboard_alone(node: Node, pa
     assert standing(node, uid) is Standing.FREE
     page.keyboard.type("ends every worker")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("nobody works on it any more")).to_be_visible()
+    expect(page.get_by_text("no work is done on it until it is released")).to_be_visible()
     assert standing(node, uid) is Standing.SET_ASIDE
 
 
