@@ -56,9 +56,9 @@ from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.files import write_sparsely
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.make import ResultMaker, Wish
-from glam_node.node.workflow.source_images import read_sources
-from glam_node.node.workflow.write import write_results
+from glam_node.node.workflow.analyse.result_maker import ResultMaker, ResultSelection
+from glam_node.node.workflow.analyse.source_images import read_sources
+from glam_node.node.workflow.analyse.result_writer import write_results
 
 identity = ResultIdentity().at(datetime(2026, 1, 2, tzinfo=UTC))
 
@@ -76,7 +76,7 @@ def write_all(directory, wanted):
     findings = read_findings(directory / "findings.npz")
     instances = instances_of(findings)
     started = time.perf_counter()
-    write_results(findings, instances, identity, InstanceStore(directory), [Wish(wanted)])
+    write_results(findings, instances, identity, InstanceStore(directory), [ResultSelection(wanted)])
     spent = time.perf_counter() - started
     shutil.rmtree(directory / "results")
     return spent
@@ -85,7 +85,7 @@ def write(directory):
     findings = read_findings(directory / "findings.npz")
     sources = read_sources(instances_of(findings), directory.joinpath)
     seconds, started = Counter(), time.perf_counter()
-    for made in ResultMaker(findings, sources, identity).make(Wish(set(kinds.ANALYSIS_KINDS))):
+    for made in ResultMaker(findings, sources, identity).make(ResultSelection(set(kinds.ANALYSIS_KINDS))):
         write_durably(directory / "result.dcm", lambda file: write_sparsely(file, made.parts))
         seconds[made.kind] += time.perf_counter() - started
         started = time.perf_counter()

@@ -8,8 +8,9 @@ from pydicom.dataset import Dataset
 from sqlalchemy import text
 
 from glam_node.node.audit.message import Reporter
-from glam_node.node.workflow.note import note_start, note_stop
-from glam_node.node.workflow.report import Reporting, report_events
+from glam_node.node.workflow.record.audit_trail import write_audit_messages
+from glam_node.node.workflow.record.event_messages import Reporting
+from glam_node.node.workflow.record.events import record_start, record_stop
 from tests.builders import NOW
 from tests.command_line import glam_node
 from tests.integration.cli.conftest import Site
@@ -20,12 +21,14 @@ from tests.unit.workflow.workbench import Archive
 def audited(site: Site, exam: list[Dataset]) -> Site:
     """Three messages: a process came, a study's results were delivered, the process went."""
     bench = site.bench
-    note_start(bench.sessions, "receiver", NOW)
+    record_start(bench.sessions, "receiver", NOW)
     bench.run(bench.submitted(*exam))
     bench.deliver(Archive())
-    note_stop(bench.sessions, "receiver", NOW)
+    record_stop(bench.sessions, "receiver", NOW)
     bench.clock.turn(60)
-    report_events(bench.sessions, Reporting(Reporter("GLAMNODE", "", "node"), {}), bench.store.root, bench.clock())
+    write_audit_messages(
+        bench.sessions, Reporting(Reporter("GLAMNODE", "", "node"), {}), bench.store.root, bench.clock()
+    )
     return site
 
 

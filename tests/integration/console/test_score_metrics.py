@@ -12,7 +12,7 @@ from glam_node.node.console.measure import measure
 from glam_node.node.db import audit
 from glam_node.node.observe.metrics import LEAST_ANALYSES, MEAN_SCORE, RECENT_ANALYSES, REFERENCE_SCORE
 from glam_node.node.results.scores import reference_scores
-from glam_node.node.workflow.alert import note_alerts
+from glam_node.node.workflow.record.alerts import update_alerts
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import NOW
 
@@ -71,5 +71,5 @@ def test_a_node_with_the_package_that_ships_knows_how_far_its_scores_are_off(nod
     analysed(node, 30, reference["malignant"] - 0.2, reference_scores=reference)
     told = {one.labels[0]: one.value for one in measure(node, NOW) if one.metric is REFERENCE_SCORE}
     assert told == reference
-    found = note_alerts(node.sessions, node.alert_rules, (), (2, 1), (), NOW)
+    found = update_alerts(node.sessions, node.alert_rules, (), (2, 1), (), NOW)
     assert ("score_drift", "malignant") in {(one.name, one.subject) for one in found}

@@ -18,7 +18,7 @@ from glam_node.node.domain.account import Role
 from glam_node.node.errors import PermanentError
 from glam_node.node.run.all_in_one import CONSOLE
 from glam_node.node.run.supervisor import Child, Program, stop_together
-from glam_node.node.workflow.accounts import new_account, remove_account, set_account
+from glam_node.node.workflow.operate.accounts import new_account, remove_account, set_account
 from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import NOW

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.console.app import create_console
 from glam_node.node.domain.account import Role
-from glam_node.node.workflow.accounts import new_account, set_account
+from glam_node.node.workflow.operate.accounts import new_account, set_account
 from tests.builders import NOW
 from tests.integration.console.accessibility import serious
 from tests.integration.console.browser import listening

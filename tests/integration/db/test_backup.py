@@ -18,8 +18,8 @@ from glam_node.node.db.engine import SessionFactory, open_database
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.backup import BackupReport, back_up
-from glam_node.node.workflow.restore import RestoreReport, restore
+from glam_node.node.workflow.operate.backup import BackupReport, back_up
+from glam_node.node.workflow.operate.restore import RestoreReport, restore
 from tests.builders import NOW
 from tests.unit.workflow.workbench import Archive, Workbench, down
 

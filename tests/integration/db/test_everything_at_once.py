@@ -19,7 +19,7 @@ from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.study import StudyState
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.worker.queue import InlineQueue
-from glam_node.node.workflow.submit import ring_waiting_jobs
+from glam_node.node.workflow.assemble.submit import ring_waiting_jobs
 from tests.builders import NOW
 from tests.unit.workflow.workbench import Archive, Clock, Workbench
 from tests.waiting import wait_until

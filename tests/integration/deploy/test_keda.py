@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from glam_node.node.domain.job import Priority
-from glam_node.node.worker.celery_app import list_of
+from glam_node.node.worker.celery_app import list_name
 from tests.integration.deploy.keda import ScaledObject
 from tests.integration.deploy.shipped import of_kind, rendered
 
@@ -30,7 +30,7 @@ def test_keda_would_not_know_a_misspelled_field_or_a_number_that_is_no_text() ->
 def test_workers_are_scaled_by_the_lists_that_workers_take_from() -> None:
     manifests = rendered()
     (scaled,) = of_kind(manifests, "ScaledObject").values()
-    assert [trigger["metadata"]["listName"] for trigger in scaled["spec"]["triggers"]] == [*map(list_of, Priority)]
+    assert [trigger["metadata"]["listName"] for trigger in scaled["spec"]["triggers"]] == [*map(list_name, Priority)]
     target = of_kind(manifests, "Deployment")[scaled["spec"]["scaleTargetRef"]["name"]]
     assert "replicas" not in target["spec"]
 

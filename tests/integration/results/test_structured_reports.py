@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.results.kinds import MAMMOGRAPHY_CAD_SR, REPORTS
 from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
-from glam_node.node.workflow.predecessors import name_predecessor
+from glam_node.node.workflow.analyse.predecessors import name_predecessor
 from tests.integration.results.pixelmed import ReportValidator, report_validator
 from tests.integration.results.test_validators import exam_of, written
 from tests.peers import PEERS

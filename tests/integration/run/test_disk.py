@@ -18,7 +18,7 @@ from glam_node.node.errors import TransientError
 from glam_node.node.run.dispatcher import tick
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
-from glam_node.node.workflow.infer import run_job
+from glam_node.node.workflow.analyse.run_job import run_job
 from tests.data_sets import data_set
 from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node

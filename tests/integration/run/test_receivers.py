@@ -18,7 +18,7 @@ from glam_node.node.db import audit, studies
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.domain.eligibility import judge
 from glam_node.node.domain.study import StudyState
-from glam_node.node.workflow.assemble import close_complete_studies
+from glam_node.node.workflow.assemble.completion import close_complete_studies
 from tests.builders import after
 from tests.data_sets import data_set
 from tests.integration.modality import MODALITY, send, small_exam

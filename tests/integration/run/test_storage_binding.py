@@ -15,7 +15,7 @@ from glam_node.node.run.dispatcher import tick, tidy
 from glam_node.node.storage.instances import MARKER
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
-from glam_node.node.workflow.infer import cause
+from glam_node.node.workflow.analyse.run_job import root_cause
 from tests.command_line import glam_node
 from tests.integration.modality import send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
@@ -142,9 +142,9 @@ def test_a_job_waits_while_the_share_is_away(node: NodeDirectory, redis_url: str
 @pytest.mark.parametrize("error", [PermanentError("Image 1.2 cannot be read any more"), FileNotFoundError(2, "x")])
 def test_a_failure_while_the_share_goes_away_is_not_for_good(error: Exception, node: NodeDirectory) -> None:
     store = node.build().store
-    assert cause(error, store) is error
+    assert root_cause(error, store) is error
     (node.path / "storage").rename(node.path / "away")
-    assert isinstance(cause(error, store), TransientError)
+    assert isinstance(root_cause(error, store), TransientError)
 
 
 def _as_before(node: NodeDirectory) -> None:

@@ -18,9 +18,9 @@ from glam_node.node.db.writer import Writer
 from glam_node.node.scp.pynetdicom_server import PynetdicomServer
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.commit_results import CommitmentRules
-from glam_node.node.workflow.commitment_desk import CommitmentDesk
-from glam_node.node.workflow.receive import receive
+from glam_node.node.workflow.deliver.commit_results import CommitmentRules
+from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
+from glam_node.node.workflow.receive.store_instance import receive
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.schema import NodeSettings
 from glam_node.settings.tls import TLSSettings

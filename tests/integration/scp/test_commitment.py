@@ -14,7 +14,7 @@ from glam_node.node.db.tables import CommitmentRequestRow
 from glam_node.node.domain.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, CommitmentReply, Failure, Reference
 from glam_node.node.scp.association import LONGEST_DATA_SET
 from glam_node.node.scu.requesting_ae import RequestingAE
-from glam_node.node.workflow.commitment_data_sets import report_data_set, request_data_set
+from glam_node.node.workflow.deliver.commitment_data_sets import report_data_set, request_data_set
 from tests.data_sets import MG, encode
 from tests.integration.scp.conftest import Receiver, over_both
 from tests.integration.scp.raw import Sender, command, p_data, pdv

@@ -13,7 +13,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 from glam_node.node.domain.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, CommitmentReply, Failure, Reference
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.scu.commitment import request_commitment, send_report
-from glam_node.node.workflow.commitment_data_sets import report_data_set, reported, requested
+from glam_node.node.workflow.deliver.commitment_data_sets import report_data_set, reported, requested
 from tests.integration.archive import Archive
 from tests.integration.scu.conftest import peer_at
 from tests.ports import free_port

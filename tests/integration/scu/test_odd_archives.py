@@ -14,7 +14,7 @@ from glam_node.node.domain.instance import StudyAttributes
 from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.deliver import deliver_due
+from glam_node.node.workflow.deliver.send_results import deliver_due
 from tests.builders import NOW, STUDY_UID, delivery, sop_instance
 from tests.integration.archive import Archive, listening, warning
 from tests.integration.scu.conftest import COMPREHENSIVE_SR_STORAGE, SEGMENTATION_STORAGE, Outgoing, peer_at

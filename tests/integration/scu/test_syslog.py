@@ -15,7 +15,7 @@ from glam_node.node.db.engine import SessionFactory, open_database
 from glam_node.node.errors import TransientError
 from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.tls.contexts import Files, server_context
-from glam_node.node.workflow.forward import forward_messages
+from glam_node.node.workflow.record.audit_trail import forward_audit_messages
 from glam_node.settings.audit import AuditSettings
 from tests.builders import NOW
 from tests.certificates import Authority, Signed
@@ -57,7 +57,7 @@ class Trail:
         """Forward messages as a newly started process does."""
         found = audit_collector(self.settings)
         assert found is not None
-        return forward_messages(self.sessions, found.send, "node", lambda: NOW)
+        return forward_audit_messages(self.sessions, found.send, "node", lambda: NOW)
 
     def waiting(self) -> int:
         with self.sessions() as session:
@@ -125,7 +125,7 @@ def test_a_sender_that_died_before_it_marked_what_it_sent_sends_it_again(trail: 
 
     with collector.running():
         with pytest.raises(KeyboardInterrupt):
-            forward_messages(trail.sessions, send_and_die, "node", lambda: NOW)
+            forward_audit_messages(trail.sessions, send_and_die, "node", lambda: NOW)
         trail.forward()
     assert collector.sequences == [1, 2, 1, 2]
 

@@ -1,4 +1,4 @@
-"""Predictors that try a worker."""
+"""Predictors that put a worker to the test."""
 
 import os
 import signal
@@ -22,61 +22,63 @@ from glam_node.node.worker.watchdog import Watchdog
 
 
 class HeldPredictor(ThresholdPredictor):
-    """Waits as long as the file that HOLD names is there."""
+    """A predictor that waits as long as the file that HOLD names exists."""
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
-        """As the threshold predictor, later."""
+        """Segment as the threshold predictor does, after the wait."""
         while Path(os.environ["HOLD"]).exists():
             time.sleep(0.02)
         return super().segment(mammograms)
 
 
 class SlowDevicePredictor(HeldPredictor):
-    """A device takes the time that it takes, and no core of this machine."""
+    """A predictor with a slow device that uses no core of this machine."""
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
-        """As the threshold predictor, after a second."""
+        """Segment as the threshold predictor does, after a second."""
         findings = super().segment(mammograms)
         time.sleep(1.0)
         return findings
 
 
 class OneDevicePredictor(SlowDevicePredictor):
-    """Has one device, as GLAM on a GPU has: of several threads one at a time may use it."""
+    """A predictor with one device, as GLAM on a GPU: one thread at a time may use it."""
 
     waits_for_a_device = True
     _turn = threading.Lock()
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
-        """As on a slow device, when the others are done."""
+        """Segment as on a slow device, when the other threads are done."""
         with self._turn:
             return super().segment(mammograms)
 
 
 class QuietDevicePredictor(SlowDevicePredictor):
-    """Finds nothing, as in most women: what is written of it takes no time to speak of."""
+    """A predictor that finds nothing, so that writing its results takes almost no time."""
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
-        """As on a slow device, without findings."""
+        """Segment as on a slow device, without findings."""
         return [replace(image, findings=()) for image in super().segment(mammograms)]
 
 
 class LostDevicePredictor(ThresholdPredictor):
-    """Its GPU falls off the bus as long as the file that HOLD names is there."""
+    """A predictor whose GPU is lost as long as the file that HOLD names exists."""
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
-        """As the threshold predictor, on another day."""
+        """Segment as the threshold predictor does, or lose the device."""
         if Path(os.environ["HOLD"]).exists():
             raise DeviceUnavailable("CUDA error: the GPU has fallen off the bus.")
         return super().segment(mammograms)
 
 
 class PoisonedPredictor(ThresholdPredictor):
-    """Of two images, by SOP Instance UID, one ends the process as the kernel does when memory is short (POISON), the
-    other asks for more memory than there is (HUNGRY)."""
+    """A predictor that fails on two images, named by SOP Instance UID.
+
+    POISON ends the process as the kernel does when memory is short; HUNGRY asks for more memory than there is.
+    """
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
-        """As the threshold predictor, if it comes to that."""
+        """Segment as the threshold predictor does, unless an image ends the process."""
         uids = {mammogram.sop_instance_uid for mammogram in mammograms}
         if os.environ["POISON"] in uids:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -86,11 +88,11 @@ class PoisonedPredictor(ThresholdPredictor):
 
 
 class DeafPredictor(ThresholdPredictor):
-    """Its worker hears nothing, as Celery's sometimes do, as long as HOLD is there; the watchdog is in a hurry."""
+    """A predictor whose worker receives nothing as long as HOLD exists; its watchdog waits only two seconds."""
 
     @classmethod
     def from_package(cls, package: ModelPackage, device: str, options: RunOptions = REFERENCE_RUN) -> Self:
-        """As the threshold predictor, after the harm is done."""
+        """Load the threshold predictor, and make its worker deaf."""
         Watchdog.__init__.__kwdefaults__.update(patience_s=2.0, check_interval_s=0.2)  # type: ignore[union-attr]
         if Path(os.environ["HOLD"]).exists():
             setattr(Channel, "_brpop_start", lambda *_arguments, **_options: None)  # noqa: B010 - mypy
@@ -98,10 +100,10 @@ class DeafPredictor(ThresholdPredictor):
 
 
 class FailingPredictor(ThresholdPredictor):
-    """Fails as long as the file that HOLD names is there."""
+    """A predictor that fails as long as the file that HOLD names exists."""
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
-        """Find as the threshold predictor does, or fail."""
+        """Segment as the threshold predictor does, or fail."""
         if Path(os.environ["HOLD"]).exists():
             raise RuntimeError("This predictor fails.")
         return super().segment(mammograms)

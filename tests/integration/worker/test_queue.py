@@ -1,4 +1,4 @@
-"""The doorbell through a real broker."""
+"""The job queue on a real broker."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
 from glam_node.node.worker.broker import EmbeddedBroker, embedded_broker, messages_waiting, ping, waiting_by_priority
 from glam_node.node.worker.celery_app import QUEUE, create_app
-from glam_node.node.worker.queue import PLENTY, CeleryQueue
+from glam_node.node.worker.queue import ENOUGH_MESSAGES, CeleryQueue
 from glam_node.settings.schema import Settings
 from tests.integration.redis_server import wait_for_broker
 from tests.ports import free_port
@@ -32,7 +32,7 @@ def test_a_message_is_json_and_carries_a_job_id_alone(redis_url: str) -> None:
 
 
 @pytest.mark.peer("redis-server")
-def test_messages_that_nobody_took_are_counted(redis_url: str) -> None:
+def test_messages_that_no_worker_took_are_counted(redis_url: str) -> None:
     queue = CeleryQueue(create_app(redis_url))
     for job_id in ("one", "two", "two"):
         queue.ring(job_id, Priority.SCREENING)
@@ -42,14 +42,14 @@ def test_messages_that_nobody_took_are_counted(redis_url: str) -> None:
 
 
 @pytest.mark.peer("redis-server")
-def test_a_bell_that_nobody_hears_is_not_rung_for_ever(redis_url: str) -> None:
+def test_announcements_stop_when_enough_messages_wait(redis_url: str) -> None:
     queue = CeleryQueue(create_app(redis_url))
     rings = 0
-    while Priority.URGENT not in queue.ringing():
+    while Priority.URGENT not in queue.full_priorities():
         queue.ring("job-1", Priority.URGENT)
         rings += 1
-    assert rings == PLENTY
-    assert Priority.SCREENING not in queue.ringing(), "others are still announced"
+    assert rings == ENOUGH_MESSAGES
+    assert Priority.SCREENING not in queue.full_priorities(), "others are still announced"
 
 
 def test_a_broker_that_is_away_is_transient_and_named_without_its_password() -> None:

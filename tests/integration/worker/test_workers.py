@@ -1,4 +1,4 @@
-"""Worker processes on a real Redis: every job is run once, whatever is lost in between."""
+"""Worker processes on a real Redis: every job is run once, whatever is lost meanwhile."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ from glam_node.node.run.supervisor import Child
 from glam_node.node.worker.broker import messages_waiting
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
-from glam_node.node.workflow.submit import RING_AGAIN_AFTER
+from glam_node.node.workflow.assemble.submit import RING_AGAIN_AFTER
 from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import THRESHOLD, NodeDirectory, all_ready, write_node
 from tests.waiting import wait_until
@@ -50,10 +50,10 @@ class Road:
     redis_url: str
     node: Node
     sent: list[str] = field(default_factory=list)
-    """The studies of this test, oldest first."""
+    """Studies of this test, oldest first."""
 
     def send(self, calling_ae_title: str = MODALITY) -> list[Dataset]:
-        """A new study has been received."""
+        """Send a new study."""
         exam = small_exam(next(_seeds))
         send(self.port, exam, calling_ae_title=calling_ae_title)
         self.sent.append(exam[0].StudyInstanceUID)
@@ -62,32 +62,32 @@ class Road:
     def workers(
         self, number: int = 1, predictor: str = THRESHOLD, **environment: str
     ) -> AbstractContextManager[list[Child]]:
-        """Worker processes with that predictor, ready."""
+        """Start worker processes with that predictor, and wait until they are ready."""
         names = ["worker"] * number
         return self.directory.running(*names, GLAM_NODE__INFERENCE__PREDICTOR=predictor, **environment)
 
     def jobs(self) -> list[InferenceJob]:
-        """Of this test's studies."""
+        """Return the jobs of this test's studies."""
         with self.node.sessions() as session:
             return [job for uid in self.sent for job in jobs.of_study(session, uid)]
 
     def states(self) -> dict[JobState, int]:
-        """How many jobs are in which state."""
+        """Return the number of jobs by state."""
         return Counter(job.state for job in self.jobs())
 
     def starts(self) -> Counter[str]:
-        """How often each study's job was started."""
+        """Return the number of starts of each study's job."""
         with self.node.sessions() as session:
             started = audit.recent(session, "job_started", 1000)
         return Counter(event.study_instance_uid for event in started if event.study_instance_uid in self.sent)
 
     def known_workers(self) -> list[Worker]:
-        """Those that tell of themselves."""
+        """Return the registered workers."""
         with self.node.sessions() as session:
             return workers.list_all(session)
 
     def clear(self) -> None:
-        """Nothing waits for the workers of the next test."""
+        """Remove everything that waits for the workers of the next test."""
         with self.node.sessions.begin() as session:
             session.execute(delete(JobRow).where(JobRow.state.in_([JobState.PENDING, JobState.RUNNING])))
             workers.remove_unseen(session, datetime.now(UTC) + timedelta(days=1))
@@ -97,7 +97,7 @@ class Road:
 
 @pytest.fixture(scope="module")
 def running_node(_session_redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
-    """Its processes are started once for all tests."""
+    """Start the processes of the node once for all tests."""
     directory = write_node(tmp_path_factory.mktemp("node"), broker_url=_session_redis)
     with directory.settings_path.open("a") as file:
         file.write('[peers.old]\nae_title = "OLD"\npriority = "backfill"\n')
@@ -108,7 +108,7 @@ def running_node(_session_redis: str, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def road(running_node: Road, redis_url: str) -> Iterator[Road]:
-    """The node, with nothing to do."""
+    """Return the node, with nothing to do."""
     road = replace(running_node, sent=[])
     yield road
     road.clear()
@@ -116,12 +116,12 @@ def road(running_node: Road, redis_url: str) -> Iterator[Road]:
 
 @pytest.fixture(autouse=True)
 def _started_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How a supervisor waits between starts is test_supervisor's matter."""
+    """Start crashed processes again at once; test_supervisor covers the delay."""
     monkeypatch.setattr(supervisor, "LONGEST_PAUSE_S", 0.1)
 
 
 def is_announced(node: Node, queue: CeleryQueue, redis_url: str) -> bool:
-    """Whether the dispatcher, looking now, has sent a message."""
+    """Run one round of the dispatcher, and return whether it has sent a message."""
     tick(node, queue, datetime.now(UTC))
     return messages_waiting(redis_url) == 1
 
@@ -201,7 +201,7 @@ def test_studies_that_end_their_workers_are_set_aside_and_the_others_are_read(ro
     assert [begun[exam[0].StudyInstanceUID] for exam in (poisoned, hungry)] == [3, 2]
 
 
-def test_a_worker_that_hears_nothing_is_replaced_by_one_that_does(road: Road, tmp_path: Path) -> None:
+def test_a_deaf_worker_is_replaced(road: Road, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
     predictor = "tests.integration.worker.predictors:DeafPredictor"
@@ -219,7 +219,7 @@ def test_a_worker_that_hears_nothing_is_replaced_by_one_that_does(road: Road, tm
         assert children[0].pid != deaf
 
 
-def test_what_is_urgent_is_next_and_what_is_old_comes_last(road: Road, tmp_path: Path) -> None:
+def test_urgent_jobs_come_next_and_old_studies_last(road: Road, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
     with road.workers(predictor=HELD, HOLD=str(hold)) as [worker]:
@@ -240,7 +240,7 @@ def test_what_is_urgent_is_next_and_what_is_old_comes_last(road: Road, tmp_path:
 
 @contextmanager
 def two_in_progress(road: Road, hold: Path) -> Iterator[Child]:
-    """A worker that has one study on its device, another one ahead, and a third waiting, until they are let go."""
+    """Run a worker with one study on its device, one ahead and a third waiting, until they are released."""
     hold.touch()
     with road.workers(predictor=ONE_DEVICE, HOLD=str(hold)) as [worker]:
         for _ in range(3):
@@ -249,7 +249,7 @@ def two_in_progress(road: Road, hold: Path) -> Iterator[Child]:
         yield worker
 
 
-def test_a_worker_has_one_study_ahead_and_keeps_the_leases_of_both(road: Road, tmp_path: Path) -> None:
+def test_a_worker_takes_one_study_ahead_and_keeps_the_leases_of_both(road: Road, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     with two_in_progress(road, hold):
         with road.workers():

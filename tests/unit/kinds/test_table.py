@@ -15,7 +15,7 @@ from glam_node.inference.reading import read_mammogram
 from glam_node.kinds.facts import DECLARABLE_KINDS, KindRules
 from glam_node.kinds.table import KINDS, kind_left_out
 from glam_node.node.domain.eligibility import EligibilityRules, LeftOut, judge
-from glam_node.node.workflow.read_files import read_files
+from glam_node.node.workflow.assemble.read_files import read_files
 from tests.unit.kinds.headers import LEFT_OUT, ORDINARY, image_with
 
 ANY_VIEW = EligibilityRules(minimum_views=1, accept_implants=True)

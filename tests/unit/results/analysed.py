@@ -21,7 +21,7 @@ from glam_node.node.results.measurement_report import report_content, write_meas
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
 from glam_node.node.results.parametric_map import write_parametric_maps
 from glam_node.node.results.segmentation import BINARY, write_segmentations
-from glam_node.node.workflow.make import Made, ResultMaker, Wish
+from glam_node.node.workflow.analyse.result_maker import MadeResult, ResultMaker, ResultSelection
 
 IDENTITY = ResultIdentity().at(datetime(2026, 1, 2, 11, 30, 15, 250_000, tzinfo=UTC), settings_digest="5e77")
 BOTH_IN_THE_LEFT_BREAST = ((FindingKind.BENIGN, Laterality.LEFT), (FindingKind.MALIGNANT, Laterality.LEFT))
@@ -70,10 +70,10 @@ class Analysed:
         sources = list(self.sources.values())
         return stored(write_not_analysed_report(notice, sources, self.findings.algorithm, identity))
 
-    def every_kind(self, identity: ResultIdentity = IDENTITY) -> list[Made]:
+    def every_kind(self, identity: ResultIdentity = IDENTITY) -> list[MadeResult]:
         """Return the results for a destination that wants every kind; fail if one cannot be written."""
         maker = ResultMaker(self.findings, self.sources, identity)
-        made = list(maker.make(Wish(frozenset(kinds.ANALYSIS_KINDS))))
+        made = list(maker.make(ResultSelection(frozenset(kinds.ANALYSIS_KINDS))))
         assert maker.unwritten == []
         return made
 

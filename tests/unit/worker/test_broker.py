@@ -1,4 +1,4 @@
-"""Where the embedded broker lives, and what is said of another."""
+"""The embedded broker, and messages about another one."""
 
 import stat
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_only_this_user_can_reach_the_embedded_broker(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 40])
-def test_its_socket_has_a_path_that_every_system_takes(depth: int, tmp_path: Path) -> None:
+def test_the_socket_has_a_path_that_every_system_accepts(depth: int, tmp_path: Path) -> None:
     broker = embedded_broker(tmp_path.joinpath(*["storage"] * depth))
     assert len(str(broker.socket_path)) <= LONGEST_SOCKET_PATH
     assert broker.directory.is_dir()

@@ -1,11 +1,11 @@
-"""The doorbell without a broker."""
+"""The job queue without a broker."""
 
 from glam_node.node.domain.job import Priority
 from glam_node.node.domain.ports import JobQueue
 from glam_node.node.worker.queue import InlineQueue
 
 
-def test_an_inline_queue_has_run_the_job_when_it_was_rung() -> None:
+def test_an_inline_queue_runs_a_job_at_once() -> None:
     done: list[str] = []
     queue: JobQueue = InlineQueue(done.append)
     queue.ring("job-1", Priority.URGENT)

@@ -1,4 +1,4 @@
-"""A worker that hears nothing while messages wait is noticed, and only that one."""
+"""The watchdog: only a worker that receives nothing while messages wait is deaf."""
 
 import itertools
 import threading
@@ -13,13 +13,13 @@ PATIENCE_S = 0.05
 
 
 class Broker:
-    """Has messages, or is away."""
+    """A broker that has messages, or cannot be reached."""
 
     def __init__(self, waiting: int | None) -> None:
         self.waiting = waiting
 
     def messages_waiting(self) -> int:
-        """As the real one says it."""
+        """Return the number of messages as the real broker does."""
         if self.waiting is None:
             raise TransientError("away")
         return self.waiting
@@ -30,7 +30,7 @@ def watchdog_of(broker: Broker, barked: threading.Event) -> Watchdog:
 
 
 def is_barked_at(broker: Broker) -> bool:
-    """Whether a watchdog over a worker that hears nothing barks."""
+    """Return whether a watchdog reports a worker that receives nothing."""
     barked = threading.Event()
     watchdog_of(broker, barked).start()
     return barked.wait(5 * PATIENCE_S)
@@ -40,11 +40,11 @@ def test_an_idle_worker_with_messages_waiting_is_deaf() -> None:
     assert is_barked_at(Broker(1))
 
 
-def test_an_idle_worker_without_messages_is_not() -> None:
+def test_an_idle_worker_without_messages_is_not_deaf() -> None:
     assert not is_barked_at(Broker(0))
 
 
-def test_a_worker_whose_broker_is_away_is_not() -> None:
+def test_a_worker_whose_broker_is_away_is_not_deaf() -> None:
     assert not is_barked_at(Broker(None))
 
 
@@ -59,11 +59,11 @@ def is_barked_at_while_it_works(broker: Broker, work_s: float) -> bool:
     return bool(watchdog.watched(work)("job"))
 
 
-def test_a_working_worker_is_not() -> None:
+def test_a_working_worker_is_not_deaf() -> None:
     assert not is_barked_at_while_it_works(Broker(1), 5 * PATIENCE_S)
 
 
-def test_a_worker_that_was_frozen_at_work_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_was_frozen_at_work_is_not_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     # Each look at the clock is a minute after the last, as for a process that was stopped between two of its lines.
     minutes = itertools.count(0, 60)
     monkeypatch.setattr(time, "monotonic", lambda: next(minutes))

@@ -1,4 +1,4 @@
-"""A workbench on a new database and disk."""
+"""The workbench: a node without processes on a new database and disk."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.unit.workflow.workbench import Workbench
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database, to be copied."""
+    """Return an empty database, to be copied."""
     path = tmp_path_factory.mktemp("database") / "node.sqlite"
     migrate.upgrade(f"sqlite:///{path}")
     return path
@@ -27,7 +27,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bench(tmp_path: Path, migrated: Path) -> Iterator[Workbench]:
-    """A node without processes."""
+    """Return a node without processes."""
     sessions = open_database(f"sqlite:///{shutil.copy(migrated, tmp_path)}")
     predictor = ThresholdPredictor.from_package(threshold_package(tmp_path / "package"), "cpu")
     yield Workbench(sessions, InstanceStore(tmp_path / "root"), predictor)
@@ -36,6 +36,6 @@ def bench(tmp_path: Path, migrated: Path) -> Iterator[Workbench]:
 
 @pytest.fixture(scope="session")
 def exam() -> list[Dataset]:
-    """R CC, L CC, R MLO, L MLO; the left breast has a malignant lesion, which shows in both views."""
+    """Return R CC, L CC, R MLO and L MLO; the left breast has a malignant lesion that shows in both views."""
     lesions = [(FindingKind.MALIGNANT, Laterality.LEFT)]
     return [view.dataset for view in make_exam(7, rows=64, columns=48, lesions=lesions)]

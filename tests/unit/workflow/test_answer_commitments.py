@@ -1,4 +1,4 @@
-"""A peer that asks whether we keep what it sent gets the truth, as often as it takes to hear it."""
+"""Replies to storage commitment requests of peers."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from glam_node.node.db import commitments
 from glam_node.node.domain.commitment import CommitmentReply, Failure, Reference
 from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.errors import TransientError
-from glam_node.node.workflow.answer_commitments import answer_commitments
+from glam_node.node.workflow.deliver.answer_commitments import answer_commitments
 from tests.unit.workflow.workbench import Workbench
 
 POLICY = RetryPolicy(5.0, 2.0, 60.0, maximum_attempts=3)
@@ -16,7 +16,7 @@ POLICY = RetryPolicy(5.0, 2.0, 60.0, maximum_attempts=3)
 
 @dataclass
 class Peer:
-    """Hears reports, when it listens."""
+    """A peer that takes replies while it listens."""
 
     is_away: bool = False
     heard: list[CommitmentReply] = field(default_factory=list)
@@ -41,7 +41,9 @@ def reference(image: Dataset) -> Reference:
     return Reference(str(image.SOPClassUID), str(image.SOPInstanceUID))
 
 
-def test_what_is_here_is_committed_and_what_is_not_fails_with_its_reason(bench: Workbench, exam: list[Dataset]) -> None:
+def test_reply_commits_stored_instances_and_gives_a_reason_for_the_others(
+    bench: Workbench, exam: list[Dataset]
+) -> None:
     bench.receive(*exam[:2])
     kept, other_class, lacking = reference(exam[0]), Reference("1.2.3", str(exam[1].SOPInstanceUID)), reference(exam[2])
     request(bench, kept, other_class, lacking)
@@ -59,7 +61,7 @@ def test_an_instance_whose_file_is_gone_is_not_committed(bench: Workbench, exam:
     assert [failure.reason for failure in peer.heard[0].failed] == [0x0112]
 
 
-def test_a_peer_that_is_away_hears_it_later(bench: Workbench, exam: list[Dataset]) -> None:
+def test_a_peer_that_is_away_gets_the_reply_later(bench: Workbench, exam: list[Dataset]) -> None:
     bench.receive(exam[0])
     request(bench, reference(exam[0]))
     peer = Peer(is_away=True)
@@ -70,7 +72,7 @@ def test_a_peer_that_is_away_hears_it_later(bench: Workbench, exam: list[Dataset
     assert answer(bench, peer) == 1
 
 
-def test_a_peer_that_never_listens_is_given_up_and_may_ask_again(bench: Workbench, exam: list[Dataset]) -> None:
+def test_a_peer_that_never_takes_the_reply_is_given_up_and_may_ask_again(bench: Workbench, exam: list[Dataset]) -> None:
     bench.receive(exam[0])
     request(bench, reference(exam[0]))
     peer = Peer(is_away=True)

@@ -1,8 +1,8 @@
-"""Studies become complete."""
+"""Completion of studies."""
 
 from glam_node.node.db import audit
 from glam_node.node.domain.study import StudyState
-from glam_node.node.workflow.assemble import close_complete_studies
+from glam_node.node.workflow.assemble.completion import close_complete_studies
 from tests.builders import STUDY_UID, after, four_views, sop_instance
 from tests.unit.workflow.workbench import ASSEMBLY, Workbench
 

@@ -1,10 +1,10 @@
-"""Destinations may see the same findings otherwise: as objects of their own."""
+"""Audiences: destinations whose results look different get objects of their own."""
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from glam_node.node.bootstrap import audiences
-from glam_node.node.workflow.context import Audience
+from glam_node.node.workflow.analyse.context import Audience
 from glam_node.settings.destinations import DestinationSettings, PresentationSettings
 from tests.unit.workflow.workbench import Workbench
 
@@ -12,12 +12,12 @@ RAW = {"score_scale": "raw", "series_description": "AI {subject}", "banner": "St
 
 
 def by_destination(bench: Workbench) -> dict[str, Dataset]:
-    """The newest result that each destination gets."""
+    """Return the newest result of each destination."""
     return {one.destination: dcmread(bench.results()[one.sop_instance_uid]) for one in bench.deliveries()}
 
 
 def both_read(bench: Workbench, image: Dataset) -> dict[str, Dataset]:
-    """What an archive and a station that looks otherwise get of a run."""
+    """Analyse an image for an archive and for a station with another presentation; return the result of each."""
     bench.destinations = {"archive": ("measurement_report",)}
     bench.others = (Audience({"station": ("measurement_report",)}, {}, RAW),)
     bench.run(bench.submitted(image))
@@ -54,6 +54,6 @@ def test_destinations_that_look_alike_share_their_objects() -> None:
     assert own.presentation == {"score_scale": "raw"}
 
 
-def test_without_destinations_there_is_one_audience_for_what_is_kept() -> None:
+def test_a_node_without_destinations_has_one_audience() -> None:
     (kept,) = audiences({})
     assert kept.wanted == {"segmentation", "measurement_report"}

@@ -1,4 +1,4 @@
-"""The clock goes back: whatever waited for a time that is now far ahead goes on at once."""
+"""Recovery after the clock was set back."""
 
 import pytest
 from pydicom.dataset import Dataset
@@ -6,27 +6,27 @@ from pydicom.dataset import Dataset
 from glam_node.node.db import jobs
 from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.ports import JobQueue
-from glam_node.node.workflow.clock import follow_clock
-from glam_node.node.workflow.submit import ring_waiting_jobs
+from glam_node.node.workflow.assemble.submit import ring_waiting_jobs
+from glam_node.node.workflow.operate.recovery import shorten_impossible_waits
 from tests.unit.workflow.workbench import ASSEMBLY, LEASE_S, RETRY_DELIVERIES, RETRY_JOBS, Archive, Workbench, down
 
 HOUR_S = 3600.0
 
 
 class Bell(JobQueue):
-    """Remembers who was announced."""
+    """A queue that remembers the announced jobs."""
 
     def __init__(self) -> None:
         self.rung: list[str] = []
 
     def ring(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - all are of the day
-        """Once more."""
+        """Remember one more job."""
         self.rung.append(job_id)
 
 
 def follow(bench: Workbench) -> int:
     with bench.sessions.begin() as session:
-        return follow_clock(
+        return shorten_impossible_waits(
             session,
             bench.clock(),
             lease_time_s=LEASE_S,
@@ -43,7 +43,7 @@ def ring(bench: Workbench) -> list[str]:
 
 
 @pytest.mark.parametrize("back_s", [HOUR_S, 10])
-def test_a_study_that_was_arriving_is_whole_when_it_has_been_quiet_by_the_new_clock(
+def test_an_arriving_study_is_complete_when_it_has_been_quiet_by_the_new_clock(
     bench: Workbench, exam: list[Dataset], back_s: float
 ) -> None:
     bench.receive(*exam)
@@ -90,7 +90,7 @@ def test_results_that_wait_for_an_archive_do_not_wait_for_the_old_clock(
     assert bench.deliver(Archive()) == 2
 
 
-def test_what_waits_as_long_as_it_should_goes_on_waiting(bench: Workbench, exam: list[Dataset]) -> None:
+def test_waits_within_their_limits_are_not_shortened(bench: Workbench, exam: list[Dataset]) -> None:
     bench.run(bench.submitted(exam[1]))
     bench.deliver(Archive(answer=down))
     bench.receive(exam[0])

@@ -1,4 +1,4 @@
-"""Archives take responsibility for results, or get them again; every request has a Transaction UID of its own."""
+"""Storage commitment for results; each request has a Transaction UID of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from glam_node.node.db import deliveries
 from glam_node.node.domain.commitment import CommitmentReply, Failure, Reference
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.workflow.commit_results import CommitmentRules, Heard, commit_results, take_report
+from glam_node.node.workflow.deliver.commit_results import CommitmentRules, TakeReply, commit_results, take_report
 from tests.unit.workflow.workbench import Archive, Workbench
 
 HOUR_S = 3600.0
@@ -21,14 +21,14 @@ RULES = CommitmentRules({"archive": "ARCHIVE"}, timedelta(seconds=HOUR_S), maxim
 
 @dataclass
 class Committing:
-    """Takes requests, and answers on the same association what it is told to."""
+    """An archive that takes requests and may reply on the same association."""
 
     answers: bool = False
     is_away: bool = False
     asked: list[tuple[str, Sequence[Reference]]] = field(default_factory=list)
 
-    def ask(self, transaction_uid: str, references: Sequence[Reference], heard: Heard) -> None:
-        """An N-ACTION."""
+    def ask(self, transaction_uid: str, references: Sequence[Reference], heard: TakeReply) -> None:
+        """Take an N-ACTION."""
         if self.is_away:
             raise TransientError("ARCHIVE at 127.0.0.1:104 cannot be reached: connection refused.")
         self.asked.append((transaction_uid, references))
@@ -38,7 +38,7 @@ class Committing:
 
 @pytest.fixture
 def stored(bench: Workbench, exam: list[Dataset]) -> Workbench:
-    """A node whose results are in the archive."""
+    """Return a node whose results are in the archive."""
     bench.run(bench.submitted(*exam))
     assert bench.deliver(Archive()) == RESULTS
     return bench
@@ -62,19 +62,19 @@ def states(bench: Workbench) -> set[DeliveryState]:
     return {delivery.state for delivery in of_study(bench)}
 
 
-def test_all_that_was_stored_is_asked_for_once(stored: Workbench) -> None:
+def test_stored_results_are_asked_for_once(stored: Workbench) -> None:
     archive = Committing()
     assert (ask(stored, archive), ask(stored, archive)) == (RESULTS, 0)
     ((_, references),) = archive.asked
     assert {one.sop_instance_uid for one in references} == {one.sop_instance_uid for one in of_study(stored)}
 
 
-def test_an_answer_on_the_same_association_commits(stored: Workbench) -> None:
+def test_a_reply_on_the_same_association_commits(stored: Workbench) -> None:
     ask(stored, Committing(answers=True))
     assert states(stored) == {DeliveryState.COMMITTED}
 
 
-def test_an_answer_on_an_association_of_its_own_commits_and_may_come_twice(stored: Workbench) -> None:
+def test_a_reply_on_an_association_of_its_own_commits_and_may_come_twice(stored: Workbench) -> None:
     archive = Committing()
     ask(stored, archive)
     ((uid, references),) = archive.asked
@@ -83,7 +83,7 @@ def test_an_answer_on_an_association_of_its_own_commits_and_may_come_twice(store
     assert states(stored) == {DeliveryState.COMMITTED}
 
 
-def test_what_is_not_committed_is_sent_again_and_asked_for_with_another_transaction_uid(stored: Workbench) -> None:
+def test_a_refused_result_is_sent_again_and_asked_for_with_another_transaction_uid(stored: Workbench) -> None:
     archive = Committing()
     ask(stored, archive)
     ((uid, references),) = archive.asked
@@ -94,7 +94,7 @@ def test_what_is_not_committed_is_sent_again_and_asked_for_with_another_transact
     assert archive.asked[1][1] == [references[0]]
 
 
-def test_what_is_never_committed_is_set_aside_with_the_reason(stored: Workbench) -> None:
+def test_a_result_that_is_never_committed_is_given_up_with_the_reason(stored: Workbench) -> None:
     archive = Committing()
     for _ in range(RULES.maximum_requests):
         ask(stored, archive)
@@ -108,7 +108,7 @@ def test_what_is_never_committed_is_set_aside_with_the_reason(stored: Workbench)
     )
 
 
-def test_what_is_not_answered_in_time_is_sent_again(stored: Workbench) -> None:
+def test_a_result_without_a_reply_in_time_is_sent_again(stored: Workbench) -> None:
     archive = Committing()
     ask(stored, archive)
     stored.clock.turn(HOUR_S - 1)
@@ -118,7 +118,7 @@ def test_what_is_not_answered_in_time_is_sent_again(stored: Workbench) -> None:
     assert states(stored) == {DeliveryState.PENDING}
 
 
-def test_an_answer_that_comes_after_all_is_refused(stored: Workbench) -> None:
+def test_a_late_reply_is_refused(stored: Workbench) -> None:
     archive = Committing()
     ask(stored, archive)
     stored.clock.turn(HOUR_S)
@@ -128,7 +128,7 @@ def test_an_answer_that_comes_after_all_is_refused(stored: Workbench) -> None:
         report(stored, CommitmentReply(uid, references, []))
 
 
-def test_an_answer_of_another_peer_is_refused(stored: Workbench) -> None:
+def test_a_reply_of_another_peer_is_refused(stored: Workbench) -> None:
     archive = Committing()
     ask(stored, archive)
     uid, references = archive.asked[0]

@@ -1,4 +1,4 @@
-"""An archive is asked how many images a study has, once it has settled, and again when that may help."""
+"""Confirmation by an archive: when it is asked how many images a study has, and when it is asked again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -6,8 +6,7 @@ from datetime import datetime
 
 from glam_node.node.domain.study import Study
 from glam_node.node.errors import TransientError
-from glam_node.node.workflow.assemble import close_complete_studies
-from glam_node.node.workflow.confirm import AT_ONCE, Confirmations
+from glam_node.node.workflow.assemble.completion import ASKED_AT_ONCE, Confirmations, close_complete_studies
 from tests.builders import STUDY_UID, after, four_views, sop_instance
 from tests.unit.workflow.workbench import ASSEMBLY, Workbench
 
@@ -16,13 +15,13 @@ RULES = replace(ASSEMBLY, confirms=True)
 
 @dataclass
 class Pacs:
-    """Has so many images of every study, or is away."""
+    """An archive that has a number of images of every study, or cannot be reached."""
 
     images: int | None = 4
     asked: list[str] = field(default_factory=list)
 
     def count(self, study_instance_uid: str) -> int:
-        """What a C-FIND would say."""
+        """Return the number as a C-FIND would."""
         self.asked.append(study_instance_uid)
         if self.images is None:
             raise TransientError("ARCHIVE at 127.0.0.1:104 cannot be reached: connection refused.")
@@ -30,7 +29,7 @@ class Pacs:
 
 
 def rounds(bench: Workbench, pacs: Pacs, seconds: Sequence[float]) -> list[Study]:
-    """What was closed by the dispatcher, with the archive asked before each of its rounds."""
+    """Return the studies that the dispatcher closed; the archive was asked before each of its rounds."""
     confirmations, closed = Confirmations(pacs.count, "pacs"), []
     for moment in map(after, seconds):
         confirmations.ask(bench.sessions, RULES, moment)
@@ -79,7 +78,7 @@ def test_an_answer_from_before_the_last_image_does_not_count(bench: Workbench) -
 
 
 def test_many_studies_are_asked_for_in_turns(bench: Workbench) -> None:
-    count = 2 * AT_ONCE + 1
+    count = 2 * ASKED_AT_ONCE + 1
     bench.record(*[sop_instance("R CC", study_instance_uid=f"2.25.{number}") for number in range(count)])
     pacs = Pacs(1)
     assert len(rounds(bench, pacs, [10, 11, 12])) == count

@@ -1,4 +1,4 @@
-"""A process is killed at any point of a study's way; what comes after it loses nothing and doubles nothing."""
+"""Processes that are killed at any point of a study's way: the next process loses nothing and doubles nothing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,8 @@ from glam_node.node.db import audit, deliveries, jobs, studies
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
-from glam_node.node.workflow import deliver, infer, make, write
+from glam_node.node.workflow.analyse import result_maker, result_writer, run_job
+from glam_node.node.workflow.deliver import send_results
 from tests.builders import COMPREHENSIVE_3D_SR, SEGMENTATION
 from tests.unit.workflow.workbench import LEASE_S, Archive, Killed, Workbench
 
@@ -18,24 +19,24 @@ BEFORE, AFTER = False, True
 
 # module, function, at which of its calls, before or after it did its work
 IN_THE_WORKER: list[tuple[Any, str, int, bool]] = [
-    (infer, "segment_study", 1, BEFORE),
-    (infer, "write_durably", 1, BEFORE),
-    (infer, "write_durably", 1, AFTER),
-    (infer, "publish", 1, BEFORE),
-    (make, "write_measurement_report", 1, AFTER),
-    (write, "write_durably", 1, BEFORE),
-    (write, "write_durably", 1, AFTER),
-    (write, "write_durably", 2, BEFORE),
-    (write, "write_durably", 2, AFTER),
+    (run_job, "segment_study", 1, BEFORE),
+    (run_job, "write_durably", 1, BEFORE),
+    (run_job, "write_durably", 1, AFTER),
+    (run_job, "publish", 1, BEFORE),
+    (result_maker, "write_measurement_report", 1, AFTER),
+    (result_writer, "write_durably", 1, BEFORE),
+    (result_writer, "write_durably", 1, AFTER),
+    (result_writer, "write_durably", 2, BEFORE),
+    (result_writer, "write_durably", 2, AFTER),
     (jobs, "succeed", 1, AFTER),
     (deliveries, "add_missing", 1, AFTER),
     (studies, "set_state", 1, AFTER),
     (audit, "record", 4, AFTER),
-    (infer, "publish", 1, AFTER),
+    (run_job, "publish", 1, AFTER),
 ]
 IN_THE_SENDER: list[tuple[Any, str, int, bool]] = [
     (deliveries, "claim_due", 1, AFTER),
-    (deliver, "_store", 1, BEFORE),
+    (send_results, "_store", 1, BEFORE),
 ]
 IN_THE_DISPATCHER: list[tuple[Any, str, int, bool]] = [
     (studies, "set_state", 1, BEFORE),
@@ -48,7 +49,7 @@ IN_THE_DISPATCHER: list[tuple[Any, str, int, bool]] = [
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int, after: bool) -> None:
-    """The `call`-th call of the function kills the process, once."""
+    """Kill the process once, at the `call`-th call of the function."""
     original: Callable[..., Any] = getattr(module, name)
     calls = 0
 
@@ -75,7 +76,7 @@ def everything_is_stored_once(bench: Workbench, archive: Archive) -> None:
 
 
 @pytest.mark.parametrize(("module", "name", "call", "after"), IN_THE_WORKER)
-def test_a_worker_is_killed(
+def test_a_killed_worker_loses_and_doubles_nothing(
     bench: Workbench,
     exam: list[Dataset],
     monkeypatch: pytest.MonkeyPatch,
@@ -96,7 +97,7 @@ def test_a_worker_is_killed(
 
 
 @pytest.mark.parametrize(("module", "name", "call", "after"), IN_THE_SENDER)
-def test_a_sender_is_killed(
+def test_a_killed_sender_loses_and_doubles_nothing(
     bench: Workbench,
     exam: list[Dataset],
     monkeypatch: pytest.MonkeyPatch,
@@ -110,7 +111,7 @@ def test_a_sender_is_killed(
     with monkeypatch.context() as killing, pytest.raises(Killed):
         kill_at(killing, module, name, call, after)
         bench.deliver(archive)
-    bench.clock.turn(deliver.CLAIM_TIME.total_seconds())
+    bench.clock.turn(send_results.CLAIM_TIME.total_seconds())
     bench.deliver(archive)
     everything_is_stored_once(bench, archive)
 
@@ -121,15 +122,15 @@ def test_a_sender_killed_before_it_recorded_what_it_sent_sends_the_same_objects_
     bench.run(bench.submitted(exam[1]))
     archive = Archive()
     with monkeypatch.context() as killing, pytest.raises(Killed):
-        kill_at(killing, deliver, "_store", 1, AFTER)
+        kill_at(killing, send_results, "_store", 1, AFTER)
         bench.deliver(archive)
-    bench.clock.turn(deliver.CLAIM_TIME.total_seconds())
+    bench.clock.turn(send_results.CLAIM_TIME.total_seconds())
     bench.deliver(archive)
     assert archive.received == archive.received[:2] * 2
 
 
 @pytest.mark.parametrize(("module", "name", "call", "after"), IN_THE_DISPATCHER)
-def test_a_dispatcher_is_killed(
+def test_a_killed_dispatcher_loses_and_doubles_nothing(
     bench: Workbench,
     exam: list[Dataset],
     monkeypatch: pytest.MonkeyPatch,
@@ -146,7 +147,7 @@ def test_a_dispatcher_is_killed(
     assert bench.events() == ["study_complete", "job_submitted"]
 
 
-def test_what_is_lost_with_the_disk_is_made_again_byte_by_byte(
+def test_results_lost_with_the_disk_are_made_again_byte_by_byte(
     bench: Workbench, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = bench.submitted(exam[1])

@@ -1,4 +1,4 @@
-"""What an archive does not take is replaced by what it takes, where a site says by what."""
+"""Fallbacks: objects of a class that an archive does not accept are replaced by others."""
 
 import pytest
 from pydicom import dcmread
@@ -27,7 +27,7 @@ def states(bench: Workbench) -> dict[str, DeliveryState]:
     return {delivery.sop_class_uid: delivery.state for delivery in bench.deliveries()}
 
 
-def test_what_stands_in_waits_while_the_archive_takes_the_first_choice(reported: Workbench) -> None:
+def test_a_fallback_waits_while_the_archive_accepts_the_first_choice(reported: Workbench) -> None:
     assert reported.deliver(Archive()) == 1
     assert reported.deliver(Archive()) == 0
     assert states(reported) == {
@@ -36,7 +36,7 @@ def test_what_stands_in_waits_while_the_archive_takes_the_first_choice(reported:
     }
 
 
-def test_an_archive_that_does_not_take_the_class_gets_what_stands_in(reported: Workbench) -> None:
+def test_an_archive_that_refuses_a_class_gets_its_fallback(reported: Workbench) -> None:
     archive = Archive(answer=no_comprehensive_3d)
     assert [reported.deliver(archive), reported.deliver(archive), reported.deliver(archive)] == [0, 1, 0]
     assert states(reported) == {
@@ -46,12 +46,12 @@ def test_an_archive_that_does_not_take_the_class_gets_what_stands_in(reported: W
     assert "delivery_replaced" in reported.events()
 
 
-def test_an_archive_that_is_down_is_waited_for_instead(reported: Workbench) -> None:
+def test_an_archive_that_is_down_gets_no_fallback(reported: Workbench) -> None:
     reported.deliver(Archive(answer=down))
     assert set(states(reported).values()) == {DeliveryState.PENDING, DeliveryState.STANDBY}
 
 
-def test_without_an_object_that_could_stand_in_it_is_abandoned(bench: Workbench, exam: list[Dataset]) -> None:
+def test_a_refused_result_without_a_fallback_is_abandoned(bench: Workbench, exam: list[Dataset]) -> None:
     bench.destinations = {"archive": ("measurement_report",)}
     bench.fallbacks = {"archive": {"measurement_report": "presentation_state"}}
     bench.run(bench.submitted(exam[0]))
@@ -59,7 +59,7 @@ def test_without_an_object_that_could_stand_in_it_is_abandoned(bench: Workbench,
     assert states(bench) == {COMPREHENSIVE_3D_SR: DeliveryState.ABANDONED}
 
 
-def test_the_report_that_stands_in_says_the_same(reported: Workbench) -> None:
+def test_the_fallback_report_has_the_same_content(reported: Workbench) -> None:
     reports = {report.SOPClassUID: report for report in map(dcmread, reported.results().values())}
     assert reports.keys() == {COMPREHENSIVE_3D_SR, SOP_CLASSES[COMPREHENSIVE_SR]}
     first, second = reports.values()

@@ -1,15 +1,15 @@
-"""Slow work gives signs of life."""
+"""The heartbeat of slow work."""
 
 import threading
 import time
 
 import pytest
 
-from glam_node.node.workflow.heartbeat import heartbeat
+from glam_node.node.workflow.record.heartbeat import heartbeat
 from tests.waiting import wait_until
 
 
-def test_it_beats_while_the_work_lasts_and_not_afterwards() -> None:
+def test_the_heartbeat_lasts_as_long_as_the_work() -> None:
     beats: list[float] = []
     with heartbeat(lambda: beats.append(time.monotonic()), every_s=0.01):
         wait_until(lambda: len(beats) >= 3)
@@ -30,7 +30,7 @@ def test_a_beat_that_fails_is_not_the_last() -> None:
         assert beats.acquire(timeout=60)
 
 
-def test_it_ends_when_the_work_fails() -> None:
+def test_the_heartbeat_ends_when_the_work_fails() -> None:
     with pytest.raises(ValueError, match="no"), heartbeat(lambda: None, every_s=60):
         raise ValueError("no")
     assert "heartbeat" not in [thread.name for thread in threading.enumerate()]

@@ -1,4 +1,4 @@
-"""A study that is not analysed, or whose analysis failed, has a report that says so, where somebody asks for it."""
+"""Notices: reports that a study was not analysed, for destinations that want them."""
 
 from copy import deepcopy
 
@@ -10,25 +10,25 @@ from glam_node.inference.predictor import Predictor
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
-from glam_node.node.workflow.retry import RetryReport, retry_study
+from glam_node.node.workflow.operate.retry import RetryReport, retry_study
 from tests.builders import four_views, sop_instance
 from tests.unit.workflow.workbench import BOTH, Archive, Workbench
 
 
 class Failing:
-    """A predictor that cannot."""
+    """A predictor that always fails."""
 
     def __init__(self, works: Predictor) -> None:
         self.algorithm = works.algorithm
 
     def segment(self, _mammograms: object) -> None:
-        """Never gives anything."""
+        """Raise an error."""
         raise PermanentError("The weights are of another network.")
 
 
 @pytest.fixture
 def told(bench: Workbench) -> Workbench:
-    """The archive wants to be told."""
+    """Return a node whose archive wants notices."""
     bench.destinations = {"archive": (*BOTH, "not_analysed_report"), "viewer": BOTH}
     return bench
 
@@ -41,7 +41,7 @@ def for_processing(exam: list[Dataset]) -> list[Dataset]:
 
 
 def sentences(bench: Workbench) -> list[str]:
-    """The comments of every report on disk."""
+    """Return the comments of every report on disk."""
     return [
         item.TextValue
         for path in bench.results().values()
@@ -85,12 +85,12 @@ def test_an_analysis_that_failed_for_good_has_a_report_with_the_failure(told: Wo
     assert told.study().state is StudyState.SUBMITTED
 
 
-def test_nobody_is_told_who_does_not_ask(bench: Workbench, exam: list[Dataset]) -> None:
+def test_a_destination_that_does_not_ask_gets_no_notice(bench: Workbench, exam: list[Dataset]) -> None:
     receive_and_judge(bench, for_processing(exam))
     assert bench.jobs() == []
 
 
-def test_nothing_is_said_of_a_study_of_two_patients(told: Workbench) -> None:
+def test_a_study_of_two_patients_gets_no_notice(told: Workbench) -> None:
     told.record(*four_views(), sop_instance(patient_mismatch=True))
     told.clock.turn(300)
     told.dispatch()

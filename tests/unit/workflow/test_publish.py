@@ -1,4 +1,4 @@
-"""Results on disk and in the queue of delivery, once."""
+"""Publication: results are written and queued once."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_a_report_that_is_gone_from_disk_is_not_named(bench: Workbench, exam: li
 
 
 def predecessors(report: Dataset) -> list[str]:
-    """UIDs of the documents that it follows."""
+    """Return the UIDs of the documents that the report follows."""
     return [
         reference.ReferencedSOPInstanceUID
         for study in report.PredecessorDocumentsSequence
@@ -108,12 +108,12 @@ def predecessors(report: Dataset) -> list[str]:
     ]
 
 
-def test_what_was_written_is_in_the_timeline(bench: Workbench, exam: list[Dataset]) -> None:
+def test_written_results_are_in_the_timeline(bench: Workbench, exam: list[Dataset]) -> None:
     reported(bench, exam[1])
     assert bench.events()[2:] == ["job_started", "result_written", "result_written", "job_succeeded"]
 
 
-def test_only_what_some_destination_asks_for_is_made(bench: Workbench, exam: list[Dataset]) -> None:
+def test_only_kinds_that_a_destination_wants_are_made(bench: Workbench, exam: list[Dataset]) -> None:
     bench.destinations = {"viewer": ("presentation_state",), "registry": ("key_object_selection",)}
     reported(bench, *exam)
     made = sorted((dcmread(path).Modality, delivery.destination) for path, delivery in joined(bench))
@@ -122,7 +122,7 @@ def test_only_what_some_destination_asks_for_is_made(bench: Workbench, exam: lis
 
 
 def joined(bench: Workbench) -> list[tuple[Path, Delivery]]:
-    """Each delivery with its file."""
+    """Return each delivery with its file."""
     return [(bench.results()[delivery.sop_instance_uid], delivery) for delivery in bench.deliveries()]
 
 
@@ -141,7 +141,7 @@ def test_all_kinds_together_are_made_of_the_files_that_were_received(bench: Work
 
 
 def of_class(bench: Workbench, sop_class_uid: str) -> list[str]:
-    """UIDs of the results of that class."""
+    """Return the UIDs of the results of that class."""
     return [uid for uid, path in bench.results().items() if dcmread(path).SOPClassUID == sop_class_uid]
 
 

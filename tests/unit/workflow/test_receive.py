@@ -1,4 +1,4 @@
-"""What becomes of an instance that has arrived: kept, kept beside, or refused with a reason."""
+"""Received instances: stored, kept beside the first version, or refused with a reason."""
 
 import hashlib
 from collections.abc import Iterator
@@ -18,7 +18,13 @@ from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import TransientError
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.receive import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, Received, Refused, receive
+from glam_node.node.workflow.receive.store_instance import (
+    CANNOT_UNDERSTAND,
+    DATA_SET_DOES_NOT_MATCH,
+    Received,
+    Refused,
+    receive,
+)
 from tests.builders import NOW, after
 from tests.data_sets import DEFLATED, EXPLICIT_LITTLE, MG, data_set, encode, mammogram
 
@@ -44,7 +50,7 @@ class Receiving:
         transfer_syntax_uid: str = EXPLICIT_LITTLE,
         seconds: float = 0,
     ) -> SOPInstance:
-        """As the receiver does when the last fragment has come."""
+        """Store an instance as the receiver does after the last fragment."""
         file = self.store.incoming(b"head")
         file.write([memoryview(data)])
         received = Received(sop_class_uid, uid, transfer_syntax_uid, file)
@@ -64,7 +70,7 @@ class Receiving:
             return audit.timeline(session, STUDY)
 
     def files(self) -> dict[str, bytes]:
-        """Every file under the storage root that is not empty."""
+        """Return the content of every file under the storage root that is not empty."""
         files = ((path, path.read_bytes()) for path in self.store.root.rglob("*") if path.is_file())
         return {str(path.relative_to(self.store.root)): held for path, held in files if held}
 
@@ -86,7 +92,7 @@ def test_a_received_instance_is_on_disk_and_on_record(receiving: Receiving) -> N
     assert (receiving.study().attributes.patient_id, receiving.study().state) == ("P1", StudyState.RECEIVING)
 
 
-def test_it_is_recorded_without_saying_whose_it_is(receiving: Receiving) -> None:
+def test_the_record_of_an_instance_does_not_name_its_patient(receiving: Receiving) -> None:
     receiving.take(data_set(UID, PatientID="P1", PatientName="Doe^Jane"))
     (event,) = receiving.events()
     assert event.event == "instance_stored"
@@ -117,7 +123,7 @@ def test_other_bytes_under_a_known_uid_are_kept_beside_the_first(receiving: Rece
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["the same bytes", "other bytes"])
-def test_what_a_version_with_another_digest_kept_is_compared_by_that(receiving: Receiving, same: bool) -> None:
+def test_an_instance_stored_with_another_digest_is_compared_by_that_digest(receiving: Receiving, same: bool) -> None:
     first = receiving.take(data_set(UID))
     sha256 = hashlib.sha256(data_set(UID)).hexdigest()
     receiving.writer.submit(lambda session: session.execute(update(InstanceRow).values(blake3="", sha256=sha256)))
@@ -191,7 +197,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("data", "status", "reason"), REFUSED.values(), ids=REFUSED.keys())
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
-def test_what_cannot_be_taken_is_refused_and_leaves_nothing(
+def test_an_invalid_instance_is_refused_and_leaves_nothing(
     receiving: Receiving, data: bytes, status: int, reason: str
 ) -> None:
     with pytest.raises(Refused, match=reason) as refusal:

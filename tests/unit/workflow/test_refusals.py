@@ -1,4 +1,4 @@
-"""Refusals on record: each kind once a minute, with what was left out counted."""
+"""Recorded refusals: each kind once a minute, with a count of those left out."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -7,14 +7,14 @@ import pytest
 
 from glam_node.node.db import audit
 from glam_node.node.db.writer import Writer
-from glam_node.node.workflow.refusals import REMEMBERED, Refusals
+from glam_node.node.workflow.receive.refusals import REMEMBERED, Refusals
 from tests.unit.workflow.workbench import Workbench
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 class Refusing:
-    """Refusals of one sender, and what is on record of them."""
+    """The refusals of one sender, and the events about them."""
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
@@ -22,24 +22,24 @@ class Refusing:
         self._refusals = Refusals(self._writer)
 
     def refuse(self, reason: str, seconds: float = 0) -> None:
-        """One more refusal, so many seconds after noon."""
+        """Record one more refusal, `seconds` after noon."""
         detail = {"calling_ae_title": "SCANNER", "address": "127.0.0.1", "reason": reason}
         self._refusals.record("association_rejected", detail, NOON + timedelta(seconds=seconds))
 
     def details(self) -> list[dict[str, object]]:
-        """What is on record, oldest first."""
+        """Return the details of the recorded events, oldest first."""
         with self._bench.sessions() as session:
             events = audit.recent(session, "association_rejected", 1000)
         return [dict(event.detail) for event in reversed(events)]
 
     def close(self) -> None:
-        """The writer's thread has ended."""
+        """Stop the writer's thread."""
         self._writer.stop()
 
 
 @pytest.fixture
 def refusing(bench: Workbench) -> Iterator[Refusing]:
-    """A node that refuses."""
+    """Return a node that refuses."""
     refusing = Refusing(bench)
     yield refusing
     refusing.close()

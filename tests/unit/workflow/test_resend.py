@@ -1,4 +1,4 @@
-"""A person says: send the results again."""
+"""Requests to send results again."""
 
 import pytest
 from pydicom.dataset import Dataset
@@ -12,8 +12,8 @@ from glam_node.node.domain.routing import SiteRule
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.storage.findings import findings_path
-from glam_node.node.workflow.resend import Selection, resend, send_now
-from glam_node.node.workflow.standing import hold
+from glam_node.node.workflow.operate.resend import Selection, resend, send_now
+from glam_node.node.workflow.operate.standing import hold
 from glam_node.rules.grammar import parse
 from tests.unit.workflow.workbench import BOTH, Archive, Workbench, down, full, unsupported
 
@@ -22,7 +22,7 @@ PATIENT = RetryPolicy(initial_delay_s=900, multiplier=1, maximum_delay_s=900, ma
 
 @pytest.fixture
 def reported(bench: Workbench, exam: list[Dataset]) -> Workbench:
-    """A study with two results for each of two archives."""
+    """Return a node with two results for each of two archives."""
     bench.destinations = {"archive": BOTH, "other": BOTH}
     bench.run(bench.submitted(exam[1]))
     return bench
@@ -33,7 +33,7 @@ def act(bench: Workbench, destination: str = "", stored: bool = False) -> str:
         return resend(session, bench.order(), Selection(destination, stored), bench.context)
 
 
-def test_what_was_given_up_goes_out_again_and_what_is_there_does_not(reported: Workbench) -> None:
+def test_resend_sends_given_up_results_and_not_stored_ones(reported: Workbench) -> None:
     reported.deliver(Archive(answer=unsupported))
     reported.deliver(Archive("other"))
     assert act(reported) == "2 results will be sent to archive again"
@@ -42,7 +42,7 @@ def test_what_was_given_up_goes_out_again_and_what_is_there_does_not(reported: W
     assert {one.state for one in reported.deliveries()} == {DeliveryState.STORED}
 
 
-def test_what_is_there_goes_out_again_when_asked_for_to_the_one_named(reported: Workbench) -> None:
+def test_resend_with_stored_sends_stored_results_to_the_named_destination(reported: Workbench) -> None:
     archive, other = Archive(), Archive("other")
     reported.deliver(archive)
     reported.deliver(other)
@@ -78,7 +78,7 @@ def test_a_destination_that_cannot_be_meant_is_refused(reported: Workbench, dest
         act(reported, destination)
 
 
-def test_a_destination_that_is_configured_no_more_is_passed_over(reported: Workbench) -> None:
+def test_a_removed_destination_is_left_out(reported: Workbench) -> None:
     reported.deliver(Archive(answer=unsupported))
     reported.destinations = {"other": BOTH}
     with pytest.raises(PermanentError, match="No result of study"):
@@ -92,7 +92,7 @@ def test_a_held_study_is_released_first(reported: Workbench) -> None:
         act(reported)
 
 
-def test_it_is_on_record_with_who_asked(reported: Workbench) -> None:
+def test_a_resend_is_recorded_with_its_person(reported: Workbench) -> None:
     reported.deliver(Archive(answer=unsupported))
     act(reported, "archive")
     with reported.sessions() as session:
@@ -106,7 +106,7 @@ def test_it_is_on_record_with_who_asked(reported: Workbench) -> None:
     }
 
 
-def test_what_waits_goes_out_now_even_when_its_archive_is_not_to_be_called_yet(reported: Workbench) -> None:
+def test_waiting_results_go_out_now_even_when_their_archive_is_not_to_be_called_yet(reported: Workbench) -> None:
     for _ in range(8):
         reported.deliver(Archive(answer=down), PATIENT)
         reported.clock.turn(30)
@@ -117,7 +117,7 @@ def test_what_waits_goes_out_now_even_when_its_archive_is_not_to_be_called_yet(r
     assert reported.deliver(archive) == 2
 
 
-def test_all_that_waits_for_a_destination_is_sent_now(reported: Workbench) -> None:
+def test_send_now_sends_all_waiting_results_of_a_destination(reported: Workbench) -> None:
     reported.deliver(Archive(answer=full), PATIENT)
     with reported.sessions.begin() as session:
         assert send_now(session, "archive", Actor("anna", "10.0.0.7"), reported.destinations, reported.clock()) == 2

@@ -1,4 +1,4 @@
-"""What is done and old is removed; what is not done, or has just come, never is."""
+"""Retention: old studies that are done are removed; studies that are not done, or recent, stay."""
 
 import os
 from datetime import timedelta
@@ -11,7 +11,7 @@ from glam_node.node.db import audit, delivery_commitment
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.storage.retired import RetiredFiles
-from glam_node.node.workflow.retire import RetentionRules, finish, retire, retire_conflicts
+from glam_node.node.workflow.operate.retention import RetentionRules, finish_retirement, retire, retire_newer_versions
 from tests.unit.workflow.test_notices import Failing
 from tests.unit.workflow.workbench import Archive, Killed, Workbench, unsupported
 
@@ -21,13 +21,13 @@ NO_SPACE = RetentionRules(timedelta(days=30), 2**62)
 
 
 def files(bench: Workbench) -> list[str]:
-    """What the storage root keeps of studies."""
+    """Return the files of studies in the storage root."""
     kept = [path for kind in ("instances", "findings", "results") for path in (bench.store.root / kind).rglob("*")]
     return sorted(str(path.relative_to(bench.store.root)) for path in kept if path.is_file())
 
 
 def aged(bench: Workbench) -> None:
-    """The files on disk were written long ago."""
+    """Make the files on disk old."""
     for name in files(bench):
         os.utime(bench.store.resolve(name), (0, 0))
 
@@ -38,14 +38,14 @@ def tidied(bench: Workbench, rules: RetentionRules = MONTH) -> int:
 
 @pytest.fixture
 def done(bench: Workbench, exam: list[Dataset]) -> Workbench:
-    """A study whose results are in the archive."""
+    """Return a node with a study whose results are in the archive."""
     bench.run(bench.submitted(*exam))
     bench.deliver(Archive())
     aged(bench)
     return bench
 
 
-def test_a_study_of_age_is_removed_and_stays_on_record(done: Workbench) -> None:
+def test_an_old_study_is_removed_and_its_record_stays(done: Workbench) -> None:
     done.clock.turn(31 * DAY)
     assert (tidied(done), files(done)) == (1, [])
     assert (done.study().state, done.study().instances) == (StudyState.RETIRED, ())
@@ -54,20 +54,20 @@ def test_a_study_of_age_is_removed_and_stays_on_record(done: Workbench) -> None:
     assert tidied(done) == 0
 
 
-def test_a_younger_one_stays(done: Workbench) -> None:
+def test_a_younger_study_stays(done: Workbench) -> None:
     done.clock.turn(29 * DAY)
     assert tidied(done) == 0
     assert len(files(done)) == 8
 
 
-def test_while_space_is_short_the_oldest_go_early_but_not_within_the_hour(done: Workbench) -> None:
+def test_the_oldest_studies_go_early_while_space_is_short_but_not_within_the_hour(done: Workbench) -> None:
     done.clock.turn(3000 - 300)
     assert tidied(done, NO_SPACE) == 0
     done.clock.turn(1000)
     assert tidied(done, NO_SPACE) == 1
 
 
-def test_what_is_not_delivered_stays(bench: Workbench, exam: list[Dataset]) -> None:
+def test_a_study_with_undelivered_results_stays(bench: Workbench, exam: list[Dataset]) -> None:
     bench.run(bench.submitted(*exam))
     bench.clock.turn(400 * DAY)
     assert tidied(bench, NO_SPACE) == 0
@@ -75,14 +75,14 @@ def test_what_is_not_delivered_stays(bench: Workbench, exam: list[Dataset]) -> N
     assert tidied(bench, NO_SPACE) == 0
 
 
-def test_what_an_archive_was_asked_to_commit_and_has_not_stays(done: Workbench) -> None:
+def test_a_study_with_uncommitted_results_stays(done: Workbench) -> None:
     done.clock.turn(400 * DAY)
     with done.sessions.begin() as session:
         delivery_commitment.request(session, "archive", "2.25.5", now=done.clock(), until=done.clock(), limit=1)
     assert tidied(done) == 0
 
 
-def test_what_waits_for_a_worker_or_has_failed_stays(bench: Workbench, exam: list[Dataset]) -> None:
+def test_a_study_with_a_waiting_or_failed_job_stays(bench: Workbench, exam: list[Dataset]) -> None:
     job = bench.submitted(*exam)
     bench.clock.turn(400 * DAY)
     assert tidied(bench) == 0
@@ -92,7 +92,7 @@ def test_what_waits_for_a_worker_or_has_failed_stays(bench: Workbench, exam: lis
     assert tidied(bench) == 0
 
 
-def test_a_study_that_was_left_out_goes_too(bench: Workbench, exam: list[Dataset]) -> None:
+def test_an_ineligible_study_is_removed_too(bench: Workbench, exam: list[Dataset]) -> None:
     exam[0].PresentationIntentType, before = "FOR PROCESSING", exam[0].PresentationIntentType
     bench.receive(exam[0])
     exam[0].PresentationIntentType = before
@@ -117,7 +117,7 @@ def test_an_image_that_is_sent_again_after_retirement_is_kept_and_read_no_second
 def test_an_image_that_comes_again_while_its_study_is_retired_is_not_removed(
     done: Workbench, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The receiver has put the file in its place and is about to commit the row when the old one is to be removed."""
+    """Store the new file just before the old one is removed; its row is committed afterwards."""
     taken_away = RetiredFiles.remove
     again = f"instances/{exam[0].StudyInstanceUID}/{exam[0].SOPInstanceUID}.dcm"
 
@@ -133,7 +133,7 @@ def test_an_image_that_comes_again_while_its_study_is_retired_is_not_removed(
 
 
 @pytest.mark.parametrize("event", ["after the transaction", "after a file was taken away"])
-def test_what_a_crash_leaves_is_removed_at_the_next_start(
+def test_files_left_by_a_crash_are_removed_at_the_next_start(
     done: Workbench, monkeypatch: pytest.MonkeyPatch, event: str
 ) -> None:
     def killed(*_: object) -> None:
@@ -147,7 +147,7 @@ def test_what_a_crash_leaves_is_removed_at_the_next_start(
         with pytest.raises(Killed):
             tidied(done)
     assert done.study().state is StudyState.RETIRED
-    assert finish(done.sessions, done.store) == 1
+    assert finish_retirement(done.sessions, done.store) == 1
     assert files(done) == []
     assert not any((done.store.root / "retired").rglob("*.dcm"))
 
@@ -158,7 +158,7 @@ def test_files_that_were_taken_away_in_error_are_put_back_at_the_next_start(done
     taken.parent.mkdir(parents=True)
     done.store.resolve(name).rename(taken)
     os.utime(taken)
-    assert finish(done.sessions, done.store) == 0
+    assert finish_retirement(done.sessions, done.store) == 0
     assert name in files(done)
 
 
@@ -172,28 +172,28 @@ def conflict(bench: Workbench, name: str, days_ago: float) -> Path:
 
 
 @pytest.mark.parametrize(("rules", "left"), [(MONTH, {"young", "new"}), (NO_SPACE, {"new"})], ids=["age", "space"])
-def test_what_was_kept_beside_others_goes_by_age_and_for_space(
+def test_newer_versions_are_removed_by_age_and_for_space(
     bench: Workbench, rules: RetentionRules, left: set[str]
 ) -> None:
     for name, days_ago in (("old", 31.0), ("new", 0.02), ("young", 29.0)):
         conflict(bench, name, days_ago)
-    assert retire_conflicts(bench.sessions, bench.store, rules, bench.clock()) == 3 - len(left)
+    assert retire_newer_versions(bench.sessions, bench.store, rules, bench.clock()) == 3 - len(left)
     assert {path.stem for path, _ in bench.store.conflicts()} == left
     with bench.sessions() as session:
         told = {event.detail["kept_at"] for event in audit.recent(session, "conflict_retired", 10)}
     assert told == {f"conflicts/{name}.dcm" for name in {"old", "young", "new"} - left}
 
 
-def test_what_a_killed_worker_was_writing_is_removed_once_it_is_old(done: Workbench) -> None:
+def test_unfinished_files_of_a_killed_worker_are_removed_once_they_are_old(done: Workbench) -> None:
     old, recent = (done.store.resolve(f"findings/.{name}.npz.ab.part") for name in ("old", "recent"))
     for path in (old, recent):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
-    finish(done.sessions, done.store)
+    finish_retirement(done.sessions, done.store)
     assert (old.exists(), recent.exists()) == (False, True)
 
 
-def test_the_reason_is_told(done: Workbench) -> None:
+def test_the_reason_of_retirement_is_recorded(done: Workbench) -> None:
     done.clock.turn(31 * DAY)
     tidied(done)
     with done.sessions() as session:

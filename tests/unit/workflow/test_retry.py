@@ -1,4 +1,4 @@
-"""A person says: try again."""
+"""Requests to retry a study."""
 
 import pytest
 from pydicom import dcmread
@@ -9,7 +9,7 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, RetryPolicy
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
-from glam_node.node.workflow.retry import RetryReport, retry_study
+from glam_node.node.workflow.operate.retry import RetryReport, retry_study
 from tests.builders import four_views
 from tests.unit.workflow.workbench import Archive, Workbench, down, unsupported
 
@@ -79,7 +79,7 @@ def test_an_ineligible_study_is_judged_again(bench: Workbench) -> None:
     assert bench.events().count("study_ineligible") == 2
 
 
-def test_where_nothing_failed_nothing_is_done(bench: Workbench, exam: list[Dataset]) -> None:
+def test_a_study_without_failures_is_left_as_it_is(bench: Workbench, exam: list[Dataset]) -> None:
     bench.run(bench.submitted(exam[0]))
     bench.deliver(Archive())
     report = retry(bench)

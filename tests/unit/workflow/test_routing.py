@@ -1,4 +1,4 @@
-"""Studies take the way that the site's rules give them: analysed or not, sent, kept back, or only written down."""
+"""Routing rules: studies are analysed or not, and results are sent, withheld, or only recorded."""
 
 import pydicom
 import pytest
@@ -9,7 +9,7 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.routing import Action, SiteRule
 from glam_node.node.domain.study import StudyState
-from glam_node.node.workflow.deliver import withhold
+from glam_node.node.workflow.deliver.send_results import withhold
 from glam_node.rules.grammar import parse
 from tests.unit.workflow.workbench import BOTH, Archive, Workbench
 
@@ -36,7 +36,7 @@ def test_results_go_to_the_destinations_of_the_rule_alone(bench: Workbench, exam
     assert bench.deliver(Archive("archive")) == 0
 
 
-def test_in_shadow_results_are_made_and_nothing_is_sent(bench: Workbench, exam: list[Dataset]) -> None:
+def test_results_of_a_study_in_shadow_are_made_and_not_sent(bench: Workbench, exam: list[Dataset]) -> None:
     bench.site = (rule(action=Action.SHADOW),)
     bench.run(bench.submitted(*exam))
     assert (bench.study().state, bench.job().state) == (StudyState.REPORTED, JobState.SUCCEEDED)
@@ -54,9 +54,7 @@ def test_a_destination_in_shadow_gets_nothing_and_the_other_all(bench: Workbench
     assert states == {("archive", DeliveryState.PENDING), ("trial", DeliveryState.WITHHELD)}
 
 
-def test_for_a_destination_in_dry_run_it_is_written_down_what_it_would_get(
-    bench: Workbench, exam: list[Dataset]
-) -> None:
+def test_a_dry_run_records_the_results_that_a_destination_would_get(bench: Workbench, exam: list[Dataset]) -> None:
     bench.dry_run = {"trial": ("segmentation", "parametric_map")}
     bench.run(bench.submitted(*exam))
     assert details(bench, "job_succeeded")["would_send"] == {"trial": ["segmentation", "parametric_map"]}
@@ -64,7 +62,9 @@ def test_for_a_destination_in_dry_run_it_is_written_down_what_it_would_get(
 
 
 @pytest.mark.parametrize("action", [Action.IGNORE, Action.DRY_RUN])
-def test_nothing_is_analysed_and_the_rule_is_on_record(bench: Workbench, exam: list[Dataset], action: Action) -> None:
+def test_a_study_that_a_rule_stops_is_not_analysed_and_the_rule_is_recorded(
+    bench: Workbench, exam: list[Dataset], action: Action
+) -> None:
     bench.site = (rule(action=action),)
     bench.receive(*exam)
     bench.clock.turn(300)
@@ -75,7 +75,7 @@ def test_nothing_is_analysed_and_the_rule_is_on_record(bench: Workbench, exam: l
     assert ("dry run: 4 images would be analysed" in study.reason) is (action is Action.DRY_RUN)
 
 
-def test_of_a_dry_run_no_destination_is_told(bench: Workbench, exam: list[Dataset]) -> None:
+def test_a_dry_run_makes_no_notice(bench: Workbench, exam: list[Dataset]) -> None:
     bench.destinations = {"archive": ("not_analysed_report",)}
     bench.receive(*exam)
     bench.site = (rule(action=Action.DRY_RUN),)
@@ -84,7 +84,7 @@ def test_of_a_dry_run_no_destination_is_told(bench: Workbench, exam: list[Datase
     assert bench.jobs() == []
 
 
-def test_a_study_that_takes_another_way_by_now_is_analysed_again(bench: Workbench, exam: list[Dataset]) -> None:
+def test_a_study_with_new_routing_is_analysed_again(bench: Workbench, exam: list[Dataset]) -> None:
     bench.site = (rule(action=Action.SHADOW),)
     bench.run(bench.submitted(*exam[:3]))
     bench.site = (rule(action=Action.SHADOW, destinations=("archive",)),)
@@ -92,14 +92,16 @@ def test_a_study_that_takes_another_way_by_now_is_analysed_again(bench: Workbenc
     assert job.routing.destinations == ("archive",)
 
 
-def test_what_waits_for_a_destination_that_is_live_no_more_is_withheld(bench: Workbench, exam: list[Dataset]) -> None:
+def test_results_that_wait_for_a_destination_that_is_no_longer_live_are_withheld(
+    bench: Workbench, exam: list[Dataset]
+) -> None:
     bench.run(bench.submitted(*exam))
     assert withhold(bench.sessions, "archive", bench.clock()) == len(bench.deliveries())
     assert {one.state for one in bench.deliveries()} == {DeliveryState.WITHHELD}
     assert bench.events().count("result_withheld") == len(bench.deliveries())
 
 
-def test_a_report_that_was_kept_back_has_no_follower(bench: Workbench, exam: list[Dataset]) -> None:
+def test_a_withheld_report_is_not_named_by_the_next_one(bench: Workbench, exam: list[Dataset]) -> None:
     bench.site = (rule(action=Action.SHADOW),)
     bench.run(bench.submitted(*exam[:3]))
     first = set(bench.results())
@@ -110,7 +112,7 @@ def test_a_report_that_was_kept_back_has_no_follower(bench: Workbench, exam: lis
     assert not any("PredecessorDocumentsSequence" in one for one in reports)
 
 
-def test_an_image_whose_file_is_gone_says_nothing(bench: Workbench, exam: list[Dataset]) -> None:
+def test_an_image_without_its_file_has_no_header_fields(bench: Workbench, exam: list[Dataset]) -> None:
     bench.site = (rule("Manufacturer is present", Action.IGNORE),)
     bench.receive(*exam)
     for instance in bench.study().instances:

@@ -1,4 +1,4 @@
-"""A person holds a study, sets it aside, releases it."""
+"""Studies that a person holds, sets aside or releases."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,10 +13,10 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, StudyState
 from glam_node.node.errors import PermanentError
-from glam_node.node.workflow.retire import RetentionRules, retire
-from glam_node.node.workflow.retry import retry_study
-from glam_node.node.workflow.standing import hold, release, set_aside
-from glam_node.node.workflow.subject import seen_of
+from glam_node.node.workflow.operate.operator_study import shown_state
+from glam_node.node.workflow.operate.retention import RetentionRules, retire
+from glam_node.node.workflow.operate.retry import retry_study
+from glam_node.node.workflow.operate.standing import hold, release, set_aside
 from tests.builders import four_views
 from tests.unit.workflow.workbench import Archive, Workbench, unsupported
 
@@ -31,11 +31,11 @@ def act(bench: Workbench, verb: Act, reason: str = "why", seen: str | None = Non
 
 def seen(bench: Workbench) -> str:
     with bench.sessions() as session:
-        return seen_of(session, bench.study())
+        return shown_state(session, bench.study())
 
 
 def rung(bench: Workbench) -> list[str]:
-    """What the dispatcher would announce."""
+    """Return the jobs that the dispatcher would announce."""
     with bench.sessions.begin() as session:
         return jobs.to_ring(
             session, Priority.SCREENING, now=bench.clock(), rung_before=bench.clock() - timedelta(days=1), limit=9
@@ -72,7 +72,7 @@ def test_results_of_a_held_study_wait_until_it_is_released(bench: Workbench, exa
     assert bench.deliver(archive) == len(archive.received) == 2
 
 
-def test_what_waits_for_a_person_is_no_backlog(bench: Workbench, exam: list[Dataset]) -> None:
+def test_results_of_a_held_study_are_no_backlog(bench: Workbench, exam: list[Dataset]) -> None:
     bench.run(bench.submitted(exam[1]))
     with bench.sessions() as session:
         assert backlog.pending_deliveries(session)
@@ -102,7 +102,7 @@ def test_setting_aside_ends_the_job_and_releasing_makes_another(bench: Workbench
     assert bench.study().state is StudyState.REPORTED
 
 
-def test_what_was_given_up_for_a_study_set_aside_is_counted_no_more(bench: Workbench, exam: list[Dataset]) -> None:
+def test_given_up_results_of_a_study_set_aside_are_not_counted(bench: Workbench, exam: list[Dataset]) -> None:
     bench.run(bench.submitted(exam[1]))
     bench.deliver(Archive(answer=unsupported))
     with bench.sessions() as session:
@@ -113,7 +113,7 @@ def test_what_was_given_up_for_a_study_set_aside_is_counted_no_more(bench: Workb
 
 
 @pytest.mark.parametrize(("verb", "retired"), [(hold, 0), (set_aside, 1)])
-def test_what_is_held_stays_and_what_is_set_aside_goes_with_its_age(
+def test_retention_keeps_held_studies_and_removes_those_set_aside(
     bench: Workbench, exam: list[Dataset], verb: Act, retired: int
 ) -> None:
     bench.run(bench.submitted(exam[1]))
@@ -144,7 +144,7 @@ def test_only_the_legal_changes_are_made(bench: Workbench, before: Standing, aft
     assert (bench.study().standing, bench.events()) == (before, events)
 
 
-def test_who_did_it_and_why_is_in_the_timeline(bench: Workbench) -> None:
+def test_the_timeline_names_person_and_reason(bench: Workbench) -> None:
     bench.record(*four_views())
     act(bench, hold, "a prior is awaited")
     with bench.sessions() as session:
@@ -161,21 +161,21 @@ def test_to_set_aside_takes_a_reason(bench: Workbench) -> None:
 
 
 @pytest.mark.parametrize("reason", ["x" * 201, "two\nlines"])
-def test_a_reason_is_a_line(bench: Workbench, reason: str) -> None:
+def test_a_reason_is_one_line(bench: Workbench, reason: str) -> None:
     bench.record(*four_views())
     with pytest.raises(PermanentError, match="A reason has up to 200 printable characters"):
         act(bench, hold, reason)
     assert bench.study().standing is Standing.FREE
 
 
-def test_nothing_is_taken_up_of_what_is_held(bench: Workbench) -> None:
+def test_a_held_study_cannot_be_retried(bench: Workbench) -> None:
     bench.record(*four_views())
     act(bench, hold, "wait")
     with bench.sessions() as session, pytest.raises(PermanentError, match=r"is held \(wait\)\. Release it first"):
         retry_study(session, bench.order(), "")
 
 
-def test_whoever_saw_another_state_is_refused(bench: Workbench, exam: list[Dataset]) -> None:
+def test_an_order_on_an_outdated_view_is_refused(bench: Workbench, exam: list[Dataset]) -> None:
     job = bench.submitted(exam[0])
     before = seen(bench)
     bench.run(job)

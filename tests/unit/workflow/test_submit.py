@@ -1,4 +1,4 @@
-"""Complete studies become jobs, once; jobs are rung for."""
+"""Submission: complete studies become jobs once, and jobs are announced."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,20 +12,20 @@ from glam_node.node.domain.ports import JobQueue
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import TransientError
 from glam_node.node.worker.queue import InlineQueue
-from glam_node.node.workflow.submit import RUNG_AT_ONCE, ring_waiting_jobs
+from glam_node.node.workflow.assemble.submit import RUNG_AT_ONCE, ring_waiting_jobs
 from tests.builders import four_views, report, sop_instance
 from tests.unit.workflow.workbench import Workbench
 
 
 @dataclass
 class BrokenQueue:
-    """A broker that goes away after some rings."""
+    """A broker that goes away after some announcements."""
 
     takes: int = 0
     rung: list[str] = field(default_factory=list)
 
     def ring(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - all are of the day
-        """Announce, or fail."""
+        """Announce a job, or fail."""
         if len(self.rung) == self.takes:
             raise TransientError("Broker away.")
         self.rung.append(job_id)
@@ -42,7 +42,7 @@ def late(bench: Workbench, view: str = "L CC", **fields: Any) -> SOPInstance:
 
 
 def succeed(bench: Workbench) -> None:
-    """The newest job ends well."""
+    """Let the newest job succeed."""
     job_id = bench.job().job_id
     with bench.sessions.begin() as session:
         job = jobs.claim(session, job_id, owner="w", now=bench.clock(), lease_s=60, maximum_attempts=3)
@@ -68,7 +68,7 @@ def test_the_reason_for_starting_stays_on_the_record(bench: Workbench) -> None:
     assert bench.events() == ["study_complete", "job_submitted"]
 
 
-def test_an_ineligible_study_gets_none_and_says_why(bench: Workbench) -> None:
+def test_an_ineligible_study_gets_a_reason_and_no_job(bench: Workbench) -> None:
     assert submit(bench, *four_views(presentation_intent_type="FOR PROCESSING")) == []
     study = bench.study()
     assert (study.state, study.rule) == (StudyState.INELIGIBLE, "for_processing_only")
@@ -117,7 +117,7 @@ def test_an_ineligible_study_becomes_eligible_by_a_late_image(bench: Workbench) 
     assert len(submit(bench, late(bench))) == 1
 
 
-def test_a_waiting_job_is_rung_for(bench: Workbench) -> None:
+def test_a_waiting_job_is_announced(bench: Workbench) -> None:
     (job,) = submit(bench, *four_views())
     rung: list[str] = []
     ring(bench, InlineQueue(rung.append))
@@ -125,14 +125,14 @@ def test_a_waiting_job_is_rung_for(bench: Workbench) -> None:
     assert rung == [job.job_id]
 
 
-def test_no_transaction_is_open_while_the_bell_rings(bench: Workbench) -> None:
+def test_no_transaction_is_open_while_jobs_are_announced(bench: Workbench) -> None:
     (job,) = submit(bench, *four_views())
     ring(bench, InlineQueue(lambda _job_id: succeed(bench)))
     assert bench.job().state is JobState.SUCCEEDED
     assert bench.job().job_id == job.job_id
 
 
-def test_a_lost_ring_is_repeated_after_half_a_minute(bench: Workbench) -> None:
+def test_a_lost_announcement_is_repeated_after_half_a_minute(bench: Workbench) -> None:
     (job,) = submit(bench, *four_views())
     rung: list[str] = []
     for _ in range(4):
@@ -141,7 +141,7 @@ def test_a_lost_ring_is_repeated_after_half_a_minute(bench: Workbench) -> None:
     assert rung == [job.job_id, job.job_id]
 
 
-def test_jobs_that_the_broker_did_not_hear_of_are_rung_for_when_it_is_back(bench: Workbench) -> None:
+def test_jobs_that_the_broker_did_not_get_are_announced_when_it_is_back(bench: Workbench) -> None:
     first, second = submit(bench, *[sop_instance("R CC", study_instance_uid=f"2.25.{number}") for number in (1, 2)])
     with pytest.raises(TransientError):
         ring(bench, BrokenQueue(takes=1))
@@ -160,7 +160,7 @@ def test_a_long_queue_is_announced_a_part_at_a_time(bench: Workbench) -> None:
     assert len(rung) == RUNG_AT_ONCE
 
 
-def test_a_job_is_as_urgent_as_the_most_urgent_that_sent_an_image(bench: Workbench) -> None:
+def test_a_job_has_the_priority_of_its_most_urgent_sender(bench: Workbench) -> None:
     bench.priorities = {"ARCHIVE": Priority.BACKFILL, "CLINIC": Priority.URGENT}
     first, second = sop_instance("L CC", calling_ae_title="ARCHIVE"), sop_instance("L MLO", calling_ae_title="ARCHIVE")
     (job,) = submit(bench, first, second)
@@ -168,6 +168,6 @@ def test_a_job_is_as_urgent_as_the_most_urgent_that_sent_an_image(bench: Workben
     assert (job.priority, later.priority) == (Priority.BACKFILL, Priority.URGENT)
 
 
-def test_a_job_from_a_peer_of_no_stated_priority_is_of_the_day(bench: Workbench) -> None:
+def test_a_job_of_a_peer_without_a_priority_has_that_of_screening(bench: Workbench) -> None:
     (job,) = submit(bench, *four_views())
     assert job.priority is Priority.SCREENING

@@ -1,4 +1,4 @@
-"""Images that are sent again with other bytes are told of, and a person takes them or leaves them."""
+"""Images that are sent again with other bytes: a person takes the newer version or keeps the first one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
@@ -18,10 +18,10 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
-from glam_node.node.workflow.receive import Received, receive
-from glam_node.node.workflow.resend import Selection, resend
-from glam_node.node.workflow.retire import RetentionRules, retire_conflicts
-from glam_node.node.workflow.versions import keep_first, take_newer
+from glam_node.node.workflow.operate.resend import Selection, resend
+from glam_node.node.workflow.operate.retention import RetentionRules, retire_newer_versions
+from glam_node.node.workflow.operate.versions import keep_first, take_newer
+from glam_node.node.workflow.receive.store_instance import Received, receive
 from tests.data_sets import encode
 from tests.unit.workflow.workbench import ASSEMBLY, Archive, Workbench, down
 
@@ -110,7 +110,7 @@ DIFFERENCES: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("values", "differs"), DIFFERENCES.values(), ids=DIFFERENCES.keys())
-def test_what_differs_in_images_that_are_sent_again_is_told(
+def test_images_that_are_sent_again_put_the_study_in_doubt_for_their_differences(
     bench: Workbench, send: Send, exam: list[Dataset], values: dict[str, object], differs: tuple[str, ...]
 ) -> None:
     send(exam[0])
@@ -144,7 +144,7 @@ def test_taken_images_are_analysed_and_results_name_their_patient(
     assert doubts(bench) == []
 
 
-def test_a_taken_study_is_who_its_newer_images_say_and_the_act_is_recorded(
+def test_a_taken_study_has_the_patient_of_its_newer_images_and_the_act_is_recorded(
     bench: Workbench, send: Send, exam: list[Dataset]
 ) -> None:
     reported(bench, send, exam)
@@ -197,7 +197,7 @@ def test_a_study_stays_as_it_was_when_taking_ends_before_its_commit(
     assert bench.study().attributes.patient_id == "CORRECTED"
 
 
-def test_of_several_newer_versions_the_newest_is_taken(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+def test_the_newest_of_several_versions_is_taken(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
     send(exam[0])
     send(*changed(exam[:1], PatientID="WRONG"))
     send(*changed(exam[:1], PatientID="RIGHT"))
@@ -246,7 +246,7 @@ def test_a_study_whose_only_image_moved_away_is_left_out(bench: Workbench, send:
     assert (left.state, left.reason) == (StudyState.INELIGIBLE, "the node keeps no image of the study any more")
 
 
-def test_a_worker_that_has_begun_hands_over_nothing_of_replaced_images(
+def test_a_worker_that_has_begun_queues_nothing_of_replaced_images(
     bench: Workbench, send: Send, exam: list[Dataset]
 ) -> None:
     send(*exam)
@@ -309,7 +309,7 @@ def test_left_images_are_not_asked_about_any_more_though_they_come_again(
 
 
 @pytest.mark.parametrize("act", ["take", "keep"])
-def test_a_decision_takes_a_newer_version_and_a_reason(
+def test_a_decision_requires_a_newer_version_and_a_reason(
     bench: Workbench, send: Send, exam: list[Dataset], act: str
 ) -> None:
     def decide(reason: str) -> str:
@@ -325,7 +325,7 @@ def test_a_decision_takes_a_newer_version_and_a_reason(
         decide("")
 
 
-def test_nothing_is_taken_when_a_file_is_lost(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+def test_a_lost_file_prevents_taking_newer_versions(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
     send(*exam[:2])
     send(*changed(exam[:2], PatientID="CORRECTED"))
     next(bench.store.root.glob("conflicts/*")).unlink()
@@ -338,7 +338,7 @@ def test_a_version_that_retention_removes_is_not_asked_about(bench: Workbench, s
     send(exam[0])
     send(*changed(exam[:1], PatientID="CORRECTED"))
     bench.clock.turn(10**9)
-    assert retire_conflicts(bench.sessions, bench.store, RetentionRules(timedelta(days=1), 0), bench.clock()) == 1
+    assert retire_newer_versions(bench.sessions, bench.store, RetentionRules(timedelta(days=1), 0), bench.clock()) == 1
     assert doubts(bench) == []
 
 
@@ -357,7 +357,7 @@ def test_results_that_come_back_under_another_patient_keep_no_late_view_from_bei
 
 
 def test_images_of_two_people_make_no_result_by_any_way(bench: Workbench, exam: list[Dataset]) -> None:
-    """The writers ask again: here the database does not know what the headers say."""
+    """Prove that the writers compare the headers themselves, because the database does not know what they state."""
     bench.receive(*exam[:2], *changed(exam[2:], PatientBirthDate="19010101"))
     bench.clock.turn(ASSEMBLY.quiet_time_s)
     (job,) = bench.dispatch()

@@ -1,4 +1,4 @@
-"""A node without processes: a database, a disk, a clock to turn, and archives that answer what a test wants."""
+"""A node without processes: a database, a disk, a clock to set, and archives that answer as a test wants."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,13 +26,13 @@ from glam_node.node.results.kinds import fallback_sop_classes
 from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.header import digest_of_data_set
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.assemble import close_complete_studies
-from glam_node.node.workflow.context import Audience, InferenceContext
-from glam_node.node.workflow.deliver import deliver_due
-from glam_node.node.workflow.headers import headers_of_complete_studies
-from glam_node.node.workflow.infer import run_job
-from glam_node.node.workflow.receive import image_attributes
-from glam_node.node.workflow.submit import SubmissionRules, submit_complete_studies
+from glam_node.node.workflow.analyse.context import Audience, InferenceContext
+from glam_node.node.workflow.analyse.run_job import run_job
+from glam_node.node.workflow.assemble.completion import close_complete_studies
+from glam_node.node.workflow.assemble.rule_headers import headers_of_complete_studies
+from glam_node.node.workflow.assemble.submit import SubmissionRules, submit_complete_studies
+from glam_node.node.workflow.deliver.send_results import deliver_due
+from glam_node.node.workflow.receive.store_instance import image_attributes
 from tests.builders import NOW
 
 ASSEMBLY = AssemblyRules(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
@@ -45,27 +45,27 @@ BOTH = ("segmentation", "measurement_report")
 
 
 class Killed(BaseException):
-    """The process ends here, as by SIGKILL: nothing of ours may handle it."""
+    """The end of a process by SIGKILL: no code of glam-node may handle it."""
 
 
 @dataclass
 class Clock:
-    """Stands still until it is turned."""
+    """A clock that stands still until it is turned."""
 
     time: datetime = NOW
 
     def __call__(self) -> datetime:
-        """What it shows."""
+        """Return the time of the clock."""
         return self.time
 
     def turn(self, seconds: float) -> None:
-        """Forward."""
+        """Advance the clock."""
         self.time += timedelta(seconds=seconds)
 
 
 @dataclass
 class Archive:
-    """A destination that keeps what it is sent; `answer` may refuse."""
+    """A destination that keeps the objects it gets; `answer` may refuse them."""
 
     name: str = "archive"
     answer: Callable[[OutgoingInstance], StoreOutcome | None] = lambda _instance: None
@@ -74,7 +74,7 @@ class Archive:
     associations: int = 0
 
     def store(self, instances: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
-        """One outcome per instance."""
+        """Return one outcome per instance."""
         self.associations += 1
         return [self._store_one(instance) for instance in instances]
 
@@ -88,23 +88,23 @@ class Archive:
 
 
 def down(instance: OutgoingInstance) -> StoreOutcome:
-    """The answer of an archive that is not there."""
+    """Answer as an archive that cannot be reached."""
     return StoreOutcome(instance.sop_instance_uid, False, None, True, "ARCHIVE does not answer.", reached=False)
 
 
 def full(instance: OutgoingInstance) -> StoreOutcome:
-    """The answer of an archive without room."""
+    """Answer as an archive without room."""
     return StoreOutcome(instance.sop_instance_uid, False, 0xA700, True, "ARCHIVE is full.")
 
 
 def unsupported(instance: OutgoingInstance) -> StoreOutcome:
-    """The answer of an archive that does not take such objects."""
+    """Answer as an archive that does not accept the SOP class."""
     return StoreOutcome(instance.sop_instance_uid, False, 0x0122, False, "ARCHIVE does not take the SOP class.", True)
 
 
 @dataclass
 class Workbench:
-    """What the processes of a node do, called by hand."""
+    """The work of a node's processes, called by a test."""
 
     sessions: SessionFactory
     store: InstanceStore
@@ -112,18 +112,18 @@ class Workbench:
     destinations: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"archive": BOTH})
     fallbacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     others: tuple[Audience, ...] = ()
-    """Destinations whose results look otherwise."""
+    """Destinations whose results look different."""
     clock: Clock = field(default_factory=Clock)
     settings_digest: str = "digest"
     priorities: Mapping[str, Priority] = field(default_factory=dict)
     site: tuple[SiteRule, ...] = ()
-    """The site's own rules."""
+    """Rules of the site."""
     shadow: frozenset[str] = frozenset()
     dry_run: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def context(self) -> InferenceContext:
-        """What a worker knows."""
+        """Return the settings of a worker."""
         audience = Audience(self.destinations, self.fallbacks)
         return InferenceContext(
             ResultIdentity(settings_digest=self.settings_digest),
@@ -136,7 +136,7 @@ class Workbench:
         )
 
     def receive(self, *images: Dataset) -> None:
-        """The images are on disk and on record."""
+        """Store the images on disk and in the database."""
         for image in images:
             relative = f"instances/{image.StudyInstanceUID}/{image.SOPInstanceUID}.dcm"
             path = self.store.resolve(relative)
@@ -145,7 +145,7 @@ class Workbench:
             self.record(self._instance(image, relative))
 
     def record(self, *instances: SOPInstance) -> None:
-        """The instances are on record, without files."""
+        """Store the instances in the database, without files."""
         with self.sessions.begin() as session:
             for instance in instances:
                 studies.add_instance(session, instance, StudyAttributes(patient_id="P1"))
@@ -167,7 +167,7 @@ class Workbench:
         )
 
     def dispatch(self) -> list[InferenceJob]:
-        """One round of the dispatcher, without the bell."""
+        """Run one round of the dispatcher, without announcements."""
         with self.sessions.begin() as session:
             close_complete_studies(session, self.clock(), ASSEMBLY)
         headers = headers_of_complete_studies(self.sessions, self.store, self.site)
@@ -177,20 +177,20 @@ class Workbench:
             return submit_complete_studies(session, self.clock(), rules, headers)
 
     def submitted(self, *images: Dataset) -> InferenceJob:
-        """The job of a study of these images, received and quiet since."""
+        """Receive the images of a study, and return its job after a quiet time."""
         self.receive(*images)
         self.clock.turn(ASSEMBLY.quiet_time_s)
         (job,) = self.dispatch()
         return job
 
     def submitted_again(self, *late: Dataset) -> list[InferenceJob]:
-        """The jobs that images make which come late."""
+        """Receive late images, and return the jobs that they make."""
         self.receive(*late)
         self.clock.turn(ASSEMBLY.quiet_time_s)
         return self.dispatch()
 
     def run(self, job: InferenceJob, owner: str = "worker") -> bool:
-        """One worker follows the bell."""
+        """Run a job as one worker."""
         return run_job(
             job.job_id,
             sessions=self.sessions,
@@ -202,43 +202,43 @@ class Workbench:
         )
 
     def deliver(self, archive: Archive, policy: RetryPolicy = RETRY_DELIVERIES) -> int:
-        """One round of the sender."""
+        """Run one round of the sender."""
         return deliver_due(
             self.sessions, self.store, {archive.name: archive}, policy, self.clock, fallback_sop_classes(self.fallbacks)
         )
 
     def study(self) -> Study:
-        """The only study."""
+        """Return the only study."""
         with self.sessions() as session:
             (study,) = studies.recent(session, 2)
         return study
 
     def order(self, reason: str = "", seen: str | None = None) -> Order:
-        """Of anna, now, on the only study."""
+        """Return an order of anna on the only study, made now."""
         return Order(self.study().study_instance_uid, Actor("anna", "10.0.0.7"), self.clock(), reason, seen)
 
     def job(self) -> InferenceJob:
-        """Its newest job."""
+        """Return the newest job of the study."""
         return self.jobs()[0]
 
     def jobs(self) -> list[InferenceJob]:
-        """Its jobs, newest first."""
+        """Return the jobs of the study, newest first."""
         uid = self.study().study_instance_uid
         with self.sessions() as session:
             return jobs.of_study(session, uid)
 
     def deliveries(self) -> list[Delivery]:
-        """Its deliveries."""
+        """Return the deliveries of the study."""
         uid = self.study().study_instance_uid
         with self.sessions() as session:
             return deliveries.of_study(session, uid)
 
     def events(self) -> list[str]:
-        """What happened to it, in order."""
+        """Return the events of the study, in order."""
         uid = self.study().study_instance_uid
         with self.sessions() as session:
             return [event.event for event in audit.timeline(session, uid)]
 
     def results(self) -> dict[str, Path]:
-        """Files of results by SOP Instance UID."""
+        """Return the files of results by SOP Instance UID."""
         return {path.stem: path for path in sorted(self.store.root.glob("results/*/*.dcm"))}

@@ -5,7 +5,7 @@ from functools import partial
 from glam_node.node.domain.alert import AlertRules
 from glam_node.node.scu.mail import MailServer, send_mail
 from glam_node.node.scu.webhook import post_alert
-from glam_node.node.workflow.alert import Channel
+from glam_node.node.workflow.record.alerts import Channel
 from glam_node.settings.schema import Settings
 
 

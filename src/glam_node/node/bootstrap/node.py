@@ -29,14 +29,14 @@ from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.stow import StowDestination, web_peer
 from glam_node.node.scu.syslog import AuditCollector, audit_collector
 from glam_node.node.scu.transfer_syntaxes import TRANSFER_SYNTAXES
-from glam_node.node.workflow.alert import Channel
-from glam_node.node.workflow.answer_commitments import SendReport
-from glam_node.node.workflow.commit_results import CommitmentRules
-from glam_node.node.workflow.confirm import Confirmations
-from glam_node.node.workflow.context import Audience, InferenceContext
-from glam_node.node.workflow.report import Reporting
-from glam_node.node.workflow.retire import RetentionRules
-from glam_node.node.workflow.submit import SubmissionRules
+from glam_node.node.workflow.analyse.context import Audience, InferenceContext
+from glam_node.node.workflow.assemble.completion import Confirmations
+from glam_node.node.workflow.assemble.submit import SubmissionRules
+from glam_node.node.workflow.deliver.answer_commitments import SendReply
+from glam_node.node.workflow.deliver.commit_results import CommitmentRules
+from glam_node.node.workflow.operate.retention import RetentionRules
+from glam_node.node.workflow.record.alerts import Channel
+from glam_node.node.workflow.record.event_messages import Reporting
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.digest import settings_digest
 from glam_node.settings.peers import PeerSettings
@@ -54,7 +54,7 @@ class Node(Ground):
     archives: Mapping[str, Peer]
     """The destinations of kind "c-store", by name."""
     commitment_rules: CommitmentRules
-    commitment_peers: Mapping[str, SendReport]
+    commitment_peers: Mapping[str, SendReply]
     """Functions that answer a peer's requests for storage commitment, by its AE title."""
     assembly_rules: AssemblyRules
     confirmations: Confirmations | None

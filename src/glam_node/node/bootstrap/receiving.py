@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from glam_node.node.bootstrap.ground import Ground, open_ground
 from glam_node.node.scp.server import StorageServer
-from glam_node.node.workflow.commit_results import CommitmentRules
+from glam_node.node.workflow.deliver.commit_results import CommitmentRules
 from glam_node.settings.schema import NodeSettings, Settings
 
 if TYPE_CHECKING:

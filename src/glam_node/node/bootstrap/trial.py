@@ -1,7 +1,7 @@
 """Rules to try on files, from settings. This module imports the reading of images, which the receiver does not need."""
 
 from glam_node.node.bootstrap.rules import eligibility_rules, site_rules
-from glam_node.node.workflow.try_rules import RuleTrial
+from glam_node.node.workflow.assemble.rule_trial import RuleTrial
 from glam_node.settings.schema import Settings
 
 

@@ -113,14 +113,14 @@ def _print(analysis: "Analysis") -> None:
 
 
 def _print_json(analysis: "Analysis") -> None:
-    from glam_node.node.workflow.description import named, scores
+    from glam_node.node.workflow.operate.study_description import algorithm_label, scores
 
     print_json(
         {
             "studies": [
                 {
                     "study_instance_uid": written.findings.study_instance_uid,
-                    "algorithm": named(written.findings),
+                    "algorithm": algorithm_label(written.findings),
                     "scores": scores(written.findings),
                     "objects": written.objects,
                     "pictures": written.pictures,

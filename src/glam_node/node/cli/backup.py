@@ -26,8 +26,8 @@ def backup(
     sessions_of(ctx, configured)
     from glam_node.node.bootstrap import database_trouble
     from glam_node.node.db.engine import database_url, open_database
-    from glam_node.node.workflow.backup import back_up
-    from glam_node.node.workflow.note import note_backup
+    from glam_node.node.workflow.operate.backup import back_up
+    from glam_node.node.workflow.record.events import record_backup
     from glam_node.settings.reference import in_force
 
     root = configured.storage.root.resolve()
@@ -42,7 +42,7 @@ def backup(
             now=datetime.now(UTC),
         )
         sessions = open_database(url)
-        note_backup(sessions, path, report.images, datetime.now(UTC))
+        record_backup(sessions, path, report.images, datetime.now(UTC))
         sessions.kw["bind"].dispose()
     typer.echo(f"{path}: {counted(report.studies, 'study')}, {counted(report.files, 'file')}")
     if report.lost:

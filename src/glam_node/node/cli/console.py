@@ -30,7 +30,7 @@ def add(
 ) -> None:
     """Create an account, or change its role and password. The password is prompted for, or read from standard input."""
     from glam_node.node.console.app import refuse_plain_text
-    from glam_node.node.workflow.accounts import new_account, set_account
+    from glam_node.node.workflow.operate.accounts import new_account, set_account
 
     configured = settings_of(ctx, settings)
     refuse_plain_text(configured.console.host, configured.console.certificate is not None)
@@ -66,7 +66,7 @@ def list_(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpti
 @user.command()
 def remove(ctx: typer.Context, name: NameArgument, settings: SettingsOption = None) -> None:
     """Remove an account and end its sessions."""
-    from glam_node.node.workflow.accounts import remove_account
+    from glam_node.node.workflow.operate.accounts import remove_account
 
     with node_of(ctx, settings_of(ctx, settings)).sessions.begin() as session:
         remove_account(session, name, datetime.now(UTC), this_person())

@@ -21,10 +21,10 @@ from glam_node.node.errors import PermanentError
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import DEFAULT_KINDS
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.infer import source_images
-from glam_node.node.workflow.make import Wish
-from glam_node.node.workflow.read_files import read_files
-from glam_node.node.workflow.write import write_results
+from glam_node.node.workflow.analyse.result_maker import ResultSelection
+from glam_node.node.workflow.analyse.result_writer import write_results
+from glam_node.node.workflow.analyse.run_job import source_images
+from glam_node.node.workflow.assemble.read_files import read_files
 from glam_node.settings.schema import Settings
 
 SEED = 1
@@ -154,5 +154,5 @@ def _study(
         if image.failure:
             raise PermanentError(f"{image.image_laterality} {image.view_position} was not analysed: {image.failure}")
     started = time.monotonic()
-    write_results(findings, instances, identity.at(datetime.now(UTC)), store, [Wish(kinds)])
+    write_results(findings, instances, identity.at(datetime.now(UTC)), store, [ResultSelection(kinds)])
     return findings, {**dict(findings.stage_seconds), "write": time.monotonic() - started}

@@ -22,11 +22,11 @@ from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study
 from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.workflow.failure import in_words, stops_everything
-from glam_node.node.workflow.infer import source_images
-from glam_node.node.workflow.make import ResultMaker, Wish
-from glam_node.node.workflow.read_files import Refusal, read_files
-from glam_node.node.workflow.source_images import read_sources
+from glam_node.node.workflow.analyse.result_maker import ResultMaker, ResultSelection
+from glam_node.node.workflow.analyse.run_job import source_images
+from glam_node.node.workflow.analyse.source_images import read_sources
+from glam_node.node.workflow.assemble.read_files import Refusal, read_files
+from glam_node.node.workflow.record.failure import is_machine_failure, reason_for_archive
 
 # Prefixes of file names, in the order in which the files are written.
 _PREFIXES = {
@@ -99,9 +99,9 @@ def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> An
             findings = _segment(study, eligibility.instances, predictor, rules.eligibility.kinds)
             written = _write(findings, eligibility.instances, rules, out / study.study_instance_uid)
         except Exception as error:  # A failed study must not stop the others.
-            if stops_everything(error) or isinstance(error, PackageMismatch | DeviceUnavailable):
+            if is_machine_failure(error) or isinstance(error, PackageMismatch | DeviceUnavailable):
                 raise
-            analysis.refused.append(Refusal(_named(study), in_words(error)))
+            analysis.refused.append(Refusal(_named(study), reason_for_archive(error)))
             continue
         analysis.written.append(written)
         analysis.refused.extend(_failures(findings, eligibility.instances))
@@ -144,7 +144,7 @@ def _write(findings: Findings, instances: Sequence[SOPInstance], rules: Rules, f
     counts: Counter[str] = Counter()
     identity = rules.identity.of_versions(instance.version for instance in instances)
     maker = ResultMaker(findings, read_sources(instances, Path), identity)
-    for made in maker.make(Wish(rules.wanted)):
+    for made in maker.make(ResultSelection(rules.wanted)):
         counts[made.kind] += 1
         objects.append(folder / f"{_PREFIXES[made.kind]}-{counts[made.kind]}.dcm")
         objects[-1].write_bytes(b"".join(made.parts))

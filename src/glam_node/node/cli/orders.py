@@ -30,8 +30,8 @@ def resend(
     settings: SettingsOption = None,
 ) -> None:
     """Send results that a destination did not store, or that it lacks because it was added later."""
-    from glam_node.node.workflow.resend import Selection
-    from glam_node.node.workflow.resend import resend as act
+    from glam_node.node.workflow.operate.resend import Selection
+    from glam_node.node.workflow.operate.resend import resend as act
 
     carry_out(
         ctx,
@@ -49,7 +49,7 @@ def send_now(
     settings: SettingsOption = None,
 ) -> None:
     """Send all results that wait for a destination now instead of at their next attempt."""
-    from glam_node.node.workflow.resend import send_now as act
+    from glam_node.node.workflow.operate.resend import send_now as act
 
     node = node_of(ctx, settings_of(ctx, settings))
     with node.sessions.begin() as session:
@@ -61,7 +61,7 @@ def hold(
     ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption = "", settings: SettingsOption = None
 ) -> None:
     """Hold a study. It is not analysed and its results are not sent until `release`."""
-    from glam_node.node.workflow.standing import hold as act
+    from glam_node.node.workflow.operate.standing import hold as act
 
     carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
 
@@ -70,7 +70,7 @@ def release(
     ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption = "", settings: SettingsOption = None
 ) -> None:
     """Resume work on a study that was held or set aside."""
-    from glam_node.node.workflow.standing import release as act
+    from glam_node.node.workflow.operate.standing import release as act
 
     carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
 
@@ -82,7 +82,7 @@ def set_aside(
     settings: SettingsOption = None,
 ) -> None:
     """Stop all work on a study; `release` resumes it."""
-    from glam_node.node.workflow.standing import set_aside as act
+    from glam_node.node.workflow.operate.standing import set_aside as act
 
     carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
 
@@ -94,7 +94,7 @@ def take_newer(
     settings: SettingsOption = None,
 ) -> None:
     """Replace a study's images by the versions that were sent again, and read the study again."""
-    from glam_node.node.workflow.versions import take_newer as act
+    from glam_node.node.workflow.operate.versions import take_newer as act
 
     carry_out(
         ctx,
@@ -111,7 +111,7 @@ def keep_first(
     settings: SettingsOption = None,
 ) -> None:
     """Keep a study's images as they came first; the versions that were sent again are not asked about any more."""
-    from glam_node.node.workflow.versions import keep_first as act
+    from glam_node.node.workflow.operate.versions import keep_first as act
 
     carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
 

@@ -23,7 +23,7 @@ def restore(
     from glam_node.node.bootstrap import database_trouble, prepare_root
     from glam_node.node.db.engine import database_url
     from glam_node.node.run.all_in_one import LOCK_FILE, only_one
-    from glam_node.node.workflow.restore import restore as make_again
+    from glam_node.node.workflow.operate.restore import restore as make_again
 
     root = configured.storage.root.resolve()
     prepare_root(root)

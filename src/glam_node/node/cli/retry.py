@@ -11,7 +11,7 @@ def retry(
     ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption = "", settings: SettingsOption = None
 ) -> None:
     """Retry what was given up for a study. After a change of settings, analyse the study again."""
-    from glam_node.node.workflow.retry import retry_study
+    from glam_node.node.workflow.operate.retry import retry_study
 
     carry_out(
         ctx,

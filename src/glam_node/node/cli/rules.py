@@ -11,7 +11,7 @@ from rich.table import Table
 from glam_node.node.cli.application import JsonOption, SettingsOption, console, print_json, settings_of
 
 if TYPE_CHECKING:
-    from glam_node.node.workflow.try_rules import Tried, TriedStudy
+    from glam_node.node.workflow.assemble.rule_trial import Tried, TriedStudy
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Test and explain the rules of your site ([rules.NAME])."
@@ -32,7 +32,7 @@ def test(
     configured = settings_of(ctx, settings)
     from glam_node.node.bootstrap import rule_trial
     from glam_node.node.demo.exam import all_files
-    from glam_node.node.workflow.try_rules import try_rules
+    from glam_node.node.workflow.assemble.rule_trial import try_rules
 
     tried = try_rules(all_files(paths), rule_trial(configured), calling_ae_title, datetime.now(UTC))
     if as_json:

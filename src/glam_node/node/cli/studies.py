@@ -25,7 +25,7 @@ def studies(
     configured = settings_of(ctx, settings)
     from glam_node.node.bootstrap import eligibility_rules
     from glam_node.node.db.studies import recent
-    from glam_node.node.workflow.description import summary
+    from glam_node.node.workflow.operate.study_description import summary
 
     with sessions_of(ctx, configured)() as session:
         rows = [summary(study, eligibility_rules(configured)) for study in recent(session, limit)]

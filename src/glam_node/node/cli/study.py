@@ -54,7 +54,7 @@ def study(
     sessions = sessions_of(ctx, configured)
     found = known(sessions, study_instance_uid)
     from glam_node.node.bootstrap import eligibility_rules
-    from glam_node.node.workflow.description import describe
+    from glam_node.node.workflow.operate.study_description import describe
 
     description = describe(found, eligibility_rules(configured), sessions, configured.storage.root)
     if as_json:

@@ -19,11 +19,11 @@ from glam_node.node.db import conflicts, deliveries, studies
 from glam_node.node.domain.account import Order, Right
 from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study, StudyState
 from glam_node.node.errors import PermanentError
-from glam_node.node.workflow.resend import GIVEN_UP, THERE, Selection, resend
-from glam_node.node.workflow.retry import retry_given_up, retry_study
-from glam_node.node.workflow.standing import hold, release, set_aside
-from glam_node.node.workflow.subject import LONGEST_REASON, seen_of
-from glam_node.node.workflow.versions import keep_first, take_newer
+from glam_node.node.workflow.operate.operator_study import LONGEST_REASON, shown_state
+from glam_node.node.workflow.operate.resend import GIVEN_UP, THERE, Selection, resend
+from glam_node.node.workflow.operate.retry import retry_given_up, retry_study
+from glam_node.node.workflow.operate.standing import hold, release, set_aside
+from glam_node.node.workflow.operate.versions import keep_first, take_newer
 
 REMEMBERED = 1000
 """The number of sent forms that are remembered; sending a remembered form again does nothing."""
@@ -157,7 +157,7 @@ class Actions:
                 return {"acts": [], "seen": "", "study": None}
             newer = bool(conflicts.open_of_study(session, study_instance_uid))
             fitting = [act for act in ACTS.values() if act.fits(study) and (newer or not act.of_newer)]
-            return {"acts": fitting, "seen": seen_of(session, study), "study": study}
+            return {"acts": fitting, "seen": shown_state(session, study), "study": study}
 
     def ask(self, request: Request) -> Response:
         """Show the confirmation page of an action.

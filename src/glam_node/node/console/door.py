@@ -30,7 +30,7 @@ from glam_node.node.db import accounts, audit
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.account import Account, Actor, Right, Role
 from glam_node.node.domain.words import counted
-from glam_node.node.workflow.accounts import LONGEST_PASSWORD
+from glam_node.node.workflow.operate.accounts import LONGEST_PASSWORD
 
 COOKIE = "glam_node_console"
 FORM_COOKIE = "glam_node_sign_in"

@@ -12,7 +12,7 @@ from glam_node.node.console.sessions import Flash
 from glam_node.node.db import audit
 from glam_node.node.domain.words import counted
 from glam_node.node.scu.echo import EchoOutcome, echo
-from glam_node.node.workflow.resend import send_now
+from glam_node.node.workflow.operate.resend import send_now
 
 LONGEST_S = 10.0
 """The longest time in seconds that a person waits for the answer, however long the destination's timeout is."""

@@ -14,7 +14,7 @@ from glam_node.node.db.engine import reading
 from glam_node.node.domain.job import JobState
 from glam_node.node.observe import metrics
 from glam_node.node.observe.metrics import Metric
-from glam_node.node.workflow.recent_scores import recent_scores
+from glam_node.node.workflow.record.recent_scores import recent_scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from glam_node.node.domain.account import Account
-from glam_node.node.workflow.accounts import is_password
+from glam_node.node.workflow.operate.accounts import is_password
 
 MOST_WAITING = 16
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from glam_node.node.bootstrap import rule_trial
 from glam_node.node.console.rendering import Screens
 from glam_node.node.console.sessions import FormTokens
-from glam_node.node.workflow.try_rules import RuleTrial, Tried, try_rules
+from glam_node.node.workflow.assemble.rule_trial import RuleTrial, Tried, try_rules
 from glam_node.rules.reference import EXAMPLES
 
 COOKIE = "glam_node_rules"

@@ -22,7 +22,7 @@ from glam_node.node.db.search import Attention, StudyFilter, StudyPage, StudyPos
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.study import StudyState
-from glam_node.node.workflow.description import summary
+from glam_node.node.workflow.operate.study_description import summary
 
 SHOWN = 50
 LONGEST = 64

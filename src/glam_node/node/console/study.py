@@ -18,7 +18,7 @@ from glam_node.node.console.studies import delivery_state, may_see_identities
 from glam_node.node.console.timeline import steps
 from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.domain.study import Study
-from glam_node.node.workflow.description import describe
+from glam_node.node.workflow.operate.study_description import describe
 
 _NO_PICTURE = (
     "There is no picture of this image: it is not on record, its files were removed, or it cannot be decoded. "

@@ -63,4 +63,4 @@ class Order:
     reason: str = ""
     """Reason in the person's own words."""
     seen: str | None = None
-    """Description of the study that the person saw (workflow.subject.seen_of); None to skip the comparison."""
+    """Description of the study that the person saw (`shown_state` in workflow.operate); None to skip the comparison."""

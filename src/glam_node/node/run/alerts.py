@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from glam_node.node.bootstrap import Node, database_trouble
 from glam_node.node.run.process import Running, repeat
-from glam_node.node.workflow.alert import note_alerts, send_alerts
+from glam_node.node.workflow.record.alerts import send_alerts, update_alerts
 
 INTERVAL_S = 5.0
 
@@ -23,6 +23,6 @@ def tick(node: Node, now: datetime) -> None:
     live = [name for name, destination in node.settings.destinations.items() if destination.mode == "live"]
     space = node.store.free_bytes(), node.settings.storage.minimum_free_bytes
     with database_trouble(node.settings):
-        note_alerts(node.sessions, node.alert_rules, live, space, list(node.alert_channels), now)
+        update_alerts(node.sessions, node.alert_rules, live, space, list(node.alert_channels), now)
         while send_alerts(node.sessions, node.alert_channels, lambda: now):
             continue

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 from glam_node.node.bootstrap import Node, database_trouble
 from glam_node.node.run.process import Running, repeat
-from glam_node.node.workflow import report
-from glam_node.node.workflow.forward import forward_messages
+from glam_node.node.workflow.record.audit_trail import EVENTS_AT_ONCE, forward_audit_messages, write_audit_messages
 
 INTERVAL_S = 2.0
 
@@ -23,10 +22,10 @@ def tick(node: Node) -> None:
         TransientError: The collector or the database does not answer.
     """
     with database_trouble(node.settings):
-        while report.report_events(node.sessions, node.reporting, node.store.root, datetime.now(UTC)) >= report.AT_ONCE:
+        while write_audit_messages(node.sessions, node.reporting, node.store.root, datetime.now(UTC)) >= EVENTS_AT_ONCE:
             continue
         if node.collector is None:
             return
         host = socket.gethostname()
-        while forward_messages(node.sessions, node.collector.send, host, lambda: datetime.now(UTC)):
+        while forward_audit_messages(node.sessions, node.collector.send, host, lambda: datetime.now(UTC)):
             continue

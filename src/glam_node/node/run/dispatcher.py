@@ -23,13 +23,12 @@ from glam_node.node.storage.instances import DISK_LOW
 from glam_node.node.worker.broker import broker_url
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
-from glam_node.node.workflow.assemble import close_complete_studies
-from glam_node.node.workflow.clock import follow_clock
-from glam_node.node.workflow.headers import headers_of_complete_studies
-from glam_node.node.workflow.note import note_settings
-from glam_node.node.workflow.recover import recover
-from glam_node.node.workflow.retire import finish, retire, retire_conflicts
-from glam_node.node.workflow.submit import ring_waiting_jobs, submit_complete_studies
+from glam_node.node.workflow.assemble.completion import close_complete_studies
+from glam_node.node.workflow.assemble.rule_headers import headers_of_complete_studies
+from glam_node.node.workflow.assemble.submit import ring_waiting_jobs, submit_complete_studies
+from glam_node.node.workflow.operate.recovery import recover, shorten_impossible_waits
+from glam_node.node.workflow.operate.retention import finish_retirement, retire, retire_newer_versions
+from glam_node.node.workflow.record.events import record_settings
 from glam_node.settings.digest import section_digests
 
 INTERVAL_S = 0.5
@@ -78,13 +77,13 @@ def _note_settings(running: Running) -> None:
     def note() -> None:
         node = running.node
         with database_trouble(node.settings):
-            note_settings(node.sessions, section_digests(node.settings), datetime.now(UTC))
+            record_settings(node.sessions, section_digests(node.settings), datetime.now(UTC))
 
     until_it_works(note, running.stop)
 
 
 def _retire(running: Running) -> None:
-    until_it_works(lambda: finish(running.node.sessions, running.node.store), running.stop, Exception)
+    until_it_works(lambda: finish_retirement(running.node.sessions, running.node.store), running.stop, Exception)
     repeat(lambda: tidy(running.node, datetime.now(UTC)), every_s=TIDY_INTERVAL_S, stop=running.stop)
 
 
@@ -98,7 +97,7 @@ def tidy(node: Node, now: datetime) -> None:
         with node.sessions.begin() as session:
             workers.remove_unseen(session, now - WORKERS_REMEMBERED)
         node.store.require()
-        retire_conflicts(node.sessions, node.store, node.retention_rules, now)
+        retire_newer_versions(node.sessions, node.store, node.retention_rules, now)
         while retire(node.sessions, node.store, node.retention_rules, now):
             continue
 
@@ -115,7 +114,7 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
         with node.sessions.begin() as session:
             # Connect before the clock is read: times that others wrote during the wait must not lie in the future.
             session.connection()
-            follow_clock(
+            shorten_impossible_waits(
                 session,
                 datetime.now(UTC),
                 lease_time_s=node.inference.lease_time_s,
@@ -130,7 +129,7 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
         headers = headers_of_complete_studies(node.sessions, node.store, node.submission_rules.site)
         with node.sessions.begin() as session:
             submit_complete_studies(session, now, node.submission_rules, headers)
-        for priority in sorted(set(Priority) - queue.ringing()):
+        for priority in sorted(set(Priority) - queue.full_priorities()):
             with node.sessions() as session:
                 ring_waiting_jobs(session, queue, priority, now)
 

@@ -134,11 +134,11 @@ class LiveSettings:
 def _put_on_record(settings: Settings, process: str, reason: str) -> None:
     # Imported only when there is something to record, to keep the supervisor small.
     from glam_node.node.bootstrap.ground import brief_sessions
-    from glam_node.node.workflow.note import note_reload_refused
+    from glam_node.node.workflow.record.events import record_refused_reload
 
     try:
         with brief_sessions(settings) as sessions:
-            note_reload_refused(sessions, process, reason, datetime.now(UTC))
+            record_refused_reload(sessions, process, reason, datetime.now(UTC))
     except NodeError as error:
         log.warning("refusal_not_recorded", failure=str(error))
 

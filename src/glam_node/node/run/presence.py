@@ -15,8 +15,8 @@ from glam_node.node.db import workers
 from glam_node.node.domain.worker import Worker
 from glam_node.node.errors import NodeError
 from glam_node.node.run.process import Running, until_it_works
-from glam_node.node.workflow.heartbeat import heartbeat
-from glam_node.node.workflow.recover import is_gone, this_process
+from glam_node.node.workflow.operate.recovery import is_gone, this_process
+from glam_node.node.workflow.record.heartbeat import heartbeat
 
 log = structlog.get_logger(__name__)
 

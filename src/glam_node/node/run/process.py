@@ -27,8 +27,8 @@ from glam_node.node.db.engine import SessionFactory
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
 from glam_node.node.run.lifeline import EXIT_PERMANENT, READY_FD, die_with_parent, keep_private, stop_on_signals
-from glam_node.node.workflow.failure import describe
-from glam_node.node.workflow.note import note_reload_refused, note_start, note_stop
+from glam_node.node.workflow.record.events import record_refused_reload, record_start, record_stop
+from glam_node.node.workflow.record.failure import describe
 from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings
 from glam_node.settings.reference import secrets_in
 from glam_node.settings.reload import changes, reloaded
@@ -99,7 +99,7 @@ class Process(Generic[N]):
     def _put_on_record(self, reason: str) -> None:
         try:
             with database_trouble(self.settings):
-                note_reload_refused(self.node.sessions, self.role, reason, datetime.now(UTC))
+                record_refused_reload(self.node.sessions, self.role, reason, datetime.now(UTC))
         except NodeError as error:
             log.warning("refusal_not_recorded", failure=str(error))
 
@@ -184,12 +184,12 @@ def _reload_when(running: Process[Any], asked: threading.Event) -> None:
 
 def _work(role: str, work: Callable[[Process[N]], None], running: Process[N]) -> None:
     """Run `work`, and audit its start and end; the end only if the database answers."""
-    until_it_works(lambda: _note(running.node, role, note_start), running.stop)
+    until_it_works(lambda: _note(running.node, role, record_start), running.stop)
     try:
         work(running)
     finally:
         try:
-            _note(running.node, role, note_stop)
+            _note(running.node, role, record_stop)
         except NodeError as error:
             log.warning("stop_not_recorded", failure=str(error))
 

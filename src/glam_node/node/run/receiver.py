@@ -18,9 +18,9 @@ from glam_node.node.scp.helpers import Helpers
 from glam_node.node.scp.rules import Rules, rules_of
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.scp.services import Services
-from glam_node.node.workflow.commitment_desk import CommitmentDesk
-from glam_node.node.workflow.receive import receive
-from glam_node.node.workflow.refusals import Refusals
+from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
+from glam_node.node.workflow.receive.refusals import Refusals
+from glam_node.node.workflow.receive.store_instance import receive
 from glam_node.settings.load import SettingsError, load_settings
 from glam_node.settings.schema import NodeSettings, Settings
 

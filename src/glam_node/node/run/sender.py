@@ -14,9 +14,9 @@ from glam_node.node.bootstrap import Node, database_trouble
 from glam_node.node.domain.ports import Destination
 from glam_node.node.run.process import Running, main, repeat
 from glam_node.node.scu.commitment import request_commitment
-from glam_node.node.workflow.answer_commitments import answer_commitments
-from glam_node.node.workflow.commit_results import commit_results
-from glam_node.node.workflow.deliver import deliver_due, withhold
+from glam_node.node.workflow.deliver.answer_commitments import answer_commitments
+from glam_node.node.workflow.deliver.commit_results import commit_results
+from glam_node.node.workflow.deliver.send_results import deliver_due, withhold
 
 INTERVAL_S = 0.5
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from glam_node.node.bootstrap import database_trouble
 from glam_node.node.run.process import Running, repeat
 from glam_node.node.scu.otlp import span_exporter
-from glam_node.node.workflow.trace import Export, trace
+from glam_node.node.workflow.record.traces import Export, export_traces
 from glam_node.settings.schema import TelemetrySettings
 
 INTERVAL_S = 2.0
@@ -35,7 +35,7 @@ class Traces:
         node = self._running.node
         if self._export is not None:
             with database_trouble(node.settings):
-                while trace(node.sessions, self._export, datetime.now(UTC)):
+                while export_traces(node.sessions, self._export, datetime.now(UTC)):
                     continue
 
     def _follow_settings(self) -> None:

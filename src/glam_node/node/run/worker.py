@@ -18,14 +18,13 @@ from glam_node.node.run.alone import keep_running
 from glam_node.node.run.presence import present
 from glam_node.node.run.process import Running, main, until_it_works
 from glam_node.node.run.supervisor import WORKER_GRACE_S
-from glam_node.node.worker.abreast import Abreast
 from glam_node.node.worker.broker import broker_url, messages_waiting
 from glam_node.node.worker.celery_app import create_app
-from glam_node.node.worker.consume import consume
-from glam_node.node.worker.tasks import register_run_job
+from glam_node.node.worker.consume import consume, register_run_job
+from glam_node.node.worker.job_overlap import JobOverlap
 from glam_node.node.worker.watchdog import Watchdog
-from glam_node.node.workflow.infer import run_job
-from glam_node.node.workflow.recover import recover, this_process
+from glam_node.node.workflow.analyse.run_job import run_job
+from glam_node.node.workflow.operate.recovery import recover, this_process
 from glam_node.settings.schema import Settings
 
 log = structlog.get_logger("glam_node.node.run.worker")
@@ -57,13 +56,13 @@ def run(running: Running) -> None:
     watchdog = Watchdog(partial(messages_waiting, url), lambda: os._exit(EXIT_DEAF))
     lost = threading.Event()
     app = create_app(url)
-    abreast = Abreast(
+    overlap = JobOverlap(
         partial(_run_job, running, predictor, lost),
         partial(_begun_before, running.node),
         running.stop,
         places=_places(running.settings, predictor),
     )
-    register_run_job(app, watchdog.watched(abreast.begin))
+    register_run_job(app, watchdog.watched(overlap.begin))
     watchdog.start()
     route: str = getattr(predictor, "route", "")
     if running.node.inference.kinds.phantoms_only:
@@ -75,7 +74,7 @@ def run(running: Running) -> None:
     log.info("worker_ready", algorithm_version=predictor.algorithm.algorithm_version, route=route)
     with present(running, predictor):
         consume(app, ready=running.ready, stop=running.stop)
-        abreast.finish()
+        overlap.finish()
     if lost.is_set():
         raise TransientError("The device is lost, or memory was too short; the worker starts again.")
 

@@ -17,8 +17,8 @@ from glam_node.node.domain.commitment import (
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.scp import dimse
 from glam_node.node.scp.negotiation import AcceptedContext
-from glam_node.node.workflow.commitment_data_sets import NoCommitment, reported, requested
-from glam_node.node.workflow.commitment_desk import CommitmentDesk
+from glam_node.node.workflow.deliver.commitment_data_sets import NoCommitment, reported, requested
+from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
 
 log = structlog.get_logger(__name__)
 

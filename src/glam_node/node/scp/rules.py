@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from glam_node.node.scp.contexts import accepted_contexts
-from glam_node.node.workflow.commitment_desk import CommitmentDesk
+from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.schema import NodeSettings
 

@@ -13,7 +13,7 @@ from glam_node.node.scp.negotiation import Agreed
 from glam_node.node.scp.rules import Rules, rules_of
 from glam_node.node.scp.store import OnRefused, Receive, open_store
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.commitment_desk import CommitmentDesk
+from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.reference import section_to_append
 from glam_node.settings.schema import NodeSettings

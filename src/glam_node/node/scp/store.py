@@ -16,7 +16,7 @@ from glam_node.node.scp import dimse
 from glam_node.node.scp.contexts import VERIFICATION
 from glam_node.node.scp.negotiation import AcceptedContext
 from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
-from glam_node.node.workflow.receive import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, Received, Refused
+from glam_node.node.workflow.receive.store_instance import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, Received, Refused
 
 log = structlog.get_logger(__name__)
 

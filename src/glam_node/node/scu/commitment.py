@@ -19,7 +19,7 @@ from glam_node.node.domain.commitment import (
 )
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.scu.association import Peer, SOPClassRefused, lost_association, open_association
-from glam_node.node.workflow.commitment_data_sets import report_data_set, reported, request_data_set
+from glam_node.node.workflow.deliver.commitment_data_sets import report_data_set, reported, request_data_set
 
 SAME_ASSOCIATION_S = 2.0
 """Time that the association of a request stays open, since some archives answer on it at once."""

@@ -9,7 +9,7 @@ from glam_node import __version__
 from glam_node.node.domain.trace import Span
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.scu.bounded_session import bound_answers
-from glam_node.node.workflow.trace import Export
+from glam_node.node.workflow.record.traces import Export
 from glam_node.settings.urls import without_password
 
 

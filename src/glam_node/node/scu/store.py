@@ -25,7 +25,7 @@ from glam_node.node.scu.association import (
     open_association,
 )
 from glam_node.node.scu.transfer_syntaxes import UNCOMPRESSED, convert, sendable_syntaxes
-from glam_node.node.workflow.failure import describe
+from glam_node.node.workflow.record.failure import describe
 
 # Only pynetdicom's send_c_store reads this. A file is then sent as it is, in pieces, instead of decoded and encoded.
 _config.STORE_SEND_CHUNKED_DATASET = True

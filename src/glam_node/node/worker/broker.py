@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.worker.celery_app import BROKER_TIMEOUT_S, list_of
+from glam_node.node.worker.celery_app import BROKER_TIMEOUT_S, list_name
 from glam_node.settings.schema import Settings
 from glam_node.settings.urls import without_password
 
@@ -105,7 +105,7 @@ def waiting_by_priority(url: str) -> dict[Priority, int]:
     Raises:
         TransientError: The broker does not answer.
     """
-    return dict(_ask(url, lambda client: {priority: client.llen(list_of(priority)) for priority in Priority}))
+    return dict(_ask(url, lambda client: {priority: client.llen(list_name(priority)) for priority in Priority}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ QUEUE = "glam-node"
 BROKER_TIMEOUT_S = 5.0
 
 # Kombu appends this mark and the priority to the name of a queue's list, except for the highest priority.
-_MARK = "\x06\x16"
+_PRIORITY_SEPARATOR = "\x06\x16"
 
 
-def list_of(priority: Priority) -> str:
+def list_name(priority: Priority) -> str:
     """Return the name of the broker's list with the messages of that priority."""
-    return f"{QUEUE}{_MARK}{priority:d}" if priority else QUEUE
+    return f"{QUEUE}{_PRIORITY_SEPARATOR}{priority:d}" if priority else QUEUE
 
 
 def create_app(broker_url: str) -> Celery:

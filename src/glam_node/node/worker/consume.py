@@ -1,4 +1,4 @@
-"""Consumption of messages, one by one, in the main thread of the worker process."""
+"""The Celery task of a worker, and the consumption of its messages, one by one, in the main thread."""
 
 import logging
 import threading
@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from celery import Celery, signals
 from celery.worker import state
+
+from glam_node.node.worker.celery_app import TASK_NAME
 
 
 def consume(app: Celery, *, ready: Callable[[], object], stop: threading.Event) -> None:
@@ -47,3 +49,14 @@ def _is_news(record: logging.LogRecord) -> bool:
 def _stop_when(stop: threading.Event) -> None:
     stop.wait()
     state.should_stop = 0
+
+
+def register_run_job(app: Celery, run: Callable[[str], object]) -> None:
+    """Register the task that calls `run(job_id)` for each message; Celery logs its errors.
+
+    The row of the job has the time of the next attempt.
+    """
+
+    @app.task(name=TASK_NAME)  # type: ignore[untyped-decorator]
+    def run_job(job_id: str) -> None:
+        run(job_id)

@@ -12,7 +12,7 @@ from glam_node.node.worker.broker import waiting_by_priority
 from glam_node.node.worker.celery_app import TASK_NAME
 from glam_node.settings.urls import without_password
 
-PLENTY = 100
+ENOUGH_MESSAGES = 100
 """Number of waiting messages above which no further one is needed."""
 
 
@@ -36,7 +36,7 @@ class CeleryQueue:
                 f"Broker {url} did not take a message: {error}. It is tried again. Check broker_url."
             ) from error
 
-    def ringing(self) -> set[Priority]:
+    def full_priorities(self) -> set[Priority]:
         """Return the priorities whose list already holds enough messages.
 
         Jobs are announced repeatedly; without a limit a night without workers would fill the broker.
@@ -45,7 +45,7 @@ class CeleryQueue:
             TransientError: The broker cannot be reached.
         """
         waiting = waiting_by_priority(self._app.conf.broker_url)
-        return {priority for priority, count in waiting.items() if count >= PLENTY}
+        return {priority for priority, count in waiting.items() if count >= ENOUGH_MESSAGES}
 
 
 class InlineQueue:

@@ -57,12 +57,12 @@ class Watchdog:
 
     def _is_deaf(self) -> bool:
         """Return whether the worker has been idle for too long while messages waited."""
-        if self._busy.is_set() or not self._somebody_rings():
+        if self._busy.is_set() or not self._messages_wait():
             self._heard_at = time.monotonic()
             return False
         return time.monotonic() - self._heard_at > self._patience_s
 
-    def _somebody_rings(self) -> bool:
+    def _messages_wait(self) -> bool:
         try:
             return self._messages_waiting() > 0
         except TransientError:

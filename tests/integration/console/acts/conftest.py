@@ -15,7 +15,7 @@ from glam_node.node.db import migrate, studies
 from glam_node.node.db.engine import open_database
 from glam_node.node.domain.account import Role
 from glam_node.node.domain.study import Standing
-from glam_node.node.workflow.accounts import new_account, set_account
+from glam_node.node.workflow.operate.accounts import new_account, set_account
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import NOW, four_views

@@ -24,9 +24,9 @@ from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.instance import StudyAttributes
 from glam_node.node.domain.study import Standing
 from glam_node.node.storage.files import write_durably
-from glam_node.node.workflow.accounts import new_account, remove_account, set_account
-from glam_node.node.workflow.report import report_events
-from glam_node.node.workflow.standing import hold
+from glam_node.node.workflow.operate.accounts import new_account, remove_account, set_account
+from glam_node.node.workflow.operate.standing import hold
+from glam_node.node.workflow.record.audit_trail import write_audit_messages
 from tests.builders import NOW
 from tests.command_line import glam_node
 from tests.integration import archive as dicom
@@ -331,7 +331,7 @@ def test_every_act_is_in_the_audit_trail(node: Node, anna: Browser, uid: str, tm
     act(anna, uid, "hold", reason="a prior is awaited")
     act(anna, uid, "release")
     anna.ask("/destinations/archive/echo", {"form_token": anna.form_token("/")})
-    report_events(node.sessions, node.reporting, node.store.root, NOW)
+    write_audit_messages(node.sessions, node.reporting, node.store.root, NOW)
     with node.sessions() as session:
         messages = [one.message.decode() for one in audit_messages.recent(session, 100)]
     by_anna = [one for one in messages if 'UserID="anna"' in one and 'NetworkAccessPointID="127.0.0.1"' in one]

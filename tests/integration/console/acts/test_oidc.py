@@ -19,7 +19,7 @@ from glam_node.node.console.oidc import CALLBACK
 from glam_node.node.db import audit
 from glam_node.node.domain.account import Role
 from glam_node.node.errors import PermanentError
-from glam_node.node.workflow.accounts import new_account, set_account
+from glam_node.node.workflow.operate.accounts import new_account, set_account
 from glam_node.settings.console import ConsoleSettings, OIDCSettings
 from glam_node.settings.load import SettingsError, load_settings
 from glam_node.settings.schema import Settings, StorageSettings

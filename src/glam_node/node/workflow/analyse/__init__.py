@@ -1,0 +1,1 @@
+"""Analysis: runs jobs, writes their results and queues these for delivery."""

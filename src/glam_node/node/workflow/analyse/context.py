@@ -1,0 +1,92 @@
+"""Settings that a worker runs its jobs with."""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
+
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
+from glam_node.node.domain.job import RetryPolicy, Routing
+from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Group of destinations whose results look alike and are therefore the same objects."""
+
+    destinations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Kinds of results (results.kinds.SOP_CLASSES) by destination name; without any, the default kinds are kept."""
+    fallbacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By destination name, the kind that replaces another kind where the destination does not accept it."""
+    presentation: Mapping[str, object] = field(default_factory=dict)
+    """Fields of ResultIdentity whose values differ from those of the site."""
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """Kinds of results to make."""
+        instead = [kind for kinds in self.fallbacks.values() for kind in kinds.values()]
+        return wanted_kinds(self.destinations.values()).union(instead)
+
+    def by_kinds(self) -> "tuple[Audience, ...]":
+        """Return the destinations in groups that get the same kinds of results; at least one group."""
+        groups: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
+        for name, kinds in self.destinations.items():
+            standby = frozenset(self.fallbacks.get(name, {}).values())
+            groups.setdefault((frozenset(kinds), standby), []).append(name)
+        return tuple(self.among(names) for names in groups.values()) or (self,)
+
+    @property
+    def standby(self) -> frozenset[str]:
+        """Kinds that are made in case a destination does not accept another kind."""
+        return frozenset(kind for kinds in self.fallbacks.values() for kind in kinds.values())
+
+    def among(self, names: Container[str]) -> "Audience":
+        """Return this audience with only those of its destinations that are in `names`."""
+        destinations = {name: kinds for name, kinds in self.destinations.items() if name in names}
+        fallbacks = {name: kinds for name, kinds in self.fallbacks.items() if name in names}
+        return replace(self, destinations=destinations, fallbacks=fallbacks)
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceContext:
+    """Settings that all jobs of one worker share."""
+
+    identity: ResultIdentity
+    audiences: tuple[Audience, ...]
+    """Groups of destinations, at least one; each destination is in one of them."""
+    policy: RetryPolicy
+    lease_time_s: float
+    shadow: frozenset[str] = frozenset()
+    """Names of the destinations whose results are made and kept but not sent."""
+    dry_run: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Kinds of results that would be made, by name of each destination in dry run; these are in no audience."""
+    kinds: KindRules = CONVENTIONAL_VIEWS
+    """Kinds of image that are analysed; the header is checked again when an image is read."""
+    least_free_bytes: int = 0
+    """Free bytes in the storage root below which no job is started."""
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The names of all destinations that are configured."""
+        return tuple(name for audience in self.audiences for name in audience.destinations) + tuple(self.dry_run)
+
+    def audiences_of(self, routing: Routing) -> tuple[Audience, ...]:
+        """Return the audiences that a job's results are for; at least one."""
+        names = routing.destinations
+        if names is None:
+            return self.audiences
+        chosen = (audience.among(names) for audience in self.audiences)
+        return tuple(audience for audience in chosen if audience.destinations) or (Audience(),)
+
+    def would_send(self, routing: Routing) -> dict[str, list[str]]:
+        """Return the kinds of results that a job would send, by name of the destination in dry run."""
+        names = routing.destinations
+        return {name: list(kinds) for name, kinds in self.dry_run.items() if names is None or name in names}
+
+    def is_withheld(self, routing: Routing, destination: str) -> bool:
+        """Return whether a job's results for the destination are kept and not sent."""
+        return routing.shadow or destination in self.shadow
+
+    @property
+    def notices(self) -> bool:
+        """Whether some destination receives reports on studies that were not analysed."""
+        return any(NOT_ANALYSED_REPORT in audience.wanted for audience in self.audiences)

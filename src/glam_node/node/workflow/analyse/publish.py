@@ -1,0 +1,241 @@
+"""Publication: writes the results of a job and queues each of them once for its destinations."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import uuid4
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.inference.findings import Findings
+from glam_node.node.db import audit, deliveries, jobs, studies
+from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.errors import PermanentError
+from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
+from glam_node.node.results.not_analysed_report import Notice
+from glam_node.node.results.scores import mean_scores, reference_scores, study_scores
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.analyse.context import Audience, InferenceContext
+from glam_node.node.workflow.analyse.predecessors import earlier_reports
+from glam_node.node.workflow.analyse.result_maker import ResultSelection, UnwrittenResult
+from glam_node.node.workflow.analyse.result_writer import Result, write_notice, write_results
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Written:
+    """Results of a job that were written, and those that could not be."""
+
+    results: list[tuple[Audience, Sequence[Result]]] = field(default_factory=list)
+    """Objects for each group of destinations that get the same kinds."""
+    unwritten: list[UnwrittenResult] = field(default_factory=list)
+
+    @property
+    def failure(self) -> str:
+        """Sentences about the results that could not be written; empty where everything was written."""
+        sentences = dict.fromkeys(map(str, self.unwritten))
+        return " ".join([*sentences, REMEDY]) if sentences else ""
+
+
+REMEDY = "See the log of the worker for the cause; once it is removed, `glam-node retry` writes the missing results."
+
+
+class LeaseLost(Exception):
+    """Error when another worker has taken over the job, or it was superseded; nothing was queued."""
+
+
+def publish(
+    job: InferenceJob,
+    findings: Findings,
+    *,
+    sessions: SessionFactory,
+    store: InstanceStore,
+    context: InferenceContext,
+    now: Callable[[], datetime],
+) -> list[Delivery]:
+    """Write the results of a job, then queue them and end the job in one transaction.
+
+    The job becomes SUCCEEDED and its study REPORTED. Publishing the same findings again makes the same objects and
+    queues none of them twice.
+
+    Returns:
+        The deliveries that were queued now.
+
+    Raises:
+        LeaseLost: Another worker has taken over the job, or it was superseded.
+        PermanentError: No result could be written.
+    """
+    started = time.monotonic()
+    write = _notices if job.is_notice else _results
+    written = write(job, findings, sessions, store, context)
+    stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
+    with sessions.begin() as session:
+        queued = _hand_over(session, job, findings, written, stages, context, now())
+    log.info(
+        "job_succeeded",
+        job_id=job.job_id,
+        study_instance_uid=job.study_instance_uid,
+        results=sum(len(made) for _, made in written.results),
+        not_written=len(written.unwritten),
+        queued=len(queued),
+        stage_seconds={stage: round(seconds, 3) for stage, seconds in stages},
+    )
+    return queued
+
+
+def _results(
+    job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
+) -> "_Written":
+    audiences = [audience.by_kinds() for audience in context.audiences_of(job.routing)]
+    with reading(sessions)() as session:
+        instances = studies.find_instances(session, job.sop_instance_uids)
+        selections = [[_selection(session, job, group, store) for group in groups] for groups in audiences]
+    written = _Written()
+    for groups, of_audience in zip(audiences, selections, strict=True):
+        made = write_results(findings, instances, _identity(job, context, groups[0], instances), store, of_audience)
+        written.results += zip(groups, made.by_selection, strict=True)
+        written.unwritten += made.unwritten
+    if written.unwritten and not any(made for _, made in written.results):
+        raise PermanentError(f"No result could be written. {written.failure}")
+    return written
+
+
+def _selection(session: Session, job: InferenceJob, group: Audience, store: InstanceStore) -> ResultSelection:
+    reports = earlier_reports(session, job, group.destinations)
+    earlier = {sop_class: store.resolve(path) for sop_class, path in reports.items()}
+    return ResultSelection(wanted_kinds(group.destinations.values()), group.standby, earlier)
+
+
+def _notices(
+    job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
+) -> "_Written":
+    """Write the reports that the study was not analysed; none where that does not hold any more."""
+    with reading(sessions)() as session:
+        study = studies.get(session, job.study_instance_uid)
+        newest = jobs.newest(session, job.study_instance_uid)
+    notice = notice_on(study, newest)
+    if study is None or notice is None:
+        return _Written()
+    return _Written(
+        [
+            (
+                audience,
+                write_notice(
+                    notice, study, findings.algorithm, _identity(job, context, audience, study.instances), store
+                ),
+            )
+            for audience in context.audiences_of(job.routing)
+            if NOT_ANALYSED_REPORT in audience.wanted
+        ]
+    )
+
+
+def _identity(
+    job: InferenceJob, context: InferenceContext, audience: Audience, instances: Iterable[SOPInstance]
+) -> ResultIdentity:
+    identity = context.identity.at(job.created_at, job.settings_digest).presented(audience.presentation)
+    return identity.of_versions(instance.version for instance in instances)
+
+
+def notice_on(study: Study | None, newest: InferenceJob | None) -> Notice | None:
+    """Return the reason why the study has no results; None where it may still get some."""
+    if study is not None and study.state is StudyState.INELIGIBLE:
+        return Notice(attempted=False, reason=f"rule {study.rule}: {study.reason}")
+    if study is not None and newest is not None and newest.state is JobState.FAILED:
+        return Notice(attempted=True, reason=newest.failure)
+    return None
+
+
+def _hand_over(
+    session: Session,
+    job: InferenceJob,
+    findings: Findings,
+    written: _Written,
+    stages: Sequence[tuple[str, float]],
+    context: InferenceContext,
+    now: datetime,
+) -> list[Delivery]:
+    uid = job.study_instance_uid
+    study = studies.get(session, uid, for_update=True)
+    version, failure = findings.algorithm.algorithm_version, written.failure
+    if not jobs.succeed(session, job, now=now, algorithm_version=version, stage_seconds=stages, failure=failure):
+        raise LeaseLost
+    queued = deliveries.add_missing(
+        session, [one for audience, made in written.results for one in _deliveries(job, made, audience, context, now)]
+    )
+    # A study that a late image has reopened meanwhile is judged again when it is complete.
+    if study is not None and study.state is StudyState.SUBMITTED and not job.is_notice:
+        studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
+    _record_results(session, job, written, now)
+    failed = sum(image.failure is not None for image in findings.images)
+    audit.record(
+        session,
+        "job_succeeded",
+        now,
+        study_instance_uid=uid,
+        job_id=job.job_id,
+        algorithm_version=version,
+        images=len(findings.images),
+        not_analysed=failed,
+        mean_scores=mean_scores(findings.images),
+        study_scores=study_scores(findings.images),
+        reference_scores=reference_scores(findings.algorithm),
+        queued=len(queued),
+        **_unsent_facts(job, queued, context),
+    )
+    return queued
+
+
+def _record_results(session: Session, job: InferenceJob, written: _Written, now: datetime) -> None:
+    """Record one event per object, however many destinations get it, and one per result that could not be written."""
+    objects = {one.sop_instance_uid: one for _, made in written.results for one in made}
+    for result in objects.values():
+        facts = {"job_id": job.job_id, "kind": result.kind, "sop_instance_uid": result.sop_instance_uid}
+        audit.record(session, "result_written", now, study_instance_uid=job.study_instance_uid, **facts)
+    for one in dict.fromkeys(written.unwritten):
+        facts = {"kind": one.kind, "view": one.view, "image": one.sop_instance_uid, "failure": one.reason}
+        audit.record(
+            session, "result_not_written", now, study_instance_uid=job.study_instance_uid, job_id=job.job_id, **facts
+        )
+
+
+def _unsent_facts(job: InferenceJob, queued: Sequence[Delivery], context: InferenceContext) -> dict[str, object]:
+    """Return the facts about results that are withheld or that a dry run would make; empty where all are sent."""
+    withheld = sum(one.state is DeliveryState.WITHHELD for one in queued)
+    would_send = {} if job.is_notice else context.would_send(job.routing)
+    return ({"withheld": withheld} if withheld else {}) | ({"would_send": would_send} if would_send else {})
+
+
+def _deliveries(
+    job: InferenceJob, results: Sequence[Result], audience: Audience, context: InferenceContext, now: datetime
+) -> Iterator[Delivery]:
+    for destination, wanted in audience.destinations.items():
+        goes = DeliveryState.WITHHELD if context.is_withheld(job.routing, destination) else DeliveryState.PENDING
+        instead = audience.fallbacks.get(destination, {}).values()
+        for result in results:
+            if result.kind in wanted or result.kind in instead:
+                yield Delivery(
+                    delivery_id=str(uuid4()),
+                    job_id=job.job_id,
+                    study_instance_uid=job.study_instance_uid,
+                    destination=destination,
+                    sop_class_uid=result.sop_class_uid,
+                    sop_instance_uid=result.sop_instance_uid,
+                    transfer_syntax_uid=result.transfer_syntax_uid,
+                    path=result.path,
+                    state=goes if result.kind in wanted else DeliveryState.STANDBY,
+                    attempt=0,
+                    next_attempt_at=now,
+                    transaction_uid="",
+                    failure="",
+                    created_at=now,
+                    stored_at=None,
+                )

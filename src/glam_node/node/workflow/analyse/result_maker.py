@@ -1,0 +1,258 @@
+"""Creation of the DICOM objects of one job from its findings and source images, one object after the other.
+
+When a kind of result cannot be made, for an image or for the study, the reason is kept and the others are made.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import structlog
+from pydicom.dataset import Dataset
+
+from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.findings import Findings, ImageFindings
+from glam_node.inference.reading import read_dataset
+from glam_node.node.errors import PermanentError
+from glam_node.node.results import kinds
+from glam_node.node.results.encoding import encoded_file
+from glam_node.node.results.identity import ResultIdentity, view_name
+from glam_node.node.results.key_object_selection import write_key_object_selection
+from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
+from glam_node.node.results.measurement_report import report_content, write_measurement_report
+from glam_node.node.results.parametric_map import write_parametric_maps
+from glam_node.node.results.presentation_state import write_presentation_states
+from glam_node.node.results.secondary_capture import write_secondary_captures
+from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP, write_segmentations
+from glam_node.node.results.sources import refuse_different_people
+from glam_node.node.results.view_picture import ReducedView, reduced_view
+from glam_node.node.workflow.analyse.predecessors import name_predecessor
+from glam_node.node.workflow.record.failure import is_machine_failure, place_of, reason_for_archive
+
+log = structlog.get_logger(__name__)
+
+# Attributes that other results need to refer to a result; its pixels are dropped as soon as it is written.
+_IDENTIFIERS = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "Rows",
+    "Columns",
+    "SegmentSequence",
+)
+_SEGMENTATION_TYPES = {
+    kinds.SEGMENTATION: BINARY,
+    kinds.FRACTIONAL_SEGMENTATION: FRACTIONAL,
+    kinds.LABELMAP_SEGMENTATION: LABELMAP,
+}
+# Kinds that a measurement report does not name: its own content in either class, and the selection that names it.
+_NAMING = (kinds.MEASUREMENT_REPORT, kinds.COMPREHENSIVE_SR, kinds.KEY_OBJECT_SELECTION)
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSelection:
+    """Results for one group of destinations."""
+
+    kinds: AbstractSet[str]
+    """Kinds of results; reports and key object selections name objects of these kinds only."""
+    standby: AbstractSet[str] = frozenset()
+    """Kinds that are also made, in case a destination does not accept one of the others."""
+    earlier: Mapping[str, Path] = field(default_factory=dict)
+    """File of the latest report of an earlier job that the destinations have, by SOP class."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeResult:
+    """One encoded DICOM object."""
+
+    kind: str
+    dataset: Dataset
+    parts: Sequence[bytes]
+    """Bytes of its file, in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnwrittenResult:
+    """A kind of result that could not be made for one image or for the study."""
+
+    kind: str
+    view: str
+    """View of the image (R CC, L MLO ...); empty for the study."""
+    sop_instance_uid: str
+    """SOP Instance UID of the image; empty for the study."""
+    reason: str
+
+    def __str__(self) -> str:
+        """Return one sentence for a person or an archive."""
+        of = f" of {self.view}" if self.view else ""
+        return f"The {self.kind.replace('_', ' ')}{of} could not be written: {self.reason}"
+
+
+@dataclass
+class ResultMaker:
+    """Maker of the results of one job that look alike, for one selection after the other."""
+
+    findings: Findings
+    sources: Mapping[str, Dataset]
+    """Headers of the source images by SOP Instance UID, as `source_images.read_sources` returns them."""
+    identity: ResultIdentity
+    unwritten: list[UnwrittenResult] = field(default_factory=list)
+    """Results that could not be made so far."""
+    _made: dict[str, list[Dataset]] = field(default_factory=dict)
+    """Identifiers of the objects made so far, by kind; REFERRING kinds have only those of the last selection."""
+    _contents: dict[tuple[str, ...], Dataset] = field(default_factory=dict)
+
+    def make(self, selection: ResultSelection) -> Iterator[MadeResult]:
+        """Yield the objects of a selection, except those that an earlier selection had too.
+
+        An object comes before the objects that name it.
+
+        Raises:
+            OSError: The disk failed.
+            MemoryError: There was too little memory.
+            PermanentError: The source images are of two people.
+        """
+        refuse_different_people(self.sources.values())
+        for kind in kinds.ANALYSIS_KINDS:
+            if kind in kinds.REFERRING:
+                self._made.pop(kind, None)
+            if kind in self._made or kind not in selection.kinds | selection.standby:
+                continue
+            self._made[kind] = []
+            if kind in _OF_ONE_IMAGE or (
+                kind == kinds.SECONDARY_CAPTURE and self.identity.secondary_capture == "views"
+            ):
+                for image in self.findings.images:
+                    yield from self._attempt(kind, selection, image)
+            else:
+                yield from self._attempt(kind, selection)
+
+    def _attempt(
+        self, kind: str, selection: ResultSelection, image: ImageFindings | None = None
+    ) -> Iterator[MadeResult]:
+        """Yield the objects of a kind, for `image` or for the study; where that fails, keep the reason instead."""
+        of_images = self if image is None else replace(self, findings=replace(self.findings, images=(image,)))
+        try:
+            if image is not None and image.failure is None and not _readable(self.sources[image.sop_instance_uid]):
+                raise PermanentError("The image cannot be read any more. Send it again.")
+            for dataset in _MAKERS[kind](of_images, selection):
+                name_predecessor(dataset, selection.earlier)
+                parts = list(encoded_file(dataset))
+                self._made[kind].append(_identifiers(dataset))
+                yield MadeResult(kind, dataset, parts)
+        except Exception as error:  # highdicom and pydicom raise many types for a header that they do not understand
+            if is_machine_failure(error):
+                raise
+            view, uid = ("", "") if image is None else (view_name(image), image.sop_instance_uid)
+            self.unwritten.append(UnwrittenResult(kind, view, uid, reason_for_archive(error)))
+            log.warning(
+                "result_not_written",
+                kind=kind,
+                sop_instance_uid=uid,
+                failure=reason_for_archive(error),
+                place=place_of(error),
+            )
+
+    def segmentations(self, selection: ResultSelection) -> list[Dataset]:
+        """Return identifiers of the segmentations that the other objects of the selection refer to."""
+        referred = next((kind for kind in _SEGMENTATION_TYPES if kind in selection.kinds), "")
+        return list(self._made.get(referred, ()))
+
+    def named(self, selection: ResultSelection, *left_out: str) -> list[Dataset]:
+        """Return identifiers of the objects that the destination gets, the segmentations first.
+
+        Args:
+            selection: Results for the destination.
+            left_out: Kinds to leave out.
+        """
+        segmentations = self.segmentations(selection)
+        known = {one.SOPInstanceUID for one in segmentations}
+        others = [
+            one
+            for kind, made in self._made.items()
+            if kind in selection.kinds and kind not in left_out
+            for one in made
+            if one.SOPInstanceUID not in known
+        ]
+        return [*segmentations, *others]
+
+    def report_content(self, selection: ResultSelection) -> Dataset:
+        """Return the content that both classes of measurement report share; the objects that it names must be made."""
+        segmentations = self.segmentations(selection)
+        lacking = [str(one) for one in self.unwritten if one.kind in selection.kinds]
+        key = (*(str(one.SOPInstanceUID) for one in segmentations), *lacking)
+        if key not in self._contents:
+            self._contents[key] = report_content(self.findings, self.sources, segmentations, self.identity, lacking)
+        return self._contents[key]
+
+    def view(self, sop_instance_uid: str, height: int) -> ReducedView:
+        """Return a reduced picture of an image, at most a tenth higher than `height` pixels.
+
+        Raises:
+            UnsupportedMammogram: The image cannot be drawn.
+            OSError: The disk failed.
+            MemoryError: There was too little memory.
+        """
+        source = self.sources[sop_instance_uid]
+        try:
+            return reduced_view(source if "PixelData" in source else read_dataset(Path(source.filename)), height)
+        except Exception as error:  # decoders raise many types; the picture of one image must not stop the others
+            if is_machine_failure(error) or isinstance(error, UnsupportedMammogram):
+                raise
+            raise UnsupportedMammogram(f"The image cannot be drawn: {reason_for_archive(error)}") from error
+
+
+def _segmentations(kind: str, maker: ResultMaker, _: ResultSelection) -> Iterator[Dataset]:
+    return write_segmentations(maker.findings, maker.sources, maker.identity, _SEGMENTATION_TYPES[kind])
+
+
+def _measurement_report(maker: ResultMaker, selection: ResultSelection, *, comprehensive: bool) -> Iterator[Dataset]:
+    named = maker.named(selection, *_NAMING)
+    yield write_measurement_report(
+        maker.report_content(selection),
+        maker.findings,
+        maker.sources,
+        named,
+        maker.identity,
+        comprehensive=comprehensive,
+    )
+
+
+def _key_object_selection(maker: ResultMaker, selection: ResultSelection) -> Iterator[Dataset]:
+    named = maker.named(selection, kinds.KEY_OBJECT_SELECTION)
+    key_objects = write_key_object_selection(maker.findings, maker.sources, named, maker.identity)
+    yield from [key_objects] if key_objects is not None else []
+
+
+_MAKERS: Mapping[str, Callable[[ResultMaker, ResultSelection], Iterable[Dataset]]] = {
+    **{kind: partial(_segmentations, kind) for kind in _SEGMENTATION_TYPES},
+    kinds.PARAMETRIC_MAP: lambda maker, _: write_parametric_maps(maker.findings, maker.sources, maker.identity),
+    kinds.MAMMOGRAPHY_CAD_SR: lambda maker, selection: [
+        write_mammography_cad_sr(maker.findings, maker.sources, maker.segmentations(selection), maker.identity)
+    ],
+    kinds.PRESENTATION_STATE: lambda maker, _: write_presentation_states(
+        maker.findings, maker.sources, [], maker.identity
+    ),
+    kinds.SECONDARY_CAPTURE: lambda maker, _: write_secondary_captures(
+        maker.findings, maker.sources, [], maker.identity, maker.view
+    ),
+    kinds.MEASUREMENT_REPORT: partial(_measurement_report, comprehensive=False),
+    kinds.KEY_OBJECT_SELECTION: _key_object_selection,
+    kinds.COMPREHENSIVE_SR: partial(_measurement_report, comprehensive=True),
+}
+_OF_ONE_IMAGE = frozenset({*_SEGMENTATION_TYPES, kinds.PARAMETRIC_MAP, kinds.PRESENTATION_STATE})
+
+
+def _identifiers(dataset: Dataset) -> Dataset:
+    identifiers = Dataset()
+    for keyword in _IDENTIFIERS:
+        if keyword in dataset:
+            setattr(identifiers, keyword, dataset[keyword].value)
+    return identifiers
+
+
+def _readable(source: Dataset) -> bool:
+    return "PixelData" in source or bool(getattr(source, "filename", None))

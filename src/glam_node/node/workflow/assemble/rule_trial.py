@@ -1,0 +1,137 @@
+"""Trial of the routing rules on files: the decisions and their reasons, without any effect."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from glam_node.node.domain.eligibility import EligibilityRules, judge, standard_view
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide, image_values
+from glam_node.node.domain.study import Study
+from glam_node.node.workflow.assemble.read_files import read_files
+from glam_node.node.workflow.assemble.rule_headers import asked_fields
+from glam_node.rules.expression import Value, Values, comparisons, holds
+from glam_node.rules.fields import is_shown
+
+HIDDEN = "not shown"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTrial:
+    """Rules and destinations of a trial."""
+
+    eligibility: EligibilityRules
+    site: tuple[SiteRule, ...]
+    modes: Mapping[str, str]
+    """Mode of each destination by its name: live, shadow or dry_run."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedImage:
+    """Decision on one image, with the answer of each rule."""
+
+    file: str
+    view: str
+    outcome: str
+    """"analysed", or "left out"."""
+    rule: str
+    """Name of the rule that leaves the image out; empty if none does."""
+    said: tuple[str, ...]
+    """One line per rule of the site: whether the rule holds for the image, and the values it compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedStudy:
+    """Decision on one study."""
+
+    study_instance_uid: str
+    outcome: str
+    """"analyse", "ignore", "shadow" or "dry_run"."""
+    rule: str
+    reason: str
+    destinations: tuple[str, ...]
+    """Destinations of the results, with the mode of those that are not live: "archive", "trial (shadow)"."""
+    priority: str
+    """Priority that a rule sets; empty for that of the sender."""
+    images: tuple[TriedImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Decisions on a set of files."""
+
+    studies: tuple[TriedStudy, ...]
+    refused: tuple[tuple[str, str], ...]
+    """Names of the files that cannot be judged, with the reason."""
+
+
+def try_rules(paths: Iterable[Path], trial: RuleTrial, calling_ae_title: str, now: datetime) -> Tried:
+    """Return what the node would do if `calling_ae_title` sent these files; nothing is stored."""
+    given = read_files(paths, now, asked_fields(trial.site), calling_ae_title)
+    refused = tuple((Path(one.what).name, one.reason.replace(one.what, Path(one.what).name)) for one in given.refused)
+    return Tried(tuple(_study(study, trial, given.headers) for study in given.studies), refused)
+
+
+def _study(study: Study, trial: RuleTrial, headers: Headers) -> TriedStudy:
+    decision = decide(study, trial.eligibility, trial.site, headers)
+    return TriedStudy(
+        study_instance_uid=study.study_instance_uid,
+        outcome=str(decision.action),
+        rule=decision.eligibility.rule,
+        reason=decision.eligibility.reason,
+        destinations=tuple(_destinations(decision, trial)),
+        priority=decision.priority.name.lower() if decision.priority is not None else "",
+        images=tuple(_images(study, decision, trial, headers)),
+    )
+
+
+def _destinations(decision: Decision, trial: RuleTrial) -> Iterator[str]:
+    if not decision.eligibility.eligible:
+        return
+    names = decision.routing.destinations
+    for name, mode in trial.modes.items():
+        if names is None or name in names:
+            shown = "shadow" if decision.routing.shadow and mode == "live" else mode
+            yield name if shown == "live" else f"{name} ({shown})"
+
+
+def _images(study: Study, decision: Decision, trial: RuleTrial, headers: Headers) -> Iterator[TriedImage]:
+    built_in = judge(study, trial.eligibility)
+    analysed = {image.sop_instance_uid for image in decision.eligibility.instances}
+    for instance in study.instances:
+        by = decision.eligibility.left_out.get(instance.sop_instance_uid)
+        values = image_values(instance, built_in, headers)
+        yield TriedImage(
+            file=Path(instance.path).name,
+            view=" ".join(standard_view(instance)).strip() or instance.attributes.modality,
+            outcome="analysed" if instance.sop_instance_uid in analysed else "left out",
+            rule=by.rule if by is not None else _rule_for_study(instance, analysed, decision),
+            said=tuple(_rule_line(rule, values) for rule in trial.site),
+        )
+
+
+def _rule_for_study(instance: SOPInstance, analysed: set[str], decision: Decision) -> str:
+    """Return the name of the rule that leaves out the whole study; empty for an image that is analysed."""
+    if instance.sop_instance_uid in analysed:
+        return ""
+    return decision.eligibility.rule
+
+
+def _rule_line(rule: SiteRule, values: Values) -> str:
+    """Return a line like `rules.fast holds: KVP is 28`."""
+    asked = dict.fromkeys(comparison.field for comparison in comparisons(rule.when))
+    facts = ", ".join(f"{name} is {_shown_values(name, values(name))}" for name in asked)
+    return f"{rule.title} {'holds' if holds(rule.when, values) else 'does not hold'}: {facts}"
+
+
+def _shown_values(name: str, found: Sequence[Value]) -> str:
+    if not found:
+        return "missing"
+    return " and ".join(_text(value) for value in found[:5]) if is_shown(name) else HIDDEN
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}"

@@ -1,0 +1,134 @@
+"""Submission: judges complete studies, makes a job for each eligible one, and announces waiting jobs to workers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import jobs, studies
+from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.job import InferenceJob, JobState, Priority
+from glam_node.node.domain.ports import JobQueue
+from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide
+from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.errors import TransientError
+from glam_node.node.workflow.record.events import record_event
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 100
+RING_AGAIN_AFTER = timedelta(seconds=30)
+"""Time after which a job that no worker has taken is announced again."""
+RUNG_AT_ONCE = 64
+"""Number of jobs announced at a time, so that a long queue does not fill the broker with repeated messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionRules:
+    """Settings by which studies become jobs."""
+
+    eligibility: EligibilityRules
+    settings_digest: str
+    notices: bool
+    """Whether an INELIGIBLE study gets a job, too, which writes a report that the study was not analysed."""
+    priorities: Mapping[str, Priority] = field(default_factory=dict)
+    """Priority by the calling AE title of the sender; other senders have Priority.SCREENING."""
+    site: tuple[SiteRule, ...] = ()
+    """Rules of the site, in their order."""
+
+    def priority_of(self, instances: Iterable[SOPInstance]) -> Priority:
+        """Return the most urgent priority among the senders of the instances."""
+        return min(self.priorities.get(one.calling_ae_title, Priority.SCREENING) for one in instances)
+
+
+def submit_complete_studies(
+    session: Session, now: datetime, rules: SubmissionRules, headers: Headers | None = None
+) -> list[InferenceJob]:
+    """Judge COMPLETE studies: each becomes INELIGIBLE with the reason, or SUBMITTED with a job for its images.
+
+    A study whose images already have a job with the same settings and routing gets no other one. Judgement and job are
+    one transaction.
+
+    Args:
+        session: Database session.
+        now: Current time.
+        rules: Settings by which studies become jobs.
+        headers: Header fields that the site's rules ask about, by SOP Instance UID; a study with an image that is not
+            among them waits for the next call. None where no rule asks for any.
+
+    Returns:
+        The jobs that were made.
+    """
+    waiting = studies.waiting_for_judgement(session, AT_ONCE)
+    known = [study for study in waiting if headers is None or all(one in headers for one in _uids(study))]
+    decisions = [(study, decide(study, rules.eligibility, rules.site, headers or {})) for study in known]
+    submitted = [_submit(session, study, decision, rules, now) for study, decision in decisions]
+    return [job for job in submitted if job is not None]
+
+
+def _uids(study: Study) -> Iterable[str]:
+    return (instance.sop_instance_uid for instance in study.instances)
+
+
+def _submit(
+    session: Session, study: Study, decision: Decision, rules: SubmissionRules, now: datetime
+) -> InferenceJob | None:
+    if not decision.eligibility.eligible:
+        _leave_out(session, study, decision, rules, now)
+        return None
+    uid, judged, way = study.study_instance_uid, decision.eligibility, decision.routing
+    images = tuple(instance.sop_instance_uid for instance in judged.instances)
+    because = (judged.rule, judged.reason) if way.rule else (study.rule, study.reason)
+    study = studies.set_state(session, study, StudyState.SUBMITTED, *because)
+    newest = jobs.newest(session, uid)
+    if (
+        newest is not None
+        and (newest.sop_instance_uids, newest.settings_digest) == (images, rules.settings_digest)
+        and newest.routing.same_way(way)
+    ):
+        if newest.state is JobState.SUCCEEDED:
+            studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
+        return None
+    _supersede(session, uid, now)
+    priority = rules.priority_of(judged.instances) if decision.priority is None else decision.priority
+    job = jobs.add(session, uid, images, rules.settings_digest, now, priority, way)
+    facts = {"images": len(images), "priority": job.priority.name.lower(), "reason": judged.reason}
+    ruled = {"rule": way.rule} if way.rule else {}
+    record_event(log, session, "job_submitted", now, study_instance_uid=uid, job_id=job.job_id, **facts, **ruled)
+    return job
+
+
+def _leave_out(session: Session, study: Study, decision: Decision, rules: SubmissionRules, now: datetime) -> None:
+    uid, rule, reason = study.study_instance_uid, decision.eligibility.rule, decision.eligibility.reason
+    _supersede(session, uid, now)
+    studies.set_state(session, study, StudyState.INELIGIBLE, rule, reason)
+    record_event(log, session, "study_ineligible", now, study_instance_uid=uid, rule=rule, reason=reason)
+    if rules.notices and decision.allows_notice:
+        jobs.add_notice(session, uid, rules.settings_digest, now)
+
+
+def _supersede(session: Session, study_instance_uid: str, now: datetime) -> None:
+    for job in jobs.supersede_unfinished(session, study_instance_uid, now):
+        record_event(log, session, "job_superseded", now, study_instance_uid=study_instance_uid, job_id=job.job_id)
+
+
+def ring_waiting_jobs(session: Session, queue: JobQueue, priority: Priority, now: datetime) -> None:
+    """Announce the jobs of a priority that are due, or whose worker was lost, unless they were announced just now.
+
+    The session is committed before the broker is called, because a broker may be slow.
+
+    Raises:
+        TransientError: The broker cannot be reached; the jobs that it did not get are announced first at the next call.
+    """
+    waiting = jobs.to_ring(session, priority, now=now, rung_before=now - RING_AGAIN_AFTER, limit=RUNG_AT_ONCE)
+    session.commit()
+    for number, job_id in enumerate(waiting):
+        try:
+            queue.ring(job_id, priority)
+        except TransientError:
+            jobs.set_rung_at(session, waiting[number:], None)
+            session.commit()
+            raise

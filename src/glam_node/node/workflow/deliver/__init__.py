@@ -1,0 +1,1 @@
+"""Delivery: sends results to their destinations, and storage commitment in both directions."""

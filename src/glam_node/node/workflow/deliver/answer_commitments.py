@@ -1,0 +1,120 @@
+"""Replies to peers that request storage commitment for the images that they sent."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import commitments, studies
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.commitment import (
+    CLASS_INSTANCE_CONFLICT,
+    NO_SUCH_OBJECT_INSTANCE,
+    CommitmentReply,
+    CommitmentRequest,
+    Failure,
+    Reference,
+)
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.job import RetryPolicy
+from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.record.events import record_event
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 10
+CLAIM_TIME = timedelta(minutes=2)
+"""Time for which a claimed request is reserved; longer than an association with a peer that does not answer."""
+
+SendReply = Callable[[CommitmentReply], None]
+"""Function that sends a reply to one peer; raises NodeError when the peer does not take it."""
+
+
+def answer_commitments(
+    sessions: SessionFactory,
+    store: InstanceStore,
+    peers: Mapping[str, SendReply],
+    policy: RetryPolicy,
+    now: Callable[[], datetime],
+) -> int:
+    """Answer up to AT_ONCE due requests, and return how many replies were taken.
+
+    A reply that its peer does not take is sent again later, by `policy`.
+
+    Args:
+        sessions: Database sessions.
+        store: Storage root that is checked for the files.
+        peers: By AE title, the function that sends a reply to the peer; only peers with a destination are in it.
+        policy: Delays and number of attempts.
+        now: Clock.
+    """
+    with sessions.begin() as session:
+        due = commitments.claim_due(session, now=now(), until=now() + CLAIM_TIME, limit=AT_ONCE)
+    return sum(_answer(request, sessions, store, peers, policy, now()) for request in due)
+
+
+def _answer(
+    request: CommitmentRequest,
+    sessions: SessionFactory,
+    store: InstanceStore,
+    peers: Mapping[str, SendReply],
+    policy: RetryPolicy,
+    now: datetime,
+) -> bool:
+    with sessions() as session:
+        report = reply_to(session, store, request)
+    try:
+        send = peers.get(request.calling_ae_title)
+        if send is None:
+            raise PermanentError(
+                f"No peer with AE title {request.calling_ae_title} has peers.NAME.destination set any more. Set it, so "
+                "that replies can be sent."
+            )
+        send(report)
+    except NodeError as error:
+        _postpone_or_abandon(request, sessions, policy.next_attempt_at(request.attempt, now), str(error), now)
+        return False
+    with sessions.begin() as session:
+        commitments.mark_reported(session, request)
+        facts = {"committed": len(report.committed), "failed": len(report.failed)}
+        _record_request_event(session, "commitment_reported", request, now, **facts)
+    return True
+
+
+def _postpone_or_abandon(
+    request: CommitmentRequest, sessions: SessionFactory, again: datetime | None, failure: str, now: datetime
+) -> None:
+    with sessions.begin() as session:
+        if again is not None:
+            commitments.postpone(session, request, again, failure)
+            log.warning("commitment_not_reported", transaction_uid=request.transaction_uid, failure=failure)
+        else:
+            commitments.abandon(session, request, failure)
+            _record_request_event(session, "commitment_abandoned", request, now, failure=failure)
+
+
+def reply_to(session: Session, store: InstanceStore, request: CommitmentRequest) -> CommitmentReply:
+    """Return the reply: it commits each instance that is in the database with that SOP class and whose file exists."""
+    known = studies.recorded_instances(session, [reference.sop_instance_uid for reference in request.references])
+    reasons = {one: _reason(one, known.get(one.sop_instance_uid), store) for one in request.references}
+    return CommitmentReply(
+        request.transaction_uid,
+        [reference for reference, reason in reasons.items() if reason is None],
+        [Failure(reference, reason) for reference, reason in reasons.items() if reason is not None],
+    )
+
+
+def _reason(reference: Reference, instance: SOPInstance | None, store: InstanceStore) -> int | None:
+    if instance is None or not store.resolve(instance.path).is_file():
+        return NO_SUCH_OBJECT_INSTANCE
+    return None if instance.sop_class_uid == reference.sop_class_uid else CLASS_INSTANCE_CONFLICT
+
+
+def _record_request_event(
+    session: Session, event: str, request: CommitmentRequest, now: datetime, **facts: Any
+) -> None:
+    peer, transaction_uid = request.calling_ae_title, request.transaction_uid
+    record_event(log, session, event, now, calling_ae_title=peer, transaction_uid=transaction_uid, **facts)

@@ -1,0 +1,117 @@
+"""Storage commitment for results: archives are asked to take responsibility for what they stored."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from pydicom.uid import generate_uid
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import delivery_commitment
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.commitment import CommitmentReply, Reference
+from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.workflow.record.events import record_delivery_event
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 500
+"""Maximum number of instances in one request."""
+ASK_AGAIN_AFTER = timedelta(seconds=30)
+"""Delay after an archive did not take a request."""
+
+TakeReply = Callable[[CommitmentReply], None]
+"""Function that takes a reply which the archive sends on the association of the request."""
+SendRequest = Callable[[str, Sequence[Reference], TakeReply], None]
+"""Function that sends a request with a Transaction UID; raises NodeError when the archive does not take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentRules:
+    """Settings of storage commitment for results."""
+
+    archives: Mapping[str, str]
+    """AE titles by destination name, for the destinations that are asked for commitment."""
+    patience: timedelta
+    """Time that an archive has for its reply."""
+    maximum_requests: int
+    """Number of requests after which an object is given up."""
+
+
+def commit_results(
+    sessions: SessionFactory, destination: str, ask: SendRequest, rules: CommitmentRules, now: datetime
+) -> int:
+    """Request commitment for stored objects, and return how many are in the new request.
+
+    Objects of an earlier request without a reply in time are sent to the archive again, or given up after
+    `rules.maximum_requests`. The new Transaction UID is committed to the database before the request is sent, so that
+    the reply can always be assigned. When the archive does not take the request, the objects go into a later one.
+    """
+    transaction_uid = str(generate_uid(prefix=None))
+    with sessions.begin() as session:
+        for delivery in delivery_commitment.overdue(session, destination, now):
+            _not_committed(session, delivery, "The archive did not reply in time", rules, now)
+        asked = delivery_commitment.request(
+            session, destination, transaction_uid, now=now, until=now + rules.patience, limit=AT_ONCE
+        )
+    if not asked:
+        return 0
+    references = [Reference(one.sop_class_uid, one.sop_instance_uid) for one in asked]
+    try:
+        ask(transaction_uid, references, partial(_take_reply, sessions, rules.archives[destination], rules, now))
+    except NodeError as error:
+        log.warning("commitment_not_requested", destination=destination, failure=str(error))
+        with sessions.begin() as session:
+            delivery_commitment.withdraw(session, transaction_uid, now + ASK_AGAIN_AFTER, str(error))
+        return 0
+    log.info("commitment_requested", destination=destination, objects=len(asked), transaction_uid=transaction_uid)
+    return len(asked)
+
+
+def _take_reply(
+    sessions: SessionFactory, ae_title: str, rules: CommitmentRules, now: datetime, report: CommitmentReply
+) -> None:
+    """Record a reply that came on the association of the request."""
+    with sessions.begin() as session:
+        take_report(session, ae_title, report, rules, now)
+
+
+def take_report(
+    session: Session, ae_title: str, report: CommitmentReply, rules: CommitmentRules, now: datetime
+) -> None:
+    """Mark the objects that the archive commits as COMMITTED, and send those that it refuses again.
+
+    The same reply once more changes nothing.
+
+    Raises:
+        PermanentError: The Transaction UID is of no request to the peer with that AE title.
+    """
+    asked = {one.sop_instance_uid: one for one in delivery_commitment.in_request(session, report.transaction_uid)}
+    if {rules.archives.get(one.destination) for one in asked.values()} != {ae_title}:
+        raise PermanentError(f"no request to {ae_title} has the Transaction UID of this reply")
+    for reference in report.committed:
+        delivery = asked.get(reference.sop_instance_uid)
+        if delivery is not None and delivery.state is DeliveryState.STORED:
+            delivery_commitment.mark_committed(session, delivery)
+            record_delivery_event(log, session, "result_committed", delivery, now)
+    for failure in report.failed:
+        delivery = asked.get(failure.reference.sop_instance_uid)
+        if delivery is not None and delivery.state is DeliveryState.STORED:
+            _not_committed(session, delivery, f"The archive replied 0x{failure.reason:04X}", rules, now)
+
+
+def _not_committed(session: Session, delivery: Delivery, why: str, rules: CommitmentRules, now: datetime) -> None:
+    if delivery.transaction_count < rules.maximum_requests:
+        failure = f"{why} to the request for storage commitment; the object is sent again."
+        delivery_commitment.send_again(session, delivery, now, failure)
+        record_delivery_event(log, session, "result_not_committed", delivery, now, failure)
+    else:
+        failure = (
+            f"{why} to the request for storage commitment, {delivery.transaction_count} times. "
+            "Look into the log of the archive; then: glam-node retry."
+        )
+        delivery_commitment.give_up(session, delivery, failure)
+        record_delivery_event(log, session, "delivery_abandoned", delivery, now, failure)

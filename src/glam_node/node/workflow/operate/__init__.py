@@ -1,0 +1,1 @@
+"""Operation: requests of people, and the upkeep of the node (retention, recovery, backup)."""

@@ -1,0 +1,95 @@
+"""Requests of people to retry failed studies."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import deliveries, job_restarts, jobs, search, studies
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.db.search import Attention, StudyFilter
+from glam_node.node.domain.account import Actor, Order
+from glam_node.node.domain.study import StudyState
+from glam_node.node.domain.words import counted
+from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.deliver.send_results import make_results_due
+from glam_node.node.workflow.operate.operator_study import locked_study, order_facts, require_free
+from glam_node.node.workflow.record.events import record_event
+
+RETRIED_AT_ONCE = 500
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryReport:
+    """Result of retrying one study."""
+
+    study_instance_uid: str
+    job_id: str
+    """Job that starts over; empty when there was no failed or waiting job."""
+    deliveries: int
+    judged_again: bool
+
+    @property
+    def did_something(self) -> bool:
+        """Whether there was anything to retry."""
+        return bool(self.job_id) or self.deliveries > 0 or self.judged_again
+
+    def __str__(self) -> str:
+        """Return a description for people."""
+        done = [
+            *(["the study is judged again"] if self.judged_again else []),
+            *([f"job {self.job_id} starts over"] if self.job_id else []),
+            *([f"{counted(self.deliveries, 'result')} will be sent again"] if self.deliveries else []),
+        ]
+        return "; ".join(done) if done else "there is nothing to try again: nothing failed, nothing was refused"
+
+
+def retry_given_up(sessions: SessionFactory, actor: Actor, reason: str, now: datetime, settings_digest: str) -> str:
+    """Retry every study with a failed job or an abandoned delivery, each in a transaction of its own.
+
+    Studies that are held or that changed meanwhile are left as they are. At most RETRIED_AT_ONCE are retried.
+
+    Returns:
+        The number of studies that were retried, and that were not, as a sentence without a full stop.
+    """
+    with sessions() as session:
+        leaf = search.find(session, StudyFilter(attention=Attention.GIVEN_UP), None, RETRIED_AT_ONCE, oldest_first=True)
+    retried = refused = 0
+    for study in leaf.studies:
+        try:
+            with sessions.begin() as session:
+                retry_study(session, Order(study.study_instance_uid, actor, now, reason), settings_digest)
+            retried += 1
+        except PermanentError:
+            refused += 1
+    left = f"; {counted(refused, 'study')} could not be retried because they are held" if refused else ""
+    more = f"; more than {RETRIED_AT_ONCE} studies need it, so retry again" if leaf.has_newer else ""
+    return f"{counted(retried, 'study')} will be retried{left}{more}"
+
+
+def retry_study(session: Session, order: Order, settings_digest: str) -> RetryReport:
+    """Make the study's failed or waiting job and its abandoned or waiting deliveries due now.
+
+    A study that is ineligible, or that was analysed with settings of another digest than `settings_digest`, is judged
+    again.
+
+    Raises:
+        PermanentError: The study is not known, is held or set aside, or has changed since the person saw it.
+    """
+    study_instance_uid, now = order.study_instance_uid, order.at
+    study = require_free(locked_study(session, order))
+    newest = jobs.newest(session, study_instance_uid)
+    outdated = study.state is StudyState.REPORTED and newest is not None and newest.settings_digest != settings_digest
+    judged_again = study.state is StudyState.INELIGIBLE or outdated
+    if judged_again:
+        studies.set_state(session, study, StudyState.RECEIVING, "", "")
+    job_id = newest.job_id if newest is not None and job_restarts.retry(session, newest.job_id, now) else ""
+    names = {one.destination for one in deliveries.of_study(session, study_instance_uid)}
+    sent_again = sum(make_results_due(session, name, now, study_instance_uid, given_up=True) for name in names)
+    report = RetryReport(study_instance_uid, job_id, sent_again, judged_again)
+    facts = {"job_id": job_id, "deliveries": sent_again, "judged_again": judged_again}
+    record_event(log, session, "retry_requested", now, **facts, **order_facts(order))
+    return report

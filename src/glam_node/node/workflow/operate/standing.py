@@ -1,0 +1,89 @@
+"""Requests of people to hold a study, to set it aside, or to release it."""
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import jobs, studies
+from glam_node.node.domain.account import Order
+from glam_node.node.domain.job import JobState
+from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study, StudyState
+from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.operate.operator_study import checked_reason, locked_study, order_facts, standing_phrase
+from glam_node.node.workflow.record.events import record_event
+
+log = structlog.get_logger(__name__)
+
+
+def hold(session: Session, order: Order) -> str:
+    """Hold a study: until it is released, no job starts, no result is sent and nothing is removed.
+
+    Work in progress is finished.
+
+    Returns:
+        A description of what was done, for people.
+
+    Raises:
+        PermanentError: The study is not known, is not free, is retired, or has changed since the person saw it.
+    """
+    _change(session, order, Standing.HELD, "study_held")
+    return "the study is held: it is not analysed, and its results are not sent, until it is released"
+
+
+def set_aside(session: Session, order: Order) -> str:
+    """Set a study aside: its unfinished jobs are superseded, no result is sent, and its files are removed by age.
+
+    Returns:
+        A description of what was done, for people.
+
+    Raises:
+        PermanentError: The order has no reason, or one of the conditions that `hold` lists applies.
+    """
+    if not order.reason:
+        raise PermanentError("Enter a reason for setting the study aside. It stays on the study's record.")
+    _change(session, order, Standing.SET_ASIDE, "study_set_aside")
+    uid = order.study_instance_uid
+    for job in jobs.supersede_unfinished(session, uid, order.at):
+        record_event(log, session, "job_superseded", order.at, study_instance_uid=uid, job_id=job.job_id)
+    return "the study is set aside: no work is done on it until it is released"
+
+
+def release(session: Session, order: Order) -> str:
+    """Release a study; one that was set aside before its analysis ended is judged again.
+
+    Returns:
+        A description of what was done, for people.
+
+    Raises:
+        PermanentError: The study is not known, is free, or has changed since the person saw it.
+    """
+    before = locked_study(session, order)
+    if before.standing is Standing.FREE:
+        raise PermanentError(f"Study {before.study_instance_uid} is neither held nor set aside: nothing was done.")
+    study = studies.set_standing(session, before, Standing.FREE, "")
+    record_event(log, session, "study_released", order.at, was=str(before.standing), **order_facts(order))
+    if _was_interrupted(session, study):
+        studies.set_state(session, study, StudyState.RECEIVING, "", "")
+        return "the study is released, and judged again"
+    return "the study is released, and goes on"
+
+
+def _change(session: Session, order: Order, standing: Standing, event: str) -> None:
+    study = locked_study(session, order)
+    uid = study.study_instance_uid
+    if standing not in LEGAL_STANDINGS[study.standing]:
+        remedy = "" if study.standing is standing else f" Release it first: `glam-node release {uid}`."
+        raise PermanentError(f"Study {uid} {standing_phrase(study)} already: nothing was done.{remedy}")
+    if study.state is StudyState.RETIRED:
+        raise PermanentError(
+            f"Study {uid} is retired: its images were removed here, so nothing more can be done with it."
+        )
+    studies.set_standing(session, study, standing, checked_reason(order))
+    record_event(log, session, event, order.at, was=str(study.standing), **order_facts(order))
+
+
+def _was_interrupted(session: Session, study: Study) -> bool:
+    """Return whether the study's last job was superseded and no newer one replaces it."""
+    last = next(iter(jobs.of_study(session, study.study_instance_uid)), None)
+    if last is None or last.state is not JobState.SUPERSEDED:
+        return False
+    return study.state is StudyState.SUBMITTED or (study.state is StudyState.INELIGIBLE and last.is_notice)

@@ -1,0 +1,171 @@
+"""Descriptions of studies as plain data for commands and pages: never patient names, IDs or birth dates."""
+
+from pathlib import Path
+from typing import Any
+
+from glam_node.inference.findings import Findings
+from glam_node.node.db import audit, conflicts, deliveries, jobs
+from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, describe_differences
+from glam_node.node.domain.delivery import Delivery
+from glam_node.node.domain.eligibility import (
+    EligibilityRules,
+    LeftOut,
+    image_left_out,
+    judge,
+    standard_view,
+    views_named,
+)
+from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.job import InferenceJob
+from glam_node.node.domain.study import Study
+from glam_node.node.results import kinds
+from glam_node.node.storage.findings import latest_findings
+
+_KINDS = {
+    str(kinds.SOP_CLASSES[kind]): name
+    for kind, name in (
+        (kinds.SEGMENTATION, "SEG"),
+        (kinds.LABELMAP_SEGMENTATION, "LABELMAP SEG"),
+        (kinds.PARAMETRIC_MAP, "PARAMETRIC MAP"),
+        (kinds.COMPREHENSIVE_SR, "SR"),
+        (kinds.MEASUREMENT_REPORT, "SR"),
+        (kinds.MAMMOGRAPHY_CAD_SR, "CAD SR"),
+        (kinds.PRESENTATION_STATE, "PR"),
+        (kinds.SECONDARY_CAPTURE, "SC"),
+        (kinds.KEY_OBJECT_SELECTION, "KO"),
+    )
+}
+
+
+def summary(study: Study, rules: EligibilityRules) -> dict[str, Any]:
+    """Return the facts about a study that a list shows; `rules` decide which of its images count as views."""
+    images = [instance for instance in study.instances if image_left_out(instance, rules) is None]
+    return {
+        "study_instance_uid": study.study_instance_uid,
+        "state": str(study.state),
+        "rule": study.rule,
+        "reason": study.reason,
+        "standing": str(study.standing),
+        "standing_reason": study.standing_reason,
+        "views": views_named(standard_view(instance) for instance in images),
+        "instance_count": len(study.instances),
+        "first_received_at": study.first_received_at,
+        "last_received_at": study.last_received_at,
+    }
+
+
+def describe(study: Study, rules: EligibilityRules, sessions: SessionFactory, root: Path) -> dict[str, Any]:
+    """Return everything that is known about a study, including the reason for each image that `rules` leave out."""
+    left_out = judge(study, rules).left_out
+    uid = study.study_instance_uid
+    with sessions() as session:
+        its_jobs = jobs.of_study(session, uid)
+        its_deliveries = deliveries.of_study(session, uid)
+        timeline = audit.timeline(session, uid)
+        newer = conflicts.open_of_study(session, uid)
+    findings = latest_findings(root, its_jobs)
+    return {
+        **summary(study, rules),
+        "instances": [
+            _instance(one, left_out.get(one.sop_instance_uid) or image_left_out(one, rules)) for one in study.instances
+        ],
+        "newer": _open_conflicts(newer),
+        "jobs": [_job(job) for job in its_jobs],
+        "algorithm": algorithm_label(findings) if findings else "",
+        "scores": scores(findings) if findings else [],
+        "deliveries": [_delivery(delivery) for delivery in its_deliveries],
+        "timeline": [{"at": event.at, "event": event.event, "detail": event.detail} for event in timeline],
+    }
+
+
+def algorithm_label(findings: Findings) -> str:
+    """Return the name and version of the algorithm, with a warning when it is untrained."""
+    algorithm = findings.algorithm
+    untrained = "" if algorithm.trained else ", UNTRAINED: scores and findings are meaningless"
+    return f"{algorithm.algorithm_name} {algorithm.algorithm_version}{untrained}, for research use"
+
+
+def scores(findings: Findings) -> list[dict[str, Any]]:
+    """Return scores, number of findings and failure, one row per image."""
+    return [
+        {
+            "view": f"{image.image_laterality} {image.view_position}",
+            "sop_instance_uid": image.sop_instance_uid,
+            "malignant_score": image.malignant_score,
+            "benign_score": image.benign_score,
+            "findings": len(image.findings),
+            "failure": image.failure or "",
+            "remarks": list(image.remarks),
+        }
+        for image in findings.images
+    ]
+
+
+def _instance(instance: SOPInstance, left_out: LeftOut | None) -> dict[str, Any]:
+    return {
+        "view": " ".join(standard_view(instance)).strip(),
+        "sop_instance_uid": instance.sop_instance_uid,
+        "sop_class_uid": instance.sop_class_uid,
+        "transfer_syntax_uid": instance.transfer_syntax_uid,
+        "rows": instance.attributes.rows,
+        "columns": instance.attributes.columns,
+        "byte_count": instance.byte_count,
+        "calling_ae_title": instance.calling_ae_title,
+        "received_at": instance.received_at,
+        "excluded": left_out.rule if left_out else "",
+        "excluded_because": left_out.reason if left_out else "",
+    }
+
+
+def _open_conflicts(conflicts_of_study: list[Conflict]) -> dict[str, Any] | None:
+    """Return the images that were sent again with other bytes and wait for a decision; None when there are none."""
+    if not conflicts_of_study:
+        return None
+    stated = {name for one in conflicts_of_study for name in one.differs}
+    differs = [name for name in GRAVE if name in stated] or [CONTENT]
+    return {
+        "differs": differs,
+        "reason": describe_differences(differs),
+        "images": [
+            {
+                "sop_instance_uid": one.newer.sop_instance_uid,
+                "differs": list(one.differs),
+                "calling_ae_title": one.newer.calling_ae_title,
+                "received_at": one.received_at,
+                "path": one.newer.path,
+            }
+            for one in conflicts_of_study
+        ],
+    }
+
+
+def _job(job: InferenceJob) -> dict[str, Any]:
+    return {
+        "job_id": job.job_id,
+        "state": str(job.state),
+        "attempt": job.attempt,
+        "algorithm_version": job.algorithm_version,
+        "settings_digest": job.settings_digest,
+        "failure": job.failure,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "stage_seconds": dict(job.stage_seconds),
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "destination": delivery.destination,
+        "kind": _KINDS.get(delivery.sop_class_uid, delivery.sop_class_uid),
+        "sop_class_uid": delivery.sop_class_uid,
+        "sop_instance_uid": delivery.sop_instance_uid,
+        "state": str(delivery.state),
+        "attempt": delivery.attempt,
+        "next_attempt_at": delivery.next_attempt_at,
+        "stored_at": delivery.stored_at,
+        "asked_to_commit": bool(delivery.transaction_uid),
+        "failure": delivery.failure,
+        "warning": delivery.warning,
+    }

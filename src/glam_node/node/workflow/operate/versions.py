@@ -1,0 +1,112 @@
+"""Requests of people to take the newer versions of a study's images, or to keep the first ones."""
+
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import conflicts, deliveries, jobs, studies
+from glam_node.node.db.changes import insert_missing
+from glam_node.node.db.tables import StudyRow
+from glam_node.node.domain.account import Order
+from glam_node.node.domain.conflict import Conflict
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.study import Standing, Study, StudyState
+from glam_node.node.domain.words import counted
+from glam_node.node.errors import PermanentError
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.workflow.operate.operator_study import checked_reason, locked_study, order_facts, require_free
+from glam_node.node.workflow.record.events import record_event
+
+log = structlog.get_logger(__name__)
+
+NOT_SENT = "made of images that were replaced by newer versions"
+NEEDS_REASON = "State a reason. It stays on the study's record: name no patient."
+
+
+def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
+    """Replace every image that was sent again by its newest version, and judge the study again.
+
+    The files are linked to new names first, then one transaction changes all rows: after a crash the study is in its
+    old or its new state. The replaced files are kept until the study is retired; results made of them are no longer
+    sent.
+
+    Returns:
+        A description of what was done, for people.
+
+    Raises:
+        PermanentError: The study is not known, is set aside or retired, or has changed since the person saw it; it has
+            no newer version, or the file of one is missing; or the order has no reason.
+    """
+    study, newest = _checked_decision(session, order)
+    missing = [one for one in newest if not store.resolve(one.newer.path).exists()]
+    if missing:
+        raise PermanentError(
+            f"{counted(len(missing), 'file')} of newer versions in {store.resolve('conflicts')} cannot be found. "
+            "Send the study again, then take it."
+        )
+    for conflict in newest:
+        store.link(conflict.newer.path, _path(conflict))
+    uid = study.study_instance_uid
+    for job in jobs.supersede(session, uid, order.at):
+        record_event(log, session, "job_superseded", order.at, study_instance_uid=uid, job_id=job.job_id)
+    withheld = deliveries.stop_unsent(session, uid, DeliveryState.WITHHELD, NOT_SENT)
+    insert_missing(session, StudyRow, [studies.new_study(one.newer, one.study) for one in newest])
+    for conflict in newest:
+        conflicts.take(session, conflict, _path(conflict))
+    _settle(session, newest, order)
+    for changed in {uid, *(one.newer.study_instance_uid for one in newest)}:
+        studies.reopen(session, changed, order.at)
+    facts = {"images": len(newest), "differs": _differs(newest), "withheld": withheld}
+    record_event(log, session, "newer_taken", order.at, **facts, **order_facts(order))
+    return (
+        f"{counted(len(newest), 'image')} replaced by the newer version; the study is judged and read again. "
+        "Remove the results of the earlier images at the archive: `glam-node study UID` lists their UIDs"
+    )
+
+
+def keep_first(session: Session, order: Order) -> str:
+    """Keep the first versions of the images; the newer ones need no decision any more.
+
+    Returns:
+        A description of what was done, for people.
+
+    Raises:
+        PermanentError: One of the conditions that `take_newer` lists applies, apart from a missing file.
+    """
+    _, newest = _checked_decision(session, order)
+    _settle(session, newest, order)
+    facts = {"images": len(newest), "differs": _differs(newest)}
+    record_event(log, session, "newer_left", order.at, **facts, **order_facts(order))
+    return f"the first version of {counted(len(newest), 'image')} is kept, and the newer one left"
+
+
+def _checked_decision(session: Session, order: Order) -> tuple[Study, list[Conflict]]:
+    """Return the study, locked, and for each image the newest version that waits for a decision."""
+    study = locked_study(session, order)
+    if study.standing is Standing.SET_ASIDE or study.state is StudyState.RETIRED:
+        require_free(study)
+        raise PermanentError(f"Study {study.study_instance_uid} is retired: its images were removed here.")
+    newest = {one.newer.sop_instance_uid: one for one in conflicts.open_of_study(session, study.study_instance_uid)}
+    if not newest:
+        raise PermanentError(
+            f"Study {study.study_instance_uid} has no newer version of an image that waits for a decision. Nothing was "
+            "done. `glam-node status` lists the studies that have one."
+        )
+    if not checked_reason(order):
+        raise PermanentError(NEEDS_REASON)
+    return study, list(newest.values())
+
+
+def _settle(session: Session, newest: Sequence[Conflict], order: Order) -> None:
+    conflicts.settle(session, [one.newer.sop_instance_uid for one in newest], order.at)
+
+
+def _path(conflict: Conflict) -> str:
+    """Return a path in the study's directory that no other version has."""
+    newer = conflict.newer
+    return f"instances/{newer.study_instance_uid}/{newer.sop_instance_uid}-{newer.blake3[:16]}.dcm"
+
+
+def _differs(newest: Sequence[Conflict]) -> list[str]:
+    return sorted({name for one in newest for name in one.differs})

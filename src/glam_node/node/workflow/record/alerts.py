@@ -1,0 +1,116 @@
+"""Alerts: messages by webhook and mail, sent once when a problem begins and once when it is over."""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from glam_node.node.db import alerts, backlog, conflicts, deliveries, jobs, studies
+from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES, Alert, AlertFacts, AlertMessage, AlertRules
+from glam_node.node.domain.alert import alerts as current_alerts
+from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.job import JobState, RetryPolicy
+from glam_node.node.errors import NodeError
+from glam_node.node.workflow.record.events import record_event
+from glam_node.node.workflow.record.recent_scores import recent_scores
+
+log = structlog.get_logger(__name__)
+
+SEND_AGAIN = RetryPolicy(15.0, 2.0, 900.0, 1_000_000)
+KEPT = timedelta(days=30)
+"""Time after which a message that was sent is deleted."""
+
+Channel = Callable[[AlertMessage], None]
+"""Function that sends one message by a channel; raises NodeError when the channel does not take it."""
+
+
+def update_alerts(
+    sessions: SessionFactory,
+    rules: AlertRules,
+    live: Collection[str],
+    space: tuple[int, int],
+    channels: Collection[str],
+    now: datetime,
+) -> list[Alert]:
+    """Store the alerts of this moment, and queue one message per channel for each alert that began or is over.
+
+    Args:
+        sessions: Database sessions.
+        rules: Thresholds, and the alerts that the site wants.
+        live: Names of the destinations that results are sent to.
+        space: Bytes that are free in the storage root, and bytes below which C-STORE is refused.
+        channels: Names of the channels.
+        now: Current time.
+
+    Returns:
+        All alerts of this moment, old and new.
+    """
+    with reading(sessions)() as session:
+        found = current_alerts(_facts(session, live, space, now), rules)
+    with sessions.begin() as session:
+        known = {(one.name, one.subject): one for one in alerts.present(session)}
+        present = {(one.name, one.subject): one for one in found}
+        for key in present.keys() - known.keys():
+            alerts.begin(session, present[key], channels, now)
+            _record_alert_event(session, "alert_begins", present[key], now)
+        for key in known.keys() - present.keys():
+            alerts.end(session, known[key], channels, now)
+            _record_alert_event(session, "alert_over", known[key], now)
+        alerts.delete_messages(session, channels, now - KEPT)
+    return found
+
+
+def _record_alert_event(session: Session, event: str, alert: Alert, now: datetime) -> None:
+    record_event(log, session, event, now, alert=alert.name, subject=alert.subject, fact=alert.fact)
+
+
+def send_alerts(sessions: SessionFactory, channels: Mapping[str, Channel], now: Callable[[], datetime]) -> int:
+    """Send the oldest due message of each channel, and return how many were sent.
+
+    When a channel does not take a message, its later messages wait behind it.
+    """
+    return sum(_send_one(sessions, name, channel, now()) for name, channel in channels.items())
+
+
+def _send_one(sessions: SessionFactory, name: str, channel: Channel, now: datetime) -> bool:
+    with reading(sessions)() as session:
+        message = alerts.next_message(session, name, now)
+    if message is None:
+        return False
+    try:
+        channel(message)
+    except NodeError as error:
+        again = SEND_AGAIN.next_attempt_at(message.attempt + 1, now) or now + KEPT
+        log.warning("alert_not_sent", channel=name, alert=message.name, failure=str(error))
+        with sessions.begin() as session:
+            alerts.postpone(session, message, again)
+        return False
+    with sessions.begin() as session:
+        alerts.mark_sent(session, message, now)
+    return True
+
+
+def _facts(session: Session, live: Collection[str], space: tuple[int, int], now: datetime) -> AlertFacts:
+    def age(since: datetime | None) -> float | None:
+        return None if since is None else max(0.0, (now - since).total_seconds())
+
+    of_jobs, waiting = jobs.counts_by_state(session), backlog.pending_deliveries(session)
+    scores = recent_scores(session)
+    states = deliveries.counts(session).items()
+    return AlertFacts(
+        oldest_deliveries_s={name: age(one.oldest) or 0.0 for name, one in waiting.items() if name in live},
+        oldest_job_s=age(backlog.oldest_unfinished_job(session)),
+        due_job_s=age(backlog.longest_due_job(session)),
+        running_jobs=of_jobs.get(JobState.RUNNING, 0),
+        failed_jobs=of_jobs.get(JobState.FAILED, 0),
+        abandoned_deliveries=sum(count for (_, state), count in states if state is DeliveryState.ABANDONED),
+        studies_in_doubt=conflicts.count_in_doubt(session),
+        last_image_s=age(studies.last_received_at(session)),
+        free_bytes=space[0],
+        minimum_free_bytes=space[1],
+        left_out=backlog.left_out(session, REMEDIES, now - LEFT_OUT_WITHIN),
+        mean_scores=scores.means,
+        reference_scores=scores.reference,
+    )
