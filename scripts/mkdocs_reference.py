@@ -7,7 +7,7 @@ from mkdocs.structure.files import File, Files
 
 from glam_node.inference.card import card_table
 from glam_node.inference.package import DEFAULT_PACKAGE, read_package
-from glam_node.node.cli.model_tables import written
+from glam_node.node.cli.model import card_value
 from glam_node.node.observe.metrics import METRICS
 from glam_node.settings.reference import reference
 
@@ -43,7 +43,7 @@ def _model_card() -> str:
     }
     for kind, point in package.operating_points.items():
         told[f"operating point, {kind}"] = ", ".join(f"{name} {value:g}" for name, value in asdict(point).items())
-    return _CARD_HEAD + "".join(f"| {name} | {written(value)} |\n" for name, value in told.items())
+    return _CARD_HEAD + "".join(f"| {name} | {card_value(value)} |\n" for name, value in told.items())
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -108,12 +108,11 @@ def test_a_phantom_exam_goes_the_whole_road_and_no_archive_sees_it(site: Site, a
 
 HANGING = """
 import time
-from glam_node.node.cli.checks import Check, Verdict
-from glam_node.node.cli.examination import Question, answers
-hangs = Question("hangs", lambda: time.sleep(600) or [], 0.5)
-well = Question("well", lambda: [Check("well", Verdict.OK, "")])
-broken = Question("broken", lambda: 1 / 0)
-print([(check.name, str(check.verdict)) for check in answers([hangs, well, broken])])
+from glam_node.node.cli.checks import Check, CheckTask, Verdict, run_checks
+hangs = CheckTask("hangs", lambda: time.sleep(600) or [], 0.5)
+well = CheckTask("well", lambda: [Check("well", Verdict.OK, "")])
+broken = CheckTask("broken", lambda: 1 / 0)
+print([(check.name, str(check.verdict)) for check in run_checks([hangs, well, broken])])
 """
 
 

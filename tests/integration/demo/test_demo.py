@@ -14,7 +14,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from glam_node.node.demo.node_process import STOP_S, DemoNode, free_port, running
+from glam_node.node.demo.node_process import STOP_S, DemoNode, free_port, running_node
 from glam_node.node.errors import PermanentError
 from tests.command_line import glam_node
 from tests.waiting import wait_until
@@ -100,7 +100,7 @@ def test_an_input_without_dicom_files_is_refused(tmp_path: Path) -> None:
 def test_a_node_that_does_not_start_is_told_with_its_last_words_and_its_log(tmp_path: Path) -> None:
     node = DemoNode(free_port(), tmp_path / "node.toml", tmp_path / "node.log")
     node.settings_path.write_text("node.prt = 5")
-    with pytest.raises(PermanentError, match=r"did you mean node\.port\?.*node\.log"), running(node):
+    with pytest.raises(PermanentError, match=r"did you mean node\.port\?.*node\.log"), running_node(node):
         pytest.fail("it runs")
 
 

@@ -1,6 +1,5 @@
 """The command line as a whole: what it says of itself, and what it does with mistakes."""
 
-import inspect
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typer.main import get_command
 
 from glam_node import __version__
 from glam_node.node.cli.analyse import ALSO_KINDS
-from glam_node.node.cli.application import console
+from glam_node.node.cli.application import text_output
 from glam_node.node.cli.main import app
 from glam_node.node.results.kinds import ANALYSIS_KINDS
 from tests.command_line import glam_node
@@ -76,11 +75,6 @@ FOR_MACHINES = [
     "rules test",
     "model show",
 ]
-TOGETHER = {
-    **dict.fromkeys(("hold", "release", "set-aside", "resend", "send-now", "take-newer", "keep-first"), "orders"),
-    **dict.fromkeys(("settings diff", "settings reload"), "settings_reload"),
-}
-"""Commands that share a file, and its name."""
 
 
 def groups(command: Any, path: str = "") -> dict[str, Any]:
@@ -150,7 +144,7 @@ def test_help_of_an_argument_prints_square_brackets_as_they_are() -> None:
 def test_results_print_square_brackets_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     table = Table("reason")
     table.add_row("see [inference] and [rules.NAME]")
-    console().print(table)
+    text_output().print(table)
     assert "see [inference] and [rules.NAME]" in capsys.readouterr().out
 
 
@@ -162,11 +156,6 @@ def test_analyse_names_every_kind_of_result_in_its_help() -> None:
 @pytest.mark.parametrize("name", FOR_MACHINES)
 def test_what_machines_may_read_comes_as_json_too(name: str) -> None:
     assert "--json" in {option for parameter in ALL[name].params for option in parameter.opts}
-
-
-def test_commands_have_a_file_each() -> None:
-    modules = {inspect.unwrap(command.callback).__module__.rpartition(".")[2] for command in ALL.values()}
-    assert modules == {TOGETHER.get(name, name.split()[0]) for name in COMMANDS}
 
 
 def test_the_version_is_told() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from glam_node.node.cli.application import EXIT_FINDING, SettingsOption, settings_of
+from glam_node.node.cli.application import EXIT_FINDING, SettingsOption, command_settings
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Test the alerts that [alerts] sends by webhook and mail."
@@ -14,7 +14,7 @@ app = typer.Typer(
 @app.command()
 def test(ctx: typer.Context, settings: SettingsOption = None) -> None:
     """Send a test alert to the webhook and the mail server. Exit with 1 if one refuses it, or if none is configured."""
-    configured = settings_of(ctx, settings)
+    configured = command_settings(ctx, settings)
     from glam_node.node.bootstrap import alert_channels
     from glam_node.node.domain.alert import AlertMessage, Phase
     from glam_node.node.errors import NodeError

@@ -13,16 +13,15 @@ from glam_node.node.cli.application import (
     JsonOption,
     OutOption,
     SettingsOption,
-    console,
+    command_settings,
+    output_directory,
     print_json,
-    settings_of,
-    writable,
+    text_output,
 )
 
 if TYPE_CHECKING:
-    from glam_node.node.cli.offline import Analysis, Rules
+    from glam_node.node.cli.offline_analysis import Analysis, AnalysisOptions
     from glam_node.settings.schema import Settings
-
 
 # A copy of results.kinds.ANALYSIS_KINDS, whose import would make `--help` slow. A test compares the two.
 ALSO_KINDS = (
@@ -67,12 +66,12 @@ def analyse(
     as_json: JsonOption = False,
 ) -> None:
     """Analyse DICOM files without a network. SEG, SR and pictures go to DIR; exit with 1 if anything was left."""
-    configured = settings_of(ctx, settings)
-    directory = writable(out)
-    from glam_node.node.cli import offline
+    configured = command_settings(ctx, settings)
+    directory = output_directory(out)
+    from glam_node.node.cli.offline_analysis import analyse as analyse_files
 
     now = datetime.now(UTC)
-    analysis = offline.analyse(paths, directory, _rules(configured, now, also or []), now)
+    analysis = analyse_files(paths, directory, _options(configured, now, also or []), now)
     if as_json:
         _print_json(analysis)
     else:
@@ -82,12 +81,12 @@ def analyse(
         raise typer.Exit(EXIT_FINDING)
 
 
-def _rules(settings: "Settings", now: datetime, also: list[str]) -> "Rules":
+def _options(settings: "Settings", now: datetime, also: list[str]) -> "AnalysisOptions":
     from glam_node.node.bootstrap import eligibility_rules, load_configured_predictor, result_identity
-    from glam_node.node.cli.offline import Rules
+    from glam_node.node.cli.offline_analysis import AnalysisOptions
     from glam_node.node.results.kinds import DEFAULT_KINDS
 
-    return Rules(
+    return AnalysisOptions(
         eligibility_rules(settings),
         result_identity(settings).at(now),
         partial(load_configured_predictor, settings),
@@ -96,9 +95,9 @@ def _rules(settings: "Settings", now: datetime, also: list[str]) -> "Rules":
 
 
 def _print(analysis: "Analysis") -> None:
-    from glam_node.node.cli.tables import print_scores
+    from glam_node.node.cli.application import print_scores
 
-    screen = console()
+    screen = text_output()
     for written in analysis.written:
         screen.print(f"Study {written.findings.study_instance_uid}")
         print_scores(written.findings, screen)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
+    from glam_node.inference.findings import Findings
     from glam_node.node.bootstrap import Node
     from glam_node.node.db.engine import SessionFactory
     from glam_node.settings.schema import Settings
@@ -44,7 +46,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except SettingsError as error:
-            tell_problems(error)
+            print_problems(error)
             raise typer.Exit(EXIT_WRONG_USE) from None
         except (NodeError, InferenceError) as error:
             failure = str(error)
@@ -54,11 +56,11 @@ class Commands(TyperGroup):
             raise typer.Exit(0) from None
         except OSError as error:
             failure = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        complain(failure)
+        print_error(failure)
         raise typer.Exit(EXIT_FINDING)
 
 
-def settings_of(ctx: typer.Context, path: Path | None) -> "Settings":
+def command_settings(ctx: typer.Context, path: Path | None) -> "Settings":
     """Load the settings of the command, and log warnings and errors as text from here on.
 
     Raises:
@@ -79,7 +81,7 @@ def settings_path(ctx: typer.Context, path: Path | None) -> Path | None:
     return given
 
 
-def sessions_of(ctx: typer.Context, settings: "Settings") -> "SessionFactory":
+def reading_sessions(ctx: typer.Context, settings: "Settings") -> "SessionFactory":
     """Open the database of the node for reading until the command ends.
 
     Raises:
@@ -103,13 +105,13 @@ def sessions_of(ctx: typer.Context, settings: "Settings") -> "SessionFactory":
     return reading(sessions)
 
 
-def node_of(ctx: typer.Context, settings: "Settings") -> "Node":
+def command_node(ctx: typer.Context, settings: "Settings") -> "Node":
     """Build the node, with a database that can be changed, until the command ends.
 
     Raises:
         PermanentError: The database does not exist, or has not the schema of this version.
     """
-    sessions_of(ctx, settings)
+    reading_sessions(ctx, settings)
     from glam_node.node.bootstrap import build_node
 
     node = build_node(settings)
@@ -117,7 +119,7 @@ def node_of(ctx: typer.Context, settings: "Settings") -> "Node":
     return node
 
 
-def console() -> Console:
+def text_output() -> Console:
     """Return a rich console for results that prints square brackets as they are.
 
     Lines of output to a file or a pipe are WIDTH_OF_FILES characters wide.
@@ -126,31 +128,43 @@ def console() -> Console:
     return out if out.is_terminal else Console(highlight=False, markup=False, emoji=False, width=WIDTH_OF_FILES)
 
 
+def print_scores(findings: "Findings", out: Console) -> None:
+    """Print the name of the algorithm and one row of scores per image."""
+    from glam_node.node.workflow.operate.study_description import algorithm_label, scores
+
+    out.print(f"  {algorithm_label(findings)}")
+    table = Table("view", "malignant", "benign", "findings", "remark")
+    for row in scores(findings):
+        shown = ["-" if row[key] is None else f"{row[key]:.3f}" for key in ("malignant_score", "benign_score")]
+        table.add_row(row["view"], *shown, str(row["findings"]), row["failure"] or "; ".join(row["remarks"]))
+    out.print(table)
+
+
 def print_json(value: Any) -> None:
     """Print a value as one JSON document on standard output."""
     typer.echo(json.dumps(value, indent=2, default=str))
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Print one error line on standard error, with passwords masked."""
     from glam_node.node.observe.logs import without_secrets
 
     typer.secho(f"Error: {without_secrets(message)}", fg=typer.colors.RED, err=True)
 
 
-def tell_problems(error: Any) -> None:
+def print_problems(error: Any) -> None:
     """Print every mistake in the settings on a line of its own on standard error.
 
     Args:
         error: A SettingsError.
     """
-    complain(f"settings cannot be used{f': {error.source}' if error.source else ''}")
+    print_error(f"settings cannot be used{f': {error.source}' if error.source else ''}")
     for problem in error.problems:
         typer.echo(f"  {problem}", err=True)
     typer.echo("`glam-node settings explain` tells what every key may be.", err=True)
 
 
-def writable(directory: Path) -> Path:
+def output_directory(directory: Path) -> Path:
     """Return the directory; create it if needed.
 
     Raises:

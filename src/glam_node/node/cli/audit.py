@@ -10,10 +10,10 @@ from glam_node.node.cli.application import (
     EXIT_FINDING,
     JsonOption,
     SettingsOption,
-    console,
+    command_settings,
     print_json,
-    sessions_of,
-    settings_of,
+    reading_sessions,
+    text_output,
 )
 from glam_node.node.domain.words import counted
 
@@ -33,10 +33,10 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """List audit messages, newest first."""
-    configured = settings_of(ctx, settings)
+    configured = command_settings(ctx, settings)
     from glam_node.node.db import audit_messages
 
-    with sessions_of(ctx, configured)() as session:
+    with reading_sessions(ctx, configured)() as session:
         messages = audit_messages.recent(session, limit)
         total, waiting = audit_messages.counts(session)
     if xml:
@@ -58,17 +58,17 @@ def show(
         sent = "waits" if row["sent_at"] is None else "yes"
         words = (row[key] for key in ("event", "outcome", "by", "subject", "what"))
         table.add_row(str(row["sequence"]), at, *words, sent)
-    console().print(table)
+    text_output().print(table)
     typer.echo(f"{counted(total, 'message')}, {waiting} of them {_wait(configured.audit.host)}")
 
 
 @app.command()
 def verify(ctx: typer.Context, settings: SettingsOption = None) -> None:
     """Verify the hash chain of the audit messages. Exit with 1 and name the first broken link if it does not hold."""
-    configured = settings_of(ctx, settings)
+    configured = command_settings(ctx, settings)
     from glam_node.node.db import audit_messages
 
-    with sessions_of(ctx, configured)() as session:
+    with reading_sessions(ctx, configured)() as session:
         fault = audit_messages.first_fault(session)
         total, _ = audit_messages.counts(session)
         last = audit_messages.recent(session, 1)

@@ -1,4 +1,4 @@
-"""The command `glam-node backup`, which copies database, settings and files of a node."""
+"""The commands `glam-node backup` and `restore`."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from glam_node.node.cli.application import EXIT_FINDING, SettingsOption, complain, sessions_of, settings_of
+from glam_node.node.cli.application import EXIT_FINDING, SettingsOption, command_settings, print_error, reading_sessions
 from glam_node.node.domain.words import counted
 
 
@@ -22,8 +22,8 @@ def backup(
 
     It holds patients' images and identity: keep it as you keep those. Passwords, keys and the model are not in it.
     """
-    configured = settings_of(ctx, settings)
-    sessions_of(ctx, configured)
+    configured = command_settings(ctx, settings)
+    reading_sessions(ctx, configured)
     from glam_node.node.bootstrap import database_trouble
     from glam_node.node.db.engine import database_url, open_database
     from glam_node.node.workflow.operate.backup import back_up
@@ -46,8 +46,36 @@ def backup(
         sessions.kw["bind"].dispose()
     typer.echo(f"{path}: {counted(report.studies, 'study')}, {counted(report.files, 'file')}")
     if report.lost:
-        complain(
+        print_error(
             f"{counted(len(report.lost), 'file')} could not be copied, for example {report.lost[0]}. "
             "Check the disk and the storage root."
         )
         raise typer.Exit(EXIT_FINDING)
+
+
+def restore(
+    ctx: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Directory that `glam-node backup` created.")],
+    settings: SettingsOption = None,
+) -> None:
+    """Restore a backup. The storage root and the database must be empty; `serve` continues from there.
+
+    The settings are those of this command; the backup's own, without passwords, are in it as node.toml.
+    """
+    configured = command_settings(ctx, settings)
+    from glam_node.node.bootstrap import database_trouble, prepare_root
+    from glam_node.node.db.engine import database_url
+    from glam_node.node.run.all_in_one import LOCK_FILE, only_one
+    from glam_node.node.workflow.operate.restore import restore as make_again
+
+    root = configured.storage.root.resolve()
+    prepare_root(root)
+    url = database_url(configured.database_url, root)
+    with database_trouble(configured), only_one(root):
+        report = make_again(path, url, root, datetime.now(UTC), LOCK_FILE)
+    typer.echo(f"{root}: {counted(report.studies, 'study')}, {counted(report.files, 'file')}")
+    if report.retired:
+        typer.echo(
+            f"{counted(report.retired, 'finished study', 'finished studies')} became RETIRED: the backup has no files."
+        )
+    typer.echo("Next: glam-node doctor, then serve. What was sent to the node after the backup must be sent again.")

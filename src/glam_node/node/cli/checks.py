@@ -1,14 +1,18 @@
-"""The result of a check of `doctor`, and the checks of the installation: packages and image decoders."""
+"""The result of a check of `doctor`, and the function that runs all checks at the same time."""
 
 import fcntl
-import sys
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib import metadata
 from pathlib import Path
 
-# PS3.6 Table A-1: JPEG Baseline, Extended, Lossless, SV1; JPEG-LS; JPEG 2000; HTJ2K; RLE
-COMPRESSED = ("4.50", "4.51", "4.57", "4.70", "4.80", "4.81", "4.90", "4.91", "4.201", "4.202", "4.203", "5")
+from glam_node.inference.errors import InferenceError
+from glam_node.node.errors import NodeError
+
+TIME_LIMIT_S = 20.0
 
 
 class Verdict(StrEnum):
@@ -30,43 +34,56 @@ class Check:
     """What to do, as a sentence; empty if there is nothing to do."""
 
 
-def check_packages() -> Check:
-    """Check that every required package is installed in a version that glam-node accepts."""
-    from packaging.requirements import Requirement
+@dataclass(frozen=True, slots=True)
+class CheckTask:
+    """Checks to run, with a name and a time limit."""
 
-    wrong = []
-    for text in metadata.requires("glam-node") or ():
-        requirement = Requirement(text)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
+    name: str
+    run: Callable[[], Iterable[Check]]
+    time_limit_s: float = TIME_LIMIT_S
+
+
+def run_checks(tasks: Iterable[CheckTask]) -> Iterator[Check]:
+    """Run all tasks at the same time and yield their results in the order of `tasks`.
+
+    A task that exceeds its time limit or raises an exception yields a FAIL.
+    """
+    for running in [_RunningTask(task) for task in tasks]:
+        yield from running.results()
+
+
+class _RunningTask:
+    """A task that runs in a thread of its own, and that is abandoned after its time limit."""
+
+    def __init__(self, task: CheckTask) -> None:
+        self._task = task
+        self._deadline = time.monotonic() + task.time_limit_s
+        self._results: queue.SimpleQueue[Check | None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name=task.name, daemon=True).start()
+
+    def _run(self) -> None:
+        name = self._task.name
         try:
-            version = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            wrong.append(f"{requirement.name} is missing")
-            continue
-        if not requirement.specifier.contains(version, prereleases=True):
-            wrong.append(f"{requirement.name} is {version}, not {requirement.specifier}")
-    python = ".".join(str(number) for number in sys.version_info[:3])
-    if wrong:
-        return Check(
-            "packages", Verdict.FAIL, "; ".join(wrong), "Install glam-node again: pip install --upgrade glam-node"
-        )
-    return Check(
-        "packages", Verdict.OK, f"glam-node {metadata.version('glam-node')} on Python {python}, all packages there"
-    )
+            for check in self._task.run():
+                self._results.put(check)
+        except (NodeError, InferenceError, OSError) as error:
+            self._results.put(Check(name, Verdict.FAIL, str(error), "See the message; then ask again."))
+        except Exception as error:
+            fact = f"could not be looked at: {type(error).__name__}: {error}"
+            self._results.put(Check(name, Verdict.FAIL, fact, "That is a fault of glam-node: please report it."))
+        self._results.put(None)
 
-
-def check_decoders() -> Check:
-    """Check that a decoder is installed for every compressed transfer syntax of mammograms."""
-    from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.uid import UID
-
-    syntaxes = [UID(f"1.2.840.10008.1.2.{suffix}") for suffix in COMPRESSED]
-    missing = [syntax.name for syntax in syntaxes if not get_decoder(syntax).is_available]
-    if missing:
-        remedy = "Such images are kept but not analysed. Install glam-node again; it brings the decoders."
-        return Check("decoders", Verdict.WARN, f"no decoder for {', '.join(missing)}", remedy)
-    return Check("decoders", Verdict.OK, f"{len(syntaxes)} compressed transfer syntaxes can be read")
+    def results(self) -> Iterator[Check]:
+        while True:
+            try:
+                check = self._results.get(timeout=max(self._deadline - time.monotonic(), 0.01))
+            except queue.Empty:
+                fact = f"no answer within {self._task.time_limit_s:.0f} s"
+                yield Check(self._task.name, Verdict.FAIL, fact, "Something does not answer: look there first.")
+                return
+            if check is None:
+                return
+            yield check
 
 
 def serving_process(root: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from glam_node.node.cli.checks import Check, Verdict
-from glam_node.node.cli.checks_of_database import beside
+from glam_node.node.cli.checks_of_database import compare_clocks
 from glam_node.node.errors import NodeError
 from glam_node.settings.schema import Settings
 
@@ -52,7 +52,7 @@ def check_broker(settings: Settings) -> Iterator[Check]:
         yield Check("broker", Verdict.WARN, said, "Older than 6.0 is not tested: upgrade it.")
     else:
         yield Check("broker", Verdict.OK, said)
-    yield beside("the broker", found.time, datetime.now(UTC))
+    yield compare_clocks("the broker", found.time, datetime.now(UTC))
 
 
 def _remedy(message: str) -> str:

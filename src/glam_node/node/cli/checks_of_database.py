@@ -10,9 +10,9 @@ from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.settings.schema import Settings
 
-FAR = timedelta(seconds=60)
+CLOCK_FAIL = timedelta(seconds=60)
 """Difference between clocks above which recorded times are wrong (db.clock.SKEW)."""
-NEAR = timedelta(seconds=5)
+CLOCK_WARN = timedelta(seconds=5)
 """Difference between clocks above which `doctor` warns."""
 
 
@@ -80,19 +80,19 @@ def _schema(shown: str, found: DatabaseStatus) -> Check:
 
 def _clock(found: DatabaseStatus, now: datetime) -> Iterator[Check]:
     """Compare the clock of this machine with the newest stored row and with the clock of the database."""
-    if found.newest_at is not None and found.newest_at - now > FAR:
+    if found.newest_at is not None and found.newest_at - now > CLOCK_FAIL:
         newest = f"{found.newest_at:%Y-%m-%d %H:%M:%S}"
         fact = f"this machine says {now:%Y-%m-%d %H:%M:%S} UTC, and the newest row is of {newest}"
         yield Check(
             "clock", Verdict.FAIL, fact, "The clock went back, or was ahead: set it right (chrony, systemd-timesyncd)."
         )
     elif found.server_time is not None:
-        yield beside("the database", found.server_time, now)
+        yield compare_clocks("the database", found.server_time, now)
     else:
         yield Check("clock", Verdict.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC; nothing stored is of later")
 
 
-def beside(whose: str, theirs: datetime, now: datetime) -> Check:
+def compare_clocks(whose: str, theirs: datetime, now: datetime) -> Check:
     """Compare the clock of this machine with that of another system.
 
     Args:
@@ -102,7 +102,7 @@ def beside(whose: str, theirs: datetime, now: datetime) -> Check:
     """
     apart = abs(theirs - now)
     fact = f"differs from that of {whose} by {apart.total_seconds():.1f} s"
-    verdict = Verdict.FAIL if apart > FAR else Verdict.WARN if apart > NEAR else Verdict.OK
+    verdict = Verdict.FAIL if apart > CLOCK_FAIL else Verdict.WARN if apart > CLOCK_WARN else Verdict.OK
     remedy = "Have both machines follow one time server (chrony, systemd-timesyncd)."
     return Check("clock", verdict, fact, remedy if verdict is not Verdict.OK else "")
 

@@ -2,11 +2,12 @@
 
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, assert_never
 from uuid import uuid4
 
 from glam_node.node.cli.checks import Check, Verdict
+from glam_node.node.cli.checks_of_files import EXPIRES_SOON
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError
 from glam_node.node.scu.association import DIAGNOSIS_TIMEOUT_S, Peer
@@ -19,17 +20,23 @@ from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.reference import section_to_append
 from glam_node.settings.schema import Settings
 
-SOON = timedelta(days=30)
 SPARE_S = 20.0
 _WAITING = "Results wait on this machine until it answers."
 
 
-def longest(destination: DestinationSettings) -> float:
+def limit_s(destination: DestinationSettings) -> float:
     """Return how many seconds the checks of a destination may take.
 
     Each of connecting, asking, and finding the reason of a failure may time out.
     """
     return 3 * destination.timeout + SPARE_S
+
+
+def missing_destinations() -> Check:
+    """Warn that the settings name no destination."""
+    section = section_to_append("destinations.archive", ae_title="ARCHIVE", host="10.0.0.5", port=104)
+    remedy = f"Add the archive at the end of the settings file:\n{section}"
+    return Check("destinations", Verdict.WARN, "results stay on this machine", remedy)
 
 
 def check_destination(name: str, settings: Settings) -> Iterator[Check]:
@@ -136,7 +143,7 @@ def _tls(peer: Peer | WebPeer, tls: PeerTLS) -> Check:
     certificate = f" It shows {_told(shown)}." if shown is not None else ""
     if failure:
         return Check(line, Verdict.FAIL, f"{peer}: {failure}.{certificate}", _remedy(peer, tls, failure, shown))
-    if shown is not None and shown.not_after - datetime.now(UTC) < SOON:
+    if shown is not None and shown.not_after - datetime.now(UTC) < EXPIRES_SOON:
         return Check(line, Verdict.WARN, f"agreed with {peer}.{certificate}", "Have its administrator renew it.")
     return Check(line, Verdict.OK, f"agreed with {peer}.{certificate}")
 

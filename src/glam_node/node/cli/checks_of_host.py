@@ -1,20 +1,23 @@
-"""The checks of `doctor` for this machine: environment variables, the disk of storage.root, retention and TCP ports."""
+"""The checks of `doctor` for this machine: packages, decoders, environment variables, disk, retention and TCP ports."""
 
 import errno
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 
 from glam_node.node.cli.checks import Check, Verdict, serving_process
-from glam_node.node.cli.listeners import listener_of
 from glam_node.node.errors import NodeError
 from glam_node.settings.problems import mistyped_variables
 from glam_node.settings.schema import Settings
 
+# PS3.6 Table A-1: JPEG Baseline, Extended, Lossless, SV1; JPEG-LS; JPEG 2000; HTJ2K; RLE
+COMPRESSED = ("4.50", "4.51", "4.57", "4.70", "4.80", "4.81", "4.90", "4.91", "4.201", "4.202", "4.203", "5")
 IN_MEMORY = ("tmpfs", "ramfs")
 FSYNC_PROBES = 20
 SLOW_FSYNC_MS = 20.0
@@ -25,6 +28,48 @@ SLOW_MAMMOGRAMS_PER_S = 2.0
 EXAMS_A_DAY = 100
 """Number of exams that a busy screening unit makes in a day."""
 DAY_BYTES = EXAMS_A_DAY * MAMMOGRAMS * MAMMOGRAM_BYTES
+PROC = Path("/proc")
+LISTEN = "0A"
+"""State of a listening socket in /proc/net/tcp (proc(5))."""
+
+
+def check_packages() -> Check:
+    """Check that every required package is installed in a version that glam-node accepts."""
+    from packaging.requirements import Requirement
+
+    wrong = []
+    for text in metadata.requires("glam-node") or ():
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} is {version}, not {requirement.specifier}")
+    python = ".".join(str(number) for number in sys.version_info[:3])
+    if wrong:
+        return Check(
+            "packages", Verdict.FAIL, "; ".join(wrong), "Install glam-node again: pip install --upgrade glam-node"
+        )
+    return Check(
+        "packages", Verdict.OK, f"glam-node {metadata.version('glam-node')} on Python {python}, all packages there"
+    )
+
+
+def check_decoders() -> Check:
+    """Check that a decoder is installed for every compressed transfer syntax of mammograms."""
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import UID
+
+    syntaxes = [UID(f"1.2.840.10008.1.2.{suffix}") for suffix in COMPRESSED]
+    missing = [syntax.name for syntax in syntaxes if not get_decoder(syntax).is_available]
+    if missing:
+        remedy = "Such images are kept but not analysed. Install glam-node again; it brings the decoders."
+        return Check("decoders", Verdict.WARN, f"no decoder for {', '.join(missing)}", remedy)
+    return Check("decoders", Verdict.OK, f"{len(syntaxes)} compressed transfer syntaxes can be read")
 
 
 def check_storage(settings: Settings) -> Iterator[Check]:
@@ -177,3 +222,26 @@ def _bind(host: str, port: int) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(1)
+
+
+def listener_of(port: int) -> str:
+    """Return program and process ID of the listener on `port`; empty if there is none or another user owns it."""
+    inodes = {f"socket:[{inode}]" for inode in _inodes(port)}
+    for directory in PROC.glob("[0-9]*") if inodes else ():
+        try:
+            if any(str(link.readlink()) in inodes for link in (directory / "fd").iterdir()):
+                return f"{(directory / 'comm').read_text().strip()}, process {directory.name}"
+        except OSError:
+            continue
+    return ""
+
+
+def _inodes(port: int) -> Iterator[str]:
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = (PROC / "net" / table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for words in map(str.split, lines):
+            if words[3] == LISTEN and int(words[1].rpartition(":")[2], 16) == port:
+                yield words[9]

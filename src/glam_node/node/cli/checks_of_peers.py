@@ -1,4 +1,4 @@
-"""The checks of `doctor` for AE titles, peers, the node's own receiver and the collector of audit messages."""
+"""The checks of `doctor` for AE titles, peers and the node's own receiver."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def check_peers(settings: Settings) -> Check:
     return Check("peers", Verdict.OK, f"{', '.join(settings.peers)} may send")
 
 
-def check_door(settings: Settings) -> Iterator[Check]:
+def check_receiver(settings: Settings) -> Iterator[Check]:
     """Check that a running node answers C-ECHO, if a configured peer may call from this machine without TLS."""
     from glam_node.node.scu.echo import peer_of, survey
 
@@ -80,25 +80,3 @@ def _may_call_from_here(peer: PeerSettings) -> bool:
         return False
     address = ipaddress.ip_address(LOOPBACK)
     return not peer.hosts or any(address in ipaddress.ip_network(host, strict=False) for host in peer.hosts)
-
-
-def no_destination() -> Check:
-    """Warn that the settings name no destination."""
-    section = section_to_append("destinations.archive", ae_title="ARCHIVE", host="10.0.0.5", port=104)
-    remedy = f"Add the archive at the end of the settings file:\n{section}"
-    return Check("destinations", Verdict.WARN, "results stay on this machine", remedy)
-
-
-def check_collector(settings: Settings) -> Iterator[Check]:
-    """Check that the collector of audit messages, if configured, accepts and closes a connection."""
-    from glam_node.node.scu.syslog import audit_collector
-
-    collector = audit_collector(settings.audit)
-    if collector is None:
-        return
-    try:
-        collector.send([])
-    except NodeError as error:
-        yield Check("audit", Verdict.FAIL, str(error), "Audit messages wait on this machine until it answers.")
-        return
-    yield Check("audit", Verdict.OK, f"{collector.host}:{collector.port} takes audit messages")

@@ -6,8 +6,15 @@ from typing import Annotated
 
 import typer
 
-from glam_node.node.cli.application import JsonOption, SettingsOption, node_of, print_json, sessions_of, settings_of
-from glam_node.node.cli.orders import this_person
+from glam_node.node.cli.application import (
+    JsonOption,
+    SettingsOption,
+    command_node,
+    command_settings,
+    print_json,
+    reading_sessions,
+)
+from glam_node.node.cli.study_actions import current_user
 from glam_node.node.domain.account import Role
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Manage the accounts of the web console.")
@@ -32,12 +39,12 @@ def add(
     from glam_node.node.console.app import refuse_plain_text
     from glam_node.node.workflow.operate.accounts import new_account, set_account
 
-    configured = settings_of(ctx, settings)
+    configured = command_settings(ctx, settings)
     refuse_plain_text(configured.console.host, configured.console.certificate is not None)
-    sessions = node_of(ctx, configured).sessions
+    sessions = command_node(ctx, configured).sessions
     account = new_account(name, role, _password(), may_see_identity=identity)
     with sessions.begin() as session:
-        set_account(session, account, datetime.now(UTC), this_person())
+        set_account(session, account, datetime.now(UTC), current_user())
     also = ", and may see names and ids" if identity else ""
     typer.echo(f"{name} may sign in to the console as {role}{also}.")
 
@@ -47,7 +54,7 @@ def list_(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpti
     """List the local accounts with their roles and rights."""
     from glam_node.node.db import accounts
 
-    with sessions_of(ctx, settings_of(ctx, settings))() as session:
+    with reading_sessions(ctx, command_settings(ctx, settings))() as session:
         found = accounts.list_all(session)
     rows = [
         {"name": one.name, "role": str(one.role), "identity": one.may_see_identity, "changed_at": changed_at}
@@ -68,8 +75,8 @@ def remove(ctx: typer.Context, name: NameArgument, settings: SettingsOption = No
     """Remove an account and end its sessions."""
     from glam_node.node.workflow.operate.accounts import remove_account
 
-    with node_of(ctx, settings_of(ctx, settings)).sessions.begin() as session:
-        remove_account(session, name, datetime.now(UTC), this_person())
+    with command_node(ctx, command_settings(ctx, settings)).sessions.begin() as session:
+        remove_account(session, name, datetime.now(UTC), current_user())
     typer.echo(f"{name} may no longer sign in to the console.")
 
 

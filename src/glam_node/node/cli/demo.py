@@ -1,4 +1,4 @@
-"""The command `glam-node demo`, which shows a node at work between a modality and an archive."""
+"""The commands that need no data: `glam-node demo` and `phantom`."""
 
 import os
 import shlex
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from glam_node.node.cli.application import EXIT_FINDING, console, writable
+from glam_node.node.cli.application import EXIT_FINDING, OutOption, output_directory, text_output
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from glam_node.node.demo.scenario import Outcome, Result
+    from glam_node.node.demo.scenario import DemoResult, StudyResult
 
 
 def demo(
@@ -41,8 +41,8 @@ def demo(
     from glam_node.node.observe import logs
 
     logs.configure("error", "console")
-    folder = writable(out)
-    screen = console()
+    folder = output_directory(out)
+    screen = text_output()
     screen.print("glam-node demo. For research use: not a medical device.")
     with _Steps(screen) as steps:
         outcome = run_demo(folder, source=source, fast=fast, tell=steps.tell)
@@ -81,7 +81,7 @@ class _Steps:
             self._screen.print(f"  {verdict}  {self._step}  ({time.monotonic() - self._since:.1f} s)")
 
 
-def _print(outcome: "Outcome", screen: "Console") -> None:
+def _print(outcome: "DemoResult", screen: "Console") -> None:
     for result in outcome.results:
         _print_result(result, screen)
     for reason in outcome.left_out:
@@ -94,9 +94,9 @@ def _print(outcome: "Outcome", screen: "Console") -> None:
     _print_next(outcome, screen)
 
 
-def _print_result(result: "Result", screen: "Console") -> None:
-    from glam_node.node.cli.tables import print_scores
-    from glam_node.node.demo.timing import stages
+def _print_result(result: "StudyResult", screen: "Console") -> None:
+    from glam_node.node.cli.application import print_scores
+    from glam_node.node.demo.progress import stage_seconds
 
     study = result.progress.study
     screen.print(f"\nStudy {study.study_instance_uid}: {study.state}")
@@ -109,12 +109,12 @@ def _print_result(result: "Result", screen: "Console") -> None:
         objects.add_row(kind, str(count))
     screen.print(objects)
     seconds = Table("stage", "seconds")
-    for stage, duration in stages(result.progress):
+    for stage, duration in stage_seconds(result.progress):
         seconds.add_row(stage, f"{duration:.2f}")
     screen.print(seconds)
 
 
-def _print_next(outcome: "Outcome", screen: "Console") -> None:
+def _print_next(outcome: "DemoResult", screen: "Console") -> None:
     settings = f"--settings {shlex.quote(os.path.relpath(outcome.settings_path))}"
     archive = os.path.relpath(outcome.archive)
     screen.print(
@@ -133,3 +133,24 @@ def _print_next(outcome: "Outcome", screen: "Console") -> None:
 def _program() -> str:
     """Return the words that start this program again from the user's shell."""
     return "glam-node" if shutil.which("glam-node") else shlex.quote(os.path.relpath(sys.argv[0]))
+
+
+def phantom(
+    out: OutOption,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of the synthetic patient.")] = 1,
+    rows: Annotated[int, typer.Option(min=64, max=8192, help="Rows of each image.")] = 3328,
+    columns: Annotated[int, typer.Option(min=48, max=8192, help="Columns of each image.")] = 2560,
+    monochrome1: Annotated[
+        bool, typer.Option("--monochrome1", help="Store the images inverted (MONOCHROME1).")
+    ] = False,
+) -> None:
+    """Write a synthetic four-view exam as DICOM files. It has one benign-like and one malignant-like lesion."""
+    directory = output_directory(out)
+    from glam_node.inference.phantom import make_exam
+
+    photometric_interpretation = "MONOCHROME1" if monochrome1 else "MONOCHROME2"
+    for view in make_exam(seed, rows=rows, columns=columns, photometric_interpretation=photometric_interpretation):
+        dataset = view.dataset
+        path = directory / f"{dataset.ImageLaterality}-{dataset.ViewPosition}.dcm"
+        dataset.save_as(path, enforce_file_format=True)
+        typer.echo(str(path))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from glam_node.node.cli.application import EXIT_FINDING, JsonOption, SettingsOption, print_json, settings_of
+from glam_node.node.cli.application import EXIT_FINDING, JsonOption, SettingsOption, command_settings, print_json
 
 
 def echo(
@@ -17,7 +17,7 @@ def echo(
     as_json: JsonOption = False,
 ) -> None:
     """Check that a destination answers and accepts this node."""
-    configured = settings_of(ctx, settings)
+    configured = command_settings(ctx, settings)
     if destination not in configured.destinations:
         names = ", ".join(configured.destinations) or "none"
         raise typer.BadParameter(f"the settings have no [destinations.{destination}]; they have: {names}.")

@@ -9,7 +9,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from glam_node.node.cli.application import EXIT_FINDING, JsonOption, OutOption, console, print_json, writable
+from glam_node.node.cli.application import (
+    EXIT_FINDING,
+    JsonOption,
+    OutOption,
+    output_directory,
+    print_json,
+    text_output,
+)
 from glam_node.node.cli.progress import progress_bars
 from glam_node.node.domain.words import counted
 
@@ -91,7 +98,7 @@ def evaluate(
         _require_writable(package, "--write-operating-points" if write_operating_points else "--write-reference")
     named, chosen_on = _dataset(data, "--data"), _dataset(validation, "--validation") if validation else None
     options = dict(_option(each) for each in option or ())
-    directory = writable(out)
+    directory = output_directory(out)
     from glam_node.inference.predictor import load_object
 
     run = load_object(RUN_EVALUATION)
@@ -163,7 +170,7 @@ def _option(text: str) -> tuple[str, str]:
 
 
 def _print(outcome: Any, package: Path) -> None:
-    screen = console()
+    screen = text_output()
     for given in outcome.tables:
         table = Table(title=given.title, title_justify="left")
         for number, column in enumerate(given.columns):

@@ -8,43 +8,43 @@ import typer
 
 from glam_node.node.cli.application import EXIT_FINDING
 
-_PEER = re.compile(r"(?P<ae_title>[^@]+)(@(?P<host>[^@]+))?")
+_SENDER = re.compile(r"(?P<ae_title>[^@]+)(@(?P<host>[^@]+))?")
 _ARCHIVE = re.compile(r"(?P<ae_title>[^@]+)@(?P<host>.+):(?P<port>\d+)")
 
 
-def _matching(pattern: re.Pattern[str], form: str, text: str) -> dict[str, str]:
+def _parsed(pattern: re.Pattern[str], form: str, text: str) -> dict[str, str]:
     found = pattern.fullmatch(text.strip())
     if found is None:
         raise typer.BadParameter(f'"{text}" is not written as {form}.')
     return {name: value for name, value in found.groupdict().items() if value}
 
 
-def _title(text: str) -> str:
+def _valid_ae_title(text: str) -> str:
     """Return the AE title of this node if it is valid.
 
     Raises:
         typer.BadParameter: It is not valid; the prompt then asks again.
     """
-    _refuse_what_settings_do_not_allow({"node": {"ae_title": text}})
+    _require_valid({"node": {"ae_title": text}})
     return text
 
 
-def _pacs(text: str) -> str:
+def _valid_sender(text: str) -> str:
     """Return the sender, written as AE@HOST or AE, if it is valid; raise typer.BadParameter otherwise."""
-    sender = _matching(_PEER, "AE@HOST or AE", text)
+    sender = _parsed(_SENDER, "AE@HOST or AE", text)
     hosts = [sender["host"]] if "host" in sender else []
-    _refuse_what_settings_do_not_allow({"peers": {"pacs": {"ae_title": sender["ae_title"], "hosts": hosts}}})
+    _require_valid({"peers": {"pacs": {"ae_title": sender["ae_title"], "hosts": hosts}}})
     return text
 
 
-def _results(text: str) -> str:
+def _valid_archive(text: str) -> str:
     """Return the archive, written as AE@HOST:PORT, if it is valid; raise typer.BadParameter otherwise."""
-    receiver = _matching(_ARCHIVE, "AE@HOST:PORT", text)
-    _refuse_what_settings_do_not_allow({"destinations": {"archive": {**receiver, "port": int(receiver["port"])}}})
+    receiver = _parsed(_ARCHIVE, "AE@HOST:PORT", text)
+    _require_valid({"destinations": {"archive": {**receiver, "port": int(receiver["port"])}}})
     return text
 
 
-def _refuse_what_settings_do_not_allow(tree: dict[str, Any]) -> None:
+def _require_valid(tree: dict[str, Any]) -> None:
     from glam_node.settings.load import problems_of
 
     problems = problems_of(tree)
@@ -57,7 +57,9 @@ def init(
     ae_title: Annotated[
         str,
         typer.Option(
-            prompt="AE title of this node", callback=_title, help="AE title under which the PACS calls this node."
+            prompt="AE title of this node",
+            callback=_valid_ae_title,
+            help="AE title under which the PACS calls this node.",
         ),
     ] = "GLAMNODE",
     port: Annotated[
@@ -67,7 +69,7 @@ def init(
         str,
         typer.Option(
             prompt="Sender of studies, as AE@HOST or AE",
-            callback=_pacs,
+            callback=_valid_sender,
             help="AE title and address or network of the sender.",
         ),
     ] = "PACS",
@@ -75,7 +77,7 @@ def init(
         str,
         typer.Option(
             prompt="Where results go, as AE@HOST:PORT",
-            callback=_results,
+            callback=_valid_archive,
             help="The archive's AE title, address and port.",
         ),
     ] = "ARCHIVE@127.0.0.1:104",
@@ -93,8 +95,8 @@ def init(
 
     if path.exists():
         raise typer.BadParameter(f"It exists. Name another file, or move it away: {path}")
-    sender = _matching(_PEER, "AE@HOST or AE", pacs)
-    receiver = _matching(_ARCHIVE, "AE@HOST:PORT", archive)
+    sender = _parsed(_SENDER, "AE@HOST or AE", pacs)
+    receiver = _parsed(_ARCHIVE, "AE@HOST:PORT", archive)
     chosen: dict[tuple[str, ...], Any] = {
         ("node", "ae_title"): ae_title,
         ("node", "port"): port,

@@ -18,18 +18,12 @@ from glam_node.node.cli import (
     evaluate,
     init,
     model,
-    orders,
-    phantom,
-    receiver,
-    restore,
-    retry,
+    processes,
     rules,
-    serve,
     status,
-    studies,
     study,
+    study_actions,
     train,
-    worker,
 )
 from glam_node.node.cli import settings as settings_command
 from glam_node.node.cli.application import SETTINGS_VARIABLE, Commands
@@ -66,26 +60,26 @@ def glam_node(
 
 app.command()(demo.demo)
 app.command()(init.init)
-app.command()(serve.serve)
-app.command()(worker.worker)
-app.command()(receiver.receiver)
+app.command()(processes.serve)
+app.command()(processes.worker)
+app.command()(processes.receiver)
 app.command()(doctor.doctor)
 app.command()(echo.echo)
 app.command()(status.status)
-app.command()(studies.studies)
+app.command()(study.studies)
 app.command()(study.study)
-app.command()(retry.retry)
-app.command()(orders.resend)
-app.command("send-now")(orders.send_now)
-app.command()(orders.hold)
-app.command()(orders.release)
-app.command("set-aside")(orders.set_aside)
-app.command("take-newer")(orders.take_newer)
-app.command("keep-first")(orders.keep_first)
+app.command()(study_actions.retry)
+app.command()(study_actions.resend)
+app.command("send-now")(study_actions.send_now)
+app.command()(study_actions.hold)
+app.command()(study_actions.release)
+app.command("set-aside")(study_actions.set_aside)
+app.command("take-newer")(study_actions.take_newer)
+app.command("keep-first")(study_actions.keep_first)
 app.command()(backup.backup)
-app.command()(restore.restore)
+app.command()(backup.restore)
 app.command()(analyse.analyse)
-app.command()(phantom.phantom)
+app.command()(demo.phantom)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.add_typer(audit.app, name="audit")

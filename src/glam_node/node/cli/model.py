@@ -1,13 +1,22 @@
 """The command `glam-node model`, which imports, shows, verifies and times model packages."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 
-from glam_node.node.cli.application import JsonOption, OutOption, SettingsOption, print_json, settings_of, writable
-from glam_node.node.cli.model_tables import operating_points, print_package, print_report
+from glam_node.node.cli.application import (
+    EXIT_FINDING,
+    JsonOption,
+    OutOption,
+    SettingsOption,
+    command_settings,
+    output_directory,
+    print_json,
+    text_output,
+)
 
 if TYPE_CHECKING:
     from glam_node.inference.package import ModelPackage
@@ -31,7 +40,7 @@ def import_(
     out: OutOption,
 ) -> None:
     """Convert a published GLAM checkpoint into a model package. Nothing that the file contains is executed."""
-    directory = writable(out)
+    directory = output_directory(out)
     from glam_node.inference.predictor import load_object
 
     package: ModelPackage = load_object(CONVERT_CHECKPOINT)(checkpoint, directory)
@@ -65,7 +74,7 @@ def _package(ctx: typer.Context, path: Path | None, settings: Path | None) -> "M
         from glam_node.inference.package import read_package
 
         return read_package(path)
-    configured = settings_of(ctx, settings)
+    configured = command_settings(ctx, settings)
     from glam_node.node.bootstrap import configured_package
 
     return configured_package(configured)
@@ -113,7 +122,7 @@ def time_(
 
     Files are read and results written as a worker does. A worker that runs meanwhile takes its share: stop it first.
     """
-    configured = settings_of(ctx, settings)
+    configured = command_settings(ctx, settings)
     from glam_node.node.cli.model_time import TABLE, measure
 
     timing = measure(configured, studies, rows, columns)
@@ -125,5 +134,77 @@ def time_(
     typer.echo(f"{timing.views} views of {rows} x {columns}; {first}")
     typer.echo(f"seconds of a study, median of {studies}: {stages}")
     typer.echo(f"results: {', '.join(timing.kinds)}\n")
-    for line in (*TABLE, timing.line()):
+    for line in (*TABLE, timing.table_row()):
         typer.echo(line)
+
+
+_NUMBERS = ("cases", "largest error", "tolerance")
+_INDENT = 28
+
+
+def operating_points(package: "ModelPackage") -> dict[str, Any]:
+    """Return the operating points of `package` for JSON."""
+    return {str(kind): asdict(point) for kind, point in package.operating_points.items()}
+
+
+def print_package(package: "ModelPackage") -> None:
+    """Print the name, digest, operating points, calibration, mean scores, parameters, shape and card of a package."""
+    state = "trained" if package.trained else "UNTRAINED: its scores and findings are meaningless"
+    source = "weights file, digest checked" if package.seed is None else f"made from seed {package.seed}"
+    typer.echo(f"{package.algorithm_name} {package.algorithm_version} ({package.architecture}), {state}")
+    _line("path", package.path)
+    _line("weights", source)
+    _line("weights_sha256", package.weights_sha256)
+    for kind, point in operating_points(package).items():
+        _line(kind, ", ".join(f"{name} {value:g}" for name, value in point.items()))
+    for kind, scale in package.calibration.items():
+        _line(f"{kind} calibration", ", ".join(f"{name} {value:g}" for name, value in asdict(scale).items()))
+    for kind, mean in package.reference.items():
+        _line(f"{kind} reference score", f"{mean:g}")
+    for name, value in package.parameters.items():
+        _line(name, value)
+    if package.shape:
+        _line("shape", ", ".join(f"{name} {value}" for name, value in package.shape.items()))
+    for field in fields(package.card):
+        _line(field.name, card_value(getattr(package.card, field.name)))
+    typer.echo("For research use.")
+
+
+def _line(name: str, value: object) -> None:
+    typer.echo(f"{name:{_INDENT}}{value}")
+
+
+def card_value(value: object) -> str:
+    """Return a value of the card as text, for example "0.2 to 0.7" for a range; "not stated" if it is empty."""
+    if isinstance(value, tuple):
+        ranged = value and all(isinstance(one, float) for one in value)
+        value = " to ".join(f"{one:g}" for one in value) if ranged else ", ".join(map(str, value))
+    return str(value) or "not stated"
+
+
+def print_report(report: Any) -> None:
+    """Print a GoldenReport: one line per quantity, the quantities that were not computed, and the verdict.
+
+    Raises:
+        typer.Exit: With code 1, if a quantity is out of tolerance or nothing could be compared.
+    """
+    table = Table()
+    for column in ("quantity", "cases", "largest error", "tolerance", "worst case", ""):
+        table.add_column(column, justify="right" if column in _NUMBERS else "left")
+    for row in report.quantities:
+        verdict = "ok" if row.within_tolerance else "FAIL"
+        table.add_row(
+            row.name, str(row.cases), f"{row.largest_error:.2e}", f"{row.tolerance:g}", row.worst_case, verdict
+        )
+    text_output().print(table)
+    for left_out in report.not_computed:
+        typer.echo(f"not computed: {left_out.name}: {left_out.reason}")
+    bad = sum(not row.within_tolerance for row in report.quantities)
+    if not report.quantities:
+        typer.echo("FAIL  nothing could be compared")
+    elif bad:
+        typer.echo(f"FAIL  {bad} of {len(report.quantities)} quantities are out of tolerance ({report.seconds:.1f} s)")
+    else:
+        typer.echo(f"ok  all {len(report.quantities)} quantities are within tolerance ({report.seconds:.1f} s)")
+    if not report.passed:
+        raise typer.Exit(EXIT_FINDING)

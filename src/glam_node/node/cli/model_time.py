@@ -65,7 +65,7 @@ class Timing:
         """Number of studies an hour, one after the other; with inference.overlap a GPU may do more."""
         return HOUR_S / self.seconds
 
-    def line(self) -> str:
+    def table_row(self) -> str:
         """Return the measurement as a row of TABLE."""
         cells = (
             self.device,
@@ -97,10 +97,10 @@ def measure(settings: Settings, studies: int, rows: int, columns: int) -> Timing
     predictor = load_configured_predictor(settings)
     kinds = DEFAULT_KINDS.union(*(one.results for one in settings.destinations.values()))
     with tempfile.TemporaryDirectory(prefix="glam-node-time-") as directory:
-        instances = _exam(Path(directory), rows, columns)
+        instances = _phantom_study(Path(directory), rows, columns)
         # Each study gets its own store, because a store does not write the same result twice.
         stores = [InstanceStore(Path(directory, str(number))) for number in range(studies + 1)]
-        runs = [_study(instances, predictor, result_identity(settings), kinds, store) for store in stores]
+        runs = [_time_study(instances, predictor, result_identity(settings), kinds, store) for store in stores]
     findings = runs[-1][0]
     stages = [stages for _, stages in runs[1:]]
     return Timing(
@@ -131,13 +131,13 @@ def _route(predictor: Predictor) -> str:
     return route.partition(", ")[2] or "no network"
 
 
-def _exam(directory: Path, rows: int, columns: int) -> Sequence[SOPInstance]:
+def _phantom_study(directory: Path, rows: int, columns: int) -> Sequence[SOPInstance]:
     exam = phantom_exam(directory / "exam", SEED, rows, columns)
     (study,) = read_files([one.path for one in exam.instances], datetime.now(UTC)).studies
     return study.instances
 
 
-def _study(
+def _time_study(
     instances: Sequence[SOPInstance],
     predictor: Predictor,
     identity: ResultIdentity,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from glam_node.node.cli.application import JsonOption, SettingsOption, console, print_json, settings_of
+from glam_node.node.cli.application import JsonOption, SettingsOption, command_settings, print_json, text_output
 
 if TYPE_CHECKING:
     from glam_node.node.workflow.assemble.rule_trial import Tried, TriedStudy
@@ -29,7 +29,7 @@ def test(
     as_json: JsonOption = False,
 ) -> None:
     """Show which rule would decide on files, and why. Nothing is analysed, stored or sent."""
-    configured = settings_of(ctx, settings)
+    configured = command_settings(ctx, settings)
     from glam_node.node.bootstrap import rule_trial
     from glam_node.node.demo.exam import all_files
     from glam_node.node.workflow.assemble.rule_trial import try_rules
@@ -57,7 +57,7 @@ def _print(tried: "Tried") -> None:
 
 
 def _print_study(study: "TriedStudy") -> None:
-    screen = console()
+    screen = text_output()
     screen.print(f"Study {study.study_instance_uid}")
     goes_to = ", ".join(study.destinations) or "nowhere"
     priority = f", {study.priority}" if study.priority else ""

@@ -13,21 +13,20 @@ from glam_node.inference.phantom import make_exam
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.demo import modality
 from glam_node.node.demo.exam import phantom_exam
-from glam_node.node.demo.node_process import AE_TITLE, DemoNode, free_port, running
+from glam_node.node.demo.node_process import AE_TITLE, DemoNode, free_port, running_node
 from glam_node.node.demo.pictures import stored_segmentations
-from glam_node.node.demo.timing import stages
-from glam_node.node.demo.watch import Progress, open_demo_database, wait_until_done
+from glam_node.node.demo.progress import Progress, open_demo_database, stage_seconds, wait_until_done
 from glam_node.node.domain.words import counted
 from glam_node.node.results.overlay import stored_segments
 from glam_node.settings.schema import Settings
 
 SEED = 1
-SIDES = (3328, 2560)
+ROWS_AND_COLUMNS = (3328, 2560)
 RESULTS_WITHIN_S = 600.0
 RESULTS = ["segmentation", "measurement_report"]
 
 
-def check_the_whole_road(settings: Settings) -> Iterator[Check]:
+def run_self_test(settings: Settings) -> Iterator[Check]:
     """Send a phantom exam through a separate node and check each step, from C-STORE to the results.
 
     Raises:
@@ -35,24 +34,26 @@ def check_the_whole_road(settings: Settings) -> Iterator[Check]:
     """
     with tempfile.TemporaryDirectory(prefix="glam-node-self-test-") as directory:
         folder = Path(directory)
-        exam = phantom_exam(folder / "exam", SEED, *SIDES)
+        exam = phantom_exam(folder / "exam", SEED, *ROWS_AND_COLUMNS)
         node = DemoNode(free_port(), folder / "node.json", folder / "node.log")
-        node.settings_path.write_text(json.dumps(_settings(settings, folder, node.port)), encoding="utf-8")
+        node.settings_path.write_text(json.dumps(_node_settings(settings, folder, node.port)), encoding="utf-8")
         started = time.monotonic()
-        with running(node):
+        with running_node(node):
             ready = time.monotonic()
             yield Check("self-test start", Verdict.OK, f"a node of its own is ready in {ready - started:.1f} s")
             outcomes = modality.send(exam.instances, AE_TITLE, node.port)
             sent = time.monotonic()
-            yield _sent([outcome.failure for outcome in outcomes if not outcome.stored], len(outcomes), sent - ready)
+            yield _check_sending(
+                [outcome.failure for outcome in outcomes if not outcome.stored], len(outcomes), sent - ready
+            )
             with open_demo_database(folder / "storage") as sessions:
                 (progress,) = wait_until_done(
                     sessions, tuple(set(exam.studies.values())), lambda _: None, RESULTS_WITHIN_S
                 )
-        yield from _results(progress, folder / "results", settings)
+        yield from _check_results(progress, folder / "results", settings)
 
 
-def _settings(settings: Settings, folder: Path, port: int) -> dict[str, object]:
+def _node_settings(settings: Settings, folder: Path, port: int) -> dict[str, object]:
     """Return the settings of the separate node: model, results and eligibility as configured, all else its own."""
     tree = settings.model_dump(mode="json", include={"inference", "results", "eligibility"})
     return {
@@ -65,14 +66,14 @@ def _settings(settings: Settings, folder: Path, port: int) -> dict[str, object]:
     }
 
 
-def _sent(failures: Sequence[str], count: int, seconds: float) -> Check:
+def _check_sending(failures: Sequence[str], count: int, seconds: float) -> Check:
     if failures:
         return Check("self-test C-STORE", Verdict.FAIL, failures[0], "See the message.")
     return Check("self-test C-STORE", Verdict.OK, f"{counted(count, 'image')} stored in {seconds:.1f} s")
 
 
-def _results(progress: Progress, folder: Path, settings: Settings) -> Iterator[Check]:
-    took = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages(progress))
+def _check_results(progress: Progress, folder: Path, settings: Settings) -> Iterator[Check]:
+    took = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stage_seconds(progress))
     files = sorted(folder.glob("*.dcm"))
     if not progress.jobs or not files:
         rule = f"{progress.study.rule}: {progress.study.reason}"
@@ -81,17 +82,17 @@ def _results(progress: Progress, folder: Path, settings: Settings) -> Iterator[C
     kinds = Counter(pydicom.dcmread(path, specific_tags=["Modality"]).Modality for path in files)
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     yield Check("self-test results", Verdict.OK, f"{counts}; {took}")
-    yield _truth(files, progress.study.study_instance_uid, settings)
+    yield _check_lesions(files, progress.study.study_instance_uid, settings)
 
 
-def _truth(files: Sequence[Path], study_instance_uid: str, settings: Settings) -> Check:
+def _check_lesions(files: Sequence[Path], study_instance_uid: str, settings: Settings) -> Check:
     """Compare the outlines with the lesions of the phantom.
 
     The default model must find every lesion. A model for patients need not, so that a missed lesion is a warning.
     """
     segmentations = stored_segmentations(files, study_instance_uid)
     found = lesions = outside = 0
-    for view in make_exam(SEED, rows=SIDES[0], columns=SIDES[1]):
+    for view in make_exam(SEED, rows=ROWS_AND_COLUMNS[0], columns=ROWS_AND_COLUMNS[1]):
         masks = [segment.mask for segment in stored_segments(view.dataset.SOPInstanceUID, segmentations)]
         truth = view.benign_mask | view.malignant_mask
         lesions += bool(truth.any())

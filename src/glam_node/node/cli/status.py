@@ -11,9 +11,9 @@ from glam_node.node.cli.application import (
     EXIT_FINDING,
     JsonOption,
     SettingsOption,
+    command_settings,
     print_json,
-    sessions_of,
-    settings_of,
+    reading_sessions,
 )
 from glam_node.node.domain.words import counted
 
@@ -30,8 +30,8 @@ IN_DOUBT_SHOWN = 20
 
 def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
     """Show what is waiting and what needs a person. Exit with 1 if something was given up or is in doubt."""
-    configured = settings_of(ctx, settings)
-    state = _state(sessions_of(ctx, configured), configured)
+    configured = command_settings(ctx, settings)
+    state = _state(reading_sessions(ctx, configured), configured)
     if as_json:
         print_json(state)
     else:

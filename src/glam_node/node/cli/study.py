@@ -1,4 +1,4 @@
-"""The command `glam-node study`, which shows one study."""
+"""The commands that show studies: `glam-node studies` and `study`."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,10 +9,10 @@ from rich.table import Table
 from glam_node.node.cli.application import (
     JsonOption,
     SettingsOption,
-    console,
+    command_settings,
     print_json,
-    sessions_of,
-    settings_of,
+    reading_sessions,
+    text_output,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ StudyArgument = Annotated[
 ]
 
 
-def known(sessions: "SessionFactory", study_instance_uid: str) -> "Study":
+def known_study(sessions: "SessionFactory", study_instance_uid: str) -> "Study":
     """Return the study with this UID.
 
     Raises:
@@ -46,13 +46,43 @@ def known(sessions: "SessionFactory", study_instance_uid: str) -> "Study":
     return study
 
 
+def studies(
+    ctx: typer.Context,
+    settings: SettingsOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="Number of studies to list, most recently received first.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List the studies with their state and its reason."""
+    configured = command_settings(ctx, settings)
+    from glam_node.node.bootstrap import eligibility_rules
+    from glam_node.node.db.studies import recent
+    from glam_node.node.workflow.operate.study_description import summary
+
+    with reading_sessions(ctx, configured)() as session:
+        rows = [summary(study, eligibility_rules(configured)) for study in recent(session, limit)]
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        typer.echo(f"No study yet. {configured.node.ae_title} waits on port {configured.node.port}.")
+        return
+    table = Table()
+    for column in ("study_instance_uid", "state", "views", "last_received_at (UTC)", "reason"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        at = row["last_received_at"].strftime("%Y-%m-%d %H:%M:%S")
+        state = row["state"] if row["standing"] == "FREE" else f"{row['state']}, {row['standing']}"
+        table.add_row(row["study_instance_uid"], state, row["views"], at, row["reason"] or row["rule"])
+    text_output().print(table)
+
+
 def study(
     ctx: typer.Context, study_instance_uid: StudyArgument, settings: SettingsOption = None, as_json: JsonOption = False
 ) -> None:
     """Show everything about one study: images, state, jobs, scores, deliveries and a timeline."""
-    configured = settings_of(ctx, settings)
-    sessions = sessions_of(ctx, configured)
-    found = known(sessions, study_instance_uid)
+    configured = command_settings(ctx, settings)
+    sessions = reading_sessions(ctx, configured)
+    found = known_study(sessions, study_instance_uid)
     from glam_node.node.bootstrap import eligibility_rules
     from glam_node.node.workflow.operate.study_description import describe
 
@@ -60,7 +90,7 @@ def study(
     if as_json:
         print_json(description)
     else:
-        _print(description, console())
+        _print(description, text_output())
 
 
 def _print(study: dict[str, Any], out: "Console") -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from glam_node.node.cli.application import EXIT_FINDING, OutOption, complain, writable
+from glam_node.node.cli.application import EXIT_FINDING, OutOption, output_directory, print_error
 from glam_node.node.cli.progress import progress_bars
 from glam_node.node.domain.words import counted
 
@@ -28,7 +28,7 @@ def train(
 
     Several devices: torchrun --nproc-per-node N -m glam_node train ... Research use.
     """
-    directory = writable(out)
+    directory = output_directory(out)
     from glam_node.inference.predictor import load_object
 
     path = load_object(FIND_RECIPE)(recipe)
@@ -43,5 +43,5 @@ def train(
         "--out DIR --write-operating-points"
     )
     if trained.failures:
-        complain(f"{counted(len(trained.failures), 'view')} could not be prepared and were left out.")
+        print_error(f"{counted(len(trained.failures), 'view')} could not be prepared and were left out.")
         raise typer.Exit(EXIT_FINDING)

@@ -35,7 +35,7 @@ class Archive:
         """Return whether the archive holds the object."""
         return (self.folder / f"{sop_instance_uid}.dcm").is_file()
 
-    def keep(self, event: Event) -> int:
+    def store(self, event: Event) -> int:
         """Store the object of one C-STORE, whole or not at all, and return the status (PS3.4 Table B.2-1)."""
         sop_instance_uid = cast(C_STORE, event.request).AffectedSOPInstanceUID
         final = self.folder / f"{sop_instance_uid}.dcm"
@@ -49,7 +49,7 @@ class Archive:
 
 
 @contextmanager
-def listening(folder: Path, calling_ae_title: str) -> Iterator[Archive]:
+def running_archive(folder: Path, calling_ae_title: str) -> Iterator[Archive]:
     """Run an archive on a free port of this machine until the context ends.
 
     Args:
@@ -77,7 +77,7 @@ def listening(folder: Path, calling_ae_title: str) -> Iterator[Archive]:
 
 def _start(ae: AE, archive: Archive) -> ThreadedAssociationServer:
     try:
-        server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, archive.keep)])
+        server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, archive.store)])
     except OSError as error:
         raise PermanentError(f"The demo's archive cannot listen on 127.0.0.1: {error.strerror}.") from error
     if server is None:

@@ -38,7 +38,7 @@ def phantom_exam(folder: Path, seed: int, rows: int, columns: int) -> Exam:
     return Exam(tuple(instances), studies)
 
 
-def exam_of(folder: Path) -> Exam:
+def read_exam(folder: Path) -> Exam:
     """Return all DICOM objects under `folder`.
 
     Raises:

@@ -75,7 +75,7 @@ root = {json.dumps(str(path.parent.resolve() / "storage"), ensure_ascii=False)}
 
 
 @contextmanager
-def running(node: DemoNode) -> Iterator[None]:
+def running_node(node: DemoNode) -> Iterator[None]:
     """Run the node until the context ends; the node also stops when this process dies.
 
     Raises:

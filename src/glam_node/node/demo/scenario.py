@@ -10,10 +10,10 @@ from pydicom.uid import UID
 
 from glam_node.inference.findings import Findings
 from glam_node.node.demo import archive, modality
-from glam_node.node.demo.exam import Exam, exam_of, phantom_exam
-from glam_node.node.demo.node_process import AE_TITLE, DemoNode, free_port, running, write_settings
+from glam_node.node.demo.exam import Exam, phantom_exam, read_exam
+from glam_node.node.demo.node_process import AE_TITLE, DemoNode, free_port, running_node, write_settings
 from glam_node.node.demo.pictures import draw_pictures, stored_segmentations
-from glam_node.node.demo.watch import Progress, open_demo_database, wait_until_done
+from glam_node.node.demo.progress import Progress, open_demo_database, wait_until_done
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.results.identity import ResultIdentity
@@ -22,16 +22,16 @@ from glam_node.node.storage.findings import latest_findings
 SEED = 1
 RESULTS_WITHIN_S = 900.0
 SETTINGS = "node.toml"
-MARK = ".glam-node-demo"
+MARKER_FILE = ".glam-node-demo"
 """Name of an empty file that marks a folder as one of a demo, which the next demo may clear."""
-OURS = (SETTINGS, "node.log", "exam", "storage", "archive", "pictures")
+WRITTEN_NAMES = (SETTINGS, "node.log", "exam", "storage", "archive", "pictures")
 """Names of the files and folders that a demo writes, and that the next demo removes."""
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class StudyResult:
     """The result of one study."""
 
     progress: Progress
@@ -46,11 +46,11 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoResult:
     """The result of the demo."""
 
     folder: Path
-    results: tuple[Result, ...]
+    results: tuple[StudyResult, ...]
     left_out: tuple[str, ...]
     """Files that were not sent and images that the node refused, each with the reason."""
 
@@ -65,7 +65,7 @@ class Outcome:
         return self.folder / SETTINGS
 
 
-def run_demo(folder: Path, *, source: Path | None, fast: bool, tell: Tell) -> Outcome:
+def run_demo(folder: Path, *, source: Path | None, fast: bool, tell: Tell) -> DemoResult:
     """Send an exam through a node to an archive, draw pictures, and stop everything.
 
     Args:
@@ -77,42 +77,42 @@ def run_demo(folder: Path, *, source: Path | None, fast: bool, tell: Tell) -> Ou
     Raises:
         PermanentError: The folder cannot be used, or the results do not arrive; the message names the node's log.
     """
-    _clear(folder, source)
+    _prepare_folder(folder, source)
     tell("making a phantom exam" if source is None else f"reading {source}")
     exam = _exam(folder, source, fast)
-    with archive.listening(folder / "archive", AE_TITLE) as receiving:
+    with archive.running_archive(folder / "archive", AE_TITLE) as receiving:
         tell("starting the node; its worker loads the model")
         port = free_port()
         node = DemoNode(port, folder / SETTINGS, folder / "node.log")
         write_settings(node.settings_path, port=port, archive_port=receiving.port, fast=fast)
-        with running(node):
+        with running_node(node):
             studies, refused = _send_and_wait(exam, node, folder / "storage", tell)
         tell("drawing pictures from the stored segmentations")
         sources = {instance.sop_instance_uid: instance.path for instance in exam.instances}
-        results = tuple(_result(progress, folder, receiving, sources) for progress in studies)
-    return Outcome(folder, results, (*exam.left_out, *refused))
+        results = tuple(_study_result(progress, folder, receiving, sources) for progress in studies)
+    return DemoResult(folder, results, (*exam.left_out, *refused))
 
 
-def _clear(folder: Path, source: Path | None) -> None:
+def _prepare_folder(folder: Path, source: Path | None) -> None:
     """Create `folder`, or remove the files of an earlier demo from it.
 
     Raises:
         PermanentError: The folder has files that are not of a demo, or contains `source`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()) and not (folder / MARK).is_file():
+    if any(folder.iterdir()) and not (folder / MARKER_FILE).is_file():
         raise PermanentError(f"{folder} is not empty and not of an earlier demo. Name another folder with --out.")
     if source is not None and source.resolve().is_relative_to(folder.resolve()):
         raise PermanentError(f"{source} lies in {folder}, which every demo clears. Name another folder with --out.")
-    (folder / MARK).touch()
-    for name in OURS:
+    (folder / MARKER_FILE).touch()
+    for name in WRITTEN_NAMES:
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _exam(folder: Path, source: Path | None, fast: bool) -> Exam:
     if source is not None:
-        return exam_of(source)
+        return read_exam(source)
     rows, columns = (416, 320) if fast else (3328, 2560)
     return phantom_exam(folder / "exam", SEED, rows, columns)
 
@@ -137,13 +137,15 @@ def _send_and_wait(exam: Exam, node: DemoNode, root: Path, tell: Tell) -> tuple[
     return studies, [outcome.failure for outcome in outcomes if not outcome.stored]
 
 
-def _result(progress: Progress, folder: Path, receiving: archive.Archive, sources: Mapping[str, Path]) -> Result:
+def _study_result(
+    progress: Progress, folder: Path, receiving: archive.Archive, sources: Mapping[str, Path]
+) -> StudyResult:
     missing = [one.sop_instance_uid for one in progress.deliveries if not receiving.has(one.sop_instance_uid)]
     if missing:
         raise PermanentError(f"The node says stored, the archive has not: {', '.join(missing)}.")
     findings = latest_findings(folder / "storage", progress.jobs)
     if findings is None:
-        return Result(progress, None, ())
+        return StudyResult(progress, None, ())
     segmentations = stored_segmentations(receiving.files(), findings.study_instance_uid)
     pictures = draw_pictures(findings, sources, segmentations, folder / "pictures", ResultIdentity())
-    return Result(progress, findings, tuple(pictures))
+    return StudyResult(progress, findings, tuple(pictures))

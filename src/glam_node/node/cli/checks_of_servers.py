@@ -1,14 +1,17 @@
-"""The checks of `doctor` for the sign-in provider of the console, `[console.oidc]`."""
+"""The checks of `doctor` for other servers: sign-in provider, audit collector, alerts and traces."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from glam_node.node.bootstrap.alerts import mail_server
 from glam_node.node.cli.checks import Check, Verdict
-from glam_node.node.cli.checks_of_certificates import SOON
-from glam_node.node.cli.checks_of_secrets import CLIENT_SECRET, check_secret
+from glam_node.node.cli.checks_of_files import CLIENT_SECRET, EXPIRES_SOON, check_secret
 from glam_node.node.errors import NodeError
+from glam_node.node.scu.mail import MailServer, check_mail_server
+from glam_node.node.scu.otlp import check_collector
+from glam_node.node.scu.webhook import check_webhook
 from glam_node.node.tls.certificates import presented
 from glam_node.node.tls.contexts import Files
 from glam_node.settings.console import OIDCSettings
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
 
 PROVIDER, CLIENT = "sign-in provider", "sign-in client"
 _HTTPS = 443
+
+
+def sign_in_limit_s(chosen: OIDCSettings) -> float:
+    """Return how many seconds the checks of the provider may take."""
+    return 5 * chosen.timeout + 10
 
 
 def check_sign_in(settings: Settings) -> Iterator[Check]:
@@ -55,7 +63,7 @@ def _provider(issuer: "Issuer", chosen: OIDCSettings) -> Check:
         return Check(PROVIDER, Verdict.FAIL, f"{issuer.name} {lacking[0]}", lacking[1])
     fact = f"{issuer.name} is there, with its endpoints and {keys} keys"
     ends = _certificate_ends(issuer.name, chosen)
-    if ends is not None and ends - datetime.now(UTC) < SOON:
+    if ends is not None and ends - datetime.now(UTC) < EXPIRES_SOON:
         fact = f"{fact}; its certificate is good to {ends:%Y-%m-%d %H:%M} UTC"
         return Check(PROVIDER, Verdict.WARN, fact, "Have its administrator renew it.")
     if not issuer.end_session_endpoint:
@@ -107,6 +115,44 @@ def _client(issuer: "Issuer", chosen: OIDCSettings) -> Check:
     return Check(CLIENT, Verdict.OK, f"{chosen.client_id} is known {how}, and leads back to {issuer.redirect_uri}")
 
 
-def longest(chosen: OIDCSettings) -> float:
-    """Return how many seconds the checks of the provider may take."""
-    return 5 * chosen.timeout + 10
+def check_audit_collector(settings: Settings) -> Iterator[Check]:
+    """Check that the collector of audit messages, if configured, accepts and closes a connection."""
+    from glam_node.node.scu.syslog import audit_collector
+
+    collector = audit_collector(settings.audit)
+    if collector is None:
+        return
+    try:
+        collector.send([])
+    except NodeError as error:
+        yield Check("audit", Verdict.FAIL, str(error), "Audit messages wait on this machine until it answers.")
+        return
+    yield Check("audit", Verdict.OK, f"{collector.host}:{collector.port} takes audit messages")
+
+
+def check_channels(settings: Settings) -> Iterator[Check]:
+    """Check that each configured server answers, without sending it an alert or a trace."""
+    alerts, telemetry = settings.alerts, settings.telemetry
+    if alerts.webhook_url:
+        remedy = "Alerts wait until it answers. `glam-node alerts test` posts one."
+        yield _reached("alerts webhook", lambda: check_webhook(alerts.webhook_url, alerts.timeout), remedy)
+    server = mail_server(settings)
+    if server is not None and _has_password(server):
+        remedy = "Alerts wait until it answers. `glam-node alerts test` sends one."
+        yield _reached("alerts mail", lambda: check_mail_server(server), remedy)
+    if telemetry.otlp_endpoint:
+        remedy = "Traces wait until it answers; studies do not."
+        yield _reached("telemetry", lambda: check_collector(telemetry.otlp_endpoint, telemetry.timeout), remedy)
+
+
+def _has_password(server: MailServer) -> bool:
+    """Return whether the password of the mail server, if any, can be read; `check_secrets` reports it otherwise."""
+    key = "alerts.smtp_password_path"
+    return server.password_file is None or check_secret(key, server.password_file).verdict is not Verdict.FAIL
+
+
+def _reached(name: str, reach: Callable[[], str], remedy: str) -> Check:
+    try:
+        return Check(name, Verdict.OK, reach())
+    except NodeError as error:
+        return Check(name, Verdict.FAIL, str(error), remedy)

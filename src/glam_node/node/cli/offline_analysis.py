@@ -44,7 +44,7 @@ _PREFIXES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class AnalysisOptions:
     """Settings of the analysis."""
 
     eligibility: EligibilityRules
@@ -56,7 +56,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class StudyResults:
     """The results of one study."""
 
     findings: Findings
@@ -71,14 +71,14 @@ class Written:
 class Analysis:
     """Results of the analysis of some files."""
 
-    written: list[Written]
+    written: list[StudyResults]
     refused: list[Refusal]
     """Files, images and studies that could not be analysed."""
     left_out: list[Refusal]
     """Images of analysed studies that are not to be analysed, for example special views."""
 
 
-def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> Analysis:
+def analyse(paths: Iterable[Path], out: Path, options: AnalysisOptions, now: datetime) -> Analysis:
     """Analyse every eligible study in `paths` and write its results to `out`/<Study Instance UID>.
 
     Raises:
@@ -90,14 +90,14 @@ def analyse(paths: Iterable[Path], out: Path, rules: Rules, now: datetime) -> An
     analysis = Analysis([], list(given.refused), [])
     predictor: Predictor | None = None
     for study in given.studies:
-        eligibility = judge(study, rules.eligibility)
+        eligibility = judge(study, options.eligibility)
         if not eligibility.eligible:
             analysis.refused.append(Refusal(_named(study), f"{eligibility.rule}: {eligibility.reason}"))
             continue
-        predictor = predictor or rules.load_predictor()
+        predictor = predictor or options.load_predictor()
         try:
-            findings = _segment(study, eligibility.instances, predictor, rules.eligibility.kinds)
-            written = _write(findings, eligibility.instances, rules, out / study.study_instance_uid)
+            findings = _segment(study, eligibility.instances, predictor, options.eligibility.kinds)
+            written = _write(findings, eligibility.instances, options, out / study.study_instance_uid)
         except Exception as error:  # A failed study must not stop the others.
             if is_machine_failure(error) or isinstance(error, PackageMismatch | DeviceUnavailable):
                 raise
@@ -133,7 +133,9 @@ def _segment(study: Study, instances: Sequence[SOPInstance], predictor: Predicto
     return segment_study(study.study_instance_uid, source_images(instances, Path), predictor, kinds)
 
 
-def _write(findings: Findings, instances: Sequence[SOPInstance], rules: Rules, folder: Path) -> Written:
+def _write(
+    findings: Findings, instances: Sequence[SOPInstance], options: AnalysisOptions, folder: Path
+) -> StudyResults:
     """Remove the results of an earlier run from `folder`; write the result objects and one picture per view."""
     folder.mkdir(parents=True, exist_ok=True)
     for pattern in ("[LR]-*.png", *(f"{prefix}-*.dcm" for prefix in _PREFIXES.values())):
@@ -142,13 +144,13 @@ def _write(findings: Findings, instances: Sequence[SOPInstance], rules: Rules, f
     paths = {instance.sop_instance_uid: Path(instance.path) for instance in instances}
     objects: list[Path] = []
     counts: Counter[str] = Counter()
-    identity = rules.identity.of_versions(instance.version for instance in instances)
+    identity = options.identity.of_versions(instance.version for instance in instances)
     maker = ResultMaker(findings, read_sources(instances, Path), identity)
-    for made in maker.make(ResultSelection(rules.wanted)):
+    for made in maker.make(ResultSelection(options.wanted)):
         counts[made.kind] += 1
         objects.append(folder / f"{_PREFIXES[made.kind]}-{counts[made.kind]}.dcm")
         objects[-1].write_bytes(b"".join(made.parts))
     segmentations: list[Dataset] = [pydicom.dcmread(path) for path in objects[: counts[kinds.SEGMENTATION]]]
-    pictures = draw_pictures(findings, paths, segmentations, folder, rules.identity)
+    pictures = draw_pictures(findings, paths, segmentations, folder, options.identity)
     not_written = [Refusal(paths.get(one.sop_instance_uid, folder).__str__(), str(one)) for one in maker.unwritten]
-    return Written(findings, tuple(objects), tuple(pictures), tuple(not_written))
+    return StudyResults(findings, tuple(objects), tuple(pictures), tuple(not_written))

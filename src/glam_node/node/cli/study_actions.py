@@ -1,4 +1,4 @@
-"""The commands by which an operator acts on a study: `resend`, `hold`, `release`, `set-aside` and others."""
+"""The commands by which an operator acts on a study: `retry`, `resend`, `hold`, `release` and others."""
 
 import getpass
 import socket
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glam_node.node.cli.application import SettingsOption, node_of, settings_of
-from glam_node.node.cli.study import StudyArgument, known
+from glam_node.node.cli.application import SettingsOption, command_node, command_settings
+from glam_node.node.cli.study import StudyArgument, known_study
 from glam_node.node.domain.account import Actor, Order
 from glam_node.node.domain.words import counted
 
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from glam_node.node.bootstrap import Node
 
 ReasonOption = Annotated[str, typer.Option(help="Reason, kept with the study; do not name the patient.")]
+
+
+def retry(
+    ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption = "", settings: SettingsOption = None
+) -> None:
+    """Retry what was given up for a study. After a change of settings, analyse the study again."""
+    from glam_node.node.workflow.operate.retry import retry_study
+
+    order = new_order(study_instance_uid, reason)
+    act_on_study(ctx, settings, order, lambda session, node: str(retry_study(session, order, node.settings_digest)))
 
 
 def resend(
@@ -33,14 +43,8 @@ def resend(
     from glam_node.node.workflow.operate.resend import Selection
     from glam_node.node.workflow.operate.resend import resend as act
 
-    carry_out(
-        ctx,
-        settings,
-        study_instance_uid,
-        lambda session, node: act(
-            session, order_of(study_instance_uid, reason), Selection(destination, stored), node.inference
-        ),
-    )
+    order, selection = new_order(study_instance_uid, reason), Selection(destination, stored)
+    act_on_study(ctx, settings, order, lambda session, node: act(session, order, selection, node.inference))
 
 
 def send_now(
@@ -51,9 +55,9 @@ def send_now(
     """Send all results that wait for a destination now instead of at their next attempt."""
     from glam_node.node.workflow.operate.resend import send_now as act
 
-    node = node_of(ctx, settings_of(ctx, settings))
+    node = command_node(ctx, command_settings(ctx, settings))
     with node.sessions.begin() as session:
-        count = act(session, destination, this_person(), node.settings.destinations, datetime.now(UTC))
+        count = act(session, destination, current_user(), node.settings.destinations, datetime.now(UTC))
     typer.echo(f"{counted(count, 'waiting result')} will be sent to {destination} now.")
 
 
@@ -63,7 +67,8 @@ def hold(
     """Hold a study. It is not analysed and its results are not sent until `release`."""
     from glam_node.node.workflow.operate.standing import hold as act
 
-    carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
+    order = new_order(study_instance_uid, reason)
+    act_on_study(ctx, settings, order, lambda session, _: act(session, order))
 
 
 def release(
@@ -72,56 +77,46 @@ def release(
     """Resume work on a study that was held or set aside."""
     from glam_node.node.workflow.operate.standing import release as act
 
-    carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
+    order = new_order(study_instance_uid, reason)
+    act_on_study(ctx, settings, order, lambda session, _: act(session, order))
 
 
 def set_aside(
-    ctx: typer.Context,
-    study_instance_uid: StudyArgument,
-    reason: ReasonOption,
-    settings: SettingsOption = None,
+    ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption, settings: SettingsOption = None
 ) -> None:
     """Stop all work on a study; `release` resumes it."""
     from glam_node.node.workflow.operate.standing import set_aside as act
 
-    carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
+    order = new_order(study_instance_uid, reason)
+    act_on_study(ctx, settings, order, lambda session, _: act(session, order))
 
 
 def take_newer(
-    ctx: typer.Context,
-    study_instance_uid: StudyArgument,
-    reason: ReasonOption,
-    settings: SettingsOption = None,
+    ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption, settings: SettingsOption = None
 ) -> None:
     """Replace a study's images by the versions that were sent again, and read the study again."""
     from glam_node.node.workflow.operate.versions import take_newer as act
 
-    carry_out(
-        ctx,
-        settings,
-        study_instance_uid,
-        lambda session, node: act(session, order_of(study_instance_uid, reason), node.store),
-    )
+    order = new_order(study_instance_uid, reason)
+    act_on_study(ctx, settings, order, lambda session, node: act(session, order, node.store))
 
 
 def keep_first(
-    ctx: typer.Context,
-    study_instance_uid: StudyArgument,
-    reason: ReasonOption,
-    settings: SettingsOption = None,
+    ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption, settings: SettingsOption = None
 ) -> None:
     """Keep a study's images as they came first; the versions that were sent again are not asked about any more."""
     from glam_node.node.workflow.operate.versions import keep_first as act
 
-    carry_out(ctx, settings, study_instance_uid, lambda session, _: act(session, order_of(study_instance_uid, reason)))
+    order = new_order(study_instance_uid, reason)
+    act_on_study(ctx, settings, order, lambda session, _: act(session, order))
 
 
-def order_of(study_instance_uid: str, reason: str = "") -> Order:
+def new_order(study_instance_uid: str, reason: str = "") -> Order:
     """Return the order of the current user for a study, with the current time."""
-    return Order(study_instance_uid, this_person(), datetime.now(UTC), reason)
+    return Order(study_instance_uid, current_user(), datetime.now(UTC), reason)
 
 
-def this_person() -> Actor:
+def current_user() -> Actor:
     """Return the current user and this host, for the record of an action."""
     try:
         user = getpass.getuser()
@@ -130,25 +125,22 @@ def this_person() -> Actor:
     return Actor(f"os:{user}", socket.gethostname())
 
 
-def carry_out(
-    ctx: typer.Context,
-    settings: SettingsOption,
-    study_instance_uid: str,
-    change: Callable[[Any, "Node"], str],
+def act_on_study(
+    ctx: typer.Context, settings: SettingsOption, order: Order, change: Callable[[Any, "Node"], str]
 ) -> None:
     """Make a change to a study in one transaction and print what was done.
 
     Args:
         ctx: The context of the command.
         settings: The settings file given to the command, if any.
-        study_instance_uid: The study.
+        order: The order, which names the study.
         change: Makes the change and returns what was done, as a sentence without its capital and full stop.
 
     Raises:
         typer.BadParameter: The node has no such study.
     """
-    node = node_of(ctx, settings_of(ctx, settings))
-    known(node.sessions, study_instance_uid)
+    node = command_node(ctx, command_settings(ctx, settings))
+    known_study(node.sessions, order.study_instance_uid)
     with node.sessions.begin() as session:
         done = change(session, node)
     typer.echo(done[:1].upper() + done[1:] + ".")

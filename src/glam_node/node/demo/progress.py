@@ -1,9 +1,10 @@
-"""The progress of a study through the node, read from the node's database."""
+"""The progress of a study through the node, read from the node's database, and the time of each stage."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from glam_node.node.db import audit, deliveries, jobs, studies
@@ -48,7 +49,7 @@ class Progress:
         return next((d.failure for d in self.deliveries if d.state is DeliveryState.ABANDONED), "")
 
     @property
-    def words(self) -> str:
+    def step(self) -> str:
         """Current step of the study, as text for a person."""
         if self.study.state is StudyState.REPORTED:
             return "the node sends the results to the archive"
@@ -111,7 +112,29 @@ def wait_until_done(
             tell(f"the archive stored {counted(stored, 'result')}")
             return known
         if unfinished:
-            tell(f"study {len(known) - len(unfinished) + 1} of {len(study_instance_uids)}: {unfinished[0].words}")
+            tell(f"study {len(known) - len(unfinished) + 1} of {len(study_instance_uids)}: {unfinished[0].step}")
         if time.monotonic() > deadline:
             raise PermanentError(f"The results did not arrive within {timeout_s:.0f} s.")
         time.sleep(POLL_S)
+
+
+def stage_seconds(progress: Progress) -> Iterator[tuple[str, float]]:
+    """Yield each stage of a reported study with its time in s.
+
+    The last one is the whole time from the last C-STORE to the last result, if a result was stored.
+    """
+    study = progress.study
+    at = {event.event: event.at for event in progress.timeline}
+    yield "receive", _between(study.first_received_at, study.last_received_at)
+    yield "wait until the sender is quiet", _between(study.last_received_at, at.get("study_complete"))
+    yield "queue", _between(at.get("study_complete"), at.get("job_started"))
+    for stage, seconds in progress.jobs[0].stage_seconds:
+        yield f"analysis: {stage}", seconds
+    stored = [delivery.stored_at for delivery in progress.deliveries if delivery.stored_at is not None]
+    if stored:
+        yield "deliver to the archive", _between(at.get("job_succeeded"), max(stored))
+        yield "last C-STORE to last result stored", _between(study.last_received_at, max(stored))
+
+
+def _between(start: datetime | None, end: datetime | None) -> float:
+    return 0.0 if start is None or end is None else max(0.0, (end - start).total_seconds())

@@ -1,11 +1,12 @@
-"""The checks of `doctor` and `settings check` for the certificate files of this node."""
+"""The checks of `doctor` and `settings check` for certificate and password files."""
 
 import ssl
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from glam_node.node.cli.checks import Check, Verdict
-from glam_node.node.cli.checks_of_secrets import FOR_OTHERS, check_secrets
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
 from glam_node.node.scu.syslog import audit_collector
@@ -14,8 +15,11 @@ from glam_node.node.tls.certificates import Validity, authorities, validity
 from glam_node.node.tls.contexts import Files, client_context, server_context
 from glam_node.settings.problems import Problem
 from glam_node.settings.schema import Settings
+from glam_node.settings.secret_files import SecretFileError, read_secret
 
-SOON = timedelta(days=30)
+EXPIRES_SOON = timedelta(days=30)
+FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+CLIENT_SECRET = "console.oidc.client_secret_path"  # noqa: S105 - the name of a setting
 SIGN_IN = "console.oidc"
 """The section whose files are only authorities, and no certificate of this node."""
 
@@ -95,7 +99,7 @@ def _own(files: Files, name: str, good: Validity, now: datetime) -> Check:
         return Check(name, Verdict.FAIL, f"{fact}: not yet", "Check the clock of this machine, or wait.")
     if now > good.not_after:
         return Check(name, Verdict.FAIL, f"{fact}: it has expired", "Renew it; no restart is needed.")
-    if good.not_after - now < SOON:
+    if good.not_after - now < EXPIRES_SOON:
         days = (good.not_after - now).days
         return Check(name, Verdict.WARN, f"{fact}: {counted(days, 'day')} left", "Renew it; no restart is needed.")
     if files.key is not None and files.key.stat().st_mode & FOR_OTHERS:
@@ -110,7 +114,32 @@ def _old_authority(files: Files, context: ssl.SSLContext, now: datetime) -> Chec
         remedy = f"Put its successor into {files.section}.ca, beside it; no restart is needed."
         if now > good.not_after:
             return Check(_line(files), Verdict.FAIL, f"{fact}: it has expired", remedy)
-        if good.not_after - now < SOON:
+        if good.not_after - now < EXPIRES_SOON:
             days = (good.not_after - now).days
             return Check(_line(files), Verdict.WARN, f"{fact}: {counted(days, 'day')} left", remedy)
     return None
+
+
+def check_secrets(settings: Settings) -> Iterator[Check]:
+    """Check each password file that the settings use."""
+    console, alerts = settings.console, settings.alerts
+    if console.port and console.oidc.issuer is not None and console.oidc.client_secret_path is not None:
+        yield check_secret(CLIENT_SECRET, console.oidc.client_secret_path)
+    if alerts.smtp_host is not None and alerts.smtp_password_path is not None:
+        yield check_secret("alerts.smtp_password_path", alerts.smtp_password_path)
+    for name, destination in settings.destinations.items():
+        if destination.kind == "stow-rs" and destination.authorization is not None:
+            yield check_secret(f"destinations.{name}.authorization", destination.authorization)
+
+
+def check_secret(key: str, path: Path) -> Check:
+    """Check that the password file of one setting can be read, and only by its owner."""
+    remedy = "Put what it should hold there, and nothing else, for the user that the node runs as."
+    try:
+        read_secret(path)
+        mode = path.stat().st_mode
+    except SecretFileError as error:
+        return Check(key, Verdict.FAIL, str(error), remedy)
+    if mode & FOR_OTHERS:
+        return Check(key, Verdict.WARN, f"others may read {path}", f"chmod 600 {path}")
+    return Check(key, Verdict.OK, f"{path} can be read, by its user alone")
