@@ -33,7 +33,7 @@ def test_people_get_one_line_per_check_and_the_remedy_under_it(site: Site) -> No
     told = glam_node("--settings", site.settings_path, "doctor").stdout.splitlines()
     model = next(number for number, line in enumerate(told) if line.startswith("warn model"))
     assert "UNTRAINED" in told[model]
-    assert "-> Bring your own weights" in told[model + 1]
+    assert "-> Import your own weights" in told[model + 1]
 
 
 @pytest.fixture(scope="module")

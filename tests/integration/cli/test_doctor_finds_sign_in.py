@@ -118,15 +118,15 @@ CASES = [
     Case("its certificate expired", over_tls(ends_in=timedelta(minutes=-5)), PROVIDER, ("expired", "renew it")),
     Case("its authority unknown", over_tls(ca=None), PROVIDER, ("cannot be trusted", "into console.oidc.ca")),
     Case("its name another", over_tls("127.0.0.2"), PROVIDER, ("127.0.0.2", "a name that its certificate is for")),
-    Case("soon too old", over_tls(ends_in=timedelta(days=9)), PROVIDER, ("is good to", "renew it"), "warn"),
+    Case("soon too old", over_tls(ends_in=timedelta(days=9)), PROVIDER, ("is valid until", "renew it"), "warn"),
     Case("no authorities there", over_tls(ca="/nowhere.pem"), "console.oidc authorities", ("/nowhere.pem",),
          beside=frozenset({PROVIDER})),
     Case("plain HTTP taken for HTTPS", plain_http, PROVIDER, ("does not agree on TLS", "is it https:// there")),
-    Case("no secret", without_secret, SECRET, ("cannot be read: No such file", "Put what it should hold there")),
-    Case("an empty secret", secret("\n"), SECRET, ("is empty", "Put what it should hold there")),
+    Case("no secret", without_secret, SECRET, ("cannot be read: No such file", "Write only the secret")),
+    Case("an empty secret", secret("\n"), SECRET, ("is empty", "Write only the secret")),
     Case("a wrong secret", secret("hunter2"), CLIENT, ("invalid_client", "console.oidc.client_id")),
-    Case("a secret for everybody", readable_by_others, SECRET, ("others may read", "chmod 600"), "warn"),
-    Case("a client unknown there", oidc(client_id="hunted"), CLIENT, ("invalid_client", "Correct the id")),
+    Case("a secret for everybody", readable_by_others, SECRET, ("other users may read", "chmod 600"), "warn"),
+    Case("a client unknown there", oidc(client_id="hunted"), CLIENT, ("invalid_client", "Correct console.oidc")),
     Case("another public URL", oidc(public_url="http://127.0.0.1:9"), CLIENT,
          ("answered 400", f"Register http://127.0.0.1:9{CALLBACK}")),
 ]  # fmt: skip
@@ -135,7 +135,7 @@ CASES = [
 def test_of_a_provider_that_knows_the_console_all_is_well(plot: Plot, tree: Tree) -> None:
     lines = examined(plot, tree, "model", "storage")
     assert [lines[name]["verdict"] for name in (PROVIDER, CLIENT, "console")] == ["ok", "ok", "ok"]
-    assert "who signs out here is signed out there" in lines[PROVIDER]["fact"]
+    assert "people who sign out here are signed out there" in lines[PROVIDER]["fact"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.what for case in CASES])

@@ -38,7 +38,7 @@ def written(directory: Path, text: str) -> Path:
 def test_doctor_creates_no_storage_root(tmp_path: Path) -> None:
     told = checks(written(tmp_path, ""))["storage"]
     assert told["verdict"] != "FAIL"
-    assert "not there yet" in told["fact"]
+    assert "does not exist yet" in told["fact"]
     assert not (tmp_path / "storage").exists()
 
 

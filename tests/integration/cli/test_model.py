@@ -129,7 +129,7 @@ def test_a_package_without_a_golden_case_fails_with_exit_code_1(tmp_path: Path) 
     tiny_package(tmp_path)
     told = glam_node("model", "verify", tmp_path, expect=1).stdout
     assert "the package has no golden.npz" in told
-    assert told.splitlines()[-1] == "FAIL  nothing could be compared"
+    assert told.splitlines()[-1] == "FAIL  no quantity could be compared"
 
 
 def test_a_package_with_another_digest_is_refused_in_words(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_password_of_every_ambiguous_character_is_sent_and_shown_nowhere(tmp_p
             refused = glam_node(
                 "doctor", "--settings", written(tmp_path, "broker_url", wrong), "--without", "model", expect=1
             ).stdout
-            assert "is not the one that it wants" in refused
+            assert "rejects the user or password" in refused
             log = _log_of_serve(tmp_path / "node", wrong)
         finally:
             redis.terminate()

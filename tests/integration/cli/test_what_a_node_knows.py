@@ -32,7 +32,7 @@ def failed(site: Site, exam: list[Dataset]) -> str:
 
 
 def test_before_the_first_study_studies_says_so(site: Site) -> None:
-    assert "No study yet" in glam_node("--settings", site.settings_path, "studies").stdout
+    assert "has received no study yet" in glam_node("--settings", site.settings_path, "studies").stdout
 
 
 def test_studies_lists_state_views_and_reason(site: Site, exam: list[Dataset]) -> None:

@@ -60,7 +60,7 @@ def reload(node: NodeDirectory) -> str:
     told = glam_node("--settings", node.settings_path, "settings", "reload").stdout
     assert log(node).count("settings_in_force") == before + PROCESSES
     changes, _, processes = told.rstrip().rpartition("\n")
-    assert processes == "taken by receiver, dispatcher, sender, worker"
+    assert processes == "applied by receiver, dispatcher, sender, worker"
     return f"{changes}\n"
 
 
@@ -112,8 +112,8 @@ def test_a_process_that_does_not_take_the_settings_is_named_and_it_is_no_success
     finally:
         sender.resume()
     wait_until(lambda: log(node).count("settings_in_force") == before + PROCESSES)
-    assert "taken by receiver, dispatcher, worker" in told.stdout
-    assert "the sender has not taken the settings and keeps those that it has: no answer within 20 s" in told.stderr
+    assert "applied by receiver, dispatcher, worker" in told.stdout
+    assert "The sender rejected the settings and keeps its current ones: no answer within 20 s" in told.stderr
 
 
 def recorded(node: Node, event: str) -> list[audit.Event]:

@@ -10,7 +10,7 @@ from glam_node.settings.load import load_settings
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({}, "leaves patients' images out"),
+        ({}, "leaves out the images of patients"),
         ({"GLAM_NODE__INFERENCE__DEMONSTRATION_ON_PATIENTS": "true"}, "demonstration_on_patients is set"),
     ],
 )

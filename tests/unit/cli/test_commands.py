@@ -169,7 +169,7 @@ def test_the_version_is_told() -> None:
         (["study"], "UID"),
         (["phantom"], "--out"),
         (["phantom", "--out", "x", "--rows", "none"], "--rows"),
-        (["phantom", "--out", "/proc/nowhere"], "cannot be made"),
+        (["phantom", "--out", "/proc/nowhere"], "cannot be created"),
         (["analyse", "/nowhere", "--out", "x"], "does not exist"),
         (["model", "import", "/nowhere.ckpt", "--out", "x"], "does not exist"),
         (["model", "golden", "/nowhere.npz"], "does not exist"),

@@ -56,7 +56,10 @@ def test_mean_scores_are_written_alone_when_points_are_kept(package: Path, tmp_p
         (["--data", "nonsense:x"], "kinds are"),
         (["--data", "phantoms:0:8", "--validation", "nonsense"], "--validation"),
         (["--data", "phantoms:0:8", "--option", "rows"], "NAME=VALUE"),
-        (["--data", "phantoms:0:8", "--keep-operating-points", "--write-operating-points"], "nothing to write"),
+        (
+            ["--data", "phantoms:0:8", "--keep-operating-points", "--write-operating-points"],
+            "chooses no operating points",
+        ),
         (["--data", "phantoms:0:8", "--compare", "/nowhere"], "does not exist"),
     ],
 )

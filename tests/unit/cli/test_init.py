@@ -32,7 +32,7 @@ def test_the_file_has_what_was_decided_and_explains_the_rest(tmp_path: Path) -> 
     archive = settings.destinations["archive"]
     assert (archive.ae_title, archive.host, archive.port) == ("VNA", "10.0.0.5", 11112)
     assert "# Seconds without a new instance after which any study is complete." in path.read_text()
-    assert "route studies to" in told
+    assert "Route studies from" in told
 
 
 def test_what_is_not_given_is_asked_for(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_bad_answer_is_refused_with_its_reason_and_asked_for_again(tmp_path: P
 def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     path.write_text("mine")
-    assert "It exists." in glam_node("init", path, *options(), expect=2).stderr
+    assert "exists." in glam_node("init", path, *options(), expect=2).stderr
     assert path.read_text() == "mine"
 
 

@@ -51,7 +51,7 @@ def test_check_reads_the_files_that_hold_passwords(tmp_path: Path) -> None:
     secret.write_text("hunter2")
     secret.chmod(0o644)
     told = glam_node("settings", "check", "--settings", path).stderr
-    assert f"warn  console.oidc.client_secret_path: others may read {secret}" in told
+    assert f"warn  console.oidc.client_secret_path: other users may read {secret}" in told
     assert "hunter2" not in told
     secret.chmod(0o600)
     assert glam_node("settings", "check", "--settings", path).stderr == ""

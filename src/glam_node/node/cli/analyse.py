@@ -65,7 +65,7 @@ def analyse(
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Analyse DICOM files without a network. SEG, SR and pictures go to DIR; exit with 1 if anything was left."""
+    """Analyse DICOM files without a network. SEG, SR and pictures go to DIR. Exit with 1 if a result is missing."""
     configured = command_settings(ctx, settings)
     directory = output_directory(out)
     from glam_node.node.cli.offline_analysis import analyse as analyse_files

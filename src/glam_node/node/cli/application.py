@@ -97,8 +97,8 @@ def reading_sessions(ctx: typer.Context, settings: "Settings") -> "SessionFactor
     with database_trouble(settings):
         if not migrate.is_current(url):
             raise PermanentError(
-                f"{without_password(url)} is not there yet, or of an older version: `glam-node serve` makes it. "
-                "Check --settings, storage.root and database_url."
+                f"The database {without_password(url)} does not exist, or is of another version. Start "
+                "`glam-node serve`, which creates or upgrades it, or check --settings, storage.root and database_url."
             )
         sessions = open_database(url)
     ctx.call_on_close(sessions.kw["bind"].dispose)
@@ -158,10 +158,10 @@ def print_problems(error: Any) -> None:
     Args:
         error: A SettingsError.
     """
-    print_error(f"settings cannot be used{f': {error.source}' if error.source else ''}")
+    print_error(f"The settings cannot be used{f': {error.source}' if error.source else ''}")
     for problem in error.problems:
         typer.echo(f"  {problem}", err=True)
-    typer.echo("`glam-node settings explain` tells what every key may be.", err=True)
+    typer.echo("`glam-node settings explain KEY` shows the allowed values of a key.", err=True)
 
 
 def output_directory(directory: Path) -> Path:
@@ -173,7 +173,9 @@ def output_directory(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise typer.BadParameter(f"{directory} cannot be made: {error.strerror}.", param_hint="--out") from error
+        raise typer.BadParameter(
+            f"directory {directory} cannot be created: {error.strerror}.", param_hint="--out"
+        ) from error
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise typer.BadParameter(f"{directory} cannot be written.", param_hint="--out")
+        raise typer.BadParameter(f"you may not write files to directory {directory}.", param_hint="--out")
     return directory

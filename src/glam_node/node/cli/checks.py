@@ -67,10 +67,12 @@ class _RunningTask:
             for check in self._task.run():
                 self._results.put(check)
         except (NodeError, InferenceError, OSError) as error:
-            self._results.put(Check(name, Verdict.FAIL, str(error), "See the message; then ask again."))
+            self._results.put(
+                Check(name, Verdict.FAIL, str(error), "See the message, then run `glam-node doctor` again.")
+            )
         except Exception as error:
-            fact = f"could not be looked at: {type(error).__name__}: {error}"
-            self._results.put(Check(name, Verdict.FAIL, fact, "That is a fault of glam-node: please report it."))
+            fact = f"the check failed: {type(error).__name__}: {error}"
+            self._results.put(Check(name, Verdict.FAIL, fact, "This is a fault of glam-node. Please report it."))
         self._results.put(None)
 
     def results(self) -> Iterator[Check]:
@@ -79,7 +81,12 @@ class _RunningTask:
                 check = self._results.get(timeout=max(self._deadline - time.monotonic(), 0.01))
             except queue.Empty:
                 fact = f"no answer within {self._task.time_limit_s:.0f} s"
-                yield Check(self._task.name, Verdict.FAIL, fact, "Something does not answer: look there first.")
+                yield Check(
+                    self._task.name,
+                    Verdict.FAIL,
+                    fact,
+                    "A system that this check asks does not answer. Check that system first.",
+                )
                 return
             if check is None:
                 return

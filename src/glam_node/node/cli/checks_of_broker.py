@@ -17,7 +17,7 @@ BROKER_START_S = 5.0
 OLDEST_REDIS = (6, 0)
 NO_EVICTION = "noeviction"
 MOST_MEMORY = 0.9
-WANTS_PASSWORD = "It wants a password: redis://:PASSWORD@host:6379/0 in broker_url."  # noqa: S105 - a remedy
+WANTS_PASSWORD = "The broker requires a password. Set broker_url to redis://:PASSWORD@host:6379/0."  # noqa: S105 - a remedy
 
 
 def check_broker(settings: Settings) -> Iterator[Check]:
@@ -38,18 +38,20 @@ def check_broker(settings: Settings) -> Iterator[Check]:
     if not settings.broker_url.startswith(("rediss:", "redis+socket:")):
         said += ", without TLS"
     if found.is_replica:
-        remedy = "It takes no messages: name the primary in broker_url, or make this one the primary."
+        remedy = "A replica accepts no messages. Name the primary in broker_url, or promote this replica."
         yield Check("broker", Verdict.FAIL, f"{said}; it is a read-only replica", remedy)
     elif found.memory_limit and found.memory_used >= MOST_MEMORY * found.memory_limit:
         full = found.memory_used >= found.memory_limit
         used = f"{found.memory_used / 1e6:.1f} of {found.memory_limit / 1e6:.1f} MB (maxmemory) are used"
-        remedy = "A full one takes no messages and jobs wait: raise maxmemory there, or remove what else it holds."
+        remedy = "A full broker accepts no messages, and jobs wait. Raise its maxmemory, or remove other data from it."
         yield Check("broker", Verdict.FAIL if full else Verdict.WARN, f"{said}; {used}", remedy)
     elif found.eviction != NO_EVICTION:
-        remedy = f"Set maxmemory-policy {NO_EVICTION} there: it may throw away what announces jobs, which then wait."
+        remedy = (
+            f"The broker may discard messages about jobs, which then wait. Set its maxmemory-policy to {NO_EVICTION}."
+        )
         yield Check("broker", Verdict.WARN, said, remedy)
     elif tuple(int(part) for part in found.version.split(".")[:2]) < OLDEST_REDIS:
-        yield Check("broker", Verdict.WARN, said, "Older than 6.0 is not tested: upgrade it.")
+        yield Check("broker", Verdict.WARN, said, "Versions before 6.0 are not tested. Upgrade the broker.")
     else:
         yield Check("broker", Verdict.OK, said)
     yield compare_clocks("the broker", found.time, datetime.now(UTC))
@@ -59,10 +61,13 @@ def _remedy(message: str) -> str:
     for word, remedy in (
         ("HELLO must be called with the client already authenticated", WANTS_PASSWORD),
         ("Authentication required", WANTS_PASSWORD),
-        ("invalid username-password", "The user or password in broker_url is not the one that it wants."),
+        ("invalid username-password", "The broker rejects the user or password. Correct them in broker_url."),
         ("certificate", "Check ssl_ca_certs in broker_url, and the certificate of that Redis."),
-        ("SSL", "It does not speak TLS there: redis:// instead of rediss://, or its TLS port."),
-        ("Connection closed", "Does it speak TLS there? rediss:// instead of redis://, or its plain port."),
+        ("SSL", "This port does not accept TLS. Use redis:// in broker_url, or the TLS port of the broker."),
+        (
+            "Connection closed",
+            "This port may accept only TLS. Use rediss:// in broker_url, or the plain port of the broker.",
+        ),
     ):
         if word in message:
             return remedy
@@ -84,9 +89,9 @@ def _check_embedded_broker() -> Check:
             Retrying(stop=stop_after_delay(BROKER_START_S), wait=wait_fixed(0.02), reraise=True)(ping, broker.url)
         except NodeError as error:
             return Check(
-                "broker", Verdict.FAIL, f"the embedded one does not start: {error}", "Set broker_url to a Redis."
+                "broker", Verdict.FAIL, f"the embedded broker does not start: {error}", "Set broker_url to a Redis."
             )
         finally:
             process.terminate()
             process.wait(BROKER_START_S)
-    return Check("broker", Verdict.OK, "the embedded one starts and answers")
+    return Check("broker", Verdict.OK, "the embedded broker starts and answers")

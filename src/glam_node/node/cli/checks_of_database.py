@@ -33,10 +33,13 @@ def check_database(settings: Settings) -> Iterator[Check]:
             found = read_status(url, now)
     except TransientError as error:
         yield Check(
-            "database", Verdict.FAIL, str(error), "Start it, or check database_url: host, port, user, password."
+            "database",
+            Verdict.FAIL,
+            str(error),
+            "Start the database, or check database_url: host, port, user and password.",
         )
     except NodeError as error:
-        yield Check("database", Verdict.FAIL, f"{shown}: {error}", "Check database_url, and the rights of its user.")
+        yield Check("database", Verdict.FAIL, f"{shown}: {error}", "Check database_url and the rights of its user.")
     else:
         yield _schema(shown, found)
         yield from _clock(found, now)
@@ -49,16 +52,18 @@ def _not_made(settings: Settings, url: str, shown: str) -> Iterator[Check]:
     try:
         refuse_network_disk(url)
     except PermanentError as error:
-        yield Check("database", Verdict.FAIL, str(error), "Name a file on a local disk, or PostgreSQL.")
+        yield Check(
+            "database", Verdict.FAIL, str(error), "Set database_url to a file on a local disk, or to PostgreSQL."
+        )
         return
     directory = Path(url.partition("///")[2]).parent
     if settings.database_url and not directory.is_dir():  # The first start creates storage.root.
-        fact = f"{shown} cannot be made: there is no directory {directory}"
+        fact = f"{shown} cannot be created: there is no directory {directory}"
         yield Check(
-            "database", Verdict.FAIL, fact, "Make the directory for the user of the node, or correct database_url."
+            "database", Verdict.FAIL, fact, "Create the directory for the user of the node, or correct database_url."
         )
         return
-    yield Check("database", Verdict.OK, f"{shown} is not there yet; `glam-node serve` makes it")
+    yield Check("database", Verdict.OK, f"{shown} does not exist yet; `glam-node serve` creates it")
     yield from _content(settings, DatabaseStatus())
 
 
@@ -67,14 +72,16 @@ def _schema(shown: str, found: DatabaseStatus) -> Check:
 
     if found.revision and not migrate.knows(found.revision):
         fact = f"{shown} has schema {found.revision}, which is newer than this version knows ({migrate.newest()})"
-        remedy = "Install the version that made it, or restore the backup from before the upgrade."
+        remedy = "Install the version that created it, or restore the backup from before the upgrade."
         return Check("database", Verdict.FAIL, fact, remedy)
     if found.refusal:
-        remedy = "Give the user of database_url the rights to read, write and make tables; is the disk read-only?"
-        return Check("database", Verdict.FAIL, f"{shown} takes no changes: {found.refusal}", remedy)
+        remedy = (
+            "Give the user of database_url the rights to read, write and create tables. The disk may also be read-only."
+        )
+        return Check("database", Verdict.FAIL, f"{shown} cannot be changed: {found.refusal}", remedy)
     if not found.is_current:
         older = f"has schema {found.revision}, older than {migrate.newest()}" if found.revision else "is empty"
-        return Check("database", Verdict.OK, f"{shown} {older}; `glam-node serve` makes or upgrades it")
+        return Check("database", Verdict.OK, f"{shown} {older}; `glam-node serve` creates or upgrades its tables")
     return Check("database", Verdict.OK, f"{shown} answers and has the newest schema ({found.revision})")
 
 
@@ -84,12 +91,15 @@ def _clock(found: DatabaseStatus, now: datetime) -> Iterator[Check]:
         newest = f"{found.newest_at:%Y-%m-%d %H:%M:%S}"
         fact = f"this machine says {now:%Y-%m-%d %H:%M:%S} UTC, and the newest row is of {newest}"
         yield Check(
-            "clock", Verdict.FAIL, fact, "The clock went back, or was ahead: set it right (chrony, systemd-timesyncd)."
+            "clock",
+            Verdict.FAIL,
+            fact,
+            "The clock was set back, or was ahead. Synchronize it (chrony, systemd-timesyncd).",
         )
     elif found.server_time is not None:
         yield compare_clocks("the database", found.server_time, now)
     else:
-        yield Check("clock", Verdict.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC; nothing stored is of later")
+        yield Check("clock", Verdict.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC; no stored time is later")
 
 
 def compare_clocks(whose: str, theirs: datetime, now: datetime) -> Check:
@@ -101,9 +111,9 @@ def compare_clocks(whose: str, theirs: datetime, now: datetime) -> Check:
         now: The time of this machine.
     """
     apart = abs(theirs - now)
-    fact = f"differs from that of {whose} by {apart.total_seconds():.1f} s"
+    fact = f"differs from the clock of {whose} by {apart.total_seconds():.1f} s"
     verdict = Verdict.FAIL if apart > CLOCK_FAIL else Verdict.WARN if apart > CLOCK_WARN else Verdict.OK
-    remedy = "Have both machines follow one time server (chrony, systemd-timesyncd)."
+    remedy = "Synchronize both machines with one time server (chrony, systemd-timesyncd)."
     return Check("clock", verdict, fact, remedy if verdict is not Verdict.OK else "")
 
 
@@ -112,7 +122,7 @@ def _content(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
 
     trouble = root_trouble(settings, found.storage_id, found.newest_files, is_bound=found.is_bound)
     if trouble:
-        yield Check("storage", Verdict.FAIL, trouble, "No process of the node starts before this is corrected.")
+        yield Check("storage", Verdict.FAIL, trouble, "No process of the node starts until this is corrected.")
     gone = {n: c for n, c in (found.waiting_deliveries or {}).items() if n not in settings.destinations}
     if gone:
         waiting = ", ".join(f"{counted(count, 'result')} for destinations.{name}" for name, count in gone.items())
@@ -134,13 +144,13 @@ def _workers(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
         idle = workers_waiting(settings.broker_url or embedded_url(settings.storage.root))
     except NodeError:  # The check of the broker reports it.
         return
-    fact = f"{idle} wait for work, {found.running_jobs} work; {found.waiting_jobs} jobs wait"
+    fact = f"{idle} workers are idle, {found.running_jobs} are busy; {found.waiting_jobs} jobs wait"
     if idle + found.running_jobs:
         yield Check("workers", Verdict.OK, fact)
         return
     start = "`glam-node worker` with these settings" if settings.broker_url else "see the log of `glam-node serve`"
     verdict = Verdict.FAIL if found.waiting_jobs else Verdict.WARN
-    yield Check("workers", verdict, f"nobody works: {fact}", f"Start one: {start}.")
+    yield Check("workers", verdict, f"no worker runs: {fact}", f"Start one: {start}.")
 
 
 def _console(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
@@ -159,7 +169,7 @@ def _console(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
     if is_open or found.has_accounts or settings.console.oidc.issuer:
         yield Check("console", Verdict.OK, f"{settings.console.host}:{settings.console.port}")
         return
-    remedy = "Pages need an account: glam-node console user add, and console.certificate."
+    remedy = "Create an account with `glam-node console user add`, and set console.certificate and console.key."
     yield Check(
-        "console", Verdict.WARN, f"nobody can sign in at {settings.console.host}; metrics alone are served", remedy
+        "console", Verdict.WARN, f"no user can sign in at {settings.console.host}; only metrics are served", remedy
     )

@@ -21,7 +21,7 @@ from glam_node.settings.reference import section_to_append
 from glam_node.settings.schema import Settings
 
 SPARE_S = 20.0
-_WAITING = "Results wait on this machine until it answers."
+_WAITING = "Results wait on this machine until the destination answers."
 
 
 def limit_s(destination: DestinationSettings) -> float:
@@ -53,7 +53,7 @@ def check_destination(name: str, settings: Settings) -> Iterator[Check]:
         case "stow-rs":
             yield from _check_web(web_peer(name, destination), settings)
         case "folder":
-            yield _check_echo(name, settings, "Results wait on this machine until it can be written.")
+            yield _check_echo(name, settings, "Results wait on this machine until the folder can be written.")
         case _:
             assert_never(destination.kind)
 
@@ -144,7 +144,12 @@ def _tls(peer: Peer | WebPeer, tls: PeerTLS) -> Check:
     if failure:
         return Check(line, Verdict.FAIL, f"{peer}: {failure}.{certificate}", _remedy(peer, tls, failure, shown))
     if shown is not None and shown.not_after - datetime.now(UTC) < EXPIRES_SOON:
-        return Check(line, Verdict.WARN, f"agreed with {peer}.{certificate}", "Have its administrator renew it.")
+        return Check(
+            line,
+            Verdict.WARN,
+            f"agreed with {peer}.{certificate}",
+            "Ask the administrator of the destination to renew it.",
+        )
     return Check(line, Verdict.OK, f"agreed with {peer}.{certificate}")
 
 
@@ -158,21 +163,20 @@ def _shown(peer: Peer | WebPeer, tls: PeerTLS, patience: float) -> Presented | N
 def _told(shown: Presented) -> str:
     left = (shown.not_after - datetime.now(UTC)).days
     days = f"{counted(left, 'day')} left" if left >= 0 else f"expired {counted(-left, 'day')} ago"
-    return (
-        f"a certificate for {', '.join(sorted(shown.names)) or 'no name'}, good to {shown.not_after:%Y-%m-%d} ({days})"
-    )
+    names = ", ".join(sorted(shown.names)) or "no name"
+    return f"a certificate for {names}, valid until {shown.not_after:%Y-%m-%d} ({days})"
 
 
 def _remedy(peer: Peer | WebPeer, tls: PeerTLS, failure: str, shown: Presented | None) -> str:
     section = tls.files.section
     if "expired" in failure:
-        return "Have its administrator renew it; until then results wait on this machine."
+        return "Ask the administrator of the destination to renew it; until then results wait on this machine."
     if "mismatch" in failure and shown is not None:
-        return f"Set {section}.server_name to a name that it is for: {', '.join(sorted(shown.names))}."
+        return f"Set {section}.server_name to a name in the certificate: {', '.join(sorted(shown.names))}."
     if "certificate is not to be trusted" in failure:
-        return f"Put the authority that signed it into {section}.ca."
+        return f"Add the authority that signed the certificate to the file {section}.ca."
     if "wrong version number" in failure or "no answer to the handshake" in failure:
-        return f"{peer.host}:{peer.port} does not speak TLS: set {section}.tls = false, or its TLS port."
+        return f"{peer.host}:{peer.port} does not accept TLS. Set {section}.tls = false, or use its TLS port."
     return "Results wait on this machine until TLS is agreed upon."
 
 
@@ -184,12 +188,17 @@ def _results(name: str, destination: DestinationSettings, found: Survey) -> Chec
     line = f"destinations.{name} results"
     if found.refused:
         remedy = (
-            f"Have the archive accept them, take them out of destinations.{name}.results, or name what may stand in "
+            f"Have the archive accept them, remove them from destinations.{name}.results, or name other kinds "
             f"in destinations.{name}.fallbacks."
         )
         return Check(line, Verdict.FAIL, f"does not accept {', '.join(found.refused)}", remedy)
     if not destination.results:
-        return Check(line, Verdict.WARN, "it gets none", f"Choose some: destinations.{name}.results.")
+        return Check(
+            line,
+            Verdict.WARN,
+            "the destination gets no results",
+            f"Choose kinds of results in destinations.{name}.results.",
+        )
     fallbacks = destination.fallbacks.by_kind
     taken = [
         f"{kind} as {found.accepted[kind][0]}"
@@ -197,17 +206,17 @@ def _results(name: str, destination: DestinationSettings, found: Survey) -> Chec
         else f"{fallbacks[kind]} for {kind} as {found.accepted[fallbacks[kind]][0]}"
         for kind in destination.results
     ]
-    return Check(line, Verdict.OK, f"takes {', '.join(taken)}")
+    return Check(line, Verdict.OK, f"accepts {', '.join(taken)}")
 
 
 def _commitment(name: str, destination: DestinationSettings, settings: Settings, found: Survey) -> Check:
     line = f"destinations.{name} commitment"
     if not found.commitment:
-        remedy = f"Allow it to {settings.node.ae_title} there, or set destinations.{name}.storage_commitment = false."
-        return Check(line, Verdict.FAIL, "takes no requests for storage commitment", remedy)
+        remedy = f"Allow it for {settings.node.ae_title} there, or set destinations.{name}.storage_commitment = false."
+        return Check(line, Verdict.FAIL, "accepts no requests for storage commitment", remedy)
     if all(peer.ae_title != destination.ae_title for peer in settings.peers.values()):
-        fact = f"{destination.ae_title} is none of the peers, so its answers would be rejected"
+        fact = f"{destination.ae_title} is not a peer, so that this node would reject its answers"
         section = section_to_append(f"peers.{name}", ae_title=destination.ae_title, hosts=[destination.host])
         remedy = f"Add it at the end of the settings file:\n{section}"
         return Check(line, Verdict.FAIL, fact, remedy)
-    return Check(line, Verdict.OK, "takes requests for storage commitment, and may answer")
+    return Check(line, Verdict.OK, "accepts requests for storage commitment, and may answer")

@@ -74,7 +74,7 @@ def _check(files: Files, now: datetime, *, of_server: bool) -> Check:
         if old is not None:
             return old
         if files.certificate is None:
-            return Check(name, Verdict.OK, "none is shown; that of the other side is looked at")
+            return Check(name, Verdict.OK, "the node shows no certificate, and checks that of the other side")
         good = validity(files, of_server=of_server)
     except PermanentError as error:
         return Check(name, Verdict.FAIL, str(error), f"Correct {files.section}.certificate, .key and .ca.")
@@ -94,7 +94,7 @@ def _key(line: str) -> str:
 
 
 def _own(files: Files, name: str, good: Validity, now: datetime) -> Check:
-    fact = f"{files.certificate} is good from {good.not_before:%Y-%m-%d %H:%M} to {good.not_after:%Y-%m-%d %H:%M} UTC"
+    fact = f"{files.certificate} is valid from {good.not_before:%Y-%m-%d %H:%M} to {good.not_after:%Y-%m-%d %H:%M} UTC"
     if now < good.not_before:
         return Check(name, Verdict.FAIL, f"{fact}: not yet", "Check the clock of this machine, or wait.")
     if now > good.not_after:
@@ -103,15 +103,15 @@ def _own(files: Files, name: str, good: Validity, now: datetime) -> Check:
         days = (good.not_after - now).days
         return Check(name, Verdict.WARN, f"{fact}: {counted(days, 'day')} left", "Renew it; no restart is needed.")
     if files.key is not None and files.key.stat().st_mode & FOR_OTHERS:
-        return Check(name, Verdict.WARN, f"{fact}; others may read {files.key}", f"chmod 600 {files.key}")
+        return Check(name, Verdict.WARN, f"{fact}; other users may read {files.key}", f"chmod 600 {files.key}")
     return Check(name, Verdict.OK, fact)
 
 
 def _old_authority(files: Files, context: ssl.SSLContext, now: datetime) -> Check | None:
     """Return a check of the first authority in `ca` that has expired or expires soon; None if there is none."""
     for name, good in sorted(authorities(context), key=lambda one: one[1].not_after) if files.ca else ():
-        fact = f"{files.ca} has the authority {name}, good to {good.not_after:%Y-%m-%d %H:%M} UTC"
-        remedy = f"Put its successor into {files.section}.ca, beside it; no restart is needed."
+        fact = f"{files.ca} has the authority {name}, valid until {good.not_after:%Y-%m-%d %H:%M} UTC"
+        remedy = f"Add its successor to the file {files.section}.ca; no restart is needed."
         if now > good.not_after:
             return Check(_line(files), Verdict.FAIL, f"{fact}: it has expired", remedy)
         if good.not_after - now < EXPIRES_SOON:
@@ -134,12 +134,12 @@ def check_secrets(settings: Settings) -> Iterator[Check]:
 
 def check_secret(key: str, path: Path) -> Check:
     """Check that the password file of one setting can be read, and only by its owner."""
-    remedy = "Put what it should hold there, and nothing else, for the user that the node runs as."
+    remedy = "Write only the secret to this file, and make it readable for the user of the node."
     try:
         read_secret(path)
         mode = path.stat().st_mode
     except SecretFileError as error:
         return Check(key, Verdict.FAIL, str(error), remedy)
     if mode & FOR_OTHERS:
-        return Check(key, Verdict.WARN, f"others may read {path}", f"chmod 600 {path}")
-    return Check(key, Verdict.OK, f"{path} can be read, by its user alone")
+        return Check(key, Verdict.WARN, f"other users may read {path}", f"chmod 600 {path}")
+    return Check(key, Verdict.OK, f"only its owner can read {path}")

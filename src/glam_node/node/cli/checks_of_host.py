@@ -55,7 +55,9 @@ def check_packages() -> Check:
             "packages", Verdict.FAIL, "; ".join(wrong), "Install glam-node again: pip install --upgrade glam-node"
         )
     return Check(
-        "packages", Verdict.OK, f"glam-node {metadata.version('glam-node')} on Python {python}, all packages there"
+        "packages",
+        Verdict.OK,
+        f"glam-node {metadata.version('glam-node')} on Python {python}, all packages are installed",
     )
 
 
@@ -67,7 +69,7 @@ def check_decoders() -> Check:
     syntaxes = [UID(f"1.2.840.10008.1.2.{suffix}") for suffix in COMPRESSED]
     missing = [syntax.name for syntax in syntaxes if not get_decoder(syntax).is_available]
     if missing:
-        remedy = "Such images are kept but not analysed. Install glam-node again; it brings the decoders."
+        remedy = "Images with these transfer syntaxes are stored but not analysed. Install glam-node again."
         return Check("decoders", Verdict.WARN, f"no decoder for {', '.join(missing)}", remedy)
     return Check("decoders", Verdict.OK, f"{len(syntaxes)} compressed transfer syntaxes can be read")
 
@@ -85,7 +87,12 @@ def check_storage(settings: Settings) -> Iterator[Check]:
         milliseconds = _fsync_ms(place)
         free = shutil.disk_usage(place).free
     except NodeError as error:
-        yield Check("storage", Verdict.FAIL, str(error), "Nothing is received, and no result is made, until it can be.")
+        yield Check(
+            "storage",
+            Verdict.FAIL,
+            str(error),
+            "The node receives no images and makes no results until this is corrected.",
+        )
         return
     except OSError as error:
         fact = f"storage.root {root.absolute()} cannot be written by user {os.getuid()}: {error.strerror or error}"
@@ -93,7 +100,9 @@ def check_storage(settings: Settings) -> Iterator[Check]:
         return
     kind = file_system_of(place)
     if kind in IN_MEMORY:
-        remedy = "All is lost when this machine restarts: set storage.root to a directory on a disk."
+        remedy = (
+            "All images and results are lost when this machine restarts. Set storage.root to a directory on a disk."
+        )
         yield Check("storage", Verdict.WARN, f"{root.absolute()} lies in memory ({kind})", remedy)
     yield _space(settings, free, milliseconds)
     if free > settings.storage.minimum_free_bytes + MAMMOGRAM_BYTES:
@@ -116,19 +125,21 @@ def check_variables(environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _space(settings: Settings, free: int, milliseconds: float) -> Check:
     root, least = settings.storage.root, settings.storage.minimum_free_bytes
-    new = "" if root.exists() else " (not there yet; `glam-node serve` makes it)"
+    new = "" if root.exists() else " (does not exist yet; `glam-node serve` creates it)"
     fact = f"{root.absolute()}{new}: {free / 1e9:.1f} GB free, fsync {milliseconds:.1f} ms"
     if free <= least:
-        remedy = f"C-STORE is answered 0xA700 under {least / 1e9:.1f} GB (storage.minimum_free_bytes): make room."
+        remedy = (
+            f"C-STORE is answered with 0xA700 below {least / 1e9:.1f} GB (storage.minimum_free_bytes). Free some space."
+        )
         return Check("storage", Verdict.FAIL, fact, remedy)
     if free <= (pause := settings.storage.pause_free_bytes):
-        remedy = f"No study is taken up under {pause / 1e9:.1f} GB: make room, or lower storage.pause_free_bytes."
+        remedy = f"No study is analysed below {pause / 1e9:.1f} GB. Free some space, or lower storage.pause_free_bytes."
         return Check("storage", Verdict.FAIL, fact, remedy)
     if free - least < DAY_BYTES:
-        need = f"{EXAMS_A_DAY} exams take {DAY_BYTES / 1e9:.0f} GB, {(free - least) / 1e9:.1f} GB may be used"
-        return Check("storage", Verdict.WARN, f"{fact}; {need}", "Make room for a day, or set retention.free_bytes.")
+        need = f"{EXAMS_A_DAY} exams need {DAY_BYTES / 1e9:.0f} GB, and {(free - least) / 1e9:.1f} GB may be used"
+        return Check("storage", Verdict.WARN, f"{fact}; {need}", "Free space for one day, or set retention.free_bytes.")
     if milliseconds > SLOW_FSYNC_MS:
-        return Check("storage", Verdict.WARN, fact, "This disk is slow to make writes durable; use a local SSD.")
+        return Check("storage", Verdict.WARN, fact, "This disk needs long for fsync. Use a local SSD.")
     return Check("storage", Verdict.OK, fact)
 
 
@@ -157,7 +168,9 @@ def _speed(root: Path) -> Check:
             os.fsync(file.fileno())
             durations.append(time.perf_counter() - started)
     seconds = sorted(durations)[MAMMOGRAMS // 2]
-    fact = f"{MAMMOGRAM_BYTES / seconds / 1e6:.0f} MB/s made durable: {1 / seconds:.1f} mammograms of 17 MB a second"
+    fact = (
+        f"writes {MAMMOGRAM_BYTES / seconds / 1e6:.0f} MB/s with fsync: {1 / seconds:.1f} mammograms of 17 MB a second"
+    )
     if 1 / seconds < SLOW_MAMMOGRAMS_PER_S:
         return Check("disk speed", Verdict.WARN, fact, "Senders wait for this disk; use a local SSD.")
     return Check("disk speed", Verdict.OK, fact)
@@ -168,11 +181,11 @@ def check_retention(settings: Settings) -> Iterator[Check]:
     days, keep, least = settings.retention.days, settings.retention.free_bytes, settings.storage.minimum_free_bytes
     if keep and keep <= least:
         fact = f"retention.free_bytes ({keep}) is not more than storage.minimum_free_bytes ({least})"
-        remedy = "C-STORE is refused before anything is removed: set retention.free_bytes higher."
+        remedy = "C-STORE is refused before old studies are removed. Set retention.free_bytes to a larger number."
         yield Check("retention", Verdict.WARN, fact, remedy)
         return
     early = f", or earlier below {keep / 1e9:.1f} GB free" if keep else ""
-    yield Check("retention", Verdict.OK, f"what is done is removed after {days:g} days{early}")
+    yield Check("retention", Verdict.OK, f"finished studies are removed after {days:g} days{early}")
 
 
 def check_ports(settings: Settings) -> Iterator[Check]:
@@ -208,7 +221,7 @@ def _unusable(name: str, key: str, port: int, where: str, serving: str, error: O
         return Check(name, Verdict.FAIL, fact, f"Set another {key}, or stop that program.")
     if error.errno == errno.EACCES:
         remedy = (
-            f"Ports below 1024 are for root: set {key} to 1024 or more, or allow them to the service with "
+            f"Ports below 1024 are for root. Set {key} to 1024 or more, or allow them to the service with "
             "deploy/systemd/port-below-1024.conf."
         )
         return Check(name, Verdict.FAIL, f"{where} cannot be used: {error.strerror}", remedy)

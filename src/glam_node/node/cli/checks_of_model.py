@@ -28,23 +28,21 @@ def _load(settings: Settings) -> Check:
         predictor = load_configured_predictor(settings)
         algorithm = predictor.algorithm
     except DeviceUnavailable as error:
-        return Check("model", Verdict.FAIL, str(error), 'Check inference.device; "auto" takes what is there.')
+        return Check("model", Verdict.FAIL, str(error), 'Check inference.device; "auto" uses a device that exists.')
     except InferenceError as error:
         return Check("model", Verdict.FAIL, str(error), "Check inference.package and inference.predictor.")
     seconds = time.monotonic() - started
     route = f" ({route})" if (route := getattr(predictor, "route", "")) else ""
     loaded = f"{algorithm.algorithm_name} {algorithm.algorithm_version} loads in {seconds:.1f} s{route}"
-    remedy = "Bring your own weights: `glam-node model import`, then inference.package."
+    remedy = "Import your own weights with `glam-node model import`, then set inference.package."
     if not algorithm.trained:
-        return Check("model", Verdict.WARN, f"{loaded}; UNTRAINED: what it finds is meaningless", remedy)
+        return Check("model", Verdict.WARN, f"{loaded}; UNTRAINED: its findings are meaningless", remedy)
     if kind_rules(settings).phantoms_only:
-        fact = "trained on synthetic images: it analyses phantoms, and leaves patients' images out"
-        trial = "To try the node on patients' images all the same: inference.demonstration_on_patients = true."
+        fact = "trained on synthetic images: it analyses phantoms, and leaves out the images of patients"
+        trial = "To try the node on images of patients nevertheless, set inference.demonstration_on_patients = true."
         return Check("model", Verdict.WARN, f"{loaded}; {fact}", f"{remedy} {trial}")
     if settings.inference.demonstration_on_patients:
-        fact = (
-            "inference.demonstration_on_patients is set: what a demonstration finds on patients' images is meaningless"
-        )
+        fact = "inference.demonstration_on_patients is set: its findings on images of patients are meaningless"
         return Check("model", Verdict.WARN, f"{loaded}; {fact}", remedy)
     return Check("model", Verdict.OK, f"{loaded}, digest {algorithm.weights_sha256[:12]}")
 
@@ -62,10 +60,12 @@ def _golden_case(settings: Settings) -> Iterator[Check]:
         yield Check("golden case", Verdict.FAIL, str(error), f"glam-node model verify {package}")
         return
     if report.passed:
-        fact = f"{len(report.quantities)} quantities as where the package was made, in {report.seconds:.1f} s"
+        fact = f"{len(report.quantities)} quantities as on the machine that made the package, in {report.seconds:.1f} s"
         yield Check("golden case", Verdict.OK, fact)
     elif not report.quantities:
-        yield Check("golden case", Verdict.WARN, "the package has none", "Ask who made it for one.")
+        yield Check(
+            "golden case", Verdict.WARN, "the package has no golden case", "Ask the maker of the package for one."
+        )
     else:
-        remedy = f"This machine computes otherwise: glam-node model verify {package} says where."
+        remedy = f"This machine computes other values: `glam-node model verify {package}` shows which."
         yield Check("golden case", Verdict.FAIL, "values are out of tolerance", remedy)

@@ -24,20 +24,23 @@ def check_ae_titles(settings: Settings) -> Check:
         if destination.kind == "c-store" and destination.ae_title == ours
     ]
     if same:
-        fact = f"{ours} is ours and that of {', '.join(same)}"
-        return Check(name, Verdict.FAIL, fact, "Two systems cannot share a title: set another node.ae_title.")
+        fact = f"{ours} is the title of this node and of {', '.join(same)}"
+        return Check(name, Verdict.FAIL, fact, "Two systems cannot share a title. Set another node.ae_title.")
     titles = [ours, *(peer.ae_title for peer in settings.peers.values())]
     titles += [one.ae_title for one in settings.destinations.values() if one.kind == "c-store"]
     small = sorted({title for title in titles if title != title.upper()})
     if small:
-        fact = f"{', '.join(small)} has lower-case letters, which many systems do not send or compare as they are"
+        fact = f"{', '.join(small)} has lower-case letters, which many systems change when they send or compare them"
         return Check(name, Verdict.WARN, fact, "Write it as its own system writes it; capitals are safe.")
     if ours == type(settings.node)().ae_title:
-        fact = f"{ours} is the title that every glam-node begins with"
+        fact = f"{ours} is the default title of every glam-node"
         return Check(
-            name, Verdict.WARN, fact, "Well for one node; a second one of this site needs its own node.ae_title."
+            name,
+            Verdict.WARN,
+            fact,
+            "This is fine for one node. A second node of this site needs its own node.ae_title.",
         )
-    return Check(name, Verdict.OK, f"this node is {ours}; nobody else is")
+    return Check(name, Verdict.OK, f"this node is {ours}, and no other system is")
 
 
 def check_peers(settings: Settings) -> Check:
@@ -45,7 +48,7 @@ def check_peers(settings: Settings) -> Check:
     if not settings.peers:
         section = section_to_append("peers.pacs", ae_title="PACS", hosts=["10.0.0.5"])
         remedy = f"Add the PACS at the end of the settings file:\n{section}"
-        return Check("peers", Verdict.WARN, "nobody may send to this node", remedy)
+        return Check("peers", Verdict.WARN, "no system may send to this node", remedy)
     open_to_all = [name for name, peer in settings.peers.items() if not peer.hosts]
     if open_to_all:
         fact = f"{', '.join(open_to_all)} may send from any address"

@@ -61,14 +61,18 @@ def _provider(issuer: "Issuer", chosen: OIDCSettings) -> Check:
     lacking = _lacking(metadata, chosen)
     if lacking:
         return Check(PROVIDER, Verdict.FAIL, f"{issuer.name} {lacking[0]}", lacking[1])
-    fact = f"{issuer.name} is there, with its endpoints and {keys} keys"
+    fact = f"{issuer.name} answers, with its endpoints and {keys} keys"
     ends = _certificate_ends(issuer.name, chosen)
     if ends is not None and ends - datetime.now(UTC) < EXPIRES_SOON:
-        fact = f"{fact}; its certificate is good to {ends:%Y-%m-%d %H:%M} UTC"
-        return Check(PROVIDER, Verdict.WARN, fact, "Have its administrator renew it.")
+        fact = f"{fact}; its certificate is valid until {ends:%Y-%m-%d %H:%M} UTC"
+        return Check(PROVIDER, Verdict.WARN, fact, "Ask the administrator of the provider to renew it.")
     if not issuer.end_session_endpoint:
-        return Check(PROVIDER, Verdict.OK, f"{fact}; it has no end_session_endpoint, so signing out here is not there")
-    return Check(PROVIDER, Verdict.OK, f"{fact}; who signs out here is signed out there")
+        return Check(
+            PROVIDER,
+            Verdict.OK,
+            f"{fact}; it has no end_session_endpoint: people who sign out here stay signed in there",
+        )
+    return Check(PROVIDER, Verdict.OK, f"{fact}; people who sign out here are signed out there")
 
 
 def _lacking(metadata: dict[str, Any], chosen: OIDCSettings) -> tuple[str, str] | None:
@@ -81,10 +85,13 @@ def _lacking(metadata: dict[str, Any], chosen: OIDCSettings) -> tuple[str, str] 
     if "code" not in metadata.get("response_types_supported", ["code"]):
         return "has no authorization code flow", 'Allow this client the response type "code" there.'
     if "S256" not in metadata.get("code_challenge_methods_supported", ["S256"]):
-        return "has no PKCE with S256", "Allow it there (RFC 7636), or ask for a version of it that has it."
+        return "has no PKCE with S256", "Allow it there (RFC 7636), or upgrade the provider."
     missing = sorted(set(chosen.scopes) - set(metadata.get("scopes_supported", chosen.scopes)))
     if missing:
-        return f"does not know the scopes {', '.join(missing)}", "Take them out of console.oidc.scopes, or add them."
+        return (
+            f"does not know the scopes {', '.join(missing)}",
+            "Remove them from console.oidc.scopes, or add them at the provider.",
+        )
     return None
 
 
@@ -106,13 +113,20 @@ def _client(issuer: "Issuer", chosen: OIDCSettings) -> Check:
         stranger = issuer.client_trouble()
         astray = "" if stranger else issuer.redirect_trouble()
     except NodeError as error:
-        return Check(CLIENT, Verdict.FAIL, str(error), "See the message; then ask again.")
+        return Check(CLIENT, Verdict.FAIL, str(error), "See the message, then run `glam-node doctor` again.")
     if stranger:
-        return Check(CLIENT, Verdict.FAIL, stranger, "Correct the id, or the secret in that file.")
+        return Check(
+            CLIENT,
+            Verdict.FAIL,
+            stranger,
+            "Correct console.oidc.client_id, or the secret in the file console.oidc.client_secret_path.",
+        )
     if astray:
         return Check(CLIENT, Verdict.FAIL, astray, f"Register {issuer.redirect_uri} there as its redirect URI.")
     how = "by its secret" if chosen.client_secret_path else "as a public client"
-    return Check(CLIENT, Verdict.OK, f"{chosen.client_id} is known {how}, and leads back to {issuer.redirect_uri}")
+    return Check(
+        CLIENT, Verdict.OK, f"the provider knows {chosen.client_id} {how}, and redirects to {issuer.redirect_uri}"
+    )
 
 
 def check_audit_collector(settings: Settings) -> Iterator[Check]:

@@ -28,7 +28,9 @@ NameArgument = Annotated[str, typer.Argument(help="Name of the account.")]
 def add(
     ctx: typer.Context,
     name: NameArgument,
-    role: Annotated[Role, typer.Option(help="viewer may look; operator may also act.")] = Role.VIEWER,
+    role: Annotated[
+        Role, typer.Option(help="Role of the account: a viewer sees the pages, an operator may also act on studies.")
+    ] = Role.VIEWER,
     identity: Annotated[
         bool,
         typer.Option("--identity", help="Allow the account to see patient names and IDs; each access is recorded."),
@@ -45,7 +47,7 @@ def add(
     account = new_account(name, role, _password(), may_see_identity=identity)
     with sessions.begin() as session:
         set_account(session, account, datetime.now(UTC), current_user())
-    also = ", and may see names and ids" if identity else ""
+    also = ", and may see patient names and IDs" if identity else ""
     typer.echo(f"{name} may sign in to the console as {role}{also}.")
 
 

@@ -28,7 +28,7 @@ def doctor(
     as_json: JsonOption = False,
     self_test: Annotated[
         bool,
-        typer.Option("--self-test", help="Then send a synthetic exam through a separate node to a folder."),
+        typer.Option("--self-test", help="Also send a synthetic exam through a separate node to a folder."),
     ] = False,
     without: Annotated[
         list[str] | None, typer.Option(metavar="CHECK", help="Skip this check, for example model; may be repeated.")
@@ -72,7 +72,12 @@ def _checks(path: Path | None, without: set[str], *, self_test: bool) -> "Iterat
         settings = load_settings(path, os.environ)
     except SettingsError as error:
         for problem in error.problems:
-            yield Check("settings", Verdict.FAIL, str(problem), "Correct it; `glam-node settings explain` tells how.")
+            yield Check(
+                "settings",
+                Verdict.FAIL,
+                str(problem),
+                "Correct it; `glam-node settings explain` shows the allowed values.",
+            )
         return
     logs.configure("error", "console", secrets_in(settings))
     yield Check("settings", Verdict.OK, str(path) if path else "no settings file, all defaults")

@@ -92,7 +92,7 @@ def evaluate(
     """
     if write_operating_points and keep_operating_points:
         raise typer.BadParameter(
-            "there is nothing to write with --keep-operating-points.", param_hint="--write-operating-points"
+            "--keep-operating-points chooses no operating points to write.", param_hint="--write-operating-points"
         )
     if write_operating_points or write_reference:
         _require_writable(package, "--write-operating-points" if write_operating_points else "--write-reference")
@@ -183,7 +183,7 @@ def _print(outcome: Any, package: Path) -> None:
     for failure in outcome.failures[:_SHOWN_FAILURES]:
         typer.echo(f"not measured: {failure}")
     if len(outcome.failures) > _SHOWN_FAILURES:
-        typer.echo(f"... and {len(outcome.failures) - _SHOWN_FAILURES} more, all of them in metrics.json")
+        typer.echo(f"... and {len(outcome.failures) - _SHOWN_FAILURES} more, metrics.json lists all")
     for path in outcome.files:
         typer.echo(str(path))
     typer.echo(_last_line(outcome, package))

@@ -94,7 +94,7 @@ def init(
     from glam_node.settings.reference import commented_file
 
     if path.exists():
-        raise typer.BadParameter(f"It exists. Name another file, or move it away: {path}")
+        raise typer.BadParameter(f"{path} exists. Name another file, or move this one away.")
     sender = _parsed(_SENDER, "AE@HOST or AE", pacs)
     receiver = _parsed(_ARCHIVE, "AE@HOST:PORT", archive)
     chosen: dict[tuple[str, ...], Any] = {
@@ -116,6 +116,9 @@ def init(
         for problem in error.problems:
             typer.echo(str(problem), err=True)
         raise typer.Exit(EXIT_FINDING) from None
-    typer.echo(f"{path} is written; every key in it says what it means.")
-    typer.echo(f"Next: glam-node --settings {path} doctor, then serve. At {sender['ae_title']}: route studies to ")
-    typer.echo(f"{ae_title}, port {port}; at {receiver['ae_title']}: let {ae_title} store.")
+    typer.echo(f"{path} is written; a comment explains every key.")
+    typer.echo(f"Next: run `glam-node --settings {path} doctor`, then `serve`.")
+    typer.echo(
+        f"Route studies from {sender['ae_title']} to {ae_title}, port {port}, and let {receiver['ae_title']} accept "
+        f"C-STORE from {ae_title}."
+    )

@@ -45,8 +45,8 @@ def import_(
 
     package: ModelPackage = load_object(CONVERT_CHECKPOINT)(checkpoint, directory)
     print_package(package)
-    typer.echo(f'Use it: inference.package = "{directory.resolve()}"')
-    typer.echo(f"Prove it on another machine: glam-node model verify {directory}")
+    typer.echo(f'To use it, set inference.package = "{directory.resolve()}"')
+    typer.echo(f"To check it on another machine, run: glam-node model verify {directory}")
 
 
 @app.command()
@@ -120,7 +120,7 @@ def time_(
 ) -> None:
     """Time the configured model on its device with a synthetic exam and print a row for docs/sizing.md.
 
-    Files are read and results written as a worker does. A worker that runs meanwhile takes its share: stop it first.
+    Files are read and results are written as in a worker. Stop other workers first: they slow down the measurement.
     """
     configured = command_settings(ctx, settings)
     from glam_node.node.cli.model_time import TABLE, measure
@@ -201,7 +201,7 @@ def print_report(report: Any) -> None:
         typer.echo(f"not computed: {left_out.name}: {left_out.reason}")
     bad = sum(not row.within_tolerance for row in report.quantities)
     if not report.quantities:
-        typer.echo("FAIL  nothing could be compared")
+        typer.echo("FAIL  no quantity could be compared")
     elif bad:
         typer.echo(f"FAIL  {bad} of {len(report.quantities)} quantities are out of tolerance ({report.seconds:.1f} s)")
     else:

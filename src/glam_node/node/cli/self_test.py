@@ -40,7 +40,7 @@ def run_self_test(settings: Settings) -> Iterator[Check]:
         started = time.monotonic()
         with running_node(node):
             ready = time.monotonic()
-            yield Check("self-test start", Verdict.OK, f"a node of its own is ready in {ready - started:.1f} s")
+            yield Check("self-test start", Verdict.OK, f"a separate node is ready in {ready - started:.1f} s")
             outcomes = modality.send(exam.instances, AE_TITLE, node.port)
             sent = time.monotonic()
             yield _check_sending(
@@ -101,6 +101,6 @@ def _check_lesions(files: Sequence[Path], study_instance_uid: str, settings: Set
     fact = f"{found} of {lesions} lesions outlined where they are, {outside} outlines elsewhere"
     if found < lesions:
         verdict = Verdict.WARN if settings.inference.package is not None else Verdict.FAIL
-        remedy = "A model for patients need not see synthetic lesions; the one that comes along must: report it."
+        remedy = "A model for patients need not find synthetic lesions. If this is the default model, please report it."
         return Check("self-test truth", verdict, fact, remedy)
     return Check("self-test truth", Verdict.OK, fact)

@@ -163,7 +163,7 @@ def reload(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpt
     if as_json:
         print_json(told)
     elif told["problems"]:
-        print_error("the node keeps the settings that it has")
+        print_error("The node rejected the settings and keeps its current ones")
         for problem in told["problems"]:
             typer.echo(f"  {problem['key']}: {problem['message']}".replace(": :", ":"), err=True)
     else:
@@ -178,10 +178,10 @@ def reload(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpt
 def _tell_processes(processes: dict[str, str]) -> None:
     taken = ", ".join(name for name, reason in processes.items() if not reason)
     if taken:
-        typer.echo(f"taken by {taken}")
+        typer.echo(f"applied by {taken}")
     for name, reason in processes.items():
         if reason:
-            print_error(f"the {name} has not taken the settings and keeps those that it has: {reason}")
+            print_error(f"The {name} rejected the settings and keeps its current ones: {reason}")
 
 
 def _tell(changes: list[dict[str, Any]]) -> None:
@@ -189,7 +189,11 @@ def _tell(changes: list[dict[str, Any]]) -> None:
         typer.echo(change["text"])
     waiting = sum(not change["in_force"] for change in changes)
     at_once = len(changes) - waiting
-    typer.echo(f"{at_once} at once, {waiting} after a restart" if changes else "nothing is other than in force")
+    typer.echo(
+        f"{at_once} at once, {waiting} after a restart"
+        if changes
+        else "The settings file is the same as the settings in force."
+    )
 
 
 def _node_of(root: Path) -> int:
@@ -205,7 +209,7 @@ def _node_of(root: Path) -> int:
     if not serving.isdigit():
         raise PermanentError(
             f"No node runs on storage.root {root.absolute()}: `glam-node serve` reads the settings when it starts. "
-            "A `glam-node worker` of another host reads its own file anew on SIGHUP."
+            "A `glam-node worker` on another host reads its own file again on SIGHUP."
         )
     return int(serving)
 

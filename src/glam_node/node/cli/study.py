@@ -42,7 +42,7 @@ def known_study(sessions: "SessionFactory", study_instance_uid: str) -> "Study":
     with sessions() as session:
         study = studies.get(session, study_instance_uid)
     if study is None:
-        raise typer.BadParameter(f"no study {study_instance_uid} has arrived here. `glam-node studies` lists them.")
+        raise typer.BadParameter(f"this node has no study {study_instance_uid}. `glam-node studies` lists the studies.")
     return study
 
 
@@ -64,7 +64,9 @@ def studies(
         print_json(rows)
         return
     if not rows:
-        typer.echo(f"No study yet. {configured.node.ae_title} waits on port {configured.node.port}.")
+        typer.echo(
+            f"The node has received no study yet. Send one to {configured.node.ae_title}, port {configured.node.port}."
+        )
         return
     table = Table()
     for column in ("study_instance_uid", "state", "views", "last_received_at (UTC)", "reason"):

@@ -94,7 +94,7 @@ def set_aside(
 def take_newer(
     ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption, settings: SettingsOption = None
 ) -> None:
-    """Replace a study's images by the versions that were sent again, and read the study again."""
+    """Replace a study's images by the versions that were sent again, and analyse the study again."""
     from glam_node.node.workflow.operate.versions import take_newer as act
 
     order = new_order(study_instance_uid, reason)
@@ -104,7 +104,7 @@ def take_newer(
 def keep_first(
     ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption, settings: SettingsOption = None
 ) -> None:
-    """Keep a study's images as they came first; the versions that were sent again are not asked about any more."""
+    """Keep the first versions of a study's images, and ignore the versions that were sent again."""
     from glam_node.node.workflow.operate.versions import keep_first as act
 
     order = new_order(study_instance_uid, reason)

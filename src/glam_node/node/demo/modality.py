@@ -25,5 +25,5 @@ def send(instances: Sequence[OutgoingInstance], ae_title: str, port: int) -> lis
     node = Peer("node", ae_title, "127.0.0.1", port, TIMEOUT_S, AE_TITLE)
     outcomes = CStoreDestination(node).store(instances)
     if not any(outcome.stored for outcome in outcomes):
-        raise PermanentError(f"The node took none of {len(instances)} images: {outcomes[0].failure}")
+        raise PermanentError(f"The node stored none of {len(instances)} images: {outcomes[0].failure}")
     return outcomes

@@ -45,7 +45,7 @@ def write_settings(path: Path, *, port: int, archive_port: int, fast: bool) -> N
     predictor = 'predictor = "glam_node.inference.threshold:ThresholdPredictor"\n' if fast else ""
     path.write_text(
         f"""\
-# Written by `glam-node demo`. For a node of your own start from `glam-node settings explain --format toml`.
+# Written by `glam-node demo`. For your own node start from `glam-node settings explain --format toml`.
 [node]
 ae_title = "{AE_TITLE}"
 host = "127.0.0.1"
@@ -60,7 +60,7 @@ ae_title = "{archive.AE_TITLE}"
 host = "127.0.0.1"
 port = {archive_port}
 
-# Short, for an impatient audience; the defaults suit a PACS.
+# Shorter than the defaults, which suit a PACS.
 [assembly]
 settle_time = {0.3 if fast else 1.0}
 quiet_time = {2.0 if fast else 5.0}
@@ -113,7 +113,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", node: DemoNode) -> Non
     while READY not in node.log_path.read_bytes():
         if process.poll() is not None:
             raise PermanentError(
-                f"The node ended while it started: {_end_of(node.log_path)} All of it: {node.log_path}"
+                f"The node stopped during its start: {_end_of(node.log_path)} Its log: {node.log_path}"
             )
         if time.monotonic() > deadline:
             raise PermanentError(f"The node was not ready within {START_S:.0f} s. Its log: {node.log_path}")

@@ -101,7 +101,7 @@ def _prepare_folder(folder: Path, source: Path | None) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / MARKER_FILE).is_file():
-        raise PermanentError(f"{folder} is not empty and not of an earlier demo. Name another folder with --out.")
+        raise PermanentError(f"{folder} is not empty, and no demo wrote it. Name another folder with --out.")
     if source is not None and source.resolve().is_relative_to(folder.resolve()):
         raise PermanentError(f"{source} lies in {folder}, which every demo clears. Name another folder with --out.")
     (folder / MARKER_FILE).touch()
@@ -142,7 +142,9 @@ def _study_result(
 ) -> StudyResult:
     missing = [one.sop_instance_uid for one in progress.deliveries if not receiving.has(one.sop_instance_uid)]
     if missing:
-        raise PermanentError(f"The node says stored, the archive has not: {', '.join(missing)}.")
+        raise PermanentError(
+            f"The node reports results as stored that the archive does not have: {', '.join(missing)}."
+        )
     findings = latest_findings(folder / "storage", progress.jobs)
     if findings is None:
         return StudyResult(progress, None, ())
