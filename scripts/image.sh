@@ -91,7 +91,7 @@ for _ in $(seq 480); do
     sleep 0.5
 done
 [ "$(find "$work/archive" -type f | wc -l)" -ge 5 ] || fail "No results came:" "$(tail -n 20 "$work/node.log")"
-"${in_container[@]}" glam-node studies
+"${in_container[@]}" glam-node study list
 echo "   the archive has $(find "$work/archive" -type f | wc -l) results"
 stop $node
 wait $node || true

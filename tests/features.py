@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,22 @@ def _is_allowed(key: Key, word: str) -> bool:
 
 @cache
 def commands() -> tuple[tuple[str, ...], ...]:
-    """Return the words of every command, such as ("settings", "reload")."""
-    return tuple(_commands(get_command(app), ()))
+    """Return the words of every command, such as ("settings", "reload"), without old spellings."""
+    return tuple(words for words, command in _commands(get_command(app), ()) if not command.hidden)
 
 
-def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+@cache
+def old_spellings() -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return the words of every command by its old spelling, such as ("study", "list") by ("studies",)."""
+    found = dict(_commands(get_command(app), ()))
+    by_function = {unwrap(command.callback): words for words, command in found.items() if not command.hidden}
+    hidden = {words: by_function[unwrap(command.callback)] for words, command in found.items() if command.hidden}
+    return {**hidden, ("study",): ("study", "show")}
+
+
+def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     if not hasattr(command, "commands"):
-        yield words
+        yield words, command
         return
     for name, inner in command.commands.items():
         yield from _commands(inner, (*words, name))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.features import MARK, commands, given, matching
+from tests.features import MARK, commands, given, matching, old_spellings
 
 WITHOUT_EFFECT = {("settings", "check"), ("settings", "show"), ("settings", "explain"), ("settings", "diff")}
 """Commands that read settings and do nothing with them."""
@@ -25,7 +25,8 @@ _by_fixture: dict[int, set[str]] = {}
 def see(arguments: Sequence[str], environ: Mapping[str, str], directory: Path) -> None:
     """Note which command was started, and the features that its settings select."""
     words = tuple(word for word in _without_settings(arguments) if not word.startswith("-"))
-    command = next((words[:end] for end in (3, 2, 1) if words[:end] in commands()), None)
+    known = {**old_spellings(), **{command: command for command in commands()}}
+    command = next((known[words[:end]] for end in (3, 2, 1) if words[:end] in known), None)
     if command is None:
         return
     _watching[-1].add(f"glam-node {' '.join(command)}")

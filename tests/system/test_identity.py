@@ -85,7 +85,7 @@ def test_a_study_of_two_people_is_left_out_and_told_of(node: NodeProcess, result
     node.command("status")
 
 
-@pytest.mark.features("glam-node take-newer")
+@pytest.mark.features("glam-node study take-newer")
 def test_a_study_that_is_sent_again_with_the_right_patient_is_told_of_and_taken(
     node: NodeProcess, results: Path, tmp_path: Path
 ) -> None:
@@ -97,7 +97,7 @@ def test_a_study_that_is_sent_again_with_the_right_patient_is_told_of_and_taken(
     node.command("status")
     dcmsend(node.port, changed(exam, tmp_path / "corrected", PatientID="CORRECTED", PatientName="RIGHT^PATIENT"))
     assert "they state another patient" in node.command("status", expect=1)
-    assert "glam-node take-newer" in node.command("study", uid)
+    assert "glam-node study take-newer" in node.command("study", uid)
     (doubt,) = json.loads(node.command("status", "--json", expect=1))["in_doubt"]
     assert (doubt["study_instance_uid"], doubt["kinds"]) == (uid, ["patient"])
     assert "4 images replaced" in node.command("take-newer", uid, "--reason", "the archive corrected the patient")

@@ -167,7 +167,7 @@ def test_the_job_of_a_worker_that_gives_no_sign_of_life_goes_to_another(place: P
     assert job["attempt"] == 2
 
 
-@pytest.mark.features("inference.maximum_attempts", "glam-node retry")
+@pytest.mark.features("inference.maximum_attempts", "glam-node study retry")
 def test_a_job_that_always_fails_is_given_up_after_the_attempts_of_the_site(place: Place) -> None:
     place.hold.touch()
     study = place.site.send_exam(782)

@@ -180,7 +180,7 @@ def have_drifted(place: Place) -> None:
     *("alerts.smtp_host", "alerts.smtp_port", "alerts.smtp_security = starttls", "alerts.smtp_user", "alerts.sender"),
     *("alerts.smtp_password_path", "alerts.smtp_ca", "alerts.recipients", "alerts.timeout"),
     *("delivery.initial_delay", "delivery.maximum_delay", "delivery.maximum_attempts", "destinations.NAME.timeout"),
-    *("glam-node worker", "glam-node receiver", "glam-node keep-first", "broker_url", "broker_url = rediss"),
+    *("glam-node worker", "glam-node receiver", "glam-node study keep-first", "broker_url", "broker_url = rediss"),
     *("database_url", "database_url = postgresql+psycopg"),
 )
 def test_two_receivers_and_two_workers_read_studies_and_every_alert_is_told_by_webhook_and_mail(place: Place) -> None:

@@ -37,7 +37,9 @@ def test_a_node_is_made_again_with_the_settings_of_its_backup(site: Site, exam: 
     assert event.detail == {"uri": (tmp_path / "backup").as_uri(), "images": 4}
     settings = moved(site, tmp_path)
     assert "1 study, 10 files" in glam_node("--settings", settings, "restore", tmp_path / "backup").stdout
-    listed = [glam_node("--settings", path, "studies", "--json").stdout for path in (site.settings_path, settings)]
+    listed = [
+        glam_node("--settings", path, "study", "list", "--json").stdout for path in (site.settings_path, settings)
+    ]
     assert listed[0] == listed[1]
 
 
@@ -106,6 +108,6 @@ def test_a_backup_of_the_first_version_is_restored_in_the_newest_schema(site: Si
     told = glam_node("--settings", site.settings_path, "restore", backup, GLAM_NODE__STORAGE__ROOT=root).stdout
     assert "4 studies, 0 files\n1 finished study became RETIRED" in told
     listed = json.loads(
-        glam_node("--settings", site.settings_path, "studies", "--json", GLAM_NODE__STORAGE__ROOT=root).stdout
+        glam_node("--settings", site.settings_path, "study", "list", "--json", GLAM_NODE__STORAGE__ROOT=root).stdout
     )
     assert [study["state"] for study in listed] == ["RECEIVING", "SUBMITTED", "REPORTED", "RETIRED"]

@@ -147,10 +147,10 @@ def test_a_file_that_is_no_checkpoint_is_refused_in_words(tmp_path: Path) -> Non
 
 def test_a_file_that_is_no_golden_file_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "golden.npz").write_bytes(b"no golden file")
-    assert "is not a golden file" in glam_node("model", "golden", tmp_path / "golden.npz", expect=1).stderr
+    assert "is not a golden file" in glam_node("research", "golden", tmp_path / "golden.npz", expect=1).stderr
 
 
-@pytest.mark.features("glam-node model golden")
+@pytest.mark.features("glam-node research golden")
 def test_a_golden_file_is_recomputed_and_what_was_not_is_named(tmp_path: Path) -> None:
     black = hashlib.sha256(bytes(2 * 260 * 250)).hexdigest()
     golden = write_golden(
@@ -159,11 +159,11 @@ def test_a_golden_file_is_recomputed_and_what_was_not_is_named(tmp_path: Path) -
         # Of each digest, as many digits as are given
         tensor_sha256=dict.fromkeys(expected_tensors(), ""),
     )
-    told = glam_node("model", "golden", golden).stdout
+    told = glam_node("research", "golden", golden).stdout
     assert "not computed: view L-CC" in told
     assert told.splitlines()[-1].startswith("ok  all ")
 
 
 def test_a_golden_file_that_is_not_reproduced_fails_with_exit_code_1(tmp_path: Path) -> None:
-    told = glam_node("model", "golden", write_golden(tmp_path / "golden.npz"), expect=1).stdout
+    told = glam_node("research", "golden", write_golden(tmp_path / "golden.npz"), expect=1).stdout
     assert told.splitlines()[-1].startswith("FAIL  2 of ")

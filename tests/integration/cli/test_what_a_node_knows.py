@@ -32,26 +32,26 @@ def failed(site: Site, exam: list[Dataset]) -> str:
 
 
 def test_before_the_first_study_studies_says_so(site: Site) -> None:
-    assert "has received no study yet" in glam_node("--settings", site.settings_path, "studies").stdout
+    assert "has received no study yet" in glam_node("--settings", site.settings_path, "study", "list").stdout
 
 
 def test_studies_lists_state_views_and_reason(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
-    told = glam_node("--settings", site.settings_path, "studies").stdout
+    told = glam_node("--settings", site.settings_path, "study", "list").stdout
     for words in (uid, "REPORTED", "R CC, L CC, R MLO, L MLO"):
         assert words in told
 
 
-@pytest.mark.features("glam-node studies")
+@pytest.mark.features("glam-node study list")
 def test_studies_tells_machines_the_same(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
-    (study,) = json.loads(glam_node("--settings", site.settings_path, "studies", "--json").stdout)
+    (study,) = json.loads(glam_node("--settings", site.settings_path, "study", "list", "--json").stdout)
     assert (study["study_instance_uid"], study["state"], study["instance_count"]) == (uid, "REPORTED", 4)
 
 
 def test_study_tells_every_step_with_its_time(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
-    told = glam_node("--settings", site.settings_path, "study", uid).stdout
+    told = glam_node("--settings", site.settings_path, "study", "show", uid).stdout
     for words in (
         "R MLO",
         "SUCCEEDED",
@@ -66,24 +66,29 @@ def test_study_tells_every_step_with_its_time(site: Site, exam: list[Dataset]) -
         assert words in told
 
 
-@pytest.mark.features("glam-node study")
+@pytest.mark.features("glam-node study show")
 def test_study_tells_machines_the_same(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
-    study = json.loads(glam_node("--settings", site.settings_path, "study", uid, "--json").stdout)
+    study = json.loads(glam_node("--settings", site.settings_path, "study", "show", uid, "--json").stdout)
     assert [job["state"] for job in study["jobs"]] == ["SUCCEEDED"]
     assert len(study["instances"]) == len(study["scores"]) == 4
     assert [event["event"] for event in study["timeline"]][-1] == "result_stored"
 
 
 def test_a_study_that_is_not_known_is_a_mistake_of_the_user(site: Site) -> None:
-    for command in ("study", "retry", "resend", "hold", "release"):
-        assert "no study 1.2.3" in glam_node("--settings", site.settings_path, command, "1.2.3", expect=2).stderr
+    for command in ("show", "retry", "resend", "hold", "release"):
+        assert (
+            "no study 1.2.3" in glam_node("--settings", site.settings_path, "study", command, "1.2.3", expect=2).stderr
+        )
 
 
-@pytest.mark.parametrize("arguments", [["studies"], ["studies", "--json"], ["study"], ["study", "--json"], ["status"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["study", "list"], ["study", "list", "--json"], ["study", "show"], ["study", "show", "--json"], ["status"]],
+)
 def test_nobody_is_named(site: Site, exam: list[Dataset], arguments: list[str]) -> None:
     uid = failed(site, exam)
-    words = [arguments[0], *([uid] if arguments[0] == "study" else []), *arguments[1:]]
+    words = [*arguments, *([uid] if "show" in arguments else [])]
     expect = 1 if arguments == ["status"] else 0
     told = glam_node("--settings", site.settings_path, *words, expect=expect).output
     assert uid in told or arguments == ["status"]
@@ -149,40 +154,43 @@ def test_status_has_the_settings_that_would_admit_who_was_refused(site: Site) ->
     assert f"to admit it: {remedy}" in told
 
 
-@pytest.mark.features("glam-node retry")
+@pytest.mark.features("glam-node study retry")
 def test_retry_takes_up_what_was_given_up(site: Site, exam: list[Dataset]) -> None:
     uid = failed(site, exam)
-    assert "5 results will be sent again" in glam_node("--settings", site.settings_path, "retry", uid).stdout
+    assert "5 results will be sent again" in glam_node("--settings", site.settings_path, "study", "retry", uid).stdout
     site.bench.clock.turn(10**9)
     assert site.bench.deliver(Archive()) == 5
 
 
 def test_retry_with_nothing_to_do_says_so(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
-    assert "nothing to try again" in glam_node("--settings", site.settings_path, "retry", uid).stdout
+    assert "nothing to try again" in glam_node("--settings", site.settings_path, "study", "retry", uid).stdout
     assert site.bench.job().state is JobState.SUCCEEDED
 
 
-@pytest.mark.features("glam-node hold", "glam-node release", "glam-node set-aside")
+@pytest.mark.features("glam-node study hold", "glam-node study release", "glam-node study set-aside")
 def test_a_study_is_held_set_aside_and_released(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
     on = ("--settings", site.settings_path)
-    assert "The study is held" in glam_node(*on, "hold", uid, "--reason", "a prior is awaited").stdout
-    assert "REPORTED, HELD" in glam_node(*on, "studies").stdout
-    assert "is held (a prior is awaited) already: nothing was done" in glam_node(*on, "hold", uid, expect=1).stderr
-    assert "Release it first" in glam_node(*on, "retry", uid, expect=1).stderr
-    assert "no work is done on it" in glam_node(*on, "set-aside", uid, "--reason", "not needed").stdout
-    assert "goes on" in glam_node(*on, "release", uid).stdout
-    assert "neither held nor set aside" in glam_node(*on, "release", uid, expect=1).stderr
+    assert "The study is held" in glam_node(*on, "study", "hold", uid, "--reason", "a prior is awaited").stdout
+    assert "REPORTED, HELD" in glam_node(*on, "study", "list").stdout
+    assert (
+        "is held (a prior is awaited) already: nothing was done"
+        in glam_node(*on, "study", "hold", uid, expect=1).stderr
+    )
+    assert "Release it first" in glam_node(*on, "study", "retry", uid, expect=1).stderr
+    assert "no work is done on it" in glam_node(*on, "study", "set-aside", uid, "--reason", "not needed").stdout
+    assert "goes on" in glam_node(*on, "study", "release", uid).stdout
+    assert "neither held nor set aside" in glam_node(*on, "study", "release", uid, expect=1).stderr
     with site.bench.sessions() as session:
         told = [event.detail for event in audit.timeline(session, uid)][-3:]
     assert all(one["account"].startswith("os:") and one["address"] for one in told)
 
 
-@pytest.mark.features("glam-node resend")
+@pytest.mark.features("glam-node study resend")
 def test_results_are_sent_again_on_demand(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
-    on = ("--settings", site.settings_path, "resend", uid)
+    on = ("--settings", site.settings_path, "study", "resend", uid)
     assert "was given up" in glam_node(*on, expect=1).stderr
     assert "Configured destinations: archive." in glam_node(*on, "--destination", "x", expect=1).stderr
     assert "results will be sent to archive again" in glam_node(*on, "--destination", "archive", "--stored").stdout

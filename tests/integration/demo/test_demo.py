@@ -61,7 +61,7 @@ def test_the_last_step_says_how_many_results_the_archive_stored(demo: tuple[Path
 
 
 def test_the_commands_that_it_ends_with_can_be_pasted_into_a_shell(demo: tuple[Path, str]) -> None:
-    (line,) = [line for line in demo[1].splitlines() if " study UID " in line]
+    (line,) = [line for line in demo[1].splitlines() if " study show UID " in line]
     words = shlex.split(line)
     assert Path(words[words.index("--settings") + 1]).resolve() == demo[0] / "node.toml"
 
@@ -76,7 +76,7 @@ def test_nothing_runs_any_more(demo: tuple[Path, str]) -> None:
 
 
 def test_what_it_left_can_be_asked(demo: tuple[Path, str]) -> None:
-    assert "REPORTED" in glam_node("--settings", demo[0] / "node.toml", "studies").stdout
+    assert "REPORTED" in glam_node("--settings", demo[0] / "node.toml", "study", "list").stdout
 
 
 def test_a_folder_of_somebody_else_is_not_touched(tmp_path: Path) -> None:

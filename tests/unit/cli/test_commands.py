@@ -1,5 +1,6 @@
 """The command line as a whole: what it says of itself, and what it does with mistakes."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -26,22 +27,20 @@ COMMANDS = [
     "doctor",
     "echo",
     "status",
-    "studies",
-    "study",
-    "restore",
-    "retry",
-    "resend",
+    "study list",
+    "study show",
+    "study retry",
+    "study resend",
+    "study hold",
+    "study release",
+    "study set-aside",
+    "study take-newer",
+    "study keep-first",
     "send-now",
-    "take-newer",
-    "keep-first",
-    "hold",
-    "release",
-    "set-aside",
-    "analyse",
     "backup",
+    "restore",
+    "analyse",
     "phantom",
-    "train",
-    "evaluate",
     "alerts test",
     "audit show",
     "audit verify",
@@ -58,17 +57,34 @@ COMMANDS = [
     "model import",
     "model show",
     "model verify",
-    "model golden",
     "model time",
+    "research train",
+    "research evaluate",
+    "research compare",
+    "research golden",
 ]
+OLD_SPELLINGS = {
+    "studies": "study list",
+    "retry": "study retry",
+    "resend": "study resend",
+    "hold": "study hold",
+    "release": "study release",
+    "set-aside": "study set-aside",
+    "take-newer": "study take-newer",
+    "keep-first": "study keep-first",
+    "train": "research train",
+    "evaluate": "research evaluate",
+    "model golden": "research golden",
+}
 FOR_MACHINES = [
     "doctor",
     "echo",
     "status",
-    "studies",
-    "study",
+    "study list",
+    "study show",
     "analyse",
-    "evaluate",
+    "research evaluate",
+    "research compare",
     "audit show",
     "settings check",
     "settings show",
@@ -107,7 +123,19 @@ def plain(text: str) -> str:
 
 
 def test_these_are_the_commands() -> None:
-    assert sorted(ALL) == sorted(COMMANDS)
+    assert sorted(name for name, command in ALL.items() if not command.hidden) == sorted(COMMANDS)
+
+
+def test_the_old_spellings_do_the_same_and_are_hidden() -> None:
+    hidden = {name: inspect.unwrap(command.callback) for name, command in ALL.items() if command.hidden}
+    assert hidden == {old: inspect.unwrap(ALL[new].callback) for old, new in OLD_SPELLINGS.items()}
+
+
+@pytest.mark.parametrize("words", [["1.2.3"], ["1.2.3", "--json"], ["--json", "1.2.3"]], ids=" ".join)
+def test_study_without_a_command_shows_a_study(words: list[str], tmp_path: Path) -> None:
+    root = {"GLAM_NODE__STORAGE__ROOT": str(tmp_path / "none")}
+    shown = glam_node("study", "show", *words, expect=1, text="", **root)
+    assert glam_node("study", *words, expect=1, text="", **root).stderr == shown.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -133,7 +161,8 @@ def test_every_command_that_takes_settings_names_the_variable(name: str) -> None
 def test_help_prints_square_brackets_as_they_are(name: str) -> None:
     shown = plain(glam_node(*name.split(), "--help").stdout)
     group = GROUPS.get(name, get_command(app))
-    for text in (group.help, *(command.get_short_help_str(200) for command in group.commands.values())):
+    commands = [command for command in group.commands.values() if not command.hidden]
+    for text in (group.help, *(command.get_short_help_str(200) for command in commands)):
         assert plain(text or "")[:40] in shown
 
 
@@ -166,13 +195,15 @@ def test_the_version_is_told() -> None:
     ("arguments", "words"),
     [
         (["nonsense"], "No such command"),
-        (["study"], "UID"),
+        (["study", "show"], "UID"),
+        (["study", "nonsense"], "No such command"),
+        (["research", "compare", "/", "--data", "folder:x", "--out", "x"], "at least two packages"),
         (["phantom"], "--out"),
         (["phantom", "--out", "x", "--rows", "none"], "--rows"),
         (["phantom", "--out", "/proc/nowhere"], "cannot be created"),
         (["analyse", "/nowhere", "--out", "x"], "does not exist"),
         (["model", "import", "/nowhere.ckpt", "--out", "x"], "does not exist"),
-        (["model", "golden", "/nowhere.npz"], "does not exist"),
+        (["research", "golden", "/nowhere.npz"], "does not exist"),
         (["demo", "--input", "/nowhere"], "does not exist"),
         (["echo", "archive"], "the settings have no [destinations.archive]"),
         (["settings", "explain", "node.prt"], "there is no setting node.prt"),
@@ -194,16 +225,33 @@ def test_trouble_is_exit_code_1_and_one_line(tmp_path: Path) -> None:
 
 
 def test_looking_makes_nothing(tmp_path: Path) -> None:
-    glam_node("studies", expect=1, GLAM_NODE__STORAGE__ROOT=str(tmp_path / "none"))
+    glam_node("study", "list", expect=1, GLAM_NODE__STORAGE__ROOT=str(tmp_path / "none"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_as_a_process_it_starts_fast_and_loads_little() -> None:
-    heavy = ("torch", "pydicom", "pynetdicom", "sqlalchemy", "celery", "numpy", "pydantic")
-    program = (
-        "import sys; from typer.testing import CliRunner; from glam_node.node.cli.main import app; "
-        f"CliRunner().invoke(app, ['--help']); sys.exit(', '.join(set({heavy}) & set(sys.modules)) or 0)"
-    )
+HELP_OF_ALL = """
+import sys
+from typer.testing import CliRunner
+from glam_node.node.cli.main import app
+for name in {commands}:
+    assert CliRunner().invoke(app, [*name.split(), "--help"]).exit_code == 0, name
+    assert not {heavy} & set(sys.modules), (name, {heavy} & set(sys.modules))
+"""
+
+
+def test_the_help_of_every_command_loads_no_slow_package() -> None:
+    heavy = {
+        "torch",
+        "pydicom",
+        "pynetdicom",
+        "sqlalchemy",
+        "celery",
+        "numpy",
+        "pydantic",
+        "rich.progress",
+        "rich.table",
+    }
+    program = HELP_OF_ALL.format(commands=["", *GROUPS, *COMMANDS], heavy=heavy)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -1,4 +1,4 @@
-"""`glam-node evaluate`: what it tells, what it writes, and how it ends."""
+"""`glam-node research evaluate`: what it tells, what it writes, and how it ends."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +20,10 @@ def package(tmp_path: Path) -> Path:
     return threshold_package(tmp_path / "package").path
 
 
-@pytest.mark.features("glam-node evaluate")
+@pytest.mark.features("glam-node research evaluate")
 def test_it_ends_with_what_happened_and_what_to_do(package: Path, tmp_path: Path) -> None:
     given = ("--package", str(package), "--data", "phantoms:0..7", "--out", str(tmp_path / "out"))
-    result = glam_node("evaluate", *given, *SMALL)
+    result = glam_node("research", "evaluate", *given, *SMALL)
     assert result.stdout.splitlines()[-1] == f"ok  measured; open {tmp_path / 'out' / 'report.html'}"
     assert "ROC AUC, breast" in result.stdout
     assert (tmp_path / "out" / "metrics.json").exists()
@@ -32,9 +32,9 @@ def test_it_ends_with_what_happened_and_what_to_do(package: Path, tmp_path: Path
 def test_the_package_changes_only_when_that_is_asked_for(package: Path, tmp_path: Path) -> None:
     given = ("--package", str(package), "--data", "phantoms:0:8", "--out", str(tmp_path))
     before = read_package(package)
-    glam_node("evaluate", *given, *SMALL)
+    glam_node("research", "evaluate", *given, *SMALL)
     assert read_package(package) == before
-    result = glam_node("evaluate", *given, *SMALL, "--write-operating-points")
+    result = glam_node("research", "evaluate", *given, *SMALL, "--write-operating-points")
     assert "operating points for benign and malignant are in" in result.stdout
     assert read_package(package) != before
 
@@ -42,11 +42,22 @@ def test_the_package_changes_only_when_that_is_asked_for(package: Path, tmp_path
 def test_mean_scores_are_written_alone_when_points_are_kept(package: Path, tmp_path: Path) -> None:
     given = ("--package", str(package), "--data", "phantoms:0:8", "--out", str(tmp_path))
     before = read_package(package)
-    result = glam_node("evaluate", *given, *SMALL, "--keep-operating-points", "--write-reference")
+    result = glam_node("research", "evaluate", *given, *SMALL, "--keep-operating-points", "--write-reference")
     assert "ok  mean scores of benign and malignant are in" in result.stdout
     now = read_package(package)
     assert set(now.reference) == set(FindingKind)
     assert replace(now, reference={}) == before
+
+
+@pytest.mark.features("glam-node research compare")
+def test_compare_measures_all_packages_on_the_same_images(package: Path, tmp_path: Path) -> None:
+    other = threshold_package(tmp_path / "other").path
+    given = ("--data", "phantoms:0..7", "--out", str(tmp_path / "out"))
+    result = glam_node("research", "compare", package, other, *given, *SMALL)
+    assert result.stdout.splitlines()[-1] == f"ok  measured; open {tmp_path / 'out' / 'report.html'}"
+    evaluated = ("--package", package, "--compare", other, "--data", "phantoms:0..7", "--out", tmp_path / "second")
+    told = glam_node("research", "evaluate", *evaluated, *SMALL).stdout
+    assert told.replace(str(tmp_path / "second"), str(tmp_path / "out")) == result.stdout
 
 
 @pytest.mark.parametrize(
@@ -64,7 +75,7 @@ def test_mean_scores_are_written_alone_when_points_are_kept(package: Path, tmp_p
     ],
 )
 def test_wrong_use_is_told_in_words(package: Path, tmp_path: Path, options: list[str], words: str) -> None:
-    result = glam_node("evaluate", "--package", str(package), "--out", str(tmp_path), *options, expect=2)
+    result = glam_node("research", "evaluate", "--package", str(package), "--out", str(tmp_path), *options, expect=2)
     assert words in " ".join(result.stderr.split())
 
 
@@ -78,12 +89,12 @@ def test_wrong_use_is_told_in_words(package: Path, tmp_path: Path, options: list
 )
 def test_data_that_cannot_be_used_are_told_in_words(package: Path, tmp_path: Path, data: str, words: str) -> None:
     given = ("--package", str(package), "--data", data, "--out", str(tmp_path))
-    assert words in glam_node("evaluate", *given, "--bootstrap", "0", expect=1).stderr
+    assert words in glam_node("research", "evaluate", *given, "--bootstrap", "0", expect=1).stderr
 
 
 def test_a_directory_that_is_no_package_is_told_before_anything_is_measured(tmp_path: Path) -> None:
     given = ("--package", str(tmp_path), "--data", "phantoms:0:8", "--out", str(tmp_path), "--write-operating-points")
-    told = glam_node("evaluate", *given, expect=2).stderr.replace("│", " ")
+    told = glam_node("research", "evaluate", *given, expect=2).stderr.replace("│", " ")
     assert "cannot be written" in " ".join(told.split())
 
 
@@ -98,7 +109,7 @@ def test_a_view_that_cannot_be_measured_is_named_and_the_exit_code_is_1(package:
             rows.append(f"{dataset.SOPInstanceUID},{int(dataset.ImageLaterality == 'R')},0")
     (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
     given = ("--package", str(package), "--data", f"folder:{tmp_path}", "--out", str(tmp_path / "out"))
-    result = glam_node("evaluate", *given, "--bootstrap", "10", "--gallery", "0", expect=1)
+    result = glam_node("research", "evaluate", *given, "--bootstrap", "10", "--gallery", "0", expect=1)
     told = result.stdout.splitlines()
     assert [line for line in told if line.startswith("not measured: Threshold: ")]
     assert told[-1].startswith("1 view could not be measured")

@@ -55,7 +55,7 @@ def shown_by(*command: str | Path) -> str:
 
 def test_evaluation_shows_a_bar_for_each_step(tmp_path: Path) -> None:
     package = threshold_package(tmp_path / "package").path
-    told = shown_by("evaluate", "--package", package, *EVALUATE, "--out", tmp_path / "out")
+    told = shown_by("research", "evaluate", "--package", package, *EVALUATE, "--out", tmp_path / "out")
     assert BAR in told
     assert "Threshold: choosing thresholds" in told
     assert "Threshold: measuring" in told
@@ -63,7 +63,7 @@ def test_evaluation_shows_a_bar_for_each_step(tmp_path: Path) -> None:
 
 def test_training_shows_the_loss_and_steps_of_a_stage(tmp_path: Path) -> None:
     (tmp_path / "toy.toml").write_text(TOY)
-    told = shown_by("train", tmp_path / "toy.toml", "--out", tmp_path / "out", "--workers", "0")
+    told = shown_by("research", "train", tmp_path / "toy.toml", "--out", tmp_path / "out", "--workers", "0")
     assert BAR in told
     assert "preparing phantoms" in told
     assert "global stage, loss" in told
@@ -72,12 +72,12 @@ def test_training_shows_the_loss_and_steps_of_a_stage(tmp_path: Path) -> None:
 
 def test_in_a_pipe_there_is_no_bar(tmp_path: Path) -> None:
     package = threshold_package(tmp_path / "package").path
-    assert glam_node("evaluate", "--package", package, *EVALUATE, "--out", tmp_path / "out").stderr == ""
+    assert glam_node("research", "evaluate", "--package", package, *EVALUATE, "--out", tmp_path / "out").stderr == ""
 
 
 def test_in_a_pipe_training_tells_lines_without_marks_for_a_terminal(tmp_path: Path) -> None:
     (tmp_path / "toy.toml").write_text(TOY)
-    told = glam_node("train", tmp_path / "toy.toml", "--out", tmp_path / "out", "--workers", "0").stderr
+    told = glam_node("research", "train", tmp_path / "toy.toml", "--out", tmp_path / "out", "--workers", "0").stderr
     assert [line.split(",")[0] for line in told.splitlines()] == ["step 1: global stage"]
     assert told.replace("\n", "").isprintable()
 

@@ -1,4 +1,4 @@
-"""`glam-node train`: what people see when something is wrong before any training, and the shortest run."""
+"""`glam-node research train`: what people see when something is wrong before any training, and the shortest run."""
 
 from pathlib import Path
 
@@ -31,10 +31,10 @@ local_stem_pool = false
 """
 
 
-@pytest.mark.features("glam-node train")
+@pytest.mark.features("glam-node research train")
 def test_a_recipe_is_followed_to_a_package_and_the_next_step_is_told(tmp_path: Path) -> None:
     (tmp_path / "toy.toml").write_text(TOY)
-    result = glam_node("train", tmp_path / "toy.toml", "--out", tmp_path / "out", "--workers", "0")
+    result = glam_node("research", "train", tmp_path / "toy.toml", "--out", tmp_path / "out", "--workers", "0")
     package = tmp_path / "out" / "package"
     assert result.stdout.startswith(f"ok  trained on 4 views, validated on 4: {package}; next choose operating points")
     assert glam_node("model", "verify", package).exit_code == 0
@@ -47,5 +47,5 @@ def test_a_recipe_is_followed_to_a_package_and_the_next_step_is_told(tmp_path: P
 def test_a_recipe_that_cannot_be_followed_is_told(recipe: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('name = "x"\n')
     path = tmp_path / recipe
-    result = glam_node("train", path if path.exists() else recipe, "--out", tmp_path / "out", expect=1)
+    result = glam_node("research", "train", path if path.exists() else recipe, "--out", tmp_path / "out", expect=1)
     assert told in result.stderr

@@ -16,6 +16,7 @@ from glam_node.node.cli.application import (
     command_settings,
     output_directory,
     print_json,
+    print_scores,
     text_output,
 )
 
@@ -58,7 +59,7 @@ AlsoOption = Annotated[
 def analyse(
     ctx: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM files, or folders that contain them.")
+        list[Path], typer.Argument(metavar="PATH", exists=True, help="DICOM files, or folders that contain them.")
     ],
     out: OutOption,
     also: AlsoOption = None,
@@ -95,8 +96,6 @@ def _options(settings: "Settings", now: datetime, also: list[str]) -> "AnalysisO
 
 
 def _print(analysis: "Analysis") -> None:
-    from glam_node.node.cli.application import print_scores
-
     screen = text_output()
     for written in analysis.written:
         screen.print(f"Study {written.findings.study_instance_uid}")

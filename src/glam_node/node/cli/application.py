@@ -3,15 +3,20 @@
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from typer.core import TyperGroup
 
+from glam_node.inference.errors import InferenceError
+from glam_node.node.errors import NodeError
+
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from glam_node.inference.findings import Findings
     from glam_node.node.bootstrap import Node
     from glam_node.node.db.engine import SessionFactory
@@ -39,15 +44,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; exit with 2 if the settings cannot be used, and with 1 after another expected error."""
-        from glam_node.inference.errors import InferenceError
-        from glam_node.node.errors import NodeError
-        from glam_node.settings.load import SettingsError
-
         try:
             return super().invoke(ctx)
-        except SettingsError as error:
-            print_problems(error)
-            raise typer.Exit(EXIT_WRONG_USE) from None
         except (NodeError, InferenceError) as error:
             failure = str(error)
         except BrokenPipeError:
@@ -56,8 +54,19 @@ class Commands(TyperGroup):
             raise typer.Exit(0) from None
         except OSError as error:
             failure = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        except Exception as error:
+            if not _is_settings_error(error):
+                raise
+            print_problems(error)
+            raise typer.Exit(EXIT_WRONG_USE) from None
         print_error(failure)
         raise typer.Exit(EXIT_FINDING)
+
+
+def _is_settings_error(error: Exception) -> bool:
+    """Return whether the settings cannot be used, without importing the settings, so that `--help` stays fast."""
+    load = sys.modules.get("glam_node.settings.load")
+    return load is not None and isinstance(error, load.SettingsError)
 
 
 def command_settings(ctx: typer.Context, path: Path | None) -> "Settings":
@@ -119,17 +128,31 @@ def command_node(ctx: typer.Context, settings: "Settings") -> "Node":
     return node
 
 
-def text_output() -> Console:
+def text_output() -> "Console":
     """Return a rich console for results that prints square brackets as they are.
 
     Lines of output to a file or a pipe are WIDTH_OF_FILES characters wide.
     """
+    from rich.console import Console
+
     out = Console(highlight=False, markup=False, emoji=False)
     return out if out.is_terminal else Console(highlight=False, markup=False, emoji=False, width=WIDTH_OF_FILES)
 
 
-def print_scores(findings: "Findings", out: Console) -> None:
+def folding_table(columns: Iterable[str], title: str | None = None) -> "Table":
+    """Return an empty table that breaks long cells into lines instead of cutting them off."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def print_scores(findings: "Findings", out: "Console") -> None:
     """Print the name of the algorithm and one row of scores per image."""
+    from rich.table import Table
+
     from glam_node.node.workflow.operate.study_description import algorithm_label, scores
 
     out.print(f"  {algorithm_label(findings)}")

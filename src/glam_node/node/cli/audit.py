@@ -4,13 +4,13 @@ from typing import Annotated, Any
 from xml.etree import ElementTree
 
 import typer
-from rich.table import Table
 
 from glam_node.node.cli.application import (
     EXIT_FINDING,
     JsonOption,
     SettingsOption,
     command_settings,
+    folding_table,
     print_json,
     reading_sessions,
     text_output,
@@ -20,7 +20,7 @@ from glam_node.node.domain.words import counted
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Show the DICOM audit messages and verify that they are unchanged.",
+    help="Show the audit messages and verify that they are unchanged.",
 )
 
 
@@ -50,9 +50,7 @@ def show(
     if as_json:
         print_json(rows)
         return
-    table = Table()
-    for column in ("sequence", "at (UTC)", "event", "outcome", "by", "subject", "what", "sent"):
-        table.add_column(column, overflow="fold")
+    table = folding_table(("sequence", "at (UTC)", "event", "outcome", "by", "subject", "what", "sent"))
     for row in rows:
         at = f"{row['at']:%Y-%m-%d %H:%M:%S}"
         sent = "waits" if row["sent_at"] is None else "yes"

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from glam_node.node.cli.application import EXIT_FINDING, OutOption, output_directory, text_output
+from glam_node.node.cli.application import EXIT_FINDING, OutOption, output_directory, print_scores, text_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,7 +94,8 @@ def _print(outcome: "DemoResult", screen: "Console") -> None:
 
 
 def _print_result(result: "StudyResult", screen: "Console") -> None:
-    from glam_node.node.cli.application import print_scores
+    from rich.table import Table
+
     from glam_node.node.demo.progress import stage_seconds
 
     study = result.progress.study
@@ -122,8 +122,8 @@ def _print_next(outcome: "DemoResult", screen: "Console") -> None:
     )
     screen.print("What next:")
     for command, purpose in (
-        (f"{settings} studies", "what the node of this demo knows"),
-        (f"{settings} study UID", "every step of a study with its time"),
+        (f"{settings} study list", "what the node of this demo knows"),
+        (f"{settings} study show UID", "every step of a study with its time"),
         ("demo --input DIR", "the same with your own MG files"),
         ("settings explain --format toml", "a settings file to connect your PACS; see README.md"),
     ):

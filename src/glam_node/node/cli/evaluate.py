@@ -1,4 +1,4 @@
-"""The command `glam-node evaluate`, which measures a model package on labelled images."""
+"""The commands `glam-node research evaluate` and `compare`, which measure model packages on labelled images."""
 
 import os
 from dataclasses import asdict
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from glam_node.node.cli.application import (
     EXIT_FINDING,
@@ -17,7 +16,6 @@ from glam_node.node.cli.application import (
     print_json,
     text_output,
 )
-from glam_node.node.cli.progress import progress_bars
 from glam_node.node.domain.words import counted
 
 # A name instead of an import, because evaluation imports torch for packages that need it.
@@ -25,29 +23,50 @@ RUN_EVALUATION = "glam_node.research.evaluation.evaluate_package:run_evaluation"
 _SHOWN_FAILURES = 20
 
 
+DataOption = Annotated[
+    str,
+    typer.Option(
+        metavar="KIND:PATH",
+        help="Labelled images as KIND:PATH, for example folder:images or cbis-ddsm:/data; or phantoms:FIRST..LAST.",
+    ),
+]
+ValidationOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND:PATH",
+        help="Images to choose thresholds on. Default: the validation part of --data, or half of its studies.",
+    ),
+]
+DatasetOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Option of the data set, for example rows=1664; may be repeated."),
+]
+SensitivityOption = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Sensitivity that the score threshold must reach on the validation images."),
+]
+SpecificityOption = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Specificity to reach instead of --sensitivity.")
+]
+FalsePositivesOption = Annotated[
+    float, typer.Option(min=0, help="Findings allowed per normal validation image, per class.")
+]
+BootstrapOption = Annotated[int, typer.Option(min=0, help="Number of resamples for the 95 % intervals.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the resamples.")]
+GalleryOption = Annotated[
+    int, typer.Option(min=0, help="Number of best, worst and false-positive images to draw per class.")
+]
+DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:N.")]
+
+
 def evaluate(
     package: Annotated[
         Path, typer.Option("--package", exists=True, file_okay=False, metavar="DIR", help="The model package.")
     ],
-    data: Annotated[
-        str,
-        typer.Option(
-            metavar="KIND:PATH",
-            help="Labelled images as KIND:PATH, for example folder:images or cbis-ddsm:/data; or phantoms:FIRST..LAST.",
-        ),
-    ],
+    data: DataOption,
     out: OutOption,
-    validation: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND:PATH",
-            help="Images to choose thresholds on. Default: the validation part of --data, or half of its studies.",
-        ),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Option of the data set, for example rows=1664; may be repeated."),
-    ] = None,
+    validation: ValidationOption = None,
+    option: DatasetOption = None,
     compare: Annotated[
         list[Path] | None,
         typer.Option(
@@ -57,16 +76,9 @@ def evaluate(
             help="Another package to measure on the same images; may be repeated.",
         ),
     ] = None,
-    sensitivity: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Sensitivity that the score threshold must reach on the validation images."),
-    ] = 0.95,
-    specificity: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Specificity to reach instead of --sensitivity.")
-    ] = None,
-    false_positives: Annotated[
-        float, typer.Option(min=0, help="Findings allowed per normal validation image, per class.")
-    ] = 0.2,
+    sensitivity: SensitivityOption = 0.95,
+    specificity: SpecificityOption = None,
+    false_positives: FalsePositivesOption = 0.2,
     keep_operating_points: Annotated[
         bool, typer.Option("--keep-operating-points", help="Measure findings at the package's own operating points.")
     ] = False,
@@ -77,12 +89,10 @@ def evaluate(
         bool,
         typer.Option("--write-reference", help="Write the mean scores into the package."),
     ] = False,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Number of resamples for the 95 % intervals.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 1,
-    gallery: Annotated[
-        int, typer.Option(min=0, help="Number of best, worst and false-positive images to draw per class.")
-    ] = 3,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:N.")] = "auto",
+    bootstrap: BootstrapOption = 2000,
+    seed: SeedOption = 1,
+    gallery: GalleryOption = 3,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model package on labelled images. report.html, metrics.json, predictions and site.toml go to DIR.
@@ -100,6 +110,7 @@ def evaluate(
     options = dict(_option(each) for each in option or ())
     directory = output_directory(out)
     from glam_node.inference.predictor import load_object
+    from glam_node.node.cli.progress import progress_bars
 
     run = load_object(RUN_EVALUATION)
     with progress_bars() as progress:
@@ -129,6 +140,52 @@ def evaluate(
         _print(outcome, package)
     if outcome.failures or (write_operating_points and outcome.remarks):
         raise typer.Exit(EXIT_FINDING)
+
+
+def compare(
+    packages: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PACKAGE", exists=True, file_okay=False, help="The model packages; the first is the reference."
+        ),
+    ],
+    data: DataOption,
+    out: OutOption,
+    validation: ValidationOption = None,
+    option: DatasetOption = None,
+    sensitivity: SensitivityOption = 0.95,
+    specificity: SpecificityOption = None,
+    false_positives: FalsePositivesOption = 0.2,
+    bootstrap: BootstrapOption = 2000,
+    seed: SeedOption = 1,
+    gallery: GalleryOption = 3,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Compare model packages on the same labelled images. The report goes to DIR.
+
+    The same as `research evaluate` with the first package as --package and the others as --compare.
+    Exit code 1 when a view could not be measured. Research use.
+    """
+    first, *others = packages
+    if not others:
+        raise typer.BadParameter("name at least two packages.", param_hint="PACKAGE")
+    evaluate(
+        first,
+        data,
+        out,
+        validation,
+        option,
+        others,
+        sensitivity,
+        specificity,
+        false_positives,
+        bootstrap=bootstrap,
+        seed=seed,
+        gallery=gallery,
+        device=device,
+        as_json=as_json,
+    )
 
 
 def _require_writable(package: Path, hint: str) -> None:
@@ -170,6 +227,8 @@ def _option(text: str) -> tuple[str, str]:
 
 
 def _print(outcome: Any, package: Path) -> None:
+    from rich.table import Table
+
     screen = text_output()
     for given in outcome.tables:
         table = Table(title=given.title, title_justify="left")

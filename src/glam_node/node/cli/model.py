@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from glam_node.node.cli.application import (
     EXIT_FINDING,
@@ -61,7 +60,7 @@ def show(
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the digest of a model package and show the package with its card."""
+    """Check the digest of a model package, and show it with its card."""
     shown = _package(ctx, package, settings)
     if as_json:
         print_json({**asdict(shown), "operating_points": operating_points(shown)})
@@ -95,7 +94,6 @@ def verify(
     print_report(load_object(VERIFY_PACKAGE)(package, images, device))
 
 
-@app.command()
 def golden(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A golden .npz file.")],
     images: ImagesOption = None,
@@ -118,7 +116,7 @@ def time_(
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Time the configured model on its device with a synthetic exam and print a row for docs/sizing.md.
+    """Time the configured model with a synthetic exam. The output ends with a row for docs/sizing.md.
 
     Files are read and results are written as in a worker. Stop other workers first: they slow down the measurement.
     """
@@ -188,6 +186,8 @@ def print_report(report: Any) -> None:
     Raises:
         typer.Exit: With code 1, if a quantity is out of tolerance or nothing could be compared.
     """
+    from rich.table import Table
+
     table = Table()
     for column in ("quantity", "cases", "largest error", "tolerance", "worst case", ""):
         table.add_column(column, justify="right" if column in _NUMBERS else "left")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from glam_node.node.cli.application import JsonOption, SettingsOption, command_settings, print_json, text_output
 
@@ -22,7 +21,7 @@ app = typer.Typer(
 def test(
     ctx: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", exists=True, help="DICOM files, or folders that contain them.")
+        list[Path], typer.Argument(metavar="PATH", exists=True, help="DICOM files, or folders that contain them.")
     ],
     calling_ae_title: Annotated[str, typer.Option(help="AE title of the sender to assume.")] = "",
     settings: SettingsOption = None,
@@ -57,6 +56,8 @@ def _print(tried: "Tried") -> None:
 
 
 def _print_study(study: "TriedStudy") -> None:
+    from rich.table import Table
+
     screen = text_output()
     screen.print(f"Study {study.study_instance_uid}")
     goes_to = ", ".join(study.destinations) or "nowhere"

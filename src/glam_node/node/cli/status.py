@@ -105,7 +105,7 @@ def _print_in_doubt(doubts: list[dict[str, Any]]) -> None:
     """Print the studies whose images need a person, the gravest first."""
     if not doubts:
         return
-    typer.echo(f"images in doubt  {counted(len(doubts), 'study')}; `glam-node study UID` shows what you can do")
+    typer.echo(f"images in doubt  {counted(len(doubts), 'study')}; `glam-node study show UID` shows what you can do")
     for doubt in doubts[:IN_DOUBT_SHOWN]:
         typer.echo(f"    {doubt['study_instance_uid']}: {doubt['reason']}")
 

@@ -1,15 +1,16 @@
-"""The commands that show studies: `glam-node studies` and `study`."""
+"""The commands that show studies: `glam-node study list` and `study show`."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from typer.core import TyperGroup
 
 from glam_node.node.cli.application import (
     JsonOption,
     SettingsOption,
     command_settings,
+    folding_table,
     print_json,
     reading_sessions,
     text_output,
@@ -22,12 +23,24 @@ if TYPE_CHECKING:
     from glam_node.node.domain.study import Study
 
 TO_DECIDE = (
-    'Compare both in the archive. `glam-node take-newer {uid} --reason "..."` analyses the newer ones, `glam-node '
-    'keep-first {uid} --reason "..."` leaves them.'
+    'Compare both in the archive. `glam-node study take-newer {uid} --reason "..."` analyses the newer ones, '
+    '`glam-node study keep-first {uid} --reason "..."` leaves them.'
 )
 
+
+class StudyCommands(TyperGroup):
+    """The group `glam-node study`, which understands its old spelling `glam-node study UID` as `study show UID`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Insert `show` before a UID, or before options other than those for help."""
+        first = args[0] if args else ""
+        if first[:1].isdigit() or (first.startswith("-") and first not in ctx.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
 StudyArgument = Annotated[
-    str, typer.Argument(metavar="UID", help="Study Instance UID, as `glam-node studies` shows it.")
+    str, typer.Argument(metavar="UID", help="Study Instance UID, as `glam-node study list` shows it.")
 ]
 
 
@@ -42,11 +55,11 @@ def known_study(sessions: "SessionFactory", study_instance_uid: str) -> "Study":
     with sessions() as session:
         study = studies.get(session, study_instance_uid)
     if study is None:
-        raise typer.BadParameter(f"this node has no study {study_instance_uid}. `glam-node studies` lists the studies.")
+        raise typer.BadParameter(f"this node has no study {study_instance_uid}. `glam-node study list` lists all.")
     return study
 
 
-def studies(
+def list_studies(
     ctx: typer.Context,
     settings: SettingsOption = None,
     limit: Annotated[int, typer.Option(min=1, help="Number of studies to list, most recently received first.")] = 50,
@@ -68,9 +81,7 @@ def studies(
             f"The node has received no study yet. Send one to {configured.node.ae_title}, port {configured.node.port}."
         )
         return
-    table = Table()
-    for column in ("study_instance_uid", "state", "views", "last_received_at (UTC)", "reason"):
-        table.add_column(column, overflow="fold")
+    table = folding_table(("study_instance_uid", "state", "views", "last_received_at (UTC)", "reason"))
     for row in rows:
         at = row["last_received_at"].strftime("%Y-%m-%d %H:%M:%S")
         state = row["state"] if row["standing"] == "FREE" else f"{row['state']}, {row['standing']}"
@@ -78,10 +89,10 @@ def studies(
     text_output().print(table)
 
 
-def study(
+def show_study(
     ctx: typer.Context, study_instance_uid: StudyArgument, settings: SettingsOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show everything about one study: images, state, jobs, scores, deliveries and a timeline."""
+    """Show one study in detail. The output has its images, state, jobs, scores, deliveries and timeline."""
     configured = command_settings(ctx, settings)
     sessions = reading_sessions(ctx, configured)
     found = known_study(sessions, study_instance_uid)
@@ -128,9 +139,7 @@ def _print(study: dict[str, Any], out: "Console") -> None:
 def _table(out: "Console", title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
     if not rows:
         return
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = folding_table(columns, title)
     for row in rows:
         table.add_row(*[_cell(row[column]) for column in columns])
     out.print(table)
@@ -146,9 +155,7 @@ def _cell(value: object) -> str:
 
 def _timeline(out: "Console", events: list[dict[str, Any]]) -> None:
     """Print the events of a study, each with the milliseconds since the event before it."""
-    table = Table(title="Timeline (UTC)", title_justify="left")
-    for column in ("at", "after ms", "event", "detail"):
-        table.add_column(column, overflow="fold")
+    table = folding_table(("at", "after ms", "event", "detail"), "Timeline (UTC)")
     before: datetime | None = None
     for event in events:
         at: datetime = event["at"]

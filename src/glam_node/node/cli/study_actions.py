@@ -52,7 +52,7 @@ def send_now(
     destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="NAME of [destinations.NAME].")],
     settings: SettingsOption = None,
 ) -> None:
-    """Send all results that wait for a destination now instead of at their next attempt."""
+    """Send all results that wait for a destination now. They do not wait for their next attempt."""
     from glam_node.node.workflow.operate.resend import send_now as act
 
     node = command_node(ctx, command_settings(ctx, settings))
@@ -94,7 +94,7 @@ def set_aside(
 def take_newer(
     ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption, settings: SettingsOption = None
 ) -> None:
-    """Replace a study's images by the versions that were sent again, and analyse the study again."""
+    """Use the versions of a study's images that were sent again. The study is analysed again."""
     from glam_node.node.workflow.operate.versions import take_newer as act
 
     order = new_order(study_instance_uid, reason)
@@ -104,7 +104,7 @@ def take_newer(
 def keep_first(
     ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption, settings: SettingsOption = None
 ) -> None:
-    """Keep the first versions of a study's images, and ignore the versions that were sent again."""
+    """Keep the first versions of a study's images. The versions that were sent again are ignored."""
     from glam_node.node.workflow.operate.versions import keep_first as act
 
     order = new_order(study_instance_uid, reason)

@@ -1,11 +1,10 @@
-"""The command `glam-node train`, which trains GLAM from image labels."""
+"""The command `glam-node research train`, which trains GLAM from image labels."""
 
 from typing import Annotated
 
 import typer
 
 from glam_node.node.cli.application import EXIT_FINDING, OutOption, output_directory, print_error
-from glam_node.node.cli.progress import progress_bars
 from glam_node.node.domain.words import counted
 
 # Names instead of imports, because training imports torch.
@@ -26,10 +25,11 @@ def train(
 ) -> None:
     """Train GLAM from image labels alone by a recipe. An earlier run in the same directory is resumed.
 
-    Several devices: torchrun --nproc-per-node N -m glam_node train ... Research use.
+    Several devices: torchrun --nproc-per-node N -m glam_node research train ... Research use.
     """
     directory = output_directory(out)
     from glam_node.inference.predictor import load_object
+    from glam_node.node.cli.progress import progress_bars
 
     path = load_object(FIND_RECIPE)(recipe)
     # A label is for example "global stage, loss 0.3": there is one bar for each stage.
@@ -39,7 +39,7 @@ def train(
         typer.echo(f"not prepared: {failure}")
     typer.echo(
         f"ok  trained on {trained.training_views} views, validated on {trained.validation_views}: {trained.package}; "
-        f"next choose operating points: glam-node evaluate --package {trained.package} --data KIND:PATH "
+        f"next choose operating points: glam-node research evaluate --package {trained.package} --data KIND:PATH "
         "--out DIR --write-operating-points"
     )
     if trained.failures:
