@@ -31,11 +31,13 @@ WIDTH_OF_FILES = 240
 
 SettingsOption = Annotated[
     Path | None,
-    typer.Option("--settings", metavar="FILE", help=f"Settings file.  [env var: {SETTINGS_VARIABLE}]"),
+    typer.Option(
+        "--settings", metavar="FILE", help=f"Read the settings from this file.  [env var: {SETTINGS_VARIABLE}]"
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 OutOption = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="Directory to write to; it is created if needed.")
+    Path, typer.Option("--out", metavar="DIR", help="Write to this directory; it is created if needed.")
 ]
 
 

@@ -28,7 +28,7 @@ app = typer.Typer(
 def show(
     ctx: typer.Context,
     settings: SettingsOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="Number of messages to show, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Show this number of messages, newest first.")] = 50,
     xml: Annotated[bool, typer.Option("--xml", help="Print the messages as XML, one per line.")] = False,
     as_json: JsonOption = False,
 ) -> None:

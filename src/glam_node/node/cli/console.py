@@ -29,7 +29,8 @@ def add(
     ctx: typer.Context,
     name: NameArgument,
     role: Annotated[
-        Role, typer.Option(help="Role of the account: a viewer sees the pages, an operator may also act on studies.")
+        Role,
+        typer.Option(help="Give the account this role: a viewer sees the pages, an operator may also act on studies."),
     ] = Role.VIEWER,
     identity: Annotated[
         bool,

@@ -25,10 +25,10 @@ def demo(
             "--input",
             exists=True,
             file_okay=False,
-            help="Folder with your own DICOM files to send instead of the synthetic exam.",
+            help="Send the DICOM files in this folder instead of the synthetic exam.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for everything that the demo writes.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Write all files of the demo to this folder.")] = Path(
         "glam-node-demo"
     ),
     fast: Annotated[
@@ -137,9 +137,9 @@ def _program() -> str:
 
 def phantom(
     out: OutOption,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of the synthetic patient.")] = 1,
-    rows: Annotated[int, typer.Option(min=64, max=8192, help="Rows of each image.")] = 3328,
-    columns: Annotated[int, typer.Option(min=48, max=8192, help="Columns of each image.")] = 2560,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Draw the synthetic patient from this seed.")] = 1,
+    rows: Annotated[int, typer.Option(min=64, max=8192, help="Make images with this number of rows.")] = 3328,
+    columns: Annotated[int, typer.Option(min=48, max=8192, help="Make images with this number of columns.")] = 2560,
     monochrome1: Annotated[
         bool, typer.Option("--monochrome1", help="Store the images inverted (MONOCHROME1).")
     ] = False,

@@ -27,41 +27,43 @@ DataOption = Annotated[
     str,
     typer.Option(
         metavar="KIND:PATH",
-        help="Labelled images as KIND:PATH, for example folder:images or cbis-ddsm:/data; or phantoms:FIRST..LAST.",
+        help="Measure on these labelled images, for example folder:images, cbis-ddsm:/data or phantoms:FIRST..LAST.",
     ),
 ]
 ValidationOption = Annotated[
     str | None,
     typer.Option(
         metavar="KIND:PATH",
-        help="Images to choose thresholds on. Default: the validation part of --data, or half of its studies.",
+        help="Choose thresholds on these images. Default: the validation part of --data, or half of its studies.",
     ),
 ]
 DatasetOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="Option of the data set, for example rows=1664; may be repeated."),
+    typer.Option(metavar="NAME=VALUE", help="Set an option of the data set, for example rows=1664; may be repeated."),
 ]
 SensitivityOption = Annotated[
     float,
-    typer.Option(min=0, max=1, help="Sensitivity that the score threshold must reach on the validation images."),
+    typer.Option(
+        min=0, max=1, help="Choose the score threshold that reaches this sensitivity on the validation images."
+    ),
 ]
 SpecificityOption = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Specificity to reach instead of --sensitivity.")
+    float | None, typer.Option(min=0, max=1, help="Reach this specificity instead of --sensitivity.")
 ]
 FalsePositivesOption = Annotated[
-    float, typer.Option(min=0, help="Findings allowed per normal validation image, per class.")
+    float, typer.Option(min=0, help="Allow this number of findings per normal validation image and class.")
 ]
-BootstrapOption = Annotated[int, typer.Option(min=0, help="Number of resamples for the 95 % intervals.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the resamples.")]
+BootstrapOption = Annotated[int, typer.Option(min=0, help="Compute the 95 % intervals from this number of resamples.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Draw the resamples from this seed.")]
 GalleryOption = Annotated[
-    int, typer.Option(min=0, help="Number of best, worst and false-positive images to draw per class.")
+    int, typer.Option(min=0, help="Draw this number of best, worst and false-positive images per class.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:N.")]
+DeviceOption = Annotated[str, typer.Option(help="Run the model on this device: auto, cpu, cuda or cuda:N.")]
 
 
 def evaluate(
     package: Annotated[
-        Path, typer.Option("--package", exists=True, file_okay=False, metavar="DIR", help="The model package.")
+        Path, typer.Option("--package", exists=True, file_okay=False, metavar="DIR", help="Measure this model package.")
     ],
     data: DataOption,
     out: OutOption,
@@ -73,7 +75,7 @@ def evaluate(
             exists=True,
             file_okay=False,
             metavar="DIR",
-            help="Another package to measure on the same images; may be repeated.",
+            help="Also measure this package on the same images; may be repeated.",
         ),
     ] = None,
     sensitivity: SensitivityOption = 0.95,

@@ -53,24 +53,24 @@ def _require_valid(tree: dict[str, Any]) -> None:
 
 
 def init(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the settings.")] = Path("node.toml"),
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")] = Path("node.toml"),
     ae_title: Annotated[
         str,
         typer.Option(
             prompt="AE title of this node",
             callback=_valid_ae_title,
-            help="AE title under which the PACS calls this node.",
+            help="Set the AE title under which the PACS calls this node.",
         ),
     ] = "GLAMNODE",
     port: Annotated[
-        int, typer.Option(prompt="TCP port to listen on", min=1, max=65535, help="TCP port on which this node listens.")
+        int, typer.Option(prompt="TCP port to listen on", min=1, max=65535, help="Listen on this TCP port.")
     ] = 11112,
     pacs: Annotated[
         str,
         typer.Option(
             prompt="Sender of studies, as AE@HOST or AE",
             callback=_valid_sender,
-            help="AE title and address or network of the sender.",
+            help="Accept studies from this sender: AE title, and address or network.",
         ),
     ] = "PACS",
     archive: Annotated[
@@ -78,14 +78,14 @@ def init(
         typer.Option(
             prompt="Where results go, as AE@HOST:PORT",
             callback=_valid_archive,
-            help="The archive's AE title, address and port.",
+            help="Send results to this archive: AE title, address and port.",
         ),
     ] = "ARCHIVE@127.0.0.1:104",
     storage: Annotated[
         Path,
         typer.Option(
             prompt="Directory for images and results",
-            help="Directory for images and results, on a local disk with enough space.",
+            help="Store images and results in this directory, on a local disk with enough space.",
         ),
     ] = Path("var/glam-node"),
 ) -> None:

@@ -48,13 +48,16 @@ def _version(wanted: bool) -> None:
 def glam_node(
     ctx: typer.Context,
     settings: Annotated[
-        Path | None, typer.Option(metavar="FILE", envvar=SETTINGS_VARIABLE, help="Settings file, for every command.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", envvar=SETTINGS_VARIABLE, help="Read the settings from this file, for every command."
+        ),
     ] = None,
     version: Annotated[  # noqa: ARG001 - its callback does the work
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """A DICOM node that reads screening mammograms with GLAM and sends DICOM SEG and SR back. For research use."""
+    """Analyse screening mammograms with GLAM as a DICOM node, and send DICOM SEG and SR back. For research use."""
     ctx.obj = settings
 
 

@@ -26,9 +26,12 @@ VERIFY_PACKAGE = "glam_node.inference.glam.package_verification:verify_package"
 VERIFY_GOLDEN = "glam_node.research.golden.golden_file:verify_golden"
 
 ImagesOption = Annotated[
-    Path | None, typer.Option(exists=True, file_okay=False, help="Folder with the published sample views as PNG files.")
+    Path | None,
+    typer.Option(
+        exists=True, file_okay=False, help="Also compute the published sample views, PNG files in this folder."
+    ),
 ]
-DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:N.")]
+DeviceOption = Annotated[str, typer.Option(help="Run the model on this device: auto, cpu, cuda or cuda:N.")]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Import, show, verify and time model packages.")
 
@@ -87,7 +90,7 @@ def verify(
 ) -> None:
     """Check the digests of a package and recompute its golden case. Exit with 1 if a value is out of tolerance.
 
-    With --images the scores of a published checkpoint are compared with those that its authors print.
+    With --images, also compare the scores of a published checkpoint with those that its authors print.
     """
     from glam_node.inference.predictor import load_object
 
@@ -109,10 +112,10 @@ def golden(
 def time_(
     ctx: typer.Context,
     studies: Annotated[
-        int, typer.Option(min=1, max=1000, help="Number of studies to time, after one for warm-up.")
+        int, typer.Option(min=1, max=1000, help="Time this number of studies, after one for warm-up.")
     ] = 3,
-    rows: Annotated[int, typer.Option(min=64, max=8192, help="Rows of each image.")] = 3328,
-    columns: Annotated[int, typer.Option(min=48, max=8192, help="Columns of each image.")] = 2560,
+    rows: Annotated[int, typer.Option(min=64, max=8192, help="Make images with this number of rows.")] = 3328,
+    columns: Annotated[int, typer.Option(min=48, max=8192, help="Make images with this number of columns.")] = 2560,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:

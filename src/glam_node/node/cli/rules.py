@@ -23,7 +23,7 @@ def test(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH", exists=True, help="DICOM files, or folders that contain them.")
     ],
-    calling_ae_title: Annotated[str, typer.Option(help="AE title of the sender to assume.")] = "",
+    calling_ae_title: Annotated[str, typer.Option(help="Assume this AE title of the sender. Default: none.")] = "",
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:

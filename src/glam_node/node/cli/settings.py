@@ -91,7 +91,8 @@ def show(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOptio
 def explain(
     key: Annotated[str, typer.Argument(help="A key or a section, such as node.port or peers. Default: all keys.")] = "",
     format: Annotated[
-        Format, typer.Option(help="text, markdown (the settings reference) or toml (a commented file to start from).")
+        Format,
+        typer.Option(help="Print text, markdown (the settings reference) or toml (a commented file to start from)."),
     ] = Format.TEXT,
 ) -> None:
     """Explain every setting: allowed values, default and environment variable."""

@@ -62,7 +62,7 @@ def known_study(sessions: "SessionFactory", study_instance_uid: str) -> "Study":
 def list_studies(
     ctx: typer.Context,
     settings: SettingsOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="Number of studies to list, most recently received first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="List this number of studies, most recently received first.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List the studies with their state and its reason."""

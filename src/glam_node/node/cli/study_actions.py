@@ -16,7 +16,7 @@ from glam_node.node.domain.words import counted
 if TYPE_CHECKING:
     from glam_node.node.bootstrap import Node
 
-ReasonOption = Annotated[str, typer.Option(help="Reason, kept with the study; do not name the patient.")]
+ReasonOption = Annotated[str, typer.Option(help="Record this reason with the study; do not name the patient.")]
 
 
 def retry(

@@ -19,9 +19,10 @@ def train(
     ],
     out: OutOption,
     device: Annotated[
-        str, typer.Option(help="Device: auto, cpu, cuda or cuda:N; torchrun chooses one for each process.")
+        str,
+        typer.Option(help="Train on this device: auto, cpu, cuda or cuda:N; torchrun chooses one for each process."),
     ] = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Number of processes that read and prepare images.")] = 2,
+    workers: Annotated[int, typer.Option(min=0, help="Read and prepare images with this number of processes.")] = 2,
 ) -> None:
     """Train GLAM from image labels alone by a recipe. An earlier run in the same directory is resumed.
 
