@@ -1,18 +1,24 @@
 """Tests of the search for studies, on both databases."""
 
+import subprocess
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event, insert
 
-from glam_node.node.db import search
-from glam_node.node.db.engine import SessionFactory
+from glam_node.node.db import migrate, search
+from glam_node.node.db.engine import SessionFactory, open_database
 from glam_node.node.db.search import Attention, StudyFilter, StudyPosition
 from glam_node.node.db.tables import DeliveryRow, JobRow, StudyRow
 from glam_node.node.domain.delivery import DeliveryState
 from tests.builders import NOW, after
+from tests.integration.postgresql import execute, url_of
+
+ENGLISH = "en_US.utf8"
+LOCALES = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=True).stdout.split()
 
 
 def put(sessions: SessionFactory, count: int) -> None:
@@ -66,6 +72,18 @@ def test_a_search_applies_all_criteria(sessions: SessionFactory, wanted: StudyFi
     with sessions() as session:
         leaf = search.find(session, wanted, None, 1)
         assert search.count(session, wanted, leaf) == len(uids)
+
+
+@pytest.mark.peer("postgresql")
+@pytest.mark.skipif(ENGLISH not in LOCALES, reason=f"this machine has no locale {ENGLISH}")
+def test_an_accession_number_is_found_by_its_beginning_whatever_the_collation(postgresql_socket: Path) -> None:
+    execute(postgresql_socket, f"CREATE DATABASE english TEMPLATE template0 LOCALE '{ENGLISH}'")
+    url = url_of(postgresql_socket, "english")
+    migrate.upgrade(url)
+    sessions = open_database(url)
+    put(sessions, 12)
+    assert found(sessions, StudyFilter(accession_number="A0")) == ["1.2.0", "1.2.3", "1.2.6", "1.2.9"]
+    sessions.kw["bind"].dispose()
 
 
 def test_pages_follow_each_other_without_gap_or_overlap_in_both_directions(sessions: SessionFactory) -> None:

@@ -198,8 +198,7 @@ def _identity_conditions(criteria: StudyFilter) -> list[ColumnElement[bool]]:
     """Return the conditions on Accession Number, Patient ID and Study Date, the latter two of which have an index."""
     conditions: list[ColumnElement[bool]] = []
     if criteria.accession_number:
-        begins, number = criteria.accession_number, _unindexed(StudyRow.accession_number)
-        conditions.append(and_(number >= begins, number < begins + "\uffff"))
+        conditions.append(_place_in(StudyRow.accession_number, criteria.accession_number) == 1)
     if criteria.patient_id:
         conditions.append(StudyRow.patient_id == criteria.patient_id)
     if criteria.study_date:
