@@ -6,6 +6,7 @@ kinds of image must be refused.
 
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from glam_node.inference.errors import UnsupportedMammogram
 
@@ -46,76 +47,90 @@ def check_codestream(frame: bytes, rows: int, columns: int, bits_allocated: int)
     """
     try:
         if frame.startswith(_START_OF_IMAGE):
-            stated = _jpeg_frame(frame)
+            header = _jpeg_header(frame)
         elif frame.startswith(_JPEG2000_START):
-            stated = _jpeg2000_frame(frame)
+            header = _jpeg2000_header(frame)
         else:
             return
     except (struct.error, IndexError) as error:
         raise UnsupportedMammogram("The compressed image is damaged.") from error
     if not frame.rstrip(b"\0").endswith(_END_OF_IMAGE):
         raise UnsupportedMammogram("The compressed image is cut short: its end is missing.")
-    if stated[:2] != (rows, columns) or stated[3] != 1:
-        raise UnsupportedMammogram(f"The compressed image is {stated[:2]}, the header says {(rows, columns)}.")
-    if not 1 < stated[2] <= bits_allocated:
-        raise UnsupportedMammogram(f"The compressed image has {stated[2]} bits, the header allows {bits_allocated}.")
+    if (header.rows, header.columns, header.components) != (rows, columns, 1):
+        raise UnsupportedMammogram(
+            f"The compressed image has {header.rows} x {header.columns} pixels with {header.components} components; "
+            f"the DICOM header states {rows} x {columns} with 1."
+        )
+    if not 1 < header.bits <= bits_allocated:
+        raise UnsupportedMammogram(
+            f"The compressed image has {header.bits} bits; the DICOM header allows {bits_allocated}."
+        )
 
 
 def essential_jpeg(frame: bytes) -> bytes:
     """Return a checked JPEG frame without application data and comments, which GDCM cannot always read."""
     kept, end = [_START_OF_IMAGE], len(frame)
-    for marker, at, end in _segments(frame):
+    for marker, offset, end in _segments(frame):
         if marker in _ESSENTIAL:
-            kept.append(frame[at:end])
+            kept.append(frame[offset:end])
     return b"".join([*kept, frame[end:]])
 
 
-def _jpeg2000_frame(frame: bytes) -> tuple[int, int, int, int]:
-    """Return rows, columns, bits and components from the SIZ segment (ISO/IEC 15444-1 A.5.1)."""
+class _FrameHeader(NamedTuple):
+    """The size of a compressed image by its own header."""
+
+    rows: int
+    columns: int
+    bits: int
+    components: int
+
+
+def _jpeg2000_header(frame: bytes) -> _FrameHeader:
+    """Return the size that the SIZ segment states (ISO/IEC 15444-1 A.5.1)."""
     width, height, left, top = struct.unpack_from(">4I", frame, 8)
     components, depth = struct.unpack_from(">HB", frame, 40)
-    return height - top, width - left, (depth & 0x7F) + 1, components
+    return _FrameHeader(height - top, width - left, (depth & 0x7F) + 1, components)
 
 
-def _jpeg_frame(frame: bytes) -> tuple[int, int, int, int]:
-    """Return rows, columns, bits and components from the frame header, and check every segment of the stream."""
-    stated, process, seen = None, None, set()
-    for marker, at, _ in _segments(frame):
+def _jpeg_header(frame: bytes) -> _FrameHeader:
+    """Return the size that the frame header states, and check every segment of the stream."""
+    header, process, seen = None, None, set()
+    for marker, offset, _ in _segments(frame):
         if marker not in _ESSENTIAL | _APPLICATION_DATA_AND_COMMENTS:
             raise UnsupportedMammogram("The compressed image is damaged: a marker is not one of a still image.")
         seen.add(marker)
-        if marker in _FRAME_HEADERS and stated is None:
-            bits, rows, columns, components = struct.unpack_from(">BHHB", frame, at + 4)
-            stated, process = (rows, columns, bits, components), marker
+        if marker in _FRAME_HEADERS and header is None:
+            bits, rows, columns, components = struct.unpack_from(">BHHB", frame, offset + 4)
+            header, process = _FrameHeader(rows, columns, bits, components), marker
         if marker == _START_OF_SCAN:
-            _check_scan(frame, at)
-    if stated is None or process is None or _START_OF_SCAN not in seen or not _TABLES_NEEDED[process] <= seen:
+            _check_scan(frame, offset)
+    if header is None or process is None or _START_OF_SCAN not in seen or not _TABLES_NEEDED[process] <= seen:
         raise UnsupportedMammogram("The compressed image is damaged: a part of its header is missing.")
-    return stated
+    return header
 
 
 def _segments(frame: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, offset and end of every segment, up to and including the header of the first scan."""
-    at = 2
+    offset = 2
     while True:
-        if frame[at] != 0xFF:
+        if frame[offset] != 0xFF:
             raise UnsupportedMammogram("The compressed image is damaged: a marker is missing.")
-        marker = frame[at + 1]
+        marker = frame[offset + 1]
         if marker == 0xFF:
-            at += 1
+            offset += 1
             continue
-        end = at + 2 + int(struct.unpack_from(">H", frame, at + 2)[0])
-        yield marker, at, end
+        end = offset + 2 + int(struct.unpack_from(">H", frame, offset + 2)[0])
+        yield marker, offset, end
         if marker == _START_OF_SCAN:
             return
-        at = end
+        offset = end
 
 
-def _check_scan(frame: bytes, at: int) -> None:
-    """Check that the scan at offset `at` has one component, and its data no markers except restarts and the end."""
-    (length,) = struct.unpack_from(">H", frame, at + 2)
-    data = at + 2 + int(length)
-    if frame[at + 4] != 1:
+def _check_scan(frame: bytes, offset: int) -> None:
+    """Check that the scan at `offset` has one component, and its data no markers except restarts and the end."""
+    (length,) = struct.unpack_from(">H", frame, offset + 2)
+    data = offset + 2 + int(length)
+    if frame[offset + 4] != 1:
         raise UnsupportedMammogram("The compressed image is damaged: its scan is not of one component.")
     found = frame.find(b"\xff", data)
     while found != -1 and found + 1 < len(frame):
@@ -123,5 +138,5 @@ def _check_scan(frame: bytes, at: int) -> None:
         if follower == _END_OF_IMAGE[1]:
             return
         if follower & 0x80 and follower not in _RESTARTS and follower != 0xFF:
-            raise UnsupportedMammogram("The compressed image is damaged: a marker stands within its data.")
+            raise UnsupportedMammogram("The compressed image is damaged: there is a marker within its data.")
         found = frame.find(b"\xff", found + 1)

@@ -64,7 +64,9 @@ def stored_values(dataset: Dataset) -> NDArray[np.uint16]:
         _check_native_length(dataset, len(encoded), rows, columns)
         values = _decode(dataset, transfer_syntax, None)
     if values.shape != (rows, columns) or values.dtype.itemsize > 2:
-        raise UnsupportedMammogram(f"The decoded image is {values.shape}, the header says {(rows, columns)}.")
+        raise UnsupportedMammogram(
+            f"The decoded image has the shape {values.shape}; the header states {(rows, columns)}."
+        )
     native = values.astype(values.dtype.newbyteorder("="), copy=False)
     return native.view(f"u{native.dtype.itemsize}").astype(np.uint16, copy=False)
 

@@ -114,25 +114,25 @@ class _Reader:
 
     def __init__(self, packed: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> None:
         self._packed = packed
-        self._at = 0
+        self._mask_offset = 0
         self._saliency = saliency
-        self._saliency_at = 0
+        self._map_offset = 0
 
     def map(self, stated: dict[str, Any] | None) -> SaliencyMap | None:
         if stated is None:
             return None
         shape = tuple(stated["shape"])
         size = math.prod(shape)
-        values = self._saliency[self._saliency_at : self._saliency_at + size].reshape(shape)
-        self._saliency_at += size
+        values = self._saliency[self._map_offset : self._map_offset + size].reshape(shape)
+        self._map_offset += size
         top, left, bottom, right = stated["box"]
         return SaliencyMap(values, stated["step"], _pair(stated["origin"]), (top, left, bottom, right))
 
     def mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
         count = shape[0] * shape[1]
         size = -(-count // 8)
-        part = self._packed[self._at : self._at + size]
-        self._at += size
+        part = self._packed[self._mask_offset : self._mask_offset + size]
+        self._mask_offset += size
         return np.unpackbits(part, count=count).reshape(shape).astype(np.bool_)
 
 

@@ -44,7 +44,7 @@ def test_an_intact_image_of_the_stated_size_passes(frames: dict[str, bytes], opt
 
 @pytest.mark.parametrize("option", ["--jpeg", "--jpegls", "--j2k"])
 def test_an_image_of_another_size_is_refused(frames: dict[str, bytes], option: str) -> None:
-    assert "the header says" in refusal(frames[option], rows=ROWS + 1)
+    assert "the DICOM header states" in refusal(frames[option], rows=ROWS + 1)
 
 
 @pytest.mark.parametrize("option", ["--jpeg", "--jpegls", "--j2k"])

@@ -307,7 +307,7 @@ def test_a_compressed_image_of_another_size_than_the_header_says_is_refused() ->
     dataset = mammogram()
     dataset.compress(JPEGLSLossless)
     dataset.Rows = ROWS - 1
-    with pytest.raises(UnsupportedMammogram, match="the header says"):
+    with pytest.raises(UnsupportedMammogram, match="the DICOM header states"):
         read_mammogram(dataset)
 
 
