@@ -8,7 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.node.results import kinds
-from glam_node.node.results.time_zone import state_zone
+from glam_node.node.results.time_zone import shifted, state_zone
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, stored
 from tests.unit.results.cad_reports import cad_report
 
@@ -99,3 +99,9 @@ def test_a_result_of_one_image_is_in_the_zone_of_that_image() -> None:
     exam = analysed_exam().with_source_elements(TimezoneOffsetFromUTC="+0100")
     exam.source("L MLO").TimezoneOffsetFromUTC = "+0200"
     assert [one.TimezoneOffsetFromUTC for one in exam.segmentations()] == ["+0100", "+0200"]
+
+
+def test_a_date_that_no_other_zone_can_express_stays_unchanged() -> None:
+    east, west = Dataset(), Dataset()
+    east.TimezoneOffsetFromUTC, west.TimezoneOffsetFromUTC = "+1400", "-1200"
+    assert shifted("00010101", "000000", east, west) == ("00010101", "000000")

@@ -47,7 +47,9 @@ def offset_text(moment: datetime) -> str:
 
 
 def shifted(date: str, time: str, source: Dataset, first: Dataset) -> tuple[str, str]:
-    """Return a date and a time of `source` in the time zone of `first`, or unchanged if either zone is unknown.
+    """Return a date and a time of `source` in the time zone of `first`, or unchanged if that is impossible.
+
+    It is impossible if an image states no time zone, or if the date would be before the year 1 or after 9999.
 
     Args:
         date: A legal DA.
@@ -59,5 +61,8 @@ def shifted(date: str, time: str, source: Dataset, first: Dataset) -> tuple[str,
     day, hour = DA(date), TM(time)
     if zone is None or wanted is None or zone == wanted or day is None or hour is None:
         return date, time
-    moment = datetime.combine(day, hour, zone).astimezone(wanted)
+    try:
+        moment = datetime.combine(day, hour, zone).astimezone(wanted)
+    except OverflowError:  # before the year 1 or after 9999
+        return date, time
     return moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f" if "." in time else "%H%M%S")
