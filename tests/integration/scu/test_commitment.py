@@ -25,16 +25,16 @@ Answer = Callable[[str, list[Reference]], CommitmentReply | None]
 
 
 class Archivist:
-    """An SCP that answers requests with `status` and sends its reports on the association of the request."""
+    """An SCP that answers requests with `status` and sends its replies on the association of the request."""
 
     def __init__(self, status: int = 0x0000, answer: Answer = lambda _uid, _asked: None) -> None:
         self._status, self._answer = status, answer
         self.asked: list[str] = []
         """Transaction UIDs of the requests."""
         self.heard: list[CommitmentReply] = []
-        """Reports that peers sent to it."""
+        """Replies that peers sent to it."""
         self.statuses: list[int] = []
-        """Statuses of the answers to its reports."""
+        """Statuses of the acknowledgements of its replies."""
         self.reporting: list[threading.Thread] = []
 
     def take_request(self, event: Event) -> tuple[int, None]:
@@ -74,7 +74,7 @@ def listening(archivist: Archivist) -> Iterator[int]:
 
 
 def in_part(uid: str, asked: list[Reference]) -> CommitmentReply:
-    """Return a report that the first object is committed and the second is not."""
+    """Return the reply that the first object is committed and the second is not."""
     return CommitmentReply(uid, asked[:1], [Failure(asked[1], 0x0112)])
 
 

@@ -61,9 +61,9 @@ def drips(begin: bytes, *before: bytes, greets: bool = False) -> Talk:
     """Return a peer whose answer begins and continues byte by byte forever, each long before the timeout.
 
     Args:
-        begin: How the last answer begins.
-        before: Its answers before that one, which are whole.
-        greets: Whether it speaks first.
+        begin: The beginning of the last answer.
+        before: The whole answers before that one.
+        greets: Whether the peer sends first.
     """
 
     def talk(connection: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Sessions of `requests` whose answers come whole within a time; its own timeout bounds the wait for the next byte."""
+"""Sessions of `requests` that limit the time of whole answers; its own timeout limits only the wait for a byte."""
 
 import socket
 from typing import Any
@@ -12,14 +12,14 @@ from glam_node.node.scu.answer_timeouts import ended_after
 
 
 def bound_answers(session: requests.Session, seconds: float) -> None:
-    """Have every exchange of the session end within `seconds`, its body included; else ReadTimeout is raised."""
+    """Let every exchange of a session, with the body of its answer, end within `seconds`, or else with ReadTimeout."""
     adapter = _BoundedAdapter(seconds)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
 
 
 class _BoundedAdapter(HTTPAdapter):
-    """Closes its connections when an answer has not come as a whole in time."""
+    """An adapter that closes its connections if a whole answer takes too long."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class _BoundedAdapter(HTTPAdapter):
         try:
             with ended_after(self._seconds, lambda: list(self._sockets)):
                 answer = super().send(request, *args, **options)
-                answer.content  # noqa: B018  read here, within the time
+                answer.content  # noqa: B018  read the body within the limit
         except TimeoutError as error:
             raise requests.ReadTimeout("timed out", request=request) from error
         return answer

@@ -24,7 +24,7 @@ from glam_node.node.workflow.deliver.commitment_data_sets import report_data_set
 SAME_ASSOCIATION_S = 2.0
 """Time that the association of a request stays open, since some archives answer on it at once."""
 ANSWER_S = 30.0
-"""The longest time for recording and acknowledging a report."""
+"""The longest time for recording and acknowledging a reply."""
 
 ReplyHandler = Callable[[CommitmentReply], None]
 
@@ -32,13 +32,13 @@ ReplyHandler = Callable[[CommitmentReply], None]
 def request_commitment(
     peer: Peer, transaction_uid: str, references: Sequence[Reference], on_reply: ReplyHandler
 ) -> None:
-    """Send a request for storage commitment, and serve a report that arrives on the same association.
+    """Send a request for storage commitment, and handle a reply that arrives on the same association.
 
     Args:
         peer: The archive.
         transaction_uid: The Transaction UID of the request.
         references: The objects that the archive is to commit.
-        on_reply: The function that records a report. If it raises NodeError, the peer is answered with a processing
+        on_reply: The function that records a reply. If it raises NodeError, the peer is answered with a processing
             failure.
 
     Raises:
@@ -56,7 +56,7 @@ def request_commitment(
         return 0x0000, None
 
     def sent(event: Event) -> None:
-        # The answer to the report is the only message sent after it. A release before it would leave the peer without.
+        # Only the acknowledgement is sent after the reply. A release before it would leave the peer without.
         if replied.is_set() and isinstance(event.pdu, P_DATA_TF):
             answered.set()
 

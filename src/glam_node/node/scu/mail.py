@@ -85,7 +85,7 @@ def _trouble(server: MailServer) -> Iterator[None]:
 
 
 class _BoundedReplies(smtplib.SMTP):
-    """A dialogue in which every reply comes whole within the timeout."""
+    """An SMTP connection on which every whole reply arrives within the timeout."""
 
     def getreply(self) -> tuple[int, bytes]:
         try:
@@ -97,7 +97,7 @@ class _BoundedReplies(smtplib.SMTP):
 
 
 class _BoundedRepliesOverTLS(_BoundedReplies, smtplib.SMTP_SSL):
-    """The same dialogue over TLS from its beginning."""
+    """The same connection over TLS from its beginning."""
 
 
 def _connected(server: MailServer) -> smtplib.SMTP:
