@@ -70,12 +70,16 @@ def mirrored(view: Dataset) -> Dataset:
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("/studies/1.2.3", 404, "Study 1.2.3 is not on record here. Compare the UID"),
+        ("/studies/1.2.3", 404, "Study 1.2.3 is not known to this node. Compare the UID"),
         ("/elsewhere", 404, "There is no such page."),
-        ("/?since=yesterday", 400, "Received from is &#39;yesterday&#39;, which is no day. Write it as 2026-01-31."),
-        ("/?older=never~1.2", 400, "older is no place in the list. Start at the first page: /"),
-        ("/?uid=9.9.9", 200, "No study is like that."),
-        ("/?older=2000-01-01T00:00:00%2B00:00~1", 200, "No study is like that."),
+        (
+            "/?since=yesterday",
+            400,
+            "Received from is &#39;yesterday&#39;, which is not a date. Write it as 2026-01-31.",
+        ),
+        ("/?older=never~1.2", 400, "older is not a place in the list. Start at the first page: /"),
+        ("/?uid=9.9.9", 200, "No study matches."),
+        ("/?older=2000-01-01T00:00:00%2B00:00~1", 200, "No study matches."),
     ],
 )
 def test_what_is_not_there_is_told_with_what_to_do(browser: Browser, path: str, status: int, words: str) -> None:

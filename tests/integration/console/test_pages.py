@@ -155,7 +155,7 @@ def test_studies_are_found_by_state_rule_and_day(page: Page, place: LivedIn) -> 
     expect(page.locator("tbody th a")).to_have_text(place.ineligible)
     page.get_by_label("Received until").fill("2000-01-31")
     page.get_by_role("button", name="Search").click()
-    expect(page.locator("#live")).to_contain_text("No study is like that.")
+    expect(page.locator("#live")).to_contain_text("No study matches.")
     page.get_by_role("link", name="Clear").click()
     expect(page.locator("tbody tr")).to_have_count(4)
 

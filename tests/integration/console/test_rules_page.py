@@ -114,7 +114,7 @@ def test_a_form_of_another_site_is_refused(form: Form, files: dict[str, bytes]) 
         status, page = form.send(files)
     finally:
         form.token = ours
-    assert (status, "not one of yours" in page) == (403, True)
+    assert (status, "This form has expired" in page) == (403, True)
 
 
 def test_too_much_is_refused_before_it_is_read(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:

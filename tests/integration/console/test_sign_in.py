@@ -194,7 +194,7 @@ def test_a_session_that_nobody_uses_ends(browser: Browser, clock: Clock) -> None
         assert is_let_in(browser)
     clock.pass_by(IDLE)
     status, page = browser.ask("/")
-    assert (status, "Your session is over: not used for 30 minutes" in page) == (200, True)
+    assert (status, "Your session has ended: unused for 30 minutes" in page) == (200, True)
     browser.sign_in("anna", PASSWORD)
     assert is_let_in(browser)
 
@@ -207,7 +207,7 @@ def test_a_list_that_renews_itself_keeps_no_session_alive(browser: Browser, cloc
         assert browser.ask("/session")[0] == 204
         browser.ask("/studies/1.2/1.3/grey.png")
     clock.pass_by(6 * LITTLE)
-    assert "Your session is over" in browser.ask("/", live=True)[1]
+    assert "Your session has ended" in browser.ask("/", live=True)[1]
     assert browser.ask("/session")[0] == 401
 
 
@@ -217,7 +217,7 @@ def test_an_act_of_a_session_that_is_over_does_nothing_and_says_so(node: Node, b
     clock.pass_by(IDLE)
     for path in ("/studies/1.2/acts/hold", "/destinations/archive/echo", "/rules"):
         page = browser.ask(path, {"form_token": form_token, "reason": "x"})[1]
-        assert "Your session is over" in page
+        assert "Your session has ended" in page
         assert "Nothing was done. Sign in again." in page
     assert told(node, "act_refused") == []
 
@@ -230,7 +230,7 @@ def test_how_long_a_session_may_lie_idle_is_a_setting(tmp_path: Path, clock: Clo
         browser = Browser(port)
         browser.sign_in("anna", PASSWORD)
         clock.pass_by(timedelta(seconds=60))
-        assert "not used for 1 minutes" in browser.ask("/")[1]
+        assert "unused for 1 minutes" in browser.ask("/")[1]
 
 
 def test_without_accounts_pages_are_for_whoever_sits_here(node: Node, browser: Browser) -> None:

@@ -51,16 +51,16 @@ def test_an_open_page_leads_to_the_form_when_signed_out_and_says_when_the_node_i
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
         assert serious(page) == []
         sign_in(page, "Queue and workers")
-        expect(page.locator("#live")).to_contain_text("No worker is there.")
+        expect(page.locator("#live")).to_contain_text("No worker is running.")
         page.context.clear_cookies()
         page.wait_for_url("**/sign-in", timeout=NEXT_ROUND_MS)
         sign_in(page, "Queue and workers")
         page.get_by_role("link", name="Studies").click()
-        expect(page.locator("#live")).to_contain_text("Nothing was received yet.")
+        expect(page.locator("#live")).to_contain_text("No study was received yet.")
         page.get_by_role("link", name="Queue").click()
-        expect(page.locator("#live")).to_contain_text("No worker is there.")
+        expect(page.locator("#live")).to_contain_text("No worker is running.")
     expect(page.get_by_role("status")).to_contain_text("The node does not answer", timeout=NEXT_ROUND_MS)
-    expect(page.locator("#live")).to_contain_text("No worker is there.")
+    expect(page.locator("#live")).to_contain_text("No worker is running.")
 
 
 def test_of_a_database_that_is_away_a_page_says_so_and_what_to_do(node: Node, page: Page) -> None:

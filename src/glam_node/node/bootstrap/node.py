@@ -178,7 +178,7 @@ def _priorities(peers: Iterable[PeerSettings]) -> dict[str, Priority]:
 
 
 def result_identity(settings: Settings) -> ResultIdentity:
-    """Return the names that results bear; the time of an analysis is added later by `at`."""
+    """Return the attributes that results state about their source; the time of an analysis is added later by `at`."""
     return ResultIdentity(**settings.results.model_dump(), settings_digest=settings_digest(settings))
 
 

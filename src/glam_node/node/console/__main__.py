@@ -36,7 +36,10 @@ def run(running: Running) -> None:
     while not server.started and thread.is_alive():
         running.stop.wait(0.05)
     if not server.started:
-        raise PermanentError(f"console.port {chosen.port} on {chosen.host} cannot be had. Set another console.port.")
+        raise PermanentError(
+            f"The console cannot listen on {chosen.host}, console.port {chosen.port}: the port is taken, or this user "
+            "may not use it. Set another console.port."
+        )
     running.ready(str(chosen.port))
     running.stop.wait()
     server.should_exit = True

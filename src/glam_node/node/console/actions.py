@@ -70,8 +70,8 @@ ACTS = {
         Act(
             "retry",
             "Try again",
-            "A job that failed starts over; results that were given up are sent again; a study that was left out, or "
-            "read with other settings than the present ones, is judged and read again.",
+            "A failed job starts again, and results that were given up are sent again. A study that was not analysed, "
+            "or was analysed with other settings than the present ones, is judged and analysed again.",
             _goes_on,
             lambda session, order, node, _: str(retry_study(session, order, node.settings_digest)),
         ),
@@ -79,24 +79,24 @@ ACTS = {
             "resend",
             "Send results again",
             "Results that the destination did not get are sent to it again. The objects are the same: an archive that "
-            "has them keeps what it has, or takes them anew. For a destination that was added later, results are "
-            "written from the findings that are kept.",
+            "already has them keeps or replaces its copies. For a destination that was added later, results are written "
+            "from the stored findings.",
             _goes_on,
             _resend,
         ),
         Act(
             "hold",
             "Hold",
-            "The study waits: it is not analysed, its results are not sent, and nothing of it is removed, until it is "
-            "released. What a worker or the sender has begun, it ends.",
+            "The study waits until it is released: it is not analysed, its results are not sent, and its files are not "
+            "removed. A worker or sender that is working on it finishes its present step.",
             _can(Standing.HELD),
             lambda session, order, _node, _: hold(session, order),
         ),
         Act(
             "set-aside",
             "Set aside",
-            "Nobody works on the study any more, and no result of it is sent. It goes with its age. It can be "
-            "released, and is then taken up again.",
+            "All work on the study stops, and its results are not sent. Its files are removed when they reach the age "
+            "that retention sets. You can release the study, which resumes the work.",
             _can(Standing.SET_ASIDE),
             lambda session, order, _node, _: set_aside(session, order),
             wants_reason=True,
@@ -104,9 +104,9 @@ ACTS = {
         Act(
             "take-newer",
             "Take newer images",
-            "Images that were sent again take the place of those that came first. The study is judged and read again, "
-            "and results name the patient of the newer images. Results that were not sent yet are not sent any more; "
-            "those that an archive has stay there.",
+            "Images that were sent again replace the first ones. The study is judged and analysed again, and its "
+            "results name the patient of the newer images. Earlier results that were not sent yet will not be sent; "
+            "those that an archive already has stay there.",
             _is_open,
             lambda session, order, node, _: take_newer(session, order, node.store),
             wants_reason=True,
@@ -115,8 +115,8 @@ ACTS = {
         Act(
             "keep-first",
             "Keep first images",
-            "The images that came first stay the ones that are analysed. Those that were sent again are not asked "
-            "about any more.",
+            "The first images remain the ones that are analysed. The study no longer counts as in doubt because of the "
+            "images that were sent again.",
             _is_open,
             lambda session, order, _node, _: keep_first(session, order),
             wants_reason=True,
@@ -125,8 +125,8 @@ ACTS = {
         Act(
             "release",
             "Release",
-            "The study goes on where it was; its results are sent. One that was set aside before its analysis ended is "
-            "judged and analysed again.",
+            "Work on the study resumes where it stopped, and its results are sent. A study that was set aside before "
+            "its analysis ended is judged and analysed again.",
             lambda study: study.standing is not Standing.FREE,
             lambda session, order, _node, _: release(session, order),
         ),
@@ -171,7 +171,7 @@ class Actions:
         act, uid = _act(request), request.path_params["study_instance_uid"]
         offered = self.offered(uid)
         if offered["study"] is None:
-            raise HTTPException(404, f"Study {uid[:64]} is not on record here.")
+            raise HTTPException(404, f"Study {uid[:64]} is not known to this node.")
         was = request.query_params.get("seen", offered["seen"])
         if was != offered["seen"] or act not in offered["acts"]:
             raise HTTPException(409, _changed(act, was, offered["seen"]))
@@ -243,14 +243,14 @@ class Actions:
 def _act(request: Request) -> Act:
     act = ACTS.get(request.path_params["verb"])
     if act is None:
-        raise HTTPException(404, f"There is no such act. There is: {', '.join(ACTS)}.")
+        raise HTTPException(404, f"There is no such action. Choose one of: {', '.join(ACTS)}.")
     return act
 
 
 def _changed(act: Act, was: str, now: str) -> str:
     if was == now:
-        return f"{act.name} does not fit: the study is {now}. Nothing was done."
+        return f"{act.name} is not possible: the study is {now}. Nothing was done."
     return (
-        f"The study has changed since the page was made: it was {was[:200]}, it is {now}. Nothing was done. Look at it "
-        "as it is now, and decide anew."
+        f"The study has changed since the page was made: it was {was[:200]}, it is {now}. Nothing was done. Check its "
+        "present state, and decide again."
     )

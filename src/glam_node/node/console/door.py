@@ -38,8 +38,8 @@ FORM_COOKIE = "glam_node_sign_in"
 from another site to the form: a new cookie of the same name would end the session."""
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 LONGEST_FORM = 16 * LONGEST_PASSWORD
-_STALE = "This form is not one of yours any more. Go back, load the page again, and send it anew."
-_AGAIN = "Your session is over: not used for {minutes} minutes, eight hours old, or ended. {then}Sign in again."
+_STALE = "This form has expired. Go back, reload the page, and send the form again."
+_AGAIN = "Your session has ended: unused for {minutes} minutes, eight hours old, or closed. {then}Sign in again."
 _OVER = {
     "page": _AGAIN,
     "act": _AGAIN,
@@ -132,7 +132,7 @@ class Door:
     async def sign_in(self, request: Request) -> Response:
         """Show the sign-in form, or check one that was sent and start a session."""
         if not await run_in_threadpool(self._asks):
-            raise HTTPException(404, "No account was made: `glam-node console user add NAME` makes one.")
+            raise HTTPException(404, "There is no account yet. Create one with `glam-node console user add NAME`.")
         if request.method != "POST":
             return await run_in_threadpool(self._form, request)
         fields = await self._fields(request, FORM_COOKIE)
@@ -218,7 +218,7 @@ class Door:
         async for chunk in request.stream():
             body += chunk
             if len(body) > LONGEST_FORM:
-                raise HTTPException(413, "No form here is that long.")
+                raise HTTPException(413, "The form is too long.")
         fields = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
         if not self.sessions.is_form_token(request.cookies.get(cookie, ""), fields.get(FORM_TOKEN, "")):
             raise HTTPException(403, _STALE)
@@ -246,7 +246,7 @@ class Door:
     def _tried(self, request: Request, name: str, account: Account | None, proved: bool | None) -> Response:
         address = address_of(request)
         if proved is None:
-            response = self._form(request, "Too many people sign in at this moment. Try again.", 503)
+            response = self._form(request, "Too many people are signing in at the moment. Try again.", 503)
             response.headers["Retry-After"] = "5"
             return response
         if account is None or not proved:

@@ -37,7 +37,7 @@ class Echoes:
         name = self._name(request)
         with self._lock:
             if name in self._asking:
-                raise HTTPException(409, f"{name} is being asked already. Wait for what it says.")
+                raise HTTPException(409, f"A C-ECHO to {name} is already under way. Wait for its answer.")
             self._asking.add(name)
         try:
             report = self._ask(name)

@@ -234,7 +234,7 @@ class Issuer:
 
     def _proved(self, token: Claims, nonce: str, metadata: Claims) -> Claims:
         if "id_token" not in token:
-            raise PermanentError(f"{self.name} gave no ID token. Has its client the scope openid?")
+            raise PermanentError(f"{self.name} gave no ID token. Check that its client has the scope openid.")
         try:
             decoded = self._decoded(str(token["id_token"]), metadata)
             claims = CodeIDToken(
@@ -249,8 +249,8 @@ class Issuer:
             claims.validate(leeway=LEEWAY_S)
         except (JoseError, ValueError) as error:
             raise PermanentError(
-                f"The ID token of {self.name} cannot be trusted: {error}. Compare console.oidc.client_id with what it "
-                "has registered, and the clocks of both machines."
+                f"The ID token of {self.name} cannot be trusted: {error}. Compare console.oidc.client_id with the "
+                "client that it has registered, and the clocks of both machines."
             ) from error
         return dict(claims)
 

@@ -65,8 +65,8 @@ def refusal(issuer: str, error: OAuthError, redirect_uri: str) -> str:
     said = f"{issuer} answered {error.error or 'an error'} to the code"
     if error.error in CLIENT_ERRORS:
         return (
-            f"{said}: it does not take this client id and secret. Compare console.oidc.client_id and "
-            "client_secret_path with what it has registered."
+            f"{said}: it does not accept this client id and secret. Compare console.oidc.client_id and "
+            "console.oidc.client_secret_path with the client that it has registered."
         )
     if error.error == "invalid_grant":
         return (

@@ -20,7 +20,7 @@ COOKIE = "glam_node_oidc"
 PATH = "/sign-in/oidc"
 LIFETIME = timedelta(minutes=10)
 AT_ONCE = 1000
-_AGAIN = "This sign-in was not begun in this browser, is done, or took longer than ten minutes. Sign in again."
+_AGAIN = "This sign-in was not started in this browser, is complete, or took longer than ten minutes. Sign in again."
 
 
 class NotBegun(PermanentError):
@@ -107,7 +107,7 @@ class OidcDoor:
         if begun is None or begun[2] <= self._door.now() or not _is_same(begun[1], request.cookies.get(COOKIE, "")):
             raise NotBegun(_AGAIN)
         if given.get("iss", self._issuer.name) != self._issuer.name:
-            raise PermanentError(f"The answer is not of {self._issuer.name}. Sign in again.")
+            raise PermanentError(f"The answer is not from {self._issuer.name}. Sign in again.")
         if "error" in given or not given.get("code"):
             said = given.get("error", "nothing")[:40]
             raise PermanentError(

@@ -30,7 +30,7 @@ class Patients:
         with self.screens.sessions() as session:
             study = studies.get(session, uid)
         if study is None:
-            raise HTTPException(404, f"Study {uid[:64]} is not on record here.")
+            raise HTTPException(404, f"Study {uid[:64]} is not known to this node.")
         identity = _identity(self.screens.node, study)
         self.screens.looks.record(request, [uid], again=True)
         return self.screens.render(request, "_actions_patient", study=study, identity=identity)

@@ -25,7 +25,7 @@ MOST_FILES = 64
 MOST_BYTES = 256 * 2**20
 """The largest size in bytes of one form with all its files."""
 LONGEST_AE_TITLE = 16
-_STALE = "This form is not one of yours any more. Load the page again, and choose the files anew."
+_STALE = "This form has expired. Reload the page, and choose the files again."
 
 
 class RulesPage:
@@ -55,11 +55,13 @@ class RulesPage:
         """
         length = request.headers.get("content-length", "")
         if not length.isdecimal():
-            raise HTTPException(411, "Say how long the form is (Content-Length).")
+            raise HTTPException(411, "The request must state the length of the form (Content-Length).")
         if int(length) > MOST_BYTES:
-            raise HTTPException(413, f"Files of more than {MOST_BYTES // 2**20} MB are too many at once. Choose fewer.")
+            raise HTTPException(
+                413, f"The files are larger than {MOST_BYTES // 2**20} MB together. Choose fewer or smaller ones."
+            )
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-            raise HTTPException(415, "Files come as multipart/form-data.")
+            raise HTTPException(415, "Files must be sent as multipart/form-data.")
         form: FormData = from_thread.run(lambda: _read(request))
         return form
 

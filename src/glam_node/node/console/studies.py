@@ -220,7 +220,7 @@ def _place(query: QueryParams) -> StudyPosition | None:
             try:
                 return StudyPosition(datetime.fromisoformat(at).astimezone(UTC), uid, newer=name == "newer")
             except ValueError:
-                raise HTTPException(400, f"{name} is no place in the list. Start at the first page: /") from None
+                raise HTTPException(400, f"{name} is not a place in the list. Start at the first page: /") from None
     return None
 
 
@@ -230,7 +230,7 @@ def _attention(name: str) -> Attention | None:
     try:
         return Attention(name)
     except ValueError:
-        raise HTTPException(400, f"{name!r} is no reason to look. Choose one of: {', '.join(Attention)}.") from None
+        raise HTTPException(400, f"attention is {name!r}. Choose one of: {', '.join(Attention)}.") from None
 
 
 def _day(text: str, field: str) -> datetime | None:
@@ -239,5 +239,5 @@ def _day(text: str, field: str) -> datetime | None:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise HTTPException(400, f"{field} is {text!r}, which is no day. Write it as 2026-01-31.") from None
+        raise HTTPException(400, f"{field} is {text!r}, which is not a date. Write it as 2026-01-31.") from None
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -21,8 +21,8 @@ from glam_node.node.domain.study import Study
 from glam_node.node.workflow.operate.study_description import describe
 
 _NO_PICTURE = (
-    "There is no picture of this image: it is not on record, its files were removed, or it cannot be decoded. "
-    "The page of its study says what happened to it."
+    "There is no picture of this image: it is not known to this node, its file was removed, or it cannot be decoded. "
+    "The page of its study shows what happened to it."
 )
 
 
@@ -124,7 +124,7 @@ def _study(screens: Screens, uid: str) -> Study:
     if study is None:
         raise HTTPException(
             404,
-            f"Study {uid[:64]} is not on record here. Compare the UID with what the PACS sent; if its images never "
-            "arrived, Refusals says whether somebody was not let in.",
+            f"Study {uid[:64]} is not known to this node. Compare the UID with that in the PACS. If its images never "
+            "arrived, look under Refusals for the sender.",
         )
     return study

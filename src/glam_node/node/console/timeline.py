@@ -27,10 +27,10 @@ NAMES = {
     "result_not_committed": "commitment refused",
     "delivery_abandoned": "delivery given up",
     "delivery_replaced": "delivered otherwise",
-    "retry_requested": "retry asked for",
+    "retry_requested": "retry requested",
     "study_retired": "files removed",
     "newer_taken": "newer images taken",
-    "newer_left": "newer images left",
+    "newer_left": "first images kept",
 }
 """The name of a step by its event; steps of other events bear the event's name."""
 

@@ -11,7 +11,7 @@ from glam_node.node.bootstrap import database_trouble
 from glam_node.node.console.rendering import Screens
 from glam_node.node.errors import NodeError
 
-_NOTHING_HERE = "There is no such page. The link may be of an older version; the navigation leads to what is there."
+_NOTHING_HERE = "There is no such page. The link may come from an older version; use the navigation to find the page."
 
 
 def answer(screens: Screens, request: Request, error: Exception) -> Response:

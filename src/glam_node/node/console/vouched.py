@@ -54,6 +54,6 @@ def _nothing(name: str, groups: set[str], settings: OIDCSettings) -> str:
         else (f"the claim {settings.roles_claim} is missing or empty, so none")
     )
     return (
-        f"{name.removeprefix(PREFIX)} has no role here: {told} is in console.oidc.viewers or operators. Have the "
-        "provider put the person into one of these groups, or name another in the settings."
+        f"{name.removeprefix(PREFIX)} has no role here: {told} is in console.oidc.viewers or "
+        "console.oidc.operators. Have the provider put the person into one of these groups, or name another there."
     )

@@ -177,7 +177,8 @@ def ask_to_reload(process_id: int) -> None:
         os.kill(process_id, RELOAD_SIGNAL)
     except OSError as error:
         raise PermanentError(
-            f"Process {process_id}, which serves, cannot be asked: {error.strerror}. Be the user that it runs as."
+            f"Process {process_id}, which serves, cannot be asked to reload: {error.strerror}. Run this command as the "
+            "user of that process."
         ) from error
 
 
@@ -194,7 +195,7 @@ def settings_in_force(configured: Settings) -> Settings:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise PermanentError(
-            f"The settings in force cannot be read: {error}. Be the user that the node runs as."
+            f"The settings in force cannot be read: {error}. Run this command as the user that runs the node."
         ) from error
     return validated(_unmasked(tree, masked(configured), configured.model_dump(mode="json")))
 

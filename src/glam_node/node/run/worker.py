@@ -76,7 +76,7 @@ def run(running: Running) -> None:
         consume(app, ready=running.ready, stop=running.stop)
         overlap.finish()
     if lost.is_set():
-        raise TransientError("The device is lost, or memory was too short; the worker starts again.")
+        raise TransientError("The device failed, or its memory was too short. The worker restarts.")
 
 
 def _recover(node: Node) -> None:

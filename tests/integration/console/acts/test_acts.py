@@ -90,7 +90,7 @@ def test_a_study_is_held_and_released_by_its_buttons(node: Node, anna: Browser, 
 
 def test_it_is_said_what_will_happen_before_anything_does(node: Node, anna: Browser, uid: str) -> None:
     page = anna.ask(f"/studies/{uid}/acts/set-aside")[1]
-    assert "Nobody works on the study any more" in page
+    assert "All work on the study stops" in page
     assert uid in page
     assert standing(node, uid) is Standing.FREE
 
@@ -98,7 +98,7 @@ def test_it_is_said_what_will_happen_before_anything_does(node: Node, anna: Brow
 def test_results_are_sent_again_to_the_one_chosen(bench: Workbench, anna: Browser, reported: str) -> None:
     uid = reported
     page = anna.ask(f"/studies/{uid}/acts/resend")[1]
-    assert "archive: 2 given up, 0 there" in page
+    assert "archive: 2 given up, 0 delivered" in page
     assert "2 results will be sent to archive again" in act(anna, uid, "resend", destination="archive")[1]
     archive = Archive()
     assert bench.deliver(archive) == 2
@@ -198,7 +198,7 @@ def test_a_form_of_a_session_that_is_over_does_nothing(node: Node, bench: Workbe
 
 def test_what_does_not_fit_is_not_asked(anna: Browser, uid: str) -> None:
     status, page = anna.ask(f"/studies/{uid}/acts/release")
-    assert (status, "does not fit" in page) == (409, True)
+    assert (status, "is not possible" in page) == (409, True)
 
 
 @pytest.mark.parametrize("path", ["/studies/1.2.3/acts/hold", "/studies/{uid}/acts/burn", "/studies/{uid}/acts/hold/x"])
@@ -323,7 +323,7 @@ def test_of_a_study_whose_images_are_gone_the_id_alone_is_told(
     path.write_bytes(b"no DICOM file any more")
     browser = signed_in(port, "carl")
     page = browser.ask(f"/studies/{uid}/patient", {"form_token": browser.form_token("/")})[1]
-    assert "not kept any more" in page
+    assert "no longer stored" in page
     assert "<dd>P1</dd>" in page
 
 
@@ -374,10 +374,10 @@ def test_the_list_is_searched_by_patient_only_by_those_who_may_see_patients(
     address = f"/?patient={quote('P 1/x')}"
     carl, bert = signed_in(port, "carl"), signed_in(port, "bert")
     assert "1 study found" in carl.ask(address)[1]
-    assert "No study is like that." in carl.ask("/?patient=nobody")[1]
+    assert "No study matches." in carl.ask("/?patient=nobody")[1]
     assert "1 study found" in carl.ask("/?study_date=2026-01-31")[1]
     assert "Patient ID" not in bert.ask("/")[1]
-    assert "1 on record" in bert.ask("/?patient=nobody")[1]
+    assert "1 study recorded" in bert.ask("/?patient=nobody")[1]
 
 
 def test_the_list_is_downloaded_with_identities_only_for_those_who_may_see_patients(

@@ -92,7 +92,7 @@ def test_a_study_is_set_aside_with_a_reason_by_the_keyboard_alone(node: Node, pa
 def test_whoever_thinks_better_of_it_leaves_everything_as_it_is(node: Node, page: Page, uid: str) -> None:
     page.goto(f"/studies/{uid}")
     page.get_by_role("button", name="Hold").click()
-    page.get_by_role("link", name="Leave it as it is").click()
+    page.get_by_role("link", name="Cancel").click()
     expect(page.get_by_role("button", name="Hold")).to_be_visible()
     assert standing(node, uid) is Standing.FREE
 
@@ -106,7 +106,7 @@ def test_results_are_sent_again_and_what_failed_is_tried_again(bench: Workbench,
     bench.deliver(archive)
     page.get_by_role("button", name="Send results again").click()
     page.get_by_label("Destination").select_option("archive")
-    page.get_by_label("Also what it has already").check()
+    page.get_by_label("Also send results that it already has").check()
     page.get_by_role("button", name="Send results again").click()
     expect(page.get_by_text("2 results will be sent to archive again")).to_be_visible()
     bench.deliver(archive)
@@ -133,7 +133,7 @@ def test_whoever_goes_back_is_told_that_it_is_done(node: Node, page: Page, uid: 
 
 def test_a_destination_is_asked(node: Node, page: Page) -> None:
     page.goto("/destinations")
-    page.get_by_role("button", name="Ask archive").click()
+    page.get_by_role("button", name="C-ECHO to archive").click()
     expect(page.get_by_role("alert").filter(has_text="C-ECHO to archive")).to_be_visible()
     assert events(node, "destination_asked") == 1
 
@@ -221,7 +221,7 @@ def test_a_page_that_nobody_uses_leaves_the_screen(
             page.get_by_role("button", name="Pause").click()
         bench.clock.turn(1800.0)
         page.clock.fast_forward(61_000 if is_paused else 6_000)
-        expect(page.get_by_text("Your session is over: not used for 30 minutes")).to_be_visible()
+        expect(page.get_by_text("Your session has ended: unused for 30 minutes")).to_be_visible()
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 

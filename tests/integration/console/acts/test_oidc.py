@@ -255,11 +255,11 @@ def test_an_answer_that_this_browser_did_not_ask_for_is_worth_nothing(
 ) -> None:
     site, browser = signing
     provider.answer = {"code": "code0"}
-    assert "not begun in this browser" in browser.ask(f"{CALLBACK}?state=x&code=code0")[1]
+    assert "not started in this browser" in browser.ask(f"{CALLBACK}?state=x&code=code0")[1]
     other = Browser(site.port)
     way = other.redirected("/sign-in/oidc")
     back = browser.redirected_from(way)
-    assert "not begun in this browser" in browser.ask(back.removeprefix(browser.url))[1]
+    assert "not started in this browser" in browser.ask(back.removeprefix(browser.url))[1]
     assert not is_let_in(browser)
     assert site.told("sign_in_refused") == []
 
@@ -267,8 +267,8 @@ def test_an_answer_that_this_browser_did_not_ask_for_is_worth_nothing(
 def test_a_way_back_leads_in_once(signing: tuple[Site, Browser]) -> None:
     _, browser = signing
     back = browser.redirected_from(browser.redirected("/sign-in/oidc")).removeprefix(browser.url)
-    assert "Go on" in browser.ask(back)[1]
-    assert "not begun in this browser" in browser.ask(back)[1]
+    assert "Continue" in browser.ask(back)[1]
+    assert "not started in this browser" in browser.ask(back)[1]
 
 
 def test_what_the_provider_refuses_is_told(signing: tuple[Site, Browser], provider: Provider) -> None:
@@ -281,7 +281,7 @@ def test_what_the_provider_refuses_is_told(signing: tuple[Site, Browser], provid
     ("settings", "words"),
     [
         ({"issuer": "http://127.0.0.1:1"}, "cannot be reached"),
-        ({"client_secret_path": "WRONG"}, "does not take this client id and secret"),
+        ({"client_secret_path": "WRONG"}, "does not accept this client id and secret"),
         ({"client_secret_path": "MISSING"}, "cannot be read: No such file"),
     ],
 )
@@ -388,8 +388,8 @@ def test_a_provider_that_others_made_understands_us(tmp_path: Path, other_provid
         form = browser.redirected("/sign-in/oidc")
         back = browser.redirected_from(form, {"sub": "anna"})
         _, page = browser.ask(back.removeprefix(browser.url))
-        assert ("Go on" in page) is knows_secret
-        assert ("does not take this client id and secret" in page) is not knows_secret
+        assert ("Continue" in page) is knows_secret
+        assert ("does not accept this client id and secret" in page) is not knows_secret
         assert is_let_in(browser) is knows_secret
         if knows_secret:
             target = signed_out(browser)

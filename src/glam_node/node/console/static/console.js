@@ -1,4 +1,4 @@
-// What pages do by themselves: the live part is fetched again unless that is paused; lines of settings can be copied.
+// The behaviour of all pages: refreshing the live part unless paused, showing local times, and copying lines of settings.
 "use strict";
 
 const PAUSED = "glam-node-paused";
@@ -17,7 +17,7 @@ function showPause() {
   if (!pause) return;
   pause.setAttribute("aria-pressed", String(isPaused()));
   pause.textContent = isPaused() ? "Resume" : "Pause";
-  say(isPaused() ? "Paused: what you see stays as it is." : "Live");
+  say(isPaused() ? "Paused: this page is not refreshed." : "Live");
 }
 
 if (pause) {
@@ -30,17 +30,17 @@ if (pause) {
   });
 }
 
-// What a person has opened, set or is writing in stays as it is while the rest is renewed.
+// A refresh does not change elements that a person has opened, has set or is typing in.
 const KEPT_AS_IS = "dialog[open], details[open], form:focus-within, [data-kept]";
 Idiomorph.defaults.ignoreActiveValue = true;
 Idiomorph.defaults.callbacks.beforeNodeMorphed = (before) => !(before instanceof Element && before.matches(KEPT_AS_IS));
 
-// Only the live part asks by itself, and only while somebody looks.
+// Skip the periodic refresh while it is paused or the page is hidden.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.target.id === "live" && (isPaused() || document.hidden)) event.preventDefault();
 });
 
-// Times come as UTC. A person may see them in the zone of this browser instead, on every page, until that is undone.
+// The node sends times in UTC. A person may switch all pages of this browser to its local time, and back.
 const LOCAL_TIME = "glam-node-local-time";
 const zone = document.getElementById("time-zone");
 const localTime = document.getElementById("local-time");
@@ -66,7 +66,7 @@ function showTimes() {
     element.title = local ? `${utc} UTC` : "";
   }
   const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  zone.textContent = local ? `All times are of the time zone of this browser (${name}).` : "All times are UTC.";
+  zone.textContent = local ? `All times are in the time zone of this browser (${name}).` : "All times are UTC.";
   localTime.textContent = local ? "Show UTC" : "Show local time";
 }
 
@@ -103,9 +103,9 @@ if ("signedIn" in document.body.dataset) {
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.target.id !== "live") return;
   if (event.detail.successful) showPause();
-  else if (event.detail.xhr.status) say(`The node answered ${event.detail.xhr.status}; what you see may be old.`);
+  else if (event.detail.xhr.status) say(`The node answered ${event.detail.xhr.status}: this page may be out of date.`);
 });
-document.addEventListener("htmx:sendError", () => say("The node does not answer; what you see is old. Is glam-node serve running?"));
+document.addEventListener("htmx:sendError", () => say("The node does not answer: this page is out of date. Check that glam-node serve is running."));
 document.addEventListener("visibilitychange", () => {
   const live = document.getElementById("live");
   if (live && !document.hidden) htmx.trigger(live, "refresh");
@@ -125,7 +125,7 @@ document.addEventListener("click", async (event) => {
     getSelection().removeAllRanges();
     getSelection().addRange(range);
     button.textContent = "Selected";
-    say("Selected: copy it");
+    say("Selected: copy the text with the keyboard.");
   }
   setTimeout(() => { button.textContent = said; showPause(); }, 1500);
 });

@@ -1,4 +1,5 @@
-// Window and findings of the views: values of the whole document, so that a refreshed part keeps them.
+// Window and visibility of findings in the views. They are properties of the whole document, so that a refresh of the live
+// part does not reset them.
 "use strict";
 
 const KEPT = "glam-node-views";
@@ -44,7 +45,7 @@ if (controls) {
   });
 }
 
-// A layer that cannot be drawn says so in words, in its place.
+// Show a message in place of a layer that cannot be drawn.
 document.addEventListener("error", (event) => {
   if (event.target instanceof HTMLImageElement && event.target.closest(".film")) {
     event.target.closest(".film").classList.add("missing");
