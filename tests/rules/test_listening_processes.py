@@ -25,7 +25,7 @@ NOT_NEEDED = {
 @pytest.mark.parametrize("process", NOT_NEEDED)
 def test_a_process_loads_nothing_that_it_does_not_need(process: str) -> None:
     program = (
-        f"import sys; from glam_node.node.run.left_out import leave_out; leave_out({process!r})\n"
+        f"import sys; from glam_node.node.run.skipped_imports import skip_imports; skip_imports({process!r})\n"
         f"import glam_node.node.run.{process}\n"
         f"print([name for name in {NOT_NEEDED[process]} if sys.modules.get(name)])"
     )
@@ -35,7 +35,7 @@ def test_a_process_loads_nothing_that_it_does_not_need(process: str) -> None:
 
 def test_the_sender_still_compresses_by_compiled_code() -> None:
     program = (
-        "from glam_node.node.run.left_out import leave_out; leave_out('sender')\n"
+        "from glam_node.node.run.skipped_imports import skip_imports; skip_imports('sender')\n"
         "from pydicom.pixels.encoders import RLELosslessEncoder\n"
         "print(RLELosslessEncoder.available_plugins)"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from glam_node.node.run.lifeline import PARENT
+from glam_node.node.run.process_lifecycle import PARENT
 from glam_node.node.run.supervisor import module
 from tests.integration.node_directory import REPOSITORY, SERVE_COMMAND, NodeDirectory
 from tests.peers import PEERS

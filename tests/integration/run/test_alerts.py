@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.db import alerts, deliveries
 from glam_node.node.errors import TransientError
-from glam_node.node.run.alerts import tick
+from glam_node.node.run.dispatcher import check_alerts
 from glam_node.settings.load import SettingsError, load_settings
 from glam_node.settings.reference import in_force
 from tests.builders import NOW, sop_instance
@@ -112,7 +112,7 @@ def is_delivered(node: Node) -> None:
 
 
 def look(node: Node, minutes: float) -> None:
-    tick(node, NOW + timedelta(minutes=minutes))
+    check_alerts(node, NOW + timedelta(minutes=minutes))
 
 
 def test_a_webhook_is_told_once_when_it_begins_and_once_when_it_is_over(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_loop_goes_on_after_an_unforeseen_error() -> None:
 
 
 STOPPABLE = """
-from glam_node.node.run.lifeline import stop_on_signals
+from glam_node.node.run.process_lifecycle import stop_on_signals
 stop = stop_on_signals()
 print("ready", flush=True)
 stop.wait()

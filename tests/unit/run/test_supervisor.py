@@ -102,7 +102,7 @@ def test_a_child_that_does_not_heed_sigterm_is_killed_after_its_grace() -> None:
 PARENT = """
 import os, sys, time
 from glam_node.node.run.supervisor import Child, Program, module
-Child(Program("sleep", module("tethered", "/bin/sleep", "60"), dict(os.environ)))
+Child(Program("sleep", module("process_lifecycle", "/bin/sleep", "60"), dict(os.environ)))
 time.sleep(60)
 """
 

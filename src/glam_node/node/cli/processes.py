@@ -7,9 +7,9 @@ from glam_node.node.cli.application import SettingsOption, command_settings, set
 
 def serve(ctx: typer.Context, settings: SettingsOption = None) -> None:
     """Run the node. It starts a receiver, a dispatcher, a sender and, unless broker_url names a Redis, one worker."""
-    from glam_node.node.run.left_out import leave_out
+    from glam_node.node.run.skipped_imports import skip_imports
 
-    leave_out("all_in_one")
+    skip_imports("all_in_one")
     configured = command_settings(ctx, settings)
     from glam_node.node.observe import logs
     from glam_node.node.run import all_in_one
@@ -34,7 +34,7 @@ def receiver(ctx: typer.Context, settings: SettingsOption = None) -> None:
     """Run an additional receiver for a running node. It shares database and storage and has its own address or port."""
     configured = command_settings(ctx, settings)
     from glam_node.node.observe import logs
-    from glam_node.node.run.alone import keep_running
+    from glam_node.node.run.single_process import keep_running
     from glam_node.settings.reference import secrets_in
 
     logs.configure(configured.log.level, configured.log.format, secrets_in(configured))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from glam_node.node.demo import archive, modality
 from glam_node.node.errors import PermanentError
-from glam_node.node.run.lifeline import PARENT
+from glam_node.node.run.process_lifecycle import PARENT
 from glam_node.node.run.supervisor import module
 
 AE_TITLE = "GLAMNODE"
@@ -83,7 +83,9 @@ def running_node(node: DemoNode) -> Iterator[None]:
     """
     with node.log_path.open("wb") as log:
         process = subprocess.Popen(
-            module("tethered", sys.executable, "-m", "glam_node", "--settings", str(node.settings_path), "serve"),
+            module(
+                "process_lifecycle", sys.executable, "-m", "glam_node", "--settings", str(node.settings_path), "serve"
+            ),
             env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -14,9 +14,9 @@ import structlog
 
 from glam_node.node.bootstrap import build_node, prepare_root
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.run.lifeline import keep_private, stop_on_signals
 from glam_node.node.run.live_settings import LiveSettings, reload_when
 from glam_node.node.run.process import until_it_works
+from glam_node.node.run.process_lifecycle import keep_private, stop_on_signals
 from glam_node.node.run.supervisor import (
     GRACE_S,
     POLL_INTERVAL_S,
@@ -42,7 +42,7 @@ Children = dict[str, Child]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Signals:
     """The events that signals to a supervisor set."""
 
     stop: threading.Event
@@ -71,7 +71,7 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
         live = LiveSettings(settings, settings_path, settings.storage.root, "serve")
         try:
             _start(children, settings, live.environment())
-            _attend(children, live, Asked(stop, reload), ready or (lambda _line: None))
+            _attend(children, live, Signals(stop, reload), ready or (lambda _line: None))
         finally:
             _stop(children)
             live.end()
@@ -103,7 +103,9 @@ def _start(children: Children, settings: Settings, environment: dict[str, str]) 
     names = ["receiver", "dispatcher", "sender"]
     if not settings.broker_url:
         broker = embedded_broker(settings.storage.root)
-        children["broker"] = Child(Program("broker", module("tethered", *broker.command()), environment, speaks=False))
+        children["broker"] = Child(
+            Program("broker", module("process_lifecycle", *broker.command()), environment, reports_ready=False)
+        )
         _wait_for_broker(broker.url)
         environment = {**environment, BROKER_URL: broker.url}
         names.append("worker")
@@ -126,11 +128,11 @@ def _wait_for_broker(url: str) -> None:
             time.sleep(POLL_INTERVAL_S)
 
 
-def _attend(children: Children, live: LiveSettings, asked: Asked, ready: Callable[[str], None]) -> None:
+def _attend(children: Children, live: LiveSettings, signals: Signals, ready: Callable[[str], None]) -> None:
     node, receiver = live.settings.node, children["receiver"]
     listening = complete = False
-    while not asked.stop.wait(POLL_INTERVAL_S):
-        reload_when(asked.reload, live, children.values())
+    while not signals.stop.wait(POLL_INTERVAL_S):
+        reload_when(signals.reload, live, children.values())
         attend(children.values())
         if receiver.word is not None and not listening:
             listening = True

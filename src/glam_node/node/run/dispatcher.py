@@ -3,11 +3,12 @@
 It also runs retirement, the audit trail, confirmation of studies, alerts and traces, each in a thread.
 """
 
-from glam_node.node.run.left_out import leave_out
+from glam_node.node.run.skipped_imports import skip_imports
 
 if __name__ == "__main__":
-    leave_out("dispatcher")
+    skip_imports("dispatcher")
 
+import socket
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -15,10 +16,8 @@ from glam_node.node.bootstrap import Node, database_trouble
 from glam_node.node.db import workers
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
-from glam_node.node.run.alerts import watch
-from glam_node.node.run.audit_trail import keep_audit_trail
 from glam_node.node.run.process import Running, main, repeat, until_it_works
-from glam_node.node.run.traces import Traces
+from glam_node.node.scu.otlp import span_exporter
 from glam_node.node.storage.instances import DISK_LOW
 from glam_node.node.worker.broker import broker_url
 from glam_node.node.worker.celery_app import create_app
@@ -28,10 +27,16 @@ from glam_node.node.workflow.assemble.rule_headers import headers_of_complete_st
 from glam_node.node.workflow.assemble.submit import ring_waiting_jobs, submit_complete_studies
 from glam_node.node.workflow.operate.recovery import recover, shorten_impossible_waits
 from glam_node.node.workflow.operate.retention import finish_retirement, retire, retire_newer_versions
+from glam_node.node.workflow.record.alerts import send_alerts, update_alerts
+from glam_node.node.workflow.record.audit_trail import EVENTS_AT_ONCE, forward_audit_messages, write_audit_messages
 from glam_node.node.workflow.record.events import record_settings
+from glam_node.node.workflow.record.traces import Export, export_traces
 from glam_node.settings.digest import section_digests
+from glam_node.settings.schema import TelemetrySettings
 
 INTERVAL_S = 0.5
+EXPORT_INTERVAL_S = 2.0
+ALERT_INTERVAL_S = 5.0
 TIDY_INTERVAL_S = 60.0
 WORKERS_REMEMBERED = timedelta(days=1)
 
@@ -42,22 +47,22 @@ def run(running: Running) -> None:
     Raises:
         PermanentError: Traces are configured and their packages are not installed.
     """
-    traces = Traces(running)
+    traces = TraceExporter(running)
     queue = CeleryQueue(create_app(broker_url(running.settings)))
     _note_settings(running)
     running.on_reload(lambda: _note_settings(running))
     running.ready()
-    beside = [
+    threads = [
         threading.Thread(target=_retire, args=(running,), name="retirement"),
-        threading.Thread(target=keep_audit_trail, args=(running,), name="audit trail"),
+        threading.Thread(target=_keep_audit_trail, args=(running,), name="audit trail"),
         threading.Thread(target=_confirm, args=(running,), name="confirmation"),
-        threading.Thread(target=watch, args=(running,), name="alerts"),
-        threading.Thread(target=traces.keep, name="traces"),
+        threading.Thread(target=_watch, args=(running,), name="alerts"),
+        threading.Thread(target=traces.run, name="traces"),
     ]
-    for thread in beside:
+    for thread in threads:
         thread.start()
     repeat(lambda: tick(running.node, queue, datetime.now(UTC)), every_s=INTERVAL_S, stop=running.stop)
-    for thread in beside:
+    for thread in threads:
         thread.join()
 
 
@@ -69,6 +74,14 @@ def _confirm(running: Running) -> None:
                 node.confirmations.ask(node.sessions, node.assembly_rules, datetime.now(UTC))
 
     repeat(ask, every_s=INTERVAL_S, stop=running.stop)
+
+
+def _keep_audit_trail(running: Running) -> None:
+    repeat(lambda: write_audit_trail(running.node), every_s=EXPORT_INTERVAL_S, stop=running.stop)
+
+
+def _watch(running: Running) -> None:
+    repeat(lambda: check_alerts(running.node, datetime.now(UTC)), every_s=ALERT_INTERVAL_S, stop=running.stop)
 
 
 def _note_settings(running: Running) -> None:
@@ -100,6 +113,71 @@ def tidy(node: Node, now: datetime) -> None:
         retire_newer_versions(node.sessions, node.store, node.retention_rules, now)
         while retire(node.sessions, node.store, node.retention_rules, now):
             continue
+
+
+def write_audit_trail(node: Node) -> None:
+    """Write a message for every new event, and send all messages to the collector if there is one.
+
+    Raises:
+        TransientError: The collector or the database does not answer.
+    """
+    with database_trouble(node.settings):
+        while write_audit_messages(node.sessions, node.reporting, node.store.root, datetime.now(UTC)) >= EVENTS_AT_ONCE:
+            continue
+        if node.collector is None:
+            return
+        host = socket.gethostname()
+        while forward_audit_messages(node.sessions, node.collector.send, host, lambda: datetime.now(UTC)):
+            continue
+
+
+def check_alerts(node: Node, now: datetime) -> None:
+    """Record which alerts began or ended, and send them to every channel.
+
+    Raises:
+        TransientError: The database does not answer.
+    """
+    live = [name for name, destination in node.settings.destinations.items() if destination.mode == "live"]
+    space = node.store.free_bytes(), node.settings.storage.minimum_free_bytes
+    with database_trouble(node.settings):
+        update_alerts(node.sessions, node.alert_rules, live, space, list(node.alert_channels), now)
+        while send_alerts(node.sessions, node.alert_channels, lambda: now):
+            continue
+
+
+class TraceExporter:
+    """The export of traces to the collector that the settings in force name."""
+
+    def __init__(self, running: Running) -> None:
+        """Raise PermanentError if a collector is configured and the packages for it are not installed."""
+        self._running = running
+        self._settings = TelemetrySettings()
+        self._export: Export | None = None
+        self._follow_settings()
+
+    def run(self) -> None:
+        """Export traces until asked to stop, also while the collector is at times unreachable."""
+        repeat(self.export, every_s=EXPORT_INTERVAL_S, stop=self._running.stop)
+
+    def export(self) -> None:
+        """Export all traces that were not exported yet.
+
+        Raises:
+            TransientError: The collector or the database does not answer.
+        """
+        self._follow_settings()
+        node = self._running.node
+        if self._export is not None:
+            with database_trouble(node.settings):
+                while export_traces(node.sessions, self._export, datetime.now(UTC)):
+                    continue
+
+    def _follow_settings(self) -> None:
+        settings = self._running.settings
+        if settings.telemetry != self._settings:
+            endpoint, timeout = settings.telemetry.otlp_endpoint, settings.telemetry.timeout
+            self._export = span_exporter(endpoint, settings.node.ae_title, timeout) if endpoint else None
+            self._settings = settings.telemetry
 
 
 def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:

@@ -13,8 +13,8 @@ import structlog
 
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.observe import logs
-from glam_node.node.run.lifeline import RELOAD_SIGNAL
 from glam_node.node.run.process import child_environment
+from glam_node.node.run.process_lifecycle import RELOAD_SIGNAL
 from glam_node.node.run.supervisor import Child
 from glam_node.node.storage.files import write_durably
 from glam_node.settings.keys import ENVIRONMENT_PREFIX
@@ -60,7 +60,7 @@ class LiveSettings:
         """Read the settings file again and put in force what may change without a restart.
 
         The outcome is logged. A refused file is recorded in `LAST_RELOAD` and the audit trail at once, an accepted one
-        in `LAST_RELOAD` when the processes have answered (`hear`).
+        in `LAST_RELOAD` when the processes have answered (`record_answers`).
 
         Returns:
             Whether the file was accepted; if not, the settings in force stay as they were.
@@ -81,7 +81,7 @@ class LiveSettings:
         self._unanswered = found, time.monotonic() + ANSWER_S
         return True
 
-    def hear(self, children: Iterable[Child]) -> None:
+    def record_answers(self, children: Iterable[Child]) -> None:
         """Record the answers to a reload in `LAST_RELOAD`, once all processes have answered or `ANSWER_S` is over."""
         if self._unanswered is None:
             return
@@ -102,7 +102,7 @@ class LiveSettings:
         self._record([{"key": one.key, "message": one.message} for one in problems], ())
         # The supervisor must not wait for the database.
         reason = "; ".join(map(str, problems))
-        threading.Thread(target=_put_on_record, args=(self.settings, self._process, reason), daemon=True).start()
+        threading.Thread(target=_record_refusal, args=(self.settings, self._process, reason), daemon=True).start()
         return False
 
     def end(self) -> None:
@@ -131,7 +131,7 @@ class LiveSettings:
         write_durably(self._directory / LAST_RELOAD, json.dumps(told).encode())
 
 
-def _put_on_record(settings: Settings, process: str, reason: str) -> None:
+def _record_refusal(settings: Settings, process: str, reason: str) -> None:
     # Imported only when there is something to record, to keep the supervisor small.
     from glam_node.node.bootstrap.ground import brief_sessions
     from glam_node.node.workflow.record.events import record_refused_reload
@@ -152,7 +152,7 @@ def reload_when(asked: threading.Event, live: LiveSettings, children: Iterable[C
             logs.configure(live.settings.log.level, live.settings.log.format, secrets_in(live.settings))
             for child in processes:
                 child.ask_to_reload()
-    live.hear(processes)
+    live.record_answers(processes)
 
 
 def change_as_json(change: Change) -> dict[str, Any]:

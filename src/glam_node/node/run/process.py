@@ -26,7 +26,13 @@ from glam_node.node.bootstrap.ground import Ground, database_trouble
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
-from glam_node.node.run.lifeline import EXIT_PERMANENT, READY_FD, die_with_parent, keep_private, stop_on_signals
+from glam_node.node.run.process_lifecycle import (
+    EXIT_PERMANENT,
+    READY_FD,
+    die_with_parent,
+    keep_private,
+    stop_on_signals,
+)
 from glam_node.node.workflow.record.events import record_refused_reload, record_start, record_stop
 from glam_node.node.workflow.record.failure import describe
 from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings
@@ -88,7 +94,7 @@ class Process(Generic[N]):
             self.node = self.rebuild(self.node, new)
         except (SettingsError, NodeError) as error:
             log.error("settings_not_reloaded", problem=str(error))
-            self._put_on_record(str(error))
+            self._record_refusal(str(error))
             return str(error)
         set_up_logs(self.role, new)
         for follow in self._followers:
@@ -96,7 +102,7 @@ class Process(Generic[N]):
         log.info("settings_in_force", changed=changed)
         return ""
 
-    def _put_on_record(self, reason: str) -> None:
+    def _record_refusal(self, reason: str) -> None:
         try:
             with database_trouble(self.settings):
                 record_refused_reload(self.node.sessions, self.role, reason, datetime.now(UTC))

@@ -1,20 +1,24 @@
 """The receiver: accepts associations and stores the instances that arrive."""
 
-from glam_node.node.run.left_out import leave_out
+from glam_node.node.run.skipped_imports import skip_imports
 
 if __name__ == "__main__":
-    leave_out("receiver")
+    skip_imports("receiver")
 
+import gc
 import os
+import signal
+import socket
 from functools import partial
 
 import structlog
 
 from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, rebuild_receiving_node, server_of
 from glam_node.node.db.writer import Writer
-from glam_node.node.run.helpers import fork_helpers
 from glam_node.node.run.process import Process, run_with, set_up_logs
-from glam_node.node.scp.helpers import Helpers
+from glam_node.node.run.process_lifecycle import READY_FD, RELOAD_SIGNAL, STOP_SIGNALS, die_with, keep_private
+from glam_node.node.scp.helpers import Helper, Helpers
+from glam_node.node.scp.helping import Helping, Prepare
 from glam_node.node.scp.rules import Rules, rules_of
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.scp.services import Services
@@ -120,6 +124,50 @@ def processes(settings: NodeSettings) -> int:
     if settings.upper_layer != "streaming":
         return 1
     return settings.receiver_processes or min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+
+
+def fork_helpers(count: int, prepare: Prepare) -> Helpers:
+    """Fork `count` children that serve associations; a child exits instead of returning from here.
+
+    This must happen before the receiver has threads. The children share the memory of the loaded modules.
+    """
+    gc.freeze()
+    helpers: list[Helper] = []
+    for _ in range(count):
+        helpers.append(_fork_helper(helpers, prepare))
+    return Helpers(helpers)
+
+
+def _fork_helper(others: list[Helper], prepare: Prepare) -> Helper:
+    receiver = os.getpid()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    process_id = os.fork()
+    if process_id:
+        theirs.close()
+        return Helper(ours, process_id)
+    exit_code = 1
+    try:
+        die_with(receiver)
+        ours.close()
+        for other in others:
+            other.close()
+        _leave_signals_to_receiver()
+        Helping(theirs, prepare).run()
+        exit_code = 0
+    except Exception:
+        log.exception("helper_failed")
+    finally:
+        os._exit(exit_code)
+
+
+def _leave_signals_to_receiver() -> None:
+    """Ignore signals and forget the readiness pipe: the receiver tells its helpers when to stop."""
+    keep_private()
+    for number in STOP_SIGNALS | {RELOAD_SIGNAL}:
+        signal.signal(number, signal.SIG_IGN)
+    ready_fd = os.environ.pop(READY_FD, None)
+    if ready_fd is not None:
+        os.close(int(ready_fd))
 
 
 def _helpers() -> Helpers:

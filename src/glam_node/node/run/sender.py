@@ -1,9 +1,9 @@
 """The sender: delivers results with retries, requests storage commitment, and answers requests for it."""
 
-from glam_node.node.run.left_out import leave_out
+from glam_node.node.run.skipped_imports import skip_imports
 
 if __name__ == "__main__":
-    leave_out("sender")
+    skip_imports("sender")
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -25,15 +25,15 @@ Tasks = Mapping[str, Callable[[], object]]
 
 def run(running: Running) -> None:
     """Send until asked to stop; each destination has its own thread, so that a dead archive does not delay others."""
-    crew = Crew()
-    crew.do(tasks(running))
-    running.on_reload(lambda: crew.do(tasks(running)))
+    threads = TaskThreads()
+    threads.run_tasks(tasks(running))
+    running.on_reload(lambda: threads.run_tasks(tasks(running)))
     running.ready()
     running.stop.wait()
-    crew.stop()
+    threads.stop()
 
 
-class Crew:
+class TaskThreads:
     """The threads of the sender, one for each task, which it repeats."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Crew:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def do(self, tasks: Tasks) -> None:
+    def run_tasks(self, tasks: Tasks) -> None:
         """Start threads for new tasks, and stop those of tasks that are no longer given after their present run."""
         with self._lock:
             for name in self._stops.keys() - tasks.keys():
@@ -57,7 +57,7 @@ class Crew:
         """Stop all tasks, and wait for their threads."""
         with self._lock:
             self._stopped = True
-        self.do({})
+        self.run_tasks({})
         for thread in self._threads:
             thread.join()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from glam_node.node.errors import PermanentError
-from glam_node.node.run.lifeline import EXIT_PERMANENT, PARENT, READY_FD, RELOAD_SIGNAL, adopts_orphans
+from glam_node.node.run.process_lifecycle import EXIT_PERMANENT, PARENT, READY_FD, RELOAD_SIGNAL, adopts_orphans
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class Program:
     environment: Mapping[str, str]
     grace_s: float = GRACE_S
     """Seconds from SIGTERM to SIGKILL."""
-    speaks: bool = True
+    reports_ready: bool = True
     """Whether it reports that it is ready, and reads settings; another program counts as ready when it runs."""
 
 
@@ -74,14 +74,14 @@ class Child:
         )
         os.close(write_fd)
         self._ended = False
-        self._heard = b""
-        self.word = None if self._program.speaks else ""
+        self._unread = b""
+        self.word = None if self._program.reports_ready else ""
         self._started_at = time.monotonic()
 
     @property
     def has_settings(self) -> bool:
         """Whether it reads settings."""
-        return self._program.speaks
+        return self._program.reports_ready
 
     @property
     def pid(self) -> int:
@@ -94,24 +94,24 @@ class Child:
         Raises:
             PermanentError: It was never ready and exited with `EXIT_PERMANENT`: a restart would not help.
         """
-        self._hear()
+        self._read_lines()
         if not self._ended and self._process.poll() is not None:
-            self._bury()
+            self._handle_exit()
         if self._ended and time.monotonic() >= self._start_at:
             self._start()
 
-    def _hear(self) -> None:
+    def _read_lines(self) -> None:
         if self._ended:
             return
         try:
-            self._heard += os.read(self._ready_fd, 2**16)
+            self._unread += os.read(self._ready_fd, 2**16)
         except BlockingIOError:
             return
-        *lines, self._heard = self._heard.split(b"\n")
+        *lines, self._unread = self._unread.split(b"\n")
         for line in lines:
-            self._understand(line.decode())
+            self._handle_line(line.decode())
 
-    def _understand(self, line: str) -> None:
+    def _handle_line(self, line: str) -> None:
         """Interpret a line: the first reports that it is ready, each further one answers a request to reload."""
         if self.word is not None:
             self.refused = json.loads(line)
@@ -123,7 +123,7 @@ class Child:
         elif self.refused is None:
             self.refused = ""  # it died after the request, and started with the new settings
 
-    def _bury(self) -> None:
+    def _handle_exit(self) -> None:
         os.close(self._ready_fd)
         self.word, self._ended = None, True
         exit_code = self._process.returncode
@@ -136,9 +136,9 @@ class Child:
 
     def ask_to_reload(self) -> None:
         """Send SIGHUP, by which it reads its settings again; if it is still starting, send it when it is ready."""
-        self.refused = None if self._program.speaks else ""
-        self._reload_due = self._program.speaks and self.word is None
-        if self._program.speaks and self.word is not None and not self._ended:
+        self.refused = None if self._program.reports_ready else ""
+        self._reload_due = self._program.reports_ready and self.word is None
+        if self._program.reports_ready and self.word is not None and not self._ended:
             self._process.send_signal(RELOAD_SIGNAL)
 
     def ask_to_stop(self) -> None:
@@ -146,7 +146,7 @@ class Child:
         if not self._ended:
             self._process.terminate()
 
-    def see_it_end(self) -> None:
+    def wait_for_exit(self) -> None:
         """Wait until it exits, and kill it when its grace period is over."""
         if self._ended:
             return
@@ -170,10 +170,10 @@ def attend(children: Iterable[Child]) -> None:
     for child in ours:
         child.look()
     if adopts_orphans():
-        _bury_orphans({child.pid for child in ours})
+        _reap_orphans({child.pid for child in ours})
 
 
-def _bury_orphans(ours: Set[int]) -> None:
+def _reap_orphans(ours: Set[int]) -> None:
     """Reap processes that are none of our children; `Child.look` needs the exit codes of those."""
     with suppress(ChildProcessError):
         while True:
@@ -189,4 +189,4 @@ def stop_together(children: Iterable[Child]) -> None:
     for child in together:
         child.ask_to_stop()
     for child in together:
-        child.see_it_end()
+        child.wait_for_exit()

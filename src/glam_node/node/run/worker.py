@@ -14,10 +14,10 @@ from glam_node.node.bootstrap import Node, database_trouble, load_configured_pre
 from glam_node.node.db import jobs
 from glam_node.node.db.engine import reading
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.run.alone import keep_running
-from glam_node.node.run.presence import present
 from glam_node.node.run.process import Running, main, until_it_works
+from glam_node.node.run.single_process import keep_running
 from glam_node.node.run.supervisor import WORKER_GRACE_S
+from glam_node.node.run.worker_registry import registered
 from glam_node.node.worker.broker import broker_url, messages_waiting
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.consume import consume, register_run_job
@@ -72,7 +72,7 @@ def run(running: Running) -> None:
             remedy="Set inference.package, or inference.demonstration_on_patients = true to try the node all the same.",
         )
     log.info("worker_ready", algorithm_version=predictor.algorithm.algorithm_version, route=route)
-    with present(running, predictor):
+    with registered(running, predictor):
         consume(app, ready=running.ready, stop=running.stop)
         overlap.finish()
     if lost.is_set():

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from glam_node.node.run.lifeline import keep_private, stop_on_signals
 from glam_node.node.run.live_settings import LiveSettings, reload_when
+from glam_node.node.run.process_lifecycle import keep_private, stop_on_signals
 from glam_node.node.run.supervisor import GRACE_S, POLL_INTERVAL_S, Child, Program, attend, module, stop_together
 from glam_node.settings.schema import Settings
 

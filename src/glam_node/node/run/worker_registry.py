@@ -20,39 +20,39 @@ from glam_node.node.workflow.record.heartbeat import heartbeat
 
 log = structlog.get_logger(__name__)
 
-EVERY_S = 10.0
+UPDATE_INTERVAL_S = 10.0
 
 
 @contextmanager
-def present(running: Running, predictor: Predictor) -> Iterator[None]:
+def registered(running: Running, predictor: Predictor) -> Iterator[None]:
     """Register this worker, update its entry every ten seconds, and remove it afterwards.
 
     Entries of crashed workers on this host are removed, too.
     """
     node, started_at = running.node, datetime.now(UTC)
 
-    def tell() -> None:
+    def update() -> None:
         with node.sessions.begin() as session:
             workers.put(session, this_worker(node, predictor, started_at, datetime.now(UTC)))
 
-    until_it_works(lambda: _arrive(node, tell), running.stop)
+    until_it_works(lambda: _register(node, update), running.stop)
     try:
-        with heartbeat(tell, every_s=EVERY_S):
+        with heartbeat(update, every_s=UPDATE_INTERVAL_S):
             yield
     finally:
-        _leave(node)
+        _unregister(node)
 
 
-def _arrive(node: Node, tell: Callable[[], None]) -> None:
+def _register(node: Node, update: Callable[[], None]) -> None:
     with database_trouble(node.settings):
         with node.sessions.begin() as session:
             for worker in workers.list_all(session):
                 if is_gone(worker.name):
                     workers.remove(session, worker.name)
-        tell()
+        update()
 
 
-def _leave(node: Node) -> None:
+def _unregister(node: Node) -> None:
     try:
         with database_trouble(node.settings), node.sessions.begin() as session:
             workers.remove(session, this_process())

@@ -17,7 +17,7 @@ NEVER_USED = {
 }
 
 
-def leave_out(process: str) -> None:
+def skip_imports(process: str) -> None:
     """Make imports of the modules fail in this process, by None in `sys.modules` (Python reference, 5.3.1)."""
     for name in NEVER_USED[process]:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]

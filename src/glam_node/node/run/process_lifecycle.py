@@ -1,4 +1,7 @@
-"""The end of a process, together with its parent or by a signal. This module imports little, to start fast."""
+"""The end of a process, together with its parent or by a signal. This module imports little, to start fast.
+
+`python -m glam_node.node.run.process_lifecycle PROGRAM ARGUMENT...` runs a program that ends with its parent.
+"""
 
 import ctypes
 import os
@@ -75,3 +78,8 @@ def adopts_orphans() -> bool:
 def keep_private() -> None:
     """Let new files of this process and its children be accessible to their user only (0600, directories 0700)."""
     os.umask(0o077)
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606 - the supervisor sets the program and its arguments
