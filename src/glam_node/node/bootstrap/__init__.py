@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from glam_node.node.bootstrap.alerts import alert_channels
-    from glam_node.node.bootstrap.ground import Ground, database_trouble, prepare_root
+    from glam_node.node.bootstrap.base_node import BaseNode, database_trouble, prepare_root
     from glam_node.node.bootstrap.model import configured_package, load_configured_predictor
     from glam_node.node.bootstrap.node import Node, audiences, build_node, rebuild_node, result_identity
     from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, server_of
-    from glam_node.node.bootstrap.rules import eligibility_rules, kind_rules, site_rules
-    from glam_node.node.bootstrap.trial import rule_trial
+    from glam_node.node.bootstrap.rules import eligibility_rules, kind_rules, rule_trial, site_rules
 
-_PART_OF = {
-    "Ground": "ground",
+_MODULE_OF = {
+    "BaseNode": "base_node",
     "Node": "node",
     "ReceivingNode": "receiving",
     "alert_channels": "alerts",
@@ -24,20 +23,20 @@ _PART_OF = {
     "build_node": "node",
     "build_receiving_node": "receiving",
     "configured_package": "model",
-    "database_trouble": "ground",
+    "database_trouble": "base_node",
     "eligibility_rules": "rules",
     "kind_rules": "rules",
     "load_configured_predictor": "model",
-    "prepare_root": "ground",
+    "prepare_root": "base_node",
     "rebuild_node": "node",
     "result_identity": "node",
-    "rule_trial": "trial",
+    "rule_trial": "rules",
     "server_of": "receiving",
     "site_rules": "rules",
 }
 
 __all__ = [
-    "Ground",
+    "BaseNode",
     "Node",
     "ReceivingNode",
     "alert_channels",
@@ -60,6 +59,6 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        if name not in _PART_OF:
+        if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_PART_OF[name]}"), name)
+        return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

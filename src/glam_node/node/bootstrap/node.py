@@ -11,7 +11,7 @@ from typing import assert_never
 from glam_node.node.audit.message import Reporter
 from glam_node.node.audit.templates import Party
 from glam_node.node.bootstrap.alerts import alert_channels, alert_rules
-from glam_node.node.bootstrap.ground import Ground, open_ground
+from glam_node.node.bootstrap.base_node import BaseNode, open_base_node
 from glam_node.node.bootstrap.receiving import commitment_rules
 from glam_node.node.bootstrap.rules import eligibility_rules, kind_rules, site_rules
 from glam_node.node.domain.alert import AlertRules
@@ -47,7 +47,7 @@ RETRY_JOB_AT_MOST_EVERY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Node(Ground):
+class Node(BaseNode):
     """The parts that processes and commands of a node share. Only the database is connected when it is built."""
 
     destinations: Mapping[str, Destination]
@@ -80,10 +80,10 @@ def build_node(settings: Settings) -> Node:
         PermanentError: The storage root cannot be written, or a setting cannot work.
         TransientError: The database does not answer.
     """
-    return rebuild_node(open_ground(settings), settings)
+    return rebuild_node(open_base_node(settings), settings)
 
 
-def rebuild_node(ground: Ground, settings: Settings) -> Node:
+def rebuild_node(base: BaseNode, settings: Settings) -> Node:
     """Build a node with other settings on an open database and storage root."""
     identity = result_identity(settings)
     archives = _archives(settings)
@@ -99,8 +99,8 @@ def rebuild_node(ground: Ground, settings: Settings) -> Node:
     )
     return Node(
         settings=settings,
-        sessions=ground.sessions,
-        store=ground.store,
+        sessions=base.sessions,
+        store=base.store,
         destinations={
             name: _destination(name, destination, settings.node.ae_title)
             for name, destination in settings.destinations.items()

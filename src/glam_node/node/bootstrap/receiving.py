@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from glam_node.node.bootstrap.ground import Ground, open_ground
+from glam_node.node.bootstrap.base_node import BaseNode, open_base_node
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.workflow.deliver.commit_results import CommitmentRules
 from glam_node.settings.schema import NodeSettings, Settings
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivingNode(Ground):
+class ReceivingNode(BaseNode):
     """The parts of a node that the receiver needs. Only the database is connected when it is built."""
 
     commitment_rules: CommitmentRules
@@ -24,13 +24,13 @@ class ReceivingNode(Ground):
 
 def build_receiving_node(settings: Settings) -> ReceivingNode:
     """Build the receiver's part of the node that the settings describe; raise the errors of `build_node`."""
-    return rebuild_receiving_node(open_ground(settings), settings)
+    return rebuild_receiving_node(open_base_node(settings), settings)
 
 
-def rebuild_receiving_node(ground: Ground, settings: Settings) -> ReceivingNode:
+def rebuild_receiving_node(base: BaseNode, settings: Settings) -> ReceivingNode:
     """Build a receiver's node with other settings on an open database and storage root."""
     answered = frozenset(peer.ae_title for peer in settings.peers.values() if peer.destination)
-    return ReceivingNode(settings, ground.sessions, ground.store, commitment_rules(settings), answered)
+    return ReceivingNode(settings, base.sessions, base.store, commitment_rules(settings), answered)
 
 
 def server_of(settings: NodeSettings) -> "type[StorageServer] | type[PynetdicomServer]":

@@ -1,5 +1,7 @@
 """The built-in rules and the rules of the site, from settings."""
 
+from typing import TYPE_CHECKING
+
 from glam_node.inference.card import ModelCard
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.package import DEFAULT_PACKAGE, read_card
@@ -10,6 +12,9 @@ from glam_node.node.domain.routing import Action, SiteRule
 from glam_node.rules.grammar import parse
 from glam_node.settings.inference import InferenceSettings
 from glam_node.settings.schema import Settings
+
+if TYPE_CHECKING:
+    from glam_node.node.workflow.assemble.rule_trial import RuleTrial
 
 
 def eligibility_rules(settings: Settings) -> EligibilityRules:
@@ -56,3 +61,12 @@ def site_rules(settings: Settings) -> tuple[SiteRule, ...]:
         )
         for name, rule in settings.rules.items()
     )
+
+
+def rule_trial(settings: Settings) -> "RuleTrial":
+    """Return all rules and the modes of the destinations, to be tried on files."""
+    # Imported here, because it reads images, which the processes of a node do not need.
+    from glam_node.node.workflow.assemble.rule_trial import RuleTrial
+
+    modes = {name: destination.mode for name, destination in settings.destinations.items()}
+    return RuleTrial(eligibility_rules(settings), site_rules(settings), modes)

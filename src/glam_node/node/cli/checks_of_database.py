@@ -118,7 +118,7 @@ def compare_clocks(whose: str, theirs: datetime, now: datetime) -> Check:
 
 
 def _content(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
-    from glam_node.node.bootstrap.ground import root_trouble
+    from glam_node.node.bootstrap.base_node import root_trouble
 
     trouble = root_trouble(settings, found.storage_id, found.newest_files, is_bound=found.is_bound)
     if trouble:

@@ -76,7 +76,7 @@ def check_decoders() -> Check:
 
 def check_storage(settings: Settings) -> Iterator[Check]:
     """Check that storage.root can be written, has enough free space, and lies on a disk that is fast enough."""
-    from glam_node.node.bootstrap.ground import disk_remedy, prepare_root
+    from glam_node.node.bootstrap.base_node import disk_remedy, prepare_root
     from glam_node.node.db.local_disk import file_system_of
 
     root = settings.storage.root

@@ -133,7 +133,7 @@ class LiveSettings:
 
 def _record_refusal(settings: Settings, process: str, reason: str) -> None:
     # Imported only when there is something to record, to keep the supervisor small.
-    from glam_node.node.bootstrap.ground import brief_sessions
+    from glam_node.node.bootstrap.base_node import brief_sessions
     from glam_node.node.workflow.record.events import record_refused_reload
 
     try:

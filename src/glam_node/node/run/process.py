@@ -22,7 +22,7 @@ from tenacity import (
     wait_exponential,
 )
 
-from glam_node.node.bootstrap.ground import Ground, database_trouble
+from glam_node.node.bootstrap.base_node import BaseNode, database_trouble
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from glam_node.node.bootstrap import Node
 
 T = TypeVar("T")
-N = TypeVar("N", bound=Ground)
+N = TypeVar("N", bound=BaseNode)
 
 LONGEST_PAUSE_S = 5.0
 LONGEST_REFUSAL = 500
@@ -200,7 +200,7 @@ def _work(role: str, work: Callable[[Process[N]], None], running: Process[N]) ->
             log.warning("stop_not_recorded", failure=str(error))
 
 
-def _note(node: Ground, role: str, note: Callable[[SessionFactory, str, datetime], None]) -> None:
+def _note(node: BaseNode, role: str, note: Callable[[SessionFactory, str, datetime], None]) -> None:
     with database_trouble(node.settings):
         note(node.sessions, role, datetime.now(UTC))
 

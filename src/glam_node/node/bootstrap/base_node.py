@@ -21,7 +21,7 @@ from glam_node.settings.schema import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class BaseNode:
     """The parts that every process of a node needs: settings, database and stored files."""
 
     settings: Settings
@@ -29,7 +29,7 @@ class Ground:
     store: InstanceStore
 
 
-def open_ground(settings: Settings) -> Ground:
+def open_base_node(settings: Settings) -> BaseNode:
     """Create the storage root if needed, upgrade the database to the newest schema, and open both.
 
     Raises:
@@ -46,7 +46,7 @@ def open_ground(settings: Settings) -> Ground:
         except BaseException:
             sessions.kw["bind"].dispose()
             raise
-    return Ground(settings, sessions, InstanceStore(settings.storage.root))
+    return BaseNode(settings, sessions, InstanceStore(settings.storage.root))
 
 
 def bind_root(sessions: SessionFactory, settings: Settings) -> None:
