@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.console.destinations import facts
-from glam_node.node.console.measure import measure
+from glam_node.node.console.metrics_collector import measure
 from glam_node.node.db import audit, backlog, deliveries, jobs, search, studies
 from glam_node.node.db.engine import reading
 from glam_node.node.db.search import StudyFilter, StudyPosition

@@ -8,7 +8,7 @@ import pytest
 from glam_node.inference.findings import FindingKind
 from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.bootstrap.model import load_configured_predictor
-from glam_node.node.console.measure import measure
+from glam_node.node.console.metrics_collector import measure
 from glam_node.node.db import audit
 from glam_node.node.observe.metrics import LEAST_ANALYSES, MEAN_SCORE, RECENT_ANALYSES, REFERENCE_SCORE
 from glam_node.node.results.scores import reference_scores

@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from glam_node.node.bootstrap import Node, database_trouble
-from glam_node.node.console.door import COOKIE, Door, Fields
-from glam_node.node.console.rendering import Screens
+from glam_node.node.bootstrap import Node
+from glam_node.node.console.authentication import COOKIE, Authentication, Fields
+from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.sessions import Flash
 from glam_node.node.db import conflicts, deliveries, studies
 from glam_node.node.domain.account import Order, Right
@@ -30,32 +30,32 @@ REMEMBERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class Action:
     """An action that is offered as a button."""
 
     verb: str
     name: str
     consequence: str
     """The effect of the action, as the confirmation page states it."""
-    fits: Callable[[Study], bool]
-    do: Callable[[Session, Order, Node, Fields], str]
+    is_possible: Callable[[Study], bool]
+    run: Callable[[Session, Order, Node, Fields], str]
     wants_reason: bool = False
-    of_newer: bool = False
+    needs_newer_images: bool = False
     """Whether the action is offered only for studies with images that were received again in a newer version."""
 
 
-def _can(standing: Standing) -> Callable[[Study], bool]:
+def _may_become(standing: Standing) -> Callable[[Study], bool]:
     return lambda study: (
         standing in LEGAL_STANDINGS[study.standing]
         and (study.state is not StudyState.RETIRED or standing is Standing.FREE)
     )
 
 
-def _goes_on(study: Study) -> bool:
+def _is_active(study: Study) -> bool:
     return study.standing is Standing.FREE and study.state is not StudyState.RETIRED
 
 
-def _is_open(study: Study) -> bool:
+def _is_not_set_aside(study: Study) -> bool:
     return study.standing is not Standing.SET_ASIDE and study.state is not StudyState.RETIRED
 
 
@@ -64,65 +64,65 @@ def _resend(session: Session, order: Order, node: Node, fields: Fields) -> str:
     return resend(session, order, selection, node.inference)
 
 
-ACTS = {
-    act.verb: act
-    for act in (
-        Act(
+ACTIONS = {
+    action.verb: action
+    for action in (
+        Action(
             "retry",
             "Try again",
             "A failed job starts again, and results that were given up are sent again. A study that was not analysed, "
             "or was analysed with other settings than the present ones, is judged and analysed again.",
-            _goes_on,
+            _is_active,
             lambda session, order, node, _: str(retry_study(session, order, node.settings_digest)),
         ),
-        Act(
+        Action(
             "resend",
             "Send results again",
             "Results that the destination did not get are sent to it again. The objects are the same: an archive that "
-            "already has them keeps or replaces its copies. For a destination that was added later, results are written "
-            "from the stored findings.",
-            _goes_on,
+            "already has them keeps or replaces its copies. For a destination that was added later, results are "
+            "written from the stored findings.",
+            _is_active,
             _resend,
         ),
-        Act(
+        Action(
             "hold",
             "Hold",
             "The study waits until it is released: it is not analysed, its results are not sent, and its files are not "
             "removed. A worker or sender that is working on it finishes its present step.",
-            _can(Standing.HELD),
+            _may_become(Standing.HELD),
             lambda session, order, _node, _: hold(session, order),
         ),
-        Act(
+        Action(
             "set-aside",
             "Set aside",
             "All work on the study stops, and its results are not sent. Its files are removed when they reach the age "
             "that retention sets. You can release the study, which resumes the work.",
-            _can(Standing.SET_ASIDE),
+            _may_become(Standing.SET_ASIDE),
             lambda session, order, _node, _: set_aside(session, order),
             wants_reason=True,
         ),
-        Act(
+        Action(
             "take-newer",
             "Take newer images",
             "Images that were sent again replace the first ones. The study is judged and analysed again, and its "
             "results name the patient of the newer images. Earlier results that were not sent yet will not be sent; "
             "those that an archive already has stay there.",
-            _is_open,
+            _is_not_set_aside,
             lambda session, order, node, _: take_newer(session, order, node.store),
             wants_reason=True,
-            of_newer=True,
+            needs_newer_images=True,
         ),
-        Act(
+        Action(
             "keep-first",
             "Keep first images",
             "The first images remain the ones that are analysed. The study no longer counts as in doubt because of the "
             "images that were sent again.",
-            _is_open,
+            _is_not_set_aside,
             lambda session, order, _node, _: keep_first(session, order),
             wants_reason=True,
-            of_newer=True,
+            needs_newer_images=True,
         ),
-        Act(
+        Action(
             "release",
             "Release",
             "Work on the study resumes where it stopped, and its results are sent. A study that was set aside before "
@@ -134,32 +134,36 @@ ACTS = {
 }
 
 
-class Actions:
+class StudyActions:
     """The pages that ask for confirmation of an action, and carry it out."""
 
-    def __init__(self, screens: Screens, door: Door) -> None:
-        self._screens = screens
-        self._node = screens.node
-        self._door = door
+    def __init__(self, renderer: Renderer, authentication: Authentication) -> None:
+        self._renderer = renderer
+        self._node = renderer.node
+        self._sessions = authentication.sessions
         self._done: dict[str, Flash] = {}
         self._lock = threading.Lock()
-        screens.templates.env.globals["acts_on"] = self.offered
+        renderer.templates.env.globals["actions_for"] = self.offered
 
     def offered(self, study_instance_uid: str) -> dict[str, Any]:
         """Return the actions that the state of the study allows, the state in words, and the study.
 
         Returns:
-            `acts`, `seen` (the words) and `study`; no acts and None if the study is not known.
+            `actions`, `seen` (the words) and `study`; no action and None if the study is not known.
         """
-        with self._screens.sessions() as session:
+        with self._renderer.sessions() as session:
             study = studies.get(session, study_instance_uid)
             if study is None:
-                return {"acts": [], "seen": "", "study": None}
+                return {"actions": [], "seen": "", "study": None}
             newer = bool(conflicts.open_of_study(session, study_instance_uid))
-            fitting = [act for act in ACTS.values() if act.fits(study) and (newer or not act.of_newer)]
-            return {"acts": fitting, "seen": shown_state(session, study), "study": study}
+            possible = [
+                action
+                for action in ACTIONS.values()
+                if action.is_possible(study) and (newer or not action.needs_newer_images)
+            ]
+            return {"actions": possible, "seen": shown_state(session, study), "study": study}
 
-    def ask(self, request: Request) -> Response:
+    def confirm(self, request: Request) -> Response:
         """Show the confirmation page of an action.
 
         Raises:
@@ -168,21 +172,21 @@ class Actions:
         """
         if not request.state.visitor.may(Right.ACT):
             raise HTTPException(403, "This action requires the operator role.")
-        act, uid = _act(request), request.path_params["study_instance_uid"]
+        action, uid = _action(request), request.path_params["study_instance_uid"]
         offered = self.offered(uid)
         if offered["study"] is None:
             raise HTTPException(404, f"Study {uid[:64]} is not known to this node.")
         was = request.query_params.get("seen", offered["seen"])
-        if was != offered["seen"] or act not in offered["acts"]:
-            raise HTTPException(409, _changed(act, was, offered["seen"]))
-        return self._screens.render(
+        if was != offered["seen"] or action not in offered["actions"]:
+            raise HTTPException(409, _changed(action, was, offered["seen"]))
+        return self._renderer.render(
             request,
-            "_actions_confirm",
-            act=act,
+            "confirm_action",
+            action=action,
             study=offered["study"],
             seen=was,
             once=secrets.token_urlsafe(16),
-            destinations=self._counts(uid) if act.verb == "resend" else [],
+            destinations=self._counts(uid) if action.verb == "resend" else [],
             longest_reason=LONGEST_REASON,
         )
 
@@ -192,34 +196,36 @@ class Actions:
         Raises:
             HTTPException: There is no such action (404), or it is not possible (409).
         """
-        act, uid = _act(request), request.path_params["study_instance_uid"]
+        action, uid = _action(request), request.path_params["study_instance_uid"]
         visitor = request.state.visitor
         token = request.cookies.get(COOKIE, "")
-        order = Order(uid, visitor.actor, self._screens.now(), fields.get("reason", "").strip(), fields.get("seen", ""))
+        order = Order(
+            uid, visitor.actor, self._renderer.now(), fields.get("reason", "").strip(), fields.get("seen", "")
+        )
         key = f"{token}:{fields.get('once', '')}"
-        with self._lock, database_trouble(self._node.settings):
+        with self._lock:
             if key not in self._done:
-                self._remember(key, self._do(act, order, fields))
+                self._remember(key, self._run(action, order, fields))
             flash = self._done[key]
-        self._door.sessions.leave(token, flash)
+        self._sessions.leave_flash(token, flash)
         return RedirectResponse(f"/studies/{uid}", 303)
 
     def retry_all(self, request: Request, fields: Fields) -> Response:
         """Retry every study with a failed job or an abandoned result, and show the number on the list of studies."""
         visitor, digest = request.state.visitor, self._node.settings_digest
         reason = fields.get("reason", "").strip()[:LONGEST_REASON]
-        with self._lock, database_trouble(self._node.settings):
-            done = retry_given_up(self._node.sessions, visitor.actor, reason, self._screens.now(), digest)
-        self._door.sessions.leave(request.cookies.get(COOKIE, ""), Flash(f"Retry all: {done}."))
+        with self._lock:
+            done = retry_given_up(self._node.sessions, visitor.actor, reason, self._renderer.now(), digest)
+        self._sessions.leave_flash(request.cookies.get(COOKIE, ""), Flash(f"Retry all: {done}."))
         return RedirectResponse("/?attention=given_up", 303)
 
-    def _do(self, act: Act, order: Order, fields: Fields) -> Flash:
+    def _run(self, action: Action, order: Order, fields: Fields) -> Flash:
         try:
             with self._node.sessions.begin() as session:
-                done = act.do(session, order, self._node, fields)
+                done = action.run(session, order, self._node, fields)
         except PermanentError as error:
             raise HTTPException(409, str(error)) from error
-        return Flash(f"{act.name}: {done}.")
+        return Flash(f"{action.name}: {done}.")
 
     def _remember(self, key: str, flash: Flash) -> None:
         self._done[key] = flash
@@ -227,29 +233,29 @@ class Actions:
             del self._done[next(iter(self._done))]
 
     def _counts(self, uid: str) -> list[dict[str, Any]]:
-        """Return for each destination the number of results that were given up, and that it has or will get."""
-        with self._screens.sessions() as session:
+        """Return for each destination the numbers of results that were given up and that it has."""
+        with self._renderer.sessions() as session:
             found = deliveries.of_study(session, uid)
         return [
             {
                 "name": name,
                 "given_up": sum(one.destination == name and one.state in GIVEN_UP for one in found),
-                "there": sum(one.destination == name and one.state in THERE for one in found),
+                "delivered": sum(one.destination == name and one.state in THERE for one in found),
             }
             for name in self._node.settings.destinations
         ]
 
 
-def _act(request: Request) -> Act:
-    act = ACTS.get(request.path_params["verb"])
-    if act is None:
-        raise HTTPException(404, f"There is no such action. Choose one of: {', '.join(ACTS)}.")
-    return act
+def _action(request: Request) -> Action:
+    action = ACTIONS.get(request.path_params["verb"])
+    if action is None:
+        raise HTTPException(404, f"There is no such action. Choose one of: {', '.join(ACTIONS)}.")
+    return action
 
 
-def _changed(act: Act, was: str, now: str) -> str:
+def _changed(action: Action, was: str, now: str) -> str:
     if was == now:
-        return f"{act.name} is not possible: the study is {now}. Nothing was done."
+        return f"{action.name} is not possible: the study is {now}. Nothing was done."
     return (
         f"The study has changed since the page was made: it was {was[:200]}, it is {now}. Nothing was done. Check its "
         "present state, and decide again."

@@ -21,13 +21,14 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from glam_node.node.bootstrap import Node, database_trouble
-from glam_node.node.console import acting, destinations, queue, refusals, studies, study, trouble
-from glam_node.node.console.door import Door
+from glam_node.node.console import action_routes, destinations, error_pages, queue, refusals, studies, study
+from glam_node.node.console.authentication import Authentication, Endpoint
 from glam_node.node.console.health import checks
-from glam_node.node.console.measure import NodeCollector
+from glam_node.node.console.metrics_collector import NodeCollector
 from glam_node.node.console.proxies import BehindProxies, is_encrypted
-from glam_node.node.console.rendering import Screens
+from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.rules_page import RulesPage
+from glam_node.node.console.sign_in import SignIn
 from glam_node.node.db import accounts
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.account import Right
@@ -50,7 +51,7 @@ _HEADERS = {
 _OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
-def accounts_page(screens: Screens, request: Request) -> Response:
+def accounts_page(renderer: Renderer, request: Request) -> Response:
     """Show the local accounts.
 
     Raises:
@@ -58,13 +59,13 @@ def accounts_page(screens: Screens, request: Request) -> Response:
     """
     if not request.state.visitor.may(Right.ACT):
         raise HTTPException(403, "The list of accounts requires the operator role.")
-    with screens.sessions() as session:
-        return screens.render(
-            request, "accounts", accounts=accounts.list_all(session), issuer=screens.node.settings.console.oidc.issuer
+    with renderer.sessions() as session:
+        return renderer.render(
+            request, "accounts", accounts=accounts.list_all(session), issuer=renderer.node.settings.console.oidc.issuer
         )
 
 
-Page = Callable[[Screens, Request], Response]
+Page = Callable[[Renderer, Request], Response]
 PAGES: dict[str, Page] = {
     "/": studies.page,
     "/destinations": destinations.page,
@@ -107,9 +108,14 @@ def create_console(
     with reading(node.sessions)() as session:
         if accounts.exist(session) or node.settings.console.oidc.issuer:
             refuse_plain_text(host, encrypted)
-    screens = Screens(node, now)
+    renderer = Renderer(node, now)
     chosen = node.settings.console
-    door = Door(node, screens.templates, local=local and not chosen.trusted_proxies, now=now)
+    is_open = local and not chosen.trusted_proxies
+    authentication = Authentication(node, renderer.templates, local=is_open, now=now)
+
+    def guarded(page: Page) -> Endpoint:
+        return authentication.guarded(partial(_page, renderer, page))
+
     middleware = [
         Middleware(BehindProxies, proxies=chosen.trusted_proxies),
         Middleware(BaseHTTPMiddleware, dispatch=_with_headers),
@@ -120,14 +126,15 @@ def create_console(
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=names))
     routes = [*_monitoring(node, now), Mount("/static", StaticFiles(directory=_STATIC))]
     if local or encrypted:
+        sign_in = SignIn(node, renderer.templates, authentication)
         routes += [
-            Route("/sign-in", door.sign_in, methods=["GET", "POST"]),
-            Route("/session", door.session),
-            Route("/rules", door.guarded(partial(_shown, screens, RulesPage().page)), methods=["GET", "POST"]),
-            *[Route(path, door.guarded(partial(_shown, screens, page))) for path, page in PAGES.items()],
-            *acting.routes(screens, door),
+            Route("/sign-in", sign_in.answer, methods=["GET", "POST"]),
+            Route("/session", authentication.session),
+            Route("/rules", guarded(RulesPage().page), methods=["GET", "POST"]),
+            *[Route(path, guarded(page)) for path, page in PAGES.items()],
+            *action_routes.routes(renderer, sign_in),
         ]
-    handlers = dict.fromkeys(trouble.TROUBLES, partial(trouble.answer, screens))
+    handlers = dict.fromkeys(error_pages.HANDLED, partial(error_pages.error_page, renderer))
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
 
 
@@ -140,9 +147,9 @@ def refuse_plain_text(host: str, encrypted: bool) -> None:
         )
 
 
-def _shown(screens: Screens, page: Page, request: Request) -> Response:
-    with database_trouble(screens.node.settings):
-        return page(screens, request)
+def _page(renderer: Renderer, page: Page, request: Request) -> Response:
+    with database_trouble(renderer.node.settings):
+        return page(renderer, request)
 
 
 def _monitoring(node: Node, now: Callable[[], datetime]) -> list[BaseRoute]:

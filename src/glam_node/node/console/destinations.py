@@ -1,16 +1,26 @@
-"""The page of destinations, with the waiting results, last success and last failure of each."""
+"""The page of destinations, with the waiting results, last success and last failure of each, and actions on them."""
 
+import threading
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from glam_node.node.console.rendering import Screens
-from glam_node.node.db import backlog, deliveries, destinations
+from glam_node.node.console.authentication import COOKIE, Authentication, Fields
+from glam_node.node.console.rendering import Renderer
+from glam_node.node.console.sessions import Flash
+from glam_node.node.db import audit, backlog, deliveries, destinations
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.words import counted
+from glam_node.node.scu.echo import EchoOutcome, echo
+from glam_node.node.workflow.operate.resend import send_now
 from glam_node.settings.destinations import DestinationSettings
+
+LONGEST_ECHO_S = 10.0
+"""The longest time in seconds that a person waits for the answer, however long the destination's timeout is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +60,11 @@ class DestinationFacts:
         return failed is not None and (succeeded is None or failed >= succeeded)
 
 
-def page(screens: Screens, request: Request) -> Response:
+def page(renderer: Renderer, request: Request) -> Response:
     """Show all configured destinations, and others for which results wait."""
-    with screens.sessions() as session:
-        found = facts(session, screens.node.settings.destinations)
-    return screens.render(request, "destinations", destinations=found)
+    with renderer.sessions() as session:
+        found = facts(session, renderer.node.settings.destinations)
+    return renderer.render(request, "destinations", destinations=found)
 
 
 def facts(session: Session, configured: dict[str, DestinationSettings]) -> list[DestinationFacts]:
@@ -86,3 +96,62 @@ def _next_attempt(waiting: backlog.Pending | None, calls: destinations.Calls | N
     if waiting is None:
         return None
     return waiting.next_attempt_at if calls is None else max(waiting.next_attempt_at, calls.next_call_at)
+
+
+class DestinationActions:
+    """The actions on destinations; each destination gets one C-ECHO at a time."""
+
+    def __init__(self, renderer: Renderer, authentication: Authentication) -> None:
+        self._node = renderer.node
+        self._now = renderer.now
+        self._sessions = authentication.sessions
+        self._under_way: set[str] = set()
+        self._lock = threading.Lock()
+
+    def send_echo(self, request: Request, _: Fields) -> Response:
+        """Send a C-ECHO, audit the answer and show it on the page of destinations.
+
+        Raises:
+            HTTPException: There is no such destination (404), or a C-ECHO to it is under way (409).
+        """
+        name = self._name(request)
+        with self._lock:
+            if name in self._under_way:
+                raise HTTPException(409, f"A C-ECHO to {name} is already under way. Wait for its answer.")
+            self._under_way.add(name)
+        try:
+            outcome = self._echo(name)
+        finally:
+            with self._lock:
+                self._under_way.discard(name)
+        actor = request.state.visitor.actor
+        with self._node.sessions.begin() as session:
+            facts = {"account": actor.account, "address": actor.address, "destination": name, "ok": outcome.ok}
+            audit.record(session, "destination_asked", self._now(), **facts, message=outcome.message)
+        words = f"C-ECHO to {name}, {outcome.milliseconds:.0f} ms: {outcome.message}"
+        self._sessions.leave_flash(request.cookies.get(COOKIE, ""), Flash(words, good=outcome.ok))
+        return RedirectResponse(f"/destinations#destination-{name}", 303)
+
+    def send_now(self, request: Request, _: Fields) -> Response:
+        """Make all results that wait for the destination due now.
+
+        Raises:
+            HTTPException: There is no such destination (404).
+        """
+        name, configured = self._name(request), self._node.settings.destinations
+        with self._node.sessions.begin() as session:
+            count = send_now(session, name, request.state.visitor.actor, configured, self._now())
+        words = f"{counted(count, 'waiting result')} will be sent to {name} now."
+        self._sessions.leave_flash(request.cookies.get(COOKIE, ""), Flash(words, good=True))
+        return RedirectResponse(f"/destinations#destination-{name}", 303)
+
+    def _name(self, request: Request) -> str:
+        name: str = request.path_params["destination"]
+        if name not in self._node.settings.destinations:
+            raise HTTPException(404, f"There is no [destinations.{name[:64]}] in the settings.")
+        return name
+
+    def _echo(self, name: str) -> EchoOutcome:
+        destination = self._node.settings.destinations[name]
+        impatient = destination.model_copy(update={"timeout": min(destination.timeout, LONGEST_ECHO_S)})
+        return echo(name, impatient, self._node.settings.node.ae_title)

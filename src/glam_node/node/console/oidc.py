@@ -13,7 +13,7 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
-from glam_node.node.console.oidc_answers import CLIENT_ERRORS, Claims, asked, refusal, status_of, unreachable
+from glam_node.node.console.oidc_http import CLIENT_ERRORS, Claims, json_of, refusal, status_of, unreachable
 from glam_node.node.errors import PermanentError
 from glam_node.node.scu.bounded_session import bound_answers
 from glam_node.settings.console import OIDCSettings
@@ -42,7 +42,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Vouched:
+class Person:
     """A person as authenticated by the issuer."""
 
     claims: Claims
@@ -108,7 +108,7 @@ class Issuer:
         query = {**hint, "client_id": self._settings.client_id, "post_logout_redirect_uri": self.signed_out_uri}
         return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}" if endpoint else ""
 
-    def vouched(self, request: Request, code: str) -> Vouched:
+    def authenticate(self, request: Request, code: str) -> Person:
         """Exchange the authorization code for a person's claims, and validate them.
 
         Raises:
@@ -118,11 +118,11 @@ class Issuer:
         metadata = self.metadata()
         with self._session(metadata) as session:
             token = self._token(session, metadata, request, code)
-            claims = self._proved(token, request.nonce, metadata)
+            claims = self._validated(token, request.nonce, metadata)
             if self._settings.roles_claim.split(".")[0] not in claims and "userinfo_endpoint" in metadata:
-                more = asked(self.name, lambda: session.get(metadata["userinfo_endpoint"]))
+                more = json_of(self.name, lambda: session.get(metadata["userinfo_endpoint"]))
                 claims = (more | claims) if more.get("sub") == claims["sub"] else claims
-        return Vouched(claims, str(token["id_token"]))
+        return Person(claims, str(token["id_token"]))
 
     def client_trouble(self) -> str:
         """Try client id and secret with an invalid code; return why the provider rejects them, or empty if it does not.
@@ -134,7 +134,7 @@ class Issuer:
         metadata = self.metadata()
         with self._session(metadata) as session:
             try:
-                self._exchanged(session, metadata, secrets.token_urlsafe(48), "none")
+                self._exchange(session, metadata, secrets.token_urlsafe(48), "none")
             except OAuthError as error:
                 return refusal(self.name, error, self.redirect_uri) if error.error in CLIENT_ERRORS else ""
         return ""
@@ -170,11 +170,11 @@ class Issuer:
         if not self._metadata:
             address = self.name.rstrip("/") + "/.well-known/openid-configuration"
             with self._session({}) as session:
-                found = asked(self.name, lambda: session.get(address, withhold_token=True))
-            self._metadata = self._checked(found, address)
+                found = json_of(self.name, lambda: session.get(address, withhold_token=True))
+            self._metadata = self._check_metadata(found, address)
         return self._metadata
 
-    def _checked(self, found: Claims, address: str) -> Claims:
+    def _check_metadata(self, found: Claims, address: str) -> Claims:
         if found.get("issuer") != self.name:
             raise PermanentError(
                 f'{address} calls its issuer "{found.get("issuer", "")}", console.oidc.issuer is "{self.name}". '
@@ -220,11 +220,11 @@ class Issuer:
 
     def _token(self, session: OAuth2Session, metadata: Claims, request: Request, code: str) -> Claims:
         try:
-            return self._exchanged(session, metadata, request.code_verifier, code)
+            return self._exchange(session, metadata, request.code_verifier, code)
         except OAuthError as error:
             raise PermanentError(refusal(self.name, error, self.redirect_uri)) from error
 
-    def _exchanged(self, session: OAuth2Session, metadata: Claims, verifier: str, code: str) -> Claims:
+    def _exchange(self, session: OAuth2Session, metadata: Claims, verifier: str, code: str) -> Claims:
         try:
             return dict(session.fetch_token(metadata["token_endpoint"], code=code, code_verifier=verifier))
         except requests.RequestException as error:
@@ -232,11 +232,11 @@ class Issuer:
         except ValueError as error:
             raise PermanentError(f"{self.name} answered the code with no JSON. Is it an OpenID provider?") from error
 
-    def _proved(self, token: Claims, nonce: str, metadata: Claims) -> Claims:
+    def _validated(self, token: Claims, nonce: str, metadata: Claims) -> Claims:
         if "id_token" not in token:
             raise PermanentError(f"{self.name} gave no ID token. Check that its client has the scope openid.")
         try:
-            decoded = self._decoded(str(token["id_token"]), metadata)
+            decoded = self._decode(str(token["id_token"]), metadata)
             claims = CodeIDToken(
                 decoded.claims,
                 decoded.header,
@@ -254,7 +254,7 @@ class Issuer:
             ) from error
         return dict(claims)
 
-    def _decoded(self, id_token: str, metadata: Claims) -> jwt.Token:
+    def _decode(self, id_token: str, metadata: Claims) -> jwt.Token:
         registry = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
         try:
             return jwt.decode(id_token, self._key_set(metadata), registry=registry)
@@ -266,6 +266,6 @@ class Issuer:
     def _key_set(self, metadata: Claims) -> KeySet:
         if self._keys is None:
             with self._session(metadata) as session:
-                found = asked(self.name, lambda: session.get(metadata["jwks_uri"], withhold_token=True))
+                found = json_of(self.name, lambda: session.get(metadata["jwks_uri"], withhold_token=True))
             self._keys = KeySet.import_key_set({"keys": list(found.get("keys", []))})
         return self._keys

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from glam_node.node.console.rendering import Screens
+from glam_node.node.console.rendering import Renderer
 from glam_node.node.db import backlog, jobs, workers
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.worker import Worker
@@ -26,21 +26,21 @@ class WorkerFacts:
     """Whether its latest report is recent."""
 
 
-def page(screens: Screens, request: Request) -> Response:
+def page(renderer: Renderer, request: Request) -> Response:
     """Show the workers, their jobs, the waiting jobs by priority, and the jobs that failed for good."""
-    now = screens.now()
-    with screens.sessions() as session:
+    now = renderer.now()
+    with renderer.sessions() as session:
         running = jobs.running(session)
-        there = together(workers.list_all(session), running, now)
+        present = with_jobs(workers.list_all(session), running, now)
         waiting = backlog.waiting_jobs(session)
         first = jobs.waiting(session, SHOWN)
         failed = jobs.failed(session, SHOWN)
         failed_in_all = jobs.counts_by_state(session).get(JobState.FAILED, 0)
-    named = {one.worker.name for one in there}
-    return screens.render(
+    named = {one.worker.name for one in present}
+    return renderer.render(
         request,
         "queue",
-        workers=there,
+        workers=present,
         strays=[job for job in running if job.lease_owner not in named],
         waiting=waiting,
         jobs=first,
@@ -49,9 +49,9 @@ def page(screens: Screens, request: Request) -> Response:
     )
 
 
-def together(there: list[Worker], running: list[InferenceJob], now: datetime) -> list[WorkerFacts]:
+def with_jobs(present: list[Worker], running: list[InferenceJob], now: datetime) -> list[WorkerFacts]:
     """Return every worker with the running jobs that it holds."""
     return [
         WorkerFacts(one, [job for job in running if job.lease_owner == one.name], now - one.last_seen_at < UNSEEN_AFTER)
-        for one in there
+        for one in present
     ]

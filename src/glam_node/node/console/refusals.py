@@ -7,13 +7,13 @@ from datetime import datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
-from glam_node.node.console.rendering import Screens
+from glam_node.node.console.rendering import Renderer
 from glam_node.node.db import audit
 from glam_node.node.db.audit import Event
 from glam_node.node.scp.access import is_settled
 
-_LOOKED_AT = 500
-_SHOWN = 100
+_MOST_EVENTS = 500
+_MOST_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,49 +33,49 @@ class Refusal:
     last_at: datetime
 
 
-def page(screens: Screens, request: Request) -> Response:
+def page(renderer: Renderer, request: Request) -> Response:
     """Show the latest refusals, equal ones together."""
-    with screens.sessions() as session:
-        rejected = audit.recent(session, "association_rejected", _LOOKED_AT)
-        aborted = audit.recent(session, "association_aborted", _LOOKED_AT)
-        refused = audit.recent(session, "instance_refused", _LOOKED_AT)
-    settings = screens.node.settings
+    with renderer.sessions() as session:
+        rejected = audit.recent(session, "association_rejected", _MOST_EVENTS)
+        aborted = audit.recent(session, "association_aborted", _MOST_EVENTS)
+        refused = audit.recent(session, "instance_refused", _MOST_EVENTS)
+    settings = renderer.node.settings
     open_ones = [event for event in rejected if not is_settled(event.detail, settings.node, settings.peers)]
-    return screens.render(
+    return renderer.render(
         request,
         "refusals",
-        associations=together(open_ones)[:_SHOWN],
+        associations=grouped(open_ones)[:_MOST_SHOWN],
         settled=len(rejected) - len(open_ones),
-        aborts=together(aborted)[:_SHOWN],
-        instances=together(refused)[:_SHOWN],
+        aborts=grouped(aborted)[:_MOST_SHOWN],
+        instances=grouped(refused)[:_MOST_SHOWN],
         unlisted=sum(int(event.detail.get("unlisted", 0)) for event in (*rejected, *aborted, *refused)),
     )
 
 
-def together(newest_first: Iterable[Event]) -> list[Refusal]:
+def grouped(newest_first: Iterable[Event]) -> list[Refusal]:
     """Group events that agree in peer, reason and SOP class; the latest group and wording come first."""
     alike: dict[tuple[str, ...], list[Event]] = {}
     for event in newest_first:
-        key = tuple(_said(event, name) for name in ("calling_ae_title", "called_ae_title", "address", "reason"))
-        alike.setdefault((*key, _said(event, "sop_class_uid")), []).append(event)
+        key = tuple(_text(event, name) for name in ("calling_ae_title", "called_ae_title", "address", "reason"))
+        alike.setdefault((*key, _text(event, "sop_class_uid")), []).append(event)
     return [_refusal(events) for events in alike.values()]
 
 
 def _refusal(newest_first: list[Event]) -> Refusal:
     last = newest_first[0]
     return Refusal(
-        calling_ae_title=_said(last, "calling_ae_title"),
-        called_ae_title=_said(last, "called_ae_title"),
-        address=_said(last, "address"),
-        reason=_said(last, "reason"),
-        remedy=_said(last, "remedy"),
-        status=_said(last, "status"),
-        sop_class_uid=_said(last, "sop_class_uid"),
+        calling_ae_title=_text(last, "calling_ae_title"),
+        called_ae_title=_text(last, "called_ae_title"),
+        address=_text(last, "address"),
+        reason=_text(last, "reason"),
+        remedy=_text(last, "remedy"),
+        status=_text(last, "status"),
+        sop_class_uid=_text(last, "sop_class_uid"),
         times=sum(1 + int(event.detail.get("repeated", 0)) for event in newest_first),
         first_at=newest_first[-1].at,
         last_at=last.at,
     )
 
 
-def _said(event: Event, name: str) -> str:
+def _text(event: Event, name: str) -> str:
     return str(event.detail.get(name, ""))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
 from glam_node.node.bootstrap import Node
-from glam_node.node.console.looks import Looks
+from glam_node.node.console.identity_access_log import IdentityAccessLog
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.words import counted
 
@@ -29,16 +29,16 @@ _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _UNITS = ("B", "KB", "MB", "GB")
 
 
-class Screens:
+class Renderer:
     """The renderer of pages: whole ones, or only the live part for a page that refreshes itself."""
 
     def __init__(self, node: Node, now: Callable[[], datetime]) -> None:
         self.node = node
         self.now = now
-        self.looks = Looks(node, now)
+        self.access_log = IdentityAccessLog(node, now)
         self.sessions = reading(node.sessions)
         """The factory of read-only database sessions."""
-        self.templates = Jinja2Templates(directory=TEMPLATES, context_processors=[self._everywhere])
+        self.templates = Jinja2Templates(directory=TEMPLATES, context_processors=[self._common_values])
         self.templates.env.filters.update(
             moment=moment,
             exact=exact,
@@ -68,12 +68,12 @@ class Screens:
         response.headers["Vary"] = "HX-Request"
         return response
 
-    def _everywhere(self, request: Request) -> dict[str, Any]:
+    def _common_values(self, request: Request) -> dict[str, Any]:
         visitor = getattr(request.state, "visitor", None)
         return {
             "visitor": visitor,
             "flash": getattr(request.state, "flash", None),
-            "acts": visitor is not None and visitor.may("act"),
+            "may_act": visitor is not None and visitor.may("act"),
             "navigation": NAVIGATION,
             "here": request.url.path,
             "now": self.now(),

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from glam_node.node.bootstrap import rule_trial
-from glam_node.node.console.rendering import Screens
+from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.sessions import FormTokens
 from glam_node.node.workflow.assemble.rule_trial import RuleTrial, Tried, try_rules
 from glam_node.rules.reference import EXAMPLES
@@ -35,15 +35,15 @@ class RulesPage:
         self._tokens = FormTokens()
         self._reading = threading.Lock()
 
-    def page(self, screens: Screens, request: Request) -> Response:
+    def page(self, renderer: Renderer, request: Request) -> Response:
         """Show the rules in force and the form; if files were sent, also the outcome for them."""
         if request.method != "POST":
-            return self._render(screens, request, {})
+            return self._render(renderer, request, {})
         form = self._form(request)
         try:
             if not self._tokens.is_form_token(request.cookies.get(COOKIE, ""), str(form.get("form_token", ""))):
                 raise HTTPException(403, _STALE)
-            return self._render(screens, request, self._tried(screens, form))
+            return self._render(renderer, request, self._tried(renderer, form))
         finally:
             from_thread.run(form.close)
 
@@ -65,26 +65,26 @@ class RulesPage:
         form: FormData = from_thread.run(lambda: _read(request))
         return form
 
-    def _tried(self, screens: Screens, form: FormData) -> dict[str, Any]:
+    def _tried(self, renderer: Renderer, form: FormData) -> dict[str, Any]:
         files = [one for one in form.getlist("files") if isinstance(one, UploadFile) and one.filename]
         caller = str(form.get("calling_ae_title", "")).strip()[:LONGEST_AE_TITLE]
         if not files:
             return {"caller": caller, "trouble": "No file was chosen."}
         with self._reading, TemporaryDirectory() as directory:
-            names = {path.name: _own_name(one) for one, path in _kept(files, Path(directory))}
+            names = {path.name: _own_name(one) for one, path in _stored(files, Path(directory))}
             tried = try_rules(
-                sorted(Path(directory).iterdir()), rule_trial(screens.node.settings), caller, screens.now()
+                sorted(Path(directory).iterdir()), rule_trial(renderer.node.settings), caller, renderer.now()
             )
-        return {"caller": caller, "tried": _named(tried, names)}
+        return {"caller": caller, "tried": _with_own_names(tried, names)}
 
-    def _render(self, screens: Screens, request: Request, found: dict[str, Any]) -> Response:
+    def _render(self, renderer: Renderer, request: Request, found: dict[str, Any]) -> Response:
         token = request.cookies.get(COOKIE, "") or secrets.token_urlsafe(32)
-        trial = rule_trial(screens.node.settings)
-        response = screens.render(
+        trial = rule_trial(renderer.node.settings)
+        response = renderer.render(
             request,
             "rules",
             form_token=self._tokens.form_token(token),
-            rules=[_told(trial, place) for place in range(len(trial.site))],
+            rules=[_described(trial, place) for place in range(len(trial.site))],
             modes=trial.modes,
             examples=EXAMPLES,
             most_files=MOST_FILES,
@@ -100,7 +100,7 @@ async def _read(request: Request) -> FormData:
     return await request.form(max_files=MOST_FILES, max_fields=4, max_part_size=4096)
 
 
-def _kept(files: list[UploadFile], directory: Path) -> list[tuple[UploadFile, Path]]:
+def _stored(files: list[UploadFile], directory: Path) -> list[tuple[UploadFile, Path]]:
     """Store the files under safe names, since the uploaded names may be anything."""
     kept = []
     for number, one in enumerate(files):
@@ -114,7 +114,7 @@ def _own_name(one: UploadFile) -> str:
     return PurePath((one.filename or "").replace("\\", "/")).name
 
 
-def _named(tried: Tried, names: dict[str, str]) -> dict[str, Any]:
+def _with_own_names(tried: Tried, names: dict[str, str]) -> dict[str, Any]:
     """Return the outcome with the uploaded names of the files."""
     shown = asdict(tried)
     for study in shown["studies"]:
@@ -124,7 +124,7 @@ def _named(tried: Tried, names: dict[str, str]) -> dict[str, Any]:
     return shown
 
 
-def _told(trial: RuleTrial, place: int) -> dict[str, str]:
+def _described(trial: RuleTrial, place: int) -> dict[str, str]:
     rule = trial.site[place]
     return {
         "name": rule.title,

@@ -137,13 +137,13 @@ class Sessions(FormTokens):
             self._signed_in.pop(_digest(token), None)
             self._flashes.pop(_digest(token), None)
 
-    def leave(self, token: str, flash: Flash) -> None:
+    def leave_flash(self, token: str, flash: Flash) -> None:
         """Store a notice for the next page of the session."""
         with self._lock:
             self._flashes = {key: one for key, one in self._flashes.items() if key in self._signed_in}
             self._flashes[_digest(token)] = flash
 
-    def take(self, token: str) -> Flash | None:
+    def take_flash(self, token: str) -> Flash | None:
         """Return and remove the stored notice."""
         with self._lock:
             return self._flashes.pop(_digest(token), None)

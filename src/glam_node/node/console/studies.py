@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from glam_node.node.console.rendering import Screens
+from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.sessions import page_address
 from glam_node.node.db import audit, conflicts, search, studies
 from glam_node.node.db.search import Attention, StudyFilter, StudyPage, StudyPosition
@@ -48,7 +48,7 @@ _IDENTITY = ("patient_id", "accession_number", "study_date")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SearchForm:
     """The fields of the search form, as they were typed."""
 
     uid: str = ""
@@ -63,10 +63,10 @@ class Asked:
     order: str = ""
 
     @classmethod
-    def of(cls, query: QueryParams, *, identities: bool) -> "Asked":
+    def of(cls, query: QueryParams, *, identities: bool) -> "SearchForm":
         """Return the fields of a query, without those on identities unless `identities` is set."""
-        asked = cls(**{name: query.get(name, "").strip()[:LONGEST] for name in cls.__dataclass_fields__})
-        return asked if identities else replace(asked, accession="", patient="", study_date="")
+        form = cls(**{name: query.get(name, "").strip()[:LONGEST] for name in cls.__dataclass_fields__})
+        return form if identities else replace(form, accession="", patient="", study_date="")
 
     @property
     def oldest_first(self) -> bool:
@@ -76,7 +76,7 @@ class Asked:
     @property
     def searches(self) -> bool:
         """Whether any condition is set."""
-        return replace(self, order="") != Asked()
+        return replace(self, order="") != SearchForm()
 
     @property
     def wanted(self) -> StudyFilter:
@@ -101,51 +101,51 @@ class Asked:
         return f"{path}?{urlencode(chosen)}" if chosen else path
 
 
-def page(screens: Screens, request: Request) -> Response:
+def page(renderer: Renderer, request: Request) -> Response:
     """Show one page of the studies that match the search; by default all, the latest received first."""
     identities = may_see_identities(request)
-    asked = Asked.of(request.query_params, identities=identities)
+    form = SearchForm.of(request.query_params, identities=identities)
     place = _place(request.query_params)
-    with screens.sessions() as session:
-        leaf = search.find(session, asked.wanted, place, SHOWN, oldest_first=asked.oldest_first)
-        rows = _rows(session, leaf, screens.node.submission_rules.eligibility)
+    with renderer.sessions() as session:
+        leaf = search.find(session, form.wanted, place, SHOWN, oldest_first=form.oldest_first)
+        rows = _rows(session, leaf, renderer.node.submission_rules.eligibility)
         attention = search.attention_counts(session)
         counts = {str(state): count for state, count in studies.counts_by_state(session).items()}
-        found = search.count(session, asked.wanted, leaf)
+        found = search.count(session, form.wanted, leaf)
         rules = search.rules(session)
         in_doubt = [doubt for doubt in conflicts.in_doubt(session) if doubt.is_grave]
     if identities:
-        screens.looks.record(request, [study.study_instance_uid for study in leaf.studies])
-    return screens.render(
+        renderer.access_log.record(request, [study.study_instance_uid for study in leaf.studies])
+    return renderer.render(
         request,
         "studies",
         studies=rows,
         counts=counts,
         found=found,
         counted=search.COUNTED,
-        asked=asked,
+        form=form,
         identities=identities,
         states=[str(state) for state in StudyState],
         rules=rules,
         in_doubt=in_doubt,
-        attention=[_link(asked, one, count) for one, count in attention.items()],
+        attention=[_link(form, one, count) for one, count in attention.items()],
         reasons=ATTENTION,
         address=page_address(request),
-        newer=_address(asked, leaf, newer=True) if leaf.has_newer else "",
-        older=_address(asked, leaf, newer=False) if leaf.has_older else "",
-        download=asked.address(path="/studies.csv"),
+        newer=_neighbour_address(form, leaf, newer=True) if leaf.has_newer else "",
+        older=_neighbour_address(form, leaf, newer=False) if leaf.has_older else "",
+        download=form.address(path="/studies.csv"),
     )
 
 
-def table(screens: Screens, request: Request) -> Response:
+def table(renderer: Renderer, request: Request) -> Response:
     """Return all pages of the list as CSV, with identities only for visitors who may see them."""
     identities = may_see_identities(request)
-    asked = Asked.of(request.query_params, identities=identities)
-    with screens.sessions() as session:
-        leaf = search.find(session, asked.wanted, None, MOST_ROWS, oldest_first=asked.oldest_first)
-        rows = _rows(session, leaf, screens.node.submission_rules.eligibility)
+    form = SearchForm.of(request.query_params, identities=identities)
+    with renderer.sessions() as session:
+        leaf = search.find(session, form.wanted, None, MOST_ROWS, oldest_first=form.oldest_first)
+        rows = _rows(session, leaf, renderer.node.submission_rules.eligibility)
     if identities:
-        screens.looks.record(request, [study.study_instance_uid for study in leaf.studies])
+        renderer.access_log.record(request, [study.study_instance_uid for study in leaf.studies])
     text = io.StringIO()
     writer = csv.writer(text)
     shown = (*_COLUMNS, *(_IDENTITY if identities else ()))
@@ -169,10 +169,10 @@ def may_see_identities(request: Request) -> bool:
     return bool(request.state.visitor.may("see_patients"))
 
 
-def _link(asked: Asked, attention: Attention, count: int) -> dict[str, str]:
+def _link(form: SearchForm, attention: Attention, count: int) -> dict[str, str]:
     """Return name, number and address of the studies that need attention for one reason."""
     number = f"more than {search.COUNTED}" if count > search.COUNTED else str(count)
-    address = Asked(attention=attention, order=asked.order).address()
+    address = SearchForm(attention=attention, order=form.order).address()
     return {"reason": attention, "text": f"{number} {ATTENTION[attention]}", "address": address}
 
 
@@ -204,13 +204,13 @@ def _scores(event: audit.Event | None) -> dict[str, float]:
     return {} if event is None else dict(event.detail.get("study_scores", {}))
 
 
-def _address(asked: Asked, leaf: StudyPage, *, newer: bool) -> str:
+def _neighbour_address(form: SearchForm, leaf: StudyPage, *, newer: bool) -> str:
     """Return the address of the newer or older page; of the first page if this one is empty."""
     if not leaf.studies:
-        return asked.address()
-    edge = leaf.studies[0 if newer != asked.oldest_first else -1]
+        return form.address()
+    edge = leaf.studies[0 if newer != form.oldest_first else -1]
     place = f"{edge.last_received_at.astimezone(UTC).isoformat()}~{edge.study_instance_uid}"
-    return asked.address(**{"newer" if newer else "older": place})
+    return form.address(**{"newer" if newer else "older": place})
 
 
 def _place(query: QueryParams) -> StudyPosition | None:

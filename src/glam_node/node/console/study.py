@@ -1,9 +1,10 @@
-"""The page of one study, its pictures and its results as a ZIP archive."""
+"""The page of one study, its pictures, its results as a ZIP archive, and its patient."""
 
 import io
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -11,13 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from glam_node.inference.errors import InferenceError
-from glam_node.node.console.hanging import hang
+from glam_node.node.bootstrap import Node
+from glam_node.node.console.authentication import Fields
 from glam_node.node.console.pictures import LARGE_HEIGHT, SHOWN_HEIGHT, edition, find_picture
-from glam_node.node.console.rendering import Screens
+from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.studies import delivery_state, may_see_identities
 from glam_node.node.console.timeline import steps
 from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.domain.study import Study
+from glam_node.node.storage.identity import Identity, read_identity
 from glam_node.node.workflow.operate.study_description import describe
 
 _NO_PICTURE = (
@@ -25,36 +28,47 @@ _NO_PICTURE = (
     "The page of its study shows what happened to it."
 )
 
+PLACES = ("R CC", "L CC", "R MLO", "L MLO")
+"""The places, row by row. The right breast is on the left, as if the woman faced the reader; chest walls meet."""
 
-def page(screens: Screens, request: Request) -> Response:
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One of the four places with its images; retakes of a view share a place."""
+
+    view: str
+    images: Sequence[dict[str, Any]]
+
+
+def page(renderer: Renderer, request: Request) -> Response:
     """Show everything about one study.
 
     Raises:
         HTTPException: The study is not known (404), or its findings file cannot be read (500).
     """
-    study = _study(screens, request.path_params["study_instance_uid"])
+    study = _study(renderer, request.path_params["study_instance_uid"])
     try:
         described = describe(
-            study, screens.node.submission_rules.eligibility, screens.sessions, screens.node.store.root
+            study, renderer.node.submission_rules.eligibility, renderer.sessions, renderer.node.store.root
         )
     except InferenceError as error:
         raise HTTPException(500, f"The findings of study {study.study_instance_uid} cannot be read: {error}") from error
     if may_see_identities(request):
-        screens.looks.record(request, [study.study_instance_uid])
-    return screens.render(
+        renderer.access_log.record(request, [study.study_instance_uid])
+    return renderer.render(
         request,
         "study",
         study=described | {"delivery": delivery_state(Counter(one["state"] for one in described["deliveries"]))},
-        places=hang(described),
+        places=arrange(described),
         study_scores=_scores(described["timeline"]) if described["scores"] else {},
         steps=steps(described["timeline"], described["jobs"]),
-        edition=_edition(screens, study.study_instance_uid),
+        edition=_edition(renderer, study.study_instance_uid),
         identity=study.attributes if may_see_identities(request) else None,
         has_segments=any(one["kind"] == "SEG" for one in described["deliveries"]),
     )
 
 
-def view(screens: Screens, request: Request) -> Response:
+def view(renderer: Renderer, request: Request) -> Response:
     """Return one layer of one view as PNG.
 
     A browser may cache a picture whose address names the present edition, for as long as a session may be idle.
@@ -64,12 +78,12 @@ def view(screens: Screens, request: Request) -> Response:
     """
     uids = request.path_params["study_instance_uid"], request.path_params["sop_instance_uid"]
     height = LARGE_HEIGHT if "large" in request.query_params else SHOWN_HEIGHT
-    picture = find_picture(screens.node, uids, request.path_params["layer"], height)
+    picture = find_picture(renderer.node, uids, request.path_params["layer"], height)
     if picture is None:
         raise HTTPException(404, _NO_PICTURE)
-    seconds = int(screens.node.settings.console.idle_timeout)
+    seconds = int(renderer.node.settings.console.idle_timeout)
     of = request.query_params.get("of")
-    lasting = of is not None and of == _edition(screens, uids[0])
+    lasting = of is not None and of == _edition(renderer, uids[0])
     headers = {
         "ETag": f'"{picture.etag}"',
         "Cache-Control": f"private, max-age={seconds}" if lasting else "private, no-cache",
@@ -83,7 +97,7 @@ def view(screens: Screens, request: Request) -> Response:
     return Response(png, media_type="image/png", headers=headers)
 
 
-def results(screens: Screens, request: Request) -> Response:
+def results(renderer: Renderer, request: Request) -> Response:
     """Return the result objects of a study as a ZIP archive, after auditing the access.
 
     Raises:
@@ -91,13 +105,13 @@ def results(screens: Screens, request: Request) -> Response:
     """
     if not may_see_identities(request):
         raise HTTPException(403, "Results name the patient. Downloading them requires an account with --identity.")
-    study = _study(screens, request.path_params["study_instance_uid"])
-    with screens.sessions() as session:
+    study = _study(renderer, request.path_params["study_instance_uid"])
+    with renderer.sessions() as session:
         paths = {one.path for one in deliveries.of_study(session, study.study_instance_uid)}
-    files = [path for path in map(screens.node.store.resolve, sorted(paths)) if path.is_file()]
+    files = [path for path in map(renderer.node.store.resolve, sorted(paths)) if path.is_file()]
     if not files:
         raise HTTPException(404, "This study has no result files: none was made yet, or retention removed them.")
-    screens.looks.record(request, [study.study_instance_uid], again=True)
+    renderer.access_log.record(request, [study.study_instance_uid], again=True)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
         for path in files:
@@ -106,9 +120,21 @@ def results(screens: Screens, request: Request) -> Response:
     return Response(archive.getvalue(), media_type="application/zip", headers=headers)
 
 
-def _edition(screens: Screens, uid: str) -> str:
-    with screens.sessions() as session:
-        return edition(screens.node, jobs.of_study(session, uid), deliveries.of_study(session, uid))
+def patient(renderer: Renderer, request: Request, _: Fields) -> Response:
+    """Audit the access, and show the patient's name, IDs and birth date.
+
+    Raises:
+        HTTPException: The study is not known (404).
+    """
+    study = _study(renderer, request.path_params["study_instance_uid"])
+    identity = _identity(renderer.node, study)
+    renderer.access_log.record(request, [study.study_instance_uid], again=True)
+    return renderer.render(request, "patient", study=study, identity=identity)
+
+
+def _edition(renderer: Renderer, uid: str) -> str:
+    with renderer.sessions() as session:
+        return edition(renderer.node, jobs.of_study(session, uid), deliveries.of_study(session, uid))
 
 
 def _scores(timeline: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -118,8 +144,8 @@ def _scores(timeline: Sequence[dict[str, Any]]) -> dict[str, float]:
     return dict(told[-1]) if told else {}
 
 
-def _study(screens: Screens, uid: str) -> Study:
-    with screens.sessions() as session:
+def _study(renderer: Renderer, uid: str) -> Study:
+    with renderer.sessions() as session:
         study = studies.get(session, uid)
     if study is None:
         raise HTTPException(
@@ -128,3 +154,25 @@ def _study(screens: Screens, uid: str) -> Study:
             "arrived, look under Refusals for the sender.",
         )
     return study
+
+
+def arrange(described: dict[str, Any]) -> list[Place]:
+    """Arrange the analysed images with their scores; where none was analysed, all that are not excluded."""
+    analysed = {image["sop_instance_uid"]: image for image in described["scores"]}
+    chosen = [
+        {**instance, **analysed.get(instance["sop_instance_uid"], {}), "analysed": bool(analysed)}
+        for instance in described["instances"]
+        if (instance["sop_instance_uid"] in analysed if analysed else not instance["excluded"])
+    ]
+    return [Place(view, [image for image in chosen if image["view"] == view]) for view in PLACES]
+
+
+def _identity(node: Node, study: Study) -> Identity:
+    """Return the identity from the first readable image, or, if no file is left, from the database."""
+    for instance in study.instances:
+        try:
+            return read_identity(node.store.resolve(instance.path))
+        except OSError:
+            continue
+    kept = study.attributes
+    return Identity(patient_id=kept.patient_id, accession_number=kept.accession_number, study_date=kept.study_date)

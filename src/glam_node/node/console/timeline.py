@@ -36,7 +36,7 @@ NAMES = {
 
 _RECEIVED = "instance_stored"
 _ENDS_OF_STAGES = ("result_written", "job_succeeded")
-_UNTOLD = ("job_id", "mean_scores", "study_scores", "sop_class_uid", "patient_mismatch", "owner", "byte_count")
+_HIDDEN_DETAILS = ("job_id", "mean_scores", "study_scores", "sop_class_uid", "patient_mismatch", "owner", "byte_count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +59,17 @@ class Step:
 def steps(events: Sequence[dict[str, Any]], jobs: Sequence[dict[str, Any]]) -> list[Step]:
     """Return all steps in order; of consecutively received instances only the first and the last."""
     stages = {job["job_id"]: job["stage_seconds"] for job in jobs}
-    told: list[Step] = []
+    timed: list[Step] = []
     for step in _steps(events, stages):
-        before = next((one.at for one in reversed(told) if one.at is not None), None)
+        before = next((one.at for one in reversed(timed) if one.at is not None), None)
         since = None if step.at is None or before is None else (step.at - before) / timedelta(seconds=1)
-        told.append(step if step.at is None else replace(step, seconds=since))
-    return told
+        timed.append(step if step.at is None else replace(step, seconds=since))
+    return timed
 
 
 def _steps(events: Sequence[dict[str, Any]], stages: dict[str, dict[str, float]]) -> Iterator[Step]:
     """Yield the steps without durations; the stages of an analysis come before the results that it wrote."""
-    untold = dict(stages)
+    remaining = dict(stages)
     for kind, group in groupby(events, key=lambda event: event["event"]):
         alike = list(group)
         if kind == _RECEIVED:
@@ -77,7 +77,7 @@ def _steps(events: Sequence[dict[str, Any]], stages: dict[str, dict[str, float]]
             continue
         for event in alike:
             if kind in _ENDS_OF_STAGES:
-                yield from _stages(untold.pop(event["detail"].get("job_id", ""), {}))
+                yield from _stages(remaining.pop(event["detail"].get("job_id", ""), {}))
             yield _step(event)
 
 
@@ -101,10 +101,10 @@ def _stages(seconds: dict[str, float]) -> Iterator[Step]:
 
 def _step(event: dict[str, Any]) -> Step:
     detail = event["detail"]
-    said = [f"{name.replace('_', ' ')}: {value}" for name, value in detail.items() if _is_told(name, value)]
+    said = [f"{name.replace('_', ' ')}: {value}" for name, value in detail.items() if _is_shown(name, value)]
     failed = bool(detail.get("failure"))
     return Step(NAMES.get(event["event"], event["event"].replace("_", " ")), event["at"], None, "; ".join(said), failed)
 
 
-def _is_told(name: str, value: object) -> bool:
-    return name not in _UNTOLD and value not in ("", None, [], {})
+def _is_shown(name: str, value: object) -> bool:
+    return name not in _HIDDEN_DETAILS and value not in ("", None, [], {})

@@ -14,7 +14,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.node.bootstrap import Node
-from glam_node.node.console.looks import ONE_LOOK
+from glam_node.node.console.identity_access_log import SAME_ACCESS
 from glam_node.node.console.rendering import person_name
 from glam_node.node.db import audit, audit_messages, conflicts, studies
 from glam_node.node.db.tables import StudyRow
@@ -301,7 +301,7 @@ def test_a_page_that_renews_itself_is_one_look(node: Node, bench: Workbench, por
         assert "accession" in browser.ask(path)[1].lower()
         browser.ask(path, live=True)
     assert len(told(node, "identity_shown")) == 1
-    bench.clock.turn(ONE_LOOK.total_seconds())
+    bench.clock.turn(SAME_ACCESS.total_seconds())
     browser.ask(f"/studies/{uid}", live=True)
     assert len(told(node, "identity_shown")) == 2
     signed_in(port, "bert").ask(f"/studies/{uid}")

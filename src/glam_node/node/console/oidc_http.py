@@ -16,7 +16,7 @@ Claims = dict[str, Any]
 _Answer = Callable[[], requests.Response]
 
 
-def asked(issuer: str, ask: _Answer) -> Claims:
+def json_of(issuer: str, ask: _Answer) -> Claims:
     """Return the JSON object of the provider's answer.
 
     Args:

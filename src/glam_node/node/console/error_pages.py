@@ -8,16 +8,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from glam_node.node.bootstrap import database_trouble
-from glam_node.node.console.rendering import Screens
+from glam_node.node.console.rendering import Renderer
 from glam_node.node.errors import NodeError
 
 _NOTHING_HERE = "There is no such page. The link may come from an older version; use the navigation to find the page."
 
 
-def answer(screens: Screens, request: Request, error: Exception) -> Response:
+def error_page(renderer: Renderer, request: Request, error: Exception) -> Response:
     """Return the error as a page for a browser, or as a line of text for other clients."""
     status, words = (
-        (error.status_code, error.detail) if isinstance(error, HTTPException) else (503, _told(screens, error))
+        (error.status_code, error.detail) if isinstance(error, HTTPException) else (503, _message(renderer, error))
     )
     phrase = HTTPStatus(status).phrase
     if status == 404 and words == phrase:
@@ -25,19 +25,19 @@ def answer(screens: Screens, request: Request, error: Exception) -> Response:
     headers = getattr(error, "headers", None)
     if "text/html" not in request.headers.get("Accept", ""):
         return PlainTextResponse(f"{words}\n", status, headers)
-    response = screens.render(request, "trouble", status=status, phrase=phrase, words=words, code=status)
+    response = renderer.render(request, "error", status=status, phrase=phrase, words=words, code=status)
     response.headers.update(headers or {})
     return response
 
 
-def _told(screens: Screens, error: Exception) -> str:
+def _message(renderer: Renderer, error: Exception) -> str:
     """Return the message that the rest of the node has for the error."""
     try:
-        with database_trouble(screens.node.settings):
+        with database_trouble(renderer.node.settings):
             raise error
     except NodeError as trouble:
         return str(trouble)
 
 
-TROUBLES = (HTTPException, NodeError, OperationalError, InterfaceError)
-"""The exceptions that `answer` handles."""
+HANDLED = (HTTPException, NodeError, OperationalError, InterfaceError)
+"""The exceptions that `error_page` handles."""

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit
 
-ONE_LOOK = timedelta(minutes=15)
+SAME_ACCESS = timedelta(minutes=15)
 """The time within which further requests of a session for the same study count as the same access."""
 
 
-class Looks:
+class IdentityAccessLog:
     """The latest accesses of each session to identities of studies."""
 
     def __init__(self, node: Node, now: Callable[[], datetime]) -> None:
@@ -28,11 +28,11 @@ class Looks:
         Args:
             request: The visitor's request.
             study_instance_uids: The studies whose identities will be shown.
-            again: Whether to record also an access within `ONE_LOOK` of the one before.
+            again: Whether to record also an access within `SAME_ACCESS` of the one before.
         """
         visitor, now = request.state.visitor, self._now()
         with self._lock:
-            self._at = {key: at for key, at in self._at.items() if now - at < ONE_LOOK}
+            self._at = {key: at for key, at in self._at.items() if now - at < SAME_ACCESS}
             keys = [(visitor.form_token, uid) for uid in study_instance_uids]
             new = [key for key in keys if again or key not in self._at]
             with self._node.sessions.begin() as session:

@@ -1,0 +1,186 @@
+"""Signing in and out at the hospital's OpenID provider, and the accounts of its people."""
+
+import secrets
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from glam_node.node.console import oidc
+from glam_node.node.console.authentication import COOKIE as SESSION_COOKIE
+from glam_node.node.console.proxies import is_encrypted
+from glam_node.node.console.sign_in import SignIn
+from glam_node.node.domain.account import Account, Role
+from glam_node.node.errors import NodeError, PermanentError
+from glam_node.settings.console import OIDCSettings
+
+COOKIE = "glam_node_oidc"
+PATH = "/sign-in/oidc"
+LIFETIME = timedelta(minutes=10)
+MOST_STARTED = 1000
+"""The number of sign-ins that may be under way; the oldest one gives way to another."""
+PREFIX = "oidc:"
+"""The prefix of the names of accounts that a provider authenticated; no local account can have it."""
+_LONGEST_NAME = 64
+_AGAIN = "This sign-in was not started in this browser, is complete, or took longer than ten minutes. Sign in again."
+
+
+class NotStarted(PermanentError):
+    """Error for a callback that matches no sign-in which this browser started."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    authorization: oidc.Request
+    browser: str
+    until: datetime
+
+
+class OidcSignIn:
+    """The redirections to the provider and back."""
+
+    def __init__(self, sign_in: SignIn, settings: OIDCSettings) -> None:
+        self._sign_in = sign_in
+        self._authentication = sign_in.authentication
+        self._settings = settings
+        self._issuer = oidc.Issuer(settings)
+        self._started: dict[str, _Started] = {}
+        self._lock = threading.Lock()
+
+    async def begin(self, request: Request) -> Response:
+        """Redirect the browser to the provider, or show the sign-in form with the failure."""
+        return await run_in_threadpool(self._begin, request)
+
+    async def callback(self, request: Request) -> Response:
+        """Sign in the person who comes back from the provider, or show the sign-in form with the failure."""
+        return await run_in_threadpool(self._callback, request)
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the session of this browser; if the provider authenticated it, lead the browser to sign out there too."""
+        id_token = self._authentication.sessions.id_token(request.cookies.get(SESSION_COOKIE, ""))
+        response = await self._authentication.sign_out(request)
+        return await run_in_threadpool(self._sign_out_at_provider, request, id_token) if id_token else response
+
+    def _sign_out_at_provider(self, request: Request, id_token: str) -> Response:
+        try:
+            url = self._issuer.sign_out_url(id_token)
+        except NodeError:
+            url = ""
+        # The Content-Security-Policy forbids a form to redirect to another site; a page may lead there.
+        page = self._authentication.page_leading_to(request, url or "/sign-in?over=here")
+        return self._authentication.without_session(request, page)
+
+    def _begin(self, request: Request) -> Response:
+        try:
+            authorization = self._issuer.request()
+        except NodeError as error:
+            return self._sign_in.refuse(request, str(error), 502)
+        browser = secrets.token_urlsafe(24)
+        now = self._authentication.now()
+        with self._lock:
+            alive = [(state, one) for state, one in self._started.items() if one.until > now]
+            started = _Started(authorization, browser, now + LIFETIME)
+            self._started = dict(alive[-MOST_STARTED + 1 :]) | {authorization.state: started}
+        response = RedirectResponse(authorization.url, 303)
+        # "Lax", because the provider's page on another site leads back here.
+        response.set_cookie(
+            COOKIE,
+            browser,
+            max_age=int(LIFETIME.total_seconds()),
+            path=PATH,
+            secure=is_encrypted(request),
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    def _callback(self, request: Request) -> Response:
+        name = ""
+        try:
+            person = self._person(request)
+            claims = person.claims
+            name = str(claims.get(self._settings.name_claim) or claims["sub"])
+            account = account_of(claims, self._settings)
+        except NotStarted as error:
+            response = self._sign_in.refuse(request, str(error), 400)
+        except PermanentError as error:
+            response = self._sign_in.refuse(request, str(error), 403, name)
+        except NodeError as error:
+            response = self._sign_in.refuse(request, str(error), 502, name)
+        else:
+            response = self._sign_in.start_session(request, account, id_token=person.id_token)
+        response.delete_cookie(COOKIE, PATH, secure=is_encrypted(request), httponly=True, samesite="lax")
+        return response
+
+    def _person(self, request: Request) -> oidc.Person:
+        given = request.query_params
+        with self._lock:
+            started = self._started.pop(given.get("state", ""), None)
+        browser = request.cookies.get(COOKIE, "")
+        if started is None or started.until <= self._authentication.now() or not _is_same(started.browser, browser):
+            raise NotStarted(_AGAIN)
+        if given.get("iss", self._issuer.name) != self._issuer.name:
+            raise PermanentError(f"The answer is not from {self._issuer.name}. Sign in again.")
+        if "error" in given or not given.get("code"):
+            said = given.get("error", "nothing")[:40]
+            raise PermanentError(
+                f"{self._issuer.name} did not let you in: it answered {said}. Sign in again; if that does not help, "
+                f"ask its administrator whether this client may, and whether {self._issuer.redirect_uri} is registered."
+            )
+        return self._issuer.authenticate(started.authorization, given["code"])
+
+
+def _is_same(one: str, other: str) -> bool:
+    return secrets.compare_digest(one.encode(), other.encode())
+
+
+def account_of(claims: dict[str, Any], settings: OIDCSettings) -> Account:
+    """Return the account with the highest role that the groups in the claims give.
+
+    Raises:
+        PermanentError: The groups give no role.
+    """
+    name, groups = _name(claims, settings), _groups(claims, settings.roles_claim)
+    if groups & set(settings.operators):
+        role = Role.OPERATOR
+    elif groups & set(settings.viewers):
+        role = Role.VIEWER
+    else:
+        raise PermanentError(_no_role(name, groups, settings))
+    return Account(
+        name, role, "", may_see_identity=bool(groups & set(settings.see_patients)), issuer=settings.issuer or ""
+    )
+
+
+def _name(claims: dict[str, Any], settings: OIDCSettings) -> str:
+    given = claims.get(settings.name_claim) or claims["sub"]
+    words = "".join(character if character.isprintable() else "?" for character in str(given))
+    return PREFIX + words[:_LONGEST_NAME]
+
+
+def _groups(claims: dict[str, Any], path: str) -> set[str]:
+    """Return the groups in the claim at `path`: one text or a list, perhaps nested in other claims ("a.b")."""
+    found: Any = claims.get(path)
+    if found is None:
+        found = claims
+        for step in path.split("."):
+            found = found.get(step) if isinstance(found, dict) else None
+    if isinstance(found, str):
+        return {found}
+    return {str(one) for one in found} if isinstance(found, list) else set()
+
+
+def _no_role(name: str, groups: set[str], settings: OIDCSettings) -> str:
+    told = (
+        f"the claim {settings.roles_claim} has {len(groups)} groups, none of them"
+        if groups
+        else (f"the claim {settings.roles_claim} is missing or empty, so none")
+    )
+    return (
+        f"{name.removeprefix(PREFIX)} has no role here: {told} is in console.oidc.viewers or "
+        "console.oidc.operators. Have the provider put the person into one of these groups, or name another there."
+    )
