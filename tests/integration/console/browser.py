@@ -1,4 +1,4 @@
-"""A console that listens, and somebody who keeps its cookies."""
+"""A listening console, and a client that keeps cookies like a browser."""
 
 import re
 import ssl
@@ -21,7 +21,7 @@ from tests.ports import free_port
 
 @contextmanager
 def listening(app: Starlette, port: int = 0, **options: Any) -> Iterator[int]:
-    """The application answers on this port of this machine."""
+    """Serve the application on this machine, and yield the port."""
     config = uvicorn.Config(app, port=port or free_port(), log_config=None, proxy_headers=False, **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -36,7 +36,7 @@ def listening(app: Starlette, port: int = 0, **options: Any) -> Iterator[int]:
 
 
 class _Staying(urllib.request.HTTPErrorProcessor):
-    """Redirections are answers."""
+    """A handler that returns redirections instead of following them."""
 
     def http_response(self, _: urllib.request.Request, response: Any) -> Any:
         return response
@@ -45,7 +45,7 @@ class _Staying(urllib.request.HTTPErrorProcessor):
 
 
 class Browser:
-    """Follows redirections, keeps cookies, sends the forms of pages."""
+    """A client that follows redirections, keeps cookies and sends the forms of pages."""
 
     def __init__(self, port: int, ca: Path | None = None) -> None:
         self.url = f"{'https' if ca else 'http'}://127.0.0.1:{port}"
@@ -57,14 +57,14 @@ class Browser:
 
     @property
     def cookie(self) -> Cookie:
-        """The only one there is."""
+        """The only cookie."""
         (cookie,) = self.jar
         return cookie
 
     def ask(
         self, path: str, fields: dict[str, str] | None = None, *, accept: str = "*/*", live: bool = False
     ) -> tuple[int, str]:
-        """Status and body, of a POST where fields are given; live: of the part of a page that renews itself."""
+        """Return status and body of a GET, or of a POST with `fields`; with `live`, of the live part of a page."""
         body = None if fields is None else urllib.parse.urlencode(fields).encode()
         headers = {"Accept": accept, **({"HX-Request": "true"} if live else {})}
         try:
@@ -74,27 +74,27 @@ class Browser:
             return error.code, error.read().decode()
 
     def open(self, path: str, body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})) -> Any:
-        """The answer. Raises HTTPError where it is no good one."""
+        """Return the response. Raises HTTPError for an error status."""
         return self._opener.open(urllib.request.Request(self.url + path, body, dict(headers)), timeout=30)
 
     def redirected(self, path: str) -> str:
-        """Where a page of ours sends us, without going there."""
+        """Return the address to which a page of the console redirects."""
         return self.redirected_from(self.url + path)
 
     def redirected_from(self, url: str, fields: dict[str, str] | None = None) -> str:
-        """Where a page of anybody sends us, without going there."""
+        """Return the address to which any page redirects."""
         body = None if fields is None else urllib.parse.urlencode(fields).encode()
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar), _Staying())
         with opener.open(urllib.request.Request(url, body), timeout=30) as answer:
             return str(answer.headers["Location"])
 
     def form_token(self, path: str) -> str:
-        """Of the form on a page."""
+        """Return the form token of the form on a page."""
         found = re.search(r'name="form_token" value="([0-9a-f]+)"', self.ask(path)[1])
         assert found, f"{path} has no form"
         return found[1]
 
     def sign_in(self, name: str, password: str) -> tuple[int, str]:
-        """What came of it."""
+        """Sign in by the form, and return status and body."""
         fields = {"name": name, "password": password, "form_token": self.form_token("/sign-in")}
         return self.ask("/sign-in", fields)

@@ -1,4 +1,4 @@
-"""A node to which everything has happened that pages tell of."""
+"""A node with all states that the pages show."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,20 +30,20 @@ WORKER = "gpu-1/4026531836:4711:100"
 
 @dataclass
 class LivedIn:
-    """The node, and the studies that pages are asked for."""
+    """The node, and the studies whose pages the tests request."""
 
     node: Node
     clock: Clock
     reported: str
-    """All delivered but one object, which the archive refused."""
+    """The reported study, of which the archive refused one object and has the others."""
     running: str
     ineligible: str
     image: str
-    """One of the reported study, on which something was found."""
+    """An image of the reported study with findings."""
 
 
 def settings(root: Path) -> Settings:
-    """Of a node with two destinations, of which one is a folder, whose receiver does not run."""
+    """Return settings with two destinations, of which one is a folder, and a receiver that does not run."""
     return Settings(
         node=NodeSettings(port=free_port()),
         peers=PEERS,
@@ -58,7 +58,7 @@ def settings(root: Path) -> Settings:
 
 
 def lived_in(root: Path, rows: int = 416, columns: int = 320) -> LivedIn:
-    """It has analysed, delivered, failed, refused and waited; a worker is at work and another is lost."""
+    """Build a node with analyses, deliveries, failures, refusals and waiting jobs, one busy and one lost worker."""
     node = build_node(settings(root))
     clock = Clock(datetime.now(UTC) - timedelta(minutes=20))
     bench = Workbench(node.sessions, node.store, ThresholdPredictor(ThresholdPredictor.built_in_package()), clock=clock)
@@ -92,13 +92,13 @@ def lived_in(root: Path, rows: int = 416, columns: int = 320) -> LivedIn:
 
 @contextmanager
 def console_of(place: LivedIn) -> Iterator[str]:
-    """Its console, at this address."""
+    """Run the node's console and yield its address."""
     with listening(create_console(place.node, "127.0.0.1")) as port:
         yield f"http://127.0.0.1:{port}"
 
 
 def _receive_slowly(bench: Workbench, images: list[Dataset]) -> None:
-    """One after the other, told as the receiver tells it."""
+    """Receive the images one after the other, and record events as the receiver does."""
     for image in images:
         bench.receive(image)
         with bench.sessions.begin() as session:
@@ -150,7 +150,7 @@ def _claim(node: Node, clock: Clock, job_id: str) -> None:
 
 
 def _refuse(node: Node, clock: Clock) -> None:
-    """As the receiver records it."""
+    """Record rejected associations as the receiver does."""
     for title, address in (("PACS", "10.0.0.66"), ("WORKSTATION_7", "10.0.0.12"), ("WORKSTATION_7", "10.0.0.12")):
         rejection = admission(title, "GLAMNODE", Caller(address), node.settings.node, node.settings.peers)
         assert rejection is not None

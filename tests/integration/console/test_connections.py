@@ -1,4 +1,4 @@
-"""Floods of connections, half requests and sign-ins, during which the console answers everybody else."""
+"""Floods of connections, incomplete requests and sign-ins, during which the console answers other clients."""
 
 import resource
 import socket
@@ -53,7 +53,7 @@ def served(root: Path, signed: Signed | None = None) -> Iterator[int]:
 def place(
     request: pytest.FixtureRequest, tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[int, ssl.SSLContext | None]]:
-    """Return the port of a console with short limits, and how to trust it."""
+    """Return the port of a console with short limits, and the TLS context that trusts it."""
     monkeypatch.setattr(connections, "HEADER_S", 0.5)
     monkeypatch.setattr(connections, "BODY_S", 0.5)
     signed = authority.sign("any") if request.param == "https" else None
@@ -62,7 +62,7 @@ def place(
 
 
 def healthy(port: int, context: ssl.SSLContext | None = None, path: str = "/healthz") -> float:
-    """Return the seconds that it takes to answer 200."""
+    """Return the seconds until the console answers with status 200."""
     began = time.monotonic()
     url = f"{'http' if context is None else 'https'}://127.0.0.1:{port}{path}"
     with urllib.request.urlopen(url, timeout=60, context=context) as answer:
@@ -72,19 +72,19 @@ def healthy(port: int, context: ssl.SSLContext | None = None, path: str = "/heal
 
 
 @pytest.mark.parametrize("text", ["", "GET / HTTP/1.1\r\nHost: loc", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"])
-def test_a_half_request_is_ended(place: tuple[int, ssl.SSLContext | None], text: str) -> None:
+def test_an_incomplete_request_is_closed(place: tuple[int, ssl.SSLContext | None], text: str) -> None:
     port, context = place
     with socket.create_connection(("127.0.0.1", port)) as raw, ExitStack() as stack:
         speaker = raw if context is None else stack.enter_context(context.wrap_socket(raw, server_hostname="localhost"))
         speaker.sendall(text.encode())
         speaker.settimeout(30)
-        with suppress(ssl.SSLError, ConnectionResetError):  # the console closes without more words
+        with suppress(ssl.SSLError, ConnectionResetError):  # the console closes without a TLS alert
             while speaker.recv(65536):
                 pass
     healthy(port, context)
 
 
-def test_a_connection_that_never_starts_tls_is_ended(place: tuple[int, ssl.SSLContext | None]) -> None:
+def test_a_connection_that_never_starts_tls_is_closed(place: tuple[int, ssl.SSLContext | None]) -> None:
     port, context = place
     with socket.create_connection(("127.0.0.1", port)) as silent:
         silent.settimeout(30)
@@ -108,7 +108,9 @@ def test_a_request_in_parts_is_answered(place: tuple[int, ssl.SSLContext | None]
 
 @pytest.mark.alone
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_half_requests_of_one_address_keep_nobody_out(encrypted: bool, tmp_path: Path, authority: Authority) -> None:
+def test_incomplete_requests_from_one_address_keep_no_other_address_out(
+    encrypted: bool, tmp_path: Path, authority: Authority
+) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     signed = authority.sign("any")
     more = f'certificate = "{signed.certificate}"\nkey = "{signed.key}"' if encrypted else ""
@@ -127,8 +129,8 @@ def test_half_requests_of_one_address_keep_nobody_out(encrypted: bool, tmp_path:
 
 
 @pytest.mark.alone
-def test_many_sign_ins_at_once_keep_no_monitoring_waiting(tmp_path: Path) -> None:
-    # A proxy that the console trusts: eighty people, of whom none reaches the limit on wrong passwords.
+def test_many_sign_ins_at_once_do_not_delay_monitoring(tmp_path: Path) -> None:
+    # Through a trusted proxy, eighty addresses try to sign in, and none reaches the limit on wrong passwords.
     with console(write_node(tmp_path), 'trusted_proxies = ["127.0.0.1"]') as port, ThreadPoolExecutor(80) as people:
         wrong = [people.submit(_wrong_password, port, number) for number in range(80)]
         while not all(one.done() for one in wrong):

@@ -28,13 +28,13 @@ from tests.unit.workflow.workbench import Workbench
 
 
 class Console:
-    """A console that listens."""
+    """A listening console."""
 
     def __init__(self, port: int) -> None:
         self.port = port
 
     def get(self, path: str, host: str = "127.0.0.1") -> tuple[int, bytes]:
-        """Status and body."""
+        """Return status and body."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Host": host})
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
@@ -43,7 +43,7 @@ class Console:
             return error.code, error.read()
 
     def text(self, path: str) -> str:
-        """The body of a page that is there."""
+        """Return the body of a page, after checking its status."""
         status, body = self.get(path)
         assert status == 200, body
         return body.decode()
@@ -57,7 +57,7 @@ def console_of(node: Node, host: str = "127.0.0.1") -> Iterator[Console]:
 
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
-    """A node with an archive, whose receiver does not run."""
+    """Return a node with an archive and no running receiver."""
     return build_node(
         Settings(
             node=NodeSettings(port=free_port()),
@@ -71,7 +71,7 @@ def node(tmp_path: Path) -> Node:
 
 @pytest.fixture
 def bench(node: Node) -> Workbench:
-    """What its processes would do."""
+    """Return a workbench that does the work of the node's processes."""
     return Workbench(node.sessions, node.store, ThresholdPredictor(ThresholdPredictor.built_in_package()))
 
 
@@ -87,18 +87,18 @@ def exam() -> list[Dataset]:
 
 
 def values(console: Console) -> dict[str, float]:
-    """Samples with their labels."""
+    """Return the samples by name and labels."""
     lines = [line for line in console.text("/metrics").splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def test_every_metric_that_is_declared_is_shown_with_its_meaning(console: Console) -> None:
+def test_every_declared_metric_is_shown_with_its_meaning(console: Console) -> None:
     text = console.text("/metrics")
     shown = dict(re.findall(r"^# HELP (\S+) (.*)$", text, re.M))
     assert shown == {metric.name: metric.meaning for metric in METRICS}
 
 
-def test_metrics_follow_a_study_on_its_way(console: Console, bench: Workbench, exam: list[Dataset]) -> None:
+def test_metrics_follow_the_states_of_a_study(console: Console, bench: Workbench, exam: list[Dataset]) -> None:
     assert values(console)["glam_node_last_image_seconds"] == -1
     job = bench.submitted(*exam)
     waiting = values(console)
@@ -112,7 +112,7 @@ def test_metrics_follow_a_study_on_its_way(console: Console, bench: Workbench, e
     assert done['glam_node_oldest_pending_delivery_seconds{destination="archive"}'] > 0
 
 
-def test_it_is_alive_and_says_what_it_is_not_ready_for(node: Node, console: Console) -> None:
+def test_a_node_that_is_not_ready_is_alive_and_names_the_missing_part(node: Node, console: Console) -> None:
     assert console.get("/healthz") == (200, b"ok\n")
     status, body = console.get("/readyz")
     facts = json.loads(body)
@@ -139,9 +139,7 @@ def test_a_study_has_a_page_with_its_views_results_and_timeline(
     assert len(re.findall(r"<img class=.grey. ", page)) == 4
 
 
-def test_neither_name_nor_id_nor_birth_date_is_on_any_page(
-    console: Console, bench: Workbench, exam: list[Dataset]
-) -> None:
+def test_no_page_shows_name_id_or_birth_date(console: Console, bench: Workbench, exam: list[Dataset]) -> None:
     bench.run(bench.submitted(*exam))
     pages = console.text("/") + console.text(f"/studies/{exam[0].StudyInstanceUID}") + console.text("/metrics")
     for keyword in ("PatientID", "PatientBirthDate", "AccessionNumber"):
@@ -165,21 +163,21 @@ def test_a_picture_shows_the_stored_segments(
     "path",
     ["/studies/1.2.3", "/studies/..%2f..", "/studies/1.2.3/4.5.6/grey.png", "/studies/1.2/..%2f..%2fx/grey.png", "/x"],
 )
-def test_what_is_not_there_is_not_found(console: Console, path: str) -> None:
+def test_a_missing_page_is_not_found(console: Console, path: str) -> None:
     assert console.get(path)[0] == 404
 
 
-def test_a_page_that_calls_this_machine_by_another_name_gets_nothing(console: Console) -> None:
+def test_a_request_to_another_host_name_is_refused(console: Console) -> None:
     assert console.get("/", host="evil.example")[0] == 400
 
 
-def test_where_others_can_reach_it_there_are_metrics_and_health_and_no_pages(node: Node) -> None:
+def test_a_console_without_tls_on_a_network_has_metrics_and_health_and_no_pages(node: Node) -> None:
     with console_of(node, "0.0.0.0") as console:
         assert console.get("/metrics")[0] == console.get("/healthz")[0] == 200
         assert console.get("/")[0] == console.get("/studies/1.2.3")[0] == 404
 
 
-def test_answers_forbid_what_pages_do_not_need(console: Console) -> None:
+def test_security_headers_forbid_features_that_pages_do_not_need(console: Console) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{console.port}/", timeout=30) as answer:
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
         assert answer.headers["Cache-Control"] == "no-store"

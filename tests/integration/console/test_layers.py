@@ -1,4 +1,4 @@
-"""Pictures of views, and what pages answer where something is not there."""
+"""Pictures of views, and answers to requests for missing pages."""
 
 import io
 
@@ -21,13 +21,13 @@ def browser(address: str) -> Browser:
 
 
 def layer(browser: Browser, place: LivedIn, name: str) -> NDArray[np.uint8]:
-    """The picture as it is answered."""
+    """Return the picture that the console answers."""
     with browser.open(f"/studies/{place.reported}/{place.image}/{name}.png") as answer:
         assert answer.headers["Content-Type"] == "image/png"
         return np.asarray(Image.open(io.BytesIO(answer.read())))
 
 
-def test_segments_lie_apart_from_the_grey_image_and_fit_it(browser: Browser, place: LivedIn) -> None:
+def test_segments_are_a_separate_layer_that_fits_the_grey_image(browser: Browser, place: LivedIn) -> None:
     grey, segments = layer(browser, place, "grey"), layer(browser, place, "segments")
     assert grey.shape == segments.shape[:2]
     assert segments.shape[2] == 4
@@ -40,7 +40,7 @@ def test_segments_lie_apart_from_the_grey_image_and_fit_it(browser: Browser, pla
 
 
 def stored_masks(place: LivedIn) -> list[NDArray[np.bool_]]:
-    """Of the segmentation objects of that image, as they lie on disk."""
+    """Return the masks of the segments in the image's stored segmentation objects."""
     results = place.node.store.root / "results" / place.reported
     segs = [one for one in map(dcmread, results.glob("*.dcm")) if one.Modality == "SEG"]
     of_image = [one for one in segs if one.SourceImageSequence[0].ReferencedSOPInstanceUID == place.image]
@@ -60,7 +60,7 @@ def test_chest_walls_meet_in_the_middle(laterality: str, turned: bool) -> None:
 
 
 def mirrored(view: Dataset) -> Dataset:
-    """The same breast stored the other way round, and saying so."""
+    """Return the view stored mirrored, with a Patient Orientation that states it."""
     pixels = view.pixel_array[:, ::-1].copy()
     view.PixelData = pixels.tobytes()
     view.PatientOrientation = ["P" if view.PatientOrientation[0] == "A" else "A", view.PatientOrientation[1]]
@@ -82,20 +82,22 @@ def mirrored(view: Dataset) -> Dataset:
         ("/?older=2000-01-01T00:00:00%2B00:00~1", 200, "No study matches."),
     ],
 )
-def test_what_is_not_there_is_told_with_what_to_do(browser: Browser, path: str, status: int, words: str) -> None:
+def test_a_missing_page_or_wrong_value_is_reported_with_the_remedy(
+    browser: Browser, path: str, status: int, words: str
+) -> None:
     answered, page = browser.ask(path, accept="text/html")
     assert answered == status
     assert words in page
 
 
-def test_nobody_sees_names_or_ids_who_was_not_given_that(browser: Browser, place: LivedIn) -> None:
+def test_names_and_ids_are_hidden_from_visitors_without_the_right(browser: Browser, place: LivedIn) -> None:
     paths = ("/", f"/studies/{place.reported}", "/queue", "/destinations", "/refusals", "/?accession=P")
     pages = "".join(browser.ask(path)[1] for path in paths)
     for words in ("P1", "PHANTOM", "Accession", "Patient ID"):
         assert words not in pages
 
 
-def test_the_live_part_alone_is_answered_where_it_is_asked_for(browser: Browser) -> None:
+def test_a_refresh_gets_the_live_part_only(browser: Browser) -> None:
     whole, part = browser.ask("/queue")[1], browser.ask("/queue", live=True)[1]
     assert "<!doctype html>" in whole
     assert "<!doctype html>" not in part

@@ -1,4 +1,4 @@
-"""Pages as people use them, in Chromium: looking, searching, turning knobs; screenshots are kept under artefacts/."""
+"""Pages in Chromium: reading, searching and using controls; screenshots are stored under artefacts/."""
 
 import tomllib
 from collections.abc import Iterator
@@ -33,12 +33,12 @@ PAGES = {
     "unknown": "/studies/1.2.3",
 }
 REFRESH_MS = 30_000
-"""A page asks again every five seconds."""
+"""Milliseconds within which a refresh, which comes every five seconds, must have happened."""
 
 
 @pytest.fixture
 def page(chromium: Browser, address: str) -> Iterator[Page]:
-    """A tab that knows the console's address; nothing that a page does may be forbidden by its own policy."""
+    """Open a tab, and check that no page violates its own Content-Security-Policy."""
     context = chromium.new_context(base_url=address, permissions=["clipboard-read", "clipboard-write"])
     tab = context.new_page()
     said: list[str] = []
@@ -55,26 +55,26 @@ def path_of(name: str, place: LivedIn) -> str:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_no_page_keeps_people_out(page: Page, place: LivedIn, name: str, scheme: str) -> None:
+def test_every_page_is_accessible(page: Page, place: LivedIn, name: str, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.goto(path_of(name, place))
     page.wait_for_load_state("networkidle")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", full_page=True)
-    # What colours are is all that differs in the dark.
+    # The dark scheme differs in colours only.
     options = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
     assert serious(page, **options) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_not_wider_than_a_telephone(page: Page, place: LivedIn, name: str) -> None:
+def test_a_page_fits_the_width_of_a_phone(page: Page, place: LivedIn, name: str) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto(path_of(name, place))
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.screenshot(path=SCREENSHOTS / f"{name}-360.png", full_page=True)
 
 
-def test_the_keyboard_skips_to_the_content_and_goes_on_from_there(page: Page) -> None:
+def test_the_keyboard_skips_to_the_content(page: Page) -> None:
     page.goto("/queue")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -107,7 +107,7 @@ def test_a_reported_study_is_not_shown_as_delivered_while_a_result_waits(page: P
     expect(page.locator("caption")).to_have_text("1 study found")
 
 
-def test_the_list_begins_with_the_oldest_study_where_that_is_chosen(page: Page) -> None:
+def test_the_list_can_start_with_the_oldest_study(page: Page) -> None:
     page.goto("/")
     newest_first = page.locator("tbody th a").all_inner_texts()
     page.get_by_label("Order").select_option("oldest first")
@@ -115,7 +115,7 @@ def test_the_list_begins_with_the_oldest_study_where_that_is_chosen(page: Page) 
     expect(page.locator("tbody th a")).to_have_text(newest_first[::-1])
 
 
-def test_times_are_shown_in_the_zone_of_the_browser_where_a_person_asks_for_it(
+def test_a_person_can_show_times_in_the_time_zone_of_the_browser(
     chromium: Browser, address: str, place: LivedIn
 ) -> None:
     page = chromium.new_context(base_url=address, timezone_id="America/New_York").new_page()
@@ -134,7 +134,7 @@ def test_times_are_shown_in_the_zone_of_the_browser_where_a_person_asks_for_it(
     page.context.close()
 
 
-def test_a_telephone_shows_every_column_of_the_list(page: Page) -> None:
+def test_a_phone_shows_every_column_of_the_list(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto("/")
     row = page.locator("tbody tr").first
@@ -160,7 +160,7 @@ def test_studies_are_found_by_state_rule_and_day(page: Page, place: LivedIn) -> 
     expect(page.locator("tbody tr")).to_have_count(4)
 
 
-def test_the_list_renews_itself_and_leaves_what_is_typed_and_can_be_paused(page: Page, place: LivedIn) -> None:
+def test_the_list_refreshes_keeps_typed_text_and_can_be_paused(page: Page, place: LivedIn) -> None:
     page.goto("/")
     field = page.get_by_label("Study Instance UID, or a part of it")
     field.fill("2.2")
@@ -177,7 +177,7 @@ def test_the_list_renews_itself_and_leaves_what_is_typed_and_can_be_paused(page:
     expect(page.get_by_role("link", name="1.2.77", exact=True)).to_have_count(0)
 
 
-def test_a_long_list_is_turned_page_by_page_and_back(page: Page, place: LivedIn) -> None:
+def test_a_long_list_has_pages_forward_and_back(page: Page, place: LivedIn) -> None:
     uids = [f"1.2.88.{number}" for number in range(120)]
     receive(place, *uids)
     try:
@@ -196,7 +196,7 @@ def test_a_long_list_is_turned_page_by_page_and_back(page: Page, place: LivedIn)
         forget(place, *uids)
 
 
-def test_views_hang_as_radiologists_hang_them_with_findings_over_them(page: Page, place: LivedIn) -> None:
+def test_views_are_arranged_as_radiologists_hang_them_with_findings(page: Page, place: LivedIn) -> None:
     page.goto(f"/studies/{place.reported}")
     films = page.locator(".hung .film")
     expect(films).to_have_count(4)
@@ -211,9 +211,7 @@ def test_views_hang_as_radiologists_hang_them_with_findings_over_them(page: Page
         expect(picture).not_to_have_js_property("naturalWidth", 0)
 
 
-def test_window_and_opacity_are_turned_by_the_keyboard_and_stay_when_the_page_renews_itself(
-    page: Page, place: LivedIn
-) -> None:
+def test_window_and_opacity_are_set_by_the_keyboard_and_survive_a_refresh(page: Page, place: LivedIn) -> None:
     page.goto(f"/studies/{place.reported}")
     opacity, width = page.get_by_label("Findings"), page.get_by_label("Window width")
     assert style_of(page, ".film .segments", "opacity") == "0.75"
@@ -233,7 +231,7 @@ def test_window_and_opacity_are_turned_by_the_keyboard_and_stay_when_the_page_re
     assert style_of(page, ".film .grey", "filter") == "brightness(1) contrast(1)"
 
 
-def test_the_timeline_tells_every_step_and_the_table_what_was_sent(page: Page, place: LivedIn) -> None:
+def test_the_timeline_shows_every_step_and_the_table_every_sent_object(page: Page, place: LivedIn) -> None:
     page.goto(f"/studies/{place.reported}")
     told = page.locator("table.timeline tbody th").all_inner_texts()
     steps = ["first instance received", "last instance received", "complete", "judged: to be analysed"]
@@ -247,7 +245,7 @@ def test_the_timeline_tells_every_step_and_the_table_what_was_sent(page: Page, p
     expect(sent.last).to_contain_text("answered 0xA700 to C-STORE")
 
 
-def test_the_queue_shows_who_works_on_what_and_who_is_lost(page: Page, place: LivedIn) -> None:
+def test_the_queue_shows_the_job_of_each_worker_and_lost_workers(page: Page, place: LivedIn) -> None:
     page.goto("/queue")
     at_work, lost = page.get_by_role("region", name="Table of workers").locator("tbody tr").all()
     for words in ("gpu-1", "working", "cuda:0", "1.9 GB", "2.4 GB of 85.0 GB", "GLAM phantom-1", place.running):
@@ -256,7 +254,7 @@ def test_the_queue_shows_who_works_on_what_and_who_is_lost(page: Page, place: Li
     expect(page.get_by_role("region", name="Table of waiting jobs").locator("tbody tr")).to_have_count(1)
 
 
-def test_a_destination_tells_its_backlog_and_its_last_failure(page: Page) -> None:
+def test_a_destination_shows_its_backlog_and_its_last_failure(page: Page) -> None:
     page.goto("/destinations")
     archive = page.locator("#destination-archive")
     for words in ("ARCHIVE at 10.0.0.9:104", "last delivery failed", "Free space there"):
@@ -264,7 +262,7 @@ def test_a_destination_tells_its_backlog_and_its_last_failure(page: Page) -> Non
     expect(page.locator("#destination-trial")).to_contain_text("nothing sent yet")
 
 
-def test_the_line_that_is_copied_admits_who_was_rejected(page: Page, place: LivedIn) -> None:
+def test_the_copied_settings_admit_the_rejected_peer(page: Page, place: LivedIn) -> None:
     page.goto("/refusals")
     page.get_by_role("button", name="Copy the settings for WORKSTATION_7 at 10.0.0.12").click()
     expect(page.get_by_role("status")).to_have_text("Copied")
@@ -275,7 +273,7 @@ def test_the_line_that_is_copied_admits_who_was_rejected(page: Page, place: Live
     assert admission("WORKSTATION_7", "GLAMNODE", caller, node.node, {**node.peers, **peers}) is None
 
 
-def test_pages_lead_to_each_other_and_say_which_is_open(page: Page) -> None:
+def test_the_navigation_leads_to_all_pages_and_marks_the_open_one(page: Page) -> None:
     page.goto("/")
     for name, heading in (("Queue", "Queue and workers"), ("Destinations", "Destinations"), ("Refusals", "Refusals")):
         page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
@@ -284,25 +282,25 @@ def test_pages_lead_to_each_other_and_say_which_is_open(page: Page) -> None:
 
 
 def malignant_score(place: LivedIn) -> float:
-    """Of the study, as its analysis recorded it."""
+    """Return the malignant score of the study, as its analysis recorded it."""
     with place.node.sessions() as session:
         told = audit.newest_of_studies(session, "job_succeeded", [place.reported])[place.reported]
     return float(told.detail["study_scores"]["malignant"])
 
 
 def shown(page: Page) -> list[str]:
-    """UIDs on this page of the list."""
+    """Return the UIDs on this page of the list."""
     return page.locator("tbody th a").all_inner_texts()
 
 
 def style_of(page: Page, selector: str, name: str) -> str:
-    """As the browser computes it for the first such element."""
+    """Return the computed style of the first such element."""
     value = page.locator(selector).first.evaluate("(element, name) => getComputedStyle(element)[name]", name)
     return str(value)
 
 
 def receive(place: LivedIn, *uids: str) -> None:
-    """Studies of which something just came, one a second before the other."""
+    """Add studies that were received just now, one second apart."""
     now = datetime.now(UTC)
     rows = [
         {
@@ -319,7 +317,7 @@ def receive(place: LivedIn, *uids: str) -> None:
 
 
 def forget(place: LivedIn, *uids: str) -> None:
-    """They are not on record any more."""
+    """Delete the studies."""
     with place.node.sessions.begin() as session:
         for uid in uids:
             session.delete(session.get_one(StudyRow, uid))

@@ -1,4 +1,4 @@
-"""The console behind reverse proxies, and in front of people who pretend to be one."""
+"""The console behind reverse proxies, and with clients that pretend to be one."""
 
 import http.client
 import re
@@ -68,7 +68,7 @@ def _sign_in(
 
 
 def addresses(node: NodeDirectory, event: str) -> set[str]:
-    """Return the addresses on record."""
+    """Return the recorded addresses."""
     with node.build().sessions() as session:
         return {str(one.detail["address"]) for one in audit.recent(session, event, 100)}
 
@@ -77,7 +77,7 @@ def plain(port: int) -> http.client.HTTPConnection:
     return http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
 
-def test_forwarded_addresses_of_nobody_escape_the_limit_on_wrong_passwords(tmp_path: Path) -> None:
+def test_forged_forwarded_addresses_do_not_escape_the_limit_on_wrong_passwords(tmp_path: Path) -> None:
     node = write_node(tmp_path)
     with console(node) as port:
         statuses = [
@@ -103,7 +103,7 @@ FORWARDED = {
 }
 
 
-def test_a_trusted_proxy_tells_addresses_and_no_other_text(tmp_path: Path) -> None:
+def test_a_trusted_proxy_supplies_addresses_and_no_other_text(tmp_path: Path) -> None:
     node = write_node(tmp_path)
     with console(node, 'trusted_proxies = ["127.0.0.0/30", "::1"]') as port:
         for number, (forwarded, address) in enumerate(FORWARDED.items()):
@@ -153,7 +153,7 @@ def nginx(directory: Path, console_port: int, signed: Signed) -> Iterator[int]:
 
 
 @pytest.mark.peer("nginx")
-def test_the_documented_nginx_tells_addresses_and_keeps_cookies_secure(tmp_path: Path, authority: Authority) -> None:
+def test_the_documented_nginx_supplies_addresses_and_keeps_cookies_secure(tmp_path: Path, authority: Authority) -> None:
     node = write_node(tmp_path / "node")
     signed = authority.sign("nginx")
     settings = f'trusted_proxies = ["127.0.0.1"]\nhost_names = ["{NAME}"]'

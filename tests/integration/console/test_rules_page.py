@@ -1,4 +1,4 @@
-"""The page on which files are dropped, over real HTTP."""
+"""The page that tries rules on files, over real HTTP."""
 
 import re
 import urllib.request
@@ -21,7 +21,7 @@ BOUNDARY = "a-boundary-that-no-file-has"
 
 
 class Form:
-    """The form of the page, as a browser sends it."""
+    """The form of the page, sent as by a browser."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/rules"
@@ -33,7 +33,7 @@ class Form:
             return str(answer.read().decode())
 
     def send(self, files: dict[str, bytes], caller: str = "", **headers: str) -> tuple[int, str]:
-        """Status and page."""
+        """Send the form, and return status and page."""
         fields = {"form_token": self.token, "calling_ae_title": caller}
         parts = [(f'name="{name}"', value.encode()) for name, value in fields.items()]
         parts += [(f'name="files"; filename="{name}"', content) for name, content in files.items()]
@@ -68,7 +68,7 @@ def form(node: Node) -> Iterator[Form]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A small exam of somebody whose name stands in it."""
+    """Return the files of a small exam that contain a patient's name."""
     folder, found = tmp_path_factory.mktemp("exam"), {}
     for view in make_exam(7, rows=64, columns=48):
         image: Dataset = view.dataset
@@ -79,13 +79,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return found
 
 
-def test_the_rules_in_force_stand_on_the_page_in_their_order(form: Form) -> None:
+def test_the_page_lists_the_rules_in_force_in_their_order(form: Form) -> None:
     page = form.page()
     assert 0 < page.index("rules.clinic") < page.index("rules.old")
     assert "StudyDate &lt; 2000-01-01" in page
 
 
-def test_files_are_answered_for_with_the_rule_that_decides(form: Form, files: dict[str, bytes]) -> None:
+def test_the_page_shows_the_rule_that_decides_on_files(form: Form, files: dict[str, bytes]) -> None:
     status, page = form.send({**files, "notes.txt": b"no image"}, "CLINIC")
     assert status == 200
     assert "<dd>shadow</dd>" in page
@@ -96,13 +96,13 @@ def test_files_are_answered_for_with_the_rule_that_decides(form: Form, files: di
     assert "Secret" not in page
 
 
-def test_without_that_caller_another_rule_decides(form: Form, files: dict[str, bytes]) -> None:
+def test_another_rule_decides_for_another_sender(form: Form, files: dict[str, bytes]) -> None:
     page = form.send(files)[1]
     assert "<dd>analyse</dd>" in page
     assert "screening_views" in page
 
 
-def test_nothing_is_kept(form: Form, node: Node, files: dict[str, bytes]) -> None:
+def test_uploaded_files_are_not_kept(form: Form, node: Node, files: dict[str, bytes]) -> None:
     before = sorted(node.store.root.rglob("*"))
     form.send(files)
     assert sorted(node.store.root.rglob("*")) == before
@@ -117,18 +117,18 @@ def test_a_form_of_another_site_is_refused(form: Form, files: dict[str, bytes]) 
     assert (status, "This form has expired" in page) == (403, True)
 
 
-def test_too_much_is_refused_before_it_is_read(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_form_that_is_too_large_is_refused_before_it_is_read(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules_page, "MOST_BYTES", 1000)
     status, page = form.send({"a.dcm": b"0" * 2000})
     assert (status, "Choose fewer" in page) == (413, True)
 
 
-def test_no_file_at_all_is_told(form: Form) -> None:
+def test_a_form_without_a_file_is_reported(form: Form) -> None:
     assert "No file was chosen." in form.send({})[1]
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "<script>alert(1)</script>.dcm"])
-def test_names_of_files_are_only_shown(form: Form, name: str) -> None:
+def test_names_of_uploaded_files_are_only_shown(form: Form, name: str) -> None:
     page = form.send({name.replace('"', ""): b"no image"})[1]
     assert "<script>alert" not in page
     assert "Not read:" in page

@@ -1,4 +1,4 @@
-"""How scores lie at present, as monitoring sees it."""
+"""Metrics of recent mean scores."""
 
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from tests.builders import NOW
 
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
-    """A node that has analysed nothing."""
+    """Return a node without analyses."""
     return build_node(Settings(storage=StorageSettings(root=tmp_path)))
 
 
 def analysed(node: Node, times: int, malignant: float, version: str = "1", **detail: object) -> None:
-    """So many analyses whose images have these scores."""
+    """Record analyses whose images have these scores."""
     told: dict[str, Any] = {
         "mean_scores": {"benign": 0.5, "malignant": malignant},
         "algorithm_version": version,
@@ -36,28 +36,28 @@ def analysed(node: Node, times: int, malignant: float, version: str = "1", **det
 
 
 def means(node: Node) -> dict[str, float]:
-    """By kind."""
+    """Return the mean scores by kind of finding."""
     return {one.labels[0]: round(one.value, 6) for one in measure(node, NOW) if one.metric is MEAN_SCORE}
 
 
-def test_few_analyses_tell_nothing(node: Node) -> None:
+def test_too_few_analyses_give_no_mean_score(node: Node) -> None:
     analysed(node, LEAST_ANALYSES - 1, 0.2)
     assert means(node) == {}
 
 
-def test_the_last_analyses_are_what_counts(node: Node) -> None:
+def test_only_the_last_analyses_count(node: Node) -> None:
     analysed(node, RECENT_ANALYSES, 0.9)
     analysed(node, RECENT_ANALYSES, 0.2)
     assert means(node) == {"benign": 0.5, "malignant": 0.2}
 
 
-def test_another_algorithms_scores_are_not_mixed_with_the_present_ones(node: Node) -> None:
+def test_scores_of_another_algorithm_do_not_count(node: Node) -> None:
     analysed(node, 50, 0.9, version="1")
     analysed(node, 30, 0.1, version="2")
     assert means(node)["malignant"] == 0.1
 
 
-def test_notices_and_what_older_versions_recorded_are_passed_over(node: Node) -> None:
+def test_notices_and_records_of_older_versions_do_not_count(node: Node) -> None:
     analysed(node, 30, 0.3)
     analysed(node, 10, 0.0, mean_scores={})
     with node.sessions.begin() as session:
@@ -65,7 +65,7 @@ def test_notices_and_what_older_versions_recorded_are_passed_over(node: Node) ->
     assert means(node)["malignant"] == 0.3
 
 
-def test_a_node_with_the_package_that_ships_knows_how_far_its_scores_are_off(node: Node) -> None:
+def test_a_node_with_the_built_in_package_knows_how_far_its_scores_have_drifted(node: Node) -> None:
     reference = reference_scores(load_configured_predictor(node.settings).algorithm)
     assert set(reference) == {str(kind) for kind in FindingKind}
     analysed(node, 30, reference["malignant"] - 0.2, reference_scores=reference)

@@ -1,4 +1,4 @@
-"""Who is let in to the console, over real HTTP and HTTPS."""
+"""Access to the console, over real HTTP and HTTPS."""
 
 import sys
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ PASSWORD = "correct horse battery"
 
 
 class Clock:
-    """Stands still unless it is put on."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.moment = NOW
@@ -52,7 +52,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
-    """A node that has an account."""
+    """Return a node with an account."""
     node = build_node(Settings(storage=StorageSettings(root=tmp_path / "root")))
     make_account(node)
     return node
@@ -65,13 +65,13 @@ def browser(node: Node, clock: Clock) -> Iterator[Browser]:
 
 
 def make_account(node: Node, password: str = PASSWORD) -> None:
-    """Of anna, who operates."""
+    """Create the account of the operator anna."""
     with node.sessions.begin() as session:
         set_account(session, new_account("anna", Role.OPERATOR, password), NOW)
 
 
 def told(node: Node, event: str) -> list[dict[str, Any]]:
-    """The details of what is on record."""
+    """Return the details of the recorded events."""
     with node.sessions() as session:
         return [one.detail for one in audit.recent(session, event, 100)]
 
@@ -82,7 +82,7 @@ def is_let_in(browser: Browser) -> bool:
     return "<h1>Studies</h1>" in page
 
 
-def test_whoever_gives_the_password_sees_pages_until_signing_out(node: Node, browser: Browser) -> None:
+def test_a_person_with_the_password_sees_pages_until_signing_out(node: Node, browser: Browser) -> None:
     assert not is_let_in(browser)
     status, page = browser.sign_in("anna", PASSWORD)
     assert status == 200
@@ -93,7 +93,7 @@ def test_whoever_gives_the_password_sees_pages_until_signing_out(node: Node, bro
 
 
 @pytest.mark.parametrize("path", ["/", "/studies/1.2.3", "/studies/1.2.3/4.5.6/grey.png"])
-def test_pages_and_pictures_are_for_those_who_signed_in(browser: Browser, path: str) -> None:
+def test_pages_and_pictures_require_signing_in(browser: Browser, path: str) -> None:
     assert "<h1>Sign in</h1>" in browser.ask(path)[1]
 
 
@@ -116,7 +116,7 @@ def test_signing_in_leads_back_to_the_page_that_was_asked_for(browser: Browser) 
         ("", "/"),
     ],
 )
-def test_signing_in_leads_to_no_other_site(stored: str, page: str) -> None:
+def test_signing_in_does_not_lead_to_another_site(stored: str, page: str) -> None:
     headers = [(b"cookie", f"{RETURN_COOKIE}={stored}".encode())]
     assert page_to_return_to(Request({"type": "http", "headers": headers})) == page
 
@@ -127,18 +127,18 @@ def test_monitoring_needs_no_account(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize(("name", "password"), [("anna", "wrong horse battery"), ("bert", PASSWORD), ("", "")])
-def test_a_wrong_name_and_a_wrong_password_are_answered_alike(browser: Browser, name: str, password: str) -> None:
+def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(browser: Browser, name: str, password: str) -> None:
     status, page = browser.sign_in(name, password)
     assert (status, "Name or password is wrong." in page) == (401, True)
     assert not is_let_in(browser)
 
 
-def test_a_name_that_is_not_there_is_not_recorded(node: Node, browser: Browser) -> None:
+def test_an_unknown_name_is_not_recorded(node: Node, browser: Browser) -> None:
     browser.sign_in("my secret password", "x")
     assert told(node, "sign_in_refused") == [{"address": "127.0.0.1", "account": ""}]
 
 
-def test_after_many_attempts_the_right_password_waits_too(node: Node, browser: Browser, clock: Clock) -> None:
+def test_the_right_password_is_refused_after_too_many_attempts(node: Node, browser: Browser, clock: Clock) -> None:
     for _ in range(ATTEMPTS_OF_ADDRESS):
         assert browser.sign_in("anna", "wrong")[0] == 401
     assert browser.sign_in("anna", PASSWORD)[0] == 429
@@ -156,11 +156,11 @@ def test_a_form_of_another_site_does_nothing(node: Node, browser: Browser, form_
     assert is_let_in(browser)
 
 
-def test_a_form_without_end_is_not_read(browser: Browser) -> None:
+def test_an_endless_form_is_not_read(browser: Browser) -> None:
     assert browser.ask("/sign-in", {"name": "a" * 100_000})[0] == 413
 
 
-def test_a_cookie_from_before_signing_in_is_worth_nothing_after_it(browser: Browser) -> None:
+def test_a_cookie_from_before_signing_in_gives_no_access_afterwards(browser: Browser) -> None:
     browser.ask("/sign-in")
     before = browser.cookie
     browser.sign_in("anna", PASSWORD)
@@ -170,7 +170,7 @@ def test_a_cookie_from_before_signing_in_is_worth_nothing_after_it(browser: Brow
     assert not is_let_in(browser)
 
 
-def test_a_session_ends_with_its_time_and_with_its_account(node: Node, browser: Browser, clock: Clock) -> None:
+def test_a_session_ends_after_its_lifetime_and_with_its_account(node: Node, browser: Browser, clock: Clock) -> None:
     browser.sign_in("anna", PASSWORD)
     for _ in range(int(LIFETIME / IDLE) * 2):
         assert is_let_in(browser)
@@ -187,7 +187,7 @@ IDLE = timedelta(minutes=30)
 LITTLE = timedelta(seconds=1)
 
 
-def test_a_session_that_nobody_uses_ends(browser: Browser, clock: Clock) -> None:
+def test_an_unused_session_ends(browser: Browser, clock: Clock) -> None:
     browser.sign_in("anna", PASSWORD)
     for _ in range(3):
         clock.pass_by(IDLE - LITTLE)
@@ -199,7 +199,7 @@ def test_a_session_that_nobody_uses_ends(browser: Browser, clock: Clock) -> None
     assert is_let_in(browser)
 
 
-def test_a_list_that_renews_itself_keeps_no_session_alive(browser: Browser, clock: Clock) -> None:
+def test_a_page_that_refreshes_itself_does_not_prolong_the_session(browser: Browser, clock: Clock) -> None:
     browser.sign_in("anna", PASSWORD)
     for _ in range(6):
         clock.pass_by(IDLE / 6 - LITTLE)
@@ -211,7 +211,7 @@ def test_a_list_that_renews_itself_keeps_no_session_alive(browser: Browser, cloc
     assert browser.ask("/session")[0] == 401
 
 
-def test_an_act_of_a_session_that_is_over_does_nothing_and_says_so(node: Node, browser: Browser, clock: Clock) -> None:
+def test_an_action_in_an_ended_session_does_nothing_and_reports_it(node: Node, browser: Browser, clock: Clock) -> None:
     browser.sign_in("anna", PASSWORD)
     form_token = browser.form_token("/")
     clock.pass_by(IDLE)
@@ -222,7 +222,7 @@ def test_an_act_of_a_session_that_is_over_does_nothing_and_says_so(node: Node, b
     assert told(node, "act_refused") == []
 
 
-def test_how_long_a_session_may_lie_idle_is_a_setting(tmp_path: Path, clock: Clock) -> None:
+def test_the_idle_time_of_a_session_is_a_setting(tmp_path: Path, clock: Clock) -> None:
     console = ConsoleSettings(idle_timeout=60.0)
     node = build_node(Settings(storage=StorageSettings(root=tmp_path / "root"), console=console))
     make_account(node)
@@ -233,7 +233,7 @@ def test_how_long_a_session_may_lie_idle_is_a_setting(tmp_path: Path, clock: Clo
         assert "unused for 1 minutes" in browser.ask("/")[1]
 
 
-def test_without_accounts_pages_are_for_whoever_sits_here(node: Node, browser: Browser) -> None:
+def test_pages_are_open_at_this_machine_while_there_is_no_account(node: Node, browser: Browser) -> None:
     with node.sessions.begin() as session:
         remove_account(session, "anna", NOW)
     assert is_let_in(browser)
@@ -247,7 +247,7 @@ def test_passwords_do_not_cross_a_network_in_plain_text(node: Node) -> None:
 
 @pytest.fixture
 def secured(authority: Authority, tmp_path: Path) -> NodeDirectory:
-    """A node whose console others can reach by HTTPS; without accounts."""
+    """Return a node without accounts whose console other machines can reach by HTTPS."""
     signed, directory = authority.sign("console"), write_node(tmp_path / "secured")
     files = f"certificate = '{signed.certificate}'\nkey = '{signed.key}'\n"
     with directory.settings_path.open("a") as settings:
@@ -258,7 +258,7 @@ def secured(authority: Authority, tmp_path: Path) -> NodeDirectory:
 
 @contextmanager
 def serving(directory: NodeDirectory) -> Iterator[int]:
-    """The console as a process of its own, which answers on this port."""
+    """Run the console as a process, and yield its port."""
     child = Child(Program("console", (sys.executable, "-m", CONSOLE), directory.environment()))
     try:
         wait_until(lambda: all_ready([child]))
@@ -267,7 +267,7 @@ def serving(directory: NodeDirectory) -> Iterator[int]:
         stop_together([child])
 
 
-def test_the_console_of_a_site_is_reached_by_https_and_an_account(secured: NodeDirectory, authority: Authority) -> None:
+def test_other_machines_reach_the_console_by_https_and_an_account(secured: NodeDirectory, authority: Authority) -> None:
     with serving(secured) as port:
         browser = Browser(port, authority.sign("any").ca)
         assert browser.ask("/")[0] == browser.ask("/sign-in")[0] == 404
@@ -281,7 +281,7 @@ def test_the_console_of_a_site_is_reached_by_https_and_an_account(secured: NodeD
         assert browser.ask("/")[0] == 404
 
 
-def test_an_account_whose_password_could_be_overheard_is_not_made(tmp_path: Path) -> None:
+def test_an_account_is_refused_if_its_password_would_cross_a_network_in_plain_text(tmp_path: Path) -> None:
     directory = write_node(tmp_path)
     with directory.settings_path.open("a") as settings:
         settings.write("[console]\nhost = '0.0.0.0'\nport = 8114\n")
@@ -293,12 +293,12 @@ def test_an_account_whose_password_could_be_overheard_is_not_made(tmp_path: Path
 
 
 @pytest.mark.parametrize(("name", "password"), [("anna", "short"), ("anna", "x" * 1025), ("an na", PASSWORD)])
-def test_an_account_that_cannot_be_one_is_not_made(name: str, password: str) -> None:
+def test_an_invalid_account_is_refused(name: str, password: str) -> None:
     with pytest.raises(PermanentError):
         new_account(name, Role.VIEWER, password)
 
 
-def test_the_password_is_kept_as_an_argon2id_hash() -> None:
+def test_the_password_is_stored_as_an_argon2id_hash() -> None:
     kept = new_account("anna", Role.VIEWER, PASSWORD).password_hash
     assert kept.startswith("$argon2id$")
     assert PASSWORD not in kept

@@ -1,4 +1,4 @@
-"""What runs in browsers: third-party files as their makers ship them, and nothing from elsewhere."""
+"""The files that browsers load: third-party files unchanged, and nothing from other sites."""
 
 import hashlib
 import re
@@ -16,7 +16,7 @@ SHIPPED = {
 }
 
 
-def test_third_party_files_are_those_that_were_shipped_and_listed_with_their_licence() -> None:
+def test_third_party_files_are_unchanged_and_listed_with_their_licence() -> None:
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in VENDOR.glob("*.js")}
     assert files == SHIPPED
     listed = (VENDOR / "README.md").read_text(encoding="utf-8")
@@ -24,6 +24,6 @@ def test_third_party_files_are_those_that_were_shipped_and_listed_with_their_lic
 
 
 @pytest.mark.parametrize("template", sorted((CONSOLE / "templates").glob("*.html")), ids=lambda path: path.name)
-def test_no_template_has_a_script_a_style_or_an_address_of_elsewhere_in_it(template: Path) -> None:
+def test_no_template_contains_a_script_a_style_or_an_external_address(template: Path) -> None:
     text = template.read_text(encoding="utf-8")
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?://", text)

@@ -1,4 +1,4 @@
-"""A page that is open while its visitor is signed out, and while the node goes away."""
+"""An open page whose visitor is signed out, and whose node stops."""
 
 from collections.abc import Iterator
 
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.peer("chromium")
 
 PASSWORD = "correct horse battery"
 NEXT_ROUND_MS = 30_000
-"""A page asks again every five seconds."""
+"""Milliseconds within which a refresh, which comes every five seconds, must have happened."""
 
 
 @pytest.fixture
 def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """A node with an account."""
+    """Return a node with an account."""
     node = build_node(settings(tmp_path_factory.mktemp("node") / "root"))
     with node.sessions.begin() as session:
         set_account(session, new_account("anna", Role.VIEWER, PASSWORD), NOW)
@@ -38,14 +38,14 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 
 def sign_in(page: Page, page_asked_for: str) -> None:
-    """Sign in by the form, with the keyboard; the page that was asked for follows."""
+    """Sign in by the form, and expect the page that was asked for."""
     page.get_by_label("Name").fill("anna")
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(page_asked_for)
 
 
-def test_an_open_page_leads_to_the_form_when_signed_out_and_says_when_the_node_is_gone(node: Node, page: Page) -> None:
+def test_an_open_page_leads_to_the_form_after_signing_out_and_reports_a_stopped_node(node: Node, page: Page) -> None:
     with listening(create_console(node, "127.0.0.1")) as port:
         page.goto(f"http://127.0.0.1:{port}/queue")
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
@@ -63,7 +63,7 @@ def test_an_open_page_leads_to_the_form_when_signed_out_and_says_when_the_node_i
     expect(page.locator("#live")).to_contain_text("No worker is running.")
 
 
-def test_of_a_database_that_is_away_a_page_says_so_and_what_to_do(node: Node, page: Page) -> None:
+def test_a_page_reports_an_unreachable_database_with_the_remedy(node: Node, page: Page) -> None:
     with listening(create_console(node, "127.0.0.1")) as port:
         page.goto(f"http://127.0.0.1:{port}/")
         sign_in(page, "Studies")

@@ -1,4 +1,4 @@
-"""Alerts reach a real webhook and a real mail server, once, whatever goes away in between."""
+"""Delivery of alerts to a real webhook and a real mail server, once, also after outages."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ PASSWORD = "hunter2 hunter2"
 
 
 class Webhook(Posts):
-    """What was posted."""
+    """A webhook with a secret path, which keeps the posted bodies."""
 
     def __init__(self) -> None:
         super().__init__(SECRET_PATH, ill_status=503)
@@ -51,7 +51,7 @@ def webhook() -> Iterator[Webhook]:
 
 
 class Mailbox:
-    """Mails that the server took from somebody who signed in over TLS."""
+    """The mails that the server accepted from authenticated clients over TLS."""
 
     def __init__(self) -> None:
         self.mails: list[Message] = []
@@ -72,7 +72,7 @@ def sign_in(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: s
 
 @contextmanager
 def mail_server(mailbox: Mailbox, authority: Authority) -> Iterator[int]:
-    """Takes mail on this port after STARTTLS from who signs in."""
+    """Run a mail server that requires STARTTLS and authentication, and yield its port."""
     signed = authority.sign("localhost")
     context = SSLContext(PROTOCOL_TLS_SERVER)
     context.load_cert_chain(signed.certificate, signed.key)
@@ -100,7 +100,7 @@ def node_with(root: Path, told: str) -> Node:
 
 
 def waits_for_the_archive(node: Node) -> None:
-    """A result since NOW."""
+    """Add a result that has been waiting since NOW, of a patient with the ID "SECRET-ID"."""
     with node.sessions.begin() as session:
         add_waiting_result(session, patient_id="SECRET-ID")
 
@@ -115,7 +115,7 @@ def look(node: Node, minutes: float) -> None:
     check_alerts(node, NOW + timedelta(minutes=minutes))
 
 
-def test_a_webhook_is_told_once_when_it_begins_and_once_when_it_is_over(tmp_path: Path) -> None:
+def test_a_webhook_gets_one_message_when_an_alert_begins_and_one_when_it_ends(tmp_path: Path) -> None:
     with webhook() as hook:
         node = node_with(tmp_path, f'webhook_url = "{hook.url}"\nwhich = ["archive_down"]')
         waits_for_the_archive(node)
@@ -136,7 +136,7 @@ def test_a_webhook_is_told_once_when_it_begins_and_once_when_it_is_over(tmp_path
     assert "2.25." not in json.dumps(hook.posted)
 
 
-def test_a_webhook_that_is_away_is_told_when_it_is_back_in_order(
+def test_a_webhook_gets_missed_messages_in_order_after_its_outage(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with webhook() as hook:
@@ -166,7 +166,7 @@ def test_a_webhook_that_does_not_listen_is_named_without_its_path(tmp_path: Path
     assert "secret" not in str(caught.value)
 
 
-def test_the_way_can_be_tried_by_a_command(tmp_path: Path) -> None:
+def test_a_command_sends_a_test_alert(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     with webhook() as hook:
         path.write_text(f'[alerts]\nwebhook_url = "{hook.url}"')
@@ -179,7 +179,7 @@ def test_the_way_can_be_tried_by_a_command(tmp_path: Path) -> None:
     assert "Set alerts.webhook_url" in glam_node("alerts", "test", "--settings", path, expect=1).stdout
 
 
-def test_mails_go_over_tls_by_who_signs_in(tmp_path: Path) -> None:
+def test_mails_are_sent_over_tls_after_authentication(tmp_path: Path) -> None:
     authority, mailbox = Authority(tmp_path / "authority"), Mailbox()
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
     with mail_server(mailbox, authority) as port:
@@ -231,7 +231,7 @@ def test_a_mail_server_of_another_authority_gets_nothing(tmp_path: Path) -> None
         ('which = ["archive_gone"]', 'alerts.which[0]: "archive_gone" is not allowed'),
     ],
 )
-def test_wrong_settings_are_told(tmp_path: Path, text: str, message: str) -> None:
+def test_wrong_alert_settings_are_reported(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "node.toml").write_text(f"[alerts]\n{text}")
     with pytest.raises(SettingsError) as caught:
         load_settings(tmp_path / "node.toml", {})

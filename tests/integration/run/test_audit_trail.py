@@ -1,4 +1,4 @@
-"""The audit trail of running processes: complete at the collector, whoever is killed and whatever is away."""
+"""The audit trail of running processes, complete at the collector in spite of killed processes and outages."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def collector(authority: Authority) -> Collector:
 
 
 def audited(node: NodeDirectory, collector: Collector, ours: Signed) -> NodeDirectory:
-    """With [audit] in its settings."""
+    """Return the node with [audit] in its settings."""
     files = {"ca": ours.ca, "certificate": ours.certificate, "key": ours.key}
     lines = [f'{key} = "{path}"' for key, path in files.items()]
     text = "\n".join(["[audit]", 'host = "127.0.0.1"', f"port = {collector.port}", *lines])
@@ -51,13 +51,13 @@ def audited(node: NodeDirectory, collector: Collector, ours: Signed) -> NodeDire
 
 @pytest.fixture
 def node(collector: Collector, ours: Signed, redis_url: str, tmp_path: Path) -> NodeDirectory:
-    """A node that reports to the collector."""
+    """Return a node that sends audit messages to the collector."""
     return audited(write_node(tmp_path, broker_url=redis_url), collector, ours)
 
 
 @pytest.fixture
 def node_on_postgresql(collector: Collector, ours: Signed, redis_url: str, tmp_path: Path) -> Iterator[NodeDirectory]:
-    """One with its database in PostgreSQL."""
+    """Yield such a node with its database in PostgreSQL."""
     with postgresql_server() as socket_directory:
         execute(socket_directory, "CREATE DATABASE node")
         database_url = url_of(socket_directory, "node")
@@ -66,7 +66,7 @@ def node_on_postgresql(collector: Collector, ours: Signed, redis_url: str, tmp_p
 
 @contextmanager
 def opened(node: NodeDirectory) -> Iterator[SessionFactory]:
-    """Its database."""
+    """Open the node's database."""
     sessions = node.build().sessions
     try:
         yield sessions
@@ -80,7 +80,7 @@ def starts(sessions: SessionFactory) -> int:
 
 
 def is_all_sent(sessions: SessionFactory) -> bool:
-    """Asked in this order: PostgreSQL shows to the second question what others wrote after the first."""
+    """Return whether all events are reported; in this order, since the second query sees also later rows."""
     with sessions() as session:
         return not audit.without_message(session, 1) and audit_messages.counts(session)[1] == 0
 
@@ -111,13 +111,13 @@ def test_nothing_is_lost_while_the_dispatcher_is_killed_and_the_collector_comes_
 
 
 def events_of(collector: Collector) -> Counter[str]:
-    """What was told, by event and outcome."""
+    """Return the number of messages by event and outcome."""
     roots = [ElementTree.fromstring(record.message) for record in collector.records]
     identified = [(root[0][0].attrib["originalText"], root[0].attrib["EventOutcomeIndicator"]) for root in roots]
     return Counter(f"{meaning} {outcome}" for meaning, outcome in identified)
 
 
-def test_a_study_a_stranger_and_other_settings_are_told_to_the_collector(
+def test_the_collector_gets_messages_on_a_study_a_rejected_sender_and_changed_settings(
     node: NodeDirectory, collector: Collector
 ) -> None:
     with node.running("receiver", "dispatcher") as (receiver, _), collector.running():

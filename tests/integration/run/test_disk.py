@@ -1,4 +1,4 @@
-"""The disk fills: first nothing more is received, then nothing is taken up; with room again all goes on by itself."""
+"""A disk that fills: reception stops, then new work; both resume by themselves when there is room."""
 
 import os
 import shutil
@@ -29,12 +29,12 @@ pytestmark = pytest.mark.peer("redis-server")
 
 MIB = 2**20
 BESIDE = Path("/dev/shm")
-"""A disk in memory: small writes of others do not disturb what is free by much."""
+"""A file system in memory, whose free space changes little by other programs."""
 
 
 @pytest.fixture
 def directory(redis_url: str) -> Iterator[NodeDirectory]:
-    """A node that refuses with a step less than there is now, and pauses with three steps less."""
+    """Return a node that refuses images when one step of space is used, and pauses when three are used."""
     with tempfile.TemporaryDirectory(dir=BESIDE if BESIDE.is_dir() else None) as name:
         directory = write_node(Path(name), broker_url=redis_url)
         free = directory.build().store.free_bytes()
@@ -46,12 +46,12 @@ def directory(redis_url: str) -> Iterator[NodeDirectory]:
 
 
 def step_of(free: int) -> int:
-    """More than what others write meanwhile, and an eighth of the disk at most."""
+    """Return the bytes of a step: more than other programs write meanwhile, at most an eighth of the disk."""
     return min(64 * MIB, free // 8)
 
 
 def fill(directory: NodeDirectory, steps: int) -> None:
-    """So much is in the way."""
+    """Use up the space of so many steps."""
     with (directory.path / "ballast").open("wb") as ballast:
         if steps:
             os.posix_fallocate(ballast.fileno(), 0, steps * step_of(shutil.disk_usage(directory.path).free))
@@ -70,7 +70,7 @@ def state(node: Node, uid: str) -> tuple[StudyState | None, JobState | None]:
 
 
 def run(node: Node, uid: str) -> bool:
-    """A worker hears of the study's job."""
+    """Run the study's job as a worker would."""
     with node.sessions() as session:
         newest = jobs.newest(session, uid)
     assert newest is not None
@@ -87,7 +87,7 @@ def run(node: Node, uid: str) -> bool:
     )
 
 
-def test_a_disk_that_fills_stops_one_thing_after_the_other_and_nothing_is_lost(
+def test_a_full_disk_stops_reception_then_analysis_and_nothing_is_lost(
     directory: NodeDirectory, redis_url: str
 ) -> None:
     node, queue = directory.build(), CeleryQueue(create_app(redis_url))

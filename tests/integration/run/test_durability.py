@@ -23,7 +23,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def statuses(port: int, images: list[Dataset]) -> list[int]:
-    """Return what each image is answered with, over an association of its own."""
+    """Return the C-STORE status of each image, sent over its own association."""
     found = []
     for image in images:
         with associated(port) as association:
@@ -55,12 +55,12 @@ def test_no_instance_of_a_study_is_acknowledged_before_its_directory_is_durable(
 
 
 @pytest.mark.peer("gcc")
-def test_a_directory_that_another_receiver_could_not_make_durable_is_not_relied_on(
+def test_a_directory_that_another_receiver_left_unsynchronised_is_synchronised_again(
     library: Path, tmp_path: Path
 ) -> None:
     node = write_node(tmp_path)
     exam = small_exam(1)
-    # As a receiver leaves it that is killed between the two calls.
+    # A receiver that is killed between the two calls leaves such a directory.
     (tmp_path / "storage" / "instances" / exam[0].StudyInstanceUID).mkdir(parents=True)
     with node.running("receiver", **failing(node, library)) as (receiver,):
         assert not (tmp_path / "succeeded").exists()

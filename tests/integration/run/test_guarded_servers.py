@@ -1,4 +1,4 @@
-"""Database and broker on other hosts: over TLS that checks who answers, with a password."""
+"""Database and broker over TLS with verified certificates and passwords."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_study_goes_through_with_database_and_broker_over_tls(authority: Autho
             node.sessions.kw["bind"].dispose()
 
 
-def test_a_broker_that_shows_a_strange_certificate_is_not_spoken_to(authority: Authority, tmp_path: Path) -> None:
+def test_a_broker_with_an_untrusted_certificate_is_refused(authority: Authority, tmp_path: Path) -> None:
     stranger = Authority(tmp_path / "stranger").sign("stranger")
     with guarded_redis_server(tmp_path, free_port(), authority.sign("broker"), PASSWORD) as url:
         with pytest.raises(TransientError, match="certificate verify failed") as caught:
@@ -48,7 +48,7 @@ def test_a_broker_that_shows_a_strange_certificate_is_not_spoken_to(authority: A
         assert PASSWORD not in str(caught.value)
 
 
-def test_a_database_that_shows_a_strange_certificate_is_not_spoken_to(authority: Authority, tmp_path: Path) -> None:
+def test_a_database_with_an_untrusted_certificate_is_refused(authority: Authority, tmp_path: Path) -> None:
     stranger = Authority(tmp_path / "stranger").sign("stranger")
     signed = authority.sign("database")
     with guarded_postgresql_server(free_port(), signed, PASSWORD) as url:

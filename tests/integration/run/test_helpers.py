@@ -1,4 +1,4 @@
-"""A receiver of several processes: one port, one limit, one end."""
+"""A receiver of several processes, with one port, one limit of associations and one end."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ OUT_OF_RESOURCES = 0xA700
 
 @contextmanager
 def receiving(path: Path, **environment: str) -> Iterator[tuple[NodeDirectory, Child, int]]:
-    """A node whose receiver has two processes, the receiver, and the other process."""
+    """Run a receiver with one helper, and yield the node, the receiver and the helper's process id."""
     directory = write_node(path)
     with directory.running("receiver", GLAM_NODE__NODE__RECEIVER_PROCESSES="2", **environment) as [receiver]:
         (helper,) = children(receiver.pid)
@@ -32,7 +32,7 @@ def receiving(path: Path, **environment: str) -> Iterator[tuple[NodeDirectory, C
 
 
 def sockets(pid: int) -> int:
-    """How many it has open."""
+    """Return the number of open sockets of a process."""
     return sum(
         str(one.readlink()).startswith("socket:") for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_symlink()
     )
@@ -50,7 +50,7 @@ def associated(receiver: Child) -> Iterator[Sender]:
 
 
 def begin(sender: Sender, uid: str, data: bytes) -> None:
-    """All of a C-STORE but its last byte pair."""
+    """Send a C-STORE except its last two bytes."""
     sender.send(p_data(pdv(store_rq(uid), command=True, last=True)))
     sender.send(p_data(pdv(data[:-2], command=False, last=False)))
 
@@ -60,7 +60,7 @@ def end(sender: Sender, data: bytes) -> int:
     return sender.status()
 
 
-def test_every_second_association_is_a_helpers_within_one_limit_and_what_either_answers_is_on_record(
+def test_helpers_serve_every_second_association_within_one_limit_and_record_their_answers(
     tmp_path: Path,
 ) -> None:
     limit = {"GLAM_NODE__NODE__MAXIMUM_ASSOCIATIONS": "2"}
@@ -80,7 +80,7 @@ def test_every_second_association_is_a_helpers_within_one_limit_and_what_either_
         node.sessions.kw["bind"].dispose()
 
 
-def test_what_is_half_received_by_either_comes_to_its_end_when_the_receiver_stops(tmp_path: Path) -> None:
+def test_either_process_finishes_a_half_received_instance_when_the_receiver_stops(tmp_path: Path) -> None:
     data = {uid: data_set(uid, pixel_bytes=100_000) for uid in ("1.2.1", "1.2.2")}
     with receiving(tmp_path) as (_, receiver, helper), associated(receiver) as first, associated(receiver) as second:
         begin(first, "1.2.1", data["1.2.1"])
@@ -92,7 +92,7 @@ def test_what_is_half_received_by_either_comes_to_its_end_when_the_receiver_stop
 
 
 @pytest.mark.parametrize("whose", ["the receiver", "the helper"])
-def test_when_one_process_is_killed_the_others_end_and_all_start_again(tmp_path: Path, whose: str) -> None:
+def test_the_receiver_restarts_all_processes_when_one_is_killed(tmp_path: Path, whose: str) -> None:
     with receiving(tmp_path) as (_, receiver, helper), associated(receiver), associated(receiver) as handed:
         first = receiver.pid
         os.kill(first if whose == "the receiver" else helper, signal.SIGKILL)
@@ -108,7 +108,7 @@ def test_when_one_process_is_killed_the_others_end_and_all_start_again(tmp_path:
             assert again.store("1.2.3", data_set("1.2.3")) == 0x0000
 
 
-def test_settings_that_are_read_anew_are_the_helpers_too(tmp_path: Path) -> None:
+def test_helpers_get_reloaded_settings(tmp_path: Path) -> None:
     with receiving(tmp_path) as (directory, receiver, _), associated(receiver):
         with associated(receiver) as second:
             assert second.store("1.2.3", data_set("1.2.3")) == 0x0000

@@ -1,4 +1,4 @@
-"""A node that serves gets its results to an archive that behaves oddly, one oddity after the other."""
+"""Delivery of results to an archive that misbehaves in several ways."""
 
 import json
 import re
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module")
 def node(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> NodeDirectory:
-    """A node that waits an hour before it tries anything again, and a second and a half for an answer."""
+    """Return a node that retries after an hour, and waits a second and a half for an answer."""
     written = write_node(tmp_path_factory.mktemp("node"), archive_port=_session_archive.port)
     text = written.settings_path.read_text().replace("delay = 0.5", "delay = 3600")
     text = text.replace('ae_title = "ARCHIVE"', 'ae_title = "ARCHIVE"\ntimeout = 1.5')
@@ -29,13 +29,13 @@ def node(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def served(node: NodeDirectory) -> Iterator[Serving]:
-    """The node, serving all tests of this module."""
+    """Run the node for all tests of this module."""
     with serving(node) as running:
         yield running
 
 
 def deliveries(node: NodeDirectory) -> list[dict[str, Any]]:
-    """What `glam-node study` says of the results of the newest study."""
+    """Return the deliveries of the newest study as `glam-node study` shows them."""
     newest = json.loads(glam_node("--settings", node.settings_path, "studies", "--json").stdout)[0]
     told = glam_node("--settings", node.settings_path, "study", newest["study_instance_uid"], "--json").stdout
     found: list[dict[str, Any]] = json.loads(told)["deliveries"]
@@ -43,23 +43,23 @@ def deliveries(node: NodeDirectory) -> list[dict[str, Any]]:
 
 
 @pytest.mark.features("glam-node send-now")
-def test_an_archive_that_aborts_on_segmentations_has_the_report_and_gets_them_on_a_persons_word(
+def test_an_archive_that_aborts_on_segmentations_gets_the_report_and_the_rest_on_resend(
     node: NodeDirectory, served: Serving, archive: Archive
 ) -> None:
     archive.abort_on = frozenset({SEG})
     send(served.port, small_exam(51))
     wait_until(lambda: results(archive) == {SR: 1})
-    # Each once, and once more since the archive took the report after that.
+    # One attempt each, and another one because the archive then accepted the report.
     wait_until(lambda: [one["attempt"] for one in deliveries(node) if one["failure"]] == [2] * 4)
     assert all("ended the association" in one["failure"] for one in deliveries(node) if one["kind"] == "SEG")
     archive.abort_on = frozenset()
     told = glam_node("--settings", node.settings_path, "send-now", "archive").stdout
-    # Those that the sender is about to try anyway do not count as waiting.
+    # Results that the sender is about to try anyway do not count as waiting.
     assert re.fullmatch(r"[1-4] waiting results? will be sent to archive now\.\n", told)
     wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
 
 
-def test_an_archive_that_takes_one_slow_object_an_association_with_a_warning_gets_all(
+def test_an_archive_that_accepts_one_slow_object_an_association_with_a_warning_gets_all(
     node: NodeDirectory, served: Serving, archive: Archive
 ) -> None:
     archive.an_association, archive.delay_s = 1, 2.0
@@ -71,7 +71,7 @@ def test_an_archive_that_takes_one_slow_object_an_association_with_a_warning_get
     assert warnings == ["0xB000 (stored, elements coerced): Series Description coerced"]
 
 
-def test_results_go_out_by_themselves_within_a_minute_after_the_archive_is_back(
+def test_results_are_sent_within_a_minute_after_the_archive_is_back(
     node: NodeDirectory, served: Serving, archive: Archive
 ) -> None:
     archive.stop()

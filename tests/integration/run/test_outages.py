@@ -1,4 +1,4 @@
-"""The database or the broker goes away and comes back; no process ends, and the next study is reported."""
+"""Outages of the database and the broker, after which the same processes report the next study."""
 
 import time
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ OUTAGE_S = 3
 
 
 def assert_at_work(processes: list[Child], archive: Archive, before: list[int], *, study: int) -> None:
-    """They are the processes that were there before, and a study that comes now is reported."""
+    """Check that the processes are the same as before, and that a new study is reported."""
     assert all_ready(processes)
     assert [process.pid for process in processes] == before
     send(int(processes[0].word or 0), small_exam(study))
@@ -34,12 +34,12 @@ def assert_at_work(processes: list[Child], archive: Archive, before: list[int], 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A node's processes, and what they stand on."""
+    """The processes of a node, its database and its broker."""
 
     processes: list[Child]
     postgresql: Path
     redis: ExitStack
-    """Ends it."""
+    """The stack that holds the broker; closing it stops the broker."""
     redis_port: int
     path: Path
 
@@ -49,7 +49,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """At work."""
+    """Run the processes of a node on PostgreSQL and Redis."""
     path, port = tmp_path_factory.mktemp("node"), free_port()
     with postgresql_server() as postgresql, ExitStack() as redis:
         execute(postgresql, "CREATE DATABASE node")
@@ -62,7 +62,7 @@ def site(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.mark.peer("postgresql")
-def test_a_database_that_was_away_is_used_again(site: Site, archive: Archive) -> None:
+def test_the_node_uses_a_database_again_after_its_outage(site: Site, archive: Archive) -> None:
     before = [process.pid for process in site.processes]
     execute(site.postgresql, "ALTER DATABASE node ALLOW_CONNECTIONS false")
     execute(site.postgresql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'node'")
@@ -72,7 +72,7 @@ def test_a_database_that_was_away_is_used_again(site: Site, archive: Archive) ->
 
 
 @pytest.mark.peer("postgresql")
-def test_a_broker_that_was_away_is_used_again(site: Site, archive: Archive) -> None:
+def test_the_node_uses_a_broker_again_after_its_outage(site: Site, archive: Archive) -> None:
     before = [process.pid for process in site.processes]
     site.redis.close()
     time.sleep(OUTAGE_S)

@@ -1,4 +1,4 @@
-"""The receiver as a process: what it takes of a machine, within generous bounds; the benchmarks measure it closely."""
+"""Memory and processor time of the receiver's process, within generous bounds; the benchmarks measure them closely."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ LARGEST_PEAK_MB = 125.0
 LARGEST_IDLE_SHARE = 0.1
 
 
-def test_sixteen_senders_take_little_memory_whatever_the_size_of_an_instance(tmp_path: Path) -> None:
+def test_sixteen_senders_take_little_memory_for_any_size_of_instance(tmp_path: Path) -> None:
     with fresh(SERVERS["ours, one process"], tmp_path / "node") as server:
         small = blast(server, Load(image(tmp_path, 100_000), 16, 4)).peak_megabytes
         large = blast(server, Load(image(tmp_path, 12_000_000), 16, 1, first=100)).peak_megabytes
@@ -21,7 +21,7 @@ def test_sixteen_senders_take_little_memory_whatever_the_size_of_an_instance(tmp
     assert large - small < 16.0
 
 
-def test_idle_associations_take_no_time(tmp_path: Path) -> None:
+def test_idle_associations_take_no_processor_time(tmp_path: Path) -> None:
     with fresh(SERVERS["ours"], tmp_path / "node") as server, waiting(server, 50):
         before, began = server.cpu_seconds(), time.monotonic()
         time.sleep(2)

@@ -1,4 +1,4 @@
-"""Several receivers of one node: one storage root, one PostgreSQL, and whichever the sender happens to reach."""
+"""Several receivers of one node, on one storage root and one PostgreSQL database."""
 
 import os
 import re
@@ -47,7 +47,7 @@ def node(directory: NodeDirectory) -> Iterator[Node]:
 
 @pytest.fixture(scope="module")
 def ports(directory: NodeDirectory) -> Iterator[list[int]]:
-    """Where two receivers listen: one as `serve` starts it, one by the command."""
+    """Start two receivers and yield their ports: one as `serve` starts it, one by the command."""
     command = [sys.executable, "-m", "glam_node", "receiver"]
     with (
         subprocess.Popen(command, env=directory.environment(), stdout=subprocess.PIPE, text=True) as process,
@@ -62,7 +62,7 @@ def ports(directory: NodeDirectory) -> Iterator[list[int]]:
 
 
 def half_sent(port: int, uid: str, data: bytes) -> Sender:
-    """A C-STORE of which the second half is still to come."""
+    """Return a sender that has sent the first half of a C-STORE."""
     sender = Sender(port)
     assert sender.associate(calling=MODALITY) == 2
     sender.send(p_data(pdv(store_rq(uid), command=True, last=True)))
@@ -75,7 +75,7 @@ def parts(node: Node) -> list[Path]:
 
 
 def kept(node: Node, uid: str) -> bytes:
-    """What is on disk under that UID; its row says the same."""
+    """Return the data set on disk under that UID, after comparing its digest with the database."""
     with node.sessions() as session:
         row = session.scalars(select(InstanceRow).where(InstanceRow.sop_instance_uid == uid)).one()
     data = data_set_bytes(node.store.resolve(row.path))
@@ -83,7 +83,7 @@ def kept(node: Node, uid: str) -> bytes:
     return data
 
 
-def test_who_starts_removes_what_a_killed_receiver_left_and_leaves_alone_what_others_are_receiving(
+def test_a_starting_receiver_removes_files_of_killed_receivers_but_not_those_of_running_ones(
     directory: NodeDirectory, node: Node, ports: list[int]
 ) -> None:
     data, lost = data_set("2.25.7001", pixel_bytes=200_000), data_set("2.25.7002", pixel_bytes=200_000)
@@ -99,7 +99,7 @@ def test_who_starts_removes_what_a_killed_receiver_left_and_leaves_alone_what_ot
     assert kept(node, "2.25.7001") == data
 
 
-def test_other_bytes_under_one_uid_at_two_receivers_at_the_same_moment_lose_neither(
+def test_two_receivers_keep_both_versions_of_an_instance_that_arrive_at_the_same_moment(
     node: Node, ports: list[int]
 ) -> None:
     uids = [f"2.25.71{number}" for number in range(40)]
@@ -121,7 +121,9 @@ def test_other_bytes_under_one_uid_at_two_receivers_at_the_same_moment_lose_neit
     assert [event.detail["same_bytes"] for event in told] == [False] * len(uids)
 
 
-def test_two_people_who_come_by_two_receivers_at_once_are_found_in_either_order(node: Node, ports: list[int]) -> None:
+def test_two_patients_in_one_study_are_detected_across_two_receivers_in_either_order(
+    node: Node, ports: list[int]
+) -> None:
     for number, order in enumerate((ports, ports[::-1])):
         exam = small_exam(73 + number)
         for image in exam[2:]:
@@ -135,7 +137,7 @@ def test_two_people_who_come_by_two_receivers_at_once_are_found_in_either_order(
         assert (judged.rule, judged.reason.partition(": ")[2]) == ("two_patients", "birth date differs")
 
 
-def test_a_study_that_comes_by_two_receivers_is_one_study(node: Node, ports: list[int]) -> None:
+def test_a_study_that_arrives_at_two_receivers_is_one_study(node: Node, ports: list[int]) -> None:
     exam = small_exam(71)
     with ThreadPoolExecutor(4) as senders:
         list(senders.map(lambda port, view: send(port, [view]), ports * 2, exam))

@@ -1,4 +1,4 @@
-"""A node takes new settings while it runs, or keeps those that it has."""
+"""Reload of settings in a running node."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.ports import free_port
 from tests.waiting import wait_until
 
 PROCESSES = 4
-"""Receiver, dispatcher, sender and worker."""
+"""The number of processes that read settings: receiver, dispatcher, sender and worker."""
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +32,14 @@ def written(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def served(written: NodeDirectory) -> Iterator[Serving]:
-    """One node for all tests of this module."""
+    """Run one node for all tests of this module."""
     with serving(written) as running:
         yield running
 
 
 @pytest.fixture
 def node(written: NodeDirectory, served: Serving, archive: Archive) -> Iterator[NodeDirectory]:
-    """Its settings are as before when the test is over."""
+    """Return the node, and restore its settings after the test."""
     text = written.settings_path.read_text()
     yield written
     written.settings_path.write_text(text)
@@ -55,7 +55,7 @@ def edit(node: NodeDirectory, *replacements: tuple[str, str], more: str = "") ->
 
 
 def reload(node: NodeDirectory) -> str:
-    """What the command said of the changes; every process has taken them by then."""
+    """Reload the settings and return the output of the command, once every process uses them."""
     before = log(node).count("settings_in_force")
     told = glam_node("--settings", node.settings_path, "settings", "reload").stdout
     assert log(node).count("settings_in_force") == before + PROCESSES
@@ -68,7 +68,7 @@ def log(node: NodeDirectory) -> str:
     return (node.path / "log").read_text()
 
 
-def test_a_rejected_peer_is_admitted_and_nobody_who_talks_is_cut_off(node: NodeDirectory, served: Serving) -> None:
+def test_a_reload_admits_a_rejected_peer_and_keeps_open_associations(node: NodeDirectory, served: Serving) -> None:
     first, *others = small_exam(31)
     with associated(served.port) as talking:
         assert talking.send_c_store(first).Status == 0
@@ -84,7 +84,9 @@ def is_admitted(port: int, calling_ae_title: str) -> bool:
     return echo("node", DestinationSettings(ae_title="GLAMNODE", port=port, results=()), calling_ae_title).ok
 
 
-def test_a_bad_file_changes_nothing_and_every_mistake_is_told(node: NodeDirectory, served: Serving) -> None:
+def test_a_bad_settings_file_changes_nothing_and_every_mistake_is_reported(
+    node: NodeDirectory, served: Serving
+) -> None:
     built, in_force = node.build(), (node.path / "storage" / IN_FORCE).read_text()
     edit(node, ('"MODALITY"', '"CT"'), ("settle_time = 0.5", "settle_time = -1"), more="\n[nod]\nport = 1\n")
     told = glam_node("--settings", node.settings_path, "settings", "reload", expect=2).stderr
@@ -101,9 +103,7 @@ def test_a_bad_file_changes_nothing_and_every_mistake_is_told(node: NodeDirector
     assert [key in one.detail["reason"] for key in ("assembly.settle_time: ", "nod: unknown")] == [True, True]
 
 
-def test_a_process_that_does_not_take_the_settings_is_named_and_it_is_no_success(
-    node: NodeDirectory, served: Serving
-) -> None:
+def test_a_reload_fails_and_names_a_process_that_refuses_the_settings(node: NodeDirectory, served: Serving) -> None:
     edit(node, ("settle_time = 0.5", "settle_time = 0.6"))
     before, sender = log(node).count("settings_in_force"), served.children()["sender"]
     sender.suspend()
@@ -117,7 +117,7 @@ def test_a_process_that_does_not_take_the_settings_is_named_and_it_is_no_success
 
 
 def recorded(node: Node, event: str) -> list[audit.Event]:
-    """What is on record by now, newest first."""
+    """Return the recorded events, newest first."""
     with node.sessions() as session:
         return audit.recent(session, event, 10)
 
@@ -127,7 +127,7 @@ TWO = '[rules.two]\nwhen = "StudyDescription contains \'B\'"\nthen = "shadow"\n'
 
 
 @pytest.mark.features("glam-node settings diff", "glam-node settings reload")
-def test_rules_in_another_order_are_told_in_plain_words(node: NodeDirectory, served: Serving) -> None:
+def test_a_new_order_of_rules_is_reported_in_words(node: NodeDirectory, served: Serving) -> None:
     edit(node, more=ONE + TWO)
     reload(node)
     edit(node, (ONE + TWO, TWO + ONE))
@@ -146,7 +146,7 @@ def test_a_process_that_dies_comes_back_with_the_settings_in_force(node: NodeDir
     wait_until(lambda: is_admitted(served.port, MODALITY))
 
 
-def test_what_needs_a_restart_waits_and_says_of_what(node: NodeDirectory, served: Serving) -> None:
+def test_a_change_that_needs_a_restart_waits_and_names_the_process(node: NodeDirectory, served: Serving) -> None:
     edit(node, ("lease_time = 3.0", "lease_time = 4.0"), ("maximum_delay = 0.5", "maximum_delay = 0.6"))
     planned = glam_node("--settings", node.settings_path, "settings", "diff").stdout
     assert "1 at once, 1 after a restart" in planned
@@ -156,7 +156,7 @@ def test_what_needs_a_restart_waits_and_says_of_what(node: NodeDirectory, served
     assert "worker" in still[0]["restart"]
 
 
-def test_results_go_to_a_destination_that_came_later_and_wait_for_one_that_went(
+def test_results_go_to_an_added_destination_and_wait_for_a_removed_one(
     node: NodeDirectory, served: Serving, archive: Archive
 ) -> None:
     folder = node.path / "folder"
@@ -171,7 +171,7 @@ def test_results_go_to_a_destination_that_came_later_and_wait_for_one_that_went(
     wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
 
 
-def test_a_reload_is_on_record_and_jobs_have_the_digest_of_what_made_them(
+def test_a_reload_is_recorded_and_jobs_have_the_digest_of_their_settings(
     node: NodeDirectory, served: Serving, archive: Archive
 ) -> None:
     built = node.build()

@@ -1,4 +1,4 @@
-"""`glam-node receiver` and `glam-node worker`, each by itself, take new settings on SIGHUP, or keep those they have."""
+"""Reload of settings by SIGHUP in `glam-node receiver` and `glam-node worker`."""
 
 import json
 import signal
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.peer("redis-server")
 
 
 class Alone:
-    """Both, in one site with a dispatcher and a sender."""
+    """A receiver and a worker started by their commands, in one site with a dispatcher and a sender."""
 
     def __init__(self, node: NodeDirectory, processes: ExitStack) -> None:
         self.node = node
@@ -48,7 +48,7 @@ class Alone:
             )
 
     def refused(self) -> list[audit.Event]:
-        """What the audit trail will tell of files that could not be used."""
+        """Return the recorded refusals of settings files."""
         with self._sessions() as session:
             return audit.recent(session, "settings_refused", 10)
 
@@ -56,7 +56,7 @@ class Alone:
         return self._log.read_text()
 
     def hang_up(self, word: str, *, times: int) -> None:
-        """Both are asked, and the word is in the log so often more."""
+        """Send SIGHUP to both, and wait until the word is in the log so many times more."""
         before = self.said().count(word)
         for process in self._processes:
             process.send_signal(signal.SIGHUP)
@@ -73,14 +73,16 @@ def alone(_session_archive: Archive, _session_redis: str, tmp_path_factory: pyte
 
 @pytest.fixture
 def node(alone: Alone) -> Iterator[NodeDirectory]:
-    """Its settings are as before when the test is over."""
+    """Return the node, and restore its settings after the test."""
     text = alone.node.settings_path.read_text()
     yield alone.node
     alone.node.settings_path.write_text(text)
     alone.hang_up("settings_in_force", times=2)
 
 
-def test_what_can_be_reloaded_is_and_what_cannot_is_said(alone: Alone, node: NodeDirectory, archive: Archive) -> None:
+def test_reloadable_settings_take_effect_and_others_are_reported(
+    alone: Alone, node: NodeDirectory, archive: Archive
+) -> None:
     edit(node, ('"MODALITY"', '"CT"'), ("port = 0", "port = 11999"), more='[results]\nbanner = "For a test"\n')
     alone.hang_up("settings_in_force", times=2)
     assert is_admitted(alone.port, "CT")
@@ -96,7 +98,7 @@ def test_what_can_be_reloaded_is_and_what_cannot_is_said(alone: Alone, node: Nod
     assert [job["settings_digest"] for job in told["jobs"]] == [settings_digest(load_settings(node.settings_path, {}))]
 
 
-def test_a_bad_file_changes_nothing_and_is_on_record(alone: Alone, node: NodeDirectory) -> None:
+def test_a_bad_settings_file_changes_nothing_and_is_recorded(alone: Alone, node: NodeDirectory) -> None:
     wrong = 'broker_url = "rediss//:hunter2@redis"'
     first = node.settings_path.read_text().splitlines()[1]
     edit(node, (first, wrong), ('"MODALITY"', '"CT"'), more="\n[nod]\nport = 1\n")

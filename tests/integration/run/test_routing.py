@@ -1,4 +1,4 @@
-"""A whole node whose site has rules: studies go to the one archive or the other, into shadow, or nowhere."""
+"""A whole node with site rules that send studies to one of two archives, into shadow, or nowhere."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -87,7 +87,7 @@ def with_a_spot_view(views: list[Dataset]) -> list[Dataset]:
 
 
 def sent_to(archive: Archive) -> set[str]:
-    """Studies of which it was sent anything."""
+    """Return the studies of which the archive got any object."""
     return {str(received.dataset().StudyInstanceUID) for received in archive.received}
 
 

@@ -26,11 +26,11 @@ from tests.waiting import wait_until
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
 
 OBJECTS = 5
-"""Of one study."""
+"""The number of result objects of one study."""
 
 
 class Serving:
-    """`serve` as a process, and its port."""
+    """A running `serve` process and its port."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -41,14 +41,14 @@ class Serving:
         self.port = int(found[1])
 
     def children(self) -> dict[str, psutil.Process]:
-        """Its processes by role; what these have started is not among them."""
+        """Return its child processes by role, without their own children."""
         roles = ("receiver", "dispatcher", "sender", "worker", "valkey-server")
         children = psutil.Process(self.process.pid).children()
         return {role: child for child in children for role in roles if role in command_of(child)}
 
 
 def command_of(process: psutil.Process) -> str:
-    """Its command line; empty for one that has ended, also if it ends at this moment."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return " ".join(process.cmdline())
     except psutil.NoSuchProcess:
@@ -57,7 +57,7 @@ def command_of(process: psutil.Process) -> str:
 
 @contextmanager
 def serving(node: NodeDirectory) -> Iterator[Serving]:
-    """The node, listening; ended by SIGTERM."""
+    """Run the node until the test is over, and stop it by SIGTERM."""
     with (node.path / "log").open("ab") as log:
         process = subprocess.Popen(SERVE_COMMAND, env=node.environment(), stdout=subprocess.PIPE, stderr=log, text=True)
     with process:
@@ -68,7 +68,7 @@ def serving(node: NodeDirectory) -> Iterator[Serving]:
 
 
 def assert_none_is_left(node: Serving, stop: signal.Signals) -> None:
-    """Told to stop by the signal, it ends, and so does every process of it, however busy the machine is."""
+    """Send the signal to the node, and wait until all of its processes have ended."""
     assert len(node.children()) == 5
     children = psutil.Process(node.process.pid).children(recursive=True)
     node.process.send_signal(stop)
@@ -78,14 +78,14 @@ def assert_none_is_left(node: Serving, stop: signal.Signals) -> None:
 
 
 def results(archive: Archive) -> Counter[str]:
-    """How many objects of which class the archive was sent; each must be another."""
+    """Return the number of objects that the archive got by SOP class, after checking that no UID came twice."""
     assert len(set(archive.uids())) == len(archive.uids())
     return Counter(received.sop_class_uid for received in archive.received)
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A node that listens, its console too, and has reported one study."""
+    """A running node with a console that has reported one study."""
 
     directory: NodeDirectory
     node: Serving
@@ -95,7 +95,7 @@ class Reported:
 
 @pytest.fixture(scope="module")
 def reported(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reported]:
-    """One for this module; told to stop at its end, it leaves no process behind."""
+    """Run one node for this module, and check at the end that no process is left."""
     _session_archive.forget()
     directory = write_node(tmp_path_factory.mktemp("node"), archive_port=_session_archive.port)
     console_port = free_port()
@@ -108,11 +108,11 @@ def reported(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory
         assert_none_is_left(node, signal.SIGTERM)
 
 
-def test_the_results_of_a_study_come_to_the_archive(reported: Reported) -> None:
+def test_the_results_of_a_study_reach_the_archive(reported: Reported) -> None:
     assert reported.results == {SEG: 4, SR: 1}
 
 
-def test_what_a_node_keeps_is_for_its_own_user_alone(reported: Reported) -> None:
+def test_the_files_of_a_node_are_accessible_to_its_user_only(reported: Reported) -> None:
     root = reported.directory.build().store.root
     kept = [path for path in root.rglob("*") if not path.is_socket()]
     assert {path.suffix for path in kept} >= {".dcm", ".npz", ".sqlite"}
@@ -132,9 +132,7 @@ def test_an_archive_that_was_down_gets_every_result_once_and_ctrl_c_leaves_no_pr
         assert_none_is_left(node, signal.SIGINT)
 
 
-def test_processes_that_are_killed_are_replaced_and_die_with_the_node_that_is_killed(
-    archive: Archive, tmp_path: Path
-) -> None:
+def test_killed_processes_are_replaced_and_end_with_a_killed_node(archive: Archive, tmp_path: Path) -> None:
     with serving(write_node(tmp_path, archive_port=archive.port)) as node:
         killed = node.children()
         for process in killed.values():
@@ -147,12 +145,12 @@ def test_processes_that_are_killed_are_replaced_and_die_with_the_node_that_is_ki
 
 
 def answers(port: int) -> bool:
-    """Whether the node answers a C-ECHO."""
+    """Return whether the node answers a C-ECHO."""
     return echo("node", DestinationSettings(ae_title="GLAMNODE", port=port), MODALITY).ok
 
 
 def refusal(node: NodeDirectory) -> str:
-    """What `serve` says when it does not start."""
+    """Return the message of a `serve` that does not start."""
     done = subprocess.run(SERVE_COMMAND, env=node.environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     return done.stderr
@@ -162,19 +160,19 @@ def test_a_second_node_on_the_same_storage_root_is_refused(reported: Reported) -
     assert f"Another glam-node (process {reported.node.process.pid}) serves" in refusal(reported.directory)
 
 
-def test_a_port_that_is_taken_is_said_so(archive: Archive, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_reported(archive: Archive, tmp_path: Path) -> None:
     said = refusal(write_node(tmp_path, port=archive.port))
     assert "address already in use" in said.lower()
     assert "node.port" in said
 
 
-def test_a_storage_root_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+def test_a_storage_root_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     node = write_node(tmp_path)
     (tmp_path / "storage").write_text("a file, not a directory")
     assert "Give that user the directory, or set another storage.root." in refusal(node)
 
 
-def test_monitoring_sees_a_node_that_is_ready_and_what_it_did(reported: Reported) -> None:
+def test_monitoring_shows_that_the_node_is_ready_and_its_work(reported: Reported) -> None:
     ready = json.loads(asked(reported.console_port, "/readyz"))
     assert {name: fact["ok"] for name, fact in ready.items() if name != "receiver"} == {
         "database": True,
@@ -186,7 +184,7 @@ def test_monitoring_sees_a_node_that_is_ready_and_what_it_did(reported: Reported
 
 
 def asked(port: int, path: str) -> str:
-    """What the console answers, whatever its status."""
+    """Return the body of the console's answer, whatever its status."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with closing(connection):
         connection.request("GET", path)

@@ -28,7 +28,7 @@ from tests.waiting import wait_until
 
 @pytest.fixture
 def node(tmp_path: Path, redis_url: str) -> NodeDirectory:
-    """A node with one study, its database beside its storage root."""
+    """Return a node with one study, whose database is beside its storage root."""
     database = f"sqlite:///{tmp_path / 'database.sqlite'}"
     node = write_node(tmp_path / "node", broker_url=redis_url, database_url=database, archive_port=free_port())
     with node.running("receiver") as (receiver,):
@@ -63,14 +63,14 @@ def test_doctor_names_a_storage_root_of_another_database(node: NodeDirectory, tm
     assert "does not have its marker file" in check["fact"]
 
 
-def test_a_storage_root_is_not_taken_by_another_database(node: NodeDirectory) -> None:
+def test_a_storage_root_is_refused_by_another_database(node: NodeDirectory) -> None:
     settings = node.settings_path.read_text().replace("database.sqlite", "new.sqlite")
     node.settings_path.write_text(settings)
     with pytest.raises(PermanentError, match="belongs to another database"):
         node.build()
 
 
-def test_an_installation_of_before_is_bound_at_its_first_start(node: NodeDirectory) -> None:
+def test_an_older_installation_is_bound_at_its_first_start(node: NodeDirectory) -> None:
     _as_before(node)
     marker = node.path / "storage" / MARKER
     node.build()
@@ -79,7 +79,7 @@ def test_an_installation_of_before_is_bound_at_its_first_start(node: NodeDirecto
     node.build()
 
 
-def test_an_installation_of_before_is_not_bound_to_a_directory_without_its_files(
+def test_an_older_installation_is_not_bound_to_a_directory_without_its_files(
     node: NodeDirectory, tmp_path: Path
 ) -> None:
     _as_before(node)
@@ -88,7 +88,7 @@ def test_an_installation_of_before_is_not_bound_to_a_directory_without_its_files
     node.build()
 
 
-def test_a_start_that_was_interrupted_after_the_marker_goes_on(node: NodeDirectory) -> None:
+def test_a_start_that_was_interrupted_after_the_marker_is_completed(node: NodeDirectory) -> None:
     with node.build().sessions.begin() as session:
         session.execute(text("UPDATE storage SET is_bound = false"))
     node.build()
@@ -115,7 +115,7 @@ def test_a_second_node_on_one_postgresql_does_not_start(tmp_path: Path) -> None:
             write_node(tmp_path / "second", database_url=url).build()
 
 
-def test_a_job_waits_while_the_share_is_away(node: NodeDirectory, redis_url: str) -> None:
+def test_a_job_waits_while_the_share_is_unmounted(node: NodeDirectory, redis_url: str) -> None:
     built, queue = node.build(), CeleryQueue(create_app(redis_url))
     root, away = node.path / "storage", node.path / "away"
     uid = small_exam(1)[0].StudyInstanceUID
@@ -140,7 +140,7 @@ def test_a_job_waits_while_the_share_is_away(node: NodeDirectory, redis_url: str
 
 
 @pytest.mark.parametrize("error", [PermanentError("Image 1.2 cannot be read any more"), FileNotFoundError(2, "x")])
-def test_a_failure_while_the_share_goes_away_is_not_for_good(error: Exception, node: NodeDirectory) -> None:
+def test_a_failure_while_the_share_is_lost_is_not_permanent(error: Exception, node: NodeDirectory) -> None:
     store = node.build().store
     assert root_cause(error, store) is error
     (node.path / "storage").rename(node.path / "away")

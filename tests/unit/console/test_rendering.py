@@ -1,4 +1,4 @@
-"""How values look on pages."""
+"""Formats of values on pages."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -20,16 +20,16 @@ from glam_node.node.console.rendering import date, duration, exact, milliseconds
         (90_000, "1 d 1 h"),
     ],
 )
-def test_durations_have_two_units_at_most(seconds: float, shown: str) -> None:
+def test_a_duration_has_at_most_two_units(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
 
 
 @pytest.mark.parametrize(("count", "shown"), [(999, "999 B"), (17_000_000, "17 MB"), (85_000_000_000, "85.0 GB")])
-def test_bytes_have_few_digits(count: int, shown: str) -> None:
+def test_a_size_has_at_most_four_digits(count: int, shown: str) -> None:
     assert size(count) == shown
 
 
-def test_times_are_utc_to_the_millisecond() -> None:
+def test_exact_times_are_in_utc_to_the_millisecond() -> None:
     at = datetime(2026, 1, 2, 12, 0, 0, 41_999, tzinfo=timezone(timedelta(hours=2)))
     assert exact(at) == "2026-01-02 10:00:00.041"
     assert exact(at.astimezone(UTC)) == exact(at)
@@ -43,7 +43,7 @@ def test_large_numbers_are_grouped() -> None:
 @pytest.mark.parametrize(
     ("stated", "shown"), [("19700101", "1970-01-01"), ("", ""), ("1970", "1970"), ("1970.1.1", "1970.1.1")]
 )
-def test_dates_are_shown_as_people_write_them(stated: str, shown: str) -> None:
+def test_a_dicom_date_is_shown_with_hyphens(stated: str, shown: str) -> None:
     assert date(stated) == shown
 
 
@@ -58,5 +58,5 @@ def test_dates_are_shown_as_people_write_them(stated: str, shown: str) -> None:
         ("", ""),
     ],
 )
-def test_names_are_shown_as_people_write_them(stated: str, shown: str) -> None:
+def test_a_dicom_name_is_shown_as_people_write_it(stated: str, shown: str) -> None:
     assert person_name(stated) == shown

@@ -1,4 +1,4 @@
-"""A study's timeline, from what is on record."""
+"""The timeline of a study from its recorded events."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def job(**stage_seconds: float) -> dict[str, Any]:
     return {"job_id": "j", "stage_seconds": stage_seconds}
 
 
-def test_instances_that_came_one_after_the_other_are_their_first_and_their_last() -> None:
+def test_consecutive_instances_are_shown_as_the_first_and_the_last() -> None:
     came = [event(number, "instance_stored", calling_ae_title="PACS", byte_count=2_000_000) for number in range(4)]
     first, last, whole = steps([*came, event(13.5, "study_complete", rule="settle_time")], [])
     assert (first.name, first.at, first.seconds, first.detail) == (
@@ -27,12 +27,12 @@ def test_instances_that_came_one_after_the_other_are_their_first_and_their_last(
     assert (whole.name, whole.seconds, whole.detail) == ("complete", 10.5, "rule: settle_time")
 
 
-def test_a_late_instance_stands_where_it_came() -> None:
+def test_a_late_instance_has_its_own_place_in_the_timeline() -> None:
     told = steps([event(0, "instance_stored"), event(1, "study_complete"), event(2, "instance_stored")], [])
     assert [step.name for step in told] == ["one instance received", "complete", "one instance received"]
 
 
-def test_stages_come_before_what_was_written_and_fill_the_analysis() -> None:
+def test_stages_come_before_the_results_and_fill_the_analysis() -> None:
     events = [
         event(0, "job_started", job_id="j"),
         event(4, "result_written", job_id="j", kind="segmentation"),
@@ -50,11 +50,11 @@ def test_stages_come_before_what_was_written_and_fill_the_analysis() -> None:
     assert told[3].seconds == 4.0
 
 
-def test_a_failure_is_marked_and_what_nobody_reads_is_left_out() -> None:
+def test_a_failure_is_marked_and_technical_details_are_hidden() -> None:
     (step,) = steps([event(0, "result_failed", failure="no answer", sop_class_uid="1.2", destination="archive")], [])
     assert step.failed
     assert step.detail == "failure: no answer; destination: archive"
 
 
-def test_an_event_without_a_name_of_its_own_keeps_its_words() -> None:
+def test_an_event_without_a_step_name_keeps_its_own_name() -> None:
     assert steps([event(0, "study_held")], [])[0].name == "study held"

@@ -1,4 +1,4 @@
-"""Settings become a node, or a message that says what to change."""
+"""Construction of a node from settings, and messages on settings that cannot work."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
 
 
 def settings(root: Path, **sections: Any) -> Settings:
-    """Settings with the threshold predictor and a storage root."""
+    """Return settings with the threshold predictor and a storage root."""
     return Settings.model_validate({"storage": {"root": root}, "inference": {"predictor": THRESHOLD}} | sections)
 
 
@@ -29,7 +29,7 @@ def test_a_node_has_its_directories_database_and_destinations(tmp_path: Path) ->
     }
 
 
-def test_a_site_calibrates_in_its_settings_and_the_algorithm_says_so(tmp_path: Path) -> None:
+def test_the_algorithm_states_a_calibration_from_the_settings(tmp_path: Path) -> None:
     scale = {"malignant": {"slope": 2.0, "intercept": -1.0}}
     calibrated = settings(tmp_path, inference={"predictor": THRESHOLD, "calibration": scale})
     stated = dict(load_configured_predictor(calibrated).algorithm.parameters)
@@ -38,20 +38,22 @@ def test_a_site_calibrates_in_its_settings_and_the_algorithm_says_so(tmp_path: P
     assert not any(name.startswith("benign.calibrat") for name in stated)
 
 
-def test_a_root_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_a_storage_root_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(PermanentError, match=r"storage.root .* cannot be written .* set another storage.root"):
         build_node(settings(tmp_path / "file" / "root"))
 
 
-def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
+def test_an_unreachable_database_is_named_without_its_password(tmp_path: Path) -> None:
     away = settings(tmp_path, database_url="postgresql+psycopg://node:secret@127.0.0.1:1/glam")
     with pytest.raises(TransientError, match=r"node:\*\*\*@127.0.0.1:1/glam does not answer") as caught:
         build_node(away)
     assert "secret" not in str(caught.value)
 
 
-def test_a_database_without_its_driver_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_database_driver_names_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(PermanentError, match=r"pip install 'glam-node\[postgresql\]'"):
         build_node(settings(tmp_path, database_url="postgresql+psycopg://127.0.0.1/glam"))
@@ -72,5 +74,5 @@ def test_settings_override_operating_points_one_by_one(tmp_path: Path) -> None:
     assert changed[FindingKind.BENIGN] == plain[FindingKind.BENIGN]
 
 
-def test_a_predictor_without_a_package_brings_its_own(tmp_path: Path) -> None:
+def test_a_predictor_without_a_configured_package_uses_its_own(tmp_path: Path) -> None:
     assert load_configured_predictor(settings(tmp_path)).algorithm.algorithm_name == "Threshold"

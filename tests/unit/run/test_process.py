@@ -1,4 +1,4 @@
-"""A process outlives trouble, and ends on a signal."""
+"""Retries of a process after failures, and its end by a signal."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ AWAY = TransientError("the database is away")
 
 
 def failing(times: int, error: Exception = AWAY) -> Callable[[], str]:
-    """An action that works after a number of failures."""
+    """Return an action that succeeds after a number of failures."""
     failures = iter([error] * times)
 
     def act() -> str:
@@ -28,11 +28,11 @@ def failing(times: int, error: Exception = AWAY) -> Callable[[], str]:
     return act
 
 
-def test_what_is_away_is_tried_again_until_it_is_back() -> None:
+def test_an_action_is_retried_until_the_missing_system_is_back() -> None:
     assert until_it_works(failing(1), threading.Event()) == "done"
 
 
-def test_trouble_is_said_once_and_that_it_is_over() -> None:
+def test_a_failure_is_logged_once_and_so_is_its_end() -> None:
     with capture_logs() as logs:
         until_it_works(failing(2), threading.Event())
     assert [(line["event"], line.get("failure")) for line in logs] == [
@@ -41,18 +41,18 @@ def test_trouble_is_said_once_and_that_it_is_over() -> None:
     ]
 
 
-def test_what_a_person_must_mend_is_not_tried_again() -> None:
+def test_a_permanent_error_is_not_retried() -> None:
     with pytest.raises(PermanentError):
         until_it_works(failing(1, PermanentError("no")), threading.Event())
 
 
-def test_nobody_waits_for_what_is_away_when_asked_to_stop() -> None:
+def test_retries_end_when_the_process_is_asked_to_stop() -> None:
     stop = threading.Event()
     threading.Timer(0.1, stop.set).start()
     assert until_it_works(failing(1000), stop) is None
 
 
-def test_a_loop_goes_on_after_an_unforeseen_error() -> None:
+def test_a_loop_continues_after_an_unexpected_error() -> None:
     stop, act = threading.Event(), failing(1, KeyError("a fault of ours"))
 
     def tick() -> None:

@@ -1,4 +1,4 @@
-"""Children are started again, and stopped."""
+"""Start, restart, reload and stop of supervised children."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ SAY_READY = "import os, time; os.write(int(os.environ['GLAM_NODE_READY_FD']), b'
 
 @contextmanager
 def child(program: str, grace_s: float = 5.0, environment: dict[str, str] | None = None) -> Iterator[Child]:
-    """A Python program as a supervised child."""
+    """Run a Python program as a supervised child."""
     running = Child(Program("child", (sys.executable, "-S", "-c", program), environment or dict(os.environ), grace_s))
     try:
         yield running
@@ -32,7 +32,7 @@ def child(program: str, grace_s: float = 5.0, environment: dict[str, str] | None
 
 
 def look_until(running: Child, true: Callable[[], bool]) -> None:
-    """Look after the child until something is true."""
+    """Look after the child until the condition holds."""
 
     def is_true() -> bool:
         running.look()
@@ -41,7 +41,7 @@ def look_until(running: Child, true: Callable[[], bool]) -> None:
     wait_until(is_true)
 
 
-def test_a_child_says_when_it_is_ready() -> None:
+def test_a_child_reports_when_it_is_ready() -> None:
     with child(SAY_READY + "time.sleep(60)") as running:
         assert running.word is None
         look_until(running, lambda: running.word is not None)
@@ -58,7 +58,7 @@ while True:
 """
 
 
-def test_a_child_says_why_it_refuses_settings_and_takes_them_when_it_starts_anew(tmp_path: Path) -> None:
+def test_a_child_reports_why_it_refuses_settings_and_uses_them_after_a_restart(tmp_path: Path) -> None:
     live = LiveSettings(Settings(), None, tmp_path, "serve")
     asked = threading.Event()
     with child(ANSWERS) as running:
@@ -74,23 +74,23 @@ def test_a_child_says_why_it_refuses_settings_and_takes_them_when_it_starts_anew
         look_until(running, lambda: running.refused == "")
 
 
-def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
+def test_a_child_that_dies_is_restarted(tmp_path: Path) -> None:
     with child(SAY_READY + f"open({str(tmp_path / 'starts')!r}, 'a').write('x')") as running:
         look_until(running, lambda: (tmp_path / "starts").exists() and (tmp_path / "starts").read_text() == "xx")
 
 
-def test_a_child_that_cannot_ever_start_ends_the_whole() -> None:
+def test_a_child_that_can_never_start_ends_the_supervisor() -> None:
     with child("raise SystemExit(78)") as running, pytest.raises(PermanentError, match="child cannot start"):
         look_until(running, lambda: False)
 
 
-def test_a_child_that_was_ready_once_is_started_again_whatever_it_says(tmp_path: Path) -> None:
+def test_a_child_that_was_ready_once_is_restarted_after_any_exit_code(tmp_path: Path) -> None:
     program = SAY_READY + f"open({str(tmp_path / 'starts')!r}, 'a').write('x'); time.sleep(0.3); raise SystemExit(78)"
     with child(program) as running:
         look_until(running, lambda: (tmp_path / "starts").exists() and (tmp_path / "starts").read_text() == "xx")
 
 
-def test_a_child_that_does_not_heed_sigterm_is_killed_after_its_grace() -> None:
+def test_a_child_that_ignores_sigterm_is_killed_after_its_grace_period() -> None:
     with child("import signal; signal.signal(15, signal.SIG_IGN); " + SAY_READY + "time.sleep(60)", 0.2) as running:
         look_until(running, lambda: running.word is not None)
         started = time.monotonic()
@@ -116,7 +116,7 @@ def test_a_child_dies_when_its_parent_is_killed() -> None:
 
 
 def wait_for_children(parent: int, name: str) -> list[psutil.Process]:
-    """The children of a process, once they run the program wanted."""
+    """Return the children of a process, once one runs the program `name`."""
 
     def found() -> list[psutil.Process]:
         return [process for process in psutil.Process(parent).children() if process.name() == name]

@@ -33,7 +33,7 @@ def exam() -> list[Dataset]:
 
 @pytest.fixture(scope="session")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with three accounts, to be copied."""
+    """Return the path of a database with three accounts, to be copied."""
     path = tmp_path_factory.mktemp("people") / "glam-node.sqlite"
     migrate.upgrade(f"sqlite:///{path}")
     sessions = open_database(f"sqlite:///{path}")
@@ -47,7 +47,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def node(tmp_path: Path, people: Path) -> Iterator[Node]:
-    """A node with two archives that are not there."""
+    """Build a node with two archives that do not answer."""
     root = tmp_path / "root"
     root.mkdir()
     shutil.copy(people, root)
@@ -59,7 +59,7 @@ def node(tmp_path: Path, people: Path) -> Iterator[Node]:
 
 @pytest.fixture
 def bench(node: Node) -> Workbench:
-    """What its processes would do."""
+    """Return a workbench that does the work of the node's processes."""
     bench = Workbench(node.sessions, node.store, ThresholdPredictor(ThresholdPredictor.built_in_package()))
     bench.settings_digest = node.settings_digest
     return bench
@@ -67,14 +67,14 @@ def bench(node: Node) -> Workbench:
 
 @pytest.fixture
 def uid(bench: Workbench) -> str:
-    """Its one study, whose images arrive."""
+    """Return the UID of the node's study, which is still being received."""
     bench.record(*four_views())
     return bench.study().study_instance_uid
 
 
 @pytest.fixture
 def reported(bench: Workbench, exam: list[Dataset]) -> str:
-    """Its one study, reported; the archive took nothing."""
+    """Return the UID of the node's study, reported and not delivered."""
     bench.run(bench.submitted(exam[1]))
     bench.deliver(Archive(answer=unsupported))
     return bench.study().study_instance_uid
@@ -82,13 +82,13 @@ def reported(bench: Workbench, exam: list[Dataset]) -> str:
 
 @pytest.fixture
 def port(node: Node, bench: Workbench) -> Iterator[int]:
-    """Of its console, which shares the bench's clock."""
+    """Run the node's console with the workbench's clock, and yield its port."""
     with listening(create_console(node, "127.0.0.1", now=bench.clock)) as port:
         yield port
 
 
 def standing(node: Node, uid: str) -> Standing:
-    """Of the study."""
+    """Return the standing of the study."""
     with node.sessions() as session:
         study = studies.get(session, uid)
     assert study is not None

@@ -1,4 +1,4 @@
-"""An OpenID provider: real HTTP and signatures; PKCE, secrets and redirect URIs are looked at; it can misbehave."""
+"""An OpenID provider with real HTTP and signatures, which checks PKCE, secrets and redirect URIs and can misbehave."""
 
 import hashlib
 import time
@@ -24,34 +24,34 @@ CLIENT_ID, CLIENT_SECRET = "glam-node-console", "s3cret/with:colon"
 
 @dataclass
 class Provider:
-    """Whoever comes has signed in there before, as `person`."""
+    """A provider at which every browser is already signed in as `person`."""
 
     redirect_uris: set[str] = field(default_factory=set)
     person: dict[str, Any] = field(default_factory=lambda: {"sub": "4711", "preferred_username": "anna"})
     wrong_metadata: dict[str, Any] = field(default_factory=dict)
-    """What its discovery document has otherwise."""
+    """Values that replace those of the discovery document."""
     wrong_claims: dict[str, Any] = field(default_factory=dict)
-    """What ID tokens have otherwise; None: not."""
+    """Values that replace claims of ID tokens; None removes a claim."""
     answer: dict[str, str] = field(default_factory=dict)
-    """What it sends the browser back with, in place of a code."""
+    """The parameters with which it sends the browser back instead of a code."""
     userinfo: dict[str, Any] = field(default_factory=dict)
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}))
     stranger: RSAKey | None = None
-    """Signs in place of `key`, and is not published."""
+    """An unpublished key that signs instead of `key`."""
     publishes: bool = True
-    """Whether `key` is told to anybody."""
+    """Whether `key` is published."""
     header: dict[str, str] = field(default_factory=dict)
-    """What headers of ID tokens have otherwise."""
+    """Values that replace those of the headers of ID tokens."""
     signs_out: bool = True
-    """Whether people can sign out here by a link of a client."""
+    """Whether the discovery document has an end_session_endpoint."""
     signed_out: list[dict[str, str]] = field(default_factory=list)
-    """With what browsers came to sign out."""
+    """The parameters of requests to sign out."""
     asked: list[str] = field(default_factory=list)
-    """Paths, in order."""
+    """The requested paths, in order."""
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def app(self) -> Starlette:
-        """What listens."""
+        """Return the application of the provider."""
         return Starlette(
             routes=[
                 Route("/.well-known/openid-configuration", self._metadata),
@@ -115,7 +115,7 @@ class Provider:
         return JSONResponse(KeySet([self.key]).as_dict(private=False) if self.publishes else {"keys": []})
 
     def _end(self, request: Request) -> Response:
-        """OpenID Connect RP-Initiated Logout 1.0: only back to where is registered, only for whom the token is of."""
+        """Sign out by RP-Initiated Logout 1.0: check the redirect address and the ID token."""
         asked = dict(request.query_params)
         back = asked["post_logout_redirect_uri"]
         if back not in {uri.replace(CALLBACK, SIGNED_OUT) for uri in self.redirect_uris}:
@@ -132,7 +132,7 @@ class Provider:
 
 @contextmanager
 def running(provider: Provider) -> Iterator[str]:
-    """Its issuer, while it listens."""
+    """Run the provider and yield its issuer."""
     with listening(provider.app()) as port:
         yield f"http://127.0.0.1:{port}"
 
@@ -148,7 +148,7 @@ def _is_client(request: Request) -> bool:
 
 
 def _is_verified(asked: dict[str, str], form: dict[str, str]) -> bool:
-    """PKCE, RFC 7636 4.6."""
+    """Return whether the code verifier fits the challenge (RFC 7636 4.6)."""
     digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
     challenge = urlsafe_b64encode(digest).rstrip(b"=").decode()
     return asked["code_challenge_method"] == "S256" and asked["code_challenge"] == challenge

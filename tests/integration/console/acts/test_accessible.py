@@ -1,4 +1,4 @@
-"""Pages with buttons, and those that ask before they act, keep nobody out."""
+"""Accessibility of pages with buttons and of confirmation pages."""
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.peer("chromium")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_whoever_may_act_is_kept_out_of_no_page(chromium: Browser, port: int, uid: str, scheme: str) -> None:
+def test_pages_with_buttons_are_accessible(chromium: Browser, port: int, uid: str, scheme: str) -> None:
     with tab(chromium, port, color_scheme=scheme) as page:
         sign_in(page, "anna")
         for path in ("/destinations", "/rules", f"/studies/{uid}"):

@@ -1,4 +1,4 @@
-"""What people do on pages, over real HTTP: asked first, done once, on record, and only by those who may."""
+"""Actions on pages, over real HTTP: confirmed first, done once, recorded, and only with the right."""
 
 import io
 import re
@@ -47,13 +47,13 @@ def signed_in(port: int, name: str) -> Browser:
 
 
 def told(node: Node, event: str) -> list[dict[str, Any]]:
-    """The details of what is on record."""
+    """Return the details of the recorded events."""
     with node.sessions() as session:
         return [one.detail for one in audit.recent(session, event, 100)]
 
 
 def form(browser: Browser, uid: str, verb: str, **fields: str) -> dict[str, str]:
-    """What the page that asks would send, reached from the study's page as it is."""
+    """Return the fields of the confirmation page, reached from the study's page."""
     shown = browser.ask(f"/studies/{uid}")[1]
     button = re.search(
         rf'action="(/studies/{uid}/acts/{verb})">\s*<input type="hidden" name="seen" value="([^"]*)"', shown
@@ -66,7 +66,7 @@ def form(browser: Browser, uid: str, verb: str, **fields: str) -> dict[str, str]
 
 
 def act(browser: Browser, uid: str, verb: str, **fields: str) -> tuple[int, str]:
-    """Both steps."""
+    """Confirm and carry out an action."""
     return browser.ask(f"/studies/{uid}/acts/{verb}", form(browser, uid, verb, **fields))
 
 
@@ -88,14 +88,14 @@ def test_a_study_is_held_and_released_by_its_buttons(node: Node, anna: Browser, 
     assert standing(node, uid) is Standing.FREE
 
 
-def test_it_is_said_what_will_happen_before_anything_does(node: Node, anna: Browser, uid: str) -> None:
+def test_the_consequence_is_shown_before_an_action(node: Node, anna: Browser, uid: str) -> None:
     page = anna.ask(f"/studies/{uid}/acts/set-aside")[1]
     assert "All work on the study stops" in page
     assert uid in page
     assert standing(node, uid) is Standing.FREE
 
 
-def test_results_are_sent_again_to_the_one_chosen(bench: Workbench, anna: Browser, reported: str) -> None:
+def test_results_are_sent_again_to_the_chosen_destination(bench: Workbench, anna: Browser, reported: str) -> None:
     uid = reported
     page = anna.ask(f"/studies/{uid}/acts/resend")[1]
     assert "archive: 2 given up, 0 delivered" in page
@@ -110,7 +110,7 @@ def test_results_are_sent_again_to_the_one_chosen(bench: Workbench, anna: Browse
 
 
 def sent_again(bench: Workbench, uid: str) -> None:
-    """Another peer corrects the patient of one image."""
+    """Record a newer version of one image, in which another peer corrected the patient."""
     with bench.sessions.begin() as session:
         study = studies.get(session, uid)
         assert study is not None
@@ -121,7 +121,7 @@ def sent_again(bench: Workbench, uid: str) -> None:
         conflicts.add(session, Conflict(newer, StudyAttributes("SECRET"), uid, ("patient",)))
 
 
-def test_newer_images_are_told_of_and_taken_with_a_reason(
+def test_newer_images_are_shown_and_taken_with_a_reason(
     node: Node, bench: Workbench, anna: Browser, reported: str
 ) -> None:
     assert "Images in doubt" not in anna.ask("/")[1]
@@ -147,12 +147,12 @@ def test_first_images_are_kept_with_a_reason(node: Node, bench: Workbench, anna:
     assert "they state another patient" not in anna.ask(f"/studies/{reported}")[1]
 
 
-def test_what_was_given_up_is_tried_again(bench: Workbench, anna: Browser, reported: str) -> None:
+def test_abandoned_results_are_retried(bench: Workbench, anna: Browser, reported: str) -> None:
     assert "2 results will be sent again" in act(anna, reported, "retry")[1]
     assert bench.deliver(Archive()) == 2
 
 
-def test_to_set_aside_takes_a_reason(node: Node, anna: Browser, uid: str) -> None:
+def test_setting_aside_requires_a_reason(node: Node, anna: Browser, uid: str) -> None:
     assert 'name="reason" maxlength="200" autocomplete="off" required' in anna.ask(f"/studies/{uid}/acts/set-aside")[1]
     status, page = act(anna, uid, "set-aside")
     assert (status, "Enter a reason for setting the study aside" in page) == (409, True)
@@ -175,7 +175,7 @@ def test_the_same_form_at_once_acts_once(node: Node, anna: Browser, uid: str) ->
     assert len(told(node, "retry_requested")) == 1
 
 
-def test_a_page_that_is_old_does_nothing(node: Node, bench: Workbench, anna: Browser, uid: str) -> None:
+def test_a_form_of_an_outdated_page_does_nothing(node: Node, bench: Workbench, anna: Browser, uid: str) -> None:
     fields = form(anna, uid, "set-aside", reason="not needed")
     with node.sessions.begin() as session:
         hold(session, bench.order("somebody was faster"))
@@ -187,7 +187,7 @@ def test_a_page_that_is_old_does_nothing(node: Node, bench: Workbench, anna: Bro
     assert (status, "Nothing was done" in page) == (409, True)
 
 
-def test_a_form_of_a_session_that_is_over_does_nothing(node: Node, bench: Workbench, anna: Browser, uid: str) -> None:
+def test_a_form_of_an_ended_session_does_nothing(node: Node, bench: Workbench, anna: Browser, uid: str) -> None:
     fields = form(anna, uid, "hold", reason="a prior is awaited")
     bench.clock.turn(1800.0)
     page = anna.ask(f"/studies/{uid}/acts/hold", fields)[1]
@@ -196,18 +196,18 @@ def test_a_form_of_a_session_that_is_over_does_nothing(node: Node, bench: Workbe
     assert told(node, "study_held") == []
 
 
-def test_what_does_not_fit_is_not_asked(anna: Browser, uid: str) -> None:
+def test_an_action_that_is_not_possible_is_refused(anna: Browser, uid: str) -> None:
     status, page = anna.ask(f"/studies/{uid}/acts/release")
     assert (status, "is not possible" in page) == (409, True)
 
 
 @pytest.mark.parametrize("path", ["/studies/1.2.3/acts/hold", "/studies/{uid}/acts/burn", "/studies/{uid}/acts/hold/x"])
-def test_what_is_not_there_is_not_found(anna: Browser, uid: str, path: str) -> None:
+def test_a_missing_page_is_not_found(anna: Browser, uid: str, path: str) -> None:
     assert anna.ask(path.format(uid=uid))[0] == 404
 
 
 @pytest.mark.parametrize("name", ["bert", "carl"])
-def test_a_viewer_looks_and_does_not_act(node: Node, port: int, uid: str, name: str) -> None:
+def test_a_viewer_may_look_and_not_act(node: Node, port: int, uid: str, name: str) -> None:
     browser = signed_in(port, name)
     assert verbs(browser.ask(f"/studies/{uid}")[1]) == []
     assert browser.ask(f"/studies/{uid}/acts/hold")[0] == 403
@@ -220,7 +220,7 @@ def test_a_viewer_looks_and_does_not_act(node: Node, port: int, uid: str, name: 
     assert len(told(node, "act_refused")) == 2
 
 
-def test_a_role_that_was_taken_acts_no_more(node: Node, anna: Browser, uid: str) -> None:
+def test_an_account_without_its_former_role_cannot_act(node: Node, anna: Browser, uid: str) -> None:
     fields = form(anna, uid, "hold")
     with node.sessions.begin() as session:
         set_account(session, new_account("anna", Role.VIEWER, PASSWORD), NOW)
@@ -228,7 +228,7 @@ def test_a_role_that_was_taken_acts_no_more(node: Node, anna: Browser, uid: str)
     assert standing(node, uid) is Standing.FREE
 
 
-def test_without_accounts_whoever_sits_here_looks_and_does_not_act(node: Node, port: int, uid: str) -> None:
+def test_people_at_the_machine_may_look_and_not_act_while_there_is_no_account(node: Node, port: int, uid: str) -> None:
     with node.sessions.begin() as session:
         for name in ("anna", "bert", "carl"):
             remove_account(session, name, NOW)
@@ -250,11 +250,11 @@ def test_a_form_of_another_site_does_nothing(node: Node, anna: Browser, uid: str
 
 
 @pytest.mark.parametrize("path", ["/studies/{uid}/acts/hold", "/studies/{uid}/patient", "/destinations/archive/echo"])
-def test_whoever_is_not_signed_in_is_sent_to_do_so(port: int, uid: str, path: str) -> None:
+def test_an_action_without_a_session_leads_to_the_sign_in_form(port: int, uid: str, path: str) -> None:
     assert "<h1>Sign in</h1>" in Browser(port).ask(path.format(uid=uid), {"form_token": "x"})[1]
 
 
-def test_a_destination_is_asked_and_says_what_came_back(node: Node, anna: Browser) -> None:
+def test_a_failed_c_echo_to_a_destination_is_shown(node: Node, anna: Browser) -> None:
     status, page = anna.ask("/destinations/archive/echo", {"form_token": anna.form_token("/")})
     assert (status, "C-ECHO to archive" in page) == (200, True)
     assert re.search(r'class="note bad flash" role="alert">C-ECHO to archive, \d+ ms: .*refused', page)
@@ -262,7 +262,7 @@ def test_a_destination_is_asked_and_says_what_came_back(node: Node, anna: Browse
     assert (event["account"], event["ok"]) == ("anna", False)
 
 
-def test_a_destination_that_is_there_answers(node: Node, anna: Browser) -> None:
+def test_a_successful_c_echo_to_a_destination_is_shown(node: Node, anna: Browser) -> None:
     port = node.settings.destinations["archive"].port
     with dicom.listening(dicom.Archive(port=port)):
         page = anna.ask("/destinations/archive/echo", {"form_token": anna.form_token("/")})[1]
@@ -270,7 +270,7 @@ def test_a_destination_that_is_there_answers(node: Node, anna: Browser) -> None:
     assert told(node, "destination_asked")[0]["ok"]
 
 
-def test_what_waits_for_a_destination_is_sent_on_a_persons_word(node: Node, anna: Browser) -> None:
+def test_waiting_results_are_sent_when_a_person_asks(node: Node, anna: Browser) -> None:
     page = anna.ask("/destinations/archive/send", {"form_token": anna.form_token("/")})[1]
     assert "will be sent to archive now" in page
     (event,) = told(node, "send_requested")
@@ -278,11 +278,11 @@ def test_what_waits_for_a_destination_is_sent_on_a_persons_word(node: Node, anna
     assert anna.ask("/destinations/nowhere/send", {"form_token": anna.form_token("/")})[0] == 404
 
 
-def test_a_destination_that_is_not_in_the_settings_is_not_asked(anna: Browser) -> None:
+def test_a_destination_that_is_not_configured_gets_no_c_echo(anna: Browser) -> None:
     assert anna.ask("/destinations/nowhere/echo", {"form_token": anna.form_token("/")})[0] == 404
 
 
-def test_whoever_may_sees_the_patient_and_that_is_on_record_first(
+def test_the_patient_is_shown_to_accounts_with_the_right_after_an_audit_record(
     node: Node, bench: Workbench, port: int, exam: list[Dataset]
 ) -> None:
     bench.receive(exam[0])
@@ -295,7 +295,7 @@ def test_whoever_may_sees_the_patient_and_that_is_on_record_first(
     assert told(node, "identity_shown") == [{"account": "carl", "address": "127.0.0.1"}] * 2  # in the list, and here
 
 
-def test_a_page_that_renews_itself_is_one_look(node: Node, bench: Workbench, port: int, uid: str) -> None:
+def test_a_page_that_refreshes_itself_is_one_access(node: Node, bench: Workbench, port: int, uid: str) -> None:
     browser = signed_in(port, "carl")
     for path in ("/", f"/studies/{uid}"):
         assert "accession" in browser.ask(path)[1].lower()
@@ -308,14 +308,14 @@ def test_a_page_that_renews_itself_is_one_look(node: Node, bench: Workbench, por
     assert len(told(node, "identity_shown")) == 2
 
 
-def test_an_operator_without_that_right_does_not(node: Node, anna: Browser, uid: str) -> None:
+def test_an_operator_without_the_right_does_not_see_the_patient(node: Node, anna: Browser, uid: str) -> None:
     assert "Show patient" not in anna.ask(f"/studies/{uid}")[1]
     assert anna.ask(f"/studies/{uid}/patient", {"form_token": anna.form_token("/")})[0] == 403
     assert told(node, "identity_shown") == []
     assert told(node, "act_refused")[0]["account"] == "anna"
 
 
-def test_of_a_study_whose_images_are_gone_the_id_alone_is_told(
+def test_only_the_patient_id_is_shown_when_the_images_are_removed(
     node: Node, bench: Workbench, port: int, uid: str
 ) -> None:
     path = next(node.store.resolve(one.path) for one in bench.study().instances)
@@ -327,7 +327,7 @@ def test_of_a_study_whose_images_are_gone_the_id_alone_is_told(
     assert "<dd>P1</dd>" in page
 
 
-def test_every_act_is_in_the_audit_trail(node: Node, anna: Browser, uid: str, tmp_path: Path) -> None:
+def test_every_action_is_in_the_audit_trail(node: Node, anna: Browser, uid: str, tmp_path: Path) -> None:
     act(anna, uid, "hold", reason="a prior is awaited")
     act(anna, uid, "release")
     anna.ask("/destinations/archive/echo", {"form_token": anna.form_token("/")})
@@ -343,7 +343,7 @@ def test_every_act_is_in_the_audit_trail(node: Node, anna: Browser, uid: str, tm
     assert re.search(r"Use of Restricted Function.*anna.*archive", shown)
 
 
-def test_every_study_with_something_given_up_is_retried_at_once(
+def test_retry_all_retries_every_study_with_something_given_up(
     bench: Workbench, node: Node, anna: Browser, reported: str
 ) -> None:
     page = anna.ask("/?attention=given_up")[1]
@@ -356,7 +356,7 @@ def test_every_study_with_something_given_up_is_retried_at_once(
     assert bench.deliver(Archive()) == 2
 
 
-def test_a_viewer_cannot_retry_what_was_given_up(node: Node, port: int, reported: str) -> None:
+def test_a_viewer_cannot_retry_all(node: Node, port: int, reported: str) -> None:
     bert = signed_in(port, "bert")
     page = bert.ask("/?attention=given_up")[1]
     assert "Retry all" not in page
@@ -365,7 +365,7 @@ def test_a_viewer_cannot_retry_what_was_given_up(node: Node, port: int, reported
     assert told(node, "retry_requested") == []
 
 
-def test_the_list_is_searched_by_patient_only_by_those_who_may_see_patients(
+def test_the_list_is_searched_by_patient_only_with_the_right_to_see_patients(
     node: Node, port: int, reported: str
 ) -> None:
     with node.sessions.begin() as session:
@@ -380,7 +380,7 @@ def test_the_list_is_searched_by_patient_only_by_those_who_may_see_patients(
     assert "1 study recorded" in bert.ask("/?patient=nobody")[1]
 
 
-def test_the_list_is_downloaded_with_identities_only_for_those_who_may_see_patients(
+def test_the_downloaded_list_has_identities_only_with_the_right_to_see_patients(
     node: Node, port: int, reported: str
 ) -> None:
     with node.sessions.begin() as session:
@@ -395,7 +395,7 @@ def test_the_list_is_downloaded_with_identities_only_for_those_who_may_see_patie
     assert len(told(node, "identity_shown")) == 1
 
 
-def test_results_are_downloaded_only_by_those_who_may_see_patients(node: Node, port: int, reported: str) -> None:
+def test_results_are_downloaded_only_with_the_right_to_see_patients(node: Node, port: int, reported: str) -> None:
     assert signed_in(port, "bert").ask(f"/studies/{reported}/results.zip")[0] == 403
     carl = signed_in(port, "carl")
     assert f"/studies/{reported}/results.zip" in carl.ask(f"/studies/{reported}")[1]

@@ -1,4 +1,4 @@
-"""What people do on pages, click by click in Chromium, and what pages of others cannot make it do."""
+"""Actions on pages, click by click in Chromium, and attempts of other sites to cause them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ expect.set_options(timeout=30_000)  # a machine may be busy
 
 @contextmanager
 def tab(chromium: Browser, port: int, **options: object) -> Iterator[Page]:
-    """A new person's window on the console."""
+    """Open the console in a new browser context."""
     context = chromium.new_context(base_url=f"http://127.0.0.1:{port}", **options)  # type: ignore[arg-type]
     yield context.new_page()
     context.close()
@@ -39,7 +39,7 @@ def tab(chromium: Browser, port: int, **options: object) -> Iterator[Page]:
 
 @pytest.fixture(params=[True, False], ids=["with scripts", "without scripts"])
 def page(request: pytest.FixtureRequest, chromium: Browser, port: int) -> Iterator[Page]:
-    """Anna's window; she may have switched scripts off."""
+    """Open the console as anna, with and without scripts."""
     with tab(chromium, port, java_script_enabled=request.param) as page:
         sign_in(page, "anna")
         yield page
@@ -89,7 +89,7 @@ def test_a_study_is_set_aside_with_a_reason_by_the_keyboard_alone(node: Node, pa
     assert standing(node, uid) is Standing.SET_ASIDE
 
 
-def test_whoever_thinks_better_of_it_leaves_everything_as_it_is(node: Node, page: Page, uid: str) -> None:
+def test_cancelling_changes_nothing(node: Node, page: Page, uid: str) -> None:
     page.goto(f"/studies/{uid}")
     page.get_by_role("button", name="Hold").click()
     page.get_by_role("link", name="Cancel").click()
@@ -97,7 +97,7 @@ def test_whoever_thinks_better_of_it_leaves_everything_as_it_is(node: Node, page
     assert standing(node, uid) is Standing.FREE
 
 
-def test_results_are_sent_again_and_what_failed_is_tried_again(bench: Workbench, page: Page, reported: str) -> None:
+def test_results_are_sent_again_and_failed_jobs_are_retried(bench: Workbench, page: Page, reported: str) -> None:
     page.goto(f"/studies/{reported}")
     page.get_by_role("button", name="Try again").click()
     page.get_by_role("button", name="Try again").click()
@@ -121,7 +121,7 @@ def test_a_double_click_acts_once(node: Node, page: Page, uid: str) -> None:
     assert events(node, "study_held") == 1
 
 
-def test_whoever_goes_back_is_told_that_it_is_done(node: Node, page: Page, uid: str) -> None:
+def test_a_form_after_going_back_reports_that_the_study_has_changed(node: Node, page: Page, uid: str) -> None:
     page.goto(f"/studies/{uid}")
     page.get_by_role("button", name="Hold").click()
     page.get_by_role("button", name="Hold").click()
@@ -131,14 +131,14 @@ def test_whoever_goes_back_is_told_that_it_is_done(node: Node, page: Page, uid: 
     assert events(node, "study_held") == 1
 
 
-def test_a_destination_is_asked(node: Node, page: Page) -> None:
+def test_a_c_echo_is_sent_by_a_click(node: Node, page: Page) -> None:
     page.goto("/destinations")
     page.get_by_role("button", name="C-ECHO to archive").click()
     expect(page.get_by_role("alert").filter(has_text="C-ECHO to archive")).to_be_visible()
     assert events(node, "destination_asked") == 1
 
 
-def test_the_patient_is_shown_to_whoever_may_see(
+def test_the_patient_is_shown_to_accounts_with_the_right(
     node: Node, bench: Workbench, chromium: Browser, port: int, exam: list[Dataset]
 ) -> None:
     bench.receive(exam[0])
@@ -161,7 +161,7 @@ def test_a_viewer_has_no_buttons(chromium: Browser, port: int, uid: str) -> None
 
 @contextmanager
 def of_another_site(html: str) -> Iterator[str]:
-    """Where a page is that is not ours: another name of this machine is another site."""
+    """Serve a page on another site: browsers take another name of this machine for another site."""
 
     def answer(_: Request) -> Response:
         return HTMLResponse(html)
@@ -183,7 +183,7 @@ def test_a_page_of_another_site_cannot_act(node: Node, chromium: Browser, port: 
     assert standing(node, uid) is Standing.FREE
 
 
-def test_a_link_on_a_page_of_another_site_leads_whoever_is_signed_in_to_ours(
+def test_a_link_on_another_site_opens_the_console_for_a_person_who_is_signed_in(
     chromium: Browser, port: int, uid: str
 ) -> None:
     link = f"<a href='http://127.0.0.1:{port}/studies/{uid}'>the study</a>"
@@ -198,7 +198,7 @@ def test_a_link_on_a_page_of_another_site_leads_whoever_is_signed_in_to_ours(
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_a_page_of_another_site_cannot_put_ours_into_a_frame(chromium: Browser, port: int, uid: str) -> None:
+def test_another_site_cannot_put_a_page_into_a_frame(chromium: Browser, port: int, uid: str) -> None:
     frame = f"<iframe src='http://127.0.0.1:{port}/studies/{uid}/acts/hold'></iframe>"
     with tab(chromium, port) as page, of_another_site(frame) as trap:
         sign_in(page, "anna")
@@ -211,9 +211,7 @@ def test_a_page_of_another_site_cannot_put_ours_into_a_frame(chromium: Browser, 
 
 
 @pytest.mark.parametrize("is_paused", [False, True], ids=["live", "paused"])
-def test_a_page_that_nobody_uses_leaves_the_screen(
-    chromium: Browser, port: int, bench: Workbench, is_paused: bool
-) -> None:
+def test_an_unused_page_leaves_the_screen(chromium: Browser, port: int, bench: Workbench, is_paused: bool) -> None:
     with tab(chromium, port) as page:
         page.clock.install()
         sign_in(page, "anna")
@@ -225,10 +223,10 @@ def test_a_page_that_nobody_uses_leaves_the_screen(
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_whom_the_hospital_knows_signs_in_by_one_click(chromium: Browser, tmp_path: Path) -> None:
+def test_a_person_of_the_hospital_signs_in_by_one_click(chromium: Browser, tmp_path: Path) -> None:
     provider, port = Provider(person=OPERATOR, redirect_uris=set()), free_port()
     with listening(provider.app()) as its_port:
-        # Another name of this machine is another site, as a hospital's provider is.
+        # Another name of this machine counts as another site, like the provider of a hospital.
         site = Site(tmp_path, port, f"http://localhost:{its_port}")
         provider.redirect_uris.add(f"http://127.0.0.1:{port}{CALLBACK}")
         with listening(create_console(site.node, "127.0.0.1"), port), tab(chromium, port) as page:

@@ -1,4 +1,4 @@
-"""Signing in by an OpenID provider, over real HTTP with real signatures."""
+"""Signing in at an OpenID provider, over real HTTP with real signatures."""
 
 import html
 import re
@@ -34,7 +34,7 @@ OPERATOR = {"sub": "4711", "preferred_username": "anna", "groups": ["staff", "ma
 
 
 class Site:
-    """A console whose people sign in by a provider."""
+    """A console whose people sign in at a provider."""
 
     def __init__(self, root: Path, port: int, issuer: str, **settings: Any) -> None:
         secret = root / "secret"
@@ -58,7 +58,7 @@ class Site:
         )
 
     def told(self, event: str) -> list[dict[str, Any]]:
-        """The details of what is on record."""
+        """Return the details of the recorded events."""
         with self.node.sessions() as session:
             return [one.detail for one in audit.recent(session, event, 100)]
 
@@ -97,7 +97,7 @@ def is_let_in(browser: Browser) -> bool:
     return "<h1>Studies</h1>" in browser.ask("/")[1]
 
 
-def test_whom_the_provider_vouches_for_is_let_in_with_the_role_of_the_groups(signing: tuple[Site, Browser]) -> None:
+def test_a_person_of_the_provider_signs_in_with_the_role_of_the_groups(signing: tuple[Site, Browser]) -> None:
     site, browser = signing
     assert not is_let_in(browser)
     assert 'href="/sign-in/oidc"' in browser.ask("/sign-in")[1]
@@ -109,7 +109,7 @@ def test_whom_the_provider_vouches_for_is_let_in_with_the_role_of_the_groups(sig
 
 
 def signed_out(browser: Browser) -> str:
-    """Where the page that answers the button leads by itself."""
+    """Return the address to which the answer to the sign-out button leads."""
     status, page = browser.ask("/sign-out", {"form_token": browser.form_token("/")})
     assert status == 200
     found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page)
@@ -117,7 +117,7 @@ def signed_out(browser: Browser) -> str:
     return html.unescape(found[1])
 
 
-def test_who_signs_out_here_is_signed_out_there(signing: tuple[Site, Browser], provider: Provider) -> None:
+def test_signing_out_here_signs_out_at_the_provider(signing: tuple[Site, Browser], provider: Provider) -> None:
     site, browser = signing
     browser.ask("/sign-in/oidc")
     target = signed_out(browser)
@@ -129,7 +129,7 @@ def test_who_signs_out_here_is_signed_out_there(signing: tuple[Site, Browser], p
 
 
 @pytest.mark.parametrize("endpoint", [None, 7])
-def test_where_nobody_can_be_signed_out_there_that_is_told(
+def test_a_provider_without_sign_out_is_reported(
     signing: tuple[Site, Browser], provider: Provider, issuer: str, endpoint: Any
 ) -> None:
     _, browser = signing
@@ -139,14 +139,14 @@ def test_where_nobody_can_be_signed_out_there_that_is_told(
     assert not is_let_in(browser)
 
 
-def test_an_id_token_too_long_for_a_url_stays_here(signing: tuple[Site, Browser], provider: Provider) -> None:
+def test_an_id_token_too_long_for_a_url_is_not_sent(signing: tuple[Site, Browser], provider: Provider) -> None:
     _, browser = signing
     provider.person = OPERATOR | {"groups": ["mammography", *[f"group {number}" for number in range(1000)]]}
     browser.ask("/sign-in/oidc")
     assert set(parse_qs(urlsplit(signed_out(browser)).query)) == {"realm", "client_id", "post_logout_redirect_uri"}
 
 
-def test_a_local_account_signs_out_here_alone(signing: tuple[Site, Browser], provider: Provider) -> None:
+def test_a_local_account_does_not_sign_out_at_the_provider(signing: tuple[Site, Browser], provider: Provider) -> None:
     site, browser = signing
     with site.node.sessions.begin() as session:
         set_account(session, new_account("bert", Role.VIEWER, "correct horse battery"), NOW)
@@ -162,7 +162,7 @@ def test_a_local_account_signs_out_here_alone(signing: tuple[Site, Browser], pro
         ({"sub": "1", "preferred_username": "b\u0000\u202eert", "groups": ["staff"]}, "oidc:b??ert (viewer)"),
     ],
 )
-def test_a_claim_may_be_one_word_and_a_name_is_shown_harmless(
+def test_a_groups_claim_may_be_one_text_and_names_are_escaped(
     signing: tuple[Site, Browser], provider: Provider, person: dict[str, Any], words: str
 ) -> None:
     _, browser = signing
@@ -171,28 +171,30 @@ def test_a_claim_may_be_one_word_and_a_name_is_shown_harmless(
     assert words in browser.ask("/")[1]
 
 
-def test_roles_may_lie_inside_another_claim(tmp_path: Path, issuer: str, provider: Provider) -> None:
+def test_the_groups_claim_may_be_nested(tmp_path: Path, issuer: str, provider: Provider) -> None:
     provider.person = {"sub": "1", "realm_access": {"roles": ["mammography"]}}
     with site_of(tmp_path, issuer, provider, roles_claim="realm_access.roles") as (_, browser):
         browser.ask("/sign-in/oidc")
         assert "oidc:1 (operator)" in browser.ask("/")[1]
 
 
-def test_groups_may_be_told_by_userinfo_alone(signing: tuple[Site, Browser], provider: Provider) -> None:
+def test_groups_are_read_from_userinfo_if_the_token_lacks_them(
+    signing: tuple[Site, Browser], provider: Provider
+) -> None:
     _, browser = signing
     provider.person, provider.userinfo = {"sub": "1"}, {"groups": ["staff"]}
     browser.ask("/sign-in/oidc")
     assert "oidc:1 (viewer)" in browser.ask("/")[1]
 
 
-def test_userinfo_of_somebody_else_counts_for_nothing(signing: tuple[Site, Browser], provider: Provider) -> None:
+def test_userinfo_of_another_person_is_ignored(signing: tuple[Site, Browser], provider: Provider) -> None:
     _, browser = signing
     provider.person, provider.userinfo = {"sub": "1"}, {"sub": "2", "groups": ["mammography"]}
     assert "has no role here" in browser.ask("/sign-in/oidc")[1]
 
 
 @pytest.mark.parametrize("groups", [[], None, ["cardiology"], {"mammography": True}])
-def test_whoever_has_no_role_is_told_so(signing: tuple[Site, Browser], provider: Provider, groups: Any) -> None:
+def test_a_person_without_a_role_gets_a_message(signing: tuple[Site, Browser], provider: Provider, groups: Any) -> None:
     site, browser = signing
     provider.person = {"sub": "1", "preferred_username": "bert", "groups": groups}
     status, page = browser.ask("/sign-in/oidc")
@@ -216,7 +218,7 @@ def test_whoever_has_no_role_is_told_so(signing: tuple[Site, Browser], provider:
     ],
     ids=["audience", "issuer", "nonce", "no nonce", "expired", "no expiry", "no subject"],
 )
-def test_an_id_token_that_is_not_for_us_lets_nobody_in(
+def test_an_id_token_for_another_client_is_refused(
     signing: tuple[Site, Browser], provider: Provider, wrong: dict[str, Any]
 ) -> None:
     _, browser = signing
@@ -226,14 +228,14 @@ def test_an_id_token_that_is_not_for_us_lets_nobody_in(
     assert not is_let_in(browser)
 
 
-def test_a_signature_of_a_stranger_lets_nobody_in(signing: tuple[Site, Browser], provider: Provider) -> None:
+def test_an_id_token_with_a_foreign_signature_is_refused(signing: tuple[Site, Browser], provider: Provider) -> None:
     _, browser = signing
     provider.stranger = RSAKey.generate_key(2048, {"kid": "one"})
     assert "cannot be trusted" in browser.ask("/sign-in/oidc")[1]
     assert not is_let_in(browser)
 
 
-def test_new_keys_of_the_provider_are_looked_up(signing: tuple[Site, Browser], provider: Provider) -> None:
+def test_new_keys_of_the_provider_are_loaded(signing: tuple[Site, Browser], provider: Provider) -> None:
     _, browser = signing
     browser.ask("/sign-in/oidc")
     browser.ask("/sign-out", {"form_token": browser.form_token("/")})
@@ -243,14 +245,14 @@ def test_new_keys_of_the_provider_are_looked_up(signing: tuple[Site, Browser], p
     assert provider.asked.count("jwks") == 2
 
 
-def test_who_has_no_key_of_the_provider_is_looked_up_once(signing: tuple[Site, Browser], provider: Provider) -> None:
+def test_an_unknown_key_is_looked_up_only_once(signing: tuple[Site, Browser], provider: Provider) -> None:
     _, browser = signing
     provider.header = {"kid": "unknown"}
     assert "cannot be trusted" in browser.ask("/sign-in/oidc")[1]
     assert provider.asked.count("jwks") == 2
 
 
-def test_an_answer_that_this_browser_did_not_ask_for_is_worth_nothing(
+def test_a_callback_that_this_browser_did_not_start_is_refused(
     signing: tuple[Site, Browser], provider: Provider
 ) -> None:
     site, browser = signing
@@ -264,14 +266,14 @@ def test_an_answer_that_this_browser_did_not_ask_for_is_worth_nothing(
     assert site.told("sign_in_refused") == []
 
 
-def test_a_way_back_leads_in_once(signing: tuple[Site, Browser]) -> None:
+def test_a_callback_signs_in_only_once(signing: tuple[Site, Browser]) -> None:
     _, browser = signing
     back = browser.redirected_from(browser.redirected("/sign-in/oidc")).removeprefix(browser.url)
     assert "Continue" in browser.ask(back)[1]
     assert "not started in this browser" in browser.ask(back)[1]
 
 
-def test_what_the_provider_refuses_is_told(signing: tuple[Site, Browser], provider: Provider) -> None:
+def test_a_refusal_of_the_provider_is_shown(signing: tuple[Site, Browser], provider: Provider) -> None:
     _, browser = signing
     provider.answer = {"error": "access_denied"}
     assert "it answered access_denied" in browser.ask("/sign-in/oidc")[1]
@@ -285,7 +287,7 @@ def test_what_the_provider_refuses_is_told(signing: tuple[Site, Browser], provid
         ({"client_secret_path": "MISSING"}, "cannot be read: No such file"),
     ],
 )
-def test_a_wrong_setting_is_told_with_what_to_do(
+def test_a_wrong_provider_setting_is_reported_with_the_remedy(
     tmp_path: Path, issuer: str, provider: Provider, settings: dict[str, Any], words: str
 ) -> None:
     (tmp_path / "WRONG").write_text("wrong")
@@ -306,7 +308,7 @@ def test_a_wrong_setting_is_told_with_what_to_do(
         ({"token_endpoint": None}, "does not name its token_endpoint"),
     ],
 )
-def test_a_discovery_document_that_does_not_fit_is_told(
+def test_a_discovery_document_that_does_not_fit_is_reported(
     signing: tuple[Site, Browser], provider: Provider, wrong: dict[str, Any], words: str
 ) -> None:
     _, browser = signing
@@ -318,15 +320,13 @@ def test_a_discovery_document_that_does_not_fit_is_told(
     assert is_let_in(browser)
 
 
-def test_a_redirect_uri_that_is_not_registered_stays_with_the_provider(
-    signing: tuple[Site, Browser], provider: Provider
-) -> None:
+def test_an_unregistered_redirect_uri_does_not_lead_back(signing: tuple[Site, Browser], provider: Provider) -> None:
     _, browser = signing
     provider.redirect_uris.clear()
     assert browser.ask("/sign-in/oidc") == (400, "this client or redirect URI is not registered")
 
 
-def test_a_provider_whose_certificate_is_not_trusted_is_not_spoken_to(
+def test_a_provider_with_an_untrusted_certificate_is_refused(
     tmp_path: Path, authority: Authority, provider: Provider
 ) -> None:
     signed = authority.sign("provider")
@@ -335,12 +335,12 @@ def test_a_provider_whose_certificate_is_not_trusted_is_not_spoken_to(
         with site_of(tmp_path, f"https://127.0.0.1:{port}", provider) as (_, browser):
             assert "cannot be trusted: its certificate" in browser.ask("/sign-in/oidc")[1]
         with site_of(tmp_path, f"https://127.0.0.1:{port}", provider, ca=signed.ca) as (site, browser):
-            # Our Browser trusts no authority, the console does.
+            # The console trusts the authority; the test's own client does not.
             assert browser.redirected("/sign-in/oidc").startswith(f"https://127.0.0.1:{port}/authorize?")
             assert len(site.told("sign_in_refused")) == 1
 
 
-def test_local_accounts_stay_beside_the_provider_and_cannot_be_named_as_its_people(
+def test_local_accounts_remain_and_cannot_have_names_of_provider_accounts(
     signing: tuple[Site, Browser],
 ) -> None:
     site, browser = signing
@@ -364,7 +364,7 @@ def test_local_accounts_stay_beside_the_provider_and_cannot_be_named_as_its_peop
         ),
     ],
 )
-def test_settings_that_let_nobody_in_are_refused(tmp_path: Path, lines: str, words: str) -> None:
+def test_settings_by_which_no_person_could_sign_in_are_refused(tmp_path: Path, lines: str, words: str) -> None:
     path = tmp_path / "node.toml"
     path.write_text(f"[console.oidc]\n{lines}\n")
     with pytest.raises(SettingsError, match=words):
@@ -378,7 +378,9 @@ def other_provider() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("knows_secret", [True, False])
-def test_a_provider_that_others_made_understands_us(tmp_path: Path, other_provider: str, knows_secret: bool) -> None:
+def test_sign_in_works_with_a_provider_of_another_maker(
+    tmp_path: Path, other_provider: str, knows_secret: bool
+) -> None:
     port = free_port()
     client = registered(other_provider, f"http://127.0.0.1:{port}{CALLBACK}")
     site = Site(tmp_path, port, other_provider, client_id=client["client_id"])

@@ -1,4 +1,4 @@
-"""Pictures are drawn once, kept by server and browser, and shown to nobody who may not see them."""
+"""Pictures: drawn once, cached by server and browser, and shown only to people who are signed in."""
 
 import re
 import urllib.error
@@ -22,7 +22,7 @@ from tests.unit.workflow.workbench import Archive, Workbench
 
 @dataclass(frozen=True)
 class Answer:
-    """What a browser was given."""
+    """The answer to a browser's request."""
 
     status: int
     body: bytes
@@ -41,14 +41,14 @@ def asked(browser: Browser, path: str, etag: str = "") -> Answer:
 
 @pytest.fixture
 def bert(port: int) -> Browser:
-    """Signed in, to look."""
+    """Return a signed-in viewer's browser."""
     browser = Browser(port)
     assert browser.sign_in("bert", PASSWORD)[0] == 200
     return browser
 
 
 def addresses(browser: Browser, uid: str) -> dict[str, str]:
-    """Of the pictures on the page of the study, by layer."""
+    """Return the addresses of the pictures on the study's page, by layer."""
     page = browser.ask(f"/studies/{uid}")[1].replace("&amp;", "&")
     return {found[1]: found[0] for found in re.findall(r'"(/studies/[\d./]+/(\w+)\.png[^"]*)"', page)}
 
@@ -57,7 +57,7 @@ def kept(node: Node) -> list[Path]:
     return sorted((node.store.root / "pictures").rglob("*.png"))
 
 
-def test_a_second_visit_is_answered_without_the_image(
+def test_a_second_visit_is_answered_without_the_picture(
     node: Node, bench: Workbench, reported: str, bert: Browser
 ) -> None:
     paths = addresses(bert, reported)
@@ -78,7 +78,7 @@ def test_a_second_visit_is_answered_without_the_image(
     assert sorted(asked(bert, path).status for path in paths.values()) == [200, 200, 404]
 
 
-def test_what_another_analysis_found_is_drawn_anew(
+def test_a_picture_is_drawn_again_after_another_analysis(
     bench: Workbench, reported: str, bert: Browser, exam: list[Dataset]
 ) -> None:
     paths = addresses(bert, reported)
@@ -94,7 +94,9 @@ def test_what_another_analysis_found_is_drawn_anew(
     assert set(addresses(bert, reported).values()).isdisjoint(paths.values())
 
 
-def test_pictures_go_with_their_study(node: Node, bench: Workbench, bert: Browser, exam: list[Dataset]) -> None:
+def test_pictures_are_removed_with_their_study(
+    node: Node, bench: Workbench, bert: Browser, exam: list[Dataset]
+) -> None:
     bench.run(bench.submitted(exam[1]))
     bench.deliver(Archive())
     paths = addresses(bert, exam[1].StudyInstanceUID)
@@ -109,7 +111,7 @@ def test_pictures_go_with_their_study(node: Node, bench: Workbench, bert: Browse
     assert kept(node) == []
 
 
-def test_an_etag_opens_no_door(reported: str, bert: Browser, port: int) -> None:
+def test_an_etag_gives_no_access(reported: str, bert: Browser, port: int) -> None:
     path = addresses(bert, reported)["grey"]
     known = asked(bert, path)
     stranger = Browser(port)
@@ -118,13 +120,13 @@ def test_an_etag_opens_no_door(reported: str, bert: Browser, port: int) -> None:
 
 
 def sizes(page: Page) -> list[int]:
-    """What each picture of the page took over the network, in bytes; none for one that the browser had."""
+    """Return the transferred bytes of each picture on the page; 0 for one from the browser's cache."""
     script = "performance.getEntriesByType('resource').filter(e => e.name.includes('.png')).map(e => e.transferSize)"
     return list(page.evaluate(script))
 
 
 @pytest.mark.peer("chromium")
-def test_a_browser_asks_once_and_forgets_when_its_person_signs_out(
+def test_a_browser_loads_pictures_once_and_forgets_them_at_sign_out(
     chromium: Chromium, port: int, reported: str
 ) -> None:
     with tab(chromium, port) as page:
