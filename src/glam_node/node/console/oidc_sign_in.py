@@ -175,12 +175,12 @@ def _groups(claims: dict[str, Any], path: str) -> set[str]:
 
 
 def _no_role(name: str, groups: set[str], settings: OIDCSettings) -> str:
-    told = (
+    reason = (
         f"the claim {settings.roles_claim} has {len(groups)} groups, none of them"
         if groups
         else (f"the claim {settings.roles_claim} is missing or empty, so none")
     )
     return (
-        f"{name.removeprefix(PREFIX)} has no role here: {told} is in console.oidc.viewers or "
-        "console.oidc.operators. Have the provider put the person into one of these groups, or name another there."
+        f"{name.removeprefix(PREFIX)} has no role here: {reason} is in console.oidc.viewers or console.oidc.operators. "
+        "Have the provider put the person into one of these groups, or add a group of the person there."
     )

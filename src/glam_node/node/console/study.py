@@ -140,8 +140,8 @@ def _edition(renderer: Renderer, uid: str) -> str:
 def _scores(timeline: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Return the study's scores from the last analysis that recorded them; empty if none did."""
     analyses = [event["detail"] for event in timeline if event["event"] == "job_succeeded"]
-    told = [detail["study_scores"] for detail in analyses if detail.get("study_scores")]
-    return dict(told[-1]) if told else {}
+    recorded = [detail["study_scores"] for detail in analyses if detail.get("study_scores")]
+    return dict(recorded[-1]) if recorded else {}
 
 
 def _study(renderer: Renderer, uid: str) -> Study:

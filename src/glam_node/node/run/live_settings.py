@@ -120,7 +120,7 @@ class LiveSettings:
         self, problems: list[dict[str, str]], found: tuple[Change, ...], processes: Mapping[str, str] | None = None
     ) -> None:
         self._reloads += 1
-        told = {
+        outcome = {
             "reload": self._reloads,
             "process_id": os.getpid(),
             "at": datetime.now(UTC).isoformat(),
@@ -128,7 +128,7 @@ class LiveSettings:
             "changes": [change_as_json(change) for change in found],
             "processes": dict(processes or {}),
         }
-        write_durably(self._directory / LAST_RELOAD, json.dumps(told).encode())
+        write_durably(self._directory / LAST_RELOAD, json.dumps(outcome).encode())
 
 
 def _record_refusal(settings: Settings, process: str, reason: str) -> None:
@@ -214,10 +214,10 @@ def _unmasked(tree: dict[str, Any], shown: Mapping[str, Any], real: Mapping[str,
 def last_reload(root: Path) -> dict[str, Any]:
     """Return the outcome of the last reload of the node with this storage root; empty if there was none."""
     try:
-        told: dict[str, Any] = json.loads((root / LAST_RELOAD).read_text(encoding="utf-8"))
+        outcome: dict[str, Any] = json.loads((root / LAST_RELOAD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return told
+    return outcome
 
 
 def _passwords(settings: Settings) -> dict[str, str]:
