@@ -109,8 +109,8 @@ def first_fault(session: Session) -> Fault | None:
             if reason:
                 return Fault(sequence + 1, reason)
             sequence, previous_hash = link.sequence, link.hash
-    told = session.scalar(select(func.max(EventRow.audit_sequence))) or 0
-    return Fault(sequence + 1, "it is missing, although an event refers to it") if told > sequence else None
+    referred = session.scalar(select(func.max(EventRow.audit_sequence))) or 0
+    return Fault(sequence + 1, "it is missing, although an event refers to it") if referred > sequence else None
 
 
 def _fault_of(link: AuditMessageRow, sequence: int, previous_hash: str) -> str:

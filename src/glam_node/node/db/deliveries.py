@@ -62,10 +62,10 @@ def extend_claims(session: Session, deliveries: Sequence[Delivery], until: datet
 
 def mark_stored(session: Session, delivery: Delivery, now: datetime, warning: str = "") -> bool:
     """Record that the destination stored the object; return False if that was recorded before."""
-    there = (DeliveryState.STORED, DeliveryState.COMMITTED)
-    pending = and_(DeliveryRow.delivery_id == delivery.delivery_id, DeliveryRow.state.not_in(there))
+    known = (DeliveryState.STORED, DeliveryState.COMMITTED)
+    not_stored = and_(DeliveryRow.delivery_id == delivery.delivery_id, DeliveryRow.state.not_in(known))
     values = {"stored_at": now, "next_attempt_at": now, "failure": "", "warning": warning, "alone": False}
-    return bool(change(session, DeliveryRow, pending, state=DeliveryState.STORED, **values))
+    return bool(change(session, DeliveryRow, not_stored, state=DeliveryState.STORED, **values))
 
 
 def postpone(
@@ -106,18 +106,19 @@ def replace(session: Session, delivery: Delivery, failure: str, sop_class_uid: s
     Without such an object nothing is changed. Objects that were replaced themselves do not count, since two SOP classes
     that are substitutes for each other would never be sent.
     """
-    standby = and_(
+    substitute = and_(
         DeliveryRow.job_id == delivery.job_id,
         DeliveryRow.destination == delivery.destination,
         DeliveryRow.sop_class_uid == sop_class_uid,
     )
-    waiting = and_(standby, DeliveryRow.state == DeliveryState.STANDBY)
+    waiting = and_(substitute, DeliveryRow.state == DeliveryState.STANDBY)
     change(session, DeliveryRow, waiting, state=DeliveryState.PENDING, next_attempt_at=now)
-    goes = and_(standby, DeliveryRow.state != DeliveryState.REPLACED, DeliveryRow.delivery_id != delivery.delivery_id)
-    there = len(session.scalars(select(DeliveryRow.delivery_id).where(goes)).all())
-    if there:
+    is_another = DeliveryRow.delivery_id != delivery.delivery_id
+    sendable = and_(substitute, is_another, DeliveryRow.state != DeliveryState.REPLACED)
+    count = len(session.scalars(select(DeliveryRow.delivery_id).where(sendable)).all())
+    if count:
         change(session, DeliveryRow, _claimed(delivery), state=DeliveryState.REPLACED, failure=failure)
-    return there
+    return count
 
 
 def withhold(session: Session, destination: str) -> list[Delivery]:

@@ -26,7 +26,7 @@ def add(
     routing: Routing | None = None,
 ) -> InferenceJob:
     """Add a job that waits for a worker, and return it."""
-    way = routing or Routing()
+    routing = routing or Routing()
     row = JobRow(
         job_id=str(uuid4()),
         study_instance_uid=study_instance_uid,
@@ -41,9 +41,9 @@ def add(
         failure="",
         created_at=now,
         stage_seconds=[],
-        rule=way.rule,
-        shadow=way.shadow,
-        destinations=None if way.destinations is None else list(way.destinations),
+        rule=routing.rule,
+        shadow=routing.shadow,
+        destinations=None if routing.destinations is None else list(routing.destinations),
     )
     session.add(row)
     session.flush()

@@ -91,11 +91,11 @@ def find(
     more, uids = len(uids) > limit, uids[:limit]
     if ascending != oldest_first:
         uids.reverse()
-    beside = position is not None
+    has_more_behind = position is not None
     return StudyPage(
         studies.get_many(session, uids),
-        has_newer=more if ascending else beside,
-        has_older=beside if ascending else more,
+        has_newer=more if ascending else has_more_behind,
+        has_older=has_more_behind if ascending else more,
     )
 
 

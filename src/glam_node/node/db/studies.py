@@ -22,7 +22,7 @@ from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import LEGAL_STANDINGS, LEGAL_TRANSITIONS, Standing, Study, StudyState
 from glam_node.node.errors import PermanentError
 
-LOOKED_UP_AT_ONCE = 1000
+MOST_VALUES = 1000
 """Maximum number of values in one statement, which databases limit."""
 
 
@@ -82,8 +82,8 @@ def find_instances(session: Session, sop_instance_uids: Sequence[str]) -> list[S
 def recorded_instances(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, SOPInstance]:
     """Return the recorded ones of any number of instances, by SOP Instance UID."""
     found = {}
-    for first in range(0, len(sop_instance_uids), LOOKED_UP_AT_ONCE):
-        some = sop_instance_uids[first : first + LOOKED_UP_AT_ONCE]
+    for first in range(0, len(sop_instance_uids), MOST_VALUES):
+        some = sop_instance_uids[first : first + MOST_VALUES]
         rows = session.scalars(select(InstanceRow).where(InstanceRow.sop_instance_uid.in_(some)))
         found.update({row.sop_instance_uid: as_instance(row) for row in rows})
     return found

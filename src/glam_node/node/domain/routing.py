@@ -146,16 +146,16 @@ def _count(rule: SiteRule, judged: Eligibility, headers: Headers) -> int:
 
 def _decided(rule: SiteRule, judged: Eligibility, count: int) -> Decision:
     images = len(judged.instances)
-    said = f"{rule.condition} holds for {count} of {images} images"
+    matches = f"{rule.condition} holds for {count} of {images} images"
     goes_to = "all destinations" if rule.destinations is None else ", ".join(rule.destinations)
     if rule.action is Action.IGNORE:
-        return Decision(Eligibility(False, rule.title, said, (), judged.left_out), action=rule.action)
+        return Decision(Eligibility(False, rule.title, matches, (), judged.left_out), action=rule.action)
     if rule.action is Action.DRY_RUN:
-        would = f"{said}; dry run: {images} images would be analysed, the results sent to {goes_to}"
-        return Decision(Eligibility(False, rule.title, would, (), judged.left_out), action=rule.action)
+        reason = f"{matches}; dry run: {images} images would be analysed, the results sent to {goes_to}"
+        return Decision(Eligibility(False, rule.title, reason, (), judged.left_out), action=rule.action)
     shadow = rule.action is Action.SHADOW
     outcome = f"in shadow, nothing is sent to {goes_to}" if shadow else f"the results go to {goes_to}"
-    reason = f"{said}; {outcome}; {judged.reason}"
+    reason = f"{matches}; {outcome}; {judged.reason}"
     return Decision(
         Eligibility(True, rule.title, reason, judged.instances, judged.left_out),
         Routing(rule.title, shadow, rule.destinations),

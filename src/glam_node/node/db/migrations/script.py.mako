@@ -12,5 +12,5 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    """What is new is there."""
+    """Describe the change."""
     ${upgrades if upgrades else "pass"}
