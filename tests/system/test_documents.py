@@ -149,9 +149,9 @@ class Journey:
         return subprocess.Popen(command, cwd=self._directory, env=environment, stdout=out, stderr=subprocess.STDOUT)
 
     def wait_until_reported(self, deadline: float) -> None:
-        """The study has its results, says `glam-node studies`, and the PACS has them."""
+        """The study has its results, says `glam-node study list`, and the PACS has them."""
         while True:
-            told = self._start("glam-node studies", subprocess.PIPE).communicate(timeout=60)[0].decode()
+            told = self._start("glam-node study list", subprocess.PIPE).communicate(timeout=60)[0].decode()
             if "REPORTED" in told and self.orthanc.instances("SR"):
                 return
             assert time.monotonic() < deadline, f"{told} {(self._directory / 'log').read_text()[-3000:]}"

@@ -170,7 +170,7 @@ def test_a_kind_that_is_asked_for_later_is_written_for_the_destination(reported:
 def test_results_of_other_settings_are_not_written_for_one_destination_alone(reported: Workbench) -> None:
     reported.destinations = {**reported.destinations, "new": BOTH}
     reported.settings_digest = "other"
-    with pytest.raises(PermanentError, match=r"`glam-node retry .*` reads it again"):
+    with pytest.raises(PermanentError, match=r"`glam-node study retry .*` reads it again"):
         act(reported, "new")
     with pytest.raises(PermanentError, match="No result of study"):
         act(reported)

@@ -87,7 +87,7 @@ def test_the_report_and_the_timeline_name_the_view_without_its_presentation_stat
     assert (event.detail["kind"], event.detail["view"]) == (PRESENTATION_STATE, "L CC")
     told = json.dumps(describe(bench.study(), ELIGIBILITY, bench.sessions, bench.store.root), default=str)
     assert "The presentation state of L CC could not be written" in told
-    assert "glam-node retry" in told
+    assert "glam-node study retry" in told
 
 
 def test_a_kind_that_failed_is_written_when_a_person_retries(

@@ -130,7 +130,7 @@ def test_taken_images_are_analysed_and_results_name_their_patient(
     send(*changed(exam, PatientID="CORRECTED", PatientName="RIGHT^PATIENT"))
     assert take(bench) == (
         "4 images replaced by the newer version; the study is judged and read again. "
-        "Remove the results of the earlier images at the archive: `glam-node study UID` lists their UIDs"
+        "Remove the results of the earlier images at the archive: `glam-node study show UID` lists their UIDs"
     )
     assert {one.state for one in bench.deliveries()} == {DeliveryState.WITHHELD}
     (job,) = dispatched(bench)

@@ -19,7 +19,7 @@ REMEDIES = {
     ),
     "image_type_unknown": (
         "have images whose Image Type has an unknown term",
-        "Run glam-node study UID to see the term. If ordinary views of a machine have it, add it to "
+        "Run glam-node study show UID to see the term. If ordinary views of a machine have it, add it to "
         "eligibility.image_types.",
     ),
     "demonstration_package": (
@@ -165,7 +165,10 @@ def _no_studies(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
 def _needs_a_person(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
     if facts.failed_jobs or facts.abandoned_deliveries:
         fact = f"{counted(facts.failed_jobs, 'job')} and {counted(facts.abandoned_deliveries, 'result')} were given up."
-        action = "Run glam-node studies and glam-node study UID to see why, and glam-node retry UID to try again."
+        action = (
+            "Run glam-node study list and glam-node study show UID to see why, "
+            "and glam-node study retry UID to try again."
+        )
         yield Alert("needs_a_person", "", fact, action)
 
 
@@ -181,7 +184,7 @@ def _images_in_doubt(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
     for kind, words in _IN_DOUBT.items():
         count = facts.studies_in_doubt.get(kind, 0)
         if count:
-            action = "Run glam-node status to list the studies, and glam-node study UID to see what you can do."
+            action = "Run glam-node status to list the studies, and glam-node study show UID to see what you can do."
             yield Alert("images_in_doubt", kind, f"{counted(count, 'study')} {words}", action)
 
 
@@ -194,8 +197,8 @@ def _score_drift(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
                 kind,
                 f"The mean {kind} score of the last analyses is {mean:.2f}, that of the package's reference "
                 f"{reference:.2f}.",
-                "Check whether a machine, its processing or the screened women have changed. Run glam-node evaluate on "
-                "known cases to check the model.",
+                "Check whether a machine, its processing or the screened women have changed. "
+                "Run glam-node research evaluate on known cases to check the model.",
             )
 
 

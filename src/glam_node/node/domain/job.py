@@ -26,7 +26,7 @@ class JobState(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     """Findings and results are on disk, and delivery rows exist."""
     FAILED = "FAILED"
-    """The job was given up; `failure` says why. A person has to act (`glam-node retry`)."""
+    """The job was given up; `failure` says why. A person has to act (`glam-node study retry`)."""
     SUPERSEDED = "SUPERSEDED"
     """The job no longer stands for its study, which got more or newer images, or was set aside."""
 

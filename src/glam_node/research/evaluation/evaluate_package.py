@@ -1,4 +1,4 @@
-"""Evaluation of a package on a named data set with a report, for `glam-node evaluate`."""
+"""Evaluation of a package on a named data set with a report, for `glam-node research evaluate`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

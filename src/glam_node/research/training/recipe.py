@@ -26,7 +26,7 @@ class RecipeError(InferenceError):
 
 @dataclass(frozen=True, slots=True)
 class DataRecipe:
-    """[data] and [validation]: a data set named by kind and path, as in `glam-node evaluate`."""
+    """[data] and [validation]: a data set named by kind and path, as in `glam-node research evaluate`."""
 
     kind: str
     path: str

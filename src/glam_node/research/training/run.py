@@ -1,4 +1,4 @@
-"""A training run from data set to exported package, for `glam-node train`."""
+"""A training run from data set to exported package, for `glam-node research train`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from glam_node.research.training.recipe import Recipe, read_recipe
 from glam_node.research.training.samples import Tell
 from glam_node.research.training.trainer import Trainer, prepare_data
 
-# Placeholder until `glam-node evaluate --write-operating-points` chooses operating points.
+# Placeholder until `glam-node research evaluate --write-operating-points` chooses operating points.
 UNCHOSEN = OperatingPoint(0.5, 0.5, 0.5, 1000)
 
 

@@ -45,7 +45,9 @@ class _Written:
         return " ".join([*sentences, REMEDY]) if sentences else ""
 
 
-REMEDY = "See the log of the worker for the cause; once it is removed, `glam-node retry` writes the missing results."
+REMEDY = (
+    "See the log of the worker for the cause; once it is removed, `glam-node study retry` writes the missing results."
+)
 
 
 class LeaseLost(Exception):

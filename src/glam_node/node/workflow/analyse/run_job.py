@@ -49,7 +49,7 @@ AWAY_ATTEMPTS = 150
 """Maximum number of attempts while files cannot be reached; with the longest delay between them they take a day."""
 WORKER_DIED = (
     "{attempts} worker processes died while they ran this job, which may be the cause. "
-    "Look into the log of the workers and of the system (out of memory?); then: glam-node retry."
+    "Look into the log of the workers and of the system (out of memory?); then: glam-node study retry."
 )
 
 

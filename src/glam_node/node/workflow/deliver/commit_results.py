@@ -111,7 +111,7 @@ def _not_committed(session: Session, delivery: Delivery, why: str, rules: Commit
     else:
         failure = (
             f"{why} to the request for storage commitment, {delivery.transaction_count} times. "
-            "Look into the log of the archive; then: glam-node retry."
+            "Look into the log of the archive; then: glam-node study retry."
         )
         delivery_commitment.give_up(session, delivery, failure)
         record_delivery_event(log, session, "delivery_abandoned", delivery, now, failure)

@@ -77,7 +77,7 @@ def _nothing_for(uid: str, named: str, job: InferenceJob | None, context: Infere
     if job is None:
         return f"Study {uid} has no results yet. Results for {named} are written when it is read."
     return (
-        f"{named} asks for no result that study {uid} has. `glam-node study {uid}` lists the results, "
+        f"{named} asks for no result that study {uid} has. `glam-node study show {uid}` lists the results, "
         f"destinations.{named}.results the kinds that {named} gets."
     )
 
@@ -87,8 +87,8 @@ def _not_now(job: InferenceJob, named: str) -> str:
     if job.state is JobState.SUCCEEDED:
         return (
             f"Study {uid} was read with other settings, so that its results cannot be written for {named} alone. "
-            f"`glam-node retry {uid}` reads it again and sends the new results to every destination."
+            f"`glam-node study retry {uid}` reads it again and sends the new results to every destination."
         )
     if job.state is JobState.FAILED:
-        return f"The analysis of study {uid} failed. `glam-node retry {uid}` starts it again, for {named} too."
+        return f"The analysis of study {uid} failed. `glam-node study retry {uid}` starts it again, for {named} too."
     return f"Study {uid} is being read. Results for {named} are written with the others: nothing is to be done."

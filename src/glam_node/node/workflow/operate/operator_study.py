@@ -21,7 +21,7 @@ def locked_study(session: Session, order: Order) -> Study:
     uid = order.study_instance_uid
     study = studies.get(session, uid, for_update=True)
     if study is None:
-        raise PermanentError(f"Study {uid} is not known here. `glam-node studies` lists the known studies.")
+        raise PermanentError(f"Study {uid} is not known here. `glam-node study list` lists the known studies.")
     seen = shown_state(session, study)
     if order.seen is not None and order.seen != seen:
         raise PermanentError(
@@ -60,7 +60,7 @@ def require_free(study: Study) -> Study:
     if study.standing is Standing.FREE:
         return study
     raise PermanentError(
-        f"Study {study.study_instance_uid} {standing_phrase(study)}. Release it first: `glam-node release "
+        f"Study {study.study_instance_uid} {standing_phrase(study)}. Release it first: `glam-node study release "
         f"{study.study_instance_uid}`."
     )
 

@@ -71,7 +71,7 @@ def _change(session: Session, order: Order, standing: Standing, event: str) -> N
     study = locked_study(session, order)
     uid = study.study_instance_uid
     if standing not in LEGAL_STANDINGS[study.standing]:
-        remedy = "" if study.standing is standing else f" Release it first: `glam-node release {uid}`."
+        remedy = "" if study.standing is standing else f" Release it first: `glam-node study release {uid}`."
         raise PermanentError(f"Study {uid} {standing_phrase(study)} already: nothing was done.{remedy}")
     if study.state is StudyState.RETIRED:
         raise PermanentError(

@@ -61,7 +61,7 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
     record_event(log, session, "newer_taken", order.at, **facts, **order_facts(order))
     return (
         f"{counted(len(newest), 'image')} replaced by the newer version; the study is judged and read again. "
-        "Remove the results of the earlier images at the archive: `glam-node study UID` lists their UIDs"
+        "Remove the results of the earlier images at the archive: `glam-node study show UID` lists their UIDs"
     )
 
 

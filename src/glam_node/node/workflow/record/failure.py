@@ -12,7 +12,7 @@ _UNREACHABLE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENOTC
 OUT_OF_MEMORY = "Out of memory: "
 FAILED_TWICE = (
     "{failure} It failed the same way in a fresh worker process. Give the worker more memory, or another device "
-    "(inference.device); then: glam-node retry."
+    "(inference.device); then: glam-node study retry."
 )
 
 

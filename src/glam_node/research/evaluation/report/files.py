@@ -63,8 +63,8 @@ def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]])
 
 
 _HEAD = """\
-# Chosen by glam-node evaluate on {views} validation images. Put what you want to use into the node's settings: it
-# takes the place of the package's own, and results say that the site calibrated. It is right for women like those.
+# Chosen by glam-node research evaluate on {views} validation images. Copy the values to use into the node's settings:
+# they replace those of the package, and results say that the site calibrated. They are right for similar patients.
 """
 
 
