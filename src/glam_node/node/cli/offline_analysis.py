@@ -144,7 +144,7 @@ def _write(
     paths = {instance.sop_instance_uid: Path(instance.path) for instance in instances}
     objects: list[Path] = []
     counts: Counter[str] = Counter()
-    identity = options.identity.of_versions(instance.version for instance in instances)
+    identity = options.identity.of_versions((instance.sop_instance_uid, instance.version) for instance in instances)
     maker = ResultMaker(findings, read_sources(instances, Path), identity)
     for made in maker.make(ResultSelection(options.wanted)):
         counts[made.kind] += 1

@@ -43,7 +43,7 @@ class SOPInstance:
 
     @property
     def version(self) -> str:
-        """A name for the bytes of the data set: other bytes under the same UID have another."""
+        """Digest that distinguishes data sets under the same SOP Instance UID."""
         return (self.blake3 or self.sha256)[:16]
 
 

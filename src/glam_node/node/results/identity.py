@@ -55,6 +55,8 @@ class ResultIdentity:
     """SNOMED CT, or SNOMED RT for older workstations."""
     settings_digest: str = ""
     """SHA-256 of the settings that change results; part of every derived UID."""
+    versions: tuple[tuple[str, str], ...] = ()
+    """SOP Instance UID and digest of the bytes of each image; part of the UIDs derived from that image."""
     created_at: datetime | None = None
     """Creation time of the objects; the only part of them that sources and findings do not determine."""
 
@@ -67,13 +69,13 @@ class ResultIdentity:
         """
         return replace(self, created_at=created_at, settings_digest=settings_digest or self.settings_digest)
 
-    def of_versions(self, versions: Iterable[str]) -> Self:
+    def of_versions(self, versions: Iterable[tuple[str, str]]) -> Self:
         """Return this identity for images with these bytes, so that results of corrected images get UIDs of their own.
 
         Args:
-            versions: The digest of the data set of each image.
+            versions: SOP Instance UID of each image and the digest of its data set.
         """
-        return replace(self, settings_digest=f"{self.settings_digest} {' '.join(sorted(versions))}")
+        return replace(self, versions=tuple(versions))
 
     def presented(self, presentation: Mapping[str, object]) -> Self:
         """Return this identity with other values of some fields; its objects get UIDs of their own.
@@ -102,7 +104,9 @@ class ResultIdentity:
 
     def derived_uid(self, role: str, sop_instance_uids: Iterable[str], algorithm: AlgorithmIdentification) -> str:
         """Return a UID (PS3.5 B.2) derived from role, sources, algorithm (with weights and parameters) and settings."""
-        made_of = [_WRITER_VERSION, role, sorted(sop_instance_uids), asdict(algorithm), self.settings_digest]
+        versions = dict(self.versions)
+        sources = sorted(f"{uid} {versions.get(uid, '')}" for uid in sop_instance_uids)
+        made_of = [_WRITER_VERSION, role, sources, asdict(algorithm), self.settings_digest]
         return f"2.25.{uuid.uuid5(_UID_NAMESPACE, json.dumps(made_of)).int}"
 
     @property

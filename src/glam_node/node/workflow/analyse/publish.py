@@ -144,7 +144,7 @@ def _identity(
     job: InferenceJob, context: InferenceContext, audience: Audience, instances: Iterable[SOPInstance]
 ) -> ResultIdentity:
     identity = context.identity.at(job.created_at, job.settings_digest).presented(audience.presentation)
-    return identity.of_versions(instance.version for instance in instances)
+    return identity.of_versions((instance.sop_instance_uid, instance.version) for instance in instances)
 
 
 def notice_on(study: Study | None, newest: InferenceJob | None) -> Notice | None:
