@@ -127,9 +127,11 @@ _TYPES = {"string": "a text", "integer": "an integer", "number": "a number", "bo
 
 
 def _bounds(prop: dict[str, Any]) -> str:
-    low = prop.get("minimum", prop.get("minLength"))
+    low, above = prop.get("minimum", prop.get("minLength")), prop.get("exclusiveMinimum")
     high = prop.get("maximum", prop.get("maxLength"))
     unit = " characters" if prop["type"] == "string" else ""
+    if above is not None:
+        return f", more than {above:g}" + ("" if high is None else f" and at most {high}{unit}")
     if low is None and high is None:
         return ""
     if high is None:
