@@ -2,20 +2,18 @@
 
 import math
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_file_meta_info
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from glam_node.inference.background import blacken
+from glam_node.inference.bounded_dataset import read_bounded
 from glam_node.inference.decoding import stored_values
 from glam_node.inference.elements import text_of
+from glam_node.inference.encoded_elements import UnreadableDataSet
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.grey_scale import presented_values
 from glam_node.inference.header_facts import describe_view
@@ -23,24 +21,22 @@ from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, ImageFacts, KindRules
 from glam_node.kinds.table import kind_left_out, remarks, unreadable
 
-_MAXIMUM_INFLATED_BYTES = 512 * 2**20
-_PREAMBLE_AND_GROUP_LENGTH = 132 + 12
-
 
 def read_dataset(path: Path) -> Dataset:
     """Return the data set in a DICOM file (PS3.10); it has at least one element.
+
+    Elements that no image needs are left out where they are large: see `glam_node.inference.bounded_dataset`.
 
     Raises:
         UnsupportedMammogram: The file is not a DICOM file, or it is damaged.
         OSError: The file cannot be read.
     """
-    with path.open("rb") as file, _without_warnings():
+    with _without_warnings():
         try:
-            _refuse_inflating_without_end(path, file)
-            dataset = pydicom.dcmread(file)
+            dataset = read_bounded(path)
             empty = len(dataset) == 0
-        except UnsupportedMammogram:
-            raise
+        except UnreadableDataSet as error:
+            raise UnsupportedMammogram(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
         except Exception as error:  # damaged files raise InvalidDicomError, EOFError, RecursionError, struct.error ...
             if isinstance(error, OSError) and error.errno is not None:
                 raise
@@ -127,19 +123,3 @@ def _without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _refuse_inflating_without_end(path: Path, file: BinaryIO) -> None:
-    """Raise UnsupportedMammogram when a deflated data set would inflate to more than 512 MiB.
-
-    A few megabytes may inflate to as many gigabytes, and pydicom would inflate them all.
-    """
-    meta = read_file_meta_info(path)
-    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return
-    file.seek(_PREAMBLE_AND_GROUP_LENGTH + int(meta.FileMetaInformationGroupLength))
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflater.decompress(file.read(), _MAXIMUM_INFLATED_BYTES)
-    file.seek(0)
-    if inflater.unconsumed_tail:
-        raise UnsupportedMammogram(f"The data set would inflate to more than {_MAXIMUM_INFLATED_BYTES >> 20} MiB.")

@@ -343,7 +343,7 @@ def test_a_file_that_is_not_dicom_is_refused(tmp_path: Path, damage: Callable[[P
 
 
 def test_a_deflated_data_set_that_inflates_too_far_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glam_node.inference.reading._MAXIMUM_INFLATED_BYTES", 10_000)
+    monkeypatch.setattr("glam_node.inference.bounded_dataset.MAXIMUM_INFLATED_BYTES", 10_000)
     path = recoded(mammogram(), DeflatedExplicitVRLittleEndian, tmp_path / "image.dcm")
     with pytest.raises(UnsupportedMammogram, match="would inflate to more than"):
         read_dataset(path)

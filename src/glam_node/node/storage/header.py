@@ -17,8 +17,8 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from glam_node.node.storage.elements import (
-    CUT,
+from glam_node.inference.bounded_dataset import MAXIMUM_INFLATED_BYTES, inflate
+from glam_node.inference.encoded_elements import (
     LONG,
     PIXEL_DATA,
     Element,
@@ -38,7 +38,6 @@ DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
 
 MAXIMUM_HEADER_BYTES = 2**18
 """Maximum size in bytes of all kept elements; further ones are left out. Headers of mammograms have about 20 KB."""
-MAXIMUM_INFLATED_BYTES = 512 * 2**20
 # SOP Class, SOP Instance, Patient ID, Study and Series: kept beyond the limit, too.
 _IDENTIFYING = frozenset({0x00080016, 0x00080018, 0x00100020, 0x0020000D, 0x0020000E})
 _LONGEST_IDENTIFYING = 1024
@@ -115,22 +114,7 @@ def _read(file: BinaryIO, offset: int, size: int, transfer_syntax_uid: str, dire
         return _header(Source(file, offset, size), transfer_syntax_uid)
     file.seek(offset)
     with tempfile.TemporaryFile(dir=directory, buffering=0) as inflated:
-        return _header(Source(inflated, 0, _inflate(file, inflated)), transfer_syntax_uid)
-
-
-def _inflate(file: BinaryIO, to: BinaryIO) -> int:
-    """Inflate the rest of a file into `to`, ignoring bytes after the deflated data; return the number of bytes."""
-    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    while not inflater.eof:
-        deflated = inflater.unconsumed_tail or file.read(65_536)
-        piece = inflater.decompress(deflated, 2**20)
-        if not deflated and not piece:
-            raise UnreadableDataSet(CUT)
-        size += len(piece)
-        if size > MAXIMUM_INFLATED_BYTES:
-            raise UnreadableDataSet("the deflated data set is absurdly large when inflated")
-        to.write(piece)
-    return size
+        return _header(Source(inflated, 0, inflate(file, inflated, MAXIMUM_INFLATED_BYTES)), transfer_syntax_uid)
 
 
 def _header(source: Source, transfer_syntax_uid: str) -> Dataset:

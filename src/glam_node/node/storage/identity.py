@@ -3,8 +3,7 @@
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import pydicom
-from pydicom.errors import InvalidDicomError
+from glam_node.node.storage.header import UnreadableDataSet, read_stored_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,8 @@ _KEYWORDS = {
 def read_identity(path: Path) -> Identity:
     """Read the identity of the patient from an instance. Raises OSError if the file cannot be read."""
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_KEYWORDS.values()))
+        header = read_stored_header(path)
         values = {one.name: str(header.get(_KEYWORDS[one.name], "") or "") for one in fields(Identity)}
-    except (InvalidDicomError, ValueError, LookupError, NotImplementedError) as error:
+    except (UnreadableDataSet, ValueError, LookupError, NotImplementedError) as error:
         raise OSError(f"{path.name} is no DICOM file any more") from error
     return Identity(**values)

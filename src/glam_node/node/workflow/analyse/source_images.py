@@ -4,9 +4,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import pydicom
 from pydicom.dataset import Dataset
 
+from glam_node.inference.bounded_dataset import read_bounded
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.errors import PermanentError
 from glam_node.node.results.element_values import text_value
@@ -55,7 +55,7 @@ def read_source(path: Path, sop_instance_uid: str) -> Dataset:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True)
+            dataset = read_bounded(path, pixels=False)
         except OSError:
             raise
         except Exception as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from glam_node.node.errors import PermanentError
+from glam_node.inference.errors import InferenceError
 
 UNDEFINED = 0xFFFFFFFF
 _WINDOW = 65_536
@@ -31,7 +31,7 @@ CUT = "the data set ends too early"
 _DAMAGED = "the data set is damaged"
 
 
-class UnreadableDataSet(PermanentError):
+class UnreadableDataSet(InferenceError):
     """The data set is cut, damaged or absurdly large or deep, as the message says."""
 
 
