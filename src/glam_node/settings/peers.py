@@ -6,7 +6,7 @@ from typing import Literal
 
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.tls import KnownCertificate
-from glam_node.settings.values import AETitle, Name, Network
+from glam_node.settings.values import AETitle, DestinationName, Network
 
 
 class PeerSettings(Section):
@@ -19,7 +19,7 @@ class PeerSettings(Section):
     priority: Literal["urgent", "screening", "backfill"] = "screening"
     """Priority of the peer's studies: urgent ones are analysed before screening and backfill. A study from several
     peers has the most urgent of their priorities."""
-    destination: Name | Literal[""] = ""
+    destination: DestinationName = ""
     """Name of the destination that is the same application; the node answers the peer's storage commitment requests
     there."""
     certificates: tuple[KnownCertificate, ...] = ()

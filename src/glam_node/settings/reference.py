@@ -25,6 +25,22 @@ over the file: `GLAM_NODE__NODE__PORT=11113` sets `node.port`, and `GLAM_NODE__P
 start at the directory in which glam-node is started."""
 EXAMPLE_NAMES = {"peers": "pacs", "destinations": "archive", "rules": "hologic"}
 """The names of the examples in the commented file."""
+_EXAMPLES_OF_KEYS = {
+    "tls.port": "2762",
+    "destinations.NAME.authorization": '"/etc/glam-node/authorization"',
+    "destinations.NAME.presentation.banner": '"For research use, not for diagnosis"',
+    "destinations.NAME.presentation.series_number": "9700",
+    "console.oidc.client_secret_path": '"/etc/glam-node/client-secret"',
+    "console.oidc.public_url": '"https://glam-node.example.org"',
+    "alerts.smtp_host": '"mail.example.org"',
+    "alerts.smtp_password_path": '"/etc/glam-node/smtp-password"',
+    "audit.host": '"syslog.example.org"',
+    "inference.calibration.benign.slope": "1.0",
+    "inference.calibration.benign.intercept": "0.0",
+    "inference.calibration.malignant.slope": "1.0",
+    "inference.calibration.malignant.intercept": "0.0",
+}
+"""Examples of keys for which that of their type would mislead."""
 _EXAMPLES = {
     "an AE title": '"PACS"',
     "a path": '"/srv/directory"',
@@ -78,7 +94,7 @@ def _toml_section(section: DocumentedSection, chosen: Mapping[KeyPath, Any]) -> 
     changes_nothing = is_example or all(key.default is None for key in section.keys)
     off = "# " if changes_nothing and not has_chosen else ""
     if section.path:
-        repeat = " Repeat it under other names." if is_example else ""
+        repeat = " Repeat it under other names." if section.path[-1] == NAME else ""
         yield f"# {section.description[0].upper()}{section.description[1:]}{repeat}"
         yield f"{off}[{'.'.join(path)}]"
     for key in section.keys:
@@ -101,6 +117,8 @@ def _range(key: Key) -> str:
 def _example(key: Key) -> str:
     if key.default is not None:
         return _toml(key.default)
+    if key.dotted in _EXAMPLES_OF_KEYS:
+        return _EXAMPLES_OF_KEYS[key.dotted]
     return next(example for words, example in _EXAMPLES.items() if key.allowed.startswith(words))
 
 

@@ -19,6 +19,7 @@ from glam_node.settings.values import (
     AETitle,
     Banner,
     CodeScheme,
+    DestinationName,
     Directory,
     Host,
     ImageTypeTerm,
@@ -75,7 +76,7 @@ class AssemblySettings(Section):
     """Seconds without a new instance after which any study is complete."""
     maximum_age: Seconds = 3600.0
     """Seconds after the first instance at which a study is complete even if more instances keep arriving."""
-    confirm_with: Name | Literal[""] = ""
+    confirm_with: DestinationName = ""
     """Name of the destination whose archive is asked by C-FIND how many mammograms a study has; empty: none. If the
     node has all of them, the study is complete after settle_time, whatever its views. If some are missing, it is not
     complete before quiet_time."""

@@ -28,6 +28,14 @@ def test_the_file_that_ships_is_the_one_that_the_schema_gives() -> None:
     assert written == commented_file(), "write it again: glam-node settings explain --format toml"
 
 
+def test_the_file_that_ships_has_no_words_or_examples_that_mislead() -> None:
+    file = commented_file()
+    repeated = [key.dotted for key in keys().values() if len(set(split := key.allowed.split(" or "))) < len(split)]
+    assert repeated == []
+    assert "# port = 2762" in file
+    assert file.count("Repeat it under other names.") == len(EXAMPLE_NAMES)
+
+
 def test_the_file_that_ships_changes_nothing() -> None:
     assert load_settings(NODE_TOML, {}) == Settings()
 
