@@ -8,6 +8,7 @@ from glam_node.node.db import commitments
 from glam_node.node.domain.commitment import CommitmentReply, Failure, Reference
 from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.errors import TransientError
+from glam_node.node.storage.instances import MARKER, write_marker
 from glam_node.node.workflow.deliver.answer_commitments import answer_commitments
 from tests.unit.workflow.workbench import Workbench
 
@@ -59,6 +60,20 @@ def test_an_instance_whose_file_is_gone_is_not_committed(bench: Workbench, exam:
     peer = Peer()
     answer(bench, peer)
     assert [failure.reason for failure in peer.heard[0].failed] == [0x0112]
+
+
+def test_instances_are_not_denied_while_the_storage_root_is_away(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.receive(exam[0])
+    request(bench, reference(exam[0]))
+    peer, (kept,) = Peer(), bench.store.root.rglob("*.dcm")
+    away = kept.rename(bench.store.root / "away")
+    write_marker(bench.store.root, "another directory")
+    assert (answer(bench, peer), peer.heard) == (0, [])
+    (bench.store.root / MARKER).unlink()
+    away.rename(kept)
+    bench.clock.turn(5)
+    assert answer(bench, peer) == 1
+    assert peer.heard == [CommitmentReply("2.25.5", [reference(exam[0])], [])]
 
 
 def test_a_peer_that_is_away_gets_the_reply_later(bench: Workbench, exam: list[Dataset]) -> None:

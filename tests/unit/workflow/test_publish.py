@@ -2,13 +2,17 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from glam_node.inference.findings_file import read_findings
 from glam_node.node.db import audit
 from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.job import JobState
+from glam_node.node.domain.study import StudyState
 from glam_node.node.results.kinds import (
     ANALYSIS_KINDS,
     COMPREHENSIVE_SR,
@@ -18,8 +22,9 @@ from glam_node.node.results.kinds import (
 )
 from glam_node.node.results.scores import mean_scores
 from glam_node.node.storage.findings import findings_path
+from glam_node.node.storage.instances import MARKER, write_marker
 from tests.builders import COMPREHENSIVE_3D_SR, SEGMENTATION
-from tests.unit.workflow.workbench import BOTH, Workbench
+from tests.unit.workflow.workbench import BOTH, Archive, Workbench
 
 
 def reported(bench: Workbench, *images: Dataset) -> None:
@@ -183,3 +188,24 @@ def test_the_record_of_an_analysis_has_the_mean_scores_of_its_images(bench: Work
         (event,) = audit.recent(session, "job_succeeded", 2)
     assert event.detail["mean_scores"] == mean_scores(found.images)
     assert event.detail["mean_scores"]["malignant"] > 0
+
+
+def test_results_written_while_the_storage_root_was_away_are_not_handed_over(
+    bench: Workbench, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, works = bench.submitted(*exam), bench.predictor.segment
+
+    def segment(*args: Any, **options: Any) -> Any:
+        found = works(*args, **options)
+        write_marker(bench.store.root, "another directory")
+        return found
+
+    monkeypatch.setattr(bench.predictor, "segment", segment)
+    bench.run(job)
+    assert (bench.job().state, bench.study().state, bench.deliveries()) == (JobState.PENDING, StudyState.SUBMITTED, [])
+    assert "marker" in bench.job().failure
+    (bench.store.root / MARKER).unlink()
+    monkeypatch.undo()
+    bench.clock.turn(3600)
+    bench.run(job)
+    assert bench.deliver(Archive()) == len(bench.deliveries()) > 0

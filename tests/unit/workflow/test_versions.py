@@ -13,11 +13,14 @@ from pydicom.filewriter import write_file_meta_info
 
 from glam_node.node.db import audit, conflicts, studies
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.commitment import CommitmentReply, Failure, Reference
 from glam_node.node.domain.conflict import Doubt
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
+from glam_node.node.storage.instances import write_marker
+from glam_node.node.workflow.deliver.commit_results import CommitmentRules, commit_results, take_report
 from glam_node.node.workflow.operate.resend import Selection, resend
 from glam_node.node.workflow.operate.retention import RetentionRules, retire_newer_versions
 from glam_node.node.workflow.operate.versions import keep_first, take_newer
@@ -282,6 +285,34 @@ def test_results_of_replaced_images_are_never_sent_again(bench: Workbench, send:
     bench.deliver(again)
     assert again.received
     assert old.isdisjoint(again.received)
+
+
+def test_results_of_replaced_images_are_not_sent_again_when_their_archive_does_not_commit_them(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    bench.deliver(Archive())
+    rules, asked = CommitmentRules({"archive": "ARCHIVE"}, timedelta(hours=1), 5), []
+
+    def ask(transaction_uid: str, references: Sequence[Reference], _: object) -> None:
+        asked.append((transaction_uid, [Failure(one, 0x0110) for one in references]))
+
+    commit_results(bench.sessions, "archive", ask, rules, bench.clock())
+    send(*changed(exam, PatientID="CORRECTED"))
+    take(bench)
+    ((transaction_uid, failures),) = asked
+    with bench.sessions.begin() as session:
+        take_report(session, "ARCHIVE", CommitmentReply(transaction_uid, [], failures), rules, bench.clock())
+    assert {one.state for one in bench.deliveries()} == {DeliveryState.WITHHELD}
+    assert bench.deliver(Archive()) == 0
+
+
+def test_nothing_is_taken_while_the_storage_root_is_away(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+    send(*exam[:2])
+    send(*changed(exam[:2], PatientID="CORRECTED"))
+    write_marker(bench.store.root, "another directory")
+    with pytest.raises(PermanentError, match="Is the share or disk mounted"):
+        take(bench)
 
 
 def test_results_that_were_given_up_are_not_tried_again_once_the_images_are_replaced(

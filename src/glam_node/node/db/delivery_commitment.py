@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db.changes import change, claim
 from glam_node.node.db.deliveries import as_deliveries
-from glam_node.node.db.tables import DeliveryRow
+from glam_node.node.db.tables import DeliveryRow, JobRow
 from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.job import JobState
 
 
 def request(
@@ -66,6 +67,14 @@ def mark_committed(session: Session, delivery: Delivery) -> None:
     change(session, DeliveryRow, _waits_in(delivery), state=DeliveryState.COMMITTED, failure="")
 
 
+def withhold_replaced(session: Session, delivery: Delivery, failure: str) -> bool:
+    """Withhold a stored object whose images were replaced, instead of sending it again; return whether that is so."""
+    replaced = DeliveryRow.job_id.in_(select(JobRow.job_id).where(JobRow.state == JobState.SUPERSEDED))
+    stopped = and_(_waits_in(delivery), replaced)
+    values = {"state": DeliveryState.WITHHELD, "transaction_uid": "", "failure": failure}
+    return bool(change(session, DeliveryRow, stopped, **values))
+
+
 def send_again(session: Session, delivery: Delivery, now: datetime, failure: str) -> None:
     """Make a stored object due again, because the destination declined responsibility or did not answer."""
     change(
@@ -75,6 +84,7 @@ def send_again(session: Session, delivery: Delivery, now: datetime, failure: str
         state=DeliveryState.PENDING,
         transaction_uid="",
         next_attempt_at=now,
+        waiting_since=now,
         failure=failure,
     )
 

@@ -74,10 +74,12 @@ def publish(
     Raises:
         LeaseLost: Another worker has taken over the job, or it was superseded.
         PermanentError: No result could be written.
+        TransientError: The storage root was away meanwhile.
     """
     started = time.monotonic()
     write = _notices if job.is_notice else _results
     written = write(job, findings, sessions, store, context)
+    store.require()  # what was written while a share was away is not where it will be looked for
     stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
     with sessions.begin() as session:
         queued = _hand_over(session, job, findings, written, stages, context, now())

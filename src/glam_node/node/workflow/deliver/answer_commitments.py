@@ -67,6 +67,8 @@ def _answer(
     with sessions() as session:
         report = reply_to(session, store, request)
     try:
+        if report.failed:
+            store.require()  # files that are away for a while must not be denied for good
         send = peers.get(request.calling_ae_title)
         if send is None:
             raise PermanentError(

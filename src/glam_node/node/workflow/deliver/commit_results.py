@@ -104,6 +104,11 @@ def take_report(
 
 
 def _not_committed(session: Session, delivery: Delivery, why: str, rules: CommitmentRules, now: datetime) -> None:
+    replaced = "Its images were replaced by newer versions, so it is not sent again."
+    failure = f"{why} to the request for storage commitment. {replaced}"
+    if delivery_commitment.withhold_replaced(session, delivery, failure):
+        record_delivery_event(log, session, "result_withheld", delivery, now, failure)
+        return
     if delivery.transaction_count < rules.maximum_requests:
         failure = f"{why} to the request for storage commitment; the object is sent again."
         delivery_commitment.send_again(session, delivery, now, failure)

@@ -13,7 +13,7 @@ from glam_node.node.domain.conflict import Conflict
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.study import Standing, Study, StudyState
 from glam_node.node.domain.words import counted
-from glam_node.node.errors import PermanentError
+from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.operate.operator_study import checked_reason, locked_study, order_facts, require_free
 from glam_node.node.workflow.record.events import record_event
@@ -36,9 +36,14 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
 
     Raises:
         PermanentError: The study is not known, is set aside or retired, or has changed since the person saw it; it has
-            no newer version, or the file of one is missing; or the order has no reason.
+            no newer version, or the file of one is missing; or the order has no
+            reason; or the storage root is away.
     """
     study, newest = _checked_decision(session, order)
+    try:
+        store.require()
+    except TransientError as error:
+        raise PermanentError(f"{error} Nothing was done.") from error
     missing = [one for one in newest if not store.resolve(one.newer.path).exists()]
     if missing:
         raise PermanentError(
