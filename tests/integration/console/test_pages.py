@@ -1,5 +1,6 @@
 """Pages in Chromium: reading, searching and using controls; screenshots are stored under artefacts/."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -113,6 +114,19 @@ def test_the_list_can_start_with_the_oldest_study(page: Page) -> None:
     page.get_by_label("Order").select_option("oldest first")
     page.get_by_role("button", name="Search").click()
     expect(page.locator("tbody th a")).to_have_text(newest_first[::-1])
+
+
+def test_the_list_is_sorted_by_the_column_whose_head_is_clicked(page: Page) -> None:
+    def states() -> list[str]:
+        shown = page.locator("td[data-label=State] .state:first-child").all_inner_texts()
+        return [state if state.isupper() else "REPORTED" for state in shown]  # others say what was delivered of them
+
+    page.goto("/")
+    before = states()
+    page.get_by_role("link", name="State", exact=True).click()
+    expect(page).to_have_url(re.compile(r"order=state$"))
+    expect(page.get_by_role("columnheader", name="State")).to_have_attribute("aria-sort", "ascending")
+    assert states() == sorted(before)
 
 
 def test_a_person_can_show_times_in_the_time_zone_of_the_browser(

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, select
 
 from glam_node.node.db import migrate, search
 from glam_node.node.db.engine import SessionFactory, open_database
-from glam_node.node.db.search import Attention, StudyFilter, StudyPosition
+from glam_node.node.db.search import Attention, SortKey, StudyFilter, StudyPosition
 from glam_node.node.db.tables import DeliveryRow, JobRow, StudyRow
 from glam_node.node.domain.delivery import DeliveryState
 from tests.builders import NOW, after
@@ -125,7 +125,33 @@ def test_pages_with_the_oldest_first_follow_each_other_in_both_directions(sessio
     assert (leaf.has_older, back.has_newer, back.has_older) == (True, True, True)
 
 
-def test_a_study_needs_attention_if_a_result_waits_or_was_given_up_or_a_job_failed(sessions: SessionFactory) -> None:
+@pytest.mark.parametrize("sort_key", SortKey)
+@pytest.mark.parametrize("ascending", [True, False])
+def test_pages_of_every_order_follow_each_other_and_lead_back(
+    sessions: SessionFactory, sort_key: SortKey, ascending: bool
+) -> None:
+    put(sessions, 12)
+    place: StudyPosition | None = None
+    pages: list[list[str]] = []
+    with sessions() as session:
+        more = True
+        while more:
+            leaf = search.find(session, StudyFilter(), place, 5, oldest_first=ascending, sort_key=sort_key)
+            pages.append([one.study_instance_uid for one in leaf.studies])
+            place = StudyPosition(leaf.studies[-1].last_received_at, pages[-1][-1], newer=ascending)
+            more = leaf.has_newer if ascending else leaf.has_older
+        before = StudyPosition(leaf.studies[0].last_received_at, pages[-1][0], newer=not ascending)
+        back = search.find(session, StudyFilter(), before, 5, oldest_first=ascending, sort_key=sort_key)
+        rows = session.scalars(select(StudyRow)).all()
+    column = {"received": "last_received_at", "patient": "patient_id"}.get(sort_key, str(sort_key))
+    keys = {
+        row.study_instance_uid: (getattr(row, column), row.last_received_at, row.study_instance_uid) for row in rows
+    }
+    assert [uid for page in pages for uid in page] == sorted(keys, key=keys.__getitem__, reverse=not ascending)
+    assert [one.study_instance_uid for one in back.studies] == pages[-2]
+
+
+def test_a_study_needs_attention_while_a_result_waits_or_was_given_up_or_a_job_failed(sessions: SessionFactory) -> None:
     put(sessions, 12)
     states = {"1.2.1": "PENDING", "1.2.2": "ABANDONED", "1.2.3": "STORED", "1.2.9": "ABANDONED"}
     with sessions.begin() as session:
@@ -199,8 +225,8 @@ SEVERAL = [
 ]
 
 
-@pytest.mark.parametrize("wanted", [StudyFilter("2.1"), StudyFilter(accession_number="A"), *SEVERAL])
-def test_a_search_reads_one_index_in_the_order_of_the_list(sessions: SessionFactory, wanted: StudyFilter) -> None:
+def plan_of(sessions: SessionFactory, wanted: StudyFilter, sort_key: SortKey = SortKey.RECEIVED) -> tuple[str, bool]:
+    """Return how the first page is read, and whether by SQLite."""
     put(sessions, 12)
     with sessions() as session:
         engine = session.connection().engine
@@ -210,7 +236,7 @@ def test_a_search_reads_one_index_in_the_order_of_the_list(sessions: SessionFact
             asked.append((statement, values))
 
         event.listen(engine, "before_cursor_execute", hear)
-        search.find(session, wanted, None, 50)
+        search.find(session, wanted, None, 50, sort_key=sort_key)
         event.remove(engine, "before_cursor_execute", hear)
         on_sqlite = engine.dialect.name == "sqlite"
         if not on_sqlite:  # PostgreSQL would read a table of twelve rows without an index
@@ -219,8 +245,21 @@ def test_a_search_reads_one_index_in_the_order_of_the_list(sessions: SessionFact
         explain = "EXPLAIN QUERY PLAN " if on_sqlite else "EXPLAIN "
         statement, values = asked[0]
         rows = session.connection().exec_driver_sql(explain + statement, values)
-        plan = " ".join(str(row[-1]) for row in rows)
-    # PostgreSQL may prefer the index on rules because of its statistics.
+        return " ".join(str(row[-1]) for row in rows), on_sqlite
+
+
+@pytest.mark.parametrize("wanted", [StudyFilter("2.1"), StudyFilter(accession_number="A"), *SEVERAL])
+def test_a_search_reads_one_index_in_the_order_of_the_list(sessions: SessionFactory, wanted: StudyFilter) -> None:
+    plan, on_sqlite = plan_of(sessions, wanted)
+    # By its statistics PostgreSQL may prefer the index of a rule.
     assert "ix_studies_searched" in plan or ("ix_studies_rule" in plan and not on_sqlite)
     assert "TEMP B-TREE" not in plan
+    assert "->  Sort" not in plan
+
+
+@pytest.mark.parametrize("sort_key", [SortKey.STATE, SortKey.PATIENT_ID, SortKey.STUDY_DATE])
+def test_a_page_of_every_order_is_read_from_an_index(sessions: SessionFactory, sort_key: SortKey) -> None:
+    plan, _ = plan_of(sessions, StudyFilter(), sort_key)
+    assert f"ix_studies_{ {'patient': 'patient_id'}.get(sort_key, sort_key) }_last_received_at" in plan
+    assert "TEMP B-TREE FOR ORDER BY" not in plan
     assert "->  Sort" not in plan

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.sessions import page_address
 from glam_node.node.db import audit, conflicts, search, studies
-from glam_node.node.db.search import Attention, StudyFilter, StudyPage, StudyPosition
+from glam_node.node.db.search import Attention, SortKey, StudyFilter, StudyPage, StudyPosition
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.study import StudyState
@@ -33,6 +33,19 @@ ATTENTION = {
     Attention.SET_ASIDE: "set aside",
 }
 """The name of each reason to look at a study."""
+ORDERS = {
+    "": "newest first",
+    "oldest": "oldest first",
+    "state": "by state",
+    "-state": "by state, last first",
+    "patient": "by Patient ID",
+    "-patient": "by Patient ID, last first",
+    "-study_date": "by study date, newest first",
+    "study_date": "by study date, oldest first",
+}
+"""The name of each order of the list."""
+OF_IDENTITIES = frozenset({SortKey.PATIENT_ID, SortKey.STUDY_DATE})
+"""Orders that tell of patients, for visitors who may see them."""
 MOST_ROWS = 10_000
 """The largest number of studies in one table that is downloaded."""
 _WORST_FIRST = (
@@ -66,12 +79,33 @@ class SearchForm:
     def of(cls, query: QueryParams, *, identities: bool) -> "SearchForm":
         """Return the fields of a query, without those on identities unless `identities` is set."""
         form = cls(**{name: query.get(name, "").strip()[:LONGEST] for name in cls.__dataclass_fields__})
-        return form if identities else replace(form, accession="", patient="", study_date="")
+        if identities:
+            return form
+        order = "" if form.sort_key in OF_IDENTITIES else form.order
+        return replace(form, accession="", patient="", study_date="", order=order)
 
     @property
     def oldest_first(self) -> bool:
-        """Whether the list begins with the study whose last image is the oldest."""
-        return self.order == "oldest"
+        """Whether the list begins with the smallest sort key, which by default is the oldest last image."""
+        return self.order == "oldest" or (self.sort_key is not SortKey.RECEIVED and self.order == self.sort_key)
+
+    @property
+    def sort_key(self) -> SortKey:
+        """The column by which the list is sorted; an order that is not known sorts by the last image."""
+        return next((key for key in SortKey if key == self.order.removeprefix("-")), SortKey.RECEIVED)
+
+    def turned(self, name: str) -> str:
+        """Return the address of the list sorted by the column, the other way round where it is sorted by it already."""
+        ascending, descending = ("oldest", "") if name == SortKey.RECEIVED else (name, f"-{name}")
+        if self.sort_key != name:
+            return replace(self, order="" if name == SortKey.RECEIVED else ascending).address()
+        return replace(self, order=descending if self.oldest_first else ascending).address()
+
+    def sorted_by(self, name: str) -> str:
+        """Return the value of aria-sort for the column; empty where the list is sorted by another."""
+        if self.sort_key != name:
+            return ""
+        return "ascending" if self.oldest_first else "descending"
 
     @property
     def searches(self) -> bool:
@@ -107,7 +141,7 @@ def page(renderer: Renderer, request: Request) -> Response:
     form = SearchForm.of(request.query_params, identities=identities)
     place = _place(request.query_params)
     with renderer.sessions() as session:
-        leaf = search.find(session, form.wanted, place, SHOWN, oldest_first=form.oldest_first)
+        leaf = _found(session, form, place, SHOWN)
         rows = _rows(session, leaf, renderer.node.submission_rules.eligibility)
         attention = search.attention_counts(session)
         counts = {str(state): count for state, count in studies.counts_by_state(session).items()}
@@ -130,6 +164,8 @@ def page(renderer: Renderer, request: Request) -> Response:
         in_doubt=in_doubt,
         attention=[_link(form, one, count) for one, count in attention.items()],
         reasons=ATTENTION,
+        orders={key: name for key, name in ORDERS.items() if identities or key.removeprefix("-") not in OF_IDENTITIES},
+        pager=_pager(form),
         address=page_address(request),
         newer=_neighbour_address(form, leaf, newer=True) if leaf.has_newer else "",
         older=_neighbour_address(form, leaf, newer=False) if leaf.has_older else "",
@@ -142,7 +178,7 @@ def table(renderer: Renderer, request: Request) -> Response:
     identities = may_see_identities(request)
     form = SearchForm.of(request.query_params, identities=identities)
     with renderer.sessions() as session:
-        leaf = search.find(session, form.wanted, None, MOST_ROWS, oldest_first=form.oldest_first)
+        leaf = _found(session, form, None, MOST_ROWS)
         rows = _rows(session, leaf, renderer.node.submission_rules.eligibility)
     if identities:
         renderer.access_log.record(request, [study.study_instance_uid for study in leaf.studies])
@@ -157,6 +193,11 @@ def table(renderer: Renderer, request: Request) -> Response:
         writer.writerow([_harmless(cell) for cell in cells])
     headers = {"Content-Disposition": 'attachment; filename="studies.csv"'}
     return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _found(session: Session, form: SearchForm, place: StudyPosition | None, limit: int) -> StudyPage:
+    first = form.oldest_first
+    return search.find(session, form.wanted, place, limit, oldest_first=first, sort_key=form.sort_key)
 
 
 def _harmless(cell: object) -> object:
@@ -211,6 +252,14 @@ def _neighbour_address(form: SearchForm, leaf: StudyPage, *, newer: bool) -> str
     edge = leaf.studies[0 if newer != form.oldest_first else -1]
     place = f"{edge.last_received_at.astimezone(UTC).isoformat()}~{edge.study_instance_uid}"
     return form.address(**{"newer" if newer else "older": place})
+
+
+def _pager(form: SearchForm) -> dict[str, str]:
+    """Return the words of the links to the newer and older page, which in other orders are the next and previous."""
+    if form.sort_key is SortKey.RECEIVED:
+        return {"newer": "Newer", "older": "Older"}
+    forward, back = ("newer", "older") if form.oldest_first else ("older", "newer")
+    return {forward: "Next", back: "Previous"}
 
 
 def _place(query: QueryParams) -> StudyPosition | None:

@@ -1,15 +1,15 @@
 """Search for studies, one page at a time."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Text, and_, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Text, and_, func, literal, or_, select, tuple_
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -32,6 +32,15 @@ class Attention(StrEnum):
     """A result still waits for its destination."""
     HELD = "held"
     SET_ASIDE = "set_aside"
+
+
+class SortKey(StrEnum):
+    """The column by which a list of studies is sorted; equal studies are sorted by the arrival of their last image."""
+
+    RECEIVED = "received"
+    STATE = "state"
+    PATIENT_ID = "patient"
+    STUDY_DATE = "study_date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class StudyPosition:
 
 @dataclass(frozen=True, slots=True)
 class StudyPage:
-    """Page of the studies that were found, ordered by the arrival of their last image."""
+    """Page of the studies that were found; newer ones are those with a larger sort key, older ones with a smaller."""
 
     studies: Sequence[Study]
     has_newer: bool
@@ -75,18 +84,24 @@ class StudyPage:
 
 
 def find(
-    session: Session, criteria: StudyFilter, position: StudyPosition | None, limit: int, *, oldest_first: bool = False
+    session: Session,
+    criteria: StudyFilter,
+    position: StudyPosition | None,
+    limit: int,
+    *,
+    oldest_first: bool = False,
+    sort_key: SortKey = SortKey.RECEIVED,
 ) -> StudyPage:
     """Return a page of up to `limit` studies: the first of the list, or the neighbours of `position`.
 
-    The newest study comes first unless `oldest_first` is set.
+    The study with the largest sort key, which is the newest by default, comes first unless `oldest_first` is set.
     """
     ascending = oldest_first if position is None else position.newer
-    columns = (StudyRow.last_received_at, StudyRow.study_instance_uid)
+    columns = _COLUMNS[sort_key]
     order = [column.asc() if ascending else column.desc() for column in columns]
     query = select(StudyRow.study_instance_uid).where(*_conditions(criteria))
     if position is not None:
-        query = query.where(_next_to(position))
+        query = query.where(_next_to(session, position, sort_key))
     uids = list(session.scalars(query.order_by(*order).limit(limit + 1)))
     more, uids = len(uids) > limit, uids[:limit]
     if ascending != oldest_first:
@@ -220,10 +235,23 @@ def _needs(attention: Attention) -> ColumnElement[bool]:
     return and_(affected, StudyRow.standing != Standing.SET_ASIDE)
 
 
-def _next_to(position: StudyPosition) -> ColumnElement[bool]:
-    at, uid = StudyRow.last_received_at, StudyRow.study_instance_uid
+# Each has an index with these columns, so that a page is read without sorting all studies.
+_COLUMNS: Mapping[SortKey, tuple[InstrumentedAttribute[Any], ...]] = {
+    SortKey.RECEIVED: (StudyRow.last_received_at, StudyRow.study_instance_uid),
+    SortKey.STATE: (StudyRow.state, StudyRow.last_received_at, StudyRow.study_instance_uid),
+    SortKey.PATIENT_ID: (StudyRow.patient_id, StudyRow.last_received_at, StudyRow.study_instance_uid),
+    SortKey.STUDY_DATE: (StudyRow.study_date, StudyRow.last_received_at, StudyRow.study_instance_uid),
+}
+
+
+def _next_to(session: Session, position: StudyPosition, sort_key: SortKey) -> ColumnElement[bool]:
+    """Return the condition of studies after or before a position; the position's own sort key is looked up."""
+    columns = _COLUMNS[sort_key]
+    values: list[Any] = [position.last_received_at, position.study_instance_uid]
+    if sort_key is not SortKey.RECEIVED:
+        its_key = select(columns[0]).where(StudyRow.study_instance_uid == position.study_instance_uid)
+        values.insert(0, session.scalar(its_key) or "")
+    typed = [literal(value, column.type) for column, value in zip(columns, values, strict=True)]
     if position.newer:
-        return and_(
-            at >= position.last_received_at, or_(at > position.last_received_at, uid > position.study_instance_uid)
-        )
-    return and_(at <= position.last_received_at, or_(at < position.last_received_at, uid < position.study_instance_uid))
+        return and_(columns[0] >= typed[0], tuple_(*columns) > tuple_(*typed))
+    return and_(columns[0] <= typed[0], tuple_(*columns) < tuple_(*typed))

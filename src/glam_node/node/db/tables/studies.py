@@ -18,8 +18,8 @@ class StudyRow(Base):
         Index("ix_studies_state_last_received_at", "state", "last_received_at"),
         Index("ix_studies_rule_last_received_at", "rule", "last_received_at"),
         # The last index has the columns of the search in the order of the list, so the table itself is not read.
-        Index("ix_studies_patient_id", "patient_id"),
-        Index("ix_studies_study_date", "study_date"),
+        Index("ix_studies_patient_id_last_received_at", "patient_id", "last_received_at", "study_instance_uid"),
+        Index("ix_studies_study_date_last_received_at", "study_date", "last_received_at", "study_instance_uid"),
         Index("ix_studies_searched", "last_received_at", "study_instance_uid", "state", "rule", "accession_number"),
     )
 
