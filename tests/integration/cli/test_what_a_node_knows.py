@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from pydicom.dataset import Dataset
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from glam_node.node.db import audit
 from glam_node.node.db.tables import StudyRow
@@ -194,3 +194,17 @@ def test_results_are_sent_again_on_demand(site: Site, exam: list[Dataset]) -> No
     assert "was given up" in glam_node(*on, expect=1).stderr
     assert "Configured destinations: archive." in glam_node(*on, "--destination", "x", expect=1).stderr
     assert "results will be sent to archive again" in glam_node(*on, "--destination", "archive", "--stored").stdout
+
+
+@pytest.mark.parametrize(
+    ("revision", "told"),
+    [
+        ("0016", "of an older version of glam-node. `glam-node serve` upgrades it."),
+        ("9999", "newer version"),
+        ("", "no database"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told_apart_by_its_version(site: Site, revision: str, told: str) -> None:
+    with site.bench.sessions.begin() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+    assert told in glam_node("--settings", site.settings_path, "status", expect=1).stderr

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from glam_node.node.errors import PermanentError
-from glam_node.node.worker.broker import LONGEST_SOCKET_PATH, broker_url, embedded_broker
+from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.worker.broker import LONGEST_SOCKET_PATH, broker_url, embedded_broker, facts
 from glam_node.settings.schema import Settings
 
 
@@ -34,3 +34,8 @@ def test_the_embedded_broker_of_any_storage_root_is_reached_by_its_url(tmp_path:
     reached = redis.from_url(broker.url.replace("redis+socket", "unix")).connection_pool.connection_kwargs["path"]
     assert reached == str(broker.socket_path)
     assert broker_url(Settings(broker_url=broker.url)) == broker.url
+
+
+def test_a_broker_that_is_down_is_told_of_in_whole_sentences() -> None:
+    with pytest.raises(TransientError, match=r"refused\. Check broker_url\.$"):
+        facts("redis://127.0.0.1:1/0")

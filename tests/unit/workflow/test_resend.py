@@ -4,16 +4,17 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from glam_node.node.db import audit
+from glam_node.node.db import audit, backlog
 from glam_node.node.domain.account import Actor
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, RetryPolicy
-from glam_node.node.domain.routing import SiteRule
+from glam_node.node.domain.routing import Action, SiteRule
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.storage.findings import findings_path
 from glam_node.node.workflow.operate.resend import Selection, resend, send_now
-from glam_node.node.workflow.operate.standing import hold
+from glam_node.node.workflow.operate.retry import retry_study
+from glam_node.node.workflow.operate.standing import hold, release
 from glam_node.rules.grammar import parse
 from tests.unit.workflow.workbench import BOTH, Archive, Workbench, down, full, unsupported
 
@@ -120,7 +121,8 @@ def test_waiting_results_go_out_now_even_when_their_archive_is_not_to_be_called_
 def test_send_now_sends_all_waiting_results_of_a_destination(reported: Workbench) -> None:
     reported.deliver(Archive(answer=full), PATIENT)
     with reported.sessions.begin() as session:
-        assert send_now(session, "archive", Actor("anna", "10.0.0.7"), reported.destinations, reported.clock()) == 2
+        done = send_now(session, "archive", Actor("anna", "10.0.0.7"), reported.destinations, reported.clock())
+    assert done == "2 waiting results will be sent to archive now"
     assert reported.deliver(Archive()) == 2
     with reported.sessions() as session, pytest.raises(PermanentError, match="Configured destinations: archive, other"):
         send_now(session, "nowhere", Actor("anna", "10.0.0.7"), reported.destinations, reported.clock())
@@ -156,6 +158,27 @@ def test_a_study_is_not_analysed_again_for_a_new_destination(reported: Workbench
     written_at = findings.stat().st_mtime_ns
     reported.run(reported.job())
     assert findings.stat().st_mtime_ns == written_at
+
+
+def test_results_withheld_in_shadow_mode_go_out_once_the_destination_is_live_and_named(
+    bench: Workbench, exam: list[Dataset]
+) -> None:
+    bench.shadow = frozenset({"archive"})
+    bench.run(bench.submitted(exam[1]))
+    with pytest.raises(PermanentError, match="No result of study"):
+        act(bench, "archive")
+    bench.shadow = frozenset()
+    with pytest.raises(PermanentError, match="No result of study"):
+        act(bench)
+    assert act(bench, "archive") == "2 results will be sent to archive again"
+    assert bench.deliver(Archive()) == 2
+
+
+def test_results_of_a_rule_in_shadow_are_never_sent(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.site = (SiteRule("site", parse("Rows == 64"), Action.SHADOW),)
+    bench.run(bench.submitted(exam[1]))
+    with pytest.raises(PermanentError, match="No result of study"):
+        act(bench, "archive")
 
 
 def test_a_kind_that_is_asked_for_later_is_written_for_the_destination(reported: Workbench) -> None:
@@ -195,3 +218,31 @@ def test_no_destination_is_told_of_a_failure_when_results_cannot_be_written_late
     reported.store.resolve(reported.study().instances[0].path).write_bytes(b"damaged")
     reported.run(reported.job())
     assert [(one.is_notice, one.state) for one in reported.jobs()] == [(False, JobState.FAILED)]
+
+
+@pytest.mark.parametrize("what", ["resend", "retry", "release"])
+def test_results_that_are_sent_again_wait_since_then(reported: Workbench, what: str) -> None:
+    reported.deliver(Archive("other"))
+    reported.deliver(Archive(answer=unsupported) if what == "retry" else Archive())
+    if what == "release":
+        act(reported, "archive", stored=True)
+        with reported.sessions.begin() as session:
+            hold(session, reported.order())
+    reported.clock.turn(30 * 86400)
+    with reported.sessions.begin() as session:
+        if what == "retry":
+            retry_study(session, reported.order(), reported.settings_digest)
+        elif what == "release":
+            release(session, reported.order())
+    if what == "resend":
+        act(reported, "archive", stored=True)
+    with reported.sessions() as session:
+        assert backlog.pending_deliveries(session)["archive"].oldest == reported.clock()
+
+
+def test_a_job_that_is_started_over_waits_since_then(reported: Workbench) -> None:
+    reported.clock.turn(30 * 86400)
+    reported.destinations = {**reported.destinations, "new": BOTH}
+    act(reported)
+    with reported.sessions() as session:
+        assert backlog.oldest_unfinished_job(session) == reported.clock()

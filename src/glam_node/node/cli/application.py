@@ -106,14 +106,24 @@ def reading_sessions(ctx: typer.Context, settings: "Settings") -> "SessionFactor
 
     url = database_url(settings.database_url, settings.storage.root)
     with database_trouble(settings):
-        if not migrate.is_current(url):
-            raise PermanentError(
-                f"The database {without_password(url)} does not exist, or is of another version. Start "
-                "`glam-node serve`, which creates or upgrades it, or check --settings, storage.root and database_url."
-            )
+        revision = migrate.revision_at(url)
+        if revision != migrate.newest():
+            raise PermanentError(_unusable(without_password(url), revision, older=migrate.knows(revision)))
         sessions = open_database(url)
     ctx.call_on_close(sessions.kw["bind"].dispose)
     return reading(sessions)
+
+
+def _unusable(url: str, revision: str, *, older: bool) -> str:
+    """Return why a database without the schema of this version cannot be used, and what to do."""
+    if not revision:
+        return (
+            f"There is no database of glam-node at {url}. `glam-node serve` makes it; if the node has run before, "
+            "check --settings, storage.root and database_url."
+        )
+    if older:
+        return f"The database at {url} is of an older version of glam-node. `glam-node serve` upgrades it."
+    return f"The database at {url} is of a newer version of glam-node (schema {revision}). Use that version."
 
 
 def command_node(ctx: typer.Context, settings: "Settings") -> "Node":

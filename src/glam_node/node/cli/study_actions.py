@@ -11,7 +11,6 @@ import typer
 from glam_node.node.cli.application import SettingsOption, command_node, command_settings
 from glam_node.node.cli.study import StudyArgument, known_study
 from glam_node.node.domain.account import Actor, Order
-from glam_node.node.domain.words import counted
 
 if TYPE_CHECKING:
     from glam_node.node.bootstrap import Node
@@ -57,8 +56,8 @@ def send_now(
 
     node = command_node(ctx, command_settings(ctx, settings))
     with node.sessions.begin() as session:
-        count = act(session, destination, current_user(), node.settings.destinations, datetime.now(UTC))
-    typer.echo(f"{counted(count, 'waiting result')} will be sent to {destination} now.")
+        done = act(session, destination, current_user(), node.settings.destinations, datetime.now(UTC))
+    typer.echo(f"{done}.")
 
 
 def hold(

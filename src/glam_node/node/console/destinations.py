@@ -14,7 +14,6 @@ from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.sessions import Flash
 from glam_node.node.db import audit, backlog, deliveries, destinations
 from glam_node.node.domain.delivery import DeliveryState
-from glam_node.node.domain.words import counted
 from glam_node.node.scu.echo import EchoOutcome, echo
 from glam_node.node.workflow.operate.resend import send_now
 from glam_node.settings.destinations import DestinationSettings
@@ -140,9 +139,8 @@ class DestinationActions:
         """
         name, configured = self._name(request), self._node.settings.destinations
         with self._node.sessions.begin() as session:
-            count = send_now(session, name, request.state.visitor.actor, configured, self._now())
-        words = f"{counted(count, 'waiting result')} will be sent to {name} now."
-        self._sessions.leave_flash(request.cookies.get(COOKIE, ""), Flash(words, good=True))
+            done = send_now(session, name, request.state.visitor.actor, configured, self._now())
+        self._sessions.leave_flash(request.cookies.get(COOKIE, ""), Flash(f"{done}.", good=True))
         return RedirectResponse(f"/destinations#destination-{name}", 303)
 
     def _name(self, request: Request) -> str:

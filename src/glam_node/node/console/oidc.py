@@ -14,6 +14,7 @@ from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
 from glam_node.node.console.oidc_http import CLIENT_ERRORS, Claims, json_of, refusal, status_of, unreachable
+from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import PermanentError
 from glam_node.node.scu.bounded_session import bound_answers
 from glam_node.settings.console import OIDCSettings
@@ -158,7 +159,7 @@ class Issuer:
         try:
             return self._key_set(metadata)
         except (JoseError, ValueError) as error:
-            raise PermanentError(f"{metadata['jwks_uri']} has no keys that can be read: {error}.") from error
+            raise PermanentError(f"{metadata['jwks_uri']} has no keys that can be read: {unstopped(error)}.") from error
 
     def metadata(self) -> Claims:
         """Return the provider's discovery document.
@@ -249,8 +250,8 @@ class Issuer:
             claims.validate(leeway=LEEWAY_S)
         except (JoseError, ValueError) as error:
             raise PermanentError(
-                f"The ID token of {self.name} cannot be trusted: {error}. Compare console.oidc.client_id with the "
-                "client that it has registered, and the clocks of both machines."
+                f"The ID token of {self.name} cannot be trusted: {unstopped(error)}. Compare console.oidc.client_id "
+                "with the client that it has registered, and the clocks of both machines."
             ) from error
         return dict(claims)
 

@@ -4,24 +4,42 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
+from glam_node.node.db.changes import change
 from glam_node.node.db.jobs import UNFINISHED
 from glam_node.node.db.tables import DeliveryRow, JobRow, StudyRow
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.study import StudyState
 
+# The time since when a row waits is its creation, unless a person or an archive made it wait again.
+_JOB_WAITS_SINCE = func.coalesce(JobRow.waiting_since, JobRow.created_at)
+_DELIVERY_WAITS_SINCE = func.coalesce(DeliveryRow.waiting_since, DeliveryRow.created_at)
+
+
+def waits_from(session: Session, study_instance_uid: str, now: datetime) -> None:
+    """Count the waiting of all pending jobs and deliveries of the study from now on, as when it is released."""
+    jobs = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state == JobState.PENDING)
+    change(session, JobRow, jobs, waiting_since=now)
+    uid = DeliveryRow.study_instance_uid
+    change(
+        session,
+        DeliveryRow,
+        and_(uid == study_instance_uid, DeliveryRow.state == DeliveryState.PENDING),
+        waiting_since=now,
+    )
+
 
 def oldest_unfinished_job(session: Session) -> datetime | None:
-    """Return the creation time of the oldest unfinished job; None if there is none.
+    """Return the time since when the oldest unfinished job waits; None if there is none.
 
     Jobs of studies that are held or set aside are ignored.
     """
     may_proceed = standing.may_proceed(JobRow.study_instance_uid)
-    return session.scalar(select(func.min(JobRow.created_at)).where(JobRow.state.in_(UNFINISHED), may_proceed))
+    return session.scalar(select(func.min(_JOB_WAITS_SINCE)).where(JobRow.state.in_(UNFINISHED), may_proceed))
 
 
 def longest_due_job(session: Session) -> datetime | None:
@@ -46,7 +64,7 @@ class Pending:
     """Deliveries that wait for one destination."""
 
     oldest: datetime
-    """Creation time of the oldest delivery."""
+    """Time since when the oldest delivery waits."""
     next_attempt_at: datetime
     """Earliest next attempt."""
 
@@ -57,7 +75,7 @@ def pending_deliveries(session: Session) -> dict[str, Pending]:
     Deliveries of studies that are held or set aside are ignored.
     """
     query = (
-        select(DeliveryRow.destination, func.min(DeliveryRow.created_at), func.min(DeliveryRow.next_attempt_at))
+        select(DeliveryRow.destination, func.min(_DELIVERY_WAITS_SINCE), func.min(DeliveryRow.next_attempt_at))
         .where(DeliveryRow.state == DeliveryState.PENDING, standing.may_proceed(DeliveryRow.study_instance_uid))
         .group_by(DeliveryRow.destination)
     )
@@ -80,7 +98,7 @@ class WaitingJobs:
     priority: Priority
     count: int
     oldest: datetime
-    """Creation time of the oldest job."""
+    """Time since when the oldest job waits."""
 
 
 def waiting_jobs(session: Session) -> list[WaitingJobs]:
@@ -89,7 +107,7 @@ def waiting_jobs(session: Session) -> list[WaitingJobs]:
     Jobs of studies that are held or set aside are ignored.
     """
     query = (
-        select(JobRow.priority, func.count(), func.min(JobRow.created_at))
+        select(JobRow.priority, func.count(), func.min(_JOB_WAITS_SINCE))
         .where(JobRow.state == JobState.PENDING, standing.may_proceed(JobRow.study_instance_uid))
         .group_by(JobRow.priority)
         .order_by(JobRow.priority)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, case, literal, or_, select
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
@@ -112,7 +112,7 @@ def replace(session: Session, delivery: Delivery, failure: str, sop_class_uid: s
         DeliveryRow.sop_class_uid == sop_class_uid,
     )
     waiting = and_(substitute, DeliveryRow.state == DeliveryState.STANDBY)
-    change(session, DeliveryRow, waiting, state=DeliveryState.PENDING, next_attempt_at=now)
+    change(session, DeliveryRow, waiting, state=DeliveryState.PENDING, next_attempt_at=now, waiting_since=now)
     is_another = DeliveryRow.delivery_id != delivery.delivery_id
     sendable = and_(substitute, is_another, DeliveryRow.state != DeliveryState.REPLACED)
     count = len(session.scalars(select(DeliveryRow.delivery_id).where(sendable)).all())
@@ -150,7 +150,9 @@ def retry(
         or_(DeliveryRow.state == DeliveryState.ABANDONED, meant) if given_up else meant,
         *([DeliveryRow.study_instance_uid == study_instance_uid] if study_instance_uid else []),
     )
-    values = {"attempt": 0, "next_attempt_at": now, "alone": False}
+    given_up_now = literal(now, DeliveryRow.waiting_since.type)
+    since = case((DeliveryRow.state == DeliveryState.ABANDONED, given_up_now), else_=DeliveryRow.waiting_since)
+    values = {"attempt": 0, "next_attempt_at": now, "alone": False, "waiting_since": since}
     return len(change(session, DeliveryRow, condition, state=DeliveryState.PENDING, **values))
 
 
@@ -162,10 +164,12 @@ def resend(
         DeliveryRow.study_instance_uid == study_instance_uid,
         DeliveryRow.destination == destination,
         DeliveryRow.state.in_(states),
-        # Results of images that were replaced may name another patient.
-        DeliveryRow.job_id.not_in(select(JobRow.job_id).where(JobRow.state == JobState.SUPERSEDED)),
+        # Results of images that were replaced may name another patient; those of a rule in shadow are never sent.
+        DeliveryRow.job_id.not_in(
+            select(JobRow.job_id).where(or_(JobRow.state == JobState.SUPERSEDED, JobRow.shadow.is_(True)))
+        ),
     )
-    values = {"attempt": 0, "next_attempt_at": now, "transaction_count": 0}
+    values = {"attempt": 0, "next_attempt_at": now, "transaction_count": 0, "waiting_since": now}
     values |= dict.fromkeys(("transaction_uid", "failure", "warning"), "")
     return len(change(session, DeliveryRow, chosen, state=DeliveryState.PENDING, **values))
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, or_
+from sqlalchemy import and_, case, literal, or_
 from sqlalchemy.orm import Session
 
 from glam_node.node.db.changes import change
@@ -17,7 +18,8 @@ def retry(session: Session, job_id: str, now: datetime) -> bool:
     lacks_a_result = and_(JobRow.state == JobState.SUCCEEDED, JobRow.failure != "")
     restartable = or_(JobRow.state == JobState.FAILED, waiting, lacks_a_result)
     condition = and_(JobRow.job_id == job_id, restartable)
-    values = {"attempt": 0, "next_attempt_at": now, "rung_at": None, "finished_at": None}
+    since = case((waiting, JobRow.waiting_since), else_=literal(now, JobRow.waiting_since.type))
+    values = {"attempt": 0, "next_attempt_at": now, "rung_at": None, "finished_at": None, "waiting_since": since}
     return bool(change(session, JobRow, condition, state=JobState.PENDING, **values))
 
 
@@ -31,6 +33,6 @@ def write_again(session: Session, job_id: str, destinations: Sequence[str] | Non
         now: The present time.
     """
     condition = and_(JobRow.job_id == job_id, JobRow.state == JobState.SUCCEEDED)
-    values = {"attempt": 0, "next_attempt_at": now, "rung_at": None, "finished_at": None}
-    values |= {"destinations": None if destinations is None else list(destinations)}
+    values: dict[str, Any] = {"attempt": 0, "next_attempt_at": now, "rung_at": None, "finished_at": None}
+    values |= {"waiting_since": now, "destinations": None if destinations is None else list(destinations)}
     return bool(change(session, JobRow, condition, state=JobState.PENDING, **values))

@@ -8,6 +8,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from glam_node.node.db.engine import open_engine
+from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -37,13 +38,18 @@ def upgrade(url: str) -> None:
 
 def is_current(url: str) -> bool:
     """Return whether the database at `url` exists and has the newest schema."""
+    return revision_at(url) == newest()
+
+
+def revision_at(url: str) -> str:
+    """Return the revision of the schema of the database at `url`; empty if there is no database or no schema."""
     address = make_url(url)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
-        return False
+        return ""
     engine = open_engine(url)
     try:
         with engine.connect() as connection:
-            return _has_newest_schema(connection)
+            return _revision(connection)
     finally:
         engine.dispose()
 
@@ -83,7 +89,8 @@ def _upgrade(connection: Connection) -> None:
         command.upgrade(_config(connection), "head")
     except CommandError as error:
         raise PermanentError(
-            f"Database {connection.engine.url.render_as_string(hide_password=True)} cannot be upgraded: {error}. "
+            f"Database {connection.engine.url.render_as_string(hide_password=True)} cannot be upgraded: "
+            f"{unstopped(error)}. "
             "It was probably made by a newer glam-node: install that version, or name another database_url."
         ) from error
 

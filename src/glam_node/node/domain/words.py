@@ -1,6 +1,11 @@
 """English phrases for numbers, shared by messages, commands and pages."""
 
 
+def unstopped(message: object) -> str:
+    """Return the message of an error without a full stop at its end, to be put into a sentence."""
+    return str(message).rstrip(". ")
+
+
 def counted(count: int, noun: str, plural: str = "") -> str:
     """Return `count` with its noun: "1 study", "2 studies", "0 results".
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
+from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.scu.answer_timeouts import ANSWER_TIMEOUT_FACTOR, limit_answer_time
 from glam_node.node.scu.store import SOP_CLASS_NOT_SUPPORTED, STATUS_MEANINGS, warning_of
@@ -287,6 +288,6 @@ def _no_answer(peer: WebPeer, asked: str, error: Exception) -> _Lost:
     section = f"destinations.{peer.name}"
     slow = f", or raise {section}.timeout ({peer.timeout:g} s)" if isinstance(error, TimeoutError) else ""
     return _Lost(
-        f"{peer} did not answer to {asked}: {error or type(error).__name__}. "
+        f"{peer} did not answer to {asked}: {unstopped(error) or type(error).__name__}. "
         f"Is it running? Check {section}.host and {section}.port{slow}."
     )

@@ -6,6 +6,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from glam_node.node.domain.alert import AlertMessage
+from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import TransientError
 from glam_node.node.scu.answer_timeouts import limit_answer_time
 
@@ -32,7 +33,7 @@ def post_alert(url: str, node: str, timeout_s: float, message: AlertMessage) -> 
         finally:
             connection.close()
     except (OSError, http.client.HTTPException) as error:
-        raise TransientError(f"{where} does not answer: {error}. {_REMEDY}") from error
+        raise TransientError(f"{where} does not answer: {unstopped(error)}. {_REMEDY}") from error
     if not 200 <= status < 300:
         raise TransientError(f"{where} answered an alert with HTTP status {status}. {_REMEDY}")
 
@@ -51,7 +52,7 @@ def check_webhook(url: str, timeout_s: float) -> str:
     try:
         connection.connect()
     except OSError as error:
-        raise TransientError(f"Webhook at {parts.hostname} does not answer: {error}. {_REMEDY}") from error
+        raise TransientError(f"Webhook at {parts.hostname} does not answer: {unstopped(error)}. {_REMEDY}") from error
     finally:
         connection.close()
     return f"{parts.hostname} can be reached"

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from glam_node.node.domain.job import Priority
+from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.worker.celery_app import BROKER_TIMEOUT_S, list_name
 from glam_node.settings.schema import Settings
@@ -155,7 +156,9 @@ def _ask(url: str, question: Callable[[redis.Redis], Any]) -> Any:
     try:
         return question(client)
     except (RedisError, OSError) as error:
-        raise TransientError(f"Broker {without_password(url)} does not answer: {error}. Check broker_url.") from error
+        raise TransientError(
+            f"Broker {without_password(url)} does not answer: {unstopped(error)}. Check broker_url."
+        ) from error
     finally:
         client.close()
 
@@ -168,4 +171,6 @@ def _server_program() -> Path:
     try:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
-        raise PermanentError(f"There is no embedded broker for this machine: {error}. Set broker_url.") from error
+        raise PermanentError(
+            f"There is no embedded broker for this machine: {unstopped(error)}. Set broker_url."
+        ) from error

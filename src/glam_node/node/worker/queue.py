@@ -7,6 +7,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from glam_node.node.domain.job import Priority
+from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import TransientError
 from glam_node.node.worker.broker import waiting_by_priority
 from glam_node.node.worker.celery_app import TASK_NAME
@@ -33,7 +34,7 @@ class CeleryQueue:
         except (KombuError, RedisError, OSError) as error:
             url = without_password(self._app.conf.broker_url)
             raise TransientError(
-                f"Broker {url} did not take a message: {error}. It is tried again. Check broker_url."
+                f"Broker {url} did not take a message: {unstopped(error)}. It is tried again. Check broker_url."
             ) from error
 
     def full_priorities(self) -> set[Priority]:

@@ -32,6 +32,7 @@ class JobRow(Base):
     rung_at: Mapped[datetime | None]
     failure: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime]
+    waiting_since: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     stage_seconds: Mapped[list[Any]] = mapped_column(default=list)
@@ -85,6 +86,7 @@ class DeliveryRow(Base):
     transaction_count: Mapped[int] = mapped_column(SmallInteger, default=0)
     failure: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime]
+    waiting_since: Mapped[datetime | None]
     stored_at: Mapped[datetime | None]
     warning: Mapped[str] = mapped_column(Text, default="", server_default="")
     alone: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -34,10 +34,15 @@ class Selection:
     stored: bool = False
     """Whether to include results that the destination has already."""
 
-    @property
-    def states(self) -> frozenset[DeliveryState]:
-        """States of the selected deliveries."""
-        return GIVEN_UP | THERE if self.stored else GIVEN_UP
+    def states(self, shadow: Collection[str]) -> frozenset[DeliveryState]:
+        """Return the states of the selected deliveries.
+
+        Args:
+            shadow: The destinations in shadow mode. Of any other that is named, the results that were withheld while it
+                was in shadow mode are selected, too.
+        """
+        withheld = {DeliveryState.WITHHELD} if self.destination and self.destination not in shadow else set()
+        return GIVEN_UP.union(withheld, THERE if self.stored else ())
 
 
 def resend(session: Session, order: Order, selection: Selection, context: InferenceContext) -> str:
@@ -60,10 +65,9 @@ def resend(session: Session, order: Order, selection: Selection, context: Infere
     queued = deliveries.of_study(session, uid)
     destinations = _selected_destinations(queued, selection, context)
     lacking = write_for_destinations(session, order, selection.destination, queued, context)
+    states = selection.states(context.shadow)
     waited = _nonzero_counts(destinations, lambda name: make_results_due(session, name, order.at, uid))
-    counts = _nonzero_counts(
-        destinations, lambda name: deliveries.resend(session, uid, name, selection.states, order.at)
-    )
+    counts = _nonzero_counts(destinations, lambda name: deliveries.resend(session, uid, name, states, order.at))
     if not counts and not waited and not lacking:
         raise PermanentError(_nothing_to_send(uid, selection))
     more = ({"waiting": waited} if waited else {}) | ({"written_for": lacking} if lacking else {})
@@ -79,7 +83,7 @@ def _nonzero_counts(names: Collection[str], count: Callable[[str], int]) -> dict
     return {name: found for name in names if (found := count(name))}
 
 
-def send_now(session: Session, destination: str, actor: Actor, configured: Collection[str], now: datetime) -> int:
+def send_now(session: Session, destination: str, actor: Actor, configured: Collection[str], now: datetime) -> str:
     """Make all results that wait for a destination due now, except those that were given up; return how many.
 
     Raises:
@@ -90,7 +94,7 @@ def send_now(session: Session, destination: str, actor: Actor, configured: Colle
     count = make_results_due(session, destination, now)
     facts = {"account": actor.account, "address": actor.address, "destination": destination}
     record_event(log, session, "send_requested", now, deliveries=count, **facts)
-    return count
+    return f"{counted(count, 'waiting result')} will be sent to {destination} now"
 
 
 def _unknown_destination(destination: str, configured: Collection[str]) -> str:

@@ -3,7 +3,7 @@
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import jobs, studies
+from glam_node.node.db import backlog, jobs, studies
 from glam_node.node.domain.account import Order
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study, StudyState
@@ -60,6 +60,7 @@ def release(session: Session, order: Order) -> str:
     if before.standing is Standing.FREE:
         raise PermanentError(f"Study {before.study_instance_uid} is neither held nor set aside: nothing was done.")
     study = studies.set_standing(session, before, Standing.FREE, "")
+    backlog.waits_from(session, study.study_instance_uid, order.at)
     record_event(log, session, "study_released", order.at, was=str(before.standing), **order_facts(order))
     if _was_interrupted(session, study):
         studies.set_state(session, study, StudyState.RECEIVING, "", "")
