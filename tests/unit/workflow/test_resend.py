@@ -69,10 +69,12 @@ def test_asking_twice_sends_once(reported: Workbench) -> None:
     [
         ("nowhere", r"no \[destinations\.nowhere\] .*: archive, dry, new, other"),
         ("new", "new asks for no result that study"),
-        ("dry", r"destinations\.dry\.mode is dry_run"),
+        ("dry", r"destinations\.dry\.mode is dry_run\. Set it to live, run `glam-node settings reload`"),
     ],
 )
-def test_a_destination_that_cannot_be_meant_is_refused(reported: Workbench, destination: str, message: str) -> None:
+def test_a_destination_without_results_or_settings_is_refused(
+    reported: Workbench, destination: str, message: str
+) -> None:
     reported.destinations = {"archive": BOTH, "other": BOTH, "new": ("not_analysed_report",)}
     reported.dry_run = {"dry": BOTH}
     with pytest.raises(PermanentError, match=message):

@@ -17,7 +17,7 @@ from glam_node.node.workflow.analyse.context import InferenceContext
 def write_for_destinations(
     session: Session, order: Order, named: str, queued: Collection[Delivery], context: InferenceContext
 ) -> list[str]:
-    """Have a worker write the results that destinations lack, from the findings that are kept.
+    """Make a worker write the results that destinations lack, from the findings that are kept.
 
     Args:
         session: The transaction of the change.
@@ -71,8 +71,8 @@ def _lacking(job: InferenceJob, queued: Collection[Delivery], context: Inference
 def _nothing_for(uid: str, named: str, job: InferenceJob | None, context: InferenceContext) -> str:
     if named in context.dry_run:
         return (
-            f"Results are not written for {named}: destinations.{named}.mode is dry_run. Set it to active, "
-            f"`glam-node settings reload`, then resend."
+            f"Results are not written for {named}: destinations.{named}.mode is dry_run. Set it to live, run "
+            "`glam-node settings reload`, then resend."
         )
     if job is None:
         return f"Study {uid} has no results yet. Results for {named} are written when it is read."
