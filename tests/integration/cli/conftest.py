@@ -1,4 +1,4 @@
-"""A storage root as a node leaves it, made without processes."""
+"""Fixtures: the storage root of a node, made without processes, and a place for planted mistakes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from tests.unit.workflow.workbench import Workbench
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A settings file and the node that it describes."""
+    """A settings file, and the node that it describes."""
 
     settings_path: Path
     bench: Workbench
@@ -30,20 +30,20 @@ class Site:
 
 @pytest.fixture(scope="session")
 def exam() -> list[Dataset]:
-    """R CC, L CC, R MLO, L MLO with a lesion each."""
+    """Return the views R CC, L CC, R MLO and L MLO, each with a lesion."""
     return [view.dataset for view in make_exam(3, rows=128, columns=96)]
 
 
 @pytest.fixture(scope="module")
 def plot(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plot]:
-    """Where mistakes are planted in what a node is told."""
+    """Return the place where the tests of a module plant their mistakes."""
     with plotted(tmp_path_factory.mktemp("plot"), authority) as made:
         yield made
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    """A node that has received nothing yet."""
+    """Return a node that has received nothing yet."""
     root = tmp_path / "root"
     settings_path = tmp_path / "node.toml"
     settings_path.write_text(

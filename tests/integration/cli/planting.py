@@ -1,4 +1,4 @@
-"""A sound node's settings, mistakes planted in them, and what `doctor` says of it."""
+"""Helpers that plant one mistake in the settings of a sound node and check that `doctor` finds it."""
 
 import json
 import shutil
@@ -26,23 +26,23 @@ Tree = dict[str, Any]
 
 @dataclass
 class Plot:
-    """Where mistakes are planted."""
+    """The place of the planted mistakes: a directory, an archive and other servers."""
 
     path: Path
     archive: Archive
     authority: Authority
     peers: ExitStack = field(default_factory=ExitStack)
-    """What a mistake needs; gone after its test."""
+    """Servers of one mistake; they are stopped after its test."""
     lasting: ExitStack = field(default_factory=ExitStack)
-    """What several need; gone with the plot."""
+    """Servers of several mistakes; they are stopped with the plot."""
 
     @cached_property
     def postgresql(self) -> Path:
-        """A running server, by the directory of its socket."""
+        """Directory of the socket of a running PostgreSQL server."""
         return self.lasting.enter_context(postgresql_server())
 
     def sound(self) -> Tree:
-        """The settings of a node with which all is well."""
+        """Return the settings of a node without a mistake."""
         return {
             "node": {"ae_title": "GLAM7", "host": "127.0.0.1", "port": free_port()},
             "peers": {"pacs": {"ae_title": "ARCHIVE", "hosts": ["127.0.0.1"]}},
@@ -69,7 +69,7 @@ class Plot:
 
 
 def examined(plot: Plot, tree: Tree, *without: str) -> dict[str, dict[str, str]]:
-    """The lines of doctor by the name of the check."""
+    """Run `doctor` and return its lines by the name of the check."""
     path = plot.path / "node.json"
     path.write_text(json.dumps(tree))
     options = [word for name in without for word in ("--without", name)]
@@ -83,7 +83,7 @@ def examined(plot: Plot, tree: Tree, *without: str) -> dict[str, dict[str, str]]
 
 @contextmanager
 def plotted(path: Path, authority: Authority) -> Iterator[Plot]:
-    """A place for mistakes, with an archive that listens."""
+    """Yield a place for mistakes with a running archive."""
     contexts = [*default_contexts(), build_context(PUSH_MODEL)]
     with listening(Archive(contexts=contexts, calling_ae_titles=["GLAM7"])) as archive:
         made = Plot(path, archive, authority)
@@ -97,19 +97,19 @@ Plant = Callable[[Plot, Tree], None]
 
 @dataclass(frozen=True)
 class Case:
-    """One mistake."""
+    """A mistake and the line of `doctor` that must find it."""
 
     what: str
     plant: Plant
     check: str
-    """The line that must tell of it, and no other may."""
+    """Name of the only check that must find the mistake."""
     told: tuple[str, ...]
-    """Words of its fact or remedy."""
+    """Words that its fact or remedy must have."""
     verdict: str = "FAIL"
     beside: frozenset[str] = frozenset()
-    """Lines that follow from it."""
+    """Other checks that may also fail because of the mistake."""
     asks: frozenset[str] = frozenset()
-    """Slow questions that must be asked for it."""
+    """Slow checks that must run for this mistake."""
 
 
 def put(*path: str, value: Any) -> Plant:
@@ -128,7 +128,7 @@ def archive(tree: Tree) -> Tree:
 
 
 def is_found(plot: Plot, case: Case, tree: Tree | None = None) -> None:
-    """The one line that must tell of the mistake does, with what to do."""
+    """Plant a mistake and assert that the right check, and no other, finds it and says what to do."""
     tree = plot.sound() if tree is None else tree
     with plot.peers:
         case.plant(plot, tree)
@@ -137,7 +137,7 @@ def is_found(plot: Plot, case: Case, tree: Tree | None = None) -> None:
 
 
 def is_named(case: Case, lines: dict[str, dict[str, str]]) -> None:
-    """One line tells of the mistake, and what to do; no other is wrong."""
+    """Assert that the right check, and no other, finds the mistake and says what to do."""
     wrong = {name for name, line in lines.items() if line["verdict"] != "ok"} - case.beside
     assert wrong == {case.check}, lines
     line = lines[case.check]

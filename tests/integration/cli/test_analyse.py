@@ -1,4 +1,4 @@
-"""`glam-node analyse`: files in, results out, and a reason for whatever is not analysed."""
+"""Tests of `glam-node analyse`: results of files, and reasons for files that are not analysed."""
 
 import json
 from copy import deepcopy
@@ -16,7 +16,7 @@ from tests.integration.cli.conftest import Site
 
 @pytest.fixture
 def folder(tmp_path: Path, exam: list[Dataset]) -> Path:
-    """The exam as files."""
+    """Write the exam to files and return their folder."""
     (tmp_path / "exam" / "deeper").mkdir(parents=True)
     for number, dataset in enumerate(exam):
         dataset.save_as(tmp_path / "exam" / ("deeper" if number else "") / f"{number}", enforce_file_format=True)
@@ -24,7 +24,7 @@ def folder(tmp_path: Path, exam: list[Dataset]) -> Path:
 
 
 def analysed(*arguments: str | Path, expect: int = 0) -> dict[str, Any]:
-    """What `analyse --json` tells."""
+    """Return the output of `analyse --json`."""
     result = glam_node("analyse", *arguments, "--json", expect=expect, GLAM_NODE__INFERENCE__PREDICTOR=THRESHOLD)
     told: dict[str, Any] = json.loads(result.stdout)
     return told
@@ -38,7 +38,7 @@ def test_segmentations_report_and_pictures_are_written(folder: Path, tmp_path: P
     assert sorted(path.name for path in directory.glob("*.png")) == ["L-CC.png", "L-MLO.png", "R-CC.png", "R-MLO.png"]
 
 
-def test_what_else_is_asked_for_is_written_too(folder: Path, tmp_path: Path) -> None:
+def test_analyse_also_writes_the_requested_kinds(folder: Path, tmp_path: Path) -> None:
     kinds = ("mammography_cad_sr", "presentation_state", "secondary_capture", "key_object_selection")
     also = [argument for kind in kinds for argument in ("--also", kind)]
     (study,) = analysed(folder, "--out", tmp_path / "out", *also)["studies"]
@@ -53,14 +53,14 @@ def test_an_unknown_kind_is_refused_with_those_that_are_known(folder: Path, tmp_
     assert not (tmp_path / "out").exists()
 
 
-def test_people_get_a_table_that_says_untrained(folder: Path, tmp_path: Path) -> None:
+def test_the_table_says_that_the_model_is_untrained(folder: Path, tmp_path: Path) -> None:
     told = glam_node("analyse", folder, "--out", tmp_path / "out", GLAM_NODE__INFERENCE__PREDICTOR=THRESHOLD).stdout
     assert "UNTRAINED" in told
     assert "R MLO" in told
 
 
 def test_the_results_are_those_of_the_node(site: Site, folder: Path, exam: list[Dataset], tmp_path: Path) -> None:
-    """Same UIDs, so that whoever sends both to an archive has each object once."""
+    """Check that the UIDs are the same, so that an archive that gets both keeps each object once."""
     glam_node("--settings", site.settings_path, "analyse", folder, "--out", tmp_path / "out")
     ours = {str(pydicom.dcmread(path).SOPInstanceUID) for path in (tmp_path / "out").rglob("*.dcm")}
     site.bench.run(site.bench.submitted(*exam))
@@ -85,7 +85,7 @@ def test_the_results_of_corrected_files_have_uids_of_their_own(
     assert uids[0].isdisjoint(uids[1])
 
 
-def test_the_same_again_leaves_the_same(folder: Path, tmp_path: Path) -> None:
+def test_a_second_run_writes_the_same_files(folder: Path, tmp_path: Path) -> None:
     names = []
     for _ in range(2):
         analysed(folder, "--out", tmp_path / "out")
@@ -93,7 +93,7 @@ def test_the_same_again_leaves_the_same(folder: Path, tmp_path: Path) -> None:
     assert names[0] == names[1]
 
 
-def test_what_is_no_dicom_file_is_refused_with_its_reason(folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_dicom_is_refused_with_its_reason(folder: Path, tmp_path: Path) -> None:
     (folder / "note.txt").write_text("no image")
     told = analysed(folder, "--out", tmp_path / "out", expect=1)
     assert len(told["studies"]) == 1
@@ -159,7 +159,7 @@ def test_an_image_that_cannot_be_decoded_harms_no_other(folder: Path, tmp_path: 
     assert "cut short" in told["refused"][0]["reason"]
 
 
-def test_an_image_of_another_view_is_left_out_and_that_is_no_failure(folder: Path, tmp_path: Path) -> None:
+def test_an_image_of_another_view_is_left_out_without_a_failure(folder: Path, tmp_path: Path) -> None:
     other = pydicom.dcmread(folder / "0")
     other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = UID("2.25.7")
     other.ViewPosition = "ML"
@@ -169,6 +169,6 @@ def test_an_image_of_another_view_is_left_out_and_that_is_no_failure(folder: Pat
     assert [Path(one["what"]).name for one in told["left_out"]] == ["ml.dcm"]
 
 
-def test_without_any_image_the_answer_is_exit_code_1(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_exit_code_1(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert analysed(tmp_path / "empty", "--out", tmp_path / "out", expect=1)["studies"] == []

@@ -1,4 +1,4 @@
-"""`audit show` and `audit verify` over a real database."""
+"""Tests of `audit show` and `audit verify` with a real database."""
 
 import json
 from xml.etree import ElementTree
@@ -19,7 +19,7 @@ from tests.unit.workflow.workbench import Archive
 
 @pytest.fixture
 def audited(site: Site, exam: list[Dataset]) -> Site:
-    """Three messages: a process came, a study's results were delivered, the process went."""
+    """Return a site with three audit messages: start of a process, delivery of results, stop of the process."""
     bench = site.bench
     record_start(bench.sessions, "receiver", NOW)
     bench.run(bench.submitted(*exam))
@@ -39,7 +39,7 @@ def tamper(site: Site, statement: str) -> None:
         session.execute(text(statement))
 
 
-def test_show_lists_what_happened_the_last_first(audited: Site) -> None:
+def test_show_lists_messages_newest_first(audited: Site) -> None:
     told = glam_node("--settings", audited.settings_path, "audit", "show").stdout
     positions = [
         told.index(words) for words in ("Application Stop", "DICOM Instances Transferred", "Application Start")
@@ -48,18 +48,18 @@ def test_show_lists_what_happened_the_last_first(audited: Site) -> None:
     assert "3 messages, 3 of them were not sent: audit.host is unset" in told
 
 
-def test_show_tells_machines_the_same(audited: Site, exam: list[Dataset]) -> None:
+def test_show_prints_json(audited: Site, exam: list[Dataset]) -> None:
     rows = json.loads(glam_node("--settings", audited.settings_path, "audit", "show", "--json").stdout)
     assert [row["sequence"] for row in rows] == [3, 2, 1]
     assert rows[1]["subject"] == str(exam[0].StudyInstanceUID)
 
 
-def test_show_gives_the_messages_themselves(audited: Site) -> None:
+def test_show_prints_the_messages_as_xml(audited: Site) -> None:
     lines = glam_node("--settings", audited.settings_path, "audit", "show", "--xml", "--limit", "2").stdout.splitlines()
     assert [ElementTree.fromstring(line).tag for line in lines] == ["AuditMessage"] * 2
 
 
-def test_show_names_nobody(audited: Site, exam: list[Dataset]) -> None:
+def test_show_prints_no_patient_data(audited: Site, exam: list[Dataset]) -> None:
     told = glam_node("--settings", audited.settings_path, "audit", "show", "--xml").stdout
     assert str(exam[0].StudyInstanceUID) in told
     assert [one for one in (str(exam[0].PatientName), str(exam[0].PatientID)) if one in told] == []

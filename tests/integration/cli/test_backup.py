@@ -1,4 +1,4 @@
-"""`backup` and `restore`, as an administrator runs them."""
+"""Tests of `backup` and `restore`."""
 
 import json
 import sqlite3
@@ -20,7 +20,7 @@ FIRST = Path(__file__).parents[1] / "db" / "revision_0001.sql"
 
 
 def moved(site: Site, tmp_path: Path) -> Path:
-    """The backup's own settings with another storage root."""
+    """Write the settings of the backup with another storage root, and return their path."""
     own = (tmp_path / "backup" / "node.toml").read_text()
     path = tmp_path / "again.toml"
     path.write_text(own.replace(str(site.bench.store.root), str(tmp_path / "again")))
@@ -52,7 +52,7 @@ def test_settings_in_a_backup_are_those_in_force_without_passwords(site: Site, t
     assert stated == load_settings(site.settings_path, {}).model_dump()
 
 
-def test_a_backup_of_nothing_says_that_there_is_no_node(site: Site, tmp_path: Path) -> None:
+def test_backup_says_that_there_is_no_node(site: Site, tmp_path: Path) -> None:
     root = {"GLAM_NODE__STORAGE__ROOT": str(tmp_path / "nothing")}
     told = glam_node("--settings", site.settings_path, "backup", tmp_path / "backup", expect=1, **root)
     assert "does not exist" in told.stderr

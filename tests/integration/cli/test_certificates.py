@@ -1,4 +1,4 @@
-"""`doctor` and `settings check` find certificates that cannot be used, or not for long."""
+"""Tests of the checks for certificates that cannot be used or that expire soon."""
 
 import json
 from datetime import timedelta
@@ -16,7 +16,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def written(tmp_path: Path, signed: Signed, section: str = "tls", more: str = "port = 0") -> Path:
-    """A settings file with the certificate in `section`."""
+    """Write a settings file with the certificate in `section` and return its path."""
     files = f"certificate = '{signed.certificate}'\nkey = '{signed.key}'\nca = '{signed.ca}'"
     path = tmp_path / "node.toml"
     path.write_text(f"[{section}]\n{more}\n{files}\n")
@@ -32,7 +32,7 @@ both = pytest.mark.parametrize(("section", "more"), SECTIONS, ids=["tls", "desti
 
 
 @both
-def test_a_good_certificate_is_good(authority: Authority, tmp_path: Path, section: str, more: str) -> None:
+def test_a_valid_certificate_is_ok(authority: Authority, tmp_path: Path, section: str, more: str) -> None:
     checked = glam_node("--settings", written(tmp_path, authority.sign("node"), section, more), "settings", "check")
     assert (checked.stdout[:2], checked.stderr) == ("ok", "")
 
@@ -64,7 +64,7 @@ DATES = [
 
 @both
 @pytest.mark.parametrize(("start", "end", "expect", "words"), DATES, ids=["expired", "not yet", "soon"])
-def test_dates_that_do_not_fit_are_found(
+def test_an_invalid_period_of_a_certificate_is_found(
     authority: Authority,
     tmp_path: Path,
     section: str,

@@ -1,4 +1,4 @@
-"""`glam-node doctor` finds what is wrong with a site and names it; `echo` asks one destination."""
+"""Tests of `glam-node doctor` and `glam-node echo`."""
 
 import json
 import socket
@@ -18,7 +18,7 @@ from tests.ports import free_port
 
 
 def examined(site: Site, more: dict[str, str] | None = None, expect: int = 0) -> dict[str, dict[str, Any]]:
-    """The lines of doctor by the name of the check."""
+    """Run `doctor` and return its lines by the name of the check."""
     result = glam_node("--settings", site.settings_path, "doctor", "--json", expect=expect, **(more or {}))
     return {line["check"]: line for line in json.loads(result.stdout)}
 
@@ -29,7 +29,7 @@ def test_a_sound_site_has_no_fail(site: Site) -> None:
     assert {"packages", "decoders", "settings", "storage", "port", "database", "broker", "peers", "model"} <= set(lines)
 
 
-def test_people_get_one_line_per_check_and_the_remedy_under_it(site: Site) -> None:
+def test_doctor_prints_one_line_per_check_with_its_remedy_below(site: Site) -> None:
     told = glam_node("--settings", site.settings_path, "doctor").stdout.splitlines()
     model = next(number for number, line in enumerate(told) if line.startswith("warn model"))
     assert "UNTRAINED" in told[model]
@@ -38,13 +38,13 @@ def test_people_get_one_line_per_check_and_the_remedy_under_it(site: Site) -> No
 
 @pytest.fixture(scope="module")
 def closed_port() -> int:
-    """Nobody listens here."""
+    """Return a port on which no program listens."""
     return free_port()
 
 
 @pytest.fixture(scope="module")
 def taken_port() -> Iterator[int]:
-    """Somebody else listens here."""
+    """Yield a port on which another program listens."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         yield int(other.getsockname()[1])
 
@@ -67,7 +67,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("given", "check", "fact"), MISTAKES, ids=[" ".join(given) for given, _, _ in MISTAKES])
-def test_what_is_wrong_is_found_and_named(
+def test_a_mistake_is_found_and_named(
     site: Site, closed_port: int, taken_port: int, given: dict[str, str], check: str, fact: str
 ) -> None:
     environment = {
@@ -80,7 +80,7 @@ def test_what_is_wrong_is_found_and_named(
     assert "hunter2" not in str(lines)
 
 
-def test_a_site_that_hears_nobody_and_tells_nobody_is_warned(tmp_path: Path) -> None:
+def test_a_site_without_peers_and_destinations_is_warned(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_text(
         f"node.port = 0\nstorage.root = '{tmp_path}'\ninference.predictor = '{THRESHOLD}'"
     )
@@ -89,7 +89,7 @@ def test_a_site_that_hears_nobody_and_tells_nobody_is_warned(tmp_path: Path) -> 
     assert "warn destinations" in told
 
 
-def test_a_phantom_exam_goes_the_whole_road_and_no_archive_sees_it(site: Site, archive: Archive) -> None:
+def test_self_test_sends_nothing_to_the_archive(site: Site, archive: Archive) -> None:
     at = {"KIND": "c-store", "HOST": "127.0.0.1", "PORT": str(archive.port)}
     result = glam_node(
         "--settings", site.settings_path, "doctor", "--self-test", "--without", "model", "--json", expect=0, text="",
@@ -116,13 +116,13 @@ print([(check.name, str(check.verdict)) for check in run_checks([hangs, well, br
 """
 
 
-def test_what_hangs_or_breaks_holds_up_nothing_else() -> None:
+def test_a_check_that_hangs_or_fails_does_not_stop_the_others() -> None:
     done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[('hangs', 'FAIL'), ('well', 'ok'), ('broken', 'FAIL')]\n"
 
 
 def reached(site: Site, archive: Archive, expect: int = 0, *, port: int = 0) -> dict[str, Any]:
-    """What `echo` says of the archive."""
+    """Return the answer of `echo` for the archive."""
     environment = {
         "GLAM_NODE__DESTINATIONS__PACS__PORT": str(port or archive.port),
         "GLAM_NODE__DESTINATIONS__PACS__AE_TITLE": archive.ae_title,

@@ -1,4 +1,4 @@
-"""`doctor` finds each planted mistake, names it, and says what to do; of the same node without it all is well."""
+"""Tests that `doctor` finds each planted mistake, and none in the same node without it."""
 
 import http.server
 import os
@@ -35,7 +35,7 @@ pytestmark = [
 ]
 
 MEASURED = {"storage", "disk speed"}
-"""How fast the disk of this machine is, and how much it holds, is not the node's doing."""
+"""Checks whose verdict depends on the disk of this machine."""
 OLD_ARCHIVE = """
 [[TransferSyntaxes]]
 [Uncompressed]
@@ -85,7 +85,7 @@ def tls_to_plain(plot: Plot, tree: Tree) -> None:
 
 
 class Web(http.server.BaseHTTPRequestHandler):
-    """Answers as web servers do to what is no HTTP, too."""
+    """A web server, which also answers requests that are not HTTP."""
 
     def do_HEAD(self) -> None:
         self.send_response(200)
@@ -195,7 +195,7 @@ def damaged_package(plot: Plot, tree: Tree) -> None:
 
 
 def own_root(plot: Plot, tree: Tree) -> str:
-    """A storage root with a database of its own."""
+    """Make a separate storage root and return the URL of its database."""
     root = plot.path / f"storage{free_port()}"
     root.mkdir()
     tree["storage"]["root"] = str(root)
@@ -298,7 +298,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def test_of_a_sound_node_all_is_well(plot: Plot) -> None:
+def test_a_node_without_a_mistake_is_ok(plot: Plot) -> None:
     lines = examined(plot, plot.sound())
     wrong = {name: line for name, line in lines.items() if line["verdict"] != "ok" and name not in MEASURED}
     demonstration = wrong.pop("model")  # the package that ships is one, which doctor says of every node

@@ -1,4 +1,4 @@
-"""`doctor` finds a storage root on a real disk that takes nothing: read-only, full, or somebody else's."""
+"""Tests that `doctor` finds a storage root on a real disk that is read-only, full, or of another user."""
 
 import json
 import os
@@ -17,7 +17,7 @@ SOMEBODY = 4711
 
 
 def mounted(plot: Plot, tree: Tree, *options: str) -> Path:
-    """The storage root is a disk of its own, until the test is over."""
+    """Mount a separate disk as storage root until the test ends, and return its path."""
     root = plot.path / f"disk{free_port()}"
     root.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(root)], check=True)
@@ -57,7 +57,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.what for case in CASES])
-def test_a_disk_that_takes_nothing_is_found_and_named(plot: Plot, case: Case) -> None:
+def test_a_disk_that_cannot_be_written_is_found_and_named(plot: Plot, case: Case) -> None:
     is_found(plot, case)
 
 
@@ -66,7 +66,7 @@ OTHERS = {"retention", "ports", "certificates", "C-ECHO", "database", "broker", 
 
 @pytest.mark.parametrize("mode", [0o700, 0o555])
 def test_a_directory_of_another_user_is_found_and_named(plot: Plot, mode: int) -> None:
-    """As root is after giving up its right to write everywhere, as a service under systemd has."""
+    """Run as root without its right to write everywhere, as a service under systemd does."""
     tree, root = plot.sound(), plot.path / f"theirs{mode:o}"
     root.mkdir()
     os.chown(root, SOMEBODY, SOMEBODY)

@@ -1,4 +1,4 @@
-"""`doctor` finds what is wrong between the console and the provider by which people sign in to it."""
+"""Tests that `doctor` finds mistakes between the console and its sign-in provider."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,7 +18,7 @@ PUBLIC_URL = "http://127.0.0.1:8114"
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
-    """Of oidc-provider-mock."""
+    """Yield the issuer URL of oidc-provider-mock."""
     with mock_provider() as issuer:
         yield issuer
 
@@ -30,7 +30,7 @@ def client(issuer: str) -> dict[str, str]:
 
 @pytest.fixture
 def tree(plot: Plot, issuer: str, client: dict[str, str]) -> Tree:
-    """A node whose people can sign in by the provider."""
+    """Return the settings of a node with this sign-in provider."""
     secret = plot.path / "secret"
     secret.unlink(missing_ok=True)
     secret.touch(0o600)
@@ -71,7 +71,7 @@ def without_secret(plot: Plot, _tree: Tree) -> None:
 
 
 def provider_that(**metadata: Any) -> Plant:
-    """Says this of itself."""
+    """Return a mistake: a provider with this metadata."""
 
     def plant(plot: Plot, tree: Tree) -> None:
         provider = Provider(redirect_uris={PUBLIC_URL + CALLBACK}, wrong_metadata=metadata)
@@ -132,7 +132,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def test_of_a_provider_that_knows_the_console_all_is_well(plot: Plot, tree: Tree) -> None:
+def test_a_provider_that_knows_the_console_is_ok(plot: Plot, tree: Tree) -> None:
     lines = examined(plot, tree, "model", "storage")
     assert [lines[name]["verdict"] for name in (PROVIDER, CLIENT, "console")] == ["ok", "ok", "ok"]
     assert "people who sign out here are signed out there" in lines[PROVIDER]["fact"]

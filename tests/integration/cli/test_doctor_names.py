@@ -1,4 +1,4 @@
-"""`doctor` and `settings check` name what is wrong around a node: servers, disks, variables, combinations."""
+"""Tests that `doctor` and `settings check` name mistakes of servers, disks, variables and settings."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ WITHOUT = [word for name in ("model", "database", "ports") for word in ("--witho
 
 
 def checks(settings: Path, **environment: str) -> dict[str, dict[str, str]]:
-    """Return what doctor says, by check; of two lines of one check the worse."""
+    """Run `doctor` and return its lines by check; if a check has two lines, the worse one."""
     told = json.loads(
         glam_node("doctor", "--json", "--settings", settings, *WITHOUT, expect=None, **environment).stdout
     )
@@ -70,7 +70,7 @@ def test_a_mistyped_variable_is_named_with_the_right_spelling(name: str, meant: 
         assert meant in checks(settings, **{name: "1"})["environment"]["fact"]
 
 
-def test_variables_of_kubernetes_and_ours_are_no_mistakes(tmp_path: Path) -> None:
+def test_variables_of_kubernetes_are_not_named(tmp_path: Path) -> None:
     services = {
         "GLAM_NODE_PORT": "tcp://10.0.0.1:11112",
         "GLAM_NODE_SERVICE_HOST": "10.0.0.1",
@@ -173,7 +173,7 @@ def test_servers_that_are_down_are_named_without_secrets(tmp_path: Path) -> None
         assert "hunter2" not in json.dumps(told[name])
 
 
-def test_a_webhook_and_a_collector_that_answer_are_well(tmp_path: Path) -> None:
+def test_a_webhook_and_a_collector_that_answer_are_ok(tmp_path: Path) -> None:
     posts = Posts("/v1/traces", ill_status=404)
     with posts.listening():
         text = f"alerts.webhook_url = '{posts.url}/x'\ntelemetry.otlp_endpoint = '{posts.url}'"
@@ -181,7 +181,7 @@ def test_a_webhook_and_a_collector_that_answer_are_well(tmp_path: Path) -> None:
     assert {told[name]["verdict"] for name in ("alerts webhook", "telemetry")} == {"ok"}
 
 
-def test_an_archive_that_answers_no_queries_is_named_where_it_is_to_confirm(tmp_path: Path, archive: Archive) -> None:
+def test_an_archive_without_queries_is_named_if_it_must_confirm(tmp_path: Path, archive: Archive) -> None:
     text = f"""
     assembly.confirm_with = "archive"
     destinations.archive = {{ ae_title = "ARCHIVE", host = "127.0.0.1", port = {archive.port} }}

@@ -1,4 +1,4 @@
-"""`glam-node model`: show, import, verify, golden."""
+"""Tests of `glam-node model` and `glam-node research golden`."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ def test_a_seeded_package_says_that_it_is_untrained() -> None:
 
 
 @pytest.mark.features("glam-node model show")
-def test_show_tells_machines_the_same() -> None:
+def test_show_prints_json() -> None:
     told = json.loads(glam_node("model", "show", "--json", GLAM_NODE__INFERENCE__PREDICTOR=THRESHOLD).stdout)
     assert (told["architecture"], told["trained"]) == ("threshold", False)
     assert set(told["operating_points"]) == {"benign", "malignant"}
@@ -63,7 +63,7 @@ def test_show_has_the_operating_points_of_the_settings() -> None:
     assert told["operating_points"]["benign"]["minimum_area_px"] == 77
 
 
-def test_time_prints_the_line_of_the_sizing_and_its_parts_add_up(tmp_path: Path) -> None:
+def test_time_prints_a_row_for_the_sizing_page(tmp_path: Path) -> None:
     small = ("--studies", "1", "--rows", "1664", "--columns", "1280")
     package = str(tiny_package(tmp_path).path)
     told = glam_node("model", "time", *small, GLAM_NODE__INFERENCE__PACKAGE=package).stdout
@@ -84,7 +84,7 @@ def test_time_says_which_view_cannot_be_analysed() -> None:
     assert "was not analysed" in told
 
 
-def test_a_package_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_package_is_refused(tmp_path: Path) -> None:
     told = glam_node("model", "show", expect=1, GLAM_NODE__INFERENCE__PACKAGE=str(tmp_path)).stderr
     assert "is not a model package" in told
 

@@ -1,4 +1,4 @@
-"""Passwords and tokens in URLs and files: refused where they are written wrongly, and never shown."""
+"""Tests that passwords and tokens in URLs and files are checked and never shown."""
 
 import subprocess
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_serve_and_doctor_refuse_an_ambiguous_password_without_showing_it(tmp_pa
 
 
 @pytest.mark.peer("redis-server")
-def test_a_password_of_every_ambiguous_character_is_sent_and_shown_nowhere(tmp_path: Path) -> None:
+def test_a_password_with_every_ambiguous_character_is_sent_and_not_shown(tmp_path: Path) -> None:
     password = "".join(mark.join(PARTS) for mark in ENCODED)
     port = free_port()
     url = f"redis://:{quote(password, safe='')}@127.0.0.1:{port}/0"
@@ -97,7 +97,7 @@ def test_a_password_of_every_ambiguous_character_is_sent_and_shown_nowhere(tmp_p
 
 
 def _log_of_serve(directory: Path, broker_url: str) -> str:
-    """Return what a node writes that its broker does not let in."""
+    """Return the log of a node whose broker rejects it."""
     node = write_node(directory, broker_url=broker_url)
     log_path = directory / "log"
     with log_path.open("wb") as log:

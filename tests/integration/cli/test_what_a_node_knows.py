@@ -1,4 +1,4 @@
-"""`status`, `studies`, `study` and what a person does with one, over a real database; nobody is named by any."""
+"""Tests of `status`, `study list`, `study show` and the actions on a study, with a real database."""
 
 import json
 from datetime import UTC, datetime
@@ -18,24 +18,24 @@ from tests.unit.workflow.workbench import Archive, down, unsupported
 
 
 def reported(site: Site, exam: list[Dataset]) -> str:
-    """The UID of a study that has gone the whole road."""
+    """Return the UID of a study whose results are delivered."""
     site.bench.run(site.bench.submitted(*exam))
     site.bench.deliver(Archive())
     return str(exam[0].StudyInstanceUID)
 
 
 def failed(site: Site, exam: list[Dataset]) -> str:
-    """The UID of a study whose results the archive does not take."""
+    """Return the UID of a study whose results the archive rejects."""
     site.bench.run(site.bench.submitted(*exam))
     site.bench.deliver(Archive(answer=unsupported))
     return str(exam[0].StudyInstanceUID)
 
 
-def test_before_the_first_study_studies_says_so(site: Site) -> None:
+def test_study_list_says_that_no_study_was_received(site: Site) -> None:
     assert "has received no study yet" in glam_node("--settings", site.settings_path, "study", "list").stdout
 
 
-def test_studies_lists_state_views_and_reason(site: Site, exam: list[Dataset]) -> None:
+def test_study_list_shows_state_views_and_reason(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
     told = glam_node("--settings", site.settings_path, "study", "list").stdout
     for words in (uid, "REPORTED", "R CC, L CC, R MLO, L MLO"):
@@ -43,13 +43,13 @@ def test_studies_lists_state_views_and_reason(site: Site, exam: list[Dataset]) -
 
 
 @pytest.mark.features("glam-node study list")
-def test_studies_tells_machines_the_same(site: Site, exam: list[Dataset]) -> None:
+def test_study_list_prints_json(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
     (study,) = json.loads(glam_node("--settings", site.settings_path, "study", "list", "--json").stdout)
     assert (study["study_instance_uid"], study["state"], study["instance_count"]) == (uid, "REPORTED", 4)
 
 
-def test_study_tells_every_step_with_its_time(site: Site, exam: list[Dataset]) -> None:
+def test_study_show_prints_every_step_with_its_time(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
     told = glam_node("--settings", site.settings_path, "study", "show", uid).stdout
     for words in (
@@ -67,7 +67,7 @@ def test_study_tells_every_step_with_its_time(site: Site, exam: list[Dataset]) -
 
 
 @pytest.mark.features("glam-node study show")
-def test_study_tells_machines_the_same(site: Site, exam: list[Dataset]) -> None:
+def test_study_show_prints_json(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
     study = json.loads(glam_node("--settings", site.settings_path, "study", "show", uid, "--json").stdout)
     assert [job["state"] for job in study["jobs"]] == ["SUCCEEDED"]
@@ -75,7 +75,7 @@ def test_study_tells_machines_the_same(site: Site, exam: list[Dataset]) -> None:
     assert [event["event"] for event in study["timeline"]][-1] == "result_stored"
 
 
-def test_a_study_that_is_not_known_is_a_mistake_of_the_user(site: Site) -> None:
+def test_an_unknown_study_is_exit_code_2(site: Site) -> None:
     for command in ("show", "retry", "resend", "hold", "release"):
         assert (
             "no study 1.2.3" in glam_node("--settings", site.settings_path, "study", command, "1.2.3", expect=2).stderr
@@ -86,7 +86,7 @@ def test_a_study_that_is_not_known_is_a_mistake_of_the_user(site: Site) -> None:
     "arguments",
     [["study", "list"], ["study", "list", "--json"], ["study", "show"], ["study", "show", "--json"], ["status"]],
 )
-def test_nobody_is_named(site: Site, exam: list[Dataset], arguments: list[str]) -> None:
+def test_no_command_prints_patient_data(site: Site, exam: list[Dataset], arguments: list[str]) -> None:
     uid = failed(site, exam)
     words = [*arguments, *([uid] if "show" in arguments else [])]
     expect = 1 if arguments == ["status"] else 0
@@ -97,7 +97,7 @@ def test_nobody_is_named(site: Site, exam: list[Dataset], arguments: list[str]) 
 
 
 @pytest.mark.features("glam-node status")
-def test_status_counts_and_is_content(site: Site, exam: list[Dataset]) -> None:
+def test_status_counts_studies_and_deliveries(site: Site, exam: list[Dataset]) -> None:
     reported(site, exam)
     told = glam_node("--settings", site.settings_path, "status").stdout
     assert "1 REPORTED" in told
@@ -105,7 +105,7 @@ def test_status_counts_and_is_content(site: Site, exam: list[Dataset]) -> None:
     assert "STORED" in told
 
 
-def test_status_tells_what_waits_and_for_how_long(site: Site, exam: list[Dataset]) -> None:
+def test_status_shows_how_long_work_waits(site: Site, exam: list[Dataset]) -> None:
     site.bench.run(site.bench.submitted(*exam))
     site.bench.deliver(Archive(answer=down))
     state = json.loads(glam_node("--settings", site.settings_path, "status", "--json").stdout)
@@ -145,7 +145,7 @@ def test_status_leaves_out_refusals_of_peers_that_the_settings_admit_by_now(site
     assert "unknown peer" not in glam_node("--settings", site.settings_path, "status").stdout
 
 
-def test_status_has_the_settings_that_would_admit_who_was_refused(site: Site) -> None:
+def test_status_shows_the_settings_that_would_admit_a_refused_peer(site: Site) -> None:
     remedy = 'peers.mg1 = { ae_title = "MG1", hosts = ["10.0.0.9"] }'
     with site.bench.sessions.begin() as session:
         audit.record(session, "association_rejected", NOW, reason="'MG1' is none of the peers", remedy=remedy)
@@ -155,14 +155,14 @@ def test_status_has_the_settings_that_would_admit_who_was_refused(site: Site) ->
 
 
 @pytest.mark.features("glam-node study retry")
-def test_retry_takes_up_what_was_given_up(site: Site, exam: list[Dataset]) -> None:
+def test_retry_sends_abandoned_results_again(site: Site, exam: list[Dataset]) -> None:
     uid = failed(site, exam)
     assert "5 results will be sent again" in glam_node("--settings", site.settings_path, "study", "retry", uid).stdout
     site.bench.clock.turn(10**9)
     assert site.bench.deliver(Archive()) == 5
 
 
-def test_retry_with_nothing_to_do_says_so(site: Site, exam: list[Dataset]) -> None:
+def test_retry_says_that_nothing_failed(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
     assert "nothing to try again" in glam_node("--settings", site.settings_path, "study", "retry", uid).stdout
     assert site.bench.job().state is JobState.SUCCEEDED

@@ -1,4 +1,4 @@
-"""The settings that a rejection suggests admit the peer as soon as they stand at the end of the settings file."""
+"""Tests of the settings that a rejection suggests: appended to the settings file, they admit the peer."""
 
 from pathlib import Path
 

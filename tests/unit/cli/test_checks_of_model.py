@@ -1,4 +1,4 @@
-"""What `doctor` says of the model."""
+"""Tests of the check of `doctor` for the model."""
 
 import pytest
 

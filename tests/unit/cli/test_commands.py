@@ -1,4 +1,4 @@
-"""The command line as a whole: what it says of itself, and what it does with mistakes."""
+"""Tests of the command line as a whole: commands, help and errors."""
 
 import inspect
 import re
@@ -104,7 +104,7 @@ def groups(command: Any, path: str = "") -> dict[str, Any]:
 
 
 def leaves(command: Any, path: str = "") -> dict[str, Any]:
-    """Every command that does something, by its words."""
+    """Return every command that has no commands of its own, by its words."""
     if not hasattr(command, "commands"):
         return {path: command}
     found: dict[str, Any] = {}
@@ -118,7 +118,7 @@ GROUPS = groups(get_command(app))
 
 
 def plain(text: str) -> str:
-    """Without boxes, colours and line breaks."""
+    """Return the text without boxes, colours and line breaks."""
     return " ".join(re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", " ", text).split())
 
 
@@ -183,11 +183,11 @@ def test_analyse_names_every_kind_of_result_in_its_help() -> None:
 
 
 @pytest.mark.parametrize("name", FOR_MACHINES)
-def test_what_machines_may_read_comes_as_json_too(name: str) -> None:
+def test_a_command_for_machines_has_the_option_json(name: str) -> None:
     assert "--json" in {option for parameter in ALL[name].params for option in parameter.opts}
 
 
-def test_the_version_is_told() -> None:
+def test_the_option_version_prints_the_version() -> None:
     assert glam_node("--version").stdout == f"glam-node {__version__}\n"
 
 
@@ -212,19 +212,19 @@ def test_the_version_is_told() -> None:
     ],
     ids=" ".join,
 )
-def test_a_mistake_of_the_user_is_exit_code_2_and_words(arguments: list[str], words: str) -> None:
+def test_wrong_use_is_a_message_and_exit_code_2(arguments: list[str], words: str) -> None:
     result = glam_node(*arguments, expect=2)
     assert words in plain(result.stderr)
     assert "Traceback" not in result.output
 
 
-def test_trouble_is_exit_code_1_and_one_line(tmp_path: Path) -> None:
+def test_an_expected_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     result = glam_node("status", expect=1, GLAM_NODE__STORAGE__ROOT=str(tmp_path / "none"))
     assert result.stderr.startswith("Error: ")
     assert "glam-node serve" in result.stderr
 
 
-def test_looking_makes_nothing(tmp_path: Path) -> None:
+def test_study_list_creates_no_storage_root(tmp_path: Path) -> None:
     glam_node("study", "list", expect=1, GLAM_NODE__STORAGE__ROOT=str(tmp_path / "none"))
     assert list(tmp_path.iterdir()) == []
 
@@ -246,7 +246,7 @@ def test_the_help_of_every_command_loads_no_slow_package() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_as_a_process_a_mistake_is_told_on_standard_error() -> None:
+def test_wrong_use_is_reported_on_standard_error() -> None:
     done = subprocess.run([sys.executable, "-m", "glam_node", "nonsense"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
     assert "No such command" in done.stderr

@@ -1,4 +1,4 @@
-"""`glam-node research evaluate`: what it tells, what it writes, and how it ends."""
+"""Tests of `glam-node research evaluate` and `compare`: output, files and exit codes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +16,12 @@ SMALL = ("--option", "rows=104", "--option", "columns=80", "--bootstrap", "10", 
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """Of brightness, which needs no network."""
+    """Return a package that scores brightness and needs no network."""
     return threshold_package(tmp_path / "package").path
 
 
 @pytest.mark.features("glam-node research evaluate")
-def test_it_ends_with_what_happened_and_what_to_do(package: Path, tmp_path: Path) -> None:
+def test_evaluate_ends_with_the_path_of_the_report(package: Path, tmp_path: Path) -> None:
     given = ("--package", str(package), "--data", "phantoms:0..7", "--out", str(tmp_path / "out"))
     result = glam_node("research", "evaluate", *given, *SMALL)
     assert result.stdout.splitlines()[-1] == f"ok  measured; open {tmp_path / 'out' / 'report.html'}"
@@ -29,7 +29,7 @@ def test_it_ends_with_what_happened_and_what_to_do(package: Path, tmp_path: Path
     assert (tmp_path / "out" / "metrics.json").exists()
 
 
-def test_the_package_changes_only_when_that_is_asked_for(package: Path, tmp_path: Path) -> None:
+def test_evaluate_changes_the_package_only_on_request(package: Path, tmp_path: Path) -> None:
     given = ("--package", str(package), "--data", "phantoms:0:8", "--out", str(tmp_path))
     before = read_package(package)
     glam_node("research", "evaluate", *given, *SMALL)
@@ -39,7 +39,7 @@ def test_the_package_changes_only_when_that_is_asked_for(package: Path, tmp_path
     assert read_package(package) != before
 
 
-def test_mean_scores_are_written_alone_when_points_are_kept(package: Path, tmp_path: Path) -> None:
+def test_write_reference_alone_writes_only_the_mean_scores(package: Path, tmp_path: Path) -> None:
     given = ("--package", str(package), "--data", "phantoms:0:8", "--out", str(tmp_path))
     before = read_package(package)
     result = glam_node("research", "evaluate", *given, *SMALL, "--keep-operating-points", "--write-reference")
@@ -74,7 +74,7 @@ def test_compare_measures_all_packages_on_the_same_images(package: Path, tmp_pat
         (["--data", "phantoms:0:8", "--compare", "/nowhere"], "does not exist"),
     ],
 )
-def test_wrong_use_is_told_in_words(package: Path, tmp_path: Path, options: list[str], words: str) -> None:
+def test_wrong_use_is_a_message_and_exit_code_2(package: Path, tmp_path: Path, options: list[str], words: str) -> None:
     result = glam_node("research", "evaluate", "--package", str(package), "--out", str(tmp_path), *options, expect=2)
     assert words in " ".join(result.stderr.split())
 
@@ -87,12 +87,14 @@ def test_wrong_use_is_told_in_words(package: Path, tmp_path: Path, options: list
         ("folder:/nowhere", "labels.csv cannot be read"),
     ],
 )
-def test_data_that_cannot_be_used_are_told_in_words(package: Path, tmp_path: Path, data: str, words: str) -> None:
+def test_data_that_cannot_be_used_are_a_message_and_exit_code_1(
+    package: Path, tmp_path: Path, data: str, words: str
+) -> None:
     given = ("--package", str(package), "--data", data, "--out", str(tmp_path))
     assert words in glam_node("research", "evaluate", *given, "--bootstrap", "0", expect=1).stderr
 
 
-def test_a_directory_that_is_no_package_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+def test_a_directory_without_a_package_is_refused_before_the_measurement(tmp_path: Path) -> None:
     given = ("--package", str(tmp_path), "--data", "phantoms:0:8", "--out", str(tmp_path), "--write-operating-points")
     told = glam_node("research", "evaluate", *given, expect=2).stderr.replace("│", " ")
     assert "cannot be written" in " ".join(told.split())

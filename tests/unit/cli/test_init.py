@@ -1,4 +1,4 @@
-"""`glam-node init`: what a new site must decide, in a commented file."""
+"""Tests of `glam-node init`, which writes a commented settings file."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def options(**changed: str) -> list[str]:
 
 
 @pytest.mark.features("glam-node init")
-def test_the_file_has_what_was_decided_and_explains_the_rest(tmp_path: Path) -> None:
+def test_the_file_has_the_chosen_values_and_explains_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     told = glam_node("init", path, *options()).stdout
     settings = load_settings(path, {})
@@ -35,7 +35,7 @@ def test_the_file_has_what_was_decided_and_explains_the_rest(tmp_path: Path) -> 
     assert "Route studies from" in told
 
 
-def test_what_is_not_given_is_asked_for(tmp_path: Path) -> None:
+def test_init_asks_for_options_that_are_not_given(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     glam_node("init", path, text="GLAM\n104\nPACS\nVNA@archive.example:104\n/srv\n")
     settings = load_settings(path, {})
@@ -72,7 +72,7 @@ def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("option", "value", "words"), [("archive", "VNA", "AE@HOST:PORT"), ("pacs", "@", "AE@HOST")])
-def test_what_cannot_be_read_is_named_with_its_form(tmp_path: Path, option: str, value: str, words: str) -> None:
+def test_a_malformed_value_is_refused_with_its_form(tmp_path: Path, option: str, value: str, words: str) -> None:
     told = glam_node("init", tmp_path / "node.toml", *options(**{option: value}), expect=2).stderr
     assert words in told
     assert not (tmp_path / "node.toml").exists()
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_named_with_its_form(tmp_path: Path, option: str,
         ("archive", "VNA@10.0.0.5:99999", "destinations.archive.port"),
     ],
 )
-def test_what_settings_do_not_allow_writes_nothing(tmp_path: Path, option: str, value: str, key: str) -> None:
+def test_a_value_that_is_not_allowed_writes_no_file(tmp_path: Path, option: str, value: str, key: str) -> None:
     told = glam_node("init", tmp_path / "node.toml", *options(**{option: value}), expect=2).stderr
     assert key in told.replace("\n", "")
     assert not (tmp_path / "node.toml").exists()

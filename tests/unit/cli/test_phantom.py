@@ -1,4 +1,4 @@
-"""`glam-node phantom`"""
+"""Tests of `glam-node phantom`."""
 
 from pathlib import Path
 

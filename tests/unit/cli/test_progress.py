@@ -1,4 +1,4 @@
-"""Bars of `train` and `evaluate`: where a person watches, and nowhere else."""
+"""Tests of the progress bars of `train` and `evaluate`, which appear only on a terminal."""
 
 import os
 import pty
@@ -22,7 +22,7 @@ BAR = "━"
 
 @contextmanager
 def terminal() -> Iterator[list[str]]:
-    """Standard error is a terminal of 200 columns; afterwards the list holds what it showed."""
+    """Make standard error a terminal of 200 columns; the yielded list holds its output afterwards."""
     keyboard, screen = pty.openpty()
     told: list[str] = []
 
@@ -47,7 +47,7 @@ def terminal() -> Iterator[list[str]]:
 
 
 def shown_by(*command: str | Path) -> str:
-    """What the command shows on a terminal."""
+    """Return the output of the command on a terminal."""
     with terminal() as told:
         app([str(word) for word in command], standalone_mode=False)
     return "".join(told)
@@ -70,19 +70,19 @@ def test_training_shows_the_loss_and_steps_of_a_stage(tmp_path: Path) -> None:
     assert "1/1" in told
 
 
-def test_in_a_pipe_there_is_no_bar(tmp_path: Path) -> None:
+def test_evaluation_shows_no_bar_in_a_pipe(tmp_path: Path) -> None:
     package = threshold_package(tmp_path / "package").path
     assert glam_node("research", "evaluate", "--package", package, *EVALUATE, "--out", tmp_path / "out").stderr == ""
 
 
-def test_in_a_pipe_training_tells_lines_without_marks_for_a_terminal(tmp_path: Path) -> None:
+def test_training_prints_plain_lines_in_a_pipe(tmp_path: Path) -> None:
     (tmp_path / "toy.toml").write_text(TOY)
     told = glam_node("research", "train", tmp_path / "toy.toml", "--out", tmp_path / "out", "--workers", "0").stderr
     assert [line.split(",")[0] for line in told.splitlines()] == ["step 1: global stage"]
     assert told.replace("\n", "").isprintable()
 
 
-def test_what_shares_a_name_shares_a_bar() -> None:
+def test_labels_with_one_name_share_a_bar() -> None:
     with terminal() as told, progress_bars(lambda doing: doing.split(",")[0]) as tell:
         tell("global stage, loss 0.9", 1, 2)
         tell("global stage, loss 0.5", 2, 2)

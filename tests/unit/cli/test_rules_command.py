@@ -1,4 +1,4 @@
-"""`glam-node rules`, as its page of the documents says."""
+"""Tests of `glam-node rules` with the examples of docs/rules.md."""
 
 import json
 import re
@@ -16,7 +16,7 @@ PAGE = (Path(__file__).resolve().parents[3] / "docs" / "rules.md").read_text(enc
 
 @pytest.fixture
 def exam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small phantom exam in `exam`, and the settings of the page in `node.toml`."""
+    """Write a small phantom exam to `exam` and the settings of the page to `node.toml`."""
     monkeypatch.chdir(tmp_path)
     glam_node("phantom", "--out", "exam", "--rows", "256", "--columns", "192")
     (block,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -42,7 +42,7 @@ def test_every_command_of_the_page_runs() -> None:
         assert glam_node("--settings", "node.toml", *shlex.split(line)[2:]).stdout
 
 
-def test_without_a_rule_that_holds_it_goes_to_all(exam: Path) -> None:
+def test_a_study_without_a_matching_rule_goes_to_all_destinations(exam: Path) -> None:
     (study,) = tried(exam)["studies"]
     assert (study["outcome"], study["rule"]) == ("analyse", "screening_views")
     assert study["destinations"] == ["archive", "trial (shadow)"]
@@ -59,7 +59,7 @@ def test_the_rule_that_decides_is_named_with_what_images_say(exam: Path) -> None
     assert any("PatientAge is missing" in line or "PatientAge is not shown" in line for line in said)
 
 
-def test_what_is_no_dicom_file_is_told(exam: Path) -> None:
+def test_a_file_that_is_not_dicom_is_named(exam: Path) -> None:
     (exam / "notes.txt").write_text("no image")
     told = glam_node("--settings", "node.toml", "rules", "test", exam).stdout
     assert "not read: notes.txt: This is not a readable DICOM file" in told
@@ -88,7 +88,7 @@ def test_a_wrong_rule_is_found_when_settings_are_checked(tmp_path: Path) -> None
         ("destinations = []", "rules.one.destinations: is empty"),
     ],
 )
-def test_what_contradicts_itself_is_refused(tmp_path: Path, more: str, message: str) -> None:
+def test_a_rule_that_contradicts_itself_is_refused(tmp_path: Path, more: str, message: str) -> None:
     path = tmp_path / "node.toml"
     path.write_text(f"[rules.one]\nwhen = 'KVP > 1'\n{more}\n")
     assert message in glam_node("settings", "check", "--settings", path, expect=1).stderr

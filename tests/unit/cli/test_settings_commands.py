@@ -1,4 +1,4 @@
-"""`glam-node settings`: check, show, explain."""
+"""Tests of `glam-node settings check`, `show` and `explain`."""
 
 import json
 import tomllib
@@ -12,7 +12,7 @@ from tests.command_line import glam_node
 
 
 def written(tmp_path: Path, text: str) -> Path:
-    """A settings file."""
+    """Write a settings file and return its path."""
     path = tmp_path / "node.toml"
     path.write_text(text)
     return path
@@ -57,7 +57,7 @@ def test_check_reads_the_files_that_hold_passwords(tmp_path: Path) -> None:
     assert glam_node("settings", "check", "--settings", path).stderr == ""
 
 
-def test_check_tells_machines_the_same(tmp_path: Path) -> None:
+def test_check_prints_json(tmp_path: Path) -> None:
     path = written(tmp_path, "[node]\nport = -1")
     told = json.loads(glam_node("settings", "check", "--settings", path, "--json", expect=1).stdout)
     assert (told["valid"], [problem["key"] for problem in told["problems"]]) == (False, ["node.port"])

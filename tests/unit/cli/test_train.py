@@ -1,4 +1,4 @@
-"""`glam-node research train`: what people see when something is wrong before any training, and the shortest run."""
+"""Tests of `glam-node research train`: the shortest run, and recipes that cannot be used."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ local_stem_pool = false
 
 
 @pytest.mark.features("glam-node research train")
-def test_a_recipe_is_followed_to_a_package_and_the_next_step_is_told(tmp_path: Path) -> None:
+def test_train_makes_a_package_and_names_the_next_step(tmp_path: Path) -> None:
     (tmp_path / "toy.toml").write_text(TOY)
     result = glam_node("research", "train", tmp_path / "toy.toml", "--out", tmp_path / "out", "--workers", "0")
     package = tmp_path / "out" / "package"
@@ -44,7 +44,7 @@ def test_a_recipe_is_followed_to_a_package_and_the_next_step_is_told(tmp_path: P
     ("recipe", "told"),
     [("no-such-recipe", "no such file, and no recipe of that name"), ("bad.toml", "data is missing")],
 )
-def test_a_recipe_that_cannot_be_followed_is_told(recipe: str, told: str, tmp_path: Path) -> None:
+def test_a_recipe_that_cannot_be_used_is_refused(recipe: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('name = "x"\n')
     path = tmp_path / recipe
     result = glam_node("research", "train", path if path.exists() else recipe, "--out", tmp_path / "out", expect=1)
