@@ -129,7 +129,7 @@ def test_a_secret_file_that_cannot_be_sent_is_refused_without_its_content(key: s
         secret.write_text(content)
         settings.write_text(text % secret)
         refused = glam_node("settings", "check", "--settings", settings, expect=1)
-        assert f"{key}: {secret} holds more than one line of printable ASCII characters" in refused.stderr
+        assert f"{key}: {secret} must contain one line of printable ASCII characters" in refused.stderr
         assert_hidden(refused.output)
     settings.write_text(text % " ".join(PARTS))  # the secret itself in place of its path
     assert_hidden(glam_node("settings", "check", "--settings", settings, expect=1).output)
