@@ -52,7 +52,7 @@ def test_a_key_of_another_certificate_is_found(authority: Authority, tmp_path: P
     node, other = authority.sign("node"), authority.sign("other")
     path = written(tmp_path, Signed(node.certificate, other.key, node.ca), section, more)
     told = glam_node("--settings", path, "settings", "check", expect=1).stderr
-    assert f"{section}.key {other.key} is not its key" in told
+    assert f"{section}.key {other.key} does not belong to it" in told
 
 
 DATES = [

@@ -148,9 +148,9 @@ def test_status_leaves_out_refusals_of_peers_that_the_settings_admit_by_now(site
 def test_status_shows_the_settings_that_would_admit_a_refused_peer(site: Site) -> None:
     remedy = 'peers.mg1 = { ae_title = "MG1", hosts = ["10.0.0.9"] }'
     with site.bench.sessions.begin() as session:
-        audit.record(session, "association_rejected", NOW, reason="'MG1' is none of the peers", remedy=remedy)
+        audit.record(session, "association_rejected", NOW, reason="'MG1' is not one of the peers", remedy=remedy)
     told = glam_node("--settings", site.settings_path, "status").stdout
-    assert "association_rejected 2026-01-02 10:15:00 UTC: 'MG1' is none of the peers" in told
+    assert "association_rejected 2026-01-02 10:15:00 UTC: 'MG1' is not one of the peers" in told
     assert f"to admit it: {remedy}" in told
 
 

@@ -78,5 +78,5 @@ def test_a_node_that_may_not_have_port_104_names_the_drop_in(upper_layer: str, t
     command: list[str | Path] = [*without, program, "--settings", tmp_path / "node.toml", "serve"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode != 0
-    assert "127.0.0.1:104 cannot be listened on: Permission denied. " in ended.stderr + ended.stdout
+    assert "The receiver cannot listen on 127.0.0.1:104: Permission denied. " in ended.stderr + ended.stdout
     assert DROP_IN.relative_to(DROP_IN.parents[2]).as_posix() in ended.stderr + ended.stdout

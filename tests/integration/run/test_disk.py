@@ -113,7 +113,7 @@ def test_a_full_disk_stops_reception_then_analysis_and_nothing_is_lost(
         send(port, second)
         fill(directory, 5)
         for _ in range(3):
-            with pytest.raises(TransientError, match=r"no study is taken up until there is room.*pause_free_bytes"):
+            with pytest.raises(TransientError, match=r"no study is completed and no job started.*pause_free_bytes"):
                 look()
         assert not run(node, one)
         assert state(node, one) == (StudyState.SUBMITTED, JobState.PENDING)

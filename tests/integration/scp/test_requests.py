@@ -150,7 +150,7 @@ ENDED_BADLY = {
         "aborted by the peer, in the middle of an instance",
     ),
     "the peer closes": (b"", "closed by the peer, in the middle of an instance"),
-    "the peer breaks the protocol": (struct.pack(">BBI", 9, 0, 0), "0x09 is no type of a PDU"),
+    "the peer breaks the protocol": (struct.pack(">BBI", 9, 0, 0), "0x09 is not a PDU type"),
 }
 
 

@@ -12,39 +12,39 @@ class Metric:
     labels: tuple[str, ...] = ()
 
 
-STUDIES = Metric("glam_node_studies", "Studies on record.", ("state",))
-JOBS = Metric("glam_node_jobs", "Inference jobs on record.", ("state",))
-DELIVERIES = Metric("glam_node_deliveries", "Results for destinations.", ("destination", "state"))
-OLDEST_JOB = Metric("glam_node_oldest_unfinished_job_seconds", "Age of the job that waits or runs longest; 0: none.")
+STUDIES = Metric("glam_node_studies", "Recorded studies.", ("state",))
+JOBS = Metric("glam_node_jobs", "Recorded inference jobs.", ("state",))
+DELIVERIES = Metric("glam_node_deliveries", "Results by destination and state.", ("destination", "state"))
+OLDEST_JOB = Metric("glam_node_oldest_unfinished_job_seconds", "Age of the oldest unfinished job; 0 if there is none.")
 OLDEST_DELIVERY = Metric(
     "glam_node_oldest_pending_delivery_seconds",
-    "Age of the result that waits longest for its destination; 0: none.",
+    "Age of the oldest result that waits for the destination; 0 if there is none.",
     ("destination",),
 )
-LAST_IMAGE = Metric("glam_node_last_image_seconds", "Since something was received last; -1: never.")
-FREE_BYTES = Metric("glam_node_storage_free_bytes", "Free on the storage root's file system.")
-LEAST_FREE_BYTES = Metric("glam_node_storage_minimum_free_bytes", "Under this C-STORE is answered 0xA700.")
-RUNNING_JOBS = Metric("glam_node_running_jobs", "Jobs that a worker holds at this moment.")
+LAST_IMAGE = Metric("glam_node_last_image_seconds", "Seconds since the last instance was received; -1 if never.")
+FREE_BYTES = Metric("glam_node_storage_free_bytes", "Free bytes on the file system of storage.root.")
+LEAST_FREE_BYTES = Metric("glam_node_storage_minimum_free_bytes", "C-STORE is answered with 0xA700 below this.")
+RUNNING_JOBS = Metric("glam_node_running_jobs", "Jobs that a worker runs now.")
 RECENT_ANALYSES, LEAST_ANALYSES = 100, 20
 """Maximum and minimum number of analyses used for the mean of recent scores."""
 MEAN_SCORE = Metric(
     "glam_node_recent_mean_score",
-    f"Mean score of the images of the last {RECENT_ANALYSES} analyses by the present algorithm; none under "
-    f"{LEAST_ANALYSES}.",
+    f"Mean score of the images of the last {RECENT_ANALYSES} analyses by the present algorithm; absent below "
+    f"{LEAST_ANALYSES} analyses.",
     ("kind",),
 )
 REFERENCE_SCORE = Metric(
     "glam_node_reference_mean_score",
-    "Mean score of the images that the present package was measured on; none where the package does not say.",
+    "Mean score of the images that the present package was measured on; absent if the package has none.",
     ("kind",),
 )
 IN_DOUBT = Metric(
     "glam_node_studies_in_doubt",
-    "Studies whose images need a person: two_patients, two_studies, or sent again with another patient, study, view or "
-    "only other bytes (content).",
+    "Studies whose images need a decision: two_patients, two_studies, or images sent again with another patient, "
+    "study, view or only other bytes (content).",
     ("doubt",),
 )
-EVENTS = Metric("glam_node_events", "Events of the kind on record.", ("event",))
+EVENTS = Metric("glam_node_events", "Recorded events by kind.", ("event",))
 
 METRICS = (
     STUDIES,

@@ -60,7 +60,7 @@ def admission(
     caller = _plain(who.address)
     known = {name: peer for name, peer in peers.items() if _matches(peer, calling_ae_title, caller)}
     if not known:
-        reason = f"{calling_ae_title!r} at {caller} is none of the peers that may send"
+        reason = f"{calling_ae_title!r} at {caller} is not one of the peers that may send"
         return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, reason, _remedy(calling_ae_title, caller, peers))
     if not any(_shows(peer, who.certificate) for peer in known.values()):
         return _unproven(calling_ae_title, caller, who.certificate, next(iter(known)))
@@ -112,11 +112,12 @@ def _unproven(calling_ae_title: str, caller: Address, certificate: PeerCertifica
     """Return the rejection of a caller that did not present a certificate of the peer that it claims to be."""
     who = f"{calling_ae_title!r} at {caller}"
     if certificate is None:
-        remedy = f"have it call tls.port with a certificate, or empty peers.{name}.certificates"
-        return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, f"{who} showed no certificate of its own", remedy)
+        remedy = f"let the peer call tls.port with a certificate, or empty peers.{name}.certificates"
+        return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, f"{who} presented no certificate", remedy)
+    listed = f"peers.{name}.certificates"
     shown = f"{certificate.fingerprint} ({', '.join(sorted(certificate.names)) or 'no name'})"
     remedy = f"certificates = {json.dumps([certificate.fingerprint])}  # in [peers.{name}], if that is right"
-    return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, f"{who} showed another peer's certificate, {shown}", remedy)
+    return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, f"{who} presented a certificate not in {listed}: {shown}", remedy)
 
 
 def _remedy(calling_ae_title: str, caller: Address, peers: Mapping[str, PeerSettings]) -> str:

@@ -197,7 +197,7 @@ class Association:
         self, command: dimse.Command, context: AcceptedContext, data_set: bytearray
     ) -> tuple[int, str]:
         if command.command_field not in _SERVICES:
-            return dimse.UNRECOGNIZED_OPERATION, "this node takes C-STORE, C-ECHO and storage commitment"
+            return dimse.UNRECOGNIZED_OPERATION, "this node supports only C-STORE, C-ECHO, storage commitment"
         if (
             command.sop_class_uid != context.abstract_syntax
             or command.sop_class_uid != _SERVICES[command.command_field]

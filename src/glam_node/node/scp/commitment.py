@@ -48,7 +48,7 @@ def commit(
         refusal = dimse.PROCESSING_FAILURE, str(error)
     except NodeError as error:
         log.error("commitment_not_recorded", calling_ae_title=calling_ae_title, failure=str(error))
-        return dimse.PROCESSING_FAILURE, "could not be recorded now; say it again"
+        return dimse.PROCESSING_FAILURE, "could not be recorded now; send it again"
     status, reason = refusal
     log.warning("commitment_refused", calling_ae_title=calling_ae_title, status=f"0x{status:04X}", reason=reason)
     return refusal
@@ -56,11 +56,11 @@ def commit(
 
 def _refusal(command: dimse.Command) -> tuple[int, str] | None:
     if command.sop_instance_uid != PUSH_MODEL_INSTANCE:
-        return dimse.NO_SUCH_SOP_INSTANCE, f"storage commitment has the instance {PUSH_MODEL_INSTANCE} alone"
+        return dimse.NO_SUCH_SOP_INSTANCE, f"the SOP instance of storage commitment is {PUSH_MODEL_INSTANCE}"
     if command.command_field == dimse.N_ACTION_RQ and command.type_id != REQUEST:
-        return dimse.NO_SUCH_ACTION, "storage commitment has the action 1 alone"
+        return dimse.NO_SUCH_ACTION, "storage commitment has only action type 1"
     if command.command_field == dimse.N_EVENT_REPORT_RQ and command.type_id not in (ALL_COMMITTED, SOME_FAILED):
-        return dimse.NO_SUCH_EVENT_TYPE, "storage commitment has the events 1 and 2 alone"
+        return dimse.NO_SUCH_EVENT_TYPE, "storage commitment has only event types 1 and 2"
     return None
 
 

@@ -62,12 +62,12 @@ def decode(encoded: bytes) -> Command:
         group, element, length = struct.unpack_from("<HHI", encoded, offset)
         offset += 8
         if group != 0 or offset + length > len(encoded):
-            raise MalformedCommand("an element that is no command element, or longer than the command")
+            raise MalformedCommand("an element outside group 0000, or longer than the command set")
         elements[element] = encoded[offset : offset + length]
         offset += length
     command_field = _number(elements, _COMMAND_FIELD)
     if command_field & RESPONSE:
-        raise MalformedCommand("a response to what was never asked")
+        raise MalformedCommand("a response without a request")
     cancels = command_field == C_CANCEL_RQ
     return Command(
         command_field=command_field,
@@ -106,7 +106,7 @@ def response(command: Command, status: int, comment: str = "") -> bytes:
 def _number(elements: dict[int, bytes], element: int) -> int:
     value = elements.get(element, b"")
     if len(value) != 2:
-        raise MalformedCommand(f"(0000,{element:04X}) is missing or no US")
+        raise MalformedCommand(f"(0000,{element:04X}) is missing or not one US")
     return int.from_bytes(value, "little")
 
 

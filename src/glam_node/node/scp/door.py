@@ -31,14 +31,14 @@ CERTIFICATES = {
 # Remedies of a failed handshake by the reason that OpenSSL gives.
 REMEDIES = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": 'give the sender a certificate, or tls.client_certificate = "optional"',
-    "UNSUPPORTED_PROTOCOL": "have the sender speak TLS 1.2 or 1.3",
-    "NO_SHARED_CIPHER": "have the sender offer a cipher suite of the BCP 195 profile (ECDHE with AES-GCM)",
+    "UNSUPPORTED_PROTOCOL": "configure the sender for TLS 1.2 or 1.3",
+    "NO_SHARED_CIPHER": "allow the sender a cipher suite of the BCP 195 profile (ECDHE with AES-GCM)",
     "CERTIFICATE_VERIFY_FAILED": "put the authority of the sender's certificate into tls.ca, or renew that certificate",
-    "TLSV1_ALERT_UNKNOWN_CA": "have the sender trust the authority of tls.certificate",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "see at the sender why it does not take tls.certificate",
+    "TLSV1_ALERT_UNKNOWN_CA": "add the authority of tls.certificate to those that the sender trusts",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "see the log of the sender for why it rejects tls.certificate",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "renew tls.certificate",
 }
-OTHERWISE = "see the log of the sender; `glam-node doctor` looks at our certificates"
+OTHERWISE = "see the log of the sender; `glam-node doctor` checks the certificates of this node"
 
 
 class HandshakeRefused(Exception):
@@ -140,7 +140,7 @@ def cannot_listen(host: str, port: int, key: str, error: OSError) -> PermanentEr
     }
     remedy = remedies.get(error.errno or 0, f"Check node.host and {key}.")
     cause = os.strerror(error.errno) if error.errno else str(error)
-    return PermanentError(f"{host}:{port} cannot be listened on: {cause}. {remedy}")
+    return PermanentError(f"The receiver cannot listen on {host}:{port}: {cause}. {remedy}")
 
 
 def _speaks_tls(connection: socket.socket, timeout_s: float) -> bool:

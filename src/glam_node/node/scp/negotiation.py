@@ -14,8 +14,8 @@ from glam_node.node.upper_layer import associate
 from glam_node.node.upper_layer.associate import Associate, Context, MalformedAssociate
 
 # PS3.8 Table 9-21: result, source and reason
-PROTOCOL_VERSION_NOT_SUPPORTED = Rejection((1, 2, 2), "an association in a protocol version that is not DICOM's", "")
-APPLICATION_CONTEXT_NOT_SUPPORTED = Rejection((1, 1, 2), "an association in a context that is not DICOM's", "")
+PROTOCOL_VERSION_NOT_SUPPORTED = Rejection((1, 2, 2), "the association's protocol version is not DICOM's", "")
+APPLICATION_CONTEXT_NOT_SUPPORTED = Rejection((1, 1, 2), "the association's application context is not DICOM's", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class PDUStream:
         self._need(6, deadline)
         pdu_type, _, length = _HEADER.unpack_from(self._buffer, self._start)
         if not ASSOCIATE_RQ <= pdu_type <= ABORT:
-            raise MalformedPDU(f"0x{pdu_type:02X} is no type of a PDU", UNRECOGNIZED_PDU)
+            raise MalformedPDU(f"0x{pdu_type:02X} is not a PDU type", UNRECOGNIZED_PDU)
         if length > self._longest.get(pdu_type, SHORT_LENGTH):
             raise MalformedPDU(f"a PDU of type 0x{pdu_type:02X} with {length} bytes")
         self._need(6 + length, deadline)

@@ -173,7 +173,7 @@ class StorageServer(Server):
             return pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
         except pdu.ConnectionLost as error:
             if not stream.is_empty:
-                reason = f"half an A-ASSOCIATE-RQ came, then the connection was {error}"
+                reason = f"the A-ASSOCIATE-RQ did not arrive completely: {error}"
                 tell_of_abort(self._services.on_refused, reason, error.remedy, caller.address)
             raise
         titles = proposal.calling_ae_title, proposal.called_ae_title

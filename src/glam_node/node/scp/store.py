@@ -101,7 +101,7 @@ class Storing:
         """Refuse the instance because of an error of this node; the sender may send it again."""
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         status = dimse.OUT_OF_RESOURCES if full else dimse.PROCESSING_FAILURE
-        self.refusal = (status, "the disk is full" if full else "could not be kept now; send it again")
+        self.refusal = (status, "the disk is full" if full else "could not be stored now; send it again")
         failure = (
             str(error) if isinstance(error, NodeError) else f"{type(error).__name__} {getattr(error, 'errno', '')}"
         )
@@ -151,7 +151,7 @@ def _refusal(command: dimse.Command, context: AcceptedContext) -> tuple[int, str
     if command.sop_class_uid != context.abstract_syntax or context.abstract_syntax in (VERIFICATION, PUSH_MODEL):
         return dimse.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context"
     if not is_valid_uid(command.sop_instance_uid):
-        return DATA_SET_DOES_NOT_MATCH, "Affected SOP Instance UID is no UID"
+        return DATA_SET_DOES_NOT_MATCH, "Affected SOP Instance UID is not a valid UID"
     if not command.has_data_set:
         return CANNOT_UNDERSTAND, "a C-STORE without a data set"
     return None

@@ -45,11 +45,11 @@ def read_manifest(directory: Path) -> Manifest:
         manifest = Manifest(**json.loads((directory / _NAME).read_bytes()))
         paths = [Path(path) for path in (*manifest.files, manifest.database)]
     except FileNotFoundError as error:
-        raise PermanentError(f"{directory} is no backup of a glam-node: {_NAME} is not in it.") from error
+        raise PermanentError(f"{directory} is not a backup of glam-node: it has no {_NAME}.") from error
     except (ValueError, TypeError) as error:
         raise PermanentError(f"{directory / _NAME} is damaged: {error}. Take another backup.") from error
     if any(path.is_absolute() or ".." in path.parts for path in paths):
-        raise PermanentError(f"{directory / _NAME} names files outside of the backup. Take another backup.")
+        raise PermanentError(f"{directory / _NAME} names files outside the backup. Take another backup.")
     return manifest
 
 

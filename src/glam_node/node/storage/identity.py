@@ -34,5 +34,5 @@ def read_identity(path: Path) -> Identity:
         header = read_stored_header(path)
         values = {one.name: str(header.get(_KEYWORDS[one.name], "") or "") for one in fields(Identity)}
     except (UnreadableDataSet, ValueError, LookupError, NotImplementedError) as error:
-        raise OSError(f"{path.name} is no DICOM file any more") from error
+        raise OSError(f"{path.name} is no longer a DICOM file") from error
     return Identity(**values)

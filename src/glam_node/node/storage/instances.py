@@ -34,8 +34,8 @@ _BEGIN_BYTES = 4 * 2**20
 """Bytes after which the system is asked to start writing, so that little is left for the fsync at the end."""
 
 DISK_LOW = (
-    "Less than {bytes} bytes are free on the disk of storage.root: no study is taken up until there is room. "
-    "See storage.pause_free_bytes."
+    "Less than {bytes} bytes are free on the disk of storage.root: no study is completed and no job started until more "
+    "is free. Free disk space, or lower storage.pause_free_bytes."
 )
 
 

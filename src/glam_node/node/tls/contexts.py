@@ -148,10 +148,10 @@ def _load_chain(context: ssl.SSLContext, files: Files) -> None:
 
 def _chain_trouble(files: Files, error: ssl.SSLError) -> str:
     if error.reason == MISMATCH:
-        return f"{files.section}.key {files.key} is not its key. Put the two that belong together there."
+        return f"{files.section}.key {files.key} does not belong to it. Configure the key of this certificate."
     if error.reason is None or "BAD_DECRYPT" in error.reason or "PASSWORD" in error.reason:
-        return f"it is no PEM certificate, or {files.section}.key {files.key} is encrypted or no PEM key."
-    return f"{error.reason.replace('_', ' ').lower()}. Give certificate and key as PEM, RSA of 2048 bits or more."
+        return f"it is not a PEM certificate, or {files.section}.key {files.key} is encrypted or not a PEM key."
+    return f"{error.reason.replace('_', ' ').lower()}. Use a PEM certificate and key; RSA needs 2048 bits or more."
 
 
 def _load_authorities(context: ssl.SSLContext, files: Files) -> None:
@@ -160,7 +160,7 @@ def _load_authorities(context: ssl.SSLContext, files: Files) -> None:
     try:
         context.load_verify_locations(files.ca)
     except ssl.SSLError as error:
-        raise PermanentError(f"{files.section}.ca {files.ca} holds no certificate. Give PEM.") from error
+        raise PermanentError(f"{files.section}.ca {files.ca} contains no certificate. Use a PEM file.") from error
     # Every certificate in `ca` is trusted, even if it is not a certificate of an authority.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
