@@ -25,7 +25,7 @@ class Caller:
     address: str
     certificate: PeerCertificate | None = None
     """The certificate that the peer presented in a TLS handshake; None if it presented none."""
-    wrong_door: "Rejection | None" = None
+    wrong_port: "Rejection | None" = None
     """The rejection of every association on this connection, because it came to the wrong port; None elsewhere."""
 
 
@@ -55,8 +55,8 @@ def admission(
     Raises:
         ValueError: The address is not an IP address.
     """
-    if who.wrong_door is not None:
-        return who.wrong_door
+    if who.wrong_port is not None:
+        return who.wrong_port
     caller = _plain(who.address)
     known = {name: peer for name, peer in peers.items() if _matches(peer, calling_ae_title, caller)}
     if not known:

@@ -16,13 +16,13 @@ from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.scp import dimse
 from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.commitment import commit
-from glam_node.node.scp.door import CERTIFICATES, cannot_listen
+from glam_node.node.scp.listener import cannot_listen, tls_context
 from glam_node.node.scp.negotiation import AcceptedContext, choose_transfer_syntax
 from glam_node.node.scp.pdu import Closed
 from glam_node.node.scp.refusals import tell, tell_of_abort
 from glam_node.node.scp.services import STOP_PATIENCE_S, Server
 from glam_node.node.tls.certificates import peer_certificate
-from glam_node.node.tls.contexts import ContextOfFiles, Files, server_context
+from glam_node.node.tls.contexts import ContextOfFiles
 from glam_node.node.upper_layer.plain import plain_request
 from glam_node.node.upper_layer.transport import WholePDUs
 
@@ -64,11 +64,7 @@ class PynetdicomServer(Server):
         """
         self._warn_when_nobody_may_send()
         if self._tls.port is not None:
-            files = Files("tls", self._tls.certificate, self._tls.key, self._tls.ca)
-            mode = CERTIFICATES[self._tls.client_certificate]
-            context = ContextOfFiles(files, lambda given: server_context(given, mode), for_one_connection=True)
-            context.current()
-            self._secured = self._listen(self._tls.port, "tls.port", _HandshakeLater(context))
+            self._secured = self._listen(self._tls.port, "tls.port", _HandshakeLater(tls_context(self._tls)))
         if self._tls.port is None or self._tls.plain:
             self._plain = self._listen(self._rules.settings.port, "node.port", None)
 

@@ -12,8 +12,8 @@ from glam_node.node.scp import negotiation, pdu
 from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.association import Association
 from glam_node.node.scp.connections import WAITING, Connections, Conversation
-from glam_node.node.scp.door import Door, HandshakeRefused, open_doors
 from glam_node.node.scp.helpers import Finish, Helper, HelperGone, Helpers
+from glam_node.node.scp.listener import HandshakeRefused, Listener, open_listeners
 from glam_node.node.scp.refusals import tell, tell_of_abort
 from glam_node.node.scp.rules import Rules
 from glam_node.node.scp.services import STOP_PATIENCE_S, Server
@@ -46,7 +46,7 @@ class StorageServer(Server):
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._doors: list[Door] = []
+        self._listeners: list[Listener] = []
 
     def share_with(self, helpers: Helpers) -> None:
         """Let helpers serve some of the associations; call this before `start`."""
@@ -55,12 +55,12 @@ class StorageServer(Server):
     @property
     def port(self) -> int:
         """The TCP port for plain DICOM, or the TLS port if there is no other."""
-        return self._doors[0].port
+        return self._listeners[0].port
 
     @property
     def tls_port(self) -> int | None:
         """The TCP port for TLS, or None."""
-        return next((door.port for door in self._doors if door.context is not None), None)
+        return next((listener.port for listener in self._listeners if listener.context is not None), None)
 
     def start(self) -> None:
         """Listen on the ports.
@@ -68,10 +68,10 @@ class StorageServer(Server):
         Raises:
             PermanentError: A port cannot be opened, or the certificate cannot be used.
         """
-        self._doors = open_doors(self._rules.settings, self._tls)
+        self._listeners = open_listeners(self._rules.settings, self._tls)
         self._warn_when_nobody_may_send()
-        for door in self._doors:
-            threading.Thread(target=self._accept, args=(door,), name=f"accept {door.port}", daemon=True).start()
+        for listener in self._listeners:
+            threading.Thread(target=self._accept, args=(listener,), name=f"accept {listener.port}", daemon=True).start()
 
     def _obey(self) -> None:
         maximum_associations = self._rules.settings.maximum_associations
@@ -84,8 +84,8 @@ class StorageServer(Server):
     def stop(self) -> None:
         """Stop listening; let associations finish their current message, then cut them after STOP_PATIENCE_S."""
         self._stopping.set()
-        for door in self._doors:
-            door.close()
+        for listener in self._listeners:
+            listener.close()
         self._helpers.tell(Finish())
         self._connections.finish()
         self._join()
@@ -99,12 +99,12 @@ class StorageServer(Server):
         for thread in threads:
             thread.join(max(deadline - time.monotonic(), 0))
 
-    def _accept(self, door: Door) -> None:
+    def _accept(self, listener: Listener) -> None:
         while not self._stopping.is_set():
             self._free_threads.acquire()
             try:
-                connection, address = door.listener.accept()
-                self._start_thread(connection, str(address[0]), door)
+                connection, address = listener.listening_socket.accept()
+                self._start_thread(connection, str(address[0]), listener)
             except (OSError, RuntimeError) as error:  # too many files or threads: wait until some end
                 self._free_threads.release()
                 if self._stopping.is_set():
@@ -112,8 +112,10 @@ class StorageServer(Server):
                 log.error("cannot_accept", failure=str(error))
                 time.sleep(ACCEPT_PAUSE_S)
 
-    def _start_thread(self, connection: socket.socket, address: str, door: Door) -> None:
-        thread = threading.Thread(target=self._serve, args=(connection, address, door), name=f"association {address}")
+    def _start_thread(self, connection: socket.socket, address: str, listener: Listener) -> None:
+        thread = threading.Thread(
+            target=self._serve, args=(connection, address, listener), name=f"association {address}"
+        )
         thread.daemon = True
         self._connections.add(connection, address)
         with self._lock:
@@ -130,13 +132,13 @@ class StorageServer(Server):
         with self._lock:
             self._threads.discard(thread)
 
-    def _serve(self, connection: socket.socket, address: str, door: Door) -> None:
+    def _serve(self, connection: socket.socket, address: str, listener: Listener) -> None:
         try:
-            with door.opened(connection, address) as (line, caller):
+            with listener.handshake(connection, address) as (line, caller):
                 _part(line, self._talk(line, connection, caller))
         except HandshakeRefused as error:
             tell(self._services.on_refused, error.rejection, address)
-            _part(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED) if door.context is None else b"")
+            _part(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED) if listener.context is None else b"")
         except (OSError, pdu.ConnectionLost) as error:  # health checks and port scans
             log.debug("connection_lost", address=address, failure=str(error))
         except Exception:

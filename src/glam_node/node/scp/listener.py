@@ -23,13 +23,13 @@ BACKLOG = 1024
 HANDSHAKE_RECORD = 0x16
 # PS3.8 Table 9-21: rejected-permanent, service user, no reason given
 NO_REASON_GIVEN = (1, 1, 1)
-CERTIFICATES = {
+CLIENT_CERTIFICATE_MODES = {
     "none": ssl.CERT_NONE,
     "optional": ssl.CERT_OPTIONAL,
     "required": ssl.CERT_REQUIRED,
 }
 # Remedies of a failed handshake by the reason that OpenSSL gives.
-REMEDIES = {
+HANDSHAKE_REMEDIES = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": 'give the sender a certificate, or tls.client_certificate = "optional"',
     "UNSUPPORTED_PROTOCOL": "configure the sender for TLS 1.2 or 1.3",
     "NO_SHARED_CIPHER": "allow the sender a cipher suite of the BCP 195 profile (ECDHE with AES-GCM)",
@@ -38,7 +38,7 @@ REMEDIES = {
     "SSLV3_ALERT_BAD_CERTIFICATE": "see the log of the sender for why it rejects tls.certificate",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "renew tls.certificate",
 }
-OTHERWISE = "see the log of the sender; `glam-node doctor` checks the certificates of this node"
+DEFAULT_REMEDY = "see the log of the sender; `glam-node doctor` checks the certificates of this node"
 
 
 class HandshakeRefused(Exception):
@@ -50,17 +50,17 @@ class HandshakeRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Listener:
     """A listening port of the node; `context` is None for plain DICOM."""
 
-    listener: socket.socket
+    listening_socket: socket.socket
     context: ContextOfFiles | None
     remedy: str
     """Advice for peers that speak TLS to the plain port, or plain DICOM to the TLS port."""
     handshake_timeout: float
 
     @contextmanager
-    def opened(self, connection: socket.socket, address: str) -> Iterator[tuple[socket.socket, Caller]]:
+    def handshake(self, connection: socket.socket, address: str) -> Iterator[tuple[socket.socket, Caller]]:
         """Do the TLS handshake, if any, and provide the socket on which DICOM is spoken, with its caller.
 
         TLS runs on a duplicate of `connection` that is closed afterwards; shutting down `connection` ends both.
@@ -76,23 +76,23 @@ class Door:
             yield connection, Caller(address)
         elif not speaks_tls:
             wrong = Rejection(NO_REASON_GIVEN, "plain DICOM was spoken to the TLS port", self.remedy)
-            yield connection, Caller(address, wrong_door=wrong)
+            yield connection, Caller(address, wrong_port=wrong)
         else:
             with _secured(connection, self.context.current(), self.handshake_timeout) as secured:
                 yield secured, Caller(address, peer_certificate(secured))
 
     def close(self) -> None:
         """Stop listening."""
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        self.listening_socket.shutdown(socket.SHUT_RDWR)
+        self.listening_socket.close()
 
     @property
     def port(self) -> int:
         """The TCP port."""
-        return int(self.listener.getsockname()[1])
+        return int(self.listening_socket.getsockname()[1])
 
 
-def open_doors(node: NodeSettings, tls: TLSSettings) -> list[Door]:
+def open_listeners(node: NodeSettings, tls: TLSSettings) -> list[Listener]:
     """Listen on the plain port, unless tls.plain is false, and on tls.port, if it is set.
 
     Returns:
@@ -101,29 +101,34 @@ def open_doors(node: NodeSettings, tls: TLSSettings) -> list[Door]:
     Raises:
         PermanentError: A port cannot be opened, or the certificate cannot be used.
     """
-    doors = []
+    listeners = []
     if tls.port is not None:
-        files = Files("tls", tls.certificate, tls.key, tls.ca)
-        context = ContextOfFiles(
-            files, lambda given: server_context(given, CERTIFICATES[tls.client_certificate]), for_one_connection=True
-        )
-        context.current()
-        listener = _listener(node.host, tls.port, "tls.port")
+        context = tls_context(tls)
+        opened = _listening_socket(node.host, tls.port, "tls.port")
         plain = f", or call port {node.port}" if tls.plain else ""
-        doors.append(Door(listener, context, f"turn TLS on at the sender{plain}", tls.handshake_timeout))
+        listeners.append(Listener(opened, context, f"turn TLS on at the sender{plain}", tls.handshake_timeout))
     if tls.port is None or tls.plain:
         try:
-            listener = _listener(node.host, node.port, "node.port")
+            opened = _listening_socket(node.host, node.port, "node.port")
         except PermanentError:
-            for door in doors:
-                door.listener.close()
+            for listener in listeners:
+                listener.listening_socket.close()
             raise
-        there = f"call port {doors[0].port} for TLS" if doors else "set tls.port, tls.certificate and tls.key"
-        doors.insert(0, Door(listener, None, f"{there}, or turn TLS off at the sender", node.network_timeout))
-    return doors
+        there = f"call port {listeners[0].port} for TLS" if listeners else "set tls.port, tls.certificate and tls.key"
+        listeners.insert(0, Listener(opened, None, f"{there}, or turn TLS off at the sender", node.network_timeout))
+    return listeners
 
 
-def _listener(host: str, port: int, key: str) -> socket.socket:
+def tls_context(tls: TLSSettings) -> ContextOfFiles:
+    """Return the TLS context of tls.port. Raises PermanentError if the certificate cannot be used."""
+    mode = CLIENT_CERTIFICATE_MODES[tls.client_certificate]
+    files = Files("tls", tls.certificate, tls.key, tls.ca)
+    context = ContextOfFiles(files, lambda given: server_context(given, mode), for_one_connection=True)
+    context.current()
+    return context
+
+
+def _listening_socket(host: str, port: int, key: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::")
@@ -168,7 +173,7 @@ def _secured(connection: socket.socket, context: ssl.SSLContext, timeout_s: floa
         except ssl.SSLError as error:
             raise HandshakeRefused(_refusal(error)) from error
         if secured.session_reused:
-            raise HandshakeRefused(Rejection(NO_REASON_GIVEN, "a TLS session was resumed", OTHERWISE))
+            raise HandshakeRefused(Rejection(NO_REASON_GIVEN, "a TLS session was resumed", DEFAULT_REMEDY))
         yield secured
 
 
@@ -177,4 +182,4 @@ def _refusal(error: ssl.SSLError) -> Rejection:
     reason = f"the TLS handshake failed: {said.replace('_', ' ').lower()}"
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = f"the sender's certificate was refused: {error.verify_message}"
-    return Rejection(NO_REASON_GIVEN, reason, REMEDIES.get(said, OTHERWISE))
+    return Rejection(NO_REASON_GIVEN, reason, HANDSHAKE_REMEDIES.get(said, DEFAULT_REMEDY))
