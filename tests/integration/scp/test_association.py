@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from glam_node.node.scp.connections import WAITING
+from glam_node.node.scp.connections import MAXIMUM_WAITING
 from tests.data_sets import data_set
 from tests.integration.scp.conftest import Receiver, over_both, running_receiver
 from tests.integration.scp.raw import VERIFICATION, Sender, associate_rq, echo_rq, p_data, pdv, store_rq
@@ -253,7 +253,7 @@ def test_many_silent_connections_do_not_keep_a_good_peer_out(receiver: Receiver)
 def test_silent_connections_from_everywhere_are_bounded_and_keep_no_good_peer_out(receiver: Receiver) -> None:
     sources = [(f"127.0.1.{host}", 0) for host in range(1, 31)] * 5
     silent = [socket.create_connection(("127.0.0.1", receiver.port), source_address=source) for source in sources]
-    wait_until(lambda: len(association_threads()) <= WAITING)
+    wait_until(lambda: len(association_threads()) <= MAXIMUM_WAITING)
     started = time.monotonic()
     assert echoes(receiver)
     assert time.monotonic() - started < 1

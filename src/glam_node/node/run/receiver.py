@@ -17,9 +17,8 @@ from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_no
 from glam_node.node.db.writer import Writer
 from glam_node.node.run.process import Process, run_with, set_up_logs
 from glam_node.node.run.process_lifecycle import READY_FD, RELOAD_SIGNAL, STOP_SIGNALS, die_with, keep_private
-from glam_node.node.scp.helpers import Helper, Helpers
-from glam_node.node.scp.helping import Helping, Prepare
-from glam_node.node.scp.rules import Rules, rules_of
+from glam_node.node.scp.association_context import AssociationSettings, association_settings
+from glam_node.node.scp.helper_processes import Helper, HelperLoop, Helpers, Prepare
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.scp.services import Services
 from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
@@ -101,8 +100,8 @@ class Prepared:
         self._node: ReceivingNode | None = None
         self._writer: Writer | None = None
 
-    def __call__(self, settings: Settings) -> tuple[Services, Rules]:
-        """Return services and rules by these settings.
+    def __call__(self, settings: Settings) -> tuple[Services, AssociationSettings]:
+        """Return the services and the settings of associations by these settings.
 
         Raises:
             PermanentError: A setting cannot work.
@@ -115,8 +114,8 @@ class Prepared:
         else:
             node = rebuild_receiving_node(self._node, settings)
         self._node = node
-        rules = rules_of(settings.node, settings.peers, settings.storage.minimum_free_bytes, _desk(node, self._writer))
-        return _services(node, self._writer), rules
+        desk, least = _desk(node, self._writer), settings.storage.minimum_free_bytes
+        return _services(node, self._writer), association_settings(settings.node, settings.peers, least, desk)
 
 
 def processes(settings: NodeSettings) -> int:
@@ -152,7 +151,7 @@ def _fork_helper(others: list[Helper], prepare: Prepare) -> Helper:
         for other in others:
             other.close()
         _leave_signals_to_receiver()
-        Helping(theirs, prepare).run()
+        HelperLoop(theirs, prepare).run()
         exit_code = 0
     except Exception:
         log.exception("helper_failed")

@@ -41,31 +41,31 @@ class Rejection:
 
 
 def admission(
-    calling_ae_title: str, called_ae_title: str, who: Caller, node: NodeSettings, peers: Mapping[str, PeerSettings]
+    calling_ae_title: str, called_ae_title: str, caller: Caller, node: NodeSettings, peers: Mapping[str, PeerSettings]
 ) -> Rejection | None:
     """Return the rejection of an association request, or None if the association may be opened.
 
     Args:
         calling_ae_title: The AE title of the peer.
         called_ae_title: The AE title that the peer called.
-        who: The address and the certificate of the peer.
+        caller: The address and the certificate of the peer.
         node: The present [node] settings.
         peers: The present [peers] settings by name.
 
     Raises:
         ValueError: The address is not an IP address.
     """
-    if who.wrong_port is not None:
-        return who.wrong_port
-    caller = _plain(who.address)
-    known = {name: peer for name, peer in peers.items() if _matches(peer, calling_ae_title, caller)}
+    if caller.wrong_port is not None:
+        return caller.wrong_port
+    address = _parsed_address(caller.address)
+    known = {name: peer for name, peer in peers.items() if _matches(peer, calling_ae_title, address)}
     if not known:
-        reason = f"{calling_ae_title!r} at {caller} is not one of the peers that may send"
-        return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, reason, _remedy(calling_ae_title, caller, peers))
-    if not any(_shows(peer, who.certificate) for peer in known.values()):
-        return _unproven(calling_ae_title, caller, who.certificate, next(iter(known)))
+        reason = f"{calling_ae_title!r} at {address} is not one of the peers that may send"
+        return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, reason, _remedy(calling_ae_title, address, peers))
+    if not any(_is_proven(peer, caller.certificate) for peer in known.values()):
+        return _certificate_rejection(calling_ae_title, address, caller.certificate, next(iter(known)))
     if node.require_called_ae_title and called_ae_title != node.ae_title:
-        reason = f"{calling_ae_title!r} at {caller} called {called_ae_title!r}, this node is {node.ae_title!r}"
+        reason = f"{calling_ae_title!r} at {address} called {called_ae_title!r}, this node is {node.ae_title!r}"
         remedy = f"at the sender, call {node.ae_title}; or set node.ae_title = {json.dumps(called_ae_title)}"
         return Rejection(CALLED_AE_TITLE_NOT_RECOGNIZED, reason, remedy)
     return None
@@ -89,28 +89,30 @@ def is_settled(refused: Mapping[str, object], node: NodeSettings, peers: Mapping
         return False
 
 
-def _plain(address: str) -> Address:
+def _parsed_address(address: str) -> Address:
     """Parse an address; return IPv4 for an IPv4-mapped IPv6 address, as a dual-stack socket reports IPv4 peers."""
     parsed = ipaddress.ip_address(address)
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
-def _matches(peer: PeerSettings, calling_ae_title: str, caller: Address) -> bool:
+def _matches(peer: PeerSettings, calling_ae_title: str, address: Address) -> bool:
     if peer.ae_title != calling_ae_title:
         return False
     networks = [ipaddress.ip_network(host, strict=False) for host in peer.hosts]
-    return not networks or any(caller in network for network in networks)
+    return not networks or any(address in network for network in networks)
 
 
-def _shows(peer: PeerSettings, certificate: PeerCertificate | None) -> bool:
+def _is_proven(peer: PeerSettings, certificate: PeerCertificate | None) -> bool:
     if not peer.certificates:
         return True
     return certificate is not None and certificate.is_one_of(peer.certificates)
 
 
-def _unproven(calling_ae_title: str, caller: Address, certificate: PeerCertificate | None, name: str) -> Rejection:
+def _certificate_rejection(
+    calling_ae_title: str, address: Address, certificate: PeerCertificate | None, name: str
+) -> Rejection:
     """Return the rejection of a caller that did not present a certificate of the peer that it claims to be."""
-    who = f"{calling_ae_title!r} at {caller}"
+    who = f"{calling_ae_title!r} at {address}"
     if certificate is None:
         remedy = f"let the peer call tls.port with a certificate, or empty peers.{name}.certificates"
         return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, f"{who} presented no certificate", remedy)
@@ -120,7 +122,7 @@ def _unproven(calling_ae_title: str, caller: Address, certificate: PeerCertifica
     return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, f"{who} presented a certificate not in {listed}: {shown}", remedy)
 
 
-def _remedy(calling_ae_title: str, caller: Address, peers: Mapping[str, PeerSettings]) -> str:
+def _remedy(calling_ae_title: str, address: Address, peers: Mapping[str, PeerSettings]) -> str:
     """Return a section that admits the caller, to be appended to the settings file.
 
     If the AE title is known from other hosts, the section repeats the other settings of that peer.
@@ -133,5 +135,5 @@ def _remedy(calling_ae_title: str, caller: Address, peers: Mapping[str, PeerSett
             break
         name = f"{first}_{number}"
     others = known[1].model_dump(exclude_defaults=True) if known is not None else {}
-    stated = {**others, "ae_title": calling_ae_title, "hosts": [str(caller)]}
+    stated = {**others, "ae_title": calling_ae_title, "hosts": [str(address)]}
     return section_to_append(f"peers.{name}", **stated)

@@ -10,21 +10,21 @@ import structlog
 
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.scp import dimse, pdu
+from glam_node.node.scp.association_context import record_abort
 from glam_node.node.scp.contexts import VERIFICATION
-from glam_node.node.scp.negotiation import AcceptedContext, Agreed
-from glam_node.node.scp.refusals import tell_of_abort
-from glam_node.node.scp.store import OnRefused, Storing
+from glam_node.node.scp.negotiation import AcceptedAssociation, AcceptedContext
+from glam_node.node.scp.store import OnRefused, StoreOperation
 
 log = structlog.get_logger(__name__)
 
 LONGEST_COMMAND = 65_536
-LEAST_RATE = 1024
+MINIMUM_BYTES_PER_SECOND = 1024
 """Minimum bytes per second, averaged over a message that takes longer than the timeout."""
 
 LONGEST_DATA_SET = 4_194_304
 """Bytes of the data set of a command other than C-STORE: a storage commitment request for about 30,000 instances."""
 
-OpenStore = Callable[[dimse.Command, AcceptedContext], Storing]
+BeginStore = Callable[[dimse.Command, AcceptedContext], StoreOperation]
 Commit = Callable[[dimse.Command, AcceptedContext, bytes], tuple[int, str]]
 """Function that returns status and error comment for an N-ACTION or N-EVENT-REPORT with this encoded data set."""
 
@@ -37,39 +37,39 @@ _SERVICES = {
 
 
 @dataclass
-class _Message:
+class _PartialMessage:
     """The part of a message that has arrived."""
 
     context_id: int
-    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     byte_count: int = 0
     command_set: bytearray = field(default_factory=bytearray)
     command: dimse.Command | None = None
-    storing: Storing | None = None
+    storing: StoreOperation | None = None
     data_set: bytearray = field(default_factory=bytearray)
     """The data set of a command other than C-STORE; fragments after LONGEST_DATA_SET are dropped."""
 
 
 class Association:
-    """An association that was accepted; call `converse` once to serve it."""
+    """An association that was accepted; call `serve` once to serve it."""
 
     def __init__(
         self,
         stream: pdu.PDUStream,
-        agreed: Agreed,
-        open_store: OpenStore,
+        accepted: AcceptedAssociation,
+        begin_store: BeginStore,
         commit: Commit,
         timeout_s: float,
         on_refused: OnRefused,
     ) -> None:
         self._stream = stream
-        self._agreed = agreed
-        self._contexts = agreed.contexts
-        self._open_store = open_store
+        self._accepted = accepted
+        self._contexts = accepted.contexts
+        self._begin_store = begin_store
         self._commit = commit
         self._timeout_s = timeout_s
         self._on_refused = on_refused
-        self._message: _Message | None = None
+        self._message: _PartialMessage | None = None
         self._stopping = threading.Event()
         self.answered: Counter[int] = Counter()
         """The number of C-STORE responses by status."""
@@ -79,27 +79,27 @@ class Association:
         self._stopping.set()
         return self._message is None
 
-    def converse(self) -> bytes:
+    def serve(self) -> bytes:
         """Serve the association, log how it ended, and return the last PDU for the peer, empty if there is none."""
         failure: pdu.ConnectionLost | pdu.MalformedPDU | None = None
-        last_word = b""
+        last_pdu = b""
         try:
-            self.serve()
+            self._answer_until_release()
         except pdu.Aborted as error:
             failure = error
         except pdu.ConnectionLost as error:
-            failure, last_word = error, pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
+            failure, last_pdu = error, pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
         except pdu.MalformedPDU as error:
-            failure, last_word = error, pdu.abort(pdu.BY_PROVIDER, error.reason)
+            failure, last_pdu = error, pdu.abort(pdu.BY_PROVIDER, error.reason)
         stored = self.answered[dimse.SUCCESS]
         counts: dict[str, object] = {"stored": stored, "refused": self.answered.total() - stored}
-        title, half_received = self._agreed.calling_ae_title, self._half_received()
+        title, half_received = self._accepted.calling_ae_title, self._half_received()
         if failure is not None and (half_received or not isinstance(failure, pdu.Closed)):
-            reason, address = f"{failure}{half_received}", self._agreed.address
-            tell_of_abort(self._on_refused, reason, failure.remedy, address, title, **counts)
+            reason, address = f"{failure}{half_received}", self._accepted.address
+            record_abort(self._on_refused, reason, failure.remedy, address, title, **counts)
         else:
             log.info("association_ended", calling_ae_title=title, failure=str(failure or ""), **counts)
-        return last_word
+        return last_pdu
 
     def _half_received(self) -> str:
         """Return a clause that says what was being received, or an empty string if no message was."""
@@ -107,7 +107,7 @@ class Association:
             return ""
         return ", in the middle of an instance" if self._message.storing is not None else ", in the middle of a message"
 
-    def serve(self) -> None:
+    def _answer_until_release(self) -> None:
         """Answer messages until the peer releases the association.
 
         Raises:
@@ -126,9 +126,9 @@ class Association:
         unit = self._stream.read()
         if unit.pdu_type == pdu.P_DATA_TF:
             for fragment in pdu.fragments(unit.body):
-                self._take(*fragment)
-            if not self._stream.holds_another:
-                self._before_waiting()
+                self._take_fragment(*fragment)
+            if not self._stream.has_whole_pdu:
+                self._flush_and_check_rate()
             return True
         if unit.pdu_type == pdu.RELEASE_RQ:
             self._stream.send(pdu.release_rp())
@@ -137,20 +137,20 @@ class Association:
             raise pdu.Aborted("aborted by the peer")
         raise pdu.MalformedPDU(f"a PDU of type 0x{unit.pdu_type:02X} in an association", pdu.UNEXPECTED_PDU)
 
-    def _before_waiting(self) -> None:
+    def _flush_and_check_rate(self) -> None:
         """Write received fragments to the file before the next read reuses their memory; check the rate."""
         if self._message is None:
             return
         if self._message.storing is not None:
             self._message.storing.flush()
-        elapsed = time.monotonic() - self._message.began
-        if elapsed > self._timeout_s and self._message.byte_count < LEAST_RATE * elapsed:
-            raise pdu.ConnectionLost(f"slower than {LEAST_RATE} bytes a second")
+        elapsed = time.monotonic() - self._message.started
+        if elapsed > self._timeout_s and self._message.byte_count < MINIMUM_BYTES_PER_SECOND * elapsed:
+            raise pdu.ConnectionLost(f"slower than {MINIMUM_BYTES_PER_SECOND} bytes a second")
 
-    def _take(self, context_id: int, is_command: bool, is_last: bool, data: memoryview) -> None:
+    def _take_fragment(self, context_id: int, is_command: bool, is_last: bool, data: memoryview) -> None:
         if context_id not in self._contexts:
             raise pdu.MalformedPDU(f"presentation context {context_id} was not accepted")
-        message = self._message = self._message or _Message(context_id)
+        message = self._message = self._message or _PartialMessage(context_id)
         if message.context_id != context_id or is_command != (message.command is None):
             raise pdu.MalformedPDU("the fragments of two messages are mixed")
         message.byte_count += len(data)
@@ -159,7 +159,7 @@ class Association:
         else:
             self._take_data_set(message, is_last, data)
 
-    def _take_command(self, message: _Message, is_last: bool, data: memoryview) -> None:
+    def _take_command(self, message: _PartialMessage, is_last: bool, data: memoryview) -> None:
         message.command_set += data
         if len(message.command_set) > LONGEST_COMMAND:
             raise pdu.MalformedPDU("a command set without an end")
@@ -170,11 +170,11 @@ class Association:
         except dimse.MalformedCommand as error:
             raise pdu.MalformedPDU(f"command set: {error}") from error
         if command.command_field == dimse.C_STORE_RQ:
-            message.storing = self._open_store(command, self._contexts[message.context_id])
+            message.storing = self._begin_store(command, self._contexts[message.context_id])
         if not command.has_data_set:
             self._answer(message, command)
 
-    def _take_data_set(self, message: _Message, is_last: bool, data: memoryview) -> None:
+    def _take_data_set(self, message: _PartialMessage, is_last: bool, data: memoryview) -> None:
         if message.storing is not None:
             message.storing.write(data)
         elif len(message.data_set) <= LONGEST_DATA_SET:
@@ -182,18 +182,18 @@ class Association:
         if is_last and message.command is not None:
             self._answer(message, message.command)
 
-    def _answer(self, message: _Message, command: dimse.Command) -> None:
+    def _answer(self, message: _PartialMessage, command: dimse.Command) -> None:
         if message.storing is not None:
             status, comment = message.storing.finish()
             self.answered[status] += 1
         else:
-            status, comment = self._without_storing(command, self._contexts[message.context_id], message.data_set)
+            status, comment = self._answer_other_command(command, self._contexts[message.context_id], message.data_set)
         self._message = None
         if command.command_field != dimse.C_CANCEL_RQ:
             answer = dimse.response(command, status, comment)
-            self._stream.send(pdu.p_data(message.context_id, answer, self._agreed.maximum_length))
+            self._stream.send(pdu.p_data(message.context_id, answer, self._accepted.maximum_length))
 
-    def _without_storing(
+    def _answer_other_command(
         self, command: dimse.Command, context: AcceptedContext, data_set: bytearray
     ) -> tuple[int, str]:
         if command.command_field not in _SERVICES:

@@ -6,19 +6,19 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
-WAITING = 64
+MAXIMUM_WAITING = 64
 """Maximum number of connections that have not requested an association."""
-WAITING_PER_ADDRESS = 16
+MAXIMUM_WAITING_PER_ADDRESS = 16
 
 
-class Conversation(Protocol):
+class ServedAssociation(Protocol):
     """An association that is served by this process or by a helper process."""
 
     def ask_to_stop(self) -> bool:
         """End after the current message; return whether there is none, so that the connection may be cut now."""
         ...
 
-    def converse(self) -> bytes:
+    def serve(self) -> bytes:
         """Serve the association and return the last PDU for the peer, empty if there is none."""
         ...
 
@@ -26,7 +26,7 @@ class Conversation(Protocol):
 @dataclass(slots=True)
 class _Connected:
     address: str
-    association: Conversation | None = None
+    association: ServedAssociation | None = None
 
 
 class Connections:
@@ -41,7 +41,7 @@ class Connections:
         self._lock = threading.Lock()
         self._connected: dict[socket.socket, _Connected] = {}
 
-    def allow(self, maximum_associations: int) -> None:
+    def set_limit(self, maximum_associations: int) -> None:
         """Change the maximum number of associations; open associations stay open."""
         self._maximum_associations = maximum_associations
 
@@ -51,7 +51,7 @@ class Connections:
             self._make_room(address)
             self._connected[connection] = _Connected(address)
 
-    def associate(self, connection: socket.socket, association: Conversation) -> bool:
+    def associate(self, connection: socket.socket, association: ServedAssociation) -> bool:
         """Register the association of a connection; return False if it was evicted or the limit is reached."""
         with self._lock:
             connected = self._connected.get(connection)
@@ -71,31 +71,31 @@ class Connections:
         with self._lock:
             for connection, connected in self._connected.items():
                 if connected.association is None or connected.association.ask_to_stop():
-                    _cut(connection, socket.SHUT_RD)
+                    _shut_down(connection, socket.SHUT_RD)
 
     def cut_all(self) -> None:
         """Shut down every connection in both directions."""
         with self._lock:
             for connection in self._connected:
-                _cut(connection, socket.SHUT_RDWR)
+                _shut_down(connection, socket.SHUT_RDWR)
 
     def _make_room(self, address: str) -> None:
         waiting = Counter(connected.address for _, connected in self._waiting())
-        if waiting[address] >= WAITING_PER_ADDRESS:
-            self._cut_oldest_of(address)
-        elif waiting.total() >= WAITING:
-            self._cut_oldest_of(waiting.most_common(1)[0][0])
+        if waiting[address] >= MAXIMUM_WAITING_PER_ADDRESS:
+            self._evict_oldest_of(address)
+        elif waiting.total() >= MAXIMUM_WAITING:
+            self._evict_oldest_of(waiting.most_common(1)[0][0])
 
-    def _cut_oldest_of(self, address: str) -> None:
+    def _evict_oldest_of(self, address: str) -> None:
         oldest = next(connection for connection, connected in self._waiting() if connected.address == address)
         del self._connected[oldest]
-        _cut(oldest, socket.SHUT_RDWR)
+        _shut_down(oldest, socket.SHUT_RDWR)
 
     def _waiting(self) -> list[tuple[socket.socket, _Connected]]:
         return [one for one in self._connected.items() if one[1].association is None]
 
 
-def _cut(connection: socket.socket, how: int) -> None:
+def _shut_down(connection: socket.socket, how: int) -> None:
     """Shut down a connection, which wakes the thread that reads from it; SHUT_RD leaves sending possible."""
     try:
         connection.shutdown(how)

@@ -27,7 +27,7 @@ class AcceptedContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreed:
+class AcceptedAssociation:
     """An accepted association, as the process that serves it needs to know it."""
 
     calling_ae_title: str
@@ -49,7 +49,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class Acceptance:
     """The acceptance of an association request."""
 
     encoded: bytes
@@ -80,7 +80,7 @@ def title_of(field: bytes | memoryview) -> str:
 
 def accept(
     proposal: Proposal, contexts: Mapping[str, tuple[str, ...]], maximum_pdu_length: int
-) -> Accepted | Rejection:
+) -> Acceptance | Rejection:
     """Accept or reject an association request.
 
     Args:
@@ -112,7 +112,7 @@ def accept(
     fixed = struct.pack(">HH", 1, 0) + proposal.body[4:36] + bytes(32)
     version = implementation.version_name(__version__)
     encoded = associate.encode(associate.ASSOCIATE_AC, fixed, answer, implementation.CLASS_UID, version)
-    return Accepted(encoded, accepted, request.maximum_length)
+    return Acceptance(encoded, accepted, request.maximum_length)
 
 
 def _answer(proposed: Context, contexts: Mapping[str, tuple[str, ...]]) -> Context:

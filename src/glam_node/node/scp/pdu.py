@@ -11,7 +11,7 @@ MAXIMUM_ASSOCIATE_LENGTH = 262_144
 # Length of every other PDU in bytes.
 SHORT_LENGTH = 4
 # Bytes allowed beyond the advertised maximum length: some senders do not count the headers.
-SLACK = 1024
+LENGTH_TOLERANCE = 1024
 _HEADER, _LENGTH, _VALUE = struct.Struct(">BBI"), struct.Struct(">I"), struct.Struct(">IBB")
 # PS3.8 E.2: the message control header of a command's fragments
 COMMAND, LAST_COMMAND = 1, 3
@@ -62,8 +62,8 @@ class PDUStream:
 
     def __init__(self, connection: socket.socket, timeout_s: float, maximum_pdu_length: int) -> None:
         self._connection = connection
-        self._timeout_s = self._patience_s = timeout_s
-        self._longest = {P_DATA_TF: maximum_pdu_length + SLACK, ASSOCIATE_RQ: MAXIMUM_ASSOCIATE_LENGTH}
+        self._timeout_s = self._current_timeout_s = timeout_s
+        self._longest = {P_DATA_TF: maximum_pdu_length + LENGTH_TOLERANCE, ASSOCIATE_RQ: MAXIMUM_ASSOCIATE_LENGTH}
         # Room for two of the longest PDUs: one arrives while the other is read. Anonymous memory takes no page before
         # it is written: many connections never use theirs.
         length = 2 * (6 + max(self._longest.values()))
@@ -82,19 +82,19 @@ class PDUStream:
         if self._end == self._start:
             self._receive(time.monotonic() + self._timeout_s)
         deadline = time.monotonic() + self._timeout_s
-        self._need(6, deadline)
+        self._receive_at_least(6, deadline)
         pdu_type, _, length = _HEADER.unpack_from(self._buffer, self._start)
         if not ASSOCIATE_RQ <= pdu_type <= ABORT:
             raise MalformedPDU(f"0x{pdu_type:02X} is not a PDU type", UNRECOGNIZED_PDU)
         if length > self._longest.get(pdu_type, SHORT_LENGTH):
             raise MalformedPDU(f"a PDU of type 0x{pdu_type:02X} with {length} bytes")
-        self._need(6 + length, deadline)
+        self._receive_at_least(6 + length, deadline)
         body = self._buffer[self._start + 6 : self._start + 6 + length]
         self._start += 6 + length
         return PDU(pdu_type, body)
 
     @property
-    def holds_another(self) -> bool:
+    def has_whole_pdu(self) -> bool:
         """Whether a further whole PDU has arrived; reading it keeps the bodies of earlier PDUs valid."""
         there = self._end - self._start
         return there >= 6 and there >= 6 + int(_LENGTH.unpack_from(self._buffer, self._start + 2)[0])
@@ -106,13 +106,13 @@ class PDUStream:
 
     def send(self, data: bytes) -> None:
         """Send all of `data`. Raises ConnectionLost."""
-        self._be_patient_for(self._timeout_s)
+        self._set_timeout(self._timeout_s)
         try:
             self._connection.sendall(data)
         except OSError as error:
             raise ConnectionLost(f"nothing can be sent: {error}") from error
 
-    def _need(self, count: int, deadline: float) -> None:
+    def _receive_at_least(self, count: int, deadline: float) -> None:
         if self._start + count > len(self._buffer):
             unread = self._end - self._start
             self._buffer[:unread] = bytes(self._buffer[self._start : self._end])
@@ -127,7 +127,7 @@ class PDUStream:
         if remaining <= 0:
             raise ConnectionLost("a PDU took too long")
         # Setting a timeout is a system call: avoid it while most of the time is left.
-        self._be_patient_for(self._timeout_s if remaining > 0.9 * self._timeout_s else remaining)
+        self._set_timeout(self._timeout_s if remaining > 0.9 * self._timeout_s else remaining)
         try:
             received = self._connection.recv_into(self._buffer[self._end :])
         except TimeoutError as error:
@@ -140,9 +140,9 @@ class PDUStream:
         # Otherwise some senders wait 40 ms for a delayed acknowledgement. The kernel resets the option by itself.
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
-    def _be_patient_for(self, seconds: float) -> None:
-        if seconds != self._patience_s:
-            self._patience_s = seconds
+    def _set_timeout(self, seconds: float) -> None:
+        if seconds != self._current_timeout_s:
+            self._current_timeout_s = seconds
             self._connection.settimeout(seconds)
 
 

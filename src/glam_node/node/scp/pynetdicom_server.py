@@ -15,11 +15,11 @@ from glam_node.node.domain import implementation
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.scp import dimse
 from glam_node.node.scp.access import Caller, Rejection, admission
+from glam_node.node.scp.association_context import record_abort, record_rejection
 from glam_node.node.scp.commitment import commit
 from glam_node.node.scp.listener import cannot_listen, tls_context
 from glam_node.node.scp.negotiation import AcceptedContext, choose_transfer_syntax
 from glam_node.node.scp.pdu import Closed
-from glam_node.node.scp.refusals import tell, tell_of_abort
 from glam_node.node.scp.services import STOP_PATIENCE_S, Server
 from glam_node.node.tls.certificates import peer_certificate
 from glam_node.node.tls.contexts import ContextOfFiles
@@ -39,10 +39,10 @@ class PynetdicomServer(Server):
     """
 
     def _prepare(self) -> None:
-        self._ae = AE(ae_title=self._rules.settings.ae_title)
+        self._ae = AE(ae_title=self._settings.node.ae_title)
         self._plain: ThreadedAssociationServer | None = None
         self._secured: ThreadedAssociationServer | None = None
-        self._obey()
+        self._apply_settings()
 
     @property
     def port(self) -> int:
@@ -66,7 +66,7 @@ class PynetdicomServer(Server):
         if self._tls.port is not None:
             self._secured = self._listen(self._tls.port, "tls.port", _HandshakeLater(tls_context(self._tls)))
         if self._tls.port is None or self._tls.plain:
-            self._plain = self._listen(self._rules.settings.port, "node.port", None)
+            self._plain = self._listen(self._settings.node.port, "node.port", None)
 
     def stop(self) -> None:
         """Stop listening and abort every association."""
@@ -75,15 +75,15 @@ class PynetdicomServer(Server):
         for server in filter(None, (self._plain, self._secured)):
             server.shutdown()
 
-    def _obey(self) -> None:
-        ae, settings = self._ae, self._rules.settings
+    def _apply_settings(self) -> None:
+        ae, settings = self._ae, self._settings.node
         ae.maximum_associations = settings.maximum_associations
         ae.maximum_pdu_size = settings.maximum_pdu_length
         ae.network_timeout = ae.acse_timeout = ae.dimse_timeout = settings.network_timeout
         ae.implementation_class_uid = implementation.CLASS_UID
         ae.implementation_version_name = implementation.version_name(__version__)
         ae.supported_contexts = []
-        for abstract_syntax, transfer_syntaxes in self._rules.contexts.items():
+        for abstract_syntax, transfer_syntaxes in self._settings.contexts.items():
             # A peer may be the SCU of storage commitment, when it requests, and the SCP, when it replies to us.
             roles: dict[str, Any] = {"scu_role": True, "scp_role": True} if abstract_syntax == PUSH_MODEL else {}
             ae.add_supported_context(abstract_syntax, list(transfer_syntaxes), **roles)
@@ -99,7 +99,7 @@ class PynetdicomServer(Server):
             (evt.EVT_N_ACTION, self._commit),
             (evt.EVT_N_EVENT_REPORT, self._commit),
         ]
-        host = self._rules.settings.host
+        host = self._settings.node.host
         try:
             server = self._ae.start_server(
                 (host, port),
@@ -121,12 +121,12 @@ class PynetdicomServer(Server):
         connection: Any = association.dul.socket.socket
         certificate = peer_certificate(connection) if isinstance(connection, ssl.SSLSocket) else None
         caller = Caller(str(association.requestor.address), certificate)
-        rejection = admission(calling, called, caller, self._rules.settings, self._rules.peers)
+        rejection = admission(calling, called, caller, self._settings.node, self._settings.peers)
         if rejection is not None:
             self._reject(event, rejection, caller, calling, called)
             return
         for proposed in request.presentation_context_definition_list:
-            ours = self._rules.contexts.get(str(proposed.abstract_syntax), ())
+            ours = self._settings.contexts.get(str(proposed.abstract_syntax), ())
             chosen = choose_transfer_syntax([str(syntax) for syntax in proposed.transfer_syntax], ours)
             if chosen is not None:
                 proposed.transfer_syntax = [chosen]
@@ -135,13 +135,13 @@ class PynetdicomServer(Server):
     def _reject(self, event: Event, rejection: Rejection, caller: Caller, calling: str, called: str) -> None:
         event.assoc.acse.send_reject(*rejection.result)
         event.assoc.kill()
-        tell(self._services.on_refused, rejection, caller.address, calling, called)
+        record_rejection(self._services.on_refused, rejection, caller.address, calling, called)
 
     def _aborted(self, event: Event) -> None:
         """Record that the peer or pynetdicom aborted the association."""
         association = event.assoc
         calling, address = str(association.requestor.ae_title), str(association.requestor.address)
-        tell_of_abort(self._services.on_refused, "aborted, or closed by the peer", Closed.remedy, address, calling)
+        record_abort(self._services.on_refused, "aborted, or closed by the peer", Closed.remedy, address, calling)
 
     def _store(self, event: Event) -> Dataset:
         request: Any = event.request
@@ -153,7 +153,7 @@ class PynetdicomServer(Server):
             str(request.AffectedSOPClassUID),
             str(request.AffectedSOPInstanceUID),
         )
-        begin = self._services.opening(self._rules, _calling(event), str(event.assoc.requestor.address))
+        begin = self._services.store_beginner(self._settings, _calling(event), str(event.assoc.requestor.address))
         storing = begin(command, _context(event))
         try:
             if data_set is not None:
@@ -175,7 +175,7 @@ class PynetdicomServer(Server):
             request.ActionTypeID if is_action else request.EventTypeID,
         )
         data = encoded.getvalue() if encoded is not None else b""
-        status = commit(command, _context(event), data, calling_ae_title=_calling(event), desk=self._rules.desk)
+        status = commit(command, _context(event), data, calling_ae_title=_calling(event), desk=self._settings.desk)
         return _answer(*status), None
 
 

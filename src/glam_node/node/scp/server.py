@@ -11,11 +11,10 @@ import structlog
 from glam_node.node.scp import negotiation, pdu
 from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.association import Association
-from glam_node.node.scp.connections import WAITING, Connections, Conversation
-from glam_node.node.scp.helpers import Finish, Helper, HelperGone, Helpers
+from glam_node.node.scp.association_context import AssociationSettings, record_abort, record_rejection
+from glam_node.node.scp.connections import MAXIMUM_WAITING, Connections, ServedAssociation
+from glam_node.node.scp.helper_processes import Finish, Helper, HelperGone, Helpers
 from glam_node.node.scp.listener import HandshakeRefused, Listener, open_listeners
-from glam_node.node.scp.refusals import tell, tell_of_abort
-from glam_node.node.scp.rules import Rules
 from glam_node.node.scp.services import STOP_PATIENCE_S, Server
 
 log = structlog.get_logger(__name__)
@@ -37,11 +36,11 @@ class StorageServer(Server):
     """A Storage, Storage Commitment and Verification SCP."""
 
     def _prepare(self) -> None:
-        settings = self._rules.settings
+        settings = self._settings.node
         self._helpers = Helpers()
         self._connections = Connections(settings.maximum_associations)
         # An evicted connection keeps its thread for a moment, so there are more threads than open connections.
-        self._threads_at_most = settings.maximum_associations + 2 * WAITING
+        self._threads_at_most = settings.maximum_associations + 2 * MAXIMUM_WAITING
         self._free_threads = threading.Semaphore(self._threads_at_most)
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
@@ -68,15 +67,15 @@ class StorageServer(Server):
         Raises:
             PermanentError: A port cannot be opened, or the certificate cannot be used.
         """
-        self._listeners = open_listeners(self._rules.settings, self._tls)
+        self._listeners = open_listeners(self._settings.node, self._tls)
         self._warn_when_nobody_may_send()
         for listener in self._listeners:
             threading.Thread(target=self._accept, args=(listener,), name=f"accept {listener.port}", daemon=True).start()
 
-    def _obey(self) -> None:
-        maximum_associations = self._rules.settings.maximum_associations
-        self._connections.allow(maximum_associations)
-        more = maximum_associations + 2 * WAITING - self._threads_at_most
+    def _apply_settings(self) -> None:
+        maximum_associations = self._settings.node.maximum_associations
+        self._connections.set_limit(maximum_associations)
+        more = maximum_associations + 2 * MAXIMUM_WAITING - self._threads_at_most
         if more > 0:
             self._threads_at_most += more
             self._free_threads.release(more)
@@ -86,7 +85,7 @@ class StorageServer(Server):
         self._stopping.set()
         for listener in self._listeners:
             listener.close()
-        self._helpers.tell(Finish())
+        self._helpers.send(Finish())
         self._connections.finish()
         self._join()
         self._connections.cut_all()
@@ -134,30 +133,31 @@ class StorageServer(Server):
 
     def _serve(self, connection: socket.socket, address: str, listener: Listener) -> None:
         try:
-            with listener.handshake(connection, address) as (line, caller):
-                _part(line, self._talk(line, connection, caller))
+            with listener.handshake(connection, address) as (dicom_socket, caller):
+                _send_last_pdu(dicom_socket, self._serve_peer(dicom_socket, connection, caller))
         except HandshakeRefused as error:
-            tell(self._services.on_refused, error.rejection, address)
-            _part(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED) if listener.context is None else b"")
+            record_rejection(self._services.on_refused, error.rejection, address)
+            is_plain = listener.context is None
+            _send_last_pdu(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED) if is_plain else b"")
         except (OSError, pdu.ConnectionLost) as error:  # health checks and port scans
             log.debug("connection_lost", address=address, failure=str(error))
         except Exception:
             log.exception("association_failed", address=address)
-            _part(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED))
+            _send_last_pdu(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED))
         finally:
             self._forget(connection, threading.current_thread())
             self._free_threads.release()
 
-    def _talk(self, line: socket.socket, connection: socket.socket, caller: Caller) -> bytes:
+    def _serve_peer(self, dicom_socket: socket.socket, connection: socket.socket, caller: Caller) -> bytes:
         """Negotiate and serve an association; return the last PDU for the peer.
 
         Args:
-            line: The socket on which DICOM is spoken: `connection`, or TLS over it.
+            dicom_socket: The socket on which DICOM is spoken: `connection`, or TLS over it.
             connection: The TCP connection.
             caller: The peer.
         """
-        rules = self._rules
-        stream = pdu.PDUStream(line, rules.settings.network_timeout, rules.settings.maximum_pdu_length)
+        settings = self._settings
+        stream = pdu.PDUStream(dicom_socket, settings.node.network_timeout, settings.node.maximum_pdu_length)
         proposal: negotiation.Proposal | None = None
         try:
             unit = stream.read()
@@ -165,21 +165,21 @@ class StorageServer(Server):
                 raise pdu.MalformedPDU(f"the first PDU is of type 0x{unit.pdu_type:02X}", pdu.UNEXPECTED_PDU)
             proposal = negotiation.parse(unit.body)
             # A helper cannot take over a TLS session, nor bytes that were already read.
-            with self._helpers.least_busy(here=line is not connection or not stream.is_empty) as helper:
-                opened = self._open(proposal, stream, connection, caller, rules, helper)
+            with self._helpers.least_busy(only_here=dicom_socket is not connection or not stream.is_empty) as helper:
+                opened = self._open(proposal, stream, connection, caller, settings, helper)
                 if not isinstance(opened, Rejection):
-                    return opened.converse()
+                    return opened.serve()
         except pdu.MalformedPDU as error:
             calling = proposal.calling_ae_title if proposal is not None else ""
-            tell_of_abort(self._services.on_refused, str(error), error.remedy, caller.address, calling)
+            record_abort(self._services.on_refused, str(error), error.remedy, caller.address, calling)
             return pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
         except pdu.ConnectionLost as error:
             if not stream.is_empty:
                 reason = f"the A-ASSOCIATE-RQ did not arrive completely: {error}"
-                tell_of_abort(self._services.on_refused, reason, error.remedy, caller.address)
+                record_abort(self._services.on_refused, reason, error.remedy, caller.address)
             raise
         titles = proposal.calling_ae_title, proposal.called_ae_title
-        tell(self._services.on_refused, opened, caller.address, *titles)
+        record_rejection(self._services.on_refused, opened, caller.address, *titles)
         return pdu.associate_rj(*opened.result)
 
     def _open(
@@ -188,53 +188,55 @@ class StorageServer(Server):
         stream: pdu.PDUStream,
         connection: socket.socket,
         caller: Caller,
-        rules: Rules,
+        settings: AssociationSettings,
         helper: Helper | None,
-    ) -> Conversation | Rejection:
-        calling_ae_title, settings = proposal.calling_ae_title, rules.settings
-        rejection = admission(calling_ae_title, proposal.called_ae_title, caller, settings, rules.peers)
+    ) -> ServedAssociation | Rejection:
+        calling_ae_title, node = proposal.calling_ae_title, settings.node
+        rejection = admission(calling_ae_title, proposal.called_ae_title, caller, node, settings.peers)
         if rejection is not None:
             return rejection
-        accepted = negotiation.accept(proposal, rules.contexts, settings.maximum_pdu_length)
-        if isinstance(accepted, Rejection):
-            return accepted
-        agreed = negotiation.Agreed(calling_ae_title, caller.address, accepted.contexts, accepted.maximum_length)
-        here = self._services.association(stream, agreed, rules)
-        conversation = here if helper is None else _Elsewhere(helper, connection, agreed, here)
-        if self._stopping.is_set() or not self._connections.associate(connection, conversation):
+        acceptance = negotiation.accept(proposal, settings.contexts, node.maximum_pdu_length)
+        if isinstance(acceptance, Rejection):
+            return acceptance
+        accepted = negotiation.AcceptedAssociation(
+            calling_ae_title, caller.address, acceptance.contexts, acceptance.maximum_length
+        )
+        local = self._services.association(stream, accepted, settings)
+        association = local if helper is None else _HelperAssociation(helper, connection, accepted, local)
+        if self._stopping.is_set() or not self._connections.associate(connection, association):
             return BUSY
-        stream.send(accepted.encoded)
-        log.info("association_accepted", calling_ae_title=calling_ae_title, contexts=len(accepted.contexts))
-        return conversation
+        stream.send(acceptance.encoded)
+        log.info("association_accepted", calling_ae_title=calling_ae_title, contexts=len(acceptance.contexts))
+        return association
 
 
 @dataclass(frozen=True, slots=True)
-class _Elsewhere:
+class _HelperAssociation:
     """An association that a helper serves; this process serves it if the helper is gone."""
 
     helper: Helper
     connection: socket.socket
-    agreed: negotiation.Agreed
-    otherwise: Association
+    accepted: negotiation.AcceptedAssociation
+    fallback: Association
 
     def ask_to_stop(self) -> bool:
         """Return False: the helper gets an order of its own to finish."""
         return False
 
-    def converse(self) -> bytes:
+    def serve(self) -> bytes:
         """Have the helper serve the association; return the last PDU for the peer."""
         try:
-            return self.helper.converse(self.connection, self.agreed)
+            return self.helper.serve(self.connection, self.accepted)
         except HelperGone as error:
             log.error("helper_gone", failure=str(error))
-            return self.otherwise.converse()
+            return self.fallback.serve()
 
 
-def _part(connection: socket.socket, last_word: bytes) -> None:
+def _send_last_pdu(connection: socket.socket, last_pdu: bytes) -> None:
     """Send the last PDU and give the peer time to read it: closing with unread data would destroy it on the way."""
     try:
         connection.settimeout(LINGER_S)
-        connection.sendall(last_word)
+        connection.sendall(last_pdu)
         if isinstance(connection, ssl.SSLSocket):
             connection = connection.unwrap()
         connection.shutdown(socket.SHUT_WR)

@@ -7,11 +7,11 @@ from functools import partial
 import structlog
 
 from glam_node.node.scp import pdu
-from glam_node.node.scp.association import Association, OpenStore
+from glam_node.node.scp.association import Association, BeginStore
+from glam_node.node.scp.association_context import AssociationSettings, association_settings
 from glam_node.node.scp.commitment import commit
-from glam_node.node.scp.negotiation import Agreed
-from glam_node.node.scp.rules import Rules, rules_of
-from glam_node.node.scp.store import OnRefused, Receive, open_store
+from glam_node.node.scp.negotiation import AcceptedAssociation
+from glam_node.node.scp.store import OnRefused, Receive, begin_store
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
 from glam_node.settings.peers import PeerSettings
@@ -33,23 +33,25 @@ class Services:
     receive: Receive
     on_refused: OnRefused
 
-    def opening(self, rules: Rules, calling_ae_title: str, address: str) -> OpenStore:
+    def store_beginner(self, settings: AssociationSettings, calling_ae_title: str, address: str) -> BeginStore:
         """Return the function that begins a C-STORE of this caller."""
         return partial(
-            open_store,
+            begin_store,
             store=self.store,
             receive=self.receive,
             on_refused=self.on_refused,
-            minimum_free_bytes=rules.minimum_free_bytes,
+            minimum_free_bytes=settings.minimum_free_bytes,
             calling_ae_title=calling_ae_title,
             address=address,
         )
 
-    def association(self, stream: pdu.PDUStream, agreed: Agreed, rules: Rules) -> Association:
+    def association(
+        self, stream: pdu.PDUStream, accepted: AcceptedAssociation, settings: AssociationSettings
+    ) -> Association:
         """Return an accepted association, to be served over `stream`."""
-        open_one = self.opening(rules, agreed.calling_ae_title, agreed.address)
-        commit_one = partial(commit, calling_ae_title=agreed.calling_ae_title, desk=rules.desk)
-        return Association(stream, agreed, open_one, commit_one, rules.settings.network_timeout, self.on_refused)
+        open_one = self.store_beginner(settings, accepted.calling_ae_title, accepted.address)
+        commit_one = partial(commit, calling_ae_title=accepted.calling_ae_title, desk=settings.desk)
+        return Association(stream, accepted, open_one, commit_one, settings.node.network_timeout, self.on_refused)
 
 
 class Server:
@@ -57,7 +59,7 @@ class Server:
 
     def __init__(
         self,
-        settings: NodeSettings,
+        node: NodeSettings,
         peers: Mapping[str, PeerSettings],
         *,
         store: InstanceStore,
@@ -67,7 +69,7 @@ class Server:
         desk: CommitmentDesk,
         tls: TLSSettings | None = None,
     ) -> None:
-        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
+        self._settings = association_settings(node, peers, minimum_free_bytes, desk)
         self._tls = tls or TLSSettings()
         self._services = Services(store, receive, on_refused)
         self._prepare()
@@ -77,20 +79,20 @@ class Server:
 
     def follow(
         self,
-        settings: NodeSettings,
+        node: NodeSettings,
         peers: Mapping[str, PeerSettings],
         *,
         minimum_free_bytes: int,
         desk: CommitmentDesk,
     ) -> None:
         """Apply new settings to new associations; open associations keep those that they began with."""
-        self._rules = rules_of(settings, peers, minimum_free_bytes, desk)
-        self._obey()
+        self._settings = association_settings(node, peers, minimum_free_bytes, desk)
+        self._apply_settings()
 
-    def _obey(self) -> None:
-        """Apply `_rules` to the upper layer."""
+    def _apply_settings(self) -> None:
+        """Apply `_settings` to the upper layer."""
 
     def _warn_when_nobody_may_send(self) -> None:
-        if not self._rules.peers:
+        if not self._settings.peers:
             remedy = section_to_append("peers.pacs", ae_title="PACS", hosts=["10.0.0.5"])
             log.warning("nobody_may_send", remedy=remedy)

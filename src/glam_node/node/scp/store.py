@@ -20,7 +20,7 @@ from glam_node.node.workflow.receive.store_instance import CANNOT_UNDERSTAND, DA
 
 log = structlog.get_logger(__name__)
 
-MOST_FRAGMENTS = 256
+MAXIMUM_FRAGMENTS = 256
 """Fragments after which they are written, however small they are."""
 
 Receive = Callable[[Received, str, datetime], object]
@@ -28,7 +28,7 @@ OnRefused = Callable[[str, dict[str, object]], None]
 
 
 @dataclass
-class Storing:
+class StoreOperation:
     """A C-STORE while its data set arrives; once it is refused, the rest of the data set is dropped."""
 
     command: dimse.Command
@@ -45,7 +45,7 @@ class Storing:
         """Add a fragment, whose memory must not change before `flush`."""
         if self.file is not None:
             self.fragments.append(data)
-            if len(self.fragments) >= MOST_FRAGMENTS:
+            if len(self.fragments) >= MAXIMUM_FRAGMENTS:
                 self.flush()
 
     def flush(self) -> None:
@@ -79,7 +79,7 @@ class Storing:
         if self.refusal is None:
             return dimse.SUCCESS, ""
         status, reason = self.refusal
-        self._tell(status, reason)
+        self._record_refusal(status, reason)
         return status, reason
 
     def discard(self) -> None:
@@ -108,7 +108,7 @@ class Storing:
         log.error("store_failed", sop_instance_uid=self.command.sop_instance_uid[: dimse.LONGEST_UID], failure=failure)
         self.discard()
 
-    def _tell(self, status: int, reason: str) -> None:
+    def _record_refusal(self, status: int, reason: str) -> None:
         detail: dict[str, object] = {
             "status": f"0x{status:04X}",
             "reason": reason,
@@ -121,7 +121,7 @@ class Storing:
         self.on_refused("instance_refused", detail)
 
 
-def open_store(
+def begin_store(
     command: dimse.Command,
     context: AcceptedContext,
     *,
@@ -131,9 +131,9 @@ def open_store(
     minimum_free_bytes: int,
     receive: Receive,
     on_refused: OnRefused,
-) -> Storing:
+) -> StoreOperation:
     """Begin a C-STORE: open its file, or refuse it."""
-    storing = Storing(command, context, calling_ae_title, address, receive, on_refused)
+    storing = StoreOperation(command, context, calling_ae_title, address, receive, on_refused)
     storing.refusal = _refusal(command, context)
     if storing.refusal is not None:
         return storing
@@ -141,7 +141,7 @@ def open_store(
         if store.free_bytes() < minimum_free_bytes:
             storing.refusal = (dimse.OUT_OF_RESOURCES, "too little space is free on the node's disk")
         else:
-            storing.file = store.incoming(_head(command, context))
+            storing.file = store.incoming(_file_head(command, context))
     except OSError as error:
         storing.fail(error)
     return storing
@@ -157,7 +157,7 @@ def _refusal(command: dimse.Command, context: AcceptedContext) -> tuple[int, str
     return None
 
 
-def _head(command: dimse.Command, context: AcceptedContext) -> bytes:
+def _file_head(command: dimse.Command, context: AcceptedContext) -> bytes:
     """Return preamble and file meta information (PS3.10 section 7.1)."""
     uids = (command.sop_class_uid, command.sop_instance_uid, context.transfer_syntax, implementation.CLASS_UID)
     group = b"\2\0\1\0OB\0\0\2\0\0\0\0\1"

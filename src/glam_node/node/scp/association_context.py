@@ -1,0 +1,66 @@
+"""The context of associations: settings that are frozen for their lifetime, and records of those that failed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from glam_node.node.scp.access import Rejection
+from glam_node.node.scp.contexts import accepted_contexts
+from glam_node.node.scp.store import OnRefused
+from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
+from glam_node.settings.peers import PeerSettings
+from glam_node.settings.schema import NodeSettings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationSettings:
+    """Receiver settings, frozen for the lifetime of one association."""
+
+    node: NodeSettings
+    peers: Mapping[str, PeerSettings]
+    minimum_free_bytes: int
+    desk: CommitmentDesk
+    contexts: Mapping[str, tuple[str, ...]]
+    """Accepted transfer syntaxes, in order of preference, by abstract syntax."""
+
+
+def association_settings(
+    node: NodeSettings, peers: Mapping[str, PeerSettings], minimum_free_bytes: int, desk: CommitmentDesk
+) -> AssociationSettings:
+    """Derive the settings of associations, with the table of accepted presentation contexts."""
+    contexts = accepted_contexts(node.additional_storage_sop_classes)
+    return AssociationSettings(node, peers, minimum_free_bytes, desk, contexts)
+
+
+def record_rejection(
+    on_refused: OnRefused, rejection: Rejection, address: str, calling_ae_title: str = "", called_ae_title: str = ""
+) -> None:
+    """Log a rejected association and record its event by `on_refused`."""
+    detail: dict[str, object] = {
+        "calling_ae_title": calling_ae_title,
+        "called_ae_title": called_ae_title,
+        "address": address,
+        "reason": rejection.reason,
+        "remedy": rejection.remedy,
+        "rejection": list(rejection.result),
+    }
+    log.warning("association_rejected", **detail)
+    on_refused("association_rejected", detail)
+
+
+def record_abort(
+    on_refused: OnRefused, reason: str, remedy: str, address: str, calling_ae_title: str = "", **facts: object
+) -> None:
+    """Log an association that ended before its release, and record its event by `on_refused`."""
+    detail: dict[str, object] = {
+        "calling_ae_title": calling_ae_title,
+        "address": address,
+        "reason": reason,
+        "remedy": remedy,
+        **facts,
+    }
+    log.warning("association_aborted", **detail)
+    on_refused("association_aborted", detail)
