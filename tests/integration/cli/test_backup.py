@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.db import audit
 from glam_node.node.run.all_in_one import only_one
-from glam_node.node.storage.copies import Manifest, sha256_of
+from glam_node.node.storage.backup_files import Manifest, sha256_of
 from glam_node.settings.load import load_settings
 from tests.command_line import glam_node
 from tests.integration.cli.conftest import Site

@@ -14,10 +14,10 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from glam_node.node.observe.privacy import MASK, mask_patients
 
-OURS = ("glam_node", "__main__")
+OWN_LOGGERS = ("glam_node", "__main__")
 # Warnings of pydicom show invalid values, which may be names. The errors that pynetdicom logs are logged by the modules
 # of scu in better words.
-_SILENT = frozenset({"pydicom", "pynetdicom"})
+_SILENCED = frozenset({"pydicom", "pynetdicom"})
 _MIGRATIONS = "alembic.runtime.migration"
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -57,7 +57,7 @@ def configure(level: Level, format: Format, secrets: Iterable[str] = ()) -> None
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    _route(common, _rendering(format), level.upper())
+    _install_handler(common, _renderers(format), level.upper())
 
 
 def without_secrets(text: str) -> str:
@@ -75,7 +75,7 @@ def guard_tracebacks() -> None:
     threading.excepthook = lambda thread: write(thread.exc_type, thread.exc_value, thread.exc_traceback)
 
 
-def _rendering(format: Format) -> list[Processor]:
+def _renderers(format: Format) -> list[Processor]:
     """Return the processors that render an event; tracebacks omit values of variables, which may be data sets."""
     if format == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
@@ -86,32 +86,32 @@ def _rendering(format: Format) -> list[Processor]:
     ]
 
 
-def _route(common: list[Processor], rendering: list[Processor], level: str) -> None:
+def _install_handler(common: list[Processor], rendering: list[Processor], level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=common,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering, _hide],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering, _hide_secrets],
         )
     )
-    handler.addFilter(_may_be_written)
+    handler.addFilter(_is_wanted)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    for name in (*OURS, _MIGRATIONS):
+    for name in (*OWN_LOGGERS, _MIGRATIONS):
         logging.getLogger(name).setLevel(level)
     logging.captureWarnings(True)
 
 
-def _hide(_logger: WrappedLogger, _method: str, rendered: EventDict | str) -> str:
+def _hide_secrets(_logger: WrappedLogger, _method: str, rendered: EventDict | str) -> str:
     return without_secrets(str(rendered))
 
 
-def _may_be_written(record: logging.LogRecord) -> bool:
+def _is_wanted(record: logging.LogRecord) -> bool:
     """Return whether to write a record; below WARNING libraries dump data sets (pynetdicom) and rows (sqlalchemy)."""
     family = record.name.partition(".")[0]
     if record.name == "py.warnings":
         return "pydicom" not in record.getMessage().partition("Warning:")[0]
     if record.levelno < logging.WARNING:
-        return family in OURS or (record.name == _MIGRATIONS and record.getMessage().startswith("Running"))
-    return family not in _SILENT
+        return family in OWN_LOGGERS or (record.name == _MIGRATIONS and record.getMessage().startswith("Running"))
+    return family not in _SILENCED

@@ -17,22 +17,22 @@ _FORBIDDEN = re.compile(
     r"|studydescription|admissionid|studyid|personname|.*password|.*secret|ethnicgroup|occupation"
 )
 _ALLOWED = frozenset({"patientorientation"})
-_PLAIN = (str, bool, int, float, date, datetime, timedelta, PurePath, UUID, BaseException)
+_PLAIN_TYPES = (str, bool, int, float, date, datetime, timedelta, PurePath, UUID, BaseException)
 
 
 def mask_patients(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
     """Mask values under forbidden keys, and replace objects by their type (a structlog processor)."""
-    return {key: value if key == "exc_info" else _fit(key, value) for key, value in event_dict.items()}
+    return {key: value if key == "exc_info" else _masked(key, value) for key, value in event_dict.items()}
 
 
-def _fit(key: object, value: Any) -> Any:
+def _masked(key: object, value: Any) -> Any:
     name = re.sub(r"[^a-z]", "", str(key).lower())
     if _FORBIDDEN.fullmatch(name) and name not in _ALLOWED:
         return MASK
     if isinstance(value, Mapping) and type(value).__module__ == "builtins":
-        return {inner: _fit(inner, content) for inner, content in value.items()}
+        return {inner: _masked(inner, content) for inner, content in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_fit("", content) for content in value]
-    if value is None or isinstance(value, _PLAIN):
+        return [_masked("", content) for content in value]
+    if value is None or isinstance(value, _PLAIN_TYPES):
         return value
     return f"<{type(value).__name__}>"

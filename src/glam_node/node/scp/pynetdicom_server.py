@@ -23,7 +23,7 @@ from glam_node.node.scp.pdu import Closed
 from glam_node.node.scp.services import STOP_PATIENCE_S, Server
 from glam_node.node.tls.certificates import peer_certificate
 from glam_node.node.tls.contexts import ContextOfFiles
-from glam_node.node.upper_layer.plain import plain_request
+from glam_node.node.upper_layer.pynetdicom_pdus import rewrite_request
 from glam_node.node.upper_layer.transport import WholePDUs
 
 log = structlog.get_logger(__name__)
@@ -183,7 +183,7 @@ def _read_whole_pdus(event: Event) -> None:
     """Replace the connection of a new association by one that does not wait and that mends requests for pynetdicom."""
     dul = event.assoc.dul
     if dul.socket is not None:
-        dul.socket = WholePDUs(dul.socket, plain_request)
+        dul.socket = WholePDUs(dul.socket, rewrite_request)
 
 
 class _HandshakeLater:

@@ -11,7 +11,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
-from glam_node.node.upper_layer.plain import plain_answer
+from glam_node.node.upper_layer.pynetdicom_pdus import rewrite_answer
 from glam_node.node.upper_layer.transport import WholePDUs
 
 JOIN_TIMEOUT_S = 1.0
@@ -105,7 +105,7 @@ def _plain_pdu(association: Association, pdu: bytes) -> bytes:
     requestor = association.requestor
     proposed = {one.context_id or 0: [str(uid) for uid in one.transfer_syntax] for one in requestor.requested_contexts}
     roles = {str(uid): (bool(one.scu_role), bool(one.scp_role)) for uid, one in requestor.role_selection.items()}
-    return plain_answer(pdu, proposed, roles)
+    return rewrite_answer(pdu, proposed, roles)
 
 
 def _configure(connection: socket.socket, timeout: float) -> None:

@@ -22,10 +22,10 @@ _BLOCK = 2**16
 _ZEROS = memoryview(bytes(_BLOCK))
 
 # A thread must not rely on a directory that another thread has created before its name is on the disk.
-_making = threading.RLock()
+_creation_lock = threading.RLock()
 # Directories whose names are known to be on the disk, by an open descriptor: a removed one has no links any more.
 _durable: OrderedDict[Path, int] = OrderedDict()
-_MOST_DURABLE = 64
+_MAXIMUM_DURABLE = 64
 
 
 def write_durably(path: Path, data: bytes | Callable[[BinaryIO], object], mode: int = 0o666) -> None:
@@ -127,11 +127,11 @@ def make_directory(directory: Path, mode: int = 0o777) -> None:
         OSError: A directory could not be created or synchronised.
     """
     directory = directory.absolute()
-    with _making:
+    with _creation_lock:
         if _is_durable(directory):
             return
         is_new = not directory.is_dir()
-        if is_new or not _is_given(directory):
+        if is_new or not _is_foreign(directory):
             make_directory(directory.parent, mode)
             directory.mkdir(mode, exist_ok=True)
             _sync_name(directory, is_new=is_new)
@@ -150,7 +150,7 @@ def _sync_name(directory: Path, *, is_new: bool) -> None:
         raise
 
 
-def _is_given(directory: Path) -> bool:
+def _is_foreign(directory: Path) -> bool:
     """Return whether the directory was not created by this node: it is a mount point or has another owner."""
     found, above = directory.stat(), directory.parent.stat()
     return found.st_uid != os.geteuid() or found.st_dev != above.st_dev or os.path.samestat(found, above)
@@ -171,7 +171,7 @@ def _remember(directory: Path) -> None:
     _forget(directory)
     with suppress(OSError):
         _durable[directory] = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    while len(_durable) > _MOST_DURABLE:
+    while len(_durable) > _MAXIMUM_DURABLE:
         os.close(_durable.popitem(last=False)[1])
 
 

@@ -26,11 +26,11 @@ from glam_node.node.storage.files import (
 
 # Only such UIDs become file names. PS3.5 9.1 allows no leading zeros in components, but some devices write them.
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_PRIVATE_FILE = 0o600
-_LOCKS = 64
+_PRIVATE_MODE = 0o600
+_LOCK_FILES = 64
 SYNCHRONISERS = 16
 """Maximum number of threads that synchronise directories; each is started when needed and stays."""
-_BEGIN_BYTES = 4 * 2**20
+_FLUSH_BYTES = 4 * 2**20
 """Bytes after which the system is asked to start writing, so that little is left for the fsync at the end."""
 
 DISK_LOW = (
@@ -39,7 +39,7 @@ DISK_LOW = (
 )
 
 
-GONE = (
+ROOT_REPLACED = (
     "storage.root {root} has lost its marker file {marker}, so it is another directory than at the start. "
     "Is the share or disk mounted? Work goes on when it is back."
 )
@@ -56,7 +56,7 @@ def read_marker(root: Path) -> str:
 
 def write_marker(root: Path, storage_id: str) -> None:
     """Write the id of the storage root to its marker file, durably. Raises OSError."""
-    write_durably(root / MARKER, f"{storage_id}\n".encode(), _PRIVATE_FILE)
+    write_durably(root / MARKER, f"{storage_id}\n".encode(), _PRIVATE_MODE)
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -83,8 +83,8 @@ class InstanceStore:
     @contextmanager
     def exclusively(self, sop_instance_uid: str) -> Iterator[None]:
         """Lock a SOP Instance UID against all other threads and receivers of this root."""
-        place = zlib.crc32(sop_instance_uid.encode()) % _LOCKS
-        lock = os.open(self._lock_files / f"{place:02d}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+        place = zlib.crc32(sop_instance_uid.encode()) % _LOCK_FILES
+        lock = os.open(self._lock_files / f"{place:02d}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_MODE)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -106,7 +106,7 @@ class InstanceStore:
         except OSError:
             marker = ""
         if marker != self._marker:
-            raise TransientError(GONE.format(root=self.root, marker=MARKER))
+            raise TransientError(ROOT_REPLACED.format(root=self.root, marker=MARKER))
 
     def conflicts(self) -> list[tuple[Path, datetime]]:
         """Return path and time of each instance kept with other bytes than its UID had before, the oldest first."""
@@ -123,7 +123,7 @@ class InstanceStore:
 
     def sweep(self) -> int:
         """Remove partial instances of receivers that have exited; return their number. Raises OSError."""
-        return sum(_remove_if_forsaken(part) for part in self._incoming.glob("*.part"))
+        return sum(_remove_if_abandoned(part) for part in self._incoming.glob("*.part"))
 
     def incoming(self, head: bytes) -> "IncomingFile":
         """Create a file in `incoming` that begins with `head`. Raises OSError."""
@@ -153,9 +153,9 @@ class IncomingFile:
         self.head_length = len(head)
         self.byte_count = 0
         self._blake3 = blake3.blake3()
-        self._begun = 0
+        self._flushed_bytes = 0
         self._admitted = False
-        self._descriptor = _held(path)
+        self._descriptor = _create_locked(path)
         try:
             _write_all(self._descriptor, [memoryview(head)])
         except OSError:
@@ -178,9 +178,9 @@ class IncomingFile:
         for fragment in fragments:
             self._blake3.update(fragment)
         self.byte_count += _write_all(self._descriptor, fragments)
-        if self.byte_count - self._begun >= _BEGIN_BYTES:
-            start_writing(self._descriptor, self._begun, self.byte_count - self._begun)
-            self._begun = self.byte_count
+        if self.byte_count - self._flushed_bytes >= _FLUSH_BYTES:
+            start_writing(self._descriptor, self._flushed_bytes, self.byte_count - self._flushed_bytes)
+            self._flushed_bytes = self.byte_count
 
     def move(self, final: Path) -> None:
         """Move the file to `final`; `discard` still removes it. Raises OSError."""
@@ -209,10 +209,10 @@ class IncomingFile:
             self._descriptor = -1
 
 
-def _held(path: Path) -> int:
+def _create_locked(path: Path) -> int:
     """Create a file, locked against `sweep` until it is closed or its process exits; return the descriptor."""
     while True:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_MODE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_nlink:  # otherwise it was swept before it was locked
@@ -223,7 +223,7 @@ def _held(path: Path) -> int:
         os.close(descriptor)
 
 
-def _remove_if_forsaken(part: Path) -> bool:
+def _remove_if_abandoned(part: Path) -> bool:
     """Remove a partial file unless its receiver still holds it; return whether it was removed."""
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CLOEXEC)

@@ -14,7 +14,7 @@ from glam_node.node.tls.contexts import Files, server_context
 
 # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python does not name: expired certificates must be readable here.
 NO_CHECK_TIME = 0x200000
-FLIGHTS = 5
+HANDSHAKE_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class PeerCertificate:
 
 def peer_certificate(connection: ssl.SSLSocket | ssl.SSLObject) -> PeerCertificate | None:
     """Return the verified certificate of the peer after the handshake; None if it was not requested or presented."""
-    encoded, told = connection.getpeercert(binary_form=True), _told(connection)
-    if not encoded or not told:
+    encoded, decoded = connection.getpeercert(binary_form=True), _decoded(connection)
+    if not encoded or not decoded:
         return None
-    common = [value for part in told.get("subject", ()) for key, value in part if key == "commonName"]
-    alternative = [str(value) for _, value in told.get("subjectAltName", ())]
+    common = [value for part in decoded.get("subject", ()) for key, value in part if key == "commonName"]
+    alternative = [str(value) for _, value in decoded.get("subjectAltName", ())]
     names = frozenset(name.lower() for name in [*common, *alternative])
     return PeerCertificate(f"sha256:{hashlib.sha256(encoded).hexdigest()}", names)
 
@@ -62,20 +62,20 @@ def validity(files: Files, *, of_server: bool) -> Validity:
     Raises:
         PermanentError: The certificate cannot be used in this role.
     """
-    showing, asking = server_context(files, ssl.CERT_NONE), _asking(files, of_server)
-    server, client = (showing, asking) if of_server else (asking, _calling(files))
+    presenting, verifying = server_context(files, ssl.CERT_NONE), _verifying_context(files, of_server)
+    server, client = (presenting, verifying) if of_server else (verifying, _presenting_client(files))
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    called = server.wrap_bio(to_server, to_client, server_side=True)
-    caller = client.wrap_bio(to_client, to_server)
+    server_end = server.wrap_bio(to_server, to_client, server_side=True)
+    client_end = client.wrap_bio(to_client, to_server)
     try:
-        for end in [caller, called] * FLIGHTS:
+        for end in [client_end, server_end] * HANDSHAKE_ROUNDS:
             with suppress(ssl.SSLWantReadError):
                 end.do_handshake()
     except ssl.SSLError as error:
         reason = getattr(error, "verify_message", "") or error.reason
         raise PermanentError(f"{files.section}.certificate {files.certificate} cannot be used: {reason}") from error
-    told = _told(caller if of_server else called)
-    return Validity(_moment(told["notBefore"]), _moment(told["notAfter"]))
+    decoded = _decoded(client_end if of_server else server_end)
+    return Validity(_parsed_time(decoded["notBefore"]), _parsed_time(decoded["notAfter"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +101,19 @@ def presented(address: tuple[str, int], server_name: str, timeout_s: float, chai
     Raises:
         OSError: No handshake succeeded.
     """
-    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    asking.check_hostname = False
-    asking.verify_mode = ssl.CERT_NONE
+    verifying = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    verifying.check_hostname = False
+    verifying.verify_mode = ssl.CERT_NONE
     if chain.certificate is not None:
-        asking.load_cert_chain(chain.certificate, chain.key, password="")
-    with _secured(asking, address, server_name, timeout_s) as first:
+        verifying.load_cert_chain(chain.certificate, chain.key, password="")
+    with _secured(verifying, address, server_name, timeout_s) as first:
         encoded = first.getpeercert(binary_form=True) or b""
-    asking.load_verify_locations(cadata=encoded)
-    asking.verify_mode = ssl.CERT_REQUIRED
-    asking.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(NO_CHECK_TIME)
-    with _secured(asking, address, server_name, timeout_s) as again:
-        shown, told = peer_certificate(again), _told(again)
-    return Presented(shown.names if shown is not None else frozenset(), _moment(told["notAfter"]))
+    verifying.load_verify_locations(cadata=encoded)
+    verifying.verify_mode = ssl.CERT_REQUIRED
+    verifying.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(NO_CHECK_TIME)
+    with _secured(verifying, address, server_name, timeout_s) as again:
+        shown, decoded = peer_certificate(again), _decoded(again)
+    return Presented(shown.names if shown is not None else frozenset(), _parsed_time(decoded["notAfter"]))
 
 
 @contextmanager
@@ -133,13 +133,13 @@ def authorities(context: ssl.SSLContext) -> list[tuple[str, Validity]]:
     return [
         (
             ", ".join(value for part in one.get("subject", ()) for _, value in part),
-            Validity(_moment(one["notBefore"]), _moment(one["notAfter"])),
+            Validity(_parsed_time(one["notBefore"]), _parsed_time(one["notAfter"])),
         )
         for one in known
     ]
 
 
-def _asking(files: Files, of_server: bool) -> ssl.SSLContext:
+def _verifying_context(files: Files, of_server: bool) -> ssl.SSLContext:
     """Return a context of the other side, which requests the certificate and trusts it."""
     if of_server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -153,7 +153,7 @@ def _asking(files: Files, of_server: bool) -> ssl.SSLContext:
     return context
 
 
-def _calling(files: Files) -> ssl.SSLContext:
+def _presenting_client(files: Files) -> ssl.SSLContext:
     """Return a client context that presents the certificate and verifies none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -163,9 +163,9 @@ def _calling(files: Files) -> ssl.SSLContext:
     return context
 
 
-def _told(connection: ssl.SSLSocket | ssl.SSLObject) -> dict[str, Any]:
+def _decoded(connection: ssl.SSLSocket | ssl.SSLObject) -> dict[str, Any]:
     return dict(connection.getpeercert() or {})
 
 
-def _moment(text: str) -> datetime:
+def _parsed_time(text: str) -> datetime:
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)

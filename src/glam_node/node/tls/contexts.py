@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 # RFC 9325 section 4.2 and PS3.15 B.13: forward secrecy and authenticated encryption, keys of 112 bits and more.
 # The cipher suites of TLS 1.3 are the defaults of OpenSSL, which are those of the profile.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
-MISMATCH = "KEY_VALUES_MISMATCH"
+KEY_MISMATCH = "KEY_VALUES_MISMATCH"
 
 Signature = tuple[tuple[int, int, int] | None, ...]
 
@@ -135,19 +135,19 @@ def _load_chain(context: ssl.SSLContext, files: Files) -> None:
     assert files.certificate is not None  # noqa: S101 - the schema asks for both
     assert files.key is not None  # noqa: S101
     for name, path in (("certificate", files.certificate), ("key", files.key)):
-        _readable(files, name, path)
+        _require_readable(files, name, path)
     where = f"{files.section}.certificate {files.certificate}"
     try:
         # Without a password OpenSSL would ask for one at the terminal.
         context.load_cert_chain(files.certificate, files.key, password="")
     except ssl.SSLError as error:
-        raise PermanentError(f"{where} cannot be used: {_chain_trouble(files, error)}") from error
+        raise PermanentError(f"{where} cannot be used: {_chain_failure(files, error)}") from error
     except OSError as error:
         raise PermanentError(f"{where} cannot be read: {error.strerror}") from error
 
 
-def _chain_trouble(files: Files, error: ssl.SSLError) -> str:
-    if error.reason == MISMATCH:
+def _chain_failure(files: Files, error: ssl.SSLError) -> str:
+    if error.reason == KEY_MISMATCH:
         return f"{files.section}.key {files.key} does not belong to it. Configure the key of this certificate."
     if error.reason is None or "BAD_DECRYPT" in error.reason or "PASSWORD" in error.reason:
         return f"it is not a PEM certificate, or {files.section}.key {files.key} is encrypted or not a PEM key."
@@ -156,7 +156,7 @@ def _chain_trouble(files: Files, error: ssl.SSLError) -> str:
 
 def _load_authorities(context: ssl.SSLContext, files: Files) -> None:
     assert files.ca is not None  # noqa: S101 - the schema asks for it
-    _readable(files, "ca", files.ca)
+    _require_readable(files, "ca", files.ca)
     try:
         context.load_verify_locations(files.ca)
     except ssl.SSLError as error:
@@ -165,7 +165,7 @@ def _load_authorities(context: ssl.SSLContext, files: Files) -> None:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
-def _readable(files: Files, name: str, path: Path) -> None:
+def _require_readable(files: Files, name: str, path: Path) -> None:
     try:
         with path.open("rb"):
             return

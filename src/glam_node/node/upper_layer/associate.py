@@ -125,22 +125,22 @@ def _uid(value: bytes) -> str:
     return text if len(text) <= _LONGEST_UID and _UID.fullmatch(text) else ""
 
 
-def encode(pdu_type: int, fixed: bytes, said: Associate, class_uid: str, version_name: str = "") -> bytes:
+def encode(pdu_type: int, fixed: bytes, associate: Associate, class_uid: str, version_name: str = "") -> bytes:
     """Encode an A-ASSOCIATE-RQ or A-ASSOCIATE-AC PDU.
 
     Args:
         pdu_type: ASSOCIATE_RQ or ASSOCIATE_AC.
         fixed: The bytes before the variable items: protocol version, AE titles, reserved bytes.
-        said: The variable items.
+        associate: The variable items.
         class_uid: Implementation Class UID.
         version_name: Implementation Version Name; empty for none.
     """
-    contexts = b"".join(_encoded(context, pdu_type) for context in said.contexts)
-    user = _item(_MAXIMUM_LENGTH, struct.pack(">I", said.maximum_length)) + _uid_item(_CLASS_UID, class_uid)
-    for uid, roles in said.roles.items():
+    contexts = b"".join(_encoded(context, pdu_type) for context in associate.contexts)
+    user = _item(_MAXIMUM_LENGTH, struct.pack(">I", associate.maximum_length)) + _uid_item(_CLASS_UID, class_uid)
+    for uid, roles in associate.roles.items():
         user += _item(_ROLE, struct.pack(">H", len(uid)) + uid.encode("ascii") + bytes(roles))
     user += _item(_VERSION_NAME, version_name.encode("ascii")) if version_name else b""
-    body = fixed + _uid_item(_APPLICATION, said.application_context) + contexts + _item(_USER, user)
+    body = fixed + _uid_item(_APPLICATION, associate.application_context) + contexts + _item(_USER, user)
     return struct.pack(">BBI", pdu_type, 0, len(body)) + body
 
 

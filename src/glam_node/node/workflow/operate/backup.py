@@ -15,7 +15,7 @@ from glam_node.node.db import conflicts, deliveries, jobs, migrate, studies
 from glam_node.node.db.snapshot import snapshot
 from glam_node.node.domain.study import Study
 from glam_node.node.errors import PermanentError
-from glam_node.node.storage.copies import Manifest, copy, sha256_of
+from glam_node.node.storage.backup_files import Manifest, copy, sha256_of
 from glam_node.node.storage.files import PRIVATE_DIRECTORY, sync_directory, write_durably
 from glam_node.node.storage.findings import findings_path
 

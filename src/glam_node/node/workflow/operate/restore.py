@@ -13,7 +13,7 @@ from glam_node.node.db import migrate, snapshot, storage, studies
 from glam_node.node.db.engine import open_database
 from glam_node.node.domain.study import Study
 from glam_node.node.errors import PermanentError
-from glam_node.node.storage.copies import Manifest, copy, read_manifest, sha256_of
+from glam_node.node.storage.backup_files import Manifest, copy, read_manifest, sha256_of
 from glam_node.node.storage.files import sync_directory
 from glam_node.node.workflow.operate.retention import retire_one
 

@@ -20,7 +20,7 @@ _UNKNOWN_UID = "0.0"
 _STRICT_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
 
-def plain_request(pdu: bytes) -> bytes:
+def rewrite_request(pdu: bytes) -> bytes:
     """Rewrite a PDU of a requestor for pynetdicom as the acceptor.
 
     Presentation contexts with an even id are left out. A UID that cannot be read is replaced by an unknown one, so that
@@ -30,7 +30,7 @@ def plain_request(pdu: bytes) -> bytes:
         pdu: An A-ASSOCIATE-RQ or any other PDU but a P-DATA-TF, as the peer sent it.
     """
     if pdu[0] != ASSOCIATE_RQ:
-        return _plain_abort(pdu)
+        return _rewrite_abort(pdu)
     try:
         request = associate.decode(pdu[6:])
     except MalformedAssociate:
@@ -46,10 +46,10 @@ def plain_request(pdu: bytes) -> bytes:
     )
     titles = b"".join((_title(pdu[start : start + 16]) or b"?").ljust(16) for start in (10, 26))
     roles = {uid: (scu & 1, scp & 1) for uid, (scu, scp) in request.roles.items() if (scu | scp) & 1 and uid}
-    said = Associate(_strict(request.application_context), contexts, request.maximum_length, roles)
+    rewritten = Associate(_strict(request.application_context), contexts, request.maximum_length, roles)
     # pynetdicom accepts no bits but bit 0, which stands for the first version of the protocol.
     version = struct.pack(">HH", pdu[7] & 1, 0)
-    return associate.encode(ASSOCIATE_RQ, version + titles + bytes(32), said, implementation.CLASS_UID)
+    return associate.encode(ASSOCIATE_RQ, version + titles + bytes(32), rewritten, implementation.CLASS_UID)
 
 
 def _strict(uid: str) -> str:
@@ -62,7 +62,7 @@ def _title(field: bytes) -> bytes:
     return bytes(byte if 0x20 <= byte < 0x7F and byte != 0x5C else 0x3F for byte in text)
 
 
-def plain_answer(pdu: bytes, proposed: Mapping[int, Sequence[str]], roles: Mapping[str, tuple[int, int]]) -> bytes:
+def rewrite_answer(pdu: bytes, proposed: Mapping[int, Sequence[str]], roles: Mapping[str, tuple[int, int]]) -> bytes:
     """Rewrite a PDU of an acceptor for pynetdicom as the requestor.
 
     Args:
@@ -71,15 +71,15 @@ def plain_answer(pdu: bytes, proposed: Mapping[int, Sequence[str]], roles: Mappi
         roles: The SCU role and SCP role that were proposed, by SOP class UID.
     """
     if pdu[0] == ASSOCIATE_RJ:
-        return _plain_rejection(pdu)
+        return _rewrite_rejection(pdu)
     if pdu[0] != ASSOCIATE_AC:
-        return _plain_abort(pdu)
+        return _rewrite_abort(pdu)
     try:
         answer = associate.decode(pdu[6:])
     except MalformedAssociate:
         return pdu
     expected = [one for one in answer.contexts if one.context_id in proposed]
-    said = Associate(
+    rewritten = Associate(
         contexts=tuple(_answered(one, proposed[one.context_id]) for one in expected),
         maximum_length=min(answer.maximum_length or LONGEST_SENT, LONGEST_SENT),
         roles={
@@ -89,7 +89,7 @@ def plain_answer(pdu: bytes, proposed: Mapping[int, Sequence[str]], roles: Mappi
         },
     )
     fixed = struct.pack(">HH", 1, 0) + b"?".ljust(16) * 2 + bytes(32)
-    return associate.encode(ASSOCIATE_AC, fixed, said, implementation.CLASS_UID)
+    return associate.encode(ASSOCIATE_AC, fixed, rewritten, implementation.CLASS_UID)
 
 
 def _answered(context: Context, proposed: Sequence[str]) -> Context:
@@ -102,7 +102,7 @@ def _answered(context: Context, proposed: Sequence[str]) -> Context:
     return replace(context, transfer_syntaxes=common, result=context.result if common else associate.NO_TRANSFER_SYNTAX)
 
 
-def _plain_rejection(pdu: bytes) -> bytes:
+def _rewrite_rejection(pdu: bytes) -> bytes:
     """Return the A-ASSOCIATE-RJ with a result, source and reason of PS3.8 Table 9-21."""
     result, source, reason = (pdu[6:10].ljust(4, b"\0"))[1:]
     if reason not in _REASONS.get(source, ()):
@@ -110,6 +110,6 @@ def _plain_rejection(pdu: bytes) -> bytes:
     return struct.pack(">BBIBBBB", ASSOCIATE_RJ, 0, 4, 0, result if result in (1, 2) else 2, source, reason)
 
 
-def _plain_abort(pdu: bytes) -> bytes:
+def _rewrite_abort(pdu: bytes) -> bytes:
     """Return the PDU; clear source and reason of an A-ABORT, which peers set to any bytes."""
     return struct.pack(">BBII", ABORT, 0, 4, 0) if pdu[0] == ABORT else pdu

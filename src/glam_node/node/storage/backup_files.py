@@ -10,8 +10,8 @@ from typing import BinaryIO
 from glam_node.node.errors import PermanentError
 from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, write_durably
 
-_CHUNK = 1 << 20
-_NAME = "manifest.json"
+_CHUNK_BYTES = 1 << 20
+_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Manifest:
 
     def write(self, directory: Path) -> None:
         """Write the manifest to a directory. Raises OSError."""
-        write_durably(directory / _NAME, json.dumps(asdict(self), indent=1).encode())
+        write_durably(directory / _MANIFEST, json.dumps(asdict(self), indent=1).encode())
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -42,14 +42,14 @@ def read_manifest(directory: Path) -> Manifest:
         PermanentError: There is no manifest, it is damaged, or it names files outside the directory.
     """
     try:
-        manifest = Manifest(**json.loads((directory / _NAME).read_bytes()))
+        manifest = Manifest(**json.loads((directory / _MANIFEST).read_bytes()))
         paths = [Path(path) for path in (*manifest.files, manifest.database)]
     except FileNotFoundError as error:
-        raise PermanentError(f"{directory} is not a backup of glam-node: it has no {_NAME}.") from error
+        raise PermanentError(f"{directory} is not a backup of glam-node: it has no {_MANIFEST}.") from error
     except (ValueError, TypeError) as error:
-        raise PermanentError(f"{directory / _NAME} is damaged: {error}. Take another backup.") from error
+        raise PermanentError(f"{directory / _MANIFEST} is damaged: {error}. Take another backup.") from error
     if any(path.is_absolute() or ".." in path.parts for path in paths):
-        raise PermanentError(f"{directory / _NAME} names files outside the backup. Take another backup.")
+        raise PermanentError(f"{directory / _MANIFEST} names files outside the backup. Take another backup.")
     return manifest
 
 
@@ -64,7 +64,7 @@ def copy(source: Path, target: Path) -> str:
     digest = hashlib.sha256()
 
     def write(out: BinaryIO) -> None:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
             out.write(chunk)
 
