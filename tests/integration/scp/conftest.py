@@ -30,7 +30,7 @@ PEERS = {"pacs": PeerSettings(ae_title="DCMTK", hosts=("127.0.0.1",)), "other": 
 
 @dataclass
 class Receiver:
-    """What a test may look at."""
+    """A running receiver, its database and its files."""
 
     server: StorageServer | PynetdicomServer
     store: InstanceStore
@@ -58,7 +58,7 @@ def running_receiver(
     peers: dict[str, PeerSettings] = PEERS,
     **node: Any,
 ) -> Iterator[Receiver]:
-    """A receiver with short patience, unless told otherwise."""
+    """Run a receiver, by default with short timeouts."""
     root.mkdir(exist_ok=True)
     url = f"sqlite:///{root / 'test.sqlite'}"
     migrate.upgrade(url)
@@ -85,7 +85,7 @@ def running_receiver(
 
 
 over_both = pytest.mark.parametrize("upper_layer", ["streaming", "pynetdicom"])
-"""What either of node.upper_layer promises; attacks are for ours alone."""
+"""Run a test with both values of node.upper_layer; attack tests run with our own only."""
 
 
 @pytest.fixture

@@ -17,19 +17,19 @@ OPEN_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
 
 
 def element(tag: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
-    """An explicit element; `length` is a lie where it is given."""
+    """Encode an element in Explicit VR, with a false `length` if one is given."""
     size = len(value) if length is None else length
     head = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr)
     return head + (struct.pack("<HI", 0, size) if vr in LONG else struct.pack("<H", size)) + value
 
 
 def implicit(tag: int, value: bytes, length: int | None = None) -> bytes:
-    """The same in Implicit VR."""
+    """Encode an element in Implicit VR, with a false `length` if one is given."""
     return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value) if length is None else length) + value
 
 
 def uid(tag: int, value: str, pad: bytes = b"\0") -> bytes:
-    """A UI element, padded where its length is odd."""
+    """Encode a UI element, padded to an even length."""
     encoded = value.encode("latin-1")
     return element(tag, b"UI", encoded + pad * (len(encoded) % 2))
 
@@ -55,30 +55,30 @@ def parts(
     between: bytes = b"",
     last: bytes = b"",
 ) -> bytes:
-    """The data set of a small report, with something before, between and after its elements."""
+    """Encode the data set of a small report, with bytes before, between and after its elements."""
     modality, patient = element(0x00080060, b"CS", b"SR"), element(0x00100020, b"LO", b"T1")
     return first + sop_class + instance + modality + between + patient + study + series + last
 
 
 def image(between: bytes = b"", tail: bytes = b"", pixels: bytes = bytes(64)) -> Encoded:
-    """A small mammogram, with something before its pixel data and behind it."""
+    """Encode a small mammogram, with bytes before and after its pixel data."""
     data = parts(uid(0x00080016, MG), between=between) + element(0x7FE00010, b"OW", pixels)
     return Encoded(data + tail, MG)
 
 
 def sequence(tag: int, *items: bytes, vr: bytes = b"SQ", end: bytes = SEQUENCE_END) -> bytes:
-    """A sequence of undefined length whose items have none either."""
+    """Encode a sequence of undefined length with items of undefined length."""
     return element(tag, vr, b"".join(OPEN_ITEM + one + ITEM_END for one in items), UNDEFINED) + end
 
 
 def nested(depth: int) -> bytes:
-    """Sequences of undefined length in each other, private."""
+    """Encode nested private sequences of undefined length."""
     head = element(0x00091010, b"SQ", OPEN_ITEM, UNDEFINED)
     return head * depth + (ITEM_END + SEQUENCE_END) * depth
 
 
 def private_un(inner: bytes) -> bytes:
-    """A private UN of undefined length, which holds Implicit VR (PS3.5 6.2.2)."""
+    """Encode a private UN of undefined length, which holds Implicit VR (PS3.5 6.2.2)."""
     return element(0x00091010, b"UN", OPEN_ITEM + inner + ITEM_END, UNDEFINED) + SEQUENCE_END
 
 
@@ -200,6 +200,6 @@ ODD = {
     "garbage": Encoded(bytes(range(256)) * 8),
     "zeros": Encoded(bytes(2048)),
 }
-"""By what is odd."""
+"""Odd data sets by their oddity."""
 
 assert UID(INSTANCE).is_valid

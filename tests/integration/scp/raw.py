@@ -1,4 +1,4 @@
-"""A sender that costs nothing and obeys nothing: pre-built PDUs over a plain socket."""
+"""A fast sender that can violate the protocol: pre-built PDUs over a plain socket."""
 
 import socket
 import struct
@@ -20,7 +20,7 @@ def associate_rq(
     abstract_syntaxes: tuple[str, ...] = (MG,),
     transfer_syntax: str = ExplicitVRLittleEndian,
 ) -> bytes:
-    """An A-ASSOCIATE-RQ with one context (ids 1, 3 ...) per abstract syntax."""
+    """Encode an A-ASSOCIATE-RQ with one context (ids 1, 3 ...) per abstract syntax."""
     request = A_ASSOCIATE()
     request.application_context_name = "1.2.840.10008.3.1.1.1"
     request.calling_ae_title, request.called_ae_title = calling, called
@@ -55,7 +55,7 @@ def command(
     has_data_set: bool = True,
     action: int = 0,
 ) -> bytes:
-    """A command set of a request."""
+    """Encode the command set of a request."""
     body = element(0x0002, even(sop_class_uid)) + element(0x0100, struct.pack("<H", field))
     body += element(0x1008, struct.pack("<H", action)) if action else b""
     body += element(0x0110, struct.pack("<H", message_id)) + element(0x0700, b"\0\0")
@@ -65,22 +65,22 @@ def command(
 
 
 def store_rq(sop_instance_uid: str, sop_class_uid: str = MG, message_id: int = 1, command_field: int = 1) -> bytes:
-    """A C-STORE-RQ command set (or another command with a data set)."""
+    """Encode a C-STORE-RQ command set (or another command with a data set)."""
     return command(command_field, sop_class_uid, sop_instance_uid, message_id=message_id)
 
 
 def echo_rq() -> bytes:
-    """A C-ECHO-RQ command set."""
+    """Encode a C-ECHO-RQ command set."""
     return command(0x0030, VERIFICATION, has_data_set=False)
 
 
 def pdv(data: bytes, *, command: bool, last: bool, context_id: int = 1) -> bytes:
-    """One presentation data value."""
+    """Encode a presentation data value."""
     return struct.pack(">IBB", len(data) + 2, context_id, command | last << 1) + data
 
 
 def p_data(*values: bytes) -> bytes:
-    """One P-DATA-TF PDU."""
+    """Encode a P-DATA-TF PDU."""
     body = b"".join(values)
     return struct.pack(">BBI", 4, 0, len(body)) + body
 
@@ -92,7 +92,7 @@ class Sender:
     port: int
     connection: socket.socket = field(init=False)
     longest_pdu: int = 0
-    """Bytes of the longest P-DATA-TF that answered, without its header."""
+    """Length in bytes of the longest P-DATA-TF received, without its header."""
 
     def __post_init__(self) -> None:
         self.connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
@@ -107,12 +107,12 @@ class Sender:
         self.connection.sendall(data)
 
     def associate(self, **request: object) -> int:
-        """The type of the PDU that answers an association request (2: accepted, 3: rejected)."""
+        """Request an association; return the type of the answer (2: accepted, 3: rejected)."""
         self.send(associate_rq(**request))  # type: ignore[arg-type]
         return self.read()[0]
 
     def read(self) -> tuple[int, bytes]:
-        """Type and body of the next PDU; type 0 when the peer closed."""
+        """Return type and body of the next PDU; type 0 if the peer closed the connection."""
         head = self._exactly(6)
         if len(head) < 6:
             return 0, b""
@@ -120,7 +120,7 @@ class Sender:
         return pdu_type, self._exactly(length)
 
     def status(self) -> int:
-        """The status in the next response, however many PDUs it comes in."""
+        """Return the status in the next response, which may take several PDUs."""
         command, control = b"", 0
         while not control & 2:
             pdu_type, body = self.read()
@@ -132,7 +132,7 @@ class Sender:
         return int.from_bytes(command[at + 8 : at + 10], "little")
 
     def store(self, uid: str, data: bytes, **request: object) -> int:
-        """The status that answers one C-STORE."""
+        """Send a C-STORE and return the status of its response."""
         self.send(p_data(pdv(store_rq(uid, **request), command=True, last=True)))  # type: ignore[arg-type]
         for start in range(0, max(len(data), 1), 16000):
             piece = data[start : start + 16000]
@@ -140,7 +140,7 @@ class Sender:
         return self.status()
 
     def is_closed_within(self, seconds: float) -> bool:
-        """Whether the peer ends the connection in that time (an A-ABORT may come first)."""
+        """Return whether the peer ends the connection in time (an A-ABORT may come first)."""
         self.connection.settimeout(seconds)
         try:
             while self.connection.recv(4096):

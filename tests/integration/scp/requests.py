@@ -1,4 +1,4 @@
-"""Association requests with one oddity each, built from PS3.8 9.3.2, PS3.7 annex D and what peers were seen to send."""
+"""Association requests with one oddity each, built from PS3.8 9.3.2, PS3.7 Annex D and requests of real peers."""
 
 import struct
 
@@ -22,14 +22,14 @@ from tests.associations import (
 )
 
 GOOD = proposed(1, VERIFICATION, EXPLICIT, IMPLICIT)
-"""Every request that can be read proposes this context."""
+"""The context that every readable request proposes."""
 OTHER = proposed(3, MG, EXPLICIT)
 _IDENTITY = item(0x58, struct.pack(">BBH", 1, 0, 4) + b"user" + struct.pack(">H", 0))
 _CUT_CONTEXT = item(0x20, bytes([3, 0, 0, 0]) + item(0x30, MG, length=200))
 
 
 def _with(*sub_items: bytes) -> bytes:
-    """The good context, with these sub-items beside the usual user information."""
+    """Encode a request with the good context and these further sub-items of user information."""
     return request(GOOD, users=user(maximum_length(), class_uid(), *sub_items))
 
 
@@ -130,7 +130,7 @@ ODD = {
     "a context whose abstract syntax is cut": request(_CUT_CONTEXT, GOOD),
     "a context of two bytes": request(item(0x20, b"\3\0"), GOOD),
 }
-"""By what is odd; each proposes the good context, which is accepted."""
+"""Odd requests by their oddity; each proposes the good context, which is accepted."""
 
 REFUSED = {
     # A-ASSOCIATE-RJ: the application context is not DICOM's
@@ -139,10 +139,10 @@ REFUSED = {
     "an empty application context": request(GOOD, application=item(0x10, b"")),
     "a protocol version without the first": request(GOOD, version=2),
     "only the fixed fields": request(application=b"", users=b""),
-    # A-ABORT: the items cannot be told apart
+    # A-ABORT: an item is cut
     "an item that is longer than the request": request(GOOD, users=item(0x50, b"", length=60000)),
     "a sub-item that is longer than the user information": request(GOOD, users=user(item(0x52, b"1.2", length=500))),
     "half an item": request(GOOD, users=USUAL + b"\x60\0"),
     "fixed fields that are cut": struct.pack(">BBI", 1, 0, 20) + bytes(20),
 }
-"""By why nothing is accepted."""
+"""Requests that are not accepted, by the reason."""

@@ -1,4 +1,4 @@
-"""Who gets an association, and what becomes of connections that mean no good (the table in receiving.md)."""
+"""Associations are admitted or rejected, and attacks on connections end in time."""
 
 import contextlib
 import resource
@@ -21,13 +21,13 @@ PATIENCE_S = 2.0
 
 @pytest.fixture
 def impatient(tmp_path: Path) -> object:
-    """A receiver that waits one second."""
+    """Run a receiver with a network timeout of PATIENCE_S."""
     with running_receiver(tmp_path / "root", network_timeout=PATIENCE_S) as receiver:
         yield receiver
 
 
 def echoes(receiver: Receiver) -> bool:
-    """Whether a good peer gets an association and an answer at once."""
+    """Return whether a known peer gets an association and a response at once."""
     with Sender(receiver.port) as sender:
         accepted = sender.associate(abstract_syntaxes=(VERIFICATION,)) == 2
         sender.send(p_data(pdv(echo_rq(), command=True, last=True)))
@@ -58,7 +58,7 @@ def test_a_wrong_called_ae_title_is_rejected(receiver: Receiver) -> None:
 
 
 @over_both
-def test_one_association_too_many_is_told_to_try_again(tmp_path: Path, upper_layer: str) -> None:
+def test_an_association_beyond_the_limit_is_rejected_as_transient(tmp_path: Path, upper_layer: str) -> None:
     one = running_receiver(tmp_path / "root", maximum_associations=1, upper_layer=upper_layer)
     with one as receiver, Sender(receiver.port) as first:
         assert first.associate() == 2
@@ -101,7 +101,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("pieces", ATTACKS.values(), ids=ATTACKS.keys())
-def test_an_attack_ends_within_the_patience_and_leaves_nothing(impatient: Receiver, pieces: list[bytes]) -> None:
+def test_an_attack_ends_within_the_timeout_and_leaves_nothing(impatient: Receiver, pieces: list[bytes]) -> None:
     with Sender(impatient.port) as sender:
         for piece in pieces:
             try:
@@ -124,7 +124,7 @@ BY_THE_NODE = {
 
 
 @pytest.mark.parametrize(("pieces", "last_word"), BY_THE_NODE.values(), ids=BY_THE_NODE.keys())
-def test_an_abort_says_whose_decision_it_was_and_reaches_the_peer(
+def test_an_abort_names_its_source_and_reaches_the_peer(
     impatient: Receiver, pieces: list[bytes], last_word: bytes
 ) -> None:
     with Sender(impatient.port) as sender:
@@ -134,7 +134,7 @@ def test_an_abort_says_whose_decision_it_was_and_reaches_the_peer(
         assert sender.read() == (0, b"")
 
 
-def test_a_peer_that_aborts_is_not_answered_and_its_half_instance_is_gone(receiver: Receiver) -> None:
+def test_an_abort_of_the_peer_is_not_answered_and_its_partial_instance_is_removed(receiver: Receiver) -> None:
     with Sender(receiver.port) as sender:
         sender.associate()
         sender.send(p_data(pdv(store_rq("1.2.3"), command=True, last=True), pdv(b"x", command=False, last=False)))
@@ -144,7 +144,7 @@ def test_a_peer_that_aborts_is_not_answered_and_its_half_instance_is_gone(receiv
 
 
 @over_both
-def test_a_node_stops_whatever_its_peers_are_doing(tmp_path: Path, upper_layer: str) -> None:
+def test_a_node_stops_in_every_state_of_its_associations(tmp_path: Path, upper_layer: str) -> None:
     with contextlib.ExitStack() as open_connections:
         with running_receiver(tmp_path / "root", upper_layer=upper_layer) as receiver:
             silent, rejected, associated = (open_connections.enter_context(Sender(receiver.port)) for _ in range(3))
@@ -173,14 +173,16 @@ REJECTED = {
 
 
 @pytest.mark.parametrize(("request_", "answer"), REJECTED.values(), ids=REJECTED.keys())
-def test_what_is_not_dicom_of_today_is_rejected(receiver: Receiver, request_: bytes, answer: bytes) -> None:
+def test_an_unknown_protocol_version_or_application_context_is_rejected(
+    receiver: Receiver, request_: bytes, answer: bytes
+) -> None:
     with Sender(receiver.port) as sender:
         sender.send(request_)
         assert sender.read() == (3, answer)
 
 
 @pytest.mark.alone
-def test_an_instance_that_crawls_is_given_up_although_every_pdu_is_in_time(impatient: Receiver) -> None:
+def test_a_slow_instance_is_aborted_although_every_pdu_is_in_time(impatient: Receiver) -> None:
     with Sender(impatient.port) as sender:
         sender.associate()
         sender.send(p_data(pdv(store_rq("1.2.3"), command=True, last=True)))
@@ -193,7 +195,7 @@ def test_an_instance_that_crawls_is_given_up_although_every_pdu_is_in_time(impat
     assert impatient.parts() == []
 
 
-def test_a_peer_that_reads_no_answers_is_given_up(impatient: Receiver) -> None:
+def test_a_peer_that_reads_no_responses_is_disconnected(impatient: Receiver) -> None:
     echo = p_data(pdv(echo_rq(), command=True, last=True))
     with Sender(impatient.port) as sender:
         sender.associate(abstract_syntaxes=(VERIFICATION,))
@@ -238,7 +240,7 @@ def test_connections_cut_in_the_middle_leave_no_file(receiver: Receiver) -> None
 
 
 @pytest.mark.alone
-def test_many_silent_connections_do_not_keep_a_good_peer_out(receiver: Receiver) -> None:
+def test_many_silent_connections_do_not_keep_other_peers_out(receiver: Receiver) -> None:
     silent = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(150)]
     started = time.monotonic()
     assert echoes(receiver)
@@ -250,7 +252,7 @@ def test_many_silent_connections_do_not_keep_a_good_peer_out(receiver: Receiver)
 
 
 @pytest.mark.alone
-def test_silent_connections_from_everywhere_are_bounded_and_keep_no_good_peer_out(receiver: Receiver) -> None:
+def test_silent_connections_from_many_addresses_are_limited_and_keep_no_other_peer_out(receiver: Receiver) -> None:
     sources = [(f"127.0.1.{host}", 0) for host in range(1, 31)] * 5
     silent = [socket.create_connection(("127.0.0.1", receiver.port), source_address=source) for source in sources]
     wait_until(lambda: len(association_threads()) <= MAXIMUM_WAITING)
@@ -262,7 +264,7 @@ def test_silent_connections_from_everywhere_are_bounded_and_keep_no_good_peer_ou
     wait_until(lambda: len(association_threads()) == 0)
 
 
-def test_ports_that_are_only_looked_at_leave_nothing_behind(receiver: Receiver) -> None:
+def test_port_scans_leave_nothing_behind(receiver: Receiver) -> None:
     for _ in range(500):
         socket.create_connection(("127.0.0.1", receiver.port)).close()
     wait_until(lambda: len(association_threads()) == 0)

@@ -1,4 +1,4 @@
-"""The files of pydicom's own tests, malformed ones included: kept bit for bit or refused, and read or refused."""
+"""The test files of pydicom, including malformed ones, are stored bit for bit or refused, and read or refused."""
 
 from collections import Counter
 from pathlib import Path
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def sent(receiver: Receiver, path: Path, number: int) -> tuple[str, bytes, int]:
-    """SOP Instance UID, data set and status; what a file does not say of itself is made up."""
+    """Send a file, with made-up UIDs if it has none; return SOP Instance UID, data set and status."""
     uid, sop_class, syntax, data = f"2.25.95{number}", MG, EXPLICIT_LITTLE, path.read_bytes()
     try:
         meta = read_file_meta_info(path)
@@ -36,7 +36,7 @@ def sent(receiver: Receiver, path: Path, number: int) -> tuple[str, bytes, int]:
         return uid, data, sender.store(uid, data, sop_class_uid=sop_class)
 
 
-def test_each_is_kept_bit_for_bit_or_refused_and_the_node_goes_on(tmp_path: Path) -> None:
+def test_each_file_is_kept_bit_for_bit_or_refused_and_the_node_keeps_running(tmp_path: Path) -> None:
     counts: Counter[int] = Counter()
     with running_receiver(tmp_path / "root", additional_storage_sop_classes=("all",)) as receiver:
         for number, path in enumerate(FILES):
@@ -55,7 +55,7 @@ def test_each_is_kept_bit_for_bit_or_refused_and_the_node_goes_on(tmp_path: Path
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_each_is_read_or_refused(path: Path) -> None:
+def test_each_file_is_read_or_refused(path: Path) -> None:
     try:
         assert read_mammogram(read_dataset(path)).pixels.any()
     except UnsupportedMammogram as refusal:

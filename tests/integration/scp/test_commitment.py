@@ -1,4 +1,4 @@
-"""What peers ask and tell of storage commitment is on record before it is answered, or refused with the reason."""
+"""Requests and replies of storage commitment are recorded before they are answered, or refused with the reason."""
 
 import warnings
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def requests(receiver: Receiver) -> list[CommitmentRequestRow]:
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-def test_a_request_is_on_record_when_it_is_answered(receiver: Receiver, syntax: str) -> None:
+def test_a_request_is_recorded_before_it_is_answered(receiver: Receiver, syntax: str) -> None:
     uid, association = generate_uid(prefix=None), calling(receiver, syntax=syntax)
     assert asked(association, request_data_set(uid, [IMAGE])).Status == 0x0000
     (row,) = requests(receiver)
@@ -58,7 +58,7 @@ def test_a_request_is_on_record_when_it_is_answered(receiver: Receiver, syntax: 
 
 
 @over_both
-def test_the_same_request_again_is_one_request(receiver: Receiver, peer: Association) -> None:
+def test_a_repeated_request_is_recorded_once(receiver: Receiver, peer: Association) -> None:
     data_set = request_data_set("2.25.5", [IMAGE])
     assert [asked(peer, data_set).Status for _ in range(2)] == [0x0000] * 2
     assert len(requests(receiver)) == 1
@@ -91,7 +91,7 @@ BAD = [
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
 @pytest.mark.parametrize(("data_set", "status", "comment"), BAD)
-def test_a_request_that_asks_nothing_is_refused(
+def test_a_request_without_valid_references_is_refused(
     receiver: Receiver, peer: Association, data_set: Dataset, status: int, comment: str
 ) -> None:
     answer = asked(peer, data_set)
@@ -101,14 +101,14 @@ def test_a_request_that_asks_nothing_is_refused(
 
 
 @over_both
-def test_another_action_and_another_instance_are_refused(peer: Association) -> None:
+def test_unknown_actions_and_instances_are_refused(peer: Association) -> None:
     data_set = request_data_set("2.25.5", [IMAGE])
     assert asked(peer, data_set, action=2).Status == 0x0123
     assert asked(peer, data_set, instance="1.2.3").Status == 0x0112
 
 
 @over_both
-def test_a_peer_that_cannot_be_called_is_told_what_is_missing(receiver: Receiver) -> None:
+def test_the_refusal_of_a_peer_that_cannot_be_called_names_the_missing_setting(receiver: Receiver) -> None:
     association = calling(receiver, "PYNETDICOM")
     answer = asked(association, request_data_set("2.25.5", [IMAGE]))
     association.release()
@@ -117,7 +117,7 @@ def test_a_peer_that_cannot_be_called_is_told_what_is_missing(receiver: Receiver
 
 
 @over_both
-def test_a_report_on_what_was_never_asked_is_refused_and_harms_nothing(peer: Association) -> None:
+def test_a_reply_without_a_request_is_refused_and_does_no_harm(peer: Association) -> None:
     report = CommitmentReply("2.25.6", [IMAGE], [Failure(IMAGE, 0x0112)])
     answer, _ = peer.send_n_event_report(report_data_set(report), 2, PUSH_MODEL, PUSH_MODEL_INSTANCE)
     assert answer.Status == 0x0110

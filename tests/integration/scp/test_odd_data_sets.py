@@ -1,4 +1,4 @@
-"""Data sets with oddities are kept wherever that harms nobody; where storescp keeps more, CONFORMANCE.md says why."""
+"""Odd data sets are kept unless that does harm; where storescp keeps more, CONFORMANCE.md states the reason."""
 
 import subprocess
 from pathlib import Path
@@ -39,21 +39,21 @@ REFUSED = {
     "zeros": UNREADABLE,
 }
 KEPT_BY_STORESCP_ALONE = {
-    # No study that it belongs to, or no UID that may become the name of a file (CONFORMANCE 2.3)
+    # Without a study, or without a UID that can be a file name (CONFORMANCE.md section 2.3)
     "an empty study UID",
     "no study UID",
     "no series UID",
     "a study UID with letters",
     "a study UID of 80 characters",
     "an instance UID with letters",
-    # A part is missing, and a good copy that is sent later would be the second one of its UID
+    # Cut: a complete copy that is sent later would be the second one of its UID
     "cut in a header",
     "cut in a sequence",
 }
 
 
 def status_of(port: int, one: Encoded) -> int:
-    """The status of a C-STORE; -1 where the association is aborted."""
+    """Send a C-STORE; return its status, or -1 if the association is aborted."""
     with Sender(port) as sender:
         assert sender.associate(abstract_syntaxes=(one.sop_class_uid,), transfer_syntax=one.transfer_syntax_uid) == 2
         try:
@@ -63,7 +63,7 @@ def status_of(port: int, one: Encoded) -> int:
 
 
 @pytest.mark.filterwarnings("default:Invalid value for VR UI")
-def test_a_data_set_is_kept_unless_it_is_cut_or_belongs_nowhere(receiver: Receiver) -> None:
+def test_an_odd_data_set_is_kept_unless_it_is_cut_or_lacks_uids(receiver: Receiver) -> None:
     statuses = {name: status_of(receiver.port, one) for name, one in ODD.items()}
     assert {name: status for name, status in statuses.items() if status} == REFUSED
     assert receiver.parts() == []

@@ -1,4 +1,4 @@
-"""Senders that nobody here wrote, in every transfer syntax, and a receiver that is killed under them."""
+"""Independent senders in every transfer syntax, and a receiver that is killed while they send."""
 
 import os
 import signal
@@ -27,20 +27,20 @@ TITLES = ["-aet", "DCMTK", "-aec", "GLAMNODE", "127.0.0.1"]
 
 
 def dcmtk(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """One of DCMTK's programs, run to its end."""
+    """Run a program of DCMTK to its end."""
     path = PEERS["dcmtk"].program.with_name(program)
     return subprocess.run([path, *arguments], capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture(scope="module")
 def mammogram(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One small phantom view as a file."""
+    """Write a small phantom view to a file."""
     path = tmp_path_factory.mktemp("mammogram") / "view.dcm"
     pydicom.dcmwrite(path, make_exam(7, rows=256, columns=192)[0].dataset, enforce_file_format=True)
     return path
 
 
-# How DCMTK makes each syntax of an image, and how its storescu is told to propose it.
+# DCMTK program that encodes each syntax, and the option of storescu that proposes it
 ENCODERS = {
     "Explicit VR Little Endian": (["dcmconv", "+te"], "-xe"),
     "Explicit VR Big Endian": (["dcmconv", "+tb"], "-xb"),
@@ -73,7 +73,7 @@ def test_an_instance_is_kept_in_the_syntax_it_was_sent_in(
 @over_both
 @pytest.mark.peer("dcmtk")
 @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless], ids=["JPEG-LS", "JPEG 2000"])
-def test_dcmsend_keeps_the_compression_of_what_it_sends(
+def test_dcmsend_keeps_the_compression_of_its_files(
     receiver: Receiver, mammogram: Path, tmp_path: Path, syntax: UID
 ) -> None:
     encoded, dataset = tmp_path / "encoded.dcm", pydicom.dcmread(mammogram)
@@ -102,7 +102,7 @@ def test_pynetdicom_gets_a_context_for_every_class_in_every_syntax(receiver: Rec
 @needs_shared_data
 @pytest.mark.shared_data
 @pytest.mark.peer("dcmtk")
-def test_real_mammograms_of_three_vendors_are_kept_with_the_view_they_state(receiver: Receiver) -> None:
+def test_real_mammograms_of_three_vendors_are_kept_with_their_view(receiver: Receiver) -> None:
     assert SHARED is not None
     files = ["fodicom_GH133_GE_Essential_RMLO", "omama_GE_Essential_RCC_2294", "omama_Hologic_DSM_stereoscout_L"]
     for name in files:
@@ -125,7 +125,7 @@ with running_receiver(Path(sys.argv[1])) as receiver:
 
 
 def start_receiver(root: Path) -> tuple[subprocess.Popen[str], int]:
-    """A receiver as a process, and its port."""
+    """Start a receiver process; return it and its port."""
     process = subprocess.Popen(
         [sys.executable, "-c", RECEIVER, str(root)],
         stdout=subprocess.PIPE,
@@ -142,7 +142,7 @@ def start_receiver(root: Path) -> tuple[subprocess.Popen[str], int]:
 
 
 def send_until_it_dies(port: int, prefix: str, answered: dict[str, bytes]) -> None:
-    """What was answered with success goes into `answered`."""
+    """Send instances; add those that were acknowledged to `answered`."""
     try:
         with Sender(port) as sender:
             sender.associate()
@@ -156,7 +156,7 @@ def send_until_it_dies(port: int, prefix: str, answered: dict[str, bytes]) -> No
 
 
 @pytest.mark.timeout(120)
-def test_a_receiver_killed_six_times_lost_nothing_that_it_answered_with_success(tmp_path: Path) -> None:
+def test_a_receiver_killed_six_times_loses_no_instance_that_it_acknowledged(tmp_path: Path) -> None:
     root, answered = tmp_path / "root", dict[str, bytes]()
     for life in range(6):
         process, port = start_receiver(root)

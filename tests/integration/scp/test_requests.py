@@ -1,4 +1,4 @@
-"""Odd association requests: the node takes what DCMTK's storescp takes, and records what it does not."""
+"""Odd association requests are accepted if storescp of DCMTK accepts them, or recorded as rejected."""
 
 import socket
 import struct
@@ -23,7 +23,7 @@ ACCEPTED, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = 0, 3, 4
 
 
 def results(body: bytes) -> list[tuple[int, int]]:
-    """Context id and result of each answer in the body of an A-ASSOCIATE-AC."""
+    """Return context id and result of each context in the body of an A-ASSOCIATE-AC."""
     found, offset = [], 68
     while offset + 4 <= len(body):
         kind, _, length = struct.unpack_from(">BBH", body, offset)
@@ -34,7 +34,7 @@ def results(body: bytes) -> list[tuple[int, int]]:
 
 
 def outcome(port: int, sent: bytes) -> tuple[int, list[tuple[int, int]]]:
-    """Type of the answer, and the results of the contexts; the sender sends nothing else."""
+    """Send a request only; return the type of the answer and the results of its contexts."""
     with Sender(port) as sender:
         sender.send(sent)
         sender.connection.shutdown(socket.SHUT_WR)
@@ -43,7 +43,7 @@ def outcome(port: int, sent: bytes) -> tuple[int, list[tuple[int, int]]]:
 
 
 def is_answered(port: int, sent: bytes) -> bool:
-    """Whether the good context of a request carries a C-ECHO."""
+    """Return whether a C-ECHO on the good context of a request succeeds."""
     with Sender(port) as sender:
         sender.send(sent)
         if sender.read()[0] != 2:
@@ -53,8 +53,8 @@ def is_answered(port: int, sent: bytes) -> bool:
 
 
 @over_both
-def test_every_odd_request_that_can_be_read_is_accepted_and_answered(receiver: Receiver) -> None:
-    # No answer fits into three bytes.
+def test_every_readable_odd_request_is_accepted(receiver: Receiver) -> None:
+    # A maximum length of three bytes leaves no room for a response.
     answerable = {name: sent for name, sent in ODD.items() if name != "a maximum length of 3"}
     assert [name for name, sent in answerable.items() if not is_answered(receiver.port, sent)] == []
 
@@ -77,12 +77,12 @@ OF_THE_ODD_CONTEXT: Mapping[str, list[tuple[int, int]]] = {
 }
 
 
-def test_an_odd_context_takes_no_other_with_it(receiver: Receiver) -> None:
+def test_an_odd_context_does_not_affect_the_others(receiver: Receiver) -> None:
     answers = {name: outcome(receiver.port, ODD[name])[1] for name in OF_THE_ODD_CONTEXT}
     assert answers == OF_THE_ODD_CONTEXT
 
 
-def test_a_request_that_cannot_be_read_is_recorded_with_its_caller(receiver: Receiver) -> None:
+def test_an_unreadable_request_is_recorded_with_its_caller(receiver: Receiver) -> None:
     for name, sent in REFUSED.items():
         before = len(receiver.refused)
         assert outcome(receiver.port, sent)[0] in (0, 3, 7), name
@@ -105,7 +105,7 @@ def test_the_node_accepts_whatever_storescp_accepts(receiver: Receiver, tmp_path
         process.wait(10)
     assert accepted - set(ODD) == set()
     assert len(accepted) > 60
-    # In these places the node goes further than DCMTK 3.6.7 does.
+    # The node accepts these requests, which DCMTK 3.6.7 rejects.
     assert set(ODD) - accepted == FURTHER_THAN_STORESCP
 
 
@@ -123,7 +123,7 @@ FURTHER_THAN_STORESCP = {
 
 @over_both
 @pytest.mark.parametrize("most", [100, 12, 8])
-def test_an_answer_is_never_longer_than_the_peer_receives(receiver: Receiver, most: int) -> None:
+def test_responses_never_exceed_the_maximum_length_of_the_peer(receiver: Receiver, most: int) -> None:
     sent = request(GOOD, proposed(3, MG, b"1.2.840.10008.1.2.1"), users=user(maximum_length(most), class_uid()))
     with Sender(receiver.port) as sender:
         sender.send(sent)
@@ -134,7 +134,7 @@ def test_an_answer_is_never_longer_than_the_peer_receives(receiver: Receiver, mo
         assert sender.longest_pdu <= most
 
 
-def test_a_peer_that_receives_too_little_for_any_answer_is_aborted_and_recorded(receiver: Receiver) -> None:
+def test_a_peer_whose_maximum_length_allows_no_response_is_aborted_and_recorded(receiver: Receiver) -> None:
     with Sender(receiver.port) as sender:
         sender.send(ODD["a maximum length of 3"])
         assert sender.read()[0] == 2

@@ -1,4 +1,4 @@
-"""C-STORE: what is answered 0x0000 is kept, and what cannot be kept says why."""
+"""C-STORE keeps every instance that it answers with 0x0000, and states the reason of every refusal."""
 
 import hashlib
 import itertools
@@ -21,14 +21,14 @@ UID = "1.2.3.4.5"
 
 
 def sent(receiver: Receiver, uid: str, data: bytes, **request: object) -> int:
-    """The status of one instance on an association of its own."""
+    """Send an instance on an association of its own; return its status."""
     with Sender(receiver.port) as sender:
         assert sender.associate() == 2
         return sender.store(uid, data, **request)
 
 
 @over_both
-def test_what_was_answered_with_success_is_kept_bit_for_bit(receiver: Receiver) -> None:
+def test_an_acknowledged_instance_is_kept_bit_for_bit(receiver: Receiver) -> None:
     data = data_set(UID, pixel_bytes=300_000)
     assert sent(receiver, UID, data) == 0x0000
     row = receiver.rows()[UID]
@@ -47,7 +47,7 @@ def test_a_stored_file_is_dicom_with_our_file_meta_information(receiver: Receive
 
 
 @over_both
-def test_the_same_bytes_again_are_accepted_and_kept_once(receiver: Receiver) -> None:
+def test_repeated_bytes_are_accepted_and_kept_once(receiver: Receiver) -> None:
     data = data_set(UID)
     assert [sent(receiver, UID, data) for _ in range(2)] == [0x0000, 0x0000]
     assert list(receiver.rows()) == [UID]
@@ -77,7 +77,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("uid", "data", "request_", "status"), REFUSED.values(), ids=REFUSED.keys())
-def test_bad_input_gets_its_status_and_harms_nothing(
+def test_bad_input_gets_its_status_and_does_no_harm(
     receiver: Receiver, uid: str, data: bytes, request_: dict[str, object], status: int
 ) -> None:
     with Sender(receiver.port) as sender:
@@ -128,7 +128,7 @@ def test_a_cancel_is_not_answered(receiver: Receiver) -> None:
 
 
 @over_both
-def test_a_refusal_is_told_in_plain_words(receiver: Receiver) -> None:
+def test_a_refusal_has_a_comment_in_plain_words(receiver: Receiver) -> None:
     sent(receiver, UID, data_set("1.2.3.9"))
     ((event, detail),) = receiver.refused
     assert event == "instance_refused"
@@ -145,7 +145,9 @@ def test_a_disk_with_too_little_space_answers_out_of_resources(tmp_path: Path, u
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(1, 5000), max_size=12), together=st.booleans())
-def test_any_cutting_of_a_data_set_arrives_whole(receiver: Receiver, cuts: list[int], together: bool) -> None:
+def test_a_data_set_arrives_complete_however_it_is_fragmented(
+    receiver: Receiver, cuts: list[int], together: bool
+) -> None:
     uid = f"1.2.8.{hashlib.sha256(repr((cuts, together)).encode()).digest()[0] + sum(cuts) * 1000}"
     data = data_set(uid, pixel_bytes=5000)
     edges = sorted({0, *[cut for cut in cuts if cut < len(data)], len(data)})
@@ -171,7 +173,7 @@ def test_a_command_in_pieces_and_pipelined_requests_are_answered_in_order(receiv
 
 
 @over_both
-def test_eight_senders_at_once_lose_nothing(receiver: Receiver) -> None:
+def test_eight_concurrent_senders_lose_nothing(receiver: Receiver) -> None:
     def send(number: int) -> None:
         with Sender(receiver.port) as sender:
             sender.associate()
@@ -196,7 +198,7 @@ def test_every_compressed_syntax_comes_before_the_uncompressed_ones() -> None:
 
 @needs_shared_data
 @pytest.mark.shared_data
-def test_malformed_files_are_kept_or_refused_and_the_node_goes_on(receiver: Receiver) -> None:
+def test_malformed_files_are_kept_or_refused_and_the_node_keeps_running(receiver: Receiver) -> None:
     assert SHARED is not None
     files = sorted((SHARED / "data" / "dicom" / "malformed").iterdir())
     assert files

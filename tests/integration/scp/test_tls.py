@@ -1,4 +1,4 @@
-"""TLS at the receiver, with senders that nobody here wrote, and with those that do it wrong."""
+"""TLS at the receiver, with independent senders and with faulty ones."""
 
 import contextlib
 import socket
@@ -42,14 +42,14 @@ Running = Callable[..., AbstractContextManager[Receiver]]
 
 
 def tls_settings(node: Signed, **stated: object) -> TLSSettings:
-    """A free port, short patience."""
+    """Return TLS settings with a free port and short timeouts."""
     values = {"port": 0, "certificate": node.certificate, "key": node.key, "ca": node.ca, **stated}
     return TLSSettings.model_validate({"handshake_timeout": PATIENCE_S, **values})
 
 
 @pytest.fixture
 def receiver(tmp_path: Path, node: Signed) -> Iterator[Receiver]:
-    """With a plain port and one for TLS, where certificates are required."""
+    """Run a receiver with a plain port and a TLS port that requires certificates."""
     with running_receiver(tmp_path / "root", tls=tls_settings(node)) as running:
         yield running
 
@@ -60,7 +60,7 @@ def tls_port(receiver: Receiver) -> int:
 
 
 def dcmtk(program: str, port: int, signed: Signed | None, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """One of DCMTK's programs over TLS, or in plain, run to its end."""
+    """Run a program of DCMTK over TLS or plain to its end."""
     files: list[str | Path] = []
     if signed is not None:
         files = ["+tls", signed.key, signed.certificate, "+cf", signed.ca]
@@ -69,7 +69,7 @@ def dcmtk(program: str, port: int, signed: Signed | None, *arguments: str | Path
 
 
 def caller(signed: Signed | None, ca: Path) -> ssl.SSLContext:
-    """What a sender in Python speaks."""
+    """Return the TLS context of a sender in Python."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(ca)
     if signed is not None:
@@ -78,7 +78,7 @@ def caller(signed: Signed | None, ca: Path) -> ssl.SSLContext:
 
 
 def echoes(port: int, signed: Signed | None, ca: Path) -> bool:
-    """Whether pynetdicom has an association there."""
+    """Return whether a C-ECHO of pynetdicom succeeds."""
     ae = RequestingAE("PYNETDICOM")
     ae.acse_timeout = ae.network_timeout = ae.dimse_timeout = 30
     ae.add_requested_context(VERIFICATION)
@@ -91,7 +91,7 @@ def echoes(port: int, signed: Signed | None, ca: Path) -> bool:
 
 
 def reason_of(receiver: Receiver) -> tuple[str, str]:
-    """What was put on record of the one refusal: reason and remedy."""
+    """Return reason and remedy of the one recorded rejection."""
     wait_until(lambda: bool(receiver.refused))
     ((event, detail),) = receiver.refused
     assert event == "association_rejected"
@@ -110,7 +110,7 @@ def test_storescu_sends_a_mammogram_over_tls(receiver: Receiver, pacs: Signed, t
 
 
 @pytest.mark.peer("dcmtk")
-def test_both_ports_are_served_at_once(receiver: Receiver, pacs: Signed) -> None:
+def test_plain_and_tls_ports_are_served_at_the_same_time(receiver: Receiver, pacs: Signed) -> None:
     assert dcmtk("echoscu", receiver.port, None).returncode == 0
     assert dcmtk("echoscu", tls_port(receiver), pacs).returncode == 0
     assert receiver.refused == []
@@ -140,7 +140,7 @@ OUTSIDE_CIPHERS = {"TLS 1.1": "ALL", "CBC": "ECDHE-ECDSA-AES128-SHA256", "RSA ke
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_what_the_profile_forbids_is_refused(receiver: Receiver, pacs: Signed, name: str) -> None:
+def test_versions_and_ciphers_outside_the_profile_are_refused(receiver: Receiver, pacs: Signed, name: str) -> None:
     files = ["-cert", str(pacs.certificate), "-key", str(pacs.key), "-CAfile", str(pacs.ca)]
     where = ["-connect", f"127.0.0.1:{tls_port(receiver)}"]
     cipher = ["-cipher", f"{OUTSIDE_CIPHERS[name]}:@SECLEVEL=0"]
@@ -152,7 +152,7 @@ def test_what_the_profile_forbids_is_refused(receiver: Receiver, pacs: Signed, n
     assert reason.startswith("the TLS handshake failed: ")
 
 
-def test_who_shows_no_certificate_is_refused_where_one_is_required(receiver: Receiver, pacs: Signed) -> None:
+def test_a_sender_without_a_certificate_is_refused_if_one_is_required(receiver: Receiver, pacs: Signed) -> None:
     assert not echoes(tls_port(receiver), None, pacs.ca)
     reason, remedy = reason_of(receiver)
     assert "peer did not return a certificate" in reason
@@ -160,7 +160,7 @@ def test_who_shows_no_certificate_is_refused_where_one_is_required(receiver: Rec
 
 
 @pytest.mark.parametrize("asked", ["optional", "none"])
-def test_who_shows_no_certificate_is_served_where_none_is_required(
+def test_a_sender_without_a_certificate_is_served_if_none_is_required(
     tmp_path: Path, node: Signed, pacs: Signed, asked: str
 ) -> None:
     with running_receiver(tmp_path / "root", tls=tls_settings(node, client_certificate=asked)) as receiver:
@@ -186,7 +186,7 @@ def test_an_expired_certificate_is_refused(receiver: Receiver, authority: Author
 def bound(
     tmp_path: Path, node: Signed, *certificates: str, upper_layer: str = "streaming"
 ) -> AbstractContextManager[Receiver]:
-    """A receiver where PYNETDICOM must show one of `certificates`."""
+    """Run a receiver where PYNETDICOM must present one of `certificates`."""
     peer = PeerSettings.model_validate({"ae_title": "PYNETDICOM", "certificates": certificates})
     tls = tls_settings(node)
     return running_receiver(tmp_path / "root", tls=tls, peers={"modality": peer}, upper_layer=upper_layer)
@@ -206,7 +206,7 @@ def test_a_peer_is_known_by_a_name_in_its_certificate(tmp_path: Path, node: Sign
 
 
 @over_both
-def test_a_peer_with_anothers_certificate_is_told_the_fingerprint_that_it_showed(
+def test_the_rejection_of_an_unlisted_certificate_shows_its_fingerprint(
     tmp_path: Path, node: Signed, pacs: Signed, authority: Authority, upper_layer: str
 ) -> None:
     other = authority.sign("other")
@@ -219,7 +219,9 @@ def test_a_peer_with_anothers_certificate_is_told_the_fingerprint_that_it_showed
 
 
 @pytest.mark.peer("dcmtk")
-def test_a_peer_that_must_show_a_certificate_may_not_call_in_plain(tmp_path: Path, node: Signed, pacs: Signed) -> None:
+def test_a_peer_that_must_present_a_certificate_is_rejected_on_the_plain_port(
+    tmp_path: Path, node: Signed, pacs: Signed
+) -> None:
     peer = PeerSettings.model_validate({"ae_title": "DCMTK", "certificates": [pacs.fingerprint]})
     with running_receiver(tmp_path / "root", tls=tls_settings(node), peers={"pacs": peer}) as receiver:
         assert dcmtk("echoscu", receiver.port, None).returncode != 0
@@ -228,7 +230,7 @@ def test_a_peer_that_must_show_a_certificate_may_not_call_in_plain(tmp_path: Pat
 
 
 @pytest.mark.peer("dcmtk")
-def test_plain_dicom_on_the_tls_port_is_rejected_by_name_and_recorded(receiver: Receiver) -> None:
+def test_plain_dicom_on_the_tls_port_is_rejected_and_recorded_with_its_ae_title(receiver: Receiver) -> None:
     told = dcmtk("echoscu", tls_port(receiver), None)
     assert "Association Rejected" in told.stderr + told.stdout
     reason, remedy = reason_of(receiver)
@@ -246,7 +248,7 @@ def test_tls_on_the_plain_port_is_refused_and_recorded(receiver: Receiver, pacs:
 
 
 def replaced(receiver: Receiver, pacs: Signed) -> str:
-    """The name in the certificate that the receiver shows now."""
+    """Return the name in the certificate that the receiver presents now."""
     with (
         socket.create_connection(("127.0.0.1", tls_port(receiver))) as plain,
         caller(pacs, pacs.ca).wrap_socket(plain, server_hostname="127.0.0.1") as secured,
@@ -257,13 +259,13 @@ def replaced(receiver: Receiver, pacs: Signed) -> str:
 
 @pytest.fixture
 def renewing(tmp_path: Path, authority: Authority) -> Iterator[tuple[Receiver, Signed]]:
-    """A receiver, and its files, which may be replaced."""
+    """Run a receiver; provide it with its certificate files, which may be replaced."""
     mine = authority.sign("mine")
     with running_receiver(tmp_path / "root", tls=tls_settings(mine)) as running:
         yield running, mine
 
 
-def test_a_new_certificate_is_shown_without_a_restart(
+def test_a_new_certificate_is_used_without_a_restart(
     renewing: tuple[Receiver, Signed], authority: Authority, pacs: Signed
 ) -> None:
     receiver, mine = renewing
@@ -272,7 +274,7 @@ def test_a_new_certificate_is_shown_without_a_restart(
     assert replaced(receiver, pacs) == "renewed"
 
 
-def test_a_broken_new_certificate_leaves_the_old_one_in_force_and_says_why(
+def test_a_broken_new_certificate_leaves_the_old_one_in_use_and_is_logged(
     renewing: tuple[Receiver, Signed], pacs: Signed, authority: Authority, capfd: pytest.CaptureFixture[str]
 ) -> None:
     receiver, mine = renewing
@@ -286,7 +288,7 @@ def test_a_broken_new_certificate_leaves_the_old_one_in_force_and_says_why(
 
 
 def closed_after(connection: socket.socket) -> float:
-    """Seconds until the receiver closes it."""
+    """Return the seconds until the receiver closes a connection."""
     started = time.monotonic()
     connection.settimeout(10)
     try:
@@ -298,7 +300,7 @@ def closed_after(connection: socket.socket) -> float:
 
 
 def client_hello() -> bytes:
-    """The first flight of a real client."""
+    """Return the first bytes of a TLS client."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = ssl.create_default_context()
     with pytest.raises(ssl.SSLWantReadError):
@@ -308,7 +310,7 @@ def client_hello() -> bytes:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("sent", [b"", b"\x16", client_hello()[:-1], client_hello()], ids=["0", "1", "most", "hello"])
-def test_a_handshake_that_stops_is_closed_in_time_and_holds_nobody_up(
+def test_an_unfinished_handshake_is_closed_in_time_and_delays_no_other_peer(
     receiver: Receiver, pacs: Signed, sent: bytes
 ) -> None:
     with socket.create_connection(("127.0.0.1", tls_port(receiver))) as slow:
@@ -335,7 +337,7 @@ def test_a_handshake_byte_by_byte_is_closed_in_time(receiver: Receiver) -> None:
     assert time.monotonic() - started < 2 * PATIENCE_S + 1
 
 
-def test_an_association_over_tls_is_cut_when_the_receiver_stops(tmp_path: Path, node: Signed, pacs: Signed) -> None:
+def test_a_tls_association_ends_when_the_receiver_stops(tmp_path: Path, node: Signed, pacs: Signed) -> None:
     with running_receiver(tmp_path / "root", tls=tls_settings(node)) as receiver:
         plain = socket.create_connection(("127.0.0.1", tls_port(receiver)))
         secured = caller(pacs, pacs.ca).wrap_socket(plain, server_hostname="127.0.0.1")
@@ -363,7 +365,7 @@ def test_no_session_is_resumed(
                 assert secured.recv(65_536)[:1] == b"\2"
                 reused.append(secured.session_reused)
                 session = secured.session
-                # OpenSSL forgets the session of a connection that is not closed as it should be.
+                # OpenSSL drops the session of a connection that is not closed properly.
                 secured.sendall(struct.pack(">BBII", 5, 0, 4, 0))
                 assert secured.recv(65_536)[:1] == b"\6"
                 with contextlib.suppress(OSError):

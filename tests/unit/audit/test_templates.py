@@ -1,4 +1,4 @@
-"""What each audit message says, by the templates of PS3.15 A.5.3 and the schema of A.5.1.1."""
+"""Audit messages follow the templates of PS3.15 A.5.3 and the schema of A.5.1.1."""
 
 import base64
 import subprocess
@@ -49,7 +49,7 @@ def parsed(name: str) -> ElementTree.Element:
 
 
 def codes(element: ElementTree.Element) -> list[tuple[str, str]]:
-    """Of all its coded values."""
+    """Return all coded values of a message."""
     return [(one.tag, one.attrib["csd-code"]) for one in element.iter() if "originalText" in one.attrib]
 
 
@@ -65,12 +65,12 @@ def test_every_message_is_valid_by_the_schema(name: str) -> None:
 
 
 @pytest.mark.peer("xmllint")
-def test_a_message_without_its_source_is_not_valid() -> None:
+def test_a_message_without_its_source_is_invalid() -> None:
     assert not is_valid(MESSAGES["start"].replace(b'AuditSourceID="GLAMNODE"', b""))
 
 
 @pytest.mark.peer("xmllint")
-def test_a_peer_that_calls_itself_by_control_characters_leaves_the_message_valid() -> None:
+def test_control_characters_in_an_ae_title_leave_the_message_valid() -> None:
     assert is_valid(templates.node_refused(US, NOW, Party("\x00\x1b]<&>\ud800", "\x01\x02"), 'a "reason"\x00'))
 
 
@@ -98,14 +98,14 @@ def test_every_message_names_its_event(name: str, event: list[str]) -> None:
     assert [value for _, value in codes(identification)] == event
 
 
-def test_what_arrived_goes_from_the_sender_to_us() -> None:
+def test_received_instances_go_from_the_sender_to_the_node() -> None:
     sender, receiver = parsed("received").findall("ActiveParticipant")
     assert (sender.get("AlternativeUserID"), codes(sender)) == ("AETITLES=PACS", [("RoleIDCode", "110153")])
     assert (receiver.get("AlternativeUserID"), codes(receiver)) == ("AETITLES=GLAMNODE", [("RoleIDCode", "110152")])
     assert (sender.get("NetworkAccessPointID"), sender.get("NetworkAccessPointTypeCode")) == ("10.0.0.5", "2")
 
 
-def test_instances_that_were_held_already_are_read_and_new_ones_created() -> None:
+def test_known_instances_are_read_and_new_ones_created() -> None:
     actions = [parsed(name)[0].get("EventActionCode") for name in ("received", "received again", "delivered")]
     assert actions == ["C", "R", "R"]
 
@@ -117,7 +117,7 @@ def test_instances_are_counted_by_class_in_their_study() -> None:
     assert counted.attrib == {"UID": MG_FOR_PRESENTATION, "NumberOfInstances": "4"}
 
 
-def test_a_patient_is_a_digest_without_a_name() -> None:
+def test_a_patient_appears_as_a_digest_without_a_name() -> None:
     patient = parsed("received").findall("ParticipantObjectIdentification")[1]
     assert (patient.get("ParticipantObjectID"), patient.findtext("ParticipantObjectName")) == ("digest", "withheld")
 
@@ -132,7 +132,7 @@ def test_a_person_is_named_with_the_address(name: str) -> None:
     ]
 
 
-def test_an_act_on_a_study_says_which_and_why() -> None:
+def test_an_action_on_a_study_states_the_study_and_the_reason() -> None:
     study = parsed("held").findall("ParticipantObjectIdentification")[0]
     assert study.get("ParticipantObjectID") == STUDY_UID
     assert parsed("held")[0].findtext("EventOutcomeDescription") == "held: prior awaited"
@@ -144,18 +144,18 @@ def test_an_export_names_the_folder_as_media() -> None:
     assert codes(media) == [("RoleIDCode", "110154"), ("MediaType", "110037")]
 
 
-def test_a_failure_says_so() -> None:
+def test_a_failure_states_its_outcome() -> None:
     identification = parsed("delivered")[0]
     assert identification.get("EventOutcomeIndicator") == "4"
     assert identification.findtext("EventOutcomeDescription") == "not stored"
 
 
-def test_an_alert_tells_its_reason() -> None:
+def test_an_alert_states_its_reason() -> None:
     (detail,) = parsed("refused").iter("ParticipantObjectDetail")
     assert (detail.get("type"), base64.b64decode(detail.attrib["value"])) == ("Alert Description", b"unknown")
 
 
-def test_a_record_has_its_length_in_front_and_the_header_of_the_standard() -> None:
+def test_a_syslog_record_has_its_length_in_front_and_a_standard_header() -> None:
     length, _, record = frame(7, NOW, MESSAGES["start"], "node").partition(b" ")
     assert int(length) == len(record)
     header = b'<85>1 2026-01-02T10:15:00.000Z node glam-node - DICOM+RFC3881 [meta sequenceId="7"] \xef\xbb\xbf'

@@ -1,4 +1,4 @@
-"""Logs: one line per event, and no patient in any of them, whoever speaks."""
+"""Logs have one line per event, without patient data from any source."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ SECRET = "DOE"
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
-    """Whatever a test configures is gone after it."""
+    """Restore the logging configuration after each test."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     yield
@@ -28,7 +28,7 @@ def _logging_as_before() -> Iterator[None]:
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
-    """What was written as JSON."""
+    """Return the written lines, decoded from JSON."""
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
@@ -45,7 +45,7 @@ def test_less_severe_events_are_not_written(capsys: pytest.CaptureFixture[str]) 
     assert lines(capsys) == []
 
 
-def test_what_is_bound_goes_with_every_event(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bound_context_appears_in_every_event(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     structlog.contextvars.bind_contextvars(process="receiver")
     structlog.get_logger("glam_node.x").info("listening")
@@ -53,7 +53,7 @@ def test_what_is_bound_goes_with_every_event(capsys: pytest.CaptureFixture[str])
 
 
 def person() -> Dataset:
-    """A data set that names somebody."""
+    """Return a data set with the name of a patient."""
     dataset = Dataset()
     dataset.PatientName = SECRET
     return dataset
@@ -92,7 +92,7 @@ def test_patients_are_not_written(
 
 
 @pytest.mark.parametrize("library", ["pynetdicom", "pynetdicom.assoc", "sqlalchemy.engine.Engine", "celery", "pydicom"])
-def test_libraries_do_not_dump_what_they_handle(library: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_do_not_dump_their_data(library: str, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("debug", "json")
     logger = logging.getLogger(library)
     logger.setLevel(logging.DEBUG)
@@ -101,14 +101,14 @@ def test_libraries_do_not_dump_what_they_handle(library: str, capsys: pytest.Cap
     assert lines(capsys) == []
 
 
-def test_a_library_in_trouble_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_of_a_library_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     logging.getLogger("celery.worker").error("broker %s is away", "redis")
     assert lines(capsys)[0]["event"] == "broker redis is away"
 
 
 @pytest.mark.filterwarnings("default")
-def test_an_invalid_value_that_pydicom_warns_of_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pydicom_warnings_do_not_show_the_invalid_value(capsys: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logs.configure("debug", "json")

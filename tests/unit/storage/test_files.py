@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Durable files are complete or absent."""
 
 import os
 import threading
@@ -12,20 +12,20 @@ from glam_node.node.storage.files import make_directory, write_durably
 
 @pytest.fixture
 def synchronised(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Every directory that was synchronised, in order."""
+    """Return a list of the directories that are synchronised, in order."""
     seen: list[Path] = []
     monkeypatch.setattr(files, "sync_directory", seen.append)
     return seen
 
 
-def test_a_written_file_holds_the_data_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_write_durably_leaves_the_file_and_nothing_else(tmp_path: Path) -> None:
     write_durably(tmp_path / "new" / "file", b"first")
     write_durably(tmp_path / "new" / "file", b"second")
     assert (tmp_path / "new" / "file").read_bytes() == b"second"
     assert list((tmp_path / "new").iterdir()) == [tmp_path / "new" / "file"]
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_durably(tmp_path / "file", b"old")
 
     def disk_full(_: int) -> None:
@@ -65,7 +65,7 @@ def test_a_directory_that_was_removed_is_synchronised_again(tmp_path: Path, sync
 
 
 @pytest.mark.parametrize("made_by_another", [False, True])
-def test_a_directory_is_not_relied_on_before_its_name_is_durable(
+def test_a_directory_counts_as_durable_only_after_its_name_was_synchronised(
     made_by_another: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, failing = os.fsync, [True]
@@ -86,7 +86,9 @@ def test_a_directory_is_not_relied_on_before_its_name_is_durable(
     write_durably(tmp_path / "study" / "file", b"x")
 
 
-def test_a_new_file_whose_name_is_not_durable_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_file_is_removed_if_its_name_cannot_be_synchronised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(_: Path) -> None:
         raise OSError(5, "Input/output error")
 
@@ -97,7 +99,7 @@ def test_a_new_file_whose_name_is_not_durable_is_not_there(tmp_path: Path, monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nobody_relies_on_a_directory_before_it_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_threads_wait_until_a_new_directory_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     durable, seen_durable = threading.Event(), []
 
     def slowly(_: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is read of a stored data set, and what is too damaged or too large to be read."""
+"""Headers of stored data sets are read, or refused if they are too damaged or too large."""
 
 import struct
 import subprocess
@@ -41,19 +41,19 @@ def header_of(data: bytes, transfer_syntax_uid: str = EXPLICIT_LITTLE, offset: i
 
 
 def encapsulated(*fragments: bytes) -> bytes:
-    """A data set whose pixel data are these fragments, without their end."""
+    """Return a data set whose pixel data have these fragments, without their end."""
     pixel_data = b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff"
     return data_set("1.2") + pixel_data + b"".join(ITEM + struct.pack("<I", len(one)) + one for one in fragments)
 
 
 def nested(depth: int) -> bytes:
-    """Sequences in sequences, each of undefined length."""
+    """Return nested sequences of undefined length."""
     opening = b"\x40\0\x75\x02SQ\0\0\xff\xff\xff\xff" + ITEM + b"\xff\xff\xff\xff"
     return opening * depth + (b"\xfe\xff\x0d\xe0\0\0\0\0" + END_OF_ITEMS) * depth
 
 
 @pytest.mark.parametrize("syntax", [IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED])
-def test_a_header_is_read_in_every_way_of_encoding(syntax: str) -> None:
+def test_a_header_is_read_in_every_transfer_syntax(syntax: str) -> None:
     dataset = mammogram("1.2", pixel_bytes=1000, ImageLaterality="L", ViewPosition="MLO", Rows=500, Columns=1)
     read = header_of(encode(dataset, syntax), syntax, offset=333)
     assert describe_view(read) == describe_view(dataset)
@@ -70,7 +70,7 @@ def test_pixel_data_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert header_of(data_set("1.2", pixel_bytes=100_000)).SOPInstanceUID == "1.2"
 
 
-def test_values_beyond_the_bound_are_passed_over_and_the_identifying_ones_are_kept() -> None:
+def test_values_beyond_the_limit_are_left_out_except_identifying_ones() -> None:
     many = {"ImageComments": "x" * 200_000, "PatientComments": "y" * 200_000, "DerivationDescription": "z" * 200_000}
     sent = mammogram("1.2")
     for keyword, value in many.items():
@@ -81,7 +81,7 @@ def test_values_beyond_the_bound_are_passed_over_and_the_identifying_ones_are_ke
 
 
 def ends_of_elements(data: bytes) -> set[int]:
-    """Where an element of `data` (short lengths only) ends."""
+    """Return the positions where the elements of `data` (with 16-bit lengths) end."""
     ends, offset = set(), 0
     while offset < len(data):
         offset += 8 + int.from_bytes(data[offset + 6 : offset + 8], "little")
@@ -90,7 +90,7 @@ def ends_of_elements(data: bytes) -> set[int]:
 
 
 @given(data=st.data())
-def test_a_data_set_that_is_cut_inside_an_element_is_refused(data: st.DataObject) -> None:
+def test_a_data_set_cut_inside_an_element_is_refused(data: st.DataObject) -> None:
     whole = data_set("1.2.3.4", StudyDescription="x" * 40, Rows=1)
     cut = data.draw(st.integers(1, len(whole) - 1))
     if cut in ends_of_elements(whole):
@@ -101,7 +101,7 @@ def test_a_data_set_that_is_cut_inside_an_element_is_refused(data: st.DataObject
 
 
 @given(length=st.integers(0, 311))
-def test_pixel_data_that_are_cut_anywhere_are_refused(length: int) -> None:
+def test_cut_pixel_data_are_refused(length: int) -> None:
     whole = data_set("1.2.3.4", pixel_bytes=300)
     header_length = len(whole) - 312
     if length:
@@ -109,7 +109,7 @@ def test_pixel_data_that_are_cut_anywhere_are_refused(length: int) -> None:
             header_of(whole[: header_length + length])
 
 
-def test_fragments_of_pixel_data_are_walked_to_their_end() -> None:
+def test_fragments_of_pixel_data_are_read_to_their_end() -> None:
     assert header_of(encapsulated(b"", b"xx" * 50) + END_OF_ITEMS, JPEG_LS).SOPInstanceUID == "1.2"
 
 
@@ -143,12 +143,12 @@ def test_a_decompression_bomb_is_not_inflated(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("depth", [100, 2000, 100_000])
-def test_sequences_that_are_deep_in_each_other_do_not_hide_the_rest(depth: int) -> None:
+def test_deeply_nested_sequences_do_not_hide_other_elements(depth: int) -> None:
     read = header_of(nested(depth) + data_set("1.2"))
     assert (read.SOPInstanceUID, read.StudyInstanceUID) == ("1.2", "1.2.3")
 
 
-def test_a_data_set_without_an_end_is_kept_where_it_is_known_already_and_refused_otherwise(
+def test_an_endless_data_set_is_accepted_only_if_its_identifying_elements_were_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(encoded_elements, "_MOST_STEPS", 1000)
@@ -185,12 +185,12 @@ describe_view(header)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 MOST_KIBIBYTES = 64 * 1024
-"""As CONFORMANCE.md section 2 states it."""
+"""The limit that CONFORMANCE.md section 2 states."""
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 @pytest.mark.parametrize("syntax", [EXPLICIT_LITTLE, DEFLATED])
-def test_reading_a_header_takes_little_memory_whatever_its_shape(shape: bytes, syntax: str) -> None:
+def test_reading_a_header_takes_little_memory_for_every_shape(shape: bytes, syntax: str) -> None:
     for name, data in (("small", data_set("1.2")), ("large", shape + data_set("1.2"))):
         Path(name).write_bytes(deflate(data) if syntax == DEFLATED else data)
     command = [sys.executable, "-c", MEASURED, syntax]

@@ -1,4 +1,4 @@
-"""Where received instances are kept, and who may read them."""
+"""Received instances are durable, and readable by the user of the node only."""
 
 import errno
 import fcntl
@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> InstanceStore:
 
 
 def arrived(store: InstanceStore, data: bytes = b"data") -> IncomingFile:
-    """A file that has arrived, in two pieces."""
+    """Return a file that has arrived in two pieces."""
     file = store.incoming(b"head")
     file.write([memoryview(data[:2])])
     file.write([memoryview(data[2:])])
@@ -34,7 +34,7 @@ def incoming(store: InstanceStore) -> list[Path]:
     return list((store.root / "incoming").iterdir())
 
 
-def test_an_admitted_instance_is_in_its_place_whole_and_nowhere_else(store: InstanceStore) -> None:
+def test_an_admitted_instance_is_complete_in_its_place_only(store: InstanceStore) -> None:
     file = arrived(store)
     store.admit(file, "instances/1.2/3.dcm")
     file.discard()
@@ -42,7 +42,7 @@ def test_an_admitted_instance_is_in_its_place_whole_and_nowhere_else(store: Inst
     assert incoming(store) == []
 
 
-def test_an_instance_that_was_admitted_can_be_moved_aside(store: InstanceStore) -> None:
+def test_an_admitted_instance_can_be_moved_aside(store: InstanceStore) -> None:
     file = arrived(store)
     store.admit(file, "instances/1.2/3.dcm")
     store.admit(file, "conflicts/3.dcm")
@@ -50,7 +50,7 @@ def test_an_instance_that_was_admitted_can_be_moved_aside(store: InstanceStore) 
     assert store.resolve("conflicts/3.dcm").read_bytes() == b"headdata"
 
 
-def test_the_digests_and_the_count_are_of_what_came_after_the_head(store: InstanceStore) -> None:
+def test_digests_and_byte_count_leave_out_the_head(store: InstanceStore) -> None:
     file = arrived(store)
     assert (file.blake3, file.sha256()) == (blake3(b"data").hexdigest(), hashlib.sha256(b"data").hexdigest())
     assert file.byte_count == 4
@@ -68,7 +68,7 @@ def test_file_and_directories_are_synchronised_before_admit_returns(
 
 
 @pytest.mark.parametrize("what", ["3.dcm", "1.2"])
-def test_what_the_disk_cannot_synchronise_is_not_kept(
+def test_an_instance_that_cannot_be_synchronised_is_not_kept(
     store: InstanceStore, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     fsync = os.fsync
@@ -87,7 +87,7 @@ def test_what_the_disk_cannot_synchronise_is_not_kept(
     assert list(store.resolve("instances/1.2").iterdir()) == []
 
 
-def test_a_large_instance_is_whole_though_the_system_began_to_write_it_before(store: InstanceStore) -> None:
+def test_a_large_instance_is_complete_after_early_writing(store: InstanceStore) -> None:
     data = os.urandom(3 * 2**20)
     file = store.incoming(b"head")
     for _ in range(4):
@@ -96,7 +96,7 @@ def test_a_large_instance_is_whole_though_the_system_began_to_write_it_before(st
     assert store.resolve("instances/1.2/3.dcm").read_bytes() == b"head" + 4 * data
 
 
-def test_a_discarded_instance_is_gone(store: InstanceStore) -> None:
+def test_a_discarded_instance_is_removed(store: InstanceStore) -> None:
     arrived(store).discard()
     assert incoming(store) == []
 
@@ -118,7 +118,7 @@ def test_a_short_write_is_continued(store: InstanceStore, monkeypatch: pytest.Mo
     assert file.path.read_bytes() == b"headdata"
 
 
-def test_what_was_half_received_is_swept_when_its_receiver_is_gone(store: InstanceStore) -> None:
+def test_sweep_removes_partial_instances_of_a_receiver_that_exited(store: InstanceStore) -> None:
     (store.root / "incoming" / "1.part").write_bytes(b"of a receiver that was killed")
     store.admit(arrived(store), "instances/1.2/3.dcm")
     assert store.sweep() == 1
@@ -126,7 +126,7 @@ def test_what_was_half_received_is_swept_when_its_receiver_is_gone(store: Instan
     assert store.resolve("instances/1.2/3.dcm").exists()
 
 
-def test_what_another_receiver_is_receiving_is_not_swept(store: InstanceStore) -> None:
+def test_sweep_keeps_partial_instances_of_a_running_receiver(store: InstanceStore) -> None:
     file = arrived(store)
     assert InstanceStore(store.root).sweep() == 0
     file.sync()
@@ -135,7 +135,7 @@ def test_what_another_receiver_is_receiving_is_not_swept(store: InstanceStore) -
     assert store.resolve("instances/1.2/3.dcm").read_bytes() == b"headdata"
 
 
-def test_a_file_that_is_swept_as_soon_as_it_is_made_is_made_again(
+def test_a_file_swept_right_after_its_creation_is_created_again(
     store: InstanceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flock, swept = fcntl.flock, []
@@ -166,7 +166,7 @@ def test_two_receivers_do_not_keep_instances_of_one_uid_at_the_same_time(store: 
     other.join()
 
 
-def test_images_are_for_the_user_of_the_node_alone(store: InstanceStore) -> None:
+def test_only_the_user_of_the_node_may_read_images(store: InstanceStore) -> None:
     store.admit(arrived(store), "instances/1.2/3.dcm")
     assert stat.S_IMODE(store.resolve("instances/1.2/3.dcm").stat().st_mode) == 0o600
     assert stat.S_IMODE(store.root.stat().st_mode) == 0o700
@@ -185,7 +185,7 @@ def test_a_uid_is_valid(uid: str) -> None:
 @pytest.mark.parametrize(
     "uid", ["", ".", "1.", "1..2", "../x", "1/2", "1.2\n", "1.2 ", "1.2\0", "1.\u0662", "1." + "2" * 63]
 )
-def test_what_is_no_uid_is_not_taken_for_one(uid: str) -> None:
+def test_an_invalid_uid_is_not_accepted(uid: str) -> None:
     assert not is_valid_uid(uid)
 
 

@@ -1,4 +1,4 @@
-"""Pictures are kept for the node's user alone, as many as fit, as long as their study."""
+"""The cache of pictures is bounded, private, and cleared with its study."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ from glam_node.node.storage.pictures import DrawnPictures
 
 
 def names(root: Path) -> list[str]:
-    """What is kept."""
+    """Return the names of the cached pictures."""
     return sorted(str(path.relative_to(root / "pictures")) for path in root.rglob("*") if path.is_file())
 
 
-def test_what_was_kept_is_found_and_only_its_user_may_read_it(tmp_path: Path) -> None:
+def test_a_cached_picture_is_found_and_readable_by_its_user_only(tmp_path: Path) -> None:
     pictures = DrawnPictures(tmp_path)
     assert pictures.find("1.2", "a.png") is None
     pictures.keep("1.2", "a.png", b"drawn")
@@ -22,7 +22,7 @@ def test_what_was_kept_is_found_and_only_its_user_may_read_it(tmp_path: Path) ->
     assert names(tmp_path) == ["1.2/a.png"]
 
 
-def test_what_was_not_seen_for_longest_makes_room(tmp_path: Path) -> None:
+def test_the_picture_shown_least_recently_makes_room(tmp_path: Path) -> None:
     pictures = DrawnPictures(tmp_path, maximum_bytes=250)
     for number, name in enumerate(("a.png", "b.png")):
         pictures.keep("1.2", name, b"x" * 100)
@@ -34,7 +34,7 @@ def test_what_was_not_seen_for_longest_makes_room(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_study_takes_its_pictures_with_it_and_a_file_that_is_empty_is_none(tmp_path: Path) -> None:
+def test_pictures_go_with_their_study_and_an_empty_file_counts_as_missing(tmp_path: Path) -> None:
     pictures = DrawnPictures(tmp_path)
     pictures.keep("1.2", "a.png", b"drawn")
     pictures.keep("1.3", "b.png", b"")
@@ -44,7 +44,7 @@ def test_a_study_takes_its_pictures_with_it_and_a_file_that_is_empty_is_none(tmp
     assert pictures.find("1.3", "b.png") is None
 
 
-def test_where_it_cannot_be_kept_nothing_happens(tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "pictures").write_bytes(b"in the way")
     pictures = DrawnPictures(tmp_path)
     pictures.keep("1.2", "a.png", b"drawn")
