@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from glam_node.node.tls.contexts import Files, server_context
+from glam_node.node.tls.contexts import CertificateFiles, server_context
 from tests.certificates import Signed
 
 HEADER = re.compile(
@@ -35,7 +35,9 @@ class Collector:
     """What arrived whole at one port, over all its starts."""
 
     def __init__(self, theirs: Signed, port: int) -> None:
-        self._context = server_context(Files("collector", theirs.certificate, theirs.key, theirs.ca), ssl.CERT_REQUIRED)
+        self._context = server_context(
+            CertificateFiles("collector", theirs.certificate, theirs.key, theirs.ca), ssl.CERT_REQUIRED
+        )
         self.port = port
         self.records: list[Record] = []
         self.cut_after: int | None = None

@@ -18,7 +18,7 @@ from glam_node.node.bootstrap import build_node
 from glam_node.node.console import connections
 from glam_node.node.console.__main__ import configuration
 from glam_node.node.console.app import create_console
-from glam_node.node.tls.contexts import Files, server_context
+from glam_node.node.tls.contexts import CertificateFiles, server_context
 from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.certificates import Authority, Signed
@@ -36,7 +36,9 @@ def served(root: Path, signed: Signed | None = None) -> Iterator[int]:
     """Serve the console of an empty node as its process does."""
     node = build_node(Settings(storage=StorageSettings(root=root)))
     chosen = ConsoleSettings(port=free_port())
-    encryption = server_context(Files("console", signed.certificate, signed.key), ssl.CERT_NONE) if signed else None
+    encryption = (
+        server_context(CertificateFiles("console", signed.certificate, signed.key), ssl.CERT_NONE) if signed else None
+    )
     server = uvicorn.Server(configuration(create_console(node, chosen.host), chosen, encryption))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -14,7 +14,7 @@ from glam_node.node.db import audit_messages, migrate
 from glam_node.node.db.engine import SessionFactory, open_database
 from glam_node.node.errors import TransientError
 from glam_node.node.scu.syslog import audit_collector
-from glam_node.node.tls.contexts import Files, server_context
+from glam_node.node.tls.contexts import CertificateFiles, server_context
 from glam_node.node.workflow.record.audit_trail import forward_audit_messages
 from glam_node.settings.audit import AuditSettings
 from tests.builders import NOW
@@ -164,7 +164,9 @@ def test_a_node_without_a_certificate_of_its_own_is_told_by_the_collector(
 
 def refuse_in_the_end(listener: socket.socket, theirs: Signed) -> None:
     """Serve one handshake, but check its last flight only after reading everything that follows."""
-    context = server_context(Files("collector", theirs.certificate, theirs.key, theirs.ca), ssl.CERT_REQUIRED)
+    context = server_context(
+        CertificateFiles("collector", theirs.certificate, theirs.key, theirs.ca), ssl.CERT_REQUIRED
+    )
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_side=True)
     connection, _ = listener.accept()

@@ -15,7 +15,7 @@ from glam_node.node.scu.echo import Survey, echo, peer_of, survey
 from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.stow import WebPeer, web_peer
 from glam_node.node.scu.tls import PeerTLS, handshake_failure
-from glam_node.node.tls.certificates import Presented, presented
+from glam_node.node.tls.certificates import ServerCertificate, server_certificate
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.reference import section_to_append
 from glam_node.settings.schema import Settings
@@ -153,21 +153,21 @@ def _tls(peer: Peer | WebPeer, tls: PeerTLS) -> Check:
     return Check(line, Verdict.OK, f"agreed with {peer}.{certificate}")
 
 
-def _shown(peer: Peer | WebPeer, tls: PeerTLS, patience: float) -> Presented | None:
+def _shown(peer: Peer | WebPeer, tls: PeerTLS, patience: float) -> ServerCertificate | None:
     try:
-        return presented(peer.address, tls.server_name, patience, tls.files)
+        return server_certificate(peer.address, tls.server_name, patience, tls.files)
     except OSError:  # The destination showed no certificate; ssl.SSLError is an OSError.
         return None
 
 
-def _told(shown: Presented) -> str:
+def _told(shown: ServerCertificate) -> str:
     left = (shown.not_after - datetime.now(UTC)).days
     days = f"{counted(left, 'day')} left" if left >= 0 else f"expired {counted(-left, 'day')} ago"
     names = ", ".join(sorted(shown.names)) or "no name"
     return f"a certificate for {names}, valid until {shown.not_after:%Y-%m-%d} ({days})"
 
 
-def _remedy(peer: Peer | WebPeer, tls: PeerTLS, failure: str, shown: Presented | None) -> str:
+def _remedy(peer: Peer | WebPeer, tls: PeerTLS, failure: str, shown: ServerCertificate | None) -> str:
     section = tls.files.section
     if "expired" in failure:
         return "Ask the administrator of the destination to renew it; until then results wait on this machine."

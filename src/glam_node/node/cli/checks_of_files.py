@@ -12,7 +12,7 @@ from glam_node.node.errors import PermanentError
 from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.tls import peer_tls
 from glam_node.node.tls.certificates import Validity, authorities, validity
-from glam_node.node.tls.contexts import Files, client_context, server_context
+from glam_node.node.tls.contexts import CertificateFiles, client_context, server_context
 from glam_node.settings.problems import Problem
 from glam_node.settings.schema import Settings
 from glam_node.settings.secret_files import SecretFileError, read_secret
@@ -30,12 +30,12 @@ def check_certificates(settings: Settings) -> Iterator[Check]:
     tls = settings.tls
     if tls.port is not None:
         ca = tls.ca if tls.client_certificate != "none" else None
-        yield _check(Files("tls", tls.certificate, tls.key, ca), now, of_server=True)
+        yield _check(CertificateFiles("tls", tls.certificate, tls.key, ca), now, of_server=True)
     console = settings.console
     if console.port and console.certificate is not None:
-        yield _check(Files("console", console.certificate, console.key), now, of_server=True)
+        yield _check(CertificateFiles("console", console.certificate, console.key), now, of_server=True)
     if console.port and console.oidc.ca is not None:
-        yield _check(Files(SIGN_IN, None, None, console.oidc.ca), now, of_server=False)
+        yield _check(CertificateFiles(SIGN_IN, None, None, console.oidc.ca), now, of_server=False)
     for name, destination in settings.destinations.items():
         called = peer_tls(name, destination)
         if called is not None:
@@ -63,7 +63,7 @@ def file_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Proble
     return failed, warned
 
 
-def _check(files: Files, now: datetime, *, of_server: bool) -> Check:
+def _check(files: CertificateFiles, now: datetime, *, of_server: bool) -> Check:
     name = _line(files)
     try:
         if of_server:
@@ -81,7 +81,7 @@ def _check(files: Files, now: datetime, *, of_server: bool) -> Check:
     return _own(files, name, good, now)
 
 
-def _line(files: Files) -> str:
+def _line(files: CertificateFiles) -> str:
     return f"{files.section} {'authorities' if files.section == SIGN_IN else 'certificate'}"
 
 
@@ -93,7 +93,7 @@ def _key(line: str) -> str:
     return f"{section}.{'ca' if what == 'authorities' else what}"
 
 
-def _own(files: Files, name: str, good: Validity, now: datetime) -> Check:
+def _own(files: CertificateFiles, name: str, good: Validity, now: datetime) -> Check:
     fact = f"{files.certificate} is valid from {good.not_before:%Y-%m-%d %H:%M} to {good.not_after:%Y-%m-%d %H:%M} UTC"
     if now < good.not_before:
         return Check(name, Verdict.FAIL, f"{fact}: not yet", "Check the clock of this machine, or wait.")
@@ -107,7 +107,7 @@ def _own(files: Files, name: str, good: Validity, now: datetime) -> Check:
     return Check(name, Verdict.OK, fact)
 
 
-def _old_authority(files: Files, context: ssl.SSLContext, now: datetime) -> Check | None:
+def _old_authority(files: CertificateFiles, context: ssl.SSLContext, now: datetime) -> Check | None:
     """Return a check of the first authority in `ca` that has expired or expires soon; None if there is none."""
     for name, good in sorted(authorities(context), key=lambda one: one[1].not_after) if files.ca else ():
         fact = f"{files.ca} has the authority {name}, valid until {good.not_after:%Y-%m-%d %H:%M} UTC"

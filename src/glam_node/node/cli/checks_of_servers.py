@@ -12,8 +12,8 @@ from glam_node.node.errors import NodeError
 from glam_node.node.scu.mail import MailServer, check_mail_server
 from glam_node.node.scu.otlp import check_collector
 from glam_node.node.scu.webhook import check_webhook
-from glam_node.node.tls.certificates import presented
-from glam_node.node.tls.contexts import Files
+from glam_node.node.tls.certificates import server_certificate
+from glam_node.node.tls.contexts import CertificateFiles
 from glam_node.settings.console import OIDCSettings
 from glam_node.settings.schema import Settings
 
@@ -102,7 +102,9 @@ def _certificate_ends(name: str, chosen: OIDCSettings) -> datetime | None:
         return None
     address = (parts.hostname, parts.port or _HTTPS)
     try:
-        return presented(address, parts.hostname, chosen.timeout, Files("console.oidc", None, None)).not_after
+        return server_certificate(
+            address, parts.hostname, chosen.timeout, CertificateFiles("console.oidc", None, None)
+        ).not_after
     except OSError:  # The provider answered before, so that a failed second connection is no finding.
         return None
 

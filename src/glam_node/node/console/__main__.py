@@ -13,7 +13,7 @@ from glam_node.node.console.app import create_console
 from glam_node.node.console.connections import ACCEPTED_AT_ONCE, Guard, GuardedConnection
 from glam_node.node.errors import PermanentError
 from glam_node.node.run.process import Running, main
-from glam_node.node.tls.contexts import Files, server_context
+from glam_node.node.tls.contexts import CertificateFiles, server_context
 from glam_node.settings.console import ConsoleSettings
 
 GRACE_S = 3
@@ -29,7 +29,7 @@ def run(running: Running) -> None:
     app = create_console(running.live_node, chosen.host, encrypted=chosen.certificate is not None)
     encryption = None
     if chosen.certificate is not None:
-        encryption = server_context(Files("console", chosen.certificate, chosen.key), ssl.CERT_NONE)
+        encryption = server_context(CertificateFiles("console", chosen.certificate, chosen.key), ssl.CERT_NONE)
     server = uvicorn.Server(configuration(app, chosen, encryption))
     thread = threading.Thread(target=_serve, args=(server, running.stop), name="console")
     thread.start()

@@ -13,7 +13,7 @@ from glam_node.node.errors import PermanentError
 from glam_node.node.scp.access import Caller, Rejection
 from glam_node.node.scp.pdu import ConnectionLost
 from glam_node.node.tls.certificates import peer_certificate
-from glam_node.node.tls.contexts import ContextOfFiles, Files, server_context
+from glam_node.node.tls.contexts import CertificateFiles, ReloadingContext, server_context
 from glam_node.settings.schema import NodeSettings
 from glam_node.settings.tls import TLSSettings
 
@@ -54,7 +54,7 @@ class Listener:
     """A listening port of the node; `context` is None for plain DICOM."""
 
     listening_socket: socket.socket
-    context: ContextOfFiles | None
+    context: ReloadingContext | None
     remedy: str
     """Advice for peers that speak TLS to the plain port, or plain DICOM to the TLS port."""
     handshake_timeout: float
@@ -119,11 +119,11 @@ def open_listeners(node: NodeSettings, tls: TLSSettings) -> list[Listener]:
     return listeners
 
 
-def tls_context(tls: TLSSettings) -> ContextOfFiles:
+def tls_context(tls: TLSSettings) -> ReloadingContext:
     """Return the TLS context of tls.port. Raises PermanentError if the certificate cannot be used."""
     mode = CLIENT_CERTIFICATE_MODES[tls.client_certificate]
-    files = Files("tls", tls.certificate, tls.key, tls.ca)
-    context = ContextOfFiles(files, lambda given: server_context(given, mode), for_one_connection=True)
+    files = CertificateFiles("tls", tls.certificate, tls.key, tls.ca)
+    context = ReloadingContext(files, lambda given: server_context(given, mode), for_one_connection=True)
     context.current()
     return context
 

@@ -22,7 +22,7 @@ from glam_node.node.scp.negotiation import AcceptedContext, choose_transfer_synt
 from glam_node.node.scp.pdu import Closed
 from glam_node.node.scp.services import STOP_PATIENCE_S, Server
 from glam_node.node.tls.certificates import peer_certificate
-from glam_node.node.tls.contexts import ContextOfFiles
+from glam_node.node.tls.contexts import ReloadingContext
 from glam_node.node.upper_layer.pynetdicom_pdus import rewrite_request
 from glam_node.node.upper_layer.transport import WholePDUs
 
@@ -64,14 +64,14 @@ class PynetdicomServer(Server):
         """
         self._warn_when_nobody_may_send()
         if self._tls.port is not None:
-            self._secured = self._listen(self._tls.port, "tls.port", _HandshakeLater(tls_context(self._tls)))
+            self._secured = self._listen(self._tls.port, "tls.port", _DeferredHandshake(tls_context(self._tls)))
         if self._tls.port is None or self._tls.plain:
             self._plain = self._listen(self._settings.node.port, "node.port", None)
 
     def stop(self) -> None:
         """Stop listening and abort every association."""
         for association in self._ae.active_associations:
-            _end(association)
+            _end_association(association)
         for server in filter(None, (self._plain, self._secured)):
             server.shutdown()
 
@@ -90,7 +90,7 @@ class PynetdicomServer(Server):
         for server in filter(None, (self._plain, self._secured)):
             server.contexts = ae.supported_contexts
 
-    def _listen(self, port: int, key: str, context: "_HandshakeLater | None") -> ThreadedAssociationServer:
+    def _listen(self, port: int, key: str, context: "_DeferredHandshake | None") -> ThreadedAssociationServer:
         handlers: list[Any] = [
             (evt.EVT_CONN_OPEN, _read_whole_pdus),
             (evt.EVT_ABORTED, self._aborted),
@@ -186,10 +186,10 @@ def _read_whole_pdus(event: Event) -> None:
         dul.socket = WholePDUs(dul.socket, rewrite_request)
 
 
-class _HandshakeLater:
+class _DeferredHandshake:
     """An SSL context for pynetdicom that defers the handshake: a silent peer must not block the accepting thread."""
 
-    def __init__(self, context: ContextOfFiles) -> None:
+    def __init__(self, context: ReloadingContext) -> None:
         self._context = context
 
     def wrap_socket(self, connection: Any, *, server_side: bool) -> ssl.SSLSocket:
@@ -197,7 +197,7 @@ class _HandshakeLater:
         return self._context.current().wrap_socket(connection, server_side=server_side, do_handshake_on_connect=False)
 
 
-def _end(association: Association) -> None:
+def _end_association(association: Association) -> None:
     """End an association; abort it only if it is established, as pynetdicom fails on an abort in other states."""
     if association.dul.state_machine.current_state == ESTABLISHED:
         association.abort()

@@ -8,7 +8,7 @@ from socket import create_connection, socket
 
 from glam_node.node.errors import TransientError
 from glam_node.node.scu.tls import PeerTLS
-from glam_node.node.tls.contexts import ContextOfFiles, Files, client_context
+from glam_node.node.tls.contexts import CertificateFiles, ReloadingContext, client_context
 from glam_node.settings.audit import AuditSettings
 
 READ_AT_ONCE = 65_536
@@ -98,8 +98,8 @@ def audit_collector(audit: AuditSettings) -> AuditCollector | None:
     """Return the collector that [audit] describes, or None if audit.host is not set."""
     if audit.host is None:
         return None
-    files = Files("audit", audit.certificate, audit.key, audit.ca)
-    tls = PeerTLS(audit.server_name or audit.host, files, ContextOfFiles(files, client_context))
+    files = CertificateFiles("audit", audit.certificate, audit.key, audit.ca)
+    tls = PeerTLS(audit.server_name or audit.host, files, ReloadingContext(files, client_context))
     return AuditCollector(audit.host, audit.port, audit.timeout, tls)
 
 

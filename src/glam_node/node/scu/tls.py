@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.tls.contexts import ContextOfFiles, Files, client_context
+from glam_node.node.tls.contexts import CertificateFiles, ReloadingContext, client_context
 from glam_node.settings.destinations import DestinationSettings
 
 # A TLS 1.3 server refuses a certificate only after the client has completed the handshake: the wait for its alert.
@@ -32,8 +32,8 @@ class PeerTLS:
 
     server_name: str
     """The name for which the peer's certificate must be valid."""
-    files: Files
-    _context: ContextOfFiles = field(compare=False, repr=False)
+    files: CertificateFiles
+    _context: ReloadingContext = field(compare=False, repr=False)
 
     def context(self) -> ssl.SSLContext:
         """Return the TLS context of a new connection.
@@ -51,8 +51,8 @@ def peer_tls(name: str, destination: DestinationSettings) -> PeerTLS | None:
     """Return the TLS settings of [destinations.NAME], or None if it uses no TLS."""
     if not destination.tls:
         return None
-    files = Files(f"destinations.{name}", destination.certificate, destination.key, destination.ca)
-    return PeerTLS(destination.server_name or destination.host, files, ContextOfFiles(files, client_context))
+    files = CertificateFiles(f"destinations.{name}", destination.certificate, destination.key, destination.ca)
+    return PeerTLS(destination.server_name or destination.host, files, ReloadingContext(files, client_context))
 
 
 def handshake_failure(tls: PeerTLS, address: tuple[str, int], timeout_s: float) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from glam_node.node.errors import PermanentError
-from glam_node.node.tls.contexts import Files, server_context
+from glam_node.node.tls.contexts import CertificateFiles, server_context
 
 # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python does not name: expired certificates must be readable here.
 NO_CHECK_TIME = 0x200000
@@ -50,7 +50,7 @@ class Validity:
     not_after: datetime
 
 
-def validity(files: Files, *, of_server: bool) -> Validity:
+def validity(files: CertificateFiles, *, of_server: bool) -> Validity:
     """Return the period of validity of a certificate of the node.
 
     The certificate is presented in a handshake in memory, as the standard library reads certificates only there.
@@ -79,14 +79,16 @@ def validity(files: Files, *, of_server: bool) -> Validity:
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
+class ServerCertificate:
     """The certificate that a server presents, whether it is trusted or not."""
 
     names: frozenset[str]
     not_after: datetime
 
 
-def presented(address: tuple[str, int], server_name: str, timeout_s: float, chain: Files) -> Presented:
+def server_certificate(
+    address: tuple[str, int], server_name: str, timeout_s: float, chain: CertificateFiles
+) -> ServerCertificate:
     """Return the certificate that a server presents, whether it is trusted or not.
 
     This takes two handshakes: the standard library decodes only a trusted certificate, so the second handshake trusts
@@ -113,7 +115,7 @@ def presented(address: tuple[str, int], server_name: str, timeout_s: float, chai
     verifying.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(NO_CHECK_TIME)
     with _secured(verifying, address, server_name, timeout_s) as again:
         shown, decoded = peer_certificate(again), _decoded(again)
-    return Presented(shown.names if shown is not None else frozenset(), _parsed_time(decoded["notAfter"]))
+    return ServerCertificate(shown.names if shown is not None else frozenset(), _parsed_time(decoded["notAfter"]))
 
 
 @contextmanager
@@ -139,7 +141,7 @@ def authorities(context: ssl.SSLContext) -> list[tuple[str, Validity]]:
     ]
 
 
-def _verifying_context(files: Files, of_server: bool) -> ssl.SSLContext:
+def _verifying_context(files: CertificateFiles, of_server: bool) -> ssl.SSLContext:
     """Return a context of the other side, which requests the certificate and trusts it."""
     if of_server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -153,7 +155,7 @@ def _verifying_context(files: Files, of_server: bool) -> ssl.SSLContext:
     return context
 
 
-def _presenting_client(files: Files) -> ssl.SSLContext:
+def _presenting_client(files: CertificateFiles) -> ssl.SSLContext:
     """Return a client context that presents the certificate and verifies none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

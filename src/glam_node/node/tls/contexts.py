@@ -22,7 +22,7 @@ Signature = tuple[tuple[int, int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class CertificateFiles:
     """The files of a certificate, its key and the trusted authorities."""
 
     section: str
@@ -36,11 +36,15 @@ class Files:
         return tuple(_signature(path) for path in (self.certificate, self.key, self.ca))
 
 
-class ContextOfFiles:
+class ReloadingContext:
     """A TLS context that is rebuilt when its files change; unusable new files leave the old context in use."""
 
     def __init__(
-        self, files: Files, build: Callable[[Files], ssl.SSLContext], *, for_one_connection: bool = False
+        self,
+        files: CertificateFiles,
+        build: Callable[[CertificateFiles], ssl.SSLContext],
+        *,
+        for_one_connection: bool = False,
     ) -> None:
         """Build contexts from `files`; each one `for_one_connection` if no session may be resumed on another."""
         self._files = files
@@ -79,7 +83,7 @@ class ContextOfFiles:
         return context
 
 
-def server_context(files: Files, client_certificate: ssl.VerifyMode) -> ssl.SSLContext:
+def server_context(files: CertificateFiles, client_certificate: ssl.VerifyMode) -> ssl.SSLContext:
     """Return a context for a listener (PS3.15 B.12, server role).
 
     Args:
@@ -102,7 +106,7 @@ def server_context(files: Files, client_certificate: ssl.VerifyMode) -> ssl.SSLC
     return context
 
 
-def client_context(files: Files) -> ssl.SSLContext:
+def client_context(files: CertificateFiles) -> ssl.SSLContext:
     """Return a context for connections to a server (PS3.15 B.12, client role).
 
     The certificate of the server must be from a trusted authority and include the name of the server.
@@ -131,7 +135,7 @@ def _profile(protocol: int) -> ssl.SSLContext:
     return context
 
 
-def _load_chain(context: ssl.SSLContext, files: Files) -> None:
+def _load_chain(context: ssl.SSLContext, files: CertificateFiles) -> None:
     assert files.certificate is not None  # noqa: S101 - the schema asks for both
     assert files.key is not None  # noqa: S101
     for name, path in (("certificate", files.certificate), ("key", files.key)):
@@ -146,7 +150,7 @@ def _load_chain(context: ssl.SSLContext, files: Files) -> None:
         raise PermanentError(f"{where} cannot be read: {error.strerror}") from error
 
 
-def _chain_failure(files: Files, error: ssl.SSLError) -> str:
+def _chain_failure(files: CertificateFiles, error: ssl.SSLError) -> str:
     if error.reason == KEY_MISMATCH:
         return f"{files.section}.key {files.key} does not belong to it. Configure the key of this certificate."
     if error.reason is None or "BAD_DECRYPT" in error.reason or "PASSWORD" in error.reason:
@@ -154,7 +158,7 @@ def _chain_failure(files: Files, error: ssl.SSLError) -> str:
     return f"{error.reason.replace('_', ' ').lower()}. Use a PEM certificate and key; RSA needs 2048 bits or more."
 
 
-def _load_authorities(context: ssl.SSLContext, files: Files) -> None:
+def _load_authorities(context: ssl.SSLContext, files: CertificateFiles) -> None:
     assert files.ca is not None  # noqa: S101 - the schema asks for it
     _require_readable(files, "ca", files.ca)
     try:
@@ -165,7 +169,7 @@ def _load_authorities(context: ssl.SSLContext, files: Files) -> None:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
-def _require_readable(files: Files, name: str, path: Path) -> None:
+def _require_readable(files: CertificateFiles, name: str, path: Path) -> None:
     try:
         with path.open("rb"):
             return
