@@ -10,18 +10,18 @@ import pytest
 from glam_node.node.audit import people, templates
 from glam_node.node.audit.message import Outcome, Reporter
 from glam_node.node.audit.syslog import frame
-from glam_node.node.audit.templates import Party, StudyMoved
+from glam_node.node.audit.templates import Party, StudyEvent
 from tests.builders import MG_FOR_PRESENTATION, NOW, SEGMENTATION, STUDY_UID
 from tests.peers import PEERS
 
 SCHEMA = Path(__file__).with_name("audit_message.rng")
 US = Reporter("GLAMNODE", "Hospital", "node.example.org")
 PACS = Party("PACS", "PACS", "10.0.0.5")
-MOVED = StudyMoved(NOW, STUDY_UID, "digest", {MG_FOR_PRESENTATION: 4})
-FAILED = StudyMoved(NOW, STUDY_UID, "digest", {SEGMENTATION: 2, "": 1}, Outcome.MINOR_FAILURE, "not stored")
-NOT_TAKEN = StudyMoved(NOW, "unknown", "unknown", {"<no UID>": 3}, Outcome.SERIOUS_FAILURE, "refused with 0xC000")
+MOVED = StudyEvent(NOW, STUDY_UID, "digest", {MG_FOR_PRESENTATION: 4})
+FAILED = StudyEvent(NOW, STUDY_UID, "digest", {SEGMENTATION: 2, "": 1}, Outcome.MINOR_FAILURE, "not stored")
+NOT_TAKEN = StudyEvent(NOW, "unknown", "unknown", {"<no UID>": 3}, Outcome.SERIOUS_FAILURE, "refused with 0xC000")
 ANNA = Party("anna", host="10.0.0.7")
-HELD = StudyMoved(NOW, STUDY_UID, "digest", {}, description="held: prior awaited")
+HELD = StudyEvent(NOW, STUDY_UID, "digest", {}, description="held: prior awaited")
 MESSAGES = {
     "start": templates.application_activity(US, NOW, "receiver", starts=True),
     "stop": templates.application_activity(US, NOW, "receiver", starts=False),

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from glam_node.node.audit.message import AuditEvent, Code, Outcome, Participant, Reporter, encode
-from glam_node.node.audit.templates import SECURITY_ALERT, Party, StudyMoved, alert, study_and_patient
+from glam_node.node.audit.templates import SECURITY_ALERT, Party, StudyEvent, alert, study_and_patient
 
 INSTANCES_ACCESSED = Code("110103", "DCM", "DICOM Instances Accessed")
 PROCEDURE_RECORD = Code("110111", "DCM", "Procedure Record")
@@ -23,16 +23,16 @@ def authenticated(
     return encode(event, (_person(person), node), reporter)
 
 
-def acted_on_study(reporter: Reporter, moved: StudyMoved, person: Party) -> bytes:
+def acted_on_study(reporter: Reporter, study: StudyEvent, person: Party) -> bytes:
     """Encode a Procedure Record message: a person acted on a study. No template fits; the layout is that of A.5.3.6."""
-    event = AuditEvent(PROCEDURE_RECORD, "U", moved.at, moved.outcome, None, moved.description)
-    return encode(event, (_person(person),), reporter, study_and_patient(moved))
+    event = AuditEvent(PROCEDURE_RECORD, "U", study.at, study.outcome, None, study.description)
+    return encode(event, (_person(person),), reporter, study_and_patient(study))
 
 
-def saw_patient(reporter: Reporter, moved: StudyMoved, person: Party) -> bytes:
+def saw_patient(reporter: Reporter, study: StudyEvent, person: Party) -> bytes:
     """Encode a DICOM Instances Accessed message (A.5.3.6): a person saw the identity of a patient."""
-    event = AuditEvent(INSTANCES_ACCESSED, "R", moved.at, moved.outcome, None, moved.description)
-    return encode(event, (_person(person),), reporter, study_and_patient(moved))
+    event = AuditEvent(INSTANCES_ACCESSED, "R", study.at, study.outcome, None, study.description)
+    return encode(event, (_person(person),), reporter, study_and_patient(study))
 
 
 def account_changed(reporter: Reporter, at: datetime, person: Party, account: str, description: str) -> bytes:

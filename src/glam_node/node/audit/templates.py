@@ -48,11 +48,11 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class StudyMoved:
-    """Instances of one study that were received, sent, exported or deleted together."""
+class StudyEvent:
+    """An event about one study of one patient, with the instances that it concerns."""
 
     at: datetime
-    """The time of the last instance."""
+    """The time of the event, or of the last instance."""
     study_instance_uid: str
     patient: str
     """The pseudonym of the patient."""
@@ -68,43 +68,43 @@ def application_activity(reporter: Reporter, at: datetime, process: str, *, star
     return encode(event, (_process(reporter, process, role=APPLICATION),), reporter)
 
 
-def received(reporter: Reporter, moved: StudyMoved, sender: Party, *, known: bool) -> bytes:
+def received(reporter: Reporter, study: StudyEvent, sender: Party, *, known: bool) -> bytes:
     """Encode a DICOM Instances Transferred message (A.5.3.7): instances were received.
 
     Args:
         reporter: This node.
-        moved: The instances.
+        study: The study and its instances.
         sender: The peer.
         known: Whether the node had the instances already, so that nothing changed.
     """
-    event = AuditEvent(INSTANCES_TRANSFERRED, "R" if known else "C", moved.at, moved.outcome, None, moved.description)
+    event = AuditEvent(INSTANCES_TRANSFERRED, "R" if known else "C", study.at, study.outcome, None, study.description)
     participants = (_party(sender, SOURCE, is_requestor=True), _process(reporter, "receiver", DESTINATION))
-    return encode(event, participants, reporter, study_and_patient(moved))
+    return encode(event, participants, reporter, study_and_patient(study))
 
 
-def delivered(reporter: Reporter, moved: StudyMoved, destination: Party) -> bytes:
+def delivered(reporter: Reporter, study: StudyEvent, destination: Party) -> bytes:
     """Encode a DICOM Instances Transferred (A.5.3.7) or, for a folder, Export message (A.5.3.4) about sent results."""
     if destination.uri:
-        return exported(reporter, moved, destination, "sender")
+        return exported(reporter, study, destination, "sender")
     sender = _process(reporter, "sender", SOURCE, is_requestor=True)
-    event = AuditEvent(INSTANCES_TRANSFERRED, "R", moved.at, moved.outcome, None, moved.description)
+    event = AuditEvent(INSTANCES_TRANSFERRED, "R", study.at, study.outcome, None, study.description)
     participants = (sender, _party(destination, DESTINATION, is_requestor=False))
-    return encode(event, participants, reporter, study_and_patient(moved))
+    return encode(event, participants, reporter, study_and_patient(study))
 
 
-def exported(reporter: Reporter, moved: StudyMoved, media: Party, process: str) -> bytes:
+def exported(reporter: Reporter, study: StudyEvent, media: Party, process: str) -> bytes:
     """Encode an Export message (A.5.3.4): instances were written to a folder or device outside the node."""
-    event = AuditEvent(EXPORT, "R", moved.at, moved.outcome, None, moved.description)
+    event = AuditEvent(EXPORT, "R", study.at, study.outcome, None, study.description)
     source = _process(reporter, process, SOURCE, is_requestor=True)
     target = Participant(media.uri, False, user_name=media.name, role=DESTINATION_MEDIA, media_type=URI)
-    return encode(event, (source, target), reporter, study_and_patient(moved))
+    return encode(event, (source, target), reporter, study_and_patient(study))
 
 
-def study_deleted(reporter: Reporter, moved: StudyMoved) -> bytes:
+def study_deleted(reporter: Reporter, study: StudyEvent) -> bytes:
     """Encode a DICOM Study Deleted message (A.5.3.8): the files of a study were removed."""
-    event = AuditEvent(STUDY_DELETED, "D", moved.at, description=moved.description)
+    event = AuditEvent(STUDY_DELETED, "D", study.at, description=study.description)
     participants = (_process(reporter, "dispatcher", is_requestor=True),)
-    return encode(event, participants, reporter, study_and_patient(moved))
+    return encode(event, participants, reporter, study_and_patient(study))
 
 
 def node_refused(reporter: Reporter, at: datetime, caller: Party, reason: str) -> bytes:
@@ -131,12 +131,12 @@ def _party(party: Party, role: Code | None, *, is_requestor: bool) -> Participan
     return Participant(party.name, is_requestor, party.ae_title, host=party.host, role=role)
 
 
-def study_and_patient(moved: StudyMoved) -> tuple[ParticipantObject, ParticipantObject]:
+def study_and_patient(study: StudyEvent) -> tuple[ParticipantObject, ParticipantObject]:
     """Return the study and the patient as participant objects."""
-    uid, instances = moved.study_instance_uid, tuple(sorted(moved.instances.items()))
+    uid, instances = study.study_instance_uid, tuple(sorted(study.instances.items()))
     return (
         ParticipantObject(uid, STUDY_INSTANCE_UID, "2", uid, role="3", instances=instances),
-        ParticipantObject(moved.patient, PATIENT_NUMBER, "1", WITHHELD, role="1"),
+        ParticipantObject(study.patient, PATIENT_NUMBER, "1", WITHHELD, role="1"),
     )
 
 

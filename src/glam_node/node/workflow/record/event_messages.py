@@ -8,7 +8,7 @@ from typing import Any
 
 from glam_node.node.audit import people, templates
 from glam_node.node.audit.message import Outcome, Reporter
-from glam_node.node.audit.templates import Party, StudyMoved
+from glam_node.node.audit.templates import Party, StudyEvent
 from glam_node.node.db.audit import Event
 
 UNKNOWN = "unknown"
@@ -75,7 +75,7 @@ def _not_received(group: EventGroup) -> bytes:
     description = f"refused with {first['status']}: {first['reason']}; the first is {first['sop_instance_uid']}"
     if others:
         description += f"; {others} more {NOT_RECORDED['unlisted']}"
-    moved = StudyMoved(group.events[-1].at, UNKNOWN, group.patient, counts, Outcome.SERIOUS_FAILURE, description)
+    moved = StudyEvent(group.events[-1].at, UNKNOWN, group.patient, counts, Outcome.SERIOUS_FAILURE, description)
     return templates.received(group.reporter, moved, _caller(group.first), known=False)
 
 
@@ -94,7 +94,7 @@ def _delivered(outcome: Outcome, description: str, group: EventGroup) -> bytes:
 
 def _backed_up(group: EventGroup) -> bytes:
     images = {"": group.detail["images"]}
-    moved = StudyMoved(group.first.at, group.first.study_instance_uid, group.patient, images)
+    moved = StudyEvent(group.first.at, group.first.study_instance_uid, group.patient, images)
     return templates.exported(group.reporter, moved, Party("backup", uri=group.detail["uri"]), "backup")
 
 
@@ -160,15 +160,15 @@ def _function_used(group: EventGroup, subject: str, description: str, outcome: O
     return people.used_function(group.reporter, group.first.at, person, subject, description, outcome)
 
 
-def _instances_moved(group: EventGroup, outcome: Outcome, description: str, *, patient: str = "") -> StudyMoved:
+def _instances_moved(group: EventGroup, outcome: Outcome, description: str, *, patient: str = "") -> StudyEvent:
     instances = Counter(event.detail.get("sop_class_uid", "") for event in group.events)
     at, uid = group.events[-1].at, group.first.study_instance_uid
-    return StudyMoved(at, uid, patient or group.patient, instances, outcome, description)
+    return StudyEvent(at, uid, patient or group.patient, instances, outcome, description)
 
 
-def _study_moved(group: EventGroup, description: str) -> StudyMoved:
+def _study_moved(group: EventGroup, description: str) -> StudyEvent:
     event = group.first
-    return StudyMoved(event.at, event.study_instance_uid, group.patient, {}, Outcome.SUCCESS, description)
+    return StudyEvent(event.at, event.study_instance_uid, group.patient, {}, Outcome.SUCCESS, description)
 
 
 def _caller(event: Event) -> Party:
