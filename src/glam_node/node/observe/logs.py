@@ -1,18 +1,19 @@
-"""Log lines on standard error, one event each; libraries log there as well, from WARNING up."""
+"""Log lines on standard error, one event each, without patient data; libraries log there as well, from WARNING up."""
 
 import logging
 import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
+from pathlib import PurePath
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
+from uuid import UUID
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
-
-from glam_node.node.observe.privacy import MASK, mask_patients
 
 OWN_LOGGERS = ("glam_node", "__main__")
 # Warnings of pydicom show invalid values, which may be names. The errors that pynetdicom logs are logged by the modules
@@ -23,6 +24,15 @@ _MIGRATIONS = "alembic.runtime.migration"
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
 
+MASK = "***"
+
+# Keywords of PS3.6, letters only, so that patient_name, PatientName and "Patient's Name" match the same.
+_FORBIDDEN_KEY = re.compile(
+    r"patient.*|issuerofpatientid|otherpatient.*|accessionnumber|.*physician.*name|operatorsname|.*birth.*"
+    r"|studydescription|admissionid|studyid|personname|.*password|.*secret|ethnicgroup|occupation"
+)
+_ALLOWED_KEYS = frozenset({"patientorientation"})
+_PLAIN_TYPES = (str, bool, int, float, date, datetime, timedelta, PurePath, UUID, BaseException)
 
 SHORTEST_SECRET = 6
 """Minimum length in characters of a secret that is hidden; a shorter one occurs in ordinary words."""
@@ -115,3 +125,21 @@ def _is_wanted(record: logging.LogRecord) -> bool:
     if record.levelno < logging.WARNING:
         return family in OWN_LOGGERS or (record.name == _MIGRATIONS and record.getMessage().startswith("Running"))
     return family not in _SILENCED
+
+
+def mask_patients(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+    """Mask values under forbidden keys, and replace objects by their type (a structlog processor)."""
+    return {key: value if key == "exc_info" else _masked(key, value) for key, value in event_dict.items()}
+
+
+def _masked(key: object, value: Any) -> Any:
+    name = re.sub(r"[^a-z]", "", str(key).lower())
+    if _FORBIDDEN_KEY.fullmatch(name) and name not in _ALLOWED_KEYS:
+        return MASK
+    if isinstance(value, Mapping) and type(value).__module__ == "builtins":
+        return {inner: _masked(inner, content) for inner, content in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked("", content) for content in value]
+    if value is None or isinstance(value, _PLAIN_TYPES):
+        return value
+    return f"<{type(value).__name__}>"
