@@ -230,7 +230,7 @@ def test_the_idle_time_of_a_session_is_a_setting(tmp_path: Path, clock: Clock) -
         browser = Browser(port)
         browser.sign_in("anna", PASSWORD)
         clock.pass_by(timedelta(seconds=60))
-        assert "unused for 1 minutes" in browser.ask("/")[1]
+        assert "unused for 1 minute," in browser.ask("/")[1]
 
 
 def test_pages_are_open_at_this_machine_while_there_is_no_account(node: Node, browser: Browser) -> None:

@@ -26,7 +26,7 @@ FORM_COOKIE = "glam_node_sign_in"
 from another site to the form: a new cookie of the same name would end the session."""
 MOST_COMPARISONS = 16
 """The number of passwords that may wait for comparison."""
-_AGAIN = "Your session has ended: unused for {minutes} minutes, eight hours old, or closed. {then}Sign in again."
+_AGAIN = "Your session has ended: unused for {idle}, eight hours old, or closed. {then}Sign in again."
 _NOTICES = {
     "page": _AGAIN,
     "act": _AGAIN,
@@ -171,8 +171,9 @@ class SignIn:
     def _notice(self, request: Request) -> str:
         reason = request.query_params.get("over", "")
         then = "Nothing was done. " if reason == "act" else ""
-        minutes = f"{self._node.settings.console.idle_timeout / 60:g}"
-        return _NOTICES.get(reason, "").format(minutes=minutes, then=then, issuer=self.authentication.issuer)
+        minutes = self._node.settings.console.idle_timeout / 60
+        idle = f"{minutes:g} minute{'' if minutes == 1 else 's'}"
+        return _NOTICES.get(reason, "").format(idle=idle, then=then, issuer=self.authentication.issuer)
 
 
 def _set_cookie(request: Request, response: Response, cookie: str, token: str, path: str = "/") -> None:

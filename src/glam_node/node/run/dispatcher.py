@@ -49,8 +49,8 @@ def run(running: Running) -> None:
     """
     traces = TraceExporter(running)
     queue = CeleryQueue(create_app(broker_url(running.settings)))
-    _note_settings(running)
-    running.on_reload(lambda: _note_settings(running))
+    _record_settings(running)
+    running.on_reload(lambda: _record_settings(running))
     running.ready()
     threads = [
         threading.Thread(target=_retire, args=(running,), name="retirement"),
@@ -84,15 +84,15 @@ def _watch(running: Running) -> None:
     repeat(lambda: check_alerts(running.node, datetime.now(UTC)), every_s=ALERT_INTERVAL_S, stop=running.stop)
 
 
-def _note_settings(running: Running) -> None:
+def _record_settings(running: Running) -> None:
     """Record the settings in force, as soon as the database answers."""
 
-    def note() -> None:
+    def record() -> None:
         node = running.node
         with database_trouble(node.settings):
             record_settings(node.sessions, section_digests(node.settings), datetime.now(UTC))
 
-    until_it_works(note, running.stop)
+    until_it_works(record, running.stop)
 
 
 def _retire(running: Running) -> None:
