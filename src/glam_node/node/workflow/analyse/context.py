@@ -16,7 +16,7 @@ class Audience:
     destinations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Kinds of results (results.kinds.SOP_CLASSES) by destination name; without any, the default kinds are kept."""
     fallbacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """By destination name, the kind that replaces another kind where the destination does not accept it."""
+    """Replacement kinds by destination name and by the kind that the destination may not accept."""
     presentation: Mapping[str, object] = field(default_factory=dict)
     """Fields of ResultIdentity whose values differ from those of the site."""
 

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 Clock = Callable[[], datetime]
 
 Fallbacks = Mapping[str, Mapping[str, str]]
-"""By destination name, the SOP class that replaces another one where the destination does not accept it."""
+"""Replacement SOP classes by destination name and by the SOP class that the destination may not accept."""
 
 CLAIM_TIME = timedelta(seconds=15)
 """Time for which claimed deliveries are reserved; a living sender renews it, and another takes over from a dead one."""

@@ -38,7 +38,7 @@ def recover(session: Session, now: datetime) -> int:
 def is_gone(owner: str) -> bool:
     """Return whether the process of that name is known to be dead.
 
-    Nothing is known about a process on another host, or where the system has no list of processes.
+    A process on another host, or on a system without a list of processes, counts as alive.
     """
     place, _, process = owner.rpartition(":")[0].rpartition(":")
     started = owner.rpartition(":")[2]

@@ -52,7 +52,7 @@ def resend(session: Session, order: Order, selection: Selection, context: Infere
     settings ask for them; the study is not analysed again.
 
     Returns:
-        What was done, as a clause without a full stop.
+        A description of what was done, as a clause without a full stop.
 
     Raises:
         PermanentError: The study is not known, held, set aside, retired, or changed since the person saw it; or there
