@@ -69,7 +69,9 @@ def mammograms(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
-def test_from_dcmsend(place: tuple[bool, Path], mammograms: list[Path], figure: Record) -> None:
+def test_the_receiver_keeps_up_with_others_from_dcmsend(
+    place: tuple[bool, Path], mammograms: list[Path], figure: Record
+) -> None:
     in_memory, directory = place
     names = ["ours", "storescp", "storescp +B -pdu 131072", "Orthanc", "pynetdicom"]
     took = compared(names, directory, lambda server: dcmsend(server, mammograms))
@@ -82,7 +84,9 @@ def test_from_dcmsend(place: tuple[bool, Path], mammograms: list[Path], figure: 
 
 
 @pytest.mark.parametrize("senders", [1, 8])
-def test_from_senders_that_cost_nothing(place: tuple[bool, Path], senders: int, figure: Record) -> None:
+def test_the_receiver_keeps_up_with_others_from_raw_senders(
+    place: tuple[bool, Path], senders: int, figure: Record
+) -> None:
     in_memory, directory = place
     load = Load(image(directory, PIXEL_BYTES), senders, IMAGES // senders)
     disk = disk_megabytes_per_second(directory, PIXEL_BYTES, senders)

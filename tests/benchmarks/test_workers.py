@@ -80,8 +80,7 @@ def cpu_seconds(workers: Sequence[Child]) -> float:
 
 
 def test_throughput_grows_with_the_number_of_workers(tmp_path: Path, figure: Record) -> None:
-    """On one machine they share its cores: the less of a study is computing, the better it shows whether queue and
-    database keep up. So nothing is found, and little is to be written."""
+    """Analyse studies without findings, so that queue and database are measured and not the shared cores."""
     seeds, spent = count(), {}
     for workers in (1, 2, 4):
         with redis_server(tmp_path, free_port()) as url:

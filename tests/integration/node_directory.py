@@ -25,7 +25,7 @@ class NodeDirectory:
 
     @property
     def settings_path(self) -> Path:
-        """node.toml"""
+        """Path of node.toml."""
         return self.path / "node.toml"
 
     def environment(self) -> dict[str, str]:

@@ -87,7 +87,7 @@ class Site:
 
     @property
     def storage(self) -> Path:
-        """storage.root"""
+        """The path of storage.root."""
         return self.path.parent / "storage"
 
 

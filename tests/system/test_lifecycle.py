@@ -92,7 +92,7 @@ def test_a_result_that_is_never_committed_is_sent_again_and_given_up(place: Plac
 
 
 @pytest.mark.features("storage.minimum_free_bytes", "glam-node settings reload")
-def test_nothing_is_taken_while_less_is_free_than_the_site_wants(place: Place) -> None:
+def test_instances_are_refused_below_the_sites_minimum_of_free_space(place: Place) -> None:
     view = small_exam(752)[0]
 
     def answer() -> int:
@@ -120,7 +120,7 @@ def test_no_study_is_taken_up_while_less_is_free_than_that(place: Place) -> None
     *("retention.days", "retention.free_bytes", "storage.root", "database_url = sqlite"),
     *("peers.NAME.destination", "destinations.NAME.storage_commitment"),
 )
-def test_what_is_done_goes_by_its_age_and_while_space_is_short(place: Place) -> None:
+def test_finished_studies_are_removed_by_age_and_for_space(place: Place) -> None:
     site = place.site
     old, recent = site.send_exam(754), site.send_exam(755)
     for study in (old, recent):

@@ -156,7 +156,7 @@ def test_a_study_has_the_priority_of_its_sender(site: Site, title: str, priority
     *("tls.port", "tls.certificate", "tls.key", "tls.ca", "tls.client_certificate = required"),
     "peers.NAME.certificates",
 )
-def test_over_tls_a_sender_shows_the_certificate_that_the_node_knows(site: Site, certificates: Certificates) -> None:
+def test_a_tls_sender_must_show_a_known_certificate(site: Site, certificates: Certificates) -> None:
     ca = certificates.node.ca
     known, other, none = (speaks(ca, signed) for signed in (certificates.known, certificates.other, None))
     assert is_let_in(site.tls_port, KNOWN, tls=known)

@@ -70,7 +70,7 @@ def assert_results_are_sound(orthanc: Orthanc, sources: list[Path], node: NodePr
 def assert_others_read_the_same_mask(
     path: Path, expected: dict[str, Path], sources: dict[str, pydicom.FileDataset], directory: Path
 ) -> None:
-    """dcmqi's masks of the archived object are those of ours, on the source image's own Rows x Columns."""
+    """Dcmqi's masks of the archived object are those of ours, on the source image's own Rows x Columns."""
     archived = pydicom.dcmread(path)
     ours = pydicom.dcmread(expected[str(archived.SOPInstanceUID)])
     source = sources[str(archived.SourceImageSequence[0].ReferencedSOPInstanceUID)]
@@ -152,7 +152,7 @@ def test_the_real_mammograms_go_the_whole_road_and_get_the_golden_scores(orthanc
 @pytest.mark.shared_data
 @pytest.mark.peer("dicom3tools")
 @pytest.mark.features("inference.demonstration_on_patients")
-def test_third_party_files_are_reported_or_set_aside_with_a_reason(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_files_of_other_vendors_are_reported_or_left_out_with_a_reason(orthanc: Orthanc, tmp_path: Path) -> None:
     assert SHARED is not None
     folders = [SHARED / "data" / "dicom" / name for name in ("mg", "seg", "sr", "ts", "charset")]
     files = [path for folder in folders for path in sorted(folder.glob("*.dcm"))]

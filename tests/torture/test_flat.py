@@ -77,8 +77,7 @@ def latencies(node: Node, last: int) -> list[float]:
 
 
 def send_studies(port: int, node: Node, first: int, count: int) -> None:
-    """So many studies of one view each, of which a few at most are under way at a time; each process of the receiver
-    has its part."""
+    """Send `count` studies of one view each, a few at a time, so that each process of the receiver gets some."""
     view = make_view(1, *VIEWS[0], rows=64, columns=48).dataset
     with ExitStack() as stack:
         senders = [stack.enter_context(Sender(port)) for _ in range(RECEIVER_PROCESSES)]

@@ -76,7 +76,7 @@ def resident(held: list[Holding]) -> str:
     return ", ".join(str(one.resident_kib) for one in held)
 
 
-def test_whatever_is_said_nothing_breaks_and_what_was_answered_is_there(
+def test_hostile_senders_break_nothing_and_answered_instances_are_kept(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     directory, seed = impatient(tmp_path), chosen_seed() * CASES

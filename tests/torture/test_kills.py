@@ -10,7 +10,7 @@ pytestmark = NEEDS
 KILLS = 200 if is_full_length() else 8
 
 
-def test_whatever_is_killed_nothing_is_lost_and_nothing_comes_twice(tmp_path: Path) -> None:
+def test_no_kill_loses_or_doubles_a_result(tmp_path: Path) -> None:
     with torture("kills", tmp_path) as rig:
         while rig.tree.kills.total() < KILLS:
             kill_somebody(rig)

@@ -66,7 +66,7 @@ def seconds_for_a_good_image(port: int, uid: str) -> float:
     return time.monotonic() - started
 
 
-def test_what_only_looks_or_gives_up_leaves_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_port_scans_and_aborts_leave_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory, rng = write_node(tmp_path), random.Random(chosen_seed())
     with directory.settings_path.open("a") as settings:
         settings.write('[log]\nlevel = "error"\n')

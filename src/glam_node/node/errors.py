@@ -1,13 +1,13 @@
-"""Every failure of the node says whether trying again helps; adapters translate at their edge into one of these."""
+"""Failures of the node, each of which is transient or permanent; adapters translate errors into one of these."""
 
 
 class NodeError(Exception):
-    """Something went wrong with a peer, a disk, a database or a broker; the message says who, what, and what to do."""
+    """A failure of a peer, a disk, a database or a broker; the message names it, the cause and the remedy."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
-        """DIMSE status, ACSE result/source/reason packed as 0xRRSSDD, or HTTP status, where there was one."""
+        """DIMSE status, ACSE result/source/reason packed as 0xRRSSDD, or HTTP status; None without one."""
 
 
 class TransientError(NodeError):

@@ -54,7 +54,7 @@ def test_the_linter_would_find_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
-def test_what_an_image_copies_is_there_and_not_ignored(dockerfile: Path) -> None:
+def test_files_copied_into_an_image_exist_and_are_not_ignored(dockerfile: Path) -> None:
     root = DEPLOY.parent
     copied = [
         word
@@ -138,7 +138,7 @@ def test_every_file_that_the_laboratory_mounts_is_there() -> None:
 
 
 @pytest.mark.peer("docker-compose")
-def test_what_is_exposed_is_what_the_node_listens_on() -> None:
+def test_exposed_ports_are_those_that_the_node_listens_on() -> None:
     exposed = dict(instructions(DOCKERFILES[0]))["EXPOSE"].split()
     node = tomllib.loads((DEPLOY / "compose" / "node.toml").read_text())
     assert exposed == [str(node["node"]["port"]), str(node["console"]["port"])]

@@ -48,7 +48,7 @@ def test_a_redis_with_a_password_is_asked_with_it_by_workers_and_by_keda() -> No
         assert keys[stated["passwordFromEnv"]] == {"name": "redis", "key": "password"}
 
 
-def test_without_keda_there_are_as_many_workers_as_are_asked_for() -> None:
+def test_the_number_of_workers_is_fixed_without_keda() -> None:
     manifests = rendered("keda.enabled=false", "worker.replicas=3")
     assert not of_kind(manifests, "ScaledObject")
     assert of_kind(manifests, "Deployment")["lab-worker"]["spec"]["replicas"] == 3

@@ -46,7 +46,7 @@ def test_systemd_would_find_a_misspelled_setting(tmp_path: Path) -> None:
     assert "RestartSecs" in analysed(wrong, tmp_path, "verify", "--man=no").stderr
 
 
-def test_there_is_a_unit_for_a_node_and_one_for_workers() -> None:
+def test_a_node_and_workers_have_systemd_units() -> None:
     assert [unit.name for unit in UNITS] == ["glam-node-worker@.service", "glam-node.service"]
 
 

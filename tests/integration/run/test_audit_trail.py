@@ -86,7 +86,7 @@ def is_all_sent(sessions: SessionFactory) -> bool:
 
 
 @pytest.mark.parametrize("database", ["node", pytest.param("node_on_postgresql", marks=pytest.mark.peer("postgresql"))])
-def test_nothing_is_lost_while_the_dispatcher_is_killed_and_the_collector_comes_and_goes(
+def test_audit_messages_survive_kills_of_the_dispatcher_and_outages_of_the_collector(
     database: str, request: pytest.FixtureRequest, collector: Collector
 ) -> None:
     node: NodeDirectory = request.getfixturevalue(database)

@@ -29,7 +29,7 @@ def test_idle_associations_take_no_processor_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ours", "ours over pynetdicom"])
-def test_either_upper_layer_serves_as_a_process(tmp_path: Path, name: str) -> None:
+def test_both_upper_layers_serve_as_a_process(tmp_path: Path, name: str) -> None:
     with fresh(SERVERS[name], tmp_path / "node") as server:
         blast(server, Load(image(tmp_path, 300_000), 2, 3))
         echoes(server, 5)

@@ -196,6 +196,6 @@ def _jobs(node: NodeDirectory) -> list[dict[str, str]]:
     return [job for study in told for job in study["jobs"]]
 
 
-def test_without_a_node_there_is_nothing_to_reload(tmp_path: Path) -> None:
+def test_reload_says_when_no_node_runs(tmp_path: Path) -> None:
     stopped = write_node(tmp_path)
     assert "No node runs" in glam_node("--settings", stopped.settings_path, "settings", "reload", expect=1).stderr

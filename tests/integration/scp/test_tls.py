@@ -116,7 +116,7 @@ def test_plain_and_tls_ports_are_served_at_the_same_time(receiver: Receiver, pac
     assert receiver.refused == []
 
 
-def test_without_plain_only_tls_is_served(tmp_path: Path, node: Signed, pacs: Signed) -> None:
+def test_the_plain_port_can_be_closed(tmp_path: Path, node: Signed, pacs: Signed) -> None:
     with running_receiver(tmp_path / "root", tls=tls_settings(node, plain=False)) as receiver:
         assert receiver.port == tls_port(receiver)
         assert echoes(receiver.port, pacs, pacs.ca)

@@ -90,7 +90,7 @@ def test_every_instance_has_its_own_answer(archive: Archive, peer: Peer, outgoin
     assert [outcome.stored for outcome in outcomes] == [True, False, False, True]
 
 
-def test_after_an_abort_in_the_middle_the_rest_is_tried_again(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+def test_the_rest_is_tried_again_after_an_abort(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
     archive.abort_after = 1
     outcomes = CStoreDestination(peer).store([outgoing() for _ in range(3)])
     assert [outcome.stored for outcome in outcomes] == [True, False, False]
@@ -138,7 +138,7 @@ def test_an_archive_that_does_not_answer_is_given_up_in_the_end_and_the_setting_
     assert (first.reached, first.broke_off, second.reached) == (True, True, False)
 
 
-def test_only_the_first_object_of_an_association_is_blamed_for_its_end(archive: Archive, outgoing: Outgoing) -> None:
+def test_the_first_object_alone_is_blamed_for_the_end_of_an_association(archive: Archive, outgoing: Outgoing) -> None:
     archive.abort_on = frozenset({SEGMENTATION_STORAGE})
     destination = CStoreDestination(peer_at(archive.port))
     first, *rest = destination.store([outgoing(SEGMENTATION_STORAGE), outgoing(), outgoing()])
@@ -167,7 +167,7 @@ def test_a_comment_that_names_the_patient_is_left_out(archive: Archive, outgoing
     assert outcome.warning == "0xB000 (stored, elements coerced): its comment names the patient and is left out"
 
 
-def test_nothing_to_store_opens_no_association(outgoing: Outgoing) -> None:
+def test_an_empty_list_opens_no_association(outgoing: Outgoing) -> None:
     assert CStoreDestination(peer_at(1)).store([]) == []
 
 

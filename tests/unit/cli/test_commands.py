@@ -122,7 +122,7 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", " ", text).split())
 
 
-def test_these_are_the_commands() -> None:
+def test_the_list_of_commands_is_complete() -> None:
     assert sorted(name for name, command in ALL.items() if not command.hidden) == sorted(COMMANDS)
 
 

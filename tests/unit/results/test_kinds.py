@@ -14,5 +14,5 @@ def test_kinds_that_any_destination_asks_for_are_wanted() -> None:
     assert wanted_kinds([["segmentation"], ["secondary_capture"]]) == {"segmentation", "secondary_capture"}
 
 
-def test_without_destinations_the_ordinary_results_are_kept() -> None:
+def test_the_default_kinds_are_kept_without_destinations() -> None:
     assert wanted_kinds([]) == DEFAULT_KINDS == set(DestinationSettings().results)

@@ -235,7 +235,7 @@ def test_the_impression_contains_remarks_on_an_image(exam: Analysed) -> None:
     assert "Tissue may be cut off." in impression(cad_report(exam.with_images(remarked)))
 
 
-def test_it_says_research_use_and_untrained(report: Dataset) -> None:
+def test_the_cad_report_says_research_use_and_untrained(report: Dataset) -> None:
     assert report.SeriesDescription == "GLAM-NODE CAD research use UNTRAINED"
     assert impression(report).startswith("For research use, not for diagnosis. UNTRAINED")
     assert (report.VerificationFlag, report.PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")

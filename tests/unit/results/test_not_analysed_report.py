@@ -16,7 +16,7 @@ def test_the_outcome_is_a_code_and_the_reason_a_comment(attempted: bool, outcome
     )
 
 
-def test_it_belongs_to_the_patient_and_names_the_images() -> None:
+def test_the_report_belongs_to_the_patient_and_names_the_images() -> None:
     exam = analysed_exam()
     notice = exam.notice()
     source = exam.source("R CC")

@@ -34,7 +34,7 @@ def test_a_sheet_is_one_object_that_names_all_views_as_its_sources(exam: Analyse
     assert sources == [image.sop_instance_uid for image in exam.findings.images]
 
 
-def test_on_a_sheet_the_left_breast_is_on_the_right(exam: Analysed) -> None:
+def test_the_left_breast_is_on_the_right_of_a_sheet(exam: Analysed) -> None:
     (sheet,) = secondary_captures(exam)
     marks = coloured(sheet.pixel_array)
     middle = sheet.Columns // 2

@@ -28,7 +28,7 @@ def test_only_views_with_findings_have_a_segmentation(exam: Analysed) -> None:
     assert sources == [exam.image(view).sop_instance_uid for view in ("L CC", "L MLO")]
 
 
-def test_nothing_is_written_for_an_image_that_could_not_be_analysed(exam: Analysed) -> None:
+def test_an_image_that_could_not_be_analysed_has_no_segmentation(exam: Analysed) -> None:
     broken = exam.with_images(failed(exam.image("L CC"), "Black."))
     assert len(broken.segmentations()) == 1
 
@@ -121,7 +121,7 @@ def test_segments_are_coloured_by_class(exam: Analysed) -> None:
     assert segments[1].colour[1] > segments[1].colour[0]
 
 
-def test_left_is_left_in_the_anatomic_region(exam: Analysed) -> None:
+def test_the_anatomic_region_keeps_the_laterality(exam: Analysed) -> None:
     segment = exam.segmentations()[0].SegmentSequence[0]
     assert segment.AnatomicRegionSequence[0].AnatomicRegionModifierSequence[0].CodeMeaning == "Left"
 

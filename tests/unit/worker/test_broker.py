@@ -11,7 +11,7 @@ from glam_node.node.worker.broker import LONGEST_SOCKET_PATH, broker_url, embedd
 from glam_node.settings.schema import Settings
 
 
-def test_only_this_user_can_reach_the_embedded_broker(tmp_path: Path) -> None:
+def test_the_embedded_broker_is_reachable_by_its_own_user_alone(tmp_path: Path) -> None:
     broker = embedded_broker(tmp_path)
     assert stat.S_IMODE(broker.directory.stat().st_mode) == 0o700
     assert "--port 0" in " ".join(broker.command())

@@ -28,7 +28,7 @@ def no_segmentations(instance: OutgoingInstance) -> StoreOutcome | None:
     return unsupported(instance) if instance.sop_class_uid == SEGMENTATION else None
 
 
-def test_everything_due_goes_in_one_association_the_report_last(reported: Workbench) -> None:
+def test_due_results_go_in_one_association_with_the_report_last(reported: Workbench) -> None:
     archive = Archive()
     assert reported.deliver(archive) == 2
     assert archive.associations == 1

@@ -130,7 +130,7 @@ def test_retention_keeps_held_studies_and_removes_those_set_aside(
 
 @pytest.mark.parametrize("before", Standing)
 @pytest.mark.parametrize("after", Standing)
-def test_only_the_legal_changes_are_made(bench: Workbench, before: Standing, after: Standing) -> None:
+def test_illegal_changes_of_standing_are_refused(bench: Workbench, before: Standing, after: Standing) -> None:
     bench.record(*four_views())
     if before is not Standing.FREE:
         act(bench, TO[before], "first")
@@ -154,7 +154,7 @@ def test_the_timeline_names_person_and_reason(bench: Workbench) -> None:
     assert (bench.study().standing, bench.study().standing_reason) == (Standing.HELD, "a prior is awaited")
 
 
-def test_to_set_aside_takes_a_reason(bench: Workbench) -> None:
+def test_setting_aside_requires_a_reason(bench: Workbench) -> None:
     bench.record(*four_views())
     with pytest.raises(PermanentError, match="Enter a reason"):
         act(bench, set_aside, "")

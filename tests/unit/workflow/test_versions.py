@@ -125,7 +125,7 @@ def test_images_that_are_sent_again_put_the_study_in_doubt_for_their_differences
     assert bench.events() == ["instance_stored", "instance_duplicate"]
 
 
-def test_taken_images_are_analysed_and_results_name_their_patient(
+def test_replacing_images_are_analysed_and_results_name_their_patient(
     bench: Workbench, send: Send, exam: list[Dataset]
 ) -> None:
     reported(bench, send, exam)
@@ -307,7 +307,7 @@ def test_results_of_replaced_images_are_not_sent_again_when_their_archive_does_n
     assert bench.deliver(Archive()) == 0
 
 
-def test_nothing_is_taken_while_the_storage_root_is_away(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+def test_no_image_is_replaced_while_the_storage_root_is_away(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
     send(*exam[:2])
     send(*changed(exam[:2], PatientID="CORRECTED"))
     write_marker(bench.store.root, "another directory")
@@ -328,7 +328,7 @@ def test_results_that_were_given_up_are_not_tried_again_once_the_images_are_repl
     assert {one.state for one in bench.deliveries()} == {DeliveryState.WITHHELD}
 
 
-def test_left_images_are_not_asked_about_any_more_though_they_come_again(
+def test_images_that_were_kept_first_are_not_asked_about_again(
     bench: Workbench, send: Send, exam: list[Dataset]
 ) -> None:
     reported(bench, send, exam)

@@ -1,1 +1,1 @@
-"""Where instances, findings and results are kept: durable files under one root."""
+"""Durable files of instances, findings and results under one root."""

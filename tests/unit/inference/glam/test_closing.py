@@ -20,7 +20,7 @@ RING[..., 5:10, 5:10] = 0.1
 
 @settings(deadline=None)
 @given(st.integers(1, 4), st.integers(0, 2**32 - 1))
-def test_it_is_the_closing_of_opencv_on_a_ground_that_goes_on_as_zeros(radius: int, seed: int) -> None:
+def test_closing_equals_opencvs_on_maps_padded_with_zeros(radius: int, seed: int) -> None:
     maps = np.random.default_rng(seed).random((2, 2, 9, 13), dtype=np.float32)
     square = np.ones((2 * radius + 1, 2 * radius + 1), dtype=np.uint8)
     wide = 2 * radius
@@ -38,13 +38,13 @@ def test_a_ring_is_filled_by_squares_that_are_wider_than_its_core(radius: int, c
     assert filled[0, 0, 1, 1].item() == 0
 
 
-def test_nothing_is_filled_towards_the_edges() -> None:
+def test_gaps_at_the_edges_stay_open() -> None:
     maps = torch.zeros(1, 1, 9, 9)
     maps[..., 2, 4] = 1.0
     torch.testing.assert_close(closed(maps, 3), maps)
 
 
-def test_what_looks_closely_says_is_closed_by_as_many_cells_as_its_shape_has_pixels() -> None:
+def test_local_saliency_is_closed_by_the_cells_of_its_shape() -> None:
     shape = shape_from_table(SHAPE)
     raw = Glam(shape).eval()
     closing = Glam(replace(shape, local_closing=2 * shape.local_step)).eval()

@@ -57,7 +57,7 @@ def test_the_larger_of_two_regions_is_the_breast() -> None:
     assert solid[600, 500]
 
 
-def test_of_equal_regions_the_upper_one_is_the_breast() -> None:
+def test_the_upper_of_equal_regions_is_the_breast() -> None:
     solid = solid_breast(image_with((0, 300, 400, 700), (420, 720, 0, 300)))
     assert solid[150, 550]
     assert not solid[500].any()

@@ -27,7 +27,7 @@ def found(predictor: GlamPredictor, lesions: Lesions) -> list[ImageFindings]:
     return predictor.segment([read_mammogram(view.dataset) for view in exam])
 
 
-def test_it_is_small_and_says_that_it_is_not_for_patients() -> None:
+def test_the_default_package_is_small_and_says_that_it_is_not_for_patients() -> None:
     package = read_package(DEFAULT_PACKAGE)
     assert package.weights_path.stat().st_size < 4_000_000
     assert "not for patients" in package.algorithm_name
@@ -35,7 +35,7 @@ def test_it_is_small_and_says_that_it_is_not_for_patients() -> None:
     assert "synthetic" in package.card.training_data
 
 
-def test_it_computes_here_what_it_computed_where_it_was_made() -> None:
+def test_the_default_package_passes_its_golden_case() -> None:
     assert verify_package(DEFAULT_PACKAGE).passed
 
 
@@ -52,5 +52,5 @@ def test_findings_cover_the_lesions_core_and_all(predictor: GlamPredictor) -> No
         assert dice(outlined, view.benign_mask | view.malignant_mask) > LEAST_DICE
 
 
-def test_nothing_is_found_in_a_normal_exam(predictor: GlamPredictor) -> None:
+def test_a_normal_exam_has_no_findings(predictor: GlamPredictor) -> None:
     assert [image.findings for image in found(predictor, ())] == [()] * 4

@@ -59,7 +59,7 @@ def test_an_image_of_another_spacing_and_vendor_is_scored_with_remarks(
         (replace(plain(), pixels=BREAST + 1), "corner|background"),
     ],
 )
-def test_what_the_guard_refuses_is_not_scored_and_harms_no_other(
+def test_an_image_that_the_guard_refuses_gets_no_score_and_harms_no_other(
     predictor: GlamPredictor, wrong: Mammogram, reason: str
 ) -> None:
     refused, good = predictor.segment([wrong, plain()])

@@ -94,7 +94,7 @@ def test_batches_are_halved_until_they_fit_and_stay_so(
     assert max(seen) <= views, "what does not fit is not tried again"
 
 
-def test_with_auto_what_does_not_fit_at_all_goes_on_on_the_cpu(holding: Holding, expected: list[ImageFindings]) -> None:
+def test_auto_continues_on_the_cpu_when_one_view_does_not_fit(holding: Holding, expected: list[ImageFindings]) -> None:
     predictor, shown = holding(0, falls_back=True)
     assert predictor.waits_for_a_device
     assert same(predictor.segment(STUDY), expected)
@@ -103,7 +103,7 @@ def test_with_auto_what_does_not_fit_at_all_goes_on_on_the_cpu(holding: Holding,
     assert not predictor.waits_for_a_device
 
 
-def test_what_a_gpu_computed_in_narrow_numbers_goes_on_on_the_cpu_in_float32(
+def test_a_network_with_narrow_weights_continues_on_the_cpu_in_float32(
     package: ModelPackage, expected: list[ImageFindings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routes, "processor_has_bfloat16", lambda: True)
@@ -150,7 +150,7 @@ def test_a_device_that_fails_is_unavailable(holding: Holding, monkeypatch: pytes
         predictor.segment(STUDY)
 
 
-def test_of_two_threads_one_has_the_device_and_each_its_own_seconds(
+def test_two_threads_take_turns_on_the_device_and_count_their_own_seconds(
     package: ModelPackage, expected: list[ImageFindings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor = GlamPredictor.from_package(package, "cpu", ALWAYS)

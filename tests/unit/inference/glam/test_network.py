@@ -18,7 +18,7 @@ def overview(network: Glam, windows: torch.Tensor) -> GlobalOutput:
     return output
 
 
-def test_there_are_as_many_tensors_and_parameters_as_in_the_published_checkpoints() -> None:
+def test_the_network_has_the_tensors_and_parameters_of_the_published_checkpoints() -> None:
     tensors = expected_tensors()
     sizes = [torch.Size(shape).numel() for shape, dtype in tensors.values() if dtype is torch.float32]
     assert (len(tensors), len(sizes), sum(sizes)) == (352, 295, 24_107_164)

@@ -176,6 +176,6 @@ def inverted(pixels: Pixels) -> Pixels:
         (np.rot90, "turned by 90 degrees"),
     ],
 )
-def test_what_cannot_be_a_breast_is_refused_with_the_reason(change: Change, reason: str) -> None:
+def test_an_image_that_cannot_be_a_breast_is_refused_with_a_reason(change: Change, reason: str) -> None:
     with pytest.raises(UnsupportedMammogram, match=reason):
         seen(changed(change))

@@ -110,7 +110,7 @@ def test_an_outline_that_does_not_tell_is_remarked() -> None:
 
 @pytest.mark.parametrize("header", [None, ("X", "Y"), ("", "")])
 @pytest.mark.parametrize(("laterality", "pixels"), [(L, RIGHTWARDS), (R, LEFTWARDS)])
-def test_without_a_header_left_breasts_point_right(
+def test_left_breasts_point_right_without_a_header(
     laterality: Laterality, pixels: Pixels, header: Header | None
 ) -> None:
     assert judge(pixels, laterality, CC, header) == (Orientation(laterality is L), ())

@@ -18,12 +18,12 @@ def test_two_peaks_are_found_the_higher_one_first() -> None:
     assert propose_patches(maps, 2).tolist() == [[[100, 70], [10, 20]]]
 
 
-def test_what_was_chosen_does_not_count_again() -> None:
+def test_cells_of_chosen_squares_do_not_count_again() -> None:
     maps = map_with((100, 70, 1.0), (100, 86, 1.0))
     assert propose_patches(maps, 2).tolist() == [[[100, 70], [100, 86]]]
 
 
-def test_of_equal_squares_the_first_row_by_row_is_taken() -> None:
+def test_the_first_of_equal_squares_is_chosen() -> None:
     assert propose_patches(map_with((5, 80, 1.0), (140, 3, 1.0)), 1).tolist() == [[[5, 80]]]
 
 

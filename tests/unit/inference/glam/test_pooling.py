@@ -18,5 +18,5 @@ def test_662_values_of_the_usual_map_count() -> None:
     torch.testing.assert_close(top_fraction_mean(maps), torch.tensor([[661 / 662]]))
 
 
-def test_at_least_one_value_counts() -> None:
+def test_one_value_counts_at_least() -> None:
     assert top_fraction_mean(torch.tensor([[[[0.1, 0.7]]]]), 0.01).item() == torch.tensor(0.7).item()

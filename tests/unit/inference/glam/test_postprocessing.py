@@ -44,7 +44,7 @@ def findings(of: ViewSaliency, maximum: int = 9, breast: NDArray[np.bool_] | Non
     return extract_findings(view(breast), of, POINTS, maximum)
 
 
-def test_outside_the_patch_a_cell_of_the_global_map_is_16_pixels() -> None:
+def test_a_cell_of_the_global_map_is_16_pixels_outside_the_patch() -> None:
     seen = saliency()
     seen.global_saliency[1, 70:72, 50] = (0.61, 0.8)
     (finding,) = findings(seen)
@@ -53,7 +53,7 @@ def test_outside_the_patch_a_cell_of_the_global_map_is_16_pixels() -> None:
     assert finding.score == pytest.approx(0.8)
 
 
-def test_inside_the_patch_a_cell_of_the_local_map_is_4_pixels() -> None:
+def test_a_cell_of_the_local_map_is_4_pixels_inside_the_patch() -> None:
     seen = saliency()
     local(seen)[0, 1, 30:35, 40:44] = 0.71
     (finding,) = findings(seen)

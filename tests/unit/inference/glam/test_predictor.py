@@ -164,13 +164,13 @@ def test_a_phantom_of_the_demo_has_findings(package: ModelPackage) -> None:
     assert all(finding.pixel_count < 0.05 * right_cc.pixels.size for finding in image.findings)
 
 
-def test_when_memory_is_short_smaller_batches_do(hungry: Callable[[int], GlamPredictor]) -> None:
+def test_batches_shrink_when_memory_is_short(hungry: Callable[[int], GlamPredictor]) -> None:
     results = hungry(1).segment([view_of(BREAST, uid=f"2.25.{number}") for number in range(3)])
     assert [image.sop_instance_uid for image in results] == ["2.25.0", "2.25.1", "2.25.2"]
     assert len({image.malignant_score for image in results}) == 1
 
 
-def test_when_a_single_image_does_not_fit_the_device_is_unavailable(hungry: Callable[[int], GlamPredictor]) -> None:
+def test_the_device_is_unavailable_when_a_single_image_does_not_fit(hungry: Callable[[int], GlamPredictor]) -> None:
     with pytest.raises(DeviceUnavailable, match="not enough free memory"):
         hungry(0).segment([view_of(BREAST)])
 

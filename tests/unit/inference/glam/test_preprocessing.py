@@ -61,7 +61,7 @@ def test_an_image_without_background_is_refused() -> None:
         prepare(view_of(noise))
 
 
-def test_what_reading_remarked_is_kept() -> None:
+def test_remarks_of_reading_are_kept() -> None:
     read = replace(view_of(breast()), remarks=("The image has a frame.",))
     assert prepare(read).remarks == ("The image has a frame.",)
 

@@ -155,7 +155,7 @@ def test_a_runtime_that_is_missing_and_asked_for_by_name_is_refused(
 
 
 @pytest.mark.parametrize("runtime", [Runtime.OPENVINO, Runtime.NCNN])
-def test_what_is_for_processors_is_refused_for_a_gpu(runtime: Runtime) -> None:
+def test_cpu_runtimes_are_refused_for_a_gpu(runtime: Runtime) -> None:
     with pytest.raises(PackageMismatch, match="is for the CPU, not cuda"):
         choose_route(RunOptions(runtime=runtime), torch.device("cuda"))
 
@@ -194,7 +194,7 @@ def test_ncnn_says_that_memory_is_short() -> None:
     assert told.stdout == "ncnn has not enough free memory for a patch.\n"
 
 
-def test_when_every_image_is_segmented_the_score_decides_nothing(tmp_path: Path) -> None:
+def test_the_score_decides_nothing_when_every_image_is_segmented(tmp_path: Path) -> None:
     package = replace(tiny_package(tmp_path), operating_points=NEVER)
     view = view_of(half_ellipse((900, 600), 800, 500))
     positive, always = (GlamPredictor.from_package(package, "cpu", RunOptions(segment=segment)) for segment in Segment)

@@ -61,6 +61,6 @@ def test_a_table_changes_what_it_names_and_leaves_the_rest_as_published() -> Non
         ({"local_closing": -4}, "shape.local_closing"),
     ],
 )
-def test_what_does_not_fit_is_named(table: dict[str, object], named: str) -> None:
+def test_fields_that_do_not_fit_together_are_named(table: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         shape_from_table(table)

@@ -13,7 +13,7 @@ LEFT_CC = (Laterality.LEFT, ViewPosition.CC)
 
 
 @pytest.mark.parametrize("modality", ["MG", "CR", "OT"])
-def test_what_a_header_lacks_is_filled_in(tmp_path: Path, modality: str) -> None:
+def test_values_that_a_header_lacks_are_filled_in(tmp_path: Path, modality: str) -> None:
     dataset = film()
     dataset.Modality = modality
     read = read_view(write(tmp_path / "a.dcm", dataset), *LEFT_CC)

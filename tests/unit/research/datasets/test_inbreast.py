@@ -99,7 +99,7 @@ def test_single_calcifications_are_no_outlines_of_lesions(tmp_path: Path) -> Non
     assert dataset.masks(dataset.views[0]) is None
 
 
-def test_which_contours_are_lesions_is_a_parameter(tmp_path: Path) -> None:
+def test_the_contours_that_count_as_lesions_are_a_parameter(tmp_path: Path) -> None:
     inbreast(tmp_path, {}, xml=contours(("Calcification", ["(3.0, 4.0)"])))
     dataset = open_inbreast(tmp_path, lesions=frozenset({"calcification"}))
     masks = dataset.masks(dataset.views[0])

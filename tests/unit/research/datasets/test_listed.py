@@ -50,6 +50,6 @@ def test_a_file_that_is_gone_is_told_without_its_path() -> None:
     assert str(caught.value) == "The file of the image cannot be read: No such file or directory."
 
 
-def test_without_outlines_there_are_no_masks() -> None:
+def test_a_view_without_outlines_has_no_masks() -> None:
     dataset = ListedDataset("set", lambda: [entry("a")])
     assert dataset.masks(dataset.views[0]) is None

@@ -46,13 +46,13 @@ def test_a_pickle_says_the_same_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, {"horizontal_flip": "YES"}, {"cancer_label": {"unknown": 1}}])
-def test_what_is_written_is_read_again(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_a_written_exam_list_can_be_read(tmp_path: Path, changes: dict[str, object]) -> None:
     exams = read_exam_list(written(tmp_path, EXAM | changes, EXAM))
     write_exam_list(tmp_path / "again.json", exams)
     assert read_exam_list(tmp_path / "again.json") == exams
 
 
-def test_what_is_written_has_the_keys_of_the_protocol(tmp_path: Path) -> None:
+def test_a_written_exam_list_has_the_keys_of_the_protocol(tmp_path: Path) -> None:
     write_exam_list(tmp_path / "again.json", read_exam_list(written(tmp_path, EXAM)))
     (exam,) = json.loads((tmp_path / "again.json").read_text())
     assert exam.items() >= {"L-CC": ["0_L_CC"], "R-CC": [], "horizontal_flip": "NO"}.items()
@@ -79,7 +79,7 @@ def test_a_bad_exam_is_named_by_number_and_key(tmp_path: Path, changes: dict[str
 
 
 @pytest.mark.parametrize("text", ["{}", "[1]", '["exam"]', "[", "no list"])
-def test_what_is_no_exam_list_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_an_exam_list_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "exams.json").write_text(text)
     with pytest.raises(DatasetError):
         read_exam_list(tmp_path / "exams.json")

@@ -21,7 +21,7 @@ def test_masks_of_one_kind_are_united_and_the_other_is_empty() -> None:
     assert not masks[FindingKind.MALIGNANT].any()
 
 
-def test_nothing_outlined_is_none() -> None:
+def test_empty_outlines_give_none() -> None:
     assert masks_of((4, 4), []) is None
 
 
@@ -43,7 +43,7 @@ def test_a_box_is_cut_at_the_image() -> None:
     assert box(box_mask((4, -2), (9, 3), (6, 6))) == (0, 2, 4, 5)
 
 
-def test_what_is_neither_png_nor_dicom_is_refused(tmp_path: Path) -> None:
+def test_a_mask_that_is_neither_png_nor_dicom_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mask.png").write_text("no mask")
     with pytest.raises(UnsupportedMammogram):
         read_mask(tmp_path / "mask.png", (4, 4))

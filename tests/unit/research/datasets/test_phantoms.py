@@ -51,7 +51,7 @@ def test_masks_lie_on_the_grid_of_the_pixels_where_the_lesions_are() -> None:
     assert np.median(pixels[masks[FindingKind.BENIGN]]) > np.percentile(pixels[~masks[FindingKind.BENIGN]], 99)
 
 
-def test_what_is_read_is_the_view_that_was_asked_for() -> None:
+def test_the_requested_view_is_read() -> None:
     phantoms = small()
     for view in phantoms.views[:4]:
         mammogram = phantoms.read(view)

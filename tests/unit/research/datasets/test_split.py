@@ -51,7 +51,7 @@ def test_a_split_is_the_same_for_ever() -> None:
     assert [each.study_id for each in split_views(studies(12), THREE)["test"]] == ["study-3", "study-10"]
 
 
-def test_further_studies_move_none() -> None:
+def test_additional_studies_move_no_other_study() -> None:
     few, many = split_views(studies(50), THREE), split_views(studies(100), THREE)
     assert all(set(few[name]) <= set(many[name]) for name in THREE)
 

@@ -39,7 +39,7 @@ def test_rows_are_counted_as_in_a_spreadsheet_whatever_line_breaks_are_in_them(t
     assert [(row.number, row.get("a"), row.get("b")) for row in rows] == [(2, "1", "x"), (4, "3", "y")]
 
 
-def test_what_a_short_row_lacks_is_empty(tmp_path: Path) -> None:
+def test_cells_that_a_short_row_lacks_are_empty(tmp_path: Path) -> None:
     assert read_table(written(tmp_path, "a,b\n1\n")).rows[0].get("b") == ""
 
 
@@ -50,7 +50,7 @@ def test_missing_columns_are_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", 'a\n"' + "x" * 200_000])
-def test_what_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_table_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(DatasetError, match="not a CSV file"):
         read_table(written(tmp_path, text))
 
@@ -66,7 +66,7 @@ def test_truth_values_are_read(text: str, value: bool) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "B", "2"])
-def test_what_is_no_side_is_a_problem(text: str) -> None:
+def test_an_unknown_laterality_is_a_problem(text: str) -> None:
     problems = Problems("t")
     assert read_laterality(Row(2, {"a": text}), "a", problems) is None
     assert [(problem.row, problem.column) for problem in problems.found] == [(2, "a")]

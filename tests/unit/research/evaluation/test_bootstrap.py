@@ -39,7 +39,7 @@ def test_resamples_of_one_class_only_are_left_out() -> None:
     assert (estimate.value, estimate.low, estimate.high, estimate.count) == (1.0, 1.0, 1.0, 4)
 
 
-def test_what_cannot_be_told_has_no_interval() -> None:
+def test_a_value_that_cannot_be_estimated_has_no_interval() -> None:
     resamples = Resamples(STUDIES, 10)
     assert resamples.estimate(Ranking([0.1, 0.2], [True, True]).roc_auc, ["1", "2"]) == Estimate(None, count=2)
     assert resamples.mean([], []) == Estimate(None)

@@ -42,7 +42,7 @@ def test_a_model_that_sees_everything_is_perfect(evaluation: Evaluation) -> None
         assert (measures.sensitivity.value, measures.specificity.value) == (1.0, 1.0)
 
 
-def test_only_test_views_are_measured(evaluation: Evaluation) -> None:
+def test_test_views_alone_are_measured(evaluation: Evaluation) -> None:
     assert (evaluation.view_count, evaluation.study_count) == (40, 10)
     assert {row.view.split for row in evaluation.models[0].rows} == {"test"}
     assert evaluation.models[0].tuning.view_count == 40
@@ -73,7 +73,7 @@ def test_the_node_reports_no_more_false_findings_on_normals_than_wanted_where_th
     assert min(areas) > 1
 
 
-def test_what_cannot_be_read_is_named_and_not_counted() -> None:
+def test_unreadable_views_are_named_and_not_counted() -> None:
     toys = ToyDataset(range(20), by_tens, unreadable=("12-L-CC", "3-R-CC"))
     model = evaluate(toys, [ToyModel()], resamples=10).models[0]
     assert [failure.image_id for failure in model.failures] == ["12-L-CC"]
@@ -86,7 +86,7 @@ def test_a_breast_with_one_view_unreadable_has_the_score_of_the_other() -> None:
     assert evaluate(toys, [ToyModel()], resamples=0).models[0].classes[0].breast.positives == 5
 
 
-def test_without_outlines_scores_are_measured_and_the_rest_is_explained() -> None:
+def test_scores_alone_are_measured_without_outlines() -> None:
     model = evaluate(ToyDataset(range(20), by_tens, outlined=False), [ToyModel()], resamples=10).models[0]
     assert model.classes[0].image.roc_auc.value == 1.0
     assert (model.classes[0].maps, model.classes[0].findings) == (None, None)
@@ -114,7 +114,7 @@ def test_a_view_is_looked_at_once_and_a_normal_validation_view_twice() -> None:
     assert model.looks == 40 + 20 + 40
 
 
-def test_without_assigned_parts_half_of_the_studies_is_chosen_on() -> None:
+def test_half_of_the_studies_are_for_validation_without_assigned_parts() -> None:
     parts = divide(ToyDataset(range(40)))
     chosen_on, measured = ({view.study_id for view in views} for views in (parts.validation_views, parts.test_views))
     assert not chosen_on & measured

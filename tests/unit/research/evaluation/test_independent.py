@@ -157,7 +157,9 @@ def test_dice_with_the_stated_threshold_and_with_the_best_of_each_image(
 
 
 @KINDS
-def test_what_needs_no_threshold(evaluated: ModelEvaluation, everything: list[Counted], place: int) -> None:
+def test_measures_without_a_threshold_equal_independent_ones(
+    evaluated: ModelEvaluation, everything: list[Counted], place: int
+) -> None:
     measured, outlined = maps_of(evaluated, place), everything[place].outlined
     soft = [2 * values[lesion].sum() / (values.sum() + lesion.sum()) for values, lesion in outlined]
     assert measured.soft_dice.value == pytest.approx(np.mean(soft), rel=1e-5)

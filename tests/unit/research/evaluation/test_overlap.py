@@ -84,12 +84,12 @@ def test_levels_keep_the_order_of_values() -> None:
 
 
 @pytest.mark.parametrize("level", [1, 700, 5000, LEVELS - 1])
-def test_above_a_threshold_is_exactly_at_its_level_or_higher(level: int) -> None:
+def test_values_above_a_threshold_are_at_its_level_or_higher(level: int) -> None:
     values = np.concatenate([noise().ravel(), np.geomspace(1e-7, 1, 5000).astype(np.float32)])
     assert np.array_equal(values > threshold_of(level), levels_of(values) >= level)
 
 
-def test_nothing_exceeds_the_threshold_beyond_the_last_level() -> None:
+def test_no_value_exceeds_the_threshold_beyond_the_last_level() -> None:
     assert not (np.ones(1, dtype=np.float32) > threshold_of(LEVELS)).any()
 
 
@@ -101,5 +101,5 @@ def test_a_trial_counts_what_each_threshold_would_find() -> None:
         assert (trial.found[place], trial.hits[place]) == (found.sum(), (found & lesion).sum())
 
 
-def test_at_least_counts_from_the_top() -> None:
+def test_counts_are_accumulated_from_the_top_level() -> None:
     assert at_least(np.array([3, 0, 2])).tolist() == [5, 2, 2]

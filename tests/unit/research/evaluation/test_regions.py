@@ -97,7 +97,7 @@ def test_a_resample_counts_an_image_as_often_as_it_is_drawn() -> None:
     assert rows.sensitivity_at(0.75)(weights)[0] == pytest.approx(4 / 7)
 
 
-def test_there_is_no_curve_without_normals_or_lesions() -> None:
+def test_the_curve_needs_normals_and_lesions() -> None:
     one = np.array([0.5], dtype=np.float32)
     assert froc([], [("", one)]) is None
     assert froc([("", one)], []) is None

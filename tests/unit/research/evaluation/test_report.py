@@ -74,18 +74,18 @@ def test_the_document_is_well_formed_and_has_the_charts_tables_and_pictures(repo
     assert elements.counts["table"] == 1 + 2 * 3 + 2
 
 
-def test_nothing_is_loaded_and_nothing_runs(report: str) -> None:
+def test_the_report_loads_and_runs_nothing(report: str) -> None:
     assert not re.search(r"<script|<link|@import|https?:|url\(", report)
     assert set(re.findall(r'src="([^,]*),', report)) == {"data:image/png;base64"}
 
 
-def test_whatever_a_data_set_says_is_escaped(report: str) -> None:
+def test_text_of_a_data_set_is_escaped(report: str) -> None:
     assert "&lt;script&gt;" in report
     assert "sharp &amp; &lt;b&gt;" in report
 
 
 @pytest.mark.parametrize("words", ["Research use only", "UNTRAINED", "3-L-CC: The image is black everywhere."])
-def test_what_a_reader_must_know_is_said(report: str, words: str) -> None:
+def test_the_report_states_its_warnings(report: str, words: str) -> None:
     assert words in report
 
 

@@ -58,7 +58,7 @@ def test_predictions_are_in_the_columns_of_the_nyu_protocol(outcome: Outcome) ->
         assert next(csv.reader(breasts)) == ["index", "left_malignant", "right_malignant"]
 
 
-def test_what_was_chosen_is_there_as_settings_of_a_node(outcome: Outcome, package: ModelPackage) -> None:
+def test_chosen_values_are_written_as_settings_of_a_node(outcome: Outcome, package: ModelPackage) -> None:
     inference = load_settings(outcome.files[2], {}).inference
     chosen = read_package(package.path)
     for kind, scale in chosen.calibration.items():

@@ -60,7 +60,7 @@ def test_a_source_that_only_errs_is_never_believed() -> None:
     assert (pair.elsewhere, pair.mean_dice) == (1.0, 1.0)
 
 
-def test_without_a_lesion_nothing_is_chosen() -> None:
+def test_no_threshold_is_chosen_without_a_lesion() -> None:
     assert choose_threshold([]) is None
     assert choose_pair([], []) is None
 

@@ -11,7 +11,7 @@ VIEWS[:, :, 20:24, 10:14] = 5.0
 STILL = AugmentationRecipe(shift_px=0, size_px=0, vertical_flip=False)
 
 
-def test_without_any_change_a_view_stays_as_it_is() -> None:
+def test_a_view_is_unchanged_without_augmentation() -> None:
     torch.testing.assert_close(augment_views(VIEWS, STILL, seeded(1)), VIEWS, atol=1e-4, rtol=0)
 
 

@@ -21,7 +21,7 @@ def test_auto_is_bfloat16_where_the_processor_has_it(has: bool, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("named", "narrow"), [("float32", False), ("bfloat16", True)])
-def test_what_is_named_is_taken(named: str, narrow: bool) -> None:
+def test_a_named_precision_is_used(named: str, narrow: bool) -> None:
     assert is_narrow(named, CPU) is narrow
 
 

@@ -51,7 +51,7 @@ def test_values_that_cannot_be_are_named(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_not_toml_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     assert "not TOML" in problems_of("name = ", tmp_path)[0]
 
 

@@ -114,7 +114,7 @@ def test_rounds_resume_exactly(data: TrainingData, tmp_path: Path) -> None:
     [((0.1, 0.4, 0.2), 2), ((0.3, 0.1, 0.2), 1), ((0.1, 0.2, 0.3), 3), ((math.nan, math.nan, math.nan), 1)],
 )
 @pytest.mark.parametrize("stops", [[None], [4, 1, 3, None]], ids=["at once", "stopped"])
-def test_of_rounds_that_have_not_learned_the_best_is_kept(
+def test_the_best_of_the_rounds_that_have_not_learned_is_kept(
     data: TrainingData, tmp_path: Path, separations: tuple[float, ...], best: int, stops: list[int | None]
 ) -> None:
     recipe = replace(rounds(3, 1.1), local_stage=StageRecipe(), joint_stage=StageRecipe(), validate_every=1000)
