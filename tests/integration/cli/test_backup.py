@@ -55,7 +55,7 @@ def test_settings_in_a_backup_are_those_in_force_without_passwords(site: Site, t
 def test_backup_says_that_there_is_no_node(site: Site, tmp_path: Path) -> None:
     root = {"GLAM_NODE__STORAGE__ROOT": str(tmp_path / "nothing")}
     told = glam_node("--settings", site.settings_path, "backup", tmp_path / "backup", expect=1, **root)
-    assert "does not exist" in told.stderr
+    assert "There is no database of glam-node" in told.stderr
     assert not (tmp_path / "nothing").exists()
 
 
