@@ -94,7 +94,7 @@ def inflate(file: BinaryIO, to: BinaryIO, maximum: int) -> int:
 
 
 def _kept(file: BinaryIO, begin: int, size: int, syntax: str, pixels: bool) -> list[tuple[int, int]]:
-    """Return where the kept parts of a file begin and end, the first of which is all before the data set."""
+    """Return begin and end of each part of the file to keep; the first part is everything before the data set."""
     byte_order = ">" if syntax == ExplicitVRBigEndian else "<"
     source, parts = Source(file, begin, size), [(0, begin)]
     room = {"private": MAXIMUM_PRIVATE_BYTES, "sequence": MAXIMUM_SEQUENCE_BYTES, "other": MAXIMUM_STANDARD_BYTES}

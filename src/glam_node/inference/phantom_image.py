@@ -112,7 +112,7 @@ class _Outline:
         return (self.centre if self.view_position is ViewPosition.CC else 0.6, self.depth)
 
     def at(self, rows: int) -> _Anatomy:
-        """Return the outlines on a grid with so many rows."""
+        """Return the outlines on a grid with this number of rows."""
         v = (np.arange(rows) + 0.5) / rows
         if self.view_position is ViewPosition.CC:
             profile = np.clip(1 - np.abs((v - self.centre) / self.half_height) ** 2.2, 0, None) ** 0.55

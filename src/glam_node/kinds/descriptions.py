@@ -39,7 +39,7 @@ _AND = re.compile(r"[+&/]")
 _SIGNS = re.compile(r"[^A-Z0-9']+")
 _LONGEST = 1024
 _DRAWN = "(phantom)"
-"""The text that this software appends to descriptions of its own phantoms, which `ImageFacts.drawn` tells already."""
+"""The text that this software appends to descriptions of its own phantoms; `ImageFacts.drawn` already marks them."""
 
 
 def described_kinds(descriptions: Iterable[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Location of the breast in a stored view: as by `solid_breast` and `breast_tissue`, but faster where possible."""
+"""Location of the breast in a stored view, equal to `solid_breast` and `breast_tissue` but faster where possible."""
 
 from dataclasses import dataclass
 
@@ -69,7 +69,7 @@ class RowSpans:
 
 
 def _from_the_end(mask: Mask) -> Columns:
-    """Return the number of pixels after the last set one of each row; any number for an empty row."""
+    """Return the number of pixels after the last set pixel of each row; for an empty row the number has no meaning."""
     if mask.shape[1] % _WORD or not mask.flags.c_contiguous:
         plain: Columns = mask[:, ::-1].argmax(axis=1)
         return plain

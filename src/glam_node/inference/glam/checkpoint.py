@@ -102,7 +102,7 @@ def _card(path: Path) -> ModelCard:
         origin=f"Imported from {path.name} of the published GLAM (github.com/nyukat/GLAM, 2021).",
         licence=(
             "NYU licence: internal non-commercial research and evaluation, no redistribution, no modification; "
-            "the files' headers say GNU AGPLv3 instead. Whoever imported it holds the licence, nobody else."
+            "the files' headers say GNU AGPLv3 instead. Only the person who imported it holds the licence."
         ),
         training_data="Screening mammograms of NYU Langone Health with labels per image, none with outlines.",
         intended_use="Research use only.",

@@ -92,7 +92,7 @@ def sample_view(path: Path) -> Mammogram:
     """
     pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
-        raise UnsupportedMammogram(f"{path} is not there, or not a grey PNG image of 16 bits")
+        raise UnsupportedMammogram(f"{path} does not exist, or is not a grey PNG image of 16 bits")
     laterality_text, _, view_text = path.stem.partition("_")[2].partition("-")
     laterality, view_position = Laterality(laterality_text), ViewPosition(view_text)
     return Mammogram(

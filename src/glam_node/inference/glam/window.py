@@ -1,4 +1,4 @@
-"""The model's window: its centre on a view, the mapping from stored pixels to the window, and of masks back."""
+"""The model's window: its centre on a view, the mapping of stored pixels to it, and the mapping of masks back."""
 
 from dataclasses import dataclass
 from typing import TypeVar

@@ -40,7 +40,7 @@ def check_ae_titles(settings: Settings) -> Check:
             fact,
             "This is fine for one node. A second node of this site needs its own node.ae_title.",
         )
-    return Check(name, Verdict.OK, f"this node is {ours}, and no other system is")
+    return Check(name, Verdict.OK, f"{ours} is the AE title of this node only")
 
 
 def check_peers(settings: Settings) -> Check:

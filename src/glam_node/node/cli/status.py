@@ -67,7 +67,7 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
 
 
 def _refused(events: "list[Event]", settings: "Settings") -> list[dict[str, Any]]:
-    """Return the newest refusals, without those of peers that the settings admit by now."""
+    """Return the newest refusals, without those of peers that the present settings admit."""
     from glam_node.node.scp.access import is_settled
 
     open_ones = [event for event in events if not is_settled(event.detail, settings.node, settings.peers)]

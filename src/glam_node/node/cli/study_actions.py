@@ -21,7 +21,7 @@ ReasonOption = Annotated[str, typer.Option(help="Record this reason with the stu
 def retry(
     ctx: typer.Context, study_instance_uid: StudyArgument, reason: ReasonOption = "", settings: SettingsOption = None
 ) -> None:
-    """Retry what was given up for a study. After a change of settings, analyse the study again."""
+    """Retry the failed job and the abandoned results of a study. If the settings have changed, analyse it again."""
     from glam_node.node.workflow.operate.retry import retry_study
 
     order = new_order(study_instance_uid, reason)

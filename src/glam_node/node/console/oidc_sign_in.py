@@ -22,7 +22,7 @@ COOKIE = "glam_node_oidc"
 PATH = "/sign-in/oidc"
 LIFETIME = timedelta(minutes=10)
 MOST_STARTED = 1000
-"""The number of sign-ins that may be under way; the oldest one gives way to another."""
+"""The number of sign-ins that may be in progress; one more replaces the oldest."""
 PREFIX = "oidc:"
 """The prefix of the names of accounts that a provider authenticated; no local account can have it."""
 _LONGEST_NAME = 64

@@ -45,7 +45,7 @@ ORDERS = {
 }
 """The name of each order of the list."""
 OF_IDENTITIES = frozenset({SortKey.PATIENT_ID, SortKey.STUDY_DATE})
-"""Orders that tell of patients, for visitors who may see them."""
+"""Orders that reveal data of patients; only visitors who may see patients can use them."""
 MOST_ROWS = 10_000
 """The largest number of studies in one table that is downloaded."""
 _WORST_FIRST = (

@@ -32,7 +32,7 @@ NAMES = {
     "newer_taken": "newer images taken",
     "newer_left": "first images kept",
 }
-"""The name of a step by its event; steps of other events bear the event's name."""
+"""The name of a step by its event; steps of other events have the event's name."""
 
 _RECEIVED = "instance_stored"
 _ENDS_OF_STAGES = ("result_written", "job_succeeded")

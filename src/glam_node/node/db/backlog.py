@@ -15,7 +15,7 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.study import StudyState
 
-# The time since when a row waits is its creation, unless a person or an archive made it wait again.
+# A row waits from its creation on, unless a person or an archive made it wait again later.
 _JOB_WAITS_SINCE = func.coalesce(JobRow.waiting_since, JobRow.created_at)
 _DELIVERY_WAITS_SINCE = func.coalesce(DeliveryRow.waiting_since, DeliveryRow.created_at)
 
@@ -34,7 +34,7 @@ def waits_from(session: Session, study_instance_uid: str, now: datetime) -> None
 
 
 def oldest_unfinished_job(session: Session) -> datetime | None:
-    """Return the time since when the oldest unfinished job waits; None if there is none.
+    """Return the time at which the oldest unfinished job began to wait; None if there is none.
 
     Jobs of studies that are held or set aside are ignored.
     """
@@ -64,7 +64,7 @@ class Pending:
     """Deliveries that wait for one destination."""
 
     oldest: datetime
-    """Time since when the oldest delivery waits."""
+    """Time at which the oldest delivery began to wait."""
     next_attempt_at: datetime
     """Earliest next attempt."""
 
@@ -98,7 +98,7 @@ class WaitingJobs:
     priority: Priority
     count: int
     oldest: datetime
-    """Time since when the oldest job waits."""
+    """Time at which the oldest job began to wait."""
 
 
 def waiting_jobs(session: Session) -> list[WaitingJobs]:

@@ -14,7 +14,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 def refuse_network_disk(url: str, mounts: Path = MOUNTS) -> None:
-    """Check that `url` is not an SQLite database on a network file system, as far as the mounts tell.
+    """Check that `url` is not an SQLite database on a network file system, by the list of mounted file systems.
 
     Raises:
         PermanentError: The database lies on a network file system.

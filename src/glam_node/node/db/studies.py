@@ -75,7 +75,7 @@ def find_instances(session: Session, sop_instance_uids: Sequence[str]) -> list[S
     found = recorded_instances(session, sop_instance_uids)
     missing = [uid for uid in sop_instance_uids if uid not in found]
     if missing:
-        raise PermanentError(f"{len(missing)} images are not recorded any more: {', '.join(missing)}. Send them again.")
+        raise PermanentError(f"{len(missing)} images are no longer recorded: {', '.join(missing)}. Send them again.")
     return [found[uid] for uid in sop_instance_uids]
 
 
@@ -155,7 +155,7 @@ def possibly_complete(
 
 
 def settled(session: Session, received_before: datetime, limit: int, *, but_not: Collection[str]) -> list[Study]:
-    """Return receiving studies but `but_not` without an instance since `received_before`, the longest quiet first."""
+    """Return receiving studies, except `but_not`, that got no instance since `received_before`, longest quiet first."""
     quiet = and_(StudyRow.state == StudyState.RECEIVING, StudyRow.last_received_at <= received_before)
     query = select(StudyRow).where(quiet, StudyRow.study_instance_uid.not_in(but_not))
     return _studies(session, query.order_by(StudyRow.last_received_at).limit(limit))

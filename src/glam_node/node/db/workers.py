@@ -21,7 +21,7 @@ def remove(session: Session, name: str) -> None:
 
 
 def remove_unseen(session: Session, seen_before: datetime) -> None:
-    """Remove workers that were last seen before that time."""
+    """Remove workers that were last seen before `seen_before`."""
     session.execute(delete(WorkerRow).where(WorkerRow.last_seen_at < seen_before))
 
 

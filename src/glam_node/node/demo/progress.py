@@ -97,7 +97,7 @@ def wait_until_done(
         timeout_s: Time limit in s.
 
     Raises:
-        PermanentError: A study failed, or the time is over.
+        PermanentError: A study failed, or the time limit has passed.
     """
     deadline = time.monotonic() + timeout_s
     while True:

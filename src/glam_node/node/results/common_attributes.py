@@ -39,7 +39,7 @@ def contributing_equipment(algorithm: AlgorithmIdentification, identity: ResultI
 
 
 def finish(result: Dataset, sources: Sequence[Dataset], identity: ResultIdentity) -> None:
-    """Complete a result with everything that highdicom leaves out, prints, or takes from the clock.
+    """Set the attributes that highdicom omits, takes from the clock, or would print, such as the patient's name.
 
     Codes are replaced by SNOMED RT if the identity asks for it.
 

@@ -55,7 +55,7 @@ def place_frames(result: Dataset, header: Dataset, source: Dataset) -> None:
 
     highdicom leaves these attributes out. Without Patient Orientation dciodvfy reports an error; without pixel
     measures, orientation and position dcmqi cannot read the object, and OHIF, cornerstone3D and dwv do not show it.
-    Spacing Between Slices is there for dwv, which wants three dimensions. If the image states no spacing, Image
+    Spacing Between Slices is set for dwv, which requires three dimensions. If the image states no spacing, Image
     Comments (0020,4000) says that the pixel measures mean nothing.
     """
     result.PatientOrientation = header.get("PatientOrientation", "")

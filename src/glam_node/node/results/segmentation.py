@@ -125,7 +125,7 @@ def _write(
 def _subject(
     image: ImageFindings, tracked: Sequence[TrackedFinding], segmentation_type: hd.seg.SegmentationTypeValues
 ) -> str:
-    """Return the view with the type of the segmentation and its only finding, which tell the series of a view apart."""
+    """Return the view, the type of the segmentation and its only finding, which distinguish the series of a view."""
     what = tracked[0].tracking_id if len(tracked) == 1 else f"findings {view_name(image)}"
     return what if segmentation_type is BINARY else f"{segmentation_type.value.lower()} {what}"
 

@@ -80,7 +80,7 @@ class Child:
 
     @property
     def has_settings(self) -> bool:
-        """Whether it reads settings."""
+        """Whether the child reads settings."""
         return self._program.reports_ready
 
     @property
@@ -89,10 +89,10 @@ class Child:
         return self._process.pid
 
     def look(self) -> None:
-        """Read its messages, and start it again, after a pause, if it has exited.
+        """Read the messages of the child, and restart it, after a pause, if it has exited.
 
         Raises:
-            PermanentError: It was never ready and exited with `EXIT_PERMANENT`: a restart would not help.
+            PermanentError: The child was never ready and exited with `EXIT_PERMANENT`: a restart would not help.
         """
         self._read_lines()
         if not self._ended and self._process.poll() is not None:
@@ -135,7 +135,7 @@ class Child:
         log.warning("process_ended", name=self.name, exit_code=exit_code, again_in_s=self._pause_s)
 
     def ask_to_reload(self) -> None:
-        """Send SIGHUP, by which it reads its settings again; if it is still starting, send it when it is ready."""
+        """Send SIGHUP, so that the child reads its settings again; a child that is starting gets it when ready."""
         self.refused = None if self._program.reports_ready else ""
         self._reload_due = self._program.reports_ready and self.word is None
         if self._program.reports_ready and self.word is not None and not self._ended:
@@ -147,7 +147,7 @@ class Child:
             self._process.terminate()
 
     def wait_for_exit(self) -> None:
-        """Wait until it exits, and kill it when its grace period is over."""
+        """Wait until the child exits, and kill it when its grace period is over."""
         if self._ended:
             return
         try:
@@ -161,7 +161,7 @@ class Child:
 
 
 def attend(children: Iterable[Child]) -> None:
-    """Look after each child, and reap orphans if this process adopts them.
+    """Read messages of each child, restart those that exited, and reap orphans if this process adopts them.
 
     Raises:
         PermanentError: As `Child.look` does.

@@ -85,7 +85,7 @@ class Helper:
         os.waitpid(self._process_id, 0)
 
     def close(self) -> None:
-        """Close the channel; the helper exits when no process holds this end of it any more."""
+        """Close the channel; the helper exits once no process holds this end of it."""
         self._channel.close()
 
 

@@ -85,7 +85,7 @@ def handshake_failure(tls: PeerTLS, address: tuple[str, int], timeout_s: float) 
 
 
 def speaks_tls(address: tuple[str, int], timeout_s: float) -> bool:
-    """Return whether the server answers a TLS handshake, be it by an alert."""
+    """Return whether the server answers a TLS handshake, even if only with an alert."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -23,7 +23,7 @@ _ZEROS = memoryview(bytes(_BLOCK))
 
 # A thread must not rely on a directory that another thread has created before its name is on the disk.
 _creation_lock = threading.RLock()
-# Directories whose names are known to be on the disk, by an open descriptor: a removed one has no links any more.
+# Directories whose names are known to be on the disk, with an open descriptor: a removed directory has no links.
 _durable: OrderedDict[Path, int] = OrderedDict()
 _MAXIMUM_DURABLE = 64
 

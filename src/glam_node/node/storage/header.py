@@ -86,9 +86,9 @@ def read_stored_header(path: Path) -> Dataset:
 
 
 def digest_of_data_set(path: Path) -> str:
-    """Return the BLAKE3 in hex of the encoded data set in a file, as of one that was received.
+    """Return the BLAKE3 in hex of the encoded data set in a file, as it is computed when a data set is received.
 
-    Of a file whose file meta information does not state its length all bytes count. Raises OSError.
+    If the file meta information does not state its length, the digest covers the whole file. Raises OSError.
     """
     digest = blake3.blake3()
     with path.open("rb") as file:

@@ -41,7 +41,7 @@ DISK_LOW = (
 
 ROOT_REPLACED = (
     "storage.root {root} has lost its marker file {marker}, so it is another directory than at the start. "
-    "Is the share or disk mounted? Work goes on when it is back."
+    "Is the share or disk mounted? Work continues when it is mounted again."
 )
 MARKER = "storage-id"
 
@@ -96,7 +96,7 @@ class InstanceStore:
         return shutil.disk_usage(self.root).free
 
     def has_room(self, least_free_bytes: int) -> bool:
-        """Return whether at least so many bytes are free. Raises OSError."""
+        """Return whether at least this number of bytes is free. Raises OSError."""
         return self.free_bytes() >= least_free_bytes
 
     def require(self) -> None:
@@ -109,7 +109,7 @@ class InstanceStore:
             raise TransientError(ROOT_REPLACED.format(root=self.root, marker=MARKER))
 
     def conflicts(self) -> list[tuple[Path, datetime]]:
-        """Return path and time of each instance kept with other bytes than its UID had before, the oldest first."""
+        """Return path and time of each kept newer version of an instance, the oldest first."""
         kept = [(path, path.stat().st_mtime) for path in (self.root / "conflicts").glob("*.dcm")]
         return [(path, datetime.fromtimestamp(at, UTC)) for path, at in sorted(kept, key=lambda one: one[1])]
 

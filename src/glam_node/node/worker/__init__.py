@@ -1,1 +1,1 @@
-"""Celery as a doorbell that wakes workers; only the database decides which jobs there are."""
+"""Celery, whose messages only wake workers; the database alone decides which jobs exist."""

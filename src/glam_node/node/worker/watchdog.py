@@ -1,4 +1,4 @@
-"""Detection of a worker that receives no messages any more, as can happen after the broker was unreachable."""
+"""Detection of a worker that no longer receives messages, which can happen after the broker was unreachable."""
 
 import threading
 import time

@@ -97,6 +97,6 @@ def _kinds(table: Table, breasts: set[_Breast] | None) -> Mapping[_Breast, set[F
             breast = row.get("ID1"), laterality
             kinds[breast].add(FindingKind(classification))
             if breasts is not None and breast not in breasts:
-                problems.add(row.number, "ID1", "no image of this breast is there")
+                problems.add(row.number, "ID1", "no image of this breast was found")
     problems.raise_if_any()
     return dict(kinds)

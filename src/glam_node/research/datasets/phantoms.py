@@ -117,7 +117,7 @@ def _entries(seeds: range, drawing: _Drawing, mix: PhantomMix) -> Iterator[Entry
 def _phantom(
     seed: int, laterality: Laterality, view_position: ViewPosition, drawing: _Drawing, lesions: DrawnLesions
 ) -> PhantomView:
-    """Draw a view; the last two are cached, so that pixels and masks take one drawing."""
+    """Draw a view; the last two views are cached, so that reading pixels and then masks draws a view only once."""
     return make_view(
         seed,
         laterality,

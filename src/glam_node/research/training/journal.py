@@ -18,7 +18,7 @@ class Journal(Protocol):
         ...
 
     def picture(self, name: str, output: GlamOutput, inputs: torch.Tensor, step: int) -> None:
-        """Add the first view and its first patch, if any, beside their maps."""
+        """Add a picture of the first view and one of its first patch, if any, next to their maps."""
         ...
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class TensorBoardJournal:
         self._writer.add_scalar(name, value, step)
 
     def picture(self, name: str, output: GlamOutput, inputs: torch.Tensor, step: int) -> None:
-        """Add the first view and its first patch, if any, each beside its benign and its malignant map."""
+        """Add a picture of the first view and one of its first patch, if any, next to its benign and malignant map."""
         self._panels(f"{name}/view", inputs[0, 0], output.overview.saliency[0], step)
         if not output.patch_cells.shape[1]:
             return
@@ -60,7 +60,7 @@ class TensorBoardJournal:
         self._panels(f"{name}/patch", patch, output.local_saliency[0, 0], step)
 
     def _panels(self, name: str, pixels: torch.Tensor, maps: torch.Tensor, step: int) -> None:
-        """Add a picture of grey `pixels`, reduced to the size of `maps` (2 x H x W), beside the maps."""
+        """Add a picture of grey `pixels`, reduced to the size of `maps` (2 x H x W), next to the maps."""
         small = adaptive_avg_pool2d(pixels[None, None].float().cpu(), (maps.shape[1], maps.shape[2]))[0, 0]
         low, high = small.amin(), small.amax()
         grey = (small - low) / (high - low).clamp_min(1e-6)

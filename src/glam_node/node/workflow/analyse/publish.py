@@ -121,7 +121,7 @@ def _selection(session: Session, job: InferenceJob, group: Audience, store: Inst
 def _notices(
     job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
 ) -> "_Written":
-    """Write the reports that the study was not analysed; none where that does not hold any more."""
+    """Write the reports that the study was not analysed; write none if that is no longer true."""
     with reading(sessions)() as session:
         study = studies.get(session, job.study_instance_uid)
         newest = jobs.newest(session, job.study_instance_uid)

@@ -137,7 +137,7 @@ class ResultMaker:
         of_images = self if image is None else replace(self, findings=replace(self.findings, images=(image,)))
         try:
             if image is not None and image.failure is None and not _readable(self.sources[image.sop_instance_uid]):
-                raise PermanentError("The image cannot be read any more. Send it again.")
+                raise PermanentError("The image can no longer be read. Send it again.")
             for dataset in _MAKERS[kind](of_images, selection):
                 name_predecessor(dataset, selection.earlier)
                 parts = list(encoded_file(dataset))

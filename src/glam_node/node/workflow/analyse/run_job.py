@@ -148,7 +148,7 @@ def _claim_job(
 
 
 def _ask_for_notice(session: Session, job: InferenceJob, context: InferenceContext, now: datetime) -> None:
-    """Have the destinations told that the study is not analysed; they have its results where it is reported."""
+    """Add a notice that the study was not analysed, unless the study is REPORTED and has results already."""
     reported = studies.state_of(session, job.study_instance_uid) is StudyState.REPORTED
     if context.notices and not job.is_notice and not reported:
         jobs.add_notice(session, job.study_instance_uid, job.settings_digest, now)

@@ -17,7 +17,7 @@ from glam_node.node.results.time_zone import state_zone
 def read_sources(instances: Iterable[SOPInstance], resolve: Callable[[str], Path]) -> dict[str, Dataset]:
     """Return the headers of the source images, without pixels, by SOP Instance UID.
 
-    An image that cannot be read any more gets a header with its UIDs, and with patient and study of the other images.
+    An image that can no longer be read gets a header with its UIDs, and with patient and study of the other images.
 
     Raises:
         PermanentError: No image can be read.
@@ -66,4 +66,4 @@ def read_source(path: Path, sop_instance_uid: str) -> Dataset:
 
 
 def _unreadable(sop_instance_uid: str, cause: str) -> PermanentError:
-    return PermanentError(f"Image {sop_instance_uid} cannot be read any more ({cause}). Send it again.")
+    return PermanentError(f"Image {sop_instance_uid} can no longer be read ({cause}). Send it again.")

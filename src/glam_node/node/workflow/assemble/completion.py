@@ -48,7 +48,7 @@ class Confirmations:
         return answer.archived if answer is not None and answer.last_received_at == study.last_received_at else None
 
     def release(self) -> list[str]:
-        """Return the UIDs of the studies of which the archive has no more images than were here."""
+        """Return the UIDs of the studies of which the archive has no images that the node had not received."""
         return [uid for uid, answer in self._answers.copy().items() if not answer.archived.has_more]
 
     def ask(self, sessions: SessionFactory, rules: AssemblyRules, now: datetime) -> None:

@@ -72,8 +72,8 @@ def _answer(
         send = peers.get(request.calling_ae_title)
         if send is None:
             raise PermanentError(
-                f"No peer with AE title {request.calling_ae_title} has peers.NAME.destination set any more. Set it, so "
-                "that replies can be sent."
+                "The settings no longer have peers.NAME.destination for a peer with AE title "
+                f"{request.calling_ae_title}. Set it, so that replies can be sent."
             )
         send(report)
     except NodeError as error:

@@ -58,7 +58,7 @@ def _including(job: InferenceJob | None, destination: str) -> InferenceJob | Non
 
 
 def _lacking(job: InferenceJob, queued: Collection[Delivery], context: InferenceContext) -> list[str]:
-    """Return the destinations that ask for results of which none of that SOP class was queued for them."""
+    """Return the destinations that ask for a SOP class of which the job queued no object for them."""
     there = {(one.destination, one.sop_class_uid) for one in queued if one.job_id == job.job_id}
     wanted = {
         name: {SOP_CLASSES[kind] for kind in kinds if (kind == NOT_ANALYSED_REPORT) is job.is_notice}

@@ -48,7 +48,7 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
     if missing:
         raise PermanentError(
             f"{counted(len(missing), 'file')} of newer versions in {store.resolve('conflicts')} cannot be found. "
-            "Send the study again, then take it."
+            "Send the study again, then repeat this action."
         )
     for conflict in newest:
         store.link(conflict.newer.path, _path(conflict))
@@ -71,7 +71,7 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
 
 
 def keep_first(session: Session, order: Order) -> str:
-    """Keep the first versions of the images; the newer ones need no decision any more.
+    """Keep the first versions of the images; the newer ones need no further decision.
 
     Returns:
         A description of what was done, for people.

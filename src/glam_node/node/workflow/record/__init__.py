@@ -1,1 +1,1 @@
-"""The record: events, audit messages, traces and alerts, and what the other rooms share to keep it."""
+"""The record: events, audit messages, traces and alerts, and functions that other parts of the workflow share."""

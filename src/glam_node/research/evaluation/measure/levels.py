@@ -29,7 +29,7 @@ def levels_of(saliency: NDArray[np.float32]) -> NDArray[np.int32]:
 
 
 def threshold_of(level: int) -> float:
-    """Return the float32 t with `saliency > t` exactly at `level` and above; 1.0, so never, beyond the last level."""
+    """Return the float32 t with `saliency > t` exactly at `level` and above; past the last level 1.0, for no pixel."""
     if level >= LEVELS:
         return 1.0
     floor = np.array([(level + _FIRST - 1) << _SHIFT], dtype=np.int32).view(np.float32)[0]

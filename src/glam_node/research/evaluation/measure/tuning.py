@@ -188,7 +188,7 @@ def _areas_on_normals(
 
 
 def _largest(regions: Regions) -> list[int]:
-    """Return the largest areas, as many as can matter."""
+    """Return the MOST_SCORES largest areas; smaller ones cannot change the choice."""
     return [int(area) for area in np.sort(regions.areas)[-MOST_SCORES:]]
 
 

@@ -4,8 +4,8 @@ from glam_node.research.evaluation.measure.overlap import MISS_DICE, TOP_FRACTIO
 from glam_node.research.evaluation.measure.regions import LEAST_OVERLAP
 
 RESEARCH_USE = (
-    "Research use only. This model is not a medical device; nothing here says how it would do on other women, other "
-    "machines or in a clinic."
+    "Research use only. This model is not a medical device; nothing here says how well it would work for other "
+    "patients, on other machines or in a clinic."
 )
 UNTRAINED = "UNTRAINED: the weights of this package carry no knowledge; its numbers mean nothing."
 
@@ -78,8 +78,8 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Intervals",
-        "Percentiles 2.5 and 97.5 of bootstrap resamples of women (of studies where a data set does not tell "
-        "who is the same woman), all views of one together; resamples with one class only are left out. The "
+        "Percentiles 2.5 and 97.5 of bootstrap resamples of patients (of studies if a data set does not identify "
+        "patients), all views of one together; resamples with one class only are left out. The "
         "same resamples serve all models and numbers. Thresholds stay frozen, so the intervals do not contain"
         " the uncertainty of choosing them.",
     ),

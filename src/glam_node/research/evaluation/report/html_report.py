@@ -94,14 +94,14 @@ def _warnings(heading: Heading) -> Iterator[str]:
 
 def _facts(heading: Heading, evaluation: Evaluation) -> str:
     counts = (
-        f"{evaluation.view_count} views of {evaluation.study_count} studies ({evaluation.woman_count} women or studies "
-        "that the bootstrap draws)"
+        f"{evaluation.view_count} views of {evaluation.study_count} studies ({evaluation.woman_count} patients or "
+        "studies that the bootstrap draws)"
     )
     facts = [
         *heading.facts,
         ("Measured", f"{evaluation.dataset}: {counts}"),
         ("Thresholds", evaluation.rule),
-        ("Intervals", f"95 %, {evaluation.resamples} resamples of women, seed {evaluation.seed}"),
+        ("Intervals", f"95 %, {evaluation.resamples} resamples of patients, seed {evaluation.seed}"),
     ]
     rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts)
     return f'<table class="facts">{rows}</table>'
