@@ -36,8 +36,8 @@ _VIEW_MODIFIERS = {
     ("442580003", "R-40AB2"): "axillary_tissue",
 }
 
-# PS3.16 CID 4014 and 4015 by Code Meaning, for items without a code or with one of the machine's own scheme. Meanings
-# are compared in lower case, by letters and digits alone.
+# PS3.16 CID 4014 and 4015 by Code Meaning, for items without a code or with a code of the vendor's own scheme. Meanings
+# are compared in lower case, and only by their letters and digits.
 VIEW_OF_MEANING = {
     "craniocaudal": "CC",
     "mediolateraloblique": "MLO",

@@ -1,6 +1,6 @@
 """The words in descriptions that name a kind of image, since some machines state the kind nowhere else.
 
-Only words that never describe an ordinary screening view are listed. A site switches this off with
+Only words that never describe an ordinary screening view are listed. A site can switch this off with
 `eligibility.read_descriptions = false`.
 """
 

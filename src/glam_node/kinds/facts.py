@@ -9,13 +9,13 @@ CONVENTIONAL = "conventional"
 SYNTHESIZED = "synthesized"
 CONTRAST_LOW_ENERGY = "contrast_low_energy"
 DECLARABLE_KINDS = (CONVENTIONAL, CONTRAST_LOW_ENERGY, SYNTHESIZED)
-"""The kinds that a model package may declare in `card.kinds`; no other kind is ever analysed. Where a view has images
-of several kinds, the first kind in this order is analysed."""
+"""The kinds that a model package may declare in `card.kinds`; no other kind is ever analysed. If a view has images of
+several kinds, the first kind in this order is analysed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """The facts that a header states about one image; empty strings, zeros and False where it states none."""
+    """The facts that a header states about one image; empty strings, zeros or False for facts that it lacks."""
 
     modality: str = ""
     presentation_intent_type: str = ""
@@ -58,9 +58,9 @@ class KindRules:
     accepted: frozenset[str] = frozenset({CONVENTIONAL})
     """The kinds among DECLARABLE_KINDS that the model package declares."""
     descriptions: bool = True
-    """Whether a kind counts that only a description names (`eligibility.read_descriptions`)."""
+    """Whether the kinds that only a description names are applied (`eligibility.read_descriptions`)."""
     image_types: frozenset[str] = frozenset()
-    """More terms of Image Type that the site's ordinary views have (`eligibility.image_types`), in upper case."""
+    """Additional terms of Image Type on the site's ordinary views (`eligibility.image_types`), in upper case."""
     phantoms_only: bool = False
     """Whether the model package is a demonstration that may not be used on patients' images."""
 

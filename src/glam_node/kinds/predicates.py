@@ -14,7 +14,7 @@ STANDARD_VIEW_MODIFIERS = frozenset(
     {IMPLANT_DISPLACED, "nipple_in_profile", "infra_mammary_fold", "anterior_compression"}
 )
 
-# PS3.4 Table B.5-1. The empty class is for programs that read a data set without one.
+# PS3.4 Table B.5-1. The empty SOP class is for programs that read a data set without a SOP class.
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _TOMOSYNTHESIS_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.13.1.{number}" for number in (3, 4, 5))
 _PROJECTION_CLASSES = frozenset(
@@ -40,7 +40,7 @@ _LAYER_TERMS = frozenset({"VOLUME", "MAXIMUM", "MEAN", "MINIMUM"})
 _PHANTOM_TERMS = frozenset(
     {"PHANTOM", "QUALITY CONTROL", "QUALITY_CONTROL", "QC", "CALIBRATION", "FLAT_FIELD", "FLAT FIELD"}
 )
-# These terms are not in the standard, and machines write them on ordinary views.
+# Terms that are not in the standard, but that machines write on ordinary views.
 # fmt: off
 _ORDINARY_TERMS = frozenset({
     "NONE", "NORMAL", "STANDARD", "DEFAULT", "AUTO", "MANUAL", "UNSPECIFIED", "UNKNOWN", "OTHER", "2D", "FFDM",

@@ -50,8 +50,8 @@ def _stated(value: object) -> str:
     return text[:_LONGEST_STATED] or "not given"
 
 
-# The order is from images unrelated to screening to images that are almost a screening view. The first kind that
-# applies is the reason why an image is left out; the last one among a study's images is the reason for the study.
+# The order is from images unrelated to screening to images that are almost a screening view. An image is left out for
+# the first kind that applies to it. A study is left out for the kind of its images that is last in this table.
 KINDS: tuple[Kind, ...] = (
     Kind(
         "no_mammography",
@@ -177,7 +177,7 @@ KINDS: tuple[Kind, ...] = (
         "demonstration_package",
         "of patients, which the demonstration package analyses only with inference.demonstration_on_patients = true",
         "The model package is a demonstration, trained on synthetic images, and this image is not a phantom that "
-        "glam-node drew. Set inference.package, or inference.demonstration_on_patients = true to try it all the same.",
+        "glam-node drew. Set inference.package, or set inference.demonstration_on_patients = true to try it anyway.",
         lambda facts, _, rules: rules.phantoms_only and not facts.drawn,
     ),
 )
@@ -193,7 +193,7 @@ _SEVERAL_FRAMES = Kind(
 
 
 def unreadable(facts: ImageFacts) -> Kind | None:
-    """Return the kind that makes an image unreadable as a view even where any kind may be read; None otherwise."""
+    """Return the kind because of which an image cannot be read as a view under any policy; None if it can be read."""
     asked = (_SEVERAL_FRAMES, *(kind for kind in KINDS if kind.rule in _STRUCTURAL))
     return next((kind for kind in asked if kind.holds(facts, "", KindRules())), None)
 

@@ -1,8 +1,8 @@
-"""Failures of the node, each of which is transient or permanent; adapters translate errors into one of these."""
+"""Failures of the node, each of which is transient or permanent; adapters translate other errors into one of them."""
 
 
 class NodeError(Exception):
-    """A failure of a peer, a disk, a database or a broker; the message names it, the cause and the remedy."""
+    """A failure of a peer, a disk, a database or a broker; the message names what failed, the cause and the remedy."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
@@ -11,8 +11,8 @@ class NodeError(Exception):
 
 
 class TransientError(NodeError):
-    """Trying again later may succeed: archive down, association rejected as transient, disk full, database locked."""
+    """A failure that may pass, such as archive down, association rejected as transient, disk full, database locked."""
 
 
 class PermanentError(NodeError):
-    """Trying again will not help until a person acts: unknown AE title, refused SOP class, wrong data set."""
+    """A failure that lasts until a person acts, such as unknown AE title, refused SOP class, wrong data set."""

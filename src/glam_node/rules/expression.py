@@ -27,7 +27,7 @@ _DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 
 
 def age_in_days(text: str) -> float:
-    """Return the days of an age such as 040Y, 6M, 3W or 10D; raise ValueError or KeyError for any other text."""
+    """Return the number of days in an age such as 040Y, 6M, 3W or 10D; raise ValueError or KeyError for other texts."""
     return int(text[:-1]) * _DAYS[text[-1:]]
 
 
@@ -38,7 +38,7 @@ def same_text(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value that stands in an expression."""
+    """A literal value in an expression."""
 
     kind: ValueKind
     text: str
@@ -78,7 +78,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """An expression that holds where its inner expression does not."""
+    """An expression that is true if its inner expression is false."""
 
     inner: "Expression"
 
@@ -88,7 +88,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """An expression that holds where all of its parts hold."""
+    """An expression that is true if all of its parts are true."""
 
     parts: tuple["Expression", ...]
 
@@ -98,7 +98,7 @@ class And:
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """An expression that holds where at least one of its parts holds."""
+    """An expression that is true if at least one of its parts is true."""
 
     parts: tuple["Expression", ...]
 
@@ -130,7 +130,7 @@ def comparisons(expression: Expression) -> tuple[Comparison, ...]:
 def holds(expression: Expression, values: Values) -> bool:
     """Return whether an expression is true of an image.
 
-    Where a field has no values, only `is missing` is true.
+    If a field has no values, `is missing` is the only comparison of that field that is true.
     """
     if isinstance(expression, Comparison):
         return _COMPARED[expression.operator](values(expression.field), expression.literals)
@@ -145,7 +145,7 @@ Compared = Callable[[tuple[Value, ...], tuple[Literal, ...]], bool]
 
 
 def _some(test: Callable[[Value, Value], bool]) -> Compared:
-    """Return a comparison that is true where `test` is true of at least one value and one literal."""
+    """Return a comparison that is true if `test` is true for at least one pair of a value and a literal."""
     return lambda values, literals: any(test(value, one.value) for value in values for one in literals)
 
 
@@ -161,7 +161,7 @@ def _ordered(test: Callable[[float, float], bool]) -> Compared:
 
 
 def _place(value: Value) -> float:
-    """Return a number that orders the value; texts have no order, and the grammar refuses to compare them so."""
+    """Return the number by which a value is ordered; the grammar does not allow order comparisons of texts."""
     return float(value.toordinal()) if isinstance(value, date) else float(value)
 
 

@@ -12,8 +12,8 @@ NODE_FIELDS: dict[str, tuple[ValueKind, str]] = {
     "image_laterality": (ValueKind.TEXT, "L, R or B, from whichever attribute states it."),
     "view_position": (ValueKind.TEXT, "CC, MLO ..., from the view's code or its text."),
     "view_modifiers": (ValueKind.TEXT, "spot_compression, magnification, implant_displaced ..."),
-    "standard_views": (ValueKind.NUMBER, "How many of the four standard views the study's images to be analysed show."),
-    "images": (ValueKind.NUMBER, "How many images of the study would be analysed."),
+    "standard_views": (ValueKind.NUMBER, "Number of the four standard views among the study's images to be analysed."),
+    "images": (ValueKind.NUMBER, "Number of images of the study that would be analysed."),
 }
 """The fields that the node adds: by name, the kind of their values and their meaning."""
 
@@ -27,7 +27,7 @@ _KIND_OF_VR = {
     "AS": ValueKind.AGE,
 }
 _PATIENT = 0x0010
-# The attributes of group 0010 (the patient) that do not identify anybody, since many women share their values
+# The attributes of group 0010 (the patient) that do not identify a person, since many patients share their values
 _SHARED_BY_MANY = frozenset({"PatientAge", "PatientSex", "PregnancyStatus", "SmokingStatus"})
 _IDENTIFIES = re.compile(
     r".*(Patient|Birth|Person|Physician|Operator|Telephone|Telecom|Address|Issuer).*"

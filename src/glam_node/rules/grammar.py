@@ -1,4 +1,4 @@
-"""Parsing of a text to an expression, with errors that give the position and what was expected there."""
+"""Parser of expressions, with errors that give the position and the symbols that were expected there."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -13,7 +13,7 @@ from glam_node.rules.fields import FieldError, kind_of
 LONGEST = 1000
 """The largest number of characters in an expression."""
 DEEPEST = 40
-"""The largest depth of expressions inside each other."""
+"""The largest depth of nested expressions."""
 
 _GRAMMAR = r"""
 ?start: disjunction
@@ -67,11 +67,11 @@ _KINDS = {
 
 
 class ExpressionError(ValueError):
-    """The text is not an expression; the message gives the position, counted from 1, and what was expected."""
+    """The text is not an expression; the message gives the reason, and the position counted from 1."""
 
 
 def parse(text: str) -> Expression:
-    """Return the expression that a text stands for; raise ExpressionError for a text that is not an expression."""
+    """Parse a text and return its expression; raise ExpressionError for a text that is not an expression."""
     if len(text) > LONGEST:
         raise ExpressionError(f"is longer than {LONGEST} characters; split it into several rules")
     try:
@@ -103,7 +103,7 @@ def _parser() -> Lark:
 
 
 class _Builder(Transformer[Token, Expression]):
-    """Builder of the tree during parsing, so that nothing recurses as deeply as the text is long."""
+    """Builder of the expression during parsing, so that the depth of recursion does not grow with a long text."""
 
     def disjunction(self, parts: list[Expression]) -> Expression:
         return _bounded(Or(tuple(parts)))

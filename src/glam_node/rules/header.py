@@ -31,9 +31,9 @@ def header_values(dataset: Dataset, path: str) -> tuple[Value, ...]:
 
 
 def _values(dataset: Dataset, keyword: str) -> list[Any]:
-    """Return the values of an element; none where it is malformed.
+    """Return the values of an element, or none if it is malformed.
 
-    pydicom converts on access, warns with the offending value, and raises whatever its converters raise.
+    pydicom converts on access, shows the offending value in warnings, and does not catch errors of its converters.
     """
     try:
         with warnings.catch_warnings():

@@ -16,7 +16,7 @@ OPERATORS = (
 )
 EXAMPLES = (
     ('Manufacturer == "HOLOGIC, Inc." and ManufacturerModelName like "Selenia*"', "one vendor's older machines"),
-    ("PatientAge < 40Y", "women under 40"),
+    ("PatientAge < 40Y", "patients under 40"),
     ("StudyDate >= 2024-01-31 and standard_views == 4", "complete exams from this date on"),
     ('ViewCodeSequence.CodeValue == "399162004"', "views by their SNOMED code, in any item of the sequence"),
     ('InstitutionName contains "mobile unit"', "studies from one of several sites"),

@@ -146,7 +146,7 @@ class DestinationSettings(Section):
                 raise contradiction(f"fallbacks.{kind}", "replaces nothing: that kind is not in results")
             if instead in _SAME_CLASS.get(kind, ()):
                 raise contradiction(
-                    f"fallbacks.{kind}", f'"{instead}" is of the same SOP class: an archive refuses both or none'
+                    f"fallbacks.{kind}", f'"{instead}" is of the same SOP class: an archive refuses both or neither'
                 )
             if instead in (kind, "not_analysed_report"):
                 raise contradiction(f"fallbacks.{kind}", f'"{instead}" cannot replace it')
@@ -157,7 +157,7 @@ class DestinationSettings(Section):
         if self.kind == "folder" and self.path is None:
             raise contradiction("path", 'is missing: kind = "folder" needs a directory')
         if self.transfer_syntaxes == ("rle_lossless",):
-            raise contradiction("transfer_syntaxes", "needs another one beside rle_lossless, which is for images only")
+            raise contradiction("transfer_syntaxes", "needs another one, since rle_lossless is for images only")
         if self.kind != "folder" and self.port == 0:
             raise contradiction("port", "0 is not allowed: the port that the archive listens on, 1 to 65535")
         if self.storage_commitment and self.kind != "c-store":

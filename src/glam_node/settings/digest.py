@@ -26,11 +26,11 @@ def settings_digest(settings: Settings) -> str:
     """Return the SHA-256, in hexadecimal, of the settings that change results, and of the model package.
 
     These settings are [results], and [inference] without the keys that only decide how and where the model runs. The
-    package counts by its package.toml, which holds the digest of the weights; a missing package counts as an empty one.
+    digest includes that of package.toml, which contains the digest of the weights; a missing file counts as empty.
     """
     inference = settings.inference.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
     if not settings.inference.calibration:
-        del inference["calibration"]  # keeps the digests that were recorded before this setting existed
+        del inference["calibration"]  # so that digests from before this setting existed stay the same
     results = settings.results.model_dump(mode="json")
     package = _file_digest((settings.inference.package or _DEFAULT_PACKAGE) / "package.toml")
     canonical = json.dumps({"inference": inference, "results": results, "package": package}, sort_keys=True)

@@ -13,7 +13,7 @@ Location = tuple[str | int, ...]
 
 
 IN_A_FILE = "_FILE"
-"""The ending of variables that name a file with the value. No key of a setting ends like this."""
+"""The ending of variables that name a file with the value. No key of a setting has this ending."""
 
 
 class UnreadableVariable(Exception):
@@ -43,7 +43,7 @@ class Variable:
 def apply_variables(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[Location, Variable]:
     """Write every variable into `tree`, where it replaces a value from the settings file.
 
-    If both a variable and its ..._FILE are set, the variable itself counts.
+    If both a variable and its ..._FILE are set, the variable without _FILE is used.
 
     Returns:
         The variables by the place in the tree that each filled.
@@ -82,7 +82,7 @@ def _file_text(name: str, path: str) -> str:
 def _fill(tree: dict[str, Any], segments: list[str], value: Any) -> tuple[str, ...]:
     """Write a value to `tree` and return its place; names of sections match in any case (peers.PACS).
 
-    A value in the place of a section is left there, so that the schema reports it.
+    A value in the place of a section is not replaced, so that the schema reports it as a mistake.
     """
     parent: Any = tree
     path: list[str] = []

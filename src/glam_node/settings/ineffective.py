@@ -18,7 +18,7 @@ _KINDS_OF_KEY = {
 
 
 def without_effect(settings: Settings) -> Iterator[Problem]:
-    """Yield the settings that somebody wrote and that nothing reads, because of another setting."""
+    """Yield the settings that are set but have no effect because of another setting."""
     console, alerts, audit, telemetry = settings.console, settings.alerts, settings.audit, settings.telemetry
     if not console.port:
         yield from _problems_of_keys(

@@ -38,7 +38,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class DocumentedSection:
-    """One table of the file and its keys; the first has no name and holds the keys outside of all tables."""
+    """A table of the settings file and its keys; the first one has no name and contains the keys outside of tables."""
 
     path: KeyPath
     description: str

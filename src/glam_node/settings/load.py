@@ -14,7 +14,7 @@ from glam_node.settings.schema import Settings
 
 SETTINGS_VARIABLE = "GLAM_NODE_SETTINGS"
 JSON = ".json"
-"""The ending of files that hold settings as JSON, such as those that a node gives to its processes."""
+"""The ending of files that contain settings as JSON, such as those that a node passes to its processes."""
 
 TOML_HINT = (
     " A section and a key may appear only once: add keys below the section that is there. "
@@ -28,19 +28,19 @@ class SettingsError(Exception):
     def __init__(self, problems: tuple[Problem, ...], source: Path | None = None) -> None:
         self.problems = problems
         self.source = source
-        """The file that was read; None without one."""
+        """The file that was read; None if no file was read."""
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Return the settings of a file and the environment, which wins over the file.
+    """Return the settings from a file and from the environment, which takes precedence over the file.
 
     Args:
-        path: The settings file; None: the file that GLAM_NODE_SETTINGS names, or no file where that is unset.
+        path: The settings file; None: the file that GLAM_NODE_SETTINGS names, or no file if that is unset.
         environ: The environment variables.
 
     Raises:
-        SettingsError: The settings cannot be used; it holds every mistake at once.
+        SettingsError: The settings cannot be used; the error lists every mistake.
     """
     source = path or (Path(environ[SETTINGS_VARIABLE]) if environ.get(SETTINGS_VARIABLE) else None)
     tree = _read(source) if source is not None else {}
@@ -95,7 +95,7 @@ def _validate(tree: dict[str, Any], variables: Mapping[Location, Variable]) -> S
 def validated(tree: dict[str, Any]) -> Settings:
     """Return the settings that are given as JSON values; raise pydantic's ValidationError for mistakes.
 
-    Validation is strict, so that "11112" is not a port. The values go through JSON, because strict validation accepts
-    a list for a tuple and a text for a path only there.
+    Validation is strict, so that "11112" is not a port. The values are converted to JSON first, because strict
+    validation accepts a list for a tuple and a text for a path only in JSON.
     """
     return Settings.model_validate_json(json.dumps(tree, default=str), strict=True)

@@ -28,7 +28,7 @@ class PeerSettings(Section):
 
 
 def _overlap(one: PeerSettings, other: PeerSettings) -> bool:
-    """Return whether the same caller could be both peers."""
+    """Return whether the same caller could match both peers."""
     if one.ae_title != other.ae_title:
         return False
     ours, theirs = ([ipaddress.ip_network(host, strict=False) for host in peer.hosts] for peer in (one, other))
@@ -36,7 +36,7 @@ def _overlap(one: PeerSettings, other: PeerSettings) -> bool:
 
 
 def distinct(peers: dict[str, PeerSettings]) -> dict[str, PeerSettings]:
-    """Return the peers unchanged; raise a contradiction when the same caller could be two of them."""
+    """Return the peers unchanged; raise a contradiction if the same caller could match two of them."""
     for (first, one), (second, other) in combinations(peers.items(), 2):
         if _overlap(one, other):
             raise contradiction(

@@ -33,7 +33,7 @@ def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]
 
     Args:
         mistake: The mistake.
-        variables: The environment variables by the place that each filled, which the message names.
+        variables: The environment variables by the place that each filled; the message names the variable of the value.
     """
     location = tuple(segment for segment in mistake["loc"] if segment != "[key]")
     names = tuple(str(segment) for segment in location if not isinstance(segment, int))
@@ -44,7 +44,7 @@ def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]
 
 
 def mistyped_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield a Problem for each variable that looks like a setting and is not, such as GLAM_NODE_PORT."""
+    """Yield a Problem for each variable that looks like a setting but is none, such as GLAM_NODE_PORT."""
     by_name = {_significant_part(key.environment_variable): key for key in keys().values() if NAME not in key.path}
     for name in sorted(environ):
         if not _is_misspelt_setting(name.upper(), environ[name]):
@@ -79,7 +79,7 @@ def _dotted(location: Location) -> str:
 
 
 def _origin(mistake: "ErrorDetails", variables: Mapping[Location, Variable]) -> str:
-    """Return words that name the environment variable that the value came from, or a part of it; empty without one."""
+    """Return words that name the environment variable of the value or of a part of it; empty if there is none."""
     location, has_inside = tuple(mistake["loc"]), isinstance(mistake["input"], dict)
     for place, variable in variables.items():
         if location[: len(place)] == place or (has_inside and place[: len(location)] == location):

@@ -40,7 +40,7 @@ _EXAMPLES_OF_KEYS = {
     "inference.calibration.malignant.slope": "1.0",
     "inference.calibration.malignant.intercept": "0.0",
 }
-"""Examples of keys for which that of their type would mislead."""
+"""Examples for keys for which the example of their type would be misleading."""
 _EXAMPLES = {
     "an AE title": '"PACS"',
     "a path": '"/srv/directory"',

@@ -18,7 +18,7 @@ RECEIVER = "glam-node serve (receiver)"
 CONSOLE = "glam-node serve (console)"
 MODEL = "glam-node serve (worker, dispatcher), and every glam-node worker"
 DISPATCHER = "glam-node serve (dispatcher)"
-"""The processes that use URLs with passwords, which a process gets only when it starts."""
+"""The process that uses URLs with passwords; a process gets these URLs only when it starts."""
 
 RESTARTS: Mapping[KeyPath, str] = {
     ("node",): "",
@@ -48,24 +48,24 @@ RESTARTS: Mapping[KeyPath, str] = {
     ("database_url",): NODE,
     ("broker_url",): NODE,
 }
-"""The processes to restart before a key whose path starts like this takes effect; empty: it takes effect at once."""
+"""The processes to restart before a key takes effect, by the start of its path; empty: it takes effect at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference to the settings in force: a key, a whole peer or destination, or the order of rules."""
+    """One difference from the settings in force: a key, a whole peer or destination, or the order of rules."""
 
     key: str
     before: Any
-    """The value in force as in JSON, without passwords; None: it does not exist."""
+    """The value in force as a JSON value, without passwords; None: there is no value."""
     after: Any
-    """The new value, likewise."""
+    """The new value as a JSON value, without passwords; None: there is no value."""
     restart: str
     """The processes to restart before the change takes effect; empty: it takes effect at once."""
 
     @property
     def is_order(self) -> bool:
-        """Whether the change is the order of rules; then `before` and `after` are lists of their names."""
+        """Whether this is the change of the order of rules; then `before` and `after` are lists of the rules' names."""
         return self.key == RULES
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Reading of a password or token from a file, with errors that never repeat it."""
+"""Reading of a password or token from a file, with errors that never contain the secret."""
 
 import re
 from pathlib import Path

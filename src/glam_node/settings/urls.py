@@ -1,4 +1,4 @@
-"""URLs that may contain a password or a token: their validation, and how they are shown without it."""
+"""URLs that may contain a password or a token: their validation, and their form without the secret."""
 
 import re
 import unicodedata
@@ -21,8 +21,8 @@ _ENCODE = (
 )
 _ENCODE_PATH = "In a path, write # as %23, ? as %3F, [ as %5B, ] as %5D, % as %25 and a space as %20"
 
-# RFC 3986 3.2, with letters of any language. A character that separates parts of a URL is allowed only where every
-# program reads it alike.
+# RFC 3986 3.2, with letters of any language. A character that separates parts of a URL is allowed only in places in
+# which every program reads it in the same way.
 _CHARACTER = r"(?:[\w!\"$&'()*+,;<=>^`{|}~.\\-]|%[0-9A-Fa-f]{2})"
 _ASCII = r"(?:[A-Za-z0-9_!$&'()*+,;=~./:@-]|%[0-9A-Fa-f]{2})"
 _URL = re.compile(
@@ -34,7 +34,7 @@ _PASSWORD_IN_QUERY = re.compile(r"(^|&)[^=&]*(password|secret|token)[^=&]*=", re
 
 
 def _parsed(url: str) -> re.Match[str] | None:
-    """Return the parts of the URL; None where another program could split it differently."""
+    """Return the parts of the URL; None if another program could split the URL differently."""
     found = _URL.fullmatch(url)
     if found is None or int(found["port"] or 0) > 65535 or not _URL.fullmatch(unicodedata.normalize("NFKC", url)):
         return None
@@ -84,7 +84,7 @@ def _database(value: str) -> str:
     if found is None:
         raise _refused(f"{_DATABASE_URL}. {_ENCODE}")
     if _PASSWORD_IN_QUERY.search(found["query"] or ""):
-        raise _refused("a password stands before the host, as in postgresql+psycopg://user:password@host/name")
+        raise _refused("write the password before the host, as in postgresql+psycopg://user:password@host/name")
     return value
 
 
@@ -103,7 +103,7 @@ def _broker(value: str) -> str:
     if found is None or not has_place:
         raise _refused(f"{_BROKER_URL}. {_ENCODE}")
     if _PASSWORD_IN_QUERY.search(found["query"] or "") or (found["user"] and found["password"] is None):
-        raise _refused("a password stands after a colon, before the host, as in redis://:password@host:6379/0")
+        raise _refused("write the password after a colon and before the host, as in redis://:password@host:6379/0")
     return value
 
 

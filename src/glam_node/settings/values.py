@@ -54,7 +54,7 @@ def _path(value: Any) -> Any:
 
 
 def not_empty(values: tuple[T, ...]) -> tuple[T, ...]:
-    """Return `values` unchanged; raise ValueError where there are none."""
+    """Return `values` unchanged; raise ValueError if there are none."""
     if not values:
         raise ValueError("at least one")
     return values

@@ -8,7 +8,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from xml.etree import ElementTree
 
-# XML 1.0, production [2]: names that peers choose may hold characters that XML does not allow.
+# XML 1.0, production [2]. Names that peers choose may contain characters that XML does not allow.
 _NO_CHARACTER_OF_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -85,7 +85,7 @@ def encode(
     reporter: Reporter,
     objects: tuple[ParticipantObject, ...] = (),
 ) -> bytes:
-    """Encode an audit message as XML in UTF-8, valid by the schema of PS3.15 A.5.1.1."""
+    """Encode an audit message as XML in UTF-8 that is valid against the schema of PS3.15 A.5.1.1."""
     root = ElementTree.Element("AuditMessage")
     _event(root, event)
     for participant in participants:

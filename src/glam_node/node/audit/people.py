@@ -17,14 +17,17 @@ USER_SECURITY = Code("110137", "DCM", "User Security Attributes Changed")
 def authenticated(
     reporter: Reporter, at: datetime, person: Party, outcome: Outcome, description: str, *, leaves: bool = False
 ) -> bytes:
-    """Encode a User Authentication message (A.5.3.12): a person signed in or out, or failed to."""
+    """Encode a User Authentication message (A.5.3.12): a person signed in, signed out or failed to sign in."""
     event = AuditEvent(USER_AUTHENTICATION, "E", at, outcome, LOGOUT if leaves else LOGIN, description)
     node = Participant("console", False, reporter.ae_title, "glam-node console", reporter.host)
     return encode(event, (_person(person), node), reporter)
 
 
 def acted_on_study(reporter: Reporter, study: StudyEvent, person: Party) -> bytes:
-    """Encode a Procedure Record message: a person acted on a study. No template fits; the layout is that of A.5.3.6."""
+    """Encode a Procedure Record message: a person acted on a study.
+
+    PS3.15 has no template for this event. The message has the layout of A.5.3.6.
+    """
     event = AuditEvent(PROCEDURE_RECORD, "U", study.at, study.outcome, None, study.description)
     return encode(event, (_person(person),), reporter, study_and_patient(study))
 
@@ -44,7 +47,7 @@ def account_changed(reporter: Reporter, at: datetime, person: Party, account: st
 def used_function(
     reporter: Reporter, at: datetime, person: Party, subject: str, description: str, outcome: Outcome
 ) -> bytes:
-    """Encode a Security Alert message (A.5.3.11): a person used a restricted function or tried to."""
+    """Encode a Security Alert message (A.5.3.11): a person used, or tried to use, a restricted function."""
     event = AuditEvent(SECURITY_ALERT, "E", at, outcome, RESTRICTED_FUNCTION)
     return encode(event, (_person(person),), reporter, (alert(subject, subject, description),))
 

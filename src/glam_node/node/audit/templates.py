@@ -38,13 +38,13 @@ WITHHELD = "withheld"
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """The person or system on the other side, with its name in settings or logs."""
+    """A person or system that the node communicates with, by the name in settings or logs."""
 
     name: str
     ae_title: str = ""
     host: str = ""
     uri: str = ""
-    """The URI of a folder; empty for others."""
+    """The URI of the folder; empty if the party is not a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ class StudyEvent:
     patient: str
     """The pseudonym of the patient."""
     instances: Mapping[str, int]
-    """Number of instances by SOP class UID, which is empty if unknown."""
+    """Number of instances by SOP class UID; an unknown SOP class has an empty UID."""
     outcome: Outcome = Outcome.SUCCESS
     description: str = ""
 
 
 def application_activity(reporter: Reporter, at: datetime, process: str, *, starts: bool) -> bytes:
-    """Encode an Application Activity message (A.5.3.1): a process of the node has started or stops."""
+    """Encode an Application Activity message (A.5.3.1): a process of the node has started or is stopping."""
     event = AuditEvent(APPLICATION_ACTIVITY, "E", at, event_type=APPLICATION_START if starts else APPLICATION_STOP)
     return encode(event, (_process(reporter, process, role=APPLICATION),), reporter)
 
@@ -123,7 +123,7 @@ def settings_changed(reporter: Reporter, at: datetime, description: str, outcome
 
 
 def _process(reporter: Reporter, process: str, role: Code | None = None, *, is_requestor: bool = False) -> Participant:
-    """Return a process of this node as a participant, by its name in logs (A.5.2.1)."""
+    """Return a process of this node, with its name in the logs, as a participant (A.5.2.1)."""
     return Participant(process, is_requestor, reporter.ae_title, f"glam-node {process}", reporter.host, role)
 
 

@@ -1,6 +1,6 @@
 """Construction of a node from settings: the only place that chooses implementations.
 
-The modules are imported when one of their names is first used, to save memory: the receiver needs few of them.
+Each module is imported only when one of its names is first used, to save memory: the receiver needs few modules.
 """
 
 from importlib import import_module

@@ -10,7 +10,7 @@ from glam_node.settings.schema import Settings
 
 
 def alert_rules(settings: Settings) -> AlertRules:
-    """Return which alerts the site wants, and their thresholds."""
+    """Return the alerts that the site has chosen, with their thresholds."""
     chosen = settings.alerts
     return AlertRules(
         frozenset(chosen.which),

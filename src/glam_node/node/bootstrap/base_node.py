@@ -53,7 +53,7 @@ def bind_root(sessions: SessionFactory, settings: Settings) -> None:
     """Bind database and storage root to each other at the first start, and later check that they belong together.
 
     Raises:
-        PermanentError: They do not: with the wrong storage root, studies would fail because their files are missing.
+        PermanentError: They do not belong together, so studies would fail because their files are missing.
     """
     root = settings.storage.root
     with reading(sessions)() as session:
@@ -72,10 +72,10 @@ def bind_root(sessions: SessionFactory, settings: Settings) -> None:
 
 
 def root_trouble(settings: Settings, storage_id: str, files: Sequence[str], *, is_bound: bool) -> str:
-    """Return why the storage root does not belong to the database, and the remedy; empty if it does or may be bound.
+    """Return why the storage root does not belong to the database, and the remedy; empty if it may be used.
 
     Args:
-        settings: The settings, which name both.
+        settings: The settings, which name the storage root and the database.
         storage_id: The identifier of the storage root in the database.
         files: Paths of the newest files in the database, relative to the storage root.
         is_bound: Whether the database was bound to a storage root before.
@@ -140,7 +140,7 @@ def disk_remedy(error: OSError, root: Path) -> str:
 
 @contextmanager
 def database_trouble(settings: Settings) -> Iterator[None]:
-    """Translate errors of the database into those of the node.
+    """Translate database errors into errors of the node.
 
     Raises:
         TransientError: The database does not answer.

@@ -14,13 +14,13 @@ from glam_node.settings.schema import Settings
 
 
 def load_configured_predictor(settings: Settings) -> Predictor:
-    """Load the predictor.
+    """Load the predictor that the settings name, with the model package.
 
     Raises:
-        PackageMismatch: The model package is damaged or does not fit.
+        PackageMismatch: The model package is damaged or does not fit the predictor.
         DeviceUnavailable: The device cannot be used.
     """
-    # torch reads the variable when it is first imported, which happens below, so this module must not import it.
+    # torch reads OMP_NUM_THREADS when torch is first imported. That happens below, so this module must not import it.
     if settings.inference.threads:
         os.environ["OMP_NUM_THREADS"] = str(settings.inference.threads)
     else:
@@ -33,7 +33,7 @@ def load_configured_predictor(settings: Settings) -> Predictor:
 
 
 def configured_package(settings: Settings) -> ModelPackage:
-    """Return the model package, with the site's operating points and calibration in place of its own.
+    """Return the model package, with the site's operating points and calibration in place of the package's own.
 
     Raises:
         PackageMismatch: The package is damaged.

@@ -48,14 +48,14 @@ RETRY_JOB_AT_MOST_EVERY_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Node(BaseNode):
-    """The parts that processes and commands of a node share. Only the database is connected when it is built."""
+    """The parts that processes and commands of a node share. Building a node connects only the database."""
 
     destinations: Mapping[str, Destination]
     archives: Mapping[str, Peer]
     """The destinations of kind "c-store", by name."""
     commitment_rules: CommitmentRules
     commitment_peers: Mapping[str, SendReply]
-    """Functions that answer a peer's requests for storage commitment, by its AE title."""
+    """Functions that answer a peer's requests for storage commitment, by the AE title of the peer."""
     assembly_rules: AssemblyRules
     confirmations: Confirmations | None
     """The archive that is asked whether a study is complete; None if none is configured."""
@@ -64,7 +64,7 @@ class Node(BaseNode):
     inference: InferenceContext
     delivery_policy: RetryPolicy
     fallbacks: Mapping[str, Mapping[str, str]]
-    """The substitute for each SOP class, by destination."""
+    """For each destination, the SOP classes that replace others, by the UID of the replaced SOP class."""
     settings_digest: str
     reporting: Reporting
     collector: AuditCollector | None
@@ -142,7 +142,7 @@ def rebuild_node(base: BaseNode, settings: Settings) -> Node:
 
 
 def audiences(destinations: Mapping[str, DestinationSettings]) -> tuple[Audience, ...]:
-    """Group the destinations whose results are presented alike; without any, return one audience for no destination."""
+    """Group the destinations whose results are presented alike; if there are none, return one empty audience."""
     alike: dict[str, list[str]] = {}
     for name, destination in destinations.items():
         alike.setdefault(json.dumps(destination.presentation.chosen, sort_keys=True), []).append(name)
@@ -169,7 +169,7 @@ def _confirmations(name: str, archives: Mapping[str, Peer]) -> Confirmations | N
 
 
 def _priorities(peers: Iterable[PeerSettings]) -> dict[str, Priority]:
-    """Return the priority by AE title; of peers that share one, the most urgent priority counts."""
+    """Return the priority by AE title; if peers share an AE title, the most urgent priority counts."""
     by_title: dict[str, Priority] = {}
     for peer in peers:
         priority = Priority[peer.priority.upper()]
@@ -200,7 +200,7 @@ def _reporting(settings: Settings) -> Reporting:
 
 
 def _party(name: str, destination: DestinationSettings) -> Party:
-    """Return how audit messages describe a destination."""
+    """Return the description of a destination for audit messages."""
     match destination.kind:
         case "c-store":
             return Party(name, destination.ae_title, destination.host)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReceivingNode(BaseNode):
-    """The parts of a node that the receiver needs. Only the database is connected when it is built."""
+    """The parts of a node that the receiver needs. Building a node connects only the database."""
 
     commitment_rules: CommitmentRules
     commitment_peers: frozenset[str]
@@ -43,7 +43,7 @@ def server_of(settings: NodeSettings) -> "type[StorageServer] | type[PynetdicomS
 
 
 def commitment_rules(settings: Settings) -> CommitmentRules:
-    """Return which archives are asked for storage commitment, and when and how often."""
+    """Return the archives to ask for storage commitment, the time limit of a reply and the number of requests."""
     return CommitmentRules(
         {
             name: destination.ae_title

@@ -24,7 +24,7 @@ def eligibility_rules(settings: Settings) -> EligibilityRules:
 
 
 def kind_rules(settings: Settings) -> KindRules:
-    """Return which kinds of image are analysed, by the settings and the card of the model package.
+    """Return the kinds of image to analyse, from the settings and the card of the model package.
 
     A package that cannot be read here, because only the workers' machines have it, counts as one without a card.
     """
@@ -64,8 +64,8 @@ def site_rules(settings: Settings) -> tuple[SiteRule, ...]:
 
 
 def rule_trial(settings: Settings) -> "RuleTrial":
-    """Return all rules and the modes of the destinations, to be tried on files."""
-    # Imported here, because it reads images, which the processes of a node do not need.
+    """Return all rules and the modes of the destinations, for trying the rules on files."""
+    # Imported here, because the module imports code that reads images, which the processes of a node do not need.
     from glam_node.node.workflow.assemble.rule_trial import RuleTrial
 
     modes = {name: destination.mode for name, destination in settings.destinations.items()}

@@ -72,7 +72,7 @@ def _is_settings_error(error: Exception) -> bool:
 
 
 def command_settings(ctx: typer.Context, path: Path | None) -> "Settings":
-    """Load the settings of the command, and log warnings and errors as text from here on.
+    """Load the settings of the command, and configure the log to print warnings and errors as text.
 
     Raises:
         SettingsError: The settings cannot be read or are not valid.
@@ -87,16 +87,16 @@ def command_settings(ctx: typer.Context, path: Path | None) -> "Settings":
 
 
 def settings_path(ctx: typer.Context, path: Path | None) -> Path | None:
-    """Return the settings file given to the command, else to `glam-node`, else by GLAM_NODE_SETTINGS."""
+    """Return the settings file of the command, else that of `glam-node`, else that of GLAM_NODE_SETTINGS."""
     given: Path | None = path or ctx.find_root().obj
     return given
 
 
 def reading_sessions(ctx: typer.Context, settings: "Settings") -> "SessionFactory":
-    """Open the database of the node for reading until the command ends.
+    """Open the database of the node for reading, and close it when the command ends.
 
     Raises:
-        PermanentError: The database does not exist, or has not the schema of this version.
+        PermanentError: The database does not exist, or its schema is not that of this version.
     """
     from glam_node.node.bootstrap import database_trouble
     from glam_node.node.db import migrate
@@ -118,7 +118,7 @@ def _unusable(url: str, revision: str, *, older: bool) -> str:
     """Return why a database without the schema of this version cannot be used, and what to do."""
     if not revision:
         return (
-            f"There is no database of glam-node at {url}. `glam-node serve` makes it; if the node has run before, "
+            f"There is no database of glam-node at {url}. `glam-node serve` creates it; if the node has run before, "
             "check --settings, storage.root and database_url."
         )
     if older:
@@ -127,10 +127,10 @@ def _unusable(url: str, revision: str, *, older: bool) -> str:
 
 
 def command_node(ctx: typer.Context, settings: "Settings") -> "Node":
-    """Build the node, with a database that can be changed, until the command ends.
+    """Build the node with a writable database, and close the database when the command ends.
 
     Raises:
-        PermanentError: The database does not exist, or has not the schema of this version.
+        PermanentError: The database does not exist, or its schema is not that of this version.
     """
     reading_sessions(ctx, settings)
     from glam_node.node.bootstrap import build_node
@@ -141,7 +141,7 @@ def command_node(ctx: typer.Context, settings: "Settings") -> "Node":
 
 
 def text_output() -> "Console":
-    """Return a rich console for results that prints square brackets as they are.
+    """Return a rich console for results, which prints square brackets unchanged.
 
     Lines of output to a file or a pipe are WIDTH_OF_FILES characters wide.
     """
@@ -188,7 +188,7 @@ def print_error(message: str) -> None:
 
 
 def print_problems(error: Any) -> None:
-    """Print every mistake in the settings on a line of its own on standard error.
+    """Print every mistake in the settings to standard error, one per line.
 
     Args:
         error: A SettingsError.

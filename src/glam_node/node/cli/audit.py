@@ -82,7 +82,7 @@ def _told(message: bytes) -> dict[str, Any]:
     Args:
         message: The message as XML.
     """
-    root = ElementTree.fromstring(message)  # noqa: S314 - written here
+    root = ElementTree.fromstring(message)  # noqa: S314 - this node wrote the message
     event = root.find("EventIdentification")
     codes = [element.get("originalText", "") for element in event or () if element.tag in ("EventID", "EventTypeCode")]
     described = root.find("ParticipantObjectIdentification")

@@ -37,7 +37,7 @@ def backup(
             url,
             root,
             path,
-            settings=f"# Passwords are shown as ***: put them in.\n{in_force(configured)}",
+            settings=f"# Passwords are shown as ***: enter them again.\n{in_force(configured)}",
             everything=everything,
             now=datetime.now(UTC),
         )

@@ -17,7 +17,7 @@ CLOCK_WARN = timedelta(seconds=5)
 
 
 def check_database(settings: Settings) -> Iterator[Check]:
-    """Check that the database answers, can be written, has a known schema, and has the time of this machine."""
+    """Check that the database answers, can be written, has a known schema, and agrees with this machine's clock."""
     from glam_node.node.bootstrap import database_trouble
     from glam_node.node.db.database_status import read_status
     from glam_node.node.db.engine import database_url
@@ -107,7 +107,7 @@ def compare_clocks(whose: str, theirs: datetime, now: datetime) -> Check:
 
     Args:
         whose: The other system, for example "the broker".
-        theirs: The time that it gave.
+        theirs: The time that the other system reported.
         now: The time of this machine.
     """
     apart = abs(theirs - now)
@@ -142,7 +142,7 @@ def _workers(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
         return
     try:
         idle = workers_waiting(settings.broker_url or embedded_url(settings.storage.root))
-    except NodeError:  # The check of the broker reports it.
+    except NodeError:  # The check of the broker reports this failure.
         return
     fact = f"{idle} workers are idle, {found.running_jobs} are busy; {found.waiting_jobs} jobs wait"
     if idle + found.running_jobs:

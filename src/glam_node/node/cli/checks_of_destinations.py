@@ -27,7 +27,7 @@ _WAITING = "Results wait on this machine until the destination answers."
 def limit_s(destination: DestinationSettings) -> float:
     """Return how many seconds the checks of a destination may take.
 
-    Each of connecting, asking, and finding the reason of a failure may time out.
+    The connection, the request, and the search for the reason of a failure may each time out.
     """
     return 3 * destination.timeout + SPARE_S
 
@@ -70,7 +70,7 @@ def _is_this_node(destination: DestinationSettings, settings: Settings) -> bool:
 
 
 def _is_ours(family: int, address: tuple[Any, ...]) -> bool:
-    """Return whether an address belongs to this machine, so that a socket can be bound to it."""
+    """Return whether an address belongs to this machine, by trying to bind a socket to the address."""
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((address[0], 0, *address[2:]))
@@ -101,7 +101,7 @@ def _check_archive(peer: Peer, settings: Settings) -> Iterator[Check]:
 
 
 def _check_web(peer: WebPeer, settings: Settings) -> Iterator[Check]:
-    """Check TLS and the search service of a DICOMweb server, which negotiates nothing else."""
+    """Check TLS and the search service of a DICOMweb server, which cannot state in advance what it accepts."""
     if peer.tls is not None:
         check = _tls(peer, peer.tls)
         yield check
@@ -111,7 +111,7 @@ def _check_web(peer: WebPeer, settings: Settings) -> Iterator[Check]:
 
 
 def _check_echo(name: str, settings: Settings, remedy: str) -> Check:
-    """Check that a destination answers as it answers `glam-node echo`."""
+    """Check that a destination answers the request that `glam-node echo` sends."""
     report = echo(name, settings.destinations[name], settings.node.ae_title)
     return Check(
         f"destinations.{name}", Verdict.OK if report.ok else Verdict.FAIL, report.message, "" if report.ok else remedy
@@ -124,9 +124,8 @@ def _queries(peer: Peer) -> Check:
     try:
         count_mammograms(peer, f"2.25.{uuid4().int}")
     except NodeError as error:
-        return Check(
-            line, Verdict.FAIL, str(error), "Studies are complete by assembly.quiet_time alone until it answers."
-        )
+        remedy = "Until it answers, only assembly.quiet_time decides when a study is complete."
+        return Check(line, Verdict.FAIL, str(error), remedy)
     return Check(line, Verdict.OK, "answers C-FIND, so assembly.confirm_with works")
 
 
@@ -177,7 +176,7 @@ def _remedy(peer: Peer | WebPeer, tls: PeerTLS, failure: str, shown: ServerCerti
         return f"Add the authority that signed the certificate to the file {section}.ca."
     if "wrong version number" in failure or "no answer to the handshake" in failure:
         return f"{peer.host}:{peer.port} does not accept TLS. Set {section}.tls = false, or use its TLS port."
-    return "Results wait on this machine until TLS is agreed upon."
+    return "Results wait on this machine until the TLS handshake succeeds."
 
 
 def _reason(error: OSError) -> str:
@@ -215,7 +214,7 @@ def _commitment(name: str, destination: DestinationSettings, settings: Settings,
         remedy = f"Allow it for {settings.node.ae_title} there, or set destinations.{name}.storage_commitment = false."
         return Check(line, Verdict.FAIL, "accepts no requests for storage commitment", remedy)
     if all(peer.ae_title != destination.ae_title for peer in settings.peers.values()):
-        fact = f"{destination.ae_title} is not a peer, so that this node would reject its answers"
+        fact = f"{destination.ae_title} is not a peer, so this node would reject its answers"
         section = section_to_append(f"peers.{name}", ae_title=destination.ae_title, hosts=[destination.host])
         remedy = f"Add it at the end of the settings file:\n{section}"
         return Check(line, Verdict.FAIL, fact, remedy)

@@ -21,7 +21,7 @@ EXPIRES_SOON = timedelta(days=30)
 FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 CLIENT_SECRET = "console.oidc.client_secret_path"  # noqa: S105 - the name of a setting
 SIGN_IN = "console.oidc"
-"""The section whose files are only authorities, and no certificate of this node."""
+"""The section that names a file of authorities, but no certificate of this node."""
 
 
 def check_certificates(settings: Settings) -> Iterator[Check]:
@@ -86,7 +86,7 @@ def _line(files: CertificateFiles) -> str:
 
 
 def _key(line: str) -> str:
-    """Return the setting that the check with this name is about."""
+    """Return the key of the setting that the check named `line` is about."""
     section, _, what = line.rpartition(" ")
     if not section:
         return line

@@ -26,7 +26,7 @@ MAMMOGRAM_BYTES = 17_000_000
 MAMMOGRAMS = 4
 SLOW_MAMMOGRAMS_PER_S = 2.0
 EXAMS_A_DAY = 100
-"""Number of exams that a busy screening unit makes in a day."""
+"""Number of exams that a busy screening unit performs in a day."""
 DAY_BYTES = EXAMS_A_DAY * MAMMOGRAMS * MAMMOGRAM_BYTES
 PROC = Path("/proc")
 LISTEN = "0A"
@@ -75,7 +75,7 @@ def check_decoders() -> Check:
 
 
 def check_storage(settings: Settings) -> Iterator[Check]:
-    """Check that storage.root can be written, has enough free space, and lies on a disk that is fast enough."""
+    """Check that storage.root can be written, has enough free space, and is on a disk that is fast enough."""
     from glam_node.node.bootstrap.base_node import disk_remedy, prepare_root
     from glam_node.node.db.local_disk import file_system_of
 
@@ -112,13 +112,13 @@ def check_storage(settings: Settings) -> Iterator[Check]:
 def _existing(root: Path) -> Path:
     """Return storage.root, or its nearest existing parent.
 
-    The check does not create storage.root: a directory that user root creates could not be used by the service.
+    The check does not create storage.root: if root runs `doctor`, the service could not use the new directory.
     """
     return root if root.exists() else next(path for path in root.absolute().parents if path.exists())
 
 
 def check_variables(environ: Mapping[str, str]) -> Iterator[Check]:
-    """Warn about environment variables that look like settings but are none."""
+    """Warn about environment variables that look like settings but match none."""
     for problem in mistyped_variables(environ):
         yield Check("environment", Verdict.WARN, str(problem), "Correct its name, or unset it.")
 
@@ -139,7 +139,7 @@ def _space(settings: Settings, free: int, milliseconds: float) -> Check:
         need = f"{EXAMS_A_DAY} exams need {DAY_BYTES / 1e9:.0f} GB, and {(free - least) / 1e9:.1f} GB may be used"
         return Check("storage", Verdict.WARN, f"{fact}; {need}", "Free space for one day, or set retention.free_bytes.")
     if milliseconds > SLOW_FSYNC_MS:
-        return Check("storage", Verdict.WARN, fact, "This disk needs long for fsync. Use a local SSD.")
+        return Check("storage", Verdict.WARN, fact, "This disk is slow to complete fsync. Use a local SSD.")
     return Check("storage", Verdict.OK, fact)
 
 
@@ -221,7 +221,7 @@ def _unusable(name: str, key: str, port: int, where: str, serving: str, error: O
         return Check(name, Verdict.FAIL, fact, f"Set another {key}, or stop that program.")
     if error.errno == errno.EACCES:
         remedy = (
-            f"Ports below 1024 are for root. Set {key} to 1024 or more, or allow them to the service with "
+            f"Only root may use ports below 1024. Set {key} to 1024 or more, or let the service use them with "
             "deploy/systemd/port-below-1024.conf."
         )
         return Check(name, Verdict.FAIL, f"{where} cannot be used: {error.strerror}", remedy)
@@ -238,7 +238,7 @@ def _bind(host: str, port: int) -> None:
 
 
 def listener_of(port: int) -> str:
-    """Return program and process ID of the listener on `port`; empty if there is none or another user owns it."""
+    """Return the program and process ID that listen on `port`; empty if there is none, or another user runs it."""
     inodes = {f"socket:[{inode}]" for inode in _inodes(port)}
     for directory in PROC.glob("[0-9]*") if inodes else ():
         try:

@@ -1,4 +1,4 @@
-"""The check of `doctor` for the model: it loads as in a worker, and reproduces the golden case of its package."""
+"""The check of `doctor` that the model loads as in a worker and reproduces the golden case of its package."""
 
 import time
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def _golden_case(settings: Settings) -> Iterator[Check]:
         yield Check("golden case", Verdict.FAIL, str(error), f"glam-node model verify {package}")
         return
     if report.passed:
-        fact = f"{len(report.quantities)} quantities as on the machine that made the package, in {report.seconds:.1f} s"
+        fact = f"{len(report.quantities)} quantities match the machine that made the package, in {report.seconds:.1f} s"
         yield Check("golden case", Verdict.OK, fact)
     elif not report.quantities:
         yield Check(

@@ -30,7 +30,7 @@ def sign_in_limit_s(chosen: OIDCSettings) -> float:
 
 
 def check_sign_in(settings: Settings) -> Iterator[Check]:
-    """Check that the provider, if configured, answers, supports what sign-in needs, and knows this console."""
+    """Check that the provider, if configured, answers, supports all that sign-in needs, and knows this console."""
     chosen = settings.console.oidc
     if chosen.issuer is None or not settings.console.port:
         return
@@ -39,7 +39,7 @@ def check_sign_in(settings: Settings) -> Iterator[Check]:
 
     secret = chosen.client_secret_path
     if secret is not None and check_secret(CLIENT_SECRET, secret).verdict is Verdict.FAIL:
-        return  # `check_secrets` reports it.
+        return  # `check_secrets` reports this failure.
     issuer = Issuer(chosen)
     try:
         found = _provider(issuer, chosen)
@@ -76,7 +76,7 @@ def _provider(issuer: "Issuer", chosen: OIDCSettings) -> Check:
 
 
 def _lacking(metadata: dict[str, Any], chosen: OIDCSettings) -> tuple[str, str] | None:
-    """Return the first feature that sign-in needs and the provider does not support, and the remedy, else None.
+    """Return the first feature that sign-in needs and the provider lacks, with the remedy; None if there is none.
 
     Args:
         metadata: The discovery document of the provider (OpenID Connect Discovery 1.0).
@@ -96,7 +96,7 @@ def _lacking(metadata: dict[str, Any], chosen: OIDCSettings) -> tuple[str, str] 
 
 
 def _certificate_ends(name: str, chosen: OIDCSettings) -> datetime | None:
-    """Return when the certificate of the provider expires; None without TLS, or if it cannot be read."""
+    """Return when the certificate of the provider expires; None if TLS is not used, or it cannot be read."""
     parts = urlsplit(name)
     if parts.scheme != "https" or parts.hostname is None:
         return None
@@ -105,7 +105,7 @@ def _certificate_ends(name: str, chosen: OIDCSettings) -> datetime | None:
         return server_certificate(
             address, parts.hostname, chosen.timeout, CertificateFiles("console.oidc", None, None)
         ).not_after
-    except OSError:  # The provider answered before, so that a failed second connection is no finding.
+    except OSError:  # The provider answered before: do not report a failed second connection.
         return None
 
 
@@ -143,18 +143,18 @@ def check_audit_collector(settings: Settings) -> Iterator[Check]:
     except NodeError as error:
         yield Check("audit", Verdict.FAIL, str(error), "Audit messages wait on this machine until it answers.")
         return
-    yield Check("audit", Verdict.OK, f"{collector.host}:{collector.port} takes audit messages")
+    yield Check("audit", Verdict.OK, f"{collector.host}:{collector.port} accepts audit messages")
 
 
 def check_channels(settings: Settings) -> Iterator[Check]:
-    """Check that each configured server answers, without sending it an alert or a trace."""
+    """Check that each server for alerts and traces answers, without sending an alert or a trace."""
     alerts, telemetry = settings.alerts, settings.telemetry
     if alerts.webhook_url:
-        remedy = "Alerts wait until it answers. `glam-node alerts test` posts one."
+        remedy = "Alerts wait until it answers. `glam-node alerts test` posts a test alert."
         yield _reached("alerts webhook", lambda: check_webhook(alerts.webhook_url, alerts.timeout), remedy)
     server = mail_server(settings)
     if server is not None and _has_password(server):
-        remedy = "Alerts wait until it answers. `glam-node alerts test` sends one."
+        remedy = "Alerts wait until it answers. `glam-node alerts test` sends a test alert."
         yield _reached("alerts mail", lambda: check_mail_server(server), remedy)
     if telemetry.otlp_endpoint:
         remedy = "Traces wait until it answers; studies do not."
@@ -162,7 +162,7 @@ def check_channels(settings: Settings) -> Iterator[Check]:
 
 
 def _has_password(server: MailServer) -> bool:
-    """Return whether the password of the mail server, if any, can be read; `check_secrets` reports it otherwise."""
+    """Return whether the mail server's password, if any, can be read; if not, `check_secrets` reports that."""
     key = "alerts.smtp_password_path"
     return server.password_file is None or check_secret(key, server.password_file).verdict is not Verdict.FAIL
 

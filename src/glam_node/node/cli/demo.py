@@ -51,7 +51,7 @@ def demo(
 
 
 class _Steps:
-    """Display of the demo's steps: a spinner for the current step, and a line with its seconds for each past one."""
+    """Display of the demo's steps: a spinner for the current step, and a line with the time of each finished step."""
 
     def __init__(self, screen: "Console") -> None:
         self._screen = screen
@@ -68,7 +68,7 @@ class _Steps:
         self._status.stop()
 
     def tell(self, step: str) -> None:
-        """Show the step that began; do nothing if it is the current one."""
+        """Show a new step; do nothing if `step` is the current step."""
         if step == self._step:
             return
         self._finish("ok")
@@ -118,11 +118,11 @@ def _print_next(outcome: "DemoResult", screen: "Console") -> None:
     settings = f"--settings {shlex.quote(os.path.relpath(outcome.settings_path))}"
     archive = os.path.relpath(outcome.archive)
     screen.print(
-        f"\nThe archive's objects lie in {archive}; any DICOM viewer opens them.", markup=False, soft_wrap=True
+        f"\nThe archive's objects are in {archive}; any DICOM viewer can open them.", markup=False, soft_wrap=True
     )
     screen.print("What next:")
     for command, purpose in (
-        (f"{settings} study list", "what the node of this demo knows"),
+        (f"{settings} study list", "the studies of this demo"),
         (f"{settings} study show UID", "every step of a study with its time"),
         ("demo --input DIR", "the same with your own MG files"),
         ("settings explain --format toml", "a settings file to connect your PACS; see README.md"),
@@ -131,7 +131,7 @@ def _print_next(outcome: "DemoResult", screen: "Console") -> None:
 
 
 def _program() -> str:
-    """Return the words that start this program again from the user's shell."""
+    """Return the command that starts this program again from the user's shell."""
     return "glam-node" if shutil.which("glam-node") else shlex.quote(os.path.relpath(sys.argv[0]))
 
 

@@ -26,7 +26,7 @@ def disk_task(settings: Settings) -> CheckTask:
 
 
 def other_tasks(settings: Settings) -> Iterator[CheckTask]:
-    """Yield all tasks but `disk_task` and `self_test_task`, in the order in which `doctor` prints them."""
+    """Yield all tasks except `disk_task` and `self_test_task`, in the order in which `doctor` prints them."""
     yield CheckTask("retention", lambda: check_retention(settings))
     yield CheckTask("ports", lambda: check_ports(settings))
     yield CheckTask("AE titles", lambda: [peers.check_ae_titles(settings)])

@@ -205,7 +205,7 @@ def _require_writable(package: Path, hint: str) -> None:
 def _dataset(text: str, hint: str) -> tuple[str, str]:
     """Return the kind and the path of a data set given as KIND:PATH.
 
-    The range of seeds FIRST..LAST of phantoms becomes FIRST:END, without END.
+    For phantoms, the range of seeds FIRST..LAST becomes FIRST:END, where END is LAST + 1.
 
     Raises:
         typer.BadParameter: The text is not KIND:PATH, or the kind is not known.
@@ -251,7 +251,7 @@ def _print(outcome: Any, package: Path) -> None:
 
 
 def _last_line(outcome: Any, package: Path) -> str:
-    """Return a line that says what happened and what to do next."""
+    """Return the outcome and the next step as one line of text."""
     report = f"open {outcome.files[0]}"
     if outcome.failures:
         return f"{counted(len(outcome.failures), 'view')} could not be measured, see above; for the others {report}"

@@ -23,7 +23,7 @@ def _valid_ae_title(text: str) -> str:
     """Return the AE title of this node if it is valid.
 
     Raises:
-        typer.BadParameter: It is not valid; the prompt then asks again.
+        typer.BadParameter: The AE title is not valid; the prompt then asks again.
     """
     _require_valid({"node": {"ae_title": text}})
     return text

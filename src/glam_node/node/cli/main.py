@@ -105,7 +105,7 @@ research_app.command()(evaluate.compare)
 research_app.command()(model.golden)
 app.add_typer(research_app, name="research")
 
-# The spellings of version 0.1 stay for one release, without help.
+# The commands of version 0.1 still work for one release; help does not list them.
 app.command("studies", hidden=True)(study.list_studies)
 app.command(hidden=True)(study_actions.retry)
 app.command(hidden=True)(study_actions.resend)

@@ -1,4 +1,4 @@
-"""The measurement of `glam-node model time`: how long a worker of this machine takes for a study."""
+"""The measurement of `glam-node model time`: the time that a worker on this machine needs for a study."""
 
 import os
 import platform
@@ -37,10 +37,10 @@ TABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Times of one worker that has nothing else to do."""
+    """Times of one worker that does no other work."""
 
     device: str
-    """Name of the device if it has one, else for example "cpu"."""
+    """Name of the device if it is known, else the kind of device, for example "cpu"."""
     processor: str
     threads: int
     model: str
@@ -51,18 +51,18 @@ class Timing:
     kinds: tuple[str, ...]
     """Kinds of the results that were written."""
     stage_seconds: dict[str, float]
-    """Median time of each stage in s, over all studies but the first, which warms up."""
+    """Median time of each stage in s, over all studies except the first, which is for warm-up."""
     study_seconds: tuple[float, ...]
     """Time of each study in s, including the first."""
 
     @property
     def seconds(self) -> float:
-        """Median time of a study in s, over all studies but the first."""
+        """Median time of a study in s, over all studies except the first."""
         return median(self.study_seconds[1:])
 
     @property
     def studies_per_hour(self) -> float:
-        """Number of studies an hour, one after the other; with inference.overlap a GPU may do more."""
+        """Number of studies per hour, analysed one after the other; with inference.overlap, a GPU may analyse more."""
         return HOUR_S / self.seconds
 
     def table_row(self) -> str:
@@ -85,7 +85,7 @@ def measure(settings: Settings, studies: int, rows: int, columns: int) -> Timing
 
     Args:
         settings: The settings of the node.
-        studies: Number of studies to measure, after one more that warms up.
+        studies: Number of studies to measure, after one more study for warm-up.
         rows: Rows of each image.
         columns: Columns of each image.
 
@@ -118,7 +118,7 @@ def measure(settings: Settings, studies: int, rows: int, columns: int) -> Timing
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the name of the processor, or the machine type if the system gives no name."""
+    """Return the name of the processor, or the machine type if the system states no name."""
     with suppress(OSError):
         for line in cpuinfo.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

@@ -1,4 +1,4 @@
-"""The analysis of `glam-node analyse`: from DICOM files to result files, without a network and a database."""
+"""The analysis of `glam-node analyse`: from DICOM files to result files, without a network or a database."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -75,7 +75,7 @@ class Analysis:
     refused: list[Refusal]
     """Files, images and studies that could not be analysed."""
     left_out: list[Refusal]
-    """Images of analysed studies that are not to be analysed, for example special views."""
+    """Images of analysed studies that were left out of the analysis, for example special views."""
 
 
 def analyse(paths: Iterable[Path], out: Path, options: AnalysisOptions, now: datetime) -> Analysis:
@@ -110,14 +110,14 @@ def analyse(paths: Iterable[Path], out: Path, options: AnalysisOptions, now: dat
 
 
 def _named(study: Study) -> str:
-    """Return the study with its first file, so that a person finds it."""
+    """Return the UID of the study with its first file, so that a person can find the study."""
     first, *others = sorted(instance.path for instance in study.instances)
     files = f"{first} and {len(others)} more" if others else first
     return f"study {study.study_instance_uid} ({files})"
 
 
 def _left_out(study: Study, eligibility: Eligibility) -> Iterator[Refusal]:
-    """Yield the images of an analysed study that are not analysed, with the reason."""
+    """Yield the images that were left out of the analysis of a study, with the reason."""
     for instance in study.instances:
         left_out = eligibility.left_out.get(instance.sop_instance_uid)
         if left_out is not None:

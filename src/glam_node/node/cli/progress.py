@@ -11,10 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 def progress_bars(bar_of: Callable[[str], str] = str) -> Iterator[Callable[[str, int, int], None]]:
     """Yield a progress callback `(label, done, total)`.
 
-    On a terminal it draws progress bars. A total of 0 prints the label as a line, also without a terminal.
+    On a terminal, the callback draws progress bars. If the total is 0, it prints the label as a line, on any output.
 
     Args:
-        bar_of: Returns the name of the bar for a label; labels with the same name share a bar.
+        bar_of: A function that returns the name of the bar for a label; labels with the same name share a bar.
     """
     screen = Console(stderr=True, markup=False, emoji=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

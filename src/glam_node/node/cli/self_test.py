@@ -54,7 +54,7 @@ def run_self_test(settings: Settings) -> Iterator[Check]:
 
 
 def _node_settings(settings: Settings, folder: Path, port: int) -> dict[str, object]:
-    """Return the settings of the separate node: model, results and eligibility as configured, all else its own."""
+    """Return the settings of the separate node: model, results and eligibility as configured, the rest for the test."""
     tree = settings.model_dump(mode="json", include={"inference", "results", "eligibility"})
     return {
         **tree,
@@ -88,7 +88,7 @@ def _check_results(progress: Progress, folder: Path, settings: Settings) -> Iter
 def _check_lesions(files: Sequence[Path], study_instance_uid: str, settings: Settings) -> Check:
     """Compare the outlines with the lesions of the phantom.
 
-    The default model must find every lesion. A model for patients need not, so that a missed lesion is a warning.
+    The default model must find every lesion. A model for patients need not, so a missed lesion is only a warning.
     """
     segmentations = stored_segmentations(files, study_instance_uid)
     found = lesions = outside = 0

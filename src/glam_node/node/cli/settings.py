@@ -201,7 +201,7 @@ def _node_of(root: Path) -> int:
     """Return the ID of the process that serves this storage root.
 
     Raises:
-        PermanentError: No node runs on it.
+        PermanentError: No node runs on the storage root.
     """
     from glam_node.node.cli.checks import serving_process
     from glam_node.node.errors import PermanentError
@@ -216,7 +216,7 @@ def _node_of(root: Path) -> int:
 
 
 def _answer(root: Path, before: int) -> dict[str, Any]:
-    """Wait for the answer of the node to the reload after number `before`, and return it.
+    """Wait until the node has answered a reload with a number greater than `before`, and return the answer.
 
     Raises:
         TransientError: The node did not answer in time.

@@ -121,7 +121,7 @@ def _print_refused(event: str, refused: dict[str, Any]) -> None:
 
 
 def _separator(remedy: str) -> str:
-    """Return a line break before a remedy of several lines, which is copied as a block, else a space."""
+    """Return a line break if the remedy has several lines, so that a person can copy it as a block; else a space."""
     return "\n" if "\n" in remedy else " "
 
 

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 TO_DECIDE = (
     'Compare both in the archive. `glam-node study take-newer {uid} --reason "..."` analyses the newer ones, '
-    '`glam-node study keep-first {uid} --reason "..."` leaves them.'
+    '`glam-node study keep-first {uid} --reason "..."` ignores them.'
 )
 
 
 class StudyCommands(TyperGroup):
-    """The group `glam-node study`, which understands its old spelling `glam-node study UID` as `study show UID`."""
+    """The group `glam-node study`, which also accepts `glam-node study UID`, the old form of `study show UID`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert `show` before a UID, or before options other than those for help."""
+        """Insert `show` before a UID, or before options other than the help options."""
         first = args[0] if args else ""
         if first[:1].isdigit() or (first.startswith("-") and first not in ctx.help_option_names):
             args = ["show", *args]
@@ -154,7 +154,7 @@ def _cell(value: object) -> str:
 
 
 def _timeline(out: "Console", events: list[dict[str, Any]]) -> None:
-    """Print the events of a study, each with the milliseconds since the event before it."""
+    """Print the events of a study, each with the milliseconds since the previous event."""
     table = folding_table(("at", "after ms", "event", "detail"), "Timeline (UTC)")
     before: datetime | None = None
     for event in events:

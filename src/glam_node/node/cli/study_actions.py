@@ -1,4 +1,4 @@
-"""The commands by which an operator acts on a study: `retry`, `resend`, `hold`, `release` and others."""
+"""The commands with which an operator acts on a study: `retry`, `resend`, `hold`, `release` and others."""
 
 import getpass
 import socket
@@ -133,7 +133,7 @@ def act_on_study(
         ctx: The context of the command.
         settings: The settings file given to the command, if any.
         order: The order, which names the study.
-        change: Makes the change and returns what was done, as a sentence without its capital and full stop.
+        change: A function that makes the change and describes it in a sentence, without capital letter and full stop.
 
     Raises:
         typer.BadParameter: The node has no such study.

@@ -66,7 +66,7 @@ def configuration(app: ASGIApp, chosen: ConsoleSettings, encryption: ssl.SSLCont
 def _serve(server: uvicorn.Server, stop: threading.Event) -> None:
     try:
         server.run()
-    except SystemExit:  # raised by uvicorn where the port is taken
+    except SystemExit:  # raised by uvicorn if the port is in use
         return
     finally:
         stop.set()

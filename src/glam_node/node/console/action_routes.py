@@ -1,4 +1,4 @@
-"""Routes that change something or show a patient; all are POST, except the confirmation pages."""
+"""Routes that change something or show a patient; all use POST, except the confirmation pages."""
 
 from functools import partial
 
@@ -47,7 +47,7 @@ def routes(renderer: Renderer, sign_in: SignIn) -> list[BaseRoute]:
 
 
 def _readable(node: Node, handler: FormHandler) -> FormHandler:
-    """Wrap `handler` so that a database that does not answer raises TransientError, whose message people understand."""
+    """Wrap `handler` so that it raises TransientError, with a message for people, if the database does not answer."""
 
     def answer(request: Request, fields: Fields) -> Response:
         with database_trouble(node.settings):
@@ -57,7 +57,7 @@ def _readable(node: Node, handler: FormHandler) -> FormHandler:
 
 
 def _provider_routes(sign_in: SignIn, node: Node) -> list[BaseRoute]:
-    # Imported only where a provider is configured: its libraries take long to load.
+    # Imported only if a provider is configured, because the libraries for it load slowly.
     from glam_node.node.console.oidc_sign_in import PATH, OidcSignIn
 
     provider = OidcSignIn(sign_in, node.settings.console.oidc)

@@ -1,4 +1,4 @@
-"""Actions of operators on a study: a page states the consequence, and its form, once sent, is carried out once."""
+"""Actions of operators on a study: a page states the consequence, and each form that is sent is carried out once."""
 
 import secrets
 import threading
@@ -135,7 +135,7 @@ ACTIONS = {
 
 
 class StudyActions:
-    """The pages that ask for confirmation of an action, and carry it out."""
+    """The pages on which a person confirms an action on a study, and the execution of the action."""
 
     def __init__(self, renderer: Renderer, authentication: Authentication) -> None:
         self._renderer = renderer
@@ -149,7 +149,7 @@ class StudyActions:
         """Return the actions that the state of the study allows, the state in words, and the study.
 
         Returns:
-            `actions`, `seen` (the words) and `study`; no action and None if the study is not known.
+            `actions`, `seen` (the state) and `study`; if the study is not known, no actions and no study.
         """
         with self._renderer.sessions() as session:
             study = studies.get(session, study_instance_uid)
@@ -167,7 +167,7 @@ class StudyActions:
         """Show the confirmation page of an action.
 
         Raises:
-            HTTPException: The visitor is no operator (403), the study is not known (404), or it has changed or its
+            HTTPException: The visitor is not an operator (403), the study is not known (404), or it has changed or its
                 state does not allow the action (409).
         """
         if not request.state.visitor.may(Right.ACT):
@@ -191,7 +191,7 @@ class StudyActions:
         )
 
     def carry_out(self, request: Request, fields: Fields) -> Response:
-        """Carry out an action, unless the same form did so before, and lead back to the page of the study.
+        """Carry out an action, unless the same form was sent before, and redirect to the page of the study.
 
         Raises:
             HTTPException: There is no such action (404), or it is not possible (409).
@@ -233,7 +233,7 @@ class StudyActions:
             del self._done[next(iter(self._done))]
 
     def _counts(self, uid: str) -> list[dict[str, Any]]:
-        """Return for each destination the numbers of results that were given up and that it has."""
+        """Return for each destination the number of results that were given up and the number that were delivered."""
         with self._renderer.sessions() as session:
             found = deliveries.of_study(session, uid)
         return [

@@ -55,7 +55,7 @@ def accounts_page(renderer: Renderer, request: Request) -> Response:
     """Show the local accounts.
 
     Raises:
-        HTTPException: The visitor is no operator (403).
+        HTTPException: The visitor is not an operator (403).
     """
     if not request.state.visitor.may(Right.ACT):
         raise HTTPException(403, "The list of accounts requires the operator role.")
@@ -77,7 +77,7 @@ PAGES: dict[str, Page] = {
     "/studies/{study_instance_uid}/results.zip": study.results,
     "/studies/{study_instance_uid}/{sop_instance_uid}/{layer}.png": study.view,
 }
-"""The function that renders each page, by path."""
+"""The functions that render the pages, by path."""
 
 
 def is_local(host: str) -> bool:

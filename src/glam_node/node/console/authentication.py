@@ -36,7 +36,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """The person who requests a page; the name is empty where no account is required."""
+    """The person who requests a page; the name is empty if no account is required."""
 
     name: str = ""
     role: Role = Role.VIEWER
@@ -55,7 +55,7 @@ class Visitor:
 
 
 class Authentication:
-    """Access control: people who are signed in, or, while there is no account, people at this machine, who may look."""
+    """Access control: people must sign in; while there is no account, people at this machine may see the pages."""
 
     def __init__(self, node: Node, templates: Jinja2Templates, *, local: bool, now: Callable[[], datetime]) -> None:
         self._node = node
@@ -71,7 +71,7 @@ class Authentication:
         async def answer(request: Request) -> Response:
             visitor = await run_in_threadpool(self._visitor, request)
             if visitor is None and request.headers.get("Sec-Fetch-Site") == "cross-site":
-                # The browser withholds the cookie on a link from another site, and sends it on a link from this one.
+                # The browser sends the cookie when it follows a link from this site, but not from another site.
                 return self.page_leading_to(request, page_address(request))
             if visitor is None:
                 return _to_sign_in(request)
@@ -118,7 +118,7 @@ class Authentication:
         return response
 
     def page_leading_to(self, request: Request, target: str) -> Response:
-        """Return a page that leads to `target`, so that the browser takes this site for the origin of the request."""
+        """Return a page that leads to `target`, so that the browser sees this site as the origin of the request."""
         return self._templates.TemplateResponse(request, "redirect.html", {"target": target})
 
     async def fields(self, request: Request, cookie: str = COOKIE) -> dict[str, str]:
@@ -162,7 +162,7 @@ class Authentication:
             present = signed_in
             if signed_in is not None and not signed_in.issuer:
                 present = accounts.get(session, signed_in.name)
-        # An account that was changed since must sign in again.
+        # After a change of an account, its owner must sign in again.
         if present is None or present != signed_in:
             return None
         return Visitor(present.name, present.role, self.sessions.form_token(token), present.rights, address)

@@ -1,4 +1,4 @@
-"""Limits of connections to the console: their number in all and from one address, and the time for a request."""
+"""Limits of connections to the console: their number in total and per address, and the time for a request."""
 
 import asyncio
 import ipaddress
@@ -22,7 +22,7 @@ BODY_S = 30.0
 
 
 class Guard:
-    """The open connections; if an address or all have too many, the one without a request for the longest is closed."""
+    """The open connections. If there are too many, in total or from one address, the longest inactive one is closed."""
 
     def __init__(self, encryption: ssl.SSLContext | None, proxies: Sequence[str]) -> None:
         self.encryption = encryption
@@ -30,7 +30,7 @@ class Guard:
         self._open: OrderedDict[GuardedConnection, str] = OrderedDict()
 
     def admit(self, connection: "GuardedConnection", address: str) -> None:
-        """Register an open connection; close the longest inactive ones where a limit is reached."""
+        """Register an open connection; close the longest inactive ones if a limit is reached."""
         source = self._source(address)
         of_source = [one for one, other in self._open.items() if other == source] if source else []
         for oldest, most in ((of_source, MOST_OF_ADDRESS), (list(self._open), MOST)):
@@ -49,7 +49,7 @@ class Guard:
         self._open.pop(connection, None)
 
     def _source(self, text: str) -> str:
-        """Return the IPv4 address or the IPv6 /64 network to count by; empty for a proxy, which has no such limit."""
+        """Return the IPv4 address or IPv6 /64 network that is counted; empty for a proxy, which has no limit."""
         plain = plain_address(text)
         if not plain:
             return text
@@ -72,7 +72,7 @@ class GuardedConnection(H11Protocol):
         self._handshake: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Serve a new connection, after the TLS handshake where TLS is configured."""
+        """Serve a new connection, after the TLS handshake if TLS is configured."""
         self._socket = transport
         peer = transport.get_extra_info("peername")
         self._guard.admit(self, peer[0] if peer else "")

@@ -19,7 +19,7 @@ from glam_node.node.workflow.operate.resend import send_now
 from glam_node.settings.destinations import DestinationSettings
 
 LONGEST_ECHO_S = 10.0
-"""The longest time in seconds that a person waits for the answer, however long the destination's timeout is."""
+"""The longest time in seconds that a person waits for the answer, even if the destination's timeout is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class DestinationFacts:
     next_attempt_at: datetime | None
     last_success: datetime | None
     last_failure: str
-    """The failure of the latest attempt that failed; empty if none did."""
+    """The failure of the latest attempt that failed; empty if no attempt failed."""
     last_failure_at: datetime | None
 
     @property
@@ -49,7 +49,7 @@ class DestinationFacts:
 
     @property
     def delivered(self) -> int:
-        """The number of results that the destination has."""
+        """The number of results that the destination has stored."""
         return sum(self.counts.get(state, 0) for state in (DeliveryState.STORED, DeliveryState.COMMITTED))
 
     @property
@@ -91,7 +91,7 @@ def facts(session: Session, configured: dict[str, DestinationSettings]) -> list[
 
 
 def _next_attempt(waiting: backlog.Pending | None, calls: destinations.Calls | None) -> datetime | None:
-    """Return when the next result is sent: when it is due, but not before the destination may be called again."""
+    """Return the time of the next attempt: when a result is due, but not before the destination may be called again."""
     if waiting is None:
         return None
     return waiting.next_attempt_at if calls is None else max(waiting.next_attempt_at, calls.next_call_at)

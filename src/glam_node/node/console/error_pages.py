@@ -31,7 +31,7 @@ def error_page(renderer: Renderer, request: Request, error: Exception) -> Respon
 
 
 def _message(renderer: Renderer, error: Exception) -> str:
-    """Return the message that the rest of the node has for the error."""
+    """Return the message that other parts of the node show for the error."""
     try:
         with database_trouble(renderer.node.settings):
             raise error

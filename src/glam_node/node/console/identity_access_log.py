@@ -1,4 +1,4 @@
-"""Audit of access to identities: recorded before they are shown, and once for a page that refreshes itself."""
+"""Audit of access to identities: recorded before they are shown, and only once if a page refreshes itself."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ class IdentityAccessLog:
         Args:
             request: The visitor's request.
             study_instance_uids: The studies whose identities will be shown.
-            again: Whether to record also an access within `SAME_ACCESS` of the one before.
+            again: Whether to record this access even if it is within `SAME_ACCESS` of the previous one.
         """
         visitor, now = request.state.visitor, self._now()
         with self._lock:

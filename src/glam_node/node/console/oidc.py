@@ -23,7 +23,7 @@ from glam_node.settings.secret_files import SecretFileError, read_secret
 CALLBACK = "/sign-in/oidc/callback"
 SIGNED_OUT = "/sign-in"
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-"""The accepted signature algorithms: only asymmetric ones, not "none" and none that signs with the client secret."""
+"""The accepted signature algorithms: only asymmetric ones, not "none" nor those that use the client secret."""
 LEEWAY_S = 60
 """The difference in seconds that is allowed between the clocks of issuer and node."""
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -33,7 +33,7 @@ _LONGEST_HINT = 4000
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An authorization request: one person's way to the issuer and back."""
+    """An authorization request: the redirection of one person to the issuer and back."""
 
     url: str
     """The address to which the browser is redirected."""
@@ -48,11 +48,11 @@ class Person:
 
     claims: Claims
     id_token: str
-    """The undecoded ID token, by which the issuer knows whom to sign out."""
+    """The encoded ID token, which tells the issuer which person to sign out."""
 
 
 class Issuer:
-    """The configured provider. Its discovery document and keys are cached, the keys until an unknown one is used."""
+    """The configured provider. Its discovery document and keys are cached; an unknown key reloads the keys."""
 
     def __init__(self, settings: OIDCSettings) -> None:
         self._settings = settings
@@ -62,7 +62,7 @@ class Issuer:
 
     @property
     def redirect_uri(self) -> str:
-        """The address to which the provider leads browsers back after signing in; to be registered with it."""
+        """The address to which the provider redirects browsers after signing in; it must be registered there."""
         return (self._settings.public_url or "").rstrip("/") + CALLBACK
 
     def request(self) -> Request:
@@ -82,7 +82,7 @@ class Issuer:
 
     @property
     def signed_out_uri(self) -> str:
-        """The address to which the provider leads browsers back after signing out; to be registered with it."""
+        """The address to which the provider redirects browsers after signing out; it must be registered there."""
         return (self._settings.public_url or "").rstrip("/") + SIGNED_OUT
 
     @property
@@ -98,7 +98,7 @@ class Issuer:
         return found if isinstance(found, str) and secure else ""
 
     def sign_out_url(self, id_token: str) -> str:
-        """Return the address at which the browser signs out the token's person; empty if the provider has none.
+        """Return the address at which the provider signs out the person of the token; empty if it has no such address.
 
         Raises:
             TransientError: The provider does not answer.
@@ -126,7 +126,7 @@ class Issuer:
         return Person(claims, str(token["id_token"]))
 
     def client_trouble(self) -> str:
-        """Try client id and secret with an invalid code; return why the provider rejects them, or empty if it does not.
+        """Try client ID and secret with an invalid code; return why the provider rejects them, else an empty text.
 
         Raises:
             TransientError: The provider does not answer.
@@ -141,7 +141,7 @@ class Issuer:
         return ""
 
     def redirect_trouble(self) -> str:
-        """Return why the provider rejects the redirect address; empty if it accepts it. Raises as `request` does."""
+        """Return why the provider rejects the redirect address; empty if it does not. May raise as `request` does."""
         url = self.request().url
         with self._session(self.metadata()) as session:
             status = status_of(self.name, lambda: session.get(url, withhold_token=True, allow_redirects=False))
@@ -153,7 +153,7 @@ class Issuer:
 
         Raises:
             TransientError: The provider does not answer.
-            PermanentError: It has no readable keys.
+            PermanentError: The provider has no readable keys.
         """
         metadata = self.metadata()
         try:

@@ -24,8 +24,8 @@ def json_of(issuer: str, ask: _Answer) -> Claims:
         ask: Sends the request.
 
     Raises:
-        TransientError: There is no answer, or a status of 500 or above.
-        PermanentError: Another status than 200, or a body that is no JSON object.
+        TransientError: There is no answer, or its status is 500 or above.
+        PermanentError: The status is not 200, or the body is not a JSON object.
     """
     answer = _answered(issuer, ask)
     if answer.status_code != 200:
@@ -81,9 +81,9 @@ def unreachable(issuer: str, error: requests.RequestException) -> NodeError:
     if isinstance(error, requests.exceptions.SSLError):
         return TransientError(f"{issuer} {_untrusted(error)}")
     if isinstance(error, requests.Timeout):
-        words = "does not answer in time. Is it up? Check console.oidc.issuer and console.oidc.timeout."
+        words = "does not answer in time. Check that it is running, console.oidc.issuer and console.oidc.timeout."
         return TransientError(f"{issuer} {words}")
-    words = "cannot be reached. Is it up? Check console.oidc.issuer, name resolution and firewall."
+    words = "cannot be reached. Check that it is running, console.oidc.issuer, name resolution and firewall."
     return TransientError(f"{issuer} {words}")
 
 
@@ -98,9 +98,9 @@ def _untrusted(error: BaseException) -> str:
         return f"does not agree on TLS: {said}. Check console.oidc.issuer: is it https:// there?"
     said = seen.verify_message
     if "expired" in said or "not yet valid" in said:
-        remedy = "Have its administrator renew it, and check the clock of this machine."
+        remedy = "Ask its administrator to renew it, and check the clock of this machine."
     elif "mismatch" in said or "not valid for" in said:
-        remedy = "Write console.oidc.issuer by a name that its certificate is for."
+        remedy = "Set console.oidc.issuer to an address with a name in the certificate."
     else:
-        remedy = "Put the authority that signed it into console.oidc.ca."
+        remedy = "Add the authority that signed it to the file console.oidc.ca."
     return f"cannot be trusted: its certificate is refused: {said}. {remedy}"

@@ -1,4 +1,4 @@
-"""Signing in and out at the hospital's OpenID provider, and the accounts of its people."""
+"""Signing in and out at the hospital's OpenID provider, and the accounts of people who use it."""
 
 import secrets
 import threading
@@ -30,7 +30,7 @@ _AGAIN = "This sign-in was not started in this browser, is complete, or took lon
 
 
 class NotStarted(PermanentError):
-    """Error for a callback that matches no sign-in which this browser started."""
+    """Error for a callback that belongs to no sign-in of this browser."""
 
 
 @dataclass(frozen=True, slots=True)

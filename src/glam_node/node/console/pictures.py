@@ -26,7 +26,7 @@ from glam_node.node.storage.instances import is_valid_uid
 from glam_node.node.storage.pictures import DrawnPictures
 
 SHOWN_HEIGHT, LARGE_HEIGHT = 1100, 2400
-"""The greatest heights in pixels of a picture on the page and of one in full size."""
+"""The largest heights in pixels: of a picture on the page, and of a picture in full size."""
 
 # One picture is drawn at a time, since it takes half a second and 100 MB.
 _drawing = threading.Lock()
@@ -103,7 +103,7 @@ LAYERS = {
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture, whether it was drawn before or not."""
+    """A picture of a view, which may not have been drawn yet."""
 
     view: View
     layer: str
@@ -143,7 +143,7 @@ class Picture:
         node, image = self.view.node, self.view.instance
         if node.store.has_room(node.settings.storage.minimum_free_bytes):
             kept.keep(image.study_instance_uid, name, png)
-        # Retirement during the drawing removed only the pictures that were stored by then: remove this one, too.
+        # If the study was retired during the drawing, its other pictures are already removed: remove this one, too.
         if _view(node, image.study_instance_uid, image.sop_instance_uid) is None:
             kept.remove_study(image.study_instance_uid)
 
@@ -162,7 +162,7 @@ def find_picture(node: Node, uids: tuple[str, str], layer: str, maximum_height: 
         node: The node that stores the image.
         uids: Study Instance UID and SOP Instance UID.
         layer: The name of one of `LAYERS`.
-        maximum_height: In pixels.
+        maximum_height: The largest height of the picture in pixels.
     """
     view = _view(node, *uids) if layer in LAYERS and all(map(is_valid_uid, uids)) else None
     return None if view is None else Picture(view, layer, maximum_height)

@@ -1,4 +1,4 @@
-"""Addresses of browsers, also of those behind the reverse proxies that `console.trusted_proxies` names."""
+"""Addresses of browsers, including browsers behind the reverse proxies that `console.trusted_proxies` names."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -58,5 +58,5 @@ def is_encrypted(request: Request) -> bool:
 
 
 def address_of(request: Request) -> str:
-    """Return the address of the browser, or of an untrusted proxy before it."""
+    """Return the address of the browser, or of an untrusted proxy in front of it."""
     return request.client.host if request.client is not None else ""

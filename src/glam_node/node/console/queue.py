@@ -18,7 +18,7 @@ UNSEEN_AFTER = timedelta(seconds=45)
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """A worker with the jobs that it holds."""
+    """A worker with its running jobs."""
 
     worker: Worker
     jobs: list[InferenceJob]
@@ -50,7 +50,7 @@ def page(renderer: Renderer, request: Request) -> Response:
 
 
 def with_jobs(present: list[Worker], running: list[InferenceJob], now: datetime) -> list[WorkerFacts]:
-    """Return every worker with the running jobs that it holds."""
+    """Return every worker with its running jobs."""
     return [
         WorkerFacts(one, [job for job in running if job.lease_owner == one.name], now - one.last_seen_at < UNSEEN_AFTER)
         for one in present

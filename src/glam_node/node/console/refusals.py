@@ -1,4 +1,4 @@
-"""The page of refusals: rejected associations with the settings that would admit them, aborts, and instances."""
+"""The page of refusals: rejected associations with the settings to admit them, aborts, and refused instances."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _MOST_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Equal refusals to one peer, counted."""
+    """Equal refusals to one peer, with their number."""
 
     calling_ae_title: str
     called_ae_title: str
@@ -34,7 +34,7 @@ class Refusal:
 
 
 def page(renderer: Renderer, request: Request) -> Response:
-    """Show the latest refusals, equal ones together."""
+    """Show the latest refusals; equal refusals form one row."""
     with renderer.sessions() as session:
         rejected = audit.recent(session, "association_rejected", _MOST_EVENTS)
         aborted = audit.recent(session, "association_aborted", _MOST_EVENTS)
@@ -53,7 +53,7 @@ def page(renderer: Renderer, request: Request) -> Response:
 
 
 def grouped(newest_first: Iterable[Event]) -> list[Refusal]:
-    """Group events that agree in peer, reason and SOP class; the latest group and wording come first."""
+    """Group events with the same peer, reason and SOP class; the group with the latest event comes first."""
     alike: dict[tuple[str, ...], list[Event]] = {}
     for event in newest_first:
         key = tuple(_text(event, name) for name in ("calling_ae_title", "called_ae_title", "address", "reason"))

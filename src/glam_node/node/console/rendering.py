@@ -1,4 +1,4 @@
-"""Rendering of pages: the templates, the values that all of them get, and the formats of values."""
+"""Rendering of pages: the templates, the values for all templates, and the formats of values."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ _UNITS = ("B", "KB", "MB", "GB")
 
 
 class Renderer:
-    """The renderer of pages: whole ones, or only the live part for a page that refreshes itself."""
+    """The renderer of whole pages, and of the live parts with which open pages refresh themselves."""
 
     def __init__(self, node: Node, now: Callable[[], datetime]) -> None:
         self.node = node
@@ -53,7 +53,7 @@ class Renderer:
         self.templates.env.trim_blocks = self.templates.env.lstrip_blocks = True
 
     def render(self, request: Request, name: str, *, status: int = 200, **context: Any) -> Response:
-        """Render the page `name`, or only its live part `_name.html` if the page itself refreshes that.
+        """Render the page `name`, or only its live part `_name.html` if the open page refreshes itself.
 
         Args:
             request: The browser's request.

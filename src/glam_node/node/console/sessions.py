@@ -1,4 +1,4 @@
-"""Sessions of people who are signed in, and limits on attempts; both are lost when the console exits."""
+"""Sessions of people who are signed in, and limits on attempts to sign in; both are lost when the console exits."""
 
 import hashlib
 import hmac
@@ -37,7 +37,7 @@ def page_address(request: Request) -> str:
 
 
 def remember_page(response: Response, request: Request) -> Response:
-    """Return the response with a cookie by which signing in, also at a provider, leads back to this page."""
+    """Return the response with a cookie, so that signing in, also at a provider, leads back to this page."""
     page = page_address(request)
     if request.method == "GET" and is_asked_by_a_person(request) and page != "/" and len(page) <= _LONGEST_RETURN:
         response.set_cookie(
@@ -124,7 +124,7 @@ class Sessions(FormTokens):
             return found.account
 
     def id_token(self, token: str) -> str:
-        """Return the ID token with which the person signed in; empty without a provider."""
+        """Return the ID token with which the person signed in; empty if no provider was used."""
         found = self._signed_in.get(_digest(token))
         return found.id_token if found is not None else ""
 

@@ -41,7 +41,7 @@ class _Known:
 
 
 class Passwords:
-    """A separate thread for comparisons, each of which takes 64 MiB and a tenth of a second or more."""
+    """A separate thread for password comparisons, each of which needs 64 MiB and at least a tenth of a second."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "password")
@@ -59,7 +59,7 @@ class Passwords:
 
 
 class SignIn:
-    """The sign-in form, also the place where failures at an OpenID provider are shown."""
+    """The sign-in form, which also shows failures at an OpenID provider."""
 
     def __init__(self, node: Node, templates: Jinja2Templates, authentication: Authentication) -> None:
         self.authentication = authentication
@@ -87,9 +87,9 @@ class SignIn:
         return await run_in_threadpool(self._answer_attempt, request, name, known.account, is_correct)
 
     def start_session(self, request: Request, account: Account, *, id_token: str | None = None) -> Response:
-        """Start a session with a new token, against session fixation, and lead to the page that was asked for.
+        """Start a session with a new token, against session fixation, and redirect to the requested page.
 
-        After a provider's redirection a page of this console comes between, or the browser would withhold the cookie.
+        After a provider's redirection, a page of this console is shown first, so that the browser sends the cookie.
 
         Args:
             request: The request that proved who the person is.

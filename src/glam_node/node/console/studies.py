@@ -47,7 +47,7 @@ ORDERS = {
 OF_IDENTITIES = frozenset({SortKey.PATIENT_ID, SortKey.STUDY_DATE})
 """Orders that reveal data of patients; only visitors who may see patients can use them."""
 MOST_ROWS = 10_000
-"""The largest number of studies in one table that is downloaded."""
+"""The largest number of studies in a downloaded table."""
 _WORST_FIRST = (
     DeliveryState.ABANDONED,
     DeliveryState.PENDING,
@@ -86,23 +86,23 @@ class SearchForm:
 
     @property
     def oldest_first(self) -> bool:
-        """Whether the list begins with the smallest sort key, which by default is the oldest last image."""
+        """Whether the smallest sort key comes first; the default sort key is the time of the last image."""
         return self.order == "oldest" or (self.sort_key is not SortKey.RECEIVED and self.order == self.sort_key)
 
     @property
     def sort_key(self) -> SortKey:
-        """The column by which the list is sorted; an order that is not known sorts by the last image."""
+        """The column by which the list is sorted; an unknown order sorts by the time of the last image."""
         return next((key for key in SortKey if key == self.order.removeprefix("-")), SortKey.RECEIVED)
 
     def turned(self, name: str) -> str:
-        """Return the address of the list sorted by the column, the other way round where it is sorted by it already."""
+        """Return the address of the list sorted by the column, reversed if that column already sorts the list."""
         ascending, descending = ("oldest", "") if name == SortKey.RECEIVED else (name, f"-{name}")
         if self.sort_key != name:
             return replace(self, order="" if name == SortKey.RECEIVED else ascending).address()
         return replace(self, order=descending if self.oldest_first else ascending).address()
 
     def sorted_by(self, name: str) -> str:
-        """Return the value of aria-sort for the column; empty where the list is sorted by another."""
+        """Return the value of aria-sort for the column; empty if the list is sorted by another column."""
         if self.sort_key != name:
             return ""
         return "ascending" if self.oldest_first else "descending"
@@ -130,7 +130,7 @@ class SearchForm:
         )
 
     def address(self, *, path: str = "/", **place: str) -> str:
-        """Return the address of the list with these fields, or of another `path` with them."""
+        """Return the address of the list with these fields, or the address of `path` with these fields."""
         chosen = {name: value for name, value in (asdict(self) | place).items() if value}
         return f"{path}?{urlencode(chosen)}" if chosen else path
 
@@ -201,7 +201,7 @@ def _found(session: Session, form: SearchForm, place: StudyPosition | None, limi
 
 
 def _harmless(cell: object) -> object:
-    """Return the cell, with text quoted that a spreadsheet would take for a formula."""
+    """Return the cell; text that a spreadsheet would treat as a formula is quoted."""
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
@@ -233,7 +233,7 @@ def _rows(session: Session, leaf: StudyPage, rules: EligibilityRules) -> list[di
 
 
 def delivery_state(counts: Mapping[DeliveryState, int]) -> str:
-    """Return the state of all results of a study together: the worst of theirs, or empty where there is none."""
+    """Return the worst state of all results of a study; empty if there are no results."""
     for state in _WORST_FIRST:
         if counts.get(state):
             return str(state)
@@ -255,7 +255,7 @@ def _neighbour_address(form: SearchForm, leaf: StudyPage, *, newer: bool) -> str
 
 
 def _pager(form: SearchForm) -> dict[str, str]:
-    """Return the words of the links to the newer and older page, which in other orders are the next and previous."""
+    """Return the texts of the links to other pages: "Newer" and "Older", or in other orders "Next" and "Previous"."""
     if form.sort_key is SortKey.RECEIVED:
         return {"newer": "Newer", "older": "Older"}
     forward, back = ("newer", "older") if form.oldest_first else ("older", "newer")

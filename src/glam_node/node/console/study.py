@@ -29,7 +29,7 @@ _NO_PICTURE = (
 )
 
 PLACES = ("R CC", "L CC", "R MLO", "L MLO")
-"""The places, row by row. The right breast is on the left, as if the woman faced the reader; chest walls meet."""
+"""The places, row by row. The right breast is on the left, as if the patient faced the reader; chest walls meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def results(renderer: Renderer, request: Request) -> Response:
     """Return the result objects of a study as a ZIP archive, after auditing the access.
 
     Raises:
-        HTTPException: The visitor may not see patients (403), or the study or its files are not there (404).
+        HTTPException: The visitor may not see patients (403), or the study or its files do not exist (404).
     """
     if not may_see_identities(request):
         raise HTTPException(403, "Results name the patient. Downloading them requires an account with --identity.")
@@ -157,7 +157,7 @@ def _study(renderer: Renderer, uid: str) -> Study:
 
 
 def arrange(described: dict[str, Any]) -> list[Place]:
-    """Arrange the analysed images with their scores; where none was analysed, all that are not excluded."""
+    """Arrange the analysed images with their scores; if none was analysed, all images that are not excluded."""
     analysed = {image["sop_instance_uid"]: image for image in described["scores"]}
     chosen = [
         {**instance, **analysed.get(instance["sop_instance_uid"], {}), "analysed": bool(analysed)}

@@ -1,4 +1,4 @@
-"""The timeline of a study: its events as steps, with the time that each took."""
+"""The timeline of a study: its events as steps, with the duration of each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ class Step:
 
     name: str
     at: datetime | None
-    """The time; None for a stage of an analysis, of which only the duration was measured."""
+    """The time; None for a stage of an analysis, because only its duration was measured."""
     seconds: float | None
     """The time since the step before, or the duration of a stage; None for the first step."""
     detail: str = ""

@@ -1,4 +1,4 @@
-"""Present alerts, and the alert messages that wait for their channel (mail or webhook)."""
+"""Current alerts, and the alert messages that are waiting for their channel (mail or webhook)."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -23,7 +23,7 @@ def begin(session: Session, alert: Alert, channels: Iterable[str], now: datetime
 
 
 def end(session: Session, alert: Alert, channels: Iterable[str], now: datetime) -> None:
-    """Remove the alert, and queue a message for every channel that it is over."""
+    """Remove an alert that is over, and queue a message about its end for every channel."""
     session.execute(delete(AlertRow).where(AlertRow.name == alert.name, AlertRow.subject == alert.subject))
     _queue_messages(session, alert, Phase.OVER, channels, now)
 

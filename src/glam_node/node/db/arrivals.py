@@ -1,4 +1,4 @@
-"""Bulk insertion of received instances, which takes few statements for many small instances."""
+"""Bulk insertion of received instances, which needs only a few statements for many small instances."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -51,11 +51,13 @@ class Arrival:
 
 
 def add_arrivals(session: Session, arrivals: Sequence[Arrival]) -> list[SOPInstance]:
-    """Add the instances with an `instance_stored` event for each, as `studies.add_instance` does one by one.
+    """Add the instances, and record an `instance_stored` event for each.
+
+    The result is the same as calling `studies.add_instance` for each instance.
 
     Returns:
-        The recorded instance for each arrival, in the same order: the arrival itself, or the instance that was recorded
-        before under its SOP Instance UID.
+        The recorded instance for each arrival, in the same order: the instance of the arrival, or the instance that was
+        recorded earlier with the same SOP Instance UID.
     """
     connection = session.connection()
     uids = [arrival.instance.sop_instance_uid for arrival in arrivals]
@@ -84,7 +86,7 @@ class _Receiving:
     is_changed: bool = False
 
     def taken(self, arrival: Arrival) -> SOPInstance:
-        """Add an instance to the study and return it; the first Patient ID that is stated becomes the study's."""
+        """Add an instance to the study and return it; the first stated Patient ID becomes that of the study."""
         self.patient, instance = with_patient(self.patient, arrival.study, arrival.instance)
         self.last_received_at = max(self.last_received_at, instance.received_at)
         self.is_changed = True
@@ -134,7 +136,7 @@ def _insert(
 def _as_row(instance: SOPInstance) -> dict[str, Any]:
     """Return the columns of the instance.
 
-    This takes a fifth of the time of `dataclasses.asdict`, which copies every value deeply.
+    This needs a fifth of the time of `dataclasses.asdict`, which makes a deep copy of every value.
     """
     row = {name: getattr(instance, name) for name in _FIELDS}
     row["identity"] = None if instance.identity is None else instance.identity.as_json()

@@ -1,4 +1,4 @@
-"""Events: the timeline of every study, and refusals; never patient names, IDs or birth dates."""
+"""Events: the timeline of every study, and refusals. They never contain patient names, IDs or birth dates."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def newest_of_studies(session: Session, event: str, study_instance_uids: Collect
 
 
 def without_message(session: Session, limit: int) -> list[Event]:
-    """Return the first events that no audit message has been decided for, the oldest first."""
+    """Return the first `limit` events whose audit message is not decided yet, the oldest first."""
     query = select(EventRow).where(EventRow.audit_sequence.is_(None)).order_by(EventRow.event_id).limit(limit)
     return [_event(row) for row in session.scalars(query)]
 

@@ -21,7 +21,7 @@ class AuditMessage:
     """Audit message with its place in the chain; hashes in hex."""
 
     sequence: int
-    """Sequence number, from 1 without a gap."""
+    """Sequence number; the numbers start at 1 and have no gaps."""
     event_at: datetime
     message: bytes
     previous_hash: str

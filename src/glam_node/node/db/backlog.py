@@ -15,13 +15,13 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.study import StudyState
 
-# A row waits from its creation on, unless a person or an archive made it wait again later.
+# The waiting time of a row starts at its creation, unless a person or an archive made the row wait again later.
 _JOB_WAITS_SINCE = func.coalesce(JobRow.waiting_since, JobRow.created_at)
 _DELIVERY_WAITS_SINCE = func.coalesce(DeliveryRow.waiting_since, DeliveryRow.created_at)
 
 
 def waits_from(session: Session, study_instance_uid: str, now: datetime) -> None:
-    """Count the waiting of all pending jobs and deliveries of the study from now on, as when it is released."""
+    """Restart the waiting time of all pending jobs and deliveries of the study, for example when it is released."""
     jobs = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state == JobState.PENDING)
     change(session, JobRow, jobs, waiting_since=now)
     uid = DeliveryRow.study_instance_uid

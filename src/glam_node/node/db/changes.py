@@ -1,4 +1,4 @@
-"""Atomic statements: UPDATE ... RETURNING, which only one of several processes wins, and INSERT of missing rows."""
+"""Atomic statements: UPDATE ... RETURNING, which gives a row to one process only, and INSERT of missing rows."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -14,7 +14,7 @@ Row = TypeVar("Row", bound=Base)
 
 
 def change(session: Session, table: type[Row], condition: ColumnElement[bool], **values: Any) -> list[Row]:
-    """Set `values` on the rows that meet the condition, and return those rows as changed."""
+    """Set `values` on the rows that meet the condition, and return the changed rows."""
     statement = update(table).where(condition).values(values).returning(table)
     rows = session.scalars(statement.execution_options(synchronize_session=False, populate_existing=True))
     return list(rows)
@@ -54,6 +54,6 @@ def insert_missing(session: Session, table: type[Base], rows: Sequence[dict[str,
 
 @cache
 def _insert(table: str, dialect: str) -> Insert:
-    """Return the statement, built once, since building it costs as much as executing it."""
+    """Return the statement; it is cached, because building a statement costs as much as executing it."""
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return insert(Base.metadata.tables[table]).on_conflict_do_nothing()

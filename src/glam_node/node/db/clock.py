@@ -1,4 +1,4 @@
-"""Repair of times that lie too far in the future because the clock was set back after they were written."""
+"""Repair of times that are too far in the future because the clock was set back after they were written."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,13 +15,13 @@ from glam_node.node.domain.study import StudyState
 SKEW = timedelta(seconds=60)
 """Permitted difference between the clocks of hosts that share a PostgreSQL database."""
 SKEW_OF_ONE_HOST = timedelta(seconds=2)
-"""Permitted difference with SQLite, whose processes share the clock of one host."""
+"""Permitted difference with SQLite, where all processes use the clock of one host."""
 
 
 def correct_future_times(session: Session, now: datetime, *, job_wait: timedelta, delivery_wait: timedelta) -> int:
-    """Correct times that lie further ahead than any wait the node asks for, and return how many rows were corrected.
+    """Correct times that are further in the future than the node ever waits; return the number of corrected rows.
 
-    The silence of a study counts from now, jobs and deliveries become due, and leases end.
+    The time without new images of a study then starts at `now`, jobs and deliveries become due, and leases end.
 
     Args:
         session: A session in a transaction.

@@ -37,7 +37,7 @@ def add(
 
 
 def claim_due(session: Session, *, now: datetime, until: datetime, limit: int) -> list[CommitmentRequest]:
-    """Claim up to `limit` requests whose reply is due until `until`, count the attempt, and return the oldest first."""
+    """Claim up to `limit` due requests until the time `until`, count the attempt, and return them, oldest first."""
     due = and_(CommitmentRequestRow.state == RequestState.PENDING, CommitmentRequestRow.next_attempt_at <= now)
     table, order = CommitmentRequestRow, (CommitmentRequestRow.created_at,)
     values = {"attempt": table.attempt + 1, "next_attempt_at": until}

@@ -1,4 +1,4 @@
-"""Newer versions of instances that wait for a person, who accepts or rejects them."""
+"""Newer versions of instances that wait until a person accepts or rejects them."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -19,7 +19,7 @@ from glam_node.node.domain.study import Standing, StudyState
 
 
 def add(session: Session, conflict: Conflict) -> None:
-    """Record the conflict, unless the same bytes were recorded before: a person's decision on them stays."""
+    """Record the conflict, unless the same bytes were recorded before; an earlier decision about them is kept."""
     newer = conflict.newer
     row = {
         "path": newer.path,
@@ -45,7 +45,7 @@ def open_of_study(session: Session, study_instance_uid: str) -> list[Conflict]:
 
 
 def in_doubt(session: Session) -> list[Doubt]:
-    """Return the studies whose images need a person, the gravest doubt first.
+    """Return the studies with images that a person must decide about, the most serious doubt first.
 
     These are studies that are left out because of two patients or studies, unless they are set aside, and studies with
     undecided conflicts.
@@ -68,7 +68,7 @@ def in_doubt(session: Session) -> list[Doubt]:
 
 
 def count_in_doubt(session: Session) -> dict[str, int]:
-    """Return the number of studies in doubt by their gravest kind of doubt, zero included."""
+    """Return the number of studies in doubt by their most serious kind of doubt, including kinds without studies."""
     counts = Counter(doubt.kinds[0] for doubt in in_doubt(session))
     return {kind: counts[kind] for kind in (*sorted(RULES_WITHOUT_NOTICE), *GRAVE, CONTENT)}
 

@@ -1,4 +1,4 @@
-"""Status of a database for the checks of `glam-node doctor`; nothing is changed."""
+"""Status of a database for the checks of `glam-node doctor`, which do not change the database."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,13 +24,13 @@ class DatabaseStatus:
     revision: str = ""
     """Revision of the schema; empty if there is no schema yet."""
     is_current: bool = False
-    """Whether the schema is that of this version; else the fields from `newest_at` on are unknown."""
+    """Whether the schema is that of this version; if not, the fields from `newest_at` on are not filled in."""
     server_time: datetime | None = None
     """Time of the database server; None for SQLite."""
     refusal: str = ""
-    """Error of the database on an attempt to write; empty if it can be written."""
+    """Error of the database when the check tried to write; empty if it can be written to."""
     newest_at: datetime | None = None
-    """Newest time in the database."""
+    """Newest time in the tables of studies, jobs, deliveries and events."""
     running_jobs: int = 0
     """Number of jobs whose lease has not ended."""
     waiting_jobs: int = 0
@@ -40,7 +40,7 @@ class DatabaseStatus:
     storage_id: str = ""
     """ID of the storage root that belongs to the database; empty if none was chosen."""
     is_bound: bool = False
-    """Whether a storage root has the ID in its marker file."""
+    """Whether the marker file of a storage root contains the ID."""
     newest_files: tuple[str, ...] = ()
     """Paths of the newest instances, relative to the storage root."""
 

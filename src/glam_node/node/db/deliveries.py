@@ -31,13 +31,13 @@ def of_study(session: Session, study_instance_uid: str) -> list[Delivery]:
 
 
 def counts(session: Session) -> dict[tuple[str, DeliveryState], int]:
-    """Return the number of deliveries by destination and state; studies that are set aside do not count."""
+    """Return the number of deliveries by destination and state, without those of studies that are set aside."""
     counted = standing.count_rows(session, [DeliveryRow.state, DeliveryRow.destination], DeliveryRow.study_instance_uid)
     return {(destination, DeliveryState(state)): count for (state, destination), count in counted.items()}
 
 
 def claim_due(session: Session, destination: str, *, now: datetime, until: datetime, limit: int) -> list[Delivery]:
-    """Claim up to `limit` due deliveries until `until` and count the attempt.
+    """Claim up to `limit` due deliveries until the time `until`, count the attempt and return them.
 
     If only deliveries that must be sent alone are due, one of them is claimed.
     """
@@ -77,7 +77,7 @@ def postpone(
 
 
 def give_back(session: Session, delivery: Delivery, now: datetime) -> None:
-    """Make a delivery due again that was claimed and not sent, without counting the attempt."""
+    """Make a claimed delivery that was not sent due again, without counting the attempt."""
     change(session, DeliveryRow, _claimed(delivery), attempt=delivery.attempt - 1, next_attempt_at=now)
 
 
@@ -103,8 +103,8 @@ def abandon(session: Session, delivery: Delivery, failure: str) -> bool:
 def replace(session: Session, delivery: Delivery, failure: str, sop_class_uid: str, now: datetime) -> int:
     """Send the job's objects of `sop_class_uid` in place of a refused one, and return their number.
 
-    Without such an object nothing is changed. Objects that were replaced themselves do not count, since two SOP classes
-    that are substitutes for each other would never be sent.
+    If the job has no such object, nothing changes. An object that was itself replaced does not count: otherwise two SOP
+    classes that are substitutes for each other would replace each other, and neither would be sent.
     """
     substitute = and_(
         DeliveryRow.job_id == delivery.job_id,
@@ -137,10 +137,10 @@ def retry(
     given_up: bool = False,
     held_back: bool = False,
 ) -> int:
-    """Make deliveries due with a new count of attempts, and return their number.
+    """Make deliveries due, set their number of attempts to zero, and return how many there were.
 
-    These are pending ones whose next attempt is after `later_than`; with `held_back` also those that are due already,
-    with `given_up` also abandoned ones.
+    These are the pending deliveries whose next attempt is after `later_than`. `held_back` includes those that are
+    already due, and `given_up` those that were abandoned.
     """
     waits = DeliveryRow.next_attempt_at > later_than
     waiting = or_(waits, DeliveryRow.next_attempt_at <= now) if held_back else waits
@@ -159,12 +159,12 @@ def retry(
 def resend(
     session: Session, study_instance_uid: str, destination: str, states: Collection[DeliveryState], now: datetime
 ) -> int:
-    """Make the study's deliveries in these states due again, as if never sent, and return their number."""
+    """Make the study's deliveries in these states due again, as if they had never been sent; return their number."""
     chosen = and_(
         DeliveryRow.study_instance_uid == study_instance_uid,
         DeliveryRow.destination == destination,
         DeliveryRow.state.in_(states),
-        # Results of images that were replaced may name another patient; those of a rule in shadow are never sent.
+        # Results of images that were replaced may name another patient. Results of a rule in shadow are never sent.
         DeliveryRow.job_id.not_in(
             select(JobRow.job_id).where(or_(JobRow.state == JobState.SUPERSEDED, JobRow.shadow.is_(True)))
         ),
@@ -182,7 +182,7 @@ def stop_unsent(session: Session, study_instance_uid: str, becomes: DeliveryStat
 
 
 def _claimed(delivery: Delivery) -> ColumnElement[bool]:
-    """Return the condition that the attempt of `delivery` still holds the claim."""
+    """Return the condition that no other attempt has claimed the delivery since this one."""
     return and_(
         DeliveryRow.delivery_id == delivery.delivery_id,
         DeliveryRow.state == DeliveryState.PENDING,

@@ -15,7 +15,10 @@ from glam_node.node.domain.job import JobState
 def request(
     session: Session, destination: str, transaction_uid: str, *, now: datetime, until: datetime, limit: int
 ) -> list[Delivery]:
-    """Put up to `limit` stored objects without a commitment request into this one, which is overdue at `until`."""
+    """Put up to `limit` stored objects that are in no commitment request into a new one, and return them.
+
+    The new request is overdue at `until`.
+    """
     due = and_(
         DeliveryRow.state == DeliveryState.STORED,
         DeliveryRow.destination == destination,
@@ -32,7 +35,7 @@ def request(
 
 
 def withdraw(session: Session, transaction_uid: str, next_attempt_at: datetime, failure: str) -> None:
-    """Take the objects out of a request that the archive did not accept; they wait for another."""
+    """Take the objects out of a request that the archive did not accept; they wait for another request."""
     condition = and_(DeliveryRow.transaction_uid == transaction_uid, DeliveryRow.state == DeliveryState.STORED)
     change(
         session,
@@ -68,7 +71,7 @@ def mark_committed(session: Session, delivery: Delivery) -> None:
 
 
 def withhold_replaced(session: Session, delivery: Delivery, failure: str) -> bool:
-    """Withhold a stored object whose images were replaced, instead of sending it again; return whether that is so."""
+    """Withhold a stored object if its images were replaced, and return whether it was withheld."""
     replaced = DeliveryRow.job_id.in_(select(JobRow.job_id).where(JobRow.state == JobState.SUPERSEDED))
     stopped = and_(_waits_in(delivery), replaced)
     values = {"state": DeliveryState.WITHHELD, "transaction_uid": "", "failure": failure}

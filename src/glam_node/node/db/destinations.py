@@ -10,18 +10,18 @@ from glam_node.node.db.tables import DestinationRow
 from glam_node.node.domain.job import RetryPolicy
 
 CALL_EVERY = timedelta(seconds=30)
-"""Maximum time between calls to a destination that does not answer, so that results are sent soon after it returns."""
+"""Maximum time between calls to a destination that does not answer, so that it soon gets results when it is back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Calls to one destination that has failed at least once."""
+    """Calls to one destination, of which at least one has failed."""
 
     attempt: int
     """Number of attempts since the last one that stored an object; 0 if the destination accepts results."""
     next_call_at: datetime
     failure: str
-    """Failure of the last attempt that failed."""
+    """Message of the last failed attempt."""
     failed_at: datetime | None
 
 
@@ -32,7 +32,7 @@ def calls(session: Session) -> dict[str, Calls]:
 
 
 def may_be_called(session: Session, name: str, now: datetime) -> bool:
-    """Return whether the destination is not known to fail, or its next call is due."""
+    """Return whether the destination may be called: no failure is known, or its next call is due."""
     row = session.get(DestinationRow, name, populate_existing=True)
     # A time that is further ahead than any wait was written before the clock was set back.
     return row is None or not now < row.next_call_at <= now + CALL_EVERY
@@ -72,7 +72,7 @@ def record_success(session: Session, name: str, now: datetime) -> int:
 
 
 def call_now(session: Session, name: str, now: datetime) -> bool:
-    """Let the destination be called at once; return whether it was waiting."""
+    """Make the next call to the destination due now; return False if it was due already."""
     row = session.get(DestinationRow, name, populate_existing=True)
     if row is None or row.next_call_at <= now:
         return False

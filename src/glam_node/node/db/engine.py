@@ -33,7 +33,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a datetime without a zone does not go into the database")
+            raise ValueError("a datetime without a time zone cannot be stored in the database")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
@@ -77,8 +77,9 @@ def reading(sessions: SessionFactory) -> SessionFactory:
     return sessionmaker(engine.execution_options(**{READ_ONLY: True}), expire_on_commit=False)
 
 
-# If two connections switch a new database at the same moment, SQLite fails one of them at once in spite of
-# busy_timeout, to avoid a deadlock (https://sqlite.org/c3ref/busy_handler.html). A later attempt succeeds.
+# If two connections switch a new database to WAL mode at the same moment, SQLite returns an error to one of them at
+# once in spite of busy_timeout, to avoid a deadlock (https://sqlite.org/c3ref/busy_handler.html). A later attempt
+# succeeds.
 @retry(
     retry=retry_if_exception(lambda error: isinstance(error, sqlite3.OperationalError) and "locked" in str(error)),
     stop=stop_after_delay(BUSY_TIMEOUT_MS / 1000),

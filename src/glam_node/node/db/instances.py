@@ -9,7 +9,7 @@ from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAt
 
 
 def as_instance(row: InstanceRow) -> SOPInstance:
-    """Return the instance that the row holds."""
+    """Return the instance that the row describes."""
     stated: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in row.attributes.items()
     }

@@ -24,13 +24,13 @@ def retry(session: Session, job_id: str, now: datetime) -> bool:
 
 
 def write_again(session: Session, job_id: str, destinations: Sequence[str] | None, now: datetime) -> bool:
-    """Restart a job that succeeded, to write what its destinations lack; return False for any other job.
+    """Restart a job that succeeded, to write the results that destinations lack; return False for any other job.
 
     Args:
-        session: The transaction.
+        session: A session in a transaction.
         job_id: The job.
-        destinations: The destinations of its results from now on; None: all.
-        now: The present time.
+        destinations: The destinations of the job's results from now on; None for all.
+        now: The current time.
     """
     condition = and_(JobRow.job_id == job_id, JobRow.state == JobState.SUCCEEDED)
     values: dict[str, Any] = {"attempt": 0, "next_attempt_at": now, "rung_at": None, "finished_at": None}

@@ -51,7 +51,7 @@ def add(
 
 
 def add_notice(session: Session, study_instance_uid: str, settings_digest: str, now: datetime) -> InferenceJob:
-    """Add a job without images, for which a worker reports why the study was not analysed, and return it."""
+    """Add and return a job without images: a worker writes the report on why the study was not analysed."""
     return add(session, study_instance_uid, (), settings_digest, now)
 
 
@@ -106,13 +106,13 @@ def claim(
     maximum_attempts: int,
     settings_digest: str | None = None,
 ) -> InferenceJob | None:
-    """Lease the job to `owner` with one statement, so that only one of several workers can have it.
+    """Lease the job to `owner` with one statement, so that only one of several workers gets it.
 
-    A job whose worker was lost can be claimed again up to `maximum_attempts`. `settings_digest` replaces that of the
-    job, if given.
+    A job whose worker was lost can be claimed again, up to `maximum_attempts` times in all. If `settings_digest` is
+    given, it replaces that of the job.
 
     Returns:
-        The job; None if it is not due, finished or leased to another worker, or its study is held or set aside.
+        The job; None if it is not due, is finished or is leased to another worker, or its study is held or set aside.
     """
     claimable = or_(_due(now), and_(_lost(now), JobRow.attempt < maximum_attempts))
     changed = _change(
@@ -131,7 +131,7 @@ def claim(
 def give_up_lost(
     session: Session, job_id: str, *, now: datetime, maximum_attempts: int, failure: str
 ) -> InferenceJob | None:
-    """Fail and return a job whose last permitted attempt ended with a lost worker: the job may be the cause."""
+    """Fail and return a job whose worker was lost in the last permitted attempt, as the job may be the cause."""
     condition = and_(JobRow.job_id == job_id, _lost(now), JobRow.attempt >= maximum_attempts)
     changed = _change(
         session, condition, state=JobState.FAILED, failure=failure, finished_at=now, lease_expires_at=None
@@ -172,7 +172,7 @@ def succeed(
 
 
 def fail(session: Session, job: InferenceJob, *, now: datetime, failure: str, next_attempt_at: datetime | None) -> bool:
-    """Return the job to the queue until `next_attempt_at`, or fail it if that is None.
+    """Return the job to the queue for an attempt at `next_attempt_at`, or mark it as failed if that is None.
 
     Returns False if this attempt no longer holds the job.
     """
@@ -227,7 +227,7 @@ def failed(session: Session, limit: int) -> list[InferenceJob]:
 
 
 def expire(session: Session, job: InferenceJob, now: datetime) -> bool:
-    """End the lease of a worker that is known to be lost; return False if it no longer holds the job."""
+    """End the lease of a worker that is known to be lost; return False if the lease is no longer that of `job`."""
     return bool(_change(session, _held(job), lease_expires_at=now, rung_at=None))
 
 
@@ -241,7 +241,10 @@ def _lost(now: datetime) -> ColumnElement[bool]:
 
 
 def _held(job: InferenceJob) -> ColumnElement[bool]:
-    """Return the condition that the attempt of `job` holds the lease, also an expired one that no worker has taken."""
+    """Return the condition that the attempt of `job` holds the lease.
+
+    An expired lease counts, too, as long as no other worker has taken over the job.
+    """
     return and_(
         JobRow.job_id == job.job_id,
         JobRow.state == JobState.RUNNING,

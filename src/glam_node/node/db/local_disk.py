@@ -1,4 +1,4 @@
-"""Check that an SQLite database lies on a local disk, because its locks do not work over a network."""
+"""Check that an SQLite database is on a local disk, because its locks do not work over a network."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def refuse_network_disk(url: str, mounts: Path = MOUNTS) -> None:
     """Check that `url` is not an SQLite database on a network file system, by the list of mounted file systems.
 
     Raises:
-        PermanentError: The database lies on a network file system.
+        PermanentError: The database is on a network file system.
     """
     database = make_url(url).database
     if not url.startswith("sqlite") or not database or not mounts.exists():
@@ -32,14 +32,14 @@ def refuse_network_disk(url: str, mounts: Path = MOUNTS) -> None:
 
 
 def file_system_of(path: Path, mounts: Path = MOUNTS) -> str:
-    """Return the type of the file system that holds `path`; empty if it cannot be determined."""
+    """Return the type of the file system that contains `path`; empty if it cannot be determined."""
     if not mounts.exists():
         return ""
     return _file_system(path.resolve(), mounts.read_text(encoding="utf-8", errors="replace"))
 
 
 def _file_system(path: Path, mounts: str) -> str:
-    """Return the type of the innermost mount that holds `path`, from the lines of `mounts` (see fstab(5))."""
+    """Return the type of the innermost mount that contains `path`, from the lines of `mounts` (see fstab(5))."""
     entries = [line.split(" ") for line in mounts.splitlines()]
     points = {_unescaped(entry[1]): entry[2] for entry in entries if len(entry) > 2}
     holding = [point for point in points if path.is_relative_to(point)]

@@ -35,7 +35,7 @@ class Attention(StrEnum):
 
 
 class SortKey(StrEnum):
-    """The column by which a list of studies is sorted; equal studies are sorted by the arrival of their last image."""
+    """The column by which studies are sorted; studies with equal values are sorted by arrival of their last image."""
 
     RECEIVED = "received"
     STATE = "state"
@@ -76,7 +76,7 @@ class StudyPosition:
 
 @dataclass(frozen=True, slots=True)
 class StudyPage:
-    """Page of the studies that were found; newer ones are those with a larger sort key, older ones with a smaller."""
+    """Page of the studies found; studies with a larger sort key count as newer, those with a smaller one as older."""
 
     studies: Sequence[Study]
     has_newer: bool
@@ -115,14 +115,14 @@ def find(
 
 
 def count(session: Session, criteria: StudyFilter, page: StudyPage) -> int:
-    """Return the number of studies that match, `page` being some of them; COUNTED + 1 stands for more than COUNTED."""
+    """Return the number of matching studies, of which `page` is one page; COUNTED + 1 means more than COUNTED."""
     if not (page.has_newer or page.has_older):
         return len(page.studies)
     return _counted(session, criteria)
 
 
 def attention_counts(session: Session) -> dict[Attention, int]:
-    """Return the number of studies for each reason that any has; COUNTED + 1 stands for more than COUNTED."""
+    """Return the number of studies for each reason that applies to any study; COUNTED + 1 means more than COUNTED."""
     counts = {attention: _counted(session, StudyFilter(attention=attention)) for attention in Attention}
     return {attention: count for attention, count in counts.items() if count}
 
@@ -163,7 +163,7 @@ class _place_in(FunctionElement[int]):
 
 
 class _unindexed(FunctionElement[str]):
-    """Text of a column, hidden from SQLite's choice of an index.
+    """Text of a column in a form for which SQLite uses no index.
 
     PostgreSQL gets the plain column, because it knows how common each value is.
     """
@@ -189,8 +189,8 @@ def _on_postgresql(element: _place_in | _unindexed, compiler: SQLCompiler, **opt
 def _conditions(criteria: StudyFilter) -> list[ColumnElement[bool]]:
     """Return the conditions of the search.
 
-    A state or a rule alone has an index in the order of the list. For several criteria the index with all columns is
-    read from its newest end, since SQLite would otherwise tend to read the table.
+    A search by state alone or by rule alone uses an index that is sorted like the list. For several criteria, the index
+    with all columns is read from its newest entry, since SQLite would otherwise often read the whole table.
     """
     several = bool(criteria.study_instance_uid or criteria.accession_number or (criteria.state and criteria.rule))
     conditions: list[ColumnElement[bool]] = []
@@ -210,7 +210,7 @@ def _conditions(criteria: StudyFilter) -> list[ColumnElement[bool]]:
 
 
 def _identity_conditions(criteria: StudyFilter) -> list[ColumnElement[bool]]:
-    """Return the conditions on Accession Number, Patient ID and Study Date, the latter two of which have an index."""
+    """Return the conditions on Accession Number, Patient ID and Study Date; the last two have an index."""
     conditions: list[ColumnElement[bool]] = []
     if criteria.accession_number:
         conditions.append(_place_in(StudyRow.accession_number, criteria.accession_number) == 1)
@@ -235,7 +235,7 @@ def _needs(attention: Attention) -> ColumnElement[bool]:
     return and_(affected, StudyRow.standing != Standing.SET_ASIDE)
 
 
-# Each has an index with these columns, so that a page is read without sorting all studies.
+# Each sort key has an index with these columns, so that a page is read without sorting all studies.
 _COLUMNS: Mapping[SortKey, tuple[InstrumentedAttribute[Any], ...]] = {
     SortKey.RECEIVED: (StudyRow.last_received_at, StudyRow.study_instance_uid),
     SortKey.STATE: (StudyRow.state, StudyRow.last_received_at, StudyRow.study_instance_uid),

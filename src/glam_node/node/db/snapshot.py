@@ -63,7 +63,7 @@ def refuse_occupied(url: str, copy: str) -> None:
         copy: The file name of the copy, SQLITE or POSTGRESQL.
 
     Raises:
-        PermanentError: The database is not empty, or of another kind.
+        PermanentError: The database is not empty, or is of another kind.
     """
     database = make_url(url)
     shown = database.render_as_string(hide_password=True)
@@ -95,7 +95,7 @@ def load(url: str, copy: Path) -> None:
     """
     database = make_url(url)
     if copy.name == SQLITE:
-        # With immutable=1 SQLite creates no files next to the copy, which may lie in a read-only directory.
+        # With immutable=1 SQLite creates no files next to the copy, which may be in a read-only directory.
         _copy_sqlite(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", Path(str(database.database)))
         return
     target = f"--dbname={_without_password(database)}"
@@ -104,7 +104,7 @@ def load(url: str, copy: Path) -> None:
 
 
 def _copy_sqlite(source: str, target: Path) -> None:
-    """Copy the database in one step; other processes may write meanwhile, and the copy has only whole transactions."""
+    """Copy the database in one step; other processes may write meanwhile, and the copy contains only complete ones."""
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         uri = source.startswith("file:")

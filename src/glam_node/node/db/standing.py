@@ -10,7 +10,7 @@ from glam_node.node.db.tables import StudyRow
 
 Tally = dict[tuple[str, ...], int]
 
-# The text of the partial index ix_studies_not_free, so that the database uses it.
+# This text must equal the condition of the partial index ix_studies_not_free, so that the database uses the index.
 _NOT_FREE = "studies.standing <> 'FREE'"
 
 
@@ -20,9 +20,9 @@ def may_proceed(study_instance_uid: InstrumentedAttribute[str]) -> ColumnElement
 
 
 def count_rows(session: Session, by: Sequence[InstrumentedAttribute[str]], of: InstrumentedAttribute[str]) -> Tally:
-    """Return the number of rows for each combination of values; studies that are set aside do not count.
+    """Return the number of rows for each combination of values, without rows of studies that are set aside.
 
-    All rows are counted by an index alone, and the few rows of studies that are set aside are subtracted.
+    An index is enough to count all rows; the few rows of studies that are set aside are then subtracted.
 
     Args:
         session: A session.

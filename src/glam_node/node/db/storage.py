@@ -14,7 +14,7 @@ _NEWEST = 20
 
 
 def known_storage(session: Session, *, lock: bool = False) -> tuple[str, bool]:
-    """Return the ID of the storage root, empty if none was chosen, and whether a root has it in its marker file.
+    """Return the ID of the storage root (empty if none was chosen), and whether a root's marker file contains the ID.
 
     With `lock`, other processes that lock the row wait until the transaction ends.
     """
@@ -24,12 +24,12 @@ def known_storage(session: Session, *, lock: bool = False) -> tuple[str, bool]:
 
 
 def choose_storage_id(session: Session) -> None:
-    """Choose an ID unless there is one; commit it before a root has it in its marker file."""
+    """Choose an ID unless there is one; commit the ID before it is written to the marker file of a root."""
     insert_missing(session, StorageRow, [{"row": _ROW, "storage_id": secrets.token_hex(16), "is_bound": False}])
 
 
 def bind_storage(session: Session) -> None:
-    """Record that a root has the ID in its marker file."""
+    """Record that the marker file of a root contains the ID."""
     session.execute(update(StorageRow).values(is_bound=True))
 
 

@@ -80,7 +80,7 @@ def find_instances(session: Session, sop_instance_uids: Sequence[str]) -> list[S
 
 
 def recorded_instances(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, SOPInstance]:
-    """Return the recorded ones of any number of instances, by SOP Instance UID."""
+    """Return those of the instances that are recorded, by SOP Instance UID; their number is not limited."""
     found = {}
     for first in range(0, len(sop_instance_uids), MOST_VALUES):
         some = sop_instance_uids[first : first + MOST_VALUES]
@@ -98,7 +98,7 @@ def get(session: Session, study_instance_uid: str, *, for_update: bool = False) 
 
 
 def get_many(session: Session, study_instance_uids: Sequence[str]) -> list[Study]:
-    """Return the known ones of the studies, in the given order."""
+    """Return those of the studies that are known, in the given order."""
     query = select(StudyRow).where(StudyRow.study_instance_uid.in_(study_instance_uids))
     found = {study.study_instance_uid: study for study in _studies(session, query)}
     return [found[uid] for uid in study_instance_uids if uid in found]
@@ -138,7 +138,8 @@ def possibly_complete(
 ) -> list[Study]:
     """Return receiving studies that may be complete, and lock their rows until the transaction ends.
 
-    If an archive confirms studies, one that is only past its settle time is returned if it is among `released`.
+    If an archive confirms studies, a study that is past its settle time but not past its quiet time or maximum age is
+    returned only if it is in `released`.
     """
     mammograms = (
         select(func.count())
@@ -185,10 +186,10 @@ def not_retired(session: Session) -> Iterator[Study]:
 
 
 def _is_done() -> ColumnElement[bool]:
-    """Return the condition of a done study.
+    """Return the condition that a study is done.
 
-    The study is set aside; or it is free, and reported or not eligible, without a job that is unfinished or failed and
-    without a delivery that is pending, given up or in a commitment request.
+    A study that is set aside is done. A free study is done if it is REPORTED or INELIGIBLE, none of its jobs is
+    unfinished or failed, and none of its deliveries is pending, given up or in a commitment request.
     """
     unfinished = exists().where(
         JobRow.study_instance_uid == StudyRow.study_instance_uid,

@@ -26,7 +26,7 @@ def remove_unseen(session: Session, seen_before: datetime) -> None:
 
 
 def list_all(session: Session) -> list[Worker]:
-    """Return all registered workers, the one seen last first."""
+    """Return all registered workers, the most recently seen one first."""
     rows = session.scalars(
         select(WorkerRow).order_by(WorkerRow.last_seen_at.desc()).execution_options(populate_existing=True)
     )

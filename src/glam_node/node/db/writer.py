@@ -30,7 +30,7 @@ class _Change:
 
 
 class Writer:
-    """Thread that commits changes in groups; a change that fails does not affect the others of its group."""
+    """Thread that commits changes in groups; a change that fails does not affect the others in its group."""
 
     def __init__(self, sessions: SessionFactory) -> None:
         self._sessions = sessions
@@ -56,7 +56,7 @@ class Writer:
         return result
 
     def submit_one_of(self, apply_all: Callable[[Session, Sequence[S]], Sequence[T]], what: S) -> T:
-        """Apply `what` together with others that wait for the same `apply_all`, and return its result once committed.
+        """Apply the change `what` with others that wait for the same `apply_all`; return its result once committed.
 
         Args:
             apply_all: A function that applies many changes at once and returns a result for each, in the same order;
@@ -126,7 +126,7 @@ def _applied(session: Session, alike: Sequence[_Change]) -> Sequence[Any]:
 
 
 def _each(session: Session, changes: Sequence[Callable[[Session], Any]]) -> list[Any]:
-    """Apply changes one by one, flushing each so that a row that the database refuses fails its own change."""
+    """Apply changes one by one, and flush each, so that a row that the database refuses fails only its own change."""
     results = []
     for change in changes:
         results.append(change(session))

@@ -32,7 +32,7 @@ class Archive:
         return sorted(self.folder.glob("*.dcm"), key=lambda path: path.stat().st_mtime_ns)
 
     def has(self, sop_instance_uid: str) -> bool:
-        """Return whether the archive holds the object."""
+        """Return whether the archive has stored the object."""
         return (self.folder / f"{sop_instance_uid}.dcm").is_file()
 
     def store(self, event: Event) -> int:

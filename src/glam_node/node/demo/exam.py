@@ -42,7 +42,7 @@ def read_exam(folder: Path) -> Exam:
     """Return all DICOM objects under `folder`.
 
     Raises:
-        PermanentError: There is none.
+        PermanentError: There is no DICOM object.
     """
     instances: list[OutgoingInstance] = []
     studies: dict[str, str] = {}
@@ -55,7 +55,7 @@ def read_exam(folder: Path) -> Exam:
         except (UnsupportedMammogram, OSError, AttributeError, KeyError) as error:
             left_out.append(f"{path}: {error}")
     if not instances:
-        raise PermanentError(f"There is no DICOM file in {folder}. Give a folder with MG images to --input.")
+        raise PermanentError(f"There is no DICOM file in {folder}. Name a folder with MG images in --input.")
     return Exam(tuple(instances), studies, tuple(left_out))
 
 
@@ -66,7 +66,7 @@ def all_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def files_under(folder: Path) -> Iterator[Path]:
-    """Return all files under `folder` that may be DICOM objects, sorted; a DICOMDIR only lists others."""
+    """Return all files under `folder` that may be DICOM objects, sorted and without DICOMDIR files."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "DICOMDIR")
 
 

@@ -20,7 +20,7 @@ def send(instances: Sequence[OutgoingInstance], ae_title: str, port: int) -> lis
         port: The TCP port of the node.
 
     Raises:
-        PermanentError: The node stored none of them.
+        PermanentError: The node stored none of the instances.
     """
     node = Peer("node", ae_title, "127.0.0.1", port, TIMEOUT_S, AE_TITLE)
     outcomes = CStoreDestination(node).store(instances)

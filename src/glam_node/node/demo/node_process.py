@@ -79,7 +79,7 @@ def running_node(node: DemoNode) -> Iterator[None]:
     """Run the node until the context ends; the node also stops when this process dies.
 
     Raises:
-        PermanentError: The node does not start; the message has the end of its log.
+        PermanentError: The node does not start; the message contains the end of its log.
     """
     with node.log_path.open("wb") as log:
         process = subprocess.Popen(

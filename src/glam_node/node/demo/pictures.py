@@ -24,7 +24,7 @@ def stored_segmentations(files: Iterable[Path], study_instance_uid: str) -> list
 
 
 def _free(folder: Path, name: str) -> Path:
-    """Return a path in `folder` that does not exist, because retakes and other studies have the same names."""
+    """Return a path in `folder` that does not exist, since retakes and other studies have pictures of the same name."""
     names = (f"{name}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
     return next(folder / one for one in names if not (folder / one).exists())
 

@@ -93,7 +93,7 @@ def wait_until_done(
     Args:
         sessions: Sessions of the database of the node.
         study_instance_uids: The studies.
-        tell: Receives a line of text about the current step, repeatedly.
+        tell: A function that is called repeatedly with a line of text about the current step.
         timeout_s: Time limit in s.
 
     Raises:
@@ -121,7 +121,7 @@ def wait_until_done(
 def stage_seconds(progress: Progress) -> Iterator[tuple[str, float]]:
     """Yield each stage of a reported study with its time in s.
 
-    The last one is the whole time from the last C-STORE to the last result, if a result was stored.
+    If a result was stored, the last stage is the whole time from the last C-STORE to the last result.
     """
     study = progress.study
     at = {event.event: event.at for event in progress.timeline}

@@ -23,7 +23,7 @@ SEED = 1
 RESULTS_WITHIN_S = 900.0
 SETTINGS = "node.toml"
 MARKER_FILE = ".glam-node-demo"
-"""Name of an empty file that marks a folder as one of a demo, which the next demo may clear."""
+"""Name of an empty file that marks the folder of a demo, which the next demo may clear."""
 WRITTEN_NAMES = (SETTINGS, "node.log", "exam", "storage", "archive", "pictures")
 """Names of the files and folders that a demo writes, and that the next demo removes."""
 
@@ -72,7 +72,7 @@ def run_demo(folder: Path, *, source: Path | None, fast: bool, tell: Tell) -> De
         folder: The folder for everything that the demo writes.
         source: A folder with DICOM files to send; None sends a phantom exam.
         fast: Whether to use a small exam and no neural network.
-        tell: Receives a line of text at every step.
+        tell: A function that is called with a line of text at every step.
 
     Raises:
         PermanentError: The folder cannot be used, or the results do not arrive; the message names the node's log.
@@ -97,7 +97,7 @@ def _prepare_folder(folder: Path, source: Path | None) -> None:
     """Create `folder`, or remove the files of an earlier demo from it.
 
     Raises:
-        PermanentError: The folder has files that are not of a demo, or contains `source`.
+        PermanentError: The folder contains files that no demo wrote, or contains `source`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / MARKER_FILE).is_file():

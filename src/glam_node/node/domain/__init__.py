@@ -1,1 +1,1 @@
-"""Values and decisions of the node as plain data, without a database, network or file behind them."""
+"""Values and decisions of the node as plain data, without access to a database, a network or files."""

@@ -27,9 +27,9 @@ REMEDIES = {
         "Set inference.package, or set inference.demonstration_on_patients = true to try the node with this package.",
     ),
 }
-"""Description and remedy for each eligibility rule that may leave out studies which the site wants analysed."""
+"""Description and remedy for each eligibility rule that may leave out studies that the site wants to have analysed."""
 LOW_DISK_FACTOR = 2
-"""Multiple of the free space at which C-STORE is refused; below it the disk counts as low."""
+"""Factor by which the minimum free space for C-STORE is multiplied; below the product, the disk counts as low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class AlertFacts:
     oldest_job_s: float | None = None
     """Age of the oldest unfinished job."""
     due_job_s: float | None = None
-    """Time since the longest waiting job became due."""
+    """Time since the due time of the job that has been due longest."""
     running_jobs: int = 0
     failed_jobs: int = 0
     abandoned_deliveries: int = 0
@@ -70,7 +70,7 @@ class AlertFacts:
     minimum_free_bytes: int = 0
     """Free space below which C-STORE is refused."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Number of studies that each rule of REMEDIES left out within the last LEFT_OUT_WITHIN."""
+    """Number of studies that each rule of REMEDIES left out within the period LEFT_OUT_WITHIN."""
     mean_scores: Mapping[str, float] = field(default_factory=dict)
     """Mean score of the last analyses, by class (benign, malignant)."""
     reference_scores: Mapping[str, float] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Alert:
 
     name: str
     subject: str
-    """Destination, class, rule or kind of doubt that the alert is about; empty if its name says enough."""
+    """Destination, class, rule or kind of doubt that the alert is about; empty if the name of the alert is enough."""
     fact: str
     """Description of the condition, as a sentence."""
     action: str

@@ -1,4 +1,4 @@
-"""Storage commitment: requests, and replies that state who takes responsibility for instances (PS3.4 Annex J)."""
+"""Storage commitment (PS3.4 Annex J): requests to take responsibility for instances, and the replies to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,11 +63,11 @@ class RequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommitmentRequest:
-    """Request of a peer that this node takes responsibility for the instances it sent."""
+    """Request of a peer to this node to take responsibility for the instances that the peer sent."""
 
     request_id: str
     calling_ae_title: str
     transaction_uid: str
     references: Sequence[Reference]
     attempt: int
-    """Number of times the reply was sent."""
+    """Number of attempts to send the reply."""

@@ -1,4 +1,4 @@
-"""Completeness: the decision when a screening study has all its images."""
+"""Completeness: the decision whether all images of a screening study have arrived."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class AssemblyRules:
     quiet_time_s: float
     """Time without new images after which any study is complete."""
     maximum_age_s: float
-    """Time since the first image after which a study is complete although images still arrive."""
+    """Time since the first image after which a study is complete even if images are still arriving."""
     confirms: bool = False
     """True if an archive is asked how many mammograms the study has."""
     kinds: KindRules = CONVENTIONAL_VIEWS
@@ -81,7 +81,7 @@ class _Rule:
     because: str
 
 
-# The first rule that holds completes the study.
+# The first rule whose condition is met completes the study.
 _RULES = (
     _Rule(
         "confirmed",

@@ -11,7 +11,7 @@ from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 
 PATIENT, STUDY, VIEW, CONTENT = "patient", "study", "view", "content"
 GRAVE = (PATIENT, STUDY, VIEW)
-"""Differences that can make results wrong; CONTENT stands for any other, for example a new compression."""
+"""Differences that can make results wrong; CONTENT means any other difference, for example a new compression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Doubt:
 
     study_instance_uid: str
     kinds: tuple[str, ...]
-    """Kinds of doubt, the gravest first: two_patients or two_studies, or the differences of the newer versions."""
+    """Kinds of doubt, the most serious first: two_patients, two_studies, or the differences of the newer versions."""
     reason: str
     """Explanation for people."""
 

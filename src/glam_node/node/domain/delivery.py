@@ -11,9 +11,9 @@ class DeliveryState(StrEnum):
     PENDING = "PENDING"
     """The object waits for its next attempt."""
     STANDBY = "STANDBY"
-    """The object is a substitute: it is sent only if the destination refuses the SOP class that it stands in for."""
+    """The object is a substitute: it is sent only if the destination refuses the SOP class that it replaces."""
     WITHHELD = "WITHHELD"
-    """The object is kept and not sent: its destination or rule is in shadow, or newer images replaced those of it."""
+    """The object is kept and not sent: its destination or rule is in shadow, or its images were replaced."""
     STORED = "STORED"
     """The destination answered success."""
     COMMITTED = "COMMITTED"
@@ -51,4 +51,4 @@ class Delivery:
     warning: str = ""
     """Warning of the destination when it stored the object (a warning status); empty for none."""
     alone: bool = False
-    """True if the destination broke off over the object: it is sent after all others, by itself."""
+    """True if the connection was lost while the object was sent: it is sent again after all others, by itself."""

@@ -12,7 +12,7 @@ from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study
 
 RULES_WITHOUT_NOTICE = frozenset({TWO_PATIENTS, TWO_STUDIES})
-"""Rules that leave out a study without a report in the archive, since it would have to name one of two patients."""
+"""Rules that leave out a study without a report to the archive, as a report would have to name one of two patients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Exclusion:
 
 
 def is_mammogram(instance: SOPInstance) -> bool:
-    """Return whether the instance is a mammogram, so that it can change the judgement on its study."""
+    """Return whether the instance is a mammogram; only mammograms can change the judgement on a study."""
     return instance.attributes.modality == "MG"
 
 
@@ -79,7 +79,7 @@ def views_named(views: Iterable[View]) -> str:
 
 
 def image_left_out(instance: SOPInstance, rules: EligibilityRules) -> LeftOut | None:
-    """Return why the image is not analysed, judged by itself; None for a screening view."""
+    """Return why the image, judged by itself, is not analysed; None for a screening view."""
     facts = instance.attributes
     kind = kind_left_out(facts, instance.sop_class_uid, rules.kinds)
     if kind is not None:
@@ -106,12 +106,13 @@ _MOSAIC = LeftOut(
     "The view is in several partial images, none of which shows the whole breast; a score for each would count as one "
     "for the whole.",
 )
-# Rules from the farthest from a screening view to the nearest: a study without images is explained by the last one.
+# Rules sorted from images least like a screening view to images most like one. If a study has no image to analyse, the
+# last rule in this order that left out an image is given as the reason.
 _ORDER = (*(kind.rule for kind in KINDS), _IMPLANTS.rule, _ANOTHER_IMAGE.rule, _MOSAIC.rule)
 
 
 def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = ()) -> Eligibility:
-    """Return whether the study is analysed, with which images, and which rule decided.
+    """Judge whether the study is analysed and with which images, and name the rule that decided.
 
     Args:
         study: The study with its instances.

@@ -15,7 +15,7 @@ _LATIN = str.maketrans({"ß": "ss", "ø": "o", "đ": "d", "ð": "d", "ł": "l", 
 _WRITTEN_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 _SCRIPTS = {"HIRAGANA": "KANA", "KATAKANA": "KANA"}
 _HIRAGANA_BELOW_KATAKANA = 0x60
-# Texts that software writes in place of an unknown value: two images that share one do not agree
+# Texts that software writes in place of an unknown value: two images with the same such text do not agree
 _PLACEHOLDER = re.compile(
     r"[\W_0x]*|(anonym\w*|anon|deidentified|unknown|unbekannt|inconnu|none|null|nil|n/?a|undefined"
     r"|not (known|available)|patient|test)( ?id|\W)*",
@@ -73,7 +73,7 @@ class ImageIdentity:
     other_numbers: tuple[PatientNumber, ...] = ()
     name_parts: tuple[NamePart, ...] = ()
     joined_names: tuple[NamePart, ...] = ()
-    """All parts of a name joined per script, for names that are divided differently."""
+    """All parts of a name, joined per script, to compare names that are divided into different parts."""
     birth_date: tuple[str, ...] = ()
     """Digests of the year, of year and month, and of the whole date, as far as the header states them."""
     sex: str = ""
@@ -154,7 +154,7 @@ def _texts(header: Header, keyword: str) -> list[str]:
             return []
         values = [value] if isinstance(value, str) or not isinstance(value, Sequence) else list(value)
         return [" ".join(unicodedata.normalize("NFKC", str(one).replace("\0", " ")).split()) for one in values]
-    except Exception:  # pydicom converts on access and raises whatever its converters raise
+    except Exception:  # pydicom converts a value when it is read, and its converters raise many types
         return []
 
 

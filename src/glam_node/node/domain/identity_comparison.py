@@ -6,8 +6,8 @@ Images are compared in pairs, so the decision does not depend on the order in wh
   or year and month) contradicts no date that starts with it, and confirms none. Sex "O" contradicts nothing, because
   it is also used for "not known".
 - Patient IDs are compared only if their issuers may be the same. IDs of two known issuers prove nothing: one person
-  can have IDs of two issuers, and two people can have the same ID of different issuers. Other Patient IDs connect
-  both.
+  can have IDs of two issuers, and two people can have the same ID of different issuers. A Patient ID that is also
+  among the Other Patient IDs of the other image connects both.
 - Names are compared script by script, ignoring case, accents, punctuation, order and empty components. One common
   part is enough if Patient ID and birth date agree, since a person may have married.
 - An empty value agrees with nothing. If no Patient IDs agree, both name and birth date must agree.
@@ -29,7 +29,7 @@ _WHOLE_DATE = 3
 
 
 class Answer(Enum):
-    """Comparison of one fact of two images."""
+    """Result of comparing one fact of two images."""
 
     AGREES = "agrees"
     PARTLY = "agrees in part"
@@ -39,7 +39,7 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Difference that separates images."""
+    """Reason why images belong to two patients or to two studies."""
 
     rule: str
     """TWO_PATIENTS or TWO_STUDIES."""
@@ -147,7 +147,7 @@ def _alike(one: NamePart, other: NamePart) -> bool:
 
 
 def _are_two_studies(one: tuple[str, str], other: tuple[str, str]) -> bool:
-    """Return whether two pairs of study date and accession number exclude a common study.
+    """Return whether two pairs of study date and accession number cannot belong to the same study.
 
     Dates one day apart are the same study, which may have lasted past midnight.
     """

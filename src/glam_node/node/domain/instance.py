@@ -11,8 +11,8 @@ from glam_node.node.domain.identity import ImageIdentity
 class ImageAttributes(ImageFacts):
     """Facts about an image that assembly and eligibility need, read from its header on arrival.
 
-    Facts that a newer version added are unknown for images received before; the whole header is judged again when the
-    image is read for its analysis.
+    Facts that a newer version of glam-node added are unknown for images received before; the whole header is judged
+    again when the image is read for its analysis.
     """
 
     patient_mismatch: bool = False
@@ -21,7 +21,7 @@ class ImageAttributes(ImageFacts):
 
 @dataclass(frozen=True, slots=True)
 class SOPInstance:
-    """Instance whose C-STORE was answered 0x0000: its bytes are on disk at `path`."""
+    """Instance whose C-STORE was answered with 0x0000 (success): its bytes are on disk at `path`."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -33,7 +33,7 @@ class SOPInstance:
     blake3: str
     """BLAKE3 of the encoded data set, without preamble and file meta information, in hex."""
     sha256: str
-    """SHA-256 in place of the BLAKE3 for an instance received by an older version; the other of the two is empty."""
+    """SHA-256 for an instance received by an older version, in place of BLAKE3; one of the two is always empty."""
     byte_count: int
     calling_ae_title: str
     received_at: datetime

@@ -28,7 +28,7 @@ class JobState(StrEnum):
     FAILED = "FAILED"
     """The job was given up; `failure` says why. A person has to act (`glam-node study retry`)."""
     SUPERSEDED = "SUPERSEDED"
-    """The job no longer stands for its study, which got more or newer images, or was set aside."""
+    """The job is out of date: its study got more or newer images, or was set aside."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Interfaces between the workflow and its outside: destinations and the job queue."""
+"""Interfaces that the workflow uses and other packages implement: destinations and the job queue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class StoreOutcome:
     reached: bool = True
     """False if the failure concerns the destination as a whole and not this object, such as a refused connection."""
     broke_off: bool = False
-    """True if the destination closed the connection or fell silent over this object, the first of its association."""
+    """True if the connection was closed or timed out while this object, the first of its association, was sent."""
     warning: str = ""
     """Warning of the destination about an object that it stored, in words; empty for none."""
 
@@ -52,13 +52,13 @@ class Destination(Protocol):
     def store(self, instances: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
         """Send the instances and return one outcome for each, in the same order.
 
-        A peer that fails raises no error; its failure is part of the outcomes.
+        A failure of the peer raises no error; the outcomes describe it.
         """
         ...
 
 
 class JobQueue(Protocol):
-    """Announcements of waiting jobs to workers; one that is lost, late or doubled does no harm."""
+    """Announcements of waiting jobs to workers; a lost, late or repeated announcement does no harm."""
 
     def ring(self, job_id: str, priority: Priority) -> None:
         """Announce a job whose row is committed.

@@ -83,8 +83,8 @@ class Decision:
 def decide(study: Study, rules: EligibilityRules, site: tuple[SiteRule, ...], headers: Headers) -> Decision:
     """Return the decision about a study.
 
-    The built-in eligibility rules come first, then the site's rules for images, then the first of the site's rules for
-    studies that holds.
+    The built-in eligibility rules are applied first, then the site's rules for images, then the first of the site's
+    rules for studies whose expression holds.
 
     Args:
         study: The study with its instances.

@@ -45,7 +45,7 @@ class Standing(StrEnum):
     HELD = "HELD"
     """The study waits for its release: no job is created or started, no result is sent, and no file is removed."""
     SET_ASIDE = "SET_ASIDE"
-    """All work on the study has stopped and its files are removed with age; a release resumes the work."""
+    """All work on the study has stopped and its files are removed in time; a release resumes the work."""
 
 
 LEGAL_STANDINGS: dict[Standing, frozenset[Standing]] = {

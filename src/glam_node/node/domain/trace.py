@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Processing step of a study; its IDs are derived, so that a span which is sent twice has the same IDs."""
+    """Processing step of a study; its IDs are derived from its key, so that they stay the same if it is sent twice."""
 
     name: str
     study_instance_uid: str

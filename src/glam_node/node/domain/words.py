@@ -2,7 +2,7 @@
 
 
 def unstopped(message: object) -> str:
-    """Return the message of an error without a full stop at its end, to be put into a sentence."""
+    """Return the message of an error without a full stop at its end, for use within a sentence."""
     return str(message).rstrip(". ")
 
 

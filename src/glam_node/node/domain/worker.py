@@ -1,4 +1,4 @@
-"""Workers as they last registered."""
+"""Workers, with the facts that they stated when they last registered."""
 
 from dataclasses import dataclass
 from datetime import datetime

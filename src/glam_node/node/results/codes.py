@@ -31,7 +31,8 @@ ENGLISH = Code("en", "RFC5646", "English")
 DEVICE_OBSERVER = Code("121007", "DCM", "Device")
 COMMENT = Code("121106", "DCM", "Comment")
 
-# Measurements. Viewers show only name and value, and the standard has one term for certainty: each class needs a code.
+# Measurements. Viewers show only name and value, and the standard has only one code for certainty. So each class needs
+# its own code.
 PRIVATE_SCHEME = "99GLAMNODE"
 PRIVATE_SCHEME_NAME = "glam-node: scores of lesion classes"
 CERTAINTY = {
@@ -51,8 +52,8 @@ SITE_PROBABILITY = {
     ),
 }
 PERCENT = Code("%", "UCUM", "Percent")
-# Reference to the segment of a finding (PS3.16 CID 7203). TID 1410 describes a region by an outline or by a segment
-# reference of its own, not by both; but the template is extensible.
+# Reference to the segment of a finding (PS3.16 CID 7203). TID 1410 describes a region either by an outline or by a
+# segment reference, not by both; but the template is extensible, so this reference may be added to an outline.
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
 AREA = Code("42798000", "SCT", "Area")
 # Size of a finding (PS3.16 CID 7470)
@@ -146,8 +147,8 @@ ANALYSIS_PERFORMED = Code("111004", "DCM", "Analysis Performed")
 SPATIAL_COLLOCATION_ANALYSIS = Code("133884007", "SCT", "Spatial collocation analysis")
 
 
-# All SCT codes in result objects; the last five come from highdicom. The procedure reported (363679005) is missing,
-# since PS3.16 CID 100 has no SRT code for it.
+# All SCT codes in result objects; highdicom writes the last five. The procedure reported (363679005) is missing, since
+# PS3.16 CID 100 has no SRT code for it.
 SNOMED_RT = {
     "49755003": "M-01000",
     "52988006": "M-01100",
@@ -185,7 +186,7 @@ def use_snomed_rt(dataset: Dataset) -> None:
 
 
 def processing_and_findings_summary(images: Sequence[ImageFindings]) -> Code:
-    """Return the code for whether the images were analysed and whether there are findings (PS3.16 CID 6047)."""
+    """Return the code that states whether the images were analysed and whether there are findings (CID 6047)."""
     failed = sum(image.failure is not None for image in images)
     found = any(image.findings for image in images)
     if failed == len(images):

@@ -39,9 +39,9 @@ def contributing_equipment(algorithm: AlgorithmIdentification, identity: ResultI
 
 
 def finish(result: Dataset, sources: Sequence[Dataset], identity: ResultIdentity) -> None:
-    """Set the attributes that highdicom omits, takes from the clock, or would print, such as the patient's name.
+    """Set the attributes that highdicom omits, sets from the clock, or would print, such as the patient's name.
 
-    Codes are replaced by SNOMED RT if the identity asks for it.
+    SCT codes are replaced by SRT codes if `identity.code_scheme` is "SRT".
 
     Args:
         result: The object, complete except for these attributes.
@@ -68,7 +68,7 @@ def finish(result: Dataset, sources: Sequence[Dataset], identity: ResultIdentity
 
 
 def _set_times(result: Dataset, created: datetime) -> None:
-    """Set the dates and times that originate here, and the time zone of the object (PS3.3 C.12.1.1.8)."""
+    """Set the dates and times of the creation of the object, and its time zone (PS3.3 C.12.1.1.8)."""
     result.TimezoneOffsetFromUTC = offset_text(created)
     for date, time in _EVENTS_OF_CLASS.get(UID(result.SOPClassUID), _EVENTS):
         setattr(result, date, created.strftime("%Y%m%d"))

@@ -33,7 +33,7 @@ def new_object(
         identity: The device that writes the result.
         sop_class_uid: The SOP class of the result.
         modality: The Modality of the series.
-        role: A name that tells the results of the same sources apart; the UIDs are derived from it.
+        role: A name that distinguishes results of the same sources; the UIDs are derived from it.
         source_uids: SOP Instance UIDs of the sources; the UIDs of the result are derived from them.
         series_number: The Series Number.
         subject: The content of the result in words, for the Series Description.
@@ -90,7 +90,7 @@ def new_structured_report(
         algorithm: The algorithm that the report describes.
         identity: The device that writes the report.
         sop_class_uid: The SOP class of the report.
-        role: A name that tells the reports on the same evidence apart; the UIDs are derived from it.
+        role: A name that distinguishes reports on the same evidence; the UIDs are derived from it.
         series_number: The Series Number.
         subject: The content of the report in words, for the Series Description.
     """

@@ -1,7 +1,7 @@
 """The grey scale of an image, as its presentation state must repeat it.
 
-A presentation state replaces the grey scale of the image: a transformation that the state leaves out is the identity,
-whatever the image states (PS3.4 N.2). So the grey scale that the image was analysed with (`stated_grey_scale`) is
+A presentation state replaces the grey scale of the image. If the state lacks a transformation, viewers do not apply the
+one that the image states (PS3.4 N.2). So the grey scale with which the image was analysed (`stated_grey_scale`) is
 copied into the state; MONOCHROME1 becomes the Presentation LUT Shape INVERSE.
 """
 

@@ -44,7 +44,7 @@ class ResultIdentity:
     manufacturer_model_name: str = "glam-node"
     software_version: str = __version__
     secondary_capture: Literal["sheet", "views"] = "sheet"
-    """One picture of all views, or one picture for each view."""
+    """sheet: one picture of all views; views: one picture for each view."""
     banner: str = "For research use, not for diagnosis"
     """Statement of the intended use in every object; at most 48 characters."""
     series_description: str = "GLAM-NODE {subject} research use"
@@ -94,7 +94,7 @@ class ResultIdentity:
         return f"{self.banner}." if algorithm.trained else f"{self.banner}. {UNTRAINED} weights: without any meaning."
 
     def short_statement(self, algorithm: AlgorithmIdentification) -> str:
-        """Return the same statement in at most 64 characters (VR LO)."""
+        """Return the statement of the intended use in at most 64 characters (VR LO)."""
         return self.banner if algorithm.trained else f"{self.banner}, {UNTRAINED}"
 
     def described(self, subject: str, algorithm: AlgorithmIdentification) -> str:

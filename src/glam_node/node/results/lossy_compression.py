@@ -16,7 +16,7 @@ _METHODS: Mapping[str, str] = {
     uid.JPEGExtended12Bit: "ISO_10918_1",
     uid.JPEGLSNearLossless: "ISO_14495_1",
 }
-# Syntaxes that may be lossy: the header decides, and an image whose header is silent counts as lossy.
+# Syntaxes that may be lossy: the header decides, and an image whose header states nothing counts as lossy.
 _UNCERTAIN_METHODS: Mapping[str, str] = {
     uid.JPEG2000: "ISO_15444_1",
     uid.JPEG2000MC: "ISO_15444_1",
@@ -35,14 +35,15 @@ class LossyCompression:
 
     ratios: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
-    """One for each time that the image was compressed, in this order."""
+    """One method for each time that the image was compressed, in the order of the compressions."""
 
 
 def lossy_compression(source: Dataset) -> LossyCompression | None:
     """Return the lossy compression that an image has undergone at any time, or None if there was none.
 
-    An image counts as lossy if it says so, or if its transfer syntax is always lossy. If it makes no legal statement,
-    it also counts as lossy if it names a ratio, a method or the derivation, or if its transfer syntax may be lossy.
+    An image counts as lossy if Lossy Image Compression says so, or if its transfer syntax is always lossy. Without a
+    legal value of that attribute, it also counts as lossy if the header states a ratio, a method or a derivation by
+    lossy compression, or if its transfer syntax may be lossy.
     """
     ratios, methods = _ratios(source), _methods(source)
     syntax = str(getattr(source, "file_meta", Dataset()).get("TransferSyntaxUID", ""))
@@ -55,7 +56,7 @@ def lossy_compression(source: Dataset) -> LossyCompression | None:
 
 
 def state_lossy_compression(result: Dataset, sources: Sequence[Dataset]) -> None:
-    """Set the three elements of a derived image. The most compressed of several source images counts."""
+    """Set the three elements on lossy compression in a derived image, from its most compressed source image."""
     found = [lossy for source in sources if (lossy := lossy_compression(source)) is not None]
     result.LossyImageCompression = "01" if found else "00"
     for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):

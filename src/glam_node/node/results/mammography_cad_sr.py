@@ -182,7 +182,7 @@ class _Performed:
     library_items: Mapping[str, list[int]]
 
     def summary(self, name: Code, status: Code, outcomes: Mapping[Code, Sequence[ImageFindings]]) -> Dataset:
-        """Return the status, and below it the images of each outcome that at least one image had."""
+        """Return the status, and below it the images of each outcome; outcomes without images are left out."""
         summary = sr.CodeContentItem(name, status, items.CONTAINS)
         performed = [
             items.container(outcome, items.INFERRED_FROM, [self._performed_on(images)])

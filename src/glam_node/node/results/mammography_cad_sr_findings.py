@@ -136,8 +136,8 @@ def _intent(members: list[PlacedFinding], algorithm: AlgorithmIdentification) ->
 def _reaches_operating_point(one: PlacedFinding, algorithm: AlgorithmIdentification) -> bool:
     """Return whether the score of a finding's image reaches the operating point of its class.
 
-    Return False if the threshold is 0, since it lets every score through, and True if threshold or score is unknown.
-    Parameters are printed with fewer digits than scores have, so both are compared as they are printed.
+    Return False if the threshold is 0, since every score reaches it, and True if threshold or score is unknown. The
+    threshold is printed with fewer digits than a score has, so both are compared in printed form.
     """
     kind: FindingKind = one.tracked.finding.kind
     stated = dict(algorithm.parameters).get(f"{kind}.image_score_threshold")

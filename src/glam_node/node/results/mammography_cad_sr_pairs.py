@@ -68,7 +68,7 @@ def compared_images(images: Iterable[ImageFindings], headers: Mapping[str, Datas
 def paired_findings(
     placed: Iterable[PlacedFinding], compared: Iterable[ImageFindings], headers: Mapping[str, Dataset]
 ) -> list[FindingPair]:
-    """Return pairs of findings of one breast and class that are about as far from the chest wall.
+    """Return pairs of findings of one breast and class that have about the same distance from the chest wall.
 
     The closest pairs are formed first, and each finding is in at most one pair.
 
@@ -100,7 +100,7 @@ def paired_findings(
 
 
 def center(finding: Finding) -> NDArray[np.float64]:
-    """Return the centre of that pixel of a finding which is nearest to its centroid.
+    """Return the centre of the pixel of a finding that is nearest to the finding's centroid.
 
     Returns:
         Float array of shape (2,), column before row, in the image coordinates of PS3.3 C.18.6.1.2: the centre of the
@@ -120,7 +120,7 @@ def _comparable(first: PlacedFinding, second: PlacedFinding) -> bool:
 def _chest_wall(header: Dataset) -> str | None:
     """Return the edge at the chest wall, "left" or "right" (PS3.3 C.7.6.1.1.1), or None if distances are unknown.
 
-    They are known from Patient Orientation and Imager Pixel Spacing.
+    Distances are known if the image states Patient Orientation and Imager Pixel Spacing.
     """
     if "ImagerPixelSpacing" not in header:
         return None

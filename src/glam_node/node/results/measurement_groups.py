@@ -34,8 +34,8 @@ def measurement_groups(
 ) -> Iterator[Group]:
     """Yield all groups of a report, from the study to the findings.
 
-    The group of a finding has its outline and, if one of `segmentations` contains the finding, a reference to its
-    segment.
+    The group of a finding contains the outline and, if one of `segmentations` contains the finding, a reference to the
+    segment of the finding.
 
     Args:
         findings: The findings of the study.
@@ -134,7 +134,7 @@ class _Writer:
         return group
 
     def _sizes(self, tracked: TrackedFinding, points: NDArray[np.float64], header: Dataset) -> Iterator[sr.Measurement]:
-        """Yield the area and the long axis of a finding at the detector; neither without Imager Pixel Spacing."""
+        """Yield the area and the long axis of a finding at the detector, or nothing without Imager Pixel Spacing."""
         if "ImagerPixelSpacing" not in header:
             return
         spacing = [float(value) for value in header.ImagerPixelSpacing]

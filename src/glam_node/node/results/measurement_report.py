@@ -66,7 +66,7 @@ def write_measurement_report(
             lists them in addition to every image.
         identity: The device that writes the report.
         comprehensive: Whether to write a Comprehensive SR, for archives that accept no Comprehensive 3D SR. It has the
-            same content and UIDs of its own.
+            same content but other UIDs.
 
     Raises:
         PermanentError: A source lacks a UID, so that nothing can refer to it.
@@ -93,13 +93,13 @@ def report_root(
     algorithm: AlgorithmIdentification,
     identity: ResultIdentity,
 ) -> Dataset:
-    """Return the root of a content tree after TID 1500.
+    """Return the root of a content tree that follows TID 1500.
 
     Args:
         groups: The measurement groups.
         described: Headers of the images in the image library.
-        algorithm: The algorithm, for the observer.
-        identity: The device that observes.
+        algorithm: The algorithm, which is named with the observer.
+        identity: The device that is the observer.
     """
     (root,) = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=device_context(algorithm, identity)),

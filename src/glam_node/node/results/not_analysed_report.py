@@ -29,7 +29,7 @@ class Notice:
 
     @property
     def sentence(self) -> str:
-        """Sentence with the reason for the report."""
+        """Sentence that states whether the analysis failed or was not attempted, with the reason."""
         what = "The analysis of this study failed" if self.attempted else "This study was not analysed"
         return f"{what}: {self.reason}"
 
@@ -49,7 +49,7 @@ def write_not_analysed_report(
         identity: The device that writes the report.
 
     Raises:
-        PermanentError: A source lacks a UID, so that nothing can refer to it, or the sources show two people.
+        PermanentError: A source lacks a UID, so that nothing can refer to it, or the sources belong to two people.
     """
     refuse_different_people(sources)
     headers = [source_header(source) for source in sources]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from glam_node.inference.findings import Finding
 
 _MAGNIFICATION = 3
-# Distance that the polyline may have from the edge of the mask. It is invisible and saves a report thousands of points.
+# Maximum distance in pixels of the polyline from the edge of the mask. Viewers do not show so small a distance, and a
+# report has thousands of points less.
 _TOLERANCE_PX = 0.4
 _TOLERANCE_OF_EXTENT = 0.004
 # A value with VR FL holds at most 65,534 bytes in Explicit VR (PS3.5 7.1.2). A point has two values of four bytes.
@@ -35,7 +36,7 @@ def outline(finding: Finding) -> NDArray[np.float64]:
     Returns:
         Float array of shape (n, 2), column before row; the last point repeats the first. In the image coordinates of
         PS3.3 C.18.6.1.2 the outer corner of the first pixel is (0, 0) and its centre (0.5, 0.5). n is at least 4, even
-        around a single pixel, and at most what one value holds.
+        around a single pixel, and at most the number of points that fit into one value.
     """
     padded = np.pad(finding.mask.view(np.uint8), 1)
     magnified = cv2.resize(padded, None, fx=_MAGNIFICATION, fy=_MAGNIFICATION, interpolation=cv2.INTER_NEAREST)

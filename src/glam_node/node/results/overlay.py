@@ -22,7 +22,7 @@ _LAYER_FILL, _LAYER_OUTLINE = 72, 255
 """Opacity of the inside and of the outline of a segment, 0 to 255."""
 _TEXT_COLOUR = (235, 235, 235)
 _WARNING_COLOUR = (255, 200, 60)
-# Percentile of the pixels that is shown white, since some markers and clips are brighter than everything else
+# Percentile of the pixel values that is shown as white, since some markers and clips are brighter than everything else
 _WHITE_PERCENTILE = 99.7
 
 Mask = NDArray[np.bool_]
@@ -111,7 +111,7 @@ def draw_segments(
     *,
     maximum_height: int,
 ) -> Image.Image:
-    """Return the same picture for decoded pixels (rows x columns), with one mask of `segments` in memory at a time."""
+    """Return an overlay picture of decoded pixels (rows x columns), with one mask of `segments` in memory at a time."""
     scale = _scale_to(pixels.shape[0], maximum_height)
     white = _white_value(pixels)
     shown = np.clip(_resize(pixels, scale) * np.float32(255.0 / white), 0, 255).astype(np.uint8)
@@ -129,7 +129,7 @@ def _scale_to(rows: int, maximum_height: int) -> float:
 
 
 def _white_value(pixels: NDArray[np.uint16]) -> float:
-    """Return the value that is shown white."""
+    """Return the pixel value that is shown as white."""
     sample = pixels.ravel()[::7]
     return max(1.0, float(np.percentile(sample[sample > 0], _WHITE_PERCENTILE)))
 
@@ -149,7 +149,7 @@ def _tint(canvas: NDArray[np.uint8], mask: Mask, colour: tuple[int, int, int]) -
 
 
 def caption(image: ImageFindings, algorithm: AlgorithmIdentification, identity: ResultIdentity) -> list[str]:
-    """Return the lines below a picture: the view, the scores or why there are none, and the intended use."""
+    """Return the lines below a picture: the view, the scores or the reason for their absence, and the intended use."""
     if image.failure is None:
         scores = f"{score_texts(image, algorithm, identity)}   findings: {len(image.findings)}"
     else:
@@ -180,9 +180,9 @@ def captioned(
 
 
 def grey_layer(source: Dataset, *, maximum_height: int) -> Image.Image:
-    """Return the image in 8 bits of grey, mirrored to hang as films do.
+    """Return the image in 8 bits of grey, mirrored if necessary so that it hangs as films do.
 
-    Black is the image's 0. White is the value that only markers and clips exceed.
+    The pixel value 0 is black, and the value that only markers and clips exceed is white.
 
     Args:
         source: The image.

@@ -1,8 +1,8 @@
 """Parametric Maps of the saliency of each class over the whole image (PS3.3 A.75).
 
-highdicom's class accepts no source without a Frame of Reference, which projections do not have. The object must have
-one (PS3.3 C.7.4.1 is mandatory), so it gets one of its own. Its reference to the source states that spatial locations
-are preserved.
+highdicom's class for these objects accepts only sources with a Frame of Reference, which projections do not have. A
+Parametric Map must have a Frame of Reference (PS3.3 C.7.4.1 is mandatory), so this module gives it a new one. The
+reference to the source states that spatial locations are preserved.
 """
 
 from collections.abc import Iterator, Mapping

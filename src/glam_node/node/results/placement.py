@@ -7,8 +7,8 @@ from pydicom.tag import Tag
 from glam_node.inference.reading import imager_pixel_spacing
 from glam_node.node.results.element_values import finite_numbers
 
-# A projection usually has no plane in space, but viewers need one to lay the mask over the image. This plane stands for
-# the plane of the image.
+# A projection usually has no plane in space, but viewers need one to draw the mask over the image. This plane is used
+# as the plane of the image.
 _ROW_AND_COLUMN_COSINES = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _ORIGIN = (0.0, 0.0, 0.0)
 _SLICE_THICKNESS_MM = 1.0
@@ -20,11 +20,11 @@ UNKNOWN_SPACING_COMMENT = (
 
 
 def image_pixel_spacing(source: Dataset) -> tuple[float, float] | None:
-    """Return row and column spacing of a projection image in mm, as viewers compute it; None if nothing states it.
+    """Return row and column spacing of a projection image in mm, as viewers compute it; None if it is unknown.
 
-    Pixel Spacing (0028,0030) comes first. Imager Pixel Spacing (0018,1164) is measured at the detector, so viewers
+    Pixel Spacing (0028,0030) has priority. Imager Pixel Spacing (0018,1164) is measured at the detector, so viewers
     divide it by the estimated magnification, or by source-detector over source-patient distance (PS3.3 10.7.1.3).
-    dwv scales an overlay by its own spacing: another rule here would move the findings.
+    dwv scales an overlay by the spacing of the overlay, so with another rule here it would show the findings elsewhere.
     """
     calibrated = finite_numbers(source, "PixelSpacing", 2)
     if calibrated and min(calibrated) > 0:
@@ -80,9 +80,10 @@ def place_frames(result: Dataset, header: Dataset, source: Dataset) -> None:
 
 
 def describe_each_frame(result: Dataset) -> None:
-    """Describe segment and position in every frame of a segmentation, also where there is only one.
+    """Describe segment and position in every frame of a segmentation, even if there is only one frame.
 
-    highdicom moves what all frames share to the shared functional groups, and names the segment as the only dimension.
+    highdicom moves items that all frames share to the shared functional groups, and lists the segment as the only
+    dimension.
     dwv accepts segmentations with exactly two dimensions, segment and position, and a segment number in every frame.
     All frames of a projection share one position (PS3.3 C.7.6.16 and C.7.6.17).
     """

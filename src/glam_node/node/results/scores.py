@@ -70,7 +70,7 @@ class ShownScore:
 
 
 def shown_finding_score(score: float, kind: FindingKind, scale: ScoreScale) -> ShownScore:
-    """Return the score of a finding, raw or else in percent, since no calibration applies to its saliency."""
+    """Return the score of a finding, raw on the scale "raw", else in percent; no calibration applies to saliency."""
     if scale == "raw":
         return ShownScore(codes.CERTAINTY[kind], round(score, 5), codes.NO_UNITS, f"{score:.2f}")
     return ShownScore(codes.CERTAINTY[kind], round(100 * score, 3), codes.PERCENT, f"{100 * score:.0f} %")
@@ -103,7 +103,7 @@ def calibration_of(algorithm: AlgorithmIdentification, kind: FindingKind) -> tup
 
 
 def ten_point(score: float, slope: float, intercept: float) -> int:
-    """Return the tenth that contains the calibrated probability, 1 to 10."""
+    """Return the calibrated probability as a number from 1 (below 0.1) to 10 (0.9 and more)."""
     return min(10, 1 + int(10 * probability_of(score, slope, intercept)))
 
 

@@ -22,9 +22,9 @@ from glam_node.node.results.tracking import DISPLAY_RGB, tracked_findings
 from glam_node.node.results.view_picture import Hanging, ReducedView, draw_findings
 
 ReadView = Callable[[str, int], ReducedView]
-"""Function from SOP Instance UID and height in pixels to the view as a workstation shows it, about as high.
+"""Function that returns the view with a SOP Instance UID as a workstation shows it, about as high as the given pixels.
 
-It raises UnsupportedMammogram if the image cannot be decoded.
+The function raises UnsupportedMammogram if the image cannot be decoded.
 """
 
 _VIEW_HEIGHT = 1600
@@ -41,11 +41,12 @@ def write_secondary_captures(
     identity: ResultIdentity,
     read: ReadView,
 ) -> Iterator[Dataset]:
-    """Yield one picture of all views, or one for each view if `identity.secondary_capture` says so.
+    """Yield one picture of all views, or one for each view if `identity.secondary_capture` is "views".
 
-    Each picture is in a series of its own. Views are reduced, in the image's own window, and turned as they hang.
-    Marks, scores, reasons of failure and the statement of the intended use are burned in. Only one view is read at a
-    time, and no view that was not analysed. A view that cannot be drawn is replaced by a panel with the reason.
+    Each picture is in a series of its own. Views are reduced, shown in the image's own window, and turned so that they
+    hang as films do. Marks, scores, reasons for failures and the statement of the intended use are burned in. Only one
+    view is read at a time, and views that were not analysed are not read. A view that cannot be drawn is replaced by a
+    panel with the reason.
 
     Args:
         findings: The findings of the study.
@@ -91,7 +92,7 @@ def _panel(
 
 
 def _marked(picture: Image.Image, image: ImageFindings) -> Image.Image:
-    """Return the picture with the name of its view where films have it: at the top, away from the chest wall."""
+    """Return the picture with the name of its view where films show it: at the top, away from the chest wall."""
     size = picture.height // 28
     font = ImageFont.load_default(size)
     right = picture.width - size // 2 - int(font.getlength(view_name(image)))

@@ -22,7 +22,7 @@ BINARY, FRACTIONAL, LABELMAP = (
     hd.seg.SegmentationTypeValues.LABELMAP,
 )
 _TYPES = (BINARY, FRACTIONAL, LABELMAP)
-# Rows and columns of the stand-in that is passed to highdicom: its 8 pixels fill a byte.
+# Rows and columns of the small image that is passed to highdicom instead of the source: its 8 pixels fill one byte.
 _SMALL = (2, 4)
 
 
@@ -35,10 +35,10 @@ def write_segmentations(
     """Yield the segmentations of each view with findings, each in a series of its own. Each finding is a segment.
 
     BINARY: one object for each view, whose segments may overlap. If the bits of a frame do not fill whole bytes (Rows x
-    Columns is not a multiple of 8), each finding has an object, since viewers would misplace the second frame.
+    Columns is not a multiple of 8), each finding is in its own object, since viewers would misplace a second frame.
 
     FRACTIONAL: one object for each finding, with the saliency inside the finding as PROBABILITY. A view without a
-    saliency map has none.
+    saliency map has no such object.
 
     LABELMAP: one object for each view. Where findings overlap, the later one is drawn.
 
@@ -125,13 +125,13 @@ def _write(
 def _subject(
     image: ImageFindings, tracked: Sequence[TrackedFinding], segmentation_type: hd.seg.SegmentationTypeValues
 ) -> str:
-    """Return the view, the type of the segmentation and its only finding, which distinguish the series of a view."""
+    """Return the type of a segmentation and its only finding, or its view, to distinguish the series of a view."""
     what = tracked[0].tracking_id if len(tracked) == 1 else f"findings {view_name(image)}"
     return what if segmentation_type is BINARY else f"{segmentation_type.value.lower()} {what}"
 
 
 def _small(header: Dataset) -> Dataset:
-    """Return the header with a tiny size, since highdicom would read every pixel several times."""
+    """Return the header with a tiny size, since highdicom reads every pixel several times."""
     small = Dataset()
     small.update(header)
     small.Rows, small.Columns = _SMALL

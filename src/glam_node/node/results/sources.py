@@ -1,4 +1,4 @@
-"""Headers of source images, corrected so that results can be written from them and still state what the source states.
+"""Headers of source images, with the corrections that are necessary to write results from them with highdicom.
 
 highdicom copies patient and study attributes from the source, raises errors for missing and illegal values, and copies
 values that validators reject. Attributes that identify patient and study are kept unchanged, whatever their length; all
@@ -58,7 +58,7 @@ _UTF_8 = "ISO_IR 192"
 def refuse_different_people(sources: Iterable[Dataset]) -> None:
     """Raise an error unless all images belong to one person and one study, so that no result names another person.
 
-    Studies pass the same check before they are analysed. This is the last one, of the headers that results copy.
+    Studies pass the same check before they are analysed. This last check uses the headers that results copy.
 
     Raises:
         PermanentError: The images belong to two people or two studies.
@@ -69,8 +69,8 @@ def refuse_different_people(sources: Iterable[Dataset]) -> None:
         apart = difference_among([identity_of(source, "") for source in sources])
     if apart is not None:
         raise PermanentError(
-            f"{apart.rule}: the source images do not belong together: {apart.reason}. No result is written, since it "
-            "would name one person for the images of another. Correct the study in the archive and send it again."
+            f"{apart.rule}: the source images do not belong together: {apart.reason}. No result is written, since a "
+            "result would name one person for images of another. Correct the study in the archive and send it again."
         )
 
 
@@ -148,7 +148,7 @@ def patient_name(source: Dataset) -> Any:
 def character_set(source: Dataset, *texts: str) -> str | list[str] | None:
     """Return the Specific Character Set of a result: the source's, or UTF-8 if that is illegal or a text is not ASCII.
 
-    None stands for the default character set.
+    None means the default character set.
     """
     terms = text_values(source, "SpecificCharacterSet")
     if not all(text.isascii() for text in texts):

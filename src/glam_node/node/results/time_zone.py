@@ -18,7 +18,7 @@ _EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)
 
 
 def stated_zone(source: Dataset) -> timezone | None:
-    """Return the time zone that an image states, or None if it states none or no legal offset."""
+    """Return the time zone that an image states, or None if it states no legal offset."""
     match = _OFFSET.fullmatch(text_value(source, "TimezoneOffsetFromUTC"))
     if match is None:
         return None
@@ -28,7 +28,7 @@ def stated_zone(source: Dataset) -> timezone | None:
 
 
 def zone_of(sources: Iterable[Dataset]) -> timezone | None:
-    """Return the time zone of a result of these images: the first that one of them states."""
+    """Return the time zone of a result of these images: the first one that an image states, or None."""
     return next((zone for source in sources if (zone := stated_zone(source)) is not None), None)
 
 
@@ -49,7 +49,8 @@ def offset_text(moment: datetime) -> str:
 def shifted(date: str, time: str, source: Dataset, first: Dataset) -> tuple[str, str]:
     """Return a date and a time of `source` in the time zone of `first`, or unchanged if that is impossible.
 
-    It is impossible if an image states no time zone, or if the date would be before the year 1 or after 9999.
+    The conversion is impossible if an image states no time zone, or if the date would be before the year 1 or after
+    9999.
 
     Args:
         date: A legal DA.

@@ -20,7 +20,7 @@ from glam_node.node.results.tracking import DISPLAY_RGB, TrackedFinding
 
 _FILL = 0.22
 _LEAST_HEIGHT = 480
-# A picture may be higher than requested by this factor, since a whole number of pixels becomes one.
+# A picture may be higher than requested by this factor, since each of its pixels is made from a whole number of pixels.
 _STRETCH = 1.1
 # Fractional bits of coordinates: OpenCV draws to sixteenths of a pixel.
 _SHIFT = 4
@@ -36,7 +36,7 @@ class Hanging:
 
     @classmethod
     def of(cls, image: ImageFindings, header: Dataset) -> "Hanging":
-        """Return how to turn an image by its Patient Orientation; not at all if that is absent or cannot be true."""
+        """Return how to turn an image by its Patient Orientation; no turn if that is absent or cannot be true."""
         orientation = header.get("PatientOrientation")
         stated = (str(orientation[0]), str(orientation[1])) if orientation else None
         try:
@@ -48,7 +48,7 @@ class Hanging:
         return cls(pose.points_right != (image.image_laterality is Laterality.LEFT), pose.upside_down)
 
     def turned(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the pixels, turned."""
+        """Return the turned pixels."""
         return pixels[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1]
 
     def place(self, points: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:

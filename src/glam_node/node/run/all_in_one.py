@@ -43,7 +43,7 @@ Children = dict[str, Child]
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """The events that signals to a supervisor set."""
+    """Events that are set when a supervisor receives a signal."""
 
     stop: threading.Event
     reload: threading.Event
@@ -55,7 +55,7 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
     Args:
         settings: The settings of the node.
         settings_path: The file to read again on SIGHUP.
-        ready: Called once, with a line for people, when the port listens and every process is ready.
+        ready: Called once, with a line for people, when the receiver listens and every process is ready.
 
     Raises:
         PermanentError: The node cannot start until a person acts.

@@ -101,7 +101,7 @@ def _retire(running: Running) -> None:
 
 
 def tidy(node: Node, now: datetime) -> None:
-    """Remove workers not seen for a day, and files of studies and conflicts that retention removes.
+    """Remove workers that were not seen for a day, and the files of studies and conflicts that retention removes.
 
     Raises:
         TransientError: The storage root or the database does not answer.
@@ -156,7 +156,7 @@ class TraceExporter:
         self._follow_settings()
 
     def run(self) -> None:
-        """Export traces until asked to stop, also while the collector is at times unreachable."""
+        """Export traces until asked to stop; if the collector cannot be reached, try again later."""
         repeat(self.export, every_s=EXPORT_INTERVAL_S, stop=self._running.stop)
 
     def export(self) -> None:
@@ -181,16 +181,16 @@ class TraceExporter:
 
 
 def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
-    """Close and submit complete studies, recover jobs of workers that died here, and announce waiting jobs.
+    """Close and submit complete studies, recover jobs of crashed workers on this host, and announce waiting jobs.
 
-    Each step is a transaction of its own, so that its decisions stay when the broker does not answer.
+    Each step is a separate transaction, so that its decisions remain stored if the broker does not answer.
 
     Raises:
         TransientError: The disk is too full for new work, or the database or broker does not answer.
     """
     with database_trouble(node.settings):
         with node.sessions.begin() as session:
-            # Connect before the clock is read: times that others wrote during the wait must not lie in the future.
+            # Connect before reading the clock: times that others wrote during the wait must not be in the future.
             session.connection()
             shorten_impossible_waits(
                 session,

@@ -1,4 +1,4 @@
-"""The settings in force, which a supervisor gives to its processes, and their reload from the settings file."""
+"""The settings in force, which a supervisor passes to its processes, and their reload from the settings file."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from glam_node.settings.schema import Settings
 log = structlog.get_logger(__name__)
 
 IN_FORCE = "in-force.json"
-"""The file with the settings in force, without passwords. Processes start with it, not with the edited file."""
+"""The file with the settings in force, without passwords. Processes start with this file, not with the edited one."""
 LAST_RELOAD = "reload.json"
 """The file with the outcome of the last reload."""
 ANSWER_S = 20.0
@@ -47,7 +47,7 @@ class LiveSettings:
         (directory / LAST_RELOAD).unlink(missing_ok=True)
         try:
             self._write()
-        except OSError as error:  # a full disk must not keep a node from starting, which alone may make room
+        except OSError as error:  # start even if the disk is full: only a running node frees space
             log.warning("settings_not_kept", failure=f"{error.filename}: {error.strerror}")
 
     def environment(self) -> dict[str, str]:
@@ -57,7 +57,7 @@ class LiveSettings:
         return {**os.environ, **_passwords(self.settings), SETTINGS_VARIABLE: str(self._in_force)}
 
     def reload(self) -> bool:
-        """Read the settings file again and put in force what may change without a restart.
+        """Read the settings file again and apply the changes that need no restart.
 
         The outcome is logged. A refused file is recorded in `LAST_RELOAD` and the audit trail at once, an accepted one
         in `LAST_RELOAD` when the processes have answered (`record_answers`).
@@ -82,7 +82,7 @@ class LiveSettings:
         return True
 
     def record_answers(self, children: Iterable[Child]) -> None:
-        """Record the answers to a reload in `LAST_RELOAD`, once all processes have answered or `ANSWER_S` is over."""
+        """Record the answers to a reload in `LAST_RELOAD`, once all processes have answered or `ANSWER_S` passed."""
         if self._unanswered is None:
             return
         changes, deadline = self._unanswered
@@ -98,7 +98,9 @@ class LiveSettings:
 
     def _refused(self, problems: tuple[Problem, ...]) -> bool:
         for problem in problems:
-            log.error("settings_not_reloaded", problem=str(problem), remedy="the settings in force stay; correct it")
+            log.error(
+                "settings_not_reloaded", problem=str(problem), remedy="correct the file; until then, nothing changes"
+            )
         self._record([{"key": one.key, "message": one.message} for one in problems], ())
         # The supervisor must not wait for the database.
         reason = "; ".join(map(str, problems))
@@ -183,7 +185,7 @@ def ask_to_reload(process_id: int) -> None:
 
 
 def settings_in_force(configured: Settings) -> Settings:
-    """Return the settings in force of the node that serves this storage root.
+    """Return the settings in force of the node that serves the storage root of `configured`.
 
     Passwords, which are not stored, are taken from `configured`.
 

@@ -1,4 +1,4 @@
-"""The common frame of the node's processes: settings and their reload, signals, readiness, and retries on failure."""
+"""The common parts of the node's processes: settings and their reload, signals, readiness, and retries on failure."""
 
 import json
 import os
@@ -50,7 +50,7 @@ N = TypeVar("N", bound=BaseNode)
 
 LONGEST_PAUSE_S = 5.0
 LONGEST_REFUSAL = 500
-"""The most characters of a reason; a line of this length is written to a pipe in one piece."""
+"""Longest reason in characters; the system writes a line of this length to a pipe in one piece."""
 
 
 @dataclass(slots=True)
@@ -61,12 +61,12 @@ class Process(Generic[N]):
     node: N
     """The node with the settings in force. A reload replaces it, so a unit of work must read it only once."""
     rebuild: Callable[[N, Settings], N]
-    """Returns the same node with other settings."""
+    """A function that returns the same node with other settings."""
     stop: threading.Event
     """The event that SIGTERM and SIGINT set."""
     _followers: list[Callable[[], object]] = field(default_factory=list)
     _parent: int | None = None
-    """The file descriptor that the parent reads, once this process was ready."""
+    """The file descriptor for messages to the parent; None until this process is ready."""
 
     @property
     def settings(self) -> Settings:
@@ -83,7 +83,7 @@ class Process(Generic[N]):
         self._followers.append(follow)
 
     def reload(self) -> str:
-        """Load the settings that the environment names, and put in force what may change without a restart.
+        """Load the settings that the environment names, and apply the changes that need no restart.
 
         Returns:
             The reason if the settings are refused, in which case nothing changes; otherwise empty.
@@ -136,11 +136,11 @@ Running: TypeAlias = "Process[Node]"
 
 
 def main(role: str, work: Callable[[Running], None]) -> None:
-    """Run `work` as this process, with the node that the settings named by the environment describe.
+    """Run `work` in this process, with a node built from the settings that the environment names.
 
     Args:
         role: The name of the process, for logs and the audit trail.
-        work: Works until `stop` is set; a NodeError that it raises ends the process with an exit code.
+        work: A function that works until `stop` is set. If it raises a NodeError, the process exits with an error code.
     """
     from glam_node.node.bootstrap import build_node, rebuild_node
 
@@ -153,7 +153,7 @@ def run_with(
     role: str,
     work: Callable[[Process[N]], None],
 ) -> None:
-    """Run `work` as this process like `main`, with a node that `build` makes from settings and `rebuild` on reload."""
+    """Run `work` in this process like `main`, with a node from `build`, which `rebuild` replaces on a reload."""
     die_with_parent()
     keep_private()
     logs.guard_tracebacks()

@@ -10,7 +10,7 @@ import sys
 import threading
 
 PARENT = "GLAM_NODE_PARENT"
-"""The environment variable with the process id of the parent, with which a child ends."""
+"""The environment variable with the process ID of the parent; when the parent ends, the child ends, too."""
 READY_FD = "GLAM_NODE_READY_FD"
 """The environment variable with the file descriptor to which a child writes a line when it is ready."""
 EXIT_PERMANENT = 78
@@ -32,7 +32,7 @@ def die_with_parent() -> None:
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when the parent with this process id ends, or exit if it has ended."""
+    """Have the kernel kill this process when the parent with this process ID ends; exit if it has already ended."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -41,10 +41,10 @@ def die_with(parent: int) -> None:
 
 
 def stop_on_signals(reload: threading.Event | None = None) -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set instead of interrupting; call this in the main thread.
+    """Return an event that SIGTERM and SIGINT set instead of ending the process; call this in the main thread.
 
     The interpreter writes signals to a pipe, which a thread reads: a signal handler that set the event itself could
-    deadlock, if it interrupts the main thread while that holds the event's lock.
+    deadlock if it interrupts the main thread while the main thread holds the event's lock.
 
     Args:
         reload: An event for SIGHUP to set; without it, SIGHUP ends the process.
@@ -67,7 +67,7 @@ def stop_on_signals(reload: threading.Event | None = None) -> threading.Event:
 
 
 def adopts_orphans() -> bool:
-    """Return whether this process becomes the parent of orphaned processes, like the first one in a container."""
+    """Return whether this process becomes the parent of orphaned processes, like the first process in a container."""
     if os.getpid() == 1:
         return True
     adopts = ctypes.c_int()
@@ -76,7 +76,7 @@ def adopts_orphans() -> bool:
 
 
 def keep_private() -> None:
-    """Let new files of this process and its children be accessible to their user only (0600, directories 0700)."""
+    """Make new files of this process and its children accessible to their user only (0600, directories 0700)."""
     os.umask(0o077)
 
 

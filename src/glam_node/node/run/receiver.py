@@ -94,14 +94,14 @@ def _desk(node: ReceivingNode, writer: Writer) -> CommitmentDesk:
 
 
 class Prepared:
-    """The node of a helper process, opened at the first settings and rebuilt for further ones."""
+    """The node of a helper process, opened with the first settings and rebuilt with later ones."""
 
     def __init__(self) -> None:
         self._node: ReceivingNode | None = None
         self._writer: Writer | None = None
 
     def __call__(self, settings: Settings) -> tuple[Services, AssociationSettings]:
-        """Return the services and the settings of associations by these settings.
+        """Return the services and the association settings that `settings` describe.
 
         Raises:
             PermanentError: A setting cannot work.
@@ -126,7 +126,7 @@ def processes(settings: NodeSettings) -> int:
 
 
 def fork_helpers(count: int, prepare: Prepare) -> Helpers:
-    """Fork `count` children that serve associations; a child exits instead of returning from here.
+    """Fork `count` children that serve associations; a child process never returns from this function.
 
     This must happen before the receiver has threads. The children share the memory of the loaded modules.
     """
@@ -160,7 +160,7 @@ def _fork_helper(others: list[Helper], prepare: Prepare) -> Helper:
 
 
 def _leave_signals_to_receiver() -> None:
-    """Ignore signals and forget the readiness pipe: the receiver tells its helpers when to stop."""
+    """Ignore signals and close the readiness pipe: the receiver tells its helpers when to stop."""
     keep_private()
     for number in STOP_SIGNALS | {RELOAD_SIGNAL}:
         signal.signal(number, signal.SIG_IGN)

@@ -24,7 +24,7 @@ Tasks = Mapping[str, Callable[[], object]]
 
 
 def run(running: Running) -> None:
-    """Send until asked to stop; each destination has its own thread, so that a dead archive does not delay others."""
+    """Send until asked to stop; each destination has its own thread, so that a slow archive delays no other."""
     threads = TaskThreads()
     threads.run_tasks(tasks(running))
     running.on_reload(lambda: threads.run_tasks(tasks(running)))
@@ -34,7 +34,7 @@ def run(running: Running) -> None:
 
 
 class TaskThreads:
-    """The threads of the sender, one for each task, which it repeats."""
+    """The threads of the sender; each thread repeats one task."""
 
     def __init__(self) -> None:
         self._stops: dict[str, threading.Event] = {}
@@ -43,7 +43,7 @@ class TaskThreads:
         self._stopped = False
 
     def run_tasks(self, tasks: Tasks) -> None:
-        """Start threads for new tasks, and stop those of tasks that are no longer given after their present run."""
+        """Start threads for new tasks, and stop the threads of tasks that `tasks` lacks, after their present run."""
         with self._lock:
             for name in self._stops.keys() - tasks.keys():
                 self._stops.pop(name).set()
@@ -78,14 +78,14 @@ def _tasks(running: Running) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def _deliver(running: Running, name: str) -> None:
-    """Send batches until nothing is due, each by the settings in force when it starts."""
+    """Send batches until nothing is due; each batch uses the settings in force at its start."""
     while not running.stop.is_set() and name in (node := running.node).destinations:
         if not tick(node, {name: node.destinations[name]}):
             return
 
 
 def tick(node: Node, destinations: Mapping[str, Destination]) -> int:
-    """Try one batch of the deliveries that are due to these destinations; withhold those to destinations not live.
+    """Try one batch of the deliveries due to `destinations`; withhold deliveries to destinations that are not live.
 
     Returns:
         The number of deliveries that were taken from the queue.

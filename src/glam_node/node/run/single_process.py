@@ -1,4 +1,4 @@
-"""A single process of a node under supervision, for nodes that are spread over machines."""
+"""A single supervised process of a node, for nodes that run on several machines."""
 
 import tempfile
 import threading
@@ -19,7 +19,7 @@ def keep_running(
     grace_s: float = GRACE_S,
     ready: Callable[[str], None] = lambda _word: None,
 ) -> None:
-    """Run a process in the main thread, and start it again when it dies, until SIGTERM or SIGINT.
+    """Supervise a child process from the main thread, and restart it when it exits, until SIGTERM or SIGINT.
 
     Args:
         role: The name of the process's module in this package.

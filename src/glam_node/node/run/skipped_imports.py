@@ -8,9 +8,9 @@ _PIXELS = ("PIL", "gdcm", "jpeg_ls", "libjpeg", "openjpeg", "pylibjpeg", "rle")
 # The key is the module of this package that the process runs.
 NEVER_USED = {
     "receiver": (*_PIXELS, "rich", "requests", "numpy"),
-    # The dispatcher sends traces by requests.
+    # The dispatcher sends traces with the library requests.
     "dispatcher": (*_PIXELS, "rich"),
-    # The sender needs GDCM to compress for archives that prefer RLE Lossless; without it that is many times slower.
+    # The sender needs GDCM to compress for archives that prefer RLE Lossless; without GDCM this is many times slower.
     "sender": ("PIL", "jpeg_ls", "rich", "requests"),
     # The command line prints errors with rich.
     "all_in_one": (*_PIXELS, "requests"),
@@ -18,6 +18,6 @@ NEVER_USED = {
 
 
 def skip_imports(process: str) -> None:
-    """Make imports of the modules fail in this process, by None in `sys.modules` (Python reference, 5.3.1)."""
+    """Make imports of modules that `process` never uses fail, by None in `sys.modules` (Python reference, 5.3.1)."""
     for name in NEVER_USED[process]:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 GOOD_LIFE_S = 30.0
-"""Seconds after which a child counts as healthy: it is restarted soon, while others wait longer each time."""
+"""Seconds after which a child counts as healthy. A healthy child is restarted soon, others after growing pauses."""
 POLL_INTERVAL_S = 0.1
 GRACE_S = 12.0
 """Seconds that the slowest process to stop, the receiver, needs to finish its associations."""
@@ -37,7 +37,7 @@ class Program:
     grace_s: float = GRACE_S
     """Seconds from SIGTERM to SIGKILL."""
     reports_ready: bool = True
-    """Whether it reports that it is ready, and reads settings; another program counts as ready when it runs."""
+    """Whether the program reports that it is ready, and reads settings; otherwise it counts as ready when it runs."""
 
 
 def module(name: str, *arguments: str) -> tuple[str, ...]:
@@ -53,9 +53,9 @@ class Child:
         self.environment = dict(program.environment)
         """The environment of the next start."""
         self.word: str | None = None
-        """The message with which it became ready; None while it is not ready."""
+        """The message with which the child became ready; None while the child is not ready."""
         self.refused: str | None = ""
-        """The reason why it refused the latest settings; empty if it accepted them, None until it answers."""
+        """The reason why the child refused the latest settings; empty if it accepted them, None until it answers."""
         self._program = program
         self._was_ready = self._reload_due = False
         self._pause_s = FIRST_PAUSE_S
@@ -85,7 +85,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id of the latest start."""
+        """The process ID of the child since its latest start."""
         return self._process.pid
 
     def look(self) -> None:
@@ -112,7 +112,7 @@ class Child:
             self._handle_line(line.decode())
 
     def _handle_line(self, line: str) -> None:
-        """Interpret a line: the first reports that it is ready, each further one answers a request to reload."""
+        """Interpret a line: the first reports that the child is ready, each later one answers a request to reload."""
         if self.word is not None:
             self.refused = json.loads(line)
             return
@@ -121,7 +121,7 @@ class Child:
         if self._reload_due:
             self.ask_to_reload()
         elif self.refused is None:
-            self.refused = ""  # it died after the request, and started with the new settings
+            self.refused = ""  # the child exited after the request, and started with the new settings
 
     def _handle_exit(self) -> None:
         os.close(self._ready_fd)
@@ -174,7 +174,7 @@ def attend(children: Iterable[Child]) -> None:
 
 
 def _reap_orphans(ours: Set[int]) -> None:
-    """Reap processes that are none of our children; `Child.look` needs the exit codes of those."""
+    """Reap orphaned processes, but not our own children: `Child.look` needs their exit codes."""
     with suppress(ChildProcessError):
         while True:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

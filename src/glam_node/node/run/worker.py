@@ -34,7 +34,7 @@ EXIT_DEAF = 75
 
 
 def work(settings: Settings, settings_path: Path | None) -> None:
-    """Run a worker in the main thread, and start it again when it dies, until SIGTERM or SIGINT.
+    """Supervise a worker from the main thread, and restart it when it exits, until SIGTERM or SIGINT.
 
     Raises:
         PermanentError: The worker cannot start until a person acts.
@@ -47,7 +47,7 @@ def run(running: Running) -> None:
     """Run jobs until asked to stop.
 
     Raises:
-        TransientError: The device failed or its memory was too short; only a new process may recover.
+        TransientError: The device failed or ran out of memory; only a new process may recover.
         PermanentError: The model package cannot be used.
     """
     url = broker_url(running.settings)
@@ -69,7 +69,7 @@ def run(running: Running) -> None:
         log.warning(
             "demonstration_package",
             fact="The model package was trained on synthetic images: patients' images are left out.",
-            remedy="Set inference.package, or inference.demonstration_on_patients = true to try the node all the same.",
+            remedy="Set inference.package, or inference.demonstration_on_patients = true to try the node nevertheless.",
         )
     log.info("worker_ready", algorithm_version=predictor.algorithm.algorithm_version, route=route)
     with registered(running, predictor):

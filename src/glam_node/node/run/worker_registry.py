@@ -27,7 +27,7 @@ UPDATE_INTERVAL_S = 10.0
 def registered(running: Running, predictor: Predictor) -> Iterator[None]:
     """Register this worker, update its entry every ten seconds, and remove it afterwards.
 
-    Entries of crashed workers on this host are removed, too.
+    Also remove the entries of crashed workers on this host.
     """
     node, started_at = running.node, datetime.now(UTC)
 

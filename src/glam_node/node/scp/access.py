@@ -26,12 +26,12 @@ class Caller:
     certificate: PeerCertificate | None = None
     """The certificate that the peer presented in a TLS handshake; None if it presented none."""
     wrong_port: "Rejection | None" = None
-    """The rejection of every association on this connection, because it came to the wrong port; None elsewhere."""
+    """The rejection of every association on a connection to the wrong port; None if the port is right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """The rejection of an association: the code for the peer, the reason and the remedy for people."""
+    """The rejection of an association: the code that is sent to the peer, and the reason and the remedy in words."""
 
     result: tuple[int, int, int]
     """Result, source and reason of the A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
@@ -114,7 +114,7 @@ def _certificate_rejection(
     """Return the rejection of a caller that did not present a certificate of the peer that it claims to be."""
     who = f"{calling_ae_title!r} at {address}"
     if certificate is None:
-        remedy = f"let the peer call tls.port with a certificate, or empty peers.{name}.certificates"
+        remedy = f"let the peer call tls.port with a certificate, or set peers.{name}.certificates = []"
         return Rejection(CALLING_AE_TITLE_NOT_RECOGNIZED, f"{who} presented no certificate", remedy)
     listed = f"peers.{name}.certificates"
     shown = f"{certificate.fingerprint} ({', '.join(sorted(certificate.names)) or 'no name'})"

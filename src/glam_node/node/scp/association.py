@@ -22,11 +22,17 @@ MINIMUM_BYTES_PER_SECOND = 1024
 """Minimum bytes per second, averaged over a message that takes longer than the timeout."""
 
 LONGEST_DATA_SET = 4_194_304
-"""Bytes of the data set of a command other than C-STORE: a storage commitment request for about 30,000 instances."""
+"""Maximum length in bytes of the data set of a command other than C-STORE.
+
+A storage commitment request for about 30,000 instances has this length.
+"""
 
 BeginStore = Callable[[dimse.Command, AcceptedContext], StoreOperation]
 Commit = Callable[[dimse.Command, AcceptedContext, bytes], tuple[int, str]]
-"""Function that returns status and error comment for an N-ACTION or N-EVENT-REPORT with this encoded data set."""
+"""Function that processes an N-ACTION or N-EVENT-REPORT and returns its status and error comment.
+
+Its arguments are the command, the presentation context and the encoded data set.
+"""
 
 
 _SERVICES = {
@@ -47,11 +53,11 @@ class _PartialMessage:
     command: dimse.Command | None = None
     storing: StoreOperation | None = None
     data_set: bytearray = field(default_factory=bytearray)
-    """The data set of a command other than C-STORE; fragments after LONGEST_DATA_SET are dropped."""
+    """The data set of a command other than C-STORE; once it exceeds LONGEST_DATA_SET, further fragments are dropped."""
 
 
 class Association:
-    """An association that was accepted; call `serve` once to serve it."""
+    """An accepted association; call `serve` once."""
 
     def __init__(
         self,
@@ -75,7 +81,7 @@ class Association:
         """The number of C-STORE responses by status."""
 
     def ask_to_stop(self) -> bool:
-        """End after the current message; return whether there is none, so that the connection may be cut now."""
+        """Request the end after the current message; return True if there is none and the connection may be cut."""
         self._stopping.set()
         return self._message is None
 
@@ -102,7 +108,7 @@ class Association:
         return last_pdu
 
     def _half_received(self) -> str:
-        """Return a clause that says what was being received, or an empty string if no message was."""
+        """Return words that state whether an instance or another message was being received; empty for neither."""
         if self._message is None:
             return ""
         return ", in the middle of an instance" if self._message.storing is not None else ", in the middle of a message"
@@ -138,7 +144,7 @@ class Association:
         raise pdu.MalformedPDU(f"a PDU of type 0x{unit.pdu_type:02X} in an association", pdu.UNEXPECTED_PDU)
 
     def _flush_and_check_rate(self) -> None:
-        """Write received fragments to the file before the next read reuses their memory; check the rate."""
+        """Write received fragments to the file before the next read reuses their memory; check the transfer rate."""
         if self._message is None:
             return
         if self._message.storing is not None:

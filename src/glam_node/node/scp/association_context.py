@@ -1,4 +1,4 @@
-"""The context of associations: settings that are frozen for their lifetime, and records of those that failed."""
+"""Settings that are frozen for the lifetime of an association, and records of associations that failed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def association_settings(
 def record_rejection(
     on_refused: OnRefused, rejection: Rejection, address: str, calling_ae_title: str = "", called_ae_title: str = ""
 ) -> None:
-    """Log a rejected association and record its event by `on_refused`."""
+    """Log a rejected association, and call `on_refused` to record the event."""
     detail: dict[str, object] = {
         "calling_ae_title": calling_ae_title,
         "called_ae_title": called_ae_title,
@@ -54,7 +54,7 @@ def record_rejection(
 def record_abort(
     on_refused: OnRefused, reason: str, remedy: str, address: str, calling_ae_title: str = "", **facts: object
 ) -> None:
-    """Log an association that ended before its release, and record its event by `on_refused`."""
+    """Log an association that ended before its release, and call `on_refused` to record the event."""
     detail: dict[str, object] = {
         "calling_ae_title": calling_ae_title,
         "address": address,

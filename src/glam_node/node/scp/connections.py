@@ -15,7 +15,7 @@ class ServedAssociation(Protocol):
     """An association that is served by this process or by a helper process."""
 
     def ask_to_stop(self) -> bool:
-        """End after the current message; return whether there is none, so that the connection may be cut now."""
+        """Request the end after the current message; return True if there is none and the connection may be cut."""
         ...
 
     def serve(self) -> bytes:
@@ -46,13 +46,13 @@ class Connections:
         self._maximum_associations = maximum_associations
 
     def add(self, connection: socket.socket, address: str) -> None:
-        """Register a connection; evict the oldest silent one if there are too many."""
+        """Register a connection; if there are too many, evict the oldest one that has not requested an association."""
         with self._lock:
             self._make_room(address)
             self._connected[connection] = _Connected(address)
 
     def associate(self, connection: socket.socket, association: ServedAssociation) -> bool:
-        """Register the association of a connection; return False if it was evicted or the limit is reached."""
+        """Register the association of a connection; return False at the limit, or if the connection was evicted."""
         with self._lock:
             connected = self._connected.get(connection)
             serving = sum(other.association is not None for other in self._connected.values())
@@ -67,7 +67,7 @@ class Connections:
             self._connected.pop(connection, None)
 
     def finish(self) -> None:
-        """Stop reading from idle connections; let each association in the middle of a message end after it."""
+        """Stop reading from idle connections; let every other association end after its current message."""
         with self._lock:
             for connection, connected in self._connected.items():
                 if connected.association is None or connected.association.ask_to_stop():

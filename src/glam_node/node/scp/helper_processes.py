@@ -34,11 +34,11 @@ class Finish:
 
 
 Order = Settings | AcceptedAssociation | Finish
-"""Orders to a helper. Settings come first, and again after every reload. An association comes with two descriptors: its
-socket, and a pipe for its last PDU, which the helper closes when the association is over."""
+"""Orders to a helper. Settings are sent first, and again after every reload. An association is sent with two file
+descriptors: its socket, and a pipe for the last PDU. The helper closes the pipe when the association is over."""
 
 Prepare = Callable[[Settings], tuple[Services, AssociationSettings]]
-"""Function by which a helper opens the node, and again after every reload."""
+"""Function that opens the services of a helper with its first settings, and again after every reload."""
 
 
 class HelperGone(Exception):
@@ -63,7 +63,7 @@ class Helper:
         """Have the helper serve an association; return the last PDU for the peer, empty if the helper exits meanwhile.
 
         Raises:
-            HelperGone: The helper did not take the association.
+            HelperGone: The helper cannot be reached, so it does not serve the association.
         """
         over, over_for_helper = os.pipe()
         with open(over, "rb") as words:  # noqa: PTH123 - a descriptor
@@ -85,7 +85,7 @@ class Helper:
         os.waitpid(self._process_id, 0)
 
     def close(self) -> None:
-        """Close the channel; the helper exits once no process holds this end of it."""
+        """Close the channel; the helper exits once no process has this end of the channel open."""
         self._channel.close()
 
 
@@ -102,7 +102,7 @@ class Helpers:
 
     @contextmanager
     def least_busy(self, only_here: bool) -> Iterator[Helper | None]:
-        """Provide the process with the fewest associations and count one more for it meanwhile.
+        """Provide the process with the fewest associations, and count one more association for it during the block.
 
         Args:
             only_here: Whether only this process can serve the association.
@@ -159,7 +159,7 @@ class HelperLoop:
         self._finishing = False
 
     def run(self) -> None:
-        """Obey orders until the channel is closed; acknowledge each settings update with one byte."""
+        """Carry out orders until the channel is closed; acknowledge each settings update with one byte."""
         while True:
             message, descriptors, _, _ = socket.recv_fds(self._channel, LONGEST_ORDER, 2)
             if not message:
@@ -173,7 +173,7 @@ class HelperLoop:
                 self._follow(order)
 
     def _follow(self, settings: Settings) -> None:
-        """Apply new settings; if that fails, the next association tries again."""
+        """Apply new settings; if that fails, the helper tries again when it gets the next association."""
         with self._lock:
             self._settings, self._prepared = settings, None
         try:

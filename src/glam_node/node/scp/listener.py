@@ -18,7 +18,7 @@ from glam_node.settings.schema import NodeSettings
 from glam_node.settings.tls import TLSSettings
 
 BACKLOG = 1024
-"""Connections that wait to be accepted; beyond that, the system of the peer tries again after a second."""
+"""Maximum number of connections that wait to be accepted; further peers connect again after about a second."""
 # The first byte of a TLS record with a ClientHello (RFC 8446 5.1); no PDU type of PS3.8 is 0x16.
 HANDSHAKE_RECORD = 0x16
 # PS3.8 Table 9-21: rejected-permanent, service user, no reason given
@@ -32,7 +32,7 @@ CLIENT_CERTIFICATE_MODES = {
 HANDSHAKE_REMEDIES = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": 'give the sender a certificate, or tls.client_certificate = "optional"',
     "UNSUPPORTED_PROTOCOL": "configure the sender for TLS 1.2 or 1.3",
-    "NO_SHARED_CIPHER": "allow the sender a cipher suite of the BCP 195 profile (ECDHE with AES-GCM)",
+    "NO_SHARED_CIPHER": "enable a cipher suite of the BCP 195 profile (ECDHE with AES-GCM) at the sender",
     "CERTIFICATE_VERIFY_FAILED": "put the authority of the sender's certificate into tls.ca, or renew that certificate",
     "TLSV1_ALERT_UNKNOWN_CA": "add the authority of tls.certificate to those that the sender trusts",
     "SSLV3_ALERT_BAD_CERTIFICATE": "see the log of the sender for why it rejects tls.certificate",
@@ -42,7 +42,7 @@ DEFAULT_REMEDY = "see the log of the sender; `glam-node doctor` checks the certi
 
 
 class HandshakeRefused(Exception):
-    """The TLS handshake failed, or TLS was spoken to the plain port."""
+    """The TLS handshake failed, or the peer used TLS on the plain port."""
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(rejection.reason)
@@ -61,13 +61,13 @@ class Listener:
 
     @contextmanager
     def handshake(self, connection: socket.socket, address: str) -> Iterator[tuple[socket.socket, Caller]]:
-        """Do the TLS handshake, if any, and provide the socket on which DICOM is spoken, with its caller.
+        """Perform the TLS handshake if the port uses TLS, and provide the socket for DICOM with its caller.
 
         TLS runs on a duplicate of `connection` that is closed afterwards; shutting down `connection` ends both.
 
         Raises:
-            HandshakeRefused: The handshake failed, or TLS was spoken to the plain port.
-            ConnectionLost: The peer sent nothing in time, or closed the connection in the handshake.
+            HandshakeRefused: The handshake failed, or the peer used TLS on the plain port.
+            ConnectionLost: The peer sent nothing in time, or closed the connection during the handshake.
         """
         speaks_tls = _speaks_tls(connection, self.handshake_timeout)
         if self.context is None:
@@ -161,7 +161,7 @@ def _speaks_tls(connection: socket.socket, timeout_s: float) -> bool:
 @contextmanager
 def _secured(connection: socket.socket, context: ssl.SSLContext, timeout_s: float) -> Iterator[ssl.SSLSocket]:
     with context.wrap_socket(connection.dup(), server_side=True, do_handshake_on_connect=False) as secured:
-        # The timeout bounds the whole handshake, even if its bytes drip.
+        # The timeout limits the whole handshake, even if the peer sends it byte by byte.
         secured.settimeout(timeout_s)
         started = time.monotonic()
         try:

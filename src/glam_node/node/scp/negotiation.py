@@ -28,19 +28,19 @@ class AcceptedContext:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedAssociation:
-    """An accepted association, as the process that serves it needs to know it."""
+    """An accepted association, with everything that the process that serves it needs."""
 
     calling_ae_title: str
     address: str
     contexts: dict[int, AcceptedContext]
-    """By presentation context id."""
+    """The accepted contexts by presentation context ID."""
     maximum_length: int
     """Maximum length in bytes of a P-DATA-TF that the peer receives; 0 for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An association request: its fixed fields, and its whole body undecoded."""
+    """An association request: its fixed fields, and its whole body as bytes."""
 
     calling_ae_title: str
     called_ae_title: str
@@ -55,7 +55,7 @@ class Acceptance:
     encoded: bytes
     """The A-ASSOCIATE-AC PDU."""
     contexts: dict[int, AcceptedContext]
-    """By presentation context id."""
+    """The accepted contexts by presentation context ID."""
     maximum_length: int
     """Maximum length in bytes of a P-DATA-TF that the peer receives; 0 for no limit."""
 
@@ -73,7 +73,7 @@ def parse(body: memoryview) -> Proposal:
 
 
 def title_of(field: bytes | memoryview) -> str:
-    """Return an AE title without padding, safe to show; it ends at a NUL, which senders written in C put there."""
+    """Return an AE title without padding, with ? for unprintable characters; some senders end the title with a NUL."""
     text = bytes(field).decode("ascii", "replace").partition("\0")[0].strip()
     return "".join(character if character.isascii() and character.isprintable() else "?" for character in text)
 
@@ -89,7 +89,7 @@ def accept(
         maximum_pdu_length: Maximum length in bytes of a P-DATA-TF that this node receives.
 
     Raises:
-        MalformedPDU: An item of the request is cut.
+        MalformedPDU: An item of the request is truncated.
     """
     try:
         request = associate.decode(proposal.body)
@@ -126,10 +126,10 @@ def _answer(proposed: Context, contexts: Mapping[str, tuple[str, ...]]) -> Conte
 
 
 def choose_transfer_syntax(offered: Sequence[str], ours: Sequence[str]) -> str | None:
-    """Return the preferred transfer syntax of those offered, or None if there is none in common.
+    """Return the preferred transfer syntax that both sides support, or None if there is no common one.
 
-    A lossy syntax is chosen only if the sender names it first of those in common: senders name the syntax of their
-    files first, and would compress other images with loss on their way here.
+    A lossy syntax is chosen only if it is the first common one in the sender's list. Senders list the syntax of their
+    files first; otherwise they might compress images with loss in order to send them.
 
     Args:
         offered: Transfer syntaxes of the sender, in its order.

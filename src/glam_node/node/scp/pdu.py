@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 MAXIMUM_ASSOCIATE_LENGTH = 262_144
-# Length of every other PDU in bytes.
+# Maximum length in bytes of PDUs other than A-ASSOCIATE-RQ and P-DATA-TF.
 SHORT_LENGTH = 4
 # Bytes allowed beyond the advertised maximum length: some senders do not count the headers.
 LENGTH_TOLERANCE = 1024
@@ -64,8 +64,8 @@ class PDUStream:
         self._connection = connection
         self._timeout_s = self._current_timeout_s = timeout_s
         self._longest = {P_DATA_TF: maximum_pdu_length + LENGTH_TOLERANCE, ASSOCIATE_RQ: MAXIMUM_ASSOCIATE_LENGTH}
-        # Room for two of the longest PDUs: one arrives while the other is read. Anonymous memory takes no page before
-        # it is written: many connections never use theirs.
+        # Room for two of the longest PDUs: one arrives while the other is read. Anonymous memory uses no RAM before it
+        # is written to, so a connection that receives little needs little memory.
         length = 2 * (6 + max(self._longest.values()))
         self._buffer = memoryview(mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._start = self._end = 0
@@ -101,7 +101,7 @@ class PDUStream:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no byte has arrived that was not read."""
+        """Whether every byte that has arrived was read."""
         return self._start == self._end
 
     def send(self, data: bytes) -> None:
@@ -137,7 +137,7 @@ class PDUStream:
         if received == 0:
             raise Closed("closed by the peer")
         self._end += received
-        # Otherwise some senders wait 40 ms for a delayed acknowledgement. The kernel resets the option by itself.
+        # Without this option some senders wait 40 ms for a delayed acknowledgement. The kernel resets it by itself.
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _set_timeout(self, seconds: float) -> None:
@@ -171,7 +171,7 @@ def fragments(body: memoryview) -> list[tuple[int, bool, bool, memoryview]]:
 def p_data(context_id: int, command_set: bytes, maximum_length: int = 0) -> bytes:
     """Encode a command set as P-DATA-TF PDUs (PS3.8 D.1).
 
-    Fragments have an even length wherever two bytes fit.
+    The length of every fragment is even, unless the maximum length leaves room for only one byte.
 
     Args:
         context_id: The presentation context.

@@ -29,13 +29,14 @@ from glam_node.node.upper_layer.transport import WholePDUs
 log = structlog.get_logger(__name__)
 
 ESTABLISHED = "Sta6"
-"""PS3.8 Table 9-3: ready for data transfer."""
+"""The state of an association that is ready for data transfer (PS3.8 Table 9-3)."""
 
 
 class PynetdicomServer(Server):
     """A Storage, Storage Commitment and Verification SCP with the access control, statuses and events of StorageServer.
 
-    It holds each instance in memory until it is complete, and limits associations, but not other connections.
+    This server keeps each instance in memory until the instance is complete. It limits the number of associations, but
+    not the number of connections without an association.
     """
 
     def _prepare(self) -> None:
@@ -53,7 +54,7 @@ class PynetdicomServer(Server):
 
     @property
     def tls_port(self) -> int | None:
-        """The TCP port for TLS, or None."""
+        """The TCP port for TLS, or None if there is no such port."""
         return _port(self._secured)
 
     def start(self) -> None:
@@ -180,7 +181,7 @@ class PynetdicomServer(Server):
 
 
 def _read_whole_pdus(event: Event) -> None:
-    """Replace the connection of a new association by one that does not wait and that mends requests for pynetdicom."""
+    """Make the connection of a new association return whole PDUs without waiting, rewritten for pynetdicom."""
     dul = event.assoc.dul
     if dul.socket is not None:
         dul.socket = WholePDUs(dul.socket, rewrite_request)
@@ -202,7 +203,7 @@ def _end_association(association: Association) -> None:
     if association.dul.state_machine.current_state == ESTABLISHED:
         association.abort()
     elif (line := association.dul.socket) is not None:
-        line._shutdown_socket()  # its reactor notices the end and closes it
+        line._shutdown_socket()  # the thread of the association then closes the connection
     association.join(STOP_PATIENCE_S)
 
 

@@ -24,10 +24,10 @@ LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
 BUSY = Rejection(
     LOCAL_LIMIT_EXCEEDED,
     "the node is busy",
-    "node.maximum_associations allows no more at once; the sender may try again",
+    "node.maximum_associations allows no further association at present; the sender may try again",
 )
 ACCEPT_PAUSE_S = 0.1
-# Seconds and bytes that a peer may use after the last PDU before its connection is closed.
+# Seconds and bytes for which the node still reads after its last PDU, before it closes the connection.
 LINGER_S = 0.5
 LINGER_BYTES = 1_048_576
 
@@ -58,7 +58,7 @@ class StorageServer(Server):
 
     @property
     def tls_port(self) -> int | None:
-        """The TCP port for TLS, or None."""
+        """The TCP port for TLS, or None if there is no such port."""
         return next((listener.port for listener in self._listeners if listener.context is not None), None)
 
     def start(self) -> None:
@@ -104,7 +104,7 @@ class StorageServer(Server):
             try:
                 connection, address = listener.listening_socket.accept()
                 self._start_thread(connection, str(address[0]), listener)
-            except (OSError, RuntimeError) as error:  # too many files or threads: wait until some end
+            except (OSError, RuntimeError) as error:  # too many open files or threads: wait until there are fewer
                 self._free_threads.release()
                 if self._stopping.is_set():
                     return
@@ -139,7 +139,7 @@ class StorageServer(Server):
             record_rejection(self._services.on_refused, error.rejection, address)
             is_plain = listener.context is None
             _send_last_pdu(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED) if is_plain else b"")
-        except (OSError, pdu.ConnectionLost) as error:  # health checks and port scans
+        except (OSError, pdu.ConnectionLost) as error:  # usual with health checks and port scans
             log.debug("connection_lost", address=address, failure=str(error))
         except Exception:
             log.exception("association_failed", address=address)
@@ -220,7 +220,7 @@ class _HelperAssociation:
     fallback: Association
 
     def ask_to_stop(self) -> bool:
-        """Return False: the helper gets an order of its own to finish."""
+        """Return False, since the helper gets its own order to finish."""
         return False
 
     def serve(self) -> bytes:
@@ -233,7 +233,7 @@ class _HelperAssociation:
 
 
 def _send_last_pdu(connection: socket.socket, last_pdu: bytes) -> None:
-    """Send the last PDU and give the peer time to read it: closing with unread data would destroy it on the way."""
+    """Send the last PDU and let the peer read it: if the node closed with unread data, the PDU could be lost."""
     try:
         connection.settimeout(LINGER_S)
         connection.sendall(last_pdu)

@@ -27,7 +27,7 @@ STOP_PATIENCE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The store and the functions that process what arrives over associations."""
+    """The store of instances, and the functions that process received instances and refusals."""
 
     store: InstanceStore
     receive: Receive
@@ -85,7 +85,7 @@ class Server:
         minimum_free_bytes: int,
         desk: CommitmentDesk,
     ) -> None:
-        """Apply new settings to new associations; open associations keep those that they began with."""
+        """Apply new settings to new associations; open associations keep their settings."""
         self._settings = association_settings(node, peers, minimum_free_bytes, desk)
         self._apply_settings()
 

@@ -21,7 +21,7 @@ from glam_node.node.workflow.receive.store_instance import CANNOT_UNDERSTAND, DA
 log = structlog.get_logger(__name__)
 
 MAXIMUM_FRAGMENTS = 256
-"""Fragments after which they are written, however small they are."""
+"""Number of collected fragments after which they are written to the file, however small they are."""
 
 Receive = Callable[[Received, str, datetime], object]
 OnRefused = Callable[[str, dict[str, object]], None]
@@ -29,7 +29,7 @@ OnRefused = Callable[[str, dict[str, object]], None]
 
 @dataclass
 class StoreOperation:
-    """A C-STORE while its data set arrives; once it is refused, the rest of the data set is dropped."""
+    """A C-STORE whose data set is arriving; after a refusal, the rest of the data set is dropped."""
 
     command: dimse.Command
     context: AcceptedContext
@@ -132,7 +132,7 @@ def begin_store(
     receive: Receive,
     on_refused: OnRefused,
 ) -> StoreOperation:
-    """Begin a C-STORE: open its file, or refuse it."""
+    """Begin a C-STORE: open a file for the data set, or refuse the instance."""
     storing = StoreOperation(command, context, calling_ae_title, address, receive, on_refused)
     storing.refusal = _refusal(command, context)
     if storing.refusal is not None:

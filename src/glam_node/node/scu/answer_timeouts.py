@@ -1,4 +1,4 @@
-"""Time limits for answers to objects: they allow an archive to work for long, but not forever."""
+"""Time limits for answers of peers: an archive may work on an object for a long time, but not forever."""
 
 import http.client
 import queue
@@ -27,7 +27,7 @@ class Connected(Protocol):
 def limit_answer_time(connection: Connected, seconds: float) -> AbstractContextManager[None]:
     """Limit the time in which an answer is read inside this block.
 
-    Otherwise a server that sends its answer byte by byte would never end.
+    Without this limit, the node could wait forever for a server that sends its answer byte by byte.
 
     Args:
         connection: An open connection.
@@ -36,7 +36,7 @@ def limit_answer_time(connection: Connected, seconds: float) -> AbstractContextM
     Raises:
         TimeoutError: The answer took longer.
     """
-    # The connection forgets its socket when an answer begins that ends with the connection.
+    # `connection.sock` becomes None when the server announces that it will close the connection after its answer.
     called = connection.sock
     return ended_after(seconds, lambda: [called] if called is not None else [])
 
@@ -81,10 +81,11 @@ def _shut_down(sockets: Callable[[], Iterable[socket.socket]]) -> None:
 
 
 def wait_while_peer_works(association: Association, timeout: float) -> None:
-    """Let requests on an association wait for their answers as long as the peer works on an object.
+    """Let requests on an association wait for their answers while the peer works on an object.
 
-    An archive that works on an object for long is not dead. The timeout counts only while no more of the object is
-    sent, and after its last byte the answer may take ANSWER_TIMEOUT_FACTOR times as long. TCP detects a dead host.
+    An archive that works on an object for a long time is not dead. The timeout starts again with every part of the
+    object that is sent. After the last part, the peer may take ANSWER_TIMEOUT_FACTOR times the timeout to answer. TCP
+    detects a dead host.
 
     Args:
         association: An established association.

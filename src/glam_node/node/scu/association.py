@@ -36,7 +36,7 @@ class Peer:
     calling_ae_title: str
     """The AE title of this node."""
     tls: PeerTLS | None = None
-    """None for plain DICOM."""
+    """The TLS settings; None for plain DICOM."""
     settings_section: str = ""
     """The section of the settings that describes the peer, if it is not [destinations.NAME]."""
 
@@ -99,7 +99,7 @@ def open_association(
     Args:
         peer: The application entity to call.
         contexts: The presentation contexts to propose.
-        roles: The roles to propose, where they are not the default ones.
+        roles: The roles to propose, if they are not the default ones.
         handlers: The handlers of pynetdicom's events, such as requests of the peer on this association.
 
     Raises:
@@ -159,7 +159,7 @@ def _request(
 def _unreachable(peer: Peer) -> TransientError:
     """Return the error for a peer that could not be connected to.
 
-    pynetdicom logs the reason but does not return it, so the connection is tried once more to learn it.
+    pynetdicom logs the reason but does not return it, so the node connects once more to find the reason.
     """
     timeout_s = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     try:
@@ -175,7 +175,7 @@ def _unreachable(peer: Peer) -> TransientError:
 
 
 def _keep_answer(event: Event, answers: list[A_ASSOCIATE]) -> None:
-    """Append the peer's answer to the association request to `answers`, but nothing that it sends later.
+    """Append the peer's answer to the association request to `answers`; ignore everything that the peer sends later.
 
     pynetdicom's own record is empty if the peer rejects and closes before the requesting thread wakes up.
     """
@@ -204,7 +204,7 @@ def _refused(
 
 
 def _protocol_mismatch(peer: Peer) -> str:
-    """Return a message if the peer speaks HTTP or if TLS is not agreed upon; else an empty text."""
+    """Return a message if the peer speaks HTTP, or if the use of TLS is the likely cause; otherwise an empty text."""
     timeout_s = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     if peer.tls is None:
         if speaks_http(peer.address, timeout_s):
@@ -247,7 +247,7 @@ def lost_association(peer: Peer, asked: str, timed_out: bool, waited_s: float | 
         peer: The peer.
         asked: The name of the request.
         timed_out: Whether the peer was silent for too long, rather than ending the association.
-        waited_s: How many seconds the answer was awaited, if not the peer's timeout.
+        waited_s: The seconds that the node waited for the answer; None: the peer's timeout.
     """
     if not timed_out:
         return TransientError(

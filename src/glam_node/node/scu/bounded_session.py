@@ -1,4 +1,4 @@
-"""Sessions of `requests` that limit the time of whole answers; its own timeout limits only the wait for a byte."""
+"""Sessions of `requests` with a limit for whole answers; the timeout of `requests` limits only the wait for a byte."""
 
 import socket
 from typing import Any
@@ -40,7 +40,7 @@ class _BoundedAdapter(HTTPAdapter):
         known, plain = self._sockets, type(pool).ConnectionCls
 
         class Connection(plain):  # type: ignore[misc, valid-type]
-            """A connection whose socket its adapter knows."""
+            """A connection that registers its socket with the adapter, so that the adapter can close it."""
 
             def connect(self) -> None:
                 super().connect()

@@ -22,9 +22,9 @@ from glam_node.node.scu.association import Peer, SOPClassRefused, lost_associati
 from glam_node.node.workflow.deliver.commitment_data_sets import report_data_set, reported, request_data_set
 
 SAME_ASSOCIATION_S = 2.0
-"""Time that the association of a request stays open, since some archives answer on it at once."""
+"""Seconds that the association of a request stays open, since some archives answer on it at once."""
 ANSWER_S = 30.0
-"""The longest time for recording and acknowledging a reply."""
+"""Maximum number of seconds for recording and acknowledging a reply."""
 
 ReplyHandler = Callable[[CommitmentReply], None]
 
@@ -38,8 +38,8 @@ def request_commitment(
         peer: The archive.
         transaction_uid: The Transaction UID of the request.
         references: The objects that the archive is to commit.
-        on_reply: The function that records a reply. If it raises NodeError, the peer is answered with a processing
-            failure.
+        on_reply: The function that records a reply. If it raises NodeError, the node answers the peer with a
+            processing failure.
 
     Raises:
         TransientError: The peer gave no answer to the request.
@@ -56,7 +56,8 @@ def request_commitment(
         return 0x0000, None
 
     def sent(event: Event) -> None:
-        # Only the acknowledgement is sent after the reply. A release before it would leave the peer without.
+        # The node sends nothing but the acknowledgement after the reply. If it released the association before, the
+        # peer would get no acknowledgement.
         if replied.is_set() and isinstance(event.pdu, P_DATA_TF):
             answered.set()
 

@@ -72,15 +72,15 @@ class Survey:
     accepted: Mapping[str, tuple[str, ...]]
     """Kind of result -> names of the accepted transfer syntaxes; kinds that are not accepted are left out."""
     refused: tuple[str, ...]
-    """Kinds that are accepted neither themselves nor as the fallback for them."""
+    """Kinds of result that the destination does not accept, and whose fallback it does not accept either."""
     commitment: bool
     """True if the destination accepts requests for storage commitment."""
 
 
 def survey(peer: Peer, destination: DestinationSettings) -> Survey:
-    """Send a C-ECHO, on an association that proposes the SOP classes of all chosen results.
+    """Send a C-ECHO on an association that proposes the SOP classes of all results for the destination.
 
-    Each transfer syntax is proposed in a presentation context of its own, to learn all that are accepted.
+    Each transfer syntax is proposed in its own presentation context, so that the answer shows all accepted ones.
 
     Raises:
         NodeError: The peer does not answer, or answers with a failure.
@@ -120,7 +120,7 @@ def survey(peer: Peer, destination: DestinationSettings) -> Survey:
 
 
 def _ask(peer: Peer, destination: DestinationSettings) -> str:
-    """Return a sentence that names the peer and the fallbacks that it gets.
+    """Return a sentence that names the peer and the fallbacks that the node sends to it.
 
     Raises:
         NodeError: The peer does not answer, or accepts too little.

@@ -15,12 +15,12 @@ PENDING = (0xFF00, 0xFF01)
 
 
 def count_mammograms(peer: Peer, study_instance_uid: str) -> int:
-    """Return how many images `peer` counts in the study's series of Modality MG.
+    """Return the number of images in the study's series of Modality MG, as `peer` counts them.
 
     Results of this node do not count, since their series have other modalities.
 
     Raises:
-        TransientError: No answer came.
+        TransientError: The archive gave no answer.
         PermanentError: The peer accepts no queries, refuses this one, or does not return the optional Number of Series
             Related Instances.
     """

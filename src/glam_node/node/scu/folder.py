@@ -58,10 +58,10 @@ def check_folder(name: str, folder: Path) -> str:
     Directories that a delivery would create are removed again.
 
     Returns:
-        A sentence that says so.
+        A sentence that confirms that the folder accepts results.
 
     Raises:
-        PermanentError: Nothing can be written there.
+        PermanentError: The node cannot write to the folder.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     file = folder / f".glam-node-{secrets.token_hex(4)}"

@@ -35,7 +35,7 @@ def send_mail(server: MailServer, node: str, message: AlertMessage) -> None:
     """Send an alert by mail to all recipients.
 
     Raises:
-        TransientError: The server did not accept the mail for all of them.
+        TransientError: The server did not accept the mail for all recipients.
     """
     refused: dict[str, object] = {}
     with _trouble(server), _connected(server) as connection:
@@ -50,7 +50,7 @@ def check_mail_server(server: MailServer) -> str:
     """Check that the server accepts a connection and the credentials, without sending mail.
 
     Returns:
-        A phrase that says so.
+        Words that confirm that the server accepts the node.
 
     Raises:
         TransientError: The server does not answer or refuses.
@@ -75,7 +75,7 @@ def _trouble(server: MailServer) -> Iterator[None]:
     except SecretFileError as error:
         raise TransientError(f"alerts.smtp_password_path: {error}. Correct that file. The node tries again.") from None
     except smtplib.SMTPResponseException as error:
-        # The text of the answer is left out, since it may repeat what was sent.
+        # The text of the answer is left out, since it may repeat data that the node sent.
         raise TransientError(f"{where} answered {error.smtp_code}. Check [alerts]. The node tries again.") from error
     except (OSError, smtplib.SMTPException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
@@ -97,7 +97,7 @@ class _BoundedReplies(smtplib.SMTP):
 
 
 class _BoundedRepliesOverTLS(_BoundedReplies, smtplib.SMTP_SSL):
-    """The same connection over TLS from its beginning."""
+    """An SMTP connection with bounded replies that uses TLS from the start."""
 
 
 def _connected(server: MailServer) -> smtplib.SMTP:
@@ -115,7 +115,7 @@ def _mail(server: MailServer, node: str, message: AlertMessage) -> EmailMessage:
     mail["From"], mail["To"] = server.sender, ", ".join(server.recipients)
     mail["Subject"] = f"[glam-node {node}] {message.title}"
     mail["Date"] = format_datetime(message.at)
-    # The same for every attempt, so that a mail that arrives twice is recognized.
+    # The ID is the same for every attempt, so that mail programs recognize a mail that arrives twice.
     mail["Message-ID"] = f"<alert-{message.message_id}-{message.phase}.{node.replace(' ', '_')}@glam-node>"
     mail["Auto-Submitted"] = "auto-generated"
     at = message.at.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,4 +1,4 @@
-"""Export of spans to an OpenTelemetry collector by OTLP over HTTP. Its packages are loaded only for a collector."""
+"""Export of spans to an OpenTelemetry collector by OTLP over HTTP. OTLP's packages are loaded only when needed."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -61,7 +61,7 @@ def check_collector(endpoint: str, timeout_s: float) -> str:
     """Check that the collector accepts an empty list of spans.
 
     Returns:
-        A phrase that says so.
+        Words that confirm that the collector accepts traces.
 
     Raises:
         TransientError: The collector does not answer or refuses.

@@ -52,11 +52,11 @@ class RequestingAE(AE):
 
 
 class Checkpoint(threading.Event):
-    """The gate of an association's thread, which passes it repeatedly while it is open. It is open at first.
+    """A gate that an association's thread passes repeatedly while the gate is open. The gate is open at first.
 
-    A thread that clears the gate can rely on the association's thread waiting there. With a plain Event that thread may
-    have passed the gate already, and not have gone on yet. It would then read the answer, throw it away as unexpected,
-    and the other thread would wait for the peer's timeout.
+    A thread that closes the gate can rely on the association's thread waiting there. With a plain Event, the
+    association's thread may have passed the gate just before. It would then read the answer and discard it as
+    unexpected, and the other thread would wait until the peer's timeout.
     """
 
     def __init__(self, association: Association) -> None:
@@ -113,7 +113,7 @@ def _configure(connection: socket.socket, timeout: float) -> None:
     # Without this timeout a peer that stops reading in the middle of a data set would block the sending thread forever.
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout * 1000))
-    # Without keep-alive nothing would detect that the host of a peer is gone while its answer is awaited.
+    # Without keep-alive, the node would not detect that the host of a peer is down while it waits for an answer.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
         if hasattr(socket, option):

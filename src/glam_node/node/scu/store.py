@@ -27,7 +27,7 @@ from glam_node.node.scu.association import (
 from glam_node.node.scu.transfer_syntaxes import UNCOMPRESSED, convert, sendable_syntaxes
 from glam_node.node.workflow.record.failure import describe
 
-# Only pynetdicom's send_c_store reads this. A file is then sent as it is, in pieces, instead of decoded and encoded.
+# With this option, pynetdicom's send_c_store sends a file unchanged and in pieces, without decoding and encoding it.
 _config.STORE_SEND_CHUNKED_DATASET = True
 
 
@@ -55,7 +55,7 @@ STATUS_MEANINGS = (
     StatusMeaning(0x0000, 0x0000, True, False, "success", ""),
     StatusMeaning(0x0001, 0x0001, True, False, "stored, optional attributes not supported", ""),
     StatusMeaning(0x0107, 0x0107, True, False, "stored, attribute list error", ""),
-    StatusMeaning(0x0111, 0x0111, True, False, "it has this SOP Instance already", ""),
+    StatusMeaning(0x0111, 0x0111, True, False, "the archive already has this SOP Instance", ""),
     StatusMeaning(0x0116, 0x0116, True, False, "stored, attribute value out of range", ""),
     StatusMeaning(0xB000, 0xB000, True, False, "stored, elements coerced", ""),
     StatusMeaning(0xB006, 0xB006, True, False, "stored, elements discarded", ""),
@@ -110,7 +110,7 @@ class CStoreDestination:
     def store(self, instances: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
         """Send instances and return the outcome of each, in order, from its own answer.
 
-        A failing peer raises no error.
+        No error is raised if the peer fails; the outcomes state the failure.
         """
         outcomes: list[StoreOutcome] = []
         if not instances:
@@ -128,7 +128,7 @@ class CStoreDestination:
         except SOPClassRefused as error:
             outcomes += [_failed(instance, error) for instance in instances]
         except NodeError as error:
-            # If the association ends over the first object that it carries, the object may be the cause.
+            # If the association ends before any object is answered, the object that was being sent may be the cause.
             if is_open and all(outcome.status is None for outcome in outcomes):
                 outcomes.append(_failed(instances[len(outcomes)], error, broke_off=True))
             outcomes += _unsent(instances[len(outcomes) :], error)
@@ -181,11 +181,11 @@ class CStoreDestination:
 
 
 class _Unreadable(TransientError):
-    """The file cannot be read at this moment; nothing of it was sent."""
+    """The file cannot be read at present; no part of it was sent."""
 
 
 class _Interrupted(TransientError):
-    """The file failed while it was sent, so that the association can no longer be used."""
+    """The file could not be read to its end while it was sent, so that the association can no longer be used."""
 
 
 def _readable(instance: OutgoingInstance, syntax: str) -> Path | Dataset:
@@ -208,7 +208,7 @@ def _unreadable(instance: OutgoingInstance, error: Exception) -> str:
 
 
 def warning_of(instance: OutgoingInstance, status: int, meaning: str, comment: str) -> str:
-    """Return an archive's warning about a stored object in words. Its comment is left out if it names the patient."""
+    """Return an archive's warning about a stored object in words, without a comment that names the patient."""
     said = "".join(one if one.isprintable() else " " for one in comment).strip()[:LONGEST_COMMENT]
     if said and _names_the_patient(instance, said):
         said = "its comment names the patient and is left out"
@@ -216,7 +216,7 @@ def warning_of(instance: OutgoingInstance, status: int, meaning: str, comment: s
 
 
 def _names_the_patient(instance: OutgoingInstance, text: str) -> bool:
-    """Return whether a text contains the name, ID or birth date of an object's patient, or cannot be compared."""
+    """Return whether a text contains, or may contain, the name, ID or birth date of an object's patient."""
     try:
         header = dcmread(instance.path, stop_before_pixels=True, specific_tags=list(_IDENTITY))
     except (OSError, InvalidDicomError):

@@ -41,7 +41,7 @@ _STATUSES_OF_ANY_OBJECT = frozenset({*range(300, 400), 401, 403, 404, 405, 429, 
 
 
 class _HTTPSConnection(http.client.HTTPSConnection):
-    """An HTTPS connection whose certificate must be valid for `name`, whatever host is called."""
+    """An HTTPS connection whose server certificate must be valid for `name`, even if the host has another name."""
 
     def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext, name: str) -> None:
         super().__init__(host, port, timeout=timeout, context=context)
@@ -128,7 +128,7 @@ class StowDestination:
     def store(self, instances: Sequence[OutgoingInstance]) -> list[StoreOutcome]:
         """Send instances and return the outcome of each, in order, from its own answer.
 
-        A failing peer raises no error.
+        No error is raised if the peer fails; the outcomes state the failure.
         """
         outcomes: list[StoreOutcome] = []
         if not instances:
@@ -143,7 +143,7 @@ class StowDestination:
                     if not outcomes[-1].reached:
                         raise TransientError(outcomes.pop().failure)
         except _Lost as error:
-            # If the connection ends over the first object that it carries, the object may be the cause.
+            # If the connection ends before any object is answered, the object that was being sent may be the cause.
             if is_open and not any(outcome.status for outcome in outcomes):
                 uid = instances[len(outcomes)].sop_instance_uid
                 outcomes.append(StoreOutcome(uid, False, None, True, str(error), broke_off=True))
@@ -195,10 +195,10 @@ def check_web_server(peer: WebPeer) -> str:
     """Check that a DICOMweb service answers a search for one study.
 
     Returns:
-        A sentence that says so.
+        A sentence that confirms the answer.
 
     Raises:
-        TransientError: No answer came.
+        TransientError: The server gave no answer.
         PermanentError: The server answered with a failure.
     """
     with closing(peer.connection()) as connection:
@@ -221,7 +221,7 @@ class _Lost(TransientError):
 
 
 class _Unreadable(Exception):
-    """The file failed while it was sent."""
+    """The file could not be read to its end while it was sent."""
 
 
 def _unsent(instances: Sequence[OutgoingInstance], error: TransientError) -> list[StoreOutcome]:
@@ -265,13 +265,13 @@ def _answer_to(
     """Return the answer to a request.
 
     Raises:
-        _Lost: No answer came.
+        _Lost: The server gave no answer.
     """
     try:
         connection.request(method, f"{peer.service_path}{resource}", body=body, headers=headers)
         limit_s = peer.timeout
         if body is not None and connection.sock is not None:
-            # A server that works for long on an object that it has received completely is not dead.
+            # A server that works for a long time on an object after its last byte is not dead.
             limit_s *= ANSWER_TIMEOUT_FACTOR
             connection.sock.settimeout(limit_s)
         with limit_answer_time(connection, limit_s):

@@ -1,4 +1,4 @@
-"""Parser of the answers to STOW-RS (PS3.18 10.5.3 and Annex F), in the forms in which servers really write them."""
+"""Parser of answers to STOW-RS requests (PS3.18 10.5.3 and Annex F), including deviations that real servers send."""
 
 import json
 import re
@@ -17,7 +17,7 @@ DataSet = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StowAnswer:
-    """A server's statements on the objects of one request."""
+    """A server's statements about the objects of one request."""
 
     status: int
     stored: Mapping[str, int]
@@ -30,7 +30,7 @@ class StowAnswer:
     def has_stored(self, uid: str) -> bool:
         """Return whether the object that was sent is stored.
 
-        A server that names no object answers 200 only if it stored all (PS3.18 Table 10.5.3-1).
+        If the answer names no object, status 200 means that the server stored all of them (PS3.18 Table 10.5.3-1).
         """
         if uid in self.stored:
             return True
@@ -55,7 +55,7 @@ def read_answer(status: int, content: bytes) -> StowAnswer:
 
 def _data_sets(text: str) -> list[DataSet] | None:
     """Return the data sets of a body, or None if it is neither empty nor DICOM."""
-    if "<!DOCTYPE" in text:  # a web page, or entities, which no DICOMweb answer contains
+    if "<!DOCTYPE" in text:  # a web page, or XML that declares entities; no DICOMweb answer has a DOCTYPE
         return None
     try:
         said = [_from_xml(ElementTree.fromstring(text))] if text.startswith("<") else json.loads(text or "[]")  # noqa: S314

@@ -26,11 +26,11 @@ class AuditCollector:
     def send(self, frames: Sequence[bytes]) -> None:
         """Send messages and wait until the collector has read all of them.
 
-        Syslog acknowledges nothing (RFC 5424 8.5). Instead the node closes the TLS session (RFC 5425 4.4), and waits
-        for the collector to close it too, which happens after it has read everything.
+        Syslog has no acknowledgements (RFC 5424 8.5). Instead the node closes the TLS session (RFC 5425 4.4), and waits
+        until the collector closes it too. The collector does so after it has read everything.
 
         Args:
-            frames: The messages, framed after RFC 5425.
+            frames: The messages, framed by RFC 5425.
 
         Raises:
             TransientError: The collector may not have read all messages; send them again.
@@ -39,7 +39,7 @@ class AuditCollector:
             with create_connection((self.host, self.port), timeout=self.timeout_s) as connection:
                 session = _TLSSession(connection, self.tls)
                 session.send(b"".join(frames))
-                # Some collectors end the connection without a close_notify alert. The end itself then counts.
+                # Some collectors end the connection without a close_notify alert. Then the end counts as the close.
                 with suppress(ssl.SSLEOFError, ssl.SSLZeroReturnError):
                     session.close()
         except OSError as error:
@@ -50,7 +50,7 @@ class AuditCollector:
 class _TLSSession:
     """A TLS session over a connection.
 
-    It replaces ssl.SSLSocket, whose `unwrap` may return before the other side has closed the session.
+    This class replaces ssl.SSLSocket, whose `unwrap` may return before the other side has closed the session.
     """
 
     def __init__(self, connection: socket, tls: PeerTLS) -> None:
@@ -110,7 +110,7 @@ def _reason(error: OSError) -> str:
         said = (error.reason or str(error)).replace("_", " ").lower()
         return f"TLS failed: {said}. Check audit.port, audit.certificate and the log of the collector"
     if isinstance(error, TimeoutError):
-        return "no answer in time, or it did not close the connection. Check audit.host and audit.timeout"
+        return "the collector did not answer or close the connection in time. Check audit.host and audit.timeout"
     if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return "it closed the connection. Check audit.port, audit.certificate and the log of the collector"
+        return "the collector closed the connection. Check audit.port, audit.certificate and the log of the collector"
     return f"{(error.strerror or str(error)).lower()}. Check audit.host and audit.port, and whether the collector runs"

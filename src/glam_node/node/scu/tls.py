@@ -9,7 +9,8 @@ from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.tls.contexts import CertificateFiles, ReloadingContext, client_context
 from glam_node.settings.destinations import DestinationSettings
 
-# A TLS 1.3 server refuses a certificate only after the client has completed the handshake: the wait for its alert.
+# Seconds to wait for the alert of a TLS 1.3 server that refuses the client certificate: the server sends the alert only
+# after the client has completed the handshake.
 REFUSAL_TIMEOUT_S = 1.0
 # OpenSSL's reason -> remedy, for alerts of the other side (RFC 8446 6.2) and for answers that are not TLS
 REMEDIES = {
@@ -56,7 +57,7 @@ def peer_tls(name: str, destination: DestinationSettings) -> PeerTLS | None:
 
 
 def handshake_failure(tls: PeerTLS, address: tuple[str, int], timeout_s: float) -> str:
-    """Return why the TLS handshake fails and what to do, or an empty text if it succeeds.
+    """Return the reason and the remedy if the TLS handshake fails, or an empty text if it succeeds.
 
     Raises:
         OSError: The connection failed.

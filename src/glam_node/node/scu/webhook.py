@@ -42,7 +42,7 @@ def check_webhook(url: str, timeout_s: float) -> str:
     """Check that the server of the webhook accepts a connection.
 
     Returns:
-        A phrase that says so.
+        Words that confirm that the server can be reached.
 
     Raises:
         TransientError: The connection failed.

@@ -28,7 +28,7 @@ class Manifest:
     everything: bool
     """Whether the backup includes the files of studies whose work is done."""
     files: Mapping[str, str]
-    """SHA-256 by path relative to the backup; except for the database, the same path holds in the storage root."""
+    """SHA-256 by path relative to the backup; except for the database, the path in the storage root is the same."""
 
     def write(self, directory: Path) -> None:
         """Write the manifest to a directory. Raises OSError."""

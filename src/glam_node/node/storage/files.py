@@ -21,9 +21,10 @@ _SYNC_FILE_RANGE_WRITE = 2
 _BLOCK = 2**16
 _ZEROS = memoryview(bytes(_BLOCK))
 
-# A thread must not rely on a directory that another thread has created before its name is on the disk.
+# If a thread has created a directory, other threads must not use it until the directory's name is on the disk.
 _creation_lock = threading.RLock()
-# Directories whose names are known to be on the disk, with an open descriptor: a removed directory has no links.
+# Directories whose names are known to be on the disk. The open descriptor of each shows if it was removed: then it has
+# no links.
 _durable: OrderedDict[Path, int] = OrderedDict()
 _MAXIMUM_DURABLE = 64
 
@@ -60,7 +61,7 @@ def write_durably(path: Path, data: bytes | Callable[[BinaryIO], object], mode: 
 
 
 def write_sparsely(file: BinaryIO, parts: Iterable[bytes]) -> None:
-    """Write `parts` at the position of `file`, with holes for long runs of zeros."""
+    """Write `parts` at the current position of `file`, with holes for long runs of zeros."""
     for part in parts:
         view = memoryview(part)
         for start in range(0, len(view), _BLOCK):
@@ -101,14 +102,14 @@ def sync_directory(directory: Path) -> None:
 
 
 def start_writing(descriptor: int, start: int, count: int) -> None:
-    """Have the system start to write a range of a file to the disk, without waiting for the end."""
+    """Make the system start to write a range of a file to the disk, without waiting until it is written."""
     if _sync_file_range is not None:
         offset, length = ctypes.c_int64(start), ctypes.c_int64(count)
         _sync_file_range(descriptor, offset, length, ctypes.c_uint(_SYNC_FILE_RANGE_WRITE))
 
 
 def keep_durable(path: Path) -> None:
-    """Make the name of a file durable that another process may have created. Raises OSError."""
+    """Make the name of a file durable, because another process may have created the file. Raises OSError."""
     make_directory(path.parent)
     sync_directory(path.parent)
 
@@ -116,8 +117,8 @@ def keep_durable(path: Path) -> None:
 def make_directory(directory: Path, mode: int = 0o777) -> None:
     """Create a directory and its parents durably.
 
-    An existing directory may have been created by a process that could not synchronise it. So each call for it in this
-    process synchronises its parent until that has succeeded once.
+    An existing directory may have been created by a process that could not synchronise it. So each call for the
+    directory in this process synchronises its parent, until one call has succeeded.
 
     Args:
         directory: The directory.
@@ -145,7 +146,7 @@ def _sync_name(directory: Path, *, is_new: bool) -> None:
         if is_new:  # after a failure, a second fsync may succeed without writing the name
             with suppress(OSError):
                 directory.rmdir()
-        elif isinstance(error, PermissionError):  # an administrator made it where this user cannot read
+        elif isinstance(error, PermissionError):  # an administrator created it in a parent that this user cannot read
             return
         raise
 

@@ -38,7 +38,7 @@ DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
 
 MAXIMUM_HEADER_BYTES = 2**18
 """Maximum size in bytes of all kept elements; further ones are left out. Headers of mammograms have about 20 KB."""
-# SOP Class, SOP Instance, Patient ID, Study and Series: kept beyond the limit, too.
+# SOP Class, SOP Instance, Patient ID, Study and Series: these elements are kept even beyond the limit.
 _IDENTIFYING = frozenset({0x00080016, 0x00080018, 0x00100020, 0x0020000D, 0x0020000E})
 _LONGEST_IDENTIFYING = 1024
 _PREAMBLE, _FIRST_META_ELEMENT = 132, 12
@@ -54,7 +54,7 @@ def read_header(path: Path, offset: int, transfer_syntax_uid: str) -> Dataset:
         transfer_syntax_uid: The transfer syntax of the data set.
 
     Raises:
-        UnreadableDataSet: The data set, with its pixel data, is cut or damaged.
+        UnreadableDataSet: The data set, including its pixel data, is cut short or damaged.
         OSError: The file cannot be read.
     """
     with path.open("rb", buffering=0) as file:
@@ -102,7 +102,7 @@ def digest_of_data_set(path: Path) -> str:
 
 
 def _end_of_meta(file: BinaryIO) -> int:
-    """Return where the data set begins in a file with file meta information. Raises UnreadableDataSet."""
+    """Return the position of the data set in a file with file meta information. Raises UnreadableDataSet."""
     head = file.read(_PREAMBLE + _FIRST_META_ELEMENT)
     if len(head) < _PREAMBLE + _FIRST_META_ELEMENT or head[128:138] != b"DICM\2\0\0\0UL":
         raise UnreadableDataSet("the file has no file meta information")
@@ -147,7 +147,7 @@ def _is_wanted(tag: int, length: int, room: int) -> bool:
 
 
 def _decoded(source: Source, kept: Iterable[Element], byte_order: str, is_implicit: bool) -> Dataset:
-    """Decode the kept elements; leave out all sequences if one element cannot be decoded with them."""
+    """Decode the kept elements; if this fails, decode them without the sequences."""
     in_order = sorted(kept, key=lambda element: element.tag)
     flat = [element for element in in_order if element.is_defined and DicomDictionary[element.tag][0] != "SQ"]
     for chosen in (in_order, flat):

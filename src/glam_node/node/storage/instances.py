@@ -29,7 +29,7 @@ _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _PRIVATE_MODE = 0o600
 _LOCK_FILES = 64
 SYNCHRONISERS = 16
-"""Maximum number of threads that synchronise directories; each is started when needed and stays."""
+"""Maximum number of threads that synchronise directories; each is started when it is needed and then kept."""
 _FLUSH_BYTES = 4 * 2**20
 """Bytes after which the system is asked to start writing, so that little is left for the fsync at the end."""
 
@@ -77,7 +77,7 @@ class InstanceStore:
         make_directory(self._lock_files, PRIVATE_DIRECTORY)
 
     def resolve(self, relative: str) -> Path:
-        """Return the file for a path relative to the root, as database rows hold it."""
+        """Return the full path of a file whose path in the database is relative to the root."""
         return self.root / relative
 
     @contextmanager
@@ -100,7 +100,7 @@ class InstanceStore:
         return self.free_bytes() >= least_free_bytes
 
     def require(self) -> None:
-        """Raise TransientError if the marker file changed since the start, as when a share was unmounted."""
+        """Raise TransientError if the marker file changed since the start, such as after a share was unmounted."""
         try:
             marker = read_marker(self.root)
         except OSError:
@@ -215,7 +215,7 @@ def _create_locked(path: Path) -> int:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_MODE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.fstat(descriptor).st_nlink:  # otherwise it was swept before it was locked
+            if os.fstat(descriptor).st_nlink:  # otherwise `sweep` removed it before it was locked
                 return descriptor
         except OSError:
             os.close(descriptor)
@@ -224,7 +224,7 @@ def _create_locked(path: Path) -> int:
 
 
 def _remove_if_abandoned(part: Path) -> bool:
-    """Remove a partial file unless its receiver still holds it; return whether it was removed."""
+    """Remove a partial file unless its receiver still has it locked; return whether it was removed."""
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -242,7 +242,7 @@ def _remove_if_abandoned(part: Path) -> bool:
 def _write_all(descriptor: int, fragments: Sequence[memoryview]) -> int:
     """Write all fragments, at most 1,024 (the limit of writev on Linux); return their number of bytes."""
     length, written = sum(map(len, fragments)), os.writev(descriptor, fragments)
-    if written < length:  # the disk is full, or a signal came
+    if written < length:  # the disk is full, or a signal interrupted the call
         rest = memoryview(b"".join(fragments))[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]

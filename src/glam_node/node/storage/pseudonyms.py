@@ -10,7 +10,7 @@ KEY = "audit.key"
 
 
 def pseudonym_key(root: Path) -> bytes:
-    """Return the secret key of a storage root, created at the first call. Raises OSError.
+    """Return the secret key of a storage root, created by the first call. Raises OSError.
 
     Without the key, a patient ID cannot be found by trying the digests of all IDs.
     """

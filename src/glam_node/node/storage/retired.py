@@ -1,4 +1,4 @@
-"""Removal of a study's files that leaves instances in place which a receiver stores again meanwhile."""
+"""Removal of a study's files, which keeps instances that a receiver stores again during the removal."""
 
 import shutil
 import time
@@ -10,7 +10,7 @@ from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, sync
 from glam_node.node.storage.pictures import DrawnPictures
 
 RECENT_S = 3600.0
-"""Seconds: a file written within the last hour is a new one and must not be removed."""
+"""Age in seconds below which a file counts as new and must not be removed."""
 
 
 class RetiredFiles:
@@ -23,8 +23,8 @@ class RetiredFiles:
     def remove(self, relative: str) -> bool:
         """Remove a file, unless it was received within the last hour.
 
-        A receiver may store an instance that is sent again in the same place at any moment. So the file is moved away
-        first and its age is checked then.
+        If the instance is sent again, a receiver may store it at the same path at any moment. So the file is moved away
+        first, and its age is checked after that.
 
         Args:
             relative: The path relative to the storage root.

@@ -1,1 +1,1 @@
-"""TLS: contexts from files and the contents of certificates."""
+"""TLS contexts that are built from files, and the contents of certificates."""

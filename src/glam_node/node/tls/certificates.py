@@ -53,11 +53,11 @@ class Validity:
 def validity(files: CertificateFiles, *, of_server: bool) -> Validity:
     """Return the period of validity of a certificate of the node.
 
-    The certificate is presented in a handshake in memory, as the standard library reads certificates only there.
+    The certificate is presented in a handshake in memory, since the standard library decodes certificates only there.
 
     Args:
         files: The certificate and its key.
-        of_server: Whether the node uses it as a TLS server, not as a client.
+        of_server: Whether the node uses the certificate as a TLS server; otherwise as a TLS client.
 
     Raises:
         PermanentError: The certificate cannot be used in this role.
@@ -91,8 +91,8 @@ def server_certificate(
 ) -> ServerCertificate:
     """Return the certificate that a server presents, whether it is trusted or not.
 
-    This takes two handshakes: the standard library decodes only a trusted certificate, so the second handshake trusts
-    the certificate of the first.
+    Two handshakes are necessary: the standard library decodes only a trusted certificate, so the second handshake
+    trusts the certificate of the first.
 
     Args:
         address: Host and port of the server.
@@ -142,7 +142,7 @@ def authorities(context: ssl.SSLContext) -> list[tuple[str, Validity]]:
 
 
 def _verifying_context(files: CertificateFiles, of_server: bool) -> ssl.SSLContext:
-    """Return a context of the other side, which requests the certificate and trusts it."""
+    """Return a context for the other side of the handshake, which requests the certificate and trusts it."""
     if of_server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False

@@ -46,7 +46,10 @@ class ReloadingContext:
         *,
         for_one_connection: bool = False,
     ) -> None:
-        """Build contexts from `files`; each one `for_one_connection` if no session may be resumed on another."""
+        """Build contexts from `files`.
+
+        With `for_one_connection`, each connection gets its own context, so that it cannot resume another TLS session.
+        """
         self._files = files
         self._build = build
         self._for_one_connection = for_one_connection
@@ -91,7 +94,7 @@ def server_context(files: CertificateFiles, client_certificate: ssl.VerifyMode) 
         client_certificate: Whether clients may or must present a certificate.
 
     Raises:
-        PermanentError: A file cannot be used, as the message says.
+        PermanentError: A file cannot be used; the message gives the reason.
     """
     context = _profile(ssl.PROTOCOL_TLS_SERVER)
     # Sessions must not be resumed: every connection presents its certificate to the present authorities. Without
@@ -115,7 +118,7 @@ def client_context(files: CertificateFiles) -> ssl.SSLContext:
         files: The authorities (default: those of the system), and the certificate and key of this node, if any.
 
     Raises:
-        PermanentError: A file cannot be used, as the message says.
+        PermanentError: A file cannot be used; the message gives the reason.
     """
     context = _profile(ssl.PROTOCOL_TLS_CLIENT)
     if files.certificate is not None:

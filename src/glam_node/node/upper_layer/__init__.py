@@ -1,1 +1,1 @@
-"""The DICOM upper layer (PS3.8) as far as acceptor and requestor share it."""
+"""The parts of the DICOM upper layer (PS3.8) that acceptor and requestor share."""

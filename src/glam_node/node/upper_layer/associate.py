@@ -21,7 +21,7 @@ _DEFAULT_TRANSFER_SYNTAX = "1.2.840.10008.1.2"
 
 
 class MalformedAssociate(Exception):
-    """The fixed fields or an item of an A-ASSOCIATE PDU are cut."""
+    """The fixed fields or an item of an A-ASSOCIATE PDU are truncated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Associate:
 
     application_context: str = APPLICATION_CONTEXT
     contexts: tuple[Context, ...] = ()
-    """Presentation contexts with distinct ids; of several with one id, the first."""
+    """Presentation contexts with distinct IDs; if several have the same ID, the first one."""
     maximum_length: int = 0
-    """Maximum length in bytes of a P-DATA-TF that the writer of the PDU receives; 0 for no limit."""
+    """Maximum length in bytes of a P-DATA-TF that the sender of the PDU accepts; 0 for no limit."""
     roles: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """SCU role and SCP role, each 0 or 1, by SOP class UID (PS3.7 D.3.3.4)."""
 
@@ -59,7 +59,7 @@ def decode(body: bytes | memoryview) -> Associate:
         body: The PDU without its header of 6 bytes.
 
     Raises:
-        MalformedAssociate: The fixed fields or an item are cut.
+        MalformedAssociate: The fixed fields or an item are truncated.
     """
     if len(body) < FIXED_LENGTH:
         raise MalformedAssociate("the fixed fields are cut")
@@ -79,7 +79,7 @@ def decode(body: bytes | memoryview) -> Associate:
 
 
 def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield type and value of every item. Raises MalformedAssociate if an item is cut."""
+    """Yield type and value of every item. Raises MalformedAssociate if an item is truncated."""
     offset = 0
     while offset < len(encoded):
         if offset + 4 > len(encoded):
@@ -87,7 +87,7 @@ def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
         kind, _, length = struct.unpack_from(">BBH", encoded, offset)
         offset += 4 + length
         if offset > len(encoded):
-            raise MalformedAssociate(f"an item of type {kind:02X}H is longer than what holds it")
+            raise MalformedAssociate(f"an item of type {kind:02X}H is longer than the item or PDU that contains it")
         yield kind, encoded[offset - length : offset]
 
 

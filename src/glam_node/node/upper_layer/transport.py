@@ -8,7 +8,7 @@ from pynetdicom.transport import T_CONNECT, AssociationSocket
 
 P_DATA_TF = 4
 LONGEST_PDU = 4 * 2**20
-"""Bytes of a PDU that is received; pynetdicom asks for at most 16 KiB."""
+"""Maximum length in bytes of a received PDU; pynetdicom asks peers for at most 16 KiB."""
 _AT_ONCE = 65_536
 _HEADER = struct.Struct(">BBI")
 
@@ -30,14 +30,14 @@ class WholePDUs(AssociationSocket):
         self._received, self._whole, self._has_ended = bytearray(), bytearray(), False
 
     def connect(self, primitive: T_CONNECT) -> None:
-        """Connect, and bound each later send by the connection timeout, too."""
+        """Connect, and limit the time of each later send to the connection timeout."""
         super().connect(primitive)
         if self.socket is not None:
             self.socket.settimeout(self.assoc.connection_timeout)
 
     @property
     def ready(self) -> bool:
-        """Whether `recv` has a whole PDU, or the end of the connection."""
+        """Whether a whole PDU or the end of the connection has arrived for `recv`."""
         if self.socket is None or not self._is_connected:
             return False
         if not self._whole and not self._take_one():

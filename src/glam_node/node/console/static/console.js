@@ -80,10 +80,10 @@ if (localTime) {
   if (localStorage.getItem(LOCAL_TIME) === "yes") showTimes();
 }
 
-// Ask for this page again: the node answers with the form for signing in, and remembers the page for afterwards.
+// Request this page again: the node answers with the sign-in form, and shows the page after the person has signed in.
 const toSignIn = () => location.replace(location.pathname + location.search);
 
-// Leave this page when its live part is answered with the form, instead of showing the form as a part of it.
+// Leave this page if the node answers a refresh with the sign-in form, instead of showing the form inside this page.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const answered = new URL(event.detail.xhr.responseURL || location.href);
   if (answered.pathname === "/sign-in" && location.pathname !== "/sign-in") {

@@ -22,7 +22,7 @@ class AccountRow(Base):
 
 
 class EventRow(Base):
-    """Event: one line of a study's timeline, or a refusal; never patient names, IDs or birth dates."""
+    """Event: one line of a study's timeline, or a refusal; it never contains patient names, IDs or birth dates."""
 
     __tablename__ = "events"
     __table_args__ = (partial_index("ix_events_unreported", "event_id", "audit_sequence IS NULL"),)
@@ -33,7 +33,7 @@ class EventRow(Base):
     study_instance_uid: Mapped[str] = mapped_column(UID, default="", index=True)
     detail: Mapped[dict[str, Any]]
     audit_sequence: Mapped[int | None]
-    """Sequence number of the audit message about the event; 0 for none; NULL until that is decided."""
+    """Sequence number of the audit message about the event; 0 if it needs no message; NULL until this is decided."""
 
 
 class AuditMessageRow(Base):

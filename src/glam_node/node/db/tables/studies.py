@@ -1,4 +1,4 @@
-"""Tables of what the node received: studies, instances, conflicts and the storage root of the files."""
+"""Tables of received data: studies, instances, conflicts, and the storage root of the files."""
 
 from datetime import datetime
 from typing import Any
@@ -77,7 +77,7 @@ class ConflictRow(Base):
 
 
 class StorageRow(Base):
-    """Single row with the ID that the storage root of this database has in its marker file."""
+    """Single row with the ID that the marker file in the storage root of this database contains."""
 
     __tablename__ = "storage"
 

@@ -1,1 +1,1 @@
-"""Analysis: runs jobs, writes their results and queues these for delivery."""
+"""Analysis: runs jobs, writes their results and queues the results for delivery."""

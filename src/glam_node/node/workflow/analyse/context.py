@@ -14,9 +14,9 @@ class Audience:
     """Group of destinations whose results look alike and are therefore the same objects."""
 
     destinations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Kinds of results (results.kinds.SOP_CLASSES) by destination name; without any, the default kinds are kept."""
+    """Kinds of results (results.kinds.SOP_CLASSES) by destination name; if empty, the default kinds are kept."""
     fallbacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Replacement kinds by destination name and by the kind that the destination may not accept."""
+    """Replacement kinds by destination name and by the kind that the destination may refuse."""
     presentation: Mapping[str, object] = field(default_factory=dict)
     """Fields of ResultIdentity whose values differ from those of the site."""
 
@@ -27,7 +27,7 @@ class Audience:
         return wanted_kinds(self.destinations.values()).union(instead)
 
     def by_kinds(self) -> "tuple[Audience, ...]":
-        """Return the destinations in groups that get the same kinds of results; at least one group."""
+        """Return the destinations, grouped by the kinds of results that they get; there is at least one group."""
         groups: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
         for name, kinds in self.destinations.items():
             standby = frozenset(self.fallbacks.get(name, {}).values())

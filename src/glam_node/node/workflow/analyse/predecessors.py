@@ -41,7 +41,7 @@ def earlier_reports(session: Session, job: InferenceJob, destinations: Container
 def name_predecessor(result: Dataset, earlier: Mapping[str, Path]) -> None:
     """Add the reference to the earlier report of the same SOP class, where there is one (PS3.3 C.17.2).
 
-    Only reports have earlier ones. An earlier report whose file is missing or damaged is not named.
+    Other kinds of results have no earlier report. An earlier report whose file is missing or damaged is not named.
 
     Args:
         result: Data set of the new result.

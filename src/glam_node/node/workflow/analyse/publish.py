@@ -40,7 +40,7 @@ class _Written:
 
     @property
     def failure(self) -> str:
-        """Sentences about the results that could not be written; empty where everything was written."""
+        """Sentences about the results that could not be written; empty if everything was written."""
         sentences = dict.fromkeys(map(str, self.unwritten))
         return " ".join([*sentences, REMEDY]) if sentences else ""
 
@@ -51,7 +51,7 @@ REMEDY = (
 
 
 class LeaseLost(Exception):
-    """Error when another worker has taken over the job, or it was superseded; nothing was queued."""
+    """Error if another worker has taken over the job, or the job was superseded; nothing was queued."""
 
 
 def publish(
@@ -72,14 +72,14 @@ def publish(
         The deliveries that were queued now.
 
     Raises:
-        LeaseLost: Another worker has taken over the job, or it was superseded.
+        LeaseLost: Another worker has taken over the job, or the job was superseded.
         PermanentError: No result could be written.
-        TransientError: The storage root was away meanwhile.
+        TransientError: The storage root is not the one that the worker started with, or cannot be reached.
     """
     started = time.monotonic()
     write = _notices if job.is_notice else _results
     written = write(job, findings, sessions, store, context)
-    store.require()  # what was written while a share was away is not where it will be looked for
+    store.require()  # a file written while a share is not mounted is in the wrong directory
     stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
     with sessions.begin() as session:
         queued = _hand_over(session, job, findings, written, stages, context, now())
@@ -150,7 +150,7 @@ def _identity(
 
 
 def notice_on(study: Study | None, newest: InferenceJob | None) -> Notice | None:
-    """Return the reason why the study has no results; None where it may still get some."""
+    """Return why the study has no results: it is INELIGIBLE, or its newest job failed; None in any other case."""
     if study is not None and study.state is StudyState.INELIGIBLE:
         return Notice(attempted=False, reason=f"rule {study.rule}: {study.reason}")
     if study is not None and newest is not None and newest.state is JobState.FAILED:
@@ -212,7 +212,7 @@ def _record_results(session: Session, job: InferenceJob, written: _Written, now:
 
 
 def _unsent_facts(job: InferenceJob, queued: Sequence[Delivery], context: InferenceContext) -> dict[str, object]:
-    """Return the facts about results that are withheld or that a dry run would make; empty where all are sent."""
+    """Return the facts about results that are withheld or that a dry run would make; empty if all are sent."""
     withheld = sum(one.state is DeliveryState.WITHHELD for one in queued)
     would_send = {} if job.is_notice else context.would_send(job.routing)
     return ({"withheld": withheld} if withheld else {}) | ({"would_send": would_send} if would_send else {})

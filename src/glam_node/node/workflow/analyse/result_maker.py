@@ -48,7 +48,8 @@ _SEGMENTATION_TYPES = {
     kinds.FRACTIONAL_SEGMENTATION: FRACTIONAL,
     kinds.LABELMAP_SEGMENTATION: LABELMAP,
 }
-# Kinds that a measurement report does not name: its own content in either class, and the selection that names it.
+# Kinds that a measurement report does not refer to: the two classes of measurement report, and the key object
+# selection, which itself refers to the reports.
 _NAMING = (kinds.MEASUREMENT_REPORT, kinds.COMPREHENSIVE_SR, kinds.KEY_OBJECT_SELECTION)
 
 
@@ -71,7 +72,7 @@ class MadeResult:
     kind: str
     dataset: Dataset
     parts: Sequence[bytes]
-    """Bytes of its file, in pieces."""
+    """Bytes of the object's file, in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class UnwrittenResult:
 
 @dataclass
 class ResultMaker:
-    """Maker of the results of one job that look alike, for one selection after the other."""
+    """Maker of those results of one job that look alike, for one selection after the other."""
 
     findings: Findings
     sources: Mapping[str, Dataset]
@@ -106,9 +107,9 @@ class ResultMaker:
     _contents: dict[tuple[str, ...], Dataset] = field(default_factory=dict)
 
     def make(self, selection: ResultSelection) -> Iterator[MadeResult]:
-        """Yield the objects of a selection, except those that an earlier selection had too.
+        """Yield the objects of a selection, except those that were already made for an earlier selection.
 
-        An object comes before the objects that name it.
+        An object is made before the objects that refer to it.
 
         Raises:
             OSError: The disk failed.
@@ -133,7 +134,7 @@ class ResultMaker:
     def _attempt(
         self, kind: str, selection: ResultSelection, image: ImageFindings | None = None
     ) -> Iterator[MadeResult]:
-        """Yield the objects of a kind, for `image` or for the study; where that fails, keep the reason instead."""
+        """Yield the objects of a kind, for `image` or for the study; if that fails, keep the reason instead."""
         of_images = self if image is None else replace(self, findings=replace(self.findings, images=(image,)))
         try:
             if image is not None and image.failure is None and not _readable(self.sources[image.sop_instance_uid]):
@@ -180,7 +181,7 @@ class ResultMaker:
         return [*segmentations, *others]
 
     def report_content(self, selection: ResultSelection) -> Dataset:
-        """Return the content that both classes of measurement report share; the objects that it names must be made."""
+        """Return the content of both classes of measurement report; the objects that it refers to must exist."""
         segmentations = self.segmentations(selection)
         lacking = [str(one) for one in self.unwritten if one.kind in selection.kinds]
         key = (*(str(one.SOPInstanceUID) for one in segmentations), *lacking)

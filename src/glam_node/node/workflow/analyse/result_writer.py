@@ -51,7 +51,7 @@ def write_results(
 ) -> WrittenResults:
     """Write the objects of the selections durably; an object that is on the disk already stays as it is.
 
-    An object comes after the objects that it names, and these are of the same selection.
+    An object is written after the objects that it refers to, which belong to the same selection.
 
     Raises:
         PermanentError: No source image can be read any more.
@@ -61,7 +61,7 @@ def write_results(
     maker = ResultMaker(findings, read_sources(instances, store.resolve), identity)
     shared: list[Result] = []
     by_selection = []
-    # The next object is made while the disk takes one; there are never more than two in memory.
+    # The next object is made while one is written to the disk; there are never more than two in memory.
     with ThreadPoolExecutor(max_workers=1) as disk:
         for selection in selections:
             made = list(_write_all(maker.make(selection), disk, store))

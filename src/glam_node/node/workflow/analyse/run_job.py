@@ -72,11 +72,11 @@ def run_job(
         predictor: Algorithm that analyses the images.
         context: Settings that all jobs of this worker share.
         now: Clock.
-        owner: Name of this process, as `this_process` gives it.
+        owner: Name of this process, as `this_process` returns it.
 
     Returns:
-        Whether the job ran. False when it is not due, is done, belongs to another worker, or storage has no room or
-        cannot be reached.
+        Whether the job ran. False if the job is not due, is done or belongs to another worker, or if the storage has no
+        room or cannot be reached.
 
     Raises:
         DeviceUnavailable: The device was lost or memory was too short; the failure is recorded, and the next attempt
@@ -111,7 +111,7 @@ def run_job(
 
 
 def root_cause(error: Exception, store: InstanceStore) -> Exception:
-    """Return the trouble with the storage root, which explains every other failure; without any, return `error`."""
+    """Return the failure of the storage root, if any, because it explains all other failures; else return `error`."""
     try:
         store.require()
     except TransientError as trouble:
@@ -169,8 +169,8 @@ def analyse(
 ) -> Findings:
     """Analyse the images of a job, store the findings durably, and return them.
 
-    Findings that an earlier attempt stored are read instead. A notice has no images: its findings are empty, and none
-    are stored.
+    If an earlier attempt stored findings, these are read instead. A notice has no images: its findings are empty and
+    are not stored.
     """
     if job.is_notice:
         return Findings(job.study_instance_uid, predictor.algorithm, images=())
@@ -194,7 +194,7 @@ def source_images(instances: Sequence[SOPInstance], resolve: Callable[[str], Pat
         resolve: Function that returns the file for an instance's path.
 
     Raises:
-        PermanentError: An image is no screening view.
+        PermanentError: An image is not a screening view.
     """
     try:
         return [
@@ -212,7 +212,7 @@ def source_images(instances: Sequence[SOPInstance], resolve: Callable[[str], Pat
 
 
 def _stored_findings(path: Path, predictor: Predictor) -> Findings | None:
-    """Return the findings that an earlier attempt stored; None without any, or when another algorithm made them."""
+    """Return the findings that an earlier attempt stored; None if there are none, or if another algorithm made them."""
     try:
         found = read_findings(path)
     except (FileNotFoundError, InferenceError):

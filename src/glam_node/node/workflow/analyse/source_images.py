@@ -48,7 +48,7 @@ def read_source(path: Path, sop_instance_uid: str) -> Dataset:
     """Return the header of a source image, without pixels.
 
     Raises:
-        PermanentError: The file cannot be read, is cut short in its header, or holds another image.
+        PermanentError: The file cannot be read, is cut short in its header, or contains another image.
         OSError: The disk failed.
     """
     # Warnings and errors of pydicom contain the offending value, which may be a patient's name.

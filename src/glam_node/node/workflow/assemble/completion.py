@@ -1,4 +1,4 @@
-"""Completion: finds the studies whose images have all arrived, with an archive's confirmation where one is asked."""
+"""Completion: finds the studies whose images have all arrived; if an archive is configured for this, it confirms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class _Answer:
 
 
 class Confirmations:
-    """The archive's last answer for each settled study; answers are lost at a restart, and asked for again.
+    """The archive's last answer for each settled study; answers are lost at a restart, and the archive is asked again.
 
     One thread asks and another reads, so that a slow archive delays nothing else.
     """
@@ -48,7 +48,7 @@ class Confirmations:
         return answer.archived if answer is not None and answer.last_received_at == study.last_received_at else None
 
     def release(self) -> list[str]:
-        """Return the UIDs of the studies of which the archive has no images that the node had not received."""
+        """Return the UIDs of the studies for which the archive is not known to have more images than the node."""
         return [uid for uid, answer in self._answers.copy().items() if not answer.archived.has_more]
 
     def ask(self, sessions: SessionFactory, rules: AssemblyRules, now: datetime) -> None:
@@ -75,7 +75,7 @@ class Confirmations:
 def close_complete_studies(
     session: Session, now: datetime, rules: AssemblyRules, confirmations: Confirmations | None = None
 ) -> list[Study]:
-    """Set the studies that are complete to COMPLETE, with the criterion and the reason, and return them.
+    """Set the studies that are complete to COMPLETE, with the rule and the reason, and return them.
 
     Each call looks at up to CLOSED_AT_ONCE studies, those that have waited longest first.
     """

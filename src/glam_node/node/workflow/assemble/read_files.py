@@ -41,13 +41,13 @@ class Input:
 
 
 def read_files(paths: Iterable[Path], now: datetime, fields: Sequence[str] = (), calling_ae_title: str = "") -> Input:
-    """Return the studies in the files; a file that is no readable DICOM object is refused with the reason.
+    """Return the studies in the files; a file that is not a readable DICOM object is refused with the reason.
 
     Args:
         paths: Files to read.
         now: Time at which the instances count as received.
         fields: Header fields to read.
-        calling_ae_title: Calling AE title that the instances get.
+        calling_ae_title: Calling AE title that is recorded for the instances.
     """
     instances: dict[str, dict[str, SOPInstance]] = {}
     headers = {}

@@ -29,7 +29,7 @@ def asked_fields(site: Sequence[SiteRule]) -> tuple[str, ...]:
 def headers_of_complete_studies(
     sessions: SessionFactory, store: InstanceStore, site: Sequence[SiteRule]
 ) -> Headers | None:
-    """Return the header fields of the images of all studies that wait for judgement; None where no rule asks for any.
+    """Return the header fields of the images of all studies that wait for judgement; None if no rule uses any.
 
     No transaction is open while files are read.
 

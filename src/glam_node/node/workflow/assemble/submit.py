@@ -33,7 +33,7 @@ class SubmissionRules:
     eligibility: EligibilityRules
     settings_digest: str
     notices: bool
-    """Whether an INELIGIBLE study gets a job, too, which writes a report that the study was not analysed."""
+    """Whether an INELIGIBLE study also gets a job, which writes a report that the study was not analysed."""
     priorities: Mapping[str, Priority] = field(default_factory=dict)
     """Priority by the calling AE title of the sender; other senders have Priority.SCREENING."""
     site: tuple[SiteRule, ...] = ()
@@ -49,15 +49,15 @@ def submit_complete_studies(
 ) -> list[InferenceJob]:
     """Judge COMPLETE studies: each becomes INELIGIBLE with the reason, or SUBMITTED with a job for its images.
 
-    A study whose images already have a job with the same settings and routing gets no other one. Judgement and job are
-    one transaction.
+    A study whose images already have a job with the same settings and routing gets no second job. The judgement and the
+    job are stored in one transaction.
 
     Args:
         session: Database session.
         now: Current time.
         rules: Settings by which studies become jobs.
         headers: Header fields that the site's rules ask about, by SOP Instance UID; a study with an image that is not
-            among them waits for the next call. None where no rule asks for any.
+            among them waits for the next call. None if no rule uses header fields.
 
     Returns:
         The jobs that were made.

@@ -30,7 +30,7 @@ CLAIM_TIME = timedelta(minutes=2)
 """Time for which a claimed request is reserved; longer than an association with a peer that does not answer."""
 
 SendReply = Callable[[CommitmentReply], None]
-"""Function that sends a reply to one peer; raises NodeError when the peer does not take it."""
+"""Function that sends a reply to one peer; raises NodeError if the peer does not accept the reply."""
 
 
 def answer_commitments(
@@ -40,14 +40,14 @@ def answer_commitments(
     policy: RetryPolicy,
     now: Callable[[], datetime],
 ) -> int:
-    """Answer up to AT_ONCE due requests, and return how many replies were taken.
+    """Answer up to AT_ONCE due requests, and return how many replies were accepted.
 
-    A reply that its peer does not take is sent again later, by `policy`.
+    A reply that the peer does not accept is sent again later, as `policy` states.
 
     Args:
         sessions: Database sessions.
         store: Storage root that is checked for the files.
-        peers: By AE title, the function that sends a reply to the peer; only peers with a destination are in it.
+        peers: Function that sends a reply to a peer, by AE title of the peer; only for peers with a destination.
         policy: Delays and number of attempts.
         now: Clock.
     """
@@ -68,7 +68,7 @@ def _answer(
         report = reply_to(session, store, request)
     try:
         if report.failed:
-            store.require()  # files that are away for a while must not be denied for good
+            store.require()  # files that are missing only for a while must not be reported as lost
         send = peers.get(request.calling_ae_title)
         if send is None:
             raise PermanentError(

@@ -1,4 +1,4 @@
-"""Storage commitment for results: archives are asked to take responsibility for what they stored."""
+"""Storage commitment for results: archives are asked to take responsibility for the objects that they stored."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 500
 """Maximum number of instances in one request."""
 ASK_AGAIN_AFTER = timedelta(seconds=30)
-"""Delay after an archive did not take a request."""
+"""Time until the next request, after an archive did not accept one."""
 
 TakeReply = Callable[[CommitmentReply], None]
-"""Function that takes a reply which the archive sends on the association of the request."""
+"""Function that handles a reply which the archive sends on the association of the request."""
 SendRequest = Callable[[str, Sequence[Reference], TakeReply], None]
-"""Function that sends a request with a Transaction UID; raises NodeError when the archive does not take it."""
+"""Function that sends a request with a Transaction UID; raises NodeError if the archive does not accept it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ def commit_results(
 
     Objects of an earlier request without a reply in time are sent to the archive again, or given up after
     `rules.maximum_requests`. The new Transaction UID is committed to the database before the request is sent, so that
-    the reply can always be assigned. When the archive does not take the request, the objects go into a later one.
+    the reply can always be matched to the request. If the archive does not accept the request, the objects are put into
+    a later one.
     """
     transaction_uid = str(generate_uid(prefix=None))
     with sessions.begin() as session:
@@ -74,7 +75,7 @@ def commit_results(
 def _take_reply(
     sessions: SessionFactory, ae_title: str, rules: CommitmentRules, now: datetime, report: CommitmentReply
 ) -> None:
-    """Record a reply that came on the association of the request."""
+    """Record a reply that arrived on the association of the request."""
     with sessions.begin() as session:
         take_report(session, ae_title, report, rules, now)
 
@@ -82,12 +83,12 @@ def _take_reply(
 def take_report(
     session: Session, ae_title: str, report: CommitmentReply, rules: CommitmentRules, now: datetime
 ) -> None:
-    """Mark the objects that the archive commits as COMMITTED, and send those that it refuses again.
+    """Mark the objects that the archive commits as COMMITTED, and send the objects again that it refuses to commit.
 
-    The same reply once more changes nothing.
+    If the same reply arrives again, nothing changes.
 
     Raises:
-        PermanentError: The Transaction UID is of no request to the peer with that AE title.
+        PermanentError: No request to the peer with that AE title has the Transaction UID of the reply.
     """
     asked = {one.sop_instance_uid: one for one in delivery_commitment.in_request(session, report.transaction_uid)}
     if {rules.archives.get(one.destination) for one in asked.values()} != {ae_title}:

@@ -11,7 +11,7 @@ from glam_node.node.storage.instances import is_valid_uid
 
 
 class NoCommitment(PermanentError):
-    """Error for a data set that is no valid request or reply; the message is the reason."""
+    """Error for a data set that is not a valid request or reply; the message is the reason."""
 
 
 def request_data_set(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
@@ -37,7 +37,7 @@ def requested(data_set: Dataset) -> tuple[str, list[Reference]]:
     """Return the Transaction UID and the instances of a request.
 
     Raises:
-        NoCommitment: The data set is no valid request.
+        NoCommitment: The data set is not a valid request.
     """
     references = [reference for reference, _ in _references(data_set, "ReferencedSOPSequence")]
     if not references:
@@ -46,10 +46,10 @@ def requested(data_set: Dataset) -> tuple[str, list[Reference]]:
 
 
 def reported(data_set: Dataset) -> CommitmentReply:
-    """Return the reply that a data set holds.
+    """Return the reply that a data set contains.
 
     Raises:
-        NoCommitment: The data set is no valid reply.
+        NoCommitment: The data set is not a valid reply.
     """
     committed = [reference for reference, _ in _references(data_set, "ReferencedSOPSequence")]
     failed = [Failure(reference, _reason(item)) for reference, item in _references(data_set, "FailedSOPSequence")]

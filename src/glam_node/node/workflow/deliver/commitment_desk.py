@@ -11,7 +11,7 @@ from glam_node.node.workflow.deliver.commit_results import CommitmentRules, take
 
 
 class CommitmentDesk:
-    """Stores the commitment requests and replies of peers; each is committed when its method returns.
+    """Storage of the commitment requests and replies of peers; each is in the database when its method returns.
 
     The sender process replies to the requests.
     """
@@ -27,7 +27,7 @@ class CommitmentDesk:
 
         Raises:
             PermanentError: No destination is configured to which a reply could be sent.
-            TransientError: The database cannot take it at present.
+            TransientError: The request cannot be stored in the database at present.
         """
         if calling_ae_title not in self._peers:
             raise PermanentError(f"cannot reply to {calling_ae_title}: set peers.NAME.destination")
@@ -40,8 +40,8 @@ class CommitmentDesk:
         """Apply the reply of a peer to the results that it was asked to commit.
 
         Raises:
-            PermanentError: The peer was not sent the request that the reply belongs to.
-            TransientError: The database cannot take it at present.
+            PermanentError: The request that the reply belongs to was not sent to this peer.
+            TransientError: The reply cannot be stored in the database at present.
         """
         now = datetime.now(UTC)
         self._writer.submit(lambda session: take_report(session, calling_ae_title, report, self._rules, now))

@@ -23,12 +23,12 @@ log = structlog.get_logger(__name__)
 Clock = Callable[[], datetime]
 
 Fallbacks = Mapping[str, Mapping[str, str]]
-"""Replacement SOP classes by destination name and by the SOP class that the destination may not accept."""
+"""Replacement SOP classes by destination name and by the SOP class that the destination may refuse."""
 
 CLAIM_TIME = timedelta(seconds=15)
-"""Time for which claimed deliveries are reserved; a living sender renews it, and another takes over from a dead one."""
+"""Time for which claimed deliveries are reserved; a running sender renews it, and another takes over if it dies."""
 AT_ONCE = 20
-"""Maximum number of objects per association, and so of objects that are sent twice when a sender dies on the way."""
+"""Maximum number of objects per association; so at most this many are sent twice if a sender dies while sending."""
 
 
 def deliver_due(
@@ -41,7 +41,8 @@ def deliver_due(
 ) -> int:
     """Send up to AT_ONCE due objects to each destination, and return how many were stored.
 
-    Call it again at once while it stores any. Each destination gets one association, and each object one outcome:
+    If any object was stored, call the function again at once. Each destination gets one association, and each object
+    one outcome:
 
     - Objects of a SOP class that the destination does not accept are REPLACED by those of the class in `fallbacks`.
     - Objects that the destination refuses for good are ABANDONED at once.
@@ -49,8 +50,8 @@ def deliver_due(
     - An object over which the connection was lost is tried again by `policy`, in an association of its own.
     - Objects that were not sent because the connection was lost before are due again at once; their attempt does not
       count.
-    - Objects for a destination that does not answer stay due until `policy` gives them up; it is called again after at
-      most 30 seconds.
+    - Objects for a destination that does not answer stay due until `policy` gives them up; the destination is called
+      again after at most 30 seconds.
 
     Args:
         sessions: Database sessions.
@@ -136,7 +137,7 @@ def _renew_claims(claimed: Sequence[Delivery], sessions: SessionFactory, now: Cl
 def _store(destination: Destination, claimed: Sequence[Delivery], store: InstanceStore) -> list[StoreOutcome]:
     """Send the objects whose files can be read, and return one outcome per delivery, in order.
 
-    An object whose file cannot be read fails for now, and the others are sent all the same.
+    An object whose file cannot be read fails in this attempt, and the others are still sent.
     """
     outgoing = [
         OutgoingInstance(
@@ -201,7 +202,7 @@ def _record_calls(
 def _record_unsent(
     session: Session, delivery: Delivery, outcome: StoreOutcome, policy: RetryPolicy | None, now: datetime
 ) -> None:
-    """Make the object due again at once; its attempt counts only where `policy` is given."""
+    """Make the object due again at once, or give it up; its attempt counts only if `policy` is given."""
     if policy is None:
         deliveries.give_back(session, delivery, now)
     elif policy.next_attempt_at(delivery.attempt, now) is None:

@@ -63,7 +63,7 @@ def _facts_of(by: Actor | None) -> dict[str, str]:
 
 
 def is_password(account: Account | None, password: str) -> bool:
-    """Return whether `password` is the account's; without an account, return False after the same time."""
+    """Return whether `password` is that of the account; without an account, return False after the same time."""
     known = account.password_hash if account is not None else _NOBODY
     try:
         return _HASHER.verify(known, password) and account is not None

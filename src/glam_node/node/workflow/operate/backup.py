@@ -39,8 +39,8 @@ class BackupReport:
 def back_up(url: str, root: Path, target: Path, *, settings: str, everything: bool, now: datetime) -> BackupReport:
     """Copy the database, the settings and the files of the studies to the new directory `target`.
 
-    The node may run meanwhile: every file that the copied database names is in the copy, except those in `lost`. When
-    the backup fails, nothing of it is left.
+    The node may run meanwhile: every file that the copied database names is in the copy, except those in `lost`. If the
+    backup fails, all its files are removed.
 
     Args:
         url: Address of the database.
@@ -71,9 +71,9 @@ def back_up(url: str, root: Path, target: Path, *, settings: str, everything: bo
 def _copy_consistently(
     url: str, root: Path, part: Path, *, settings: str, everything: bool, now: datetime
 ) -> BackupReport:
-    """Copy the database, then the files that it names, until no file disappeared in between.
+    """Copy the database and then the files that it names; repeat this until no file was removed in between.
 
-    When a study is retired after the database was copied and before its files were, the database is copied again.
+    If a study is retired after the database was copied and before its files were, the database is copied again.
     """
     copied: dict[str, str] = {}
     lost: set[str] = set()

@@ -1,4 +1,4 @@
-"""Results that a destination lacks because it, or a kind of result, was configured after the study was read."""
+"""Results that a destination lacks because it, or a kind of result, was configured after the study was analysed."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -17,18 +17,18 @@ from glam_node.node.workflow.analyse.context import InferenceContext
 def write_for_destinations(
     session: Session, order: Order, named: str, queued: Collection[Delivery], context: InferenceContext
 ) -> list[str]:
-    """Make a worker write the results that destinations lack, from the findings that are kept.
+    """Make a worker write the results that destinations lack, from the stored findings.
 
     Args:
-        session: The transaction of the change.
+        session: A session in the transaction of the change.
         order: The study, the person and the time.
-        named: The destination that the person chose, which gets results even where a rule of the site sends those of
-            the study elsewhere; empty: every destination.
+        named: The destination that the person chose; it gets results even if a rule of the site sends the results of
+            the study to other destinations. Empty for every destination.
         queued: The deliveries of the study.
         context: The destinations that are configured, and the kinds of results that each asks for.
 
     Returns:
-        The destinations that will get results; none where nothing is lacking.
+        The destinations that will get results; empty if no destination lacks any.
 
     Raises:
         PermanentError: Results cannot be written for the named destination. The message says what to do.
@@ -51,7 +51,7 @@ def write_for_destinations(
 
 
 def _including(job: InferenceJob | None, destination: str) -> InferenceJob | None:
-    """Return the job with the destination among those that its results go to."""
+    """Return the job with the destination added to the destinations of its results."""
     if job is None or job.routing.destinations is None or destination in job.routing.destinations:
         return job
     return replace(job, routing=replace(job.routing, destinations=(*job.routing.destinations, destination)))
@@ -91,4 +91,4 @@ def _not_now(job: InferenceJob, named: str) -> str:
         )
     if job.state is JobState.FAILED:
         return f"The analysis of study {uid} failed. `glam-node study retry {uid}` starts it again, for {named} too."
-    return f"Study {uid} is being read. Results for {named} are written with the others: nothing is to be done."
+    return f"Study {uid} is being read. Results for {named} are written with the others: you need not do anything."

@@ -32,9 +32,9 @@ def locked_study(session: Session, order: Order) -> Study:
 
 
 def shown_state(session: Session, study: Study) -> str:
-    """Return the facts that a person decides by, as text: state, standing, newest job, given-up results, newer images.
+    """Return as text the facts for a person's decision: state, standing, newest job, given-up results, newer images.
 
-    Two equal texts mean that the study has not changed for the person.
+    If two texts are equal, nothing that matters to the person has changed.
     """
     newest = jobs.newest(session, study.study_instance_uid)
     given_up = sum(

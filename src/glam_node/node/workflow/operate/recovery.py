@@ -15,13 +15,13 @@ from glam_node.node.workflow.deliver.send_results import CLAIM_TIME
 log = structlog.get_logger(__name__)
 
 PROCESSES = Path("/proc")
-# proc_pid_stat(5): places, counted after the program's name, of the process's state and start time.
+# Positions of the process's state and start time among the fields after the program's name (proc_pid_stat(5)).
 STATE, START_TIME = 0, 19
 DEAD = frozenset("ZX")
 
 
 def this_process() -> str:
-    """Return a name for this process that no other ever has: host, process namespace, process ID and start time."""
+    """Return a name that no other process ever gets: host, process namespace, process ID and start time."""
     return f"{_host_and_namespace()}:{os.getpid()}:{_start_time(os.getpid())}"
 
 

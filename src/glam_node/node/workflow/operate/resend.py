@@ -38,8 +38,8 @@ class Selection:
         """Return the states of the selected deliveries.
 
         Args:
-            shadow: The destinations in shadow mode. Of any other that is named, the results that were withheld while it
-                was in shadow mode are selected, too.
+            shadow: The destinations in shadow mode. If the selection names a destination that is not among them, its
+                withheld results are selected, too.
         """
         withheld = {DeliveryState.WITHHELD} if self.destination and self.destination not in shadow else set()
         return GIVEN_UP.union(withheld, THERE if self.stored else ())
@@ -48,15 +48,15 @@ class Selection:
 def resend(session: Session, order: Order, selection: Selection, context: InferenceContext) -> str:
     """Send results of a study again, and make those that a destination lacks because it was added later.
 
-    Results that a destination lacks are written by a worker from the findings that are kept, as the destination's own
-    settings ask for them; the study is not analysed again.
+    A worker writes the results that a destination lacks. It uses the stored findings and the settings of the
+    destination; the study is not analysed again.
 
     Returns:
         A description of what was done, as a clause without a full stop.
 
     Raises:
-        PermanentError: The study is not known, held, set aside, retired, or changed since the person saw it; or there
-            is nothing to send.
+        PermanentError: The study is not known, is held, set aside or retired, or has changed since the person saw it;
+            or there is nothing to send.
     """
     study = require_free(locked_study(session, order))
     uid = study.study_instance_uid
@@ -84,7 +84,7 @@ def _nonzero_counts(names: Collection[str], count: Callable[[str], int]) -> dict
 
 
 def send_now(session: Session, destination: str, actor: Actor, configured: Collection[str], now: datetime) -> str:
-    """Make all results that wait for a destination due now, except those that were given up; return how many.
+    """Make all results that wait for a destination due now, except those given up; return a clause with their number.
 
     Raises:
         PermanentError: No destination of that name is configured.
@@ -103,7 +103,7 @@ def _unknown_destination(destination: str, configured: Collection[str]) -> str:
 
 
 def _selected_destinations(queued: Collection[Delivery], selection: Selection, context: InferenceContext) -> list[str]:
-    """Return the destinations that were chosen, of those that have results of the study.
+    """Return the chosen destinations for which there are results of the study.
 
     Raises:
         PermanentError: The chosen destination is not configured.

@@ -31,7 +31,7 @@ class RestoreReport:
 
 
 def restore(backup: Path, url: str, root: Path, now: datetime, lock: str = "") -> RestoreReport:
-    """Copy a backup into an empty storage root and an empty database, and migrate these to the newest schema.
+    """Copy a backup into an empty storage root and an empty database, and upgrade the database to the newest schema.
 
     Studies that are done and have no files in the backup become RETIRED, so that nothing looks for their files. When
     the restore fails, `root` is emptied again.
@@ -41,7 +41,7 @@ def restore(backup: Path, url: str, root: Path, now: datetime, lock: str = "") -
         url: Address of the database.
         root: Storage root.
         now: Current time.
-        lock: Name of the file in `root` with which the caller locks it; it may exist, and stays.
+        lock: Name of the file in `root` that the caller uses as a lock; it may exist, and is not removed.
 
     Raises:
         PermanentError: The backup is damaged or was made by a newer glam-node, or `root` or the database is not empty.

@@ -35,8 +35,8 @@ class RetentionRules:
 def retire(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules, now: datetime) -> int:
     """Retire up to AT_ONCE studies, by age and then the oldest while space is short, and return how many.
 
-    A study becomes RETIRED before its files are removed; `finish` removes files that a crash in between leaves behind.
-    Call it again while it retires any.
+    A study becomes RETIRED before its files are removed; `finish_retirement` removes files that a crash in between
+    leaves behind. If any study was retired, call the function again.
 
     Raises:
         OSError: The disk failed.
@@ -73,9 +73,9 @@ def retire_newer_versions(sessions: SessionFactory, store: InstanceStore, rules:
 
 
 def finish_retirement(sessions: SessionFactory, store: InstanceStore) -> int:
-    """Remove files that killed processes left: of retired studies, and half-written ones.
+    """Remove files of retired studies and partly written files that killed processes left behind.
 
-    Call it once, before `retire`.
+    Call the function once, before `retire`.
 
     Returns:
         Number of retired studies whose files were removed.

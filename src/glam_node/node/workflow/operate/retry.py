@@ -28,7 +28,7 @@ class RetryReport:
 
     study_instance_uid: str
     job_id: str
-    """Job that starts over; empty when there was no failed or waiting job."""
+    """ID of the job that starts again; empty if there was no failed or waiting job."""
     deliveries: int
     judged_again: bool
 
@@ -48,12 +48,12 @@ class RetryReport:
 
 
 def retry_given_up(sessions: SessionFactory, actor: Actor, reason: str, now: datetime, settings_digest: str) -> str:
-    """Retry every study with a failed job or an abandoned delivery, each in a transaction of its own.
+    """Retry every study with a failed job or an abandoned delivery, each in a separate transaction.
 
     Studies that are held or that changed meanwhile are left as they are. At most RETRIED_AT_ONCE are retried.
 
     Returns:
-        The number of studies that were retried, and that were not, as a sentence without a full stop.
+        The numbers of studies that were and were not retried, as a sentence without a full stop.
     """
     with sessions() as session:
         leaf = search.find(session, StudyFilter(attention=Attention.GIVEN_UP), None, RETRIED_AT_ONCE, oldest_first=True)

@@ -36,8 +36,8 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
 
     Raises:
         PermanentError: The study is not known, is set aside or retired, or has changed since the person saw it; it has
-            no newer version, or the file of one is missing; or the order has no
-            reason; or the storage root is away.
+            no newer version, or the file of one is missing; or the order has no reason; or the storage root cannot be
+            reached.
     """
     study, newest = _checked_decision(session, order)
     try:

@@ -38,7 +38,7 @@ class Refusals:
         self._unlisted = 0
 
     def record(self, event: str, detail: dict[str, Any], now: datetime | None = None) -> None:
-        """Record or count a refusal; a database that cannot be reached is logged and raises nothing."""
+        """Record or count a refusal; if the database cannot be reached, log that and raise no error."""
         now = now or datetime.now(UTC)
         counts = self._counted((event, *[detail.get(key) for key in _SAME]), now)
         if counts is None:

@@ -1,4 +1,4 @@
-"""Storage of a received instance: its header is checked, its file is durable and its row is committed.
+"""Storage of a received instance: its header is checked, its file is made durable and its row is committed.
 
 Only after that may the receiver answer C-STORE with 0x0000 (success).
 """
@@ -52,12 +52,12 @@ def receive(
 ) -> SOPInstance:
     """Store the instance durably and return it as it is in the database.
 
-    An instance that is known already is accepted, and the known one is returned. Other bytes under its UID are kept
-    beside it until a person decides.
+    An instance that is known already is accepted, and the known one is returned. If the bytes differ, the new file is
+    kept in addition to the known one until a person decides.
 
     Raises:
         Refused: The data set cannot be understood, or does not match the command.
-        TransientError: The database cannot take it at present.
+        TransientError: The instance cannot be recorded in the database at present.
         OSError: The file could not be stored.
     """
     header = _checked_header(received)
@@ -83,7 +83,7 @@ def _record_duplicate(
     store: InstanceStore,
     writer: Writer,
 ) -> SOPInstance:
-    """Record that a known instance came again, and keep the file beside the first one when its bytes differ.
+    """Record that a known instance was received again, and keep the new file, too, if its bytes differ.
 
     A person decides later which version counts (`workflow/operate/versions.py`).
     """
@@ -132,7 +132,7 @@ def _conflict(known: SOPInstance, newer: SOPInstance, header: Dataset, store: In
 def _as_stated(instance: SOPInstance, header: Dataset, study_instance_uid: str) -> SOPInstance:
     """Return the instance with the attributes and the identity that the header states.
 
-    Identities are comparable within the study `study_instance_uid`.
+    Only identities with the same `study_instance_uid` can be compared.
     """
     view = describe_view(header)
     identity = image_identity(header, view, study_instance_uid)
@@ -174,7 +174,7 @@ def _instance(received: Received, header: Dataset, calling_ae_title: str, now: d
 
 
 def image_identity(header: Dataset, view: ImageFacts, study_instance_uid: str) -> ImageIdentity | None:
-    """Return the identity of patient and study that a mammogram states; None for other objects, which do not count."""
+    """Return the identity of patient and study that a mammogram states; None for any other object."""
     return identity_of(header, study_instance_uid) if view.modality == "MG" else None
 
 

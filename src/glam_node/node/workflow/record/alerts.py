@@ -23,7 +23,7 @@ KEPT = timedelta(days=30)
 """Time after which a message that was sent is deleted."""
 
 Channel = Callable[[AlertMessage], None]
-"""Function that sends one message by a channel; raises NodeError when the channel does not take it."""
+"""Function that sends one message through a channel; raises NodeError if the channel does not accept it."""
 
 
 def update_alerts(
@@ -34,7 +34,7 @@ def update_alerts(
     channels: Collection[str],
     now: datetime,
 ) -> list[Alert]:
-    """Store the alerts of this moment, and queue one message per channel for each alert that began or is over.
+    """Store the current alerts, and queue one message per channel for each alert that began or is over.
 
     Args:
         sessions: Database sessions.
@@ -45,7 +45,7 @@ def update_alerts(
         now: Current time.
 
     Returns:
-        All alerts of this moment, old and new.
+        All current alerts, old and new.
     """
     with reading(sessions)() as session:
         found = current_alerts(_facts(session, live, space, now), rules)
@@ -69,7 +69,7 @@ def _record_alert_event(session: Session, event: str, alert: Alert, now: datetim
 def send_alerts(sessions: SessionFactory, channels: Mapping[str, Channel], now: Callable[[], datetime]) -> int:
     """Send the oldest due message of each channel, and return how many were sent.
 
-    When a channel does not take a message, its later messages wait behind it.
+    If a channel does not accept a message, the later messages of this channel wait until it does.
     """
     return sum(_send_one(sessions, name, channel, now()) for name, channel in channels.items())
 

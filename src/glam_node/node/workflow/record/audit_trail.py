@@ -17,7 +17,7 @@ from glam_node.node.workflow.record.event_messages import MESSAGES, EventGroup, 
 EVENTS_AT_ONCE = 1000
 """Maximum number of events per call of `write_audit_messages`."""
 MESSAGES_AT_ONCE = 100
-"""Maximum number of messages that are forwarded per call, and are sent twice when the process dies on the way."""
+"""Maximum number of messages forwarded per call; they are sent twice if the process dies before they are marked."""
 QUIET = timedelta(seconds=10)
 """Time without a further event after which a transfer counts as finished."""
 LONGEST = timedelta(seconds=60)
@@ -39,8 +39,8 @@ def write_audit_messages(sessions: SessionFactory, reporting: Reporting, root: P
     """Write audit messages about up to EVENTS_AT_ONCE events, and return how many events are settled.
 
     An event is settled when a message describes it or when it needs none. Messages and the marks on their events are
-    one transaction, so that a crash neither repeats nor loses a message. Call it again at once while it returns
-    EVENTS_AT_ONCE.
+    written in one transaction, so that a crash neither repeats nor loses a message. If the function returns
+    EVENTS_AT_ONCE, call it again at once.
 
     Args:
         sessions: Database sessions.
@@ -73,7 +73,7 @@ def write_audit_messages(sessions: SessionFactory, reporting: Reporting, root: P
 
 
 def _finished_groups(events: Iterable[Event], now: datetime, *, all_of_them: bool) -> Iterable[list[Event]]:
-    """Yield the groups of events that belong together and that no further event is expected for."""
+    """Yield the groups of events that belong together and for which no further event is expected."""
     groups: dict[tuple[object, ...], list[Event]] = {}
     for event in events:
         details = TOGETHER.get(event.event)
@@ -90,11 +90,11 @@ def forward_audit_messages(
 ) -> int:
     """Send up to MESSAGES_AT_ONCE audit messages and mark them as sent; return how many there were.
 
-    Call it again at once while it sends any. A message may be sent twice, but none is ever left out.
+    If any message was sent, call the function again at once. A message may be sent twice, but none is ever left out.
 
     Args:
         sessions: Database sessions.
-        send: Function that sends frames to the collector; its errors pass through.
+        send: Function that sends frames to the collector; its errors are raised unchanged.
         host: Name of this host for the syslog header.
         now: Clock.
     """

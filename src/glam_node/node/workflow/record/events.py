@@ -1,4 +1,4 @@
-"""Audit events: what happened to studies, processes, settings and backups, in the audit trail and in the log."""
+"""Audit events about studies, processes, settings and backups, for the audit trail and the log."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ from glam_node.settings.digest import ORDER_OF_RULES, RULES
 
 
 def record_event(log: FilteringBoundLogger, session: Session, event: str, now: datetime, **facts: Any) -> None:
-    """Record an event in the transaction of its change and log it, as a warning where `facts` have a failure."""
+    """Record an event in the transaction of its change and log it, as a warning if `facts` include a failure."""
     audit.record(session, event, now, **facts)
     (log.warning if facts.get("failure") else log.info)(event, **facts)
 
@@ -48,7 +48,7 @@ LONGEST_REASON = 2000
 
 
 def record_start(sessions: SessionFactory, process: str, now: datetime) -> None:
-    """Record that this process, `process` in its log, has started."""
+    """Record that this process, which is named `process` in its log, has started."""
     _record_process_event(sessions, "process_started", process, now)
 
 
@@ -67,7 +67,7 @@ def _process_facts(process: str) -> dict[str, Any]:
 
 
 def record_backup(sessions: SessionFactory, target: Path, images: Mapping[str, int], now: datetime) -> None:
-    """Record for each study how many of its images (`images`, by Study Instance UID) a backup at `target` has."""
+    """Record for each study how many of its images (`images`, by Study Instance UID) a backup at `target` contains."""
     with sessions.begin() as session:
         for uid, count in images.items():
             facts = {"uri": target.resolve().as_uri(), "images": count}

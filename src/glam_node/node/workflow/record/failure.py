@@ -28,7 +28,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Return whether a disk or quota is full, which passes once somebody makes room."""
+    """Return whether a disk or quota is full; this failure passes when space is freed."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -47,7 +47,7 @@ def reason_for_archive(error: Exception) -> str:
 
 
 def is_storage_unreachable(error: Exception) -> bool:
-    """Return whether a file could not be reached, as while a share or disk is not mounted."""
+    """Return whether a file could not be reached, for example because a share or disk is not mounted."""
     return isinstance(error, OSError) and error.errno in _UNREACHABLE
 
 

@@ -16,11 +16,11 @@ class RecentScores:
 
     means: Mapping[str, float] = field(default_factory=dict)
     reference: Mapping[str, float] = field(default_factory=dict)
-    """Reference scores of the package that made the latest analysis, where it has some."""
+    """Reference scores of the package that made the latest analysis; empty if it states none."""
 
 
 def recent_scores(session: Session) -> RecentScores:
-    """Return the scores of the last RECENT_ANALYSES analyses, counting only those of the present algorithm."""
+    """Return the scores of the last RECENT_ANALYSES analyses, counting only those of the current algorithm."""
     analyses = [event.detail for event in audit.recent(session, "job_succeeded", RECENT_ANALYSES)]
     with_scores = [detail for detail in analyses if detail.get("mean_scores")]
     present = [detail for detail in with_scores if detail["algorithm_version"] == with_scores[0]["algorithm_version"]]

@@ -27,7 +27,7 @@ _ATTRIBUTES = (
     "algorithm_version",
     "queued",
 )
-"""Details of events that become attributes; reasons and failures may contain more than a trace should."""
+"""Details of events that become attributes of spans; reasons and failures are left out, as they may say too much."""
 
 
 def spans_of(event: Event, before: Sequence[Event], stages: Stages = ()) -> list[Span]:
@@ -36,7 +36,7 @@ def spans_of(event: Event, before: Sequence[Event], stages: Stages = ()) -> list
     Args:
         event: Event that ends the spans.
         before: Earlier events of its study, oldest first.
-        stages: Stages of the job, where the event is the end of one.
+        stages: Stages of the job, if the event ends a job.
     """
     make = _ENDS.get(event.event)
     return list(make(_SpanEnd(event, before, stages))) if make is not None else []
@@ -150,7 +150,8 @@ Export = Callable[[Sequence[Span]], None]
 def export_traces(sessions: SessionFactory, export: Export, now: datetime) -> int:
     """Export the spans of up to AT_ONCE new events, and return how many events there were.
 
-    The first call ever starts with the events after it. Call it again while there are any.
+    The very first call exports nothing: export starts with the events after it. If there were any events, call the
+    function again.
 
     Raises:
         TransientError: The collector cannot be reached; the next call exports the same spans with the same IDs.

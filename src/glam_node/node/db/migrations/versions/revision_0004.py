@@ -1,4 +1,4 @@
-"""Chain of DICOM audit messages, which triggers of the database protect from changes."""
+"""Chain of DICOM audit messages, protected from changes by database triggers."""
 
 import sqlalchemy as sa
 from alembic import op

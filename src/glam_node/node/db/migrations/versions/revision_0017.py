@@ -1,4 +1,4 @@
-"""Time since when a job or a delivery waits, where that is not its creation, and indexes for the order of studies."""
+"""Times at which jobs and deliveries began to wait, if later than their creation, and indexes to sort studies."""
 
 import sqlalchemy as sa
 from alembic import op
