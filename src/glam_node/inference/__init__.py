@@ -1,4 +1,4 @@
-"""Analysis of mammograms, without a node: no network, database or queue.
+"""Analysis of mammograms without a node; this package needs no network, database or queue.
 
 Use it from your own program:
 

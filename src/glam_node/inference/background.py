@@ -1,4 +1,4 @@
-"""The cleaning of an image's background: it becomes exactly 0, since predictors take every other value for tissue.
+"""Cleaning of an image's background, which becomes exactly 0, since predictors treat every other value as tissue.
 
 Only a background that is certain is changed. An image whose background is a strong gradient, or noise as bright as
 tissue, is refused later, by guard.py.
@@ -155,7 +155,7 @@ def _first_and_last(side: int) -> tuple[slice, slice]:
 
 
 def _without_holes(pixels: Pixels) -> Pixels:
-    """Set black pixels that are not connected to the edge to 1, since a predictor would take 0 for background."""
+    """Set black pixels that are not connected to the edge to 1, since a predictor would treat 0 as background."""
     black = pixels == 0
     np.greater(black, _connected_to_edge(black), out=black)
     pixels[black] = 1

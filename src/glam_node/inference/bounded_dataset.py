@@ -1,4 +1,4 @@
-"""DICOM files read without the elements that no image needs, so that no sender decides how much memory they take."""
+"""Reading of DICOM files without the elements that no image needs, so that no sender can make it use much memory."""
 
 import bisect
 import io
@@ -38,16 +38,16 @@ _PIECE = 2**20
 def read_bounded(path: Path, *, pixels: bool = True) -> FileDataset:
     """Read a DICOM file, leaving out elements beyond the maximum sizes and all after the pixel data.
 
-    A data set that cannot be divided into elements is read as pydicom does, as a whole.
+    If a data set cannot be divided into elements, pydicom reads it as a whole.
 
     Args:
         path: The file.
         pixels: Whether to read the pixel data.
 
     Raises:
-        UnreadableDataSet: The data set has more elements than are read, or is absurdly large when inflated.
+        UnreadableDataSet: The data set has more elements than are read, or is too large when inflated.
         OSError: The file cannot be read.
-        Exception: pydicom cannot read the file; it raises many kinds.
+        Exception: pydicom cannot read the file; pydicom raises errors of many types.
     """
     meta = read_file_meta_info(path)
     syntax, group_length = meta.get("TransferSyntaxUID"), meta.get("FileMetaInformationGroupLength")

@@ -1,9 +1,9 @@
 """The side of the chest wall in a stored view, by the outline of the breast alone.
 
-A compressed breast touches the edge of the detector at its chest wall, along most of its height. It is larger there,
-and rounds off towards the nipple. Measured on real views: 90 to 93 % of the breast's rows reach that edge and none
-reaches the opposite one; in an MLO view, 45 to 76 % of the columns also reach the upper edge; the half at the chest
-wall has 1.3 to 1.9 times the area of the other half.
+A compressed breast touches the edge of the detector at the chest wall, along most of its height. The breast is larger
+there and becomes smaller towards the nipple. Measured on real views: 90 to 93 % of the breast's rows reach that edge
+and none reaches the opposite edge; in an MLO view, 45 to 76 % of the columns also reach the upper edge; the half of
+the breast at the chest wall has 1.3 to 1.9 times the area of the other half.
 """
 
 from dataclasses import dataclass

@@ -127,7 +127,7 @@ def _segments(frame: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _check_scan(frame: bytes, offset: int) -> None:
-    """Check that the scan at `offset` has one component, and its data no markers except restarts and the end."""
+    """Check that the scan at `offset` has one component and contains no markers except restarts and the end."""
     (length,) = struct.unpack_from(">H", frame, offset + 2)
     data = offset + 2 + int(length)
     if frame[offset + 4] != 1:

@@ -17,7 +17,7 @@ def usable_cores(topology: Path = _TOPOLOGY, cgroup: Path = _CGROUP) -> int:
 
 
 def _siblings(topology: Path, number: int) -> str:
-    """Return the list of logical processors that share a core with processor `number`; itself where it is unknown."""
+    """Return the list of logical processors that share a core with processor `number`; only `number` if unknown."""
     try:
         return (topology / f"cpu{number}/topology/thread_siblings_list").read_text(encoding="ascii").strip()
     except OSError:
@@ -25,7 +25,7 @@ def _siblings(topology: Path, number: int) -> str:
 
 
 def _quota(cgroup: Path) -> float | None:
-    """Return the number of processors that the control group (version 2, else 1) may use; None: no limit."""
+    """Return the number of processors that the control group (version 2, else 1) may use; None if not limited."""
     try:
         quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Decoding of stored pixel values, with every claim of the header checked before memory is allocated for it."""
+"""Decoding of stored pixel values, after a check of the sizes in the header, before memory is allocated for them."""
 
 from typing import Any
 
@@ -25,11 +25,11 @@ from glam_node.inference.errors import UnsupportedMammogram
 
 # The largest detectors and film digitisers stay under 30 million.
 MAXIMUM_PIXELS = 64 * 2**20
-# Lossless coding of a mammogram saves a factor of 2 to 10, lossy perhaps 50.
+# Lossless compression makes a mammogram 2 to 10 times smaller, lossy compression perhaps 50 times.
 _MAXIMUM_PIXELS_PER_ENCODED_BYTE = 2000
 
 # GDCM crashes the process on some damaged images, and pylibjpeg's RLE decoder raises errors that are not Exceptions:
-# neither gets a transfer syntax that another decoder reads.
+# neither decodes a transfer syntax that another decoder can read.
 _PLUGINS = {
     JPEGBaseline8Bit: "pillow",
     JPEG2000Lossless: "pillow",

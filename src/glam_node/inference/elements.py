@@ -1,4 +1,4 @@
-"""Readers of single header elements as plain values; none of them raises, whatever the data set holds."""
+"""Readers of single header elements as plain values; none of them raises an error, whatever the data set holds."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -34,7 +34,7 @@ _YES = frozenset({"YES", "Y", "TRUE", "1", "BOTH"})
 
 
 def values(dataset: Dataset, keyword: str) -> list[Any]:
-    """Return the values of an element; [None] where it is missing, and an empty list where it is malformed."""
+    """Return the values of an element; [None] if it is missing, and an empty list if it is malformed."""
     try:
         value = dataset.get(keyword)
         return list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]

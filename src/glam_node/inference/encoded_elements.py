@@ -32,7 +32,7 @@ _DAMAGED = "the data set is damaged"
 
 
 class UnreadableDataSet(InferenceError):
-    """The data set is cut, damaged or absurdly large or deep, as the message says."""
+    """The data set is cut, damaged, or far too large or deep; the message says which."""
 
 
 class EndlessDataSet(UnreadableDataSet):
@@ -67,7 +67,7 @@ class Source:
         """Return a window with `count` bytes from `position`, and the index of `position` in it.
 
         Raises:
-            UnreadableDataSet: The data set ends before.
+            UnreadableDataSet: The data set ends before these bytes do.
         """
         if position < self._at or position + count > self._at + len(self._window):
             if position + count > self.size:
@@ -179,7 +179,7 @@ class _Walk:
         return bool(tag < group << 16 | number)
 
     def end(self, tag: int, vr: bytes, value: int, length: int, is_implicit: bool) -> int:
-        """Return the position after an element. Raises UnreadableDataSet if that cannot be known."""
+        """Return the position after an element. Raises UnreadableDataSet if the end cannot be found."""
         if length != UNDEFINED:
             return self._within(value + length)
         if vr not in (b"", b"SQ", b"UN") and tag not in PIXEL_DATA and vr not in (b"OB", b"OW"):

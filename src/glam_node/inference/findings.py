@@ -124,14 +124,14 @@ class ImageFindings:
     benign_score: float | None
     """Score of 0 to 1, not calibrated and independent of the other; None when the image could not be analysed."""
     malignant_score: float | None
-    """As `benign_score`."""
+    """Score of the malignant class, with the same range and meaning as `benign_score`."""
     findings: tuple[Finding, ...] = ()
     failure: str | None = None
     """The reason why the image could not be analysed; then both scores are None and `findings` is empty."""
     remarks: tuple[str, ...] = ()
     """Doubts about an image that was analysed (orientation unclear, tissue cut off ...), in plain words."""
     saliency: SaliencyMap | None = None
-    """None where the image was not segmented, since every score is below its operating point."""
+    """None if the image was not segmented because every score is below its operating point."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,8 +5,8 @@ in the order of PS3.4 N.2: Modality LUT or rescale; the first VOI LUT, else the 
 sigmoid), else nothing; inversion for MONOCHROME1. The darkest value that the image can show becomes 0 and the
 brightest 2^Bits Stored - 1: a window that covers all values changes nothing.
 
-An optional element without a value counts as absent (PS3.5 7.4.5), as do one that holds only blanks, a sequence
-without items, and a table without entries. A stated table or window that makes no sense is refused.
+An optional element counts as absent if it has no value (PS3.5 7.4.5) or only blanks, as does a sequence without items
+or a table without entries. An image is refused if it states a table or window that makes no sense.
 """
 
 import math

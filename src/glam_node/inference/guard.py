@@ -34,12 +34,12 @@ class DomainLimits:
     least_grey_levels: int = 32
     """The number of different values within the breast, on every fourth pixel; masks and drawings have a few."""
     largest_contact: float = 0.75
-    """The fraction of its height along which a breast may reach both sides; none is as wide as a detector."""
+    """The fraction of its height along which a breast may reach both sides; no breast is as wide as a detector."""
     largest_in_corner: float = 0.5
     """The fraction of a corner opposite to the chest wall that may be breast; outlines round off towards the nipple."""
     remarkable_contact: float = 0.33
-    """The fraction of its height from which a breast that also reaches the side opposite to the chest wall gets a
-    remark."""
+    """The fraction of its height from which a remark is made if a breast also reaches the side opposite to the chest
+    wall."""
 
 
 SCREENING = DomainLimits()
@@ -59,7 +59,7 @@ def check_image(mammogram: Mammogram, card: ModelCard, limits: DomainLimits = SC
     Args:
         mammogram: The image.
         card: The card of the model package; a pixel spacing within its range is always plausible.
-        limits: What is plausible for a screening view.
+        limits: The limits of what is plausible for a screening view.
 
     Raises:
         UnsupportedMammogram: The bits stored, pixel spacing or field of view is implausible for a screening view.
@@ -124,7 +124,7 @@ def check_breast(
     Args:
         pixels: Rows x Columns, the image.
         breast: Rows x Columns, True where the breast was found.
-        limits: What is plausible for a screening view.
+        limits: The limits of what is plausible for a screening view.
 
     Raises:
         UnsupportedMammogram: The breast has hardly any contrast, or it covers what must be background: the whole width
@@ -169,8 +169,8 @@ class StatedPose:
     points_right: bool
     """Whether the chest wall is on the left, so that column numbers increase towards the nipple."""
     upside_down: bool
-    """Whether the first stored row is the lowest. Always False for a CC view: upside down, it looks like one of the
-    other breast."""
+    """Whether the first stored row is the lowest. Always False for a CC view, which looks like a view of the other
+    breast when it is upside down."""
 
 
 def stated_pose(
@@ -187,8 +187,8 @@ def stated_pose(
     from the detector to the image, not the stored image.
 
     Args:
-        image_laterality: The breast, by the header.
-        view_position: The view, by the header.
+        image_laterality: The breast that the header states.
+        view_position: The view that the header states.
         patient_orientation: Patient Orientation: the directions that rows and columns run to.
 
     Raises:

@@ -1,6 +1,6 @@
 """Reading of the facts that decide the kind of an image from its header.
 
-Only pydicom is imported, so that the receiver can use it without the libraries of inference.
+This module imports only pydicom, so that the receiver can use it without the libraries of inference.
 """
 
 from collections.abc import Iterable
@@ -99,7 +99,7 @@ def _view_by_meaning(view_codes: list[Dataset]) -> str:
 
 
 def _view_modifiers(dataset: Dataset, view_codes: list[Dataset]) -> tuple[str, ...]:
-    """Return the names of the view modifiers, sorted, with magnification also by its factor.
+    """Return the sorted names of the view modifiers; a large magnification factor adds "magnification".
 
     The modifiers are inside the item of the view code (PS3.3 C.8.11.7); in old images they are next to it.
     """
@@ -114,7 +114,7 @@ def _modifier_items(dataset: Dataset, view_codes: list[Dataset]) -> list[Dataset
 
 
 def _magnification(dataset: Dataset) -> float:
-    """Return the stated magnification, else that by the distances (PS3.3 C.8.7.5); 0 where neither is given."""
+    """Return the stated magnification, else the one by the stated distances (PS3.3 C.8.7.5); 0 without either."""
     to_detector, to_patient = (number_of(dataset, f"DistanceSourceTo{end}") or 0.0 for end in ("Detector", "Patient"))
     by_distances = to_detector / to_patient if to_patient > 0 else 0.0
     return number_of(dataset, "EstimatedRadiographicMagnificationFactor") or by_distances

@@ -42,7 +42,7 @@ def load_model(
 
     Args:
         package: The directory of the package; by default the demonstration package that ships with glam-node.
-        device: "cpu", "cuda", "cuda:N" or "auto" (CUDA where there is one).
+        device: "cpu", "cuda", "cuda:N" or "auto" (CUDA if there is a CUDA device, else the CPU).
         options: How to run: precision, library on a CPU, and the images to outline.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One decoded mammographic view, as predictors get it."""
+"""One decoded mammographic view, which is the input of a predictor."""
 
 from dataclasses import dataclass
 from enum import StrEnum

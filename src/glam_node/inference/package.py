@@ -59,24 +59,24 @@ class ModelPackage:
     weights_sha256: str
     """SHA-256 of the weights, as the architecture defines it; verified by the predictor when it loads them."""
     seed: int | None
-    """The seed that the weights are made from, without a weights file; None: they are in a file."""
+    """The seed that the weights are made from; None if the weights are in a file."""
     operating_points: dict[FindingKind, OperatingPoint]
     parameters: dict[str, Any] = field(default_factory=dict)
     """Values that only the architecture defines, e.g. patches per image."""
     shape: dict[str, Any] = field(default_factory=dict)
-    """The sizes of the network, as the architecture defines them; empty: as published."""
+    """The sizes of the network, as the architecture defines them; empty for the published sizes."""
     calibration: dict[FindingKind, PlattScale] = field(default_factory=dict)
-    """The calibration of image scores, for classes with one; it holds for the data it was fitted on, not for a site."""
+    """The calibration of image scores, for classes with one; it is valid for the data that it was fitted on only."""
     calibrated_by_site: frozenset[FindingKind] = frozenset()
     """The classes whose calibration is not the package's own but comes from the site's settings."""
     reference: dict[FindingKind, float] = field(default_factory=dict)
-    """The mean image score on the data that the package was evaluated with; empty where none was written."""
+    """The mean image score on the data that the package was evaluated with; empty if none was written."""
     card: ModelCard = field(default_factory=ModelCard)
     """Origin, licence, training data, intended use, limitations, and the kinds of image that the model accepts."""
 
     @property
     def weights_path(self) -> Path:
-        """The path of the weights file, which does not exist where the package has a seed."""
+        """The path of the weights file, which does not exist if the package has a seed."""
         return self.path / WEIGHTS_FILE
 
 

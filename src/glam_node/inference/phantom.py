@@ -55,7 +55,7 @@ def make_exam(
     lesions: Lesions = DEFAULT_LESIONS,
     photometric_interpretation: str = "MONOCHROME2",
 ) -> list[PhantomView]:
-    """Return R CC, L CC, R MLO and L MLO of one synthetic woman; each lesion shows in both views of its breast.
+    """Return R CC, L CC, R MLO and L MLO of one synthetic patient; both views of a breast show its lesions.
 
     The images have 12 bits, the breast touches the edge at its chest wall, and the background is black.
 

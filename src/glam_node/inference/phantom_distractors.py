@@ -50,7 +50,7 @@ def add_distractors(
 def _free(
     row: float, depth: float, radius: float, edge: NDArray[np.float64], taken: Sequence[tuple[float, float, float]]
 ) -> Point | None:
-    """Return row and column of a place, in fractions of the height; None where it is taken or too near the skin."""
+    """Return row and column of a place, in fractions of the height; None if it is taken or too near the skin."""
     rows = len(edge)
     column = float(edge[int(row * rows)]) / rows * depth
     if column < 2 * radius:

@@ -15,7 +15,7 @@ from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """A screening view on disk, and its identity by the header."""
+    """A screening view on disk, and the identity that its header states."""
 
     path: Path
     sop_instance_uid: str
@@ -81,6 +81,6 @@ def _failed(source: SourceImage, reason: str) -> ImageFindings:
 
 
 def _stages(predictor: Predictor, seconds: float) -> list[tuple[str, float]]:
-    """Return the seconds of each of the predictor's own stages; of the whole where it does not measure them."""
+    """Return the seconds of each stage that the predictor measures, or of the whole analysis if it measures none."""
     stages: dict[str, float] = getattr(predictor, "last_stage_seconds", {})
     return list(stages.items()) or [("segment", seconds)]

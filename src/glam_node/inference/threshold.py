@@ -1,4 +1,4 @@
-"""A predictor without a network, whose findings are bright regions; for trials and tests in milliseconds."""
+"""A predictor without a network, for trials and tests; its findings are bright regions, computed in milliseconds."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ _LEAST_BENIGN_SALIENCY = 0.91
 _LEAST_FULL_SCALE = 4095
 # A region that is smaller than this fraction of the image is noise.
 _LEAST_AREA = 1 / 16_000
-# In the map of an image with more rows, a cell covers several pixels.
+# An image with at least twice this number of rows has a map whose cells cover several pixels.
 _MAP_ROWS = 416
 
 _PACKAGE_TOML = f"""\
@@ -73,7 +73,7 @@ class ThresholdPredictor:
     """The predictor, whose findings are connected regions brighter than the global saliency threshold.
 
     The brightest regions count as benign, as in glam-node's phantoms. Saliency is brightness as a fraction of full
-    scale: the least 2^n - 1 with n >= 12 that is not below the brightest pixel.
+    scale. Full scale is the smallest 2^n - 1 with n >= 12 that is not below the brightest pixel.
     """
 
     def __init__(self, package: ModelPackage) -> None:

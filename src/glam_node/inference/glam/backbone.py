@@ -11,7 +11,7 @@ def _conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
 
 
 class PreActivationBlock(nn.Module):
-    """Residual block that normalises before each convolution; nothing follows the sum."""
+    """Residual block that normalises before each convolution; no layer follows the sum."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, project: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Location of the breast in a stored view, equal to `solid_breast` and `breast_tissue` but faster where possible."""
+"""Location of the breast in a stored view, with the results of `solid_breast` and `breast_tissue` but often faster."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from glam_node.inference.glam.crop import OPENING_RADIUS, breast_tissue, solid_b
 Mask = NDArray[np.bool_]
 Columns = NDArray[np.int64]
 
-# Greater than the distance of any two columns.
+# Greater than the distance between any two columns.
 _FAR = 1 << 40
 _WORD = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowSpans:
-    """First and last (exclusive) column of the run in each row; an empty row has (_FAR, -_FAR)."""
+    """First and last (exclusive) column of one run of pixels per row; an empty row has (_FAR, -_FAR)."""
 
     first: Columns
     last: Columns
@@ -82,7 +82,7 @@ def _from_the_end(mask: Mask) -> Columns:
 
 
 def _reach(values: Columns, radius: int, outside: int) -> Columns:
-    """Return for each row the largest of `values` up to `radius` rows away, less that distance; `outside` pads."""
+    """Return for each row the maximum of value minus distance up to `radius` rows away; `outside` is the padding."""
     reached, covered = values, 0
     while covered < radius:
         # The maximum of two cones of this reach, shifted by at most the reach, is a cone of the summed reach.
@@ -98,7 +98,7 @@ class Breast:
     """Two masks on the Rows x Columns of the image."""
 
     solid: Mask
-    """The largest region that a diamond of radius 100 fits into, opened by that diamond; it places the window."""
+    """The largest region that a diamond of radius 100 fits into, opened by that diamond; it decides the window."""
     tissue: Mask
     """All non-zero pixels connected with the solid region."""
 
@@ -119,7 +119,7 @@ def locate_breast(pixels: NDArray[np.uint16]) -> Breast:
 
 
 def _of_spans(foreground: Mask) -> Breast | None:
-    """Return the breast of an image whose rows have one run of pixels at most; None for others or without a breast."""
+    """Return the breast of an image with at most one run of pixels per row; None for others or without a breast."""
     spans = RowSpans.around(foreground)
     if spans.area != np.count_nonzero(foreground):
         return None

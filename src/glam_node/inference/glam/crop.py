@@ -34,7 +34,7 @@ class BreastCrop:
     bottommost: tuple[int, tuple[int, int]]
     """(row, (first column, last column)) of the lowest point of the breast."""
     distance_from_starting_side: int
-    """Columns between the breast and the edge where the chest wall should be; anything but 0 hints at a problem."""
+    """Columns between the breast and the edge where the chest wall should be; a number above 0 suggests a problem."""
 
 
 def solid_breast(pixels: NDArray[np.uint16] | NDArray[np.uint8]) -> Mask:

@@ -31,7 +31,7 @@ def resolve_device(device: str) -> torch.device:
     """Return the torch device for "cpu", "cuda", "cuda:N" or "auto" (CUDA if there is a CUDA device, else the CPU).
 
     Raises:
-        DeviceUnavailable: The name is another one, or the machine lacks the device.
+        DeviceUnavailable: `device` is none of these names, or the machine lacks the device.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -26,7 +26,7 @@ class Looker:
     device: torch.device
     patches_per_image: int
     is_positive: Callable[[Sequence[float]], bool]
-    """Decides from the scores of both classes whether the local network runs on the image."""
+    """The function that decides from the scores of both classes whether the local network runs on the image."""
     batch_size: int
     """Views per batch; halved when the device runs out of memory."""
     falls_back: bool
@@ -39,7 +39,7 @@ class Looker:
     def look(self, views: Sequence[PreparedView], timed: Timed) -> list[ViewSaliency]:
         """Run the networks on `views`, the local one only on images that may have findings.
 
-        Waits while another thread uses the device.
+        The call waits while another thread uses the device.
 
         Raises:
             DeviceUnavailable: The device is lost or cannot hold a single view.

@@ -13,7 +13,7 @@ class GoldenQuantity:
 
     name: str
     tolerance: float
-    """The largest error allowed; 0 demands equality."""
+    """The largest error allowed; 0 means that the values must be equal."""
     largest_error: float
     """The largest absolute error; infinite if shapes differ or a value is not a number."""
     worst_case: str

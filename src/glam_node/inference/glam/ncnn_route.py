@@ -19,7 +19,7 @@ from glam_node.inference.glam.network import LocalNetwork
 _MAGIC = 7767517
 _INPUT, _OUTPUT = "patch", "saliency"
 _FLOAT32 = np.zeros(1, dtype="<u4").tobytes()
-"""Tag before a convolution's weights: they are plain float32."""
+"""Tag before the weights of a convolution, which states that they are plain float32."""
 _NO_MEMORY = -100
 
 

@@ -40,7 +40,7 @@ def orientation_of(mammogram: Mammogram, breast: NDArray[np.bool_]) -> tuple[Ori
         source = "Patient Orientation says"
     _refuse_upside_down(mammogram.view_position, breast[::-1] if orientation.upside_down else breast)
     shown = shown_side(breast)
-    # In an MLO view the axilla also reaches the upper edge; then the sides decide.
+    # In an MLO view the axilla also reaches the upper edge, so a clear chest wall at one side decides.
     sides_tell = mammogram.view_position is ViewPosition.MLO and shown is not None and shown.certain
     if looks_turned(breast) and not sides_tell:
         raise UnsupportedMammogram("The image seems to be turned by 90 degrees: the breast reaches neither side of it.")

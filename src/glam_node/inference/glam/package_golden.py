@@ -35,11 +35,11 @@ Arrays = dict[str, NDArray[Any]]
 
 _FORMAT_VERSION = 1
 _SEED = 20_210_606
-# Largest errors allowed of float32 arithmetic on other machines; several times those seen (about 1e-7 to 7e-7).
+# Largest errors of float32 arithmetic allowed on other machines: several times those measured (about 1e-7 to 7e-7).
 _TOLERANCES = {"scores": 2e-6, "layer_scores": 2e-6, "fine_map": 1e-5, "saliency": 1e-5, "local_saliency": 2e-5}
 # The order of summation may decide between squares whose saliency differs by less than this.
 _LEAST_GAP = 1e-5
-# Pixels on a side of the patch part that the local network reads: enough to use all of its weights.
+# Side, in pixels, of the part of a patch that the local network reads: enough to use all of its weights.
 _LOCAL_SIDE = 128
 
 
@@ -133,7 +133,7 @@ def _computed(network: Glam, window: NDArray[np.float32], device: torch.device, 
 
 
 def _gap(saliency: Tensor, size: int) -> Tensor:
-    """Return by how much saliency the best square exceeds the next one.
+    """Return the difference in saliency between the best square and the next one.
 
     The squares are compared after each class was stretched to 0 .. 1, which stretches rounding errors as well.
     """

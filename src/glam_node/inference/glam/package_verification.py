@@ -1,4 +1,4 @@
-"""Verification that a package is intact and computes here what it computed where it was made.
+"""Verification that a package is intact and computes the same on this machine as on the one that made it.
 
 Packages of the published weights are also compared with the scores that their authors print for sample images.
 """

@@ -8,7 +8,7 @@ from glam_node.inference.glam.shape import PUBLISHED, NetworkShape
 
 
 def propose_patches(saliency: Tensor, count: int, size: int = PUBLISHED.patch_cells) -> Tensor:
-    """Return first row and column, in cells, of the `count` most salient squares of each image.
+    """Return the first row and column, in cells, of the `count` most salient squares of each image.
 
     The choice is greedy: cells that a square covers count as 0 for the next one. Of equal squares, the first one
     row by row is chosen.
@@ -16,7 +16,7 @@ def propose_patches(saliency: Tensor, count: int, size: int = PUBLISHED.patch_ce
     Args:
         saliency: N x 2 x H x W.
         count: Squares per image.
-        size: Cells on a side of a square.
+        size: Side of a square, in cells.
 
     Returns:
         N x count x 2.

@@ -29,20 +29,20 @@ class ViewSaliency:
     patch_cells: NDArray[np.int64]
     """k x 2: first row and column of each patch, in cells of the global map."""
     local_saliency: NDArray[np.float32] | None
-    """k x 2 x 128 x 128; None if the local network was not run, since every class is negative."""
+    """k x 2 x 128 x 128; None if the local network was not run because every class is negative."""
     shape: NetworkShape = PUBLISHED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Evidence:
-    """Deciding saliency of one class, and whether it exceeds the threshold of the network that it comes from."""
+    """The deciding saliency of one class, and whether it exceeds the threshold of the network that computed it."""
 
     saliency: NDArray[np.float32]
     positive: NDArray[np.bool_]
 
 
 def is_positive(score: float, point: OperatingPoint | None) -> bool:
-    """Return whether an image with this score may have findings of the class; never without an operating point."""
+    """Return whether an image with this score may have findings of the class; False without an operating point."""
     return point is not None and score >= point.image_score_threshold
 
 

@@ -111,12 +111,12 @@ class GlamPredictor:
 
     @property
     def device_memory(self) -> tuple[int, int] | None:
-        """Bytes that this process holds on the device, and all that the device has; None for the CPU."""
+        """Bytes of device memory that this process holds, and the device's total; None for the CPU."""
         return memory_of(self._looker.device)
 
     @property
     def last_stage_seconds(self) -> dict[str, float]:
-        """Seconds that this thread's last `segment` spent on preprocess, global, local and postprocess in all."""
+        """Total seconds of each stage (preprocess, global, local, postprocess) in the last `segment` of this thread."""
         return dict(self._seconds)
 
     @property
@@ -131,9 +131,9 @@ class GlamPredictor:
         With "auto" the predictor continues on the CPU if the GPU has no memory for a single image.
 
         Raises:
-            PackageMismatch: The architecture is another one, the weights are not those that the package states, or the
+            PackageMismatch: The package has another architecture, its weights are not those that it states, or the
                 chosen runtime is not installed.
-            DeviceUnavailable: The machine lacks the device, or the model does not fit into it.
+            DeviceUnavailable: The machine lacks the device, or the model does not fit into the device's memory.
         """
         if package.architecture != ARCHITECTURE:
             raise PackageMismatch(f"{package.path} is a {package.architecture} package, not a {ARCHITECTURE} package.")
@@ -242,7 +242,7 @@ def _image_findings(
 
 
 def _points_of_segmentation(package: ModelPackage, segment: Segment) -> dict[FindingKind, OperatingPoint]:
-    """Return the operating points that decide what is outlined; any score reaches them if every image is to be."""
+    """Return the operating points that decide which images are outlined; with ALWAYS, every score reaches them."""
     if segment is Segment.POSITIVE:
         return package.operating_points
     return {kind: replace(point, image_score_threshold=0.0) for kind, point in package.operating_points.items()}

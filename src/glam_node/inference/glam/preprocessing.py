@@ -13,7 +13,7 @@ from glam_node.inference.glam.window import WindowGeometry, optimal_centre, plac
 from glam_node.inference.guard import check_breast
 from glam_node.inference.mammogram import Mammogram, ViewPosition
 
-# Columns at the chest wall that may be empty, since detectors have some dead ones there.
+# Number of columns at the chest wall that may be empty, since detectors have some dead columns there.
 _LARGEST_GAP = 20
 _LEAST_UNSEEN = 0.05
 

@@ -1,6 +1,6 @@
 """Choice of the runtime and number format of each network, by the options and by what is installed.
 
-A route replaces modules of a folded network by modules with the same call; everything around them stays in torch.
+A route replaces modules of a folded network by modules with the same interface; all other modules stay in torch.
 """
 
 import importlib
@@ -124,9 +124,9 @@ def take_route(network: Glam, route: Route, threads: int) -> Glam:
 
 
 def go_on_on_the_cpu(network: Glam) -> None:
-    """Move `network`, for which the GPU lacks memory, to the CPU, computed by torch in float32; in place.
+    """Move `network`, which does not fit into the GPU's memory, to the CPU in place; torch computes it in float32.
 
-    Weights that were rounded for the GPU stay rounded, but compute in float32, since emulated narrow formats would
+    Weights that were rounded for the GPU stay rounded but are used in float32, since emulated narrow formats would
     take several times as long.
     """
     network.to("cpu")

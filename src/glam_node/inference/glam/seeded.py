@@ -36,7 +36,7 @@ def _seeded_array(name: str, shape: tuple[int, ...], seed: int) -> NDArray[Any]:
 
 
 def _scaled(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale `values` of unit variance as suits the kind of tensor, which `name` shows."""
+    """Scale and shift `values` of unit variance to suit the kind of tensor, which `name` and dimensions show."""
     if values.ndim == 4:
         fan_in = math.prod(values.shape[1:])
         if name in _HEAD_SPREAD:

@@ -22,7 +22,7 @@ class NetworkShape:
     global_strides: tuple[int, ...] = (1, 2, 2, 2, 2)
     global_blocks: int = 2
     global_stem_pool: bool = True
-    """Whether the stem has a max-pool and reduces by 4; without it, it reduces by 2."""
+    """Whether the stem has a max-pool; the stem reduces by 4 with the max-pool and by 2 without."""
     local_channels: tuple[int, ...] = (64, 128, 256, 512)
     local_blocks: tuple[int, ...] = (3, 4, 6, 3)
     """Blocks per stage; a stage without blocks changes nothing, which keeps the receptive field small."""
@@ -30,7 +30,7 @@ class NetworkShape:
     head_bias: bool = False
     """Whether the 1 x 1 heads have biases; the published ones have none."""
     patch_size: int = 512
-    """Window pixels on a side of a patch; a multiple of `cell`."""
+    """Side of a patch in window pixels; a multiple of `cell`."""
     local_closing: int = 0
     """Window pixels, a multiple of `local_step`: gaps of at most twice this width in local saliency are filled.
     With 0, as published, no gap is filled."""
@@ -40,7 +40,7 @@ class NetworkShape:
     """Weights of the maps, from fine to coarse, in the saliency that places the patches."""
 
     def __post_init__(self) -> None:
-        """Check the fields against each other; raise ValueError with those that do not fit together."""
+        """Check the fields against each other; raise ValueError that names the fields that do not fit together."""
         if len(self.global_channels) != len(self.global_strides) or len(self.global_channels) < len(self.map_weights):
             raise ValueError("shape.global_channels and shape.global_strides must be as long, and three or longer.")
         if len(self.local_channels) != len(self.local_blocks) or len(self.local_channels) != _LOCAL_STAGES:
@@ -70,7 +70,7 @@ class NetworkShape:
 
     @property
     def patch_cells(self) -> int:
-        """Cells on a side of a patch: 32 as published."""
+        """Side of a patch in cells: 32 as published."""
         return self.patch_size // self.cell
 
     @property

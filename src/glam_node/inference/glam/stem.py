@@ -12,11 +12,11 @@ from glam_node.inference.glam.backbone import GlobalTrunk, PreActivationBlock
 # Rows of the early stages' output per band.
 _BAND = 96
 _LOOKED_AT = 3
-"""Number of stages, the last ones, that feed the heads."""
+"""Number of the last stages, whose features the heads read."""
 
 
 class BandedTrunk(nn.Module):
-    """Replacement for a GlobalTrunk with a max-pool; it computes the stages before the heads' band by band."""
+    """Replacement for a GlobalTrunk with a max-pool; it computes all but the last three stages in bands of rows."""
 
     def __init__(self, trunk: GlobalTrunk) -> None:
         super().__init__()
@@ -37,10 +37,10 @@ class BandedTrunk(nn.Module):
         return features[0], features[1], relu(self._final_bn(x))
 
     def _rows_beyond(self) -> int:
-        """Return how many pooled rows beyond each side of a band to compute, so that the band's own rows are exact."""
+        """Return the number of pooled rows to add on each side of a band, so that the band's own rows are exact."""
         needed = 0
         for stage, stride in zip(reversed(self._early), reversed(self._strides), strict=True):
-            # Each convolution needs one more row on each side; the stage's first one before the stride.
+            # Each convolution needs one more row on each side; the first one of a stage needs it before its stride.
             needed = (needed + 2 * len(cast(nn.Sequential, stage)) - 1) * stride + 1
         stride = prod(self._strides)
         return -(-needed // stride) * stride
@@ -59,7 +59,7 @@ class BandedTrunk(nn.Module):
             if result is None:
                 shape = (*x.shape[:2], rows, x.shape[3])
                 result = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-            # Drop the outermost rows at the cuts, which lacked their neighbours.
+            # Drop the outermost rows of the band, which were computed without their neighbours.
             result[:, :, first:last] = x[:, :, first - top // stride : last - top // stride]
         assert result is not None  # noqa: S101 - a window has rows
         return result

@@ -30,7 +30,7 @@ def optimal_centre(pixels: NDArray[np.uint16], view_position: ViewPosition, crop
 
 
 def _row_of_cc(pixels: NDArray[np.uint16], x: int) -> int:
-    """Return the middle row; in an image higher than the window, the row nearest to it that keeps most tissue."""
+    """Return the middle row; in an image higher than the window, the nearest row whose window keeps most tissue."""
     height: int = pixels.shape[0]
     if height <= WINDOW_HEIGHT:
         return height // 2
@@ -145,7 +145,7 @@ def place_window(
 
 
 def _clamped(start: int, size: int, window: int) -> tuple[int, int]:
-    """Return the first index and the number of the pixels that the window takes along an axis of `size` pixels."""
+    """Return the first index and the number of the pixels that the window shows along an axis of `size` pixels."""
     if size <= window:
         return 0, size
     return min(max(start, 0), size - window), window

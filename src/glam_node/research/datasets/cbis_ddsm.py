@@ -1,9 +1,9 @@
 """CBIS-DDSM as TCIA distributes it (version of 2017-09-14): digitised films, pathology and a mask per lesion.
 
-Layout: mass_case_description_train_set.csv, ..._test_set.csv and the same for calc beside the images (or in a folder
+Layout: mass_case_description_train_set.csv, ..._test_set.csv and the same for calc next to the images (or in a folder
 "csv"); images in [manifest-*/]CBIS-DDSM/<case>/.../*.dcm. Of a path in the tables only the case folder
 (Mass-Training_P_00001_LEFT_CC) is used: the folders below it and the file names depend on the tool that downloaded the
-images, and the columns of masks and cropped images are swapped in many rows. Masks and crops are told apart by size.
+images, and the columns of masks and cropped images are swapped in many rows. Size distinguishes masks from crops.
 The films are secondary capture without mammography attributes: laterality and view come from the tables.
 """
 
@@ -65,7 +65,7 @@ def open_cbis_ddsm(
     """Open CBIS-DDSM in the folder `path`.
 
     Rows about the same film (masses and calcifications have separate tables) form one view. The train and test sets of
-    the two tables were drawn separately, so a patient in either test set is in "test" with all her films.
+    the two tables were drawn separately, so all films of a patient in either test set are in "test".
 
     Args:
         path: Folder of the collection.

@@ -26,7 +26,7 @@ class Entry:
 
 
 class ListedDataset:
-    """A LabelledDataset of the entries that `list_entries` returns; it is called once.
+    """A LabelledDataset of the entries that `list_entries` returns; `list_entries` is called once.
 
     The first use of the views raises DatasetError if the data set has errors.
     """

@@ -59,7 +59,7 @@ def _entries_of(exam: NyuExam, study_id: str, images: Path, masks: Path) -> Iter
 
 
 def _outlines(exam: NyuExam, view: LabelledView, place: int, masks: Path) -> Mapping[FindingKind, Sequence[Path]]:
-    """Return the mask files of one image; if a view has several images, each has the mask at its own position."""
+    """Return the mask files of one image; if a view has several images, each has the mask at the same list position."""
     count = len(exam.images[view.image_laterality, view.view_position])
     found = {}
     for kind in FindingKind:

@@ -80,7 +80,7 @@ def open_phantoms(
             not lesions; otherwise they are drawn as in the demo's exams.
 
     Raises:
-        DatasetError: `seeds` is another text, or the images are too small.
+        DatasetError: The text of `seeds` is not such a range, or the images are too small.
     """
     drawn_from = _range(seeds) if isinstance(seeds, str) else seeds
     if rows < _LEAST_ROWS or columns < _LEAST_COLUMNS:

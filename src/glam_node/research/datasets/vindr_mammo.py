@@ -35,7 +35,7 @@ class _Box:
 def open_vindr_mammo(path: Path, *, rule: BiRadsRule = DEFAULT_RULE) -> ListedDataset:
     """Open VinDr-Mammo in the folder `path`, labelled by `rule` from the assessments of a breast and its findings.
 
-    Masks are filled boxes and larger than the lesions, so overlap with them is not overlap with outlines. Findings
+    Masks are filled boxes, larger than the lesions, so overlap with them is not overlap with outlines. Findings
     without an assessment (skin thickening, nipple retraction ...) count as no lesion.
     """
     return ListedDataset("VinDr-Mammo 1.0.0 (labels from BI-RADS, masks are boxes)", partial(_entries, path, rule))

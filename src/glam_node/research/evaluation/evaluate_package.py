@@ -139,7 +139,7 @@ def _write(
 
 
 def _predictions(out: Path, number: int, model: ModelEvaluation) -> tuple[Path, Path]:
-    """Write the predictions of a model; files of the first model have plain names, those of others a number."""
+    """Write the predictions of a model; the file names of every model but the first include its number."""
     suffix = f"-{number + 1}" if number else ""
     images, breasts = out / f"images{suffix}.csv", out / f"breasts{suffix}.csv"
     views = [row.view for row in model.rows]

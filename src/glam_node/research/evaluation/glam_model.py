@@ -1,4 +1,4 @@
-"""The model of a GLAM package for evaluation: the published saliency map, and the evidence behind the node's findings.
+"""The model of a GLAM package for evaluation: the published saliency map, and the evidence for the node's findings.
 
 This is the only module of evaluation that imports torch.
 """

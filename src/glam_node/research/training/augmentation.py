@@ -9,9 +9,9 @@ from glam_node.research.training.recipe import AugmentationRecipe
 
 
 def augment_views(inputs: Tensor, recipe: AugmentationRecipe, generator: torch.Generator) -> Tensor:
-    """Shift, scale and sometimes flip each view of N x 1 x H x W vertically.
+    """Shift and scale each view of N x 1 x H x W, and flip some of them vertically.
 
-    Pixels from outside a view are filled with its minimum, which is standardised black.
+    Pixels from outside a view are filled with the view's minimum, which is black after standardisation.
     """
     count = len(inputs)
     moved = (2 * torch.rand(count, 2, generator=generator) - 1) * recipe.shift_px

@@ -63,12 +63,12 @@ class StageRecipe:
     """Weight of the L1 norm of the maps over the number of pooled values."""
     rounds: int = 1
     """Maximum number of runs of the stage, each from the weights of the last one and with a whole schedule. If no run
-    reaches the limits below, the weights of the run with the best separation of the fainter class are kept."""
+    reaches the limits below, the weights of the run whose less separated class is separated best are kept."""
     least_auc: float = 0.0
     """The stage is run again while the AUC of a class on the validation images is lower."""
     least_separation: float = -1.0
-    """The stage is also run again while the mean score of the validation images of a class exceeds that of the others
-    by less: a map that separates them faintly places patches by its noise."""
+    """The stage is also run again while the mean score of the validation images of a class exceeds that of the other
+    images by less than this: a map that separates a class only weakly places patches by its noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def find_recipe(name: str) -> Path:
     """Return the path of the file `name`, or of the shipped recipe of that name.
 
     Raises:
-        RecipeError: There is neither; the message lists the shipped recipes.
+        RecipeError: Neither exists; the message lists the shipped recipes.
     """
     shipped = {path.stem: path for path in (Path(__file__).parent / "recipes").glob("*.toml")}
     path = Path(name)

@@ -183,11 +183,11 @@ def stages_of(recipe: Recipe) -> list[tuple[str, StageRecipe]]:
 class CamStage(nn.Module):
     """Cross-entropy of the averaged evidence; the map, its top values and its sparsity are not part of the loss."""
 
-    def __init__(self, network: Cam, recipe: Recipe) -> None:  # noqa: ARG002 - as other stages are made
+    def __init__(self, network: Cam, recipe: Recipe) -> None:  # noqa: ARG002 - the signature of all stages
         super().__init__()
         self.network = network.global_network
 
-    def forward(self, batch: Batch, top_fraction: float) -> Tensor:  # noqa: ARG002 - as other stages are called
+    def forward(self, batch: Batch, top_fraction: float) -> Tensor:  # noqa: ARG002 - the signature of all stages
         """Return the scalar loss of the batch."""
         return binary_cross_entropy_with_logits(self.network.evidence(batch.inputs).mean(dim=(2, 3)), batch.labels)
 
@@ -195,11 +195,11 @@ class CamStage(nn.Module):
 class GmicLocalStage(nn.Module):
     """Cross-entropy of the aggregated patches."""
 
-    def __init__(self, network: Gmic, recipe: Recipe) -> None:  # noqa: ARG002 - as other stages are made
+    def __init__(self, network: Gmic, recipe: Recipe) -> None:  # noqa: ARG002 - the signature of all stages
         super().__init__()
         self.network = network.local_network
 
-    def forward(self, batch: Batch, top_fraction: float) -> Tensor:  # noqa: ARG002 - as other stages are called
+    def forward(self, batch: Batch, top_fraction: float) -> Tensor:  # noqa: ARG002 - the signature of all stages
         """Return the scalar loss of the batch."""
         return binary_cross_entropy_with_logits(self.network(batch.inputs, len(batch.labels)), batch.labels)
 

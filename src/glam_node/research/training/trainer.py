@@ -70,7 +70,7 @@ class TrainingData:
 
 
 def prepare_data(recipe: Recipe, folder: Path, processes: Processes, workers: int, tell: Tell) -> TrainingData:
-    """Have the leading process prepare both data sets.
+    """Prepare both data sets in the leading process, and read the prepared views in the other processes.
 
     Raises:
         DatasetError: A data set cannot be used, or both share studies.
@@ -116,7 +116,7 @@ class Trainer:
         """Train and return the network in evaluation mode; continue from the checkpoint in `out` if there is one.
 
         Args:
-            stop_after: Stop after this number of steps, as a kill right after a checkpoint would.
+            stop_after: Number of steps after which to write a checkpoint and stop, as if the process were killed then.
 
         Raises:
             DatasetError: The checkpoint belongs to another recipe.
@@ -185,7 +185,7 @@ class Trainer:
         return step - first
 
     def _is_done(self, stage: StageRecipe, step: int, said: Validated | None = None) -> bool:
-        """Return whether the stage ends after `step`: with its last round, or with one that has learned both classes.
+        """Return whether the stage ends after `step`: after its last round, or after one that learned both classes.
 
         `said` is the validation after that step, if there was one.
         """
@@ -195,7 +195,7 @@ class Trainer:
         return rounds >= stage.rounds or self._processes.agree(lambda: self._has_learned(stage, said))
 
     def _note_round(self, stage: StageRecipe, said: Validated | None, last: bool) -> None:
-        """Keep the best network of the rounds, and restore it after a last round that has not learned."""
+        """Keep the best network of the rounds, and restore it if the last round has not learned both classes."""
         separation = min(said.separation) if said else math.nan
         best = self._best
         if self._processes.agree(lambda: not best or separation > best["separation"]):

@@ -25,7 +25,7 @@ class Estimate:
     low: float | None = None
     high: float | None = None
     count: int = 0
-    """Number of rows behind it: images, breasts or studies."""
+    """Number of rows that the value was estimated from: images, breasts or studies."""
 
 
 class Resamples:

@@ -1,4 +1,4 @@
-"""Measurement of one test view with frozen thresholds; a view with a lesion takes ten kilobytes."""
+"""Measurement of one test view with frozen thresholds; the measures of a view with a lesion take ten kilobytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """Counting of saliency in levels, so that a curve over any number of pixels takes a fixed amount of memory.
 
-A level is a range of 1/512 of an octave between 2^-20 and 1, which are the first bits of the float32 itself. Comparing
-levels equals comparing values at every threshold that is the lower end of a level.
+A level is a range of 1/512 of an octave between 2^-20 and 1; its number is taken from the first bits of the float32.
+Comparing levels equals comparing values at every threshold that is the lower end of a level.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def levels_of(saliency: NDArray[np.float32]) -> NDArray[np.int32]:
 
 
 def threshold_of(level: int) -> float:
-    """Return the float32 t with `saliency > t` exactly at `level` and above; past the last level 1.0, for no pixel."""
+    """Return the threshold that only values of `level` and above exceed; 1.0, which none exceeds, past the last one."""
     if level >= LEVELS:
         return 1.0
     floor = np.array([(level + _FIRST - 1) << _SHIFT], dtype=np.int32).view(np.float32)[0]

@@ -15,7 +15,7 @@ Mask = NDArray[np.bool_]
 Saliency = NDArray[np.float32]
 
 TOP_FRACTIONS = np.geomspace(0.5, 1e-4, 40)
-"""The 40 quantiles that thresholds are tried at, as shares of pixels above; dense at the shares of typical lesions."""
+"""The 40 shares of pixels above a threshold that are tried; they are dense at the shares of typical lesions."""
 MISS_DICE = 0.1
 
 
@@ -42,7 +42,7 @@ def dice(found: Mask, lesion: Mask) -> float:
 
 
 def soft_dice(saliency: Saliency, lesion: Mask) -> float:
-    """Return 2 sum(saliency x lesion) / (sum saliency + sum lesion); it needs no threshold and penalises haze."""
+    """Return 2 sum(saliency x lesion) / (sum saliency + sum lesion): no threshold; saliency elsewhere lowers it."""
     inside = saliency.sum(where=lesion, dtype=np.float64)
     return float(2 * inside / (saliency.sum(dtype=np.float64) + np.count_nonzero(lesion)))
 
@@ -65,7 +65,7 @@ def oracle_dice(counts: PixelCounts) -> float:
 
 
 def pointing_hit(saliency: Saliency, lesion: Mask) -> bool:
-    """Return whether the most salient pixel lies in a lesion; of several equal ones, at least half must."""
+    """Return whether the most salient pixel lies in a lesion; if several are equal, whether at least half do."""
     return bool(lesion[saliency == saliency.max()].mean() >= 0.5)
 
 

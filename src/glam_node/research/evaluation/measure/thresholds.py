@@ -97,7 +97,8 @@ def score_threshold(
 ) -> ScoreThreshold | None:
     """Choose the highest threshold with the wanted sensitivity, or the lowest with the wanted specificity.
 
-    It lies half-way to the next score, so that rounding errors change nothing. Returns None unless both labels occur.
+    The threshold lies half-way to the next score, so that rounding errors change no result. The function returns None
+    unless both labels occur.
     """
     given, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.bool_)
     if not truth.any() or truth.all():

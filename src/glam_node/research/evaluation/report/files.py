@@ -69,7 +69,7 @@ _HEAD = """\
 
 
 def site_settings(tuning: Tuning) -> str:
-    """Return the operating points and calibration of each class that has some, as TOML."""
+    """Return the operating point and the calibration of each class, if it has them, as TOML."""
     head = _HEAD.format(views=tuning.view_count)
     return head + "".join(line for each in tuning.classes for line in _of_class(each))
 
@@ -92,12 +92,12 @@ FORMAT_VERSION = 1
 
 
 def write_metrics(path: Path, evaluation: Evaluation, heading: Heading) -> None:
-    """Write the document to `path`; numbers that could not be estimated are null."""
+    """Write metrics.json to `path`; numbers that could not be estimated are null."""
     path.write_text(json.dumps(metrics_document(evaluation, heading), indent=2, allow_nan=False), encoding="utf-8")
 
 
 def metrics_document(evaluation: Evaluation, heading: Heading) -> dict[str, Any]:
-    """Return the document as plain dictionaries, lists, numbers and strings."""
+    """Return the content of metrics.json as plain dictionaries, lists, numbers and strings."""
     plain = ("dataset", "validation", "rule", "view_count", "study_count", "woman_count", "resamples", "seed")
     return {
         "format_version": FORMAT_VERSION,

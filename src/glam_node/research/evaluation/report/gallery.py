@@ -128,7 +128,7 @@ def _said(rows: Iterable[ImageRow], pick: Pick) -> str:
 
 
 def _overlay(plain: Picture, opinion: Opinion, channel: int, tuning: ClassTuning, box: tuple[slice, slice]) -> Picture:
-    """Draw saliency as a tint of the same strength, and findings as lines."""
+    """Draw saliency as a tint that is stronger where saliency is higher, and findings as lines."""
     saliency = cv2.resize(opinion.saliency[channel][box], plain.shape[1::-1], interpolation=cv2.INTER_AREA)
     tint = cv2.applyColorMap((saliency * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     strength = (_STRONGEST_TINT * saliency)[..., None]

@@ -6,7 +6,7 @@ from html import escape
 
 _WIDTH, _HEIGHT = 278, 272
 _LEFT, _TOP, _SIDE = 46, 26, 212
-# Okabe and Ito's colours, which people with colour-blindness can distinguish; dashes serve in print.
+# Okabe and Ito's colours, which people with colour-blindness can distinguish; dashes distinguish lines in print.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _DASHES = ("", "6 3", "2 3", "9 3 2 3", "1 3", "12 4")
 
