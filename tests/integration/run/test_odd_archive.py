@@ -19,10 +19,10 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module")
 def node(_session_archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> NodeDirectory:
-    """Return a node that retries after an hour, and waits a second and a half for an answer."""
+    """Return a node that retries after an hour, and waits five seconds for an answer."""
     written = write_node(tmp_path_factory.mktemp("node"), archive_port=_session_archive.port)
     text = written.settings_path.read_text().replace("delay = 0.5", "delay = 3600")
-    text = text.replace('ae_title = "ARCHIVE"', 'ae_title = "ARCHIVE"\ntimeout = 1.5')
+    text = text.replace('ae_title = "ARCHIVE"', 'ae_title = "ARCHIVE"\ntimeout = 5')
     written.settings_path.write_text(text)
     return written
 
@@ -62,7 +62,7 @@ def test_an_archive_that_aborts_on_segmentations_gets_the_report_and_the_rest_on
 def test_an_archive_that_accepts_one_slow_object_an_association_with_a_warning_gets_all(
     node: NodeDirectory, served: Serving, archive: Archive
 ) -> None:
-    archive.an_association, archive.delay_s = 1, 2.0
+    archive.an_association, archive.delay_s = 1, 6.0
     archive.statuses = [warning(0xB000, "Series Description coerced")]
     send(served.port, small_exam(52))
     wait_until(lambda: results(archive) == {SEG: 4, SR: 1}, 120, lambda: deliveries(node))
