@@ -14,6 +14,8 @@ PREFIX ?= /opt/glam-node
 EXTRAS ?= fast,postgresql
 # Tests start hundreds of processes: each would compile our sources anew where this is set.
 unexport PYTHONDONTWRITEBYTECODE
+# The folders with the longest tests first, so that no process is left with them alone at the end.
+TESTS ?= tests/torture tests/system tests/integration tests/unit tests/rules
 # Many tests wait for a server or a process: one more than there are cores.
 TESTS_AT_ONCE ?= $(shell expr $$(nproc) + 1)
 
@@ -39,7 +41,8 @@ test: lint
 	@scripts/viewer.sh
 	@scripts/helm.sh $(BIN)
 	@echo "== tests, $(TESTS_AT_ONCE) at a time"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not benchmark and not alone" -n $(TESTS_AT_ONCE) --dist loadfile $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not benchmark and not alone" \
+		-n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder $(TESTS) $(PYTEST_ARGS)
 	@echo "== tests that hold a node to a time, with the machine to themselves"
 	@$(BIN)/python -m pytest -m "alone and not benchmark" $(PYTEST_ARGS)
 	@echo "== checks and tests passed; lines that begin with NOT RUN, if any, name what was left out."
