@@ -307,6 +307,48 @@ def test_results_of_replaced_images_are_not_sent_again_when_their_archive_does_n
     assert bench.deliver(Archive()) == 0
 
 
+def written_by(bench: Workbench, job: InferenceJob) -> set[str]:
+    with bench.sessions() as session:
+        timeline = audit.timeline(session, job.study_instance_uid)
+    written = [one.detail for one in timeline if one.event == "result_written"]
+    return {one["sop_instance_uid"] for one in written if one["job_id"] == job.job_id}
+
+
+def replaced_in_part(bench: Workbench, send: Send, exam: list[Dataset]) -> InferenceJob:
+    """Replace the first image of a reported study, and return the finished job that follows."""
+    send(*changed(exam[:1], InstitutionName="ELSEWHERE"))
+    take(bench)
+    (job,) = dispatched(bench)
+    assert bench.run(job)
+    return job
+
+
+def test_waiting_results_of_images_that_were_not_replaced_are_sent(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    before = set(bench.results())
+    job, archive = replaced_in_part(bench, send, exam), Archive()
+    bench.deliver(archive)
+    assert before & written_by(bench, job)
+    assert set(archive.received) == written_by(bench, job)
+
+
+def test_stored_results_of_images_that_were_not_replaced_can_be_sent_again(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    bench.deliver(Archive())
+    job, archive = replaced_in_part(bench, send, exam), Archive()
+    bench.deliver(archive)
+    assert set(archive.received) < written_by(bench, job)
+    with bench.sessions.begin() as session:
+        resend(session, bench.order(), Selection(stored=True), bench.context)
+    again = Archive()
+    bench.deliver(again)
+    assert set(again.received) == written_by(bench, job)
+
+
 def test_no_image_is_replaced_while_the_storage_root_is_away(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
     send(*exam[:2])
     send(*changed(exam[:2], PatientID="CORRECTED"))

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, literal, or_, select
 from sqlalchemy.orm import Session
@@ -15,13 +16,35 @@ from glam_node.node.domain.job import JobState
 
 
 def add_missing(session: Session, deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """Queue each object for its destination unless it is queued already, and return the deliveries that are new."""
+    """Queue each object for its destination unless it is queued already, and return the deliveries that are new.
+
+    An object that a superseded job queued, as of an image that was not replaced, belongs to the new job from now on.
+    """
+    for uid in {delivery.study_instance_uid for delivery in deliveries}:
+        jobs = select(JobRow.job_id).where(JobRow.study_instance_uid == uid, JobRow.state == JobState.SUPERSEDED)
+        superseded = session.scalars(jobs).all()
+        for delivery in deliveries if superseded else ():
+            _take_over(session, delivery, superseded)
     insert_missing(session, DeliveryRow, [asdict(delivery) for delivery in deliveries])
     query = select(DeliveryRow.delivery_id).where(
         DeliveryRow.delivery_id.in_([delivery.delivery_id for delivery in deliveries])
     )
     added = set(session.scalars(query))
     return [delivery for delivery in deliveries if delivery.delivery_id in added]
+
+
+def _take_over(session: Session, delivery: Delivery, superseded: Collection[str]) -> None:
+    """Assign the row of the same object to the job of `delivery` if its own was superseded; send it if withheld."""
+    same = and_(
+        DeliveryRow.destination == delivery.destination,
+        DeliveryRow.sop_instance_uid == delivery.sop_instance_uid,
+        DeliveryRow.job_id.in_(superseded),
+    )
+    withheld = and_(same, DeliveryRow.state == DeliveryState.WITHHELD)
+    due: dict[str, Any] = {"attempt": 0, "next_attempt_at": delivery.next_attempt_at, "failure": "", "alone": False}
+    due |= {"waiting_since": delivery.created_at, "transaction_count": 0}
+    change(session, DeliveryRow, withheld, state=delivery.state, **due)
+    change(session, DeliveryRow, same, job_id=delivery.job_id)
 
 
 def of_study(session: Session, study_instance_uid: str) -> list[Delivery]:
