@@ -12,8 +12,8 @@ from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES, Alert, AlertF
 from glam_node.node.domain.alert import alerts as current_alerts
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, RetryPolicy
-from glam_node.node.errors import NodeError
 from glam_node.node.workflow.record.events import record_event
+from glam_node.node.workflow.record.failure import describe
 from glam_node.node.workflow.record.recent_scores import recent_scores
 
 log = structlog.get_logger(__name__)
@@ -81,9 +81,9 @@ def _send_one(sessions: SessionFactory, name: str, channel: Channel, now: dateti
         return False
     try:
         channel(message)
-    except NodeError as error:
+    except Exception as error:  # a programming error in one channel must not keep the others from their messages
         again = SEND_AGAIN.next_attempt_at(message.attempt + 1, now) or now + KEPT
-        log.warning("alert_not_sent", channel=name, alert=message.name, failure=str(error))
+        log.warning("alert_not_sent", channel=name, alert=message.name, failure=describe(error))
         with sessions.begin() as session:
             alerts.postpone(session, message, again)
         return False
