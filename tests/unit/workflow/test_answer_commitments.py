@@ -100,6 +100,24 @@ def test_a_peer_that_never_takes_the_reply_is_given_up_and_may_ask_again(bench: 
     assert answer(bench, peer) == 1
 
 
+def test_a_slow_peer_gets_every_reply_once(bench: Workbench) -> None:
+    uids = [f"2.25.{number}" for number in range(3)]
+    with bench.sessions.begin() as session:
+        for uid in uids:
+            commitments.add(session, "PACS", uid, [Reference("1.2.3", "2.25.9")], bench.clock())
+    heard: list[str] = []
+
+    def hear(report: CommitmentReply) -> None:
+        heard.append(report.transaction_uid)
+        bench.clock.turn(90)
+        if len(heard) == 2:  # another sender looks for due requests before the second reply has been recorded
+            answer_commitments(bench.sessions, bench.store, {"PACS": other.hear}, POLICY, bench.clock)
+
+    other = Peer()
+    answer_commitments(bench.sessions, bench.store, {"PACS": hear}, POLICY, bench.clock)
+    assert sorted([*heard, *(one.transaction_uid for one in other.heard)]) == uids
+
+
 def test_thousands_of_references_are_looked_up(bench: Workbench) -> None:
     request(bench, *[Reference("1.2.3", f"2.25.{number}") for number in range(40_000)])
     peer = Peer()

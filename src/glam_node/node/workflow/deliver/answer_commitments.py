@@ -1,6 +1,6 @@
 """Replies to peers that request storage commitment for the images that they sent."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,9 +51,17 @@ def answer_commitments(
         policy: Delays and number of attempts.
         now: Clock.
     """
-    with sessions.begin() as session:
-        due = commitments.claim_due(session, now=now(), until=now() + CLAIM_TIME, limit=AT_ONCE)
-    return sum(_answer(request, sessions, store, peers, policy, now()) for request in due)
+    return sum(_answer(request, sessions, store, peers, policy, now()) for request in _due_requests(sessions, now))
+
+
+def _due_requests(sessions: SessionFactory, now: Callable[[], datetime]) -> Iterator[CommitmentRequest]:
+    """Claim up to AT_ONCE due requests, each when the one before is answered, so that no claim ends meanwhile."""
+    for _ in range(AT_ONCE):
+        with sessions.begin() as session:
+            due = commitments.claim_due(session, now=now(), until=now() + CLAIM_TIME, limit=1)
+        if not due:
+            return
+        yield from due
 
 
 def _answer(
