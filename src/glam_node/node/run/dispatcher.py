@@ -198,6 +198,7 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
                 lease_time_s=node.inference.lease_time_s,
                 inference_policy=node.inference.policy,
                 delivery_policy=node.delivery_policy,
+                commitment_rules=node.commitment_rules,
             )
         with node.sessions.begin() as session:
             recover(session, now)

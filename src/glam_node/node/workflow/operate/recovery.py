@@ -10,7 +10,10 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import clock, jobs
 from glam_node.node.domain.job import RetryPolicy
+from glam_node.node.workflow.deliver import answer_commitments
+from glam_node.node.workflow.deliver.commit_results import CommitmentRules
 from glam_node.node.workflow.deliver.send_results import CLAIM_TIME
+from glam_node.node.workflow.record.alerts import SEND_AGAIN
 
 log = structlog.get_logger(__name__)
 
@@ -67,18 +70,29 @@ def _start_time(process: int) -> str:
 
 
 def shorten_impossible_waits(
-    session: Session, now: datetime, *, lease_time_s: float, inference_policy: RetryPolicy, delivery_policy: RetryPolicy
+    session: Session,
+    now: datetime,
+    *,
+    lease_time_s: float,
+    inference_policy: RetryPolicy,
+    delivery_policy: RetryPolicy,
+    commitment_rules: CommitmentRules,
 ) -> int:
     """Shorten waits that end later than these settings allow, and return how many there were.
 
-    Studies, jobs and deliveries have such times when they were written before the clock was set back.
+    Studies, jobs, deliveries, requests for storage commitment and alert messages have such times when they were written
+    before the clock was set back.
     """
-    freed = clock.correct_future_times(
-        session,
-        now,
-        job_wait=timedelta(seconds=max(lease_time_s, inference_policy.maximum_delay_s)),
-        delivery_wait=max(CLAIM_TIME, timedelta(seconds=delivery_policy.maximum_delay_s)),
+    delivery_delay = timedelta(seconds=delivery_policy.maximum_delay_s)
+    longest = clock.LongestWaits(
+        job=timedelta(seconds=max(lease_time_s, inference_policy.maximum_delay_s)),
+        delivery=max(CLAIM_TIME, delivery_delay),
+        archive_reply=commitment_rules.patience,
+        peer_reply=max(answer_commitments.CLAIM_TIME, delivery_delay),
+        alert=timedelta(seconds=SEND_AGAIN.maximum_delay_s),
+        archives=tuple(commitment_rules.archives),
     )
+    freed = clock.correct_future_times(session, now, longest)
     if freed:
         log.warning("clock_went_back", freed=freed)
     return freed
