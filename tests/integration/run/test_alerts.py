@@ -7,7 +7,9 @@ from datetime import timedelta
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
+from socket import create_server
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.db import alerts, deliveries
 from glam_node.node.errors import TransientError
 from glam_node.node.run.dispatcher import check_alerts
+from glam_node.node.scu.mail import MailServer, check_mail_server
 from glam_node.settings.load import SettingsError, load_settings
 from glam_node.settings.reference import in_force
 from tests.builders import NOW, sop_instance
@@ -216,6 +219,30 @@ def test_a_mail_server_of_another_authority_gets_nothing(tmp_path: Path) -> None
         waits_for_the_archive(node)
         look(node, 16)
     assert mailbox.mails == []
+
+
+def test_the_connection_to_a_mail_server_without_starttls_is_closed() -> None:
+    with create_server(("127.0.0.1", 0)) as listener:
+        ended: list[bytes] = []
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as lines:
+                connection.settimeout(10)
+                connection.sendall(b"220 mail\r\n")
+                lines.readline()
+                connection.sendall(b"250 mail\r\n")
+                ended.append(lines.readline())
+
+        thread = Thread(target=serve)
+        thread.start()
+        server = MailServer(
+            "127.0.0.1", listener.getsockname()[1], "starttls", None, None, None, "a@b.example", ("c@d.example",), 5
+        )
+        with pytest.raises(TransientError) as caught:
+            check_mail_server(server)
+        thread.join()
+        assert ended == [b""], f"the connection is open while {caught.type.__name__} is handled"
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,11 @@ def _connected(server: MailServer) -> smtplib.SMTP:
         return _BoundedRepliesOverTLS(server.host, server.port, timeout=server.timeout_s, context=context)
     connection = _BoundedReplies(server.host, server.port, timeout=server.timeout_s)
     if server.security == "starttls":
-        connection.starttls(context=context)
+        try:
+            connection.starttls(context=context)
+        except Exception:
+            connection.close()
+            raise
     return connection
 
 
