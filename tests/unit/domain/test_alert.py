@@ -65,6 +65,12 @@ def test_no_drift_alert_is_raised_for_a_class_without_a_reference() -> None:
     assert raised(replace(WELL, mean_scores={"malignant": 0.9}, reference_scores={})) == []
 
 
+@pytest.mark.parametrize(("count", "counted"), [(1, "1 study"), (2, "2 studies")])
+def test_studies_that_were_left_out_are_counted(count: int, counted: str) -> None:
+    (alert,) = alerts(replace(WELL, left_out={"synthesized": count}), RULES)
+    assert alert.fact.startswith(f"The node left out {counted} of the last day: such studies have synthesized views")
+
+
 def test_an_alert_describes_the_fact_and_the_remedy() -> None:
     (alert,) = alerts(replace(WELL, oldest_deliveries_s={"archive": 5400}), RULES)
     assert alert.fact == "Results have been waiting for archive for 90 minutes."

@@ -176,7 +176,10 @@ def _studies_left_out(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
     for rule, count in sorted(facts.left_out.items()):
         fact, action = REMEDIES[rule]
         yield Alert(
-            "studies_left_out", rule, f"{count} studies of the last day were not analysed: they {fact}.", action
+            "studies_left_out",
+            rule,
+            f"The node left out {counted(count, 'study')} of the last day: such studies {fact}.",
+            action,
         )
 
 
