@@ -14,7 +14,7 @@ from glam_node.node.errors import PermanentError
 from glam_node.node.storage.findings import findings_path
 from glam_node.node.workflow.operate.resend import Selection, resend, send_now
 from glam_node.node.workflow.operate.retry import retry_study
-from glam_node.node.workflow.operate.standing import hold, release
+from glam_node.node.workflow.operate.standing import hold, release, set_aside
 from glam_node.rules.grammar import parse
 from tests.unit.workflow.workbench import BOTH, Archive, Workbench, down, full, unsupported
 
@@ -181,6 +181,28 @@ def test_results_of_a_rule_in_shadow_are_never_sent(bench: Workbench, exam: list
     bench.run(bench.submitted(exam[1]))
     with pytest.raises(PermanentError, match="No result of study"):
         act(bench, "archive")
+
+
+@pytest.mark.parametrize("event", ["set aside", "late image"])
+def test_results_can_be_sent_again_after_their_completion_was_stopped(
+    reported: Workbench, exam: list[Dataset], event: str
+) -> None:
+    archive = Archive()
+    reported.deliver(archive)
+    reported.destinations = {**reported.destinations, "new": BOTH}
+    act(reported, "new")
+    if event == "set aside":
+        with reported.sessions.begin() as session:
+            set_aside(session, reported.order("by mistake"))
+        with reported.sessions.begin() as session:
+            release(session, reported.order())
+    else:
+        reported.submitted_again(exam[0])
+    assert reported.jobs()[-1].state is JobState.SUCCEEDED
+    again = Archive()
+    act(reported, stored=True)
+    reported.deliver(again)
+    assert set(again.received) == set(archive.received)
 
 
 def test_a_kind_that_is_asked_for_later_is_written_for_the_destination(reported: Workbench) -> None:

@@ -84,9 +84,14 @@ def counts_by_state(session: Session) -> dict[JobState, int]:
 
 
 def supersede_unfinished(session: Session, study_instance_uid: str, now: datetime) -> list[InferenceJob]:
-    """Supersede the unfinished jobs of the study and return them; a worker that runs one notices when it finishes."""
+    """Supersede the unfinished jobs of the study and return them; a worker that runs one notices when it finishes.
+
+    A job that only writes more of its results is SUCCEEDED again and not returned: its results are still valid.
+    """
     condition = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state.in_(UNFINISHED))
-    return _change(session, condition, state=JobState.SUPERSEDED, finished_at=now, lease_expires_at=None)
+    ended: dict[str, Any] = {"finished_at": now, "lease_expires_at": None}
+    _change(session, and_(condition, JobRow.algorithm_version != ""), state=JobState.SUCCEEDED, **ended)
+    return _change(session, condition, state=JobState.SUPERSEDED, **ended)
 
 
 def supersede(session: Session, study_instance_uid: str, now: datetime) -> list[InferenceJob]:
