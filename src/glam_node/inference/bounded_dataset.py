@@ -30,6 +30,10 @@ MAXIMUM_STANDARD_BYTES = 4 * 2**20
 MAXIMUM_SEQUENCE_BYTES = 2**19
 """Maximum size in bytes of all sequences of the standard; in memory their items take some hundred times as much."""
 MAXIMUM_PRIVATE_BYTES = 2**18
+MAXIMUM_TABLE_BYTES = 4 * 2**20
+"""Maximum size in bytes of the look-up tables; without them the image would be read in another grey scale."""
+_TABLES = frozenset({0x00283000, 0x00283010})
+"""Tags of Modality LUT Sequence and VOI LUT Sequence."""
 _PREAMBLE_AND_GROUP_LENGTH = 132 + 12
 _PIECE = 2**20
 """Bytes that are copied at a time."""
@@ -45,7 +49,8 @@ def read_bounded(path: Path, *, pixels: bool = True) -> FileDataset:
         pixels: Whether to read the pixel data.
 
     Raises:
-        UnreadableDataSet: The data set has more elements than are read, or is too large when inflated.
+        UnreadableDataSet: The data set has more elements or larger look-up tables than are read, or is too large when
+            inflated.
         OSError: The file cannot be read.
         Exception: pydicom cannot read the file; pydicom raises errors of many types.
     """
@@ -97,10 +102,17 @@ def _kept(file: BinaryIO, begin: int, size: int, syntax: str, pixels: bool) -> l
     """Return begin and end of each part of the file to keep; the first part is everything before the data set."""
     byte_order = ">" if syntax == ExplicitVRBigEndian else "<"
     source, parts = Source(file, begin, size), [(0, begin)]
-    room = {"private": MAXIMUM_PRIVATE_BYTES, "sequence": MAXIMUM_SEQUENCE_BYTES, "other": MAXIMUM_STANDARD_BYTES}
+    room = {
+        "private": MAXIMUM_PRIVATE_BYTES,
+        "table": MAXIMUM_TABLE_BYTES,
+        "sequence": MAXIMUM_SEQUENCE_BYTES,
+        "other": MAXIMUM_STANDARD_BYTES,
+    }
     for element in elements(source, byte_order, is_implicit=syntax == ImplicitVRLittleEndian):
         length, kind = element.end - element.start, _kind(element)
         is_kept = pixels if element.tag in PIXEL_DATA else length <= room[kind]
+        if kind == "table" and not is_kept:
+            raise EndlessDataSet("the look-up tables of the image are too large")
         if is_kept:
             room[kind] -= 0 if element.tag in PIXEL_DATA else length
             parts.append((begin + element.start, begin + element.end))
@@ -110,6 +122,8 @@ def _kept(file: BinaryIO, begin: int, size: int, syntax: str, pixels: bool) -> l
 def _kind(element: Element) -> str:
     if element.tag >> 16 & 1:
         return "private"
+    if element.tag in _TABLES:
+        return "table"
     is_sequence = element.vr == b"SQ" or DicomDictionary.get(element.tag, ("",))[0] == "SQ"
     return "sequence" if is_sequence or not element.is_defined else "other"
 

@@ -2,13 +2,16 @@
 
 import struct
 import tracemalloc
+from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from glam_node.inference.bounded_dataset import MAXIMUM_PRIVATE_BYTES, read_bounded
+from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.reading import read_dataset, read_mammogram
 from glam_node.node.storage.identity import read_identity
@@ -71,6 +74,33 @@ def test_an_image_is_read_without_its_large_elements(
         tracemalloc.stop()
     assert (read.pixels == expected.pixels).all()
     assert peak < MOST_BYTES
+
+
+def with_tables(image: Dataset, count: int) -> Dataset:
+    """Return the image with VOI LUTs of 128 KiB each, which show dark tissue brighter."""
+    table = Dataset()
+    table.LUTDescriptor = [0, 0, 16]
+    table["LUTDescriptor"].VR = "US"
+    table.add_new("LUTData", "OW", (256 * np.sqrt(np.arange(2**16))).astype("<u2").tobytes())
+    shown = deepcopy(image)
+    shown.VOILUTSequence = [table] * count
+    return shown
+
+
+def test_an_image_with_several_large_tables_is_read_with_the_first(tmp_path: Path, image: Dataset) -> None:
+    pixels = []
+    for count in (1, 5):
+        path = tmp_path / f"{count}.dcm"
+        with_tables(image, count).save_as(path, enforce_file_format=True)
+        pixels.append(read_mammogram(read_dataset(path)).pixels)
+    assert (pixels[0] == pixels[1]).all()
+
+
+def test_an_image_with_absurdly_large_tables_is_not_read_without_them(tmp_path: Path, image: Dataset) -> None:
+    path = tmp_path / "image.dcm"
+    with_tables(image, 40).save_as(path, enforce_file_format=True)
+    with pytest.raises(UnsupportedMammogram, match="look-up tables"):
+        read_dataset(path)
 
 
 def test_an_ordinary_file_is_read_as_pydicom_reads_it(tmp_path: Path, image: Dataset) -> None:
