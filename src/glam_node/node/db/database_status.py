@@ -3,18 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, false, func, select, text, update
+from sqlalchemy import delete, false, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from glam_node.node.db import deliveries, migrate, storage
 from glam_node.node.db.engine import open_engine, reading
-from glam_node.node.db.tables import AccountRow, DeliveryRow, EventRow, InstanceRow, JobRow, StudyRow
+from glam_node.node.db.tables import AccountRow, Base, DeliveryRow, EventRow, InstanceRow, JobRow, StudyRow
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState
 from glam_node.node.errors import PermanentError
-
-CHANGED = (StudyRow, InstanceRow, JobRow, DeliveryRow, EventRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +71,17 @@ def read_status(url: str, now: datetime) -> DatabaseStatus:
 
 
 def _refusal(sessions: sessionmaker[Session], *, is_current: bool) -> str:
-    """Return the error of an attempt to write that changes no row; empty without an error.
+    """Return the error of an attempt to write to every table that changes no row; empty without an error.
 
     If the schema has to be created or upgraded, the attempt creates a table and rolls back.
     """
     session = sessions()
     try:
         if is_current:
-            for row in CHANGED:
-                session.execute(update(row).where(false()).values({next(iter(row.__table__.columns)).name: None}))
+            for table in Base.metadata.sorted_tables:
+                columns = list(table.columns)
+                session.execute(insert(table).from_select(columns, select(table).where(false())))
+                session.execute(update(table).where(false()).values({columns[0].name: columns[0]}))
             session.execute(delete(InstanceRow).where(false()))
         else:
             session.execute(text("CREATE TABLE glam_node_probe (number INTEGER)"))
