@@ -52,6 +52,15 @@ def test_a_held_study_gets_no_job_until_it_is_released(bench: Workbench) -> None
     assert len(bench.dispatch()) == 1
 
 
+def test_a_released_job_has_not_been_due_while_it_was_held(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.submitted(exam[0])
+    act(bench, hold)
+    bench.clock.turn(86400)
+    act(bench, release)
+    with bench.sessions() as session:
+        assert backlog.longest_due_job(session) == bench.clock()
+
+
 def test_a_job_of_a_held_study_is_neither_announced_nor_begun(bench: Workbench, exam: list[Dataset]) -> None:
     job = bench.submitted(exam[0])
     act(bench, hold)

@@ -24,6 +24,8 @@ def waits_from(session: Session, study_instance_uid: str, now: datetime) -> None
     """Restart the waiting time of all pending jobs and deliveries of the study, for example when it is released."""
     jobs = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state == JobState.PENDING)
     change(session, JobRow, jobs, waiting_since=now)
+    # A held job was due all the time, and no worker was to take it.
+    change(session, JobRow, and_(jobs, JobRow.next_attempt_at < now), next_attempt_at=now)
     uid = DeliveryRow.study_instance_uid
     change(
         session,
