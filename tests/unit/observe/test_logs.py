@@ -10,6 +10,7 @@ import structlog
 from pydicom.dataset import Dataset
 
 from glam_node.node.domain.instance import StudyAttributes
+from glam_node.node.errors import TransientError
 from glam_node.node.observe import logs
 
 SECRET = "DOE"
@@ -127,6 +128,27 @@ def test_a_traceback_is_written_without_the_values_of_variables(capsys: pytest.C
     written = capsys.readouterr().err
     assert "Traceback" in written
     assert SECRET not in written.replace("name = SECRET", "")
+
+
+@pytest.mark.parametrize("written_as", ["console", "json"])
+def test_a_traceback_has_no_message_of_a_library(written_as: logs.Format, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", written_as)
+    try:
+        try:
+            raise ValueError(f"no date: {SECRET}")
+        except ValueError as error:
+            raise TransientError("The archive does not answer.") from error
+    except TransientError:
+        structlog.get_logger("glam_node.x").exception("failed")
+    written = capsys.readouterr().err
+    assert SECRET not in written
+    assert written.index("ValueError") < written.index("TransientError: The archive does not answer.")
+
+
+def test_an_error_among_the_values_of_a_line_is_written_as_its_type(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    structlog.get_logger("glam_node.x").warning("failed", failure=ValueError(SECRET))
+    assert lines(capsys)[0]["failure"] == "<ValueError>"
 
 
 def test_a_secret_of_the_settings_is_masked_in_any_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import PurePath
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 from uuid import UUID
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from glam_node.inference.errors import InferenceError
+from glam_node.node.errors import NodeError
 
 OWN_LOGGERS = ("glam_node", "__main__")
 # Warnings of pydicom show invalid values, which may be names. The errors that pynetdicom logs are logged by the modules
@@ -32,7 +35,7 @@ _FORBIDDEN_KEY = re.compile(
     r"|studydescription|admissionid|studyid|personname|.*password|.*secret|ethnicgroup|occupation"
 )
 _ALLOWED_KEYS = frozenset({"patientorientation"})
-_PLAIN_TYPES = (str, bool, int, float, date, datetime, timedelta, PurePath, UUID, BaseException)
+_PLAIN_TYPES = (str, bool, int, float, date, datetime, timedelta, PurePath, UUID)
 
 SHORTEST_SECRET = 6
 """Minimum length in characters of a secret that is hidden; a shorter one occurs in ordinary words."""
@@ -79,19 +82,41 @@ def guard_tracebacks() -> None:
     """Hide secrets in the tracebacks of uncaught exceptions in this process."""
 
     def write(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-        sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, trace))))
+        if error is not None:
+            sys.stderr.write(without_secrets(f"{traceback_of(error.with_traceback(trace))}\n"))
+        else:
+            sys.stderr.write(f"{kind.__qualname__}\n")
 
     sys.excepthook = write
     threading.excepthook = lambda thread: write(thread.exc_type, thread.exc_value, thread.exc_traceback)
 
 
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an error and of its causes, without messages of libraries.
+
+    These quote values, and a value may be a patient's name. Messages of this project and of the system do not.
+    """
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = f"{traceback_of(cause)}\n\nThis led to:\n\n" if cause is not None else ""
+    message = f": {error}" if isinstance(error, NodeError | InferenceError | OSError) else ""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{before}Traceback (most recent call last):\n{frames}{type(error).__qualname__}{message}"
+
+
+def _write_traceback(out: TextIO, exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> None:
+    out.write(f"\n{traceback_of(exc_info[1])}")
+
+
 def _renderers(format: Format) -> list[Processor]:
-    """Return the processors that render an event; tracebacks omit values of variables, which may be data sets."""
+    """Return the processors that render an event."""
     if format == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        rendered = structlog.processors.ExceptionRenderer(lambda exc_info: traceback_of(exc_info[1]))
+        return [rendered, structlog.processors.JSONRenderer(default=str)]
     return [
         structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=24
+            colors=sys.stderr.isatty(),
+            exception_formatter=_write_traceback,
+            pad_event_to=24,
         )
     ]
 

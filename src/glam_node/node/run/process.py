@@ -247,8 +247,8 @@ def until_it_works(
     def say_once(state: RetryCallState) -> None:
         nonlocal said
         error = state.outcome.exception() if state.outcome is not None else None
-        if error is not None and str(error) != said:
-            said = str(error)
+        if isinstance(error, Exception) and describe(error) != said:
+            said = describe(error)
             log.warning("trouble", failure=said, exc_info=None if isinstance(error, NodeError) else error)
 
     retrying = Retrying(
