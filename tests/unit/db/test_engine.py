@@ -65,7 +65,7 @@ def test_times_are_returned_in_utc(sessions: SessionFactory) -> None:
 def test_a_naive_time_is_refused(sessions: SessionFactory) -> None:
     with sessions() as session:
         audit.record(session, "job_started", datetime(2026, 1, 2))  # noqa: DTZ001
-        with pytest.raises(StatementError, match="without a zone"):
+        with pytest.raises(StatementError, match="without a time zone"):
             session.flush()
 
 
