@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from glam_node.node.console import oidc
 from glam_node.node.console.authentication import COOKIE as SESSION_COOKIE
 from glam_node.node.console.proxies import is_encrypted
+from glam_node.node.console.sessions import set_cookie
 from glam_node.node.console.sign_in import SignIn
 from glam_node.node.domain.account import Account, Role
 from glam_node.node.errors import NodeError, PermanentError
@@ -87,15 +88,7 @@ class OidcSignIn:
             self._started = dict(alive[-MOST_STARTED + 1 :]) | {authorization.state: started}
         response = RedirectResponse(authorization.url, 303)
         # "Lax", because the provider's page on another site leads back here.
-        response.set_cookie(
-            COOKIE,
-            browser,
-            max_age=int(LIFETIME.total_seconds()),
-            path=PATH,
-            secure=is_encrypted(request),
-            httponly=True,
-            samesite="lax",
-        )
+        set_cookie(response, request, COOKIE, browser, LIFETIME, path=PATH, samesite="lax")
         return response
 
     def _callback(self, request: Request) -> Response:

@@ -7,6 +7,7 @@ import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 from urllib.parse import quote, unquote
 
 from starlette.requests import Request
@@ -22,7 +23,7 @@ ATTEMPTS_OF_ADDRESS, ATTEMPTS_OF_NAME = 10, 10
 
 RETURN_COOKIE = "glam_node_return"
 """The cookie with the path of the page that a browser asked for before it had to sign in."""
-_RETURN_S = 600
+_RETURN_WITHIN = timedelta(minutes=10)
 _LONGEST_RETURN = 2000
 
 
@@ -36,18 +37,33 @@ def page_address(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
+def set_cookie(
+    response: Response,
+    request: Request,
+    name: str,
+    value: str,
+    lifetime: timedelta,
+    *,
+    path: str = "/",
+    samesite: Literal["lax", "strict"] = "strict",
+) -> None:
+    """Set a cookie that scripts cannot read and that is Secure if the browser's request is encrypted."""
+    response.set_cookie(
+        name,
+        value,
+        max_age=int(lifetime.total_seconds()),
+        path=path,
+        secure=is_encrypted(request),
+        httponly=True,
+        samesite=samesite,
+    )
+
+
 def remember_page(response: Response, request: Request) -> Response:
     """Return the response with a cookie, so that signing in, also at a provider, leads back to this page."""
     page = page_address(request)
     if request.method == "GET" and is_asked_by_a_person(request) and page != "/" and len(page) <= _LONGEST_RETURN:
-        response.set_cookie(
-            RETURN_COOKIE,
-            quote(page),
-            max_age=_RETURN_S,
-            secure=is_encrypted(request),
-            httponly=True,
-            samesite="lax",
-        )
+        set_cookie(response, request, RETURN_COOKIE, quote(page), _RETURN_WITHIN, samesite="lax")
     return response
 
 

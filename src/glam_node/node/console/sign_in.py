@@ -14,7 +14,7 @@ from starlette.templating import Jinja2Templates
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.authentication import COOKIE, Authentication
 from glam_node.node.console.proxies import address_of, is_encrypted
-from glam_node.node.console.sessions import LIFETIME, RETURN_COOKIE, WINDOW, Attempts, page_to_return_to
+from glam_node.node.console.sessions import LIFETIME, RETURN_COOKIE, WINDOW, Attempts, page_to_return_to, set_cookie
 from glam_node.node.db import accounts
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.account import Account
@@ -104,7 +104,8 @@ class SignIn:
             RedirectResponse(page, 303) if id_token is None else self.authentication.page_leading_to(request, page)
         )
         response.delete_cookie(RETURN_COOKIE, secure=is_encrypted(request), httponly=True, samesite="lax")
-        _set_cookie(request, response, COOKIE, sessions.begin(account, self.authentication.now(), id_token or ""))
+        token = sessions.begin(account, self.authentication.now(), id_token or "")
+        set_cookie(response, request, COOKIE, token, LIFETIME)
         response.delete_cookie(FORM_COOKIE, "/sign-in", secure=is_encrypted(request), httponly=True, samesite="strict")
         return response
 
@@ -165,7 +166,7 @@ class SignIn:
         }
         response = self._templates.TemplateResponse(request, "sign_in.html", shown, status_code=status)
         if FORM_COOKIE not in request.cookies:
-            _set_cookie(request, response, FORM_COOKIE, token, "/sign-in")
+            set_cookie(response, request, FORM_COOKIE, token, LIFETIME, path="/sign-in")
         return response
 
     def _notice(self, request: Request) -> str:
@@ -174,15 +175,3 @@ class SignIn:
         minutes = self._node.settings.console.idle_timeout / 60
         idle = f"{minutes:g} minute{'' if minutes == 1 else 's'}"
         return _NOTICES.get(reason, "").format(idle=idle, then=then, issuer=self.authentication.issuer)
-
-
-def _set_cookie(request: Request, response: Response, cookie: str, token: str, path: str = "/") -> None:
-    response.set_cookie(
-        cookie,
-        token,
-        max_age=int(LIFETIME.total_seconds()),
-        path=path,
-        secure=is_encrypted(request),
-        httponly=True,
-        samesite="strict",
-    )
