@@ -23,10 +23,11 @@ _ZEROS = memoryview(bytes(_BLOCK))
 
 # If a thread has created a directory, other threads must not use it until the directory's name is on the disk.
 _creation_lock = threading.RLock()
-# Directories whose names are known to be on the disk. The open descriptor of each shows if it was removed: then it has
-# no links.
+# Directories whose names are known to be on the disk, the one used last at the end. The open descriptor of each shows if
+# it was removed: then it has no links. They are few, so that a process holds the same number of files at any time: the
+# folder of all studies, and those of the studies that arrive at the moment.
 _durable: OrderedDict[Path, int] = OrderedDict()
-_MAXIMUM_DURABLE = 64
+_MAXIMUM_DURABLE = 8
 
 
 def write_durably(path: Path, data: bytes | Callable[[BinaryIO], object], mode: int = 0o666) -> None:
@@ -161,6 +162,7 @@ def _is_durable(directory: Path) -> bool:
     descriptor = _durable.get(directory)
     try:
         if descriptor is not None and os.fstat(descriptor).st_nlink:
+            _durable.move_to_end(directory)
             return True
     except OSError:  # the handle is stale on a network file system
         pass
