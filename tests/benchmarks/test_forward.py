@@ -20,7 +20,7 @@ import torch
 
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.patches import cut_patches, propose_patches
-from glam_node.inference.glam.routes import Route, processor_has_bfloat16
+from glam_node.inference.glam.routes import Route, processor_multiplies_bfloat16
 from glam_node.inference.glam.weights import StateDict, seeded_state_dict
 from glam_node.inference.options import Runtime
 from tests.benchmarks.conftest import Record
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 ROUNDS = 5
 GLOBAL_GFLOP, LOCAL_GFLOP = 32.0, 697.9
 SCREENING_NEGATIVES = 0.95
-# bfloat16 only where the processor has it: elsewhere "fast" is exact.
+# bfloat16 only where the processor multiplies its matrices: elsewhere "fast" is exact.
 ROUTES = {
     "torch": Route(Runtime.TORCH),
     "openvino": Route(Runtime.OPENVINO),
@@ -42,7 +42,7 @@ ROUTES = {
         "torch, bfloat16": Route(Runtime.TORCH, Runtime.TORCH, torch.bfloat16),
         "openvino, bfloat16": Route(Runtime.OPENVINO, Runtime.OPENVINO, torch.bfloat16),
     }
-    if processor_has_bfloat16()
+    if processor_multiplies_bfloat16()
     else {}
 )
 # Promised of the maps, against the plain implementation

@@ -122,10 +122,10 @@ def test_other_threads_wait_until_a_new_directory_is_durable(tmp_path: Path, mon
 
 def test_directories_of_many_studies_leave_few_files_open(tmp_path: Path) -> None:
     make_directory(tmp_path / "instances")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for number in range(100):
         make_directory(tmp_path / "instances" / f"2.25.{number}")
-    assert len(os.listdir("/proc/self/fd")) - before <= 8
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= 8
 
 
 def test_the_folder_of_all_studies_is_synchronised_once_in_a_process(tmp_path: Path, synchronised: list[Path]) -> None:

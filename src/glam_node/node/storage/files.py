@@ -23,9 +23,9 @@ _ZEROS = memoryview(bytes(_BLOCK))
 
 # If a thread has created a directory, other threads must not use it until the directory's name is on the disk.
 _creation_lock = threading.RLock()
-# Directories whose names are known to be on the disk, the one used last at the end. The open descriptor of each shows if
-# it was removed: then it has no links. They are few, so that a process holds the same number of files at any time: the
-# folder of all studies, and those of the studies that arrive at the moment.
+# Directories whose names are known to be on the disk, the one used last at the end. The open descriptor of each shows
+# if it was removed: then it has no links. They are few, so that a process holds the same number of files at any time:
+# the folder of all studies, and those of the studies that arrive at the moment.
 _durable: OrderedDict[Path, int] = OrderedDict()
 _MAXIMUM_DURABLE = 8
 

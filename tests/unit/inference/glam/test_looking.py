@@ -106,7 +106,7 @@ def test_auto_continues_on_the_cpu_when_one_view_does_not_fit(holding: Holding, 
 def test_a_network_with_narrow_weights_continues_on_the_cpu_in_float32(
     package: ModelPackage, expected: list[ImageFindings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "processor_has_bfloat16", lambda: True)
+    monkeypatch.setattr(routes, "processor_multiplies_bfloat16", lambda: True)
     options = RunOptions(Precision.FAST, Runtime.TORCH, Segment.ALWAYS)
     predictor = GlamPredictor.from_package(package, "cpu", options)
     looker = predictor._looker

@@ -19,7 +19,6 @@ from glam_node.inference.glam.predictor import GlamPredictor
 from glam_node.inference.glam.routes import (
     Route,
     choose_route,
-    processor_has_bfloat16,
     processor_multiplies_bfloat16,
     take_route,
 )
@@ -102,8 +101,8 @@ def processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str]
     def has(flags: str) -> None:
         information = tmp_path / "cpuinfo"
         information.write_text(f"processor : 0\nflags : {flags}\n")
-        for asked in (processor_has_bfloat16, processor_multiplies_bfloat16):
-            monkeypatch.setattr(routes, asked.__name__, partial(asked, information))
+        asked = partial(processor_multiplies_bfloat16, information)
+        monkeypatch.setattr(routes, "processor_multiplies_bfloat16", asked)
 
     return has
 
@@ -118,15 +117,15 @@ def processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str]
         ("auto", "fast", [OPENVINO, NCNN], AVX512, Route(OPENVINO, NCNN)),
         ("auto", "fast", [OPENVINO, NCNN], AVX2, Route(OPENVINO, NCNN)),
         ("auto", "fast", [OPENVINO, NCNN], AMX, Route(OPENVINO, OPENVINO, torch.bfloat16)),
-        ("auto", "fast", [OPENVINO], AVX512, Route(OPENVINO, OPENVINO, torch.bfloat16)),
+        ("auto", "fast", [OPENVINO], AVX512, Route(OPENVINO, TORCH)),
         ("auto", "fast", [OPENVINO], AVX2, Route(OPENVINO, TORCH)),
         ("auto", "fast", [NCNN], AMX, Route(TORCH, TORCH, torch.bfloat16)),
-        ("auto", "fast", [], AVX512, Route(TORCH, TORCH, torch.bfloat16)),
+        ("auto", "fast", [], AVX512, Route(TORCH, TORCH)),
         ("torch", "exact", [OPENVINO, NCNN], AMX, Route(TORCH, TORCH)),
         ("torch", "fast", [OPENVINO, NCNN], AMX, Route(TORCH, TORCH, torch.bfloat16)),
         ("torch", "fast", [OPENVINO, NCNN], AVX2, Route(TORCH, TORCH)),
         ("openvino", "exact", [OPENVINO, NCNN], AMX, Route(OPENVINO, TORCH)),
-        ("openvino", "fast", [OPENVINO, NCNN], AVX512, Route(OPENVINO, OPENVINO, torch.bfloat16)),
+        ("openvino", "fast", [OPENVINO, NCNN], AVX512, Route(OPENVINO, TORCH)),
         ("ncnn", "exact", [OPENVINO, NCNN], AVX2, Route(OPENVINO, NCNN)),
         ("ncnn", "fast", [NCNN], AMX, Route(TORCH, NCNN)),
     ],
