@@ -23,6 +23,7 @@ from glam_node.node.db.engine import reading
 from glam_node.node.db.search import StudyFilter, StudyPosition
 from glam_node.node.db.tables import DeliveryRow, EventRow, InstanceRow, JobRow, StudyRow
 from glam_node.node.domain.completeness import AssemblyRules
+from glam_node.node.domain.event import EventKind
 from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.benchmarks.conftest import Record
@@ -175,7 +176,7 @@ def test_no_question_takes_as_long_as_reading_every_study(node: Node, figure: Re
         "status: jobs": asked(jobs.counts_by_state),
         "status: results": asked(deliveries.counts),
         "status: backlog": asked(lambda s: (backlog.oldest_unfinished_job(s), backlog.pending_deliveries(s))),
-        "status: refusals": asked(lambda s: audit.recent(s, "association_rejected", 5)),
+        "status: refusals": asked(lambda s: audit.recent(s, EventKind.ASSOCIATION_REJECTED, 5)),
         "list of 100 studies": asked(lambda s: studies.recent(s, 100)),
         **{f"console: {name}": asked(looked_for(wanted, place)) for name, (wanted, place) in SEARCHES.items()},
         "console: rules": asked(search.rules),

@@ -12,6 +12,7 @@ import pytest
 from glam_node.node.console.oidc import CALLBACK
 from glam_node.node.db import audit
 from glam_node.node.db.engine import open_database
+from glam_node.node.domain.event import EventKind
 from tests.certificates import Authority, Signed
 from tests.command_line import glam_node
 from tests.integration.console.acts.provider import CLIENT_ID, CLIENT_SECRET, Provider
@@ -146,5 +147,5 @@ def test_a_reverse_proxy_names_the_console_and_tells_who_called(place: Place) ->
         browser.open("/sign-in", urlencode(fields).encode(), {"X-Forwarded-For": "10.9.8.7"})
     sessions = open_database(f"sqlite:///{place.site.storage / 'glam-node.sqlite'}")
     with sessions() as session:
-        assert audit.recent(session, "sign_in_refused", 1)[0].detail["address"] == "10.9.8.7"
+        assert audit.recent(session, EventKind.SIGN_IN_REFUSED, 1)[0].detail["address"] == "10.9.8.7"
     sessions.kw["bind"].dispose()

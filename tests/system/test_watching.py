@@ -21,6 +21,7 @@ from aiosmtpd.controller import Controller
 
 from glam_node.node.db import audit
 from glam_node.node.db.engine import open_database
+from glam_node.node.domain.event import EventKind
 from glam_node.settings.alerts import ALERTS
 from tests.certificates import Authority, Signed
 from tests.integration.modality import MODALITY
@@ -170,7 +171,7 @@ def have_drifted(place: Place) -> None:
     }
     with sessions.begin() as session:
         for _ in range(20):
-            audit.record(session, "job_succeeded", datetime.now(UTC), **facts)
+            audit.record(session, EventKind.JOB_SUCCEEDED, datetime.now(UTC), **facts)
     sessions.kw["bind"].dispose()
 
 

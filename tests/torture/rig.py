@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit
 from glam_node.node.db.tables import DeliveryRow, JobRow
+from glam_node.node.domain.event import EventKind
 from glam_node.settings.load import load_settings
 from tests.integration.node_directory import NodeDirectory, write_node
 from tests.ports import free_port
@@ -139,7 +140,7 @@ def again(node: Node) -> str:
     """How often a kill came at a bad moment: what had been done already, or nearly, and was done again."""
     with node.sessions() as session:
         twice = {
-            "instances": len(audit.recent(session, "instance_duplicate", 1_000_000)),
+            "instances": len(audit.recent(session, EventKind.INSTANCE_DUPLICATE, 1_000_000)),
             "jobs": session.scalar(select(func.count()).where(JobRow.attempt > 1)),
             "deliveries": session.scalar(select(func.count()).where(DeliveryRow.attempt > 1)),
         }

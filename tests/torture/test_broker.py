@@ -7,6 +7,7 @@ import redis
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, jobs
+from glam_node.node.domain.event import EventKind
 from tests.torture.doorbell import ring_unfinished
 from tests.torture.rig import NEEDS, Rig, is_full_length, torture
 
@@ -62,4 +63,4 @@ def known_jobs(node: Node) -> int:
 def starts(node: Node) -> Counter[str]:
     """How often each study's job was started."""
     with node.sessions() as session:
-        return Counter(event.study_instance_uid for event in audit.recent(session, "job_started", 100_000))
+        return Counter(event.study_instance_uid for event in audit.recent(session, EventKind.JOB_STARTED, 100_000))

@@ -9,6 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.node.db import audit
+from glam_node.node.domain.event import EventKind
 from glam_node.node.run.all_in_one import only_one
 from glam_node.node.storage.backup_files import Manifest, sha256_of
 from glam_node.settings.load import load_settings
@@ -33,7 +34,7 @@ def test_a_node_is_made_again_with_the_settings_of_its_backup(site: Site, exam: 
     told = glam_node("--settings", site.settings_path, "backup", tmp_path / "backup").stdout
     assert f"{tmp_path / 'backup'}: 1 study, 10 files" in told
     with site.bench.sessions() as session:
-        (event,) = audit.recent(session, "study_backed_up", 10)
+        (event,) = audit.recent(session, EventKind.STUDY_BACKED_UP, 10)
     assert event.detail == {"uri": (tmp_path / "backup").as_uri(), "images": 4}
     settings = moved(site, tmp_path)
     assert "1 study, 10 files" in glam_node("--settings", settings, "restore", tmp_path / "backup").stdout

@@ -17,6 +17,7 @@ import pytest
 
 from glam_node.node.db import audit, migrate
 from glam_node.node.db.engine import database_url, open_database
+from glam_node.node.domain.event import EventKind
 from tests.integration.cli.planting import Case, Plant, Plot, Tree, archive, examined, is_found, put
 from tests.integration.postgresql import execute, url_of
 from tests.integration.redis_server import redis_server
@@ -207,7 +208,7 @@ def own_root(plot: Plot, tree: Tree) -> str:
 def clock_behind_the_newest_row(plot: Plot, tree: Tree) -> None:
     sessions = open_database(own_root(plot, tree))
     with sessions.begin() as session:
-        audit.record(session, "process_started", datetime.now(UTC) + timedelta(hours=3))
+        audit.record(session, EventKind.PROCESS_STARTED, datetime.now(UTC) + timedelta(hours=3))
     sessions.kw["bind"].dispose()
 
 

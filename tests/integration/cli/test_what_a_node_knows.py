@@ -9,6 +9,7 @@ from sqlalchemy import text, update
 
 from glam_node.node.db import audit
 from glam_node.node.db.tables import StudyRow
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from tests.builders import NOW
@@ -136,9 +137,10 @@ def test_status_is_exit_code_1_when_something_was_given_up(site: Site, exam: lis
 
 
 def test_status_leaves_out_refusals_of_peers_that_the_settings_admit_by_now(site: Site) -> None:
-    detail = {"calling_ae_title": "MG1", "called_ae_title": "GLAMNODE", "address": "10.0.0.7", "reason": "unknown peer"}
+    detail: EventDetail = {"calling_ae_title": "MG1", "called_ae_title": "GLAMNODE", "address": "10.0.0.7"}
+    detail |= {"reason": "unknown peer", "rejection": [1, 1, 3]}
     with site.bench.sessions.begin() as session:
-        audit.record(session, "association_rejected", NOW, **detail, rejection=[1, 1, 3])
+        audit.record(session, EventKind.ASSOCIATION_REJECTED, NOW, **detail)
     assert "unknown peer" in glam_node("--settings", site.settings_path, "status").stdout
     admit = "\n[peers.mg]\nae_title = 'MG1'\n"
     site.settings_path.write_text(site.settings_path.read_text() + admit)
@@ -148,7 +150,9 @@ def test_status_leaves_out_refusals_of_peers_that_the_settings_admit_by_now(site
 def test_status_shows_the_settings_that_would_admit_a_refused_peer(site: Site) -> None:
     remedy = 'peers.mg1 = { ae_title = "MG1", hosts = ["10.0.0.9"] }'
     with site.bench.sessions.begin() as session:
-        audit.record(session, "association_rejected", NOW, reason="'MG1' is not one of the peers", remedy=remedy)
+        audit.record(
+            session, EventKind.ASSOCIATION_REJECTED, NOW, reason="'MG1' is not one of the peers", remedy=remedy
+        )
     told = glam_node("--settings", site.settings_path, "status").stdout
     assert "association_rejected 2026-01-02 10:15:00 UTC: 'MG1' is not one of the peers" in told
     assert f"to admit it: {remedy}" in told

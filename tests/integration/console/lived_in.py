@@ -13,6 +13,7 @@ from glam_node.inference.threshold import ThresholdPredictor
 from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.console.app import create_console
 from glam_node.node.db import audit, jobs, workers
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.worker import Worker
 from glam_node.node.scp.access import Caller, admission
@@ -103,7 +104,9 @@ def _receive_slowly(bench: Workbench, images: list[Dataset]) -> None:
         bench.receive(image)
         with bench.sessions.begin() as session:
             facts = {"calling_ae_title": "PACS", "sop_instance_uid": image.SOPInstanceUID, "byte_count": 17_000_000}
-            audit.record(session, "instance_stored", bench.clock(), study_instance_uid=image.StudyInstanceUID, **facts)
+            audit.record(
+                session, EventKind.INSTANCE_STORED, bench.clock(), study_instance_uid=image.StudyInstanceUID, **facts
+            )
         bench.clock.turn(0.417)
 
 
@@ -154,7 +157,7 @@ def _refuse(node: Node, clock: Clock) -> None:
     for title, address in (("PACS", "10.0.0.66"), ("WORKSTATION_7", "10.0.0.12"), ("WORKSTATION_7", "10.0.0.12")):
         rejection = admission(title, "GLAMNODE", Caller(address), node.settings.node, node.settings.peers)
         assert rejection is not None
-        detail = {
+        detail: EventDetail = {
             "calling_ae_title": title,
             "called_ae_title": "GLAMNODE",
             "address": address,
@@ -162,11 +165,11 @@ def _refuse(node: Node, clock: Clock) -> None:
             "remedy": rejection.remedy,
         }
         with node.sessions.begin() as session:
-            audit.record(session, "association_rejected", clock(), **detail)
+            audit.record(session, EventKind.ASSOCIATION_REJECTED, clock(), **detail)
     with node.sessions.begin() as session:
         audit.record(
             session,
-            "instance_refused",
+            EventKind.INSTANCE_REFUSED,
             clock(),
             status="0xC000",
             reason="StudyInstanceUID is missing or no UID",

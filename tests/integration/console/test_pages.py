@@ -13,6 +13,7 @@ from sqlalchemy import insert
 
 from glam_node.node.db import audit
 from glam_node.node.db.tables import StudyRow
+from glam_node.node.domain.event import EventKind
 from glam_node.node.scp.access import Caller, admission
 from glam_node.settings.peers import PeerSettings
 from tests.integration.console.accessibility import serious
@@ -298,7 +299,7 @@ def test_the_navigation_leads_to_all_pages_and_marks_the_open_one(page: Page) ->
 def malignant_score(place: LivedIn) -> float:
     """Return the malignant score of the study, as its analysis recorded it."""
     with place.node.sessions() as session:
-        told = audit.newest_of_studies(session, "job_succeeded", [place.reported])[place.reported]
+        told = audit.newest_of_studies(session, EventKind.JOB_SUCCEEDED, [place.reported])[place.reported]
     return float(told.detail["study_scores"]["malignant"])
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from glam_node.node.console.sessions import ATTEMPTS_OF_ADDRESS
 from glam_node.node.db import audit
+from glam_node.node.domain.event import EventKind
 from glam_node.node.run.all_in_one import CONSOLE
 from glam_node.node.run.supervisor import Child, Program, stop_together
 from tests.certificates import Authority, Signed
@@ -70,7 +71,7 @@ def _sign_in(
 def addresses(node: NodeDirectory, event: str) -> set[str]:
     """Return the recorded addresses."""
     with node.build().sessions() as session:
-        return {str(one.detail["address"]) for one in audit.recent(session, event, 100)}
+        return {str(one.detail["address"]) for one in audit.recent(session, EventKind(event), 100)}
 
 
 def plain(port: int) -> http.client.HTTPConnection:
@@ -110,7 +111,7 @@ def test_a_trusted_proxy_supplies_addresses_and_no_other_text(tmp_path: Path) ->
             name = f"user{number}"
             assert sign_in(plain(port), name, "wrong", X_Forwarded_For=forwarded)[0] == 401
             with node.build().sessions() as session:
-                assert audit.recent(session, "sign_in_refused", 1)[0].detail["address"] == address, forwarded
+                assert audit.recent(session, EventKind.SIGN_IN_REFUSED, 1)[0].detail["address"] == address, forwarded
 
 
 def test_pages_behind_a_proxy_need_an_account(tmp_path: Path) -> None:

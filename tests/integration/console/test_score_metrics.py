@@ -10,6 +10,7 @@ from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.bootstrap.model import load_configured_predictor
 from glam_node.node.console.metrics_collector import measure
 from glam_node.node.db import audit
+from glam_node.node.domain.event import EventKind
 from glam_node.node.observe.metrics import LEAST_ANALYSES, MEAN_SCORE, RECENT_ANALYSES, REFERENCE_SCORE
 from glam_node.node.results.scores import reference_scores
 from glam_node.node.workflow.record.alerts import update_alerts
@@ -32,7 +33,7 @@ def analysed(node: Node, times: int, malignant: float, version: str = "1", **det
     }
     with node.sessions.begin() as session:
         for _ in range(times):
-            audit.record(session, "job_succeeded", NOW, **told)
+            audit.record(session, EventKind.JOB_SUCCEEDED, NOW, **told)
 
 
 def means(node: Node) -> dict[str, float]:
@@ -61,7 +62,7 @@ def test_notices_and_records_of_older_versions_do_not_count(node: Node) -> None:
     analysed(node, 30, 0.3)
     analysed(node, 10, 0.0, mean_scores={})
     with node.sessions.begin() as session:
-        audit.record(session, "job_succeeded", NOW, algorithm_version="1")
+        audit.record(session, EventKind.JOB_SUCCEEDED, NOW, algorithm_version="1")
     assert means(node)["malignant"] == 0.3
 
 

@@ -15,6 +15,7 @@ from glam_node.node.console.app import create_console
 from glam_node.node.console.sessions import ATTEMPTS_OF_ADDRESS, LIFETIME, RETURN_COOKIE, WINDOW, page_to_return_to
 from glam_node.node.db import accounts, audit
 from glam_node.node.domain.account import Role
+from glam_node.node.domain.event import EventKind
 from glam_node.node.errors import PermanentError
 from glam_node.node.run.all_in_one import CONSOLE
 from glam_node.node.run.supervisor import Child, Program, stop_together
@@ -73,7 +74,7 @@ def make_account(node: Node, password: str = PASSWORD) -> None:
 def told(node: Node, event: str) -> list[dict[str, Any]]:
     """Return the details of the recorded events."""
     with node.sessions() as session:
-        return [one.detail for one in audit.recent(session, event, 100)]
+        return [dict(one.detail) for one in audit.recent(session, EventKind(event), 100)]
 
 
 def is_let_in(browser: Browser) -> bool:

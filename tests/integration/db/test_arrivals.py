@@ -52,7 +52,7 @@ def test_all_arrivals_are_recorded_in_their_studies_with_an_event_each(sessions:
     with sessions() as session:
         events = audit.timeline(session, STUDY_UID)
     assert [event.detail["sop_instance_uid"] for event in events] == [one.sop_instance_uid for one in kept[:5]]
-    assert all(event.event == "instance_stored" for event in events)
+    assert all(event.kind == "instance_stored" for event in events)
 
 
 def test_an_instance_that_is_recorded_already_stays_unchanged(sessions: SessionFactory) -> None:

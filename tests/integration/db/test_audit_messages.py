@@ -8,6 +8,8 @@ from sqlalchemy.exc import DatabaseError
 
 from glam_node.node.db import audit, audit_messages, migrate
 from glam_node.node.db.engine import SessionFactory, open_database, open_engine
+from glam_node.node.db.tables import EventRow
+from glam_node.node.domain.event import EventKind
 from glam_node.node.errors import TransientError
 from tests.builders import NOW, after
 
@@ -16,7 +18,7 @@ from tests.builders import NOW, after
 def three(sessions: SessionFactory) -> SessionFactory:
     """Return a database with three messages, the last of which is about an event."""
     with sessions.begin() as session:
-        audit.record(session, "study_retired", NOW)
+        audit.record(session, EventKind.STUDY_RETIRED, NOW)
         messages = [(NOW, f"<message{number}/>".encode()) for number in (1, 2, 3)]
         sequences = audit_messages.append(session, messages)
         (event,) = audit.without_message(session, 10)
@@ -100,13 +102,23 @@ def test_an_event_gets_one_audit_message(three: SessionFactory) -> None:
 
 def test_an_event_that_another_process_has_settled_is_refused(three: SessionFactory) -> None:
     with three.begin() as session:
-        audit.record(session, "study_retired", NOW)
+        audit.record(session, EventKind.STUDY_RETIRED, NOW)
     with three() as session:
         (event,) = audit.without_message(session, 10)
     with three.begin() as session:
         audit.set_messages(session, {event.event_id: 0})
     with pytest.raises(TransientError, match="Run only one dispatcher"), three.begin() as session:
         audit.set_messages(session, {event.event_id: 3})
+
+
+def test_an_event_of_a_kind_that_only_a_newer_version_knows_waits_for_that_version(three: SessionFactory) -> None:
+    newer = {"event": "of_a_newer_version", "study_instance_uid": "1.2"}
+    with three.begin() as session:
+        session.add(EventRow(at=NOW, detail={}, **newer))
+        audit.record(session, EventKind.STUDY_HELD, NOW, study_instance_uid="1.2")
+    with three() as session:
+        assert [event.kind for event in audit.timeline(session, "1.2")] == [EventKind.STUDY_HELD]
+        assert [event.kind for event in audit.without_message(session, 1)] == [EventKind.STUDY_HELD]
 
 
 def test_events_older_than_the_audit_trail_get_no_message(empty_url: str) -> None:

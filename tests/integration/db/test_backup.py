@@ -15,6 +15,7 @@ from glam_node.inference.phantom import make_exam
 from glam_node.inference.threshold import ThresholdPredictor, threshold_package
 from glam_node.node.db import audit, studies
 from glam_node.node.db.engine import SessionFactory, open_database
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.storage.instances import InstanceStore
@@ -114,7 +115,7 @@ def test_the_restored_node_records_new_events(bench: Workbench, back: Back, agai
     back()
     restored, _ = again()
     with restored.sessions.begin() as session:
-        audit.record(session, "retry_requested", NOW, study_instance_uid=str(exam[0].StudyInstanceUID))
+        audit.record(session, EventKind.RETRY_REQUESTED, NOW, study_instance_uid=str(exam[0].StudyInstanceUID))
     assert restored.events() == [*bench.events(), "retry_requested"]
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from glam_node.node.db import audit, audit_messages
 from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.event import EventKind
 from tests.certificates import Authority, Signed
 from tests.command_line import glam_node
 from tests.integration.collector import Collector
@@ -76,7 +77,7 @@ def opened(node: NodeDirectory) -> Iterator[SessionFactory]:
 
 def starts(sessions: SessionFactory) -> int:
     with sessions() as session:
-        return audit.counts(session, ["process_started"])["process_started"]
+        return audit.counts(session, [EventKind.PROCESS_STARTED])[EventKind.PROCESS_STARTED]
 
 
 def is_all_sent(sessions: SessionFactory) -> bool:

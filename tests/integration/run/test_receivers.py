@@ -17,6 +17,7 @@ from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, studies
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.domain.eligibility import judge
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.study import StudyState
 from glam_node.node.workflow.assemble.completion import close_complete_studies
 from tests.builders import after
@@ -117,7 +118,7 @@ def test_two_receivers_keep_both_versions_of_an_instance_that_arrive_at_the_same
         other = next(data for name, data in beside.items() if name.startswith(f"{uid}-"))
         assert sorted([kept(node, uid), other]) == sorted(versions[uid])
     with node.sessions() as session:
-        told = audit.recent(session, "instance_duplicate", 100)
+        told = audit.recent(session, EventKind.INSTANCE_DUPLICATE, 100)
     assert [event.detail["same_bytes"] for event in told] == [False] * len(uids)
 
 

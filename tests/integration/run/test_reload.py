@@ -10,6 +10,7 @@ import pytest
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, deliveries
+from glam_node.node.domain.event import Event, EventKind
 from glam_node.node.run.live_settings import IN_FORCE
 from glam_node.node.scu.echo import echo
 from glam_node.settings.destinations import DestinationSettings
@@ -116,10 +117,10 @@ def test_a_reload_fails_and_names_a_process_that_refuses_the_settings(node: Node
     assert "The sender rejected the settings and keeps its current ones: no answer within 20 s" in told.stderr
 
 
-def recorded(node: Node, event: str) -> list[audit.Event]:
+def recorded(node: Node, event: str) -> list[Event]:
     """Return the recorded events, newest first."""
     with node.sessions() as session:
-        return audit.recent(session, event, 10)
+        return audit.recent(session, EventKind(event), 10)
 
 
 ONE = "[rules.one]\nwhen = \"StudyDescription contains 'A'\"\n"
@@ -185,7 +186,7 @@ def test_a_reload_is_recorded_and_jobs_have_the_digest_of_their_settings(
     assert digests == {built.settings_digest, node.build().settings_digest}
     assert len(digests) == 2
     with built.sessions() as session:
-        assert audit.recent(session, "settings_changed", 1)[0].detail["changed"] == ["results"]
+        assert audit.recent(session, EventKind.SETTINGS_CHANGED, 1)[0].detail["changed"] == ["results"]
         assert deliveries.counts(session)
 
 

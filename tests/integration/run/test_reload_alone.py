@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from glam_node.node.db import audit
+from glam_node.node.domain.event import Event, EventKind
 from glam_node.settings.digest import settings_digest
 from glam_node.settings.load import load_settings
 from tests.command_line import glam_node
@@ -47,10 +48,10 @@ class Alone:
                 text=True,
             )
 
-    def refused(self) -> list[audit.Event]:
+    def refused(self) -> list[Event]:
         """Return the recorded refusals of settings files."""
         with self._sessions() as session:
-            return audit.recent(session, "settings_refused", 10)
+            return audit.recent(session, EventKind.SETTINGS_REFUSED, 10)
 
     def said(self) -> str:
         return self._log.read_text()

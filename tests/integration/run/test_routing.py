@@ -11,6 +11,7 @@ from pydicom.uid import generate_uid
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, deliveries, studies
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.study import Study, StudyState
 from tests.integration.archive import Archive, listening
 from tests.integration.modality import send, small_exam
@@ -131,8 +132,8 @@ def test_rules_route_studies_to_two_archives_into_shadow_and_nowhere(
     assert {found(node, uids[name]).state for name in ("DELTA", "EPSILON")} == {StudyState.INELIGIBLE}
     with node.sessions() as session:
         kept_back = deliveries.of_study(session, uids["GAMMA"])
-        jobs = {event.study_instance_uid: event.detail for event in audit.recent(session, "job_submitted", 9)}
-        told = {event.study_instance_uid: event.detail for event in audit.recent(session, "job_succeeded", 9)}
+        jobs = {event.study_instance_uid: event.detail for event in audit.recent(session, EventKind.JOB_SUBMITTED, 9)}
+        told = {event.study_instance_uid: event.detail for event in audit.recent(session, EventKind.JOB_SUCCEEDED, 9)}
     assert {(one.destination, one.state) for one in kept_back} == {
         ("archive", DeliveryState.WITHHELD),
         ("trial", DeliveryState.WITHHELD),

@@ -20,6 +20,7 @@ from sqlalchemy import delete
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, jobs, workers
 from glam_node.node.db.tables import JobRow
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.worker import Worker
 from glam_node.node.run import supervisor
@@ -78,7 +79,7 @@ class Road:
     def starts(self) -> Counter[str]:
         """Return the number of starts of each study's job."""
         with self.node.sessions() as session:
-            started = audit.recent(session, "job_started", 1000)
+            started = audit.recent(session, EventKind.JOB_STARTED, 1000)
         return Counter(event.study_instance_uid for event in started if event.study_instance_uid in self.sent)
 
     def known_workers(self) -> list[Worker]:
@@ -233,7 +234,7 @@ def test_urgent_jobs_come_next_and_old_studies_last(road: Road, tmp_path: Path) 
         hold.unlink()
         wait_until(lambda: road.states() == {JobState.SUCCEEDED: 4})
     with road.node.sessions() as session:
-        started = [event.study_instance_uid for event in audit.recent(session, "job_started", 4)]
+        started = [event.study_instance_uid for event in audit.recent(session, EventKind.JOB_STARTED, 4)]
     order = road.sent
     assert started[::-1] == [order[0], order[3], order[2], order[1]]
 

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from glam_node.node.console.timeline import steps
+from glam_node.node.console.timeline import HIDDEN_DETAILS, NAMES, OF_NO_STUDY, steps
+from glam_node.node.domain.event import EventDetail, EventKind
 from tests.builders import after
 
 
 def event(seconds: float, name: str, **detail: Any) -> dict[str, Any]:
-    return {"at": after(seconds), "event": name, "detail": detail}
+    return {"at": after(seconds), "event": EventKind(name), "detail": detail}
 
 
 def job(**stage_seconds: float) -> dict[str, Any]:
@@ -56,5 +57,11 @@ def test_a_failure_is_marked_and_technical_details_are_hidden() -> None:
     assert step.detail == "failure: no answer; destination: archive"
 
 
-def test_an_event_without_a_step_name_keeps_its_own_name() -> None:
+def test_every_kind_of_event_either_has_a_name_in_the_timeline_or_belongs_to_no_study() -> None:
+    assert NAMES.keys() | OF_NO_STUDY == set(EventKind)
+    assert not NAMES.keys() & OF_NO_STUDY
     assert steps([event(0, "study_held")], [])[0].name == "study held"
+
+
+def test_hidden_details_are_details_of_events() -> None:
+    assert EventDetail.__annotations__.keys() >= set(HIDDEN_DETAILS)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import StatementError
 
 from glam_node.node.db import audit, migrate
 from glam_node.node.db.engine import SessionFactory, open_database, reading
+from glam_node.node.domain.event import EventKind
 from tests.builders import NOW
 
 
@@ -36,12 +37,12 @@ def test_a_commit_survives_a_power_cut(sessions: SessionFactory, pragma: str, va
 
 def test_a_reader_does_not_wait_for_a_writer_and_sees_committed_rows(sessions: SessionFactory) -> None:
     with sessions.begin() as writer:
-        audit.record(writer, "job_started", NOW)
+        audit.record(writer, EventKind.JOB_STARTED, NOW)
         writer.flush()
         with reading(sessions)() as reader:
-            assert audit.recent(reader, "job_started", 10) == []
+            assert audit.recent(reader, EventKind.JOB_STARTED, 10) == []
     with reading(sessions)() as reader:
-        assert len(audit.recent(reader, "job_started", 10)) == 1
+        assert len(audit.recent(reader, EventKind.JOB_STARTED, 10)) == 1
 
 
 def test_a_session_that_may_write_holds_the_write_lock_from_its_first_statement(
@@ -57,14 +58,14 @@ def test_a_session_that_may_write_holds_the_write_lock_from_its_first_statement(
 
 def test_times_are_returned_in_utc(sessions: SessionFactory) -> None:
     with sessions.begin() as session:
-        audit.record(session, "job_started", NOW)
+        audit.record(session, EventKind.JOB_STARTED, NOW)
     with sessions() as session:
-        assert audit.recent(session, "job_started", 1)[0].at == NOW
+        assert audit.recent(session, EventKind.JOB_STARTED, 1)[0].at == NOW
 
 
 def test_a_naive_time_is_refused(sessions: SessionFactory) -> None:
     with sessions() as session:
-        audit.record(session, "job_started", datetime(2026, 1, 2))  # noqa: DTZ001
+        audit.record(session, EventKind.JOB_STARTED, datetime(2026, 1, 2))  # noqa: DTZ001
         with pytest.raises(StatementError, match="without a time zone"):
             session.flush()
 

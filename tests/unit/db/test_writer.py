@@ -14,6 +14,7 @@ from glam_node.node.db import audit, migrate
 from glam_node.node.db.engine import SessionFactory, open_database
 from glam_node.node.db.tables import EventRow, InstanceRow
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.event import EventKind
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from tests.builders import NOW
 
@@ -33,7 +34,7 @@ def writer(sessions: SessionFactory) -> Iterator[Writer]:
 
 
 def one_event(session: Session) -> None:
-    audit.record(session, "instance_stored", NOW)
+    audit.record(session, EventKind.INSTANCE_STORED, NOW)
 
 
 def a_broken_row(session: Session) -> None:

@@ -27,7 +27,7 @@ def test_the_reason_is_on_the_record_and_in_the_timeline(bench: Workbench) -> No
     assert (study.state, study.rule, study.reason) == (StudyState.COMPLETE, "settle_time", reason)
     with bench.sessions() as session:
         (event,) = audit.timeline(session, STUDY_UID)
-    assert (event.event, event.detail) == (
+    assert (event.kind, event.detail) == (
         "study_complete",
         {"rule": "settle_time", "reason": reason, "instances": 4},
     )

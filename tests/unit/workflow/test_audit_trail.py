@@ -4,7 +4,6 @@ from base64 import b64decode
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -15,11 +14,12 @@ from glam_node.node.audit.templates import Party
 from glam_node.node.db import audit, audit_messages
 from glam_node.node.db.audit_messages import AuditMessage
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.workflow.operate.retention import RetentionRules, retire
-from glam_node.node.workflow.receive.refusals import Refusals
+from glam_node.node.workflow.receive.refusals import SAME, Refusals
 from glam_node.node.workflow.receive.store_instance import Received, receive
-from glam_node.node.workflow.record.audit_trail import EVENTS_AT_ONCE, write_audit_messages
-from glam_node.node.workflow.record.event_messages import Reporting
+from glam_node.node.workflow.record.audit_trail import EVENTS_AT_ONCE, TOGETHER, write_audit_messages
+from glam_node.node.workflow.record.event_messages import MESSAGES, NOT_AUDITED, Reporting
 from glam_node.node.workflow.record.events import (
     record_backup,
     record_refused_reload,
@@ -27,6 +27,7 @@ from glam_node.node.workflow.record.events import (
     record_start,
     record_stop,
 )
+from glam_node.node.workflow.record.traces import ATTRIBUTES
 from glam_node.settings.digest import ORDER_OF_RULES
 from tests.builders import NOW
 from tests.data_sets import EXPLICIT_LITTLE, MG, data_set
@@ -178,10 +179,10 @@ def test_results_that_were_not_stored_are_a_failure(
 
 
 def test_results_that_the_archive_did_not_commit_are_a_failure_to_be_mended(trail: Trail) -> None:
-    facts = {"destination": "archive", "sop_class_uid": MG, "failure": "The archive replied 0x0112"}
+    facts: EventDetail = {"destination": "archive", "sop_class_uid": MG, "failure": "The archive replied 0x0112"}
     with trail.bench.sessions.begin() as session:
         for _ in range(2):
-            audit.record(session, "result_not_committed", NOW, study_instance_uid="1.2.3", **facts)
+            audit.record(session, EventKind.RESULT_NOT_COMMITTED, NOW, study_instance_uid="1.2.3", **facts)
     (message,) = trail.report(seconds=10)
     assert (told(message)[2], counted(message), b"0x0112" in message.message) == ("4", ["2"], False)
 
@@ -215,9 +216,9 @@ def test_a_backup_is_an_export_of_each_study_in_it(trail: Trail) -> None:
 
 
 def test_a_refused_association_has_a_message_at_once(trail: Trail) -> None:
-    detail: dict[str, Any] = {"calling_ae_title": "SCANNER", "address": "10.0.0.6", "reason": "unknown", "repeated": 7}
+    detail: EventDetail = {"calling_ae_title": "SCANNER", "address": "10.0.0.6", "reason": "unknown", "repeated": 7}
     with trail.bench.sessions.begin() as session:
-        audit.record(session, "association_rejected", NOW, **detail)
+        audit.record(session, EventKind.ASSOCIATION_REJECTED, NOW, **detail)
     (message,) = trail.report()
     assert told(message) == ("Security Alert/Node Authentication", "E", "4")
     assert b'ParticipantObjectID="10.0.0.6"' in message.message
@@ -225,15 +226,23 @@ def test_a_refused_association_has_a_message_at_once(trail: Trail) -> None:
     assert b64decode(detail_element.attrib["value"]) == b"unknown; 7 more of this kind before it"
 
 
-REFUSED = {"status": "0xC000", "reason": "no UID", "calling_ae_title": "SCANNER", "address": "10.0.0.6"}
+REFUSED: EventDetail = {"status": "0xC000", "reason": "no UID", "calling_ae_title": "SCANNER", "address": "10.0.0.6"}
 
 
 def test_refused_instances_of_one_caller_are_one_message_with_their_number(trail: Trail) -> None:
     refusals = Refusals(trail.writer)
     for number in (1, 2, 2, 2, 3):
-        refusals.record("instance_refused", {**REFUSED, "sop_class_uid": MG, "sop_instance_uid": f"1.{number}"}, NOW)
-    full = {**REFUSED, "status": "0xA700", "reason": "full", "sop_class_uid": MG, "sop_instance_uid": "1.1"}
-    refusals.record("instance_refused", full, NOW)
+        refusals.record(
+            EventKind.INSTANCE_REFUSED, {**REFUSED, "sop_class_uid": MG, "sop_instance_uid": f"1.{number}"}, NOW
+        )
+    full: EventDetail = {
+        **REFUSED,
+        "status": "0xA700",
+        "reason": "full",
+        "sop_class_uid": MG,
+        "sop_instance_uid": "1.1",
+    }
+    refusals.record(EventKind.INSTANCE_REFUSED, full, NOW)
     assert trail.report() == []
     messages = trail.report(seconds=10)
     assert [told(message) for message in messages] == [("DICOM Instances Transferred", "C", "8")] * 2
@@ -247,9 +256,9 @@ def test_refused_instances_of_one_caller_are_one_message_with_their_number(trail
 def test_a_hostile_sender_makes_one_message_a_minute_whatever_it_sends(trail: Trail) -> None:
     refusals, made, minutes = Refusals(trail.writer), list[AuditMessage](), 5
     for number in range(minutes * 300):
-        odd = {**REFUSED, "sop_class_uid": MG, "sop_instance_uid": f"1.{number}"}
+        odd: EventDetail = {**REFUSED, "sop_class_uid": MG, "sop_instance_uid": f"1.{number}"}
         trail.bench.clock.turn(0.2)
-        refusals.record("instance_refused", odd, trail.bench.clock())
+        refusals.record(EventKind.INSTANCE_REFUSED, odd, trail.bench.clock())
         made += trail.report() if number % 25 == 0 else []
     assert 0 < len(made) <= minutes
     assert max(len(message.message) for message in made) < 2500
@@ -271,7 +280,7 @@ def test_new_and_changed_settings_have_a_message(trail: Trail) -> None:
         record_settings(trail.bench.sessions, digests, NOW)
     assert [told(message) for message in trail.report()] == [("Security Alert/Software Configuration", "E", "0")] * 2
     with trail.bench.sessions() as session:
-        changed = [event.detail["changed"] for event in audit.recent(session, "settings_changed", 10)]
+        changed = [event.detail["changed"] for event in audit.recent(session, EventKind.SETTINGS_CHANGED, 10)]
     assert changed == [["tls"], []]
 
 
@@ -288,8 +297,20 @@ def test_a_new_order_of_the_rules_counts_as_a_change(trail: Trail) -> None:
     for digests in (before, before | {ORDER_OF_RULES: "2"}, {"rules": "2", ORDER_OF_RULES: "3"}):
         record_settings(trail.bench.sessions, digests, NOW)
     with trail.bench.sessions() as session:
-        changed = [event.detail["changed"] for event in audit.recent(session, "settings_changed", 10)]
+        changed = [event.detail["changed"] for event in audit.recent(session, EventKind.SETTINGS_CHANGED, 10)]
     assert changed == [["rules"], [ORDER_OF_RULES], []]
+
+
+def test_every_kind_of_event_is_either_audited_or_listed_with_the_reason() -> None:
+    assert MESSAGES.keys() | NOT_AUDITED.keys() == set(EventKind)
+    assert not MESSAGES.keys() & NOT_AUDITED.keys()
+    assert all(NOT_AUDITED.values())
+    assert MESSAGES.keys() >= TOGETHER.keys()
+
+
+def test_names_by_which_events_are_grouped_are_details_of_events() -> None:
+    names = {*SAME, *ATTRIBUTES, *(name for details in TOGETHER.values() for name in details)}
+    assert EventDetail.__annotations__.keys() >= names
 
 
 def test_other_events_need_no_message(trail: Trail, exam: list[Dataset]) -> None:
@@ -300,10 +321,10 @@ def test_other_events_need_no_message(trail: Trail, exam: list[Dataset]) -> None
 
 
 def test_a_backlog_becomes_messages_in_batches_that_wait_for_nothing(trail: Trail) -> None:
-    facts = {"calling_ae_title": "MODALITY", "sop_class_uid": MG, "patient_mismatch": False}
+    facts: EventDetail = {"calling_ae_title": "MODALITY", "sop_class_uid": MG, "patient_mismatch": False}
     with trail.bench.sessions.begin() as session:
         for _ in range(EVENTS_AT_ONCE + 1):
-            audit.record(session, "instance_stored", NOW, study_instance_uid="1.2.3", **facts)
+            audit.record(session, EventKind.INSTANCE_STORED, NOW, study_instance_uid="1.2.3", **facts)
     assert [counted(message) for message in trail.report()] == [[str(EVENTS_AT_ONCE)]]
     assert trail.report() == []
     assert [counted(message) for message in trail.report(seconds=10)] == [["1"]]

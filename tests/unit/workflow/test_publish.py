@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from glam_node.inference.findings_file import read_findings
 from glam_node.node.db import audit
 from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.results.kinds import (
@@ -185,7 +186,7 @@ def test_the_record_of_an_analysis_has_the_mean_scores_of_its_images(bench: Work
     bench.run(bench.submitted(*exam))
     found = read_findings(findings_path(bench.store.root, bench.job().job_id))
     with bench.sessions() as session:
-        (event,) = audit.recent(session, "job_succeeded", 2)
+        (event,) = audit.recent(session, EventKind.JOB_SUCCEEDED, 2)
     assert event.detail["mean_scores"] == mean_scores(found.images)
     assert event.detail["mean_scores"]["malignant"] > 0
 

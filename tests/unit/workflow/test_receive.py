@@ -14,6 +14,7 @@ from glam_node.node.db import audit, migrate, studies
 from glam_node.node.db.engine import SessionFactory, open_database
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.event import Event
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import TransientError
@@ -65,7 +66,7 @@ class Receiving:
         assert study is not None
         return study
 
-    def events(self) -> list[audit.Event]:
+    def events(self) -> list[Event]:
         with self.sessions() as session:
             return audit.timeline(session, STUDY)
 
@@ -95,7 +96,7 @@ def test_a_received_instance_is_on_disk_and_on_record(receiving: Receiving) -> N
 def test_the_record_of_an_instance_does_not_name_its_patient(receiving: Receiving) -> None:
     receiving.take(data_set(UID, PatientID="P1", PatientName="Doe^Jane"))
     (event,) = receiving.events()
-    assert event.event == "instance_stored"
+    assert event.kind == "instance_stored"
     assert "P1" not in str(event)
     assert "Doe" not in str(event)
 
@@ -105,7 +106,7 @@ def test_the_same_bytes_again_change_nothing_but_are_recorded(receiving: Receivi
     assert receiving.take(data_set(UID), seconds=60) == first
     assert receiving.study().last_received_at == NOW
     assert list(receiving.files()) == [f"instances/{STUDY}/{UID}.dcm"]
-    assert [event.event for event in receiving.events()] == ["instance_stored", "instance_duplicate"]
+    assert [event.kind for event in receiving.events()] == ["instance_stored", "instance_duplicate"]
 
 
 @pytest.mark.parametrize("elsewhere", ["1.2.3", "1.2.4"], ids=["the same study", "another study"])

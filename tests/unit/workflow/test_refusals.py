@@ -7,6 +7,7 @@ import pytest
 
 from glam_node.node.db import audit
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.workflow.receive.refusals import REMEMBERED, Refusals
 from tests.unit.workflow.workbench import Workbench
 
@@ -23,13 +24,13 @@ class Refusing:
 
     def refuse(self, reason: str, seconds: float = 0) -> None:
         """Record one more refusal, `seconds` after noon."""
-        detail = {"calling_ae_title": "SCANNER", "address": "127.0.0.1", "reason": reason}
-        self._refusals.record("association_rejected", detail, NOON + timedelta(seconds=seconds))
+        detail: EventDetail = {"calling_ae_title": "SCANNER", "address": "127.0.0.1", "reason": reason}
+        self._refusals.record(EventKind.ASSOCIATION_REJECTED, detail, NOON + timedelta(seconds=seconds))
 
     def details(self) -> list[dict[str, object]]:
         """Return the details of the recorded events, oldest first."""
         with self._bench.sessions() as session:
-            events = audit.recent(session, "association_rejected", 1000)
+            events = audit.recent(session, EventKind.ASSOCIATION_REJECTED, 1000)
         return [dict(event.detail) for event in reversed(events)]
 
     def close(self) -> None:

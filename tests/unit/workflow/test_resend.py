@@ -100,7 +100,7 @@ def test_a_resend_is_recorded_with_its_person(reported: Workbench) -> None:
     act(reported, "archive")
     with reported.sessions() as session:
         event = audit.timeline(session, reported.study().study_instance_uid)[-1]
-    assert event.event == "resend_requested"
+    assert event.kind == "resend_requested"
     assert event.detail == {
         "account": "anna",
         "address": "10.0.0.7",

@@ -8,6 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.node.db import audit, delivery_commitment
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.storage.retired import RetiredFiles
@@ -180,7 +181,7 @@ def test_newer_versions_are_removed_by_age_and_for_space(
     assert retire_newer_versions(bench.sessions, bench.store, rules, bench.clock()) == 3 - len(left)
     assert {path.stem for path, _ in bench.store.conflicts()} == left
     with bench.sessions() as session:
-        told = {event.detail["kept_at"] for event in audit.recent(session, "conflict_retired", 10)}
+        told = {event.detail["kept_at"] for event in audit.recent(session, EventKind.CONFLICT_RETIRED, 10)}
     assert told == {f"conflicts/{name}.dcm" for name in {"old", "young", "new"} - left}
 
 

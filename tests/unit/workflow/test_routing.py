@@ -6,6 +6,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.db import audit
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.routing import Action, SiteRule
 from glam_node.node.domain.study import StudyState
@@ -22,8 +23,8 @@ def rule(when: str = "Rows == 64", action: Action = Action.ANALYSE, **fields: ob
 
 def details(bench: Workbench, event: str) -> dict[str, object]:
     with bench.sessions() as session:
-        (found,) = audit.recent(session, event, 5)
-    return found.detail
+        (found,) = audit.recent(session, EventKind(event), 5)
+    return dict(found.detail)
 
 
 def test_results_go_to_the_destinations_of_the_rule_alone(bench: Workbench, exam: list[Dataset]) -> None:

@@ -158,7 +158,7 @@ def test_the_timeline_names_person_and_reason(bench: Workbench) -> None:
     act(bench, hold, "a prior is awaited")
     with bench.sessions() as session:
         (event,) = audit.timeline(session, bench.study().study_instance_uid)
-    assert event.event == "study_held"
+    assert event.kind == "study_held"
     assert event.detail == {"account": "anna", "address": "10.0.0.7", "reason": "a prior is awaited", "was": "FREE"}
     assert (bench.study().standing, bench.study().standing_reason) == (Standing.HELD, "a prior is awaited")
 

@@ -10,6 +10,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from glam_node.node.db import audit
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.results.kinds import ANALYSIS_KINDS, PRESENTATION_STATE, SOP_CLASSES
@@ -83,7 +84,7 @@ def test_the_report_and_the_timeline_name_the_view_without_its_presentation_stat
     (report,) = results[SOP_CLASSES["measurement_report"]]
     assert "The presentation state of L CC could not be written" in report.to_json()
     with bench.sessions() as session:
-        (event,) = audit.recent(session, "result_not_written", 5)
+        (event,) = audit.recent(session, EventKind.RESULT_NOT_WRITTEN, 5)
     assert (event.detail["kind"], event.detail["view"]) == (PRESENTATION_STATE, "L CC")
     told = json.dumps(describe(bench.study(), ELIGIBILITY, bench.sessions, bench.store.root), default=str)
     assert "The presentation state of L CC could not be written" in told

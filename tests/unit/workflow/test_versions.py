@@ -16,6 +16,7 @@ from glam_node.node.db.writer import Writer
 from glam_node.node.domain.commitment import CommitmentReply, Failure, Reference
 from glam_node.node.domain.conflict import Doubt
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
@@ -155,7 +156,7 @@ def test_a_taken_study_has_the_patient_of_its_newer_images_and_the_act_is_record
     take(bench)
     assert bench.study().attributes.patient_id == "CORRECTED"
     with bench.sessions() as session:
-        (event,) = audit.recent(session, "newer_taken", 2)
+        (event,) = audit.recent(session, EventKind.NEWER_TAKEN, 2)
     assert (event.detail["account"], event.detail["reason"]) == ("anna", "the archive corrected the patient")
     assert (event.detail["images"], event.detail["differs"]) == (4, ["patient"])
     assert "CORRECTED" not in str(event)
@@ -310,7 +311,7 @@ def test_results_of_replaced_images_are_not_sent_again_when_their_archive_does_n
 def written_by(bench: Workbench, job: InferenceJob) -> set[str]:
     with bench.sessions() as session:
         timeline = audit.timeline(session, job.study_instance_uid)
-    written = [one.detail for one in timeline if one.event == "result_written"]
+    written = [one.detail for one in timeline if one.kind == "result_written"]
     return {one["sop_instance_uid"] for one in written if one["job_id"] == job.job_id}
 
 

@@ -237,7 +237,7 @@ class Workbench:
         """Return the events of the study, in order."""
         uid = self.study().study_instance_uid
         with self.sessions() as session:
-            return [event.event for event in audit.timeline(session, uid)]
+            return [event.kind for event in audit.timeline(session, uid)]
 
     def results(self) -> dict[str, Path]:
         """Return the files of results by SOP Instance UID."""

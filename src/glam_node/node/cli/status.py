@@ -15,14 +15,15 @@ from glam_node.node.cli.application import (
     print_json,
     reading_sessions,
 )
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.words import counted
 
 if TYPE_CHECKING:
-    from glam_node.node.db.audit import Event
     from glam_node.node.db.engine import SessionFactory
+    from glam_node.node.domain.event import Event
     from glam_node.settings.schema import Settings
 
-REFUSALS = ("association_rejected", "association_aborted", "instance_refused")
+REFUSALS = (EventKind.ASSOCIATION_REJECTED, EventKind.ASSOCIATION_ABORTED, EventKind.INSTANCE_REFUSED)
 REFUSED_SHOWN, LOOKED_AT = 5, 100
 """Number of refusals of each kind to show, and number of the newest events to search for them."""
 IN_DOUBT_SHOWN = 20

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Unpack
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +18,7 @@ from glam_node.node.console.sessions import Sessions, is_asked_by_a_person, page
 from glam_node.node.db import accounts, audit
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.account import Actor, Right, Role
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.workflow.operate.accounts import LONGEST_PASSWORD
 
 COOKIE = "glam_node_console"
@@ -103,7 +105,7 @@ class Authentication:
         visitor = await run_in_threadpool(self._visitor, request)
         self.sessions.end(request.cookies[COOKIE])
         if visitor is not None and visitor.name:
-            await run_in_threadpool(self.record, "signed_out", account=visitor.name, address=visitor.address)
+            await run_in_threadpool(self.record, EventKind.SIGNED_OUT, account=visitor.name, address=visitor.address)
         return self.without_session(request, RedirectResponse("/sign-in", 303))
 
     async def session(self, request: Request) -> Response:
@@ -146,10 +148,10 @@ class Authentication:
         with reading(self._node.sessions)() as session:
             return accounts.exist(session)
 
-    def record(self, event: str, **detail: str) -> None:
+    def record(self, kind: EventKind, /, *, study_instance_uid: str = "", **detail: Unpack[EventDetail]) -> None:
         """Record an event in the audit trail."""
         with self._node.sessions.begin() as session:
-            audit.record(session, event, self.now(), **detail)
+            audit.record(session, kind, self.now(), study_instance_uid=study_instance_uid, **detail)
 
     def _visitor(self, request: Request, *, used: bool = True) -> Visitor | None:
         token, address = request.cookies.get(COOKIE, ""), address_of(request)
@@ -170,8 +172,9 @@ class Authentication:
     def _refuse(self, request: Request, visitor: Visitor, right: Right) -> None:
         """Audit the attempt and raise HTTPException."""
         uid = request.path_params.get("study_instance_uid", "")[:64]
-        facts = {"act": request.url.path[-64:], "failure": "no right to", "account": visitor.name}
-        self.record("act_refused", study_instance_uid=uid, address=visitor.address, **facts)
+        facts = EventDetail(address=visitor.address, account=visitor.name)
+        facts |= {"act": request.url.path[-64:], "failure": "no right to"}
+        self.record(EventKind.ACT_REFUSED, study_instance_uid=uid, **facts)
         raise HTTPException(403, _REFUSED[right])
 
 

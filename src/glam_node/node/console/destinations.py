@@ -14,6 +14,7 @@ from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.sessions import Flash
 from glam_node.node.db import audit, backlog, deliveries, destinations
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.event import EventKind
 from glam_node.node.scu.echo import EchoOutcome, echo
 from glam_node.node.workflow.operate.resend import send_now
 from glam_node.settings.destinations import DestinationSettings
@@ -126,7 +127,7 @@ class DestinationActions:
         actor = request.state.visitor.actor
         with self._node.sessions.begin() as session:
             facts = {"account": actor.account, "address": actor.address, "destination": name, "ok": outcome.ok}
-            audit.record(session, "destination_asked", self._now(), **facts, message=outcome.message)
+            audit.record(session, EventKind.DESTINATION_ASKED, self._now(), **facts, message=outcome.message)
         words = f"C-ECHO to {name}, {outcome.milliseconds:.0f} ms: {outcome.message}"
         self._sessions.leave_flash(request.cookies.get(COOKIE, ""), Flash(words, good=outcome.ok))
         return RedirectResponse(f"/destinations#destination-{name}", 303)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit
+from glam_node.node.domain.event import EventKind
 
 SAME_ACCESS = timedelta(minutes=15)
 """The time within which further requests of a session for the same study count as the same access."""
@@ -38,5 +39,5 @@ class IdentityAccessLog:
             with self._node.sessions.begin() as session:
                 for _, uid in new:
                     who = {"account": visitor.actor.account, "address": visitor.actor.address}
-                    audit.record(session, "identity_shown", now, study_instance_uid=uid, **who)
+                    audit.record(session, EventKind.IDENTITY_SHOWN, now, study_instance_uid=uid, **who)
             self._at.update(dict.fromkeys(new, now))

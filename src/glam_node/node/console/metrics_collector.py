@@ -43,8 +43,8 @@ def _on_record(session: Session) -> Iterator[Sample]:
         yield Sample(metrics.DELIVERIES, count, (destination, str(delivery_state)))
     for doubt, count in conflicts.count_in_doubt(session).items():
         yield Sample(metrics.IN_DOUBT, count, (doubt,))
-    for event, count in audit.counts(session, metrics.COUNTED_EVENTS).items():
-        yield Sample(metrics.EVENTS, count, (event,))
+    for kind, count in audit.counts(session, metrics.COUNTED_EVENTS).items():
+        yield Sample(metrics.EVENTS, count, (str(kind),))
 
 
 def _scores(session: Session) -> Iterator[Sample]:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from glam_node.node.console.rendering import Renderer
 from glam_node.node.db import audit
-from glam_node.node.db.audit import Event
+from glam_node.node.domain.event import Event, EventKind
 from glam_node.node.scp.access import is_settled
 
 _MOST_EVENTS = 500
@@ -36,9 +36,9 @@ class Refusal:
 def page(renderer: Renderer, request: Request) -> Response:
     """Show the latest refusals; equal refusals form one row."""
     with renderer.sessions() as session:
-        rejected = audit.recent(session, "association_rejected", _MOST_EVENTS)
-        aborted = audit.recent(session, "association_aborted", _MOST_EVENTS)
-        refused = audit.recent(session, "instance_refused", _MOST_EVENTS)
+        rejected = audit.recent(session, EventKind.ASSOCIATION_REJECTED, _MOST_EVENTS)
+        aborted = audit.recent(session, EventKind.ASSOCIATION_ABORTED, _MOST_EVENTS)
+        refused = audit.recent(session, EventKind.INSTANCE_REFUSED, _MOST_EVENTS)
     settings = renderer.node.settings
     open_ones = [event for event in rejected if not is_settled(event.detail, settings.node, settings.peers)]
     return renderer.render(

@@ -18,6 +18,7 @@ from glam_node.node.console.sessions import LIFETIME, RETURN_COOKIE, WINDOW, Att
 from glam_node.node.db import accounts
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.account import Account
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.words import counted
 from glam_node.node.workflow.operate.accounts import LONGEST_PASSWORD, is_password
 
@@ -98,7 +99,7 @@ class SignIn:
         """
         sessions = self.authentication.sessions
         sessions.end(request.cookies.get(COOKIE, ""))
-        self.authentication.record("signed_in", address=address_of(request), account=account.name)
+        self.authentication.record(EventKind.SIGNED_IN, address=address_of(request), account=account.name)
         page = page_to_return_to(request)
         response: Response = (
             RedirectResponse(page, 303) if id_token is None else self.authentication.page_leading_to(request, page)
@@ -120,8 +121,10 @@ class SignIn:
         """
         if status == 400:
             return self._form(request, failure, status)
-        facts = {"address": address_of(request), "account": "", "failure": failure}
-        self.authentication.record("sign_in_refused", **facts, **({"person": name[:64]} if name else {}))
+        facts = EventDetail(address=address_of(request), account="", failure=failure)
+        if name:
+            facts["person"] = name[:64]
+        self.authentication.record(EventKind.SIGN_IN_REFUSED, **facts)
         return self._form(request, failure, status)
 
     def _is_required(self) -> bool:
@@ -131,7 +134,7 @@ class SignIn:
         """Return the account of that name, if any, or the response after too many attempts."""
         address = address_of(request)
         if not self._attempts.may_try(address, name, self.authentication.now()):
-            self.authentication.record("sign_in_limited", address=address)
+            self.authentication.record(EventKind.SIGN_IN_LIMITED, address=address)
             minutes = int(WINDOW.total_seconds() // 60)
             response = self._form(request, f"Too many attempts. Try again in {counted(minutes, 'minute')}.", 429)
             response.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
@@ -150,7 +153,7 @@ class SignIn:
         if account is None or not is_correct:
             # People may type a password into the name field: record only names of existing accounts.
             recorded = account.name if account is not None else ""
-            self.authentication.record("sign_in_refused", address=address, account=recorded)
+            self.authentication.record(EventKind.SIGN_IN_REFUSED, address=address, account=recorded)
             return self._form(request, "Name or password is wrong.", 401)
         self._attempts.succeeded(address, name)
         return self.start_session(request, account)

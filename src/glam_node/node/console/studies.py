@@ -21,6 +21,7 @@ from glam_node.node.db import audit, conflicts, search, studies
 from glam_node.node.db.search import Attention, SortKey, StudyFilter, StudyPage, StudyPosition
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.node.domain.event import Event, EventKind
 from glam_node.node.domain.study import StudyState
 from glam_node.node.workflow.operate.study_description import summary
 
@@ -219,7 +220,7 @@ def _link(form: SearchForm, attention: Attention, count: int) -> dict[str, str]:
 
 def _rows(session: Session, leaf: StudyPage, rules: EligibilityRules) -> list[dict[str, Any]]:
     uids = [one.study_instance_uid for one in leaf.studies]
-    analysed = audit.newest_of_studies(session, "job_succeeded", uids)
+    analysed = audit.newest_of_studies(session, EventKind.JOB_SUCCEEDED, uids)
     sent = search.delivery_counts(session, uids)
     return [
         {
@@ -240,7 +241,7 @@ def delivery_state(counts: Mapping[DeliveryState, int]) -> str:
     return ""
 
 
-def _scores(event: audit.Event | None) -> dict[str, float]:
+def _scores(event: Event | None) -> dict[str, float]:
     """Return the scores of the last analysis; empty if it analysed nothing or an older version did not record them."""
     return {} if event is None else dict(event.detail.get("study_scores", {}))
 

@@ -19,6 +19,7 @@ from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.studies import delivery_state, may_see_identities
 from glam_node.node.console.timeline import steps
 from glam_node.node.db import deliveries, jobs, studies
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.study import Study
 from glam_node.node.storage.identity import Identity, read_identity
 from glam_node.node.workflow.operate.study_description import describe
@@ -139,7 +140,7 @@ def _edition(renderer: Renderer, uid: str) -> str:
 
 def _scores(timeline: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Return the study's scores from the last analysis that recorded them; empty if none did."""
-    analyses = [event["detail"] for event in timeline if event["event"] == "job_succeeded"]
+    analyses = [event["detail"] for event in timeline if event["event"] == EventKind.JOB_SUCCEEDED]
     recorded = [detail["study_scores"] for detail in analyses if detail.get("study_scores")]
     return dict(recorded[-1]) if recorded else {}
 

@@ -1,42 +1,75 @@
 """The timeline of a study: its events as steps, with the duration of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.words import counted
 
-NAMES = {
-    "instance_stored": "received",
-    "instance_duplicate": "received again",
-    "study_complete": "complete",
-    "study_ineligible": "judged: not analysed",
-    "job_submitted": "judged: to be analysed",
-    "job_started": "claimed by a worker",
-    "job_failed": "analysis failed",
-    "job_superseded": "job superseded",
-    "job_succeeded": "analysed, results handed to delivery",
-    "result_written": "result written",
-    "result_not_written": "result could not be written",
-    "result_stored": "delivered",
-    "result_warned_of": "delivered with a warning",
-    "result_failed": "delivery failed",
-    "result_committed": "commitment given",
-    "result_not_committed": "commitment refused",
-    "delivery_abandoned": "delivery given up",
-    "delivery_replaced": "delivered otherwise",
-    "retry_requested": "retry requested",
-    "study_retired": "files removed",
-    "newer_taken": "newer images taken",
-    "newer_left": "first images kept",
+NAMES: Mapping[EventKind, str] = {
+    EventKind.INSTANCE_STORED: "received",
+    EventKind.INSTANCE_DUPLICATE: "received again",
+    EventKind.STUDY_COMPLETE: "complete",
+    EventKind.STUDY_INELIGIBLE: "judged: not analysed",
+    EventKind.JOB_SUBMITTED: "judged: to be analysed",
+    EventKind.JOB_STARTED: "claimed by a worker",
+    EventKind.JOB_FAILED: "analysis failed",
+    EventKind.JOB_SUPERSEDED: "job superseded",
+    EventKind.JOB_SUCCEEDED: "analysed, results handed to delivery",
+    EventKind.RESULT_WRITTEN: "result written",
+    EventKind.RESULT_NOT_WRITTEN: "result could not be written",
+    EventKind.RESULT_STORED: "delivered",
+    EventKind.RESULT_WARNED_OF: "delivered with a warning",
+    EventKind.RESULT_FAILED: "delivery failed",
+    EventKind.RESULT_COMMITTED: "commitment given",
+    EventKind.RESULT_NOT_COMMITTED: "commitment refused",
+    EventKind.DELIVERY_ABANDONED: "delivery given up",
+    EventKind.DELIVERY_REPLACED: "delivered otherwise",
+    EventKind.RETRY_REQUESTED: "retry requested",
+    EventKind.STUDY_RETIRED: "files removed",
+    EventKind.NEWER_TAKEN: "newer images taken",
+    EventKind.NEWER_LEFT: "first images kept",
+    EventKind.RESULT_WITHHELD: "result withheld",
+    EventKind.RESEND_REQUESTED: "resend requested",
+    EventKind.STUDY_HELD: "study held",
+    EventKind.STUDY_SET_ASIDE: "study set aside",
+    EventKind.STUDY_RELEASED: "study released",
+    EventKind.STUDY_BACKED_UP: "study backed up",
+    EventKind.IDENTITY_SHOWN: "identity shown",
+    EventKind.ACT_REFUSED: "act refused",
 }
-"""The name of a step by its event; steps of other events have the event's name."""
+"""The name of a step by the kind of its event."""
+OF_NO_STUDY = frozenset(
+    {
+        EventKind.PROCESS_STARTED,
+        EventKind.PROCESS_STOPPED,
+        EventKind.SETTINGS_CHANGED,
+        EventKind.SETTINGS_REFUSED,
+        EventKind.ASSOCIATION_REJECTED,
+        EventKind.ASSOCIATION_ABORTED,
+        EventKind.INSTANCE_REFUSED,
+        EventKind.COMMITMENT_REPORTED,
+        EventKind.COMMITMENT_ABANDONED,
+        EventKind.CONFLICT_RETIRED,
+        EventKind.ALERT_BEGINS,
+        EventKind.ALERT_OVER,
+        EventKind.SIGNED_IN,
+        EventKind.SIGNED_OUT,
+        EventKind.SIGN_IN_REFUSED,
+        EventKind.SIGN_IN_LIMITED,
+        EventKind.ACCOUNT_SET,
+        EventKind.ACCOUNT_REMOVED,
+        EventKind.DESTINATION_ASKED,
+        EventKind.SEND_REQUESTED,
+    }
+)
+"""Kinds of events that are recorded for the node and not for a study, so that no timeline has them."""
 
-_RECEIVED = "instance_stored"
-_ENDS_OF_STAGES = ("result_written", "job_succeeded")
-_HIDDEN_DETAILS = ("job_id", "mean_scores", "study_scores", "sop_class_uid", "patient_mismatch", "owner", "byte_count")
+_ENDS_OF_STAGES = (EventKind.RESULT_WRITTEN, EventKind.JOB_SUCCEEDED)
+HIDDEN_DETAILS = ("job_id", "mean_scores", "study_scores", "sop_class_uid", "patient_mismatch", "owner", "byte_count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +105,7 @@ def _steps(events: Sequence[dict[str, Any]], stages: dict[str, dict[str, float]]
     remaining = dict(stages)
     for kind, group in groupby(events, key=lambda event: event["event"]):
         alike = list(group)
-        if kind == _RECEIVED:
+        if kind == EventKind.INSTANCE_STORED:
             yield from _received(alike)
             continue
         for event in alike:
@@ -103,8 +136,8 @@ def _step(event: dict[str, Any]) -> Step:
     detail = event["detail"]
     said = [f"{name.replace('_', ' ')}: {value}" for name, value in detail.items() if _is_shown(name, value)]
     failed = bool(detail.get("failure"))
-    return Step(NAMES.get(event["event"], event["event"].replace("_", " ")), event["at"], None, "; ".join(said), failed)
+    return Step(NAMES.get(event["event"], event["event"]), event["at"], None, "; ".join(said), failed)
 
 
 def _is_shown(name: str, value: object) -> bool:
-    return name not in _HIDDEN_DETAILS and value not in ("", None, [], {})
+    return name not in HIDDEN_DETAILS and value not in ("", None, [], {})

@@ -12,6 +12,7 @@ from glam_node.node.db import audit, studies
 from glam_node.node.db.changes import insert_missing
 from glam_node.node.db.instances import with_patient
 from glam_node.node.db.tables import Base, InstanceRow, StudyRow
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
 from glam_node.node.domain.study import StudyState
 
@@ -155,7 +156,7 @@ def _add_alone(session: Session, arrival: Arrival) -> SOPInstance:
 
 def _event(instance: SOPInstance) -> dict[str, Any]:
     return audit.row(
-        "instance_stored",
+        EventKind.INSTANCE_STORED,
         instance.received_at,
         study_instance_uid=instance.study_instance_uid,
         sop_class_uid=instance.sop_class_uid,

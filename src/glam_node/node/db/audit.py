@@ -1,34 +1,28 @@
 """Events: the timeline of every study, and refusals. They never contain patient names, IDs or birth dates."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from glam_node.node.db.tables import Base, EventRow
+from glam_node.node.domain.event import Event, EventDetail, EventKind
 from glam_node.node.errors import TransientError
 
 # Built once, since building the statement costs as much as executing it.
 _INSERT = insert(Base.metadata.tables[EventRow.__tablename__])
+# While versions are mixed, a newer one may record kinds of events that only its own processes can read. The expression
+# is not a plain column, or SQLite would use the index of kinds and read all events instead of those of the other index.
+_IS_KNOWN = EventRow.event.concat("").in_(list(EventKind))
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Event of a study, or of the node if `study_instance_uid` is empty."""
-
-    at: datetime
-    event: str
-    study_instance_uid: str
-    detail: dict[str, Any]
-    event_id: int
-
-
-def record(session: Session, event: str, at: datetime, *, study_instance_uid: str = "", **detail: Any) -> None:
+def record(
+    session: Session, kind: EventKind, at: datetime, /, *, study_instance_uid: str = "", **detail: Unpack[EventDetail]
+) -> None:
     """Add one event, in the transaction of the change that it describes."""
-    session.add(EventRow(**row(event, at, study_instance_uid=study_instance_uid, **detail)))
+    session.add(EventRow(**row(kind, at, study_instance_uid=study_instance_uid, **detail)))
 
 
 def record_all(session: Session, rows: Sequence[dict[str, Any]]) -> None:
@@ -37,39 +31,41 @@ def record_all(session: Session, rows: Sequence[dict[str, Any]]) -> None:
         session.connection().execute(_INSERT, list(rows))
 
 
-def row(event: str, at: datetime, *, study_instance_uid: str = "", **detail: Any) -> dict[str, Any]:
+def row(
+    kind: EventKind, at: datetime, /, *, study_instance_uid: str = "", **detail: Unpack[EventDetail]
+) -> dict[str, Any]:
     """Return the columns of one event, for `record_all`."""
-    return {"at": at, "event": event, "study_instance_uid": study_instance_uid, "detail": detail}
+    return {"at": at, "event": kind, "study_instance_uid": study_instance_uid, "detail": detail}
 
 
 def timeline(session: Session, study_instance_uid: str) -> list[Event]:
     """Return all events of one study, the oldest first."""
-    query = select(EventRow).where(EventRow.study_instance_uid == study_instance_uid).order_by(EventRow.event_id)
-    return [_event(row) for row in session.scalars(query)]
+    query = select(EventRow).where(EventRow.study_instance_uid == study_instance_uid, _IS_KNOWN)
+    return [as_event(row) for row in session.scalars(query.order_by(EventRow.event_id))]
 
 
-def counts(session: Session, events: Sequence[str]) -> dict[str, int]:
-    """Return the number of recorded events of each name, zero included."""
-    query = select(EventRow.event, func.count()).where(EventRow.event.in_(events)).group_by(EventRow.event)
-    return dict.fromkeys(events, 0) | {event: count for event, count in session.execute(query)}
+def counts(session: Session, kinds: Sequence[EventKind]) -> dict[EventKind, int]:
+    """Return the number of recorded events of each kind, zero included."""
+    query = select(EventRow.event, func.count()).where(EventRow.event.in_(kinds)).group_by(EventRow.event)
+    return dict.fromkeys(kinds, 0) | {EventKind(kind): count for kind, count in session.execute(query)}
 
 
-def recent(session: Session, event: str, limit: int) -> list[Event]:
-    """Return the last `limit` events of one name, the newest first."""
-    query = select(EventRow).where(EventRow.event == event).order_by(EventRow.event_id.desc()).limit(limit)
-    return [_event(row) for row in session.scalars(query)]
+def recent(session: Session, kind: EventKind, limit: int) -> list[Event]:
+    """Return the last `limit` events of one kind, the newest first."""
+    query = select(EventRow).where(EventRow.event == kind).order_by(EventRow.event_id.desc()).limit(limit)
+    return [as_event(row) for row in session.scalars(query)]
 
 
-def newest_of_studies(session: Session, event: str, study_instance_uids: Collection[str]) -> dict[str, Event]:
-    """Return the newest event of one name for each study that has any, by Study Instance UID."""
-    query = select(EventRow).where(EventRow.study_instance_uid.in_(study_instance_uids), EventRow.event == event)
-    return {row.study_instance_uid: _event(row) for row in session.scalars(query.order_by(EventRow.event_id))}
+def newest_of_studies(session: Session, kind: EventKind, study_instance_uids: Collection[str]) -> dict[str, Event]:
+    """Return the newest event of one kind for each study that has any, by Study Instance UID."""
+    query = select(EventRow).where(EventRow.study_instance_uid.in_(study_instance_uids), EventRow.event == kind)
+    return {row.study_instance_uid: as_event(row) for row in session.scalars(query.order_by(EventRow.event_id))}
 
 
 def without_message(session: Session, limit: int) -> list[Event]:
     """Return the first `limit` events whose audit message is not decided yet, the oldest first."""
-    query = select(EventRow).where(EventRow.audit_sequence.is_(None)).order_by(EventRow.event_id).limit(limit)
-    return [_event(row) for row in session.scalars(query)]
+    query = select(EventRow).where(EventRow.audit_sequence.is_(None), _IS_KNOWN)
+    return [as_event(row) for row in session.scalars(query.order_by(EventRow.event_id).limit(limit))]
 
 
 def set_messages(session: Session, sequences: Mapping[int, int]) -> None:
@@ -88,5 +84,6 @@ def set_messages(session: Session, sequences: Mapping[int, int]) -> None:
     session.execute(update(EventRow), [{"event_id": key, "audit_sequence": sequences[key]} for key in sequences])
 
 
-def _event(row: EventRow) -> Event:
-    return Event(row.at, row.event, row.study_instance_uid, row.detail, row.event_id)
+def as_event(row: EventRow) -> Event:
+    """Return the event of a row, whose kind must be known."""
+    return Event(row.at, EventKind(row.event), row.study_instance_uid, row.detail, row.event_id)

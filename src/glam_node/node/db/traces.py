@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from glam_node.node.db.audit import Event
+from glam_node.node.db.audit import as_event
 from glam_node.node.db.tables import EventRow, TraceCursorRow
+from glam_node.node.domain.event import Event, EventKind
 
 _ONLY = 1
 
@@ -26,10 +27,10 @@ def move_cursor(session: Session, event_id: int) -> None:
     session.get_one(TraceCursorRow, _ONLY).event_id = event_id
 
 
-def after(session: Session, event_id: int, names: Sequence[str], until: datetime, limit: int) -> list[Event]:
-    """Return the first `limit` events of studies with these names after `event_id` and until `until`, oldest first."""
+def after(session: Session, event_id: int, kinds: Sequence[EventKind], until: datetime, limit: int) -> list[Event]:
+    """Return the first `limit` events of studies of these kinds after `event_id` and until `until`, oldest first."""
     query = select(EventRow).where(
-        EventRow.event_id > event_id, EventRow.event.in_(names), EventRow.at <= until, EventRow.study_instance_uid != ""
+        EventRow.event_id > event_id, EventRow.event.in_(kinds), EventRow.at <= until, EventRow.study_instance_uid != ""
     )
     rows = session.scalars(query.order_by(EventRow.event_id).limit(limit))
-    return [Event(row.at, row.event, row.study_instance_uid, row.detail, row.event_id) for row in rows]
+    return [as_event(row) for row in rows]

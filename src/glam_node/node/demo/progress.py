@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from glam_node.node.db import audit, deliveries, jobs, studies
-from glam_node.node.db.audit import Event
 from glam_node.node.db.engine import SessionFactory, database_url, open_database, reading
 from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.event import Event, EventKind
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.domain.words import counted
@@ -124,15 +124,15 @@ def stage_seconds(progress: Progress) -> Iterator[tuple[str, float]]:
     If a result was stored, the last stage is the whole time from the last C-STORE to the last result.
     """
     study = progress.study
-    at = {event.event: event.at for event in progress.timeline}
+    at = {event.kind: event.at for event in progress.timeline}
     yield "receive", _between(study.first_received_at, study.last_received_at)
-    yield "wait until the sender is quiet", _between(study.last_received_at, at.get("study_complete"))
-    yield "queue", _between(at.get("study_complete"), at.get("job_started"))
+    yield "wait until the sender is quiet", _between(study.last_received_at, at.get(EventKind.STUDY_COMPLETE))
+    yield "queue", _between(at.get(EventKind.STUDY_COMPLETE), at.get(EventKind.JOB_STARTED))
     for stage, seconds in progress.jobs[0].stage_seconds:
         yield f"analysis: {stage}", seconds
     stored = [delivery.stored_at for delivery in progress.deliveries if delivery.stored_at is not None]
     if stored:
-        yield "deliver to the archive", _between(at.get("job_succeeded"), max(stored))
+        yield "deliver to the archive", _between(at.get(EventKind.JOB_SUCCEEDED), max(stored))
         yield "last C-STORE to last result stored", _between(study.last_received_at, max(stored))
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from glam_node.node.domain.event import EventKind
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -63,13 +65,13 @@ METRICS = (
 )
 
 COUNTED_EVENTS = (
-    "association_rejected",
-    "association_aborted",
-    "instance_refused",
-    "job_failed",
-    "result_not_written",
-    "result_warned_of",
-    "delivery_abandoned",
-    "study_retired",
+    EventKind.ASSOCIATION_REJECTED,
+    EventKind.ASSOCIATION_ABORTED,
+    EventKind.INSTANCE_REFUSED,
+    EventKind.JOB_FAILED,
+    EventKind.RESULT_NOT_WRITTEN,
+    EventKind.RESULT_WARNED_OF,
+    EventKind.DELIVERY_ABANDONED,
+    EventKind.STUDY_RETIRED,
 )
 """Events that are counted in EVENTS."""

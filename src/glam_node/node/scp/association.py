@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from glam_node.node.domain.commitment import PUSH_MODEL
+from glam_node.node.domain.event import EventDetail
 from glam_node.node.scp import dimse, pdu
 from glam_node.node.scp.association_context import record_abort
 from glam_node.node.scp.contexts import VERIFICATION
@@ -98,7 +99,7 @@ class Association:
         except pdu.MalformedPDU as error:
             failure, last_pdu = error, pdu.abort(pdu.BY_PROVIDER, error.reason)
         stored = self.answered[dimse.SUCCESS]
-        counts: dict[str, object] = {"stored": stored, "refused": self.answered.total() - stored}
+        counts: EventDetail = {"stored": stored, "refused": self.answered.total() - stored}
         title, half_received = self._accepted.calling_ae_title, self._half_received()
         if failure is not None and (half_received or not isinstance(failure, pdu.Closed)):
             reason, address = f"{failure}{half_received}", self._accepted.address

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Unpack
 
 import structlog
 
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.scp.access import Rejection
 from glam_node.node.scp.contexts import accepted_contexts
 from glam_node.node.scp.store import OnRefused
@@ -39,7 +41,7 @@ def record_rejection(
     on_refused: OnRefused, rejection: Rejection, address: str, calling_ae_title: str = "", called_ae_title: str = ""
 ) -> None:
     """Log a rejected association, and call `on_refused` to record the event."""
-    detail: dict[str, object] = {
+    detail: EventDetail = {
         "calling_ae_title": calling_ae_title,
         "called_ae_title": called_ae_title,
         "address": address,
@@ -48,14 +50,20 @@ def record_rejection(
         "rejection": list(rejection.result),
     }
     log.warning("association_rejected", **detail)
-    on_refused("association_rejected", detail)
+    on_refused(EventKind.ASSOCIATION_REJECTED, detail)
 
 
 def record_abort(
-    on_refused: OnRefused, reason: str, remedy: str, address: str, calling_ae_title: str = "", **facts: object
+    on_refused: OnRefused,
+    reason: str,
+    remedy: str,
+    address: str,
+    calling_ae_title: str = "",
+    /,
+    **facts: Unpack[EventDetail],
 ) -> None:
     """Log an association that ended before its release, and call `on_refused` to record the event."""
-    detail: dict[str, object] = {
+    detail: EventDetail = {
         "calling_ae_title": calling_ae_title,
         "address": address,
         "reason": reason,
@@ -63,4 +71,4 @@ def record_abort(
         **facts,
     }
     log.warning("association_aborted", **detail)
-    on_refused("association_aborted", detail)
+    on_refused(EventKind.ASSOCIATION_ABORTED, detail)

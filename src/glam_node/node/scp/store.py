@@ -11,6 +11,7 @@ import structlog
 from glam_node import __version__
 from glam_node.node.domain import implementation
 from glam_node.node.domain.commitment import PUSH_MODEL
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.errors import NodeError
 from glam_node.node.scp import dimse
 from glam_node.node.scp.contexts import VERIFICATION
@@ -24,7 +25,7 @@ MAXIMUM_FRAGMENTS = 256
 """Number of collected fragments after which they are written to the file, however small they are."""
 
 Receive = Callable[[Received, str, datetime], object]
-OnRefused = Callable[[str, dict[str, object]], None]
+OnRefused = Callable[[EventKind, EventDetail], None]
 
 
 @dataclass
@@ -109,7 +110,7 @@ class StoreOperation:
         self.discard()
 
     def _record_refusal(self, status: int, reason: str) -> None:
-        detail: dict[str, object] = {
+        detail: EventDetail = {
             "status": f"0x{status:04X}",
             "reason": reason,
             "calling_ae_title": self.calling_ae_title,
@@ -118,7 +119,7 @@ class StoreOperation:
             "sop_instance_uid": self.command.sop_instance_uid[: dimse.LONGEST_UID],
         }
         log.warning("instance_refused", **detail)
-        self.on_refused("instance_refused", detail)
+        self.on_refused(EventKind.INSTANCE_REFUSED, detail)
 
 
 def begin_store(

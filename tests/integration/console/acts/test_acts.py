@@ -20,6 +20,7 @@ from glam_node.node.db import audit, audit_messages, conflicts, studies
 from glam_node.node.db.tables import StudyRow
 from glam_node.node.domain.account import Role
 from glam_node.node.domain.conflict import Conflict
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.instance import StudyAttributes
 from glam_node.node.domain.study import Standing
@@ -49,7 +50,7 @@ def signed_in(port: int, name: str) -> Browser:
 def told(node: Node, event: str) -> list[dict[str, Any]]:
     """Return the details of the recorded events."""
     with node.sessions() as session:
-        return [one.detail for one in audit.recent(session, event, 100)]
+        return [dict(one.detail) for one in audit.recent(session, EventKind(event), 100)]
 
 
 def form(browser: Browser, uid: str, verb: str, **fields: str) -> dict[str, str]:

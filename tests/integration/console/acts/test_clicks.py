@@ -17,6 +17,7 @@ from glam_node.node.console.app import create_console
 from glam_node.node.console.oidc import CALLBACK
 from glam_node.node.console.rendering import person_name
 from glam_node.node.db import audit
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.study import Standing
 from tests.integration.console.acts.conftest import PASSWORD, standing
 from tests.integration.console.acts.provider import Provider
@@ -55,7 +56,7 @@ def sign_in(page: Page, name: str) -> None:
 
 def events(node: Node, event: str) -> int:
     with node.sessions() as session:
-        return len(audit.recent(session, event, 100))
+        return len(audit.recent(session, EventKind(event), 100))
 
 
 def test_a_study_is_held_and_released(node: Node, page: Page, uid: str) -> None:

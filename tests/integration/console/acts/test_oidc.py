@@ -18,6 +18,7 @@ from glam_node.node.console.app import create_console
 from glam_node.node.console.oidc import CALLBACK
 from glam_node.node.db import audit
 from glam_node.node.domain.account import Role
+from glam_node.node.domain.event import EventKind
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.operate.accounts import new_account, set_account
 from glam_node.settings.console import ConsoleSettings, OIDCSettings
@@ -60,7 +61,7 @@ class Site:
     def told(self, event: str) -> list[dict[str, Any]]:
         """Return the details of the recorded events."""
         with self.node.sessions() as session:
-            return [one.detail for one in audit.recent(session, event, 100)]
+            return [dict(one.detail) for one in audit.recent(session, EventKind(event), 100)]
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """Tables of accounts, events, audit messages and alerts, and the cursor of the traces."""
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Boolean, LargeBinary, String, Text
+from sqlalchemy import JSON, Boolean, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from glam_node.node.db.tables.base import UID, Base, partial_index
+from glam_node.node.domain.event import EventDetail
 
 
 class AccountRow(Base):
@@ -31,7 +31,7 @@ class EventRow(Base):
     at: Mapped[datetime] = mapped_column(index=True)
     event: Mapped[str] = mapped_column(String(64), index=True)
     study_instance_uid: Mapped[str] = mapped_column(UID, default="", index=True)
-    detail: Mapped[dict[str, Any]]
+    detail: Mapped[EventDetail] = mapped_column(JSON)
     audit_sequence: Mapped[int | None]
     """Sequence number of the audit message about the event; 0 if it needs no message; NULL until this is decided."""
 

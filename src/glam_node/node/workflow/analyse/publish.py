@@ -13,6 +13,7 @@ from glam_node.inference.findings import Findings
 from glam_node.node.db import audit, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
@@ -179,22 +180,8 @@ def _hand_over(
     if study is not None and study.state is StudyState.SUBMITTED and not job.is_notice:
         studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
     _record_results(session, job, written, now)
-    failed = sum(image.failure is not None for image in findings.images)
-    audit.record(
-        session,
-        "job_succeeded",
-        now,
-        study_instance_uid=uid,
-        job_id=job.job_id,
-        algorithm_version=version,
-        images=len(findings.images),
-        not_analysed=failed,
-        mean_scores=mean_scores(findings.images),
-        study_scores=study_scores(findings.images),
-        reference_scores=reference_scores(findings.algorithm),
-        queued=len(queued),
-        **_unsent_facts(job, queued, context),
-    )
+    detail = _success_detail(job, findings, queued, context)
+    audit.record(session, EventKind.JOB_SUCCEEDED, now, study_instance_uid=uid, **detail)
     return queued
 
 
@@ -202,20 +189,33 @@ def _record_results(session: Session, job: InferenceJob, written: _Written, now:
     """Record one event per object, however many destinations get it, and one per result that could not be written."""
     objects = {one.sop_instance_uid: one for _, made in written.results for one in made}
     for result in objects.values():
-        facts = {"job_id": job.job_id, "kind": result.kind, "sop_instance_uid": result.sop_instance_uid}
-        audit.record(session, "result_written", now, study_instance_uid=job.study_instance_uid, **facts)
+        facts = EventDetail(job_id=job.job_id, kind=result.kind, sop_instance_uid=result.sop_instance_uid)
+        audit.record(session, EventKind.RESULT_WRITTEN, now, study_instance_uid=job.study_instance_uid, **facts)
     for one in dict.fromkeys(written.unwritten):
-        facts = {"kind": one.kind, "view": one.view, "image": one.sop_instance_uid, "failure": one.reason}
-        audit.record(
-            session, "result_not_written", now, study_instance_uid=job.study_instance_uid, job_id=job.job_id, **facts
-        )
+        facts = EventDetail(job_id=job.job_id, kind=one.kind, view=one.view, image=one.sop_instance_uid)
+        facts["failure"] = one.reason
+        audit.record(session, EventKind.RESULT_NOT_WRITTEN, now, study_instance_uid=job.study_instance_uid, **facts)
 
 
-def _unsent_facts(job: InferenceJob, queued: Sequence[Delivery], context: InferenceContext) -> dict[str, object]:
-    """Return the facts about results that are withheld or that a dry run would make; empty if all are sent."""
-    withheld = sum(one.state is DeliveryState.WITHHELD for one in queued)
-    would_send = {} if job.is_notice else context.would_send(job.routing)
-    return ({"withheld": withheld} if withheld else {}) | ({"would_send": would_send} if would_send else {})
+def _success_detail(
+    job: InferenceJob, findings: Findings, queued: Sequence[Delivery], context: InferenceContext
+) -> EventDetail:
+    """Return the detail of JOB_SUCCEEDED, with the results that are withheld or that a dry run would make, if any."""
+    detail: EventDetail = {
+        "job_id": job.job_id,
+        "algorithm_version": findings.algorithm.algorithm_version,
+        "images": len(findings.images),
+        "not_analysed": sum(image.failure is not None for image in findings.images),
+        "mean_scores": mean_scores(findings.images),
+        "study_scores": study_scores(findings.images),
+        "reference_scores": reference_scores(findings.algorithm),
+        "queued": len(queued),
+    }
+    if withheld := sum(one.state is DeliveryState.WITHHELD for one in queued):
+        detail["withheld"] = withheld
+    if would_send := {} if job.is_notice else context.would_send(job.routing):
+        detail["would_send"] = would_send
+    return detail
 
 
 def _deliveries(

@@ -18,6 +18,7 @@ from glam_node.inference.study import SourceImage, segment_study
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 from glam_node.node.db import audit, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob, RetryPolicy
 from glam_node.node.domain.study import StudyState
@@ -134,15 +135,15 @@ def _claim_job(
             settings_digest=context.identity.settings_digest,
         )
         if job is not None:
-            facts = {"job_id": job_id, "attempt": job.attempt, "owner": owner}
-            record_event(log, session, "job_started", now, study_instance_uid=job.study_instance_uid, **facts)
+            facts = EventDetail(job_id=job_id, attempt=job.attempt, owner=owner)
+            record_event(log, session, EventKind.JOB_STARTED, now, study_instance_uid=job.study_instance_uid, **facts)
             return job
         failure = WORKER_DIED.format(attempts=attempts)
         given_up = jobs.give_up_lost(session, job_id, now=now, maximum_attempts=attempts, failure=failure)
         if given_up is not None:
             _ask_for_notice(session, given_up, context, now)
-            facts = {"job_id": job_id, "attempt": given_up.attempt, "failure": failure, "next_attempt_at": ""}
-            audit.record(session, "job_failed", now, study_instance_uid=given_up.study_instance_uid, **facts)
+            facts = EventDetail(job_id=job_id, attempt=given_up.attempt, failure=failure, next_attempt_at="")
+            audit.record(session, EventKind.JOB_FAILED, now, study_instance_uid=given_up.study_instance_uid, **facts)
             log.error("job_failed", study_instance_uid=given_up.study_instance_uid, **facts)
         return None
 
@@ -238,12 +239,11 @@ def _record_failure(
     again, failure = _next_attempt(job, error, context.policy, now), describe_for_job(error)
     if again is None and is_out_of_memory(error):
         failure = FAILED_TWICE.format(failure=failure)
-    facts = {"attempt": job.attempt, "failure": failure, "next_attempt_at": again.isoformat() if again else ""}
+    next_attempt_at = again.isoformat() if again else ""
+    facts = EventDetail(job_id=job.job_id, attempt=job.attempt, failure=failure, next_attempt_at=next_attempt_at)
     with sessions.begin() as session:
         if jobs.fail(session, job, now=now, failure=failure, next_attempt_at=again):
             if again is None:
                 _ask_for_notice(session, job, context, now)
-            audit.record(
-                session, "job_failed", now, study_instance_uid=job.study_instance_uid, job_id=job.job_id, **facts
-            )
+            audit.record(session, EventKind.JOB_FAILED, now, study_instance_uid=job.study_instance_uid, **facts)
     log.error("job_failed", place=place_of(error), **facts)

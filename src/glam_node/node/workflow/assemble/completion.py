@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.completeness import Archived, AssemblyRules, completeness
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import NodeError
 from glam_node.node.workflow.record.events import record_event
@@ -85,8 +86,8 @@ def close_complete_studies(
         whole = completeness(study, rules, now, confirmations.of(study) if confirmations is not None else None)
         if whole.complete:
             complete = studies.set_state(session, study, StudyState.COMPLETE, whole.rule, whole.reason)
-            facts = {"rule": complete.rule, "reason": complete.reason, "instances": len(complete.instances)}
+            facts = EventDetail(rule=complete.rule, reason=complete.reason, instances=len(complete.instances))
             uid = complete.study_instance_uid
-            record_event(log, session, "study_complete", now, study_instance_uid=uid, **facts)
+            record_event(log, session, EventKind.STUDY_COMPLETE, now, study_instance_uid=uid, **facts)
             closed.append(complete)
     return closed

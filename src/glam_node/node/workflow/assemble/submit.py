@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import jobs, studies
 from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob, JobState, Priority
 from glam_node.node.domain.ports import JobQueue
@@ -95,9 +96,11 @@ def _submit(
     _supersede(session, uid, now)
     priority = rules.priority_of(judged.instances) if decision.priority is None else decision.priority
     job = jobs.add(session, uid, images, rules.settings_digest, now, priority, way)
-    facts = {"images": len(images), "priority": job.priority.name.lower(), "reason": judged.reason}
-    ruled = {"rule": way.rule} if way.rule else {}
-    record_event(log, session, "job_submitted", now, study_instance_uid=uid, job_id=job.job_id, **facts, **ruled)
+    facts = EventDetail(job_id=job.job_id, images=len(images), priority=job.priority.name.lower())
+    facts["reason"] = judged.reason
+    if way.rule:
+        facts["rule"] = way.rule
+    record_event(log, session, EventKind.JOB_SUBMITTED, now, study_instance_uid=uid, **facts)
     return job
 
 
@@ -105,14 +108,16 @@ def _leave_out(session: Session, study: Study, decision: Decision, rules: Submis
     uid, rule, reason = study.study_instance_uid, decision.eligibility.rule, decision.eligibility.reason
     _supersede(session, uid, now)
     studies.set_state(session, study, StudyState.INELIGIBLE, rule, reason)
-    record_event(log, session, "study_ineligible", now, study_instance_uid=uid, rule=rule, reason=reason)
+    record_event(log, session, EventKind.STUDY_INELIGIBLE, now, study_instance_uid=uid, rule=rule, reason=reason)
     if rules.notices and decision.allows_notice:
         jobs.add_notice(session, uid, rules.settings_digest, now)
 
 
 def _supersede(session: Session, study_instance_uid: str, now: datetime) -> None:
     for job in jobs.supersede_unfinished(session, study_instance_uid, now):
-        record_event(log, session, "job_superseded", now, study_instance_uid=study_instance_uid, job_id=job.job_id)
+        record_event(
+            log, session, EventKind.JOB_SUPERSEDED, now, study_instance_uid=study_instance_uid, job_id=job.job_id
+        )
 
 
 def ring_waiting_jobs(session: Session, queue: JobQueue, priority: Priority, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Unpack
 
 import structlog
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from glam_node.node.domain.commitment import (
     Failure,
     Reference,
 )
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.errors import NodeError, PermanentError
@@ -89,8 +90,8 @@ def _answer(
         return False
     with sessions.begin() as session:
         commitments.mark_reported(session, request)
-        facts = {"committed": len(report.committed), "failed": len(report.failed)}
-        _record_request_event(session, "commitment_reported", request, now, **facts)
+        facts = EventDetail(committed=len(report.committed), failed=len(report.failed))
+        _record_request_event(session, EventKind.COMMITMENT_REPORTED, request, now, **facts)
     return True
 
 
@@ -103,7 +104,7 @@ def _postpone_or_abandon(
             log.warning("commitment_not_reported", transaction_uid=request.transaction_uid, failure=failure)
         else:
             commitments.abandon(session, request, failure)
-            _record_request_event(session, "commitment_abandoned", request, now, failure=failure)
+            _record_request_event(session, EventKind.COMMITMENT_ABANDONED, request, now, failure=failure)
 
 
 def reply_to(session: Session, store: InstanceStore, request: CommitmentRequest) -> CommitmentReply:
@@ -124,7 +125,11 @@ def _reason(reference: Reference, instance: SOPInstance | None, store: InstanceS
 
 
 def _record_request_event(
-    session: Session, event: str, request: CommitmentRequest, now: datetime, **facts: Any
+    session: Session, kind: EventKind, request: CommitmentRequest, now: datetime, /, **detail: Unpack[EventDetail]
 ) -> None:
-    peer, transaction_uid = request.calling_ae_title, request.transaction_uid
-    record_event(log, session, event, now, calling_ae_title=peer, transaction_uid=transaction_uid, **facts)
+    facts: EventDetail = {
+        "calling_ae_title": request.calling_ae_title,
+        "transaction_uid": request.transaction_uid,
+        **detail,
+    }
+    record_event(log, session, kind, now, **facts)

@@ -13,6 +13,7 @@ from glam_node.node.db import delivery_commitment
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.commitment import CommitmentReply, Reference
 from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.event import EventKind
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.workflow.record.events import record_delivery_event
 
@@ -97,7 +98,7 @@ def take_report(
         delivery = asked.get(reference.sop_instance_uid)
         if delivery is not None and delivery.state is DeliveryState.STORED:
             delivery_commitment.mark_committed(session, delivery)
-            record_delivery_event(log, session, "result_committed", delivery, now)
+            record_delivery_event(log, session, EventKind.RESULT_COMMITTED, delivery, now)
     for failure in report.failed:
         delivery = asked.get(failure.reference.sop_instance_uid)
         if delivery is not None and delivery.state is DeliveryState.STORED:
@@ -108,16 +109,16 @@ def _not_committed(session: Session, delivery: Delivery, why: str, rules: Commit
     replaced = "Its images were replaced by newer versions, so it is not sent again."
     failure = f"{why} to the request for storage commitment. {replaced}"
     if delivery_commitment.withhold_replaced(session, delivery, failure):
-        record_delivery_event(log, session, "result_withheld", delivery, now, failure)
+        record_delivery_event(log, session, EventKind.RESULT_WITHHELD, delivery, now, failure)
         return
     if delivery.transaction_count < rules.maximum_requests:
         failure = f"{why} to the request for storage commitment; the object is sent again."
         delivery_commitment.send_again(session, delivery, now, failure)
-        record_delivery_event(log, session, "result_not_committed", delivery, now, failure)
+        record_delivery_event(log, session, EventKind.RESULT_NOT_COMMITTED, delivery, now, failure)
     else:
         failure = (
             f"{why} to the request for storage commitment, {delivery.transaction_count} times. "
             "Look into the log of the archive; then: glam-node study retry."
         )
         delivery_commitment.give_up(session, delivery, failure)
-        record_delivery_event(log, session, "delivery_abandoned", delivery, now, failure)
+        record_delivery_event(log, session, EventKind.DELIVERY_ABANDONED, delivery, now, failure)

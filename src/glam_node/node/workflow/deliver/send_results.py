@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import deliveries, destinations
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.delivery import Delivery
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.domain.ports import Destination, OutgoingInstance, StoreOutcome
 from glam_node.node.storage.instances import InstanceStore
@@ -72,7 +73,7 @@ def withhold(sessions: SessionFactory, destination: str, now: datetime) -> int:
     with sessions.begin() as session:
         waiting = deliveries.withhold(session, destination)
         for delivery in waiting:
-            record_delivery_event(log, session, "result_withheld", delivery, now)
+            record_delivery_event(log, session, EventKind.RESULT_WITHHELD, delivery, now)
     return len(waiting)
 
 
@@ -123,7 +124,7 @@ def _deliver_batch(
             if not outcome.reached:
                 _record_unsent(session, delivery, outcome, policy if attempted else None, now())
             elif instead and deliveries.replace(session, delivery, outcome.failure, instead, now()):
-                _record_attempt_event(session, "delivery_replaced", delivery, now(), outcome.failure)
+                _record_attempt_event(session, EventKind.DELIVERY_REPLACED, delivery, now(), outcome.failure)
             else:
                 _record(session, delivery, outcome, policy, now())
     return sum(outcome.stored for outcome in outcomes)
@@ -209,15 +210,15 @@ def _record_unsent(
         _give_up(session, delivery, outcome, now)
     elif deliveries.postpone(session, delivery, now, outcome.failure) and outcome.failure != delivery.failure:
         # While an archive is down all night, each object gets one event and not one per attempt.
-        _record_attempt_event(session, "result_failed", delivery, now, outcome.failure)
+        _record_attempt_event(session, EventKind.RESULT_FAILED, delivery, now, outcome.failure)
 
 
 def _record(session: Session, delivery: Delivery, outcome: StoreOutcome, policy: RetryPolicy, now: datetime) -> None:
     if outcome.stored:
         if deliveries.mark_stored(session, delivery, now, outcome.warning):
-            _record_attempt_event(session, "result_stored", delivery, now)
+            _record_attempt_event(session, EventKind.RESULT_STORED, delivery, now)
             if outcome.warning:
-                record_delivery_event(log, session, "result_warned_of", delivery, now, warning=outcome.warning)
+                record_delivery_event(log, session, EventKind.RESULT_WARNED_OF, delivery, now, warning=outcome.warning)
         return
     again = policy.next_attempt_at(delivery.attempt, now) if outcome.transient else None
     if again is None:
@@ -225,13 +226,15 @@ def _record(session: Session, delivery: Delivery, outcome: StoreOutcome, policy:
     else:
         waits = deliveries.postpone(session, delivery, again, outcome.failure, alone=outcome.broke_off)
         if waits and outcome.failure != delivery.failure:
-            _record_attempt_event(session, "result_failed", delivery, now, outcome.failure)
+            _record_attempt_event(session, EventKind.RESULT_FAILED, delivery, now, outcome.failure)
 
 
 def _give_up(session: Session, delivery: Delivery, outcome: StoreOutcome, now: datetime) -> None:
     if deliveries.abandon(session, delivery, outcome.failure):
-        _record_attempt_event(session, "delivery_abandoned", delivery, now, outcome.failure)
+        _record_attempt_event(session, EventKind.DELIVERY_ABANDONED, delivery, now, outcome.failure)
 
 
-def _record_attempt_event(session: Session, event: str, delivery: Delivery, now: datetime, failure: str = "") -> None:
-    record_delivery_event(log, session, event, delivery, now, failure, attempt=delivery.attempt)
+def _record_attempt_event(
+    session: Session, kind: EventKind, delivery: Delivery, now: datetime, failure: str = ""
+) -> None:
+    record_delivery_event(log, session, kind, delivery, now, failure, attempt=delivery.attempt)

@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime
-from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import accounts, audit
 from glam_node.node.domain.account import Account, Actor, Role
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.errors import PermanentError
 
 LEAST_PASSWORD, LONGEST_PASSWORD = 12, 1024
@@ -39,12 +39,9 @@ def new_account(name: str, role: Role, password: str, *, may_see_identity: bool 
 def set_account(session: Session, account: Account, now: datetime, by: Actor | None = None) -> None:
     """Create the account or replace the one of the same name, and record it in the audit trail."""
     accounts.put(session, account, now)
-    facts: dict[str, Any] = {
-        "account": account.name,
-        "role": str(account.role),
-        "may_see_identity": account.may_see_identity,
-    }
-    audit.record(session, "account_set", now, **facts, **_facts_of(by))
+    facts = _facts_of(account.name, by)
+    facts |= {"role": str(account.role), "may_see_identity": account.may_see_identity}
+    audit.record(session, EventKind.ACCOUNT_SET, now, **facts)
 
 
 def remove_account(session: Session, name: str, now: datetime, by: Actor | None = None) -> None:
@@ -55,11 +52,11 @@ def remove_account(session: Session, name: str, now: datetime, by: Actor | None 
     """
     if not accounts.remove(session, name):
         raise PermanentError(f"There is no account {name}. `glam-node console user add {name}` makes one.")
-    audit.record(session, "account_removed", now, account=name, **_facts_of(by))
+    audit.record(session, EventKind.ACCOUNT_REMOVED, now, **_facts_of(name, by))
 
 
-def _facts_of(by: Actor | None) -> dict[str, str]:
-    return {} if by is None else {"by": by.account, "address": by.address}
+def _facts_of(name: str, by: Actor | None) -> EventDetail:
+    return EventDetail(account=name) if by is None else EventDetail(account=name, by=by.account, address=by.address)
 
 
 def is_password(account: Account | None, password: str) -> bool:

@@ -1,13 +1,18 @@
 """The study that a person acts on: loaded, locked, and compared with the state that the person saw."""
 
+from typing import Unpack
+
 from sqlalchemy.orm import Session
+from structlog.typing import FilteringBoundLogger
 
 from glam_node.node.db import conflicts, deliveries, jobs, studies
 from glam_node.node.domain.account import Order
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.study import Standing, Study
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.record.events import record_event
 
 LONGEST_REASON = 200
 
@@ -71,10 +76,14 @@ def standing_phrase(study: Study) -> str:
     return words + (f" ({study.standing_reason})" if study.standing_reason else "")
 
 
-def order_facts(order: Order) -> dict[str, str]:
-    """Return the study, the person, the address and the reason of an order, for its audit event."""
-    who = {"account": order.actor.account, "address": order.actor.address}
-    return {"study_instance_uid": order.study_instance_uid, **who, **({"reason": order.reason} if order.reason else {})}
+def record_order(
+    log: FilteringBoundLogger, session: Session, kind: EventKind, order: Order, /, **detail: Unpack[EventDetail]
+) -> None:
+    """Record and log an order with its study, the person, the address and the reason."""
+    facts: EventDetail = {**detail, "account": order.actor.account, "address": order.actor.address}
+    if order.reason:
+        facts["reason"] = order.reason
+    record_event(log, session, kind, order.at, study_instance_uid=order.study_instance_uid, **facts)
 
 
 def checked_reason(order: Order) -> str:

@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import deliveries
 from glam_node.node.domain.account import Actor, Order
 from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.study import StudyState
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.analyse.context import InferenceContext
 from glam_node.node.workflow.deliver.send_results import make_results_due
 from glam_node.node.workflow.operate.lacking_results import write_for_destinations
-from glam_node.node.workflow.operate.operator_study import locked_study, order_facts, require_free
+from glam_node.node.workflow.operate.operator_study import locked_study, record_order, require_free
 from glam_node.node.workflow.record.events import record_event
 
 log = structlog.get_logger(__name__)
@@ -70,9 +71,12 @@ def resend(session: Session, order: Order, selection: Selection, context: Infere
     counts = _nonzero_counts(destinations, lambda name: deliveries.resend(session, uid, name, states, order.at))
     if not counts and not waited and not lacking:
         raise PermanentError(_nothing_to_send(uid, selection))
-    more = ({"waiting": waited} if waited else {}) | ({"written_for": lacking} if lacking else {})
-    facts = {"deliveries": counts, "stored": selection.stored, **more, **order_facts(order)}
-    record_event(log, session, "resend_requested", order.at, **facts)
+    facts = EventDetail(deliveries=counts, stored=selection.stored)
+    if waited:
+        facts["waiting"] = waited
+    if lacking:
+        facts["written_for"] = lacking
+    record_order(log, session, EventKind.RESEND_REQUESTED, order, **facts)
     again = [f"{counted(count, 'result')} will be sent to {name} again" for name, count in counts.items()]
     at_once = [f"{counted(count, 'waiting result')} will be sent to {name} now" for name, count in waited.items()]
     written = [f"the results that {name} lacks will be written and sent to it" for name in lacking]
@@ -92,8 +96,8 @@ def send_now(session: Session, destination: str, actor: Actor, configured: Colle
     if destination not in configured:
         raise PermanentError(_unknown_destination(destination, configured))
     count = make_results_due(session, destination, now)
-    facts = {"account": actor.account, "address": actor.address, "destination": destination}
-    record_event(log, session, "send_requested", now, deliveries=count, **facts)
+    facts = EventDetail(account=actor.account, address=actor.address, destination=destination, deliveries=count)
+    record_event(log, session, EventKind.SEND_REQUESTED, now, **facts)
     return f"{counted(count, 'waiting result')} will be sent to {destination} now"
 
 

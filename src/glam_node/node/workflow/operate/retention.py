@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import conflicts, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.study import Standing, Study, StudyState
 from glam_node.node.storage.files import remove_unfinished
 from glam_node.node.storage.findings import findings_path
@@ -66,7 +67,7 @@ def retire_newer_versions(sessions: SessionFactory, store: InstanceStore, rules:
         rule, kept_at = "space" if short else "age", str(path.relative_to(store.root))
         with sessions.begin() as session:
             conflicts.delete_at(session, kept_at)
-            record_event(log, session, "conflict_retired", now, rule=rule, kept_at=kept_at)
+            record_event(log, session, EventKind.CONFLICT_RETIRED, now, rule=rule, kept_at=kept_at)
         path.unlink(missing_ok=True)
         count += 1
     return count
@@ -121,8 +122,8 @@ def retire_one(session: Session, study: Study, rule: str, now: datetime) -> None
     studies.delete_instances(session, uid)
     if study.standing is Standing.SET_ASIDE:
         deliveries.stop_unsent(session, uid, DeliveryState.ABANDONED, f"set aside, and retired by {rule} since")
-    facts = {"rule": rule, "was": str(study.state), "instances": len(study.instances)}
-    record_event(log, session, "study_retired", now, study_instance_uid=uid, **facts)
+    facts = EventDetail(rule=rule, was=str(study.state), instances=len(study.instances))
+    record_event(log, session, EventKind.STUDY_RETIRED, now, study_instance_uid=uid, **facts)
 
 
 def _findings_paths(session: Session, study_instance_uid: str, store: InstanceStore) -> list[str]:

@@ -10,12 +10,12 @@ from glam_node.node.db import deliveries, job_restarts, jobs, search, studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.db.search import Attention, StudyFilter
 from glam_node.node.domain.account import Actor, Order
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.study import StudyState
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.deliver.send_results import make_results_due
-from glam_node.node.workflow.operate.operator_study import locked_study, order_facts, require_free
-from glam_node.node.workflow.record.events import record_event
+from glam_node.node.workflow.operate.operator_study import locked_study, record_order, require_free
 
 RETRIED_AT_ONCE = 500
 
@@ -90,6 +90,6 @@ def retry_study(session: Session, order: Order, settings_digest: str) -> RetryRe
     names = {one.destination for one in deliveries.of_study(session, study_instance_uid)}
     sent_again = sum(make_results_due(session, name, now, study_instance_uid, given_up=True) for name in names)
     report = RetryReport(study_instance_uid, job_id, sent_again, judged_again)
-    facts = {"job_id": job_id, "deliveries": sent_again, "judged_again": judged_again}
-    record_event(log, session, "retry_requested", now, **facts, **order_facts(order))
+    facts = EventDetail(job_id=job_id, deliveries=sent_again, judged_again=judged_again)
+    record_order(log, session, EventKind.RETRY_REQUESTED, order, **facts)
     return report

@@ -5,10 +5,11 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import backlog, jobs, studies
 from glam_node.node.domain.account import Order
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study, StudyState
 from glam_node.node.errors import PermanentError
-from glam_node.node.workflow.operate.operator_study import checked_reason, locked_study, order_facts, standing_phrase
+from glam_node.node.workflow.operate.operator_study import checked_reason, locked_study, record_order, standing_phrase
 from glam_node.node.workflow.record.events import record_event
 
 log = structlog.get_logger(__name__)
@@ -25,7 +26,7 @@ def hold(session: Session, order: Order) -> str:
     Raises:
         PermanentError: The study is not known, is not free, is retired, or has changed since the person saw it.
     """
-    _change(session, order, Standing.HELD, "study_held")
+    _change(session, order, Standing.HELD, EventKind.STUDY_HELD)
     return "the study is held: it is not analysed, and its results are not sent, until it is released"
 
 
@@ -40,10 +41,10 @@ def set_aside(session: Session, order: Order) -> str:
     """
     if not order.reason:
         raise PermanentError("Enter a reason for setting the study aside. It stays on the study's record.")
-    _change(session, order, Standing.SET_ASIDE, "study_set_aside")
+    _change(session, order, Standing.SET_ASIDE, EventKind.STUDY_SET_ASIDE)
     uid = order.study_instance_uid
     for job in jobs.supersede_unfinished(session, uid, order.at):
-        record_event(log, session, "job_superseded", order.at, study_instance_uid=uid, job_id=job.job_id)
+        record_event(log, session, EventKind.JOB_SUPERSEDED, order.at, study_instance_uid=uid, job_id=job.job_id)
     return "the study is set aside: no work is done on it until it is released"
 
 
@@ -61,14 +62,14 @@ def release(session: Session, order: Order) -> str:
         raise PermanentError(f"Study {before.study_instance_uid} is neither held nor set aside: nothing was done.")
     study = studies.set_standing(session, before, Standing.FREE, "")
     backlog.waits_from(session, study.study_instance_uid, order.at)
-    record_event(log, session, "study_released", order.at, was=str(before.standing), **order_facts(order))
+    record_order(log, session, EventKind.STUDY_RELEASED, order, was=str(before.standing))
     if _was_interrupted(session, study):
         studies.set_state(session, study, StudyState.RECEIVING, "", "")
         return "the study is released, and judged again"
     return "the study is released, and goes on"
 
 
-def _change(session: Session, order: Order, standing: Standing, event: str) -> None:
+def _change(session: Session, order: Order, standing: Standing, kind: EventKind) -> None:
     study = locked_study(session, order)
     uid = study.study_instance_uid
     if standing not in LEGAL_STANDINGS[study.standing]:
@@ -79,7 +80,7 @@ def _change(session: Session, order: Order, standing: Standing, event: str) -> N
             f"Study {uid} is retired: its images were removed here, so nothing more can be done with it."
         )
     studies.set_standing(session, study, standing, checked_reason(order))
-    record_event(log, session, event, order.at, was=str(study.standing), **order_facts(order))
+    record_order(log, session, kind, order, was=str(study.standing))
 
 
 def _was_interrupted(session: Session, study: Study) -> bool:

@@ -75,7 +75,7 @@ def describe(study: Study, rules: EligibilityRules, sessions: SessionFactory, ro
         "algorithm": algorithm_label(findings) if findings else "",
         "scores": scores(findings) if findings else [],
         "deliveries": [_delivery(delivery) for delivery in its_deliveries],
-        "timeline": [{"at": event.at, "event": event.event, "detail": event.detail} for event in timeline],
+        "timeline": [{"at": event.at, "event": event.kind, "detail": event.detail} for event in timeline],
     }
 
 

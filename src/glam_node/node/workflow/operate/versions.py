@@ -11,11 +11,12 @@ from glam_node.node.db.tables import StudyRow
 from glam_node.node.domain.account import Order
 from glam_node.node.domain.conflict import Conflict
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.study import Standing, Study, StudyState
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.operate.operator_study import checked_reason, locked_study, order_facts, require_free
+from glam_node.node.workflow.operate.operator_study import checked_reason, locked_study, record_order, require_free
 from glam_node.node.workflow.record.events import record_event
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,7 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
         store.link(conflict.newer.path, _path(conflict))
     uid = study.study_instance_uid
     for job in jobs.supersede(session, uid, order.at):
-        record_event(log, session, "job_superseded", order.at, study_instance_uid=uid, job_id=job.job_id)
+        record_event(log, session, EventKind.JOB_SUPERSEDED, order.at, study_instance_uid=uid, job_id=job.job_id)
     withheld = deliveries.stop_unsent(session, uid, DeliveryState.WITHHELD, NOT_SENT)
     insert_missing(session, StudyRow, [studies.new_study(one.newer, one.study) for one in newest])
     for conflict in newest:
@@ -62,8 +63,8 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
     _settle(session, newest, order)
     for changed in {uid, *(one.newer.study_instance_uid for one in newest)}:
         studies.reopen(session, changed, order.at)
-    facts = {"images": len(newest), "differs": _differs(newest), "withheld": withheld}
-    record_event(log, session, "newer_taken", order.at, **facts, **order_facts(order))
+    facts = EventDetail(images=len(newest), differs=_differs(newest), withheld=withheld)
+    record_order(log, session, EventKind.NEWER_TAKEN, order, **facts)
     return (
         f"{counted(len(newest), 'image')} replaced by the newer version; the study is judged and read again. "
         "Remove the results of the earlier images at the archive: `glam-node study show UID` lists their UIDs"
@@ -81,8 +82,7 @@ def keep_first(session: Session, order: Order) -> str:
     """
     _, newest = _checked_decision(session, order)
     _settle(session, newest, order)
-    facts = {"images": len(newest), "differs": _differs(newest)}
-    record_event(log, session, "newer_left", order.at, **facts, **order_facts(order))
+    record_order(log, session, EventKind.NEWER_LEFT, order, images=len(newest), differs=_differs(newest))
     return f"the first version of {counted(len(newest), 'image')} is kept, and the newer one left"
 
 

@@ -3,19 +3,20 @@
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
 
 from glam_node.node.db import audit
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.errors import NodeError
 
 log = structlog.get_logger(__name__)
 
 EVERY = timedelta(minutes=1)
 REMEMBERED = 100
-_SAME = ("calling_ae_title", "address", "reason", "sop_instance_uid")
+SAME = ("calling_ae_title", "address", "reason", "sop_instance_uid")
+"""Details by which two refusals are the same."""
 
 
 @dataclass(slots=True)
@@ -37,18 +38,19 @@ class Refusals:
         self._recorded: dict[tuple[object, ...], _Recorded] = {}
         self._unlisted = 0
 
-    def record(self, event: str, detail: dict[str, Any], now: datetime | None = None) -> None:
+    def record(self, kind: EventKind, detail: EventDetail, now: datetime | None = None) -> None:
         """Record or count a refusal; if the database cannot be reached, log that and raise no error."""
         now = now or datetime.now(UTC)
-        counts = self._counted((event, *[detail.get(key) for key in _SAME]), now)
+        counts = self._counted((kind, *map(detail.get, SAME)), now)
         if counts is None:
             return
+        whole: EventDetail = {**detail, **counts}
         try:
-            self._writer.submit(lambda session: audit.record(session, event, now, **detail, **counts))
+            self._writer.submit(lambda session: audit.record(session, kind, now, **whole))
         except NodeError as error:
-            log.error("refusal_not_recorded", refused=event, failure=str(error))
+            log.error("refusal_not_recorded", refused=str(kind), failure=str(error))
 
-    def _counted(self, refusal: tuple[object, ...], now: datetime) -> dict[str, Any] | None:
+    def _counted(self, refusal: tuple[object, ...], now: datetime) -> EventDetail | None:
         """Return the counts of refusals left out before this one; None when this one is to be left out, too."""
         with self._lock:
             last = self._recorded.get(refusal)
@@ -58,10 +60,12 @@ class Refusals:
             if last is None and not self._has_room(now):
                 self._unlisted += 1
                 return None
-            counts = {"repeated": last.repeated if last else 0, "unlisted": self._unlisted}
+            counts = EventDetail(repeated=last.repeated) if last and last.repeated else EventDetail()
+            if self._unlisted:
+                counts["unlisted"] = self._unlisted
             self._recorded[refusal] = _Recorded(now)
             self._unlisted = 0
-        return {name: count for name, count in counts.items() if count}
+        return counts
 
     def _has_room(self, now: datetime) -> bool:
         if len(self._recorded) >= REMEMBERED:

@@ -17,6 +17,7 @@ from glam_node.node.db import audit, conflicts, studies
 from glam_node.node.db.arrivals import Arrival, add_arrivals
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.conflict import Conflict, differences
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.identity import ImageIdentity, identity_of
 from glam_node.node.domain.instance import ImageAttributes, SOPInstance, StudyAttributes
 from glam_node.node.errors import PermanentError
@@ -90,26 +91,24 @@ def _record_duplicate(
     same = known.blake3 == instance.blake3 if known.blake3 else known.sha256 == received.file.sha256()
     path = "" if same else f"conflicts/{instance.sop_instance_uid}-{instance.blake3[:16]}.dcm"
     conflict = None if same else _conflict(known, replace(instance, path=path), header, store)
-    differs = list(conflict.differs) if conflict else []
+    detail: EventDetail = {
+        "sop_class_uid": instance.sop_class_uid,
+        "sop_instance_uid": instance.sop_instance_uid,
+        "calling_ae_title": instance.calling_ae_title,
+        "same_bytes": same,
+        "kept_at": path,
+    }
     if conflict:
+        differs = list(conflict.differs)
         store.admit(received.file, path)
         log.warning("instance_conflict", sop_instance_uid=instance.sop_instance_uid, kept_at=path, differs=differs)
+        detail["differs"] = differs
 
     def record(session: Session) -> None:
         if conflict:
             conflicts.add(session, conflict)
-        audit.record(
-            session,
-            "instance_duplicate",
-            instance.received_at,
-            study_instance_uid=known.study_instance_uid,
-            sop_class_uid=instance.sop_class_uid,
-            sop_instance_uid=instance.sop_instance_uid,
-            calling_ae_title=instance.calling_ae_title,
-            same_bytes=same,
-            kept_at=path,
-            **({"differs": differs} if conflict else {}),
-        )
+        at, uid = instance.received_at, known.study_instance_uid
+        audit.record(session, EventKind.INSTANCE_DUPLICATE, at, study_instance_uid=uid, **detail)
 
     writer.submit(record)
     return known

@@ -11,6 +11,7 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES, Alert, AlertFacts, AlertMessage, AlertRules
 from glam_node.node.domain.alert import alerts as current_alerts
 from glam_node.node.domain.delivery import DeliveryState
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import JobState, RetryPolicy
 from glam_node.node.workflow.record.events import record_event
 from glam_node.node.workflow.record.failure import describe
@@ -54,16 +55,16 @@ def update_alerts(
         present = {(one.name, one.subject): one for one in found}
         for key in present.keys() - known.keys():
             alerts.begin(session, present[key], channels, now)
-            _record_alert_event(session, "alert_begins", present[key], now)
+            _record_alert_event(session, EventKind.ALERT_BEGINS, present[key], now)
         for key in known.keys() - present.keys():
             alerts.end(session, known[key], channels, now)
-            _record_alert_event(session, "alert_over", known[key], now)
+            _record_alert_event(session, EventKind.ALERT_OVER, known[key], now)
         alerts.delete_messages(session, channels, now - KEPT)
     return found
 
 
-def _record_alert_event(session: Session, event: str, alert: Alert, now: datetime) -> None:
-    record_event(log, session, event, now, alert=alert.name, subject=alert.subject, fact=alert.fact)
+def _record_alert_event(session: Session, kind: EventKind, alert: Alert, now: datetime) -> None:
+    record_event(log, session, kind, now, alert=alert.name, subject=alert.subject, fact=alert.fact)
 
 
 def send_alerts(sessions: SessionFactory, channels: Mapping[str, Channel], now: Callable[[], datetime]) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from glam_node.node.audit.syslog import frame
 from glam_node.node.db import audit, audit_messages, studies
-from glam_node.node.db.audit import Event
 from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.event import Event, EventKind
 from glam_node.node.storage.pseudonyms import pseudonym, pseudonym_key
 from glam_node.node.workflow.record.event_messages import MESSAGES, EventGroup, Reporting
 
@@ -23,14 +23,14 @@ QUIET = timedelta(seconds=10)
 LONGEST = timedelta(seconds=60)
 """Maximum time that a message waits for further events."""
 
-TOGETHER: Mapping[str, tuple[str, ...]] = {
-    "instance_stored": ("calling_ae_title", "patient_mismatch"),
-    "instance_duplicate": ("calling_ae_title", "same_bytes"),
-    "instance_refused": ("calling_ae_title", "address", "status"),
-    "result_stored": ("destination",),
-    "result_failed": ("destination",),
-    "result_not_committed": ("destination",),
-    "delivery_abandoned": ("destination",),
+TOGETHER: Mapping[EventKind, tuple[str, ...]] = {
+    EventKind.INSTANCE_STORED: ("calling_ae_title", "patient_mismatch"),
+    EventKind.INSTANCE_DUPLICATE: ("calling_ae_title", "same_bytes"),
+    EventKind.INSTANCE_REFUSED: ("calling_ae_title", "address", "status"),
+    EventKind.RESULT_STORED: ("destination",),
+    EventKind.RESULT_FAILED: ("destination",),
+    EventKind.RESULT_NOT_COMMITTED: ("destination",),
+    EventKind.DELIVERY_ABANDONED: ("destination",),
 }
 """Details by event: events of one study, or of none, share a message when these details are equal."""
 
@@ -57,7 +57,7 @@ def write_audit_messages(sessions: SessionFactory, reporting: Reporting, root: P
     key = pseudonym_key(root)
     written, without_message = [], []
     for events in finished:
-        make_message = MESSAGES.get(events[0].event)
+        make_message = MESSAGES.get(events[0].kind)
         if make_message is None:
             without_message += events
         else:
@@ -76,12 +76,12 @@ def _finished_groups(events: Iterable[Event], now: datetime, *, all_of_them: boo
     """Yield the groups of events that belong together and for which no further event is expected."""
     groups: dict[tuple[object, ...], list[Event]] = {}
     for event in events:
-        details = TOGETHER.get(event.event)
+        details = TOGETHER.get(event.kind)
         alike = (event.event_id,) if details is None else (event.study_instance_uid, *map(event.detail.get, details))
-        groups.setdefault((event.event, *alike), []).append(event)
+        groups.setdefault((event.kind, *alike), []).append(event)
     for group in groups.values():
         silent = abs(now - group[-1].at) >= QUIET or now - group[0].at >= LONGEST
-        if all_of_them or silent or group[0].event not in TOGETHER:
+        if all_of_them or silent or group[0].kind not in TOGETHER:
             yield group
 
 

@@ -4,15 +4,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Literal
 
 from glam_node.node.audit import people, templates
 from glam_node.node.audit.message import Outcome, Reporter
 from glam_node.node.audit.templates import Party, StudyEvent
-from glam_node.node.db.audit import Event
+from glam_node.node.domain.event import Event, EventDetail, EventKind
 
 UNKNOWN = "unknown"
-NOT_RECORDED = {"repeated": "of this kind before it", "unlisted": "of other kinds before it"}
+NOT_RECORDED: Mapping[Literal["repeated", "unlisted"], str] = {
+    "repeated": "of this kind before it",
+    "unlisted": "of other kinds before it",
+}
 """Phrases for the refusals that were counted but not recorded, by detail of an event."""
 
 
@@ -45,7 +48,7 @@ class EventGroup:
         return self.events[0]
 
     @property
-    def detail(self) -> dict[str, Any]:
+    def detail(self) -> EventDetail:
         """Details of the oldest event."""
         return self.events[0].detail
 
@@ -182,37 +185,62 @@ def _person(event: Event) -> Party:
     return Party(account or address or UNKNOWN, host=address)
 
 
-MESSAGES: Mapping[str, Callable[[EventGroup], bytes]] = {
-    "process_started": partial(_activity, True),
-    "process_stopped": partial(_activity, False),
-    "settings_changed": _settings_changed,
-    "settings_refused": _settings_refused,
-    "association_rejected": _association_rejected,
-    "instance_stored": _received,
-    "instance_duplicate": _received_again,
-    "instance_refused": _not_received,
-    "result_stored": partial(_delivered, Outcome.SUCCESS, ""),
-    "result_failed": partial(_delivered, Outcome.MINOR_FAILURE, "not stored, to be tried again"),
-    "result_not_committed": partial(_delivered, Outcome.MINOR_FAILURE, "not committed, to be sent again"),
-    "delivery_abandoned": partial(_delivered, Outcome.SERIOUS_FAILURE, "not stored, given up"),
-    "study_retired": _deleted,
-    "study_backed_up": _backed_up,
-    "signed_in": partial(_authenticated, Outcome.SUCCESS, "", False),
-    "signed_out": partial(_authenticated, Outcome.SUCCESS, "", True),
-    "sign_in_refused": partial(_authenticated, Outcome.MINOR_FAILURE, "not let in", False),
-    "sign_in_limited": partial(_authenticated, Outcome.SERIOUS_FAILURE, "too many attempts", False),
-    "account_set": _account_changed,
-    "account_removed": _account_changed,
-    "identity_shown": _identity_shown,
-    "destination_asked": _destination_asked,
-    "send_requested": _send_requested,
-    "act_refused": _act_refused,
-    "retry_requested": partial(_acted_on_study, "retry"),
-    "resend_requested": partial(_acted_on_study, "results sent again"),
-    "study_held": partial(_acted_on_study, "held"),
-    "study_set_aside": partial(_acted_on_study, "set aside"),
-    "study_released": partial(_acted_on_study, "released"),
-    "newer_taken": partial(_acted_on_study, "newer versions of images taken"),
-    "newer_left": partial(_acted_on_study, "newer versions of images left"),
+MESSAGES: Mapping[EventKind, Callable[[EventGroup], bytes]] = {
+    EventKind.PROCESS_STARTED: partial(_activity, True),
+    EventKind.PROCESS_STOPPED: partial(_activity, False),
+    EventKind.SETTINGS_CHANGED: _settings_changed,
+    EventKind.SETTINGS_REFUSED: _settings_refused,
+    EventKind.ASSOCIATION_REJECTED: _association_rejected,
+    EventKind.INSTANCE_STORED: _received,
+    EventKind.INSTANCE_DUPLICATE: _received_again,
+    EventKind.INSTANCE_REFUSED: _not_received,
+    EventKind.RESULT_STORED: partial(_delivered, Outcome.SUCCESS, ""),
+    EventKind.RESULT_FAILED: partial(_delivered, Outcome.MINOR_FAILURE, "not stored, to be tried again"),
+    EventKind.RESULT_NOT_COMMITTED: partial(_delivered, Outcome.MINOR_FAILURE, "not committed, to be sent again"),
+    EventKind.DELIVERY_ABANDONED: partial(_delivered, Outcome.SERIOUS_FAILURE, "not stored, given up"),
+    EventKind.STUDY_RETIRED: _deleted,
+    EventKind.STUDY_BACKED_UP: _backed_up,
+    EventKind.SIGNED_IN: partial(_authenticated, Outcome.SUCCESS, "", False),
+    EventKind.SIGNED_OUT: partial(_authenticated, Outcome.SUCCESS, "", True),
+    EventKind.SIGN_IN_REFUSED: partial(_authenticated, Outcome.MINOR_FAILURE, "not let in", False),
+    EventKind.SIGN_IN_LIMITED: partial(_authenticated, Outcome.SERIOUS_FAILURE, "too many attempts", False),
+    EventKind.ACCOUNT_SET: _account_changed,
+    EventKind.ACCOUNT_REMOVED: _account_changed,
+    EventKind.IDENTITY_SHOWN: _identity_shown,
+    EventKind.DESTINATION_ASKED: _destination_asked,
+    EventKind.SEND_REQUESTED: _send_requested,
+    EventKind.ACT_REFUSED: _act_refused,
+    EventKind.RETRY_REQUESTED: partial(_acted_on_study, "retry"),
+    EventKind.RESEND_REQUESTED: partial(_acted_on_study, "results sent again"),
+    EventKind.STUDY_HELD: partial(_acted_on_study, "held"),
+    EventKind.STUDY_SET_ASIDE: partial(_acted_on_study, "set aside"),
+    EventKind.STUDY_RELEASED: partial(_acted_on_study, "released"),
+    EventKind.NEWER_TAKEN: partial(_acted_on_study, "newer versions of images taken"),
+    EventKind.NEWER_LEFT: partial(_acted_on_study, "newer versions of images left"),
 }
-"""Function that makes the message about each kind of event; the other kinds need no message."""
+"""Function that makes the message about each audited kind of event."""
+
+_OWN_WORK = "the node works on data that it has: nothing enters or leaves it, and no person acts"
+_SAME_TRANSFER = "the transfer has a message already"
+NOT_AUDITED: Mapping[EventKind, str] = {
+    EventKind.ASSOCIATION_ABORTED: "each instance that was stored or refused before has a message",
+    EventKind.STUDY_COMPLETE: _OWN_WORK,
+    EventKind.STUDY_INELIGIBLE: _OWN_WORK,
+    EventKind.JOB_SUBMITTED: _OWN_WORK,
+    EventKind.JOB_SUPERSEDED: _OWN_WORK,
+    EventKind.JOB_STARTED: _OWN_WORK,
+    EventKind.JOB_FAILED: _OWN_WORK,
+    EventKind.JOB_SUCCEEDED: _OWN_WORK,
+    EventKind.RESULT_WRITTEN: _OWN_WORK,
+    EventKind.RESULT_NOT_WRITTEN: _OWN_WORK,
+    EventKind.RESULT_WITHHELD: _OWN_WORK,
+    EventKind.RESULT_WARNED_OF: _SAME_TRANSFER,
+    EventKind.RESULT_COMMITTED: _SAME_TRANSFER,
+    EventKind.DELIVERY_REPLACED: "the object was not stored, and its substitute gets a message",
+    EventKind.COMMITMENT_REPORTED: _SAME_TRANSFER,
+    EventKind.COMMITMENT_ABANDONED: _SAME_TRANSFER,
+    EventKind.CONFLICT_RETIRED: "the study stays; its deletion gets a message",
+    EventKind.ALERT_BEGINS: _OWN_WORK,
+    EventKind.ALERT_OVER: _OWN_WORK,
+}
+"""Reason why there is no message, by kind of event."""

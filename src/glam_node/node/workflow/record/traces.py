@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from glam_node.node.db import audit, jobs, traces
-from glam_node.node.db.audit import Event
 from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.event import Event, EventKind
 from glam_node.node.domain.trace import Span
 
 Stages = Sequence[tuple[str, float]]
 """Name and duration in seconds of each stage of a job."""
 WRITE = "write"
 
-_ATTRIBUTES = (
+ATTRIBUTES = (
     "rule",
     "images",
     "priority",
@@ -38,7 +38,7 @@ def spans_of(event: Event, before: Sequence[Event], stages: Stages = ()) -> list
         before: Earlier events of its study, oldest first.
         stages: Stages of the job, if the event ends a job.
     """
-    make = _ENDS.get(event.event)
+    make = _ENDS.get(event.kind)
     return list(make(_SpanEnd(event, before, stages))) if make is not None else []
 
 
@@ -47,30 +47,30 @@ class _SpanEnd:
 
     def __init__(self, event: Event, before: Sequence[Event], stages: Stages) -> None:
         self.event, self.before, self.stages = event, before, stages
-        completed = [place for place, one in enumerate(before) if one.event == "study_complete"]
-        self.completes = event.event == "study_complete"
+        completed = [place for place, one in enumerate(before) if one.kind is EventKind.STUDY_COMPLETE]
+        self.completes = event.kind is EventKind.STUDY_COMPLETE
         self._round = len(completed) + self.completes
         begins = completed[-1] + 1 if self.completes and completed else 0
         if not self.completes and len(completed) > 1:
             begins = completed[-2] + 1
-        self.arrived = [one for one in before[begins:] if one.event == "instance_stored"]
+        self.arrived = [one for one in before[begins:] if one.kind is EventKind.INSTANCE_STORED]
 
     @property
     def root(self) -> str:
         return f"study {self._round}"
 
-    def last(self, *names: str, same_job: bool = False) -> datetime:
-        """Return the time of the last earlier event of these names; the time of this event where there is none."""
+    def last(self, *kinds: EventKind, same_job: bool = False) -> datetime:
+        """Return the time of the last earlier event of these kinds; the time of this event where there is none."""
         job_id = self.event.detail.get("job_id")
         found = [
-            one.at for one in self.before if one.event in names and (not same_job or one.detail.get("job_id") == job_id)
+            one.at for one in self.before if one.kind in kinds and (not same_job or one.detail.get("job_id") == job_id)
         ]
         return found[-1] if found else self.event.at
 
     def span(self, name: str, begin: datetime, end: datetime, *, parent: str = "", **given: Any) -> Span:
         event = self.event
         attributes = {
-            key: value for key, value in event.detail.items() if key in _ATTRIBUTES and isinstance(value, str | int)
+            key: value for key, value in event.detail.items() if key in ATTRIBUTES and isinstance(value, str | int)
         }
         failed = bool(given.pop("failed", False))
         key = f"{name} {event.event_id}"
@@ -92,17 +92,17 @@ def _complete(end: _SpanEnd) -> Iterator[Span]:
 
 
 def _judged(end: _SpanEnd) -> Iterator[Span]:
-    yield end.span("judge", end.last("study_complete"), end.event.at)
-    if end.event.event == "study_ineligible":
+    yield end.span("judge", end.last(EventKind.STUDY_COMPLETE), end.event.at)
+    if end.event.kind is EventKind.STUDY_INELIGIBLE:
         yield end.whole()
 
 
 def _started(end: _SpanEnd) -> Iterator[Span]:
-    yield end.span("wait", end.last("job_submitted", "job_failed", same_job=True), end.event.at)
+    yield end.span("wait", end.last(EventKind.JOB_SUBMITTED, EventKind.JOB_FAILED, same_job=True), end.event.at)
 
 
 def _succeeded(end: _SpanEnd) -> Iterator[Span]:
-    started = end.last("job_started", same_job=True)
+    started = end.last(EventKind.JOB_STARTED, same_job=True)
     found = [(stage, seconds) for stage, seconds in end.stages if stage != WRITE]
     infer = end.span("infer", started, started + timedelta(seconds=sum(seconds for _, seconds in found)))
     yield infer
@@ -116,27 +116,27 @@ def _succeeded(end: _SpanEnd) -> Iterator[Span]:
 
 
 def _failed(end: _SpanEnd) -> Iterator[Span]:
-    yield end.span("infer", end.last("job_started", same_job=True), end.event.at, failed=True)
+    yield end.span("infer", end.last(EventKind.JOB_STARTED, same_job=True), end.event.at, failed=True)
 
 
 def _delivered(end: _SpanEnd) -> Iterator[Span]:
-    failed = end.event.event != "result_stored"
-    yield end.span("deliver", end.last("job_succeeded"), end.event.at, failed=failed)
+    failed = end.event.kind is not EventKind.RESULT_STORED
+    yield end.span("deliver", end.last(EventKind.JOB_SUCCEEDED), end.event.at, failed=failed)
 
 
-_ENDS: Mapping[str, Callable[[_SpanEnd], Iterator[Span]]] = {
-    "study_complete": _complete,
-    "study_ineligible": _judged,
-    "job_submitted": _judged,
-    "job_started": _started,
-    "job_succeeded": _succeeded,
-    "job_failed": _failed,
-    "result_stored": _delivered,
-    "result_failed": _delivered,
-    "delivery_abandoned": _delivered,
+_ENDS: Mapping[EventKind, Callable[[_SpanEnd], Iterator[Span]]] = {
+    EventKind.STUDY_COMPLETE: _complete,
+    EventKind.STUDY_INELIGIBLE: _judged,
+    EventKind.JOB_SUBMITTED: _judged,
+    EventKind.JOB_STARTED: _started,
+    EventKind.JOB_SUCCEEDED: _succeeded,
+    EventKind.JOB_FAILED: _failed,
+    EventKind.RESULT_STORED: _delivered,
+    EventKind.RESULT_FAILED: _delivered,
+    EventKind.DELIVERY_ABANDONED: _delivered,
 }
 TRACED = tuple(_ENDS)
-"""Names of the events that end spans."""
+"""Kinds of events that end spans."""
 
 
 AT_ONCE = 100
@@ -163,7 +163,7 @@ def export_traces(sessions: SessionFactory, export: Export, now: datetime) -> in
         spans = []
         for event in events:
             before = [one for one in audit.timeline(session, event.study_instance_uid) if one.event_id < event.event_id]
-            job = jobs.get(session, event.detail["job_id"]) if event.event == "job_succeeded" else None
+            job = jobs.get(session, event.detail["job_id"]) if event.kind is EventKind.JOB_SUCCEEDED else None
             spans += spans_of(event, before, job.stage_seconds if job is not None else ())
     if spans:
         export(spans)
