@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from typer.main import get_command
 
 from glam_node.node.cli.main import app
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings
 from glam_node.settings.environment import apply_variables
-from glam_node.settings.keys import Key, generic, keys, sections
+from glam_node.settings.keys import Key, generic, keys
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "features.md"
@@ -45,7 +45,7 @@ tests; each of them fails where no process that it started was given the setting
 @cache
 def features() -> tuple[str, ...]:
     """Return all features in the order of the schema, then the commands."""
-    found = [feature for section in sections() for key in section.keys for feature in _features_of(key)]
+    found = [feature for key in keys().values() for feature in _features_of(key)]
     return (*found, *(f"glam-node {' '.join(words)}" for words in commands()))
 
 
@@ -69,7 +69,7 @@ def _is_allowed(key: Key, word: str) -> bool:
         return True
     kind = key.path[-1]
     try:
-        DestinationSettings.model_validate({"results": [kind], "fallbacks": {kind: word}})
+        CStoreSettings.model_validate({"results": [kind], "fallbacks": {kind: word}})
     except ValidationError:
         return False
     return True

@@ -24,7 +24,7 @@ from glam_node.node.db.search import StudyFilter, StudyPosition
 from glam_node.node.db.tables import DeliveryRow, EventRow, InstanceRow, JobRow, StudyRow
 from glam_node.node.domain.completeness import AssemblyRules
 from glam_node.node.domain.event import EventKind
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.benchmarks.conftest import Record
 from tests.builders import image_attributes
@@ -181,7 +181,7 @@ def test_no_question_takes_as_long_as_reading_every_study(node: Node, figure: Re
         **{f"console: {name}": asked(looked_for(wanted, place)) for name, (wanted, place) in SEARCHES.items()},
         "console: rules": asked(search.rules),
         "console: queue": asked(lambda s: (backlog.waiting_jobs(s), jobs.waiting(s, 50), jobs.failed(s, 50))),
-        "console: destinations": asked(lambda s: facts(s, {"archive": DestinationSettings()})),
+        "console: destinations": asked(lambda s: facts(s, {"archive": CStoreSettings()})),
         "one study": asked(lambda s: (studies.get(s, "1.2.5"), jobs.of_study(s, "1.2.5"), audit.timeline(s, "1.2.5"))),
         "dispatcher: what is whole": asked(lambda s: studies.possibly_complete(s, rules, NOW, 100)),
         "dispatcher: what to retire": asked(lambda s: studies.retirable(s, NOW - timedelta(days=365), 20)),

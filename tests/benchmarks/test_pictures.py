@@ -14,7 +14,7 @@ from glam_node.inference.phantom import make_exam
 from glam_node.inference.threshold import ThresholdPredictor
 from glam_node.node.bootstrap import build_node
 from glam_node.node.console.app import create_console
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings, DestinationSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.benchmarks.conftest import Record
 from tests.integration.console.browser import Browser, listening
@@ -30,7 +30,7 @@ def seconds(visit: Callable[[], object]) -> float:
 
 
 def test_the_second_visit_of_a_study_draws_nothing(tmp_path: Path, figure: Record) -> None:
-    destinations = {"archive": DestinationSettings(host="10.0.0.9")}
+    destinations: dict[str, DestinationSettings] = {"archive": CStoreSettings(host="10.0.0.9")}
     node = build_node(Settings(storage=StorageSettings(root=tmp_path), destinations=destinations))
     bench = Workbench(node.sessions, node.store, ThresholdPredictor(ThresholdPredictor.built_in_package()))
     exam = [view.dataset for view in make_exam(3, rows=3328, columns=2560)]

@@ -50,7 +50,7 @@ def hurried(path: Path, broker_url: str) -> NodeDirectory:
     directory = write_node(path, broker_url=broker_url)
     text = directory.settings_path.read_text()
     text = text.replace("settle_time = 0.5", "settle_time = 0.2\nquiet_time = 0.2")
-    text = text.replace('ae_title = "ARCHIVE"', f'kind = "folder"\npath = "{path / "folder"}"')
+    text = text.replace('ae_title = "ARCHIVE"\nhost = "127.0.0.1"', f'kind = "folder"\npath = "{path / "folder"}"')
     text = text.replace("port = 104\n", 'results = ["measurement_report"]\n')
     directory.settings_path.write_text(text)
     return directory

@@ -1,9 +1,8 @@
 """Settings of [destinations.NAME]."""
 
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Discriminator, Tag, model_validator
 
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.values import (
@@ -13,7 +12,7 @@ from glam_node.settings.values import (
     Directory,
     File,
     Host,
-    Port,
+    RemotePort,
     ScoreScale,
     SeriesDescription,
     SeriesNumber,
@@ -84,60 +83,18 @@ class PresentationSettings(Section):
         return values
 
 
-class DestinationSettings(Section):
-    """[destinations.NAME]: one archive or folder that results are sent to."""
+class DestinationBase(Section):
+    """The keys of every kind of destination."""
 
     mode: Literal["live", "shadow", "dry_run"] = "live"
     """live: results are sent; shadow: results are made and kept, but not sent; dry_run: the node only records which
     results it would make."""
-    kind: Literal["c-store", "stow-rs", "folder"] = "c-store"
-    """c-store: a DICOM archive; stow-rs: a DICOMweb server; folder: files in a directory, for trials without an
-    archive."""
-    ae_title: AETitle = "ARCHIVE"
-    """c-store: AE title of the archive."""
-    host: Host = "127.0.0.1"
-    """c-store, stow-rs: address or name of the archive."""
-    port: Port = 104
-    """c-store, stow-rs: port of the archive."""
-    service_path: ServicePath = "/dicom-web"
-    """stow-rs: path of the DICOMweb service; results are posted to `studies` below it."""
-    authorization: File | None = None
-    """stow-rs: file that contains the value of the Authorization header, such as Bearer or Basic with the credentials;
-    unset: no header."""
-    tls: bool = False
-    """c-store, stow-rs: connect with TLS."""
-    ca: File | None = None
-    """tls: certificates of the authorities that sign the archive's certificate, PEM; unset: those of the operating
-    system."""
-    certificate: File | None = None
-    """tls: client certificate that this node presents to the archive, PEM; unset: none."""
-    key: File | None = None
-    """tls: private key of the client certificate, PEM, unencrypted."""
-    server_name: Host | None = None
-    """tls: name that the archive's certificate must contain; unset: host."""
-    path: Directory | None = None
-    """folder: directory to which results are written."""
+    kind: str
+    """The kind of destination."""
     results: tuple[ResultKind, ...] = ("segmentation", "measurement_report")
     """Kinds of result to send; a kind that no destination lists is not made."""
-    transfer_syntaxes: Annotated[tuple[TransferSyntax, ...], AfterValidator(not_empty)] = (
-        "explicit_vr_little_endian",
-        "implicit_vr_little_endian",
-    )
-    """c-store: transfer syntaxes, the preferred one first. One that the archive does not accept, or that does not fit
-    the object, is skipped; rle_lossless fits only images of 8 or more bits."""
-    storage_commitment: bool = False
-    """c-store: request storage commitment, and send again the results that the archive does not commit. The archive
-    must also be a peer, so that it can answer."""
-    timeout: Timeout = 30.0
-    """Seconds to wait for the archive to connect, to answer or to accept more of an object. The wait for its answer to
-    a complete object is ten times as long."""
     fallbacks: FallbackSettings = FallbackSettings()
     presentation: PresentationSettings = PresentationSettings()
-
-    @property
-    def folder(self) -> Path:
-        """The directory of a destination of kind folder."""
-        return self.path or Path()
 
     @model_validator(mode="after")
     def _has_usable_fallbacks(self) -> Self:
@@ -152,21 +109,28 @@ class DestinationSettings(Section):
                 raise contradiction(f"fallbacks.{kind}", f'"{instead}" cannot replace it')
         return self
 
-    @model_validator(mode="after")
-    def _has_keys_of_its_kind(self) -> Self:
-        if self.kind == "folder" and self.path is None:
-            raise contradiction("path", 'is missing: kind = "folder" needs a directory')
-        if self.transfer_syntaxes == ("rle_lossless",):
-            raise contradiction("transfer_syntaxes", "needs another one, since rle_lossless is for images only")
-        if self.kind != "folder" and self.port == 0:
-            raise contradiction("port", "0 is not allowed: the port that the archive listens on, 1 to 65535")
-        if self.storage_commitment and self.kind != "c-store":
-            raise contradiction("storage_commitment", 'is for kind = "c-store"')
-        if self.authorization is not None and self.kind != "stow-rs":
-            raise contradiction("authorization", 'is for kind = "stow-rs"')
-        if self.tls and self.kind == "folder":
-            raise contradiction("tls", "is not for a folder")
-        return self
+
+class ServerSettings(DestinationBase):
+    """The keys of destinations that the node calls over the network."""
+
+    host: Host = "127.0.0.1"
+    """Address or name of the archive."""
+    port: RemotePort = 104
+    """Port of the archive."""
+    tls: bool = False
+    """Connect with TLS."""
+    ca: File | None = None
+    """tls: certificates of the authorities that sign the archive's certificate, PEM; unset: those of the operating
+    system."""
+    certificate: File | None = None
+    """tls: client certificate that this node presents to the archive, PEM; unset: none."""
+    key: File | None = None
+    """tls: private key of the client certificate, PEM, unencrypted."""
+    server_name: Host | None = None
+    """tls: name that the archive's certificate must contain; unset: host."""
+    timeout: Timeout = 30.0
+    """Seconds to wait for the archive to connect, to answer or to accept more of an object. The wait for its answer to
+    a complete object is ten times as long."""
 
     @model_validator(mode="after")
     def _has_files_for_tls_only(self) -> Self:
@@ -177,3 +141,69 @@ class DestinationSettings(Section):
             missing = "key" if self.key is None else "certificate"
             raise contradiction(missing, "is missing: a certificate and its key go together")
         return self
+
+
+class CStoreSettings(ServerSettings):
+    """[destinations.NAME]: a DICOM archive that results are sent to by C-STORE."""
+
+    kind: Literal["c-store"] = "c-store"
+    """c-store: a DICOM archive."""
+    ae_title: AETitle = "ARCHIVE"
+    """AE title of the archive."""
+    transfer_syntaxes: Annotated[tuple[TransferSyntax, ...], AfterValidator(not_empty)] = (
+        "explicit_vr_little_endian",
+        "implicit_vr_little_endian",
+    )
+    """Transfer syntaxes, the preferred one first. One that the archive does not accept, or that does not fit the
+    object, is skipped; rle_lossless fits only images of 8 or more bits."""
+    storage_commitment: bool = False
+    """Request storage commitment, and send again the results that the archive does not commit. The archive must also
+    be a peer, so that it can answer."""
+
+    @model_validator(mode="after")
+    def _has_a_transfer_syntax_for_reports(self) -> Self:
+        if self.transfer_syntaxes == ("rle_lossless",):
+            raise contradiction("transfer_syntaxes", "needs another one, since rle_lossless is for images only")
+        return self
+
+
+class StowSettings(ServerSettings):
+    """[destinations.NAME]: a DICOMweb server that results are sent to by STOW-RS."""
+
+    kind: Literal["stow-rs"]
+    """stow-rs: a DICOMweb server."""
+    service_path: ServicePath = "/dicom-web"
+    """Path of the DICOMweb service; results are posted to `studies` below it."""
+    authorization: File | None = None
+    """File that contains the value of the Authorization header, such as Bearer or Basic with the credentials; unset: no
+    header."""
+
+
+class FolderSettings(DestinationBase):
+    """[destinations.NAME]: a directory that results are written to, for trials without an archive."""
+
+    kind: Literal["folder"]
+    """folder: files in a directory."""
+    path: Directory
+    """Directory to which results are written."""
+
+
+KIND_TAGS = {kind: f"[{kind}]" for kind in ("c-store", "stow-rs", "folder")}
+"""The word that pydantic adds to the location of a mistake in a destination of each kind; no name or key is like it."""
+
+
+def _tag(destination: Any) -> str:
+    """Return the tag of a destination's class; without `kind`, it is a DICOM archive."""
+    if isinstance(destination, DestinationBase):
+        return KIND_TAGS[destination.kind]
+    kind = destination.get("kind", "c-store") if isinstance(destination, dict) else "c-store"
+    return KIND_TAGS.get(str(kind), f"[{kind}]")
+
+
+DestinationSettings = Annotated[
+    Annotated[CStoreSettings, Tag(KIND_TAGS["c-store"])]
+    | Annotated[StowSettings, Tag(KIND_TAGS["stow-rs"])]
+    | Annotated[FolderSettings, Tag(KIND_TAGS["folder"])],
+    Discriminator(_tag),
+]
+"""One destination; `kind` decides its class."""

@@ -2,19 +2,8 @@
 
 from collections.abc import Iterator
 
-from glam_node.settings.destinations import DestinationSettings
 from glam_node.settings.problems import Problem
 from glam_node.settings.schema import Settings
-
-_KINDS_OF_KEY = {
-    "ae_title": ("c-store",),
-    "transfer_syntaxes": ("c-store",),
-    "host": ("c-store", "stow-rs"),
-    "port": ("c-store", "stow-rs"),
-    "tls": ("c-store", "stow-rs"),
-    "service_path": ("stow-rs",),
-    "path": ("folder",),
-}
 
 
 def without_effect(settings: Settings) -> Iterator[Problem]:
@@ -36,14 +25,6 @@ def without_effect(settings: Settings) -> Iterator[Problem]:
     ):
         if not is_used:
             yield from _problems_of_keys(section, given - {key}, f"{section}.{key} is unset")
-    for name, destination in settings.destinations.items():
-        yield from _unused_by_destination(name, destination)
-
-
-def _unused_by_destination(name: str, destination: DestinationSettings) -> Iterator[Problem]:
-    unused = {key for key, kinds in _KINDS_OF_KEY.items() if destination.kind not in kinds}
-    reason = f'kind = "{destination.kind}" does not use it'
-    yield from _problems_of_keys(f"destinations.{name}", destination.model_fields_set & unused, reason)
 
 
 def _problems_of_keys(section: str, keys: set[str], reason: str) -> Iterator[Problem]:

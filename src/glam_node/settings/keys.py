@@ -1,6 +1,6 @@
 """All keys of the settings, read from the schema: path, allowed values, default and description of each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -24,6 +24,8 @@ class Key:
     default: Any
     """The default as a JSON value; None: unset."""
     description: str
+    kinds: tuple[str, ...] = ()
+    """The kinds of destination that have the key; empty: the key is not one of a destination."""
 
     @property
     def dotted(self) -> str:
@@ -43,6 +45,8 @@ class DocumentedSection:
     path: KeyPath
     description: str
     keys: tuple[Key, ...]
+    kind: str = ""
+    """The kind of destination that the keys are for; empty: they are for all kinds, or not for a destination."""
 
     @property
     def dotted(self) -> str:
@@ -59,8 +63,22 @@ def sections() -> tuple[DocumentedSection, ...]:
 
 @cache
 def keys() -> dict[KeyPath, Key]:
-    """Return all keys by path."""
-    return {key.path: key for section in sections() for key in section.keys}
+    """Return all keys by path; a key of several kinds of destination is listed once, with all its kinds."""
+    found: dict[KeyPath, Key] = {}
+    for key in (key for section in sections() for key in section.keys):
+        known = found.get(key.path)
+        found[key.path] = key if known is None else _merged(known, key)
+    return found
+
+
+def _merged(one: Key, other: Key) -> Key:
+    allowed, meant = (one.allowed, other.allowed), (one.description, other.description)
+    return replace(
+        one,
+        allowed=" or ".join(dict.fromkeys(allowed)),
+        description=" ".join(dict.fromkeys(meant)),
+        kinds=(*one.kinds, *other.kinds),
+    )
 
 
 def generic(path: KeyPath) -> KeyPath:
@@ -74,19 +92,16 @@ def generic(path: KeyPath) -> KeyPath:
     return result
 
 
-def names_inside(path: KeyPath) -> list[str]:
-    """Return the names of the keys and sections directly inside the section at `path`."""
+def names_inside(path: KeyPath, kind: str = "") -> list[str]:
+    """Return the names of the keys and sections directly inside the section at `path`, or those for one `kind`."""
     depth = len(path)
-    names = [other[depth] for other in _all_paths() if other[:depth] == path and len(other) > depth]
-    return list(dict.fromkeys(names))
-
-
-def _all_paths() -> list[KeyPath]:
-    return [*keys(), *(section.path for section in sections())]
+    paths = [key.path for key in keys().values() if kind in key.kinds or not (kind and key.kinds)]
+    paths += [section.path for section in sections()]
+    return list(dict.fromkeys(other[depth] for other in paths if other[:depth] == path and len(other) > depth))
 
 
 def _sections(schema: dict[str, Any], path: KeyPath, definitions: dict[str, Any]) -> list[DocumentedSection]:
-    required = schema.get("required", ())
+    required, kind = schema.get("required", ()), _kind(schema)
     own: list[Key] = []
     inner: list[DocumentedSection] = []
     for name, given in schema["properties"].items():
@@ -94,13 +109,20 @@ def _sections(schema: dict[str, Any], path: KeyPath, definitions: dict[str, Any]
         if "properties" in prop:
             inner += _sections(prop, (*path, name), definitions)
         elif isinstance(prop.get("additionalProperties"), dict):
-            entry = _resolved(prop["additionalProperties"], definitions)
+            entry = prop["additionalProperties"]
             for chosen in prop.get("propertyNames", {}).get("enum", [NAME]):
-                inner += _sections(entry, (*path, name, chosen), definitions)
+                for one in entry.get("oneOf", [entry]):
+                    found = _sections(_resolved(one, definitions), (*path, name, chosen), definitions)
+                    inner += [section for section in found if section not in inner]
         else:
-            own.append(_key(prop, (*path, name), name in required))
+            own.append(_key(prop, (*path, name), name in required, (kind,) if kind else ()))
     description = schema["description"].partition("]: ")[2] or schema["description"]
-    return [DocumentedSection(path, description, tuple(own)), *inner]
+    return [DocumentedSection(path, description, tuple(own), kind), *inner]
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """Return the only value of `kind` that the schema of a section allows; empty if there is no such key."""
+    return str(schema["properties"].get("kind", {}).get("const", ""))
 
 
 def _resolved(prop: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -108,13 +130,15 @@ def _resolved(prop: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
     return definitions[reference] if reference else prop
 
 
-def _key(prop: dict[str, Any], path: KeyPath, required: bool) -> Key:
-    return Key(path, _allowed(prop), required, prop.get("default"), " ".join(prop["description"].split()))
+def _key(prop: dict[str, Any], path: KeyPath, required: bool, kinds: tuple[str, ...]) -> Key:
+    return Key(path, _allowed(prop), required, prop.get("default"), " ".join(prop["description"].split()), kinds)
 
 
 def _allowed(prop: dict[str, Any]) -> str:
     if "anyOf" in prop:
         return " or ".join(_allowed(choice) for choice in prop["anyOf"] if choice.get("type") != "null")
+    if "const" in prop:
+        return f'"{prop["const"]}"'
     if "enum" in prop:
         return " or ".join(f'"{value}"' for value in prop["enum"])
     if prop["type"] == "array":

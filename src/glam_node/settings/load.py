@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from glam_node.settings.environment import Location, UnreadableVariable, Variable, apply_variables
-from glam_node.settings.problems import Problem, problem_from
+from glam_node.settings.problems import Problem, location_of, problem_from
 from glam_node.settings.schema import Settings
 
 SETTINGS_VARIABLE = "GLAM_NODE_SETTINGS"
@@ -83,7 +83,7 @@ def _validate(tree: dict[str, Any], variables: Mapping[Location, Variable]) -> S
     try:
         return validated(tree)
     except ValidationError as error:
-        places = [mistake["loc"] for mistake in error.errors() if mistake["type"] == "string_type"]
+        places = [location_of(mistake) for mistake in error.errors() if mistake["type"] == "string_type"]
         texts = [variables[place] for place in places if place in variables]
         if not texts:
             raise

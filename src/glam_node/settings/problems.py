@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from glam_node.settings.destinations import KIND_TAGS
 from glam_node.settings.environment import Location, Variable
 from glam_node.settings.keys import ENVIRONMENT_PREFIX, NAME, Key, generic, keys, names_inside, sections
 from glam_node.settings.urls import SECRET_KEYS, without_password
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 LONGEST_SHOWN = 60
+_NAME = "[key]"
+"""The word that pydantic adds to the location of a mistake in a name."""
+_ADDED = (_NAME, *KIND_TAGS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,17 @@ def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]
         mistake: The mistake.
         variables: The environment variables by the place that each filled; the message names the variable of the value.
     """
-    location = tuple(segment for segment in mistake["loc"] if segment != "[key]")
+    location = location_of(mistake)
     names = tuple(str(segment) for segment in location if not isinstance(segment, int))
-    message = _message(mistake, names, is_name="[key]" in mistake["loc"])
     inner = mistake.get("ctx", {}).get("key") if mistake["type"] == "contradiction" else None
     key = ".".join(part for part in (_dotted(location), inner) if part)
-    return Problem(key, message + _origin(mistake, variables))
+    return Problem(key, _message(mistake, names) + _origin(mistake, location, variables))
+
+
+def location_of(mistake: "ErrorDetails") -> Location:
+    """Return the place of a mistake in the tree of settings, without the words in brackets that pydantic adds to it."""
+    location = tuple(segment for segment in mistake["loc"] if segment not in _ADDED)
+    return (*location, "kind") if mistake["type"] == "union_tag_invalid" else location
 
 
 def mistyped_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
@@ -78,27 +87,29 @@ def _dotted(location: Location) -> str:
     return "".join(words).removeprefix(".")
 
 
-def _origin(mistake: "ErrorDetails", variables: Mapping[Location, Variable]) -> str:
+def _origin(mistake: "ErrorDetails", location: Location, variables: Mapping[Location, Variable]) -> str:
     """Return words that name the environment variable of the value or of a part of it; empty if there is none."""
-    location, has_inside = tuple(mistake["loc"]), isinstance(mistake["input"], dict)
+    has_inside = isinstance(mistake["input"], dict)
     for place, variable in variables.items():
         if location[: len(place)] == place or (has_inside and place[: len(location)] == location):
             return f" (environment variable {variable.name})"
     return ""
 
 
-def _message(mistake: "ErrorDetails", names: tuple[str, ...], *, is_name: bool) -> str:
-    kind = mistake["type"]
-    if kind == "contradiction":
+def _message(mistake: "ErrorDetails", names: tuple[str, ...]) -> str:
+    error, is_name = mistake["type"], _NAME in mistake["loc"]
+    kind = next((kind for kind, tag in KIND_TAGS.items() if tag in mistake["loc"]), "")
+    if error == "contradiction":
         return mistake["msg"]
-    if kind == "extra_forbidden" or (is_name and generic(names) not in {section.path for section in sections()}):
-        return _unknown(names)
+    if error == "extra_forbidden" or (is_name and generic(names) not in {section.path for section in sections()}):
+        return _unknown(names, kind)
     if is_name:
         return f"{names[-1]!r} is not a name: letters, digits, - and _"
     key = keys().get(generic(names))
-    if kind == "missing" and key is not None:
-        return f"is missing: {key.allowed}"
-    return f"{_shown(mistake['input'], names)} is not allowed: {_allowed(key, mistake, names)}"
+    if error == "missing" and key is not None:
+        return f'is missing: kind = "{kind}" needs {key.allowed}' if kind else f"is missing: {key.allowed}"
+    given = mistake["input"]["kind"] if error == "union_tag_invalid" else mistake["input"]
+    return f"{_shown(given, names)} is not allowed: {_allowed(key, mistake, names)}"
 
 
 def _allowed(key: Key | None, mistake: "ErrorDetails", names: tuple[str, ...]) -> str:
@@ -124,15 +135,19 @@ def _shown(value: Any, names: tuple[str, ...]) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def _unknown(names: tuple[str, ...]) -> str:
+def _unknown(names: tuple[str, ...], kind: str) -> str:
     parent, name = generic(names[:-1]), names[-1].lower()
-    near = difflib.get_close_matches(name, names_inside(parent), 1)
+    known = keys().get((*parent, names[-1]))
+    if known is not None:
+        kinds = " or ".join(f'"{one}"' for one in known.kinds)
+        return f'is for kind = {kinds}, and this destination has kind = "{kind}"'
+    near = difflib.get_close_matches(name, names_inside(parent, kind), 1)
     if near:
         return f"unknown; did you mean {'.'.join((*names[:-1], near[0]))}?"
     elsewhere = [key.dotted for key in keys().values() if key.path[-1] == name]
     if elsewhere:
         return f"unknown; did you mean {' or '.join(elsewhere)}?"
-    choices = [choice for choice in names_inside(parent) if choice != NAME]
+    choices = [choice for choice in names_inside(parent, kind) if choice != NAME]
     return f"unknown; {_table(names[:-1])} may have {', '.join(choices)}"
 
 

@@ -23,8 +23,14 @@ Settings come from one TOML file (`--settings FILE` or `GLAM_NODE_SETTINGS`) and
 over the file: `GLAM_NODE__NODE__PORT=11113` sets `node.port`, and `GLAM_NODE__PEERS__PACS__AE_TITLE=PACS` adds
 `[peers.pacs]`. An unknown key is a mistake; `glam-node settings check` lists every mistake at once. Relative paths
 start at the directory in which glam-node is started."""
-EXAMPLE_NAMES = {"peers": "pacs", "destinations": "archive", "rules": "hologic"}
-"""The names of the examples in the commented file."""
+_EXAMPLE_NAMES = {
+    "peers": "pacs",
+    "destinations": "archive",
+    "stow-rs": "dicomweb",
+    "folder": "trial",
+    "rules": "hologic",
+}
+"""The names of the examples in the commented file, by section or by kind of destination."""
 _EXAMPLES_OF_KEYS = {
     "tls.port": "2762",
     "destinations.NAME.authorization": '"/etc/glam-node/authorization"',
@@ -68,7 +74,8 @@ def reference() -> str:
 
 
 def _markdown(section: DocumentedSection) -> Iterator[str]:
-    title = f"[{section.dotted}]: {section.description}" if section.path else "Outside of all sections"
+    kind = f' with kind = "{section.kind}"' if section.kind else ""
+    title = f"[{section.dotted}]{kind}: {section.description}" if section.path else "Outside of all sections"
     yield from ("", f"## {title}", "", "| key | allowed | default | meaning |", "|---|---|---|---|")
     for key in section.keys:
         default = "required" if key.required else "unset" if key.default is None else f"`{_toml(key.default)}`"
@@ -87,9 +94,15 @@ def commented_file(chosen: Mapping[KeyPath, Any] | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
+def example_path(section: DocumentedSection) -> KeyPath:
+    """Return the path of a section in the commented file, where an example has a name."""
+    example = _EXAMPLE_NAMES.get(section.kind) or _EXAMPLE_NAMES.get(section.path[0], "") if section.path else ""
+    return tuple(example if segment == NAME else segment for segment in section.path)
+
+
 def _toml_section(section: DocumentedSection, chosen: Mapping[KeyPath, Any]) -> Iterator[str]:
     is_example = NAME in section.path
-    path = tuple(EXAMPLE_NAMES[section.path[0]] if segment == NAME else segment for segment in section.path)
+    path = example_path(section)
     has_chosen = any(place[:-1] == path for place in chosen)
     changes_nothing = is_example or all(key.default is None for key in section.keys)
     off = "# " if changes_nothing and not has_chosen else ""
@@ -117,6 +130,8 @@ def _range(key: Key) -> str:
 def _example(key: Key) -> str:
     if key.default is not None:
         return _toml(key.default)
+    if key.path[-1] == "kind":
+        return key.allowed
     if key.dotted in _EXAMPLES_OF_KEYS:
         return _EXAMPLES_OF_KEYS[key.dotted]
     return next(example for words, example in _EXAMPLES.items() if key.allowed.startswith(words))

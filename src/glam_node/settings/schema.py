@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from glam_node.settings.alerts import AlertSettings
 from glam_node.settings.audit import AuditSettings
 from glam_node.settings.console import ConsoleSettings
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings, DestinationSettings
 from glam_node.settings.inference import InferenceSettings
 from glam_node.settings.peers import PeerSettings, distinct
 from glam_node.settings.rules import RuleSettings
@@ -218,6 +218,11 @@ class Settings(Section):
     """URL of the Celery broker; empty: an embedded broker that starts and stops with the node. For workers on other
     hosts: redis://host:6379/0."""
 
+    @property
+    def archives(self) -> dict[str, CStoreSettings]:
+        """The DICOM archives among the destinations, by name."""
+        return {name: one for name, one in self.destinations.items() if isinstance(one, CStoreSettings)}
+
     @model_validator(mode="after")
     def _has_one_listener_per_port(self) -> Self:
         if self.tls.plain and self.node.port and self.tls.port == self.node.port:
@@ -233,7 +238,7 @@ class Settings(Section):
         for name, peer in self.peers.items():
             if peer.destination and peer.destination not in self.destinations:
                 raise contradiction(f"peers.{name}.destination", f"there is no destinations.{peer.destination}")
-            if peer.destination and self.destinations[peer.destination].kind != "c-store":
+            if peer.destination and peer.destination not in self.archives:
                 raise contradiction(f"peers.{name}.destination", f"destinations.{peer.destination} has no AE title")
         return self
 
@@ -250,7 +255,7 @@ class Settings(Section):
         name = self.assembly.confirm_with
         if name and name not in self.destinations:
             raise contradiction("assembly.confirm_with", f"there is no destinations.{name}")
-        if name and self.destinations[name].kind != "c-store":
+        if name and name not in self.archives:
             raise contradiction("assembly.confirm_with", f"destinations.{name} has no AE title and answers no C-FIND")
         return self
 

@@ -90,6 +90,7 @@ File = Annotated[Path, BeforeValidator(_path), AfterValidator(Path.expanduser), 
 Predictor = Annotated[str, _matching(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", _PREDICTOR), _words(_PREDICTOR)]
 Device = Annotated[str, _matching(r"auto|cpu|cuda(:\d+)?", _DEVICE), _words(_DEVICE)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+RemotePort = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
 """A number of seconds, up to a year."""
 Timeout = Annotated[float, Field(ge=0.1, le=31_536_000, allow_inf_nan=False)]

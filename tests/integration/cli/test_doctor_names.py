@@ -88,6 +88,7 @@ REFUSED = {
     "node.host = '127.0.0.1'\nconsole.port = 104\n"
     "tls = { port = 104, certificate = 'a', key = 'b', ca = 'c' }": "console.port: 104 is tls.port already",
     "destinations.x = { kind = 'folder', path = '/x', storage_commitment = true }": 'is for kind = "c-store"',
+    "destinations.x = { kind = 'folder', path = '/x', host = 'h' }": "destinations.x.host: is for kind =",
 }
 
 
@@ -101,7 +102,6 @@ IGNORED = {
     "alerts.timeout = 5": "alerts.timeout: is without effect: neither alerts.webhook_url nor",
     "tls.certificate = 'a'": "tls.certificate: is without effect: tls.port is unset",
     "audit.port = 1": "audit.port: is without effect: audit.host is unset",
-    "destinations.x = { kind = 'folder', path = '/x', host = 'h' }": "destinations.x.host: is without effect",
 }
 
 

@@ -18,7 +18,7 @@ from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.worker import Worker
 from glam_node.node.scp.access import Caller, admission
 from glam_node.settings.console import ConsoleSettings
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings, FolderSettings
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.schema import NodeSettings, Settings, StorageSettings
 from tests.integration.console.browser import listening
@@ -50,8 +50,8 @@ def settings(root: Path) -> Settings:
         peers=PEERS,
         storage=StorageSettings(root=root, minimum_free_bytes=0),
         destinations={
-            "archive": DestinationSettings(host="10.0.0.9"),
-            "trial": DestinationSettings(kind="folder", path=root / "trial"),
+            "archive": CStoreSettings(host="10.0.0.9"),
+            "trial": FolderSettings(kind="folder", path=root / "trial"),
         },
         console=ConsoleSettings(port=1),
         broker_url="redis://127.0.0.1:1/0",

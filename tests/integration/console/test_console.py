@@ -20,7 +20,7 @@ from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.console.app import create_console
 from glam_node.node.observe.metrics import METRICS
 from glam_node.settings.console import ConsoleSettings
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings
 from glam_node.settings.schema import NodeSettings, Settings, StorageSettings
 from tests.integration.console.browser import listening
 from tests.ports import free_port
@@ -62,7 +62,7 @@ def node(tmp_path: Path) -> Node:
         Settings(
             node=NodeSettings(port=free_port()),
             storage=StorageSettings(root=tmp_path / "root", minimum_free_bytes=0),
-            destinations={"archive": DestinationSettings()},
+            destinations={"archive": CStoreSettings()},
             console=ConsoleSettings(port=1),
             broker_url="redis://127.0.0.1:1/0",
         )

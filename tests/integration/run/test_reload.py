@@ -13,7 +13,7 @@ from glam_node.node.db import audit, deliveries
 from glam_node.node.domain.event import Event, EventKind
 from glam_node.node.run.live_settings import IN_FORCE
 from glam_node.node.scu.echo import echo
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings
 from tests.command_line import glam_node
 from tests.integration.archive import Archive
 from tests.integration.modality import MODALITY, associated, send, small_exam
@@ -82,7 +82,7 @@ def test_a_reload_admits_a_rejected_peer_and_keeps_open_associations(node: NodeD
 
 
 def is_admitted(port: int, calling_ae_title: str) -> bool:
-    return echo("node", DestinationSettings(ae_title="GLAMNODE", port=port, results=()), calling_ae_title).ok
+    return echo("node", CStoreSettings(ae_title="GLAMNODE", port=port, results=()), calling_ae_title).ok
 
 
 def test_a_bad_settings_file_changes_nothing_and_every_mistake_is_reported(

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from glam_node.node.scu.echo import echo
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings
 from tests.integration.archive import Archive, listening
 from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import SERVE_COMMAND, NodeDirectory, write_node
@@ -146,7 +146,7 @@ def test_killed_processes_are_replaced_and_end_with_a_killed_node(archive: Archi
 
 def answers(port: int) -> bool:
     """Return whether the node answers a C-ECHO."""
-    return echo("node", DestinationSettings(ae_title="GLAMNODE", port=port), MODALITY).ok
+    return echo("node", CStoreSettings(ae_title="GLAMNODE", port=port), MODALITY).ok
 
 
 def refusal(node: NodeDirectory) -> str:

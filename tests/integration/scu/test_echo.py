@@ -7,13 +7,13 @@ from pynetdicom import build_context
 
 from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scu.echo import VERIFICATION, echo
-from glam_node.settings.destinations import DestinationSettings, FallbackSettings
+from glam_node.settings.destinations import CStoreSettings, FallbackSettings, FolderSettings
 from tests.integration.archive import Archive, listening
 
 
-def destination(archive: Archive, ae_title: str = "ARCHIVE") -> DestinationSettings:
+def destination(archive: Archive, ae_title: str = "ARCHIVE") -> CStoreSettings:
     """Return the settings of [destinations.archive]."""
-    return DestinationSettings(ae_title=ae_title, host="127.0.0.1", port=archive.port)
+    return CStoreSettings(ae_title=ae_title, host="127.0.0.1", port=archive.port)
 
 
 def test_an_archive_that_is_there_answers(archive: Archive) -> None:
@@ -51,13 +51,13 @@ def test_echo_succeeds_and_names_the_fallbacks_that_the_archive_accepts() -> Non
 
 def test_echo_leaves_no_trace_in_a_folder(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "not" / "there" / "yet"):
-        assert echo("trial", DestinationSettings(kind="folder", path=path), "GLAMNODE").ok
+        assert echo("trial", FolderSettings(kind="folder", path=path), "GLAMNODE").ok
         assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("path", ["/proc/nope/x", "/dev/null", "/dev/null/x", "/sys"])
 def test_echo_names_a_folder_that_accepts_no_file(path: str) -> None:
-    report = echo("trial", DestinationSettings(kind="folder", path=Path(path)), "GLAMNODE")
+    report = echo("trial", FolderSettings(kind="folder", path=Path(path)), "GLAMNODE")
     assert not report.ok
     assert "accepts no results" in report.message
     assert "destinations.trial.path" in report.message

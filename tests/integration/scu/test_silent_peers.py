@@ -25,7 +25,7 @@ from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.webhook import post_alert
 from glam_node.settings.audit import AuditSettings
 from glam_node.settings.console import OIDCSettings
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings, StowSettings
 from tests.associations import acceptance, answered
 from tests.builders import NOW
 from tests.certificates import Authority, Signed
@@ -123,11 +123,17 @@ SILENCES: dict[str, Talk] = {
 }
 
 
-def destination(port: int, theirs: Signed | None, **stated: Any) -> DestinationSettings:
+def server(port: int, theirs: Signed | None) -> dict[str, Any]:
     tls = {"tls": True, "ca": theirs.ca} if theirs is not None else {}
-    return DestinationSettings.model_validate(
-        {"host": "127.0.0.1", "port": port, "ae_title": "ARCHIVE", "timeout": TIMEOUT_S, **tls, **stated}
-    )
+    return {"host": "127.0.0.1", "port": port, "timeout": TIMEOUT_S, **tls}
+
+
+def destination(port: int, theirs: Signed | None) -> CStoreSettings:
+    return CStoreSettings(ae_title="ARCHIVE", **server(port, theirs))
+
+
+def web_destination(port: int, theirs: Signed | None) -> StowSettings:
+    return StowSettings(kind="stow-rs", service_path="/dicom-web", **server(port, theirs))
 
 
 def heard(_report: CommitmentReply) -> None:
@@ -162,14 +168,13 @@ def n_event_report(port: int, theirs: Signed | None, _outgoing: Outgoing) -> Non
 
 
 def stow(port: int, theirs: Signed | None, outgoing: Outgoing) -> None:
-    settings = destination(port, theirs, kind="stow-rs", service_path="/dicom-web")
-    (outcome,) = StowDestination(web_peer("archive", settings)).store([outgoing()])
+    (outcome,) = StowDestination(web_peer("archive", web_destination(port, theirs))).store([outgoing()])
     assert not outcome.stored
     raise TransientError(outcome.failure)
 
 
 def dicomweb_search(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
-    report = echo("archive", destination(port, theirs, kind="stow-rs", service_path="/dicom-web"), "GLAMNODE")
+    report = echo("archive", web_destination(port, theirs), "GLAMNODE")
     assert not report.ok
     raise TransientError(report.message)
 

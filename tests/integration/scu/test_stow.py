@@ -17,7 +17,7 @@ from pydicom import dcmread
 from glam_node.node.domain.ports import OutgoingInstance
 from glam_node.node.scu.echo import echo
 from glam_node.node.scu.stow import StowDestination, web_peer
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import StowSettings
 from tests.certificates import Authority, Signed
 from tests.integration.scu.conftest import SEGMENTATION_STORAGE, Outgoing
 from tests.peers import PEERS
@@ -26,10 +26,10 @@ from tests.system.orthanc import running_orthanc
 from tests.unit.results.analysed import analysed_exam, encoded
 
 
-def settings(port: int, **stated: Any) -> DestinationSettings:
+def settings(port: int, **stated: Any) -> StowSettings:
     """Return the settings of [destinations.web] on this machine."""
     values = {"kind": "stow-rs", "host": "127.0.0.1", "port": port, "timeout": 5, **stated}
-    return DestinationSettings.model_validate(values)
+    return StowSettings.model_validate(values)
 
 
 def to(port: int, **stated: Any) -> StowDestination:

@@ -13,7 +13,7 @@ from pynetdicom import AE, evt
 
 from glam_node.node.scu.echo import EchoOutcome, echo, peer_of
 from glam_node.node.scu.store import CStoreDestination
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings
 from tests.certificates import Authority, Signed
 from tests.integration.archive import Archive, default_contexts
 from tests.integration.scu.conftest import Outgoing
@@ -32,11 +32,11 @@ def ours(authority: Authority) -> Signed:
     return authority.sign("node")
 
 
-def destination(port: int, ours: Signed | None, ca: Path | None, **stated: Any) -> DestinationSettings:
+def destination(port: int, ours: Signed | None, ca: Path | None, **stated: Any) -> CStoreSettings:
     """Return the settings of [destinations.archive] over TLS."""
     files = {"certificate": ours.certificate, "key": ours.key} if ours is not None else {}
     values = {"host": "127.0.0.1", "port": port, "tls": True, "ca": ca, "timeout": 5, **files, **stated}
-    return DestinationSettings.model_validate(values)
+    return CStoreSettings.model_validate(values)
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def pynetdicom_archive(
         server.shutdown()
 
 
-def asked(settings: DestinationSettings) -> EchoOutcome:
+def asked(settings: CStoreSettings) -> EchoOutcome:
     return echo("archive", settings, "GLAMNODE")
 
 
@@ -145,7 +145,7 @@ def test_tls_to_an_archive_that_speaks_plain_dicom_says_so(archive: Archive, our
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_plain_dicom_to_an_archive_that_speaks_tls_says_so(theirs: Signed, version: ssl.TLSVersion) -> None:
     with pynetdicom_archive(theirs, version=version) as port:
-        settings = DestinationSettings(host="127.0.0.1", port=port, timeout=5)
+        settings = CStoreSettings(host="127.0.0.1", port=port, timeout=5)
         report = asked(settings)
     assert "expects TLS. Set destinations.archive.tls = true" in report.message
 

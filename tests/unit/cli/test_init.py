@@ -29,7 +29,7 @@ def test_the_file_has_the_chosen_values_and_explains_the_rest(tmp_path: Path) ->
     settings = load_settings(path, {})
     assert (settings.node.ae_title, settings.node.port, settings.storage.root) == ("GLAM", 11120, Path("/srv/glam"))
     assert (settings.peers["pacs"].ae_title, settings.peers["pacs"].hosts) == ("PACS1", ("10.0.0.0/24",))
-    archive = settings.destinations["archive"]
+    archive = settings.archives["archive"]
     assert (archive.ae_title, archive.host, archive.port) == ("VNA", "10.0.0.5", 11112)
     assert "# Seconds without a new instance after which any study is complete." in path.read_text()
     assert "Route studies from" in told
@@ -40,7 +40,7 @@ def test_init_asks_for_options_that_are_not_given(tmp_path: Path) -> None:
     glam_node("init", path, text="GLAM\n104\nPACS\nVNA@archive.example:104\n/srv\n")
     settings = load_settings(path, {})
     assert (settings.node.port, settings.peers["pacs"].hosts) == (104, ())
-    assert settings.destinations["archive"].host == "archive.example"
+    assert settings.archives["archive"].host == "archive.example"
 
 
 def test_a_bad_answer_is_refused_with_its_reason_and_asked_for_again(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_variable_makes_a_section() -> None:
 def test_a_variable_finds_a_section_in_any_case(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_text("[destinations.Archive]\nport = 104")
     settings = load_settings(tmp_path / "node.toml", {"GLAM_NODE__DESTINATIONS__ARCHIVE__PORT": "105"})
-    assert {name: destination.port for name, destination in settings.destinations.items()} == {"Archive": 105}
+    assert {name: destination.port for name, destination in settings.archives.items()} == {"Archive": 105}
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,18 @@ MISTAKES = [
     ("[peers.'a b']\nae_title = 'P'", "peers.a b", "is not a name"),
     ("peers = ['PACS']", "peers", "a section"),
     ("[destinations.a6]\nkind = 'stow'", "destinations.a6.kind", '"c-store" or "stow-rs" or "folder"'),
-    ("[destinations.a7]\nkind = 'folder'", "destinations.a7.path", "needs a directory"),
+    ("[destinations.a7]\nkind = 'folder'", "destinations.a7.path", 'kind = "folder" needs a path'),
     ("[destinations.a8]\nkind = 'folder'\npath = ''", "destinations.a8.path", "a path"),
-    ("[destinations.c1]\nkind = 'stow-rs'\nstorage_commitment = true", "destinations.c1.storage_commitment", "c-store"),
-    ("[destinations.c2]\nkind = 'folder'\npath = 'x'\ntls = true", "destinations.c2.tls", "not for a folder"),
+    (
+        "[destinations.c1]\nkind = 'stow-rs'\nstorage_commitment = true",
+        "destinations.c1.storage_commitment",
+        'is for kind = "c-store"',
+    ),
+    (
+        "[destinations.c2]\nkind = 'folder'\npath = 'x'\ntls = true",
+        "destinations.c2.tls",
+        'is for kind = "c-store" or "stow-rs"',
+    ),
     ("[destinations.a9]\nport = 0", "destinations.a9.port", "1 to 65535"),
     ("[destinations.a11]\nresults = ['sr']", "destinations.a11.results[0]", '"sr" is not allowed: "segmentation"'),
     (

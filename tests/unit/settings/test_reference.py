@@ -5,10 +5,10 @@ import tomllib
 from pathlib import Path
 
 from glam_node import settings as package
-from glam_node.settings.keys import keys
+from glam_node.settings.keys import NAME, keys, sections
 from glam_node.settings.load import load_settings
 from glam_node.settings.peers import PeerSettings
-from glam_node.settings.reference import EXAMPLE_NAMES, commented_file, in_force, masked, reference
+from glam_node.settings.reference import commented_file, example_path, in_force, masked, reference
 from glam_node.settings.schema import Settings
 
 NODE_TOML = Path(package.__file__).parent / "node.toml"
@@ -33,7 +33,7 @@ def test_the_file_that_ships_has_no_words_or_examples_that_mislead() -> None:
     repeated = [key.dotted for key in keys().values() if len(set(split := key.allowed.split(" or "))) < len(split)]
     assert repeated == []
     assert "# port = 2762" in file
-    assert file.count("Repeat it under other names.") == len(EXAMPLE_NAMES)
+    assert file.count("Repeat it under other names.") == sum(section.path[-1:] == (NAME,) for section in sections())
 
 
 def test_the_file_that_ships_changes_nothing() -> None:
@@ -43,11 +43,11 @@ def test_the_file_that_ships_changes_nothing() -> None:
 def test_the_file_that_ships_has_every_key() -> None:
     without_comments = re.sub(r"^# (\[|\w+ = )", r"\1", commented_file(), flags=re.MULTILINE)
     tree = tomllib.loads(without_comments)
-    for key in keys().values():
+    for section in sections():
         table = tree
-        for segment in key.path[:-1]:
-            table = table[EXAMPLE_NAMES[key.path[0]] if segment == "NAME" else segment]
-        assert key.path[-1] in table, key.dotted
+        for segment in example_path(section):
+            table = table[segment]
+        assert [key.dotted for key in section.keys if key.path[-1] not in table] == []
 
 
 def test_settings_in_force_can_be_read_again(tmp_path: Path) -> None:

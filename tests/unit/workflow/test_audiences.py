@@ -5,7 +5,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.bootstrap import audiences
 from glam_node.node.workflow.analyse.context import Audience
-from glam_node.settings.destinations import DestinationSettings, PresentationSettings
+from glam_node.settings.destinations import CStoreSettings, PresentationSettings
 from tests.unit.workflow.workbench import Workbench
 
 RAW = {"score_scale": "raw", "series_description": "AI {subject}", "banner": "Study 12 only", "series_number": 70}
@@ -44,9 +44,9 @@ def test_a_report_follows_that_of_the_same_audience(bench: Workbench, exam: list
 def test_destinations_that_look_alike_share_their_objects() -> None:
     raw = PresentationSettings(score_scale="raw")
     destinations = {
-        "a": DestinationSettings(),
-        "b": DestinationSettings(presentation=raw),
-        "c": DestinationSettings(results=("secondary_capture",)),
+        "a": CStoreSettings(),
+        "b": CStoreSettings(presentation=raw),
+        "c": CStoreSettings(results=("secondary_capture",)),
     }
     shared, own = audiences(destinations)
     assert (set(shared.destinations), set(own.destinations)) == ({"a", "c"}, {"b"})

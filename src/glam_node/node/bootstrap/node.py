@@ -37,7 +37,7 @@ from glam_node.node.workflow.deliver.commit_results import CommitmentRules
 from glam_node.node.workflow.operate.retention import RetentionRules
 from glam_node.node.workflow.record.alerts import Channel
 from glam_node.node.workflow.record.event_messages import Reporting
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings, DestinationSettings, FolderSettings, StowSettings
 from glam_node.settings.digest import settings_digest
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.schema import Settings
@@ -86,7 +86,8 @@ def build_node(settings: Settings) -> Node:
 def rebuild_node(base: BaseNode, settings: Settings) -> Node:
     """Build a node with other settings on an open database and storage root."""
     identity = result_identity(settings)
-    archives = _archives(settings)
+    archives = {name: peer_of(name, one, settings.node.ae_title) for name, one in settings.archives.items()}
+    built = {name: _built(name, one, settings.node.ae_title) for name, one in settings.destinations.items()}
     inference = InferenceContext(
         identity=identity,
         audiences=audiences({name: one for name, one in settings.destinations.items() if one.mode != "dry_run"}),
@@ -101,10 +102,7 @@ def rebuild_node(base: BaseNode, settings: Settings) -> Node:
         settings=settings,
         sessions=base.sessions,
         store=base.store,
-        destinations={
-            name: _destination(name, destination, settings.node.ae_title)
-            for name, destination in settings.destinations.items()
-        },
+        destinations={name: destination for name, (destination, _) in built.items()},
         archives=archives,
         commitment_rules=commitment_rules(settings),
         commitment_peers={
@@ -134,7 +132,10 @@ def rebuild_node(base: BaseNode, settings: Settings) -> Node:
         ),
         fallbacks=fallback_sop_classes({name: one.fallbacks.by_kind for name, one in settings.destinations.items()}),
         settings_digest=identity.settings_digest,
-        reporting=_reporting(settings),
+        reporting=Reporting(
+            Reporter(settings.node.ae_title, settings.results.institution_name, socket.gethostname()),
+            {name: party for name, (_, party) in built.items()},
+        ),
         collector=audit_collector(settings.audit),
         alert_rules=alert_rules(settings),
         alert_channels=alert_channels(settings),
@@ -156,14 +157,6 @@ def audiences(destinations: Mapping[str, DestinationSettings]) -> tuple[Audience
     ) or (Audience(),)
 
 
-def _archives(settings: Settings) -> dict[str, Peer]:
-    return {
-        name: peer_of(name, destination, settings.node.ae_title)
-        for name, destination in settings.destinations.items()
-        if destination.kind == "c-store"
-    }
-
-
 def _confirmations(name: str, archives: Mapping[str, Peer]) -> Confirmations | None:
     return Confirmations(partial(count_mammograms, archives[name]), name) if name else None
 
@@ -182,30 +175,15 @@ def result_identity(settings: Settings) -> ResultIdentity:
     return ResultIdentity(**settings.results.model_dump(), settings_digest=settings_digest(settings))
 
 
-def _destination(name: str, destination: DestinationSettings, ae_title: str) -> Destination:
-    match destination.kind:
-        case "c-store":
-            syntaxes = [TRANSFER_SYNTAXES[syntax] for syntax in destination.transfer_syntaxes]
-            return CStoreDestination(peer_of(name, destination, ae_title), syntaxes)
-        case "stow-rs":
-            return StowDestination(web_peer(name, destination))
-        case "folder":
-            return FolderDestination(name, destination.folder)
-    assert_never(destination.kind)
-
-
-def _reporting(settings: Settings) -> Reporting:
-    reporter = Reporter(settings.node.ae_title, settings.results.institution_name, socket.gethostname())
-    return Reporting(reporter, {name: _party(name, destination) for name, destination in settings.destinations.items()})
-
-
-def _party(name: str, destination: DestinationSettings) -> Party:
-    """Return the description of a destination for audit messages."""
-    match destination.kind:
-        case "c-store":
-            return Party(name, destination.ae_title, destination.host)
-        case "stow-rs":
-            return Party(name, host=destination.host)
-        case "folder":
-            return Party(name, uri=destination.folder.resolve().as_uri())
-    assert_never(destination.kind)
+def _built(name: str, settings: DestinationSettings, ae_title: str) -> tuple[Destination, Party]:
+    """Return a destination, and its description for audit messages."""
+    match settings:
+        case CStoreSettings():
+            syntaxes = [TRANSFER_SYNTAXES[syntax] for syntax in settings.transfer_syntaxes]
+            archive = CStoreDestination(peer_of(name, settings, ae_title), syntaxes)
+            return archive, Party(name, settings.ae_title, settings.host)
+        case StowSettings():
+            return StowDestination(web_peer(name, settings)), Party(name, host=settings.host)
+        case FolderSettings():
+            return FolderDestination(name, settings.path), Party(name, uri=settings.path.resolve().as_uri())
+    assert_never(settings)

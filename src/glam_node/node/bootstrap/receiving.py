@@ -45,11 +45,7 @@ def server_of(settings: NodeSettings) -> "type[StorageServer] | type[PynetdicomS
 def commitment_rules(settings: Settings) -> CommitmentRules:
     """Return the archives to ask for storage commitment, the time limit of a reply and the number of requests."""
     return CommitmentRules(
-        {
-            name: destination.ae_title
-            for name, destination in settings.destinations.items()
-            if destination.kind == "c-store" and destination.storage_commitment
-        },
+        {name: archive.ae_title for name, archive in settings.archives.items() if archive.storage_commitment},
         timedelta(seconds=settings.delivery.commitment_timeout),
         settings.delivery.commitment_requests,
     )

@@ -16,7 +16,13 @@ from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.stow import WebPeer, web_peer
 from glam_node.node.scu.tls import PeerTLS, handshake_failure
 from glam_node.node.tls.certificates import ServerCertificate, server_certificate
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import (
+    CStoreSettings,
+    DestinationSettings,
+    FolderSettings,
+    ServerSettings,
+    StowSettings,
+)
 from glam_node.settings.reference import section_to_append
 from glam_node.settings.schema import Settings
 
@@ -29,7 +35,7 @@ def limit_s(destination: DestinationSettings) -> float:
 
     The connection, the request, and the search for the reason of a failure may each time out.
     """
-    return 3 * destination.timeout + SPARE_S
+    return SPARE_S + (3 * destination.timeout if isinstance(destination, ServerSettings) else 0)
 
 
 def missing_destinations() -> Check:
@@ -41,24 +47,24 @@ def missing_destinations() -> Check:
 
 def check_destination(name: str, settings: Settings) -> Iterator[Check]:
     """Check that a destination answers, shows a valid certificate, admits this node, and accepts its results."""
-    destination = settings.destinations[name]
-    if destination.kind != "folder" and _is_this_node(destination, settings):
-        fact = f"{destination.host}:{destination.port} is this node itself, which would get its own results as images"
-        remedy = f"Set destinations.{name}.host and destinations.{name}.port to those of the archive."
-        yield Check(f"destinations.{name}", Verdict.FAIL, fact, remedy)
-        return
-    match destination.kind:
-        case "c-store":
-            yield from _check_archive(peer_of(name, destination, settings.node.ae_title), settings)
-        case "stow-rs":
+    match destination := settings.destinations[name]:
+        case ServerSettings() if _is_this_node(destination, settings):
+            fact = (
+                f"{destination.host}:{destination.port} is this node itself, which would get its own results as images"
+            )
+            remedy = f"Set destinations.{name}.host and destinations.{name}.port to those of the archive."
+            yield Check(f"destinations.{name}", Verdict.FAIL, fact, remedy)
+        case CStoreSettings():
+            yield from _check_archive(peer_of(name, destination, settings.node.ae_title), destination, settings)
+        case StowSettings():
             yield from _check_web(web_peer(name, destination), settings)
-        case "folder":
+        case FolderSettings():
             yield _check_echo(name, settings, "Results wait on this machine until the folder can be written.")
         case _:
-            assert_never(destination.kind)
+            assert_never(destination)
 
 
-def _is_this_node(destination: DestinationSettings, settings: Settings) -> bool:
+def _is_this_node(destination: ServerSettings, settings: Settings) -> bool:
     """Return whether a destination is a port of this node on an address of this machine."""
     if destination.port not in (settings.node.port, settings.tls.port):
         return False
@@ -79,9 +85,8 @@ def _is_ours(family: int, address: tuple[Any, ...]) -> bool:
     return True
 
 
-def _check_archive(peer: Peer, settings: Settings) -> Iterator[Check]:
+def _check_archive(peer: Peer, destination: CStoreSettings, settings: Settings) -> Iterator[Check]:
     """Check TLS, C-ECHO, the chosen results and storage commitment of a DICOM archive."""
-    destination = settings.destinations[peer.name]
     if peer.tls is not None:
         check = _tls(peer, peer.tls)
         yield check
@@ -183,7 +188,7 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def _results(name: str, destination: DestinationSettings, found: Survey) -> Check:
+def _results(name: str, destination: CStoreSettings, found: Survey) -> Check:
     line = f"destinations.{name} results"
     if found.refused:
         remedy = (
@@ -208,7 +213,7 @@ def _results(name: str, destination: DestinationSettings, found: Survey) -> Chec
     return Check(line, Verdict.OK, f"accepts {', '.join(taken)}")
 
 
-def _commitment(name: str, destination: DestinationSettings, settings: Settings, found: Survey) -> Check:
+def _commitment(name: str, destination: CStoreSettings, settings: Settings, found: Survey) -> Check:
     line = f"destinations.{name} commitment"
     if not found.commitment:
         remedy = f"Allow it for {settings.node.ae_title} there, or set destinations.{name}.storage_commitment = false."

@@ -13,6 +13,7 @@ from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.tls import peer_tls
 from glam_node.node.tls.certificates import Validity, authorities, validity
 from glam_node.node.tls.contexts import CertificateFiles, client_context, server_context
+from glam_node.settings.destinations import ServerSettings, StowSettings
 from glam_node.settings.problems import Problem
 from glam_node.settings.schema import Settings
 from glam_node.settings.secret_files import SecretFileError, read_secret
@@ -37,8 +38,7 @@ def check_certificates(settings: Settings) -> Iterator[Check]:
     if console.port and console.oidc.ca is not None:
         yield _check(CertificateFiles(SIGN_IN, None, None, console.oidc.ca), now, of_server=False)
     for name, destination in settings.destinations.items():
-        called = peer_tls(name, destination)
-        if called is not None:
+        if isinstance(destination, ServerSettings) and (called := peer_tls(name, destination)) is not None:
             yield _check(called.files, now, of_server=False)
     collector = audit_collector(settings.audit)
     if collector is not None:
@@ -128,7 +128,7 @@ def check_secrets(settings: Settings) -> Iterator[Check]:
     if alerts.smtp_host is not None and alerts.smtp_password_path is not None:
         yield check_secret("alerts.smtp_password_path", alerts.smtp_password_path)
     for name, destination in settings.destinations.items():
-        if destination.kind == "stow-rs" and destination.authorization is not None:
+        if isinstance(destination, StowSettings) and destination.authorization is not None:
             yield check_secret(f"destinations.{name}.authorization", destination.authorization)
 
 

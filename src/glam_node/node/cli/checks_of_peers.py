@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from glam_node.node.cli.checks import Check, Verdict, serving_process
 from glam_node.node.errors import NodeError
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.reference import section_to_append
 from glam_node.settings.schema import Settings
@@ -18,16 +18,12 @@ def check_ae_titles(settings: Settings) -> Check:
     """Check that no other system has the AE title of this node, and that titles are in capitals."""
     ours, name = settings.node.ae_title, "AE titles"
     same = [f"peers.{one}" for one, peer in settings.peers.items() if peer.ae_title == ours]
-    same += [
-        f"destinations.{one}"
-        for one, destination in settings.destinations.items()
-        if destination.kind == "c-store" and destination.ae_title == ours
-    ]
+    same += [f"destinations.{one}" for one, archive in settings.archives.items() if archive.ae_title == ours]
     if same:
         fact = f"{ours} is the title of this node and of {', '.join(same)}"
         return Check(name, Verdict.FAIL, fact, "Two systems cannot share a title. Set another node.ae_title.")
     titles = [ours, *(peer.ae_title for peer in settings.peers.values())]
-    titles += [one.ae_title for one in settings.destinations.values() if one.kind == "c-store"]
+    titles += [archive.ae_title for archive in settings.archives.values()]
     small = sorted({title for title in titles if title != title.upper()})
     if small:
         fact = f"{', '.join(small)} has lower-case letters, which many systems change when they send or compare them"
@@ -66,7 +62,7 @@ def check_receiver(settings: Settings) -> Iterator[Check]:
     if caller is None or settings.node.port == 0 or not serving_process(settings.storage.root):
         return
     host = settings.node.local_host
-    ourselves = DestinationSettings(
+    ourselves = CStoreSettings(
         ae_title=settings.node.ae_title, host=host, port=settings.node.port, results=(), timeout=5.0
     )
     peer = replace(peer_of("node", ourselves, caller.ae_title), settings_section="node")

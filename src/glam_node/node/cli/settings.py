@@ -119,6 +119,8 @@ def _explain(wanted: str) -> None:
         out.print(f"{key.dotted}  ({default})", style="bold")
         out.print(f"    {key.description}")
         out.print(f"    Allowed: {key.allowed}. Environment: {key.environment_variable}")
+        if key.kinds:
+            out.print(f"    Kinds of destination that have it: {', '.join(key.kinds)}")
 
 
 def _shown(default: object) -> str:

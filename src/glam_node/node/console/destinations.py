@@ -17,7 +17,7 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.event import EventKind
 from glam_node.node.scu.echo import EchoOutcome, echo
 from glam_node.node.workflow.operate.resend import send_now
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import DestinationSettings, ServerSettings
 
 LONGEST_ECHO_S = 10.0
 """The longest time in seconds that a person waits for the answer, even if the destination's timeout is longer."""
@@ -152,5 +152,6 @@ class DestinationActions:
 
     def _echo(self, name: str) -> EchoOutcome:
         destination = self._node.settings.destinations[name]
-        impatient = destination.model_copy(update={"timeout": min(destination.timeout, LONGEST_ECHO_S)})
-        return echo(name, impatient, self._node.settings.node.ae_title)
+        if isinstance(destination, ServerSettings):
+            destination = destination.model_copy(update={"timeout": min(destination.timeout, LONGEST_ECHO_S)})
+        return echo(name, destination, self._node.settings.node.ae_title)

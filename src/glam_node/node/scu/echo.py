@@ -15,7 +15,7 @@ from glam_node.node.scu.folder import check_folder
 from glam_node.node.scu.stow import check_web_server, web_peer
 from glam_node.node.scu.tls import peer_tls
 from glam_node.node.scu.transfer_syntaxes import TRANSFER_SYNTAXES
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings, DestinationSettings, FolderSettings, StowSettings
 
 VERIFICATION = "1.2.840.10008.1.1"
 
@@ -42,17 +42,17 @@ def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> 
 
 
 def _answer(name: str, destination: DestinationSettings, calling_ae_title: str) -> str:
-    match destination.kind:
-        case "c-store":
+    match destination:
+        case CStoreSettings():
             return _ask(peer_of(name, destination, calling_ae_title), destination)
-        case "stow-rs":
+        case StowSettings():
             return check_web_server(web_peer(name, destination))
-        case "folder":
-            return check_folder(name, destination.folder)
-    assert_never(destination.kind)
+        case FolderSettings():
+            return check_folder(name, destination.path)
+    assert_never(destination)
 
 
-def peer_of(name: str, destination: DestinationSettings, calling_ae_title: str) -> Peer:
+def peer_of(name: str, destination: CStoreSettings, calling_ae_title: str) -> Peer:
     """Return the application entity that [destinations.NAME] describes."""
     return Peer(
         name,
@@ -77,7 +77,7 @@ class Survey:
     """True if the destination accepts requests for storage commitment."""
 
 
-def survey(peer: Peer, destination: DestinationSettings) -> Survey:
+def survey(peer: Peer, destination: CStoreSettings) -> Survey:
     """Send a C-ECHO on an association that proposes the SOP classes of all results for the destination.
 
     Each transfer syntax is proposed in its own presentation context, so that the answer shows all accepted ones.
@@ -119,7 +119,7 @@ def survey(peer: Peer, destination: DestinationSettings) -> Survey:
     return Survey(accepted, refused, PUSH_MODEL in taken)
 
 
-def _ask(peer: Peer, destination: DestinationSettings) -> str:
+def _ask(peer: Peer, destination: CStoreSettings) -> str:
     """Return a sentence that names the peer and the fallbacks that the node sends to it.
 
     Raises:

@@ -17,7 +17,7 @@ from glam_node.node.scu.answer_timeouts import ANSWER_TIMEOUT_FACTOR, limit_answ
 from glam_node.node.scu.store import SOP_CLASS_NOT_SUPPORTED, STATUS_MEANINGS, warning_of
 from glam_node.node.scu.stow_answer import StowAnswer, read_answer
 from glam_node.node.scu.tls import PeerTLS, peer_tls
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import StowSettings
 from glam_node.settings.secret_files import SecretFileError, read_secret
 
 _CHUNK_BYTES = 2**20
@@ -101,7 +101,7 @@ class WebPeer:
             raise TransientError(f"{key}: {error}. Correct that file.") from None
 
 
-def web_peer(name: str, destination: DestinationSettings) -> WebPeer:
+def web_peer(name: str, destination: StowSettings) -> WebPeer:
     """Return the server that [destinations.NAME] describes."""
     return WebPeer(
         name,

@@ -7,7 +7,7 @@ from functools import partial
 
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.tls.contexts import CertificateFiles, ReloadingContext, client_context
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import ServerSettings
 
 # Seconds to wait for the alert of a TLS 1.3 server that refuses the client certificate: the server sends the alert only
 # after the client has completed the handshake.
@@ -48,7 +48,7 @@ class PeerTLS:
             raise TransientError(f"{error}. The node tries again.") from error
 
 
-def peer_tls(name: str, destination: DestinationSettings) -> PeerTLS | None:
+def peer_tls(name: str, destination: ServerSettings) -> PeerTLS | None:
     """Return the TLS settings of [destinations.NAME], or None if it uses no TLS."""
     if not destination.tls:
         return None

@@ -16,7 +16,7 @@ from glam_node.node.db.engine import open_database
 from glam_node.node.domain.account import Role
 from glam_node.node.domain.study import Standing
 from glam_node.node.workflow.operate.accounts import new_account, set_account
-from glam_node.settings.destinations import DestinationSettings
+from glam_node.settings.destinations import CStoreSettings, DestinationSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import NOW, four_views
 from tests.integration.console.browser import listening
@@ -51,7 +51,9 @@ def node(tmp_path: Path, people: Path) -> Iterator[Node]:
     root = tmp_path / "root"
     root.mkdir()
     shutil.copy(people, root)
-    destinations = {name: DestinationSettings(port=free_port(), timeout=3.0) for name in ("archive", "other")}
+    destinations: dict[str, DestinationSettings] = {
+        name: CStoreSettings(port=free_port(), timeout=3.0) for name in ("archive", "other")
+    }
     node = build_node(Settings(storage=StorageSettings(root=root), destinations=destinations))
     yield node
     node.sessions.kw["bind"].dispose()

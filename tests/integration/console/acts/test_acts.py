@@ -264,7 +264,7 @@ def test_a_failed_c_echo_to_a_destination_is_shown(node: Node, anna: Browser) ->
 
 
 def test_a_successful_c_echo_to_a_destination_is_shown(node: Node, anna: Browser) -> None:
-    port = node.settings.destinations["archive"].port
+    port = node.settings.archives["archive"].port
     with dicom.listening(dicom.Archive(port=port)):
         page = anna.ask("/destinations/archive/echo", {"form_token": anna.form_token("/")})[1]
     assert "answers to" in page

@@ -1,0 +1,79 @@
+"""Tests that each kind of destination has its own keys, and that a key of another kind is reported with its kinds."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glam_node.settings.destinations import CStoreSettings, FolderSettings, StowSettings
+from glam_node.settings.keys import Key, keys
+from glam_node.settings.load import SettingsError, load_settings, problems_of
+from glam_node.settings.reference import in_force
+from glam_node.settings.reload import changes
+from glam_node.settings.schema import Settings
+
+KINDS: dict[str, dict[str, Any]] = {"c-store": {}, "stow-rs": {}, "folder": {"path": "results"}}
+"""The keys that a destination of each kind needs."""
+OWN = [key for key in keys().values() if key.path[:2] == ("destinations", "NAME") and len(key.path) == 3]
+FOREIGN = [(kind, key) for kind in KINDS for key in OWN if kind not in key.kinds]
+
+
+def test_each_kind_has_its_own_keys() -> None:
+    assert {key.path[-1] for kind, key in FOREIGN if kind == "folder"} >= {"ae_title", "host", "tls", "timeout"}
+    assert {key.path[-1] for kind, key in FOREIGN if kind == "stow-rs"} == {
+        "ae_title",
+        "transfer_syntaxes",
+        "storage_commitment",
+        "path",
+    }
+    assert {key.path[-1] for kind, key in FOREIGN if kind == "c-store"} == {"service_path", "authorization", "path"}
+
+
+@pytest.mark.parametrize(("kind", "key"), FOREIGN, ids=lambda one: one.path[-1] if isinstance(one, Key) else one)
+def test_a_key_of_another_kind_is_reported_with_the_kinds_that_have_it(kind: str, key: Key) -> None:
+    destination = {"kind": kind, **KINDS[kind], key.path[-1]: key.default}
+    (problem,) = problems_of({"destinations": {"x": destination}})
+    assert problem.key == f"destinations.x.{key.path[-1]}"
+    assert problem.message.startswith("is for kind = ")
+    assert problem.message.endswith(f'and this destination has kind = "{kind}"')
+    named = problem.message.partition(", and")[0]
+    assert [one for one in KINDS if f'"{one}"' in named] == list(key.kinds)
+
+
+def test_a_destination_without_a_kind_is_a_dicom_archive(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text("destinations.a.host = 'h'\ndestinations.b = { kind = 'stow-rs' }\n[destinations.c]\npath = 'x'")
+    settings = load_settings(path, {"GLAM_NODE__DESTINATIONS__C__KIND": "folder"})
+    assert [type(one) for one in settings.destinations.values()] == [CStoreSettings, StowSettings, FolderSettings]
+    assert list(settings.archives) == ["a"]
+
+
+def test_a_variable_that_looks_like_a_number_may_be_an_ae_title() -> None:
+    settings = load_settings(None, {"GLAM_NODE__DESTINATIONS__A__AE_TITLE": "1234"})
+    assert settings.archives["a"].ae_title == "1234"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "key"),
+    [("KIND", "fax", "destinations.a.kind"), ("HOST", "h", "destinations.a.host"), ("PATH", "", "destinations.a.path")],
+)
+def test_a_wrong_variable_of_a_destination_is_named(variable: str, value: str, key: str) -> None:
+    name = f"GLAM_NODE__DESTINATIONS__A__{variable}"
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, {"GLAM_NODE__DESTINATIONS__A__KIND": "folder", name: value})
+    assert {one.key: name in one.message for one in caught.value.problems}[key]
+
+
+def test_settings_in_force_of_every_kind_can_be_read_again(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"destinations": {kind: {"kind": kind, **KINDS[kind]} for kind in KINDS}})
+    path = tmp_path / "node.toml"
+    path.write_text(in_force(settings))
+    assert load_settings(path, {}) == settings
+
+
+def test_a_change_of_kind_takes_effect_at_once_and_names_the_keys_of_both_kinds() -> None:
+    before = Settings(destinations={"x": CStoreSettings(host="10.0.0.5")})
+    after = Settings(destinations={"x": FolderSettings(kind="folder", path=Path("results"))})
+    found = {change.key: change for change in changes(before, after)}
+    assert {"destinations.x.kind", "destinations.x.host", "destinations.x.path"} <= set(found)
+    assert not any(change.restart for change in found.values())
