@@ -15,6 +15,7 @@ from glam_node.node.db import migrate
 from glam_node.node.db.engine import SessionFactory, open_database
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.scp.pynetdicom_server import PynetdicomServer
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.storage.instances import InstanceStore
@@ -35,7 +36,7 @@ class Receiver:
     server: StorageServer | PynetdicomServer
     store: InstanceStore
     sessions: SessionFactory
-    refused: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    refused: list[tuple[EventKind, EventDetail]] = field(default_factory=list)
 
     @property
     def port(self) -> int:
@@ -64,7 +65,7 @@ def running_receiver(
     migrate.upgrade(url)
     sessions = open_database(url)
     store, writer = InstanceStore(root), Writer(sessions)
-    refused: list[tuple[str, dict[str, Any]]] = []
+    refused: list[tuple[EventKind, EventDetail]] = []
     settings = NodeSettings(**{"host": "127.0.0.1", "port": 0, "network_timeout": 10.0, **node})
     server = server_of(settings)(
         settings,
