@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from glam_node.node.console.oidc import Issuer
+from glam_node.node.console.oidc import Client
 from glam_node.node.domain.alert import AlertMessage, Phase
 from glam_node.node.domain.commitment import CommitmentReply, Reference
 from glam_node.node.domain.trace import Span
@@ -221,7 +221,7 @@ def provider(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
     address = f"{scheme}://127.0.0.1:{port}"
     ca = {"ca": theirs.ca} if theirs is not None else {}
     stated = {"issuer": address, "client_id": "node", "public_url": "http://127.0.0.1:1", "viewers": ["all"], **ca}
-    Issuer(OIDCSettings.model_validate({**stated, "timeout": TIMEOUT_S})).metadata()
+    Client(OIDCSettings.model_validate({**stated, "timeout": TIMEOUT_S})).metadata()
 
 
 DRIPS_OF_THE_WEB = ("a header byte by byte", "a body byte by byte")

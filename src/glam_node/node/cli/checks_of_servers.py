@@ -18,7 +18,7 @@ from glam_node.settings.console import OIDCSettings
 from glam_node.settings.schema import Settings
 
 if TYPE_CHECKING:
-    from glam_node.node.console.oidc import Issuer
+    from glam_node.node.console.oidc import Client
 
 PROVIDER, CLIENT = "sign-in provider", "sign-in client"
 _HTTPS = 443
@@ -35,38 +35,38 @@ def check_sign_in(settings: Settings) -> Iterator[Check]:
     if chosen.issuer is None or not settings.console.port:
         return
     # Imported here: the module is slow to import and is not needed without a provider.
-    from glam_node.node.console.oidc import Issuer
+    from glam_node.node.console.oidc import Client
 
     secret = chosen.client_secret_path
     if secret is not None and check_secret(CLIENT_SECRET, secret).verdict is Verdict.FAIL:
         return  # `check_secrets` reports this failure.
-    issuer = Issuer(chosen)
+    client = Client(chosen)
     try:
-        found = _provider(issuer, chosen)
+        found = _provider(client, chosen)
     except NodeError as error:
         found = Check(PROVIDER, Verdict.FAIL, str(error), "Until then only local accounts can sign in.")
     yield found
     if found.verdict is not Verdict.FAIL:
-        yield _client(issuer, chosen)
+        yield _client(client, chosen)
 
 
-def _provider(issuer: "Issuer", chosen: OIDCSettings) -> Check:
+def _provider(client: "Client", chosen: OIDCSettings) -> Check:
     """Check the discovery document, the keys and the certificate of the provider.
 
     Raises:
         NodeError: The provider does not answer, or its answer cannot be used.
     """
-    metadata = issuer.metadata()
-    keys = len(issuer.keys().keys)
+    metadata = client.metadata()
+    keys = len(client.keys().keys)
     lacking = _lacking(metadata, chosen)
     if lacking:
-        return Check(PROVIDER, Verdict.FAIL, f"{issuer.name} {lacking[0]}", lacking[1])
-    fact = f"{issuer.name} answers, with its endpoints and {keys} keys"
-    ends = _certificate_ends(issuer.name, chosen)
+        return Check(PROVIDER, Verdict.FAIL, f"{client.issuer} {lacking[0]}", lacking[1])
+    fact = f"{client.issuer} answers, with its endpoints and {keys} keys"
+    ends = _certificate_ends(client.issuer, chosen)
     if ends is not None and ends - datetime.now(UTC) < EXPIRES_SOON:
         fact = f"{fact}; its certificate is valid until {ends:%Y-%m-%d %H:%M} UTC"
         return Check(PROVIDER, Verdict.WARN, fact, "Ask the administrator of the provider to renew it.")
-    if not issuer.end_session_endpoint:
+    if not client.end_session_endpoint:
         return Check(
             PROVIDER,
             Verdict.OK,
@@ -109,11 +109,11 @@ def _certificate_ends(name: str, chosen: OIDCSettings) -> datetime | None:
         return None
 
 
-def _client(issuer: "Issuer", chosen: OIDCSettings) -> Check:
+def _client(client: "Client", chosen: OIDCSettings) -> Check:
     """Check that the provider accepts the client ID and secret, and redirects browsers back to this console."""
     try:
-        stranger = issuer.client_trouble()
-        astray = "" if stranger else issuer.redirect_trouble()
+        stranger = client.client_trouble()
+        astray = "" if stranger else client.redirect_trouble()
     except NodeError as error:
         return Check(CLIENT, Verdict.FAIL, str(error), "See the message, then run `glam-node doctor` again.")
     if stranger:
@@ -124,10 +124,10 @@ def _client(issuer: "Issuer", chosen: OIDCSettings) -> Check:
             "Correct console.oidc.client_id, or the secret in the file console.oidc.client_secret_path.",
         )
     if astray:
-        return Check(CLIENT, Verdict.FAIL, astray, f"Register {issuer.redirect_uri} there as its redirect URI.")
+        return Check(CLIENT, Verdict.FAIL, astray, f"Register {client.redirect_uri} there as its redirect URI.")
     how = "by its secret" if chosen.client_secret_path else "as a public client"
     return Check(
-        CLIENT, Verdict.OK, f"the provider knows {chosen.client_id} {how}, and redirects to {issuer.redirect_uri}"
+        CLIENT, Verdict.OK, f"the provider knows {chosen.client_id} {how}, and redirects to {client.redirect_uri}"
     )
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,9 +25,12 @@ PATH = "/sign-in/oidc"
 LIFETIME = timedelta(minutes=10)
 MOST_STARTED = 1000
 """The number of sign-ins that may be in progress; one more replaces the oldest."""
+MOST_ASKING = 16
+"""The number of sign-ins that may wait for the provider at once, so that a slow one does not hold up the pages."""
 PREFIX = "oidc:"
 """The prefix of the names of accounts that a provider authenticated; no local account can have it."""
 _LONGEST_NAME = 64
+_TOO_MANY = "Too many people wait for the provider at the moment. Try again."
 _AGAIN = "This sign-in was not started in this browser, is complete, or took longer than ten minutes. Sign in again."
 
 
@@ -36,6 +40,7 @@ class NotStarted(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class _Started:
+    client: oidc.Client
     authorization: oidc.Request
     browser: str
     until: datetime
@@ -48,17 +53,27 @@ class OidcSignIn:
         self._sign_in = sign_in
         self._authentication = sign_in.authentication
         self._settings = settings
-        self._issuer = oidc.Issuer(settings)
         self._started: dict[str, _Started] = {}
+        self._waiting = 0
         self._lock = threading.Lock()
 
     async def begin(self, request: Request) -> Response:
         """Redirect the browser to the provider, or show the sign-in form with the failure."""
-        return await run_in_threadpool(self._begin, request)
+        return await self._asking(self._begin, request)
 
     async def callback(self, request: Request) -> Response:
         """Sign in the person who comes back from the provider, or show the sign-in form with the failure."""
-        return await run_in_threadpool(self._callback, request)
+        return await self._asking(self._callback, request)
+
+    async def _asking(self, step: Callable[[Request], Response], request: Request) -> Response:
+        """Run a step that asks the provider, or refuse it if too many others wait for the provider."""
+        if self._waiting >= MOST_ASKING:
+            return await run_in_threadpool(self._sign_in.refuse, request, _TOO_MANY, 503)
+        self._waiting += 1
+        try:
+            return await run_in_threadpool(step, request)
+        finally:
+            self._waiting -= 1
 
     async def sign_out(self, request: Request) -> Response:
         """End the session of this browser; if the provider authenticated it, lead the browser to sign out there too."""
@@ -68,7 +83,7 @@ class OidcSignIn:
 
     def _sign_out_at_provider(self, request: Request, id_token: str) -> Response:
         try:
-            url = self._issuer.sign_out_url(id_token)
+            url = oidc.Client(self._settings).sign_out_url(id_token)
         except NodeError:
             url = ""
         # The Content-Security-Policy forbids a form to redirect to another site; a page may lead there.
@@ -77,14 +92,15 @@ class OidcSignIn:
 
     def _begin(self, request: Request) -> Response:
         try:
-            authorization = self._issuer.request()
+            client = oidc.Client(self._settings)
+            authorization = client.authorization_request()
         except NodeError as error:
             return self._sign_in.refuse(request, str(error), 502)
         browser = secrets.token_urlsafe(24)
         now = self._authentication.now()
         with self._lock:
             alive = [(state, one) for state, one in self._started.items() if one.until > now]
-            started = _Started(authorization, browser, now + LIFETIME)
+            started = _Started(client, authorization, browser, now + LIFETIME)
             self._started = dict(alive[-MOST_STARTED + 1 :]) | {authorization.state: started}
         response = RedirectResponse(authorization.url, 303)
         # "Lax", because the provider's page on another site leads back here.
@@ -116,15 +132,16 @@ class OidcSignIn:
         browser = request.cookies.get(COOKIE, "")
         if started is None or started.until <= self._authentication.now() or not _is_same(started.browser, browser):
             raise NotStarted(_AGAIN)
-        if given.get("iss", self._issuer.name) != self._issuer.name:
-            raise PermanentError(f"The answer is not from {self._issuer.name}. Sign in again.")
+        client = started.client
+        if given.get("iss", client.issuer) != client.issuer:
+            raise PermanentError(f"The answer is not from {client.issuer}. Sign in again.")
         if "error" in given or not given.get("code"):
             said = given.get("error", "nothing")[:40]
             raise PermanentError(
-                f"{self._issuer.name} did not let you in: it answered {said}. Sign in again; if that does not help, "
-                f"ask its administrator whether this client may, and whether {self._issuer.redirect_uri} is registered."
+                f"{client.issuer} did not let you in: it answered {said}. Sign in again; if that does not help, "
+                f"ask its administrator whether this client may, and whether {client.redirect_uri} is registered."
             )
-        return self._issuer.authenticate(started.authorization, given["code"])
+        return client.authenticate(started.authorization, given["code"])
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -111,7 +111,7 @@ class SignIn:
         return response
 
     def refuse(self, request: Request, failure: str, status: int, name: str = "") -> Response:
-        """Show the form with the failure, and audit it, except status 400, which anybody could cause without limit.
+        """Show the form with the failure, and audit it, except 400 and 503, which anybody could cause without limit.
 
         Args:
             request: The request that failed.
@@ -119,7 +119,7 @@ class SignIn:
             status: The HTTP status.
             name: The name of the person, if known.
         """
-        if status == 400:
+        if status in (400, 503):
             return self._form(request, failure, status)
         facts = EventDetail(address=address_of(request), account="", failure=failure)
         if name:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from joserfc import jwt
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import Key, KeySet, RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -36,7 +36,7 @@ class Provider:
     """The parameters with which it sends the browser back instead of a code."""
     userinfo: dict[str, Any] = field(default_factory=dict)
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}))
-    stranger: RSAKey | None = None
+    stranger: Key | None = None
     """An unpublished key that signs instead of `key`."""
     publishes: bool = True
     """Whether `key` is published."""
@@ -58,6 +58,9 @@ class Provider:
                 Route("/authorize", self._authorize),
                 Route("/token", self._token, methods=["POST"]),
                 Route("/jwks", self._jwks),
+                Route("/moved/authorize", self._authorize),
+                Route("/moved/token", self._token, methods=["POST"]),
+                Route("/moved/jwks", self._jwks),
                 Route("/userinfo", self._userinfo),
                 Route("/end", self._end),
             ]
@@ -88,7 +91,7 @@ class Provider:
         return RedirectResponse(f"{asked['redirect_uri']}?{urlencode({**answer, 'state': asked['state']})}", 302)
 
     async def _token(self, request: Request) -> Response:
-        self.asked.append("token")
+        self.asked.append(request.url.path.removeprefix("/"))
         form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
         if not _is_client(request):
             return JSONResponse({"error": "invalid_client"}, 401)
@@ -107,11 +110,11 @@ class Provider:
         }
         stated = {name: value for name, value in claims.items() if value is not None}
         header = {"alg": "RS256", "kid": str(self.key.kid), **self.header}
-        signed = jwt.encode(header, stated, self.stranger or self.key, algorithms=["RS256"])
+        signed = jwt.encode(header, stated, self.stranger or self.key, algorithms=[header["alg"]])
         return JSONResponse({"access_token": "at", "token_type": "Bearer", "expires_in": 300, "id_token": signed})
 
-    def _jwks(self, _: Request) -> Response:
-        self.asked.append("jwks")
+    def _jwks(self, request: Request) -> Response:
+        self.asked.append(request.url.path.removeprefix("/"))
         return JSONResponse(KeySet([self.key]).as_dict(private=False) if self.publishes else {"keys": []})
 
     def _end(self, request: Request) -> Response:

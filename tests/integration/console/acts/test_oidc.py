@@ -2,16 +2,18 @@
 
 import html
 import re
+import socket
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from joserfc.jwk import RSAKey
+from joserfc.jwk import OctKey, RSAKey
 
 from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.console.app import create_console
@@ -234,6 +236,82 @@ def test_an_id_token_with_a_foreign_signature_is_refused(signing: tuple[Site, Br
     provider.stranger = RSAKey.generate_key(2048, {"kid": "one"})
     assert "cannot be trusted" in browser.ask("/sign-in/oidc")[1]
     assert not is_let_in(browser)
+
+
+@pytest.mark.filterwarnings("ignore:JWS algorithm")  # of the library, which the provider signs with
+@pytest.mark.parametrize("algorithm", ["HS256", "none"])
+def test_an_id_token_without_a_signature_of_the_provider_is_refused(
+    signing: tuple[Site, Browser], provider: Provider, algorithm: str
+) -> None:
+    _, browser = signing
+    provider.stranger = OctKey.import_key(CLIENT_SECRET * 2, {"kid": "one"})
+    provider.header = {"alg": algorithm}
+    provider.wrong_metadata = {"id_token_signing_alg_values_supported": [algorithm]}
+    assert "cannot be trusted" in browser.ask("/sign-in/oidc")[1]
+    assert not is_let_in(browser)
+
+
+def test_a_discovery_document_does_not_decide_how_the_provider_is_asked(
+    signing: tuple[Site, Browser], provider: Provider
+) -> None:
+    _, browser = signing
+    provider.wrong_metadata = {"proxies": {"http": "http://127.0.0.1:1"}, "verify": False, "scope": "all", "jwks": {}}
+    assert "scope=openid+profile&" in browser.redirected("/sign-in/oidc")
+    browser.ask("/sign-in/oidc")
+    assert is_let_in(browser)
+
+
+def sign_out(browser: Browser) -> None:
+    browser.ask("/sign-out", {"form_token": browser.form_token("/")})
+    assert not is_let_in(browser)
+
+
+def test_a_new_key_with_the_name_of_the_old_one_is_loaded(signing: tuple[Site, Browser], provider: Provider) -> None:
+    _, browser = signing
+    browser.ask("/sign-in/oidc")
+    sign_out(browser)
+    provider.key = RSAKey.generate_key(2048, {"kid": "one"})
+    browser.ask("/sign-in/oidc")
+    assert is_let_in(browser)
+
+
+def test_a_provider_that_moves_is_found_without_a_restart(
+    signing: tuple[Site, Browser], provider: Provider, issuer: str
+) -> None:
+    _, browser = signing
+    browser.ask("/sign-in/oidc")
+    sign_out(browser)
+    provider.asked.clear()
+    places = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "jwks"}
+    provider.wrong_metadata = {key: f"{issuer}/moved/{place}" for key, place in places.items()}
+    assert browser.redirected("/sign-in/oidc").startswith(f"{issuer}/moved/authorize?")
+    browser.ask("/sign-in/oidc")
+    assert is_let_in(browser)
+    assert [one for one in provider.asked if one != "metadata"] == ["moved/token", "moved/jwks"]
+
+
+def test_a_person_is_signed_out_here_while_the_provider_is_down(tmp_path: Path, provider: Provider) -> None:
+    with ExitStack() as while_up:
+        issuer = while_up.enter_context(running(provider))
+        with site_of(tmp_path, issuer, provider) as (_, browser):
+            browser.ask("/sign-in/oidc")
+            assert is_let_in(browser)
+            while_up.close()
+            assert f"signed out here, but not at {issuer}" in browser.ask(signed_out(browser))[1]
+            assert not is_let_in(browser)
+
+
+def test_a_silent_provider_does_not_hold_up_the_pages(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=128) as silent,
+        site_of(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=10.0) as (site, browser),
+        ThreadPoolExecutor(60) as people,
+    ):
+        asked = [people.submit(Browser(site.port).ask, "/sign-in/oidc") for _ in range(60)]
+        refused = next(one for one in as_completed(asked))
+        assert refused.result()[0] == 503
+        assert browser.ask("/sign-in")[0] == 200
+        assert {one.result()[0] for one in asked} == {502, 503}
 
 
 def test_new_keys_of_the_provider_are_loaded(signing: tuple[Site, Browser], provider: Provider) -> None:

@@ -1,8 +1,9 @@
-"""HTTP answers of an OpenID provider, and messages about its failures."""
+"""Failures of an OpenID provider, with their cause and remedy in words."""
 
 import ssl
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
 from urllib.parse import urlsplit
 
 import requests
@@ -12,50 +13,33 @@ from glam_node.node.errors import NodeError, PermanentError, TransientError
 
 CLIENT_ERRORS = ("invalid_client", "unauthorized_client")
 """The error codes of RFC 6749 5.2 about the client: its id, its secret and its permissions."""
-Claims = dict[str, Any]
-_Answer = Callable[[], requests.Response]
 
 
-def json_of(issuer: str, ask: _Answer) -> Claims:
-    """Return the JSON object of the provider's answer.
+@contextmanager
+def explained(issuer: str) -> Iterator[None]:
+    """Raise a failure of a request to the provider as an error with the cause and the remedy.
 
     Args:
         issuer: The provider's name, for messages.
-        ask: Sends the request.
 
     Raises:
         TransientError: There is no answer, or its status is 500 or above.
-        PermanentError: The status is not 200, or the body is not a JSON object.
+        PermanentError: The status is another failure, or the body is not a JSON object.
     """
-    answer = _answered(issuer, ask)
-    if answer.status_code != 200:
+    try:
+        yield
+    except requests.HTTPError as error:
+        answer = cast(requests.Response, error.response)  # `raise_for_status` sets it
         kind = TransientError if answer.status_code >= 500 else PermanentError
         raise kind(
             f"{issuer} answered {answer.status_code} to {urlsplit(answer.url).path}. Check console.oidc.issuer, and "
             "the log of the provider.",
             status=answer.status_code,
-        )
-    try:
-        found = answer.json()
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise PermanentError(f"{issuer} answered {urlsplit(answer.url).path} with no JSON object. Is it a provider?")
-    return found
-
-
-def status_of(issuer: str, ask: _Answer) -> int:
-    """Return the status of the provider's answer. Raises TransientError or PermanentError if there is no answer."""
-    return _answered(issuer, ask).status_code
-
-
-def _answered(issuer: str, ask: _Answer) -> requests.Response:
-    try:
-        return ask()
+        ) from error
+    except (requests.JSONDecodeError, TypeError, AttributeError) as error:
+        raise PermanentError(f"{issuer} answered with no JSON object. Is it an OpenID provider?") from error
     except requests.RequestException as error:
-        raise unreachable(issuer, error) from error
-    except OAuthError as error:
-        raise PermanentError(f"{issuer} answered {error.error}. Look into its log.") from error
+        raise _unreachable(issuer, error) from error
     except OSError as error:  # raised by requests if the CA file does not exist
         raise PermanentError("console.oidc.ca cannot be read. Check the path and the rights to it.") from error
 
@@ -76,7 +60,7 @@ def refusal(issuer: str, error: OAuthError, redirect_uri: str) -> str:
     return f"{said}{f' ({error.description})' if error.description else ''}. Look into its log."
 
 
-def unreachable(issuer: str, error: requests.RequestException) -> NodeError:
+def _unreachable(issuer: str, error: requests.RequestException) -> NodeError:
     """Return the error to raise for a request that got no answer."""
     if isinstance(error, requests.exceptions.SSLError):
         return TransientError(f"{issuer} {_untrusted(error)}")
