@@ -209,7 +209,7 @@ def test_backup_names_lost_files_and_keeps_the_others(
     assert again()[1].files == 3
 
 
-@pytest.mark.parametrize("name", ["database", "instances"])
+@pytest.mark.parametrize("name", ["database", "instances", "node.toml"])
 def test_a_damaged_backup_is_refused_and_leaves_no_file(
     name: str, bench: Workbench, back: Back, other_url: str, tmp_path: Path, exam: list[Dataset]
 ) -> None:

@@ -12,6 +12,8 @@ from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory, writ
 
 _CHUNK_BYTES = 1 << 20
 _MANIFEST = "manifest.json"
+SETTINGS = "node.toml"
+"""Name of the copy of the settings, which a person enters into the restored node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,11 @@ class Manifest:
     everything: bool
     """Whether the backup includes the files of studies whose work is done."""
     files: Mapping[str, str]
-    """SHA-256 by path relative to the backup; except for the database, the path in the storage root is the same."""
+    """SHA-256 by path relative to the backup, of all files but the manifest."""
+
+    def is_of_storage_root(self, path: str) -> bool:
+        """Return whether the file belongs at the same path in the storage root; settings and database do not."""
+        return path not in (self.database, SETTINGS)
 
     def write(self, directory: Path) -> None:
         """Write the manifest to a directory. Raises OSError."""

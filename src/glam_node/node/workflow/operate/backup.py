@@ -15,11 +15,9 @@ from glam_node.node.db import conflicts, deliveries, jobs, migrate, studies
 from glam_node.node.db.snapshot import snapshot
 from glam_node.node.domain.study import Study
 from glam_node.node.errors import PermanentError
-from glam_node.node.storage.backup_files import Manifest, copy, sha256_of
+from glam_node.node.storage.backup_files import SETTINGS, Manifest, copy, sha256_of
 from glam_node.node.storage.files import PRIVATE_DIRECTORY, sync_directory, write_durably
 from glam_node.node.storage.findings import findings_path
-
-SETTINGS = "node.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ def _copy_consistently(
         (part / path).unlink()
     files = {path: digest for path, digest in sorted(copied.items()) if path in wanted}
     write_durably(part / SETTINGS, settings.encode())
-    listed = {database.name: sha256_of(database), **files}
+    listed = {database.name: sha256_of(database), SETTINGS: sha256_of(part / SETTINGS), **files}
     Manifest(__version__, schema, now.isoformat(), database.name, everything, listed).write(part)
     images = Counter(Path(path).parts[1] for path in files if path.startswith("instances/"))
     return BackupReport(count, len(files), images, tuple(sorted(missing)))

@@ -68,7 +68,7 @@ def restore(backup: Path, url: str, root: Path, now: datetime, lock: str = "") -
             count = sum(studies.counts_by_state(session).values())
     finally:
         sessions.kw["bind"].dispose()
-    return RestoreReport(count, len(manifest.files) - 1, retired)
+    return RestoreReport(count, sum(map(manifest.is_of_storage_root, manifest.files)), retired)
 
 
 def _refuse_occupied(root: Path, lock: str) -> None:
@@ -91,7 +91,7 @@ def _copy_files(backup: Path, manifest: Manifest, root: Path) -> None:
     for path, digest in manifest.files.items():
         source = backup / path
         try:
-            found = sha256_of(source) if path == manifest.database else copy(source, root / path)
+            found = copy(source, root / path) if manifest.is_of_storage_root(path) else sha256_of(source)
         except FileNotFoundError as error:
             raise PermanentError(f"{source} is missing from the backup. Take another backup.") from error
         if found != digest:
