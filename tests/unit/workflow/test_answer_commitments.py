@@ -1,7 +1,12 @@
 """Replies to storage commitment requests of peers."""
 
+import errno
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.node.db import commitments
@@ -9,7 +14,8 @@ from glam_node.node.domain.commitment import CommitmentReply, Failure, Reference
 from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.errors import TransientError
 from glam_node.node.storage.instances import MARKER, write_marker
-from glam_node.node.workflow.deliver.answer_commitments import answer_commitments
+from glam_node.node.workflow.deliver import answer_commitments as answer_commitments_module
+from glam_node.node.workflow.deliver.answer_commitments import answer_commitments, reply_to
 from tests.unit.workflow.workbench import Workbench
 
 POLICY = RetryPolicy(5.0, 2.0, 60.0, maximum_attempts=3)
@@ -71,6 +77,45 @@ def test_instances_are_not_denied_while_the_storage_root_is_away(bench: Workbenc
     assert (answer(bench, peer), peer.heard) == (0, [])
     (bench.store.root / MARKER).unlink()
     away.rename(kept)
+    bench.clock.turn(5)
+    assert answer(bench, peer) == 1
+    assert peer.heard == [CommitmentReply("2.25.5", [reference(exam[0])], [])]
+
+
+def test_instances_are_not_denied_when_the_storage_root_returns_while_the_reply_is_made(
+    bench: Workbench, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.receive(exam[0])
+    request(bench, reference(exam[0]))
+    peer, (kept,) = Peer(), bench.store.root.rglob("*.dcm")
+    away = kept.rename(bench.store.root / "away")
+    write_marker(bench.store.root, "another directory")
+
+    def made_while_the_root_returns(*given: Any) -> CommitmentReply:
+        reply = reply_to(*given)
+        (bench.store.root / MARKER).unlink()
+        away.rename(kept)
+        return reply
+
+    monkeypatch.setattr(answer_commitments_module, "reply_to", made_while_the_root_returns)
+    assert (answer(bench, peer), peer.heard) == (0, [])
+
+
+def test_instances_are_not_denied_when_the_disk_fails(
+    bench: Workbench, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.receive(exam[0])
+    request(bench, reference(exam[0]))
+    peer, whole = Peer(), Path.stat
+
+    def stale(path: Path, **given: Any) -> os.stat_result:
+        if path.suffix == ".dcm":
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return whole(path, **given)
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(Path, "stat", stale)
+        assert (answer(bench, peer), peer.heard) == (0, [])
     bench.clock.turn(5)
     assert answer(bench, peer) == 1
     assert peer.heard == [CommitmentReply("2.25.5", [reference(exam[0])], [])]

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
+from stat import S_ISREG
 from typing import Unpack
 
 import structlog
@@ -20,7 +22,7 @@ from glam_node.node.domain.commitment import (
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import RetryPolicy
-from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.record.events import record_event
 
@@ -73,11 +75,13 @@ def _answer(
     policy: RetryPolicy,
     now: datetime,
 ) -> bool:
-    with sessions() as session:
-        report = reply_to(session, store, request)
     try:
-        if report.failed:
-            store.require()  # files that are missing only for a while must not be reported as lost
+        # A file that is missing only while the storage is away must not be reported as lost, even if the storage goes
+        # or comes back while the reply is made.
+        store.require()
+        with sessions() as session:
+            report = reply_to(session, store, request)
+        store.require()
         send = peers.get(request.calling_ae_title)
         if send is None:
             raise PermanentError(
@@ -108,7 +112,11 @@ def _postpone_or_abandon(
 
 
 def reply_to(session: Session, store: InstanceStore, request: CommitmentRequest) -> CommitmentReply:
-    """Return the reply: it commits each instance that is in the database with that SOP class and whose file exists."""
+    """Return the reply: it commits each instance that is in the database with that SOP class and whose file exists.
+
+    Raises:
+        TransientError: The disk or share does not say whether a file exists.
+    """
     known = studies.recorded_instances(session, [reference.sop_instance_uid for reference in request.references])
     reasons = {one: _reason(one, known.get(one.sop_instance_uid), store) for one in request.references}
     return CommitmentReply(
@@ -119,9 +127,19 @@ def reply_to(session: Session, store: InstanceStore, request: CommitmentRequest)
 
 
 def _reason(reference: Reference, instance: SOPInstance | None, store: InstanceStore) -> int | None:
-    if instance is None or not store.resolve(instance.path).is_file():
+    if instance is None or not _is_file(store.resolve(instance.path)):
         return NO_SUCH_OBJECT_INSTANCE
     return None if instance.sop_class_uid == reference.sop_class_uid else CLASS_INSTANCE_CONFLICT
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise TransientError(f"{path} cannot be checked: {reason}. Check the disk or share of storage.root.") from error
 
 
 def _record_request_event(
