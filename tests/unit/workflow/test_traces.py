@@ -4,12 +4,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 from pydicom.dataset import Dataset
 
+from glam_node.node.db import audit
+from glam_node.node.domain.event import EventKind
+from glam_node.node.domain.trace import Span as NodeSpan
 from glam_node.node.errors import TransientError
 from glam_node.node.scu.otlp import span_exporter
 from glam_node.node.workflow.record.traces import export_traces
@@ -121,6 +125,18 @@ def test_a_collector_that_was_away_gets_all_spans_later(bench: Workbench, exam: 
         told(bench, collector.url)
         assert told(bench, collector.url) == 0
         assert [span.name for span in collector.spans].count("study") == 1
+
+
+def test_an_event_of_a_host_whose_clock_is_ahead_is_not_skipped(bench: Workbench) -> None:
+    spans: list[NodeSpan] = []
+    export_traces(bench.sessions, spans.extend, bench.clock())
+    for seconds in (60, 0):
+        with bench.sessions.begin() as session:
+            at = bench.clock() + timedelta(seconds=seconds)
+            audit.record(session, EventKind.JOB_STARTED, at, study_instance_uid="2.25.1", job_id="one")
+    export_traces(bench.sessions, spans.extend, bench.clock() + timedelta(seconds=30))
+    export_traces(bench.sessions, spans.extend, bench.clock() + timedelta(seconds=90))
+    assert len(spans) == 2
 
 
 def test_a_collector_that_does_not_listen_is_named(bench: Workbench, exam: list[Dataset]) -> None:

@@ -1,6 +1,7 @@
 """Tables of accounts, events, audit messages and alerts, and the cursor of the traces."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON, Boolean, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -81,9 +82,10 @@ class AlertMessageRow(Base):
 
 
 class TraceCursorRow(Base):
-    """Single row with the last event that was sent to the collector of traces."""
+    """Single row with the events that were sent to the collector of traces, as in `db.traces`."""
 
     __tablename__ = "trace_cursor"
 
     cursor_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     event_id: Mapped[int]
+    gaps: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

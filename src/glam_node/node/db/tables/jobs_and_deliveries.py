@@ -39,6 +39,7 @@ class JobRow(Base):
     rule: Mapped[str] = mapped_column(Text, default="", server_default="")
     shadow: Mapped[bool] = mapped_column(default=False, server_default=false())
     destinations: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    written_for: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class WorkerRow(Base):

@@ -140,8 +140,6 @@ TRACED = tuple(_ENDS)
 
 
 AT_ONCE = 100
-SETTLED = timedelta(seconds=2)
-"""Age after which no earlier event can still be uncommitted."""
 
 Export = Callable[[Sequence[Span]], None]
 """Function that sends spans to the collector; raises TransientError when it cannot be reached."""
@@ -151,15 +149,15 @@ def export_traces(sessions: SessionFactory, export: Export, now: datetime) -> in
     """Export the spans of up to AT_ONCE new events, and return how many events there were.
 
     The very first call exports nothing: export starts with the events after it. If there were any events, call the
-    function again.
+    function again. An event that a slow transaction commits after later ones is exported then.
 
     Raises:
         TransientError: The collector cannot be reached; the next call exports the same spans with the same IDs.
     """
     with sessions.begin() as session:
-        exported_until = traces.cursor(session)
+        exported = traces.cursor(session)
     with reading(sessions)() as session:
-        events = traces.after(session, exported_until, TRACED, now - SETTLED, AT_ONCE)
+        events, reached = traces.after(session, exported, TRACED, AT_ONCE, now)
         spans = []
         for event in events:
             before = [one for one in audit.timeline(session, event.study_instance_uid) if one.event_id < event.event_id]
@@ -167,7 +165,7 @@ def export_traces(sessions: SessionFactory, export: Export, now: datetime) -> in
             spans += spans_of(event, before, job.stage_seconds if job is not None else ())
     if spans:
         export(spans)
-    if events:
+    if reached != exported:
         with sessions.begin() as session:
-            traces.move_cursor(session, events[-1].event_id)
+            traces.move(session, reached)
     return len(events)
