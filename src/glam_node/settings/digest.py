@@ -8,6 +8,9 @@ from typing import Any
 from glam_node.settings.reference import masked
 from glam_node.settings.schema import Settings
 
+# Increase this number when the writers of results change their output or the UIDs, so that objects written again get
+# new UIDs, and studies that were read before count as read with other settings.
+_WRITER_VERSION = 3
 _WITHOUT_EFFECT = {
     "demonstration_on_patients",
     "device",
@@ -23,17 +26,19 @@ _DEFAULT_PACKAGE = Path(__file__).parents[1] / "inference" / "default_package"
 
 
 def settings_digest(settings: Settings) -> str:
-    """Return the SHA-256, in hexadecimal, of the settings that change results, and of the model package.
+    """Return the SHA-256, in hexadecimal, of all that results are made with: settings, model package and writers.
 
-    These settings are [results], and [inference] without the keys that only decide how and where the model runs. The
-    digest includes that of package.toml, which contains the digest of the weights; a missing file counts as empty.
+    The settings that change results are [results], and [inference] without the keys that only decide how and where the
+    model runs. The digest includes that of package.toml, which contains the digest of the weights; a missing file
+    counts as empty.
     """
     inference = settings.inference.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
     if not settings.inference.calibration:
         del inference["calibration"]  # so that digests from before this setting existed stay the same
     results = settings.results.model_dump(mode="json")
     package = _file_digest((settings.inference.package or _DEFAULT_PACKAGE) / "package.toml")
-    canonical = json.dumps({"inference": inference, "results": results, "package": package}, sort_keys=True)
+    made_with = {"inference": inference, "results": results, "package": package, "writers": _WRITER_VERSION}
+    canonical = json.dumps(made_with, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

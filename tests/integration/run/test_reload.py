@@ -183,7 +183,7 @@ def test_a_reload_is_recorded_and_jobs_have_the_digest_of_their_settings(
     send(served.port, small_exam(34))
     wait_until(lambda: results(archive) == {SEG: 8, SR: 2})
     digests = {job["settings_digest"] for job in _jobs(node)}
-    assert digests == {built.settings_digest, node.build().settings_digest}
+    assert digests == {built.inference.identity.settings_digest, node.build().inference.identity.settings_digest}
     assert len(digests) == 2
     with built.sessions() as session:
         assert audit.recent(session, EventKind.SETTINGS_CHANGED, 1)[0].detail["changed"] == ["results"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from glam_node.settings import digest
 from glam_node.settings.digest import settings_digest
 from glam_node.settings.load import load_settings
 
@@ -26,6 +27,12 @@ from glam_node.settings.load import load_settings
 def test_the_digest_follows_what_changes_results(name: str, text: str, changes: bool) -> None:
     before, after = settings_digest(load_settings(None, {})), settings_digest(load_settings(None, {name: text}))
     assert (before != after) is changes
+
+
+def test_another_version_of_the_writers_changes_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = settings_digest(load_settings(None, {}))
+    monkeypatch.setattr(digest, "_WRITER_VERSION", digest._WRITER_VERSION + 1)
+    assert settings_digest(load_settings(None, {})) != before
 
 
 def test_the_digest_is_a_sha256_in_hex() -> None:

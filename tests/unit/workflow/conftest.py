@@ -14,7 +14,7 @@ from glam_node.inference.threshold import ThresholdPredictor, threshold_package
 from glam_node.node.db import migrate
 from glam_node.node.db.engine import open_database
 from glam_node.node.storage.instances import InstanceStore
-from tests.unit.workflow.workbench import Workbench
+from tests.unit.workflow.workbench import BOTH, Workbench
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +39,11 @@ def exam() -> list[Dataset]:
     """Return R CC, L CC, R MLO and L MLO; the left breast has a malignant lesion that shows in both views."""
     lesions = [(FindingKind.MALIGNANT, Laterality.LEFT)]
     return [view.dataset for view in make_exam(7, rows=64, columns=48, lesions=lesions)]
+
+
+@pytest.fixture
+def reported(bench: Workbench, exam: list[Dataset]) -> Workbench:
+    """Return a node with two results for each of two archives."""
+    bench.destinations = {"archive": BOTH, "other": BOTH}
+    bench.run(bench.submitted(exam[1]))
+    return bench

@@ -99,7 +99,7 @@ def test_a_study_of_two_patients_gets_no_notice(told: Workbench) -> None:
 
 def retry(bench: Workbench) -> RetryReport:
     with bench.sessions.begin() as session:
-        return retry_study(session, bench.order(), bench.settings_digest)
+        return retry_study(session, bench.order(), bench.context)
 
 
 def test_a_failed_job_is_retried_and_the_notice_is_still_of_the_past(told: Workbench, exam: list[Dataset]) -> None:

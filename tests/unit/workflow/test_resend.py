@@ -2,36 +2,20 @@
 
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import SecondaryCaptureImageStorage
 
 from glam_node.node.db import audit, backlog
 from glam_node.node.domain.account import Actor
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, RetryPolicy
 from glam_node.node.domain.routing import Action, SiteRule
-from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
-from glam_node.node.storage.findings import findings_path
-from glam_node.node.workflow.operate.resend import Selection, resend, send_now
+from glam_node.node.workflow.operate.resend import send_now
 from glam_node.node.workflow.operate.retry import retry_study
 from glam_node.node.workflow.operate.standing import hold, release, set_aside
 from glam_node.rules.grammar import parse
-from tests.unit.workflow.workbench import BOTH, Archive, Workbench, down, full, unsupported
+from tests.unit.workflow.workbench import BOTH, Archive, Workbench, act, down, full, unsupported
 
 PATIENT = RetryPolicy(initial_delay_s=900, multiplier=1, maximum_delay_s=900, maximum_attempts=1000)
-
-
-@pytest.fixture
-def reported(bench: Workbench, exam: list[Dataset]) -> Workbench:
-    """Return a node with two results for each of two archives."""
-    bench.destinations = {"archive": BOTH, "other": BOTH}
-    bench.run(bench.submitted(exam[1]))
-    return bench
-
-
-def act(bench: Workbench, destination: str = "", stored: bool = False) -> str:
-    with bench.sessions.begin() as session:
-        return resend(session, bench.order(), Selection(destination, stored), bench.context)
 
 
 def test_resend_sends_given_up_results_and_not_stored_ones(reported: Workbench) -> None:
@@ -123,43 +107,11 @@ def test_waiting_results_go_out_now_even_when_their_archive_is_not_to_be_called_
 def test_send_now_sends_all_waiting_results_of_a_destination(reported: Workbench) -> None:
     reported.deliver(Archive(answer=full), PATIENT)
     with reported.sessions.begin() as session:
-        done = send_now(session, "archive", Actor("anna", "10.0.0.7"), reported.destinations, reported.clock())
+        done = send_now(session, "archive", Actor("anna", "10.0.0.7"), reported.context, reported.clock())
     assert done == "2 waiting results will be sent to archive now"
     assert reported.deliver(Archive()) == 2
     with reported.sessions() as session, pytest.raises(PermanentError, match="Configured destinations: archive, other"):
-        send_now(session, "nowhere", Actor("anna", "10.0.0.7"), reported.destinations, reported.clock())
-
-
-def test_a_destination_that_is_added_later_gets_the_stored_results(reported: Workbench) -> None:
-    archive, new = Archive(), Archive("new")
-    reported.deliver(archive)
-    reported.destinations = {**reported.destinations, "new": BOTH}
-    assert act(reported, "new") == "the results that new lacks will be written and sent to it"
-    reported.run(reported.job())
-    assert (reported.deliver(archive), reported.deliver(new)) == (0, 2)
-    assert set(new.received) == set(archive.received)
-    assert reported.study().state is StudyState.REPORTED
-
-
-def test_a_destination_that_is_added_later_gets_the_kinds_that_it_asks_for(reported: Workbench) -> None:
-    new = Archive("new")
-    reported.destinations = {**reported.destinations, "new": ("secondary_capture",)}
-    assert act(reported) == "the results that new lacks will be written and sent to it"
-    reported.run(reported.job())
-    reported.deliver(new)
-    assert [one.sop_class_uid for one in reported.deliveries() if one.destination == "new"] == [
-        SecondaryCaptureImageStorage
-    ]
-    assert len(new.received) == 1
-
-
-def test_a_study_is_not_analysed_again_for_a_new_destination(reported: Workbench) -> None:
-    reported.destinations = {**reported.destinations, "new": BOTH}
-    act(reported)
-    findings = findings_path(reported.store.root, reported.job().job_id)
-    written_at = findings.stat().st_mtime_ns
-    reported.run(reported.job())
-    assert findings.stat().st_mtime_ns == written_at
+        send_now(session, "nowhere", Actor("anna", "10.0.0.7"), reported.context, reported.clock())
 
 
 def test_results_withheld_in_shadow_mode_go_out_once_the_destination_is_live_and_named(
@@ -167,7 +119,7 @@ def test_results_withheld_in_shadow_mode_go_out_once_the_destination_is_live_and
 ) -> None:
     bench.shadow = frozenset({"archive"})
     bench.run(bench.submitted(exam[1]))
-    with pytest.raises(PermanentError, match="No result of study"):
+    with pytest.raises(PermanentError, match=r"archive: destinations\.archive\.mode is shadow\. Set it to live"):
         act(bench, "archive")
     bench.shadow = frozenset()
     with pytest.raises(PermanentError, match="No result of study"):
@@ -179,7 +131,7 @@ def test_results_withheld_in_shadow_mode_go_out_once_the_destination_is_live_and
 def test_results_of_a_rule_in_shadow_are_never_sent(bench: Workbench, exam: list[Dataset]) -> None:
     bench.site = (SiteRule("site", parse("Rows == 64"), Action.SHADOW),)
     bench.run(bench.submitted(exam[1]))
-    with pytest.raises(PermanentError, match="No result of study"):
+    with pytest.raises(PermanentError, match=r"kept and not sent: rules\.site is in shadow"):
         act(bench, "archive")
 
 
@@ -205,45 +157,6 @@ def test_results_can_be_sent_again_after_their_completion_was_stopped(
     assert set(again.received) == set(archive.received)
 
 
-def test_a_kind_that_is_asked_for_later_is_written_for_the_destination(reported: Workbench) -> None:
-    archive = Archive()
-    reported.deliver(archive)
-    reported.destinations = {"archive": (*BOTH, "key_object_selection", "secondary_capture"), "other": BOTH}
-    act(reported, "archive")
-    reported.run(reported.job())
-    assert reported.deliver(archive) >= 2
-
-
-def test_results_of_other_settings_are_not_written_for_one_destination_alone(reported: Workbench) -> None:
-    reported.destinations = {**reported.destinations, "new": BOTH}
-    reported.settings_digest = "other"
-    with pytest.raises(PermanentError, match=r"`glam-node study retry .*` reads it again"):
-        act(reported, "new")
-    with pytest.raises(PermanentError, match="No result of study"):
-        act(reported)
-
-
-def test_a_rule_of_the_site_does_not_keep_results_from_a_destination_that_is_named(
-    bench: Workbench, exam: list[Dataset]
-) -> None:
-    bench.site = (SiteRule("site", parse("Rows == 64"), destinations=("archive",)),)
-    bench.run(bench.submitted(exam[1]))
-    bench.destinations = {"archive": BOTH, "new": BOTH}
-    with pytest.raises(PermanentError, match="No result of study"):
-        act(bench)
-    act(bench, "new")
-    bench.run(bench.job())
-    assert bench.deliver(Archive("new")) == 2
-
-
-def test_no_destination_is_told_of_a_failure_when_results_cannot_be_written_later(reported: Workbench) -> None:
-    reported.destinations = {**reported.destinations, "new": (*BOTH, "not_analysed_report")}
-    act(reported)
-    reported.store.resolve(reported.study().instances[0].path).write_bytes(b"damaged")
-    reported.run(reported.job())
-    assert [(one.is_notice, one.state) for one in reported.jobs()] == [(False, JobState.FAILED)]
-
-
 @pytest.mark.parametrize("what", ["resend", "retry", "release"])
 def test_results_that_are_sent_again_wait_since_then(reported: Workbench, what: str) -> None:
     reported.deliver(Archive("other"))
@@ -255,7 +168,7 @@ def test_results_that_are_sent_again_wait_since_then(reported: Workbench, what: 
     reported.clock.turn(30 * 86400)
     with reported.sessions.begin() as session:
         if what == "retry":
-            retry_study(session, reported.order(), reported.settings_digest)
+            retry_study(session, reported.order(), reported.context)
         elif what == "release":
             release(session, reported.order())
     if what == "resend":
@@ -270,3 +183,47 @@ def test_a_job_that_is_started_over_waits_since_then(reported: Workbench) -> Non
     act(reported)
     with reported.sessions() as session:
         assert backlog.oldest_unfinished_job(session) == reported.clock()
+
+
+def test_stored_results_are_sent_again_while_a_newer_job_waits(reported: Workbench, exam: list[Dataset]) -> None:
+    reported.deliver(Archive())
+    (newer,) = reported.submitted_again(exam[0])
+    assert newer.state is JobState.PENDING
+    done = act(reported, "archive", stored=True)
+    assert done.startswith("2 results will be sent to archive again. Study ")
+    assert "is being read. Resend when that has ended, if results for archive are still missing" in done
+    assert reported.deliver(again := Archive()) == 2
+    assert len(again.received) == 2
+
+
+@pytest.mark.parametrize("mode", ["shadow", "dry_run"])
+def test_stored_results_are_not_sent_again_to_a_destination_that_is_not_live(reported: Workbench, mode: str) -> None:
+    reported.deliver(Archive())
+    if mode == "shadow":
+        reported.shadow = frozenset({"archive"})
+    else:
+        reported.destinations, reported.dry_run = {"other": BOTH}, {"archive": BOTH}
+    message = rf"Nothing is sent to archive: destinations\.archive\.mode is {mode}\. Set it to live"
+    for name in ("archive", ""):
+        with pytest.raises(PermanentError, match=message):
+            act(reported, name, stored=True)
+    with reported.sessions.begin() as session, pytest.raises(PermanentError, match=message):
+        send_now(session, "archive", Actor("anna", "10.0.0.7"), reported.context, reported.clock())
+    assert {one.state for one in reported.deliveries() if one.destination == "archive"} == {DeliveryState.STORED}
+
+
+def test_results_that_a_destination_in_shadow_lacks_are_written_and_kept(reported: Workbench) -> None:
+    reported.destinations, reported.shadow = {**reported.destinations, "new": BOTH}, frozenset({"new"})
+    assert act(reported, "new") == (
+        "the results that new lacks will be written and kept, not sent: destinations.new.mode is shadow"
+    )
+    reported.run(reported.job())
+    assert [one.state for one in reported.deliveries() if one.destination == "new"] == [DeliveryState.WITHHELD] * 2
+
+
+def test_retry_does_not_say_that_results_are_sent_to_a_destination_in_shadow(reported: Workbench) -> None:
+    reported.deliver(Archive(answer=unsupported))
+    reported.shadow = frozenset({"archive"})
+    with reported.sessions.begin() as session:
+        report = retry_study(session, reported.order(), reported.context)
+    assert str(report) == "2 results kept, for a destination that is not live"

@@ -16,7 +16,7 @@ from tests.unit.workflow.workbench import Archive, Workbench, down, unsupported
 
 def retry(bench: Workbench) -> RetryReport:
     with bench.sessions.begin() as session:
-        return retry_study(session, bench.order(), bench.settings_digest)
+        return retry_study(session, bench.order(), bench.context)
 
 
 def test_a_failed_job_starts_over(bench: Workbench, exam: list[Dataset]) -> None:
@@ -96,7 +96,7 @@ def test_the_report_says_what_was_done() -> None:
 def test_an_unknown_study_is_an_error(bench: Workbench) -> None:
     order = Order("2.25.404", Actor("anna", "10.0.0.7"), bench.clock())
     with bench.sessions() as session, pytest.raises(PermanentError, match="not known"):
-        retry_study(session, order, "")
+        retry_study(session, order, bench.context)
 
 
 def test_a_retry_is_in_the_timeline(bench: Workbench) -> None:

@@ -310,7 +310,8 @@ def test_findings_of_another_algorithm_are_not_used(bench: Workbench, job: Infer
 def again(bench: Workbench, job: InferenceJob) -> None:
     """Run the job again, as if the worker had died before it queued the results."""
     with bench.sessions.begin() as session:
-        session.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(state=JobState.PENDING))
+        unpublished = {"state": JobState.PENDING, "algorithm_version": "", "written_for": None}
+        session.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(unpublished))
 
 
 def test_an_image_that_an_earlier_version_received_is_judged_again_by_its_file(bench: Workbench) -> None:

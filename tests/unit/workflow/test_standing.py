@@ -181,7 +181,7 @@ def test_a_held_study_cannot_be_retried(bench: Workbench) -> None:
     bench.record(*four_views())
     act(bench, hold, "wait")
     with bench.sessions() as session, pytest.raises(PermanentError, match=r"is held \(wait\)\. Release it first"):
-        retry_study(session, bench.order(), "")
+        retry_study(session, bench.order(), bench.context)
 
 
 def test_an_order_on_an_outdated_view_is_refused(bench: Workbench, exam: list[Dataset]) -> None:

@@ -52,7 +52,7 @@ def written(bench: Workbench) -> dict[str, list[Dataset]]:
 
 def retried(bench: Workbench) -> str:
     with bench.sessions.begin() as session:
-        return retry_study(session, bench.order(), bench.settings_digest).job_id
+        return retry_study(session, bench.order(), bench.context).job_id
 
 
 @pytest.mark.parametrize("kind", ANALYSIS_KINDS)

@@ -32,6 +32,7 @@ from glam_node.node.workflow.assemble.completion import close_complete_studies
 from glam_node.node.workflow.assemble.rule_headers import headers_of_complete_studies
 from glam_node.node.workflow.assemble.submit import SubmissionRules, submit_complete_studies
 from glam_node.node.workflow.deliver.send_results import deliver_due
+from glam_node.node.workflow.operate.resend import Selection, resend
 from glam_node.node.workflow.receive.store_instance import image_attributes
 from tests.builders import NOW
 
@@ -242,3 +243,9 @@ class Workbench:
     def results(self) -> dict[str, Path]:
         """Return the files of results by SOP Instance UID."""
         return {path.stem: path for path in sorted(self.store.root.glob("results/*/*.dcm"))}
+
+
+def act(bench: Workbench, destination: str = "", stored: bool = False) -> str:
+    """Send results of the study again as anna asks, and return the answer."""
+    with bench.sessions.begin() as session:
+        return resend(session, bench.order(), Selection(destination, stored), bench.context)

@@ -65,7 +65,6 @@ class Node(BaseNode):
     delivery_policy: RetryPolicy
     fallbacks: Mapping[str, Mapping[str, str]]
     """For each destination, the SOP classes that replace others, by the UID of the replaced SOP class."""
-    settings_digest: str
     reporting: Reporting
     collector: AuditCollector | None
     alert_rules: AlertRules
@@ -131,7 +130,6 @@ def rebuild_node(base: BaseNode, settings: Settings) -> Node:
             settings.delivery.initial_delay, 2.0, settings.delivery.maximum_delay, settings.delivery.maximum_attempts
         ),
         fallbacks=fallback_sop_classes({name: one.fallbacks.by_kind for name, one in settings.destinations.items()}),
-        settings_digest=identity.settings_digest,
         reporting=Reporting(
             Reporter(settings.node.ae_title, settings.results.institution_name, socket.gethostname()),
             {name: party for name, (_, party) in built.items()},

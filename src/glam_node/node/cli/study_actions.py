@@ -25,7 +25,7 @@ def retry(
     from glam_node.node.workflow.operate.retry import retry_study
 
     order = new_order(study_instance_uid, reason)
-    act_on_study(ctx, settings, order, lambda session, node: str(retry_study(session, order, node.settings_digest)))
+    act_on_study(ctx, settings, order, lambda session, node: str(retry_study(session, order, node.inference)))
 
 
 def resend(
@@ -56,7 +56,7 @@ def send_now(
 
     node = command_node(ctx, command_settings(ctx, settings))
     with node.sessions.begin() as session:
-        done = act(session, destination, current_user(), node.settings.destinations, datetime.now(UTC))
+        done = act(session, destination, current_user(), node.inference, datetime.now(UTC))
     typer.echo(f"{done}.")
 
 

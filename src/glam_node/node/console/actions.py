@@ -73,7 +73,7 @@ ACTIONS = {
             "A failed job starts again, and results that were given up are sent again. A study that was not analysed, "
             "or was analysed with other settings than the present ones, is judged and analysed again.",
             _is_active,
-            lambda session, order, node, _: str(retry_study(session, order, node.settings_digest)),
+            lambda session, order, node, _: str(retry_study(session, order, node.inference)),
         ),
         Action(
             "resend",
@@ -212,10 +212,10 @@ class StudyActions:
 
     def retry_all(self, request: Request, fields: Fields) -> Response:
         """Retry every study with a failed job or an abandoned result, and show the number on the list of studies."""
-        visitor, digest = request.state.visitor, self._node.settings_digest
+        visitor, context = request.state.visitor, self._node.inference
         reason = fields.get("reason", "").strip()[:LONGEST_REASON]
         with self._lock:
-            done = retry_given_up(self._node.sessions, visitor.actor, reason, self._renderer.now(), digest)
+            done = retry_given_up(self._node.sessions, visitor.actor, reason, self._renderer.now(), context)
         self._sessions.leave_flash(request.cookies.get(COOKIE, ""), Flash(f"Retry all: {done}."))
         return RedirectResponse("/?attention=given_up", 303)
 

@@ -15,6 +15,7 @@ from glam_node.node.console.sessions import Flash
 from glam_node.node.db import audit, backlog, deliveries, destinations
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.event import EventKind
+from glam_node.node.errors import PermanentError
 from glam_node.node.scu.echo import EchoOutcome, echo
 from glam_node.node.workflow.operate.resend import send_now
 from glam_node.settings.destinations import DestinationSettings, ServerSettings
@@ -136,11 +137,14 @@ class DestinationActions:
         """Make all results that wait for the destination due now.
 
         Raises:
-            HTTPException: There is no such destination (404).
+            HTTPException: There is no such destination (404), or it is not live (409).
         """
-        name, configured = self._name(request), self._node.settings.destinations
-        with self._node.sessions.begin() as session:
-            done = send_now(session, name, request.state.visitor.actor, configured, self._now())
+        name = self._name(request)
+        try:
+            with self._node.sessions.begin() as session:
+                done = send_now(session, name, request.state.visitor.actor, self._node.inference, self._now())
+        except PermanentError as error:
+            raise HTTPException(409, str(error)) from error
         self._sessions.leave_flash(request.cookies.get(COOKIE, ""), Flash(f"{done}.", good=True))
         return RedirectResponse(f"/destinations#destination-{name}", 303)
 

@@ -1,17 +1,18 @@
 """Inference jobs, claimed by one worker at a time and finished by the worker that holds the lease."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
 from glam_node.node.db.changes import change
 from glam_node.node.db.tables import JobRow
-from glam_node.node.domain.job import InferenceJob, JobState, Priority, Routing
+from glam_node.node.domain.job import InferenceJob, JobState, Priority, Routing, WrittenKinds
 
 UNFINISHED = (JobState.PENDING, JobState.RUNNING)
 
@@ -83,12 +84,17 @@ def counts_by_state(session: Session) -> dict[JobState, int]:
     return {JobState(state): count for (state,), count in counted.items()}
 
 
-def supersede_unfinished(session: Session, study_instance_uid: str, now: datetime) -> list[InferenceJob]:
+def supersede_unfinished(
+    session: Session, study_instance_uid: str, now: datetime, *, failed: bool = False
+) -> list[InferenceJob]:
     """Supersede the unfinished jobs of the study and return them; a worker that runs one notices when it finishes.
+
+    `failed` includes the failed jobs, because a new job replaces them.
 
     A job that only writes more of its results is SUCCEEDED again and not returned: its results are still valid.
     """
-    condition = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state.in_(UNFINISHED))
+    states = (*UNFINISHED, JobState.FAILED) if failed else UNFINISHED
+    condition = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state.in_(states))
     ended: dict[str, Any] = {"finished_at": now, "lease_expires_at": None}
     _change(session, and_(condition, JobRow.algorithm_version != ""), state=JobState.SUCCEEDED, **ended)
     return _change(session, condition, state=JobState.SUPERSEDED, **ended)
@@ -114,12 +120,12 @@ def claim(
     """Lease the job to `owner` with one statement, so that only one of several workers gets it.
 
     A job whose worker was lost can be claimed again, up to `maximum_attempts` times in all. If `settings_digest` is
-    given, it replaces that of the job.
+    given, it replaces that of the job, unless the job has results, which were made with its own.
 
     Returns:
         The job; None if it is not due, is finished or is leased to another worker, or its study is held or set aside.
     """
-    claimable = or_(_due(now), and_(_lost(now), JobRow.attempt < maximum_attempts))
+    claimable, own = or_(_due(now), and_(_lost(now), JobRow.attempt < maximum_attempts)), JobRow.settings_digest
     changed = _change(
         session,
         and_(JobRow.job_id == job_id, claimable, standing.may_proceed(JobRow.study_instance_uid)),
@@ -128,7 +134,7 @@ def claim(
         lease_owner=owner,
         lease_expires_at=now + timedelta(seconds=lease_s),
         started_at=now,
-        **({} if settings_digest is None else {"settings_digest": settings_digest}),
+        settings_digest=case((JobRow.algorithm_version != "", own), else_=settings_digest or own),
     )
     return next(iter(changed), None)
 
@@ -157,10 +163,12 @@ def succeed(
     algorithm_version: str,
     stage_seconds: Sequence[tuple[str, float]],
     failure: str = "",
+    written_for: Mapping[str, WrittenKinds] | None = None,
 ) -> bool:
     """Record that the job succeeded; return False if this attempt no longer holds the job.
 
-    `failure` describes the result that could not be written, if any; `stage_seconds` are name and seconds per stage.
+    `failure` describes the result that could not be written, if any; `stage_seconds` are name and seconds per stage;
+    `written_for` are the kinds that were written, by destination.
     """
     return bool(
         _change(
@@ -170,6 +178,7 @@ def succeed(
             algorithm_version=algorithm_version,
             stage_seconds=[list(stage) for stage in stage_seconds],
             failure=failure,
+            written_for=None if written_for is None else {name: asdict(one) for name, one in written_for.items()},
             finished_at=now,
             lease_expires_at=None,
         )
@@ -285,4 +294,6 @@ def _job(row: JobRow) -> InferenceJob:
         finished_at=row.finished_at,
         stage_seconds=tuple((str(stage), float(seconds)) for stage, seconds in row.stage_seconds),
         routing=Routing(row.rule, row.shadow, None if row.destinations is None else tuple(row.destinations)),
+        written_for=row.written_for
+        and {name: WrittenKinds(one["settings_digest"], tuple(one["kinds"])) for name, one in row.written_for.items()},
     )

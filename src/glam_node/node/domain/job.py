@@ -1,5 +1,6 @@
 """Inference jobs with their state, priority and routing, and the policy for repeated attempts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -48,6 +49,16 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenKinds:
+    """Kinds of results that a job wrote for one destination."""
+
+    settings_digest: str
+    """Digest of what they were made with, which includes the presentation that the destination asks for."""
+    kinds: tuple[str, ...]
+    """All kinds that the destination asked for, even those that made no object or could not be written."""
+
+
+@dataclass(frozen=True, slots=True)
 class InferenceJob:
     """One run of the predictor over one state of one study."""
 
@@ -72,6 +83,13 @@ class InferenceJob:
     stage_seconds: tuple[tuple[str, float], ...] = ()
     """Name and duration in seconds of each stage of the run that succeeded."""
     routing: Routing = field(default_factory=Routing)
+    written_for: Mapping[str, WrittenKinds] | None = None
+    """Kinds that were written, by destination; None before the job succeeded, or if an older version ran it."""
+
+    @property
+    def has_results(self) -> bool:
+        """Whether the job succeeded once, even if it runs again to write more of its results."""
+        return self.algorithm_version != ""
 
     @property
     def is_notice(self) -> bool:

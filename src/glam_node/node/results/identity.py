@@ -11,8 +11,6 @@ from glam_node import __version__
 from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, FindingKind, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
 
-# Increase this number when the writers change their output, so that objects written again get new UIDs.
-_WRITER_VERSION = 3
 _UID_NAMESPACE = uuid.UUID("9d3a3a3c-7a54-5d0f-8f43-0d0f6b5f2a11")
 
 _VIEW_ORDER = [(laterality, view) for view in ViewPosition for laterality in (Laterality.RIGHT, Laterality.LEFT)]
@@ -54,7 +52,7 @@ class ResultIdentity:
     code_scheme: Literal["SCT", "SRT"] = "SCT"
     """SNOMED CT, or SNOMED RT for older workstations."""
     settings_digest: str = ""
-    """SHA-256 of the settings that change results; part of every derived UID."""
+    """SHA-256 of the settings that change results and of the version of the writers; part of every derived UID."""
     versions: tuple[tuple[str, str], ...] = ()
     """SOP Instance UID and digest of the bytes of each image; part of the UIDs derived from that image."""
     created_at: datetime | None = None
@@ -106,7 +104,7 @@ class ResultIdentity:
         """Return a UID (PS3.5 B.2) derived from role, sources, algorithm (with weights and parameters) and settings."""
         versions = dict(self.versions)
         sources = sorted(f"{uid} {versions.get(uid, '')}" for uid in sop_instance_uids)
-        made_of = [_WRITER_VERSION, role, sources, asdict(algorithm), self.settings_digest]
+        made_of = [role, sources, asdict(algorithm), self.settings_digest]
         return f"2.25.{uuid.uuid5(_UID_NAMESPACE, json.dumps(made_of)).int}"
 
     @property

@@ -63,7 +63,7 @@ def node(tmp_path: Path, people: Path) -> Iterator[Node]:
 def bench(node: Node) -> Workbench:
     """Return a workbench that does the work of the node's processes."""
     bench = Workbench(node.sessions, node.store, ThresholdPredictor(ThresholdPredictor.built_in_package()))
-    bench.settings_digest = node.settings_digest
+    bench.settings_digest = node.inference.identity.settings_digest
     return bench
 
 

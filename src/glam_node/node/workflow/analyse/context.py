@@ -4,7 +4,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
-from glam_node.node.domain.job import RetryPolicy, Routing
+from glam_node.node.domain.job import InferenceJob, RetryPolicy, Routing
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
 
@@ -69,6 +69,17 @@ class InferenceContext:
         """The names of all destinations that are configured."""
         return tuple(name for audience in self.audiences for name in audience.destinations) + tuple(self.dry_run)
 
+    def kept_reason(self, destination: str, routing: Routing | None = None) -> str:
+        """Return why results for a destination are not sent to it; empty if they are.
+
+        Args:
+            destination: Name of the destination.
+            routing: Routing of the results; None if only the destination's mode counts.
+        """
+        if destination in self.dry_run or destination in self.shadow:
+            return f"destinations.{destination}.mode is {'dry_run' if destination in self.dry_run else 'shadow'}"
+        return f"{routing.rule} is in shadow" if routing is not None and routing.shadow else ""
+
     def audiences_of(self, routing: Routing) -> tuple[Audience, ...]:
         """Return the audiences that a job's results are for; at least one."""
         names = routing.destinations
@@ -77,6 +88,12 @@ class InferenceContext:
         chosen = (audience.among(names) for audience in self.audiences)
         return tuple(audience for audience in chosen if audience.destinations) or (Audience(),)
 
+    def digest_for(self, audience: Audience, job: InferenceJob) -> str:
+        """Return the digest of what the results of a job for an audience are made with, its presentation included."""
+        return (
+            replace(self.identity, settings_digest=job.settings_digest).presented(audience.presentation).settings_digest
+        )
+
     def would_send(self, routing: Routing) -> dict[str, list[str]]:
         """Return the kinds of results that a job would send, by name of the destination in dry run."""
         names = routing.destinations
@@ -84,7 +101,7 @@ class InferenceContext:
 
     def is_withheld(self, routing: Routing, destination: str) -> bool:
         """Return whether a job's results for the destination are kept and not sent."""
-        return routing.shadow or destination in self.shadow
+        return bool(self.kept_reason(destination, routing))
 
     @property
     def notices(self) -> bool:

@@ -1,7 +1,7 @@
 """Publication: writes the results of a job and queues each of them once for its destinations."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
@@ -15,7 +15,7 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.job import InferenceJob, JobState, WrittenKinds
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.results.identity import ResultIdentity
@@ -99,7 +99,7 @@ def publish(
 def _results(
     job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
 ) -> "_Written":
-    audiences = [audience.by_kinds() for audience in context.audiences_of(job.routing)]
+    audiences = [audience.by_kinds() for audience in _audiences(job, context)]
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
         selections = [[_selection(session, job, group, store) for group in groups] for groups in audiences]
@@ -110,6 +110,35 @@ def _results(
         written.unwritten += made.unwritten
     if written.unwritten and not any(made for _, made in written.results):
         raise PermanentError(f"No result could be written. {written.failure}")
+    return written
+
+
+def _audiences(job: InferenceJob, context: InferenceContext) -> Iterator[Audience]:
+    """Yield the audiences of the job, without the destinations whose results it has written otherwise before.
+
+    Those would get all their results a second time, under other UIDs.
+    """
+    written = job.written_for or {}
+    for audience in context.audiences_of(job.routing):
+        digest = context.digest_for(audience, job)
+        names = [name for name in audience.destinations if name not in written or _same(written[name], digest, job)]
+        if names or not audience.destinations:
+            yield audience.among(names)
+
+
+def _same(written: WrittenKinds, digest: str, job: InferenceJob) -> bool:
+    """Return whether a job that runs again makes the same objects; the UID of a notice depends on its worker, too."""
+    return written.settings_digest == digest and not job.is_notice
+
+
+def _written_for(job: InferenceJob, context: InferenceContext) -> Mapping[str, WrittenKinds]:
+    """Return the kinds that the job has now written for each destination, with those of its earlier runs."""
+    written = dict(job.written_for or {})
+    for audience in _audiences(job, context):
+        for name, kinds in audience.destinations.items():
+            asked = {kind for kind in kinds if (kind == NOT_ANALYSED_REPORT) is job.is_notice}
+            before = written[name].kinds if name in written else ()
+            written[name] = WrittenKinds(context.digest_for(audience, job), tuple(sorted(asked.union(before))))
     return written
 
 
@@ -137,7 +166,7 @@ def _notices(
                     notice, study, findings.algorithm, _identity(job, context, audience, study.instances), store
                 ),
             )
-            for audience in context.audiences_of(job.routing)
+            for audience in _audiences(job, context)
             if NOT_ANALYSED_REPORT in audience.wanted
         ]
     )
@@ -170,8 +199,16 @@ def _hand_over(
 ) -> list[Delivery]:
     uid = job.study_instance_uid
     study = studies.get(session, uid, for_update=True)
-    version, failure = findings.algorithm.algorithm_version, written.failure
-    if not jobs.succeed(session, job, now=now, algorithm_version=version, stage_seconds=stages, failure=failure):
+    version = findings.algorithm.algorithm_version
+    if not jobs.succeed(
+        session,
+        job,
+        now=now,
+        algorithm_version=version,
+        stage_seconds=stages,
+        failure=written.failure,
+        written_for=_written_for(job, context),
+    ):
         raise LeaseLost
     queued = deliveries.add_missing(
         session, [one for audience, made in written.results for one in _deliveries(job, made, audience, context, now)]

@@ -96,6 +96,7 @@ def run_job(
         return False
     with structlog.contextvars.bound_contextvars(job_id=job_id, study_instance_uid=job.study_instance_uid):
         try:
+            _require_same_settings(job, context)
             with heartbeat(partial(_renew, job, sessions, context, now), every_s=context.lease_time_s / 4):
                 findings = analyse(job, sessions=sessions, store=store, predictor=predictor, kinds=context.kinds)
                 publish(job, findings, sessions=sessions, store=store, context=context, now=now)
@@ -109,6 +110,15 @@ def run_job(
             if is_out_of_memory(error):
                 raise OutOfMemory(describe(error)) from error
     return True
+
+
+def _require_same_settings(job: InferenceJob, context: InferenceContext) -> None:
+    """Raise PermanentError if this worker would give other UIDs to the results that the job has already."""
+    if job.has_results and job.settings_digest != context.identity.settings_digest:
+        raise PermanentError(
+            "The study was read with other settings, or by another version of glam-node, so that no results can be "
+            "added. `glam-node study retry` reads it again and sends the new results to every destination."
+        )
 
 
 def root_cause(error: Exception, store: InstanceStore) -> Exception:
@@ -170,14 +180,15 @@ def analyse(
 ) -> Findings:
     """Analyse the images of a job, store the findings durably, and return them.
 
-    If an earlier attempt stored findings, these are read instead. A notice has no images: its findings are empty and
+    If an earlier attempt stored findings, these are read instead; those of a job that has results already count even
+    if a worker with another device or runtime made them. A notice has no images: its findings are empty and
     are not stored.
     """
     if job.is_notice:
         return Findings(job.study_instance_uid, predictor.algorithm, images=())
     path = findings_path(store.root, job.job_id)
-    found = _stored_findings(path, predictor)
-    if found is not None:
+    found = _stored_findings(path)
+    if found is not None and (job.has_results or found.algorithm == predictor.algorithm):
         keep_durable(path)
         return found
     with reading(sessions)() as session:
@@ -212,13 +223,12 @@ def source_images(instances: Sequence[SOPInstance], resolve: Callable[[str], Pat
         raise PermanentError(f"The job has an image that is no screening view: {error}.") from error
 
 
-def _stored_findings(path: Path, predictor: Predictor) -> Findings | None:
-    """Return the findings that an earlier attempt stored; None if there are none, or if another algorithm made them."""
+def _stored_findings(path: Path) -> Findings | None:
+    """Return the findings that an earlier attempt stored; None if there are none, or if they cannot be read."""
     try:
-        found = read_findings(path)
+        return read_findings(path)
     except (FileNotFoundError, InferenceError):
         return None
-    return found if found.algorithm == predictor.algorithm else None
 
 
 def _next_attempt(job: InferenceJob, error: Exception, policy: RetryPolicy, now: datetime) -> datetime | None:

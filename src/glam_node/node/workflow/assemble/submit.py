@@ -114,7 +114,7 @@ def _leave_out(session: Session, study: Study, decision: Decision, rules: Submis
 
 
 def _supersede(session: Session, study_instance_uid: str, now: datetime) -> None:
-    for job in jobs.supersede_unfinished(session, study_instance_uid, now):
+    for job in jobs.supersede_unfinished(session, study_instance_uid, now, failed=True):
         record_event(
             log, session, EventKind.JOB_SUPERSEDED, now, study_instance_uid=study_instance_uid, job_id=job.job_id
         )

@@ -14,6 +14,7 @@ from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.study import StudyState
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
+from glam_node.node.workflow.analyse.context import InferenceContext
 from glam_node.node.workflow.deliver.send_results import make_results_due
 from glam_node.node.workflow.operate.operator_study import locked_study, record_order, require_free
 
@@ -31,11 +32,13 @@ class RetryReport:
     """ID of the job that starts again; empty if there was no failed or waiting job."""
     deliveries: int
     judged_again: bool
+    kept: int = 0
+    """Results that are not sent because the mode of their destination is not live."""
 
     @property
     def did_something(self) -> bool:
         """Whether there was anything to retry."""
-        return bool(self.job_id) or self.deliveries > 0 or self.judged_again
+        return bool(self.job_id) or self.deliveries + self.kept > 0 or self.judged_again
 
     def __str__(self) -> str:
         """Return a description for people."""
@@ -43,11 +46,14 @@ class RetryReport:
             *(["the study is judged again"] if self.judged_again else []),
             *([f"job {self.job_id} starts over"] if self.job_id else []),
             *([f"{counted(self.deliveries, 'result')} will be sent again"] if self.deliveries else []),
+            *([f"{counted(self.kept, 'result')} kept, for a destination that is not live"] if self.kept else []),
         ]
         return "; ".join(done) if done else "there is nothing to try again: nothing failed, nothing was refused"
 
 
-def retry_given_up(sessions: SessionFactory, actor: Actor, reason: str, now: datetime, settings_digest: str) -> str:
+def retry_given_up(
+    sessions: SessionFactory, actor: Actor, reason: str, now: datetime, context: InferenceContext
+) -> str:
     """Retry every study with a failed job or an abandoned delivery, each in a separate transaction.
 
     Studies that are held or that changed meanwhile are left as they are. At most RETRIED_AT_ONCE are retried.
@@ -61,7 +67,7 @@ def retry_given_up(sessions: SessionFactory, actor: Actor, reason: str, now: dat
     for study in leaf.studies:
         try:
             with sessions.begin() as session:
-                retry_study(session, Order(study.study_instance_uid, actor, now, reason), settings_digest)
+                retry_study(session, Order(study.study_instance_uid, actor, now, reason), context)
             retried += 1
         except PermanentError:
             refused += 1
@@ -70,11 +76,11 @@ def retry_given_up(sessions: SessionFactory, actor: Actor, reason: str, now: dat
     return f"{counted(retried, 'study')} will be retried{left}{more}"
 
 
-def retry_study(session: Session, order: Order, settings_digest: str) -> RetryReport:
+def retry_study(session: Session, order: Order, context: InferenceContext) -> RetryReport:
     """Make the study's failed or waiting job and its abandoned or waiting deliveries due now.
 
-    A study that is ineligible, or that was analysed with settings of another digest than `settings_digest`, is judged
-    again.
+    A study that is ineligible, or that was analysed with settings of another digest than those of `context`, is judged
+    again, and the new job replaces the failed one. Results for a destination whose mode is not live become withheld.
 
     Raises:
         PermanentError: The study is not known, is held or set aside, or has changed since the person saw it.
@@ -82,14 +88,17 @@ def retry_study(session: Session, order: Order, settings_digest: str) -> RetryRe
     study_instance_uid, now = order.study_instance_uid, order.at
     study = require_free(locked_study(session, order))
     newest = jobs.newest(session, study_instance_uid)
-    outdated = study.state is StudyState.REPORTED and newest is not None and newest.settings_digest != settings_digest
+    digest = context.identity.settings_digest
+    outdated = study.state is StudyState.REPORTED and newest is not None and newest.settings_digest != digest
     judged_again = study.state is StudyState.INELIGIBLE or outdated
     if judged_again:
         studies.set_state(session, study, StudyState.RECEIVING, "", "")
-    job_id = newest.job_id if newest is not None and job_restarts.retry(session, newest.job_id, now) else ""
+    restarts = newest is not None and not judged_again and job_restarts.retry(session, newest.job_id, now)
+    job_id = newest.job_id if newest is not None and restarts else ""
     names = {one.destination for one in deliveries.of_study(session, study_instance_uid)}
-    sent_again = sum(make_results_due(session, name, now, study_instance_uid, given_up=True) for name in names)
-    report = RetryReport(study_instance_uid, job_id, sent_again, judged_again)
+    due = {name: make_results_due(session, name, now, study_instance_uid, given_up=True) for name in names}
+    sent_again = sum(count for name, count in due.items() if not context.kept_reason(name))
+    report = RetryReport(study_instance_uid, job_id, sent_again, judged_again, sum(due.values()) - sent_again)
     facts = EventDetail(job_id=job_id, deliveries=sent_again, judged_again=judged_again)
     record_order(log, session, EventKind.RETRY_REQUESTED, order, **facts)
     return report
