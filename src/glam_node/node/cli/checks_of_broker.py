@@ -10,14 +10,22 @@ from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.cli.checks_of_database import compare_clocks
-from glam_node.node.errors import NodeError
+from glam_node.node.errors import NodeError, TransientError
 from glam_node.settings.schema import Settings
 
 BROKER_START_S = 5.0
 OLDEST_REDIS = (6, 0)
 NO_EVICTION = "noeviction"
 MOST_MEMORY = 0.9
-WANTS_PASSWORD = "The broker requires a password. Set broker_url to redis://:PASSWORD@host:6379/0."  # noqa: S105 - a remedy
+# By the names of worker.broker.BrokerTrouble, which is imported late
+_REMEDIES = {
+    "PASSWORD_REQUIRED": "The broker requires a password. Set broker_url to redis://:PASSWORD@host:6379/0.",
+    "PASSWORD_REJECTED": "The broker rejects the user or password. Correct them in broker_url.",
+    "CERTIFICATE": "Check ssl_ca_certs in broker_url, and the certificate of that Redis.",
+    "NO_TLS": "This port does not accept TLS. Use redis:// in broker_url, or the TLS port of the broker.",
+    "CLOSED": "This port may accept only TLS. Use rediss:// in broker_url, or the plain port of the broker.",
+    "OTHER": "Start that Redis, or correct broker_url.",
+}
 
 
 def check_broker(settings: Settings) -> Iterator[Check]:
@@ -25,14 +33,14 @@ def check_broker(settings: Settings) -> Iterator[Check]:
     if not settings.broker_url:
         yield _check_embedded_broker()
         return
-    from glam_node.node.worker.broker import facts
+    from glam_node.node.worker.broker import facts, trouble_of
     from glam_node.settings.urls import without_password
 
     shown = without_password(settings.broker_url)
     try:
         found = facts(settings.broker_url)
-    except NodeError as error:
-        yield Check("broker", Verdict.FAIL, str(error), _remedy(str(error)))
+    except TransientError as error:
+        yield Check("broker", Verdict.FAIL, str(error), _REMEDIES[trouble_of(error).name])
         return
     said = f"{shown} answers: version {found.version}, {found.eviction}"
     if not settings.broker_url.startswith(("rediss:", "redis+socket:")):
@@ -55,23 +63,6 @@ def check_broker(settings: Settings) -> Iterator[Check]:
     else:
         yield Check("broker", Verdict.OK, said)
     yield compare_clocks("the broker", found.time, datetime.now(UTC))
-
-
-def _remedy(message: str) -> str:
-    for word, remedy in (
-        ("HELLO must be called with the client already authenticated", WANTS_PASSWORD),
-        ("Authentication required", WANTS_PASSWORD),
-        ("invalid username-password", "The broker rejects the user or password. Correct them in broker_url."),
-        ("certificate", "Check ssl_ca_certs in broker_url, and the certificate of that Redis."),
-        ("SSL", "This port does not accept TLS. Use redis:// in broker_url, or the TLS port of the broker."),
-        (
-            "Connection closed",
-            "This port may accept only TLS. Use rediss:// in broker_url, or the plain port of the broker.",
-        ),
-    ):
-        if word in message:
-            return remedy
-    return "Start that Redis, or correct broker_url."
 
 
 def _check_embedded_broker() -> Check:

@@ -14,8 +14,9 @@ from glam_node.node.scu.association import DIAGNOSIS_TIMEOUT_S, Peer
 from glam_node.node.scu.echo import Survey, echo, peer_of, survey
 from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.stow import WebPeer, web_peer
-from glam_node.node.scu.tls import PeerTLS, handshake_failure
+from glam_node.node.scu.tls import HandshakeFailure, PeerTLS, handshake_failure
 from glam_node.node.tls.certificates import ServerCertificate, server_certificate
+from glam_node.node.tls.contexts import CertificateTrouble
 from glam_node.settings.destinations import (
     CStoreSettings,
     DestinationSettings,
@@ -171,15 +172,18 @@ def _told(shown: ServerCertificate) -> str:
     return f"a certificate for {names}, valid until {shown.not_after:%Y-%m-%d} ({days})"
 
 
-def _remedy(peer: Peer | WebPeer, tls: PeerTLS, failure: str, shown: ServerCertificate | None) -> str:
+def _remedy(peer: Peer | WebPeer, tls: PeerTLS, failure: HandshakeFailure, shown: ServerCertificate | None) -> str:
     section = tls.files.section
-    if "expired" in failure:
-        return "Ask the administrator of the destination to renew it; until then results wait on this machine."
-    if "mismatch" in failure and shown is not None:
+    if failure.certificate is CertificateTrouble.DATES:
+        return (
+            "Ask the administrator of the destination to renew it, and check the clock of this machine; until then "
+            "results wait here."
+        )
+    if failure.certificate is CertificateTrouble.NAME and shown is not None:
         return f"Set {section}.server_name to a name in the certificate: {', '.join(sorted(shown.names))}."
-    if "certificate is not to be trusted" in failure:
+    if failure.certificate is not None:
         return f"Add the authority that signed the certificate to the file {section}.ca."
-    if "wrong version number" in failure or "no answer to the handshake" in failure:
+    if not failure.speaks_tls:
         return f"{peer.host}:{peer.port} does not accept TLS. Set {section}.tls = false, or use its TLS port."
     return "Results wait on this machine until the TLS handshake succeeds."
 

@@ -10,6 +10,7 @@ import requests
 from authlib.integrations.base_client import OAuthError
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
+from glam_node.node.tls.contexts import CertificateTrouble, certificate_trouble
 
 CLIENT_ERRORS = ("invalid_client", "unauthorized_client")
 """The error codes of RFC 6749 5.2 about the client: its id, its secret and its permissions."""
@@ -80,11 +81,9 @@ def _untrusted(error: BaseException) -> str:
     if not isinstance(seen, ssl.SSLCertVerificationError):
         said = (getattr(seen, "reason", "") or "no TLS").replace("_", " ").lower()
         return f"does not agree on TLS: {said}. Check console.oidc.issuer: is it https:// there?"
-    said = seen.verify_message
-    if "expired" in said or "not yet valid" in said:
-        remedy = "Ask its administrator to renew it, and check the clock of this machine."
-    elif "mismatch" in said or "not valid for" in said:
-        remedy = "Set console.oidc.issuer to an address with a name in the certificate."
-    else:
-        remedy = "Add the authority that signed it to the file console.oidc.ca."
-    return f"cannot be trusted: its certificate is refused: {said}. {remedy}"
+    remedy = {
+        CertificateTrouble.DATES: "Ask its administrator to renew it, and check the clock of this machine.",
+        CertificateTrouble.NAME: "Set console.oidc.issuer to an address with a name in the certificate.",
+        CertificateTrouble.AUTHORITY: "Add the authority that signed it to the file console.oidc.ca.",
+    }[certificate_trouble(seen)]
+    return f"cannot be trusted: its certificate is refused: {seen.verify_message}. {remedy}"

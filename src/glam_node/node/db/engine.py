@@ -77,11 +77,17 @@ def reading(sessions: SessionFactory) -> SessionFactory:
     return sessionmaker(engine.execution_options(**{READ_ONLY: True}), expire_on_commit=False)
 
 
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 # If two connections switch a new database to WAL mode at the same moment, SQLite returns an error to one of them at
 # once in spite of busy_timeout, to avoid a deadlock (https://sqlite.org/c3ref/busy_handler.html). A later attempt
 # succeeds.
 @retry(
-    retry=retry_if_exception(lambda error: isinstance(error, sqlite3.OperationalError) and "locked" in str(error)),
+    retry=retry_if_exception(
+        # The low byte is the primary code (https://sqlite.org/rescode.html).
+        lambda error: isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _LOCKED
+    ),
     stop=stop_after_delay(BUSY_TIMEOUT_MS / 1000),
     wait=wait_random(0.005, 0.05),
     reraise=True,

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.tls.contexts import CertificateFiles, ReloadingContext, client_context
+from glam_node.node.tls.contexts import (
+    CertificateFiles,
+    CertificateTrouble,
+    ReloadingContext,
+    certificate_trouble,
+    client_context,
+)
 from glam_node.settings.destinations import ServerSettings
 
 # Seconds to wait for the alert of a TLS 1.3 server that refuses the client certificate: the server sends the alert only
@@ -56,8 +62,24 @@ def peer_tls(name: str, destination: ServerSettings) -> PeerTLS | None:
     return PeerTLS(destination.server_name or destination.host, files, ReloadingContext(files, client_context))
 
 
-def handshake_failure(tls: PeerTLS, address: tuple[str, int], timeout_s: float) -> str:
-    """Return the reason and the remedy if the TLS handshake fails, or an empty text if it succeeds.
+@dataclass(frozen=True, slots=True)
+class HandshakeFailure:
+    """Reason why a TLS handshake failed."""
+
+    message: str
+    """The reason and the remedy, as a sentence without capital letter and full stop."""
+    certificate: CertificateTrouble | None = None
+    """The trouble with the certificate of the other side; None for any other reason."""
+    speaks_tls: bool = True
+    """Whether the other side answered in TLS."""
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return self.message
+
+
+def handshake_failure(tls: PeerTLS, address: tuple[str, int], timeout_s: float) -> HandshakeFailure | None:
+    """Return the reason and the remedy if the TLS handshake fails, or None if it succeeds.
 
     Raises:
         OSError: The connection failed.
@@ -72,17 +94,18 @@ def handshake_failure(tls: PeerTLS, address: tuple[str, int], timeout_s: float) 
                 secured.recv(1)
         except ssl.SSLCertVerificationError as error:
             section = tls.files.section
-            return (
+            return HandshakeFailure(
                 f"its certificate is not to be trusted: {error.verify_message}. "
-                f"Check {section}.ca and {section}.server_name, and the dates of its certificate"
+                f"Check {section}.ca and {section}.server_name, and the dates of its certificate",
+                certificate_trouble(error),
             )
         except ssl.SSLError as error:
-            return say(error.reason or str(error))
+            return HandshakeFailure(say(error.reason or str(error)), speaks_tls=error.reason != "WRONG_VERSION_NUMBER")
         except TimeoutError:
-            return "" if agreed else say("no answer to the handshake")
+            return None if agreed else HandshakeFailure(say("no answer to the handshake"), speaks_tls=False)
         except ConnectionError as error:
-            return say(error.strerror or str(error))
-    return ""
+            return HandshakeFailure(say(error.strerror or str(error)))
+    return None
 
 
 def speaks_tls(address: tuple[str, int], timeout_s: float) -> bool:

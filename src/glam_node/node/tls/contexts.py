@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 import structlog
@@ -159,6 +160,30 @@ def _chain_failure(files: CertificateFiles, error: ssl.SSLError) -> str:
     if error.reason is None or "BAD_DECRYPT" in error.reason or "PASSWORD" in error.reason:
         return f"it is not a PEM certificate, or {files.section}.key {files.key} is encrypted or not a PEM key."
     return f"{error.reason.replace('_', ' ').lower()}. Use a PEM certificate and key; RSA needs 2048 bits or more."
+
+
+class CertificateTrouble(Enum):
+    """Reason why the certificate of the other side is not accepted."""
+
+    DATES = "dates"
+    """It is expired or not valid yet."""
+    NAME = "name"
+    """It is not valid for the name of the other side."""
+    AUTHORITY = "authority"
+    """Its authority is not trusted, or another reason."""
+
+
+def certificate_trouble(error: ssl.SSLCertVerificationError) -> CertificateTrouble:
+    """Return the reason by the code of OpenSSL (X509_V_ERR in x509_vfy.h)."""
+    return _TROUBLES.get(error.verify_code, CertificateTrouble.AUTHORITY)
+
+
+_TROUBLES = {
+    9: CertificateTrouble.DATES,
+    10: CertificateTrouble.DATES,
+    62: CertificateTrouble.NAME,
+    64: CertificateTrouble.NAME,
+}
 
 
 def _load_authorities(context: ssl.SSLContext, files: CertificateFiles) -> None:

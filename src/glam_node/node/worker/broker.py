@@ -1,16 +1,18 @@
 """The broker: an embedded Valkey server that runs as long as the node, or a Redis server for several hosts."""
 
+import ssl
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
 from glam_node.node.domain.job import Priority
@@ -148,6 +150,40 @@ def workers_waiting(url: str) -> int:
 def embedded_url(root: Path) -> str:
     """Return the URL at which the embedded broker of a running node listens."""
     return EmbeddedBroker(root.resolve() / "broker").url
+
+
+class BrokerTrouble(Enum):
+    """Reason why a broker cannot be used."""
+
+    PASSWORD_REQUIRED = "password required"  # noqa: S105 - no password
+    PASSWORD_REJECTED = "password rejected"  # noqa: S105 - no password
+    CERTIFICATE = "certificate not accepted"
+    NO_TLS = "no TLS"
+    CLOSED = "connection closed without an answer"
+    OTHER = "other"
+
+
+def trouble_of(error: TransientError) -> BrokerTrouble:
+    """Return the reason by the errors behind an error that a function of this module raised."""
+    behind = list(_behind(error))
+    if found := next((one for one in behind if isinstance(one, AuthenticationError)), None):
+        is_required = getattr(found, "status_code", "") == "NOAUTH"
+        return BrokerTrouble.PASSWORD_REQUIRED if is_required else BrokerTrouble.PASSWORD_REJECTED
+    if any(isinstance(one, ssl.SSLCertVerificationError) for one in behind):
+        return BrokerTrouble.CERTIFICATE
+    if any(isinstance(one, ssl.SSLError) for one in behind):
+        return BrokerTrouble.NO_TLS
+    of_system = next((one for one in behind if isinstance(one, OSError)), None)
+    lost = isinstance(error.__cause__, redis.ConnectionError) and of_system is None
+    return BrokerTrouble.CLOSED if lost or isinstance(of_system, ConnectionResetError) else BrokerTrouble.OTHER
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors that led to an error, the last one first."""
+    seen = error.__cause__ or error.__context__
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
 
 
 def _ask(url: str, question: Callable[[redis.Redis], Any]) -> Any:
