@@ -20,7 +20,7 @@ from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
-from glam_node.node.storage.instances import write_marker
+from glam_node.node.storage.instances import InstanceStore, write_marker
 from glam_node.node.workflow.deliver.commit_results import CommitmentRules, commit_results, take_report
 from glam_node.node.workflow.operate.resend import Selection, resend
 from glam_node.node.workflow.operate.retention import RetentionRules, retire_newer_versions
@@ -84,8 +84,7 @@ def doubts(bench: Workbench) -> list[Doubt]:
 
 
 def take(bench: Workbench, reason: str = "the archive corrected the patient") -> str:
-    with bench.sessions.begin() as session:
-        return take_newer(session, bench.order(reason), bench.store)
+    return take_newer(bench.sessions, bench.order(reason), bench.store)
 
 
 def keep(bench: Workbench) -> str:
@@ -186,14 +185,17 @@ def test_the_first_images_can_be_taken_back(bench: Workbench, send: Send, exam: 
 
 
 def test_a_study_stays_as_it_was_when_taking_ends_before_its_commit(
-    bench: Workbench, send: Send, exam: list[Dataset]
+    bench: Workbench, send: Send, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
     reported(bench, send, exam)
     send(*changed(exam, PatientID="CORRECTED"))
     before = bench.study()
-    with pytest.raises(KeyboardInterrupt), bench.sessions.begin() as session:
-        take_newer(session, bench.order("corrected"), bench.store)
-        raise KeyboardInterrupt
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(studies, "reopen", interrupt)
+        take(bench)
     assert bench.study() == before
     assert all(bench.store.resolve(one.path).exists() for one in before.instances)
     assert [doubt.kinds for doubt in doubts(bench)] == [("patient",)]
@@ -387,9 +389,10 @@ def test_a_decision_requires_a_newer_version_and_a_reason(
     bench: Workbench, send: Send, exam: list[Dataset], act: str
 ) -> None:
     def decide(reason: str) -> str:
+        if act == "take":
+            return take(bench, reason)
         with bench.sessions.begin() as session:
-            order = bench.order(reason)
-            return take_newer(session, order, bench.store) if act == "take" else keep_first(session, order)
+            return keep_first(session, bench.order(reason))
 
     send(exam[0])
     with pytest.raises(PermanentError, match=r"Study .* has no newer version of an image"):
@@ -439,3 +442,38 @@ def test_images_of_two_people_make_no_result_by_any_way(bench: Workbench, exam: 
     assert bench.job().state is JobState.FAILED
     assert bench.job().failure.startswith("two_patients: the source images do not belong together: birth date differs")
     assert (bench.results(), bench.deliveries()) == ({}, [])
+
+
+def test_the_database_is_free_while_the_files_of_newer_versions_are_linked(
+    bench: Workbench, send: Send, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported(bench, send, exam)
+    send(*changed(exam, PatientID="CORRECTED"))
+    link, writes = InstanceStore.link, []
+
+    def slow_link(store: InstanceStore, kept: str, relative: str) -> None:
+        with bench.sessions.begin() as session:  # waits in vain if the study is locked
+            audit.record(session, EventKind.NEWER_LEFT, bench.clock())
+        writes.append(relative)
+        link(store, kept, relative)
+
+    monkeypatch.setattr(InstanceStore, "link", slow_link)
+    take(bench)
+    assert len(writes) == len(exam)
+
+
+def test_a_version_that_arrives_while_files_are_linked_is_not_taken(
+    bench: Workbench, send: Send, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported(bench, send, exam)
+    send(*changed(exam[:1], PatientID="CORRECTED"))
+    link = InstanceStore.link
+
+    def link_while_another_arrives(store: InstanceStore, kept: str, relative: str) -> None:
+        send(*changed(exam[1:2], PatientID="CORRECTED"))
+        link(store, kept, relative)
+
+    monkeypatch.setattr(InstanceStore, "link", link_while_another_arrives)
+    with pytest.raises(PermanentError, match="meanwhile"):
+        take(bench)
+    assert bench.study().state is StudyState.REPORTED

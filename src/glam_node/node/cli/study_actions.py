@@ -97,7 +97,7 @@ def take_newer(
     from glam_node.node.workflow.operate.versions import take_newer as act
 
     order = new_order(study_instance_uid, reason)
-    act_on_study(ctx, settings, order, lambda session, node: act(session, order, node.store))
+    _print_result(ctx, settings, order, lambda node: act(node.sessions, order, node.store))
 
 
 def keep_first(
@@ -138,8 +138,16 @@ def act_on_study(
     Raises:
         typer.BadParameter: The node has no such study.
     """
+
+    def run(node: "Node") -> str:
+        with node.sessions.begin() as session:
+            return change(session, node)
+
+    _print_result(ctx, settings, order, run)
+
+
+def _print_result(ctx: typer.Context, settings: SettingsOption, order: Order, act: Callable[["Node"], str]) -> None:
     node = command_node(ctx, command_settings(ctx, settings))
     known_study(node.sessions, order.study_instance_uid)
-    with node.sessions.begin() as session:
-        done = change(session, node)
+    done = act(node)
     typer.echo(done[:1].upper() + done[1:] + ".")

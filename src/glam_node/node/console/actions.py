@@ -38,7 +38,7 @@ class Action:
     consequence: str
     """The effect of the action, as the confirmation page states it."""
     is_possible: Callable[[Study], bool]
-    run: Callable[[Session, Order, Node, Fields], str]
+    run: Callable[[Node, Order, Fields], str]
     wants_reason: bool = False
     needs_newer_images: bool = False
     """Whether the action is offered only for studies with images that were received again in a newer version."""
@@ -59,6 +59,16 @@ def _is_not_set_aside(study: Study) -> bool:
     return study.standing is not Standing.SET_ASIDE and study.state is not StudyState.RETIRED
 
 
+def _in_session(change: Callable[[Session, Order, Node, Fields], str]) -> Callable[[Node, Order, Fields], str]:
+    """Return a function that makes the change in one transaction."""
+
+    def run(node: Node, order: Order, fields: Fields) -> str:
+        with node.sessions.begin() as session:
+            return change(session, order, node, fields)
+
+    return run
+
+
 def _resend(session: Session, order: Order, node: Node, fields: Fields) -> str:
     selection = Selection(fields.get("destination", ""), "stored" in fields)
     return resend(session, order, selection, node.inference)
@@ -73,7 +83,7 @@ ACTIONS = {
             "A failed job starts again, and results that were given up are sent again. A study that was not analysed, "
             "or was analysed with other settings than the present ones, is judged and analysed again.",
             _is_active,
-            lambda session, order, node, _: str(retry_study(session, order, node.inference)),
+            _in_session(lambda session, order, node, _: str(retry_study(session, order, node.inference))),
         ),
         Action(
             "resend",
@@ -82,7 +92,7 @@ ACTIONS = {
             "already has them keeps or replaces its copies. For a destination that was added later, results are "
             "written from the stored findings.",
             _is_active,
-            _resend,
+            _in_session(_resend),
         ),
         Action(
             "hold",
@@ -90,7 +100,7 @@ ACTIONS = {
             "The study waits until it is released: it is not analysed, its results are not sent, and its files are not "
             "removed. A worker or sender that is working on it finishes its present step.",
             _may_become(Standing.HELD),
-            lambda session, order, _node, _: hold(session, order),
+            _in_session(lambda session, order, _node, _: hold(session, order)),
         ),
         Action(
             "set-aside",
@@ -98,7 +108,7 @@ ACTIONS = {
             "All work on the study stops, and its results are not sent. Its files are removed when they reach the age "
             "that retention sets. You can release the study, which resumes the work.",
             _may_become(Standing.SET_ASIDE),
-            lambda session, order, _node, _: set_aside(session, order),
+            _in_session(lambda session, order, _node, _: set_aside(session, order)),
             wants_reason=True,
         ),
         Action(
@@ -108,7 +118,7 @@ ACTIONS = {
             "results name the patient of the newer images. Earlier results that were not sent yet will not be sent; "
             "those that an archive already has stay there.",
             _is_not_set_aside,
-            lambda session, order, node, _: take_newer(session, order, node.store),
+            lambda node, order, _: take_newer(node.sessions, order, node.store),
             wants_reason=True,
             needs_newer_images=True,
         ),
@@ -118,7 +128,7 @@ ACTIONS = {
             "The first images remain the ones that are analysed. The study no longer counts as in doubt because of the "
             "images that were sent again.",
             _is_not_set_aside,
-            lambda session, order, _node, _: keep_first(session, order),
+            _in_session(lambda session, order, _node, _: keep_first(session, order)),
             wants_reason=True,
             needs_newer_images=True,
         ),
@@ -128,7 +138,7 @@ ACTIONS = {
             "Work on the study resumes where it stopped, and its results are sent. A study that was set aside before "
             "its analysis ended is judged and analysed again.",
             lambda study: study.standing is not Standing.FREE,
-            lambda session, order, _node, _: release(session, order),
+            _in_session(lambda session, order, _node, _: release(session, order)),
         ),
     )
 }
@@ -221,8 +231,7 @@ class StudyActions:
 
     def _run(self, action: Action, order: Order, fields: Fields) -> Flash:
         try:
-            with self._node.sessions.begin() as session:
-                done = action.run(session, order, self._node, fields)
+            done = action.run(self._node, order, fields)
         except PermanentError as error:
             raise HTTPException(409, str(error)) from error
         return Flash(f"{action.name}: {done}.")

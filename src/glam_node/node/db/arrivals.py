@@ -30,7 +30,7 @@ _LOCKED = (
     )
     .where(_STUDIES.c.study_instance_uid.in_(_UIDS))
     .order_by(_STUDIES.c.study_instance_uid)
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 _RECEIVED = (
     update(_STUDIES)
@@ -103,7 +103,8 @@ def _receiving(session: Session, connection: Connection, arrivals: Sequence[Arri
     rows = list(connection.execute(_LOCKED, {"uids": list(first)})) if first else []
     missing = first.keys() - {row.study_instance_uid for row in rows}
     if missing:
-        insert_missing(session, StudyRow, [studies.new_study(first[uid].instance, first[uid].study) for uid in missing])
+        new = [studies.new_study(first[uid].instance, first[uid].study) for uid in sorted(missing)]
+        insert_missing(session, StudyRow, new)
         rows += connection.execute(_LOCKED, {"uids": sorted(missing)})
     return {
         row.study_instance_uid: _Receiving((row.issuer_of_patient_id, row.patient_id), row.last_received_at)

@@ -1,10 +1,15 @@
-"""Atomic statements: UPDATE ... RETURNING, which gives a row to one process only, and INSERT of missing rows."""
+"""Atomic statements: UPDATE ... RETURNING, which gives a row to one process only, and INSERT of missing rows.
+
+Two transactions that lock the same rows in another order wait for each other, and PostgreSQL ends one of them. So every
+transaction locks the rows of studies first, then those of jobs, destinations and deliveries, and the rows of one table
+in the order of their keys. A study is locked without its key (`key_share`), as a row that refers to it locks the key.
+"""
 
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Insert, and_, select, update
+from sqlalchemy import ColumnElement, Insert, and_, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -15,6 +20,19 @@ Row = TypeVar("Row", bound=Base)
 
 def change(session: Session, table: type[Row], condition: ColumnElement[bool], **values: Any) -> list[Row]:
     """Set `values` on the rows that meet the condition, and return the changed rows."""
+    return _change(session, table, in_order(session, table, condition), values)
+
+
+def in_order(session: Session, table: type[Base], condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition in a form that locks the rows in the order of their keys, on a database with row locks."""
+    if session.get_bind().dialect.name != "postgresql":
+        return condition
+    (key,) = inspect(table).primary_key
+    locked = select(key).where(condition).order_by(key).with_for_update(key_share=True)
+    return and_(key.in_(locked), condition)
+
+
+def _change(session: Session, table: type[Row], condition: ColumnElement[bool], values: dict[str, Any]) -> list[Row]:
     statement = update(table).where(condition).values(values).returning(table)
     rows = session.scalars(statement.execution_options(synchronize_session=False, populate_existing=True))
     return list(rows)
@@ -40,8 +58,9 @@ def claim(
         limit: The maximum number of rows.
         **values: The new values by column.
     """
+    # Rows that are skipped are not waited for, so that their order does not matter.
     first = select(key).where(due).order_by(*order).limit(limit).with_for_update(skip_locked=True)
-    return change(session, table, and_(key.in_(first), due), **values)
+    return _change(session, table, and_(key.in_(first), due), values)
 
 
 def insert_missing(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, or_, update
 from sqlalchemy.orm import Session
 
+from glam_node.node.db.changes import in_order
 from glam_node.node.db.jobs import UNFINISHED
 from glam_node.node.db.tables import AlertMessageRow, CommitmentRequestRow, DeliveryRow, JobRow, StudyRow
 from glam_node.node.domain.commitment import RequestState
@@ -103,5 +104,7 @@ def _make_due(
 
 
 def _change(session: Session, row: type[Any], condition: ColumnElement[bool], **values: Any) -> int:
-    statement = update(row).where(condition).values(values).returning(*row.__table__.primary_key)
+    statement = (
+        update(row).where(in_order(session, row, condition)).values(values).returning(*row.__table__.primary_key)
+    )
     return len(session.execute(statement.execution_options(synchronize_session=False)).all())

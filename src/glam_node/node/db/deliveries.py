@@ -23,6 +23,7 @@ def add_missing(session: Session, deliveries: Sequence[Delivery]) -> list[Delive
     for uid in {delivery.study_instance_uid for delivery in deliveries}:
         jobs = select(JobRow.job_id).where(JobRow.study_instance_uid == uid, JobRow.state == JobState.SUPERSEDED)
         superseded = session.scalars(jobs).all()
+        _lock(session, DeliveryRow.job_id.in_(superseded))
         for delivery in deliveries if superseded else ():
             _take_over(session, delivery, superseded)
     insert_missing(session, DeliveryRow, [asdict(delivery) for delivery in deliveries])
@@ -79,8 +80,22 @@ def claim_due(session: Session, destination: str, *, now: datetime, until: datet
 
 def extend_claims(session: Session, deliveries: Sequence[Delivery], until: datetime) -> None:
     """Extend the claim on deliveries that are still being sent to `until`."""
-    for delivery in deliveries:
+    for delivery in sorted(deliveries, key=lambda one: one.delivery_id):
         change(session, DeliveryRow, _claimed(delivery), next_attempt_at=until)
+
+
+def lock_with_substitutes(session: Session, deliveries: Sequence[Delivery]) -> None:
+    """Lock the deliveries until the transaction ends, with all others of their jobs that may replace them."""
+    of_jobs = and_(
+        DeliveryRow.destination.in_({one.destination for one in deliveries}),
+        DeliveryRow.job_id.in_({one.job_id for one in deliveries}),
+    )
+    _lock(session, or_(of_jobs, DeliveryRow.delivery_id.in_([one.delivery_id for one in deliveries])))
+
+
+def _lock(session: Session, condition: ColumnElement[bool]) -> None:
+    query = select(DeliveryRow.delivery_id).where(condition).order_by(DeliveryRow.delivery_id)
+    session.scalars(query.with_for_update(key_share=True)).all()
 
 
 def mark_stored(session: Session, delivery: Delivery, now: datetime, warning: str = "") -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
@@ -217,7 +217,7 @@ def to_ring(session: Session, priority: Priority, *, now: datetime, rung_before:
 
 def set_rung_at(session: Session, job_ids: Sequence[str], rung_at: datetime | None) -> None:
     """Set the time at which the jobs were announced; None for never."""
-    session.execute(update(JobRow).where(JobRow.job_id.in_(job_ids)).values(rung_at=rung_at))
+    change(session, JobRow, JobRow.job_id.in_(job_ids), rung_at=rung_at)
 
 
 def running(session: Session) -> list[InferenceJob]:

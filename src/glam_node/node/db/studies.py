@@ -20,10 +20,12 @@ from glam_node.node.domain.eligibility import is_mammogram
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import LEGAL_STANDINGS, LEGAL_TRANSITIONS, Standing, Study, StudyState
+from glam_node.node.domain.words import by_number, counted
 from glam_node.node.errors import PermanentError
 
 MOST_VALUES = 1000
 """Maximum number of values in one statement, which databases limit."""
+_LOCK = {"key_share": True}
 
 
 def find_instance(session: Session, sop_instance_uid: str) -> SOPInstance | None:
@@ -40,8 +42,7 @@ def add_instance(session: Session, instance: SOPInstance, attributes: StudyAttri
     `patient_mismatch`. Whether all images are of one person is decided when the study is judged.
     """
     insert_missing(session, StudyRow, [new_study(instance, attributes)])
-    query = select(StudyRow).where(StudyRow.study_instance_uid == instance.study_instance_uid).with_for_update()
-    study = session.scalars(query.execution_options(populate_existing=True)).one()
+    study = session.get_one(StudyRow, instance.study_instance_uid, with_for_update=_LOCK, populate_existing=True)
     known = (study.issuer_of_patient_id, study.patient_id)
     (study.issuer_of_patient_id, study.patient_id), instance = with_patient(known, attributes, instance)
     insert_missing(session, InstanceRow, [asdict(instance)])
@@ -75,7 +76,8 @@ def find_instances(session: Session, sop_instance_uids: Sequence[str]) -> list[S
     found = recorded_instances(session, sop_instance_uids)
     missing = [uid for uid in sop_instance_uids if uid not in found]
     if missing:
-        raise PermanentError(f"{len(missing)} images are no longer recorded: {', '.join(missing)}. Send them again.")
+        images, them = counted(len(missing), "image"), by_number(len(missing), "it", "them")
+        raise PermanentError(f"No record is kept any more of {images}: {', '.join(missing)}. Send {them} again.")
     return [found[uid] for uid in sop_instance_uids]
 
 
@@ -93,7 +95,7 @@ def get(session: Session, study_instance_uid: str, *, for_update: bool = False) 
     """Return the study with its instances, None if it is unknown; `for_update` locks it until the transaction ends."""
     query = select(StudyRow).where(StudyRow.study_instance_uid == study_instance_uid)
     if for_update:
-        query = query.with_for_update()
+        query = query.with_for_update(key_share=True)
     return next(iter(_studies(session, query)), None)
 
 
@@ -219,14 +221,14 @@ def set_state(session: Session, study: Study, state: StudyState, rule: str, reas
     Raises:
         ValueError: The transition is not legal.
     """
-    row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=True)
+    row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=_LOCK)
     _move(row, state, rule, reason)
     return replace(study, state=state, rule=rule, reason=reason)
 
 
 def reopen(session: Session, study_instance_uid: str, now: datetime) -> None:
     """Return the study to RECEIVING from any state, because its images were replaced."""
-    row = session.get_one(StudyRow, study_instance_uid, with_for_update=True, populate_existing=True)
+    row = session.get_one(StudyRow, study_instance_uid, with_for_update=_LOCK, populate_existing=True)
     if row.state != StudyState.RECEIVING:
         _move(row, StudyState.RECEIVING, "", "")
         row.receiving_since = now
@@ -238,7 +240,7 @@ def set_standing(session: Session, study: Study, standing: Standing, reason: str
     Raises:
         ValueError: The transition is not legal.
     """
-    row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=True)
+    row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=_LOCK)
     if standing not in LEGAL_STANDINGS[Standing(row.standing)]:
         raise ValueError(f"study {study.study_instance_uid} cannot go from {row.standing} to {standing}")
     row.standing, row.standing_reason = standing, reason
@@ -253,7 +255,7 @@ def _move(row: StudyRow, state: StudyState, rule: str, reason: str) -> None:
 
 def _locked(session: Session, condition: ColumnElement[bool], limit: int) -> list[Study]:
     query = select(StudyRow).where(condition).order_by(StudyRow.last_received_at).limit(limit)
-    return _studies(session, query.with_for_update(skip_locked=True))
+    return _studies(session, query.with_for_update(skip_locked=True, key_share=True))
 
 
 def _studies(session: Session, query: Select[Any]) -> list[Study]:

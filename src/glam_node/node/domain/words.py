@@ -18,3 +18,8 @@ def counted(count: int, noun: str, plural: str = "") -> str:
         return f"1 {noun}"
     regular = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
     return f"{count} {plural or regular}"
+
+
+def by_number(count: int, singular: str, plural: str) -> str:
+    """Return the singular for 1 and the plural for any other count, such as "is" and "are"."""
+    return singular if count == 1 else plural

@@ -9,7 +9,7 @@ import structlog
 from pydicom.uid import generate_uid
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import delivery_commitment
+from glam_node.node.db import deliveries, delivery_commitment
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.commitment import CommitmentReply, Reference
 from glam_node.node.domain.delivery import Delivery, DeliveryState
@@ -54,7 +54,7 @@ def commit_results(
     """
     transaction_uid = str(generate_uid(prefix=None))
     with sessions.begin() as session:
-        for delivery in delivery_commitment.overdue(session, destination, now):
+        for delivery in sorted(delivery_commitment.overdue(session, destination, now), key=_delivery_id):
             _not_committed(session, delivery, "The archive did not reply in time", rules, now)
         asked = delivery_commitment.request(
             session, destination, transaction_uid, now=now, until=now + rules.patience, limit=AT_ONCE
@@ -71,6 +71,10 @@ def commit_results(
         return 0
     log.info("commitment_requested", destination=destination, objects=len(asked), transaction_uid=transaction_uid)
     return len(asked)
+
+
+def _delivery_id(delivery: Delivery) -> str:
+    return delivery.delivery_id
 
 
 def _take_reply(
@@ -94,6 +98,7 @@ def take_report(
     asked = {one.sop_instance_uid: one for one in delivery_commitment.in_request(session, report.transaction_uid)}
     if {rules.archives.get(one.destination) for one in asked.values()} != {ae_title}:
         raise PermanentError(f"no request to {ae_title} has the Transaction UID of this reply")
+    deliveries.lock_with_substitutes(session, list(asked.values()))
     for reference in report.committed:
         delivery = asked.get(reference.sop_instance_uid)
         if delivery is not None and delivery.state is DeliveryState.STORED:

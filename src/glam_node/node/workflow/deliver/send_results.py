@@ -118,7 +118,8 @@ def _deliver_batch(
     with heartbeat(partial(_renew_claims, claimed, sessions, now), every_s=CLAIM_TIME.total_seconds() / 4):
         outcomes = _store(destination, claimed, store)
     with sessions.begin() as session:
-        attempted = _record_calls(session, name, outcomes, policy, now())
+        attempted, failed_before = _record_calls(session, name, outcomes, policy, now())
+        deliveries.lock_with_substitutes(session, claimed)
         for delivery, outcome in zip(claimed, outcomes, strict=True):
             instead = fallbacks.get(delivery.sop_class_uid) if outcome.sop_class_refused else None
             if not outcome.reached:
@@ -127,6 +128,8 @@ def _deliver_batch(
                 _record_attempt_event(session, EventKind.DELIVERY_REPLACED, delivery, now(), outcome.failure)
             else:
                 _record(session, delivery, outcome, policy, now())
+    if failed_before:
+        _make_others_due(sessions, name, failed_before, now())
     return sum(outcome.stored for outcome in outcomes)
 
 
@@ -184,20 +187,32 @@ def _why_unreadable(path: Path) -> str:
 
 def _record_calls(
     session: Session, name: str, outcomes: Sequence[StoreOutcome], policy: RetryPolicy, now: datetime
-) -> bool:
-    """Record how the destination answered, and return whether this call counts as an attempt for unsent objects."""
+) -> tuple[bool, int]:
+    """Record how the destination answered.
+
+    Returns:
+        Whether this call counts as an attempt for unsent objects, and the number of failed calls if it is back now.
+    """
     stored = any(outcome.stored for outcome in outcomes)
-    if stored and (failed := destinations.record_success(session, name, now)):
-        later_than = now + CLAIM_TIME  # an object that is due before that may be on its way at this moment
-        due = deliveries.make_due(session, name, now, later_than=later_than, failed_at_most=failed)
-        log.info("destination_is_back", destination=name, due=due)
+    failed_before = destinations.record_success(session, name, now) if stored else 0
     failures = [outcome.failure for outcome in outcomes if not outcome.stored]
     if any(outcome.reached for outcome in outcomes):
         if failures:
             destinations.record_refusal(session, name, failures[0], now, stored_any=stored)
-        return False
+        return False, failed_before
     log.warning("destination_does_not_answer", destination=name, failure=failures[0])
-    return destinations.record_failure(session, name, failures[0], policy, now)
+    return destinations.record_failure(session, name, failures[0], policy, now), failed_before
+
+
+def _make_others_due(sessions: SessionFactory, name: str, failed: int, now: datetime) -> None:
+    """Make the other objects due that wait for a destination that is back.
+
+    Their rows are locked in a transaction of their own, so that those of the objects that were sent are not held.
+    """
+    with sessions.begin() as session:
+        later_than = now + CLAIM_TIME  # an object that is due before that may be on its way at this moment
+        due = deliveries.make_due(session, name, now, later_than=later_than, failed_at_most=failed)
+    log.info("destination_is_back", destination=name, due=due)
 
 
 def _record_unsent(

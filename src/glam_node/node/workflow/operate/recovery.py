@@ -32,7 +32,7 @@ def recover(session: Session, now: datetime) -> int:
     """End the leases of jobs whose processes on this host are dead, and return how many there were."""
     held = [job for job in jobs.running(session) if job.lease_expires_at is None or job.lease_expires_at > now]
     gone = [job for job in held if is_gone(job.lease_owner)]
-    freed = [job for job in gone if jobs.expire(session, job, now)]
+    freed = [job for job in sorted(gone, key=lambda one: one.job_id) if jobs.expire(session, job, now)]
     for job in freed:
         log.info("job_freed", job_id=job.job_id, study_instance_uid=job.study_instance_uid, owner=job.lease_owner)
     return len(freed)

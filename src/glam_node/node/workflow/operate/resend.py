@@ -120,8 +120,7 @@ def _selected_destinations(queued: Collection[Delivery], selection: Selection, c
     if selection.destination and selection.destination not in configured:
         raise PermanentError(_unknown_destination(selection.destination, configured))
     chosen = [selection.destination] if selection.destination else configured
-    with_results = dict.fromkeys(one.destination for one in queued)
-    return [name for name in with_results if name in chosen]
+    return sorted({one.destination for one in queued}.intersection(chosen))
 
 
 def _not_live(destination: str, why: str) -> str:

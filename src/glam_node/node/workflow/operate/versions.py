@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import conflicts, deliveries, jobs, studies
 from glam_node.node.db.changes import insert_missing
+from glam_node.node.db.engine import SessionFactory
 from glam_node.node.db.tables import StudyRow
 from glam_node.node.domain.account import Order
 from glam_node.node.domain.conflict import Conflict
@@ -25,12 +26,12 @@ NOT_SENT = "made of images that were replaced by newer versions"
 NEEDS_REASON = "State a reason. It stays on the study's record: name no patient."
 
 
-def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
+def take_newer(sessions: SessionFactory, order: Order, store: InstanceStore) -> str:
     """Replace every image that was sent again by its newest version, and judge the study again.
 
-    The files are linked to new names first, then one transaction changes all rows: after a crash the study is in its
-    old or its new state. The replaced files are kept until the study is retired; results made of them are no longer
-    sent.
+    The files are linked to new names first, while nothing is locked, since a share may be slow. Then one transaction
+    changes all rows: after a crash the study is in its old or its new state. The replaced files are kept until the
+    study is retired; results made of them are no longer sent.
 
     Returns:
         A description of what was done, for people.
@@ -40,7 +41,15 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
             no newer version, or the file of one is missing; or the order has no reason; or the storage root cannot be
             reached.
     """
-    study, newest = _checked_decision(session, order)
+    with sessions.begin() as session:
+        _, newest = _checked_decision(session, order)
+    _link(newest, store)
+    with sessions.begin() as session:
+        return _take(session, order, newest)
+
+
+def _link(newest: Sequence[Conflict], store: InstanceStore) -> None:
+    """Link the files of the newer versions to the names that they get in their studies."""
     try:
         store.require()
     except TransientError as error:
@@ -53,7 +62,16 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
         )
     for conflict in newest:
         store.link(conflict.newer.path, _path(conflict))
-    uid = study.study_instance_uid
+
+
+def _take(session: Session, order: Order, linked: Sequence[Conflict]) -> str:
+    uid = order.study_instance_uid
+    changed = sorted({uid, *(one.newer.study_instance_uid for one in linked)})
+    for study_instance_uid in changed:
+        studies.get(session, study_instance_uid, for_update=True)
+    _, newest = _checked_decision(session, order)
+    if newest != linked:
+        raise PermanentError(f"Images of study {uid} were received or decided about meanwhile. Repeat this action.")
     for job in jobs.supersede(session, uid, order.at):
         record_event(log, session, EventKind.JOB_SUPERSEDED, order.at, study_instance_uid=uid, job_id=job.job_id)
     withheld = deliveries.stop_unsent(session, uid, DeliveryState.WITHHELD, NOT_SENT)
@@ -61,8 +79,8 @@ def take_newer(session: Session, order: Order, store: InstanceStore) -> str:
     for conflict in newest:
         conflicts.take(session, conflict, _path(conflict))
     _settle(session, newest, order)
-    for changed in {uid, *(one.newer.study_instance_uid for one in newest)}:
-        studies.reopen(session, changed, order.at)
+    for study_instance_uid in changed:
+        studies.reopen(session, study_instance_uid, order.at)
     facts = EventDetail(images=len(newest), differs=_differs(newest), withheld=withheld)
     record_order(log, session, EventKind.NEWER_TAKEN, order, **facts)
     return (
