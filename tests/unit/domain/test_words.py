@@ -2,7 +2,7 @@
 
 import pytest
 
-from glam_node.node.domain.words import counted
+from glam_node.node.domain.words import by_number, counted
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,7 @@ def test_a_count_is_shown_with_the_right_form_of_its_noun(count: int, noun: str,
 
 def test_an_irregular_plural_is_used_as_given() -> None:
     assert counted(2, "person", "people") == "2 people"
+
+
+def test_a_verb_agrees_with_its_count() -> None:
+    assert [by_number(count, "is", "are") for count in (0, 1, 2)] == ["are", "is", "are"]

@@ -89,7 +89,7 @@ def root_trouble(settings: Settings, storage_id: str, files: Sequence[str], *, i
             f"{where} belongs to another database than {_shown_database(settings)}. Correct storage.root or "
             "database_url. After the loss of its own database, restore a backup into an empty directory."
         )
-    missing = "its marker file" if is_bound else f"any of the {len(files)} newest files that the database lists"
+    missing = "its marker file" if is_bound else f"any of the newest files that the database lists ({len(files)})"
     if not is_bound and (not files or any((root / path).exists() for path in files)):
         return ""
     return (

@@ -16,6 +16,7 @@ from glam_node.node.cli.application import (
     print_json,
     text_output,
 )
+from glam_node.node.domain.words import by_number
 
 if TYPE_CHECKING:
     from glam_node.inference.package import ModelPackage
@@ -206,7 +207,10 @@ def print_report(report: Any) -> None:
     if not report.quantities:
         typer.echo("FAIL  no quantity could be compared")
     elif bad:
-        typer.echo(f"FAIL  {bad} of {len(report.quantities)} quantities are out of tolerance ({report.seconds:.1f} s)")
+        are = by_number(bad, "is", "are")
+        typer.echo(
+            f"FAIL  {bad} of {len(report.quantities)} quantities {are} out of tolerance ({report.seconds:.1f} s)"
+        )
     else:
         typer.echo(f"ok  all {len(report.quantities)} quantities are within tolerance ({report.seconds:.1f} s)")
     if not report.passed:

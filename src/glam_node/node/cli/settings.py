@@ -20,6 +20,7 @@ from glam_node.node.cli.application import (
     settings_path,
     text_output,
 )
+from glam_node.node.domain.words import counted
 
 if TYPE_CHECKING:
     from glam_node.settings.problems import Problem
@@ -130,7 +131,7 @@ def _shown(default: object) -> str:
 def _source(path: Path | None) -> str:
     variables = [name for name in os.environ if name.upper().startswith("GLAM_NODE__")]
     file = str(path) if path else "no settings file, all defaults"
-    return f"{file} and {len(variables)} environment variables" if variables else file
+    return f"{file} and {counted(len(variables), 'environment variable')}" if variables else file
 
 
 @app.command()

@@ -17,6 +17,7 @@ from glam_node.node.console.proxies import is_encrypted
 from glam_node.node.console.sessions import set_cookie
 from glam_node.node.console.sign_in import SignIn
 from glam_node.node.domain.account import Account, Role
+from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.settings.console import OIDCSettings
 
@@ -186,7 +187,7 @@ def _groups(claims: dict[str, Any], path: str) -> set[str]:
 
 def _no_role(name: str, groups: set[str], settings: OIDCSettings) -> str:
     reason = (
-        f"the claim {settings.roles_claim} has {len(groups)} groups, none of them"
+        f"the claim {settings.roles_claim} has {counted(len(groups), 'group')}, none of which"
         if groups
         else (f"the claim {settings.roles_claim} is missing or empty, so none")
     )

@@ -10,6 +10,7 @@ from glam_node.kinds.table import KINDS, kind_left_out
 from glam_node.node.domain.identity_comparison import TWO_PATIENTS, TWO_STUDIES, Difference, difference_among
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study
+from glam_node.node.domain.words import counted
 
 RULES_WITHOUT_NOTICE = frozenset({TWO_PATIENTS, TWO_STUDIES})
 """Rules that leave out a study without a report to the archive, as a report would have to name one of two patients."""
@@ -179,7 +180,7 @@ def _judge_images(
         reason = f"{len(views)} of the standard views ({views_named(views)}), {rules.minimum_views} needed"
         return Eligibility(False, "too_few_views", _with_left_out(reason, others), (), left_out)
     ordered = sorted(images, key=lambda image: (STANDARD_VIEWS.index(standard_view(image)), image.sop_instance_uid))
-    reason = f"{len(images)} images to analyse: {views_named(views)}{_with_several(images)}"
+    reason = f"{counted(len(images), 'image')} to analyse: {views_named(views)}{_with_several(images)}"
     return Eligibility(True, "screening_views", _with_left_out(reason, others), tuple(ordered), left_out)
 
 

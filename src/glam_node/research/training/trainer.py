@@ -78,7 +78,7 @@ def prepare_data(recipe: Recipe, folder: Path, processes: Processes, workers: in
     sets = {name: _open(data) for name, data in (("training", recipe.data), ("validation", recipe.validation))}
     shared = {view.study_id for view in sets["training"][1]} & {view.study_id for view in sets["validation"][1]}
     if shared:
-        raise DatasetError(f"{len(shared)} studies are in both data and validation; they must share none.")
+        raise DatasetError(f"Studies are in both data and validation ({len(shared)}); they must share none.")
     prepared = {}
     for leading in (True, False):
         if processes.leads == leading:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import accounts, audit
 from glam_node.node.domain.account import Account, Actor, Role
 from glam_node.node.domain.event import EventDetail, EventKind
+from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
 
 LEAST_PASSWORD, LONGEST_PASSWORD = 12, 1024
@@ -31,7 +32,8 @@ def new_account(name: str, role: Role, password: str, *, may_see_identity: bool 
         )
     if not LEAST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise PermanentError(
-            f"The password of {name} has {len(password)} characters: give {LEAST_PASSWORD} to {LONGEST_PASSWORD}."
+            f"The password of {name} has {counted(len(password), 'character')}: "
+            f"give {LEAST_PASSWORD} to {LONGEST_PASSWORD}."
         )
     return Account(name, role, _HASHER.hash(password), may_see_identity)
 

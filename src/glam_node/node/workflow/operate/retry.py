@@ -12,7 +12,7 @@ from glam_node.node.db.search import Attention, StudyFilter
 from glam_node.node.domain.account import Actor, Order
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.study import StudyState
-from glam_node.node.domain.words import counted
+from glam_node.node.domain.words import by_number, counted
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.analyse.context import InferenceContext
 from glam_node.node.workflow.deliver.send_results import make_results_due
@@ -71,7 +71,8 @@ def retry_given_up(
             retried += 1
         except PermanentError:
             refused += 1
-    left = f"; {counted(refused, 'study')} could not be retried because they are held" if refused else ""
+    are = by_number(refused, "it is", "they are")
+    left = f"; {counted(refused, 'study')} could not be retried because {are} held" if refused else ""
     more = f"; more than {RETRIED_AT_ONCE} studies need it, so retry again" if leaf.has_newer else ""
     return f"{counted(retried, 'study')} will be retried{left}{more}"
 
@@ -95,7 +96,7 @@ def retry_study(session: Session, order: Order, context: InferenceContext) -> Re
         studies.set_state(session, study, StudyState.RECEIVING, "", "")
     restarts = newest is not None and not judged_again and job_restarts.retry(session, newest.job_id, now)
     job_id = newest.job_id if newest is not None and restarts else ""
-    names = {one.destination for one in deliveries.of_study(session, study_instance_uid)}
+    names = sorted({one.destination for one in deliveries.of_study(session, study_instance_uid)})
     due = {name: make_results_due(session, name, now, study_instance_uid, given_up=True) for name in names}
     sent_again = sum(count for name, count in due.items() if not context.kept_reason(name))
     report = RetryReport(study_instance_uid, job_id, sent_again, judged_again, sum(due.values()) - sent_again)

@@ -65,6 +65,6 @@ def _refuse_overlap(
     common = {view.image_id for view in chosen_on} & {view.image_id for view in measured}
     if common:
         raise DatasetError(
-            f"{validation.name} and {dataset.name} share {len(common)} images: thresholds that were chosen on what is "
-            "measured say nothing. Name other images with --validation."
+            f"{validation.name} and {dataset.name} have images in common ({len(common)}): thresholds that were chosen "
+            "on what is measured say nothing. Name other images with --validation."
         )

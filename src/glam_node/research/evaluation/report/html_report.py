@@ -180,7 +180,7 @@ def _failures(models: Sequence[ModelEvaluation]) -> Iterator[str]:
     if failed:
         more = len(failed) - _SHOWN_FAILURES
         shown = failed[:_SHOWN_FAILURES] + ([f"and {more} more, all of them in metrics.json"] if more > 0 else [])
-        yield f"<h2>{len(failed)} times a view could not be measured; it is in no number</h2>" + _list(shown)
+        yield f"<h2>Views that could not be measured and are in no number: {len(failed)}</h2>" + _list(shown)
 
 
 def _list(items: Iterable[str]) -> str:
