@@ -23,6 +23,8 @@ from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.stow import StowDestination, web_peer
 from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.webhook import post_alert
+from glam_node.node.tls.certificates import server_certificate
+from glam_node.node.tls.contexts import CertificateFiles
 from glam_node.settings.audit import AuditSettings
 from glam_node.settings.console import OIDCSettings
 from glam_node.settings.destinations import CStoreSettings, StowSettings
@@ -80,6 +82,11 @@ def drips(begin: bytes, *before: bytes, greets: bool = False) -> Talk:
     return talk
 
 
+def handshake_byte_by_byte(*before: bytes, greets: bool = False) -> Talk:
+    """Return a peer that begins a TLS record with its ServerHello (RFC 8446 5.1) and sends its rest byte by byte."""
+    return drips(b"\x16\3\3\x40\0\2\0\x3f\xfc\3\3", *before, greets=greets)
+
+
 def accepts_then_says(piece: bytes) -> Talk:
     """Return a peer that accepts the first context of an association and sends only this piece afterwards."""
 
@@ -134,6 +141,13 @@ def destination(port: int, theirs: Signed | None) -> CStoreSettings:
 
 def web_destination(port: int, theirs: Signed | None) -> StowSettings:
     return StowSettings(kind="stow-rs", service_path="/dicom-web", **server(port, theirs))
+
+
+def server_certificate_check(port: int, _theirs: Signed | None, _outgoing: Outgoing) -> None:
+    try:
+        server_certificate(("127.0.0.1", port), "localhost", TIMEOUT_S, CertificateFiles("destinations.archive"))
+    except OSError as error:
+        raise TransientError(str(error)) from error
 
 
 def heard(_report: CommitmentReply) -> None:
@@ -206,6 +220,10 @@ def traces(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
     span_exporter(f"{scheme}://127.0.0.1:{port}", "node", TIMEOUT_S)([Span("read", "1.2.3", "1", "", NOW, NOW)])
 
 
+def mail_with_starttls(port: int, _theirs: Signed | None, outgoing: Outgoing) -> None:
+    mail(port, None, outgoing)
+
+
 def mail_check(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
     ca = theirs.ca if theirs is not None else None
     security: Literal["tls", "none"] = "tls" if theirs is not None else "none"
@@ -269,3 +287,57 @@ def test_a_silent_peer_is_given_up_after_the_timeout(
             call(port, theirs if secured else None, outgoing)
         assert time.monotonic() - started < MOST_S
     assert isinstance(caught.value, TransientError)
+
+
+HANDSHAKES: list[tuple[Callable[..., None], Talk]] = [
+    *[
+        (call, handshake_byte_by_byte())
+        for call in (*DICOM, *WEB, syslog, webhook, mail, traces, traces_check, provider, server_certificate_check)
+    ],
+    (mail_with_starttls, handshake_byte_by_byte(b"220 mail\r\n", b"250 STARTTLS\r\n", b"220 go\r\n", greets=True)),
+]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("call", "talk"), HANDSHAKES, ids=[call.__name__ for call, _ in HANDSHAKES])
+def test_a_peer_whose_handshake_never_ends_is_given_up_after_the_timeout(
+    outgoing: Outgoing, theirs: Signed, monkeypatch: pytest.MonkeyPatch, call: Callable[..., None], talk: Talk
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(theirs.ca))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(theirs.ca))
+    with raw_peer(talk) as port:
+        started = time.monotonic()
+        with pytest.raises(TransientError):
+            call(port, theirs, outgoing)
+        assert time.monotonic() - started < MOST_S
+
+
+@pytest.mark.timeout(120)
+def test_a_proxy_whose_answer_never_ends_is_given_up_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_peer(drips(b"HTTP/1.1 200 OK\r\nX-Slow: ")) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        monkeypatch.delenv("https_proxy", raising=False)
+        started = time.monotonic()
+        with pytest.raises(TransientError):
+            check_collector("https://collector.example", TIMEOUT_S)
+        assert time.monotonic() - started < MOST_S
+
+
+@pytest.mark.timeout(120)
+def test_an_audit_collector_whose_close_never_ends_is_given_up_after_the_timeout(theirs: Signed) -> None:
+    def reads_then_drips_a_record(connection: socket.socket) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(theirs.certificate, theirs.key)
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as line:
+            line.recv(65536)
+            with socket.socket(fileno=line.detach()) as plain:
+                drips(b"\x17\3\3\x40\0")(plain)
+
+    with raw_peer(reads_then_drips_a_record) as port:
+        stated = {"host": "127.0.0.1", "port": port, "timeout": TIMEOUT_S, "ca": theirs.ca}
+        collector = audit_collector(AuditSettings.model_validate(stated))
+        assert collector is not None
+        started = time.monotonic()
+        with pytest.raises(TransientError):
+            collector.send([b"1 x"])
+        assert time.monotonic() - started < MOST_S

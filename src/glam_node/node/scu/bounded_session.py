@@ -40,7 +40,13 @@ class _BoundedAdapter(HTTPAdapter):
         known, plain = self._sockets, type(pool).ConnectionCls
 
         class Connection(plain):  # type: ignore[misc, valid-type]
-            """A connection that registers its socket with the adapter, so that the adapter can close it."""
+            """A connection that registers its sockets with the adapter, so that the adapter can close them."""
+
+            def _new_conn(self) -> socket.socket:
+                # A proxy answers on this socket before TLS begins.
+                opened: socket.socket = super()._new_conn()
+                known.add(opened)
+                return opened
 
             def connect(self) -> None:
                 super().connect()

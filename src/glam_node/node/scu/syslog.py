@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from socket import create_connection, socket
 
 from glam_node.node.errors import TransientError
+from glam_node.node.scu.answer_timeouts import ended_after
 from glam_node.node.scu.tls import PeerTLS
 from glam_node.node.tls.contexts import CertificateFiles, ReloadingContext, client_context
 from glam_node.settings.audit import AuditSettings
@@ -37,7 +38,7 @@ class AuditCollector:
         """
         try:
             with create_connection((self.host, self.port), timeout=self.timeout_s) as connection:
-                session = _TLSSession(connection, self.tls)
+                session = _TLSSession(connection, self.tls, self.timeout_s)
                 session.send(b"".join(frames))
                 # Some collectors end the connection without a close_notify alert. Then the end counts as the close.
                 with suppress(ssl.SSLEOFError, ssl.SSLZeroReturnError):
@@ -53,8 +54,8 @@ class _TLSSession:
     This class replaces ssl.SSLSocket, whose `unwrap` may return before the other side has closed the session.
     """
 
-    def __init__(self, connection: socket, tls: PeerTLS) -> None:
-        self._connection = connection
+    def __init__(self, connection: socket, tls: PeerTLS, timeout_s: float) -> None:
+        self._connection, self._timeout_s = connection, timeout_s
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = tls.context().wrap_bio(self._incoming, self._outgoing, server_hostname=tls.server_name)
         self._until(self._tls.do_handshake)
@@ -78,6 +79,11 @@ class _TLSSession:
         self._tls.read(1)
 
     def _until(self, done: Callable[[], object]) -> None:
+        """Exchange TLS records until `done` succeeds, for at most the timeout, even if they arrive byte by byte."""
+        with ended_after(self._timeout_s, lambda: [self._connection]):
+            self._exchange(done)
+
+    def _exchange(self, done: Callable[[], object]) -> None:
         while True:
             try:
                 done()
