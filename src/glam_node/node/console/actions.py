@@ -3,6 +3,7 @@
 import secrets
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,8 +152,9 @@ class StudyActions:
         self._renderer = renderer
         self._node = renderer.node
         self._sessions = authentication.sessions
-        self._done: dict[str, Flash] = {}
+        self._sent: dict[str, Future[Flash]] = {}
         self._lock = threading.Lock()
+        self._retrying_all = threading.Lock()
         renderer.templates.env.globals["actions_for"] = self.offered
 
     def offered(self, study_instance_uid: str) -> dict[str, Any]:
@@ -180,8 +182,7 @@ class StudyActions:
             HTTPException: The visitor is not an operator (403), the study is not known (404), or it has changed or its
                 state does not allow the action (409).
         """
-        if not request.state.visitor.may(Right.ACT):
-            raise HTTPException(403, "This action requires the operator role.")
+        request.state.visitor.require(Right.ACT)
         action, uid = _action(request), request.path_params["study_instance_uid"]
         offered = self.offered(uid)
         if offered["study"] is None:
@@ -212,11 +213,7 @@ class StudyActions:
         order = Order(
             uid, visitor.actor, self._renderer.now(), fields.get("reason", "").strip(), fields.get("seen", "")
         )
-        key = f"{token}:{fields.get('once', '')}"
-        with self._lock:
-            if key not in self._done:
-                self._remember(key, self._run(action, order, fields))
-            flash = self._done[key]
+        flash = self._once(f"{token}:{fields.get('once', '')}", lambda: self._run(action, order, fields))
         self._sessions.leave_flash(token, flash)
         return RedirectResponse(f"/studies/{uid}", 303)
 
@@ -224,7 +221,7 @@ class StudyActions:
         """Retry every study with a failed job or an abandoned result, and show the number on the list of studies."""
         visitor, context = request.state.visitor, self._node.inference
         reason = fields.get("reason", "").strip()[:LONGEST_REASON]
-        with self._lock:
+        with self._retrying_all:
             done = retry_given_up(self._node.sessions, visitor.actor, reason, self._renderer.now(), context)
         self._sessions.leave_flash(request.cookies.get(COOKIE, ""), Flash(f"Retry all: {done}."))
         return RedirectResponse("/?attention=given_up", 303)
@@ -236,10 +233,25 @@ class StudyActions:
             raise HTTPException(409, str(error)) from error
         return Flash(f"{action.name}: {done}.")
 
-    def _remember(self, key: str, flash: Flash) -> None:
-        self._done[key] = flash
-        while len(self._done) > REMEMBERED:
-            del self._done[next(iter(self._done))]
+    def _once(self, key: str, run: Callable[[], Flash]) -> Flash:
+        """Return the result of `run`; if the same form is being or was carried out, wait for that result instead.
+
+        A form that failed is not remembered, so that it can be sent again.
+        """
+        with self._lock:
+            is_first = key not in self._sent
+            outcome = self._sent.setdefault(key, Future())
+            if len(self._sent) > REMEMBERED:
+                del self._sent[next(iter(self._sent))]
+        if is_first:
+            try:
+                outcome.set_result(run())
+            except BaseException as error:
+                with self._lock:
+                    self._sent.pop(key, None)
+                outcome.set_exception(error)
+                raise
+        return outcome.result()
 
     def _counts(self, uid: str) -> list[dict[str, Any]]:
         """Return for each destination the number of results that were given up and the number that were delivered."""

@@ -11,7 +11,6 @@ from anyio import CapacityLimiter, to_thread
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -57,8 +56,7 @@ def accounts_page(renderer: Renderer, request: Request) -> Response:
     Raises:
         HTTPException: The visitor is not an operator (403).
     """
-    if not request.state.visitor.may(Right.ACT):
-        raise HTTPException(403, "The list of accounts requires the operator role.")
+    request.state.visitor.require(Right.ACT)
     with renderer.sessions() as session:
         return renderer.render(
             request, "accounts", accounts=accounts.list_all(session), issuer=renderer.node.settings.console.oidc.issuer

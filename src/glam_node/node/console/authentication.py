@@ -25,10 +25,11 @@ COOKIE = "glam_node_console"
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 LONGEST_FORM = 16 * LONGEST_PASSWORD
 _STALE = "This form has expired. Go back, reload the page, and send the form again."
-_REFUSED = {
-    Right.ACT: "This action requires the operator role: `glam-node console user add NAME --role operator`.",
-    Right.SEE_PATIENTS: "Your account may not see names and IDs: `glam-node console user add NAME --identity`.",
+_WITHOUT_RIGHT = {
+    Right.ACT: ("the role operator", "--role operator", "operators"),
+    Right.SEE_PATIENTS: ("the right to see names and IDs of patients", "--identity", "see_patients"),
 }
+"""The right in words, the option of `glam-node console user add`, and the key in [console.oidc]."""
 _NO_PICTURES = {"Clear-Site-Data": '"cache"'}
 
 Fields = Mapping[str, str]
@@ -45,6 +46,8 @@ class Visitor:
     form_token: str = ""
     rights: frozenset[Right] = frozenset()
     address: str = ""
+    issuer: str = ""
+    """The OpenID provider of the account; empty for a local account, and if no account is required."""
 
     def may(self, what: str) -> bool:
         """Return whether this visitor has the right."""
@@ -54,6 +57,18 @@ class Visitor:
     def actor(self) -> Actor:
         """The account and address to record with an action."""
         return Actor(self.name, self.address)
+
+    def require(self, right: Right) -> None:
+        """Raise HTTPException (403) with the remedy, unless this visitor has the right."""
+        if self.may(right):
+            return
+        words, option, key = _WITHOUT_RIGHT[right]
+        remedy = (
+            f"Ask the administrator of {self.issuer} to add you to a group in console.oidc.{key}."
+            if self.issuer
+            else f"Ask an administrator of this node for it: `glam-node console user add NAME {option}`."
+        )
+        raise HTTPException(403, f"This requires an account with {words}; nothing was done or shown. {remedy}")
 
 
 class Authentication:
@@ -167,15 +182,16 @@ class Authentication:
         # After a change of an account, its owner must sign in again.
         if present is None or present != signed_in:
             return None
-        return Visitor(present.name, present.role, self.sessions.form_token(token), present.rights, address)
+        form_token = self.sessions.form_token(token)
+        return Visitor(present.name, present.role, form_token, present.rights, address, present.issuer)
 
     def _refuse(self, request: Request, visitor: Visitor, right: Right) -> None:
         """Audit the attempt and raise HTTPException."""
         uid = request.path_params.get("study_instance_uid", "")[:64]
         facts = EventDetail(address=visitor.address, account=visitor.name)
-        facts |= {"act": request.url.path[-64:], "failure": "no right to"}
+        facts |= {"act": request.url.path[-64:], "failure": f"the account does not have {_WITHOUT_RIGHT[right][0]}"}
         self.record(EventKind.ACT_REFUSED, study_instance_uid=uid, **facts)
-        raise HTTPException(403, _REFUSED[right])
+        visitor.require(right)
 
 
 def _to_sign_in(request: Request) -> Response:

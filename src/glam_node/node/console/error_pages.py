@@ -25,7 +25,11 @@ def error_page(renderer: Renderer, request: Request, error: Exception) -> Respon
     headers = getattr(error, "headers", None)
     if "text/html" not in request.headers.get("Accept", ""):
         return PlainTextResponse(f"{words}\n", status, headers)
-    response = renderer.render(request, "error", status=status, phrase=phrase, words=words, code=status)
+    # A study that was not found has no page to go back to.
+    uid = request.path_params.get("study_instance_uid", "") if status != 404 else ""
+    response = renderer.render(
+        request, "error", status=status, phrase=phrase, words=words, code=status, study_instance_uid=uid
+    )
     response.headers.update(headers or {})
     return response
 

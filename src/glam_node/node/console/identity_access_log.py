@@ -36,8 +36,10 @@ class IdentityAccessLog:
             self._at = {key: at for key, at in self._at.items() if now - at < SAME_ACCESS}
             keys = [(visitor.form_token, uid) for uid in study_instance_uids]
             new = [key for key in keys if again or key not in self._at]
-            with self._node.sessions.begin() as session:
-                for _, uid in new:
-                    who = {"account": visitor.actor.account, "address": visitor.actor.address}
-                    audit.record(session, EventKind.IDENTITY_SHOWN, now, study_instance_uid=uid, **who)
+        # Not within the lock, which would let all visitors wait for the database.
+        with self._node.sessions.begin() as session:
+            for _, uid in new:
+                who = {"account": visitor.actor.account, "address": visitor.actor.address}
+                audit.record(session, EventKind.IDENTITY_SHOWN, now, study_instance_uid=uid, **who)
+        with self._lock:
             self._at.update(dict.fromkeys(new, now))

@@ -1,7 +1,5 @@
 """The page of one study, its pictures, its results as a ZIP archive, and its patient."""
 
-import io
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +7,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from glam_node.inference.errors import InferenceError
 from glam_node.node.bootstrap import Node
@@ -18,7 +16,9 @@ from glam_node.node.console.pictures import LARGE_HEIGHT, SHOWN_HEIGHT, edition,
 from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.studies import delivery_state, may_see_identities
 from glam_node.node.console.timeline import steps
+from glam_node.node.console.zip_stream import zip_of
 from glam_node.node.db import deliveries, jobs, studies
+from glam_node.node.domain.account import Right
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.study import Study
 from glam_node.node.storage.identity import Identity, read_identity
@@ -104,8 +104,7 @@ def results(renderer: Renderer, request: Request) -> Response:
     Raises:
         HTTPException: The visitor may not see patients (403), or the study or its files do not exist (404).
     """
-    if not may_see_identities(request):
-        raise HTTPException(403, "Results name the patient. Downloading them requires an account with --identity.")
+    request.state.visitor.require(Right.SEE_PATIENTS)
     study = _study(renderer, request.path_params["study_instance_uid"])
     with renderer.sessions() as session:
         paths = {one.path for one in deliveries.of_study(session, study.study_instance_uid)}
@@ -113,12 +112,8 @@ def results(renderer: Renderer, request: Request) -> Response:
     if not files:
         raise HTTPException(404, "This study has no result files: none was made yet, or retention removed them.")
     renderer.access_log.record(request, [study.study_instance_uid], again=True)
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as zipped:
-        for path in files:
-            zipped.write(path, path.name)
     headers = {"Content-Disposition": f'attachment; filename="{study.study_instance_uid}.zip"'}
-    return Response(archive.getvalue(), media_type="application/zip", headers=headers)
+    return StreamingResponse(zip_of(files), media_type="application/zip", headers=headers)
 
 
 def patient(renderer: Renderer, request: Request, _: Fields) -> Response:

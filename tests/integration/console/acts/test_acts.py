@@ -2,6 +2,8 @@
 
 import io
 import re
+import shutil
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +18,7 @@ from pydicom.dataset import Dataset
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.identity_access_log import SAME_ACCESS
 from glam_node.node.console.rendering import person_name
-from glam_node.node.db import audit, audit_messages, conflicts, studies
+from glam_node.node.db import audit, audit_messages, conflicts, deliveries, studies
 from glam_node.node.db.tables import StudyRow
 from glam_node.node.domain.account import Role
 from glam_node.node.domain.conflict import Conflict
@@ -34,6 +36,9 @@ from tests.integration import archive as dicom
 from tests.integration.console.acts.conftest import PASSWORD, standing
 from tests.integration.console.browser import Browser
 from tests.unit.workflow.workbench import Archive, Workbench
+
+LARGE_BYTES = 2**26
+"""The size of a result that is much larger than the memory of a request."""
 
 
 @pytest.fixture
@@ -176,6 +181,13 @@ def test_the_same_form_at_once_acts_once(node: Node, anna: Browser, uid: str) ->
     assert len(told(node, "retry_requested")) == 1
 
 
+def test_a_form_that_failed_can_be_sent_again(node: Node, anna: Browser, uid: str) -> None:
+    fields = form(anna, uid, "set-aside")
+    assert anna.ask(f"/studies/{uid}/acts/set-aside", fields)[0] == 409
+    assert anna.ask(f"/studies/{uid}/acts/set-aside", {**fields, "reason": "not needed"})[0] == 200
+    assert standing(node, uid) is Standing.SET_ASIDE
+
+
 def test_a_form_of_an_outdated_page_does_nothing(node: Node, bench: Workbench, anna: Browser, uid: str) -> None:
     fields = form(anna, uid, "set-aside", reason="not needed")
     with node.sessions.begin() as session:
@@ -184,8 +196,9 @@ def test_a_form_of_an_outdated_page_does_nothing(node: Node, bench: Workbench, a
     assert (status, "has changed since the page was made" in page) == (409, True)
     assert "it is RECEIVING, HELD" in page
     assert standing(node, uid) is Standing.HELD
-    status, page = anna.ask(f"/studies/{uid}/acts/set-aside?seen={quote(fields['seen'])}")
+    status, page = anna.ask(f"/studies/{uid}/acts/set-aside?seen={quote(fields['seen'])}", accept="text/html")
     assert (status, "Nothing was done" in page) == (409, True)
+    assert f'<a href="/studies/{uid}">' in page
 
 
 def test_a_form_of_an_ended_session_does_nothing(node: Node, bench: Workbench, anna: Browser, uid: str) -> None:
@@ -219,6 +232,7 @@ def test_a_viewer_may_look_and_not_act(node: Node, port: int, uid: str, name: st
     assert standing(node, uid) is Standing.FREE
     assert {one["account"] for one in told(node, "act_refused")} == {name}
     assert len(told(node, "act_refused")) == 2
+    assert {one["failure"] for one in told(node, "act_refused")} == {"the account does not have the role operator"}
 
 
 def test_an_account_without_its_former_role_cannot_act(node: Node, anna: Browser, uid: str) -> None:
@@ -404,6 +418,27 @@ def test_results_are_downloaded_only_with_the_right_to_see_patients(node: Node, 
         objects = [pydicom.dcmread(io.BytesIO(zipped.read(name))) for name in zipped.namelist()]
     assert sorted(one.Modality for one in objects) == ["SEG", "SR"]
     assert len(told(node, "identity_shown")) == 2
+
+
+def test_a_download_never_holds_all_results_in_memory(
+    node: Node, bench: Workbench, port: int, reported: str, tmp_path: Path
+) -> None:
+    with node.sessions() as session:
+        path = node.store.resolve(deliveries.of_study(session, reported)[0].path)
+    with path.open("r+b") as file:
+        file.truncate(LARGE_BYTES)
+    carl, received = signed_in(port, "carl"), tmp_path / "results.zip"
+    tracemalloc.start()
+    try:
+        with carl.open(f"/studies/{reported}/results.zip") as answer, received.open("wb") as copy:
+            shutil.copyfileobj(answer, copy)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < LARGE_BYTES / 4
+    with zipfile.ZipFile(received) as zipped:
+        assert zipped.testzip() is None
+        assert zipped.getinfo(path.name).file_size == LARGE_BYTES
 
 
 def test_operators_see_the_accounts_and_viewers_do_not(port: int) -> None:
