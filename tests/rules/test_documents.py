@@ -10,9 +10,8 @@ import pytest
 from typer.main import get_command
 
 from glam_node.node.cli.main import app
-from glam_node.settings.environment import IN_A_FILE
+from glam_node.settings.environment import IN_A_FILE, SETTINGS_VARIABLE
 from glam_node.settings.keys import generic, keys, sections
-from glam_node.settings.load import SETTINGS_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(

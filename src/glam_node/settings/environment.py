@@ -8,6 +8,9 @@ from typing import Any
 
 from glam_node.settings.keys import ENVIRONMENT_PREFIX
 
+SETTINGS_VARIABLE = "GLAM_NODE_SETTINGS"
+"""The variable that names the settings file."""
+
 Location = tuple[str | int, ...]
 """A place in the tree of settings; a number is an index in a list."""
 

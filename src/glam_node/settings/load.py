@@ -8,11 +8,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from glam_node.settings.environment import Location, UnreadableVariable, Variable, apply_variables
+from glam_node.settings.environment import (
+    SETTINGS_VARIABLE,
+    Location,
+    UnreadableVariable,
+    Variable,
+    apply_variables,
+)
 from glam_node.settings.problems import Problem, location_of, problem_from
 from glam_node.settings.schema import Settings
 
-SETTINGS_VARIABLE = "GLAM_NODE_SETTINGS"
 JSON = ".json"
 """The ending of files that contain settings as JSON, such as those that a node passes to its processes."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glam_node.settings.destinations import KIND_TAGS
-from glam_node.settings.environment import Location, Variable
+from glam_node.settings.environment import SETTINGS_VARIABLE, Location, Variable
 from glam_node.settings.keys import ENVIRONMENT_PREFIX, NAME, Key, generic, keys, names_inside, sections
 from glam_node.settings.urls import SECRET_KEYS, without_password
 
@@ -54,16 +54,17 @@ def location_of(mistake: "ErrorDetails") -> Location:
 
 def mistyped_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a Problem for each variable that looks like a setting but is none, such as GLAM_NODE_PORT."""
-    by_name = {_significant_part(key.environment_variable): key for key in keys().values() if NAME not in key.path}
+    settings = [key.environment_variable for key in keys().values() if NAME not in key.path]
+    by_name = {_significant_part(variable): variable for variable in (*settings, SETTINGS_VARIABLE)}
     for name in sorted(environ):
-        if not _is_misspelt_setting(name.upper(), environ[name]):
+        if name in _OTHER_VARIABLES or not _is_misspelt_setting(name.upper(), environ[name]):
             continue
         wanted = _significant_part(name.upper())
         found = [one for one in by_name if one == wanted or one.endswith(f"_{wanted}")]
         if wanted in found:
             found = [wanted]
         found = found or difflib.get_close_matches(wanted, by_name, 1)
-        meant = " or ".join(by_name[one].environment_variable for one in found[:3])
+        meant = " or ".join(by_name[one] for one in found[:3])
         said = f"did you mean {meant}?" if meant else f"a setting is {ENVIRONMENT_PREFIX}SECTION__KEY"
         yield Problem("", f"environment variable {name} is not a setting and is ignored; {said}")
 
@@ -73,13 +74,13 @@ def _significant_part(variable: str) -> str:
 
 
 def _is_misspelt_setting(name: str, value: str) -> bool:
-    """Return whether a variable is a misspelt setting, and not one that glam-node uses or Kubernetes sets."""
-    looks_like_setting = re.match(r"GLAM_?NODE_", name) and not name.startswith((ENVIRONMENT_PREFIX, *_OTHER_VARIABLES))
+    """Return whether a variable is a misspelt setting, and not one that Kubernetes sets."""
+    looks_like_setting = re.match(r"GLAM_?NODE_", name) and not name.startswith(ENVIRONMENT_PREFIX)
     is_set_by_kubernetes = value.startswith(("tcp://", "udp://")) or re.search(r"_SERVICE_(HOST|PORT)|_PORT_\d+_", name)
     return bool(looks_like_setting and not is_set_by_kubernetes)
 
 
-_OTHER_VARIABLES = ("GLAM_NODE_SETTINGS", "GLAM_NODE_READY_FD", "GLAM_NODE_PARENT")
+_OTHER_VARIABLES = (SETTINGS_VARIABLE, "GLAM_NODE_READY_FD", "GLAM_NODE_PARENT")
 
 
 def _dotted(location: Location) -> str:

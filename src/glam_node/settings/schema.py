@@ -32,6 +32,7 @@ from glam_node.settings.values import (
     SOPClass,
     Text,
     Timeout,
+    share_an_address,
 )
 
 
@@ -227,10 +228,14 @@ class Settings(Section):
     def _has_one_listener_per_port(self) -> Self:
         if self.tls.plain and self.node.port and self.tls.port == self.node.port:
             raise contradiction("tls.port", f"{self.tls.port} is node.port already; take another, or tls.plain = false")
+        if not share_an_address(self.node.host, self.console.host):
+            return self
         dicom = {"tls.port": self.tls.port, **({"node.port": self.node.port} if self.tls.plain else {})}
         taken = next((name for name, port in dicom.items() if port and port == self.console.port), None)
         if taken:
-            raise contradiction("console.port", f"{self.console.port} is {taken} already; take another")
+            raise contradiction(
+                "console.port", f"{self.console.port} is {taken} already; take another, or another console.host"
+            )
         return self
 
     @model_validator(mode="after")

@@ -47,6 +47,25 @@ def _host(value: str) -> str:
     return value
 
 
+def share_an_address(host: str, other: str) -> bool:
+    """Return whether listeners on two hosts would listen on the same address of this machine.
+
+    A name other than localhost is not looked up: it shares an address only with itself and with every address.
+    """
+    ours, theirs = _addresses(host), _addresses(other)
+    return "" in ours | theirs or not ours.isdisjoint(theirs)
+
+
+def _addresses(host: str) -> set[str]:
+    """Return the addresses of a host, or an empty text for every address."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return {"127.0.0.1", "::1"} if host.lower() == "localhost" else {host.lower()}
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return {"" if plain.is_unspecified else str(plain)}
+
+
 def _path(value: Any) -> Any:
     if value == "":
         raise ValueError(_PATH)

@@ -127,6 +127,21 @@ CONTRADICTIONS = [
         "104 is node.port already",
     ),
     ("node.port = 8114\nconsole.port = 8114", "console.port", "8114 is node.port already"),
+    *[
+        (
+            f"node = {{ host = '{host}', port = 8114 }}\nconsole = {{ host = '{other}', port = 8114 }}",
+            "console.port",
+            "8114 is node.port already; take another, or another console.host",
+        )
+        for host, other in (
+            ("10.0.0.5", "0.0.0.0"),
+            ("::", "127.0.0.1"),
+            ("localhost", "127.0.0.1"),
+            ("::1", "localhost"),
+            ("::ffff:10.0.0.5", "10.0.0.5"),
+            ("pacs.example", "PACS.example"),
+        )
+    ],
     ("[peers.x]\nae_title = 'X'\ncertificates = ['pacs']", "peers.x.certificates", "tls.port is unset"),
     (
         "tls = { port = 1, certificate = 'a', key = 'b', client_certificate = 'none' }\n"
@@ -201,6 +216,14 @@ def test_mistakes_in_different_sections_do_not_hide_each_other(tmp_path: Path) -
 def test_two_peers_that_one_caller_could_be_are_refused(first: str, second: str, tmp_path: Path) -> None:
     text = f"peers.a = {{ ae_title = 'PACS', hosts = {first} }}\npeers.b = {{ ae_title = 'PACS', hosts = {second} }}"
     assert "is peers.a already" in problems_of(text, tmp_path)["peers.b.ae_title"]
+
+
+@pytest.mark.parametrize(("host", "other"), [("10.0.0.5", "127.0.0.1"), ("127.0.0.1", "::1"), ("pacs", "localhost")])
+def test_listeners_on_different_addresses_may_have_one_port(host: str, other: str, tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(f"node = {{ host = '{host}', port = 104 }}\nconsole = {{ host = '{other}', port = 104 }}")
+    settings = load_settings(path, {})
+    assert settings.node.port == settings.console.port == 104
 
 
 def test_peers_with_one_title_and_different_hosts_are_accepted(tmp_path: Path) -> None:

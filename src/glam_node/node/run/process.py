@@ -35,7 +35,8 @@ from glam_node.node.run.process_lifecycle import (
 )
 from glam_node.node.workflow.record.events import record_refused_reload, record_start, record_stop
 from glam_node.node.workflow.record.failure import describe
-from glam_node.settings.load import SETTINGS_VARIABLE, SettingsError, load_settings
+from glam_node.settings.environment import SETTINGS_VARIABLE
+from glam_node.settings.load import SettingsError, load_settings
 from glam_node.settings.reference import secrets_in
 from glam_node.settings.reload import changes, reloaded
 from glam_node.settings.schema import Settings
