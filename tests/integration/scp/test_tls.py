@@ -1,6 +1,7 @@
 """TLS at the receiver, with independent senders and with faulty ones."""
 
 import contextlib
+import json
 import socket
 import ssl
 import struct
@@ -15,8 +16,10 @@ import pydicom
 import pytest
 
 from glam_node.inference.phantom import make_exam
+from glam_node.node.scp.access import is_settled
 from glam_node.node.scu.requesting_ae import RequestingAE
 from glam_node.settings.peers import PeerSettings
+from glam_node.settings.schema import NodeSettings
 from glam_node.settings.tls import TLSSettings
 from tests.certificates import Authority, Signed
 from tests.integration.scp.conftest import Receiver, over_both, running_receiver
@@ -216,6 +219,25 @@ def test_the_rejection_of_an_unlisted_certificate_shows_its_fingerprint(
         reason, remedy = reason_of(receiver)
     assert "presented a certificate not in peers.modality.certificates" in reason
     assert remedy == f'certificates = ["{shown}"]  # in [peers.modality], if that is right'
+
+
+def test_a_rejection_over_tls_is_settled_once_its_certificate_is_listed(
+    tmp_path: Path, node: Signed, pacs: Signed, authority: Authority
+) -> None:
+    other = authority.sign("other")
+    with bound(tmp_path, node, pacs.fingerprint) as receiver:
+        assert not echoes(tls_port(receiver), other, other.ca)
+        reason_of(receiver)
+    ((_, detail),) = receiver.refused
+    recorded = json.loads(json.dumps(detail))
+
+    def settled_by(*certificates: str) -> bool:
+        stated = {"ae_title": "PYNETDICOM", "certificates": certificates}
+        return is_settled(recorded, NodeSettings(), {"modality": PeerSettings.model_validate(stated)})
+
+    assert not settled_by(pacs.fingerprint)
+    assert settled_by(pacs.fingerprint, other.fingerprint)
+    assert settled_by("other")
 
 
 @pytest.mark.peer("dcmtk")

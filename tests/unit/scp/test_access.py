@@ -41,3 +41,12 @@ def test_a_rejection_for_another_reason_is_never_settled(missing: dict[str, Any]
 def test_a_rejection_for_a_certificate_is_not_settled_by_the_title() -> None:
     bound = {"ct": PeerSettings(ae_title="CT1", certificates=(FINGERPRINT,))}
     assert not is_settled(REJECTED, NodeSettings(), bound)
+
+
+@pytest.mark.parametrize("listed", [FINGERPRINT, "ct.hospital.example"])
+def test_a_rejection_is_settled_once_the_certificate_of_the_peer_is_listed(listed: str) -> None:
+    presented = {"certificate": FINGERPRINT, "certificate_names": ["ct.hospital.example"]}
+    bound = {"ct": PeerSettings(ae_title="CT1", certificates=(listed,))}
+    assert is_settled(REJECTED | presented, NodeSettings(), bound)
+    other = {"certificate": "sha256:" + "cd" * 32, "certificate_names": ["other"]}
+    assert not is_settled(REJECTED | other, NodeSettings(), bound)

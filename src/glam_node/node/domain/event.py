@@ -104,6 +104,9 @@ class EventDetail(TypedDict, total=False):
     called_ae_title: str
     rejection: Sequence[int]
     """Result, source and reason of the A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
+    certificate: str
+    """Fingerprint of the certificate that the peer presented."""
+    certificate_names: Sequence[str]
     status: str
     stored: int | bool
     """Number of instances that an aborted association stored; for RESEND_REQUESTED, whether stored results count."""

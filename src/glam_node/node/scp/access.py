@@ -4,8 +4,9 @@ import ipaddress
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from glam_node.node.domain.event import EventDetail
 from glam_node.node.tls.certificates import PeerCertificate
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.reference import section_to_append
@@ -38,6 +39,17 @@ class Rejection:
     reason: str
     remedy: str
     """The change that would admit the peer, in the settings of this node or at the sender."""
+    certificate: PeerCertificate | None = None
+    """The certificate that the peer presented; None if it presented none."""
+
+    @property
+    def facts(self) -> EventDetail:
+        """The facts for the event `association_rejected`, from which `is_settled` judges the rejection later."""
+        facts = EventDetail(reason=self.reason, remedy=self.remedy, rejection=list(self.result))
+        if self.certificate is not None:
+            facts["certificate"] = self.certificate.fingerprint
+            facts["certificate_names"] = sorted(self.certificate.names)
+        return facts
 
 
 def admission(
@@ -57,6 +69,13 @@ def admission(
     """
     if caller.wrong_port is not None:
         return caller.wrong_port
+    rejection = _rejection(calling_ae_title, called_ae_title, caller, node, peers)
+    return replace(rejection, certificate=caller.certificate) if rejection is not None else None
+
+
+def _rejection(
+    calling_ae_title: str, called_ae_title: str, caller: Caller, node: NodeSettings, peers: Mapping[str, PeerSettings]
+) -> Rejection | None:
     address = _parsed_address(caller.address)
     known = {name: peer for name, peer in peers.items() if _matches(peer, calling_ae_title, address)}
     if not known:
@@ -84,9 +103,17 @@ def is_settled(refused: Mapping[str, object], node: NodeSettings, peers: Mapping
         return False
     calling, called, address = (str(refused.get(key, "")) for key in ("calling_ae_title", "called_ae_title", "address"))
     try:
-        return admission(calling, called, Caller(address), node, peers) is None
+        return admission(calling, called, Caller(address, _certificate(refused)), node, peers) is None
     except ValueError:  # the recorded address is not an IP address
         return False
+
+
+def _certificate(refused: Mapping[str, object]) -> PeerCertificate | None:
+    """Return the certificate that the peer of a recorded rejection presented; None if it presented none."""
+    fingerprint, names = refused.get("certificate"), refused.get("certificate_names")
+    if not fingerprint or not isinstance(names, list):
+        return None
+    return PeerCertificate(str(fingerprint), frozenset(names))
 
 
 def _parsed_address(address: str) -> Address:

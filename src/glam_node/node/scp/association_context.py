@@ -45,9 +45,7 @@ def record_rejection(
         "calling_ae_title": calling_ae_title,
         "called_ae_title": called_ae_title,
         "address": address,
-        "reason": rejection.reason,
-        "remedy": rejection.remedy,
-        "rejection": list(rejection.result),
+        **rejection.facts,
     }
     log.warning("association_rejected", **detail)
     on_refused(EventKind.ASSOCIATION_REJECTED, detail)
