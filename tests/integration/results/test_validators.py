@@ -87,6 +87,9 @@ def test_dciodvfy_finds_no_error_whatever_was_found(tmp_path: Path, case: str) -
         {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": "Yamada^Tarou=山田^太郎"},
         {"ImagerPixelSpacing": None},
         {"PatientOrientation": None},
+        {"ImageOrientationPatient": [0] * 6, "ImagePositionPatient": [0, 0, 0], "PixelSpacing": [0, 0]},
+        {"PatientOrientation": ["A", "A"], "ImageOrientationPatient": [1] * 6},
+        {"RescaleSlope": 1, "RescaleIntercept": 0, "RescaleType": "x" * 70},
     ],
     ids=lambda elements: "+".join(elements),
 )

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from pydicom import uid
-from pydicom.dataset import Dataset
+from pydicom._uid_dict import UID_dictionary
+from pydicom.dataset import Dataset, FileMetaDataset
 
+from glam_node.node.results.lossy_compression import lossy_compression
 from glam_node.node.results.segmentation import FRACTIONAL, LABELMAP
 from tests.unit.results.analysed import Analysed, analysed_exam
 from tests.unit.results.presented import secondary_captures
@@ -91,6 +93,29 @@ def test_a_source_in_a_lossy_transfer_syntax_is_lossy_whatever_it_says(
     result = exam.segmentations()[0]
     assert result.LossyImageCompression == expected
     assert ("LossyImageCompressionMethod" in result) == (expected == "01")
+
+
+JPEG_XL = {
+    f"1.2.840.10008.1.2.4.{number}": name
+    for number, name in ((110, "JPEG XL Lossless"), (111, "JPEG XL JPEG Recompression"), (112, "JPEG XL"))
+}
+TRANSFER_SYNTAXES = {one: name for one, (name, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax"}
+NEVER_LOSSY = ("Lossless", "Endian", "Deflated Image", "RLE", "Uncompressed", "RFC 2557", "XML Encoding", "SMPTE")
+MAYBE_LOSSY = ("JPEG 2000", "JPIP")
+
+
+@pytest.mark.parametrize(("syntax", "name"), [*(TRANSFER_SYNTAXES | JPEG_XL).items()])
+def test_every_transfer_syntax_of_the_standard_is_known_as_lossy_or_not(syntax: str, name: str) -> None:
+    never = any(word in name for word in NEVER_LOSSY) and "Near-Lossless" not in name
+    maybe = name == "JPEG XL" or any(word in name for word in MAYBE_LOSSY)
+    source = Dataset()
+    source.file_meta = FileMetaDataset()
+    source.file_meta.TransferSyntaxUID = uid.UID(syntax)
+    found = lossy_compression(source)
+    assert (found is None) == never
+    assert found is None or len(found.methods) == 1
+    source.LossyImageCompression = "00"
+    assert (lossy_compression(source) is None) == (never or maybe)
 
 
 def test_one_lossy_view_makes_the_sheet_of_all_views_lossy() -> None:

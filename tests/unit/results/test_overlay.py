@@ -1,12 +1,19 @@
 """Pictures drawn from stored segmentations."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from glam_node.node.results.overlay import draw_overlay, stored_segments, write_overlay
+from glam_node.node.results.overlay import (
+    draw_overlay,
+    draw_segments,
+    is_mirrored_to_hang,
+    stored_segments,
+    write_overlay,
+)
 from glam_node.node.results.tracking import DISPLAY_RGB
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, failed
 
@@ -55,6 +62,32 @@ def test_a_large_image_is_made_smaller(exam: Analysed) -> None:
 def test_an_image_that_could_not_be_analysed_is_drawn_with_the_reason(exam: Analysed) -> None:
     broken = exam.with_images(failed(exam.image("R CC"), "Black."))
     assert picture(broken, "R CC").width > 96
+
+
+@pytest.mark.parametrize("brightest", [0, 3])
+def test_an_image_without_a_bright_pixel_in_the_sample_is_drawn(exam: Analysed, brightest: int) -> None:
+    pixels = np.zeros((64, 48), np.uint16)
+    pixels[0, 1] = brightest
+    image = failed(exam.image("R CC"), "Black.")
+    drawn = draw_segments(pixels, [], image, exam.findings.algorithm, IDENTITY, maximum_height=64)
+    assert (np.asarray(drawn)[3, 10].max() > 0) == (brightest > 0)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize(
+    ("elements", "mirrored"),
+    [
+        ({"ImageLaterality": "R", "PatientOrientation": ["A", "L"]}, True),
+        ({"ImageLaterality": "R", "PatientOrientation": ["P", "L"]}, False),
+        ({"ImageLaterality": None, "Laterality": "L", "PatientOrientation": ["P", "R"]}, True),
+        ({"ImageLaterality": ["R", "L"], "PatientOrientation": ["A", "L"]}, False),
+        ({"ImageLaterality": "R", "PatientOrientation": None}, False),
+        ({"ImageLaterality": "R", "PatientOrientation": "A"}, True),
+    ],
+)
+def test_a_view_is_mirrored_to_hang_whatever_its_header_holds(elements: dict[str, Any], mirrored: bool) -> None:
+    source = analysed_exam(64, 48).with_source_elements(**elements).source("R CC")
+    assert is_mirrored_to_hang(source) is mirrored
 
 
 def test_a_png_is_written(exam: Analysed, tmp_path: Path) -> None:

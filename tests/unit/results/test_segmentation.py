@@ -154,6 +154,7 @@ def test_a_segmentation_of_an_image_with_spacing_has_no_such_comment(exam: Analy
         ({"EstimatedRadiographicMagnificationFactor": "0"}, 0.1),
         ({"PixelSpacing": [0.09, 0.09]}, 0.09),
         ({"PixelSpacing": [0, 0]}, 0.1),
+        ({"EstimatedRadiographicMagnificationFactor": "1e-320"}, 1.0),
         (
             {
                 "EstimatedRadiographicMagnificationFactor": None,
@@ -168,6 +169,29 @@ def test_pixel_spacing_is_that_of_the_patient_as_viewers_compute_it(elements: di
     exam = analysed_exam().with_source_elements(**{"ImagerPixelSpacing": [0.1, 0.1], **elements})
     measures = exam.segmentations()[0].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     assert [float(value) for value in measures.PixelSpacing] == pytest.approx([spacing, spacing])
+
+
+SAGITTAL = [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]
+UNKNOWN_PLANE = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("stated", "written"),
+    [
+        (SAGITTAL, SAGITTAL),
+        ([0.0, 0.99999, 0.0045, 0.0, 0.0045, -0.99999], [0.0, 0.99999, 0.0045, 0.0, 0.0045, -0.99999]),
+        ([0.0] * 6, UNKNOWN_PLANE),
+        ([1.0] * 6, UNKNOWN_PLANE),
+        ([1.0, 0.0, 0.0, 1.0, 0.0, 0.0], UNKNOWN_PLANE),
+        ([1.0, 0.0, 0.0, 0.0, 2.0, 0.0], UNKNOWN_PLANE),
+        (SAGITTAL[:3], UNKNOWN_PLANE),
+    ],
+)
+def test_only_an_orientation_of_orthogonal_unit_vectors_is_copied(stated: list[float], written: list[float]) -> None:
+    exam = analysed_exam().only("L CC").with_source_elements(ImageOrientationPatient=stated)
+    orientation = exam.segmentations()[0].SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+    assert [float(value) for value in orientation.ImageOrientationPatient] == written
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(128, 96), (127, 95)])

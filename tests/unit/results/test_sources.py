@@ -60,6 +60,28 @@ def test_results_are_written_from_a_source_that_lacks_an_attribute(keyword: str)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@pytest.mark.parametrize(
+    ("stated", "is_copied"),
+    [
+        (["A", "FR"], True),
+        (["PL", "FLA"], True),
+        (["A", "P"], False),
+        (["A", "A"], False),
+        (["AP", "F"], False),
+        (["X", "Y"], False),
+        (["A", "FFR"], False),
+        (["a", "f"], False),
+        (["", "F"], False),
+        (["A", "F", "R"], False),
+    ],
+)
+def test_only_a_patient_orientation_of_two_directions_is_copied(stated: list[str], is_copied: bool) -> None:
+    header = source_header(source(PatientOrientation=stated))
+    assert (header.get("PatientOrientation") == stated) == is_copied
+    assert ("PatientOrientation" in header) == is_copied
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 @pytest.mark.parametrize("keyword", ODD)
 def test_results_are_written_from_a_source_with_an_illegal_value(keyword: str) -> None:
     exam = analysed_exam().only("L CC").with_source_elements(**{keyword: ODD[keyword]})

@@ -5,6 +5,8 @@ one that the image states (PS3.4 N.2). So the grey scale with which the image wa
 copied into the state; MONOCHROME1 becomes the Presentation LUT Shape INVERSE.
 """
 
+import re
+
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DSfloat
@@ -21,16 +23,21 @@ def copy_grey_scale(source: Dataset, state: Dataset) -> None:
     stated = stated_grey_scale(source)
     if "ModalityLUTSequence" in stated:
         item = _look_up_table(stated.ModalityLUTSequence[0], scaled=False)
-        item.ModalityLUTType = stated.ModalityLUTSequence[0].ModalityLUTType
+        item.ModalityLUTType = _legal_type(stated.ModalityLUTSequence[0].ModalityLUTType)
         state.ModalityLUTSequence = [item]
     elif "RescaleSlope" in stated:
         state.RescaleIntercept = _decimal(stated.RescaleIntercept)
         state.RescaleSlope = _decimal(stated.RescaleSlope)
-        state.RescaleType = stated.RescaleType
+        state.RescaleType = _legal_type(stated.RescaleType)
     voi = _voi(stated)
     if voi is not None:
         state.SoftcopyVOILUTSequence = [voi]
     state.PresentationLUTShape = "INVERSE" if stated.PhotometricInterpretation == "MONOCHROME1" else "IDENTITY"
+
+
+def _legal_type(stated: str) -> str:
+    """Return the type of a look-up table or rescale, or "US" (unspecified) if it is not a term (PS3.3 C.11.1.1.2)."""
+    return stated if re.fullmatch(r"[A-Za-z0-9_ ]{1,16}", stated) else "US"
 
 
 def _voi(stated: Dataset) -> Dataset | None:

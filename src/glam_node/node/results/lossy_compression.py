@@ -11,18 +11,25 @@ from pydicom.dataset import Dataset
 from glam_node.node.results.element_values import items_of, text_value, text_values, value_of
 
 # Methods (PS3.3 C.7.6.1.1.5.1) by transfer syntax, for the syntaxes that are always lossy
+_JPEG = "1.2.840.10008.1.2.4"
 _METHODS: Mapping[str, str] = {
-    uid.JPEGBaseline8Bit: "ISO_10918_1",
-    uid.JPEGExtended12Bit: "ISO_10918_1",
+    # JPEG with a discrete cosine transform, also of retired processes; JPEG XL JPEG Recompression (111) contains it.
+    **{f"{_JPEG}.{number}": "ISO_10918_1" for number in (*range(50, 57), *range(59, 65), 111)},
     uid.JPEGLSNearLossless: "ISO_14495_1",
+    **{f"{_JPEG}.{number}{part}": "ISO_13818_2" for number in (100, 101) for part in ("", ".1")},
+    **{f"{_JPEG}.{number}{part}": "ISO_14496_10" for number in range(102, 107) for part in ("", ".1")},
+    **{f"{_JPEG}.{number}": "ISO_23008_2" for number in (107, 108)},
 }
 # Syntaxes that may be lossy: the header decides, and an image whose header states nothing counts as lossy.
 _UNCERTAIN_METHODS: Mapping[str, str] = {
     uid.JPEG2000: "ISO_15444_1",
-    uid.JPEG2000MC: "ISO_15444_1",
+    uid.JPEG2000MC: "ISO_15444_2",
     uid.HTJ2K: "ISO_15444_15",
+    # JPIP, by reference
+    **{f"{_JPEG}.{number}": "ISO_15444_1" for number in (94, 95)},
+    **{f"{_JPEG}.{number}": "ISO_15444_15" for number in (204, 205)},
     # JPEG XL; pydicom has no name for it.
-    "1.2.840.10008.1.2.4.112": "ISO_18181_1",
+    f"{_JPEG}.112": "ISO_18181_1",
 }
 _MAXIMUM_METHOD_LENGTH, _MAXIMUM_RATIO_LENGTH = 16, 16
 # Code "Lossy Compression" of a derivation (PS3.16 CID 7203)

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
 from glam_node.inference.reading import read_mammogram
+from glam_node.node.results.element_values import text_value, text_values
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.tracking import score_texts
 
@@ -131,7 +132,8 @@ def _scale_to(rows: int, maximum_height: int) -> float:
 def _white_value(pixels: NDArray[np.uint16]) -> float:
     """Return the pixel value that is shown as white."""
     sample = pixels.ravel()[::7]
-    return max(1.0, float(np.percentile(sample[sample > 0], _WHITE_PERCENTILE)))
+    lit = sample[sample > 0]
+    return max(1.0, float(np.percentile(lit, _WHITE_PERCENTILE)) if lit.size else float(pixels.max()))
 
 
 def _resize(values: NDArray[_Value], scale: float) -> NDArray[_Value]:
@@ -223,9 +225,9 @@ def is_mirrored_to_hang(source: Dataset) -> bool:
     A right breast then has its chest wall at the right, a left breast at the left. The first value of Patient
     Orientation states the direction of the rows (PS3.3 C.7.6.1.1.1).
     """
-    orientation = source.get("PatientOrientation") or ["", ""]
-    laterality = source.get("ImageLaterality") or source.get("Laterality") or ""
-    return (laterality, str(orientation[0])[:1]) in {("R", "A"), ("L", "P")}
+    rows_run_to = "".join(text_values(source, "PatientOrientation")[:1]).upper()
+    laterality = (text_value(source, "ImageLaterality") or text_value(source, "Laterality")).upper()
+    return (laterality, rows_run_to[:1]) in {("R", "A"), ("L", "P")}
 
 
 def _hung(picture: NDArray[np.uint8], source: Dataset) -> NDArray[np.uint8]:

@@ -1,5 +1,7 @@
 """Planes of result frames: each frame lies exactly over its source image."""
 
+import math
+
 import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
@@ -10,6 +12,8 @@ from glam_node.node.results.element_values import finite_numbers
 # A projection usually has no plane in space, but viewers need one to draw the mask over the image. This plane is used
 # as the plane of the image.
 _ROW_AND_COLUMN_COSINES = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+_COSINE_TOLERANCE = 1e-3
+"""The largest error of the length of a direction vector and of the product of two; headers round the cosines."""
 _ORIGIN = (0.0, 0.0, 0.0)
 _SLICE_THICKNESS_MM = 1.0
 # Viewers assume 1 mm for each pixel of an image without spacing, so the frames over it must state the same.
@@ -33,7 +37,8 @@ def image_pixel_spacing(source: Dataset) -> tuple[float, float] | None:
     if at_detector is None:
         return None
     magnification = _magnification(source)
-    return at_detector[0] / magnification, at_detector[1] / magnification
+    row, column = at_detector[0] / magnification, at_detector[1] / magnification
+    return (row, column) if 0 < row < math.inf and 0 < column < math.inf else None
 
 
 def _magnification(source: Dataset) -> float:
@@ -70,13 +75,25 @@ def place_frames(result: Dataset, header: Dataset, source: Dataset) -> None:
     )
     shared.PlaneOrientationSequence = hd.PlaneOrientationSequence(
         coordinate_system=hd.CoordinateSystemNames.PATIENT,
-        image_orientation=finite_numbers(source, "ImageOrientationPatient", 6) or _ROW_AND_COLUMN_COSINES,
+        image_orientation=_row_and_column_cosines(source),
     )
     for frame in result.PerFrameFunctionalGroupsSequence:
         frame.PlanePositionSequence = hd.PlanePositionSequence(
             coordinate_system=hd.CoordinateSystemNames.PATIENT,
             image_position=finite_numbers(source, "ImagePositionPatient", 3) or _ORIGIN,
         )
+
+
+def _row_and_column_cosines(source: Dataset) -> tuple[float, ...]:
+    """Return Image Orientation (Patient) if its vectors are orthogonal and of length 1 (PS3.3 C.7.6.2.1.1).
+
+    Otherwise, return the plane that stands for that of an image without one.
+    """
+    stated = finite_numbers(source, "ImageOrientationPatient", 6)
+    row, column = stated[:3], stated[3:]
+    product = sum(one * other for one, other in zip(row, column, strict=True))
+    errors = math.hypot(*row) - 1, math.hypot(*column) - 1, product
+    return stated if stated and all(abs(error) <= _COSINE_TOLERANCE for error in errors) else _ROW_AND_COLUMN_COSINES
 
 
 def describe_each_frame(result: Dataset) -> None:

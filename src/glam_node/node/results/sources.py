@@ -53,6 +53,7 @@ _CHARACTER_SETS = frozenset(
     + ["ISO_IR 192", "GB18030", "GBK"]
 )
 _UTF_8 = "ISO_IR 192"
+_AXES = {letter: axis for axis, pair in enumerate(("AP", "RL", "HF")) for letter in pair}
 
 
 def refuse_different_people(sources: Iterable[Dataset]) -> None:
@@ -199,11 +200,21 @@ def _copy_image(source: Dataset, header: Dataset) -> None:
         if moment:
             setattr(header, keyword, moment)
     orientation = text_values(source, "PatientOrientation")
-    if len(orientation) == 2 and all(orientation) and legal_value(source, "PatientOrientation"):
+    if _is_patient_orientation(orientation):
         header.PatientOrientation = orientation
     spacing = imager_pixel_spacing(source)
     if spacing:
         header.ImagerPixelSpacing = list(spacing)
+
+
+def _is_patient_orientation(directions: list[str]) -> bool:
+    """Return whether these are two directions that are not along the same axis, such as A and FR (PS3.3 C.7.6.1.1.1).
+
+    Each direction is one to three letters, with at most one of each pair of opposites.
+    """
+    axes = [[_AXES.get(letter) for letter in direction] for direction in directions]
+    are_directions = all(axis and None not in axis and len(set(axis)) == len(axis) for axis in axes)
+    return len(axes) == 2 and are_directions and axes[0][0] != axes[1][0]
 
 
 def _sex(value: str) -> str:
