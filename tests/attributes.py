@@ -22,7 +22,7 @@ _HEAD = """\
 # Attributes of the objects written
 
 Every attribute of every kind of result, read off objects that were written: two phantom exams of different
-women, sizes and photometric interpretations, at different times. Values that were the same in all of them are
+patients, sizes and photometric interpretations, at different times. Values that were the same in all of them are
 given; of the rest it is said that they vary. What a source does not state is left out of a result or empty;
 nothing is invented. The content of structured reports follows their templates (CONFORMANCE.md, 4); its codes
 are in CONFORMANCE.md, 4.1.
@@ -51,10 +51,10 @@ def _exam(rows: int, columns: int, photometric_interpretation: str) -> Analysed:
     exam = analysed_exam(rows, columns, lesions=lesions, photometric_interpretation=photometric_interpretation)
     if photometric_interpretation == "MONOCHROME2":
         return exam.with_source_elements(TimezoneOffsetFromUTC="-0500")
-    return exam.with_source_elements(**_ANOTHER_WOMAN)
+    return exam.with_source_elements(**_ANOTHER_PATIENT)
 
 
-_ANOTHER_WOMAN = {
+_ANOTHER_PATIENT = {
     "PatientName": "ANOTHER^WOMAN",
     "PatientID": "ANOTHER",
     "PatientBirthDate": "19650203",

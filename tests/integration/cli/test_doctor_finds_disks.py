@@ -64,13 +64,22 @@ def test_a_disk_that_cannot_be_written_is_found_and_named(plot: Plot, case: Case
 OTHERS = {"retention", "ports", "certificates", "C-ECHO", "database", "broker", "destinations.archive", "model"}
 
 
-@pytest.mark.parametrize("mode", [0o700, 0o555])
-def test_a_directory_of_another_user_is_found_and_named(plot: Plot, mode: int) -> None:
+@pytest.mark.parametrize(
+    ("mode", "inside", "command"),
+    [
+        (0o700, "", "sudo chown -R {user} {root}"),
+        (0o555, "", "sudo chown -R {user} {root}"),
+        (0o700, "storage", "sudo chmod o+x {theirs}"),
+        (0o555, "storage", "sudo install -d -o {user} -m 700 {root}"),
+    ],
+)
+def test_a_directory_of_another_user_is_found_and_named(plot: Plot, mode: int, inside: str, command: str) -> None:
     """Run as root without its right to write everywhere, as a service under systemd does."""
-    tree, root = plot.sound(), plot.path / f"theirs{mode:o}"
-    root.mkdir()
-    os.chown(root, SOMEBODY, SOMEBODY)
-    root.chmod(mode)
+    tree, theirs = plot.sound(), plot.path / f"theirs{mode:o}{inside}"
+    root = theirs / inside if inside else theirs
+    theirs.mkdir()
+    os.chown(theirs, SOMEBODY, SOMEBODY)
+    theirs.chmod(mode)
     tree["storage"]["root"] = str(root)
     settings = plot.path / "theirs.json"
     settings.write_text(json.dumps(tree))
@@ -85,6 +94,7 @@ def test_a_directory_of_another_user_is_found_and_named(plot: Plot, mode: int) -
         check=False,
     )
     assert done.returncode == 1, done.stderr
-    told = ("Permission denied", f"belongs to user {SOMEBODY}", "Give that user the directory")
+    remedy = command.format(user=os.getuid(), root=root, theirs=theirs)
+    told = ("Permission denied", f"{theirs} belongs to user {SOMEBODY}", f"`{remedy}`")
     case = Case("a directory of another user", lambda _plot, _tree: None, "storage", told)
     is_named(case, {line["check"]: line for line in json.loads(done.stdout)})

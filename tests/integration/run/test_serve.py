@@ -169,7 +169,7 @@ def test_a_port_that_is_taken_is_reported(archive: Archive, tmp_path: Path) -> N
 def test_a_storage_root_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     node = write_node(tmp_path)
     (tmp_path / "storage").write_text("a file, not a directory")
-    assert "Give that user the directory, or set another storage.root." in refusal(node)
+    assert f"{tmp_path / 'storage'} is not a directory: move it away" in refusal(node)
 
 
 def test_monitoring_shows_that_the_node_is_ready_and_its_work(reported: Reported) -> None:

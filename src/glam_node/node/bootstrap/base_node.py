@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -133,9 +134,29 @@ def disk_remedy(error: OSError, root: Path) -> str:
         return "That disk is mounted read-only: see dmesg for why, mount it for writing, or set another storage.root."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "That disk is full: make room there, or set another storage.root."
-    there = next((path for path in (root, *root.absolute().parents) if path.exists()), root)
-    owner = f"{there} belongs to user {there.stat().st_uid}. " if error.errno == errno.EACCES else ""
-    return f"{owner}Give that user the directory, or set another storage.root."
+    root = root.absolute()
+    there = existing_part(root)
+    if not there.is_dir():
+        return f"{there} is not a directory: move it away, or set another storage.root."
+    if error.errno not in (errno.EACCES, errno.EPERM):
+        return "See dmesg for errors of that disk, or set another storage.root."
+    owner = there.stat().st_uid
+    return f"{there} belongs to user {owner}. Run `{_granting(root, there, owner)}`, or set another storage.root."
+
+
+def _granting(root: Path, there: Path, owner: int) -> str:
+    """Return the command that lets the user of this process write to `root`, whose nearest directory is `there`."""
+    user, path = os.getuid(), shlex.quote(str(root))
+    if not os.access(there, os.X_OK) and there != root:
+        return f"sudo chmod o+x {shlex.quote(str(there))}"
+    if there != root:
+        return f"sudo install -d -o {user} -m 700 {path}"
+    return f"chmod u+rwx {path}" if owner == user else f"sudo chown -R {user} {path}"
+
+
+def existing_part(path: Path) -> Path:
+    """Return the path, or its nearest parent that exists and that this user can see."""
+    return next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
 
 
 @contextmanager

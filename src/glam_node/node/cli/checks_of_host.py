@@ -76,11 +76,12 @@ def check_decoders() -> Check:
 
 def check_storage(settings: Settings) -> Iterator[Check]:
     """Check that storage.root can be written, has enough free space, and is on a disk that is fast enough."""
-    from glam_node.node.bootstrap.base_node import disk_remedy, prepare_root
+    from glam_node.node.bootstrap.base_node import disk_remedy, existing_part, prepare_root
     from glam_node.node.db.local_disk import file_system_of
 
     root = settings.storage.root
-    place = _existing(root)
+    # The check does not create storage.root: if root runs `doctor`, the service could not use the new directory.
+    place = existing_part(root)
     try:
         if place == root:
             prepare_root(root)
@@ -107,14 +108,6 @@ def check_storage(settings: Settings) -> Iterator[Check]:
     yield _space(settings, free, milliseconds)
     if free > settings.storage.minimum_free_bytes + MAMMOGRAM_BYTES:
         yield _speed(place)
-
-
-def _existing(root: Path) -> Path:
-    """Return storage.root, or its nearest existing parent.
-
-    The check does not create storage.root: if root runs `doctor`, the service could not use the new directory.
-    """
-    return root if root.exists() else next(path for path in root.absolute().parents if path.exists())
 
 
 def check_variables(environ: Mapping[str, str]) -> Iterator[Check]:

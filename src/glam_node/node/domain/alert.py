@@ -200,7 +200,7 @@ def _score_drift(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
                 kind,
                 f"The mean {kind} score of the last analyses is {mean:.2f}, that of the package's reference "
                 f"{reference:.2f}.",
-                "Check whether a machine, its processing or the screened women have changed. "
+                "Check whether a machine, its processing or the mix of patients has changed. "
                 "Run glam-node research evaluate on known cases to check the model.",
             )
 

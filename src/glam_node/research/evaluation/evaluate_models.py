@@ -71,7 +71,7 @@ class Evaluation:
     """The rule that divided validation and test views, in words."""
     view_count: int
     study_count: int
-    woman_count: int
+    patient_count: int
     wanted: Wanted
     resamples: int
     seed: int
@@ -121,7 +121,7 @@ def evaluate(
         rule=parts.rule,
         view_count=len(parts.test_views),
         study_count=len({view.study_id for view in parts.test_views}),
-        woman_count=len(set(clusters)),
+        patient_count=len(set(clusters)),
         wanted=asked,
         resamples=resamples,
         seed=seed,

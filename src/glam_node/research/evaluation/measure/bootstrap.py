@@ -33,10 +33,10 @@ class Resamples:
 
     def __init__(self, clusters: Sequence[str], count: int = RESAMPLES, seed: int = 1) -> None:
         self._place = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
-        women = len(self._place)
+        patients = len(self._place)
         generator = np.random.default_rng(seed)
-        drawn = (np.bincount(generator.integers(women, size=women), minlength=women) for _ in range(count))
-        self._times = np.array([np.minimum(times, 255).astype(np.uint8) for times in drawn]).reshape(count, women)
+        drawn = (np.bincount(generator.integers(patients, size=patients), minlength=patients) for _ in range(count))
+        self._times = np.array([np.minimum(times, 255).astype(np.uint8) for times in drawn]).reshape(count, patients)
 
     def estimate(self, statistic: Callable[[Values | None], Values], clusters: Sequence[str]) -> Estimate:
         """Return the value of `statistic` with the interval of its resamples.

@@ -98,7 +98,7 @@ def write_metrics(path: Path, evaluation: Evaluation, heading: Heading) -> None:
 
 def metrics_document(evaluation: Evaluation, heading: Heading) -> dict[str, Any]:
     """Return the content of metrics.json as plain dictionaries, lists, numbers and strings."""
-    plain = ("dataset", "validation", "rule", "view_count", "study_count", "woman_count", "resamples", "seed")
+    plain = ("dataset", "validation", "rule", "view_count", "study_count", "patient_count", "resamples", "seed")
     return {
         "format_version": FORMAT_VERSION,
         "statement": RESEARCH_USE,

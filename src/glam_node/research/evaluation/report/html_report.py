@@ -94,7 +94,7 @@ def _warnings(heading: Heading) -> Iterator[str]:
 
 def _facts(heading: Heading, evaluation: Evaluation) -> str:
     counts = (
-        f"{evaluation.view_count} views of {evaluation.study_count} studies ({evaluation.woman_count} patients or "
+        f"{evaluation.view_count} views of {evaluation.study_count} studies ({evaluation.patient_count} patients or "
         "studies that the bootstrap draws)"
     )
     facts = [
