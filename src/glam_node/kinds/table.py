@@ -164,7 +164,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "synthesized",
         "synthesized from tomosynthesis, which the model package does not declare",
-        "The image is synthesized from a tomosynthesis, which the model package does not declare.",
+        "The image is synthesized from tomosynthesis, which the model package does not declare.",
         lambda facts, _, rules: is_synthesized(facts, rules) and SYNTHESIZED not in rules.accepted,
     ),
     Kind(

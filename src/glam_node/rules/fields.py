@@ -9,9 +9,9 @@ from glam_node.rules.expression import ValueKind
 
 NODE_FIELDS: dict[str, tuple[ValueKind, str]] = {
     "calling_ae_title": (ValueKind.TEXT, "AE title of the peer that sent the image."),
-    "image_laterality": (ValueKind.TEXT, "L, R or B, from whichever attribute states it."),
-    "view_position": (ValueKind.TEXT, "CC, MLO ..., from the view's code or its text."),
-    "view_modifiers": (ValueKind.TEXT, "spot_compression, magnification, implant_displaced ..."),
+    "image_laterality": (ValueKind.TEXT, "Side of the breast: L, R or B, from the attribute that states it."),
+    "view_position": (ValueKind.TEXT, "View: CC, MLO ..., from its code or its text."),
+    "view_modifiers": (ValueKind.TEXT, "Modifiers of the view: spot_compression, magnification, implant_displaced ..."),
     "standard_views": (ValueKind.NUMBER, "Number of the four standard views among the study's images to be analysed."),
     "images": (ValueKind.NUMBER, "Number of images of the study that would be analysed."),
 }

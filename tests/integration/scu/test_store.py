@@ -69,7 +69,7 @@ def test_a_class_that_the_archive_does_not_take_fails_alone_and_for_good(outgoin
         (0xA7FF, False, True, "answered 0xA7FF (out of resources)"),
         (0x0110, False, True, "processing failure"),
         (0x0122, False, False, "Have the archive accept it, or take it out of destinations.archive.results."),
-        (0x0124, False, False, "Give GLAMNODE the right to store there."),
+        (0x0124, False, False, "Allow GLAMNODE at the archive to store objects."),
         (0xA900, False, False, "data set does not match SOP class"),
         (0xC001, False, False, "cannot understand"),
         (0xD123, False, True, "unknown status"),

@@ -52,7 +52,9 @@ def _state_in(loaded: Any, path: Path) -> Mapping[str, torch.Tensor]:
         state = next(nested, loaded)
         if all(isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()):
             return state
-    raise PackageMismatch(f"{path} is not a checkpoint: it holds no dictionary of tensors by name.")
+    raise PackageMismatch(
+        f"{path} is not a checkpoint: it holds no dictionary of tensors by name. Choose a file of GLAM's weights."
+    )
 
 
 def convert_checkpoint(path: Path, out: Path) -> ModelPackage:

@@ -42,9 +42,11 @@ class NetworkShape:
     def __post_init__(self) -> None:
         """Check the fields against each other; raise ValueError that names the fields that do not fit together."""
         if len(self.global_channels) != len(self.global_strides) or len(self.global_channels) < len(self.map_weights):
-            raise ValueError("shape.global_channels and shape.global_strides must be as long, and three or longer.")
+            raise ValueError(
+                "shape.global_channels and shape.global_strides must have equally many numbers, three or more."
+            )
         if len(self.local_channels) != len(self.local_blocks) or len(self.local_channels) != _LOCAL_STAGES:
-            raise ValueError("shape.local_channels and shape.local_blocks must have four numbers.")
+            raise ValueError("shape.local_channels and shape.local_blocks must have four numbers each.")
         widths = (self.local_channels[0], *self.local_channels)
         if any(widths[stage] != widths[stage + 1] for stage, blocks in enumerate(self.local_blocks) if not blocks):
             raise ValueError("shape.local_blocks: a stage without blocks cannot change the number of channels.")

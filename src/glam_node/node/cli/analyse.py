@@ -59,7 +59,8 @@ AlsoOption = Annotated[
 def analyse(
     ctx: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", exists=True, help="DICOM files, or folders that contain them.")
+        list[Path],
+        typer.Argument(metavar="PATH", exists=True, help="Analyse these DICOM files, or those in these folders."),
     ],
     out: OutOption,
     also: AlsoOption = None,

@@ -21,7 +21,10 @@ app = typer.Typer(
 def test(
     ctx: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", exists=True, help="DICOM files, or folders that contain them.")
+        list[Path],
+        typer.Argument(
+            metavar="PATH", exists=True, help="Try the rules on these DICOM files, or on those in these folders."
+        ),
     ],
     calling_ae_title: Annotated[str, typer.Option(help="Assume this AE title of the sender. Default: none.")] = "",
     settings: SettingsOption = None,

@@ -74,7 +74,7 @@ def _two_people(one: ImageIdentity, other: ImageIdentity) -> str:
     number, name, born = answers["Patient ID"], answers["name"], answers["birth date"]
     if number is Answer.AGREES:
         if name is Answer.PARTLY and born is not Answer.AGREES:
-            return "name differs in part, and no birth date shows that it is one person"
+            return "the names differ in part, and no common birth date shows that it is one person"
         return ""
     if name is Answer.AGREES and born is Answer.AGREES:
         return ""

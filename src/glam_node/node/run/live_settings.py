@@ -100,7 +100,9 @@ class LiveSettings:
     def _refused(self, problems: tuple[Problem, ...]) -> bool:
         for problem in problems:
             log.error(
-                "settings_not_reloaded", problem=str(problem), remedy="correct the file; until then, nothing changes"
+                "settings_not_reloaded",
+                problem=str(problem),
+                remedy="Correct the file; until then, the old settings stay.",
             )
         self._record([{"key": one.key, "message": one.message} for one in problems], ())
         # The supervisor must not wait for the database.

@@ -77,7 +77,9 @@ STATUS_MEANINGS = (
         "SOP class not supported",
         "Have the archive accept it, or take it out of destinations.{name}.results.",
     ),
-    StatusMeaning(0x0124, 0x0124, False, False, "not authorized", "Give {calling_ae_title} the right to store there."),
+    StatusMeaning(
+        0x0124, 0x0124, False, False, "not authorized", "Allow {calling_ae_title} at the archive to store objects."
+    ),
     StatusMeaning(0x0100, 0x02FF, False, False, "invalid object or request", "Look into the log of the archive."),
     StatusMeaning(
         0xA900, 0xA9FF, False, False, "data set does not match SOP class", "Look into the log of the archive."
