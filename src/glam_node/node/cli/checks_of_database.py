@@ -1,5 +1,6 @@
 """The checks of `doctor` for the database: connection, schema, rights, clock, and the work that waits in it."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,7 +77,10 @@ def _schema(shown: str, found: DatabaseStatus) -> Check:
         return Check("database", Verdict.FAIL, fact, remedy)
     if found.refusal:
         remedy = (
-            "Give the user of database_url the rights to read, write and create tables. The disk may also be read-only."
+            f"Make the file and its directory writable for user {os.getuid()} (`chown`), and the disk (`mount`)."
+            if shown.startswith("sqlite")
+            else "As the owner of the tables, run `GRANT ALL ON SCHEMA public TO USER; GRANT ALL ON ALL TABLES IN "
+            "SCHEMA public TO USER`, with the user of database_url. The disk of the database may also be read-only."
         )
         return Check("database", Verdict.FAIL, f"{shown} cannot be changed: {found.refusal}", remedy)
     if not found.is_current:
