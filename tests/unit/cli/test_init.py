@@ -90,3 +90,9 @@ def test_a_value_that_is_not_allowed_writes_no_file(tmp_path: Path, option: str,
     told = glam_node("init", tmp_path / "node.toml", *options(**{option: value}), expect=2).stderr
     assert key in told.replace("\n", "")
     assert not (tmp_path / "node.toml").exists()
+
+
+def test_the_check_of_the_file_has_no_warnings(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    glam_node("init", path, *options())
+    assert glam_node("settings", "check", "--settings", path, text="").stderr == ""
