@@ -8,7 +8,7 @@ import pytest
 from glam_node.node.db import job_restarts, jobs, studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.instance import StudyAttributes
-from glam_node.node.domain.job import InferenceJob, JobState, Priority
+from glam_node.node.domain.job import FailureKind, InferenceJob, JobState, Priority
 from tests.builders import NOW, STUDY_UID, after, sop_instance
 from tests.integration.db import contenders
 
@@ -100,7 +100,7 @@ def test_a_worker_that_lost_its_lease_can_neither_renew_nor_finish_the_job(sessi
     with sessions.begin() as session:
         assert not jobs.renew(session, late, now=after(61), lease_s=60)
         assert not jobs.succeed(session, late, now=after(61), algorithm_version="1", stage_seconds=[])
-        assert not jobs.fail(session, late, now=after(61), failure="late", next_attempt_at=None)
+        assert not jobs.fail(session, late, now=after(61), failure="late", kind=FailureKind.OTHER, next_attempt_at=None)
     assert get(sessions, job_id).lease_owner == "two"
 
 
@@ -116,7 +116,7 @@ def test_an_attempt_from_before_a_retry_cannot_finish_the_job(sessions: SessionF
     stuck = claimed(sessions, add(sessions), "stuck")
     other = claimed(sessions, stuck.job_id, "other", seconds=60)
     with sessions.begin() as session:
-        jobs.fail(session, other, now=after(61), failure="no", next_attempt_at=None)
+        jobs.fail(session, other, now=after(61), failure="no", kind=FailureKind.OTHER, next_attempt_at=None)
         job_restarts.retry(session, stuck.job_id, after(62))
     assert claimed(sessions, stuck.job_id, "third", seconds=62).attempt == stuck.attempt
     with sessions.begin() as session:
@@ -134,8 +134,11 @@ def test_a_worker_whose_lease_ended_unnoticed_may_still_finish_the_job(sessions:
 def test_a_job_that_failed_for_a_time_waits_for_its_next_attempt(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:
-        jobs.fail(session, job, now=after(1), failure="disk full", next_attempt_at=after(11))
-    assert get(sessions, job.job_id).failure == "disk full"
+        jobs.fail(
+            session, job, now=after(1), failure="disk full", kind=FailureKind.DISK_FULL, next_attempt_at=after(11)
+        )
+    failed = get(sessions, job.job_id)
+    assert (failed.failure, failed.failure_kind) == ("disk full", FailureKind.DISK_FULL)
     assert claim(sessions, job.job_id, "two", seconds=10) is None
     assert claimed(sessions, job.job_id, "two", seconds=11).attempt == 2
 
@@ -143,7 +146,7 @@ def test_a_job_that_failed_for_a_time_waits_for_its_next_attempt(sessions: Sessi
 def test_a_job_that_failed_for_good_is_not_claimed_again(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:
-        jobs.fail(session, job, now=after(1), failure="no", next_attempt_at=None)
+        jobs.fail(session, job, now=after(1), failure="no", kind=FailureKind.OTHER, next_attempt_at=None)
     assert get(sessions, job.job_id).state is JobState.FAILED
     assert claim(sessions, job.job_id, seconds=9999) is None
 
@@ -170,7 +173,7 @@ def test_a_running_job_is_not_given_up(sessions: SessionFactory, seconds: float)
 def test_a_retry_restarts_a_failed_job_with_all_its_attempts(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
     with sessions.begin() as session:
-        jobs.fail(session, job, now=after(1), failure="no", next_attempt_at=None)
+        jobs.fail(session, job, now=after(1), failure="no", kind=FailureKind.OTHER, next_attempt_at=None)
         assert job_restarts.retry(session, job.job_id, after(2))
     assert claimed(sessions, job.job_id, seconds=2).attempt == 1
 
@@ -211,7 +214,7 @@ def test_a_job_is_rung_if_it_is_due_or_its_worker_is_lost(sessions: SessionFacto
     assert rung(sessions, 59) == []
     assert rung(sessions, 60) == [job.job_id]
     with sessions.begin() as session:
-        jobs.fail(session, job, now=after(61), failure="no", next_attempt_at=after(70))
+        jobs.fail(session, job, now=after(61), failure="no", kind=FailureKind.OTHER, next_attempt_at=after(70))
     assert rung(sessions, 69) == []
     assert rung(sessions, 70) == [job.job_id]
 

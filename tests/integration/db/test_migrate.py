@@ -11,7 +11,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, Table, insert, select, text
 from sqlalchemy.engine import make_url
 
 from glam_node.node.db import deliveries, jobs, migrate, studies
@@ -164,6 +164,34 @@ def test_the_rows_of_the_previous_version_survive_the_upgrade(empty_url: str) ->
     newest, after = kept(empty_url)
     assert (schema, newest) == (previous, migrate.newest())
     assert of_the_columns_of(before, after) == before
+
+
+def test_failures_of_the_previous_version_get_their_kind(empty_url: str) -> None:
+    fill_as_the_first_version_did(empty_url)
+    failures = {
+        ("FAILED", "Out of memory: MemoryError It failed the same way in a fresh worker process."): "out_of_memory",
+        ("FAILED", "3 worker processes died while they ran this job, which may be the cause."): "worker_died",
+        ("PENDING", "No space left on device: /disk/x.dcm"): "disk_full",
+        ("PENDING", "Input/output error"): "other",
+        ("SUCCEEDED", "The segmentation could not be written: Out of memory: no"): "result_not_written",
+        ("SUCCEEDED", ""): "",
+    }
+    engine = open_engine(empty_url)
+    with engine.begin() as connection:
+        command.upgrade(migrate._config(connection), "0018")
+        table = Table("jobs", MetaData(), autoload_with=connection)
+        (first, *_) = connection.execute(select(table)).mappings()
+        for number, (state, failure) in enumerate(failures):
+            row = {**first, "job_id": f"of test {number}", "state": state, "failure": failure}
+            connection.execute(insert(table).values(row))
+    migrate.upgrade(empty_url)
+    with engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT state, failure, failure_kind FROM jobs WHERE job_id LIKE 'of test %'")
+        ).all()
+        assert connection.scalar(text("SELECT max(version) FROM studies")) == 0
+    engine.dispose()
+    assert {(state, failure): kind for state, failure, kind in found} == failures
 
 
 def test_the_previous_version_refuses_the_newest_schema_and_changes_nothing(

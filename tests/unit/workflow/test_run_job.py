@@ -21,9 +21,9 @@ from glam_node.inference.phantom import make_exam
 from glam_node.inference.predictor import Predictor
 from glam_node.node.db import jobs
 from glam_node.node.db.tables import InstanceRow, JobRow
-from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.job import FailureKind, InferenceJob, JobState
 from glam_node.node.domain.study import StudyState
-from glam_node.node.errors import PermanentError
+from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.findings import findings_path
 from tests.unit.workflow import workbench
 from tests.unit.workflow.workbench import LEASE_S, RETRY_JOBS, Clock, Workbench
@@ -212,7 +212,20 @@ def test_out_of_memory_is_tried_once_more_in_a_new_process_and_no_further(
         with contextlib.suppress(DeviceUnavailable):
             bench.run(job)
     assert (bench.job().state, watched.calls) == (JobState.FAILED, 2)
+    assert bench.job().failure_kind is FailureKind.OUT_OF_MEMORY
     assert "It failed the same way in a fresh worker process. Give the worker more memory" in bench.job().failure
+
+
+def test_a_sentence_about_memory_does_not_count_as_an_earlier_lack_of_memory(
+    bench: Workbench, job: InferenceJob
+) -> None:
+    failing(bench, TransientError("Out of memory: the share's server cannot open the file at present."))
+    bench.run(job)
+    bench.clock.turn(600)
+    failing(bench, MemoryError())
+    with pytest.raises(DeviceUnavailable):
+        bench.run(job)
+    assert bench.job().state is JobState.PENDING
 
 
 def test_no_job_starts_while_the_disk_is_too_full_for_results(

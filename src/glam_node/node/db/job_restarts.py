@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db.changes import change
 from glam_node.node.db.tables import JobRow
-from glam_node.node.domain.job import JobState
+from glam_node.node.domain.job import FailureKind, JobState
 
 
 def retry(session: Session, job_id: str, now: datetime) -> bool:
     """Restart a job that failed, waits for its next attempt or lacks a result; return False for any other job."""
     waiting = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at > now)
-    lacks_a_result = and_(JobRow.state == JobState.SUCCEEDED, JobRow.failure != "")
+    lacks_a_result = and_(JobRow.state == JobState.SUCCEEDED, JobRow.failure_kind != FailureKind.NONE)
     restartable = or_(JobRow.state == JobState.FAILED, waiting, lacks_a_result)
     condition = and_(JobRow.job_id == job_id, restartable)
     since = case((waiting, JobRow.waiting_since), else_=literal(now, JobRow.waiting_since.type))

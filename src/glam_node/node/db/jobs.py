@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import standing
 from glam_node.node.db.changes import change
 from glam_node.node.db.tables import JobRow
-from glam_node.node.domain.job import InferenceJob, JobState, Priority, Routing, WrittenKinds
+from glam_node.node.domain.job import FailureKind, InferenceJob, JobState, Priority, Routing, WrittenKinds
 
 UNFINISHED = (JobState.PENDING, JobState.RUNNING)
 
@@ -144,10 +144,8 @@ def give_up_lost(
 ) -> InferenceJob | None:
     """Fail and return a job whose worker was lost in the last permitted attempt, as the job may be the cause."""
     condition = and_(JobRow.job_id == job_id, _lost(now), JobRow.attempt >= maximum_attempts)
-    changed = _change(
-        session, condition, state=JobState.FAILED, failure=failure, finished_at=now, lease_expires_at=None
-    )
-    return next(iter(changed), None)
+    failed: dict[str, Any] = {"failure": failure, "failure_kind": FailureKind.WORKER_DIED, "finished_at": now}
+    return next(iter(_change(session, condition, state=JobState.FAILED, lease_expires_at=None, **failed)), None)
 
 
 def renew(session: Session, job: InferenceJob, *, now: datetime, lease_s: float) -> bool:
@@ -170,32 +168,30 @@ def succeed(
     `failure` describes the result that could not be written, if any; `stage_seconds` are name and seconds per stage;
     `written_for` are the kinds that were written, by destination.
     """
-    return bool(
-        _change(
-            session,
-            _held(job),
-            state=JobState.SUCCEEDED,
-            algorithm_version=algorithm_version,
-            stage_seconds=[list(stage) for stage in stage_seconds],
-            failure=failure,
-            written_for=None if written_for is None else {name: asdict(one) for name, one in written_for.items()},
-            finished_at=now,
-            lease_expires_at=None,
-        )
-    )
+    kind = FailureKind.RESULT_NOT_WRITTEN if failure else FailureKind.NONE
+    values: dict[str, Any] = {"stage_seconds": [list(stage) for stage in stage_seconds], "finished_at": now}
+    values |= {"algorithm_version": algorithm_version, "failure": failure, "failure_kind": kind}
+    values["written_for"] = None if written_for is None else {name: asdict(one) for name, one in written_for.items()}
+    return bool(_change(session, _held(job), state=JobState.SUCCEEDED, lease_expires_at=None, **values))
 
 
-def fail(session: Session, job: InferenceJob, *, now: datetime, failure: str, next_attempt_at: datetime | None) -> bool:
+def fail(
+    session: Session,
+    job: InferenceJob,
+    *,
+    now: datetime,
+    failure: str,
+    kind: FailureKind,
+    next_attempt_at: datetime | None,
+) -> bool:
     """Return the job to the queue for an attempt at `next_attempt_at`, or mark it as failed if that is None.
 
     Returns False if this attempt no longer holds the job.
     """
     waits = next_attempt_at is not None
     values: dict[str, Any] = {"next_attempt_at": next_attempt_at} if waits else {"finished_at": now}
-    state = JobState.PENDING if waits else JobState.FAILED
-    return bool(
-        _change(session, _held(job), state=state, failure=failure, lease_expires_at=None, rung_at=None, **values)
-    )
+    values |= {"failure": failure, "failure_kind": kind, "lease_expires_at": None, "rung_at": None}
+    return bool(_change(session, _held(job), state=JobState.PENDING if waits else JobState.FAILED, **values))
 
 
 def to_ring(session: Session, priority: Priority, *, now: datetime, rung_before: datetime, limit: int) -> list[str]:
@@ -289,6 +285,7 @@ def _job(row: JobRow) -> InferenceJob:
         lease_expires_at=row.lease_expires_at,
         next_attempt_at=row.next_attempt_at,
         failure=row.failure,
+        failure_kind=FailureKind(row.failure_kind),
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,

@@ -32,6 +32,26 @@ class JobState(StrEnum):
     """The job is out of date: its study got more or newer images, or was set aside."""
 
 
+class FailureKind(StrEnum):
+    """Kind of a job's failure, which decides whether and when there is another attempt; `failure` is for people."""
+
+    NONE = ""
+    PERMANENT = "permanent"
+    """Another attempt cannot help."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """Memory was too short; one more attempt, in a fresh worker process, may help."""
+    DISK_FULL = "disk_full"
+    """A disk or quota is full; attempts go on until space is freed."""
+    STORAGE_UNREACHABLE = "storage_unreachable"
+    """A file could not be reached, for example because a share or disk is not mounted; attempts go on for a day."""
+    WORKER_DIED = "worker_died"
+    """The worker processes that ran the job died, so that no error is known."""
+    RESULT_NOT_WRITTEN = "result_not_written"
+    """The job succeeded, but some of its results could not be written."""
+    OTHER = "other"
+    """Another attempt may help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Routing:
     """Routing of a job's results, fixed when the job was created."""
@@ -77,6 +97,8 @@ class InferenceJob:
     lease_expires_at: datetime | None
     next_attempt_at: datetime
     failure: str
+    """Explanation of the last failure for people; empty without one."""
+    failure_kind: FailureKind
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

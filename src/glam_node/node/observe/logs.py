@@ -91,16 +91,28 @@ def guard_tracebacks() -> None:
     threading.excepthook = lambda thread: write(thread.exc_type, thread.exc_value, thread.exc_traceback)
 
 
+def message_without_values(error: BaseException) -> str:
+    """Return the message of an error of glam-node or of the operating system; empty for an error of a library.
+
+    A message of a library may quote a value, and a value may be a patient's name.
+    """
+    if isinstance(error, NodeError | InferenceError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return ""
+
+
 def traceback_of(error: BaseException) -> str:
     """Return the traceback of an error and of its causes, without messages of libraries.
 
-    These quote values, and a value may be a patient's name. Messages of this project and of the system do not.
+    `message_without_values` decides which messages are shown.
     """
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = f"{traceback_of(cause)}\n\nThis led to:\n\n" if cause is not None else ""
-    message = f": {error}" if isinstance(error, NodeError | InferenceError | OSError) else ""
     frames = "".join(traceback.format_tb(error.__traceback__))
-    return f"{before}Traceback (most recent call last):\n{frames}{type(error).__qualname__}{message}"
+    last = ": ".join(filter(None, (type(error).__qualname__, message_without_values(error))))
+    return f"{before}Traceback (most recent call last):\n{frames}{last}"
 
 
 def _write_traceback(out: TextIO, exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> None:

@@ -31,6 +31,7 @@ class JobRow(Base):
     next_attempt_at: Mapped[datetime]
     rung_at: Mapped[datetime | None]
     failure: Mapped[str] = mapped_column(Text, default="")
+    failure_kind: Mapped[str] = mapped_column(String(32), default="", server_default="")
     created_at: Mapped[datetime]
     waiting_since: Mapped[datetime | None]
     started_at: Mapped[datetime | None]

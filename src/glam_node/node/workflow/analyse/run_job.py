@@ -20,7 +20,7 @@ from glam_node.node.db import audit, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.job import InferenceJob, RetryPolicy
+from glam_node.node.domain.job import FailureKind, InferenceJob, RetryPolicy
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.files import keep_durable, write_durably
@@ -31,13 +31,10 @@ from glam_node.node.workflow.analyse.publish import LeaseLost, publish
 from glam_node.node.workflow.record.events import record_event
 from glam_node.node.workflow.record.failure import (
     FAILED_TWICE,
-    OUT_OF_MEMORY,
     describe,
     describe_for_job,
-    is_disk_full,
     is_out_of_memory,
-    is_permanent,
-    is_storage_unreachable,
+    kind_of,
     place_of,
 )
 from glam_node.node.workflow.record.heartbeat import heartbeat
@@ -231,28 +228,27 @@ def _stored_findings(path: Path) -> Findings | None:
         return None
 
 
-def _next_attempt(job: InferenceJob, error: Exception, policy: RetryPolicy, now: datetime) -> datetime | None:
-    """Return the time of the next attempt; None when another attempt would not help.
-
-    Attempts are not limited while the disk is full, and go on for a day while the storage cannot be reached.
-    """
-    if is_permanent(error) or (is_out_of_memory(error) and job.failure.startswith(OUT_OF_MEMORY)):
+def _next_attempt(job: InferenceJob, kind: FailureKind, policy: RetryPolicy, now: datetime) -> datetime | None:
+    """Return the time of the next attempt after a failure of this kind; None when another attempt would not help."""
+    failed_so_before = job.failure_kind is kind
+    if kind is FailureKind.PERMANENT or (kind is FailureKind.OUT_OF_MEMORY and failed_so_before):
         return None
-    if is_storage_unreachable(error):
+    if kind is FailureKind.STORAGE_UNREACHABLE:
         return replace(policy, maximum_attempts=AWAY_ATTEMPTS).next_attempt_at(job.attempt, now)
-    return policy.next_attempt_at(1 if is_disk_full(error) else job.attempt, now)
+    return policy.next_attempt_at(1 if kind is FailureKind.DISK_FULL else job.attempt, now)
 
 
 def _record_failure(
     job: InferenceJob, error: Exception, sessions: SessionFactory, context: InferenceContext, now: datetime
 ) -> None:
-    again, failure = _next_attempt(job, error, context.policy, now), describe_for_job(error)
-    if again is None and is_out_of_memory(error):
+    kind, failure = kind_of(error), describe_for_job(error)
+    again = _next_attempt(job, kind, context.policy, now)
+    if again is None and kind is FailureKind.OUT_OF_MEMORY:
         failure = FAILED_TWICE.format(failure=failure)
     next_attempt_at = again.isoformat() if again else ""
     facts = EventDetail(job_id=job.job_id, attempt=job.attempt, failure=failure, next_attempt_at=next_attempt_at)
     with sessions.begin() as session:
-        if jobs.fail(session, job, now=now, failure=failure, next_attempt_at=again):
+        if jobs.fail(session, job, now=now, failure=failure, kind=kind, next_attempt_at=again):
             if again is None:
                 _ask_for_notice(session, job, context, now)
             audit.record(session, EventKind.JOB_FAILED, now, study_instance_uid=job.study_instance_uid, **facts)

@@ -148,6 +148,7 @@ def _job(job: InferenceJob) -> dict[str, Any]:
         "algorithm_version": job.algorithm_version,
         "settings_digest": job.settings_digest,
         "failure": job.failure,
+        "failure_kind": str(job.failure_kind),
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,

@@ -5,31 +5,35 @@ import traceback
 from pathlib import Path
 
 from glam_node.inference.errors import InferenceError, OutOfMemory, PackageMismatch, UnsupportedMammogram
+from glam_node.node.domain.job import FailureKind
 from glam_node.node.errors import NodeError, PermanentError, TransientError
+from glam_node.node.observe.logs import message_without_values
 
 PERMANENT = (PermanentError, PackageMismatch, UnsupportedMammogram)
 _UNREACHABLE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT})
-OUT_OF_MEMORY = "Out of memory: "
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 FAILED_TWICE = (
     "{failure} It failed the same way in a fresh worker process. Give the worker more memory, or another device "
     "(inference.device); then: glam-node study retry."
 )
 
 
-def is_permanent(error: Exception) -> bool:
-    """Return whether another attempt cannot help."""
-    return isinstance(error, PERMANENT)
+def kind_of(error: Exception) -> FailureKind:
+    """Return the kind of failure that an error is for a job."""
+    if isinstance(error, PERMANENT):
+        return FailureKind.PERMANENT
+    if is_out_of_memory(error):
+        return FailureKind.OUT_OF_MEMORY
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _UNREACHABLE:
+        return FailureKind.STORAGE_UNREACHABLE
+    return FailureKind.DISK_FULL if number in _FULL else FailureKind.OTHER
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Return whether memory was too short, so that another attempt in this process would fail, too."""
     # torch has no class of its own for an error of its allocator on CPUs.
     return isinstance(error, MemoryError | OutOfMemory) or "DefaultCPUAllocator" in str(error)
-
-
-def is_disk_full(error: Exception) -> bool:
-    """Return whether a disk or quota is full; this failure passes when space is freed."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_machine_failure(error: Exception) -> bool:
@@ -46,31 +50,19 @@ def reason_for_archive(error: Exception) -> str:
     return f"glam-node cannot interpret the image ({type(error).__name__})."
 
 
-def is_storage_unreachable(error: Exception) -> bool:
-    """Return whether a file could not be reached, for example because a share or disk is not mounted."""
-    return isinstance(error, OSError) and error.errno in _UNREACHABLE
-
-
 def describe(error: Exception) -> str:
     """Return the message of an error of glam-node, else the type and place: a library's message may contain a name."""
-    return _known_message(error) or f"{type(error).__name__} at {place_of(error)}"
+    return _message(error) or f"{type(error).__name__} at {place_of(error)}"
 
 
 def describe_for_job(error: Exception) -> str:
     """Return the description of an error for a job: without a place in the code, because archives get it, too."""
-    return _known_message(error) or f"An unexpected error occurred ({type(error).__name__}). See the log of the worker."
+    return _message(error) or f"An unexpected error occurred ({type(error).__name__}). See the log of the worker."
 
 
-def _known_message(error: Exception) -> str:
-    """Return the message of an error of glam-node or of the operating system; empty for an error of a library."""
-    known = ""
-    if isinstance(error, NodeError | InferenceError):
-        known = str(error)
-    elif isinstance(error, OSError) and error.strerror:
-        known = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    elif is_out_of_memory(error):
-        known = type(error).__name__
-    return OUT_OF_MEMORY + known if is_out_of_memory(error) else known
+def _message(error: Exception) -> str:
+    known = message_without_values(error)
+    return f"Out of memory: {known or type(error).__name__}" if is_out_of_memory(error) else known
 
 
 def place_of(error: Exception) -> str:
