@@ -14,12 +14,15 @@ from glam_node.inference.phantom import make_exam
 from glam_node.inference.threshold import ThresholdPredictor, threshold_package
 from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory
+from glam_node.node.domain.account import Actor, Order
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, Priority
+from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.study import StudyState
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.worker.queue import InlineQueue
 from glam_node.node.workflow.assemble.submit import ring_waiting_jobs
+from glam_node.node.workflow.operate.retry import retry_study
 from tests.builders import NOW
 from tests.unit.workflow.workbench import Archive, Clock, Workbench
 from tests.waiting import wait_until
@@ -102,3 +105,35 @@ def test_every_study_is_reported_once_although_all_work_at_once(sessions: Sessio
     with sessions() as session:
         assert jobs.counts_by_state(session) == {JobState.SUCCEEDED: STUDIES}
         assert studies.counts_by_state(session) == {StudyState.REPORTED: STUDIES}
+
+
+def test_results_that_were_given_up_arrive_while_people_retry_them(sessions: SessionFactory, tmp_path: Path) -> None:
+    receiver, node = workbench(sessions, tmp_path, Clock(NOW)), workbench(sessions, tmp_path, LongAfterwards())
+    refused: set[str] = set()
+
+    def refuse_once(instance: OutgoingInstance) -> StoreOutcome | None:
+        if instance.sop_instance_uid in refused:
+            return None
+        refused.add(instance.sop_instance_uid)
+        return StoreOutcome(instance.sop_instance_uid, False, 0xA900, False, "ARCHIVE refused the object.")
+
+    def ring() -> None:
+        with sessions() as session:
+            waiting = jobs.waiting(session, 10)
+        for job in waiting:
+            node.run(job, owner=threading.current_thread().name)
+
+    def retry() -> None:
+        with sessions() as session:
+            known = [study.study_instance_uid for study in studies.recent(session, STUDIES)]
+        for uid in known:
+            with sessions.begin() as session:
+                retry_study(session, Order(uid, Actor("anna", "host"), node.clock()), node.context)
+
+    archive = Archive(answer=refuse_once)
+    with all_the_time(node.dispatch, ring, retry, lambda: node.deliver(archive)) as errors:
+        for seed in range(STUDIES):
+            receiver.receive(one_view(seed))
+        wait_until_stored(sessions, 2 * STUDIES, errors)
+    assert errors == []
+    assert len(refused) == 2 * STUDIES

@@ -42,6 +42,13 @@ def get(sessions: SessionFactory, job_id: str) -> InferenceJob:
     return job
 
 
+def version(sessions: SessionFactory) -> int:
+    with sessions() as session:
+        study = studies.get(session, STUDY_UID)
+    assert study is not None
+    return study.version
+
+
 def rung(sessions: SessionFactory, seconds: float, limit: int = 10) -> list[str]:
     with sessions.begin() as session:
         return jobs.to_ring(
@@ -52,6 +59,29 @@ def rung(sessions: SessionFactory, seconds: float, limit: int = 10) -> list[str]
 def test_a_new_job_waits(sessions: SessionFactory) -> None:
     job = get(sessions, add(sessions))
     assert (job.state, job.attempt, job.sop_instance_uids) == (JobState.PENDING, 0, ("2.25.1", "2.25.2"))
+
+
+def test_the_study_of_an_analysis_has_a_new_version_after_each_change_of_its_state(sessions: SessionFactory) -> None:
+    versions = [version(sessions)]
+    job_id = add(sessions)
+    versions.append(version(sessions))
+    job = claimed(sessions, job_id)
+    versions.append(version(sessions))
+    with sessions.begin() as session:
+        jobs.renew(session, job, now=after(1), lease_s=60)
+    assert version(sessions) == versions[-1]
+    with sessions.begin() as session:
+        jobs.fail(session, job, now=after(1), failure="no", kind=FailureKind.OTHER, next_attempt_at=after(2))
+    versions.append(version(sessions))
+    assert versions == sorted(set(versions))
+
+
+def test_the_study_of_a_notice_keeps_its_version(sessions: SessionFactory) -> None:
+    before = version(sessions)
+    with sessions.begin() as session:
+        notice = jobs.add_notice(session, STUDY_UID, "digest", NOW)
+    claimed(sessions, notice.job_id)
+    assert version(sessions) == before
 
 
 def test_a_claimed_job_states_its_lease(sessions: SessionFactory) -> None:

@@ -17,7 +17,7 @@ from glam_node.node.db.engine import SessionFactory
 from glam_node.node.db.tables import DeliveryRow
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.instance import StudyAttributes
-from glam_node.node.domain.job import InferenceJob, RetryPolicy
+from glam_node.node.domain.job import FailureKind, InferenceJob, RetryPolicy
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.deliver.send_results import deliver_due
@@ -126,15 +126,13 @@ def test_a_sender_that_records_outcomes_and_a_person_who_stops_the_study_do_not_
 def test_a_worker_that_reports_a_failed_job_and_a_person_who_sets_the_study_aside_do_not_block_each_other(
     sessions: SessionFactory, job: InferenceJob
 ) -> None:
-    with sessions() as worker, sessions() as person:
-        jobs.fail(worker, job, now=after(1), failure="broken", next_attempt_at=None)
-        studies.get(person, STUDY_UID, for_update=True)
+    def set_aside(session: Session) -> None:
+        studies.get(session, STUDY_UID, for_update=True)
+        jobs.supersede_unfinished(session, STUDY_UID, after(2))
 
-        def supersede(_: Session) -> None:
-            jobs.supersede_unfinished(person, STUDY_UID, after(2))
-            person.commit()
-
-        with meanwhile(sessions, supersede):
+    with sessions() as worker:
+        jobs.fail(worker, job, now=after(1), failure="broken", kind=FailureKind.PERMANENT, next_attempt_at=None)
+        with meanwhile(sessions, set_aside):
             jobs.add_notice(worker, STUDY_UID, "digest", after(1))
             worker.commit()
     with sessions() as session:

@@ -20,6 +20,7 @@ from glam_node.inference.package import ModelPackage
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.predictor import Predictor
 from glam_node.node.db import jobs
+from glam_node.node.db.changes import mark_changed
 from glam_node.node.db.tables import InstanceRow, JobRow
 from glam_node.node.domain.job import FailureKind, InferenceJob, JobState
 from glam_node.node.domain.study import StudyState
@@ -323,6 +324,7 @@ def test_findings_of_another_algorithm_are_not_used(bench: Workbench, job: Infer
 def again(bench: Workbench, job: InferenceJob) -> None:
     """Run the job again, as if the worker had died before it queued the results."""
     with bench.sessions.begin() as session:
+        mark_changed(session, [job.study_instance_uid])
         unpublished = {"state": JobState.PENDING, "algorithm_version": "", "written_for": None}
         session.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(unpublished))
 

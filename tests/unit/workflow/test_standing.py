@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import audit, backlog, deliveries, jobs
-from glam_node.node.domain.account import Order
+from glam_node.node.domain.account import Order, SeenStudy
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, StudyState
@@ -24,14 +24,14 @@ Act = Callable[[Session, Order], str]
 TO: dict[Standing, Act] = {Standing.HELD: hold, Standing.SET_ASIDE: set_aside, Standing.FREE: release}
 
 
-def act(bench: Workbench, verb: Act, reason: str = "why", seen: str | None = None) -> str:
+def act(bench: Workbench, verb: Act, reason: str = "why", seen: SeenStudy | None = None) -> str:
     with bench.sessions.begin() as session:
         return verb(session, bench.order(reason, seen))
 
 
-def seen(bench: Workbench) -> str:
+def seen(bench: Workbench) -> SeenStudy:
     with bench.sessions() as session:
-        return shown_state(session, bench.study())
+        return SeenStudy(bench.study().version, shown_state(session, bench.study()))
 
 
 def rung(bench: Workbench) -> list[str]:
@@ -182,6 +182,25 @@ def test_a_held_study_cannot_be_retried(bench: Workbench) -> None:
     act(bench, hold, "wait")
     with bench.sessions() as session, pytest.raises(PermanentError, match=r"is held \(wait\)\. Release it first"):
         retry_study(session, bench.order(), bench.context)
+
+
+def test_an_order_is_refused_after_the_study_became_again_what_the_person_saw(bench: Workbench) -> None:
+    bench.record(*four_views())
+    before = seen(bench)
+    act(bench, hold)
+    act(bench, release)
+    assert seen(bench).words == before.words
+    with pytest.raises(PermanentError, match="has changed since the page was made"):
+        act(bench, hold, seen=before)
+
+
+def test_the_report_on_a_study_that_is_not_analysed_does_not_change_what_a_person_saw(bench: Workbench) -> None:
+    bench.record(*four_views())
+    with bench.sessions.begin() as session:
+        notice = jobs.add_notice(session, bench.study().study_instance_uid, "", bench.clock())
+    before = bench.study().version
+    bench.run(notice)
+    assert bench.study().version == before
 
 
 def test_an_order_on_an_outdated_view_is_refused(bench: Workbench, exam: list[Dataset]) -> None:

@@ -12,7 +12,7 @@ from glam_node.inference.header_facts import describe_view
 from glam_node.inference.predictor import Predictor
 from glam_node.node.db import audit, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory
-from glam_node.node.domain.account import Actor, Order
+from glam_node.node.domain.account import Actor, Order, SeenStudy
 from glam_node.node.domain.completeness import AssemblyRules
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.eligibility import EligibilityRules
@@ -214,7 +214,7 @@ class Workbench:
             (study,) = studies.recent(session, 2)
         return study
 
-    def order(self, reason: str = "", seen: str | None = None) -> Order:
+    def order(self, reason: str = "", seen: SeenStudy | None = None) -> Order:
         """Return an order of anna on the only study, made now."""
         return Order(self.study().study_instance_uid, Actor("anna", "10.0.0.7"), self.clock(), reason, seen)
 

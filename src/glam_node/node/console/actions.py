@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from glam_node.node.console.authentication import COOKIE, Authentication, Fields
 from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.sessions import Flash
 from glam_node.node.db import conflicts, deliveries, studies
-from glam_node.node.domain.account import Order, Right
+from glam_node.node.domain.account import Order, Right, SeenStudy
 from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study, StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.operate.operator_study import LONGEST_REASON, shown_state
@@ -158,22 +158,23 @@ class StudyActions:
         renderer.templates.env.globals["actions_for"] = self.offered
 
     def offered(self, study_instance_uid: str) -> dict[str, Any]:
-        """Return the actions that the state of the study allows, the state in words, and the study.
+        """Return the actions that the state of the study allows, the study, and what a person sees of it.
 
         Returns:
-            `actions`, `seen` (the state) and `study`; if the study is not known, no actions and no study.
+            `actions`, `study` and `seen` (version, and state in words); if the study is not known, no actions and None.
         """
         with self._renderer.sessions() as session:
             study = studies.get(session, study_instance_uid)
             if study is None:
-                return {"actions": [], "seen": "", "study": None}
+                return {"actions": [], "seen": None, "study": None}
             newer = bool(conflicts.open_of_study(session, study_instance_uid))
             possible = [
                 action
                 for action in ACTIONS.values()
                 if action.is_possible(study) and (newer or not action.needs_newer_images)
             ]
-            return {"actions": possible, "seen": shown_state(session, study), "study": study}
+            seen = SeenStudy(study.version, shown_state(session, study))
+            return {"actions": possible, "seen": seen, "study": study}
 
     def confirm(self, request: Request) -> Response:
         """Show the confirmation page of an action.
@@ -187,15 +188,16 @@ class StudyActions:
         offered = self.offered(uid)
         if offered["study"] is None:
             raise HTTPException(404, f"Study {uid[:64]} is not known to this node.")
-        was = request.query_params.get("seen", offered["seen"])
-        if was != offered["seen"] or action not in offered["actions"]:
-            raise HTTPException(409, _changed(action, was, offered["seen"]))
+        now: SeenStudy = offered["seen"]
+        was = _seen(request.query_params) if "version" in request.query_params else now
+        if was.version != now.version or action not in offered["actions"]:
+            raise HTTPException(409, _changed(action, was, now))
         return self._renderer.render(
             request,
             "confirm_action",
             action=action,
             study=offered["study"],
-            seen=was,
+            seen=now,
             once=secrets.token_urlsafe(16),
             destinations=self._counts(uid) if action.verb == "resend" else [],
             longest_reason=LONGEST_REASON,
@@ -210,9 +212,7 @@ class StudyActions:
         action, uid = _action(request), request.path_params["study_instance_uid"]
         visitor = request.state.visitor
         token = request.cookies.get(COOKIE, "")
-        order = Order(
-            uid, visitor.actor, self._renderer.now(), fields.get("reason", "").strip(), fields.get("seen", "")
-        )
+        order = Order(uid, visitor.actor, self._renderer.now(), fields.get("reason", "").strip(), _seen(fields))
         flash = self._once(f"{token}:{fields.get('once', '')}", lambda: self._run(action, order, fields))
         self._sessions.leave_flash(token, flash)
         return RedirectResponse(f"/studies/{uid}", 303)
@@ -274,10 +274,16 @@ def _action(request: Request) -> Action:
     return action
 
 
-def _changed(action: Action, was: str, now: str) -> str:
-    if was == now:
-        return f"{action.name} is not possible: the study is {now}. Nothing was done."
+def _seen(fields: Mapping[str, str]) -> SeenStudy:
+    """Return the study as the page of the form showed it; a version that no study has if the form states none."""
+    version = fields.get("version", "")
+    return SeenStudy(int(version) if version.isdecimal() and len(version) < 20 else -1, fields.get("seen", "")[:200])
+
+
+def _changed(action: Action, was: SeenStudy, now: SeenStudy) -> str:
+    if was.version == now.version:
+        return f"{action.name} is not possible: the study is {now.words}. Nothing was done."
     return (
-        f"The study has changed since the page was made: it was {was[:200]}, it is {now}. Nothing was done. Check its "
-        "present state, and decide again."
+        f"The study has changed since the page was made: it was {was.words}, it is {now.words}. Nothing was done. "
+        "Check its present state, and decide again."
     )

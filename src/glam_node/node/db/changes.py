@@ -5,17 +5,19 @@ transaction locks the rows of studies first, then those of jobs, destinations an
 in the order of their keys. A study is locked without its key (`key_share`), as a row that refers to it locks the key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Insert, and_, inspect, select, update
+from sqlalchemy import ColumnElement, Insert, Select, and_, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from glam_node.node.db.tables import Base
+from glam_node.node.db.tables import Base, StudyRow
 
 Row = TypeVar("Row", bound=Base)
+MOST_VALUES = 1000
+"""Maximum number of values in one statement, which databases limit."""
 
 
 def change(session: Session, table: type[Row], condition: ColumnElement[bool], **values: Any) -> list[Row]:
@@ -61,6 +63,24 @@ def claim(
     # Rows that are skipped are not waited for, so that their order does not matter.
     first = select(key).where(due).order_by(*order).limit(limit).with_for_update(skip_locked=True)
     return _change(session, table, and_(key.in_(first), due), values)
+
+
+def mark_changed(session: Session, study_instance_uids: Sequence[str] | Select[str]) -> None:
+    """Increment the version of the studies, and lock their rows until the transaction ends.
+
+    Call the function before each change that a person sees on the study's page, also before one of another table's row:
+    all transactions lock the study first, so that no two of them wait for each other.
+    """
+    chosen = StudyRow.study_instance_uid.in_(study_instance_uids)
+    change(session, StudyRow, chosen, version=StudyRow.version + 1)
+
+
+def lock_studies(session: Session, study_instance_uids: Collection[str]) -> None:
+    """Lock the rows of the studies until the transaction ends, before their deliveries are changed."""
+    uids = sorted(study_instance_uids)
+    for first in range(0, len(uids), MOST_VALUES):
+        query = select(StudyRow.version).where(StudyRow.study_instance_uid.in_(uids[first : first + MOST_VALUES]))
+        session.execute(query.order_by(StudyRow.study_instance_uid).with_for_update(key_share=True))
 
 
 def insert_missing(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from glam_node.node.db.changes import insert_missing
+from glam_node.node.db.changes import insert_missing, mark_changed
 from glam_node.node.db.instances import as_instance
 from glam_node.node.db.tables import ConflictRow, InstanceRow, StudyRow
 from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, Doubt, describe_differences
@@ -21,6 +21,9 @@ from glam_node.node.domain.study import Standing, StudyState
 def add(session: Session, conflict: Conflict) -> None:
     """Record the conflict, unless the same bytes were recorded before; an earlier decision about them is kept."""
     newer = conflict.newer
+    if session.get(ConflictRow, newer.path) is not None:
+        return
+    mark_changed(session, [conflict.known_study_instance_uid])
     row = {
         "path": newer.path,
         "sop_instance_uid": newer.sop_instance_uid,
@@ -94,6 +97,8 @@ def take(session: Session, conflict: Conflict, path: str) -> None:
 
 def delete_at(session: Session, path: str) -> None:
     """Delete the conflict whose file was at `path`."""
+    is_open = (ConflictRow.path == path) & ConflictRow.settled_at.is_(None)
+    mark_changed(session, select(ConflictRow.study_instance_uid).where(is_open))
     session.execute(delete(ConflictRow).where(ConflictRow.path == path))
 
 

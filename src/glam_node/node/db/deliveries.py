@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, case, literal, or_, select
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
-from glam_node.node.db.changes import change, claim, insert_missing
+from glam_node.node.db.changes import change, claim, insert_missing, mark_changed
 from glam_node.node.db.tables import DeliveryRow, JobRow
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.job import JobState
@@ -135,6 +135,7 @@ def make_due(session: Session, destination: str, now: datetime, *, later_than: d
 
 def abandon(session: Session, delivery: Delivery, failure: str) -> bool:
     """Give up the delivery until a person acts; return False if another sender has claimed it."""
+    mark_changed(session, [delivery.study_instance_uid])
     return bool(change(session, DeliveryRow, _claimed(delivery), state=DeliveryState.ABANDONED, failure=failure))
 
 

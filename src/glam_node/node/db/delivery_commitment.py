@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
-from glam_node.node.db.changes import change, claim
+from glam_node.node.db.changes import change, claim, mark_changed
 from glam_node.node.db.deliveries import as_deliveries
 from glam_node.node.db.tables import DeliveryRow, JobRow
 from glam_node.node.domain.delivery import Delivery, DeliveryState
@@ -94,6 +94,7 @@ def send_again(session: Session, delivery: Delivery, now: datetime, failure: str
 
 def give_up(session: Session, delivery: Delivery, failure: str) -> None:
     """Give up the delivery until a person acts, because no request made the destination take responsibility."""
+    mark_changed(session, [delivery.study_instance_uid])
     change(
         session,
         DeliveryRow,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from glam_node.node.db.changes import insert_missing
 from glam_node.node.db.tables import DestinationRow
 from glam_node.node.domain.job import RetryPolicy
 
@@ -81,8 +82,6 @@ def call_now(session: Session, name: str, now: datetime) -> bool:
 
 
 def _row(session: Session, name: str, now: datetime) -> DestinationRow:
-    row = session.get(DestinationRow, name, populate_existing=True)
-    if row is None:
-        row = DestinationRow(name=name, attempt=0, next_attempt_at=now, next_call_at=now, failure="", failed_at=None)
-        session.add(row)
-    return row
+    new = {"name": name, "attempt": 0, "next_attempt_at": now, "next_call_at": now, "failure": "", "failed_at": None}
+    insert_missing(session, DestinationRow, [new])
+    return session.get_one(DestinationRow, name, populate_existing=True)

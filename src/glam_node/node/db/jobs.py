@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
-from glam_node.node.db.changes import change
+from glam_node.node.db.changes import change, mark_changed
 from glam_node.node.db.tables import JobRow
 from glam_node.node.domain.job import FailureKind, InferenceJob, JobState, Priority, Routing, WrittenKinds
 
@@ -39,13 +39,13 @@ def add(
         algorithm_version="",
         lease_owner="",
         next_attempt_at=now,
-        failure="",
         created_at=now,
-        stage_seconds=[],
         rule=routing.rule,
         shadow=routing.shadow,
         destinations=None if routing.destinations is None else list(routing.destinations),
     )
+    if sop_instance_uids:
+        mark_changed(session, [study_instance_uid])
     session.add(row)
     session.flush()
     return _job(row)
@@ -218,16 +218,14 @@ def set_rung_at(session: Session, job_ids: Sequence[str], rung_at: datetime | No
 
 def running(session: Session) -> list[InferenceJob]:
     """Return all running jobs."""
-    query = select(JobRow).where(JobRow.state == JobState.RUNNING)
-    return _found(session, query)
+    return _found(session, select(JobRow).where(JobRow.state == JobState.RUNNING))
 
 
 def waiting(session: Session, limit: int) -> list[InferenceJob]:
     """Return the first `limit` pending jobs of studies that are neither held nor set aside, in order of processing."""
     may_proceed = standing.may_proceed(JobRow.study_instance_uid)
     query = select(JobRow).where(JobRow.state == JobState.PENDING, may_proceed)
-    query = query.order_by(JobRow.priority, JobRow.created_at).limit(limit)
-    return _found(session, query)
+    return _found(session, query.order_by(JobRow.priority, JobRow.created_at).limit(limit))
 
 
 def failed(session: Session, limit: int) -> list[InferenceJob]:
@@ -264,6 +262,10 @@ def _held(job: InferenceJob) -> ColumnElement[bool]:
 
 
 def _change(session: Session, condition: ColumnElement[bool], **values: Any) -> list[InferenceJob]:
+    """Set `values` on the jobs that meet the condition, and return them; a person sees the state of an analysis."""
+    if "state" in values:
+        is_analysis = cast(JobRow.sop_instance_uids, String) != "[]"
+        mark_changed(session, select(JobRow.study_instance_uid).where(condition, is_analysis))
     return [_job(row) for row in change(session, JobRow, condition, **values)]
 
 

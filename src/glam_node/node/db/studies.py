@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, s
 from sqlalchemy.orm import Session
 
 from glam_node.kinds.predicates import STANDARD_VIEWS
-from glam_node.node.db.changes import insert_missing
+from glam_node.node.db.changes import MOST_VALUES, insert_missing
 from glam_node.node.db.instances import as_instance, with_patient
 from glam_node.node.db.jobs import UNFINISHED
 from glam_node.node.db.tables import ConflictRow, DeliveryRow, InstanceRow, JobRow, StudyRow
@@ -23,8 +23,6 @@ from glam_node.node.domain.study import LEGAL_STANDINGS, LEGAL_TRANSITIONS, Stan
 from glam_node.node.domain.words import by_number, counted
 from glam_node.node.errors import PermanentError
 
-MOST_VALUES = 1000
-"""Maximum number of values in one statement, which databases limit."""
 _LOCK = {"key_share": True}
 
 
@@ -243,14 +241,14 @@ def set_standing(session: Session, study: Study, standing: Standing, reason: str
     row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=_LOCK)
     if standing not in LEGAL_STANDINGS[Standing(row.standing)]:
         raise ValueError(f"study {study.study_instance_uid} cannot go from {row.standing} to {standing}")
-    row.standing, row.standing_reason = standing, reason
+    row.standing, row.standing_reason, row.version = standing, reason, StudyRow.version + 1
     return replace(study, standing=standing, standing_reason=reason)
 
 
 def _move(row: StudyRow, state: StudyState, rule: str, reason: str) -> None:
     if state not in LEGAL_TRANSITIONS[StudyState(row.state)]:
         raise ValueError(f"study {row.study_instance_uid} cannot go from {row.state} to {state}")
-    row.state, row.rule, row.reason = state, rule, reason
+    row.state, row.rule, row.reason, row.version = state, rule, reason, StudyRow.version + 1
 
 
 def _locked(session: Session, condition: ColumnElement[bool], limit: int) -> list[Study]:
@@ -295,4 +293,5 @@ def _study(row: StudyRow, instances: Iterable[SOPInstance]) -> Study:
         instances=tuple(instances),
         standing=Standing(row.standing),
         standing_reason=row.standing_reason,
+        version=row.version,
     )

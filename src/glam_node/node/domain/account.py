@@ -62,5 +62,15 @@ class Order:
     at: datetime
     reason: str = ""
     """Reason in the person's own words."""
-    seen: str | None = None
-    """Description of the study that the person saw (`shown_state` in workflow.operate); None to skip the comparison."""
+    seen: "SeenStudy | None" = None
+    """The study as the person saw it; None if the person acts on the study as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenStudy:
+    """Study as a page showed it to a person."""
+
+    version: int
+    """`Study.version` at that time; the order is refused if it is another now."""
+    words: str
+    """Description of the study at that time, for the message to the person."""

@@ -74,6 +74,8 @@ class Study:
     standing: Standing = Standing.FREE
     standing_reason: str = ""
     """Reason why the study is held or set aside, in the words of the person who did so."""
+    version: int = 0
+    """Number that grows with each change of what a person sees before they act on the study."""
 
     @property
     def mammograms(self) -> int:

@@ -62,10 +62,10 @@ def form(browser: Browser, uid: str, verb: str, **fields: str) -> dict[str, str]
     """Return the fields of the confirmation page, reached from the study's page."""
     shown = browser.ask(f"/studies/{uid}")[1]
     button = re.search(
-        rf'action="(/studies/{uid}/acts/{verb})">\s*<input type="hidden" name="seen" value="([^"]*)"', shown
+        rf'action="(/studies/{uid}/acts/{verb})">\s*<input type="hidden" name="version" value="([0-9]+)"', shown
     )
     assert button, f"no button {verb}"
-    status, page = browser.ask(f"{button[1]}?seen={quote(button[2])}")
+    status, page = browser.ask(f"{button[1]}?version={button[2]}")
     assert status == 200, page
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.partition("<main")[2]))
     return {**hidden, **fields}
@@ -196,7 +196,8 @@ def test_a_form_of_an_outdated_page_does_nothing(node: Node, bench: Workbench, a
     assert (status, "has changed since the page was made" in page) == (409, True)
     assert "it is RECEIVING, HELD" in page
     assert standing(node, uid) is Standing.HELD
-    status, page = anna.ask(f"/studies/{uid}/acts/set-aside?seen={quote(fields['seen'])}", accept="text/html")
+    stale = f"/studies/{uid}/acts/set-aside?version={fields['version']}"
+    status, page = anna.ask(stale, accept="text/html")
     assert (status, "Nothing was done" in page) == (409, True)
     assert f'<a href="/studies/{uid}">' in page
 

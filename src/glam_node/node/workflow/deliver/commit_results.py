@@ -10,6 +10,7 @@ from pydicom.uid import generate_uid
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import deliveries, delivery_commitment
+from glam_node.node.db.changes import lock_studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.commitment import CommitmentReply, Reference
 from glam_node.node.domain.delivery import Delivery, DeliveryState
@@ -54,7 +55,9 @@ def commit_results(
     """
     transaction_uid = str(generate_uid(prefix=None))
     with sessions.begin() as session:
-        for delivery in sorted(delivery_commitment.overdue(session, destination, now), key=_delivery_id):
+        overdue = sorted(delivery_commitment.overdue(session, destination, now), key=_delivery_id)
+        lock_studies(session, {one.study_instance_uid for one in overdue})
+        for delivery in overdue:
             _not_committed(session, delivery, "The archive did not reply in time", rules, now)
         asked = delivery_commitment.request(
             session, destination, transaction_uid, now=now, until=now + rules.patience, limit=AT_ONCE
@@ -98,6 +101,7 @@ def take_report(
     asked = {one.sop_instance_uid: one for one in delivery_commitment.in_request(session, report.transaction_uid)}
     if {rules.archives.get(one.destination) for one in asked.values()} != {ae_title}:
         raise PermanentError(f"no request to {ae_title} has the Transaction UID of this reply")
+    lock_studies(session, {one.study_instance_uid for one in asked.values()})
     deliveries.lock_with_substitutes(session, list(asked.values()))
     for reference in report.committed:
         delivery = asked.get(reference.sop_instance_uid)

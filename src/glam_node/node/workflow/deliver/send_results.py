@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import deliveries, destinations
+from glam_node.node.db.changes import lock_studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.event import EventKind
@@ -117,7 +118,9 @@ def _deliver_batch(
         return 0
     with heartbeat(partial(_renew_claims, claimed, sessions, now), every_s=CLAIM_TIME.total_seconds() / 4):
         outcomes = _store(destination, claimed, store)
+    failed = {one.study_instance_uid for one, outcome in zip(claimed, outcomes, strict=True) if not outcome.stored}
     with sessions.begin() as session:
+        lock_studies(session, failed)
         attempted, failed_before = _record_calls(session, name, outcomes, policy, now())
         deliveries.lock_with_substitutes(session, claimed)
         for delivery, outcome in zip(claimed, outcomes, strict=True):

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from structlog.typing import FilteringBoundLogger
 
 from glam_node.node.db import conflicts, deliveries, jobs, studies
+from glam_node.node.db.changes import mark_changed
 from glam_node.node.domain.account import Order
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.event import EventDetail, EventKind
@@ -27,11 +28,10 @@ def locked_study(session: Session, order: Order) -> Study:
     study = studies.get(session, uid, for_update=True)
     if study is None:
         raise PermanentError(f"Study {uid} is not known here. `glam-node study list` lists the known studies.")
-    seen = shown_state(session, study)
-    if order.seen is not None and order.seen != seen:
+    if order.seen is not None and order.seen.version != study.version:
         raise PermanentError(
-            f"Study {uid} has changed since the page was made: it was {order.seen}, it is {seen}. Nothing was done. "
-            "Look at its present state, and decide again."
+            f"Study {uid} has changed since the page was made: it was {order.seen.words}, it is "
+            f"{shown_state(session, study)}. Nothing was done. Look at its present state, and decide again."
         )
     return study
 
@@ -39,7 +39,7 @@ def locked_study(session: Session, order: Order) -> Study:
 def shown_state(session: Session, study: Study) -> str:
     """Return as text the facts for a person's decision: state, standing, newest job, given-up results, newer images.
 
-    If two texts are equal, nothing that matters to the person has changed.
+    Each change of these facts increments the study's version.
     """
     newest = jobs.newest(session, study.study_instance_uid)
     given_up = sum(
@@ -79,11 +79,12 @@ def standing_phrase(study: Study) -> str:
 def record_order(
     log: FilteringBoundLogger, session: Session, kind: EventKind, order: Order, /, **detail: Unpack[EventDetail]
 ) -> None:
-    """Record and log an order with its study, the person, the address and the reason."""
+    """Record and log an order with its study, the person, the address and the reason; the study gets a new version."""
     facts: EventDetail = {**detail, "account": order.actor.account, "address": order.actor.address}
     if order.reason:
         facts["reason"] = order.reason
     record_event(log, session, kind, order.at, study_instance_uid=order.study_instance_uid, **facts)
+    mark_changed(session, [order.study_instance_uid])
 
 
 def checked_reason(order: Order) -> str:
