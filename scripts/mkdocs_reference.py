@@ -5,8 +5,8 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from glam_node.inference.card import card_table
-from glam_node.inference.package import DEFAULT_PACKAGE, read_package
+from glam_node.inference.card import DEFAULT_PACKAGE, card_table
+from glam_node.inference.package import read_package
 from glam_node.node.cli.model import card_value
 from glam_node.node.observe.metrics import METRICS
 from glam_node.settings.reference import reference

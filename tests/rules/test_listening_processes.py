@@ -15,19 +15,35 @@ def test_a_listening_process_does_not_import_torch(process: str) -> None:
 
 
 NOT_NEEDED = {
-    "receiver": ("numpy", "gdcm", "PIL", "rich", "requests", "alembic", "pydicom.sr", "glam_node.node.results"),
-    "dispatcher": ("gdcm", "PIL", "rich", "cv2", "valkey", "pydicom.sr", "highdicom"),
-    "sender": ("PIL", "rich", "cv2", "requests", "celery", "redis", "pydicom.sr", "highdicom"),
-    "all_in_one": ("gdcm", "PIL", "cv2", "requests", "valkey", "pydicom.sr", "highdicom"),
+    "run.receiver": ("numpy", "gdcm", "PIL", "rich", "requests", "alembic", "pydicom.sr", "glam_node.node.results"),
+    "run.dispatcher": ("gdcm", "PIL", "rich", "cv2", "valkey", "pydicom.sr", "highdicom", "glam_node.node.scp"),
+    "run.sender": (
+        *("PIL", "rich", "cv2", "requests", "celery", "redis", "pydicom.sr", "highdicom", "lark"),
+        "glam_node.node.scp",
+    ),
+    "run.worker": ("torch", "rich", "requests", "lark", "glam_node.node.scp"),
+    "console.__main__": ("torch", "rich", "valkey", "celery", "highdicom", "glam_node.node.scp.server"),
+    "run.all_in_one": ("numpy", "pydicom", "pynetdicom", "celery", "redis", "valkey", "lark", "rich", "alembic"),
 }
+"""Modules that the processes do not import, which would make the start of a node take longer."""
 
 
 @pytest.mark.parametrize("process", NOT_NEEDED)
 def test_a_process_loads_nothing_that_it_does_not_need(process: str) -> None:
+    name = process.removeprefix("run.").removesuffix(".__main__")
     program = (
-        f"import sys; from glam_node.node.run.skipped_imports import skip_imports; skip_imports({process!r})\n"
-        f"import glam_node.node.run.{process}\n"
+        f"import sys; from glam_node.node.run.skipped_imports import skip_imports; skip_imports({name!r})\n"
+        f"import glam_node.node.{process}\n"
         f"print([name for name in {NOT_NEEDED[process]} if sys.modules.get(name)])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_settings_without_rules_are_loaded_without_pydicom() -> None:
+    program = (
+        "import sys; from glam_node.settings.load import load_settings; load_settings(None, {})\n"
+        "print([name for name in ('pydicom', 'numpy', 'lark') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -1,11 +1,16 @@
 """The card of a model package: its origin, its intended use, and the kinds of image that it was made for."""
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
+from glam_node.inference.errors import PackageMismatch
 from glam_node.kinds.facts import CONVENTIONAL, DECLARABLE_KINDS, DRAWN_BY
 
+PACKAGE_FILE = "package.toml"
+DEFAULT_PACKAGE = Path(__file__).parent / "default_package"
 _SPACING_LIMITS = 2
 
 
@@ -47,6 +52,19 @@ class ModelCard:
     def is_demonstration(self) -> bool:
         """Whether the model was trained on phantoms alone, so that its findings on patients' images mean nothing."""
         return set(self.vendors) == {DRAWN_BY}
+
+
+def read_card(path: Path) -> ModelCard:
+    """Return the card of the package in directory `path`; its weights are not checked.
+
+    Raises:
+        PackageMismatch: There is no package whose card can be read.
+    """
+    try:
+        table = tomllib.loads((path / PACKAGE_FILE).read_text(encoding="utf-8"))
+        return card_from_table(table.get("card", {}))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise PackageMismatch(f"{path / PACKAGE_FILE} has no card that can be read: {error}.") from error
 
 
 def card_from_table(table: Mapping[str, Any]) -> ModelCard:

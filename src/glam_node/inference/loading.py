@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from glam_node.inference.card import DEFAULT_PACKAGE
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.options import REFERENCE_RUN, RunOptions
-from glam_node.inference.package import DEFAULT_PACKAGE, read_package
+from glam_node.inference.package import read_package
 from glam_node.inference.predictor import Predictor, load_object
 from glam_node.inference.reading import read_dataset, read_mammogram
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules

@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from glam_node.inference.card import ModelCard, card_from_table, card_table
+from glam_node.inference.card import PACKAGE_FILE, ModelCard, card_from_table, card_table
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.platt import PlattScale
 
-PACKAGE_FILE = "package.toml"
 WEIGHTS_FILE = "weights.safetensors"
-DEFAULT_PACKAGE = Path(__file__).parent / "default_package"
 FORMAT_VERSION = 1
 
 _HEAD = ("architecture", "algorithm_name", "algorithm_version", "trained")
@@ -110,19 +108,6 @@ def read_package(path: Path) -> ModelPackage:
     if package.seed is None:
         _verify_weights_file(package)
     return package
-
-
-def read_card(path: Path) -> ModelCard:
-    """Return the card of the package in directory `path`; its weights are not checked.
-
-    Raises:
-        PackageMismatch: There is no package whose card can be read.
-    """
-    try:
-        table = tomllib.loads((path / PACKAGE_FILE).read_text(encoding="utf-8"))
-        return card_from_table(table.get("card", {}))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise PackageMismatch(f"{path / PACKAGE_FILE} has no card that can be read: {error}.") from error
 
 
 def write_package(package: ModelPackage) -> None:

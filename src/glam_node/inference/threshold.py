@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glam_node.inference.card import PACKAGE_FILE
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import (
     CHANNELS,
@@ -22,7 +23,7 @@ from glam_node.inference.findings import (
 )
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.options import REFERENCE_RUN, RunOptions
-from glam_node.inference.package import PACKAGE_FILE, ModelPackage, read_package, score_parameters
+from glam_node.inference.package import ModelPackage, read_package, score_parameters
 
 ARCHITECTURE = "threshold"
 WEIGHTS_SHA256 = hashlib.sha256(b"glam-node threshold 1").hexdigest()

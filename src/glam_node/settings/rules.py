@@ -4,7 +4,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from glam_node.rules.grammar import ExpressionError, parse
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.values import Name
 
@@ -12,6 +11,9 @@ _WHEN = "an expression: `glam-node rules explain` lists fields, operators and ex
 
 
 def _expression(value: str) -> str:
+    # Imported here because the grammar imports pydicom and numpy, which a site without rules does not need here.
+    from glam_node.rules.grammar import ExpressionError, parse
+
     try:
         parse(value)
     except ExpressionError as error:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pynetdicom import build_context
 
-from glam_node.inference.package import DEFAULT_PACKAGE
+from glam_node.inference.card import DEFAULT_PACKAGE
 from glam_node.node.domain.commitment import PUSH_MODEL
 from tests.certificates import Authority
 from tests.command_line import glam_node

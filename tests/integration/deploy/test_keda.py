@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from glam_node.node.domain.job import Priority
-from glam_node.node.worker.celery_app import list_name
+from glam_node.node.worker.broker import list_name
 from tests.integration.deploy.keda import ScaledObject
 from tests.integration.deploy.shipped import of_kind, rendered
 

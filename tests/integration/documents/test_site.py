@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from glam_node.inference.card import card_table
-from glam_node.inference.package import DEFAULT_PACKAGE, read_package
+from glam_node.inference.card import DEFAULT_PACKAGE, card_table
+from glam_node.inference.package import read_package
 from glam_node.node.observe.metrics import METRICS
 from glam_node.settings.keys import keys
 

@@ -12,8 +12,9 @@ import redis
 
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
-from glam_node.node.worker.broker import EmbeddedBroker, embedded_broker, messages_waiting, ping, waiting_by_priority
-from glam_node.node.worker.celery_app import QUEUE, create_app
+from glam_node.node.worker.broker import QUEUE, messages_waiting, ping, waiting_by_priority
+from glam_node.node.worker.celery_app import create_app
+from glam_node.node.worker.embedded_broker import EmbeddedBroker, embedded_broker
 from glam_node.node.worker.queue import ENOUGH_MESSAGES, CeleryQueue
 from glam_node.settings.schema import Settings
 from tests.integration.redis_server import wait_for_broker

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from glam_node.inference.card import ModelCard
+from glam_node.inference.card import PACKAGE_FILE, ModelCard
 from glam_node.inference.errors import PackageMismatch
-from glam_node.inference.package import PACKAGE_FILE, read_package, write_package
+from glam_node.inference.package import read_package, write_package
 from tests.packages import SEEDED_PACKAGE
 
 CARD = ModelCard(

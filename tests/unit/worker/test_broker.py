@@ -7,7 +7,8 @@ import pytest
 import redis
 
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.worker.broker import LONGEST_SOCKET_PATH, broker_url, embedded_broker, facts
+from glam_node.node.worker.broker import broker_url, facts
+from glam_node.node.worker.embedded_broker import LONGEST_SOCKET_PATH, embedded_broker
 from glam_node.settings.schema import Settings
 
 

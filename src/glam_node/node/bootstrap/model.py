@@ -3,10 +3,11 @@
 import os
 from dataclasses import replace
 
+from glam_node.inference.card import DEFAULT_PACKAGE
 from glam_node.inference.cores import usable_cores
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
-from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, OperatingPoint, read_package
+from glam_node.inference.package import ModelPackage, OperatingPoint, read_package
 from glam_node.inference.platt import PlattScale
 from glam_node.inference.predictor import Predictor, load_object
 from glam_node.settings.inference import OperatingPointSettings

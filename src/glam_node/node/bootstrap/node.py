@@ -12,7 +12,7 @@ from glam_node.node.audit.message import Reporter
 from glam_node.node.audit.templates import Party
 from glam_node.node.bootstrap.alerts import alert_channels, alert_rules
 from glam_node.node.bootstrap.base_node import BaseNode, open_base_node
-from glam_node.node.bootstrap.receiving import commitment_rules
+from glam_node.node.bootstrap.commitment import commitment_rules
 from glam_node.node.bootstrap.rules import eligibility_rules, kind_rules, site_rules
 from glam_node.node.domain.alert import AlertRules
 from glam_node.node.domain.completeness import AssemblyRules

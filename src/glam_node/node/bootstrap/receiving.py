@@ -1,10 +1,10 @@
 """Construction of the receiver's part of a node, without the modules that write or send results."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from glam_node.node.bootstrap.base_node import BaseNode, open_base_node
+from glam_node.node.bootstrap.commitment import commitment_rules
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.workflow.deliver.commit_results import CommitmentRules
 from glam_node.settings.schema import NodeSettings, Settings
@@ -40,12 +40,3 @@ def server_of(settings: NodeSettings) -> "type[StorageServer] | type[PynetdicomS
 
         return PynetdicomServer
     return StorageServer
-
-
-def commitment_rules(settings: Settings) -> CommitmentRules:
-    """Return the archives to ask for storage commitment, the time limit of a reply and the number of requests."""
-    return CommitmentRules(
-        {name: archive.ae_title for name, archive in settings.archives.items() if archive.storage_commitment},
-        timedelta(seconds=settings.delivery.commitment_timeout),
-        settings.delivery.commitment_requests,
-    )

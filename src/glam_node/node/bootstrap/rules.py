@@ -2,14 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from glam_node.inference.card import ModelCard
+from glam_node.inference.card import DEFAULT_PACKAGE, ModelCard, read_card
 from glam_node.inference.errors import PackageMismatch
-from glam_node.inference.package import DEFAULT_PACKAGE, read_card
 from glam_node.kinds.facts import KindRules
 from glam_node.node.domain.eligibility import EligibilityRules
 from glam_node.node.domain.job import Priority
 from glam_node.node.domain.routing import Action, SiteRule
-from glam_node.rules.grammar import parse
 from glam_node.settings.inference import InferenceSettings
 from glam_node.settings.schema import Settings
 
@@ -49,6 +47,11 @@ def _card(settings: Settings) -> ModelCard:
 
 def site_rules(settings: Settings) -> tuple[SiteRule, ...]:
     """Return the site's own rules, in the order of the settings file."""
+    if not settings.rules:
+        return ()
+    # Imported here because the grammar imports pydicom, which commands do not need at a site without rules.
+    from glam_node.rules.grammar import parse
+
     return tuple(
         SiteRule(
             name,

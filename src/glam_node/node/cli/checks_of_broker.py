@@ -67,7 +67,8 @@ def check_broker(settings: Settings) -> Iterator[Check]:
 
 def _check_embedded_broker() -> Check:
     """Start an embedded broker in a temporary directory, because a node may use the one in storage.root."""
-    from glam_node.node.worker.broker import embedded_broker, ping
+    from glam_node.node.worker.broker import ping
+    from glam_node.node.worker.embedded_broker import embedded_broker
 
     with tempfile.TemporaryDirectory(prefix="glam-node-") as directory:
         try:

@@ -138,7 +138,8 @@ def _content(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
 
 
 def _workers(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
-    from glam_node.node.worker.broker import embedded_url, workers_waiting
+    from glam_node.node.worker.broker import workers_waiting
+    from glam_node.node.worker.embedded_broker import embedded_url
 
     serving = serving_process(settings.storage.root)
     if not settings.broker_url and not serving:

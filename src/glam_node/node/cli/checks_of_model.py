@@ -48,7 +48,7 @@ def _load(settings: Settings) -> Check:
 
 
 def _golden_case(settings: Settings) -> Iterator[Check]:
-    from glam_node.inference.package import DEFAULT_PACKAGE
+    from glam_node.inference.card import DEFAULT_PACKAGE
     from glam_node.settings.inference import InferenceSettings
 
     if settings.inference.predictor != InferenceSettings().predictor:

@@ -196,7 +196,7 @@ def _require_writable(package: Path, hint: str) -> None:
     Raises:
         typer.BadParameter: The package cannot be written.
     """
-    from glam_node.inference.package import PACKAGE_FILE
+    from glam_node.inference.card import PACKAGE_FILE
 
     if not os.access(package / PACKAGE_FILE, os.W_OK):
         raise typer.BadParameter(f"{package / PACKAGE_FILE} cannot be written.", param_hint=hint)

@@ -1,5 +1,13 @@
 """The console's process, started by `python -m glam_node.node.console`."""
 
+import gc
+
+from glam_node.node.run.skipped_imports import skip_imports
+
+if __name__ == "__main__":
+    gc.disable()  # `main` enables it when the modules have been imported
+    skip_imports("console")
+
 import asyncio
 import ssl
 import threading

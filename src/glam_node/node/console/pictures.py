@@ -20,7 +20,6 @@ from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
 from glam_node.node.results.kinds import SEGMENTATION, SOP_CLASSES
-from glam_node.node.results.overlay import draw_overlay, grey_layer, segment_layer, stored_segments
 from glam_node.node.storage.findings import latest_findings, newest_analysis
 from glam_node.node.storage.instances import is_valid_uid
 from glam_node.node.storage.pictures import DrawnPictures
@@ -28,6 +27,7 @@ from glam_node.node.storage.pictures import DrawnPictures
 SHOWN_HEIGHT, LARGE_HEIGHT = 1100, 2400
 """The largest heights in pixels: of a picture on the page, and of a picture in full size."""
 
+# Each layer imports `overlay` when it is first drawn: it loads highdicom, which takes as long as half of the console.
 # One picture is drawn at a time, since it takes half a second and 100 MB.
 _drawing = threading.Lock()
 
@@ -62,11 +62,15 @@ Draw = Callable[[View, int], Image.Image | None]
 
 def grey(view: View, maximum_height: int) -> Image.Image | None:
     """Draw the image alone."""
+    from glam_node.node.results.overlay import grey_layer
+
     return grey_layer(view.source(), maximum_height=maximum_height)
 
 
 def segments(view: View, maximum_height: int) -> Image.Image | None:
     """Draw the stored segments of the image on a transparent background."""
+    from glam_node.node.results.overlay import segment_layer, stored_segments
+
     found = stored_segments(view.instance.sop_instance_uid, view.segmentations())
     return segment_layer(found, view.source(), maximum_height=maximum_height)
 
@@ -78,6 +82,8 @@ def captioned(view: View, maximum_height: int) -> Image.Image | None:
     image = images.get(view.instance.sop_instance_uid)
     if findings is None or image is None:
         return None
+    from glam_node.node.results.overlay import draw_overlay
+
     identity = view.node.inference.identity
     return draw_overlay(
         view.source(), view.segmentations(), image, findings.algorithm, identity, maximum_height=maximum_height

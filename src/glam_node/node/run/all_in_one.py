@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from glam_node.node.bootstrap import build_node, prepare_root
+from glam_node.node.bootstrap.base_node import open_base_node, prepare_root
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.run.live_settings import LiveSettings, reload_when
 from glam_node.node.run.process import until_it_works
@@ -27,7 +27,7 @@ from glam_node.node.run.supervisor import (
     module,
     stop_together,
 )
-from glam_node.node.worker.broker import embedded_broker, ping
+from glam_node.node.worker.embedded_broker import EmbeddedBroker, embedded_broker
 from glam_node.settings.schema import Settings
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 CONSOLE = "glam_node.node.console"
 LOCK_FILE = "serve.lock"
 BROKER_START_S = 10.0
+BROKER_POLL_S = 0.02
 BROKER_URL = "GLAM_NODE__BROKER_URL"
 PORT = "GLAM_NODE__NODE__PORT"
 
@@ -65,7 +66,7 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
     stop = stop_on_signals(reload)
     prepare_root(settings.storage.root)
     with only_one(settings.storage.root):
-        if until_it_works(lambda: build_node(settings), stop) is None:
+        if until_it_works(lambda: open_base_node(settings), stop) is None:
             return
         children: Children = {}
         live = LiveSettings(settings, settings_path, settings.storage.root, "serve")
@@ -106,7 +107,7 @@ def _start(children: Children, settings: Settings, environment: dict[str, str]) 
         children["broker"] = Child(
             Program("broker", module("process_lifecycle", *broker.command()), environment, reports_ready=False)
         )
-        _wait_for_broker(broker.url)
+        _wait_for_broker(broker)
         environment = {**environment, BROKER_URL: broker.url}
         names.append("worker")
     if settings.console.port:
@@ -117,15 +118,15 @@ def _start(children: Children, settings: Settings, environment: dict[str, str]) 
         )
 
 
-def _wait_for_broker(url: str) -> None:
+def _wait_for_broker(broker: EmbeddedBroker) -> None:
     deadline = time.monotonic() + BROKER_START_S
-    while True:
-        try:
-            return ping(url)
-        except TransientError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(POLL_INTERVAL_S)
+    while not broker.is_listening():
+        if time.monotonic() > deadline:
+            raise TransientError(
+                f"The embedded broker did not start within {BROKER_START_S:.0f} s. Its messages are in "
+                f"{broker.directory / 'broker.log'}. Start the node again, or set broker_url to a Redis."
+            )
+        time.sleep(BROKER_POLL_S)
 
 
 def _attend(children: Children, live: LiveSettings, signals: Signals, ready: Callable[[str], None]) -> None:

@@ -3,9 +3,12 @@
 It also runs retirement, the audit trail, confirmation of studies, alerts and traces, each in a thread.
 """
 
+import gc
+
 from glam_node.node.run.skipped_imports import skip_imports
 
 if __name__ == "__main__":
+    gc.disable()  # `main` enables it when the modules have been imported
     skip_imports("dispatcher")
 
 import socket

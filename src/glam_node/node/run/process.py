@@ -1,5 +1,6 @@
 """The common parts of the node's processes: settings and their reload, signals, readiness, and retries on failure."""
 
+import gc
 import json
 import os
 import sys
@@ -145,6 +146,8 @@ def main(role: str, work: Callable[[Running], None]) -> None:
     """
     from glam_node.node.bootstrap import build_node, rebuild_node
 
+    gc.freeze()  # the modules stay: no collection needs to examine them
+    gc.enable()
     run_with(build_node, rebuild_node, role, work)
 
 

@@ -1,8 +1,11 @@
 """The sender: delivers results with retries, requests storage commitment, and answers requests for it."""
 
+import gc
+
 from glam_node.node.run.skipped_imports import skip_imports
 
 if __name__ == "__main__":
+    gc.disable()  # `main` enables it when the modules have been imported
     skip_imports("sender")
 
 import threading

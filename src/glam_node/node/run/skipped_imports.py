@@ -12,8 +12,10 @@ NEVER_USED = {
     "dispatcher": (*_PIXELS, "rich"),
     # The sender needs GDCM to compress for archives that prefer RLE Lossless; without GDCM this is many times slower.
     "sender": ("PIL", "jpeg_ls", "rich", "requests"),
-    # The command line prints errors with rich.
-    "all_in_one": (*_PIXELS, "requests"),
+    "worker": ("rich", "requests"),
+    # Sign-in at a provider uses the library requests.
+    "console": ("rich",),
+    "all_in_one": (*_PIXELS, "numpy", "rich", "requests"),
 }
 
 

