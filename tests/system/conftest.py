@@ -1,4 +1,4 @@
-"""One archive and one synthetic exam for all system tests; these import nothing of the product."""
+"""One archive and one synthetic exam for all system tests."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.command_line import glam_node
 from tests.peers import PEERS
 from tests.ports import free_port
 from tests.system.orthanc import Orthanc
@@ -29,8 +30,8 @@ class NodeProcess:
     log_path: Path
 
     def command(self, *arguments: str, expect: int = 0) -> str:
-        """The standard output of one command, which ended with the exit code expected."""
-        return run_glam_node(*arguments, settings_path=self.settings_path, expect=expect)
+        """The standard output of one command in this process, which ended with the exit code expected."""
+        return glam_node(*arguments, expect=expect, GLAM_NODE_SETTINGS=str(self.settings_path)).stdout
 
     def studies(self) -> list[dict[str, Any]]:
         """What `studies --json` says."""

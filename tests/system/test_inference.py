@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from glam_node.inference.package import DEFAULT_PACKAGE
+from glam_node.inference.card import DEFAULT_PACKAGE
 from glam_node.inference.phantom import make_exam
 from tests.integration.node_directory import REPOSITORY
 from tests.integration.redis_server import redis_server

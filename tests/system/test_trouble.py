@@ -49,12 +49,12 @@ def test_results_wait_for_an_archive_that_is_down_and_are_stored_once(orthanc: O
     with running_node(settings_path, port) as node:
         dcmsend(node.port, small_exam(tmp_path / "exam", 1))
         wait_for_state(node, "REPORTED")
+        wait_until(lambda: "destinations.archive" in node.log(), told=node.log)
         orthanc.start()
         orthanc.wait_for({"SR": 1, "SEG": 4}, seconds=60)
         time.sleep(3)
         results = orthanc.fetch("SR", tmp_path / "got") + orthanc.fetch("SEG", tmp_path / "got")
         assert len(uids(results)) == len(set(uids(results)))
-        assert "destinations.archive" in node.log()
 
 
 @pytest.mark.features("assembly.confirm_with")
