@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.node_process import run_glam_node
+from tests.system.node_process import phantom_exam
 from tests.system.orthanc import Orthanc, running_orthanc
 
 
@@ -19,8 +19,4 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
 @pytest.fixture(scope="session")
 def exam(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The files of one synthetic four-view exam, as `glam-node phantom` writes them."""
-    directory = tmp_path_factory.mktemp("exam")
-    run_glam_node("phantom", "--out", str(directory))
-    files = sorted(directory.rglob("*.dcm"))
-    assert len(files) == 4
-    return files
+    return phantom_exam(tmp_path_factory.mktemp("exam"))

@@ -53,6 +53,19 @@ def run_glam_node(*arguments: str, settings_path: Path | None = None, expect: in
     return done.stdout
 
 
+def phantom_exam(directory: Path, *options: str) -> list[Path]:
+    """The files of one synthetic four-view exam, as `glam-node phantom` writes them."""
+    glam_node("phantom", "--out", directory, *options)
+    files = sorted(directory.rglob("*.dcm"))
+    assert len(files) == 4
+    return files
+
+
+def small_exam(directory: Path, seed: int) -> list[Path]:
+    """A four-view exam small enough to be analysed in milliseconds."""
+    return phantom_exam(directory, "--seed", str(seed), "--rows", "256", "--columns", "192")
+
+
 def _clean_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("GLAM_NODE")}
 

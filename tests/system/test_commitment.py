@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from tests.ports import free_port
-from tests.system.node_process import NodeProcess, dcmsend, running_node, wait_for_state, write_settings
+from tests.system.node_process import NodeProcess, dcmsend, running_node, small_exam, wait_for_state, write_settings
 from tests.system.orthanc import Orthanc
-from tests.system.test_trouble import small_exam
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(300)]

@@ -8,7 +8,7 @@ import pydicom
 import pytest
 
 from tests.ports import free_port
-from tests.system.node_process import NodeProcess, dcmsend, run_glam_node, running_node, wait_for_state
+from tests.system.node_process import NodeProcess, dcmsend, running_node, small_exam, wait_for_state
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.peer("dcmtk"), pytest.mark.timeout(300)]
@@ -38,12 +38,6 @@ destinations.folder = {{ kind = "folder", path = "{results}" }}
         yield running
 
 
-def small_exam(folder: Path, seed: int) -> list[Path]:
-    """A four-view exam small enough to be analysed in milliseconds."""
-    run_glam_node("phantom", "--out", str(folder / "exam"), "--seed", str(seed), "--rows", "256", "--columns", "192")
-    return sorted((folder / "exam").rglob("*.dcm"))
-
-
 def changed(files: list[Path], folder: Path, **values: str) -> list[Path]:
     """Copies with other values of some elements."""
     folder.mkdir()
@@ -68,7 +62,7 @@ def the_study(node: NodeProcess) -> str:
 
 
 def test_a_study_of_two_people_is_left_out_and_told_of(node: NodeProcess, results: Path, tmp_path: Path) -> None:
-    exam = small_exam(tmp_path, 1)
+    exam = small_exam(tmp_path / "exam", 1)
     strangers = changed(exam[2:], tmp_path / "strangers", PatientName="SMITH^MARY", PatientBirthDate="19010101")
     dcmsend(node.port, [*exam[:2], *strangers])
     wait_for_state(node, "INELIGIBLE")
@@ -89,7 +83,7 @@ def test_a_study_of_two_people_is_left_out_and_told_of(node: NodeProcess, result
 def test_a_study_that_is_sent_again_with_the_right_patient_is_told_of_and_taken(
     node: NodeProcess, results: Path, tmp_path: Path
 ) -> None:
-    exam = small_exam(tmp_path, 2)
+    exam = small_exam(tmp_path / "exam", 2)
     dcmsend(node.port, exam)
     wait_until(lambda: len(written(results, exam)) == 5, told=node.log)
     wait_for_state(node, "REPORTED")
@@ -116,7 +110,7 @@ def test_a_study_that_is_sent_again_with_the_right_patient_is_told_of_and_taken(
 def test_a_late_view_is_analysed_though_results_came_back_under_another_patient_id(
     node: NodeProcess, results: Path, tmp_path: Path
 ) -> None:
-    exam = small_exam(tmp_path, 3)
+    exam = small_exam(tmp_path / "exam", 3)
     dcmsend(node.port, exam[:3])
     wait_until(lambda: len(written(results, exam)) == 4, told=node.log)
     wait_for_state(node, "REPORTED")

@@ -19,9 +19,10 @@ from tests.system.node_process import (
     GLAM_NODE,
     NodeProcess,
     dcmsend,
-    run_glam_node,
+    phantom_exam,
     running_node,
     settings_and_port,
+    small_exam,
     wait_for_state,
 )
 from tests.system.orthanc import Orthanc
@@ -30,12 +31,6 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mark.timeout(300)]
 
 THRESHOLD = 'predictor = "glam_node.inference.threshold:ThresholdPredictor"'
-
-
-def small_exam(directory: Path, seed: int) -> list[Path]:
-    """A four-view exam small enough to be analysed in milliseconds."""
-    run_glam_node("phantom", "--out", str(directory), "--seed", str(seed), "--rows", "256", "--columns", "192")
-    return sorted(directory.rglob("*.dcm"))
 
 
 def uids(paths: list[Path]) -> list[str]:
@@ -169,9 +164,7 @@ def test_a_killed_worker_loses_nothing(orthanc: Orthanc, tmp_path: Path) -> None
         settings_path, port = settings_and_port(tmp_path / "node", orthanc, more=f'broker_url = "{broker_url}"')
         node = stack.enter_context(running_node(settings_path, port))
         doomed = stack.enter_context(worker(settings_path))
-        exam = tmp_path / "exam"
-        run_glam_node("phantom", "--out", str(exam), "--rows", "1024", "--columns", "832")
-        dcmsend(node.port, sorted(exam.rglob("*.dcm")))
+        dcmsend(node.port, phantom_exam(tmp_path / "exam", "--rows", "1024", "--columns", "832"))
         wait_for_event(node, "job_started")
         doomed.kill()
         stack.enter_context(worker(settings_path))
