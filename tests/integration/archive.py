@@ -1,5 +1,6 @@
 """A real Storage SCP that keeps what it is sent and answers as it is told."""
 
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
+
+from tests.certificates import Signed
 
 VERIFICATION = "1.2.840.10008.1.1"
 DEFAULT_SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2", JPEGLosslessSV1]
@@ -140,3 +143,25 @@ def listening(archive: Archive) -> Iterator[Archive]:
         yield archive
     finally:
         archive.stop()
+
+
+@contextmanager
+def pynetdicom_archive(
+    theirs: Signed, asked: ssl.VerifyMode = ssl.CERT_REQUIRED, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+) -> Iterator[int]:
+    """Yield the port of an archive that accepts one version of TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(theirs.certificate, theirs.key)
+    context.load_verify_locations(theirs.ca)
+    context.verify_mode = asked
+    context.minimum_version = context.maximum_version = version
+    ae = AE("ARCHIVE")
+    ae.supported_contexts = default_contexts()
+    server = ae.start_server(
+        ("127.0.0.1", 0), block=False, ssl_context=context, evt_handlers=[(evt.EVT_C_STORE, lambda _: 0x0000)]
+    )
+    assert server is not None
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()

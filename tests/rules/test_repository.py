@@ -48,3 +48,13 @@ def test_an_issue_form_has_a_name_a_description_and_labelled_fields(path: Path) 
     assert form["name"]
     assert form["description"]
     assert all(field["type"] == "markdown" or field["attributes"]["label"] for field in form["body"])
+
+
+def test_no_test_module_imports_another() -> None:
+    imported = re.compile(r"^\s*(?:from|import) tests\..*\btest_\w+", re.MULTILINE)
+    found = {
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for line in imported.findall(path.read_text(encoding="utf-8"))
+    }
+    assert not found, "move what tests share to a module whose name does not begin with test_"

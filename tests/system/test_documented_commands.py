@@ -9,9 +9,9 @@ import pytest
 
 from tests.command_line import glam_node
 from tests.posts import Posts
+from tests.system.documents import DOCUMENTS, ROOT, commands
 from tests.system.node_process import dcmsend, running_node, settings_and_port
 from tests.system.orthanc import Orthanc
-from tests.system.test_documents import DOCUMENTS, ROOT, commands
 
 QUICK_START = ROOT / "docs" / "quick-start.md"
 BACKUP = "/srv/backup/monday"

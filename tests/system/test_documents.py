@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -14,29 +13,16 @@ import pytest
 from tests.certificates import Authority
 from tests.peers import PEERS
 from tests.ports import free_port
+from tests.system.documents import DOCUMENTS, FENCE, ROOT, blocks, commands
 from tests.system.node_process import GLAM_NODE, dcmsend, run_glam_node, running_node
 from tests.system.orthanc import Orthanc
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "deploy" / "README.md"])
 BUILT = {"settings.md", "metrics.md", "model-card.md"}
 """Pages that MkDocs makes of the code."""
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WITHIN_S = 600
 """What the README promises."""
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
-
-
-def blocks(document: Path, language: str) -> list[str]:
-    """The fenced blocks of one language."""
-    return [body for found, body in FENCE.findall(document.read_text(encoding="utf-8")) if found == language]
-
-
-def commands(document: Path) -> list[list[str]]:
-    """The lines after `$ glam-node` in console blocks, as arguments."""
-    lines = "\n".join(blocks(document, "console")).splitlines()
-    return [shlex.split(line.removeprefix("$ glam-node ")) for line in lines if line.startswith("$ glam-node ")]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

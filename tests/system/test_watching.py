@@ -24,12 +24,12 @@ from glam_node.node.db.engine import open_database
 from glam_node.node.domain.event import EventKind
 from glam_node.settings.alerts import ALERTS
 from tests.certificates import Authority, Signed
+from tests.integration.mail_server import PASSWORD, Mailbox, mail_server
 from tests.integration.modality import MODALITY
 from tests.integration.postgresql import guarded_postgresql_server
 from tests.integration.redis_server import guarded_redis_server
-from tests.integration.run.test_alerts import PASSWORD, Mailbox, mail_server
+from tests.integration.rsyslog import rsyslog
 from tests.integration.scp.raw import Sender
-from tests.integration.scu.test_syslog import rsyslog
 from tests.ports import free_port
 from tests.posts import Posts
 from tests.system.node_process import GLAM_NODE

@@ -18,10 +18,10 @@ import pytest
 from glam_node.node.db import audit, migrate
 from glam_node.node.db.engine import database_url, open_database
 from glam_node.node.domain.event import EventKind
+from tests.integration.archive import pynetdicom_archive
 from tests.integration.cli.planting import Case, Plant, Plot, Tree, archive, examined, is_found, put
 from tests.integration.postgresql import execute, url_of
 from tests.integration.redis_server import redis_server
-from tests.integration.scu.test_tls import pynetdicom_archive
 from tests.peers import PEERS
 from tests.ports import free_port
 from tests.rows import add_waiting_result

@@ -22,7 +22,7 @@ from glam_node.node.tls.contexts import CertificateFiles, server_context
 from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.certificates import Authority, Signed
-from tests.integration.console.test_proxies import console, plain, sign_in
+from tests.integration.console.console_process import console, plain, sign_in
 from tests.integration.node_directory import write_node
 from tests.ports import free_port
 

@@ -4,78 +4,31 @@ import http.client
 import re
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 
 from glam_node.node.console.sessions import ATTEMPTS_OF_ADDRESS
 from glam_node.node.db import audit
 from glam_node.node.domain.event import EventKind
-from glam_node.node.run.all_in_one import CONSOLE
-from glam_node.node.run.supervisor import Child, Program, stop_together
 from tests.certificates import Authority, Signed
 from tests.command_line import glam_node
-from tests.integration.node_directory import REPOSITORY, NodeDirectory, all_ready, write_node
+from tests.integration.console.console_process import PASSWORD, console, plain, sign_in
+from tests.integration.node_directory import REPOSITORY, NodeDirectory, write_node
 from tests.peers import PEERS
 from tests.ports import free_port
-from tests.waiting import wait_for_listener, wait_until
+from tests.waiting import wait_for_listener
 
-PASSWORD = "correct horse battery"
 NAME = "glam.hospital.example"
 EXAMPLE = re.search(r"```nginx\n(.*?)```", (REPOSITORY / "docs" / "console.md").read_text(encoding="utf-8"), re.DOTALL)
-
-
-@contextmanager
-def console(node: NodeDirectory, more: str = "") -> Iterator[int]:
-    """Run the console of the node, with an account for anna."""
-    with node.settings_path.open("a") as settings:
-        settings.write(f"[console]\nport = {free_port()}\n{more}\n")
-    node.build()
-    glam_node("console", "user", "add", "anna", "--settings", node.settings_path, text=f"{PASSWORD}\n")
-    child = Child(Program("console", (sys.executable, "-m", CONSOLE), node.environment()))
-    try:
-        wait_until(lambda: all_ready([child]))
-        yield int(child.word or 0)
-    finally:
-        stop_together([child])
-
-
-def sign_in(connection: http.client.HTTPConnection, name: str, password: str, **headers: str) -> tuple[int, list[str]]:
-    """Return the status and the cookies of the answer; the connection is closed."""
-    with closing(connection):
-        return _sign_in(connection, name, password, headers)
-
-
-def _sign_in(
-    connection: http.client.HTTPConnection, name: str, password: str, headers: dict[str, str]
-) -> tuple[int, list[str]]:
-    sent = {key.replace("_", "-"): value for key, value in headers.items()}
-    connection.request("GET", "/sign-in", headers=sent)
-    form = connection.getresponse()
-    token = re.search(r'name="form_token" value="([0-9a-f]+)"', form.read().decode())
-    if token is None:
-        return form.status, []
-    cookie = str(form.headers["Set-Cookie"]).partition(";")[0]
-    body = urlencode({"name": name, "password": password, "form_token": token[1]})
-    sent |= {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"}
-    connection.request("POST", "/sign-in", body, sent)
-    answer = connection.getresponse()
-    answer.read()
-    return answer.status, answer.headers.get_all("Set-Cookie") or []
 
 
 def addresses(node: NodeDirectory, event: str) -> set[str]:
     """Return the recorded addresses."""
     with node.build().sessions() as session:
         return {str(one.detail["address"]) for one in audit.recent(session, EventKind(event), 100)}
-
-
-def plain(port: int) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
 
 def test_forged_forwarded_addresses_do_not_escape_the_limit_on_wrong_passwords(tmp_path: Path) -> None:

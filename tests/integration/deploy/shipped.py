@@ -58,3 +58,8 @@ def image_environment(dockerfile: Path) -> dict[str, str]:
 def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
     """The objects of one kind, by name."""
     return {one["metadata"]["name"]: one for one in manifests if one["kind"] == kind}
+
+
+def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [str(PEERS["promtool"].program), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

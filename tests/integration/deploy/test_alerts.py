@@ -2,23 +2,17 @@
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from glam_node.node.observe.metrics import METRICS
-from tests.peers import PEERS
+from tests.integration.deploy.shipped import promtool
 
 ROOT = Path(__file__).resolve().parents[3]
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
 PLAYED = Path(__file__).parent / "prometheus" / "alerts_test.yml"
 PLAYED_OVER_WEEKS = PLAYED.with_name("drift_test.yml")
-
-
-def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [str(PEERS["promtool"].program), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.peer("promtool")

@@ -12,7 +12,7 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.observe.metrics import METRICS
-from tests.integration.deploy.test_alerts import promtool
+from tests.integration.deploy.shipped import promtool
 
 GRAFANA = Path(__file__).resolve().parents[3] / "deploy" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "dashboards" / "glam-node.json").read_text())

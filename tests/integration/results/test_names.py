@@ -7,7 +7,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from tests.integration.results.test_validators import written
+from tests.integration.results.written import written
 from tests.peers import PEERS
 from tests.system.orthanc import running_orthanc
 from tests.unit.results.analysed import Analysed, analysed_exam, stored

@@ -12,7 +12,7 @@ from glam_node.node.results.kinds import MAMMOGRAPHY_CAD_SR, REPORTS
 from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
 from glam_node.node.workflow.analyse.predecessors import name_predecessor
 from tests.integration.results.pixelmed import ReportValidator, report_validator
-from tests.integration.results.test_validators import exam_of, written
+from tests.integration.results.written import exam_of, written
 from tests.peers import PEERS
 from tests.system.validators import dciodvfy_errors
 from tests.unit.results.analysed import IDENTITY, Analysed, stored

@@ -6,39 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results import codes
 from glam_node.node.results.scores import image_score
 from glam_node.node.results.segmentation import FRACTIONAL, LABELMAP
+from tests.integration.results.written import FOUR_LESIONS, exam_of, written
 from tests.peers import PEERS
 from tests.system.validators import dciodvfy_errors, dcmqi_masks
-from tests.unit.results.analysed import Analysed, analysed_exam, encoded, failed
+from tests.unit.results.analysed import Analysed, analysed_exam
 from tests.unit.results.cad_reports import cad_report
 from tests.unit.results.presented import key_object_selection, presentation_states, secondary_captures
 
-FOUR_LESIONS = tuple((kind, laterality) for kind in FindingKind for laterality in Laterality)
 SIZES = [(128, 96), (129, 97), (64, 48), (65, 50), (256, 192)]
-
-
-def exam_of(case: str) -> Analysed:
-    """Return an exam with lesions in both breasts, or without, or with views that could not be analysed."""
-    if case == "no findings":
-        return analysed_exam(lesions=())
-    exam = analysed_exam(lesions=FOUR_LESIONS)
-    if case == "failed image":
-        return exam.with_images(failed(exam.image("R CC"), "The image is black everywhere."))
-    if case == "all failed":
-        return exam.with_images(*[failed(image, "The image is black everywhere.") for image in exam.findings.images])
-    return exam
-
-
-def written(result: Dataset, directory: Path) -> Path:
-    path = directory / f"{result.SOPInstanceUID}.dcm"
-    path.write_bytes(encoded(result))
-    return path
 
 
 def errors(exam: Analysed, directory: Path) -> list[str]:

@@ -9,19 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from glam_node.inference.threshold import ThresholdPredictor
-from glam_node.node.bootstrap import Node, load_configured_predictor
-from glam_node.node.db import jobs, studies
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import TransientError
 from glam_node.node.run.dispatcher import tick
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
-from glam_node.node.workflow.analyse.run_job import run_job
 from tests.data_sets import data_set
 from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
+from tests.integration.run.jobs_by_hand import run, state
 from tests.integration.scp.raw import Sender
 from tests.waiting import wait_until
 
@@ -61,30 +58,6 @@ def answer(port: int, uid: str) -> int:
     with Sender(port) as sender:
         assert sender.associate(calling=MODALITY) == 2
         return sender.store(uid, data_set(uid))
-
-
-def state(node: Node, uid: str) -> tuple[StudyState | None, JobState | None]:
-    with node.sessions() as session:
-        newest = jobs.newest(session, uid)
-        return studies.state_of(session, uid), None if newest is None else newest.state
-
-
-def run(node: Node, uid: str) -> bool:
-    """Run the study's job as a worker would."""
-    with node.sessions() as session:
-        newest = jobs.newest(session, uid)
-    assert newest is not None
-    predictor = load_configured_predictor(node.settings)
-    assert isinstance(predictor, ThresholdPredictor)
-    return run_job(
-        newest.job_id,
-        sessions=node.sessions,
-        store=node.store,
-        predictor=predictor,
-        context=node.inference,
-        now=lambda: datetime.now(UTC),
-        owner="worker",
-    )
 
 
 def test_a_full_disk_stops_reception_then_analysis_and_nothing_is_lost(

@@ -11,7 +11,7 @@ from tests.command_line import glam_node
 from tests.integration.archive import Archive, warning
 from tests.integration.modality import send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
-from tests.integration.run.test_serve import SEG, SR, Serving, results, serving
+from tests.integration.run.serving import SEG, SR, Serving, results, serving
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from tests.integration.node_directory import write_node
-from tests.integration.run.test_serve import command_of
+from tests.integration.run.serving import command_of
 from tests.system.node_process import GLAM_NODE
 from tests.waiting import wait_until
 

@@ -12,13 +12,12 @@ from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, deliveries
 from glam_node.node.domain.event import Event, EventKind
 from glam_node.node.run.live_settings import IN_FORCE
-from glam_node.node.scu.echo import echo
-from glam_node.settings.destinations import CStoreSettings
 from tests.command_line import glam_node
 from tests.integration.archive import Archive
 from tests.integration.modality import MODALITY, associated, send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
-from tests.integration.run.test_serve import SEG, SR, Serving, results, serving
+from tests.integration.run.edited_settings import edit, is_admitted
+from tests.integration.run.serving import SEG, SR, Serving, results, serving
 from tests.ports import free_port
 from tests.waiting import wait_until
 
@@ -47,14 +46,6 @@ def node(written: NodeDirectory, served: Serving, archive: Archive) -> Iterator[
     reload(written)
 
 
-def edit(node: NodeDirectory, *replacements: tuple[str, str], more: str = "") -> None:
-    text = node.settings_path.read_text()
-    for old, new in replacements:
-        assert old in text
-        text = text.replace(old, new)
-    node.settings_path.write_text(text + more)
-
-
 def reload(node: NodeDirectory) -> str:
     """Reload the settings and return the output of the command, once every process uses them."""
     before = log(node).count("settings_in_force")
@@ -79,10 +70,6 @@ def test_a_reload_admits_a_rejected_peer_and_keeps_open_associations(node: NodeD
         assert is_admitted(served.port, "CT")
         assert not is_admitted(served.port, MODALITY)
         assert [talking.send_c_store(dataset).Status for dataset in others] == [0, 0, 0]
-
-
-def is_admitted(port: int, calling_ae_title: str) -> bool:
-    return echo("node", CStoreSettings(ae_title="GLAMNODE", port=port, results=()), calling_ae_title).ok
 
 
 def test_a_bad_settings_file_changes_nothing_and_every_mistake_is_reported(

@@ -17,8 +17,8 @@ from tests.command_line import glam_node
 from tests.integration.archive import Archive
 from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
-from tests.integration.run.test_reload import edit, is_admitted
-from tests.integration.run.test_serve import SEG, SR, results
+from tests.integration.run.edited_settings import edit, is_admitted
+from tests.integration.run.serving import SEG, SR, results
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peer("redis-server")

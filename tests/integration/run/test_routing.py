@@ -16,7 +16,7 @@ from glam_node.node.domain.study import Study, StudyState
 from tests.integration.archive import Archive, listening
 from tests.integration.modality import send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
-from tests.integration.run.test_serve import serving
+from tests.integration.run.serving import serving
 from tests.waiting import wait_until
 
 RULES = """

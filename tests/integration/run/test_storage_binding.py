@@ -20,7 +20,7 @@ from tests.command_line import glam_node
 from tests.integration.modality import send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.postgresql import execute, postgresql_server, url_of
-from tests.integration.run.test_disk import run, state
+from tests.integration.run.jobs_by_hand import run, state
 from tests.ports import free_port
 from tests.system.node_process import GLAM_NODE
 from tests.waiting import wait_until

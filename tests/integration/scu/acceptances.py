@@ -1,5 +1,6 @@
 """Answers to an association request with one oddity each (PS3.8 9.3.3, 9.3.4), as real archives send them."""
 
+import socket
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -115,3 +116,25 @@ REFUSED: dict[str, Answer] = {
     "a PDU of 4 GB": lambda _number, _syntax: struct.pack(">BBI", 2, 0, 0xFFFFFFFF) + bytes(100),
 }
 """Reason why nothing can be sent -> answer."""
+
+
+def read_pdu(connection: socket.socket) -> tuple[int, bytes]:
+    """Return type and body of the next PDU; type 0 at the end."""
+    with connection.makefile("rb", buffering=0) as stream:
+        head = _exactly(stream.read, 6)
+        return (head[0], _exactly(stream.read, int.from_bytes(head[2:], "big"))) if len(head) == 6 else (0, b"")
+
+
+def _exactly(read: Callable[[int], bytes | None], count: int) -> bytes:
+    data = b""
+    while len(data) < count and (piece := read(count - len(data))):
+        data += piece
+    return data
+
+
+def first_context(request: bytes) -> tuple[int, bytes]:
+    """Return ID and first transfer syntax of the first presentation context in the body of a request."""
+    at = request.index(b"\x20\0", 68)
+    syntax = request.index(b"\x40\0", at)
+    length = int.from_bytes(request[syntax + 2 : syntax + 4], "big")
+    return request[at + 4], request[syntax + 4 : syntax + 4 + length]

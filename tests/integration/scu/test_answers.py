@@ -12,33 +12,11 @@ import pytest
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.scu.store import CStoreDestination
 from tests.integration.scp.raw import element, p_data, pdv
-from tests.integration.scu.acceptances import ODD, REFUSED, Answer
+from tests.integration.scu.acceptances import ODD, REFUSED, Answer, first_context, read_pdu
 from tests.integration.scu.conftest import Outgoing, peer_at, raw_peer
 from tests.peers import PEERS
 
 TIMEOUT_S = 1.0
-
-
-def read_pdu(connection: socket.socket) -> tuple[int, bytes]:
-    """Return type and body of the next PDU; type 0 at the end."""
-    with connection.makefile("rb", buffering=0) as stream:
-        head = _exactly(stream.read, 6)
-        return (head[0], _exactly(stream.read, int.from_bytes(head[2:], "big"))) if len(head) == 6 else (0, b"")
-
-
-def _exactly(read: Callable[[int], bytes | None], count: int) -> bytes:
-    data = b""
-    while len(data) < count and (piece := read(count - len(data))):
-        data += piece
-    return data
-
-
-def first_context(request: bytes) -> tuple[int, bytes]:
-    """Return ID and first transfer syntax of the first presentation context in the body of a request."""
-    at = request.index(b"\x20\0", 68)
-    syntax = request.index(b"\x40\0", at)
-    length = int.from_bytes(request[syntax + 2 : syntax + 4], "big")
-    return request[at + 4], request[syntax + 4 : syntax + 4 + length]
 
 
 def archive(answer: Answer) -> Callable[[socket.socket], None]:

@@ -31,8 +31,8 @@ from glam_node.settings.destinations import CStoreSettings, StowSettings
 from tests.associations import acceptance, answered
 from tests.builders import NOW
 from tests.certificates import Authority, Signed
+from tests.integration.scu.acceptances import first_context, read_pdu
 from tests.integration.scu.conftest import Outgoing, raw_peer
-from tests.integration.scu.test_answers import first_context, read_pdu
 
 TIMEOUT_S = 0.5
 MOST_S = 20.0

@@ -2,10 +2,9 @@
 
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,8 @@ from glam_node.settings.audit import AuditSettings
 from tests.builders import NOW
 from tests.certificates import Authority, Signed
 from tests.integration.collector import Collector
-from tests.peers import PEERS
+from tests.integration.rsyslog import rsyslog
 from tests.ports import free_port
-from tests.waiting import wait_for_listener, wait_until
 
 MESSAGE = b"<AuditMessage>" + b"x" * 2000 + b"</AuditMessage>"
 
@@ -194,37 +192,6 @@ def test_an_alert_after_the_close_is_no_acknowledgement(trail: Trail, theirs: Si
             trail.forward()
         thread.join()
     assert trail.waiting() == 1
-
-
-@contextmanager
-def rsyslog(directory: Path, theirs: Signed, port: int) -> Iterator[Path]:
-    """Yield the file to which Debian's rsyslog, once it runs, writes one line for each message.
-
-    A message of rsyslog itself opens the file before any connection. If rsyslog 8.2302 opened the file while a
-    connection ends, it wrote the lines only on the next connection (3 of 243 starts).
-    """
-    collected, configuration = directory / "collected", directory / "rsyslog.conf"
-    configuration.write_text(
-        f"""
-global(workDirectory="{directory}" maxMessageSize="64k" net.enableDNS="off" processInternalMessages="on"
-  defaultNetstreamDriver="ossl" defaultNetstreamDriverCAFile="{theirs.ca}"
-  defaultNetstreamDriverCertFile="{theirs.certificate}" defaultNetstreamDriverKeyFile="{theirs.key}")
-module(load="imtcp" StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/certvalid")
-input(type="imtcp" address="127.0.0.1" port="{port}")
-template(name="raw" type="string" string="%rawmsg%\\n")
-action(type="omfile" file="{collected}" template="raw")
-"""
-    )
-    command = [PEERS["rsyslog"].program, "-n", "-f", configuration, "-i", directory / "pid"]
-    with (directory / "rsyslog.log").open("wb") as log:
-        process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
-    try:
-        wait_for_listener(port, (directory / "rsyslog.log").read_text)
-        wait_until(lambda: collected.exists() and b"start" in collected.read_bytes())
-        yield collected
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.mark.peer("rsyslog")

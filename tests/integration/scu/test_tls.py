@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pynetdicom import AE, evt
 
 from glam_node.node.scu.echo import EchoOutcome, echo, peer_of
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.settings.destinations import CStoreSettings
 from tests.certificates import Authority, Signed
-from tests.integration.archive import Archive, default_contexts
+from tests.integration.archive import Archive, pynetdicom_archive
 from tests.integration.scu.conftest import Outgoing
 from tests.peers import PEERS
 from tests.ports import free_port
@@ -52,28 +51,6 @@ def storescp(directory: Path, theirs: Signed) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(10)
-
-
-@contextmanager
-def pynetdicom_archive(
-    theirs: Signed, asked: ssl.VerifyMode = ssl.CERT_REQUIRED, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
-) -> Iterator[int]:
-    """Yield the port of an archive that accepts one version of TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(theirs.certificate, theirs.key)
-    context.load_verify_locations(theirs.ca)
-    context.verify_mode = asked
-    context.minimum_version = context.maximum_version = version
-    ae = AE("ARCHIVE")
-    ae.supported_contexts = default_contexts()
-    server = ae.start_server(
-        ("127.0.0.1", 0), block=False, ssl_context=context, evt_handlers=[(evt.EVT_C_STORE, lambda _: 0x0000)]
-    )
-    assert server is not None
-    try:
-        yield int(server.server_address[1])
-    finally:
-        server.shutdown()
 
 
 def asked(settings: CStoreSettings) -> EchoOutcome:

@@ -14,7 +14,7 @@ from glam_node.inference.threshold import threshold_package
 from glam_node.node.cli.main import app
 from glam_node.node.cli.progress import progress_bars
 from tests.command_line import glam_node
-from tests.unit.cli.test_train import TOY
+from tests.unit.cli.toy_recipe import TOY
 
 EVALUATE = ("--data", "phantoms:0:8", "--option", "rows=104", "--option", "columns=80", "--bootstrap", "0")
 BAR = "━"

@@ -6,24 +6,11 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from glam_node.inference.predictor import Predictor
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
-from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.operate.retry import RetryReport, retry_study
 from tests.builders import four_views, sop_instance
-from tests.unit.workflow.workbench import BOTH, Archive, Workbench
-
-
-class Failing:
-    """A predictor that always fails."""
-
-    def __init__(self, works: Predictor) -> None:
-        self.algorithm = works.algorithm
-
-    def segment(self, _mammograms: object) -> None:
-        """Raise an error."""
-        raise PermanentError("The weights are of another network.")
+from tests.unit.workflow.workbench import BOTH, Archive, Failing, Workbench
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.storage.retired import RetiredFiles
 from glam_node.node.workflow.operate.retention import RetentionRules, finish_retirement, retire, retire_newer_versions
-from tests.unit.workflow.test_notices import Failing
-from tests.unit.workflow.workbench import Archive, Killed, Workbench, unsupported
+from tests.unit.workflow.workbench import Archive, Failing, Killed, Workbench, unsupported
 
 DAY = 86_400.0
 MONTH = RetentionRules(timedelta(days=30), 0)

@@ -21,6 +21,7 @@ from glam_node.node.domain.job import InferenceJob, Priority, RetryPolicy
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.routing import SiteRule
 from glam_node.node.domain.study import Study
+from glam_node.node.errors import PermanentError
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.kinds import fallback_sop_classes
 from glam_node.node.storage.files import write_durably
@@ -249,3 +250,14 @@ def act(bench: Workbench, destination: str = "", stored: bool = False) -> str:
     """Send results of the study again as anna asks, and return the answer."""
     with bench.sessions.begin() as session:
         return resend(session, bench.order(), Selection(destination, stored), bench.context)
+
+
+class Failing:
+    """A predictor that always fails."""
+
+    def __init__(self, works: Predictor) -> None:
+        self.algorithm = works.algorithm
+
+    def segment(self, _mammograms: object) -> None:
+        """Raise an error."""
+        raise PermanentError("The weights are of another network.")

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.integration.console.accessibility import serious
-from tests.integration.console.acts.test_clicks import sign_in, tab
+from tests.integration.console.acts.clicking import sign_in, tab
 
 pytestmark = pytest.mark.peer("chromium")
 

@@ -19,9 +19,10 @@ from glam_node.node.console.rendering import person_name
 from glam_node.node.db import audit
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.study import Standing
-from tests.integration.console.acts.conftest import PASSWORD, standing
+from tests.integration.console.acts.clicking import sign_in, tab
+from tests.integration.console.acts.conftest import standing
+from tests.integration.console.acts.oidc_site import OPERATOR, Site
 from tests.integration.console.acts.provider import Provider
-from tests.integration.console.acts.test_oidc import OPERATOR, Site
 from tests.integration.console.browser import listening
 from tests.ports import free_port
 from tests.unit.workflow.workbench import Archive, Workbench
@@ -30,28 +31,12 @@ pytestmark = pytest.mark.peer("chromium")
 expect.set_options(timeout=30_000)  # a machine may be busy
 
 
-@contextmanager
-def tab(chromium: Browser, port: int, **options: object) -> Iterator[Page]:
-    """Open the console in a new browser context."""
-    context = chromium.new_context(base_url=f"http://127.0.0.1:{port}", **options)  # type: ignore[arg-type]
-    yield context.new_page()
-    context.close()
-
-
 @pytest.fixture(params=[True, False], ids=["with scripts", "without scripts"])
 def page(request: pytest.FixtureRequest, chromium: Browser, port: int) -> Iterator[Page]:
     """Open the console as anna, with and without scripts."""
     with tab(chromium, port, java_script_enabled=request.param) as page:
         sign_in(page, "anna")
         yield page
-
-
-def sign_in(page: Page, name: str) -> None:
-    page.goto("/sign-in")
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text(f"{name} (")).to_be_visible()
 
 
 def events(node: Node, event: str) -> int:

@@ -14,8 +14,8 @@ from pydicom.uid import generate_uid
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.workflow.operate.retention import RetentionRules, retire
+from tests.integration.console.acts.clicking import sign_in, tab
 from tests.integration.console.acts.conftest import PASSWORD
-from tests.integration.console.acts.test_clicks import sign_in, tab
 from tests.integration.console.browser import Browser
 from tests.unit.workflow.workbench import Archive, Workbench
 

@@ -10,30 +10,12 @@ from glam_node.inference.findings import FindingKind
 from glam_node.research.datasets.cbis_ddsm import open_cbis_ddsm
 from glam_node.research.datasets.listed import ListedDataset
 from glam_node.research.datasets.problems import DatasetError
+from tests.unit.research.datasets.imitated import MASS_TRAIN, cbis_row
 from tests.unit.research.datasets.tiny import SHAPE, box, film, secondary_capture, square, write, write_csv
 
-MASS_TRAIN, MASS_TEST = "mass_case_description_train_set.csv", "mass_case_description_test_set.csv"
+MASS_TEST = "mass_case_description_test_set.csv"
 CALC_TRAIN = "calc_case_description_train_set.csv"
 DATE, FILM, ROI = "07-20-2016-DDSM-96009", "1-full mammogram images-63992", "1-ROI mask images-26184"
-
-
-def row(case: str = "Mass-Training_P_00001_LEFT_CC", lesion: int = 1, **columns: str) -> dict[str, str]:
-    side, view = case.split("_")[-2:]
-    series = "1.3.6.1.4.1.9590.100.1.2.1/1.3.6.1.4.1.9590.100.1.2.2"
-    stated = {
-        "patient_id": "_".join(case.split("_")[1:3]),
-        "breast_density": "3",
-        "left or right breast": side,
-        "image view": view,
-        "abnormality id": str(lesion),
-        "abnormality type": "mass",
-        "assessment": "4",
-        "pathology": "MALIGNANT",
-        "image file path": f"{case}/{series}/000000.dcm",
-        "cropped image file path": f"{case}_{lesion}/{series}/000000.dcm",
-        "ROI mask file path": f"{case}_{lesion}/{series}/000001.dcm\n",
-    }
-    return stated | columns
 
 
 def write_case(images: Path, case: str = "Mass-Training_P_00001_LEFT_CC") -> None:
@@ -57,7 +39,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def opened(folder: Path, **tables: list[dict[str, str]]) -> ListedDataset:
-    for name, rows in (tables or {"mass_train": [row()]}).items():
+    for name, rows in (tables or {"mass_train": [cbis_row()]}).items():
         abnormality, part = name.split("_")
         write_csv(folder / f"{abnormality}_case_description_{part}_set.csv", rows)
     return open_cbis_ddsm(folder)
@@ -68,11 +50,11 @@ def opened(folder: Path, **tables: list[dict[str, str]]) -> ListedDataset:
     [("MALIGNANT", (False, True)), ("BENIGN", (True, False)), ("BENIGN_WITHOUT_CALLBACK", (True, False))],
 )
 def test_pathology_says_the_label(tmp_path: Path, images: Path, pathology: str, labels: tuple[bool, bool]) -> None:
-    assert opened(tmp_path, mass_train=[row(pathology=pathology)]).views[0].labels == labels
+    assert opened(tmp_path, mass_train=[cbis_row(pathology=pathology)]).views[0].labels == labels
 
 
 def test_benign_without_callback_may_count_as_normal(tmp_path: Path, images: Path) -> None:
-    opened(tmp_path, mass_train=[row(pathology="BENIGN_WITHOUT_CALLBACK")])
+    opened(tmp_path, mass_train=[cbis_row(pathology="BENIGN_WITHOUT_CALLBACK")])
     dataset = open_cbis_ddsm(tmp_path, without_callback_is_benign=False)
     assert dataset.views[0].labels == (False, False)
     assert dataset.masks(dataset.views[0]) is None
@@ -97,7 +79,7 @@ def test_the_mask_is_found_whichever_of_the_two_files_it_is(tmp_path: Path, imag
 
 def test_lesions_of_one_film_are_one_view(tmp_path: Path, images: Path) -> None:
     write_lesion(images, "Mass-Training_P_00001_LEFT_CC_2", top=40)
-    dataset = opened(tmp_path, mass_train=[row(), row(lesion=2, pathology="BENIGN")])
+    dataset = opened(tmp_path, mass_train=[cbis_row(), cbis_row(lesion=2, pathology="BENIGN")])
     (view,) = dataset.views
     masks = dataset.masks(view)
     assert view.labels == (True, True)
@@ -109,7 +91,7 @@ def test_a_mass_and_a_calcification_on_one_film_are_one_view(tmp_path: Path, ima
     case = "Calc-Training_P_00001_LEFT_CC"
     write_case(images, case)
     write_lesion(images, f"{case}_1", top=40)
-    dataset = opened(tmp_path, mass_train=[row()], calc_train=[row(case, pathology="BENIGN")])
+    dataset = opened(tmp_path, mass_train=[cbis_row()], calc_train=[cbis_row(case, pathology="BENIGN")])
     assert [view.labels for view in dataset.views] == [(True, True)]
 
 
@@ -117,7 +99,7 @@ def test_both_views_have_the_labels_of_their_breast(tmp_path: Path, images: Path
     case = "Mass-Training_P_00001_LEFT_MLO"
     write_case(images, case)
     write_lesion(images, f"{case}_1")
-    dataset = opened(tmp_path, mass_train=[row(), row(case, pathology="BENIGN")])
+    dataset = opened(tmp_path, mass_train=[cbis_row(), cbis_row(case, pathology="BENIGN")])
     assert [view.labels for view in dataset.views] == [(True, True), (True, True)]
 
 
@@ -125,12 +107,12 @@ def test_a_patient_in_any_test_set_is_never_trained_on(tmp_path: Path, images: P
     case = "Calc-Test_P_00001_RIGHT_CC"
     write_case(images, case)
     write_lesion(images, f"{case}_1")
-    dataset = opened(tmp_path, mass_train=[row()], calc_test=[row(case)])
+    dataset = opened(tmp_path, mass_train=[cbis_row()], calc_test=[cbis_row(case)])
     assert [view.split for view in dataset.views] == ["test", "test"]
 
 
 def test_one_kind_of_abnormality_may_be_taken_alone(tmp_path: Path, images: Path) -> None:
-    opened(tmp_path, mass_train=[row()], calc_test=[row("Calc-Test_P_00001_RIGHT_CC")])
+    opened(tmp_path, mass_train=[cbis_row()], calc_test=[cbis_row("Calc-Test_P_00001_RIGHT_CC")])
     assert [view.split for view in open_cbis_ddsm(tmp_path, abnormalities=("mass",)).views] == ["training"]
 
 
@@ -151,7 +133,7 @@ def test_a_lesion_without_a_mask_of_the_films_size_is_refused(tmp_path: Path, im
 
 
 def test_every_bad_row_is_listed(tmp_path: Path, images: Path) -> None:
-    rows = [row(pathology="MAYBE"), row() | {"image view": "ML"}, row("Mass-Training_P_00009_LEFT_CC")]
+    rows = [cbis_row(pathology="MAYBE"), cbis_row() | {"image view": "ML"}, cbis_row("Mass-Training_P_00009_LEFT_CC")]
     with pytest.raises(DatasetError) as caught:
         _ = opened(tmp_path, mass_train=rows).views
     found = [(problem.row, problem.column) for problem in caught.value.problems]
@@ -159,7 +141,7 @@ def test_every_bad_row_is_listed(tmp_path: Path, images: Path) -> None:
 
 
 def test_rows_without_images_are_left_out_of_an_incomplete_copy(tmp_path: Path, images: Path) -> None:
-    opened(tmp_path, mass_train=[row(), row("Mass-Training_P_00009_LEFT_CC")])
+    opened(tmp_path, mass_train=[cbis_row(), cbis_row("Mass-Training_P_00009_LEFT_CC")])
     assert len(open_cbis_ddsm(tmp_path, incomplete=True).views) == 1
 
 

@@ -7,17 +7,8 @@ import pytest
 from glam_node.research.datasets.cmmd import TABLE, open_cmmd
 from glam_node.research.datasets.listed import ListedDataset
 from glam_node.research.datasets.problems import DatasetError
+from tests.unit.research.datasets.imitated import CMMD_ROW
 from tests.unit.research.datasets.tiny import count_headers, mammogram, write, write_csv
-
-ROW = {
-    "ID1": "D1-0001",
-    "LeftRight": "R",
-    "Age": "44",
-    "number": "2",
-    "abnormality": "calcification",
-    "classification": "Benign",
-    "subtype": "",
-}
 
 
 def write_patient(folder: Path, patient: str = "D1-0001", sides: str = "RL") -> None:
@@ -28,7 +19,7 @@ def write_patient(folder: Path, patient: str = "D1-0001", sides: str = "RL") -> 
 
 
 def opened(folder: Path, *rows: dict[str, str], delimiter: str = ",") -> ListedDataset:
-    write_csv(folder / TABLE, [ROW | row for row in rows or ({},)], delimiter)
+    write_csv(folder / TABLE, [CMMD_ROW | row for row in rows or ({},)], delimiter)
     return open_cmmd(folder)
 
 

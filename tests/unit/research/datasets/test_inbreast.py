@@ -10,18 +10,9 @@ from glam_node.inference.findings import FindingKind
 from glam_node.research.datasets.inbreast import TABLE, open_inbreast
 from glam_node.research.datasets.listed import ListedDataset
 from glam_node.research.datasets.problems import DatasetError
+from tests.unit.research.datasets.imitated import INBREAST_ROW
 from tests.unit.research.datasets.tiny import anonymised, box, mammogram, write, write_csv
 
-ROW = {
-    "Patient ID": "removed",
-    "Patient age": "removed",
-    "Laterality": "L",
-    "View": "CC",
-    "Acquisition date": "201001",
-    "File Name": "22678646",
-    "ACR": " ",
-    "Bi-Rads": "4a",
-}
 PATIENT = "61b13c59bcba149e"
 SQUARE = ["(10.2, 20.0)", "(15.0, 20.0)", "(15.0, 25.0)", "(9.8, 25.0)"]
 
@@ -35,7 +26,7 @@ def contours(*regions: tuple[str, list[str]]) -> bytes:
 
 
 def inbreast(folder: Path, *rows: dict[str, str], xml: bytes = b"") -> ListedDataset:
-    rows = tuple(ROW | row for row in rows)
+    rows = tuple(INBREAST_ROW | row for row in rows)
     write_csv(folder / TABLE, rows, delimiter=";")
     for row in rows:
         written = "ML" if row["View"] == "MLO" else row["View"]

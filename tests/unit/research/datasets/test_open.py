@@ -6,8 +6,7 @@ import pytest
 
 from glam_node.research.datasets.open import KINDS, open_dataset
 from glam_node.research.datasets.problems import DatasetError
-from tests.unit.research.datasets.test_cbis_ddsm import row
-from tests.unit.research.datasets.test_vindr_mammo import vindr_mammo
+from tests.unit.research.datasets.imitated import cbis_row, vindr_mammo
 from tests.unit.research.datasets.tiny import film, write, write_csv
 
 
@@ -42,7 +41,9 @@ def test_lists_and_truth_values_may_come_as_text(tmp_path: Path) -> None:
     case = "Mass-Training_P_00001_LEFT_CC"
     for folder in (case, f"{case}_1"):
         write(tmp_path / folder / "1-1.dcm", film())
-    write_csv(tmp_path / "mass_case_description_train_set.csv", [row(case), row("Mass-Training_P_00002_LEFT_CC")])
+    write_csv(
+        tmp_path / "mass_case_description_train_set.csv", [cbis_row(case), cbis_row("Mass-Training_P_00002_LEFT_CC")]
+    )
     assert len(open_dataset("cbis-ddsm", tmp_path, abnormalities="mass,calc", incomplete="yes").views) == 1
 
 

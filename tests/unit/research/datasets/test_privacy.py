@@ -13,7 +13,7 @@ from glam_node.research.datasets import cmmd, inbreast
 from glam_node.research.datasets.images import read_header
 from glam_node.research.datasets.labelled import LabelledDataset
 from glam_node.research.datasets.open import open_dataset
-from tests.unit.research.datasets import test_cbis_ddsm, test_cmmd, test_inbreast, test_vindr_mammo
+from tests.unit.research.datasets.imitated import CMMD_ROW, INBREAST_ROW, MASS_TRAIN, cbis_row, vindr_mammo
 from tests.unit.research.datasets.tiny import (
     PATIENT_ID,
     PATIENT_NAME,
@@ -41,27 +41,27 @@ def folder(root: Path, **changes: str) -> LabelledDataset:
 def cbis(root: Path, **changes: str) -> LabelledDataset:
     write(root / "CBIS-DDSM" / CASE / "1-1.dcm", film())
     write(root / "CBIS-DDSM" / f"{CASE}_1" / "1-1.dcm", film((8, 8)))
-    row = test_cbis_ddsm.row(CASE) | {"patient_id": PATIENT_ID}
-    write_csv(root / test_cbis_ddsm.MASS_TRAIN, [row | changes])
+    row = cbis_row(CASE) | {"patient_id": PATIENT_ID}
+    write_csv(root / MASS_TRAIN, [row | changes])
     return open_dataset("cbis-ddsm", root)
 
 
 def inbreast_release(root: Path, **changes: str) -> LabelledDataset:
     write(root / "AllDICOMs" / f"22678646_{PATIENT_ID}_MG_L_CC_ANON.dcm", mammogram("R", "CC"))
-    write_csv(root / inbreast.TABLE, [test_inbreast.ROW | {"Patient ID": PATIENT_ID} | changes], ";")
+    write_csv(root / inbreast.TABLE, [INBREAST_ROW | {"Patient ID": PATIENT_ID} | changes], ";")
     return open_dataset("inbreast", root)
 
 
 def vindr(root: Path, **changes: str) -> LabelledDataset:
     study = "".join(filter(str.isalnum, PATIENT_ID))
     write(root / "images" / study / "cc01.dicom", mammogram("R", "CC"))
-    test_vindr_mammo.vindr_mammo(root, [{"study_id": study} | changes], [{}])
+    vindr_mammo(root, [{"study_id": study} | changes], [{}])
     return open_dataset("vindr-mammo", root)
 
 
 def cmmd_collection(root: Path, **changes: str) -> LabelledDataset:
     write(root / "CMMD" / PATIENT_ID / "1-1.dcm", mammogram("R", "CC"))
-    write_csv(root / cmmd.TABLE, [test_cmmd.ROW | {"ID1": PATIENT_ID} | changes])
+    write_csv(root / cmmd.TABLE, [CMMD_ROW | {"ID1": PATIENT_ID} | changes])
     return open_dataset("cmmd", root)
 
 

@@ -11,37 +11,9 @@ from glam_node.research.datasets.bi_rads import BiRadsRule
 from glam_node.research.datasets.labelled import LabelledView
 from glam_node.research.datasets.listed import ListedDataset
 from glam_node.research.datasets.problems import DatasetError
-from glam_node.research.datasets.vindr_mammo import BREASTS, FINDINGS, open_vindr_mammo
-from tests.unit.research.datasets.tiny import box, mammogram, write, write_csv
-
-BREAST = {
-    "study_id": "aa11",
-    "series_id": "bb22",
-    "laterality": "L",
-    "view_position": "CC",
-    "image_id": "cc01",
-    "height": "64",
-    "width": "48",
-    "breast_birads": "BI-RADS 4",
-    "breast_density": "DENSITY C",
-    "split": "training",
-}
-FINDING = {
-    "image_id": "cc01",
-    "finding_categories": "['Mass']",
-    "finding_birads": "BI-RADS 4",
-    "xmin": "-3.2",
-    "ymin": "10.1",
-    "xmax": "12.4",
-    "ymax": "19.9",
-}
-NO_FINDING = dict.fromkeys(("finding_birads", "xmin", "ymin", "xmax", "ymax"), "")
-
-
-def vindr_mammo(folder: Path, breasts: list[dict[str, str]], findings: list[dict[str, str]]) -> Path:
-    write_csv(folder / BREASTS, [BREAST | row for row in breasts])
-    write_csv(folder / FINDINGS, [FINDING | row for row in findings])
-    return folder
+from glam_node.research.datasets.vindr_mammo import open_vindr_mammo
+from tests.unit.research.datasets.imitated import NO_FINDING, vindr_mammo
+from tests.unit.research.datasets.tiny import box, mammogram, write
 
 
 @pytest.fixture
