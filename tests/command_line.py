@@ -4,13 +4,18 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import structlog
+import typer.testing
 from typer.testing import CliRunner, Result
 
 from glam_node.node.cli.main import app
 from tests.observed import see
+
+# The commands are always the same; to make them from their functions takes longer than most of them do.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
 THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
 

@@ -3,13 +3,23 @@
 from collections.abc import Iterator
 
 import pytest
+from argon2 import PasswordHasher
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from glam_node.node.workflow.operate import accounts
 from tests.integration.console.lived_in import LivedIn, console_of, lived_in
 from tests.peers import PEERS
 
 expect.set_options(timeout=20_000)
 """The timeout in milliseconds, long because the machine may be busy."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """Hash passwords at the lowest cost, also by argon2id: at the usual cost each sign-in takes 0.2 s of CPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -16,8 +17,6 @@ from glam_node.node.errors import PermanentError
 LEAST_PASSWORD, LONGEST_PASSWORD = 12, 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HASHER = PasswordHasher()
-# The password of an unknown account is checked against this hash, so that the answer takes equally long.
-_NOBODY = _HASHER.hash("nobody")
 
 
 def new_account(name: str, role: Role, password: str, *, may_see_identity: bool = False) -> Account:
@@ -63,8 +62,15 @@ def _facts_of(name: str, by: Actor | None) -> EventDetail:
 
 def is_password(account: Account | None, password: str) -> bool:
     """Return whether `password` is that of the account; without an account, return False after the same time."""
-    known = account.password_hash if account is not None else _NOBODY
+    nobody = _hash_of_nobody()  # also for a known account, so that the first answer of a process takes equally long
+    known = account.password_hash if account is not None else nobody
     try:
         return _HASHER.verify(known, password) and account is not None
     except (VerificationError, InvalidHashError):
         return False
+
+
+@cache
+def _hash_of_nobody() -> str:
+    """Return the hash that the password of an unknown account is checked against."""
+    return _HASHER.hash("nobody")
