@@ -1,5 +1,6 @@
 """A node with three accounts and one study, and its console."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from glam_node.node.workflow.operate.accounts import new_account, set_account
 from glam_node.settings.destinations import CStoreSettings, DestinationSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import NOW, four_views
-from tests.integration.console.browser import listening
+from tests.integration.console.browser import Browser, listening
 from tests.ports import free_port
 from tests.unit.workflow.workbench import Archive, Workbench, unsupported
 
@@ -95,3 +96,16 @@ def standing(node: Node, uid: str) -> Standing:
         study = studies.get(session, uid)
     assert study is not None
     return study.standing
+
+
+def form(browser: Browser, uid: str, verb: str, **fields: str) -> dict[str, str]:
+    """Return the fields of the confirmation page, reached from the study's page."""
+    shown = browser.ask(f"/studies/{uid}")[1]
+    button = re.search(
+        rf'action="(/studies/{uid}/acts/{verb})">\s*<input type="hidden" name="version" value="([0-9]+)"', shown
+    )
+    assert button, f"no button {verb}"
+    status, page = browser.ask(f"{button[1]}?version={button[2]}")
+    assert status == 200, page
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.partition("<main")[2]))
+    return {**hidden, **fields}

@@ -13,8 +13,7 @@ from glam_node.node.domain.study import Standing
 from glam_node.node.workflow.operate.accounts import new_account, set_account
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.builders import NOW, four_views
-from tests.integration.console.acts.conftest import PASSWORD, standing
-from tests.integration.console.acts.test_acts import form
+from tests.integration.console.acts.conftest import PASSWORD, form, standing
 from tests.integration.console.browser import Browser
 from tests.integration.postgresql import execute, postgresql_server, url_of
 from tests.unit.workflow.workbench import Workbench

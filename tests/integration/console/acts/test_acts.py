@@ -33,7 +33,7 @@ from glam_node.node.workflow.record.audit_trail import write_audit_messages
 from tests.builders import NOW
 from tests.command_line import glam_node
 from tests.integration import archive as dicom
-from tests.integration.console.acts.conftest import PASSWORD, standing
+from tests.integration.console.acts.conftest import PASSWORD, form, standing
 from tests.integration.console.browser import Browser
 from tests.unit.workflow.workbench import Archive, Workbench
 
@@ -56,19 +56,6 @@ def told(node: Node, event: str) -> list[dict[str, Any]]:
     """Return the details of the recorded events."""
     with node.sessions() as session:
         return [dict(one.detail) for one in audit.recent(session, EventKind(event), 100)]
-
-
-def form(browser: Browser, uid: str, verb: str, **fields: str) -> dict[str, str]:
-    """Return the fields of the confirmation page, reached from the study's page."""
-    shown = browser.ask(f"/studies/{uid}")[1]
-    button = re.search(
-        rf'action="(/studies/{uid}/acts/{verb})">\s*<input type="hidden" name="version" value="([0-9]+)"', shown
-    )
-    assert button, f"no button {verb}"
-    status, page = browser.ask(f"{button[1]}?version={button[2]}")
-    assert status == 200, page
-    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.partition("<main")[2]))
-    return {**hidden, **fields}
 
 
 def act(browser: Browser, uid: str, verb: str, **fields: str) -> tuple[int, str]:
