@@ -1,5 +1,7 @@
 """What Linux says of running processes."""
 
+from pathlib import Path
+
 import psutil
 
 
@@ -9,3 +11,10 @@ def children(pid: int) -> list[int]:
         return sorted(child.pid for child in psutil.Process(pid).children())
     except psutil.NoSuchProcess:
         return []
+
+
+def sockets(pid: int) -> int:
+    """The number of open sockets of a process."""
+    return sum(
+        str(one.readlink()).startswith("socket:") for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_symlink()
+    )

@@ -33,10 +33,10 @@ def test_every_kind_of_destination_result_rule_and_alert_is_a_feature() -> None:
 
 
 def test_a_setting_at_its_default_selects_nothing() -> None:
-    tree = {"node": {"port": 11112, "upper_layer": "streaming"}, "rules": {"one": {"when": "KVP > 20"}}}
+    tree = {"node": {"port": 11112}, "log": {"level": "info"}, "rules": {"one": {"when": "KVP > 20"}}}
     assert given(tree, {"GLAM_NODE__NODE__HOST": "127.0.0.1"}) == {
         "node.host",
-        "node.upper_layer = streaming",
+        "log.level = info",
         "rules.NAME.when",
     }
 

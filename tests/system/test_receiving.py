@@ -53,7 +53,6 @@ def site(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -
             "network_timeout": 2.0,
             "receiver_processes": 2,
             "require_called_ae_title": False,
-            "upper_layer": "streaming",
             "additional_storage_sop_classes": [EnhancedCTImageStorage],
         },
         "tls": {
@@ -112,7 +111,7 @@ def is_let_in(port: int, calling: str = MODALITY, called: str = "READER", tls: s
 
 @pytest.mark.features(
     *("node.ae_title", "node.host", "node.port", "node.maximum_pdu_length", "node.require_called_ae_title"),
-    *("node.additional_storage_sop_classes", "node.upper_layer = streaming", "glam-node serve"),
+    *("node.additional_storage_sop_classes", "glam-node serve"),
 )
 def test_an_association_is_negotiated_by_the_settings_of_the_node(site: Site) -> None:
     with association(site.port, called="ANYBODY") as asked:
@@ -207,11 +206,11 @@ def test_a_receiver_without_a_plain_port_asks_nobody_for_a_certificate(site: Sit
             socket.create_connection(("127.0.0.1", plain))
 
 
-@pytest.mark.features("node.upper_layer", "node.upper_layer = pynetdicom", "tls.client_certificate = optional")
-def test_a_receiver_over_the_upper_layer_of_pynetdicom_takes_a_study(site: Site, certificates: Certificates) -> None:
+@pytest.mark.features("tls.client_certificate = optional")
+def test_a_receiver_with_optional_certificates_takes_a_study(site: Site, certificates: Certificates) -> None:
     plain, secured = free_port(), free_port()
     settings: dict[str, object] = {"NODE__PORT": plain, "TLS__PORT": secured, "TLS__CLIENT_CERTIFICATE": "optional"}
-    with one_more_receiver(site, **settings, NODE__UPPER_LAYER="pynetdicom"):
+    with one_more_receiver(site, **settings):
         assert is_let_in(secured, tls=speaks(certificates.node.ca, None))
         assert is_let_in(secured, KNOWN, tls=speaks(certificates.node.ca, certificates.known))
         study = Site(site.path, plain).send(small_exam(721), called_ae_title="READER")

@@ -38,7 +38,7 @@ class Tally:
 def attack(port: int, captures: Sequence[Conversation], seeds: range, patience_s: float, tally: Tally) -> None:
     """Every case of `seeds` is played; one in fifty leaves the node waiting instead of hanging up.
 
-    Every second says nothing more before its association request is answered: others than these no helper serves.
+    Every second says nothing more before its association request is answered: others than these are not associations.
     """
     for seed in seeds:
         rng = random.Random(seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.data_sets import data_set
 from tests.integration.modality import MODALITY
 from tests.integration.scp.raw import Sender
-from tests.processes import children
+from tests.processes import children, sockets
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def holding(pid: int) -> Holding:
 
 
 def holdings(pid: int) -> list[Holding]:
-    """Of the process `pid` and its children: a receiver comes first, then its helpers."""
+    """Of the process `pid` and its children: the parent of the receivers comes first."""
     return [holding(one) for one in (pid, *children(pid))]
 
 
@@ -58,11 +58,15 @@ def growth_kib(now: Sequence[Holding], then: Sequence[Holding]) -> list[int]:
     return [one.resident_kib - before.resident_kib for one, before in zip(now, then, strict=True)]
 
 
-def make_each_store(port: int, processes: int, root: str) -> None:
-    """So many associations at once, of which each process of the receiver has one, have stored an image each."""
+def make_each_store(port: int, pid: int, root: str) -> None:
+    """Each process of the receiver whose parent is `pid` has stored an image, over an association that it has."""
+    receivers = children(pid)
     with ExitStack() as stack:
-        for number in range(processes):
-            sender = stack.enter_context(Sender(port))
-            assert sender.associate(calling=MODALITY) == 2
+        before = {receiver: sockets(receiver) for receiver in receivers}
+        senders = []
+        while any(sockets(receiver) == before[receiver] for receiver in receivers):
+            senders.append(stack.enter_context(Sender(port)))
+            assert senders[-1].associate(calling=MODALITY) == 2
+        for number, sender in enumerate(senders):
             uid = f"{root}.{number}"
             assert sender.store(uid, data_set(uid)) == 0x0000

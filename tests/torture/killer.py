@@ -28,7 +28,7 @@ def kill_somebody(rig: Rig) -> None:
     if rig.random.random() < 0.5:
         wait_for_a_bad_moment(rig, victim)
     if victim == "receiver" and rig.random.random() < 0.5:
-        rig.tree.kill_helper(victim)
+        rig.tree.kill_child(victim)
     else:
         rig.tree.kill(victim)
 

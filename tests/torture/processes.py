@@ -99,11 +99,11 @@ class Tree:
         self.processes[name].kill()
         self.kills[role_of(name)] += 1
 
-    def kill_helper(self, name: str) -> None:
+    def kill_child(self, name: str) -> None:
         """One that the process has forked is gone, if there is any; the process sees to it."""
         if self.processes[name].kill_a_child():
-            self.note("kill", name=f"helper of {name}")
-            self.kills[f"helper of {role_of(name)}"] += 1
+            self.note("kill", name=f"child of {name}")
+            self.kills[f"child of {role_of(name)}"] += 1
 
     def tend(self) -> None:
         """What is not running is started."""

@@ -83,7 +83,7 @@ def test_hostile_senders_break_nothing_and_answered_instances_are_kept(
     with directory.running("receiver") as [receiver]:
         port, pid = int(receiver.word or 0), receiver.pid
         captures = recorded_conversations(port, tmp_path)
-        make_each_store(port, PROCESSES, "2.25.99")
+        make_each_store(port, pid, "2.25.99")
         before, beside = holdings_at_rest(pid), {path.name for path in tmp_path.iterdir()}
         tally, early = played(port, pid, captures, seed)
         wait_until(lambda: have_let_go(holdings(pid), before, more_threads=SYNCHRONISERS))

@@ -73,9 +73,9 @@ def test_port_scans_and_aborts_leave_nothing_behind(tmp_path: Path, capsys: pyte
     with directory.running("receiver", GLAM_NODE__NODE__RECEIVER_PROCESSES=str(PROCESSES)) as [receiver]:
         port, pid = int(receiver.word or 0), receiver.pid
         # The first instance makes the thread that synchronises, which stays.
-        make_each_store(port, PROCESSES, "2.25.60")
+        make_each_store(port, receiver.pid, "2.25.60")
         idle = holdings_at_rest(pid)
-        assert len(idle) == PROCESSES
+        assert len(idle) == PROCESSES + 1
         look(port, WARM)
         give_up(port, WARM // 2, rng)
         wait_until(lambda: have_let_go(holdings(pid), idle))

@@ -24,7 +24,6 @@ RESTARTS: Mapping[KeyPath, str] = {
     ("node",): "",
     ("node", "host"): RECEIVER,
     ("node", "port"): RECEIVER,
-    ("node", "upper_layer"): RECEIVER,
     ("node", "receiver_processes"): RECEIVER,
     ("tls",): RECEIVER,
     ("peers",): "",

@@ -51,10 +51,6 @@ class NodeSettings(Section):
     """Length in bytes of the longest P-DATA-TF that peers may send."""
     network_timeout: Timeout = 60.0
     """Seconds without progress after which an association is aborted."""
-    upper_layer: Literal["streaming", "pynetdicom"] = "streaming"
-    """streaming: the built-in receiver, which writes images straight to the disk; pynetdicom: the receiver of that
-    library, many times slower and less robust against attacks, as a fallback for senders that the built-in receiver
-    cannot handle."""
     receiver_processes: int = Field(default=0, ge=0, le=16)
     """Number of processes that serve associations; 0: one per core, at most 4. A single sender uses only one."""
     require_called_ae_title: bool = True

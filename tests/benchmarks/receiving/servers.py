@@ -36,8 +36,8 @@ class Server:
     def peak_megabytes(self) -> float:
         """The largest resident set so far of the process that listens, and what its children have for themselves."""
         own = _kilobytes(Path(f"/proc/{self.pid}/status"), "VmHWM")
-        helpers = [Path(f"/proc/{child}/smaps_rollup") for child in children(self.pid)]
-        return (own + sum(_kilobytes(child, "Private_Clean", "Private_Dirty") for child in helpers)) / 1024
+        forked = [Path(f"/proc/{child}/smaps_rollup") for child in children(self.pid)]
+        return (own + sum(_kilobytes(child, "Private_Clean", "Private_Dirty") for child in forked)) / 1024
 
 
 Serve = Callable[[Path], AbstractContextManager[Server]]
@@ -101,7 +101,6 @@ SERVERS: dict[str, Serve] = {
     "ours": ours,
     "ours, one process": partial(ours, receiver_processes="1"),
     "ours, two processes": partial(ours, receiver_processes="2"),
-    "ours over pynetdicom": partial(ours, upper_layer="pynetdicom"),
     "storescp": storescp,
     "storescp +B -pdu 131072": lambda path: storescp(path, "+B", "-pdu", "131072"),
     "storescp +B -pdu 131072 --fork": lambda path: storescp(path, "+B", "-pdu", "131072", "--fork"),

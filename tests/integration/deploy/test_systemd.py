@@ -66,14 +66,11 @@ def test_the_drop_in_for_port_104_exposes_little_more(tmp_path: Path) -> None:
     assert judged.returncode == 0, judged.stdout
 
 
-@pytest.mark.parametrize("upper_layer", ["streaming", "pynetdicom"])
-def test_a_node_that_may_not_have_port_104_names_the_drop_in(upper_layer: str, tmp_path: Path) -> None:
+def test_a_node_that_may_not_have_port_104_names_the_drop_in(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("glam-node")
     # Root without the capability, as the unit without the drop-in; other users have none.
     without = ["setpriv", "--bounding-set=-net_bind_service"] if os.geteuid() == 0 else []
-    settings = (
-        f'[node]\nhost = "127.0.0.1"\nport = 104\nupper_layer = "{upper_layer}"\n[storage]\nroot = "{tmp_path}"\n'
-    )
+    settings = f'[node]\nhost = "127.0.0.1"\nport = 104\n[storage]\nroot = "{tmp_path}"\n'
     (tmp_path / "node.toml").write_text(settings)
     command: list[str | Path] = [*without, program, "--settings", tmp_path / "node.toml", "serve"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

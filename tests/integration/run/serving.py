@@ -27,9 +27,9 @@ class Serving:
 
     def children(self) -> dict[str, psutil.Process]:
         """Return its child processes by role, without their own children."""
-        roles = ("receiver", "dispatcher", "sender", "worker", "valkey-server")
+        roles = ("run.receiver", "run.dispatcher", "run.sender", "run.worker", "valkey-server")
         children = psutil.Process(self.process.pid).children()
-        return {role: child for child in children for role in roles if role in command_of(child)}
+        return {role.removeprefix("run."): child for child in children for role in roles if role in command_of(child)}
 
 
 def command_of(process: psutil.Process) -> str:

@@ -3,8 +3,6 @@
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.benchmarks.receiving.comparing import image
 from tests.benchmarks.receiving.sending import Load, blast, echoes, waiting
 from tests.benchmarks.receiving.servers import SERVERS, fresh
@@ -28,8 +26,7 @@ def test_idle_associations_take_no_processor_time(tmp_path: Path) -> None:
         assert server.cpu_seconds() - before < LARGEST_IDLE_SHARE * (time.monotonic() - began)
 
 
-@pytest.mark.parametrize("name", ["ours", "ours over pynetdicom"])
-def test_both_upper_layers_serve_as_a_process(tmp_path: Path, name: str) -> None:
-    with fresh(SERVERS[name], tmp_path / "node") as server:
+def test_a_receiver_serves_as_a_process(tmp_path: Path) -> None:
+    with fresh(SERVERS["ours"], tmp_path / "node") as server:
         blast(server, Load(image(tmp_path, 300_000), 2, 3))
         echoes(server, 5)

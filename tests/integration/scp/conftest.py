@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from glam_node.node.bootstrap import server_of
 from glam_node.node.db import migrate
 from glam_node.node.db.engine import SessionFactory, open_database
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.event import EventDetail, EventKind
-from glam_node.node.scp.pynetdicom_server import PynetdicomServer
+from glam_node.node.scp.association_context import receiver_context
+from glam_node.node.scp.listener import Listener, open_listeners
+from glam_node.node.scp.receiver_counts import Place, ReceiverCounts
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.deliver.commit_results import CommitmentRules
 from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
-from glam_node.node.workflow.receive.store_instance import receive
 from glam_node.settings.peers import PeerSettings
-from glam_node.settings.schema import NodeSettings
+from glam_node.settings.schema import NodeSettings, Settings, StorageSettings
 from glam_node.settings.tls import TLSSettings
 
 PEERS = {"pacs": PeerSettings(ae_title="DCMTK", hosts=("127.0.0.1",)), "other": PeerSettings(ae_title="PYNETDICOM")}
@@ -33,14 +33,20 @@ PEERS = {"pacs": PeerSettings(ae_title="DCMTK", hosts=("127.0.0.1",)), "other": 
 class Receiver:
     """A running receiver, its database and its files."""
 
-    server: StorageServer | PynetdicomServer
+    listeners: list[Listener]
     store: InstanceStore
     sessions: SessionFactory
     refused: list[tuple[EventKind, EventDetail]] = field(default_factory=list)
 
     @property
     def port(self) -> int:
-        return self.server.port
+        """The port for plain DICOM, or for TLS if there is no other."""
+        return self.listeners[0].port
+
+    @property
+    def tls_port(self) -> int:
+        """The port for TLS."""
+        return self.listeners[-1].port
 
     def rows(self) -> dict[str, InstanceRow]:
         with self.sessions() as session:
@@ -66,35 +72,25 @@ def running_receiver(
     sessions = open_database(url)
     store, writer = InstanceStore(root), Writer(sessions)
     refused: list[tuple[EventKind, EventDetail]] = []
-    settings = NodeSettings(**{"host": "127.0.0.1", "port": 0, "network_timeout": 10.0, **node})
-    server = server_of(settings)(
-        settings,
-        peers,
-        store=store,
-        minimum_free_bytes=minimum_free_bytes,
-        receive=lambda received, title, now: receive(received, title, store=store, writer=writer, now=now),
-        on_refused=lambda event, detail: refused.append((event, detail)),
-        desk=CommitmentDesk(writer, {"DCMTK"}, CommitmentRules({"archive": "ARCHIVE"}, timedelta(hours=1), 2)),
-        tls=tls,
+    settings = Settings(
+        node=NodeSettings(**{"host": "127.0.0.1", "port": 0, "network_timeout": 10.0, **node}),
+        peers=peers,
+        tls=tls or TLSSettings(),
+        storage=StorageSettings(root=root, minimum_free_bytes=minimum_free_bytes),
     )
+    desk = CommitmentDesk(writer, {"DCMTK"}, CommitmentRules({"archive": "ARCHIVE"}, timedelta(hours=1), 2))
+    context = receiver_context(settings, store, writer, desk, lambda event, detail: refused.append((event, detail)))
+    listeners = open_listeners(settings.node, settings.tls)
+    server = StorageServer(context, listeners, Place(ReceiverCounts(), 0))
     server.start()
     try:
-        yield Receiver(server, store, sessions, refused)
+        yield Receiver(listeners, store, sessions, refused)
     finally:
         server.stop()
         writer.stop()
 
 
-over_both = pytest.mark.parametrize("upper_layer", ["streaming", "pynetdicom"])
-"""Run a test with both values of node.upper_layer; attack tests run with our own only."""
-
-
 @pytest.fixture
-def upper_layer() -> str:
-    return "streaming"
-
-
-@pytest.fixture
-def receiver(tmp_path: Path, upper_layer: str) -> Iterator[Receiver]:
-    with running_receiver(tmp_path / "root", upper_layer=upper_layer) as running:
+def receiver(tmp_path: Path) -> Iterator[Receiver]:
+    with running_receiver(tmp_path / "root") as running:
         yield running

@@ -16,7 +16,7 @@ from glam_node.node.scp.association import LONGEST_DATA_SET
 from glam_node.node.scu.requesting_ae import RequestingAE
 from glam_node.node.workflow.deliver.commitment_data_sets import report_data_set, request_data_set
 from tests.data_sets import MG, encode
-from tests.integration.scp.conftest import Receiver, over_both
+from tests.integration.scp.conftest import Receiver
 from tests.integration.scp.raw import Sender, command, p_data, pdv
 
 IMAGE = Reference(MG, "2.25.1")
@@ -57,7 +57,6 @@ def test_a_request_is_recorded_before_it_is_answered(receiver: Receiver, syntax:
     association.release()
 
 
-@over_both
 def test_a_repeated_request_is_recorded_once(receiver: Receiver, peer: Association) -> None:
     data_set = request_data_set("2.25.5", [IMAGE])
     assert [asked(peer, data_set).Status for _ in range(2)] == [0x0000] * 2
@@ -100,14 +99,12 @@ def test_a_request_without_valid_references_is_refused(
     assert requests(receiver) == []
 
 
-@over_both
 def test_unknown_actions_and_instances_are_refused(peer: Association) -> None:
     data_set = request_data_set("2.25.5", [IMAGE])
     assert asked(peer, data_set, action=2).Status == 0x0123
     assert asked(peer, data_set, instance="1.2.3").Status == 0x0112
 
 
-@over_both
 def test_the_refusal_of_a_peer_that_cannot_be_called_names_the_missing_setting(receiver: Receiver) -> None:
     association = calling(receiver, "PYNETDICOM")
     answer = asked(association, request_data_set("2.25.5", [IMAGE]))
@@ -116,7 +113,6 @@ def test_the_refusal_of_a_peer_that_cannot_be_called_names_the_missing_setting(r
     assert "set peers.NAME.destination" in answer.ErrorComment
 
 
-@over_both
 def test_a_reply_without_a_request_is_refused_and_does_no_harm(peer: Association) -> None:
     report = CommitmentReply("2.25.6", [IMAGE], [Failure(IMAGE, 0x0112)])
     answer, _ = peer.send_n_event_report(report_data_set(report), 2, PUSH_MODEL, PUSH_MODEL_INSTANCE)

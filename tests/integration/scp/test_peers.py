@@ -18,7 +18,7 @@ from glam_node.node.db.engine import open_database
 from glam_node.node.db.tables import InstanceRow
 from glam_node.node.scp.contexts import DEFAULT_STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
 from tests.data_sets import data_set
-from tests.integration.scp.conftest import Receiver, over_both
+from tests.integration.scp.conftest import Receiver
 from tests.integration.scp.raw import Sender
 from tests.peers import PEERS
 from tests.shared_data import SHARED, needs_shared_data
@@ -70,7 +70,6 @@ def test_an_instance_is_kept_in_the_syntax_it_was_sent_in(
     assert pydicom.dcmread(receiver.store.resolve(row.path)).Rows == 256
 
 
-@over_both
 @pytest.mark.peer("dcmtk")
 @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless], ids=["JPEG-LS", "JPEG 2000"])
 def test_dcmsend_keeps_the_compression_of_its_files(
@@ -85,7 +84,6 @@ def test_dcmsend_keeps_the_compression_of_its_files(
     assert receiver.store.resolve(row.path).stat().st_size < mammogram.stat().st_size
 
 
-@over_both
 def test_pynetdicom_gets_a_context_for_every_class_in_every_syntax(receiver: Receiver) -> None:
     for syntax in TRANSFER_SYNTAXES:
         ae = AE(ae_title="PYNETDICOM")

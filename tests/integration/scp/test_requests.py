@@ -11,7 +11,7 @@ import pytest
 
 from tests.associations import MG, class_uid, maximum_length, proposed, request, user
 from tests.data_sets import data_set
-from tests.integration.scp.conftest import Receiver, over_both
+from tests.integration.scp.conftest import Receiver
 from tests.integration.scp.raw import Sender, echo_rq, p_data, pdv, store_rq
 from tests.integration.scp.requests import GOOD, ODD, REFUSED
 from tests.peers import PEERS
@@ -52,7 +52,6 @@ def is_answered(port: int, sent: bytes) -> bool:
         return sender.status() == 0x0000
 
 
-@over_both
 def test_every_readable_odd_request_is_accepted(receiver: Receiver) -> None:
     # A maximum length of three bytes leaves no room for a response.
     answerable = {name: sent for name, sent in ODD.items() if name != "a maximum length of 3"}
@@ -121,7 +120,6 @@ FURTHER_THAN_STORESCP = {
 }
 
 
-@over_both
 @pytest.mark.parametrize("most", [100, 12, 8])
 def test_responses_never_exceed_the_maximum_length_of_the_peer(receiver: Receiver, most: int) -> None:
     sent = request(GOOD, proposed(3, MG, b"1.2.840.10008.1.2.1"), users=user(maximum_length(most), class_uid()))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from glam_node.node.scp.contexts import TRANSFER_SYNTAXES
 from tests.data_sets import MG, data_set
-from tests.integration.scp.conftest import Receiver, over_both, running_receiver
+from tests.integration.scp.conftest import Receiver, running_receiver
 from tests.integration.scp.raw import VERIFICATION, Sender, command, echo_rq, element, p_data, pdv, store_rq
 from tests.shared_data import SHARED, needs_shared_data
 
@@ -27,7 +27,6 @@ def sent(receiver: Receiver, uid: str, data: bytes, **request: object) -> int:
         return sender.store(uid, data, **request)
 
 
-@over_both
 def test_an_acknowledged_instance_is_kept_bit_for_bit(receiver: Receiver) -> None:
     data = data_set(UID, pixel_bytes=300_000)
     assert sent(receiver, UID, data) == 0x0000
@@ -38,7 +37,6 @@ def test_an_acknowledged_instance_is_kept_bit_for_bit(receiver: Receiver) -> Non
     assert receiver.parts() == []
 
 
-@over_both
 def test_a_stored_file_is_dicom_with_our_file_meta_information(receiver: Receiver) -> None:
     sent(receiver, UID, data_set(UID, ImageLaterality="L"))
     stored = pydicom.dcmread(receiver.store.resolve(receiver.rows()[UID].path))
@@ -46,7 +44,6 @@ def test_a_stored_file_is_dicom_with_our_file_meta_information(receiver: Receive
     assert stored.ImageLaterality == "L"
 
 
-@over_both
 def test_repeated_bytes_are_accepted_and_kept_once(receiver: Receiver) -> None:
     data = data_set(UID)
     assert [sent(receiver, UID, data) for _ in range(2)] == [0x0000, 0x0000]
@@ -54,7 +51,6 @@ def test_repeated_bytes_are_accepted_and_kept_once(receiver: Receiver) -> None:
     assert not (receiver.store.root / "conflicts").exists()
 
 
-@over_both
 def test_other_bytes_under_the_same_uid_never_replace_the_first(receiver: Receiver) -> None:
     first = data_set(UID)
     sent(receiver, UID, first)
@@ -127,7 +123,6 @@ def test_a_cancel_is_not_answered(receiver: Receiver) -> None:
         assert sender.store(UID, data_set(UID)) == 0x0000
 
 
-@over_both
 def test_a_refusal_has_a_comment_in_plain_words(receiver: Receiver) -> None:
     sent(receiver, UID, data_set("1.2.3.9"))
     ((event, detail),) = receiver.refused
@@ -136,9 +131,8 @@ def test_a_refusal_has_a_comment_in_plain_words(receiver: Receiver) -> None:
     assert detail["address"] == "127.0.0.1"
 
 
-@over_both
-def test_a_disk_with_too_little_space_answers_out_of_resources(tmp_path: Path, upper_layer: str) -> None:
-    with running_receiver(tmp_path / "root", minimum_free_bytes=1 << 60, upper_layer=upper_layer) as receiver:
+def test_a_disk_with_too_little_space_answers_out_of_resources(tmp_path: Path) -> None:
+    with running_receiver(tmp_path / "root", minimum_free_bytes=1 << 60) as receiver:
         assert sent(receiver, UID, data_set(UID)) == 0xA700
         assert receiver.rows() == {}
 
@@ -172,7 +166,6 @@ def test_a_command_in_pieces_and_pipelined_requests_are_answered_in_order(receiv
         assert [sender.status() for _ in range(3)] == [0x0000, 0x0000, 0x0000]
 
 
-@over_both
 def test_eight_concurrent_senders_lose_nothing(receiver: Receiver) -> None:
     def send(number: int) -> None:
         with Sender(receiver.port) as sender:
@@ -208,7 +201,6 @@ def test_malformed_files_are_kept_or_refused_and_the_node_keeps_running(receiver
     assert sent(receiver, UID, data_set(UID)) == 0x0000
 
 
-@over_both
 def test_a_second_patient_in_a_study_is_marked_and_both_are_kept(receiver: Receiver) -> None:
     sent(receiver, "1.2.11.1", data_set("1.2.11.1", PatientID="A"))
     sent(receiver, "1.2.11.2", data_set("1.2.11.2", PatientID="B"))

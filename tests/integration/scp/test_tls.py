@@ -22,7 +22,7 @@ from glam_node.settings.peers import PeerSettings
 from glam_node.settings.schema import NodeSettings
 from glam_node.settings.tls import TLSSettings
 from tests.certificates import Authority, Signed
-from tests.integration.scp.conftest import Receiver, over_both, running_receiver
+from tests.integration.scp.conftest import Receiver, running_receiver
 from tests.integration.scp.raw import VERIFICATION, associate_rq
 from tests.peers import PEERS
 from tests.waiting import wait_until
@@ -58,8 +58,7 @@ def receiver(tmp_path: Path, node: Signed) -> Iterator[Receiver]:
 
 
 def tls_port(receiver: Receiver) -> int:
-    assert receiver.server.tls_port is not None
-    return receiver.server.tls_port
+    return receiver.tls_port
 
 
 def dcmtk(program: str, port: int, signed: Signed | None, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -186,20 +185,15 @@ def test_an_expired_certificate_is_refused(receiver: Receiver, authority: Author
     assert reason_of(receiver)[0] == "the sender's certificate was refused: certificate has expired"
 
 
-def bound(
-    tmp_path: Path, node: Signed, *certificates: str, upper_layer: str = "streaming"
-) -> AbstractContextManager[Receiver]:
+def bound(tmp_path: Path, node: Signed, *certificates: str) -> AbstractContextManager[Receiver]:
     """Run a receiver where PYNETDICOM must present one of `certificates`."""
     peer = PeerSettings.model_validate({"ae_title": "PYNETDICOM", "certificates": certificates})
     tls = tls_settings(node)
-    return running_receiver(tmp_path / "root", tls=tls, peers={"modality": peer}, upper_layer=upper_layer)
+    return running_receiver(tmp_path / "root", tls=tls, peers={"modality": peer})
 
 
-@over_both
-def test_a_peer_is_known_by_the_fingerprint_of_its_certificate(
-    tmp_path: Path, node: Signed, pacs: Signed, upper_layer: str
-) -> None:
-    with bound(tmp_path, node, pacs.fingerprint, upper_layer=upper_layer) as receiver:
+def test_a_peer_is_known_by_the_fingerprint_of_its_certificate(tmp_path: Path, node: Signed, pacs: Signed) -> None:
+    with bound(tmp_path, node, pacs.fingerprint) as receiver:
         assert echoes(tls_port(receiver), pacs, pacs.ca)
 
 
@@ -208,12 +202,11 @@ def test_a_peer_is_known_by_a_name_in_its_certificate(tmp_path: Path, node: Sign
         assert echoes(tls_port(receiver), pacs, pacs.ca)
 
 
-@over_both
 def test_the_rejection_of_an_unlisted_certificate_shows_its_fingerprint(
-    tmp_path: Path, node: Signed, pacs: Signed, authority: Authority, upper_layer: str
+    tmp_path: Path, node: Signed, pacs: Signed, authority: Authority
 ) -> None:
     other = authority.sign("other")
-    with bound(tmp_path, node, pacs.fingerprint, upper_layer=upper_layer) as receiver:
+    with bound(tmp_path, node, pacs.fingerprint) as receiver:
         assert not echoes(tls_port(receiver), other, other.ca)
         shown = other.fingerprint.lower().replace(":", "").replace("sha256", "sha256:")
         reason, remedy = reason_of(receiver)
@@ -369,15 +362,12 @@ def test_a_tls_association_ends_when_the_receiver_stops(tmp_path: Path, node: Si
         assert closed_after(secured) < 2
 
 
-@over_both
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_no_session_is_resumed(
-    tmp_path: Path, node: Signed, pacs: Signed, upper_layer: str, version: ssl.TLSVersion
-) -> None:
+def test_no_session_is_resumed(tmp_path: Path, node: Signed, pacs: Signed, version: ssl.TLSVersion) -> None:
     context = caller(pacs, pacs.ca)
     context.minimum_version = context.maximum_version = version
     reused, session = [], None
-    with running_receiver(tmp_path / "root", tls=tls_settings(node), upper_layer=upper_layer) as receiver:
+    with running_receiver(tmp_path / "root", tls=tls_settings(node)) as receiver:
         for _ in range(3):
             with (
                 socket.create_connection(("127.0.0.1", tls_port(receiver)), timeout=20) as connection,

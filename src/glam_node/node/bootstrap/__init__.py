@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from glam_node.node.bootstrap.base_node import BaseNode, database_trouble, prepare_root
     from glam_node.node.bootstrap.model import configured_package, load_configured_predictor
     from glam_node.node.bootstrap.node import Node, audiences, build_node, rebuild_node, result_identity
-    from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, server_of
+    from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node
     from glam_node.node.bootstrap.rules import eligibility_rules, kind_rules, rule_trial, site_rules
 
 _MODULE_OF = {
@@ -31,7 +31,6 @@ _MODULE_OF = {
     "rebuild_node": "node",
     "result_identity": "node",
     "rule_trial": "rules",
-    "server_of": "receiving",
     "site_rules": "rules",
 }
 
@@ -52,7 +51,6 @@ __all__ = [
     "rebuild_node",
     "result_identity",
     "rule_trial",
-    "server_of",
     "site_rules",
 ]
 

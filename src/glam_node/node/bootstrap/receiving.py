@@ -1,16 +1,11 @@
 """Construction of the receiver's part of a node, without the modules that write or send results."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from glam_node.node.bootstrap.base_node import BaseNode, open_base_node
 from glam_node.node.bootstrap.commitment import commitment_rules
-from glam_node.node.scp.server import StorageServer
 from glam_node.node.workflow.deliver.commit_results import CommitmentRules
-from glam_node.settings.schema import NodeSettings, Settings
-
-if TYPE_CHECKING:
-    from glam_node.node.scp.pynetdicom_server import PynetdicomServer
+from glam_node.settings.schema import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +19,10 @@ class ReceivingNode(BaseNode):
 
 def build_receiving_node(settings: Settings) -> ReceivingNode:
     """Build the receiver's part of the node that the settings describe; raise the errors of `build_node`."""
-    return rebuild_receiving_node(open_base_node(settings), settings)
+    return receiving_node(open_base_node(settings), settings)
 
 
-def rebuild_receiving_node(base: BaseNode, settings: Settings) -> ReceivingNode:
-    """Build a receiver's node with other settings on an open database and storage root."""
+def receiving_node(base: BaseNode, settings: Settings) -> ReceivingNode:
+    """Return the receiver's part of a node with these settings on an open database and storage root."""
     answered = frozenset(peer.ae_title for peer in settings.peers.values() if peer.destination)
     return ReceivingNode(settings, base.sessions, base.store, commitment_rules(settings), answered)
-
-
-def server_of(settings: NodeSettings) -> "type[StorageServer] | type[PynetdicomServer]":
-    """Return the class of the server that `node.upper_layer` names."""
-    if settings.upper_layer == "pynetdicom":
-        from glam_node.node.scp.pynetdicom_server import PynetdicomServer
-
-        return PynetdicomServer
-    return StorageServer

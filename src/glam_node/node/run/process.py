@@ -1,11 +1,11 @@
 """The common parts of the node's processes: settings and their reload, signals, readiness, and retries on failure."""
 
 import gc
-import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
 from glam_node.node.run.process_lifecycle import (
     EXIT_PERMANENT,
-    READY_FD,
+    ParentPipe,
     die_with_parent,
     keep_private,
     stop_on_signals,
@@ -51,8 +51,6 @@ T = TypeVar("T")
 N = TypeVar("N", bound=BaseNode)
 
 LONGEST_PAUSE_S = 5.0
-LONGEST_REFUSAL = 500
-"""Longest reason in characters; the system writes a line of this length to a pipe in one piece."""
 
 
 @dataclass(slots=True)
@@ -62,13 +60,10 @@ class Process(Generic[N]):
     role: str
     node: N
     """The node with the settings in force. A reload replaces it, so a unit of work must read it only once."""
-    rebuild: Callable[[N, Settings], N]
-    """A function that returns the same node with other settings."""
     stop: threading.Event
     """The event that SIGTERM and SIGINT set."""
     _followers: list[Callable[[], object]] = field(default_factory=list)
-    _parent: int | None = None
-    """The file descriptor for messages to the parent; None until this process is ready."""
+    parent: ParentPipe = field(default_factory=ParentPipe)
 
     @property
     def settings(self) -> Settings:
@@ -84,8 +79,11 @@ class Process(Generic[N]):
         """Call `follow` after every reload, in the thread that reloads."""
         self._followers.append(follow)
 
-    def reload(self) -> str:
+    def reload(self, rebuild: Callable[[N, Settings], N]) -> str:
         """Load the settings that the environment names, and apply the changes that need no restart.
+
+        Args:
+            rebuild: A function that returns the same node with other settings.
 
         Returns:
             The reason if the settings are refused, in which case nothing changes; otherwise empty.
@@ -93,7 +91,7 @@ class Process(Generic[N]):
         try:
             new = reloaded(self.settings, load_settings(None, os.environ))
             changed = [change.key for change in changes(self.settings, new)]
-            self.node = self.rebuild(self.node, new)
+            self.node = rebuild(self.node, new)
         except (SettingsError, NodeError) as error:
             log.error("settings_not_reloaded", problem=str(error))
             self._record_refusal(str(error))
@@ -113,16 +111,11 @@ class Process(Generic[N]):
 
     def ready(self, word: str = "") -> None:
         """Report to the parent, once, that this process is ready, with `word` as the message."""
-        fd = os.environ.pop(READY_FD, None)
-        if fd is not None:
-            self._parent = int(fd)
-            os.set_inheritable(self._parent, False)
-            os.write(self._parent, f"{word}\n".encode())
+        self.parent.ready(word)
 
     def answer(self, refused: str) -> None:
         """Report to the parent why new settings are refused, or, with an empty text, that they are in force."""
-        if self._parent is not None:
-            os.write(self._parent, f"{json.dumps(refused[:LONGEST_REFUSAL])}\n".encode())
+        self.parent.answer(refused)
 
 
 class _LiveNode:
@@ -163,45 +156,62 @@ def run_with(
     logs.guard_tracebacks()
     reload = threading.Event()
     stop = stop_on_signals(reload)
+    settings = settings_or_exit()
+    set_up_logs(role, settings)
+    with exit_on_failure():
+        node = until_it_works(lambda: build(settings), stop)
+        if node is not None:
+            running = Process(role, node, stop)
+            threading.Thread(target=_reload_when, args=(running, rebuild, reload), name="reload", daemon=True).start()
+            audit_start(running)
+            try:
+                work(running)
+            finally:
+                audit_stop(running)
+
+
+def settings_or_exit() -> Settings:
+    """Return the settings that the environment names; exit with their mistakes if there are any."""
     try:
-        settings = load_settings(None, os.environ)
+        return load_settings(None, os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_PERMANENT)
-    set_up_logs(role, settings)
+
+
+@contextmanager
+def exit_on_failure() -> Iterator[None]:
+    """Exit after an error of the node, with an exit code that says whether a restart may help."""
     try:
-        node = until_it_works(lambda: build(settings), stop)
-        if node is not None:
-            running = Process(role, node, rebuild, stop)
-            threading.Thread(target=_reload_when, args=(running, reload), name="reload", daemon=True).start()
-            _work(role, work, running)
+        yield
     except NodeError as error:
         log.error("process_failed", failure=str(error))
         sys.exit(EXIT_PERMANENT if isinstance(error, PermanentError) else 1)
 
 
-def _reload_when(running: Process[Any], asked: threading.Event) -> None:
+def _reload_when(running: Process[N], rebuild: Callable[[N, Settings], N], asked: threading.Event) -> None:
     while True:
         asked.wait()
         asked.clear()
         try:
-            refused = running.reload()
+            refused = running.reload(rebuild)
         except Exception as error:
             log.exception("settings_not_reloaded", problem="a fault of glam-node")
             refused = f"a fault of glam-node: {describe(error)}"
         running.answer(refused)
 
 
-def _work(role: str, work: Callable[[Process[N]], None], running: Process[N]) -> None:
-    """Run `work`, and audit its start and end; the end only if the database answers."""
-    until_it_works(lambda: _note(running.node, role, record_start), running.stop)
+def audit_start(running: Process[N]) -> None:
+    """Record in the audit trail that this process starts."""
+    until_it_works(lambda: _note(running.node, running.role, record_start), running.stop)
+
+
+def audit_stop(running: Process[N]) -> None:
+    """Record in the audit trail that this process stops, if the database answers."""
     try:
-        work(running)
-    finally:
-        try:
-            _note(running.node, role, record_stop)
-        except NodeError as error:
-            log.warning("stop_not_recorded", failure=str(error))
+        _note(running.node, running.role, record_stop)
+    except NodeError as error:
+        log.warning("stop_not_recorded", failure=str(error))
 
 
 def _note(node: BaseNode, role: str, note: Callable[[SessionFactory, str, datetime], None]) -> None:

@@ -4,10 +4,12 @@
 """
 
 import ctypes
+import json
 import os
 import signal
 import sys
 import threading
+import time
 
 PARENT = "GLAM_NODE_PARENT"
 """The environment variable with the process ID of the parent; when the parent ends, the child ends, too."""
@@ -17,6 +19,9 @@ EXIT_PERMANENT = 78
 """The exit code of a process that cannot start until a person acts (EX_CONFIG of sysexits.h)."""
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 RELOAD_SIGNAL = signal.SIGHUP
+POLL_S = 0.1
+LONGEST_REFUSAL = 500
+"""Longest reason in characters; the system writes a line of this length to a pipe in one piece."""
 PR_SET_PDEATHSIG = 1
 PR_GET_CHILD_SUBREAPER = 37
 
@@ -64,6 +69,66 @@ def stop_on_signals(reload: threading.Event | None = None) -> threading.Event:
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
     return stop
+
+
+class NotedSignals(threading.Event):
+    """An event that SIGTERM and SIGINT set, without a thread and without locks; SIGHUP is noted, too.
+
+    Create it in the main thread, which alone may wait for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._noted: set[int] = set()
+        for number in STOP_SIGNALS | {RELOAD_SIGNAL}:
+            signal.signal(number, lambda number, _: self._noted.add(number))
+
+    def is_set(self) -> bool:
+        """Return whether SIGTERM or SIGINT has arrived."""
+        return bool(self._noted & STOP_SIGNALS)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until SIGTERM or SIGINT arrives, or for `timeout` seconds; return whether one has arrived."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self.is_set() and (deadline is None or time.monotonic() < deadline):
+            time.sleep(POLL_S if deadline is None else max(min(deadline - time.monotonic(), POLL_S), 0))
+        return self.is_set()
+
+    def take_reload(self) -> bool:
+        """Return whether SIGHUP has arrived since the last call."""
+        arrived = RELOAD_SIGNAL in self._noted
+        self._noted.discard(RELOAD_SIGNAL)
+        return arrived
+
+
+class ParentPipe:
+    """The pipe to the parent: a line when this process is ready, and one for each request to reload."""
+
+    def __init__(self) -> None:
+        fd = os.environ.pop(READY_FD, None)
+        self._fd = None if fd is None else int(fd)
+        self._is_ready = False
+        if self._fd is not None:
+            os.set_inheritable(self._fd, False)
+
+    def ready(self, word: str = "") -> None:
+        """Report that this process is ready, with `word` as the message."""
+        self._is_ready = True
+        self._write(word)
+
+    def answer(self, refused: str) -> None:
+        """Report why new settings are refused, or, with an empty text, that they are in force."""
+        if self._is_ready:
+            self._write(json.dumps(refused[:LONGEST_REFUSAL]))
+
+    def close(self) -> None:
+        """Close the pipe in a process that was forked."""
+        if self._fd is not None:
+            os.close(self._fd)
+
+    def _write(self, line: str) -> None:
+        if self._fd is not None:
+            os.write(self._fd, f"{line}\n".encode())
 
 
 def adopts_orphans() -> bool:

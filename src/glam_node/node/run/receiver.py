@@ -1,4 +1,9 @@
-"""The receiver: accepts associations and stores the instances that arrive."""
+"""The receiver: equal processes that accept associations and store the instances that arrive, and their parent.
+
+The parent opens the database, the storage root and the ports, forks the receiver processes, which all accept
+connections on these ports, and replaces each that exits. It serves nobody and starts no threads, so that it may fork
+at any time; the processes share the memory of all that it has loaded.
+"""
 
 from glam_node.node.run.skipped_imports import skip_imports
 
@@ -7,24 +12,44 @@ if __name__ == "__main__":
 
 import gc
 import os
-import signal
-import socket
+import threading
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
 
-from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, rebuild_receiving_node, server_of
+from glam_node.node.bootstrap.commitment import commitment_rules
+from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, receiving_node
 from glam_node.node.db.writer import Writer
-from glam_node.node.run.process import Process, run_with, set_up_logs
-from glam_node.node.run.process_lifecycle import READY_FD, RELOAD_SIGNAL, STOP_SIGNALS, die_with, keep_private
-from glam_node.node.scp.association_context import AssociationSettings, association_settings
-from glam_node.node.scp.helper_processes import Helper, HelperLoop, Helpers, Prepare
+from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.observe import logs
+from glam_node.node.run.forked import unblock_signals
+from glam_node.node.run.process import (
+    Process,
+    audit_start,
+    audit_stop,
+    exit_on_failure,
+    set_up_logs,
+    settings_or_exit,
+    until_it_works,
+)
+from glam_node.node.run.process_lifecycle import (
+    NotedSignals,
+    ParentPipe,
+    die_with_parent,
+    keep_private,
+    stop_on_signals,
+)
+from glam_node.node.run.supervisor import POLL_INTERVAL_S, ForkedChild, stop_together
+from glam_node.node.scp.association_context import receiver_context
+from glam_node.node.scp.listener import Listener, open_listeners
+from glam_node.node.scp.receiver_counts import Place, ReceiverCounts
 from glam_node.node.scp.server import StorageServer
-from glam_node.node.scp.services import Services
 from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
 from glam_node.node.workflow.receive.refusals import Refusals
-from glam_node.node.workflow.receive.store_instance import receive
 from glam_node.settings.load import SettingsError, load_settings
+from glam_node.settings.reference import section_to_append
+from glam_node.settings.reload import changes, reloaded
 from glam_node.settings.schema import NodeSettings, Settings
 
 log = structlog.get_logger(__name__)
@@ -33,149 +58,184 @@ ROLE = "receiver"
 MOST_PROCESSES = 4
 
 
-def run(running: Process[ReceivingNode], helpers: Helpers) -> None:
-    """Receive until asked to stop, then finish or abort the open associations."""
-    settings, node = running.settings, running.node
+class Receivers:
+    """The receiver processes of a node, as their parent sees them."""
+
+    def __init__(self, node: ReceivingNode, parent: ParentPipe) -> None:
+        """Open the ports. Raises PermanentError as `open_listeners` does."""
+        self._node = self._next_node = node
+        self._parent = parent
+        self._listeners = open_listeners(node.settings.node, node.settings.tls)
+        self._counts = ReceiverCounts()
+        self._serving: dict[int, ForkedChild] = {}
+        """The processes that accept connections, by their place."""
+        self._starting: dict[int, ForkedChild] = {}
+        """Their successors, which have the settings of the last reload and are not ready yet."""
+        self._draining: dict[int, ForkedChild] = {}
+        """Their predecessors, which serve the associations that they have with their own settings."""
+
+    def run(self, signals: NotedSignals) -> None:
+        """Supervise the processes until SIGTERM or SIGINT, and stop them.
+
+        Raises:
+            PermanentError: A process cannot start.
+        """
+        try:
+            self._start()
+            while not signals.wait(POLL_INTERVAL_S):
+                self._attend()
+                if not self._starting and signals.take_reload():
+                    self._reload()
+        finally:
+            stop_together(self._children())
+
+    def _children(self) -> tuple[ForkedChild, ...]:
+        return (*self._starting.values(), *self._serving.values(), *self._draining.values())
+
+    def _start(self) -> None:
+        """Fork processes for `_next_node`; the present ones accept no more connections once these do."""
+        if self._serving:
+            gc.collect()  # freezing would keep what former reloads left
+        gc.freeze()
+        for _ in range(processes(self._next_node.settings.node)):
+            place = self._counts.take()
+            if place is None:
+                self._abandon()
+                raise PermanentError("Too many receiver processes still serve associations from before other reloads.")
+            serve = partial(self._serve, self._next_node, place)
+            self._starting[place] = ForkedChild(ROLE, serve, partial(self._counts.clear, place))
+
+    def _serve(self, node: ReceivingNode, place: int) -> None:
+        """Run a receiver process; called in the process that was forked."""
+        self._parent.close()
+        for sibling in self._children():
+            sibling.close_pipe()
+        serve(node, self._listeners, Place(self._counts, place))
+
+    def _attend(self) -> None:
+        for child in (*self._serving.values(), *self._draining.values()):
+            child.look()
+        for place in [place for place, child in self._draining.items() if child.has_exited]:
+            del self._draining[place]
+            self._counts.give_back(place)
+        try:
+            for child in self._starting.values():
+                child.look()
+        except PermanentError as error:
+            if not self._serving:
+                raise
+            self._abandon()
+            self._refuse(str(error))
+        if self._starting and all(child.word is not None for child in self._starting.values()):
+            self._switch()
+
+    def _switch(self) -> None:
+        is_reload = bool(self._serving)
+        for child in self._serving.values():
+            child.retire()
+        self._draining |= self._serving
+        self._serving, self._starting = self._starting, {}
+        if is_reload:
+            self._adopt()
+        else:
+            self._parent.ready(str(self._listeners[0].port))
+
+    def _abandon(self) -> None:
+        stop_together(self._starting.values())
+        for place in self._starting:
+            self._counts.give_back(place)
+        self._starting = {}
+
+    def _reload(self) -> None:
+        """Start successors with the settings that the environment names, if the changes concern receivers."""
+        try:
+            settings = reloaded(self._node.settings, load_settings(None, os.environ))
+            self._next_node = receiving_node(self._node, settings)
+            if _of_receivers(settings) != _of_receivers(self._node.settings):
+                self._start()
+            else:
+                self._adopt()
+        except (SettingsError, NodeError) as error:
+            self._refuse(str(error))
+
+    def _adopt(self) -> None:
+        changed = [change.key for change in changes(self._node.settings, self._next_node.settings)]
+        self._node = self._next_node
+        set_up_logs(ROLE, self._node.settings)
+        log.info("settings_in_force", changed=changed)
+        self._parent.answer("")
+
+    def _refuse(self, reason: str) -> None:
+        log.error("settings_not_reloaded", problem=reason)
+        self._parent.answer(reason)
+
+
+def _of_receivers(settings: Settings) -> tuple[object, ...]:
+    """Return the settings that a receiver process uses."""
+    return settings.node, settings.peers, settings.storage, settings.log, commitment_rules(settings)
+
+
+def processes(settings: NodeSettings) -> int:
+    """Return the number of receiver processes."""
+    return settings.receiver_processes or min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+
+
+def serve(node: ReceivingNode, listeners: Sequence[Listener], place: Place) -> None:
+    """Receive until SIGTERM or SIGINT; after SIGHUP, accept no more connections and return after the open ones.
+
+    Args:
+        node: The node, without connections to its database, and the settings of all associations of this process.
+        listeners: The listening ports.
+        place: The counts of this process.
+    """
+    drain = threading.Event()
+    stop = stop_on_signals(drain)
+    unblock_signals()
     node.store.sweep()
     writer = Writer(node.sessions)
-    services = _services(node, writer)
-    server = server_of(settings.node)(
-        settings.node,
-        settings.peers,
-        store=services.store,
-        minimum_free_bytes=settings.storage.minimum_free_bytes,
-        receive=services.receive,
-        on_refused=services.on_refused,
-        desk=_desk(node, writer),
-        tls=settings.tls,
-    )
-    if isinstance(server, StorageServer):
-        server.share_with(helpers)
+    desk = CommitmentDesk(writer, node.commitment_peers, node.commitment_rules)
+    context = receiver_context(node.settings, node.store, writer, desk, Refusals(writer).record)
+    server = StorageServer(context, listeners, place)
 
-    def follow() -> None:
-        node = running.node
-        server.follow(
-            node.settings.node,
-            node.settings.peers,
-            minimum_free_bytes=node.settings.storage.minimum_free_bytes,
-            desk=_desk(node, writer),
-        )
-        helpers.follow(node.settings)
+    def finish() -> None:
+        drain.wait()
+        server.drain()
+        stop.set()
 
-    def end() -> None:
-        if not running.stop.is_set():
-            log.error("helper_ended", remedy="the receiver starts again, with all of its processes")
-            running.stop.set()
-
-    helpers.follow(settings)
-    helpers.watch(end)
-    running.on_reload(follow)
+    threading.Thread(target=finish, name="drain", daemon=True).start()
     try:
         server.start()
-        running.ready(str(server.port))
-        running.stop.wait()
+        ParentPipe().ready()
+        stop.wait()
         server.stop()
     finally:
         writer.stop()
 
 
-def _services(node: ReceivingNode, writer: Writer) -> Services:
-    return Services(
-        node.store,
-        lambda received, calling_ae_title, now: receive(
-            received, calling_ae_title, store=node.store, writer=writer, now=now
-        ),
-        Refusals(writer).record,
-    )
-
-
-def _desk(node: ReceivingNode, writer: Writer) -> CommitmentDesk:
-    return CommitmentDesk(writer, node.commitment_peers, node.commitment_rules)
-
-
-class Prepared:
-    """The node of a helper process, opened with the first settings and rebuilt with later ones."""
-
-    def __init__(self) -> None:
-        self._node: ReceivingNode | None = None
-        self._writer: Writer | None = None
-
-    def __call__(self, settings: Settings) -> tuple[Services, AssociationSettings]:
-        """Return the services and the association settings that `settings` describe.
-
-        Raises:
-            PermanentError: A setting cannot work.
-            TransientError: The database does not answer.
-        """
-        set_up_logs(ROLE, settings)
-        if self._node is None or self._writer is None:
-            node = build_receiving_node(settings)
-            self._writer = Writer(node.sessions)
-        else:
-            node = rebuild_receiving_node(self._node, settings)
-        self._node = node
-        desk, least = _desk(node, self._writer), settings.storage.minimum_free_bytes
-        return _services(node, self._writer), association_settings(settings.node, settings.peers, least, desk)
-
-
-def processes(settings: NodeSettings) -> int:
-    """Return the number of processes that serve associations, including the receiver."""
-    if settings.upper_layer != "streaming":
-        return 1
-    return settings.receiver_processes or min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
-
-
-def fork_helpers(count: int, prepare: Prepare) -> Helpers:
-    """Fork `count` children that serve associations; a child process never returns from this function.
-
-    This must happen before the receiver has threads. The children share the memory of the loaded modules.
-    """
-    gc.freeze()
-    helpers: list[Helper] = []
-    for _ in range(count):
-        helpers.append(_fork_helper(helpers, prepare))
-    return Helpers(helpers)
-
-
-def _fork_helper(others: list[Helper], prepare: Prepare) -> Helper:
-    receiver = os.getpid()
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    process_id = os.fork()
-    if process_id:
-        theirs.close()
-        return Helper(ours, process_id)
-    exit_code = 1
-    try:
-        die_with(receiver)
-        ours.close()
-        for other in others:
-            other.close()
-        _leave_signals_to_receiver()
-        HelperLoop(theirs, prepare).run()
-        exit_code = 0
-    except Exception:
-        log.exception("helper_failed")
-    finally:
-        os._exit(exit_code)
-
-
-def _leave_signals_to_receiver() -> None:
-    """Ignore signals and close the readiness pipe: the receiver tells its helpers when to stop."""
+def main() -> None:
+    """Run the receiver processes until SIGTERM or SIGINT."""
+    die_with_parent()
     keep_private()
-    for number in STOP_SIGNALS | {RELOAD_SIGNAL}:
-        signal.signal(number, signal.SIG_IGN)
-    ready_fd = os.environ.pop(READY_FD, None)
-    if ready_fd is not None:
-        os.close(int(ready_fd))
-
-
-def _helpers() -> Helpers:
-    try:
-        settings = load_settings(None, os.environ)
-    except SettingsError:  # reported by `run_with`, which loads the settings again
-        return Helpers()
-    return fork_helpers(processes(settings.node) - 1, Prepared())
+    logs.guard_tracebacks()
+    signals = NotedSignals()
+    settings = settings_or_exit()
+    set_up_logs(ROLE, settings)
+    if not settings.peers:
+        remedy = section_to_append("peers.pacs", ae_title="PACS", hosts=["10.0.0.5"])
+        log.warning("nobody_may_send", remedy=remedy)
+    with exit_on_failure():
+        node = until_it_works(lambda: build_receiving_node(settings), signals)
+        if node is None:
+            return
+        running = Process(ROLE, node, signals)
+        audit_start(running)
+        try:
+            # A connection must not be used by two processes; each process makes its own.
+            node.sessions.kw["bind"].dispose()
+            Receivers(node, running.parent).run(signals)
+        finally:
+            audit_stop(running)
 
 
 if __name__ == "__main__":
-    run_with(build_receiving_node, rebuild_receiving_node, ROLE, partial(run, helpers=_helpers()))
+    main()

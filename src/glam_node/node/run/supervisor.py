@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from glam_node.node.errors import PermanentError
+from glam_node.node.run.forked import ForkedProcess
 from glam_node.node.run.process_lifecycle import EXIT_PERMANENT, PARENT, READY_FD, RELOAD_SIGNAL, adopts_orphans
 
 log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ class Child:
         self.refused: str | None = ""
         """The reason why the child refused the latest settings; empty if it accepted them, None until it answers."""
         self._program = program
-        self._was_ready = self._reload_due = False
+        self._was_ready = self._reload_due = self._is_retired = False
         self._pause_s = FIRST_PAUSE_S
         self._start_at = 0.0
         self._start()
@@ -65,18 +66,21 @@ class Child:
     def _start(self) -> None:
         self._ready_fd, write_fd = os.pipe()
         os.set_blocking(self._ready_fd, False)
-        self._process = subprocess.Popen(
-            self._program.command,
-            env={**self.environment, READY_FD: str(write_fd), PARENT: str(os.getpid())},
-            stdin=subprocess.DEVNULL,
-            pass_fds=(write_fd,),
-            start_new_session=True,
-        )
-        os.close(write_fd)
         self._ended = False
+        self._process = self._launch(write_fd)
+        os.close(write_fd)
         self._unread = b""
         self.word = None if self._program.reports_ready else ""
         self._started_at = time.monotonic()
+
+    def _launch(self, ready_fd: int) -> subprocess.Popen[bytes] | ForkedProcess:
+        return subprocess.Popen(
+            self._program.command,
+            env={**self.environment, READY_FD: str(ready_fd), PARENT: str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+            pass_fds=(ready_fd,),
+            start_new_session=True,
+        )
 
     @property
     def has_settings(self) -> bool:
@@ -97,7 +101,7 @@ class Child:
         self._read_lines()
         if not self._ended and self._process.poll() is not None:
             self._handle_exit()
-        if self._ended and time.monotonic() >= self._start_at:
+        if self._ended and not self._is_retired and time.monotonic() >= self._start_at:
             self._start()
 
     def _read_lines(self) -> None:
@@ -132,7 +136,8 @@ class Child:
         lived_s = time.monotonic() - self._started_at
         self._pause_s = FIRST_PAUSE_S if lived_s > GOOD_LIFE_S else min(self._pause_s * 2, LONGEST_PAUSE_S)
         self._start_at = time.monotonic() + self._pause_s
-        log.warning("process_ended", name=self.name, exit_code=exit_code, again_in_s=self._pause_s)
+        if not self._is_retired:
+            log.warning("process_ended", name=self.name, exit_code=exit_code, again_in_s=self._pause_s)
 
     def ask_to_reload(self) -> None:
         """Send SIGHUP, so that the child reads its settings again; a child that is starting gets it when ready."""
@@ -140,6 +145,23 @@ class Child:
         self._reload_due = self._program.reports_ready and self.word is None
         if self._program.reports_ready and self.word is not None and not self._ended:
             self._process.send_signal(RELOAD_SIGNAL)
+
+    def retire(self) -> None:
+        """Send SIGHUP to a child that then finishes its work and exits; it is not started again."""
+        self._is_retired = True
+        if not self._ended:
+            self._process.send_signal(RELOAD_SIGNAL)
+
+    @property
+    def has_exited(self) -> bool:
+        """Whether the child has exited and was not started again."""
+        return self._ended
+
+    def close_pipe(self) -> None:
+        """Close the pipe from the child in a process that was forked and does not supervise it."""
+        if not self._ended and self._ready_fd >= 0:
+            os.close(self._ready_fd)
+            self._ready_fd = -1
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM."""
@@ -158,6 +180,32 @@ class Child:
             self._process.wait()
         os.close(self._ready_fd)
         self._ended = True
+
+
+class ForkedChild(Child):
+    """A child process that was forked, and is forked again whenever it exits.
+
+    Args:
+        name: The name of the process.
+        run: The function that it runs; see `ForkedProcess`.
+        on_exit: Called in the parent when the process has exited.
+    """
+
+    def __init__(self, name: str, run: Callable[[], object], on_exit: Callable[[], object]) -> None:
+        self._run, self._on_exit = run, on_exit
+        super().__init__(Program(name, (), {}))
+
+    def _launch(self, ready_fd: int) -> ForkedProcess:
+        def run() -> None:
+            self.close_pipe()
+            os.environ[READY_FD] = str(ready_fd)
+            self._run()
+
+        return ForkedProcess(run)
+
+    def _handle_exit(self) -> None:
+        self._on_exit()
+        super()._handle_exit()
 
 
 def attend(children: Iterable[Child]) -> None:

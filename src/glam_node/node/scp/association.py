@@ -3,7 +3,6 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -11,10 +10,11 @@ import structlog
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.domain.event import EventDetail
 from glam_node.node.scp import dimse, pdu
-from glam_node.node.scp.association_context import record_abort
+from glam_node.node.scp.association_context import AssociationContext
+from glam_node.node.scp.commitment import commit
 from glam_node.node.scp.contexts import VERIFICATION
-from glam_node.node.scp.negotiation import AcceptedAssociation, AcceptedContext
-from glam_node.node.scp.store import OnRefused, StoreOperation
+from glam_node.node.scp.negotiation import AcceptedContext
+from glam_node.node.scp.store import StoreOperation, begin_store
 
 log = structlog.get_logger(__name__)
 
@@ -27,14 +27,6 @@ LONGEST_DATA_SET = 4_194_304
 
 A storage commitment request for about 30,000 instances has this length.
 """
-
-BeginStore = Callable[[dimse.Command, AcceptedContext], StoreOperation]
-Commit = Callable[[dimse.Command, AcceptedContext, bytes], tuple[int, str]]
-"""Function that processes an N-ACTION or N-EVENT-REPORT and returns its status and error comment.
-
-Its arguments are the command, the presentation context and the encoded data set.
-"""
-
 
 _SERVICES = {
     dimse.C_ECHO_RQ: VERIFICATION,
@@ -60,22 +52,10 @@ class _PartialMessage:
 class Association:
     """An accepted association; call `serve` once."""
 
-    def __init__(
-        self,
-        stream: pdu.PDUStream,
-        accepted: AcceptedAssociation,
-        begin_store: BeginStore,
-        commit: Commit,
-        timeout_s: float,
-        on_refused: OnRefused,
-    ) -> None:
+    def __init__(self, stream: pdu.PDUStream, context: AssociationContext) -> None:
         self._stream = stream
-        self._accepted = accepted
-        self._contexts = accepted.contexts
-        self._begin_store = begin_store
-        self._commit = commit
-        self._timeout_s = timeout_s
-        self._on_refused = on_refused
+        self._context = context
+        self._timeout_s = context.receiver.node.network_timeout
         self._message: _PartialMessage | None = None
         self._stopping = threading.Event()
         self.answered: Counter[int] = Counter()
@@ -100,10 +80,10 @@ class Association:
             failure, last_pdu = error, pdu.abort(pdu.BY_PROVIDER, error.reason)
         stored = self.answered[dimse.SUCCESS]
         counts: EventDetail = {"stored": stored, "refused": self.answered.total() - stored}
-        title, half_received = self._accepted.calling_ae_title, self._half_received()
+        title, half_received = self._context.calling_ae_title, self._half_received()
         if failure is not None and (half_received or not isinstance(failure, pdu.Closed)):
-            reason, address = f"{failure}{half_received}", self._accepted.address
-            record_abort(self._on_refused, reason, failure.remedy, address, title, **counts)
+            reason, address = f"{failure}{half_received}", self._context.address
+            self._context.receiver.record_abort(reason, failure.remedy, address, title, **counts)
         else:
             log.info("association_ended", calling_ae_title=title, failure=str(failure or ""), **counts)
         return last_pdu
@@ -155,7 +135,7 @@ class Association:
             raise pdu.ConnectionLost(f"slower than {MINIMUM_BYTES_PER_SECOND} bytes a second")
 
     def _take_fragment(self, context_id: int, is_command: bool, is_last: bool, data: memoryview) -> None:
-        if context_id not in self._contexts:
+        if context_id not in self._context.contexts:
             raise pdu.MalformedPDU(f"presentation context {context_id} was not accepted")
         message = self._message = self._message or _PartialMessage(context_id)
         if message.context_id != context_id or is_command != (message.command is None):
@@ -177,7 +157,7 @@ class Association:
         except dimse.MalformedCommand as error:
             raise pdu.MalformedPDU(f"command set: {error}") from error
         if command.command_field == dimse.C_STORE_RQ:
-            message.storing = self._begin_store(command, self._contexts[message.context_id])
+            message.storing = begin_store(command, self._context.contexts[message.context_id], self._context)
         if not command.has_data_set:
             self._answer(message, command)
 
@@ -194,11 +174,12 @@ class Association:
             status, comment = message.storing.finish()
             self.answered[status] += 1
         else:
-            status, comment = self._answer_other_command(command, self._contexts[message.context_id], message.data_set)
+            context = self._context.contexts[message.context_id]
+            status, comment = self._answer_other_command(command, context, message.data_set)
         self._message = None
         if command.command_field != dimse.C_CANCEL_RQ:
             answer = dimse.response(command, status, comment)
-            self._stream.send(pdu.p_data(message.context_id, answer, self._accepted.maximum_length))
+            self._stream.send(pdu.p_data(message.context_id, answer, self._context.maximum_length))
 
     def _answer_other_command(
         self, command: dimse.Command, context: AcceptedContext, data_set: bytearray
@@ -214,4 +195,4 @@ class Association:
             return dimse.SUCCESS, ""
         if len(data_set) > LONGEST_DATA_SET:
             return dimse.RESOURCE_LIMITATION, f"a data set of more than {LONGEST_DATA_SET} bytes"
-        return self._commit(command, context, bytes(data_set))
+        return commit(command, context, bytes(data_set), self._context)

@@ -16,6 +16,7 @@ from glam_node.node.domain.commitment import (
 )
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.scp import dimse
+from glam_node.node.scp.association_context import AssociationContext
 from glam_node.node.scp.negotiation import AcceptedContext
 from glam_node.node.workflow.deliver.commitment_data_sets import NoCommitment, reported, requested
 from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 def commit(
-    command: dimse.Command, context: AcceptedContext, encoded: bytes, *, calling_ae_title: str, desk: CommitmentDesk
+    command: dimse.Command, context: AcceptedContext, encoded: bytes, association: AssociationContext
 ) -> tuple[int, str]:
     """Process an N-ACTION or N-EVENT-REPORT; return its status and error comment.
 
@@ -34,13 +35,12 @@ def commit(
         command: The command.
         context: The presentation context of the command.
         encoded: The data set of the command.
-        calling_ae_title: The AE title of the peer.
-        desk: The records of storage commitment.
+        association: The association, whose receiver records storage commitment.
     """
-    refusal = _refusal(command)
+    calling_ae_title, refusal = association.calling_ae_title, _refusal(command)
     try:
         if refusal is None:
-            _take(command, _decoded(encoded, context), calling_ae_title, desk)
+            _take(command, _decoded(encoded, context), calling_ae_title, association.receiver.desk)
             return dimse.SUCCESS, ""
     except NoCommitment as error:
         refusal = dimse.INVALID_ARGUMENT_VALUE, str(error)

@@ -4,67 +4,72 @@ import socket
 import threading
 from collections import Counter
 from dataclasses import dataclass
-from typing import Protocol
+
+from glam_node.node.scp.association import Association
+from glam_node.node.scp.receiver_counts import Place
 
 MAXIMUM_WAITING = 64
-"""Maximum number of connections that have not requested an association."""
+"""Maximum number of connections to a receiver process that have not requested an association."""
 MAXIMUM_WAITING_PER_ADDRESS = 16
-
-
-class ServedAssociation(Protocol):
-    """An association that is served by this process or by a helper process."""
-
-    def ask_to_stop(self) -> bool:
-        """Request the end after the current message; return True if there is none and the connection may be cut."""
-        ...
-
-    def serve(self) -> bytes:
-        """Serve the association and return the last PDU for the peer, empty if there is none."""
-        ...
 
 
 @dataclass(slots=True)
 class _Connected:
     address: str
-    association: ServedAssociation | None = None
+    association: Association | None = None
+    has_ended: bool = False
+    """Whether nothing more will be done with the connection than to let the peer read the last PDU."""
 
 
 class Connections:
-    """All connections of a server.
+    """All connections of a receiver process.
 
     Connections that have not requested an association are evicted, the oldest first, when a new connection exceeds
     their limits. So silent connections, however many, do not keep other peers out.
     """
 
-    def __init__(self, maximum_associations: int) -> None:
+    def __init__(self, place: Place, maximum_associations: int) -> None:
+        self._place = place
         self._maximum_associations = maximum_associations
         self._lock = threading.Lock()
         self._connected: dict[socket.socket, _Connected] = {}
-
-    def set_limit(self, maximum_associations: int) -> None:
-        """Change the maximum number of associations; open associations stay open."""
-        self._maximum_associations = maximum_associations
 
     def add(self, connection: socket.socket, address: str) -> None:
         """Register a connection; if there are too many, evict the oldest one that has not requested an association."""
         with self._lock:
             self._make_room(address)
             self._connected[connection] = _Connected(address)
+        self._place.connect()
 
-    def associate(self, connection: socket.socket, association: ServedAssociation) -> bool:
-        """Register the association of a connection; return False at the limit, or if the connection was evicted."""
+    def associate(self, connection: socket.socket, association: Association) -> bool:
+        """Register the association of a connection.
+
+        Returns:
+            False if the node has as many associations as it may have, or if the connection was evicted.
+        """
+        if not self._place.associate(self._maximum_associations):
+            return False
         with self._lock:
             connected = self._connected.get(connection)
-            serving = sum(other.association is not None for other in self._connected.values())
-            if connected is None or serving >= self._maximum_associations:
-                return False
-            connected.association = association
-            return True
+            if connected is not None:
+                connected.association = association
+                return True
+        self._place.dissociate()
+        return False
+
+    def end(self, connection: socket.socket) -> None:
+        """Make room for other connections, since this one is only open until the peer has read the last PDU."""
+        with self._lock:
+            connected = self._connected.get(connection)
+            if connected is not None:
+                self._uncount(connected)
 
     def remove(self, connection: socket.socket) -> None:
         """Forget a connection."""
         with self._lock:
-            self._connected.pop(connection, None)
+            connected = self._connected.pop(connection, None)
+            if connected is not None:
+                self._uncount(connected)
 
     def finish(self) -> None:
         """Stop reading from idle connections; let every other association end after its current message."""
@@ -88,8 +93,15 @@ class Connections:
 
     def _evict_oldest_of(self, address: str) -> None:
         oldest = next(connection for connection, connected in self._waiting() if connected.address == address)
-        del self._connected[oldest]
+        self._uncount(self._connected.pop(oldest))
         _shut_down(oldest, socket.SHUT_RDWR)
+
+    def _uncount(self, connected: _Connected) -> None:
+        if not connected.has_ended:
+            connected.has_ended = True
+            self._place.disconnect()
+            if connected.association is not None:
+                self._place.dissociate()
 
     def _waiting(self) -> list[tuple[socket.socket, _Connected]]:
         return [one for one in self._connected.items() if one[1].association is None]

@@ -81,9 +81,13 @@ class Listener:
             with _secured(connection, self.context.current(), self.handshake_timeout) as secured:
                 yield secured, Caller(address, peer_certificate(secured))
 
+    def accept(self) -> tuple[socket.socket, str]:
+        """Return a connection and the address of its peer. Raises BlockingIOError if no connection waits."""
+        connection, address = self.listening_socket.accept()
+        return connection, str(address[0])
+
     def close(self) -> None:
-        """Stop listening."""
-        self.listening_socket.shutdown(socket.SHUT_RDWR)
+        """Stop listening in this process; other processes may have the same socket."""
         self.listening_socket.close()
 
     @property
@@ -131,9 +135,12 @@ def tls_context(tls: TLSSettings) -> ReloadingContext:
 def _listening_socket(host: str, port: int, key: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::")
+        opened = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::")
     except OSError as error:
         raise cannot_listen(host, port, key, error) from error
+    # Several processes accept on this socket: one that was told of a connection may find that another has taken it.
+    opened.setblocking(False)
+    return opened
 
 
 def cannot_listen(host: str, port: int, key: str, error: OSError) -> PermanentError:

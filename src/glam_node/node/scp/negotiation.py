@@ -27,18 +27,6 @@ class AcceptedContext:
 
 
 @dataclass(frozen=True, slots=True)
-class AcceptedAssociation:
-    """An accepted association, with everything that the process that serves it needs."""
-
-    calling_ae_title: str
-    address: str
-    contexts: dict[int, AcceptedContext]
-    """The accepted contexts by presentation context ID."""
-    maximum_length: int
-    """Maximum length in bytes of a P-DATA-TF that the peer receives; 0 for no limit."""
-
-
-@dataclass(frozen=True, slots=True)
 class Proposal:
     """An association request: its fixed fields, and its whole body as bytes."""
 

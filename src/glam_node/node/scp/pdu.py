@@ -64,9 +64,9 @@ class PDUStream:
         self._connection = connection
         self._timeout_s = self._current_timeout_s = timeout_s
         self._longest = {P_DATA_TF: maximum_pdu_length + LENGTH_TOLERANCE, ASSOCIATE_RQ: MAXIMUM_ASSOCIATE_LENGTH}
-        # Room for two of the longest PDUs: one arrives while the other is read. Anonymous memory uses no RAM before it
-        # is written to, so a connection that receives little needs little memory.
-        length = 2 * (6 + max(self._longest.values()))
+        # Room for two of the longest P-DATA-TF: one arrives while the other is read. Anonymous memory uses no RAM
+        # before it is written to, so a connection that receives little needs little memory.
+        length = 6 + max(2 * self._longest[P_DATA_TF] + 6, MAXIMUM_ASSOCIATE_LENGTH)
         self._buffer = memoryview(mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self._start = self._end = 0
         connection.settimeout(timeout_s)

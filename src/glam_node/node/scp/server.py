@@ -1,21 +1,22 @@
 """The receiver on the node's own upper layer: listen, admit or reject peers, serve each association in a thread."""
 
+import os
+import select
 import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import structlog
 
 from glam_node.node.scp import negotiation, pdu
 from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.association import Association
-from glam_node.node.scp.association_context import AssociationSettings, record_abort, record_rejection
-from glam_node.node.scp.connections import MAXIMUM_WAITING, Connections, ServedAssociation
-from glam_node.node.scp.helper_processes import Finish, Helper, HelperGone, Helpers
-from glam_node.node.scp.listener import HandshakeRefused, Listener, open_listeners
-from glam_node.node.scp.services import STOP_PATIENCE_S, Server
+from glam_node.node.scp.association_context import AssociationContext, ReceiverContext
+from glam_node.node.scp.connections import MAXIMUM_WAITING, Connections
+from glam_node.node.scp.listener import HandshakeRefused, Listener
+from glam_node.node.scp.receiver_counts import Place
 
 log = structlog.get_logger(__name__)
 
@@ -27,89 +28,109 @@ BUSY = Rejection(
     "node.maximum_associations allows no further association at present; the sender may try again",
 )
 ACCEPT_PAUSE_S = 0.1
+YIELD_S, YIELD_STEP_S = 0.005, 0.0005
+"""Seconds for which a process leaves a connection to those that have fewer, and after which it looks again."""
+STOP_PATIENCE_S = 5.0
+"""Seconds for associations to end when a server stops."""
 # Seconds and bytes for which the node still reads after its last PDU, before it closes the connection.
 LINGER_S = 0.5
 LINGER_BYTES = 1_048_576
 
 
-class StorageServer(Server):
-    """A Storage, Storage Commitment and Verification SCP."""
+class StorageServer:
+    """A Storage, Storage Commitment and Verification SCP: one of the equal receiver processes of a node.
 
-    def _prepare(self) -> None:
-        settings = self._settings.node
-        self._helpers = Helpers()
-        self._connections = Connections(settings.maximum_associations)
+    All of them accept connections on the same listening sockets. One that stops accepting loses no connection, since
+    the others accept those that wait.
+    """
+
+    def __init__(self, context: ReceiverContext, listeners: Sequence[Listener], place: Place) -> None:
+        self._context = context
+        self._listeners = listeners
+        self._place = place
+        self._connections = Connections(place, context.node.maximum_associations)
         # An evicted connection keeps its thread for a moment, so there are more threads than open connections.
-        self._threads_at_most = settings.maximum_associations + 2 * MAXIMUM_WAITING
-        self._free_threads = threading.Semaphore(self._threads_at_most)
+        self._free_threads = threading.Semaphore(context.node.maximum_associations + 2 * MAXIMUM_WAITING)
         self._threads: set[threading.Thread] = set()
+        self._acceptors: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._listeners: list[Listener] = []
-
-    def share_with(self, helpers: Helpers) -> None:
-        """Let helpers serve some of the associations; call this before `start`."""
-        self._helpers = helpers
-
-    @property
-    def port(self) -> int:
-        """The TCP port for plain DICOM, or the TLS port if there is no other."""
-        return self._listeners[0].port
-
-    @property
-    def tls_port(self) -> int | None:
-        """The TCP port for TLS, or None if there is no such port."""
-        return next((listener.port for listener in self._listeners if listener.context is not None), None)
+        self._closing, self._stopping = threading.Event(), threading.Event()
+        # Closing the write end wakes the threads that wait for connections.
+        self._closed, self._close = os.pipe()
 
     def start(self) -> None:
-        """Listen on the ports.
-
-        Raises:
-            PermanentError: A port cannot be opened, or the certificate cannot be used.
-        """
-        self._listeners = open_listeners(self._settings.node, self._tls)
-        self._warn_when_nobody_may_send()
+        """Accept connections on every port."""
         for listener in self._listeners:
-            threading.Thread(target=self._accept, args=(listener,), name=f"accept {listener.port}", daemon=True).start()
+            thread = threading.Thread(target=self._accept, args=(listener,), name=f"accept {listener.port}")
+            thread.daemon = True
+            self._acceptors.append(thread)
+            thread.start()
 
-    def _apply_settings(self) -> None:
-        maximum_associations = self._settings.node.maximum_associations
-        self._connections.set_limit(maximum_associations)
-        more = maximum_associations + 2 * MAXIMUM_WAITING - self._threads_at_most
-        if more > 0:
-            self._threads_at_most += more
-            self._free_threads.release(more)
+    def drain(self) -> None:
+        """Accept no more connections, and wait until those that are open have ended."""
+        self._stop_accepting()
+        while threads := self._open_threads():
+            threads[0].join()
 
     def stop(self) -> None:
-        """Stop listening; let associations finish their current message, then cut them after STOP_PATIENCE_S."""
+        """Accept no more connections; let associations finish their message, then cut them after STOP_PATIENCE_S."""
         self._stopping.set()
-        for listener in self._listeners:
-            listener.close()
-        self._helpers.send(Finish())
+        self._stop_accepting()
         self._connections.finish()
         self._join()
         self._connections.cut_all()
         self._join()
 
+    def _stop_accepting(self) -> None:
+        with self._lock:
+            was_closing = self._closing.is_set()
+            self._closing.set()
+        if not was_closing:
+            os.close(self._close)
+            self._free_threads.release(len(self._acceptors))
+        for thread in self._acceptors:
+            thread.join(STOP_PATIENCE_S)
+        self._place.stop_accepting()
+        for listener in self._listeners:
+            listener.close()
+
+    def _open_threads(self) -> tuple[threading.Thread, ...]:
+        with self._lock:
+            return tuple(self._threads)
+
     def _join(self) -> None:
         deadline = time.monotonic() + STOP_PATIENCE_S
-        with self._lock:
-            threads = tuple(self._threads)
-        for thread in threads:
+        for thread in self._open_threads():
             thread.join(max(deadline - time.monotonic(), 0))
 
     def _accept(self, listener: Listener) -> None:
-        while not self._stopping.is_set():
+        waiting = select.poll()
+        waiting.register(listener.listening_socket, select.POLLIN)
+        waiting.register(self._closed, select.POLLIN)
+        while not self._closing.is_set():
             self._free_threads.acquire()
             try:
-                connection, address = listener.listening_socket.accept()
-                self._start_thread(connection, str(address[0]), listener)
+                self._start_thread(*self._next_connection(listener, waiting), listener)
+            except BlockingIOError:  # another process was faster, or this one is closing
+                self._free_threads.release()
             except (OSError, RuntimeError) as error:  # too many open files or threads: wait until there are fewer
                 self._free_threads.release()
-                if self._stopping.is_set():
-                    return
                 log.error("cannot_accept", failure=str(error))
-                time.sleep(ACCEPT_PAUSE_S)
+                self._closing.wait(ACCEPT_PAUSE_S)
+
+    def _next_connection(self, listener: Listener, waiting: select.poll) -> tuple[socket.socket, str]:
+        """Wait for a connection, leave it to a process that is less busy for a moment, and accept it.
+
+        Raises:
+            BlockingIOError: Another process has accepted it, or this one is closing.
+        """
+        waiting.poll()
+        deadline = time.monotonic() + YIELD_S
+        while not self._place.is_least_busy() and time.monotonic() < deadline:
+            time.sleep(YIELD_STEP_S)
+        if self._closing.is_set():
+            raise BlockingIOError
+        return listener.accept()
 
     def _start_thread(self, connection: socket.socket, address: str, listener: Listener) -> None:
         thread = threading.Thread(
@@ -134,9 +155,11 @@ class StorageServer(Server):
     def _serve(self, connection: socket.socket, address: str, listener: Listener) -> None:
         try:
             with listener.handshake(connection, address) as (dicom_socket, caller):
-                _send_last_pdu(dicom_socket, self._serve_peer(dicom_socket, connection, caller))
+                last_pdu = self._serve_peer(dicom_socket, connection, caller)
+                self._connections.end(connection)
+                _send_last_pdu(dicom_socket, last_pdu)
         except HandshakeRefused as error:
-            record_rejection(self._services.on_refused, error.rejection, address)
+            self._context.record_rejection(error.rejection, address)
             is_plain = listener.context is None
             _send_last_pdu(connection, pdu.abort(pdu.BY_PROVIDER, pdu.NOT_SPECIFIED) if is_plain else b"")
         except (OSError, pdu.ConnectionLost) as error:  # usual with health checks and port scans
@@ -156,80 +179,48 @@ class StorageServer(Server):
             connection: The TCP connection.
             caller: The peer.
         """
-        settings = self._settings
-        stream = pdu.PDUStream(dicom_socket, settings.node.network_timeout, settings.node.maximum_pdu_length)
+        node = self._context.node
+        stream = pdu.PDUStream(dicom_socket, node.network_timeout, node.maximum_pdu_length)
         proposal: negotiation.Proposal | None = None
         try:
             unit = stream.read()
             if unit.pdu_type != pdu.ASSOCIATE_RQ:
                 raise pdu.MalformedPDU(f"the first PDU is of type 0x{unit.pdu_type:02X}", pdu.UNEXPECTED_PDU)
             proposal = negotiation.parse(unit.body)
-            # A helper cannot take over a TLS session, nor bytes that were already read.
-            with self._helpers.least_busy(only_here=dicom_socket is not connection or not stream.is_empty) as helper:
-                opened = self._open(proposal, stream, connection, caller, settings, helper)
-                if not isinstance(opened, Rejection):
-                    return opened.serve()
+            opened = self._open(proposal, stream, connection, caller)
+            if not isinstance(opened, Rejection):
+                return opened.serve()
         except pdu.MalformedPDU as error:
             calling = proposal.calling_ae_title if proposal is not None else ""
-            record_abort(self._services.on_refused, str(error), error.remedy, caller.address, calling)
+            self._context.record_abort(str(error), error.remedy, caller.address, calling)
             return pdu.abort(pdu.BY_USER, pdu.NOT_SPECIFIED)
         except pdu.ConnectionLost as error:
             if not stream.is_empty:
                 reason = f"the A-ASSOCIATE-RQ did not arrive completely: {error}"
-                record_abort(self._services.on_refused, reason, error.remedy, caller.address)
+                self._context.record_abort(reason, error.remedy, caller.address)
             raise
-        titles = proposal.calling_ae_title, proposal.called_ae_title
-        record_rejection(self._services.on_refused, opened, caller.address, *titles)
+        self._context.record_rejection(opened, caller.address, proposal.calling_ae_title, proposal.called_ae_title)
         return pdu.associate_rj(*opened.result)
 
     def _open(
-        self,
-        proposal: negotiation.Proposal,
-        stream: pdu.PDUStream,
-        connection: socket.socket,
-        caller: Caller,
-        settings: AssociationSettings,
-        helper: Helper | None,
-    ) -> ServedAssociation | Rejection:
-        calling_ae_title, node = proposal.calling_ae_title, settings.node
-        rejection = admission(calling_ae_title, proposal.called_ae_title, caller, node, settings.peers)
+        self, proposal: negotiation.Proposal, stream: pdu.PDUStream, connection: socket.socket, caller: Caller
+    ) -> Association | Rejection:
+        context, calling_ae_title = self._context, proposal.calling_ae_title
+        rejection = admission(calling_ae_title, proposal.called_ae_title, caller, context.node, context.peers)
         if rejection is not None:
             return rejection
-        acceptance = negotiation.accept(proposal, settings.contexts, node.maximum_pdu_length)
-        if isinstance(acceptance, Rejection):
-            return acceptance
-        accepted = negotiation.AcceptedAssociation(
-            calling_ae_title, caller.address, acceptance.contexts, acceptance.maximum_length
+        answer = negotiation.accept(proposal, context.transfer_syntaxes, context.node.maximum_pdu_length)
+        if isinstance(answer, Rejection):
+            return answer
+        association = Association(
+            stream,
+            AssociationContext(context, calling_ae_title, caller.address, answer.contexts, answer.maximum_length),
         )
-        local = self._services.association(stream, accepted, settings)
-        association = local if helper is None else _HelperAssociation(helper, connection, accepted, local)
         if self._stopping.is_set() or not self._connections.associate(connection, association):
             return BUSY
-        stream.send(acceptance.encoded)
-        log.info("association_accepted", calling_ae_title=calling_ae_title, contexts=len(acceptance.contexts))
+        stream.send(answer.encoded)
+        log.info("association_accepted", calling_ae_title=calling_ae_title, contexts=len(answer.contexts))
         return association
-
-
-@dataclass(frozen=True, slots=True)
-class _HelperAssociation:
-    """An association that a helper serves; this process serves it if the helper is gone."""
-
-    helper: Helper
-    connection: socket.socket
-    accepted: negotiation.AcceptedAssociation
-    fallback: Association
-
-    def ask_to_stop(self) -> bool:
-        """Return False, since the helper gets its own order to finish."""
-        return False
-
-    def serve(self) -> bytes:
-        """Have the helper serve the association; return the last PDU for the peer."""
-        try:
-            return self.helper.serve(self.connection, self.accepted)
-        except HelperGone as error:
-            log.error("helper_gone", failure=str(error))
-            return self.fallback.serve()
 
 
 def _send_last_pdu(connection: socket.socket, last_pdu: bytes) -> None:

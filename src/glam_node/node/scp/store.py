@@ -2,7 +2,6 @@
 
 import errno
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -14,18 +13,22 @@ from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.errors import NodeError
 from glam_node.node.scp import dimse
+from glam_node.node.scp.association_context import AssociationContext
 from glam_node.node.scp.contexts import VERIFICATION
 from glam_node.node.scp.negotiation import AcceptedContext
-from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
-from glam_node.node.workflow.receive.store_instance import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, Received, Refused
+from glam_node.node.storage.instances import IncomingFile, is_valid_uid
+from glam_node.node.workflow.receive.store_instance import (
+    CANNOT_UNDERSTAND,
+    DATA_SET_DOES_NOT_MATCH,
+    Received,
+    Refused,
+    receive,
+)
 
 log = structlog.get_logger(__name__)
 
 MAXIMUM_FRAGMENTS = 256
 """Number of collected fragments after which they are written to the file, however small they are."""
-
-Receive = Callable[[Received, str, datetime], object]
-OnRefused = Callable[[EventKind, EventDetail], None]
 
 
 @dataclass
@@ -34,10 +37,7 @@ class StoreOperation:
 
     command: dimse.Command
     context: AcceptedContext
-    calling_ae_title: str
-    address: str
-    receive: Receive
-    on_refused: OnRefused
+    association: AssociationContext
     file: IncomingFile | None = None
     refusal: tuple[int, str] | None = None
     fragments: list[memoryview] = field(default_factory=list)
@@ -96,7 +96,8 @@ class StoreOperation:
             transfer_syntax_uid=self.context.transfer_syntax,
             file=file,
         )
-        self.receive(received, self.calling_ae_title, datetime.now(UTC))
+        receiver, title = self.association.receiver, self.association.calling_ae_title
+        receive(received, title, store=receiver.store, writer=receiver.writer, now=datetime.now(UTC))
 
     def fail(self, error: Exception) -> None:
         """Refuse the instance because of an error of this node; the sender may send it again."""
@@ -113,36 +114,27 @@ class StoreOperation:
         detail: EventDetail = {
             "status": f"0x{status:04X}",
             "reason": reason,
-            "calling_ae_title": self.calling_ae_title,
-            "address": self.address,
+            "calling_ae_title": self.association.calling_ae_title,
+            "address": self.association.address,
             "sop_class_uid": self.command.sop_class_uid[: dimse.LONGEST_UID],
             "sop_instance_uid": self.command.sop_instance_uid[: dimse.LONGEST_UID],
         }
         log.warning("instance_refused", **detail)
-        self.on_refused(EventKind.INSTANCE_REFUSED, detail)
+        self.association.receiver.on_refused(EventKind.INSTANCE_REFUSED, detail)
 
 
-def begin_store(
-    command: dimse.Command,
-    context: AcceptedContext,
-    *,
-    calling_ae_title: str,
-    address: str,
-    store: InstanceStore,
-    minimum_free_bytes: int,
-    receive: Receive,
-    on_refused: OnRefused,
-) -> StoreOperation:
+def begin_store(command: dimse.Command, context: AcceptedContext, association: AssociationContext) -> StoreOperation:
     """Begin a C-STORE: open a file for the data set, or refuse the instance."""
-    storing = StoreOperation(command, context, calling_ae_title, address, receive, on_refused)
+    storing = StoreOperation(command, context, association)
     storing.refusal = _refusal(command, context)
     if storing.refusal is not None:
         return storing
+    receiver = association.receiver
     try:
-        if store.free_bytes() < minimum_free_bytes:
+        if receiver.store.free_bytes() < receiver.minimum_free_bytes:
             storing.refusal = (dimse.OUT_OF_RESOURCES, "too little space is free on the node's disk")
         else:
-            storing.file = store.incoming(_file_head(command, context))
+            storing.file = receiver.store.incoming(_file_head(command, context))
     except OSError as error:
         storing.fail(error)
     return storing
