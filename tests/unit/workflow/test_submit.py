@@ -83,6 +83,17 @@ def test_a_late_image_makes_a_new_job_and_the_old_one_is_superseded(bench: Workb
     assert [one.state for one in bench.jobs()] == [JobState.PENDING, JobState.SUPERSEDED]
 
 
+def test_a_failed_job_needs_nobody_once_a_newer_job_replaces_it(bench: Workbench) -> None:
+    submit(bench, *four_views())
+    job_id = bench.job().job_id
+    with bench.sessions.begin() as session:
+        job = jobs.claim(session, job_id, owner="w", now=bench.clock(), lease_s=60, maximum_attempts=3)
+        assert job is not None
+        jobs.fail(session, job, now=bench.clock(), failure="broken", next_attempt_at=None)
+    submit(bench, late(bench))
+    assert [one.state for one in bench.jobs()] == [JobState.PENDING, JobState.SUPERSEDED]
+
+
 def test_a_late_image_after_the_report_makes_a_new_job_beside_the_old(bench: Workbench) -> None:
     submit(bench, *four_views())
     succeed(bench)
