@@ -7,7 +7,7 @@ import pytest
 
 from glam_node.node.db import jobs
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.job import InferenceJob, JobState, Priority
+from glam_node.node.domain.job import FailureKind, InferenceJob, JobState, Priority
 from glam_node.node.domain.ports import JobQueue
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import TransientError
@@ -89,7 +89,7 @@ def test_a_failed_job_needs_nobody_once_a_newer_job_replaces_it(bench: Workbench
     with bench.sessions.begin() as session:
         job = jobs.claim(session, job_id, owner="w", now=bench.clock(), lease_s=60, maximum_attempts=3)
         assert job is not None
-        jobs.fail(session, job, now=bench.clock(), failure="broken", next_attempt_at=None)
+        jobs.fail(session, job, now=bench.clock(), failure="broken", kind=FailureKind.PERMANENT, next_attempt_at=None)
     submit(bench, late(bench))
     assert [one.state for one in bench.jobs()] == [JobState.PENDING, JobState.SUPERSEDED]
 
