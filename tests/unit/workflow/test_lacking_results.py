@@ -43,6 +43,19 @@ def test_a_destination_that_is_added_later_gets_the_kinds_that_it_asks_for(repor
     assert len(new.received) == 1
 
 
+def test_a_new_destination_that_is_not_named_gets_no_results(reported: Workbench) -> None:
+    reported.destinations = {**reported.destinations, "new": BOTH, "trial": BOTH}
+    for named, sent in (("new", {"new"}), ("trial", {"new", "trial"})):
+        assert act(reported, named) == f"the results that {named} lacks will be written and sent to it"
+        reported.run(reported.job())
+        assert {one.destination for one in reported.deliveries()} == {"archive", "other", *sent}
+
+
+def test_a_destination_with_results_gets_a_kind_that_it_lacks_though_another_is_named(reported: Workbench) -> None:
+    reported.destinations = {**reported.destinations, "archive": (*BOTH, "secondary_capture"), "new": BOTH}
+    assert "archive lacks" in act(reported, "new")
+
+
 def test_a_study_is_not_analysed_again_for_a_new_destination(reported: Workbench) -> None:
     reported.destinations = {**reported.destinations, "new": BOTH}
     act(reported)

@@ -1,6 +1,6 @@
 """Results that a destination lacks because it, or a kind of result, was configured after the study was analysed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sqlalchemy.orm import Session
@@ -22,7 +22,8 @@ def write_for_destinations(
         session: A session in the transaction of the change.
         order: The study, the person and the time.
         named: The destination that the person chose; it gets results even if a rule of the site sends the results of
-            the study to other destinations. Empty for every destination.
+            the study to other destinations, and no other destination without results of the study gets any. Empty for
+            every destination.
         queued: The deliveries of the study.
         context: The destinations that are configured, and the kinds of results that each asks for.
 
@@ -38,7 +39,10 @@ def write_for_destinations(
         return [], ""
     if job.state is not JobState.SUCCEEDED or job.settings_digest != context.identity.settings_digest:
         return [], _not_now(job, named)
-    restarted = job_restarts.write_again(session, job.job_id, meant.routing.destinations, order.at)
+    strangers = set(lacking) - {named} - {one.destination for one in queued} if named else set()
+    lacking = [name for name in lacking if name not in strangers]
+    destinations = _without(strangers, meant.routing.destinations, context)
+    restarted = job_restarts.write_again(session, job.job_id, destinations, order.at)
     return (lacking, "") if restarted else ([], "")
 
 
@@ -53,6 +57,15 @@ def _including(job: InferenceJob, destination: str) -> InferenceJob:
     if not destination or job.routing.destinations is None or destination in job.routing.destinations:
         return job
     return replace(job, routing=replace(job.routing, destinations=(*job.routing.destinations, destination)))
+
+
+def _without(
+    strangers: Collection[str], destinations: Sequence[str] | None, context: InferenceContext
+) -> Sequence[str] | None:
+    """Return a job's destinations without those that got no result of its study and that the person did not choose."""
+    if not strangers:
+        return destinations
+    return [name for name in destinations or context.destinations if name not in strangers]
 
 
 def _lacking(job: InferenceJob, queued: Collection[Delivery], context: InferenceContext) -> list[str]:
