@@ -43,7 +43,8 @@ def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]
     names = tuple(str(segment) for segment in location if not isinstance(segment, int))
     inner = mistake.get("ctx", {}).get("key") if mistake["type"] == "contradiction" else None
     key = ".".join(part for part in (_dotted(location), inner) if part)
-    return Problem(key, _message(mistake, names) + _origin(mistake, location, variables))
+    message = _misspelt(location, variables) if mistake["type"] == "extra_forbidden" else ""
+    return Problem(key, (message or _message(mistake, names)) + _origin(mistake, location, variables))
 
 
 def location_of(mistake: "ErrorDetails") -> Location:
@@ -54,19 +55,38 @@ def location_of(mistake: "ErrorDetails") -> Location:
 
 def mistyped_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a Problem for each variable that looks like a setting but is none, such as GLAM_NODE_PORT."""
-    settings = [key.environment_variable for key in keys().values() if NAME not in key.path]
-    by_name = {_significant_part(variable): variable for variable in (*settings, SETTINGS_VARIABLE)}
+    known = _variables_of_keys()
     for name in sorted(environ):
         if name in _OTHER_VARIABLES or not _is_misspelt_setting(name.upper(), environ[name]):
             continue
-        wanted = _significant_part(name.upper())
-        found = [one for one in by_name if one == wanted or one.endswith(f"_{wanted}")]
-        if wanted in found:
-            found = [wanted]
-        found = found or difflib.get_close_matches(wanted, by_name, 1)
-        meant = " or ".join(by_name[one] for one in found[:3])
+        found = _meant(name, known) or _similar(name, known)
+        meant = " or ".join(found[:3])
         said = f"did you mean {meant}?" if meant else f"a setting is {ENVIRONMENT_PREFIX}SECTION__KEY"
         yield Problem("", f"environment variable {name} is not a setting and is ignored; {said}")
+
+
+def _misspelt(location: Location, variables: Mapping[Location, Variable]) -> str:
+    """Return which variable was meant by the one that filled this unknown place; empty if that is not known."""
+    name = next((variable.name for place, variable in variables.items() if place[: len(location)] == location), "")
+    meant = _meant(name, _variables_of_keys()) if name else []
+    return f"unknown; did you mean {' or '.join(meant[:3])}?" if meant else ""
+
+
+def _variables_of_keys() -> dict[str, str]:
+    """Return SETTINGS_VARIABLE and the variables of all settings without NAME by their significant part."""
+    variables = [key.environment_variable for key in keys().values() if NAME not in key.path]
+    return {_significant_part(one): one for one in (*variables, SETTINGS_VARIABLE)}
+
+
+def _meant(name: str, known: Mapping[str, str]) -> list[str]:
+    """Return the variable that has the same words in other places, or those that end with these words."""
+    wanted = _significant_part(name.upper())
+    same = known.get(wanted)
+    return [same] if same else [one for words, one in known.items() if words.endswith(f"_{wanted}")]
+
+
+def _similar(name: str, known: Mapping[str, str]) -> list[str]:
+    return [known[one] for one in difflib.get_close_matches(_significant_part(name.upper()), known, 1)]
 
 
 def _significant_part(variable: str) -> str:

@@ -17,7 +17,7 @@ def _expression(value: str) -> str:
     try:
         parse(value)
     except ExpressionError as error:
-        raise contradiction("", f"{error}. `glam-node rules explain` lists fields and operators") from None
+        raise contradiction("", f"{error} (`glam-node rules explain` lists fields and operators)") from None
     return value
 
 

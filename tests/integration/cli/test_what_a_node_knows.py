@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import SegmentationStorage
 from sqlalchemy import text, update
 
 from glam_node.node.db import audit
@@ -138,6 +139,32 @@ def test_status_says_what_to_do_about_studies_that_the_demonstration_left_out(si
 def test_status_is_exit_code_1_when_something_was_given_up(site: Site, exam: list[Dataset]) -> None:
     failed(site, exam)
     assert "ABANDONED" in glam_node("--settings", site.settings_path, "status", expect=1).stdout
+
+
+def test_status_names_the_reason_of_a_kind_that_was_given_up_while_others_are_stored(
+    site: Site, exam: list[Dataset]
+) -> None:
+    site.bench.run(site.bench.submitted(*exam))
+    site.bench.deliver(
+        Archive(answer=lambda one: unsupported(one) if one.sop_class_uid == SegmentationStorage else None)
+    )
+    told = glam_node("--settings", site.settings_path, "status", expect=1).stdout
+    assert "4 ABANDONED, 1 STORED" in told
+    assert "last delivery failed: ARCHIVE does not take the SOP class." in told
+
+
+def test_study_show_says_what_to_do_about_images_of_two_patients(site: Site, exam: list[Dataset]) -> None:
+    uid = reported(site, exam)
+    with site.bench.sessions.begin() as session:
+        session.execute(
+            update(StudyRow).values(state=StudyState.INELIGIBLE, rule="two_patients", reason="They differ.")
+        )
+    assert (
+        "`glam-node study show UID` shows what"
+        in glam_node("--settings", site.settings_path, "status", expect=1).stdout
+    )
+    told = glam_node("--settings", site.settings_path, "study", "show", uid).stdout
+    assert "correct the wrong ones there, and send all images of the study again" in " ".join(told.split())
 
 
 def test_status_leaves_out_refusals_of_peers_that_the_settings_admit_by_now(site: Site) -> None:

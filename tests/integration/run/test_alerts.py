@@ -87,7 +87,9 @@ def test_a_webhook_gets_one_message_when_an_alert_begins_and_one_when_it_ends(tm
     assert (begins["alert"], begins["subject"], begins["node"]) == ("archive_down", "archive", "GLAMNODE")
     assert begins["fact"] == "Results have been waiting for archive for 16 minutes."
     assert begins["text"].startswith("GLAMNODE: archive_down (archive) begins. Results have been waiting")
-    assert over["text"].startswith("GLAMNODE: archive_down (archive) is over.")
+    assert over["text"] == (
+        f'GLAMNODE: archive_down (archive) is over. It said: "{begins["fact"]}" Nothing has to be done.'
+    )
     assert "SECRET" not in json.dumps(hook.posted)
     assert "2.25." not in json.dumps(hook.posted)
 
@@ -157,6 +159,8 @@ def test_mails_are_sent_over_tls_after_authentication(tmp_path: Path) -> None:
     assert begins["Message-ID"] != over["Message-ID"]
     assert mailbox.recipients[0] == ["it@hospital.example", "pacs@hospital.example"]
     assert "Results have been waiting for archive for 16 minutes." in begins.get_payload()
+    assert "Nothing has to be done." in over.get_payload()
+    assert "glam-node echo" not in over.get_payload()
     assert "SECRET" not in begins.as_string()
 
 

@@ -35,6 +35,13 @@ def test_the_file_has_the_chosen_values_and_explains_the_rest(tmp_path: Path) ->
     assert "Route studies from" in told
 
 
+def test_settings_check_has_no_warning_about_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    glam_node("init", path, *options())
+    checked = glam_node("settings", "check", "--settings", path)
+    assert (checked.stdout, checked.stderr) == (f"ok  {path}\n", "")
+
+
 def test_init_asks_for_options_that_are_not_given(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     glam_node("init", path, text="GLAM\n104\nPACS\nVNA@archive.example:104\n/srv\n")

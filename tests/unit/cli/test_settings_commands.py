@@ -1,6 +1,7 @@
 """Tests of `glam-node settings check`, `show` and `explain`."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -21,6 +22,16 @@ def written(tmp_path: Path, text: str) -> Path:
 def test_check_says_that_settings_can_be_used(tmp_path: Path) -> None:
     path = written(tmp_path, "[node]\nport = 104")
     assert glam_node("settings", "check", "--settings", path).stdout == f"ok  {path}\n"
+
+
+def test_a_message_of_check_has_one_full_stop_between_its_sentences(tmp_path: Path) -> None:
+    tls = "tls = { port = 2762, client_certificate = 'none', certificate = 'a.crt', key = 'a.key' }"
+    text = f"{tls}\nrules.young = {{ when = 'PatientAeg < 40Y' }}"
+    told = glam_node("--settings", written(tmp_path, text), "settings", "check", expect=1).stderr
+    told += glam_node("--settings", written(tmp_path, tls), "settings", "check", expect=1).stderr
+    assert "did you mean PatientAge? (" in told
+    assert "cannot be read: no such file or directory. Correct" in told
+    assert not re.search(r"[.?]\.(?!\w)", told)
 
 
 @pytest.mark.features("glam-node settings check")

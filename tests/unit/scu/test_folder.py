@@ -1,7 +1,11 @@
 """A folder in place of an archive."""
 
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from glam_node.node.domain.ports import OutgoingInstance
 from glam_node.node.scu.folder import FolderDestination
@@ -30,7 +34,23 @@ def test_an_unavailable_folder_is_a_transient_failure(tmp_path: Path) -> None:
     instance = outgoing(tmp_path / "x")
     [outcome] = FolderDestination("trial", tmp_path / "x" / "out").store([instance])
     assert (outcome.stored, outcome.transient) == (False, True)
-    assert "Check destinations.trial.path." in outcome.failure
+    assert outcome.failure.endswith(
+        "file exists. Make it a directory that the node's user may write to, or correct destinations.trial.path."
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
+def test_a_full_folder_is_to_be_emptied(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)], check=True)
+    try:
+        [outcome] = FolderDestination("trial", folder).store([outgoing(tmp_path / "x", bytes(65536))])
+    finally:
+        # The process holds directories open that it has synchronised.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    assert (outcome.stored, outcome.transient) == (False, True)
+    assert outcome.failure.endswith("no space left on device. Free some space there. The node tries again.")
 
 
 def test_a_result_without_its_file_does_not_delay_others(tmp_path: Path) -> None:

@@ -16,6 +16,21 @@ def test_a_variable_wins_over_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "key", "meant"),
+    [
+        ("GLAM_NODE__NODE_PORT", "node_port", "GLAM_NODE__NODE__PORT"),
+        ("GLAM_NODE__CONSOLE_OIDC__ISSUER", "console_oidc", "GLAM_NODE__CONSOLE__OIDC__ISSUER"),
+    ],
+)
+def test_a_variable_with_an_underscore_too_few_is_refused_with_the_right_name(name: str, key: str, meant: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(None, {name: "1"})
+    assert [str(one) for one in refused.value.problems] == [
+        f"{key}: unknown; did you mean {meant}? (environment variable {name})"
+    ]
+
+
+@pytest.mark.parametrize(
     ("name", "text", "path", "value"),
     [
         ("GLAM_NODE__NODE__PORT", "11113", "node.port", 11113),

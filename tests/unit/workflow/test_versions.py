@@ -24,10 +24,11 @@ from glam_node.node.storage.instances import InstanceStore, write_marker
 from glam_node.node.workflow.deliver.commit_results import CommitmentRules, commit_results, take_report
 from glam_node.node.workflow.operate.resend import Selection, resend
 from glam_node.node.workflow.operate.retention import RetentionRules, retire_newer_versions
+from glam_node.node.workflow.operate.study_description import describe
 from glam_node.node.workflow.operate.versions import keep_first, take_newer
 from glam_node.node.workflow.receive.store_instance import Received, receive
 from tests.data_sets import encode
-from tests.unit.workflow.workbench import ASSEMBLY, Archive, Workbench, down
+from tests.unit.workflow.workbench import ASSEMBLY, ELIGIBILITY, Archive, Workbench, down
 
 Send = Callable[..., None]
 
@@ -145,6 +146,21 @@ def test_replacing_images_are_analysed_and_results_name_their_patient(
     bench.deliver(archive)
     assert set(archive.received) == new.keys()
     assert doubts(bench) == []
+
+
+def test_the_results_of_images_that_were_replaced_are_described_as_superseded(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    bench.deliver(Archive())
+    earlier = {one.sop_instance_uid for one in bench.deliveries()}
+    send(*changed(exam, PatientID="CORRECTED"))
+    take(bench)
+    (job,) = dispatched(bench)
+    bench.run(job)
+    rows = describe(bench.study(), ELIGIBILITY, bench.sessions, bench.store.root)["deliveries"]
+    assert [row["superseded"] for row in rows] == sorted(row["superseded"] for row in rows)
+    assert {row["sop_instance_uid"] for row in rows if row["superseded"]} == earlier
 
 
 def test_a_taken_study_has_the_patient_of_its_newer_images_and_the_act_is_recorded(

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from glam_node.node.db import migrate, storage
 from glam_node.node.db.engine import SessionFactory, database_url, open_database, reading
+from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory
 from glam_node.node.storage.instances import MARKER, InstanceStore, read_marker, write_marker
@@ -171,12 +172,18 @@ def database_trouble(settings: Settings) -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         raise TransientError(
-            f"{_shown_database(settings)} does not answer: {getattr(error, 'orig', None) or error}. Check database_url."
+            f"{_shown_database(settings)} does not answer: {_reason(error)}. Check database_url."
         ) from error
     except ModuleNotFoundError as error:
         raise PermanentError(
             f"database_url needs the package {error.name}: pip install 'glam-node[postgresql]'."
         ) from error
+
+
+def _reason(error: InterfaceError | OperationalError | PoolTimeoutError) -> str:
+    """Return the driver's message in one line, without the punctuation at its end."""
+    lines = unstopped(getattr(error, "orig", None) or error).rstrip("?").splitlines()
+    return "; ".join(line.strip() for line in lines)
 
 
 def _shown_database(settings: Settings) -> str:

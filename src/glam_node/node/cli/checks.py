@@ -67,9 +67,10 @@ class _RunningTask:
             for check in self._task.run():
                 self._results.put(check)
         except (NodeError, InferenceError, OSError) as error:
-            self._results.put(
-                Check(name, Verdict.FAIL, str(error), "See the message, then run `glam-node doctor` again.")
+            fact = (
+                f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
             )
+            self._results.put(Check(name, Verdict.FAIL, fact, "See the message, then run `glam-node doctor` again."))
         except Exception as error:
             fact = f"the check failed: {type(error).__name__}: {error}"
             self._results.put(Check(name, Verdict.FAIL, fact, "This is a fault of glam-node. Please report it."))

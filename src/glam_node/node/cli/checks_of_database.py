@@ -149,7 +149,7 @@ def _workers(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
         idle = workers_waiting(settings.broker_url or embedded_url(settings.storage.root))
     except NodeError:  # The check of the broker reports this failure.
         return
-    fact = f"{idle} workers are idle, {found.running_jobs} are busy; {found.waiting_jobs} jobs wait"
+    fact = f"{counted(idle, 'worker')} idle, {found.running_jobs} busy; {counted(found.waiting_jobs, 'job')} waiting"
     if idle + found.running_jobs:
         yield Check("workers", Verdict.OK, fact)
         return

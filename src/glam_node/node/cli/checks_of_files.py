@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from glam_node.node.cli.checks import Check, Verdict
-from glam_node.node.domain.words import counted
+from glam_node.node.domain.words import counted, unstopped
 from glam_node.node.errors import PermanentError
 from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.tls import peer_tls
@@ -54,7 +54,7 @@ def file_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Proble
     checks = [*check_certificates(settings), *check_secrets(settings)]
     failed, warned = (
         tuple(
-            Problem(_key(check.name), f"{check.fact}. {check.remedy}".strip())
+            Problem(_key(check.name), f"{unstopped(check.fact)}. {check.remedy}".strip())
             for check in checks
             if check.verdict is verdict
         )

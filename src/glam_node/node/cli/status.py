@@ -46,6 +46,7 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
     from glam_node.node.db import audit, backlog, conflicts, deliveries, jobs, studies
     from glam_node.node.db.destinations import calls
     from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES
+    from glam_node.node.domain.delivery import DeliveryState
 
     with sessions() as session:
         destinations: dict[str, dict[str, Any]] = {name: {} for name in settings.destinations}
@@ -54,7 +55,7 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
         for name, pending in backlog.pending_deliveries(session).items():
             destinations[name]["oldest_pending_at"] = pending.oldest
         for name, call in calls(session).items():
-            if call.attempt and name in destinations:
+            if name in destinations and (call.attempt or destinations[name].get(DeliveryState.ABANDONED)):
                 destinations[name]["last_failure"] = call.failure
         return {
             "studies": {str(state): count for state, count in studies.counts_by_state(session).items()},

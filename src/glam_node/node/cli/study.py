@@ -107,13 +107,7 @@ def show_study(
 
 
 def _print(study: dict[str, Any], out: "Console") -> None:
-    out.print(f"Study {study['study_instance_uid']}", style="bold")
-    out.print(f"{study['state']}  {study['rule']}  {study['reason']}")
-    if study["standing"] != "FREE":
-        out.print(f"{study['standing']}  {study['standing_reason']}")
-    if study["newer"]:
-        out.print(f"In doubt: {study['newer']['reason']}.", markup=False)
-        out.print(f"  {TO_DECIDE.format(uid=study['study_instance_uid'])}", markup=False)
+    _print_state(study, out)
     _table(
         out, "Images", study["instances"], ("view", "sop_instance_uid", "rows", "columns", "excluded", "received_at")
     )
@@ -127,13 +121,23 @@ def _print(study: dict[str, Any], out: "Console") -> None:
     if study["scores"]:
         out.print(f"Algorithm {study['algorithm']}")
     _table(out, "Scores", study["scores"], ("view", "malignant_score", "benign_score", "findings", "failure"))
-    _table(
-        out,
-        "Deliveries",
-        study["deliveries"],
-        ("destination", "kind", "sop_instance_uid", "state", "attempt", "failure", "warning"),
-    )
+    columns = ("destination", "kind", "sop_instance_uid", "state", "attempt", "failure", "warning")
+    for title, superseded in (("Deliveries", False), ("Deliveries of earlier analyses, which are superseded", True)):
+        _table(out, title, [one for one in study["deliveries"] if one["superseded"] is superseded], columns)
     _timeline(out, study["timeline"])
+
+
+def _print_state(study: dict[str, Any], out: "Console") -> None:
+    """Print the state of a study, its standing and the doubts about its images."""
+    out.print(f"Study {study['study_instance_uid']}", style="bold")
+    out.print(f"{study['state']}  {study['rule']}  {study['reason']}")
+    if study["standing"] != "FREE":
+        out.print(f"{study['standing']}  {study['standing_reason']}")
+    if study["remedy"]:
+        out.print(f"  {study['remedy']}", markup=False)
+    if study["newer"]:
+        out.print(f"In doubt: {study['newer']['reason']}.", markup=False)
+        out.print(f"  {TO_DECIDE.format(uid=study['study_instance_uid'])}", markup=False)
 
 
 def _table(out: "Console", title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:

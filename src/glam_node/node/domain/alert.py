@@ -117,6 +117,13 @@ class AlertMessage:
         what = f"{self.name} ({self.subject})" if self.subject else self.name
         return f"{what} {'is over' if self.phase is Phase.OVER else 'begins'}"
 
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """The condition and its remedy; for an alert that is over, what it was, and that nothing has to be done."""
+        if self.phase is Phase.OVER:
+            return f'It said: "{self.fact}"', "Nothing has to be done."
+        return self.fact, self.action
+
 
 def alerts(facts: AlertFacts, rules: AlertRules) -> list[Alert]:
     """Return the alerts whose condition holds and that the site has enabled."""

@@ -1,5 +1,6 @@
 """A folder as a destination in place of an archive."""
 
+import errno
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +48,7 @@ class FolderDestination:
         try:
             write_durably(self._path / f"{uid}.dcm", data)
         except OSError as error:
-            failure = f"Folder {self._path} did not accept {uid}: {error}. Check destinations.{self._name}.path."
+            failure = f"Folder {self._path} did not accept {uid}: {_reason(error)}. {_remedy(error, self._name)}"
             return StoreOutcome(uid, False, None, True, failure, reached=False)
         return StoreOutcome(uid, True, None, False, "")
 
@@ -69,14 +70,21 @@ def check_folder(name: str, folder: Path) -> str:
         write_durably(file, b"probe")
         file.unlink()
     except OSError as error:
-        raise PermanentError(
-            f"Folder {folder} accepts no results: {(error.strerror or str(error)).lower()}. Make it a directory that "
-            f"the node's user may write to, or correct destinations.{name}.path."
-        ) from error
+        raise PermanentError(f"Folder {folder} accepts no results: {_reason(error)}. {_remedy(error, name)}") from error
     finally:
         for directory in missing:
             _remove_if_empty(directory)
     return f"Folder {folder} accepts results."
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _remedy(error: OSError, name: str) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space there. The node tries again."
+    return f"Make it a directory that the node's user may write to, or correct destinations.{name}.path."
 
 
 def _remove_if_empty(directory: Path) -> None:

@@ -123,5 +123,6 @@ def _mail(server: MailServer, node: str, message: AlertMessage) -> EmailMessage:
     mail["Message-ID"] = f"<alert-{message.message_id}-{message.phase}.{node.replace(' ', '_')}@glam-node>"
     mail["Auto-Submitted"] = "auto-generated"
     at = message.at.strftime("%Y-%m-%d %H:%M:%S UTC")
-    mail.set_content(f"{message.title}\n\n{message.fact}\n{message.action}\n\n{node}, {at}\n")
+    fact, action = message.sentences
+    mail.set_content(f"{message.title}\n\n{fact}\n{action}\n\n{node}, {at}\n")
     return mail

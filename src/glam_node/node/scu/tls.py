@@ -5,6 +5,7 @@ import ssl
 from dataclasses import dataclass, field
 from functools import partial
 
+from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.tls.contexts import (
     CertificateFiles,
@@ -95,7 +96,7 @@ def handshake_failure(tls: PeerTLS, address: tuple[str, int], timeout_s: float) 
         except ssl.SSLCertVerificationError as error:
             section = tls.files.section
             return HandshakeFailure(
-                f"its certificate is not to be trusted: {error.verify_message}. "
+                f"its certificate is not to be trusted: {unstopped(error.verify_message)}. "
                 f"Check {section}.ca and {section}.server_name, and the dates of its certificate",
                 certificate_trouble(error),
             )

@@ -68,14 +68,15 @@ def web_connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
 
 
 def _document(node: str, message: AlertMessage) -> dict[str, str]:
+    fact, action = message.sentences
     return {
-        "text": f"{node}: {message.title}. {message.fact} {message.action}",
+        "text": f"{node}: {message.title}. {fact} {action}",
         "node": node,
         "alert": message.name,
         "subject": message.subject,
         "state": str(message.phase),
         "fact": message.fact,
-        "action": message.action,
+        "action": action,
         "at": message.at.isoformat(),
         "message_id": f"{node}-{message.message_id}",
     }

@@ -1,5 +1,7 @@
 """Overlap measures against cases counted by hand, and against scikit-learn."""
 
+import math
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -52,6 +54,10 @@ def test_average_precision_is_that_of_scikit_learn() -> None:
     values, lesion = noise(), noise(2) > 0.4
     expected = average_precision_score(lesion.ravel(), values.ravel())
     assert average_precision(count_pixels(values, lesion)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_average_precision_of_images_without_lesions_is_not_a_number() -> None:
+    assert math.isnan(average_precision(count_pixels(SALIENCY, np.zeros_like(LESION))))
 
 
 def test_pooled_average_precision_ranks_the_pixels_of_all_images_together() -> None:

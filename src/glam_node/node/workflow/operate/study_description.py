@@ -1,5 +1,6 @@
 """Descriptions of studies as plain data for commands and pages: never patient names, IDs or birth dates."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, describe_differences
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.eligibility import (
+    RULES_WITHOUT_NOTICE,
     EligibilityRules,
     LeftOut,
     image_left_out,
@@ -17,8 +19,8 @@ from glam_node.node.domain.eligibility import (
     views_named,
 )
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.job import InferenceJob
-from glam_node.node.domain.study import Study
+from glam_node.node.domain.job import InferenceJob, JobState
+from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.results import kinds
 from glam_node.node.storage.findings import latest_findings
 
@@ -36,6 +38,13 @@ _KINDS = {
         (kinds.KEY_OBJECT_SELECTION, "KO"),
     )
 }
+
+TO_CORRECT = (
+    "Compare the headers of the images in the archive, correct the wrong ones there, and send all images of the study "
+    "again. If their SOP Instance UIDs are the same, take the newer images then. A study that no one needs can be set "
+    "aside."
+)
+"""Remedy for a study that is left out because its images are of two patients or studies."""
 
 
 def summary(study: Study, rules: EligibilityRules) -> dict[str, Any]:
@@ -65,16 +74,19 @@ def describe(study: Study, rules: EligibilityRules, sessions: SessionFactory, ro
         timeline = audit.timeline(session, uid)
         newer = conflicts.open_of_study(session, uid)
     findings = latest_findings(root, its_jobs)
+    superseded = {job.job_id for job in its_jobs if job.state is JobState.SUPERSEDED}
+    described = [_delivery(delivery, superseded) for delivery in its_deliveries]
     return {
         **summary(study, rules),
         "instances": [
             _instance(one, left_out.get(one.sop_instance_uid) or image_left_out(one, rules)) for one in study.instances
         ],
         "newer": _open_conflicts(newer),
+        "remedy": TO_CORRECT if _names_two_patients(study) else "",
         "jobs": [_job(job) for job in its_jobs],
         "algorithm": algorithm_label(findings) if findings else "",
         "scores": scores(findings) if findings else [],
-        "deliveries": [_delivery(delivery) for delivery in its_deliveries],
+        "deliveries": sorted(described, key=lambda one: (one["superseded"], one["destination"])),
         "timeline": [{"at": event.at, "event": event.kind, "detail": event.detail} for event in timeline],
     }
 
@@ -100,6 +112,11 @@ def scores(findings: Findings) -> list[dict[str, Any]]:
         }
         for image in findings.images
     ]
+
+
+def _names_two_patients(study: Study) -> bool:
+    """Return whether the study is left out because its images are of two patients or studies."""
+    return study.state is StudyState.INELIGIBLE and study.rule in RULES_WITHOUT_NOTICE
 
 
 def _instance(instance: SOPInstance, left_out: LeftOut | None) -> dict[str, Any]:
@@ -156,13 +173,14 @@ def _job(job: InferenceJob) -> dict[str, Any]:
     }
 
 
-def _delivery(delivery: Delivery) -> dict[str, Any]:
+def _delivery(delivery: Delivery, superseded: Collection[str]) -> dict[str, Any]:
     return {
         "destination": delivery.destination,
         "kind": _KINDS.get(delivery.sop_class_uid, delivery.sop_class_uid),
         "sop_class_uid": delivery.sop_class_uid,
         "sop_instance_uid": delivery.sop_instance_uid,
         "state": str(delivery.state),
+        "superseded": delivery.job_id in superseded,
         "attempt": delivery.attempt,
         "next_attempt_at": delivery.next_attempt_at,
         "stored_at": delivery.stored_at,

@@ -3,6 +3,7 @@
 Only images with a lesion of the class are measured, so none of these measures shows false positives.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,7 +54,12 @@ def average_precision(counts: PixelCounts) -> float:
 
 
 def average_precision_of(found: NDArray[Any], hits: NDArray[Any]) -> float:
-    """Return the average precision from the numbers of pixels, all and in lesions, at and above each rising level."""
+    """Return the average precision from the numbers of pixels, all and in lesions, at and above each rising level.
+
+    It is NaN without a pixel in a lesion, as in a resample of images without lesions.
+    """
+    if not hits[0]:
+        return math.nan
     precision = hits[::-1] / np.maximum(found[::-1], 1)
     return float(np.diff(hits[::-1], prepend=0) @ precision / hits[0])
 
