@@ -1,6 +1,7 @@
 """Tests of the checks for certificates that cannot be used or that expire soon."""
 
 import json
+import socket
 from datetime import timedelta
 from pathlib import Path
 
@@ -53,6 +54,21 @@ def test_a_key_of_another_certificate_is_found(authority: Authority, tmp_path: P
     path = written(tmp_path, Signed(node.certificate, other.key, node.ca), section, more)
     told = glam_node("--settings", path, "settings", "check", expect=1).stderr
     assert f"{section}.key {other.key} does not belong to it" in told
+
+
+def test_doctor_asks_for_no_running_archive_if_the_key_of_the_node_is_wrong(
+    authority: Authority, tmp_path: Path
+) -> None:
+    node, other = authority.sign("node"), authority.sign("other")
+    signed = Signed(node.certificate, other.key, node.ca)
+    words = [word for name in ("model", "database", "storage", "broker") for word in ("--without", name)]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"host = '127.0.0.1'\nport = {listener.getsockname()[1]}\ntls = true\ntimeout = 1.0"
+        path = written(tmp_path, signed, "destinations.archive", address)
+        told = json.loads(glam_node("--settings", path, "doctor", "--json", *words, expect=1).stdout)
+    (line,) = (line for line in told if line["check"] == "destinations.archive TLS")
+    assert "does not belong to it" in line["fact"]
+    assert line["remedy"] == "Correct destinations.archive.certificate, .key and .ca."
 
 
 DATES = [

@@ -141,9 +141,11 @@ def _tls(peer: Peer | WebPeer, tls: PeerTLS) -> Check:
     patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S * 2)
     try:
         failure = handshake_failure(tls, peer.address, patience)
-    except (NodeError, OSError) as error:
-        reason = error if isinstance(error, NodeError) else f"{peer} cannot be reached: {_reason(error)}"
-        return Check(line, Verdict.FAIL, str(reason), f"Is it running? Check {section}.host and {section}.port.")
+    except NodeError as error:  # The certificate files of the node cannot be used.
+        return Check(line, Verdict.FAIL, str(error), f"Correct {section}.certificate, .key and .ca.")
+    except OSError as error:
+        reason = f"{peer} cannot be reached: {_reason(error)}"
+        return Check(line, Verdict.FAIL, reason, f"Is it running? Check {section}.host and {section}.port.")
     shown = _shown(peer, tls, patience)
     certificate = f" It shows {_told(shown)}." if shown is not None else ""
     if failure:
