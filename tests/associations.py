@@ -1,4 +1,4 @@
-"""A-ASSOCIATE PDUs made byte by byte (PS3.8 9.3.2 and 9.3.3): a call names what is odd, the rest is as it should be."""
+"""Encoders of A-ASSOCIATE PDUs (PS3.8 9.3.2 and 9.3.3): arguments set the unusual parts, all other parts are valid."""
 
 import struct
 
@@ -9,43 +9,43 @@ APPLICATION_CONTEXT = b"1.2.840.10008.3.1.1.1"
 
 
 def item(kind: int, value: bytes, length: int | None = None, reserved: int = 0) -> bytes:
-    """An item or sub-item; `length` is a lie where it is given."""
+    """Encode an item or sub-item; a given `length` replaces the true one."""
     return struct.pack(">BBH", kind, reserved, len(value) if length is None else length) + value
 
 
 def proposed(context_id: int, abstract: bytes, *transfer: bytes) -> bytes:
-    """A presentation context of a request."""
+    """Encode a presentation context of a request."""
     syntaxes = b"".join(item(0x40, one) for one in transfer)
     return item(0x20, bytes([context_id, 0, 0, 0]) + item(0x30, abstract) + syntaxes)
 
 
 def answered(context_id: int, result: int, *transfer: bytes) -> bytes:
-    """A presentation context of an answer."""
+    """Encode a presentation context of an answer."""
     return item(0x21, bytes([context_id, 0, result, 0]) + b"".join(item(0x40, one) for one in transfer))
 
 
 def user(*sub_items: bytes) -> bytes:
-    """A user information item."""
+    """Encode a user information item."""
     return item(0x50, b"".join(sub_items))
 
 
 def maximum_length(length: int = 16384) -> bytes:
-    """How long a P-DATA-TF may be that its sender receives; 0: as long as it likes."""
+    """Encode a maximum length sub-item: the longest P-DATA-TF that its sender accepts; 0 means no limit."""
     return item(0x51, struct.pack(">I", length))
 
 
 def class_uid(uid: bytes = b"1.2.3") -> bytes:
-    """An implementation class UID sub-item."""
+    """Encode an implementation class UID sub-item."""
     return item(0x52, uid)
 
 
 def version_name(name: bytes = b"TEST_1") -> bytes:
-    """An implementation version name sub-item."""
+    """Encode an implementation version name sub-item."""
     return item(0x55, name)
 
 
 def role(uid: bytes, scu: int, scp: int) -> bytes:
-    """An SCP/SCU role selection sub-item."""
+    """Encode an SCP/SCU role selection sub-item."""
     return item(0x54, struct.pack(">H", len(uid)) + uid + bytes([scu, scp]))
 
 
@@ -64,7 +64,7 @@ def request(
     reserved: bytes = bytes(32),
     length: int | None = None,
 ) -> bytes:
-    """An A-ASSOCIATE-RQ; `length` is a lie where it is given."""
+    """Encode an A-ASSOCIATE-RQ; a given `length` replaces the true one."""
     body = struct.pack(">HH", version, 0) + called.ljust(16, pad)[:16] + calling.ljust(16, pad)[:16] + reserved
     body += application + b"".join(contexts) + extra + users
     return struct.pack(">BBI", 1, 0, len(body) if length is None else length) + body
@@ -80,6 +80,6 @@ def acceptance(
     reserved: bytes = bytes(32),
     length: int | None = None,
 ) -> bytes:
-    """An A-ASSOCIATE-AC; `length` is a lie where it is given."""
+    """Encode an A-ASSOCIATE-AC; a given `length` replaces the true one."""
     body = struct.pack(">HH", version, 0) + titles + reserved + application + b"".join(contexts) + extra + users
     return struct.pack(">BBI", 2, 0, len(body) if length is None else length) + body

@@ -1,4 +1,4 @@
-"""Which attributes results have, as a document: `python -m tests.attributes` rewrites docs/attributes.md."""
+"""The attributes of results as a document: `python -m tests.attributes` rewrites docs/attributes.md."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ _Path = tuple[BaseTag, ...]
 
 
 def document() -> str:
-    """The text of the document."""
+    """Return the text of the document."""
     lines = [_HEAD]
     written = [*_objects(_exam(128, 96, "MONOCHROME2"), 1), *_objects(_exam(129, 104, "MONOCHROME1"), 5)]
     for kind in kinds.ANALYSIS_KINDS:

@@ -1,4 +1,4 @@
-"""What tests are built from: a call names what matters, the rest is an ordinary screening exam."""
+"""Builders of test values: arguments set what matters to a test, the rest is an ordinary screening exam."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -19,12 +19,12 @@ _numbers = count(1)
 
 
 def after(seconds: float) -> datetime:
-    """So long after NOW."""
+    """Return the time this many seconds after NOW."""
     return NOW + timedelta(seconds=seconds)
 
 
 def image_attributes(**stated: Any) -> ImageAttributes:
-    """A right CC view for presentation, but for what is stated."""
+    """Return the attributes of a right CC view for presentation, with these values changed."""
     ordinary: dict[str, Any] = {
         "modality": "MG",
         "presentation_intent_type": "FOR PRESENTATION",
@@ -38,7 +38,7 @@ def image_attributes(**stated: Any) -> ImageAttributes:
 
 
 def sop_instance(view: str = "R CC", *, sop_instance_uid: str = "", **fields: Any) -> SOPInstance:
-    """One received image; fields of ImageAttributes and of SOPInstance are told apart by their names."""
+    """Return one received image; `fields` may be fields of ImageAttributes or of SOPInstance."""
     laterality, _, view_position = view.partition(" ")
     uid = sop_instance_uid or f"2.25.{1000 + next(_numbers)}"
     of_image = {name: fields.pop(name) for name in ImageAttributes.__dataclass_fields__ if name in fields}
@@ -60,17 +60,17 @@ def sop_instance(view: str = "R CC", *, sop_instance_uid: str = "", **fields: An
 
 
 def four_views(**fields: Any) -> list[SOPInstance]:
-    """R CC, L CC, R MLO and L MLO."""
+    """Return the views R CC, L CC, R MLO and L MLO."""
     return [sop_instance(view, **fields) for view in ("R CC", "L CC", "R MLO", "L MLO")]
 
 
 def report(**fields: Any) -> SOPInstance:
-    """A structured report that somebody sends to us."""
+    """Return a structured report that a peer sent to the node."""
     return sop_instance("", modality="SR", sop_class_uid=COMPREHENSIVE_3D_SR, presentation_intent_type="", **fields)
 
 
 def study(*instances: SOPInstance, **fields: Any) -> Study:
-    """A study that is still arriving and has these instances."""
+    """Return a study in the state RECEIVING with these instances."""
     stated: dict[str, Any] = {
         "study_instance_uid": STUDY_UID,
         "attributes": StudyAttributes(patient_id="P1"),
@@ -86,7 +86,7 @@ def study(*instances: SOPInstance, **fields: Any) -> Study:
 
 
 def delivery(**fields: Any) -> Delivery:
-    """A segmentation that waits to be sent to `archive`."""
+    """Return the delivery of a segmentation that waits to be sent to `archive`."""
     number = next(_numbers)
     stated: dict[str, Any] = {
         "delivery_id": f"delivery-{number}",

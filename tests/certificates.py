@@ -1,4 +1,4 @@
-"""An authority and what it signs, made with the openssl command."""
+"""A certificate authority and the certificates that it signs, created with the openssl command."""
 
 import hashlib
 import ssl
@@ -29,7 +29,7 @@ CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A certificate, its key, and the authority."""
+    """A certificate, its key, and the certificate of the authority."""
 
     certificate: Path
     key: Path
@@ -37,19 +37,19 @@ class Signed:
 
     @property
     def fingerprint(self) -> str:
-        """As OpenSSL writes it: upper case, with colons."""
+        """The fingerprint as OpenSSL writes it: upper case, with colons."""
         encoded = ssl.PEM_cert_to_DER_cert(self.certificate.read_text())
         digest = hashlib.sha256(encoded).hexdigest().upper()
         return "sha256:" + ":".join(digest[at : at + 2] for at in range(0, 64, 2))
 
     def put_in_place_of(self, other: "Signed") -> None:
-        """The files of `other` are these now."""
+        """Move the certificate and key over those of `other`."""
         self.certificate.replace(other.certificate)
         self.key.replace(other.key)
 
 
 class Authority:
-    """Signs certificates for 127.0.0.1 in a directory of its own."""
+    """An authority that signs certificates for 127.0.0.1 in its own directory."""
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True)
@@ -62,7 +62,7 @@ class Authority:
     def sign(
         self, name: str, *, starts_in: timedelta = timedelta(hours=-1), ends_in: timedelta = timedelta(days=365)
     ) -> Signed:
-        """A new certificate of CN `name`, good for 127.0.0.1 and localhost."""
+        """Create a certificate with the common name `name` that is valid for 127.0.0.1 and localhost."""
         self._openssl(
             *("req", *CURVE, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"),
             *("-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"),

@@ -1,4 +1,4 @@
-"""`glam-node` in this process, as a test calls it."""
+"""The command `glam-node`, run in the process of the test."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
 
 
 def glam_node(*arguments: str | Path, expect: int | None = 0, text: str = "", **environment: str) -> Result:
-    """What the command wrote after reading `text`; it ended with the exit code expected (None: any), no traceback."""
+    """Run the command with `text` as input and return its result; fail if the exit code is not `expect` (None: any)."""
     cleared = {name: None for name in os.environ if name.upper().startswith("GLAM_NODE")}
     see([str(one) for one in arguments], environment, Path.cwd())
     with _logging_as_before():
@@ -34,7 +34,7 @@ def glam_node(*arguments: str | Path, expect: int | None = 0, text: str = "", **
 
 @contextmanager
 def _logging_as_before() -> Iterator[None]:
-    """Whatever the command configures is gone after it."""
+    """Restore the logging configuration after the command."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     try:

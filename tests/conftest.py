@@ -1,6 +1,6 @@
-"""Leaves out the tests whose third-party peers are not installed, says so, and makes that a failure in CI.
+"""Skipping of tests whose third-party peers are not installed; the summary names them, and in CI the run fails.
 
-Those that need a GPU are left out and named as well, which is no failure: machines of CI have none.
+Tests that need a GPU are skipped and named too, but this is not a failure, because CI machines have no GPU.
 """
 
 import os
@@ -20,7 +20,7 @@ _GPU = "a CUDA device"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot run."""
+    """Skip the tests that cannot run on this machine."""
     for item in items:
         for name in missing_of(item):
             item.add_marker(pytest.mark.skip(reason=f"{_REASON}{name}"))
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """One line per missing peer, and one for all that needs a GPU."""
+    """Print one line for each missing peer, and one for all tests that need a GPU."""
     for name, nodeids in _left_out(terminalreporter).items():
         source = f" ({PEERS[name].package})" if name in PEERS else ""
         terminalreporter.write_line(
@@ -41,14 +41,14 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """In CI nothing may be left out."""
+    """Fail the run in CI if tests were left out because a peer is missing."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") and exitstatus == 0 and reporter is not None and _left_out(reporter).keys() - {_GPU}:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _left_out(reporter: TerminalReporter) -> dict[str, list[str]]:
-    """Tests by the peer that they need, whichever process was to run them."""
+    """Return the skipped tests by the peer that they need, from all worker processes."""
     tests: dict[str, list[str]] = defaultdict(list)
     for report in reporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple | list) else ""

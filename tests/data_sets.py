@@ -1,4 +1,4 @@
-"""Encoded data sets: a call names what matters, the rest is a small mammogram."""
+"""Encoders of data sets: arguments set what matters to a test, the rest is a small mammogram."""
 
 import warnings
 import zlib
@@ -13,7 +13,7 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
 def mammogram(sop_instance_uid: str, pixel_bytes: int = 0, **values: object) -> Dataset:
-    """An MG data set of study 1.2.3 without file meta information."""
+    """Return an MG data set of study 1.2.3 without file meta information."""
     dataset = Dataset()
     given: dict[str, object] = {"SOPClassUID": MG, "SOPInstanceUID": sop_instance_uid, "Modality": "MG"}
     given |= {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.1"} | values
@@ -27,7 +27,7 @@ def mammogram(sop_instance_uid: str, pixel_bytes: int = 0, **values: object) -> 
 
 
 def encode(dataset: Dataset, transfer_syntax_uid: str = EXPLICIT_LITTLE) -> bytes:
-    """The data set as it goes over an association."""
+    """Encode the data set as an association transfers it."""
     encoded = DicomBytesIO()
     encoded.is_little_endian = transfer_syntax_uid != EXPLICIT_BIG
     encoded.is_implicit_VR = transfer_syntax_uid == IMPLICIT_LITTLE
@@ -38,12 +38,12 @@ def encode(dataset: Dataset, transfer_syntax_uid: str = EXPLICIT_LITTLE) -> byte
 
 
 def deflate(data: bytes) -> bytes:
-    """PS3.5 A.5: RFC 1951, padded to an even length."""
+    """Deflate data (PS3.5 A.5, RFC 1951) and pad it to an even length."""
     deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     deflated = deflater.compress(data) + deflater.flush()
     return deflated + b"\0" * (len(deflated) % 2)
 
 
 def data_set(sop_instance_uid: str, pixel_bytes: int = 0, **values: object) -> bytes:
-    """A small mammogram in Explicit VR Little Endian."""
+    """Encode a small mammogram in Explicit VR Little Endian."""
     return encode(mammogram(sop_instance_uid, pixel_bytes, **values))

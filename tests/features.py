@@ -1,4 +1,4 @@
-"""The features that are advertised: every setting, its choices, every command; and the tests that start them.
+"""The advertised features: every setting, its choices and every command; and the tests that use them.
 
 A test says `@pytest.mark.features("destinations.NAME.kind = stow-rs", "results.*")`. It fails where no process that it
 started was given these settings (tests/observed.py), and tests/rules fails where a feature has no such test.
@@ -58,7 +58,7 @@ def _features_of(key: Key) -> Iterator[str]:
 
 
 def choices(key: Key) -> tuple[str, ...]:
-    """Return the words that a setting may be, where these are listed."""
+    """Return the allowed words of a setting, if they are listed."""
     if not CHOICES.fullmatch(key.allowed):
         return ()
     return tuple(word for word in re.findall(r'"([\w-]+)"', key.allowed) if _is_allowed(key, word))

@@ -1,6 +1,6 @@
-"""Holds tests to their marks: a test that claims features has started a process with settings that select them.
+"""Check of feature marks: a test that claims features must have started a process with settings that select them.
 
-Every `glam-node` that a test or its fixtures start is seen, with its settings file and its environment.
+Every `glam-node` that a test or its fixtures start is recorded, with its settings file and its environment.
 """
 
 import os
@@ -15,15 +15,15 @@ import pytest
 from tests.features import MARK, commands, given, matching, old_spellings
 
 WITHOUT_EFFECT = {("settings", "check"), ("settings", "show"), ("settings", "explain"), ("settings", "diff")}
-"""Commands that read settings and do nothing with them."""
+"""Commands that read settings but do not apply them."""
 
 _watching: list[set[str]] = [set()]
-"""What was seen, by the tests and fixtures that are at work, the innermost last."""
+"""Features seen by the tests and fixtures that are running, the innermost last."""
 _by_fixture: dict[int, set[str]] = {}
 
 
 def see(arguments: Sequence[str], environ: Mapping[str, str], directory: Path) -> None:
-    """Note which command was started, and the features that its settings select."""
+    """Record the command that was started, and the features that its settings select."""
     words = tuple(word for word in _without_settings(arguments) if not word.startswith("-"))
     known = {**old_spellings(), **{command: command for command in commands()}}
     command = next((known[words[:end]] for end in (3, 2, 1) if words[:end] in known), None)
@@ -62,7 +62,7 @@ def _hear(event: str, facts: tuple[Any, ...]) -> None:
 
 
 def _arguments(words: list[str]) -> list[str] | None:
-    """Return what follows the program, where that is glam-node."""
+    """Return the arguments after the program if it is glam-node, else None."""
     if words and Path(words[0]).name == "glam-node":
         return words[1:]
     return words[3:] if words[1:3] == ["-m", "glam_node"] else None
@@ -73,7 +73,7 @@ sys.addaudithook(_hear)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
-    """Keep what a fixture starts for all tests that have the fixture."""
+    """Keep the features that a fixture uses, for all tests with that fixture."""
     _watching.append(set())
     try:
         return (yield)
@@ -83,7 +83,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Fail a test that claims features which no process was started with."""
+    """Fail a test that claims features with which no process was started."""
     _watching.append(set())
     try:
         yield

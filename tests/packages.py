@@ -1,6 +1,6 @@
-"""Model packages that tests use beside the default one."""
+"""Model packages for tests, in addition to the default one."""
 
 from pathlib import Path
 
 SEEDED_PACKAGE = Path(__file__).parent / "seeded_package"
-"""GLAM of the published size, seeded and UNTRAINED; its thresholds give about every second phantom a finding."""
+"""A GLAM package of the published size, seeded and UNTRAINED; about half of the phantoms get a finding."""

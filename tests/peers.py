@@ -1,4 +1,4 @@
-"""Third-party programs that the tests talk to: where they are, and what installs them."""
+"""Third-party programs that the tests use: their paths and the packages that install them."""
 
 import sys
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Peer:
     """One third-party program."""
 
     program: Path
-    """Absolute: pynetdicom puts programs of DCMTK's names into the virtual environment. May be a Java archive."""
+    """Absolute path, since the virtual environment has programs of pynetdicom with DCMTK's names; or a Java archive."""
     package: str
 
 
@@ -49,11 +49,11 @@ PEERS: dict[str, Peer] = {
 
 
 def is_missing(name: str) -> bool:
-    """Whether the peer's program is not on this machine."""
+    """Whether the peer's program is missing on this machine."""
     return not PEERS[name].program.is_file()
 
 
 def missing_of(item: pytest.Item) -> list[str]:
-    """The peers that a test asks for and that are not there."""
+    """Return the peers that a test needs and that are missing."""
     names = [str(name) for mark in item.iter_markers("peer") for name in mark.args]
     return [name for name in names if is_missing(name)]

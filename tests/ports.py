@@ -1,4 +1,4 @@
-"""Ports for servers that the tests start."""
+"""Ports for servers that tests start."""
 
 import os
 import random
@@ -10,7 +10,7 @@ PORTS = range(10_000, 32_000)
 
 
 def _shuffled() -> Iterator[int]:
-    """The ports of this process: pytest-xdist's workers have none in common, and none comes twice."""
+    """Yield the ports of this process once each; the workers of pytest-xdist share none."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ports = list(PORTS[worker::workers])
@@ -22,7 +22,7 @@ _PORTS = _shuffled()
 
 
 def free_port() -> int:
-    """A TCP port on the loopback address that nobody listens on at the moment, another one every time."""
+    """Return a TCP port on loopback that is free at the moment, a different one at every call."""
     for port in _PORTS:
         try:
             with socket.create_server(("127.0.0.1", port)):

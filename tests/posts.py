@@ -1,4 +1,4 @@
-"""A web server to which something is posted, and which may be ill."""
+"""A web server that receives POST requests and can be made to fail."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Posts:
-    """The bodies that it took at one path; anything else, and all while it is ill, is answered with `ill_status`."""
+    """A server that keeps the bodies posted to one path; all else, or everything if it is `ill`, gets `ill_status`."""
 
     def __init__(self, path: str, *, ill_status: int) -> None:
         self.bodies: list[bytes] = []
@@ -34,7 +34,7 @@ class Posts:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """It answers."""
+        """Serve until the context ends."""
         thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

@@ -1,4 +1,4 @@
-"""What Linux says of running processes."""
+"""Facts about running processes from Linux."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import psutil
 
 
 def children(pid: int) -> list[int]:
-    """The process ids of the children of `pid`, in order, whichever of its threads made them; none when it is gone."""
+    """Return the sorted process IDs of the children of `pid`; none if it has exited."""
     try:
         return sorted(child.pid for child in psutil.Process(pid).children())
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Rows of a database as the node's own queries write them."""
+"""Database rows, written by the node's own queries."""
 
 from sqlalchemy.orm import Session
 
@@ -8,7 +8,7 @@ from tests.builders import NOW, delivery, sop_instance
 
 
 def add_waiting_result(session: Session, destination: str = "archive", *, patient_id: str = "") -> None:
-    """A study whose one result waits for the destination since NOW; its job is over."""
+    """Add a study with a finished job and one result that has been waiting for the destination since NOW."""
     studies.add_instance(session, sop_instance(), StudyAttributes(patient_id=patient_id))
     job = jobs.add(session, sop_instance().study_instance_uid, ["2.25.1"], "digest", NOW)
     jobs.supersede_unfinished(session, job.study_instance_uid, NOW)

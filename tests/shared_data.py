@@ -1,4 +1,4 @@
-"""Where the real mammograms and third-party files are, when they are: a folder `shared` beside the checkout."""
+"""Paths of the real mammograms and third-party files in the folder `shared` next to the checkout, if it exists."""
 
 from pathlib import Path
 

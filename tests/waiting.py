@@ -1,4 +1,4 @@
-"""How tests wait: long, since a machine may be busy and only a failure takes all of it."""
+"""Waiting in tests: limits are long, since a machine may be busy and only a failure waits until the limit."""
 
 import time
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 60.0, told: Callable[[], object] = str) -> None:
-    """It is true before the time is over; if not, what is told is the failure's text.
+    """Wait until `true` returns True; fail with the text of `told` after that many seconds.
 
-    Who asks leaves the machine alone for as long as the answer took.
+    The pause between two calls is as long as the last call took, to leave the machine to others.
     """
     asked = time.monotonic()
     deadline = asked + seconds
@@ -20,7 +20,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 60.0, told: Callable[[
 
 
 def wait_for_answer(ask: Callable[[], object], *refusals: type[Exception], told: Callable[[], object] = str) -> None:
-    """Asking raises none of the refusals any more."""
+    """Call `ask` until it raises none of the refusals."""
 
     def is_answered() -> bool:
         try:
@@ -33,5 +33,5 @@ def wait_for_answer(ask: Callable[[], object], *refusals: type[Exception], told:
 
 
 def wait_for_listener(port: int, told: Callable[[], object] = str) -> None:
-    """Something listens at a TCP port of IPv4, which is not connected to."""
+    """Wait until a program listens on a TCP port of IPv4, without connecting to it."""
     wait_until(lambda: f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text(), told=told)

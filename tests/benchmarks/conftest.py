@@ -17,7 +17,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
-    """Write the report, and say where it is."""
+    """Write the report and print its path."""
     page = config.stash[_REPORT].write()
     if page is not None:
         terminalreporter.write_line(f"Figures of this machine: {page}")
@@ -25,7 +25,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
 
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Iterator[Record]:
-    """A function `(name, unit, *rounds)` that records a figure of the running benchmark."""
+    """Return a function `(name, unit, *rounds)` that records a figure of the running benchmark."""
     report, benchmark = request.config.stash[_REPORT], request.node.nodeid.removeprefix("tests/benchmarks/")
 
     def record(name: str, unit: str, *rounds: float) -> None:

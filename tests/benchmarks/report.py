@@ -62,7 +62,7 @@ class Report:
         print(f"{figure.name}: {figure.least:.3g} / {figure.median:.3g} / {figure.largest:.3g} {unit}")
 
     def write(self, directory: Path = DIRECTORY) -> Path | None:
-        """Write both files and return the path of the one for people, or None if nothing was measured."""
+        """Write both files and return the path of the Markdown file, or None if nothing was measured."""
         if not self._figures:
             return None
         directory.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ class Report:
 
 
 def machine() -> dict[str, str]:
-    """Return what a figure depends on: processor, cores, memory, system and versions."""
+    """Return the facts that a figure depends on: processor, cores, memory, operating system and versions."""
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     processor = models[0].partition(":")[2].strip() if models else platform.machine()

@@ -69,14 +69,14 @@ def networks(state: StateDict, threads: int) -> dict[str, Glam]:
 
 
 def window() -> torch.Tensor:
-    """As bright as a standardised view is, with one lump in it."""
+    """Return a window as bright as a standardised view, with one lump."""
     noise = torch.randn(1, 1, 2944, 1920, generator=torch.Generator().manual_seed(1)) * 0.3
     noise[:, :, 800:1100, 300:700] += 2.0
     return noise
 
 
 def timed(work: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """Return the seconds of each in every round, taken in turns."""
+    """Return the seconds of each function in every round; they are called in turn."""
     seconds: dict[str, list[float]] = {name: [] for name in work}
     with torch.inference_mode():
         for _ in range(ROUNDS):
@@ -88,7 +88,7 @@ def timed(work: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
 
 
 def peak_gflops() -> float:
-    """Return the rate of float32 products of matrices on as many threads."""
+    """Return the rate of float32 matrix products with this number of threads."""
     matrix = torch.randn(2048, 2048)
     seconds = min(timed({"product": lambda: matrix @ matrix})["product"])
     return 2 * 2048**3 / 1e9 / seconds
@@ -116,7 +116,7 @@ def test_a_positive_view_by_each_route(networks: dict[str, Glam], state: StateDi
 
 
 def ratios(plain: list[float], route: list[float]) -> list[float]:
-    """Return how many times as fast as the plain one a route was, for each round."""
+    """Return for each round how many times faster a route was than the plain one."""
     return [one / other for one, other in zip(plain, route, strict=True)]
 
 
@@ -144,7 +144,7 @@ def test_a_negative_view_and_a_screening_mix_by_each_route(
 
 
 def propose(network: Glam, view: torch.Tensor) -> torch.Tensor:
-    """All that a negative view needs."""
+    """Return the patches that the global network proposes, which is all that a negative view needs."""
     return propose_patches(network.global_network(view).saliency, 1)
 
 

@@ -1,4 +1,4 @@
-"""What people and monitoring ask of a node with 100,000 studies on record.
+"""Response times of the console and of monitoring with 100,000 recorded studies.
 
 Asserted: no answer takes as long as reading the row of every study from the same database, and all metrics together
 take less than two such reads. Milliseconds depend on the machine: 100 for an answer and 200 for the metrics were
@@ -59,12 +59,12 @@ SEARCHES = {
 
 
 def looked_for(wanted: StudyFilter, place: StudyPosition | None) -> Callable[[Session], object]:
-    """What the list of studies asks."""
+    """Return the query of the list of studies."""
     return lambda session: search.count(session, wanted, search.find(session, wanted, place, 50))
 
 
 def rows_of(number: int) -> dict[type, list[dict[str, object]]]:
-    """One reported study with four images, a job, five results and twelve events."""
+    """Return the rows of one reported study with four images, a job, five results and twelve events."""
     at, uid, job = NOW - timedelta(minutes=number), f"1.2.{number}", f"job-{number}"
     study: dict[str, object] = {
         "study_instance_uid": uid,
@@ -127,7 +127,7 @@ def rows_of(number: int) -> dict[type, list[dict[str, object]]]:
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
 def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A node that has been at work for ten weeks."""
+    """Yield a node with the studies of ten weeks."""
     storage = StorageSettings(root=tmp_path_factory.mktemp("node"))
     with ExitStack() as stack:
         server = stack.enter_context(postgresql_server()) if request.param == "postgresql" else None
@@ -149,7 +149,7 @@ def fill(session: Session, numbers: range) -> None:
 
 
 def milliseconds(ask: Callable[[], object]) -> list[float]:
-    """Return the milliseconds of five rounds."""
+    """Return the milliseconds of five calls."""
     spent = []
     for _ in range(5):
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How much memory each route takes at most, each in a process of its own; it does not grow with the studies.
+"""Peak memory of each route, measured in a separate process; it does not grow with the number of studies.
 
 Asserted: by torch a worker's networks take less than those written plainly, and memory is flat over many studies.
 That the former is at most 0.8 of the latter was asserted; the share depends on torch's kernels for the processor and

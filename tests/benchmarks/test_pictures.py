@@ -1,4 +1,4 @@
-"""The pictures of a study: drawn at the first visit of its page, and given as they were kept at the next.
+"""The pictures of a study: drawn on the first visit to its page, and read from the cache on later visits.
 
 Asserted: at later visits none is drawn, so they are faster. Ten times as fast was asserted; 52 times was measured,
 and how many times depends on the processor: it is a figure of the report now.
@@ -52,5 +52,5 @@ def test_the_second_visit_of_a_study_draws_nothing(tmp_path: Path, figure: Recor
 
 
 def kept_pictures(root: Path) -> dict[Path, int]:
-    """Return the pictures that are kept, with their inodes: a picture that is drawn again is another file."""
+    """Return the cached pictures with their inodes; a picture that is drawn again has another inode."""
     return {path: path.stat().st_ino for path in (root / "pictures").rglob("*") if path.is_file()}

@@ -1,4 +1,4 @@
-"""How fast a stored view becomes the network's input: ratio against the published method done plainly, in one run.
+"""Speed of preprocessing a stored view: ratio to the published method implemented plainly, in one run.
 
 Asserted: it is faster than that, and with the guard a view costs less than its forward pass by torch. Figures of the
 report now, since they depend on the processor: ten times as fast, and a tenth of a forward pass, which AMX makes
@@ -32,7 +32,7 @@ ROUNDS = 5
 
 
 def window_alone(mammogram: Mammogram) -> object:
-    """Crop, centre, cut and standardise, without guard, tissue and remarks."""
+    """Crop, centre, cut and standardise, without guard, tissue mask and remarks."""
     orientation = Orientation(mammogram.image_laterality is Laterality.LEFT)
     solid = locate_breast(mammogram.pixels).solid
     placement = place(mammogram.pixels, solid, mammogram.view_position, orientation)

@@ -1,4 +1,4 @@
-"""How fast the receiver keeps mammograms of 17 MB: ratios against named peers, in one run.
+"""Speed of receiving mammograms of 17 MB: ratios to named peers, in one run.
 
 Ours hashes, synchronises file and directory and commits a row before it answers; the others do none of that. In
 memory the receivers are compared; on the disk ours is compared with what the disk itself takes when it has to
@@ -57,7 +57,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def mammograms(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """So many 17 MB mammograms under names of their own, four to a study."""
+    """Write 17 MB mammograms with distinct UIDs, four to a study."""
     directory = tmp_path_factory.mktemp("mammograms")
     dataset = make_exam(1)[0].dataset
     paths = []

@@ -1,4 +1,4 @@
-"""What the receiver takes of a machine, and how many it serves: CPU, memory, associations, echoes, small instances.
+"""Resources and limits of the receiver: CPU, memory, associations, echoes, small instances.
 
 Asserted: limits of memory and of idle associations, which hold on every machine, and that ours takes less CPU than
 pynetdicom and is not slower in opening associations and answering C-ECHO. Figures of the report now, since they
@@ -24,7 +24,7 @@ FORKING = f"{STORESCP} --fork"
 PIXEL_BYTES = 17_000_000
 LARGEST_PEAK_MB = 100.0
 LARGEST_HELPER_MB = 30.0
-"""Of each further process of the receiver."""
+"""Private memory of each additional process of the receiver."""
 LARGEST_GROWTH_MB = 5.0
 # Of one core, with 50 associations that say nothing
 LARGEST_IDLE_SHARE = 0.01

@@ -1,4 +1,4 @@
-"""What the results of a study cost: seconds beside the forward passes that found them, memory beside a view.
+"""Cost of writing the results of a study: time compared with the forward passes, memory compared with a view.
 
 Asserted: all ten kinds of results take less than the forward passes by torch, at most three times the memory of a
 view, and less than highdicom used plainly. A share of 0.15 of the forward passes was asserted, and is a figure of the
@@ -103,7 +103,7 @@ print(json.dumps([write(full), together, risen]))
 
 
 def stored(exam: Analysed, directory: Path) -> Path:
-    """A directory with the exam's images and findings."""
+    """Return a directory with the exam's images and findings."""
     directory.mkdir()
     for uid, source in exam.sources.items():
         source.save_as(directory / f"{uid}.dcm", enforce_file_format=True)
@@ -112,7 +112,7 @@ def stored(exam: Analysed, directory: Path) -> Path:
 
 
 def forward_seconds() -> tuple[float, float, float]:
-    """Of four positive views, plainly, by torch's exact route and by ncnn's: the least of two each, in turns."""
+    """Return the least seconds of two runs on four positive views: plainly, by torch's exact route and by ncnn's."""
     state, threads = seeded_state_dict(128)[0], torch.get_num_threads()
     networks = [along(by, state, threads) for by in (Route(Runtime.TORCH), Route(Runtime.OPENVINO, Runtime.NCNN))]
     window = torch.randn(1, 1, 2944, 1920)
@@ -155,7 +155,7 @@ def test_segmentations_against_highdicom_used_plainly(figure: Record) -> None:
 
 
 def least_seconds(write: Callable[[], object]) -> float:
-    """The least of three, after one that pays for imports."""
+    """Return the least seconds of three runs, after one run that includes the imports."""
     write()
     seconds = []
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""How throughput grows with the number of worker processes, and how busy one keeps a device that they wait for.
+"""Throughput by number of worker processes, and the load of a device that one worker waits for.
 
 Asserted: more workers do more, and reading ahead does not make a worker slower. The shares depend on the cores that
 are free while the device is waited for (busy for 1.0 of the time on two quiet cores, 0.55 on two busy ones): 0.7 of
@@ -31,11 +31,11 @@ STUDIES = 16
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """On all studies together."""
+    """Cost of analysing all studies."""
 
     seconds: float
     cpu_seconds: float
-    """Of the workers."""
+    """CPU time of the workers."""
 
 
 def spent_by(
@@ -46,7 +46,7 @@ def spent_by(
     overlap: str = "never",
     predictor: str = "OneDevicePredictor",
 ) -> Spent:
-    """To read so many studies that wait, once all workers are there."""
+    """Analyse this number of waiting studies, once all workers are ready, and return the cost."""
     predictor = f"tests.integration.worker.predictors:{predictor}"
     directory = write_node(path, broker_url=redis_url, predictor=predictor)
     with directory.settings_path.open("a") as file:
@@ -75,7 +75,7 @@ def spent_by(
 
 
 def cpu_seconds(workers: Sequence[Child]) -> float:
-    """Of these processes so far."""
+    """Return the CPU time that these processes have used so far."""
     return sum(Server(0, worker.pid).cpu_seconds() for worker in workers)
 
 

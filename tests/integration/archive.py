@@ -1,4 +1,4 @@
-"""A real Storage SCP that keeps what it is sent and answers as it is told."""
+"""A real Storage SCP that keeps the objects it receives and gives the answers that a test sets."""
 
 import ssl
 import time
@@ -24,7 +24,7 @@ DEFAULT_SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2", JPEGLosslessSV1]
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One C-STORE request as it came in."""
+    """One received C-STORE request."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -36,13 +36,13 @@ class Received:
     file: bytes
 
     def dataset(self) -> Dataset:
-        """Decoded."""
+        """The decoded data set."""
         return dcmread(BytesIO(self.file))
 
 
 @dataclass
 class Archive:
-    """Remembers every C-STORE request and answers `statuses` in turn, then success."""
+    """An archive that records every C-STORE request and answers `statuses` in turn, then success."""
 
     ae_title: str = "ARCHIVE"
     port: int = 0
@@ -51,19 +51,19 @@ class Archive:
     maximum_associations: int = 10
     received: list[Received] = field(default_factory=list)
     statuses: list[int | Dataset] = field(default_factory=list)
-    """Each a status, or one with an Error Comment."""
+    """Statuses, or data sets with a status and an Error Comment."""
     abort_after: int | None = None
     abort_on: frozenset[str] = frozenset()
-    """SOP classes over which it aborts the association."""
+    """SOP classes for which it aborts the association."""
     an_association: int | None = None
-    """So many objects it takes on one association; it aborts over the next."""
+    """Number of objects that it accepts on one association; it aborts at the next one."""
     delay_s: float = 0.0
     patience_s: float | None = 60.0
-    """For how long nothing may come on an association; None: for ever."""
+    """Seconds without data after which it closes an association; None for no limit."""
     _server: ThreadedAssociationServer | None = None
 
     def start(self) -> None:
-        """Listen: on a free port the first time, on the same port again after `stop`."""
+        """Listen on a free port, or after `stop` on the same port again."""
         ae = AE(ae_title=self.ae_title)
         ae.maximum_associations = self.maximum_associations
         ae.network_timeout = self.patience_s
@@ -76,13 +76,13 @@ class Archive:
         self.port = int(server.server_address[1])
 
     def stop(self) -> None:
-        """Refuse connections."""
+        """Stop listening."""
         if self._server is not None:
             self._server.shutdown()
             self._server = None
 
     def forget(self) -> None:
-        """As new."""
+        """Forget all requests and settings."""
         self.received.clear()
         self.statuses.clear()
         self.abort_after = self.an_association = None
@@ -90,7 +90,7 @@ class Archive:
         self.delay_s = 0.0
 
     def uids(self) -> list[str]:
-        """SOP Instance UIDs in the order in which they came."""
+        """SOP Instance UIDs in order of arrival."""
         return [received.sop_instance_uid for received in self.received]
 
     def _stored(self, event: Event) -> int | Dataset:
@@ -122,7 +122,7 @@ class Archive:
 
 
 def warning(status: int, comment: str) -> Dataset:
-    """A status with an Error Comment."""
+    """Return a status with an Error Comment."""
     answer = Dataset()
     answer.Status = status
     answer.ErrorComment = comment
@@ -130,14 +130,14 @@ def warning(status: int, comment: str) -> Dataset:
 
 
 def default_contexts() -> list[PresentationContext]:
-    """Verification, and every common Storage class in uncompressed Little Endian and one JPEG."""
+    """Return contexts for Verification and the common Storage classes, in uncompressed Little Endian and one JPEG."""
     storage = [build_context(str(context.abstract_syntax), DEFAULT_SYNTAXES) for context in StoragePresentationContexts]
     return [build_context(VERIFICATION), *storage]
 
 
 @contextmanager
 def listening(archive: Archive) -> Iterator[Archive]:
-    """The archive, started, and stopped at the end."""
+    """Run the archive until the context ends."""
     archive.start()
     try:
         yield archive

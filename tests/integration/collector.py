@@ -1,4 +1,4 @@
-"""A collector of audit messages: syslog over TLS as RFC 5425 has it, which a test can stop, start and cut."""
+"""A collector of audit messages: syslog over TLS (RFC 5425), which a test can stop, start and disconnect."""
 
 import re
 import socket
@@ -32,7 +32,7 @@ class Record:
 
 
 class Collector:
-    """What arrived whole at one port, over all its starts."""
+    """A collector that keeps the messages that arrived completely at its port, over all its starts."""
 
     def __init__(self, theirs: Signed, port: int) -> None:
         self._context = server_context(
@@ -47,12 +47,12 @@ class Collector:
 
     @property
     def sequences(self) -> list[int]:
-        """In the order of their arrival."""
+        """The sequenceId values in order of arrival."""
         return [record.sequence for record in self.records]
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """It takes connections, one after another."""
+        """Accept connections, one after another, until the context ends."""
         with socket.create_server(("127.0.0.1", self.port)) as listener:
             listener.settimeout(0.05)
             stop = threading.Event()
@@ -86,7 +86,7 @@ class Collector:
         secured.unwrap()
 
     def _take(self, data: bytes) -> None:
-        """RFC 5425 4.3: the length in decimal digits, a space, and the message."""
+        """Parse records (RFC 5425 4.3): the length in decimal digits, a space, and the message."""
         while data:
             length, space, rest = data.partition(b" ")
             if not space or len(rest) < int(length):

@@ -20,7 +20,7 @@ def _session_archive() -> Iterator[Archive]:
 
 @pytest.fixture
 def archive(_session_archive: Archive) -> Archive:
-    """A Storage SCP on a free port that remembers what it was sent in this test."""
+    """Yield a Storage SCP on a free port that keeps what it receives in this test."""
     _session_archive.forget()
     return _session_archive
 
@@ -33,7 +33,7 @@ def _session_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def redis_url(_session_redis: str) -> Iterator[str]:
-    """An empty Redis; a test that asks for it is marked `peer("redis-server")`."""
+    """Yield the URL of an empty Redis; a test that uses it is marked `peer("redis-server")`."""
     with closing(redis.from_url(_session_redis)) as client:
         client.flushall()
         yield _session_redis
@@ -41,5 +41,5 @@ def redis_url(_session_redis: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Signs the certificates of one module's tests."""
+    """Return the authority that signs the certificates of one module's tests."""
     return Authority(tmp_path_factory.mktemp("tls") / "authority")

@@ -1,4 +1,4 @@
-"""oidc-provider-mock, an OpenID provider that others made, as a process of its own."""
+"""The OpenID provider oidc-provider-mock, an independent implementation, as a separate process."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from tests.ports import free_port
 
 @contextmanager
 def mock_provider() -> Iterator[str]:
-    """Its issuer; it knows anna, and the clients that are registered."""
+    """Run the provider and yield its issuer; it knows anna and the registered clients."""
     port = free_port()
     command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-registration"]
     claims = json.dumps({"sub": "anna", "groups": ["mammography"]})
@@ -35,7 +35,7 @@ def mock_provider() -> Iterator[str]:
 
 
 def registered(issuer: str, redirect_uri: str) -> dict[str, str]:
-    """Id and secret of a client."""
+    """Register a client and return its ID and secret."""
     request = urllib.request.Request(
         f"{issuer}/oauth2/clients",
         json.dumps({"redirect_uris": [redirect_uri]}).encode(),

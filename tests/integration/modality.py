@@ -14,13 +14,13 @@ MODALITY = "MODALITY"
 
 
 def small_exam(seed: int) -> list[Dataset]:
-    """Four views that are analysed in milliseconds: four SEG and one SR will come of them."""
+    """Return four small views that are analysed in milliseconds; they result in four SEG and one SR."""
     return [view.dataset for view in make_exam(seed, rows=256, columns=192)]
 
 
 @contextmanager
 def associated(port: int, called_ae_title: str = "GLAMNODE", calling_ae_title: str = MODALITY) -> Iterator[Association]:
-    """An association for mammograms, which is released at the end."""
+    """Open an association for mammograms and release it at the end."""
     ae = RequestingAE(ae_title=calling_ae_title)
     ae.add_requested_context(DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian)
     association = ae.associate("127.0.0.1", port, ae_title=called_ae_title)
@@ -34,6 +34,6 @@ def associated(port: int, called_ae_title: str = "GLAMNODE", calling_ae_title: s
 def send(
     port: int, datasets: list[Dataset], called_ae_title: str = "GLAMNODE", calling_ae_title: str = MODALITY
 ) -> None:
-    """Every data set was answered with 0x0000."""
+    """Send the data sets; fail unless each is answered with 0x0000."""
     with associated(port, called_ae_title, calling_ae_title) as association:
         assert [association.send_c_store(dataset).Status for dataset in datasets] == [0] * len(datasets)

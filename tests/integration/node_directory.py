@@ -1,4 +1,4 @@
-"""A node for one test: its settings file, its processes, and what its database says."""
+"""A node for one test: its settings file, its processes, and its database."""
 
 import os
 import sys
@@ -29,17 +29,17 @@ class NodeDirectory:
         return self.path / "node.toml"
 
     def environment(self) -> dict[str, str]:
-        """What a process of this node is started with."""
+        """Return the environment for a process of this node."""
         clean = {key: value for key, value in os.environ.items() if not key.startswith("GLAM_NODE")}
         return clean | {"GLAM_NODE_SETTINGS": str(self.settings_path), "PYTHONPATH": str(REPOSITORY)}
 
     def build(self) -> Node:
-        """The node as its processes build it."""
+        """Build the node as its processes do."""
         return build_node(load_settings(self.settings_path, {}))
 
     @contextmanager
     def running(self, *names: str, **environment: str) -> Iterator[list[Child]]:
-        """Processes of this node, each ready; stopped at the end."""
+        """Run processes of this node, wait until each is ready, and stop them at the end."""
         children = [Child(Program(name, module(name), self.environment() | environment)) for name in names]
         try:
             wait_until(lambda: all_ready(children))
@@ -49,7 +49,7 @@ class NodeDirectory:
 
 
 def all_ready(children: list[Child]) -> bool:
-    """Whether each has said that it does its work."""
+    """Return whether each process has reported that it is ready."""
     for child in children:
         child.look()
     return all(child.word is not None for child in children)
@@ -64,7 +64,7 @@ def write_node(
     predictor: str = THRESHOLD,
     port: int = 0,
 ) -> NodeDirectory:
-    """A node that hears MODALITY, sends to one archive, and does not wait long for anything."""
+    """Write a node that accepts MODALITY, sends to one archive, and has short waiting times."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "node.toml").write_text(
         f"""

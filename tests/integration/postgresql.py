@@ -1,4 +1,4 @@
-"""Debian's PostgreSQL on a Unix socket, in a directory that goes with it."""
+"""Debian's PostgreSQL on a Unix socket, in a temporary directory."""
 
 import os
 import pwd
@@ -18,13 +18,13 @@ from tests.waiting import wait_for_answer
 
 # What a test database may lose in a power cut is of no interest.
 DURABLE = ("fsync=off", "full_page_writes=off", "listen_addresses=", "max_connections=50")
-"""What was committed is there after a crash of the server, though not of the machine."""
+"""Options with which commits survive a crash of the server, but not of the machine."""
 FAST = (*DURABLE, "synchronous_commit=off")
 
 
 @contextmanager
 def postgresql_server(settings: Sequence[str] = FAST, port: int = 5432) -> Iterator[Path]:
-    """The directory of the socket of a running server whose superuser is `postgres`, without a password."""
+    """Yield the socket directory of a running server whose superuser is `postgres`, without a password."""
     directory = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
     data = directory / "data"
     if os.getuid() == 0:
@@ -49,7 +49,7 @@ def postgresql_server(settings: Sequence[str] = FAST, port: int = 5432) -> Itera
 
 @contextmanager
 def guarded_postgresql_server(port: int, signed: Signed, password: str) -> Iterator[str]:
-    """The `database_url` of a server that takes TLS with a password on 127.0.0.1."""
+    """Yield the `database_url` of a server on 127.0.0.1 that requires TLS and a password."""
     with postgresql_server((*FAST, "listen_addresses=127.0.0.1"), port) as directory:
         data = directory / "data"
         for file, name in ((signed.certificate, "server.crt"), (signed.key, "server.key")):
@@ -67,19 +67,19 @@ def guarded_postgresql_server(port: int, signed: Signed, password: str) -> Itera
 
 
 def crash(socket_directory: Path) -> None:
-    """The server is gone at once and has written nothing down before."""
+    """Kill the server without letting it write anything."""
     _run(socket_directory, "pg_ctl", "-D", socket_directory / "data", "-m", "immediate", "stop")
 
 
 def start_again(socket_directory: Path, settings: Sequence[str]) -> None:
-    """The server is back after a crash, and takes connections."""
+    """Start the server again after a crash, and wait until it accepts connections."""
     data, log = socket_directory / "data", socket_directory / "restarts.log"
     options = " ".join(shlex.quote(str(word)) for word in _options(socket_directory, settings))
     _run(socket_directory, "pg_ctl", "-D", data, "-w", "-l", log, "-o", options, "start")
 
 
 def url_of(socket_directory: Path, database: str) -> str:
-    """What `database_url` would say."""
+    """Return the value of `database_url` for the database."""
     return f"postgresql+psycopg://postgres@/{database}?host={socket_directory}"
 
 
@@ -96,7 +96,7 @@ def _options(directory: Path, settings: Sequence[str]) -> list[str | Path]:
 
 
 def _command(program: str, *arguments: str | Path | int) -> list[str]:
-    """PostgreSQL refuses to run as root."""
+    """Return the command, run as another user if necessary, since PostgreSQL refuses to run as root."""
     newest = max(Path("/usr/lib/postgresql").iterdir(), key=lambda version: int(version.name))
     command = [str(newest / "bin" / program), *(str(argument) for argument in arguments)]
     if os.getuid() == 0:

@@ -13,14 +13,14 @@ from tests.waiting import wait_for_answer
 
 
 def redis_server(directory: Path, port: int, *options: str, password: str = "") -> AbstractContextManager[str]:
-    """The URL of a Redis that keeps nothing and ends with the block."""
+    """Yield the URL of a Redis that stores nothing on disk and stops with the context."""
     asked = ["--requirepass", password] if password else []
     at = f":{password}@" if password else ""
     return _running(directory, ["--port", str(port), *asked, *options], f"redis://{at}127.0.0.1:{port}/0")
 
 
 def guarded_redis_server(directory: Path, port: int, signed: Signed, password: str) -> AbstractContextManager[str]:
-    """The URL of one that speaks TLS alone, and asks for a password."""
+    """Yield the URL of a Redis that requires TLS and a password."""
     files = ["--tls-cert-file", signed.certificate, "--tls-key-file", signed.key, "--tls-ca-cert-file", signed.ca]
     arguments = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no", "--requirepass", password]
     url = f"rediss://:{password}@127.0.0.1:{port}/0?ssl_cert_reqs=required&ssl_ca_certs={signed.ca}"
@@ -39,5 +39,5 @@ def _running(directory: Path, options: list[str], url: str) -> Iterator[str]:
 
 
 def wait_for_broker(url: str) -> None:
-    """A broker answers at `url`."""
+    """Wait until a broker answers at `url`."""
     wait_for_answer(lambda: ping(url), TransientError)

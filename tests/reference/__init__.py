@@ -1,1 +1,1 @@
-"""GLAM written down plainly, in float32 and step by step: what the product is compared with, and timed against."""
+"""GLAM implemented plainly, in float32 and step by step, as the reference for results and speed."""

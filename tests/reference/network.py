@@ -12,22 +12,22 @@ State = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looked:
-    """What the plain network says of one window."""
+    """Result of the plain network for one window."""
 
     scores: Tensor
-    """2."""
+    """Shape 2."""
     saliency: Tensor
-    """2 x 184 x 120."""
+    """Shape 2 x 184 x 120."""
     patch: tuple[int, int]
     """First row and column in pixels."""
     local: Tensor
-    """2 x 128 x 128."""
+    """Shape 2 x 128 x 128."""
     fused: Tensor
-    """2 x 2944 x 1920."""
+    """Shape 2 x 2944 x 1920."""
 
 
 def look(state: State, window: Tensor) -> Looked:
-    """Everything, of 1 x 1 x H x W."""
+    """Return all results for a window of 1 x 1 x H x W."""
     scores, saliency = look_globally(state, window)
     row, column = most_salient(saliency[0])
     local = look_locally(state, window[:, :, row : row + 512, column : column + 512])
@@ -38,7 +38,7 @@ def look(state: State, window: Tensor) -> Looked:
 
 
 def look_globally(state: State, window: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores (N x 2) and saliency (N x 2 x H/16 x W/16)."""
+    """Return scores (N x 2) and saliency (N x 2 x H/16 x W/16)."""
     prefix = "global_network.downsampling_branch."
     x = conv2d(window, state[prefix + "first_conv.weight"], stride=2, padding=3)
     x = max_pool2d(x, 3, 2)
@@ -73,7 +73,7 @@ def _pre_activation_block(state: State, name: str, x: Tensor, stride: int) -> Te
 
 
 def most_salient(saliency: Tensor) -> tuple[int, int]:
-    """First row and column, in pixels, of the 512 x 512 square with the most saliency (2 x H x W)."""
+    """Return first row and column, in pixels, of the 512 x 512 square with the most saliency (2 x H x W)."""
     low, high = saliency.amin(dim=(1, 2), keepdim=True), saliency.amax(dim=(1, 2), keepdim=True)
     pooled = avg_pool2d(((saliency - low) / (high - low)).sum(dim=0)[None, None], 32, stride=1)
     row, column = divmod(int(pooled.argmax()), pooled.shape[3])
@@ -81,7 +81,7 @@ def most_salient(saliency: Tensor) -> tuple[int, int]:
 
 
 def look_locally(state: State, patch: Tensor) -> Tensor:
-    """N x 1 x H x W -> N x 2 x H/4 x W/4."""
+    """Map N x 1 x H x W to N x 2 x H/4 x W/4."""
     prefix = "detection_network.dn_resnet."
     x = conv2d(patch.repeat(1, 3, 1, 1), state[prefix + "conv1.weight"], stride=2, padding=3)
     x = max_pool2d(relu(_norm(state, prefix + "bn1", x)), 3, 2, padding=1)

@@ -1,4 +1,4 @@
-"""The published preprocessing as it is written: a hundred erosions and dilations, every candidate centre counted."""
+"""The published preprocessing, step by step: a hundred erosions and dilations, a count for every candidate centre."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Cropped:
-    """Box in stored coordinates, points in the crop flipped to the right."""
+    """A box in stored coordinates, and points in the crop flipped to the right."""
 
     top: int
     bottom: int
@@ -25,7 +25,7 @@ class Cropped:
 
 
 def window_of(pixels: Pixels, points_right: bool, mediolateral: bool) -> NDArray[np.float32]:
-    """The standardised 2944 x 1920 window of a stored view with a breast in it."""
+    """Return the standardised 2944 x 1920 window of a stored view that shows a breast."""
     crop = crop_breast(pixels, points_right)
     box = pixels[crop.top : crop.bottom, crop.left : crop.right].astype(np.float32)
     if not points_right:
@@ -34,7 +34,7 @@ def window_of(pixels: Pixels, points_right: bool, mediolateral: bool) -> NDArray
 
 
 def crop_breast(pixels: Pixels, points_right: bool) -> Cropped:
-    """Steps 1 to 12 of the crop."""
+    """Perform steps 1 to 12 of the crop."""
     solid = _solid(pixels)
     height, width = solid.shape
     rows, columns = np.nonzero(solid)
@@ -90,6 +90,6 @@ def _cut(box: NDArray[np.float32], centre: tuple[int, int], mediolateral: bool) 
 
 
 def standardised(window: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean 0 and standard deviation 1."""
+    """Scale the values to mean 0 and standard deviation 1."""
     centred = window - window.mean(dtype=np.float64)
     return np.asarray(centred / max(float(centred.std()), 1e-5), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""CONFORMANCE.md states what the code accepts."""
+"""Tests that CONFORMANCE.md states what the code accepts."""
 
 import re
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_every_test_that_the_statement_names_is_there() -> None:
 
 
 def coded() -> list[Code]:
-    """Every code in the writers' table, by scheme and value."""
+    """Return the codes of the writers' table by scheme and value."""
     values = [value for name, value in vars(codes).items() if name.isupper()]
     found = [value for value in values if isinstance(value, Code)]
     found += [code for value in values if isinstance(value, dict) for code in value.values() if isinstance(code, Code)]
@@ -51,5 +51,5 @@ def coded() -> list[Code]:
 
 
 def split(line: str) -> list[str]:
-    """The cells of a row of a table, with what is outside it."""
+    """Return the cells of a table row, including the text outside its outer bars."""
     return line.split("|")

@@ -1,4 +1,4 @@
-"""What the documents name is there: commands, options, settings, messages, constants."""
+"""Tests that commands, options, settings, messages and constants named in the documents exist."""
 
 import json
 import re
@@ -26,19 +26,19 @@ documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(
 
 
 def inline(document: Path) -> list[str]:
-    """What stands between single backticks, outside of blocks."""
+    """Return the text between single backticks, outside of code blocks."""
     return INLINE.findall(FENCE.sub("", document.read_text(encoding="utf-8")))
 
 
 def named_commands(document: Path) -> list[list[str]]:
-    """The words after `glam-node`, of every line and every inline code that begins with it."""
+    """Return the words after `glam-node` from every line and inline code that begins with it."""
     blocks = "\n".join(FENCE.findall(document.read_text(encoding="utf-8"))).replace("\\\n", " ")
     lines = [line.removeprefix("$ ") for line in blocks.splitlines()] + inline(document)
     return [shlex.split(line)[1:] for line in lines if line.startswith("glam-node ")]
 
 
 def unknown(words: list[str]) -> list[str]:
-    """The words of a command line that glam-node does not know: a command, or an option."""
+    """Return the words of a command line that are neither a command nor an option of glam-node."""
     command: Any = get_command(app)
     options = {option for parameter in command.params for option in parameter.opts}
     wrong = []

@@ -1,4 +1,4 @@
-"""Everything that is advertised is started by a test with settings as a site writes them; docs/features.md lists it."""
+"""Tests that every advertised feature is used by a test with a site's settings, and that docs/features.md lists it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_a_setting_at_its_default_selects_nothing() -> None:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., set[str]]:
-    """Return what one command line shows."""
+    """Return the features that one command line uses."""
 
     def see(*arguments: str, **environment: str) -> set[str]:
         watching: list[set[str]] = [set()]

@@ -1,4 +1,4 @@
-"""A process that listens on a port never loads torch, whatever the import contracts say."""
+"""Test that a process that listens on a port never loads torch, independent of the import contracts."""
 
 import subprocess
 import sys

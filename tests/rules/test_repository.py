@@ -1,4 +1,4 @@
-"""Files that a repository has for its readers are true to the project."""
+"""Tests that the repository's files for contributors and users match the project."""
 
 import re
 import tomllib

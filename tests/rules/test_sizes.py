@@ -1,4 +1,4 @@
-"""Files stay small enough to be read at one sitting."""
+"""Tests that files stay short enough to read in one sitting."""
 
 from pathlib import Path
 

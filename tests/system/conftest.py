@@ -11,7 +11,7 @@ from tests.system.orthanc import Orthanc, running_orthanc
 
 @pytest.fixture
 def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
-    """An empty Orthanc."""
+    """Yield an empty Orthanc."""
     with running_orthanc(tmp_path / "orthanc") as archive:
         yield archive
 

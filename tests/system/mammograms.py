@@ -1,4 +1,4 @@
-"""The real 16-bit views beside the checkout, wrapped as MG DICOM the way a modality would write them."""
+"""The real 16-bit views next to the checkout, as MG DICOM files like those of a modality."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,14 @@ PATIENT_ORIENTATION = {"L-CC": ["A", "R"], "R-CC": ["P", "L"], "L-MLO": ["A", "F
 
 @dataclass(frozen=True)
 class RealExam:
-    """Four files of one study."""
+    """The four files of one study."""
 
     study_instance_uid: str
     files: dict[str, Path]
 
 
 def wrap_exam(images: Path, directory: Path) -> RealExam:
-    """The four views of sample exam 0 as MG For Presentation files in `directory`."""
+    """Write the four views of sample exam 0 as MG For Presentation files to `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
     study_instance_uid = generate_uid()
     files = {}
@@ -36,7 +36,7 @@ def wrap_exam(images: Path, directory: Path) -> RealExam:
 
 
 def real_view(images: Path, view: str, study_instance_uid: str = "2.25.1", number: int = 1) -> Dataset:
-    """One view of sample exam 0, "L-CC" for example, as an MG For Presentation data set."""
+    """Return one view of sample exam 0, such as "L-CC", as an MG For Presentation data set."""
     pixels = cv2.imread(str(images / f"0_{view}.png"), cv2.IMREAD_UNCHANGED)
     assert pixels is not None
     assert pixels.dtype == np.uint16

@@ -1,4 +1,4 @@
-"""The node as its users run it: a command line with a settings file."""
+"""The node as its users run it: commands with a settings file."""
 
 import json
 import os
@@ -22,7 +22,7 @@ GLAM_NODE = Path(sys.executable).parent / "glam-node"
 
 @dataclass
 class NodeProcess:
-    """`glam-node serve` and the commands that speak of it."""
+    """A running `glam-node serve`, and commands for the same node."""
 
     settings_path: Path
     port: int
@@ -34,17 +34,17 @@ class NodeProcess:
         return glam_node(*arguments, expect=expect, GLAM_NODE_SETTINGS=str(self.settings_path)).stdout
 
     def studies(self) -> list[dict[str, Any]]:
-        """What `studies --json` says."""
+        """Return the output of `studies --json`."""
         answer = json.loads(self.command("studies", "--json"))
         return list(answer)
 
     def log(self) -> str:
-        """All that the node wrote."""
+        """Return everything that the node has written."""
         return self.log_path.read_text(errors="replace")
 
 
 def run_glam_node(*arguments: str, settings_path: Path | None = None, expect: int = 0) -> str:
-    """Run one command to its end."""
+    """Run one command until it exits."""
     environment = _clean_environment()
     if settings_path is not None:
         environment["GLAM_NODE_SETTINGS"] = str(settings_path)
@@ -73,7 +73,7 @@ def _clean_environment() -> dict[str, str]:
 def write_settings(
     directory: Path, archive: Orthanc, *, port: int, predictor: str = "", more: str = "", archive_gets: str = ""
 ) -> Path:
-    """A settings file for a node that knows the peer DCMTK and sends to `archive`."""
+    """Write a settings file for a node that accepts the peer DCMTK and sends to `archive`."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "node.toml"
     path.write_text(
@@ -115,7 +115,7 @@ lease_time = 10.0
 
 @contextmanager
 def running_node(settings_path: Path, port: int, calling_ae_title: str = "DCMTK") -> Iterator[NodeProcess]:
-    """`glam-node serve`, listening; stopped by SIGTERM at the end, with exit code 0."""
+    """Run `glam-node serve` and yield it when it listens; at the end, stop it by SIGTERM and expect exit code 0."""
     log_path = settings_path.with_suffix(".log")
     environment = _clean_environment()
     with log_path.open("ab") as log:
@@ -147,7 +147,7 @@ def _wait_until_it_answers(node: NodeProcess, calling_ae_title: str) -> None:
 
 
 def dcmtk(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one of DCMTK's programs (not pynetdicom's of the same name)."""
+    """Run one of DCMTK's programs, not pynetdicom's program of the same name."""
     path = PEERS["dcmtk"].program.with_name(program)
     return subprocess.run([path, *arguments], capture_output=True, text=True, timeout=120)
 
@@ -155,20 +155,20 @@ def dcmtk(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def dcmsend(
     port: int, files: Sequence[Path], calling_ae_title: str = "DCMTK", called_ae_title: str = "GLAMNODE"
 ) -> None:
-    """Send files as a PACS would; every one is answered with success."""
+    """Send files as a PACS does; fail unless each is answered with success."""
     titles = ["-aet", calling_ae_title, "-aec", called_ae_title]
     done = dcmtk("dcmsend", "-v", *titles, "127.0.0.1", str(port), *[str(path) for path in files])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def settings_and_port(directory: Path, archive: Orthanc, **options: str) -> tuple[Path, int]:
-    """A settings file for a node on a free port."""
+    """Write a settings file for a node on a free port; return the file and the port."""
     port = free_port()
     return write_settings(directory, archive, port=port, **options), port
 
 
 def wait_for_state(node: NodeProcess, state: str, seconds: float = 60) -> None:
-    """The one study is in the state wanted, or the test fails."""
+    """Wait until the only study is in the wanted state."""
     wait_until(
         lambda: [study["state"] for study in node.studies()[:1]] == [state],
         seconds,

@@ -1,4 +1,4 @@
-"""Predictors whose findings one writer cannot write."""
+"""Predictors with findings that one of the result writers cannot write."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,10 +9,10 @@ from glam_node.inference.threshold import ThresholdPredictor
 
 
 class OneOddMapPredictor(ThresholdPredictor):
-    """Gives L CC a saliency map without a size of its cells, which the writer of parametric maps cannot place."""
+    """A predictor whose saliency map of L CC lacks the cell size, which the writer of parametric maps needs."""
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:
-        """Find what the threshold predictor does."""
+        """Return the findings of the threshold predictor with that map."""
         return [_odd(image) for image in super().segment(mammograms)]
 
 

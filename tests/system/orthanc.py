@@ -1,4 +1,4 @@
-"""A real Orthanc on free ports, as the archive that nobody here wrote."""
+"""A real Orthanc on free ports, used as an independent archive."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from tests.waiting import wait_for_answer, wait_until
 
 @dataclass
 class Orthanc:
-    """One Orthanc; `stop` and `start` again keep its storage."""
+    """One Orthanc, which keeps its storage over `stop` and `start`."""
 
     directory: Path
     dicom_port: int
@@ -25,13 +25,13 @@ class Orthanc:
     ae_title: str = "ORTHANC"
     plugins: tuple[Path, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
-    """Configuration over that of all tests."""
+    """Configuration that is added to that of all tests."""
     authorization: str = ""
-    """For its REST interface, where that asks for it."""
+    """Authorization header for the REST interface, if it requires one."""
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Listening on both ports when this returns."""
+        """Start Orthanc, and return when it listens on both ports."""
         configuration = {
             "Name": "glam-node tests",
             "StorageDirectory": str(self.directory / "storage"),
@@ -61,25 +61,25 @@ class Orthanc:
         wait_for_answer(lambda: self.get("/system"), urllib.error.URLError, ConnectionError, told=log.read_text)
 
     def stop(self) -> None:
-        """Nothing listens on its ports any more."""
+        """Stop Orthanc, and wait until it has exited."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(timeout=30)
             self._process = None
 
     def kill(self) -> None:
-        """The same at once, for a storage that nobody needs any more."""
+        """Kill Orthanc at once, if its storage is not needed any more."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(timeout=30)
             self._process = None
 
     def get(self, path: str) -> Any:
-        """The JSON answer of its REST interface."""
+        """Return the JSON answer of the REST interface."""
         return json.loads(self.get_bytes(path))
 
     def get_bytes(self, path: str) -> bytes:
-        """The raw answer of its REST interface."""
+        """Return the raw answer of the REST interface."""
         headers = {"Authorization": self.authorization} if self.authorization else {}
         asked = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", headers=headers)
         with urllib.request.urlopen(asked, timeout=60) as answer:
@@ -87,12 +87,12 @@ class Orthanc:
             return body
 
     def instances(self, modality: str) -> list[str]:
-        """Orthanc's own identifiers of all instances of one modality."""
+        """Return Orthanc's identifiers of all instances of one modality."""
         series = [entry for entry in self.get("/series?expand") if entry["MainDicomTags"]["Modality"] == modality]
         return [identifier for entry in series for identifier in entry["Instances"]]
 
     def fetch(self, modality: str, directory: Path) -> list[Path]:
-        """All instances of one modality as files in `directory`."""
+        """Write all instances of one modality as files to `directory`."""
         directory.mkdir(parents=True, exist_ok=True)
         files = []
         for identifier in self.instances(modality):
@@ -101,7 +101,7 @@ class Orthanc:
         return files
 
     def wait_for(self, counts: dict[str, int], seconds: float) -> None:
-        """At least so many instances of each modality are there, or the test fails."""
+        """Wait until at least this number of instances of each modality is stored."""
 
         def have() -> dict[str, int]:
             return {modality: len(self.instances(modality)) for modality in counts}
@@ -111,7 +111,7 @@ class Orthanc:
 
 @contextmanager
 def running_orthanc(directory: Path, plugins: tuple[Path, ...] = ()) -> Iterator[Orthanc]:
-    """A started Orthanc, with these plug-ins, that is stopped at the end."""
+    """Run an Orthanc with these plug-ins until the context ends."""
     directory.mkdir(parents=True, exist_ok=True)
     orthanc = Orthanc(directory, free_port(), free_port(), plugins=plugins)
     orthanc.start()

@@ -1,4 +1,4 @@
-"""One site for many tests: a node that `glam-node serve` runs with a settings file as its administrator writes it."""
+"""A site for several tests: a node run by `glam-node serve` with a settings file as an administrator writes it."""
 
 import json
 import tomllib
@@ -23,14 +23,14 @@ QUICK = {
     "delivery": {"initial_delay": 0.5, "maximum_delay": 0.5},
     "inference": {"predictor": "glam_node.inference.threshold:ThresholdPredictor", "lease_time": 5.0},
 }
-"""A node that waits for nothing long and reads images in milliseconds."""
+"""Settings of a node with short waiting times that analyses images in milliseconds."""
 DONE = {"STORED", "COMMITTED", "WITHHELD", "REPLACED", "STANDBY", "ABANDONED"}
-"""States of deliveries that nothing more happens to."""
+"""Final states of deliveries."""
 
 
 @dataclass
 class Site:
-    """A settings file, and the node that runs with it."""
+    """A settings file, and the node that uses it."""
 
     path: Path
     port: int
@@ -38,18 +38,18 @@ class Site:
     node: NodeProcess | None = None
 
     def command(self, *words: str, expect: int | None = 0) -> str:
-        """Return what a command prints, which reads the same settings file."""
+        """Run a command with the same settings file and return its output."""
         return glam_node(*words, expect=expect, GLAM_NODE_SETTINGS=str(self.path)).stdout
 
     def send(
         self, images: Sequence[Dataset], calling_ae_title: str = MODALITY, called_ae_title: str = "GLAMNODE"
     ) -> str:
-        """Send images as a modality does, and return their study's UID."""
+        """Send images as a modality does, and return their Study Instance UID."""
         send(self.port, list(images), called_ae_title, calling_ae_title)
         return str(images[0].StudyInstanceUID)
 
     def send_exam(self, seed: int, **elements: Any) -> str:
-        """Send four small views with these elements, and return their study's UID."""
+        """Send four small views with these elements, and return their Study Instance UID."""
         views = small_exam(seed)
         for view in views:
             for keyword, value in elements.items():
@@ -57,17 +57,17 @@ class Site:
         return self.send(views)
 
     def study(self, uid: str) -> dict[str, Any]:
-        """Return what `glam-node study` knows."""
+        """Return the output of `glam-node study` as a dictionary."""
         told: dict[str, Any] = json.loads(self.command("study", uid, "--json"))
         return told
 
     def wait_for(self, uid: str, state: str = "REPORTED", seconds: float = 90) -> dict[str, Any]:
-        """Wait until the study is in the state, and return what is known of it."""
+        """Wait until the study is in the state, and return its description."""
         wait_until(lambda: self.study(uid)["state"] == state, seconds, lambda: f"{self.study(uid)}: {self.log()}")
         return self.study(uid)
 
     def wait_for_deliveries(self, uid: str, seconds: float = 90) -> list[dict[str, Any]]:
-        """Wait until nothing of the study is on its way any more, and return its deliveries."""
+        """Wait until all deliveries of the study are in a final state, and return them."""
         self.wait_for(uid)
         wait_until(
             lambda: {one["state"] for one in self.study(uid)["deliveries"]} <= DONE,
@@ -77,11 +77,11 @@ class Site:
         return list(self.study(uid)["deliveries"])
 
     def log(self) -> str:
-        """Return what the node wrote."""
+        """Return the log of the node."""
         return self.path.with_suffix(".log").read_text(errors="replace")
 
     def reload(self, more: dict[str, Any]) -> str:
-        """Change settings, have the running node read them, and return what the command said."""
+        """Change settings, reload them in the running node, and return the output of the command."""
         write(self.path, merged(tomllib.loads(self.path.read_text(encoding="utf-8")), more))
         return self.command("settings", "reload")
 
@@ -92,7 +92,7 @@ class Site:
 
 
 def merged(tree: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Return the tables of both; a value of `more` wins, and None removes one."""
+    """Merge two tables; values of `more` take precedence, and None removes a key."""
     result = dict(tree)
     for name, value in more.items():
         if isinstance(value, dict):
@@ -120,7 +120,7 @@ def _lines(tree: dict[str, Any], table: tuple[str, ...]) -> Iterator[str]:
 
 
 def written_site(directory: Path, settings: dict[str, Any]) -> Site:
-    """Write the settings file of a site."""
+    """Write the settings file of a site, and return the site."""
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     ours = {"node": {"port": port}, "storage": {"root": directory / "storage"}}
@@ -145,10 +145,10 @@ def running_site(directory: Path, settings: dict[str, Any]) -> Iterator[Site]:
 
 
 def folder(path: Path, **more: Any) -> dict[str, Any]:
-    """Return [destinations.NAME] of a folder."""
+    """Return the settings of a folder destination."""
     return {"kind": "folder", "path": path, **more}
 
 
 def objects(directory: Path) -> list[Dataset]:
-    """Return all objects of a folder destination without their pixels."""
+    """Return all objects of a folder destination, read without pixels."""
     return [dcmread(path, stop_before_pixels=True) for path in sorted(directory.rglob("*.dcm"))]

@@ -1,4 +1,4 @@
-"""A backup of a node that runs and cannot deliver; the node that is made again from it delivers."""
+"""Backup of a running node that cannot deliver, and delivery by the restored node."""
 
 import json
 from pathlib import Path

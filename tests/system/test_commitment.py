@@ -1,4 +1,4 @@
-"""Storage commitment with Orthanc, both ways: it is asked for the results that it stored, and asks for what it sent."""
+"""Storage commitment with Orthanc in both directions: for results that Orthanc stores, and for images that it sends."""
 
 import json
 import urllib.request
@@ -26,7 +26,7 @@ destination = "archive"
 
 @pytest.fixture
 def pair(orthanc: Orthanc, tmp_path: Path) -> Iterator[tuple[NodeProcess, Orthanc]]:
-    """A node and an Orthanc that know each other."""
+    """Yield a node and an Orthanc that are configured for each other."""
     port = free_port()
     orthanc.stop()
     orthanc.more = {"DicomModalities": {"node": {"AET": "GLAMNODE", "Host": "127.0.0.1", "Port": port}}}

@@ -1,4 +1,4 @@
-"""Every kind of destination takes the results of `glam-node serve`, plain and secured, and is judged rightly before."""
+"""Delivery by `glam-node serve` to every kind of destination, plain and secured, after `glam-node doctor` checks it."""
 
 import base64
 import json
@@ -29,21 +29,21 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Signed]:
-    """Certificates of an archive and of the node, by one authority."""
+    """Return certificates of an archive and of the node, signed by one authority."""
     authority = Authority(tmp_path_factory.mktemp("tls") / "authority")
     return {name: authority.sign(name) for name in ("archive", "node")}
 
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Iterator[Orthanc]:
-    """An Orthanc that takes C-STORE and STOW-RS from anybody."""
+    """Yield an Orthanc that accepts C-STORE and STOW-RS from any peer."""
     with running_orthanc(tmp_path / "plain", plugins=PLUGINS) as orthanc:
         yield orthanc
 
 
 @pytest.fixture
 def secured(tmp_path: Path, certificates: dict[str, Signed]) -> Iterator[Orthanc]:
-    """An Orthanc that asks for TLS with a client certificate for DICOM, and for a password over HTTP."""
+    """Yield an Orthanc that requires TLS with a client certificate for DICOM, and a password for HTTP."""
     directory = tmp_path / "secured"
     directory.mkdir()
     theirs = certificates["archive"]
@@ -66,7 +66,7 @@ def secured(tmp_path: Path, certificates: dict[str, Signed]) -> Iterator[Orthanc
 
 
 def settings_for(directory: Path, port: int, destinations: dict[str, dict[str, Any]]) -> Path:
-    """Write the settings of a node that knows DCMTK and has these destinations, each for one kind of result."""
+    """Write the settings of a node that accepts DCMTK and sends one kind of result to each of these destinations."""
     tables = [
         f"[destinations.{name}]\n" + "\n".join(f"{key} = {json.dumps(value)}" for key, value in stated.items())
         for name, stated in destinations.items()
@@ -88,7 +88,7 @@ delivery.initial_delay = 0.5
 
 
 def deliveries(node: NodeProcess) -> dict[str, set[str]]:
-    """The states of the results of the one study, by destination."""
+    """Return the states of the only study's results by destination."""
     (study,) = node.studies()
     shown = json.loads(node.command("study", study["study_instance_uid"], "--json"))
     states: dict[str, set[str]] = {}
@@ -99,7 +99,7 @@ def deliveries(node: NodeProcess) -> dict[str, set[str]]:
 
 @pytest.fixture
 def fronts(plain: Orthanc, secured: Orthanc, certificates: dict[str, Signed]) -> Iterator[dict[str, int]]:
-    """Ports of TLS in front of the Orthancs."""
+    """Yield the ports of TLS proxies in front of both Orthancs."""
     theirs = certificates["archive"]
     with (
         tls_in_front_of(secured.http_port, theirs) as web_mutual,

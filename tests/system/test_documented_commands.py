@@ -1,4 +1,4 @@
-"""The commands of the documents that no journey follows: each is run, as it stands, beside a node at work."""
+"""The commands in the documents that no journey of test_documents runs: each is run as written, with a running node."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.peer("dcmtk"), pytest.mar
 
 
 def documented() -> list[list[str]]:
-    """Each command once, in the order of the documents, but those that journeys of test_documents run as they stand."""
+    """Return each command once, in the order of the documents, without those that the journeys run."""
     followed = [*commands(QUICK_START), ["doctor"], ["settings", "check"], ["status"]]
     stated = {tuple(command): command for document in DOCUMENTS for command in commands(document)}
     readme = {tuple(command) for command in commands(ROOT / "README.md")} - {

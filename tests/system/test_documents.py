@@ -1,4 +1,4 @@
-"""Every settings block in the documents loads, and every command in them runs."""
+"""Tests that every settings block in the documents loads, and that every command in them runs."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 BUILT = {"settings.md", "metrics.md", "model-card.md"}
 """Pages that MkDocs makes of the code."""
 WITHIN_S = 600
-"""What the README promises."""
+"""Time in seconds that the README promises."""
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
@@ -70,7 +70,7 @@ def test_the_readme_alone_leads_to_the_first_result_of_an_orthanc(tmp_path: Path
 
 
 class Journey:
-    """A new administrator in an empty directory, with an Orthanc that waits for its configuration."""
+    """A new administrator in an empty directory, with an Orthanc that is not configured yet."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -100,7 +100,7 @@ class Journey:
         self.orthanc.kill()
 
     def follow(self, language: str, body: str) -> None:
-        """What stands in one block is done."""
+        """Carry out the instructions of one block."""
         for theirs, ours in self.ours.items():
             body = body.replace(theirs, ours)
         if language == "json":
@@ -170,7 +170,7 @@ def test_the_quick_start_leads_to_a_node_that_takes_studies(
 
 
 def here(command: list[str], orthanc: Orthanc, port: int) -> list[str]:
-    """The command with the addresses of this machine."""
+    """Return the command with the addresses of this machine."""
     ours = {
         "11112": str(port),
         "PACS@10.0.0.0/24": "PACS@127.0.0.1",

@@ -1,4 +1,4 @@
-"""Images that name two people, and images that are sent again with the right patient, through a running node."""
+"""Images that name two people, and images that are sent again with the right patient, in a running node."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.peer("dcmtk"), pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that results go to."""
+    """Return the folder of the results."""
     return tmp_path_factory.mktemp("node") / "results"
 
 
@@ -39,7 +39,7 @@ destinations.folder = {{ kind = "folder", path = "{results}" }}
 
 
 def changed(files: list[Path], folder: Path, **values: str) -> list[Path]:
-    """Copies with other values of some elements."""
+    """Write copies with other values of some elements."""
     folder.mkdir()
     for file in files:
         image = pydicom.dcmread(file)
@@ -50,14 +50,14 @@ def changed(files: list[Path], folder: Path, **values: str) -> list[Path]:
 
 
 def written(results: Path, exam: list[Path]) -> dict[str, pydicom.FileDataset]:
-    """The results of the exam's study, by SOP Instance UID."""
+    """Return the results of the exam's study by SOP Instance UID."""
     uid = pydicom.dcmread(exam[0], stop_before_pixels=True).StudyInstanceUID
     found = [pydicom.dcmread(path, stop_before_pixels=True) for path in results.rglob("*.dcm")]
     return {str(one.SOPInstanceUID): one for one in found if one.StudyInstanceUID == uid}
 
 
 def the_study(node: NodeProcess) -> str:
-    """The study that received something last."""
+    """Return the study that received an instance last."""
     return str(node.studies()[0]["study_instance_uid"])
 
 

@@ -1,4 +1,4 @@
-"""The model runs as the site says: its package, runtime and thresholds, and workers that overlap, die and fail."""
+"""Inference by the site's settings: package, runtime, thresholds and overlap, with workers that crash or fail."""
 
 import json
 import os
@@ -44,7 +44,7 @@ RUNS = [
 
 @pytest.fixture(scope="module")
 def view(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One view with a lesion, as a file."""
+    """Write one view with a lesion to a file."""
     path = tmp_path_factory.mktemp("view") / "view.dcm"
     make_exam(7, rows=832, columns=640)[0].dataset.save_as(path, enforce_file_format=True)
     return path
@@ -52,12 +52,12 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands of this process set it by inference.threads; it is as before after each test."""
+    """Restore the number of threads after each test, since commands in this process set it by inference.threads."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 def configured(directory: Path, **inference: object) -> Site:
-    """Write the settings of a machine that only analyses."""
+    """Write the settings of a machine that only analyses files."""
     site = Site(directory / "node.toml", 0)
     write(site.path, {"inference": {"package": DEFAULT_PACKAGE, "device": "cpu", "threads": 1, **inference}})
     return site
@@ -138,7 +138,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def jobs(site: Site, studies: list[str]) -> list[dict[str, Any]]:
-    """Return the one job of each study, in the order in which they were started."""
+    """Return the only job of each study, in the order in which they were started."""
     return sorted((site.wait_for(study)["jobs"][0] for study in studies), key=lambda job: str(job["started_at"]))
 
 

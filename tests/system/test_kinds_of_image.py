@@ -1,4 +1,4 @@
-"""A node that is sent every kind of image analyses the screening views, and says of each other image why not."""
+"""A node that receives every kind of image, analyses the screening views and states why others are left out."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,7 @@ def saved(datasets: list[Dataset], directory: Path) -> list[Path]:
 
 
 def settings_for(directory: Path, port: int, more: str = "", inference: str = THRESHOLD) -> Path:
-    """Write the settings of a node that knows DCMTK and puts its reports into a folder."""
+    """Write the settings of a node that accepts DCMTK and writes its reports to a folder."""
     directory.mkdir()
     (directory / "node.toml").write_text(
         f"""
@@ -83,13 +83,13 @@ results = ["measurement_report", "not_analysed_report"]
 
 
 def wait_for_reports(node: NodeProcess, count: int) -> None:
-    """Wait until so many reports lie in the folder: of an analysis, or of the reason why there is none."""
+    """Wait for this number of reports in the folder, on an analysis or on the reason why there is none."""
     folder = node.settings_path.parent / "folder"
     wait_until(lambda: len(list(folder.rglob("*.dcm"))) >= count, 90, told=lambda: node.log()[-3000:])
 
 
 def shown(node: NodeProcess, study_instance_uid: str, state: str) -> dict[str, Any]:
-    """Return what `glam-node study` says of a study, which is in this state."""
+    """Return the output of `glam-node study` as a dictionary; fail unless the study is in this state."""
     study: dict[str, Any] = json.loads(node.command("study", study_instance_uid, "--json"))
     assert study["state"] == state, study["reason"]
     return study
@@ -97,7 +97,7 @@ def shown(node: NodeProcess, study_instance_uid: str, state: str) -> dict[str, A
 
 @pytest.fixture
 def webhook() -> Iterator[Posts]:
-    """A server that is posted alerts."""
+    """Run a server that receives alerts."""
     posts = Posts("/alerts", ill_status=503)
     with posts.listening():
         yield posts

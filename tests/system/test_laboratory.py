@@ -54,14 +54,14 @@ def test_a_mammogram_that_orthanc_gets_is_analysed_and_its_results_are_beside_it
 
 
 def laboratory(directory: Path) -> Orthanc:
-    """Orthanc as compose starts it, not yet started."""
+    """Return an Orthanc with the configuration of compose, not started yet."""
     stated = json.loads((COMPOSE / "orthanc.json").read_text())
     (directory / "orthanc").mkdir()
     return Orthanc(directory / "orthanc", free_port(), free_port(), ae_title=stated["DicomAet"])
 
 
 def replaced(text: str, addresses: dict[str, str]) -> str:
-    """The text with every address in it replaced."""
+    """Return the text with all addresses replaced."""
     for theirs, ours in addresses.items():
         assert theirs in text
         text = text.replace(theirs, ours)

@@ -1,4 +1,4 @@
-"""The life of a study at a running node: room on the disk, storage commitment that never comes, retention."""
+"""The life of a study in a running node: a full disk, storage commitment without an answer, and retention."""
 
 import json
 import os
@@ -33,7 +33,7 @@ ALL = 2**60
 
 
 class Forgetful:
-    """An archive that takes requests for storage commitment and never answers them."""
+    """An archive that accepts requests for storage commitment and never answers them."""
 
     def __init__(self) -> None:
         self.stored: Counter[str] = Counter()
@@ -143,7 +143,7 @@ def test_finished_studies_are_removed_by_age_and_for_space(place: Place) -> None
 
 
 def everything_else(place: Place) -> dict[str, Any]:
-    """Return another value than in force for every setting that a running node takes."""
+    """Return a value that differs from the one in force, for every setting that can be reloaded."""
     root, signed = place.site.path.parent, place.signed
     secured = {"ca": signed.ca, "certificate": signed.certificate, "key": signed.key, "server_name": "archive.example"}
     presentation = {

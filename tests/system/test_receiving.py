@@ -1,4 +1,4 @@
-"""A node listens as its settings say: in plain and over TLS, to whom it knows, as long as it is told to wait."""
+"""A node that listens as configured: plain and over TLS, for configured peers, with configured timeouts."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ KNOWN, URGENT, LATER, ELSEWHERE = "KNOWN", "URGENT", "LATER", "ELSEWHERE"
 
 @dataclass
 class Certificates:
-    """Certificates of the node, of a sender that it knows, and of another that the same authority signed."""
+    """Certificates of the node, of a sender that it accepts, and of another sender from the same authority."""
 
     node: Signed
     known: Signed
@@ -81,7 +81,7 @@ def site(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -
 def association(
     port: int, calling: str = MODALITY, called: str = "READER", tls: ssl.SSLContext | None = None
 ) -> Iterator[Association]:
-    """Ask for an association for echoes and enhanced CT images."""
+    """Request an association for Verification and Enhanced CT Image Storage."""
     ae = RequestingAE(calling)
     ae.acse_timeout = ae.network_timeout = ae.dimse_timeout = 30
     ae.add_requested_context(VERIFICATION)
@@ -96,7 +96,7 @@ def association(
 
 
 def speaks(ca: Path, signed: Signed | None) -> ssl.SSLContext:
-    """Return how a sender speaks TLS that shows this certificate, or none."""
+    """Return the TLS context of a sender with this certificate, or without one."""
     context = ssl.create_default_context(cafile=ca)
     if signed is not None:
         context.load_cert_chain(signed.certificate, signed.key)
@@ -104,7 +104,7 @@ def speaks(ca: Path, signed: Signed | None) -> ssl.SSLContext:
 
 
 def is_let_in(port: int, calling: str = MODALITY, called: str = "READER", tls: ssl.SSLContext | None = None) -> bool:
-    """Return whether an echo is answered."""
+    """Return whether a C-ECHO succeeds."""
     with association(port, calling, called, tls) as asked:
         return bool(asked.is_established and asked.send_c_echo().Status == 0)
 
@@ -174,7 +174,7 @@ def test_a_connection_that_never_becomes_tls_is_closed(site: Site) -> None:
 
 @contextmanager
 def one_more_receiver(site: Site, **settings: object) -> Iterator[int]:
-    """Run `glam-node receiver` with these settings from its environment; yield its port."""
+    """Run `glam-node receiver` with these settings in its environment, and yield its port."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith("GLAM_NODE")}
     environment |= {f"GLAM_NODE__{name}": str(value) for name, value in settings.items()}
     command = [str(GLAM_NODE), "--settings", str(site.path), "receiver"]

@@ -1,4 +1,4 @@
-"""A site that asks for every kind of result, in every form, with every stand-in."""
+"""A site that asks for every kind of result, in every form, with every fallback."""
 
 import time
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ class Place:
         return self.site.path.parent / name
 
     def made_after(self, more: dict[str, Any], seed: int) -> list[Dataset]:
-        """Have the site read other settings, and return all objects of a study that comes then."""
+        """Change the settings of the site, send another study, and return all of its result objects."""
         before = self.site.log().count("settings_in_force")
         self.site.reload(more)
         wait_until(lambda: self.site.log().count("settings_in_force") >= before + 4, told=self.site.log)
@@ -80,25 +80,25 @@ class Place:
         return [one for one in objects(self.folder("everything")) if one.StudyInstanceUID == study]
 
     def of(self, destination: str, study: str = "") -> list[dict[str, Any]]:
-        """Return the deliveries to one destination, of the first study where none is named."""
+        """Return the deliveries of a study, by default the first one, to one destination."""
         deliveries = self.site.study(study)["deliveries"] if study else self.deliveries
         return [one for one in deliveries if one["destination"] == destination]
 
 
 def fallbacks() -> list[tuple[str, str]]:
-    """Every kind that another may stand in for, with every one that may."""
+    """Return every pair of a kind of result and a kind that may replace it."""
     return [
         (path[-1], choice) for path, key in keys().items() if path[-2:-1] == ("fallbacks",) for choice in choices(key)
     ]
 
 
 def two_views(seed: int) -> list[Dataset]:
-    """Return half of an exam: the site reads as little, and every kind of result is made of it."""
+    """Return half of an exam, from which every kind of result is made in less time."""
     return small_exam(seed)[:2]
 
 
 def refusing(*kinds: str) -> Archive:
-    """Return an archive that takes everything but the classes of these kinds."""
+    """Return an archive that accepts everything except the SOP classes of these kinds."""
     classes = set(SOP_CLASSES.values()) - {SOP_CLASSES[kind] for kind in kinds}
     return Archive(ae_title="REFUSING", contexts=[build_context(one, uid.ExplicitVRLittleEndian) for one in classes])
 
@@ -191,7 +191,7 @@ def test_results_that_stand_in_for_each_other_are_given_up_where_neither_is_take
 
 
 def text(report: Dataset) -> str:
-    """All that a report says."""
+    """Return all text of a report."""
     return str(report)
 
 

@@ -1,4 +1,4 @@
-"""People sign in to the console of a running node: with accounts of its own, and with those of their hospital."""
+"""Sign-in to the console of a running node, with local accounts and with accounts of the hospital."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ PASSWORD = "correct horse battery"
 
 @dataclass
 class Place:
-    """A node with a console over HTTPS, and the provider of the hospital."""
+    """A node with a console over HTTPS, and the OpenID provider of the hospital."""
 
     site: Site
     provider: Provider
@@ -83,7 +83,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def signed_in(place: Place, name: str, *roles: str) -> Browser:
-    """Return a browser of somebody whom the provider vouches for with these roles."""
+    """Return the browser of a person who has signed in at the provider with these roles."""
     place.provider.person = {"sub": name, "nickname": name, "realm_access": {"roles": list(roles)}}
     browser = place.browser()
     browser.ask("/sign-in/oidc")

@@ -1,4 +1,4 @@
-"""DCMTK sends a study, Orthanc gets the results, and programs that nobody here wrote read them."""
+"""A study sent by DCMTK, whose results Orthanc stores and independent programs read."""
 
 import json
 import re
@@ -38,7 +38,7 @@ Scores = dict[str, tuple[float, float]]
 
 
 def analyse(sources: list[Path], directory: Path, settings_path: Path) -> tuple[dict[str, Path], Scores]:
-    """What `analyse` says of the same sources without any network: its objects by UID, (benign, malignant) by view."""
+    """Analyse the same sources with `analyse`; return its objects by UID and its scores (benign, malignant) by view."""
     arguments = ["analyse", *[str(path) for path in sources], "--out", str(directory), "--json"]
     (study,) = json.loads(run_glam_node(*arguments, settings_path=settings_path))["studies"]
     objects = {str(pydicom.dcmread(path).SOPInstanceUID): path for path in directory.rglob("*.dcm")}
@@ -48,7 +48,7 @@ def analyse(sources: list[Path], directory: Path, settings_path: Path) -> tuple[
 
 
 def assert_results_are_sound(orthanc: Orthanc, sources: list[Path], node: NodeProcess, directory: Path) -> Scores:
-    """Every object in the archive is valid, readable by others, and what `analyse` writes for the same input."""
+    """Assert that every archived object is valid, readable by other programs, and equal to the output of `analyse`."""
     segmentations = orthanc.fetch("SEG", directory / "seg")
     reports = orthanc.fetch("SR", directory / "sr")
     assert len(reports) == 1
@@ -70,7 +70,7 @@ def assert_results_are_sound(orthanc: Orthanc, sources: list[Path], node: NodePr
 def assert_others_read_the_same_mask(
     path: Path, expected: dict[str, Path], sources: dict[str, pydicom.FileDataset], directory: Path
 ) -> None:
-    """Dcmqi's masks of the archived object are those of ours, on the source image's own Rows x Columns."""
+    """Assert that dcmqi reads the same masks as we do, with the Rows and Columns of the source image."""
     archived = pydicom.dcmread(path)
     ours = pydicom.dcmread(expected[str(archived.SOPInstanceUID)])
     source = sources[str(archived.SourceImageSequence[0].ReferencedSOPInstanceUID)]
@@ -122,7 +122,7 @@ def test_an_archive_that_asks_for_every_kind_of_result_has_them_byte_for_byte(
 
 
 def data_set(path: Path) -> bytes:
-    """The bytes after the File Meta Information, which each keeper of a file writes anew (PS3.10 7.1)."""
+    """Return the bytes after the File Meta Information, which every archive writes anew (PS3.10 7.1)."""
     length = int(pydicom.filereader.read_file_meta_info(path).FileMetaInformationGroupLength)
     return path.read_bytes()[132 + 12 + length :]
 
@@ -174,7 +174,7 @@ def test_files_of_other_vendors_are_reported_or_left_out_with_a_reason(orthanc: 
 
 
 def wait_until_judged(node: NodeProcess) -> list[str]:
-    """The states of all studies once each is reported or set aside."""
+    """Wait until each study is reported or left out, and return the states."""
 
     def states() -> list[str]:
         return [str(study["state"]) for study in node.studies()]

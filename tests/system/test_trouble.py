@@ -1,4 +1,4 @@
-"""The archive is down, the worker is killed, the broker is another one: nothing is lost, nothing doubled."""
+"""Outages of the archive, the worker and the broker: nothing is lost, and nothing is sent twice."""
 
 import json
 import os
@@ -34,7 +34,7 @@ THRESHOLD = 'predictor = "glam_node.inference.threshold:ThresholdPredictor"'
 
 
 def uids(paths: list[Path]) -> list[str]:
-    """The SOP Instance UIDs, in order."""
+    """Return the SOP Instance UIDs in order."""
     return sorted(str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in paths)
 
 
@@ -97,7 +97,7 @@ def test_a_node_killed_outright_finishes_the_study_after_its_next_start(orthanc:
 
 @contextmanager
 def redis_server(directory: Path) -> Iterator[str]:
-    """The URL of a Debian redis-server on a free port."""
+    """Run Debian's redis-server on a free port, and yield its URL."""
     port = free_port()
     arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
     process = subprocess.Popen([PEERS["redis-server"].program, *arguments], stdout=subprocess.DEVNULL)
@@ -110,7 +110,7 @@ def redis_server(directory: Path) -> Iterator[str]:
 
 @contextmanager
 def worker(settings_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`glam-node worker` as an operator starts it on another host."""
+    """Run `glam-node worker` as an operator does on another host."""
     log_path = settings_path.parent / f"worker-{free_port()}.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(
@@ -174,7 +174,7 @@ def test_a_killed_worker_loses_nothing(orthanc: Orthanc, tmp_path: Path) -> None
 
 
 def wait_for_event(node: NodeProcess, event: str, seconds: float = 60) -> None:
-    """The one study's timeline names the event, or the test fails."""
+    """Wait until the timeline of the only study has the event."""
 
     def is_named() -> bool:
         studies = node.studies()

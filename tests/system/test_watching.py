@@ -1,4 +1,4 @@
-"""A node across hosts, as a site watches it: alerts, audit messages, traces, metrics, health and logs leave it."""
+"""Monitoring of a node on several hosts: alerts, audit messages, traces, metrics, health and logs."""
 
 import json
 import os
@@ -44,7 +44,7 @@ pytestmark = [
 
 @dataclass
 class Watchers:
-    """All that the node tells."""
+    """The receivers of alerts, audit messages and traces."""
 
     hook: Posts
     mailbox: Mailbox
@@ -52,19 +52,19 @@ class Watchers:
     collected: Path
 
     def told(self, phase: str = "begins") -> Counter[str]:
-        """Count what the webhook was told, by alert."""
+        """Return the number of messages that the webhook received, by alert."""
         posted = [json.loads(body) for body in self.hook.bodies]
         return Counter(one["alert"] for one in posted if one["state"] == phase)
 
     def mailed(self) -> set[str]:
-        """Return the alerts that mails tell the beginning of."""
+        """Return the alerts whose beginning was mailed."""
         subjects = [str(mail["Subject"]) for mail in self.mailbox.mails]
         return {subject.split()[2] for subject in subjects if subject.endswith("begins")}
 
 
 @dataclass
 class Place:
-    """The site, what it needs and who watches it."""
+    """The site, the services that it needs, and those that watch it."""
 
     site: Site
     watchers: Watchers
@@ -137,7 +137,7 @@ def place(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @contextmanager
 def process(site: Site, role: str, **settings: object) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `glam-node worker` or `receiver` beside the node, as on another host."""
+    """Run `glam-node worker` or `receiver` in addition to the node, as on another host."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith("GLAM_NODE")}
     environment |= {f"GLAM_NODE__{name}": str(value) for name, value in settings.items()}
     with (site.path.parent / f"{role}.log").open("ab") as log:
@@ -151,7 +151,7 @@ def process(site: Site, role: str, **settings: object) -> Iterator[subprocess.Po
 
 
 def asked(site: Site, path: str) -> str:
-    """Return what the console answers."""
+    """Return the console's answer."""
     port = json.loads((site.storage / "in-force.json").read_text())["console"]["port"]
     with (
         suppress(urllib.error.HTTPError),
@@ -162,7 +162,7 @@ def asked(site: Site, path: str) -> str:
 
 
 def have_drifted(place: Place) -> None:
-    """Put twenty analyses on record whose scores are far from those that their package was measured with."""
+    """Record twenty analyses whose scores are far from the reference of their package."""
     sessions = open_database(place.database_url)
     facts: dict[str, Any] = {
         "algorithm_version": "1",
@@ -241,12 +241,12 @@ WRITTEN = {"debug": {"debug", "info", "warning"}, "info": {"info", "warning"}, "
 
 
 def severities(lines: list[str]) -> set[str]:
-    """Return those of a log in JSON."""
+    """Return the severities in a JSON log."""
     return {json.loads(line)["level"] for line in lines}
 
 
 def logged_by_a_receiver(place: Place, **settings: str) -> list[str]:
-    """Return the log of a receiver at which a connection is closed at once, and a stranger calls."""
+    """Return the log of a receiver that sees an empty connection, an unknown peer and a known one."""
     port = free_port()
     log = place.site.path.parent / "receiver.log"
     start = log.stat().st_size if log.exists() else 0
@@ -271,7 +271,7 @@ def test_mails_go_out_with_the_security_that_the_server_wants(place: Place, tmp_
 
 
 def mailed_by_a_test(place: Place, security: str, directory: Path) -> bytes:
-    """Return the mail of `glam-node alerts test` at a server with this security."""
+    """Return the mail that `glam-node alerts test` sends through a server with this kind of security."""
     signed: Signed = place.authority.sign(security)
     context = SSLContext(PROTOCOL_TLS_SERVER)
     context.load_cert_chain(signed.certificate, signed.key)

@@ -1,4 +1,4 @@
-"""A running node that meets one bad image, one kind of result that cannot be written, and a sender that breaks off."""
+"""A running node with one bad image, one kind of result that cannot be written, and an interrupted sender."""
 
 import json
 import os
@@ -39,16 +39,16 @@ class Place:
         return self.site.path.parent / "archive"
 
     def asked(self, path: str) -> str:
-        """Return what the console answers."""
+        """Return the console's answer."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.console}{path}", timeout=60) as answer:
             return str(answer.read().decode())
 
     def results(self, uid: str) -> list[Dataset]:
-        """Return what arrived at the archive of a study."""
+        """Return the results of a study in the archive."""
         return [one for one in objects(self.archive) if one.StudyInstanceUID == uid]
 
     def said(self, uid: str) -> str:
-        """Return the texts of the report of a study."""
+        """Return the texts of the study's report."""
         (report,) = [one for one in self.results(uid) if one.Modality == "SR"]
         return " ".join(str(element.value) for element in report.iterall() if element.keyword == "TextValue")
 

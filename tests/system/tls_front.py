@@ -1,4 +1,4 @@
-"""Ends TLS in front of a server that speaks plain, as a reverse proxy does: Debian's Orthanc dies over HTTPS."""
+"""A reverse proxy that terminates TLS for a plain server, because Debian's Orthanc crashes over HTTPS."""
 
 import asyncio
 import ssl
@@ -11,7 +11,7 @@ from tests.certificates import Signed
 
 @contextmanager
 def tls_in_front_of(port: int, theirs: Signed, *, mutual: bool = True) -> Iterator[int]:
-    """Yield a port of TLS whose contents go to `port`; mutual: with a client certificate of the same authority."""
+    """Run a TLS proxy for `port` and yield its port; if `mutual`, clients need a certificate of the same authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(theirs.certificate, theirs.key)
     context.load_verify_locations(theirs.ca)

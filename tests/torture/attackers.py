@@ -1,4 +1,4 @@
-"""Many who attack at once, and one who is good."""
+"""Many attackers at the same time, and one correct sender."""
 
 import itertools
 import random
@@ -22,21 +22,21 @@ LONGEST_PAUSE_S = 0.3
 
 @dataclass
 class Tally:
-    """What came of it, for any number of threads."""
+    """Outcomes of all threads."""
 
     cases: int = 0
     not_closed: list[int] = field(default_factory=list)
-    """Seeds of cases after which the connection stayed open."""
+    """Seeds of the cases in which the connection stayed open."""
     answered: set[str] = field(default_factory=set)
-    """SOP Instance UIDs that were answered 0x0000."""
+    """SOP Instance UIDs of instances that were answered 0x0000."""
     good_seconds: list[float] = field(default_factory=list)
-    """Of each good association, from the connection to the answer to its C-STORE."""
+    """Seconds from connecting to the C-STORE response, for each association of the correct sender."""
     good_failures: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 def attack(port: int, captures: Sequence[Conversation], seeds: range, patience_s: float, tally: Tally) -> None:
-    """Every case of `seeds` is played; one in fifty leaves the node waiting instead of hanging up.
+    """Play the case of every seed; in one of fifty, wait for the node to close the connection.
 
     Every second says nothing more before its association request is answered: others than these are not associations.
     """
@@ -52,7 +52,7 @@ def attack(port: int, captures: Sequence[Conversation], seeds: range, patience_s
 
 
 def _play(port: int, said: Conversation, rng: random.Random, patience_s: float) -> tuple[bool, bytes]:
-    """Whether the node has closed in time, and what it answered."""
+    """Play a case; return whether the node closed the connection in time, and its answers."""
     answers = bytearray()
     # Another address for every case: the node bounds what one of them may have open.
     source = f"127.0.{rng.randrange(1, 250)}.{rng.randrange(1, 250)}"
@@ -77,13 +77,13 @@ def _play(port: int, said: Conversation, rng: random.Random, patience_s: float) 
 
 
 def _heard(connection: socket.socket) -> bytes:
-    """What the node says first; nothing where it waits for more."""
+    """Return the first bytes from the node, or none if it waits for more data."""
     ready, _, _ = select.select([connection], [], [], LONGEST_PAUSE_S)
     return connection.recv(65_536) if ready else b""
 
 
 def _stored(answers: bytes) -> set[str]:
-    """Instances that a C-STORE response in `answers` says were stored."""
+    """Return the UIDs of the instances that C-STORE responses in `answers` report as stored."""
     stored = set()
     for pdu in pdus(answers):
         if pdu[:1] != b"\x04":
@@ -104,7 +104,7 @@ def _elements(command: bytes) -> list[tuple[int, bytes]]:
 
 
 def send_good_images(port: int, stop: threading.Event, tally: Tally) -> None:
-    """A new association with one image, again and again until `stop`."""
+    """Send one image after the other, each over a new association, until `stop` is set."""
     for number in itertools.count():
         if stop.wait(0.2):
             return

@@ -1,4 +1,4 @@
-"""What real senders say to a receiver, recorded on the way."""
+"""Recorded requests of real senders to a receiver."""
 
 import socket
 import struct
@@ -16,13 +16,13 @@ from tests.integration.modality import MODALITY
 from tests.peers import PEERS
 
 Conversation = list[bytes]
-"""PDUs, PS3.8 section 9.3."""
+"""PDUs (PS3.8 section 9.3)."""
 
 HEADER = struct.Struct(">BxI")
 
 
 def small_image(directory: Path, sop_instance_uid: str) -> Path:
-    """A file that every sender takes, of few bytes."""
+    """Write a small image that every sender accepts."""
     dataset: Dataset = mammogram(
         sop_instance_uid,
         Rows=16,
@@ -45,7 +45,7 @@ def small_image(directory: Path, sop_instance_uid: str) -> Path:
 
 
 def recorded_conversations(port: int, directory: Path) -> list[Conversation]:
-    """What dcmsend, storescu and echoscu of DCMTK say to the receiver at `port`, which answers with success."""
+    """Record what dcmsend, storescu and echoscu of DCMTK send to the receiver at `port`, which answers with success."""
     one, two = (str(small_image(directory, f"2.25.77{number}")) for number in range(2))
     commands = [
         ("dcmsend", "{port}", one, two),
@@ -92,7 +92,7 @@ def _copy(source: socket.socket, sink: socket.socket, kept: bytearray) -> None:
 
 
 def pdus(stream: bytes) -> Conversation:
-    """`stream` cut where its PDUs end; what is left over is the last."""
+    """Split `stream` into its PDUs; the last one may be incomplete."""
     cut, at = [], 0
     while at < len(stream):
         length = HEADER.unpack_from(stream, at)[1] if at + HEADER.size <= len(stream) else len(stream)

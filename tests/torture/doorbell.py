@@ -1,4 +1,4 @@
-"""More messages than the dispatcher sends."""
+"""Announcements of jobs in addition to those of the dispatcher."""
 
 from sqlalchemy import select
 
@@ -12,7 +12,7 @@ from glam_node.node.worker.queue import CeleryQueue
 
 
 def ring_unfinished(node: Node, redis_url: str, *, times: int) -> int:
-    """How many jobs wait or run; each was announced so many times, and whoever runs it already hears it too."""
+    """Announce every unfinished job this number of times, running ones too; return the number of unfinished jobs."""
     with reading(node.sessions)() as session:  # whoever is frozen may hold the database's lock
         unfinished = list(session.scalars(select(JobRow.job_id).where(JobRow.state.in_(jobs.UNFINISHED))))
     queue = CeleryQueue(create_app(redis_url))

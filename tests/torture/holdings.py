@@ -1,4 +1,4 @@
-"""What the processes of a receiver have of threads, files and memory."""
+"""Threads, files and memory that the processes of a receiver use."""
 
 import time
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from tests.processes import children, sockets
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a process has at a moment."""
+    """Resources that a process uses at one moment."""
 
     pid: int
     threads: int
@@ -23,7 +23,7 @@ class Holding:
 
 
 def holding(pid: int) -> Holding:
-    """Of the process `pid`."""
+    """Return the resources of the process `pid`."""
     stated = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     return Holding(pid, int(stated["Threads"]), files, int(stated["VmRSS"].split()[0]))
@@ -35,7 +35,7 @@ def holdings(pid: int) -> list[Holding]:
 
 
 def holdings_at_rest(pid: int) -> list[Holding]:
-    """The same, when nothing was let go of for a second."""
+    """Return the resources as soon as none was released for a second."""
     earlier = holdings(pid)
     while True:
         time.sleep(1.0)
@@ -46,7 +46,7 @@ def holdings_at_rest(pid: int) -> list[Holding]:
 
 
 def have_let_go(now: Sequence[Holding], then: Sequence[Holding], more_threads: int = 0) -> bool:
-    """Whether these are the same processes, none of which has more files than then, or so many more threads."""
+    """Return whether the same processes have no more files than before, and at most `more_threads` more threads."""
     return all(
         one.pid == before.pid and one.threads <= before.threads + more_threads and one.files <= before.files
         for one, before in zip(now, then, strict=True)
@@ -54,7 +54,7 @@ def have_let_go(now: Sequence[Holding], then: Sequence[Holding], more_threads: i
 
 
 def growth_kib(now: Sequence[Holding], then: Sequence[Holding]) -> list[int]:
-    """By how much each has grown."""
+    """Return by how much the memory of each process has grown."""
     return [one.resident_kib - before.resident_kib for one, before in zip(now, then, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Chooses whom to kill, and when: at any time, or at a moment that is as bad as can be found."""
+"""Choice of the process to kill and of the moment, which is random or as bad as possible."""
 
 import time
 from collections.abc import Callable
@@ -11,11 +11,11 @@ LONGEST_WAIT_S = 2.0
 LOOK_EVERY_S = 0.001
 LONGEST_PAUSE_S = 3.0
 KILLS_IN_A_ROW = 3
-"""Then something has to move first: on a slow machine processes would be killed before they have begun."""
+"""Number of kills after which progress is required: on a slow machine, processes would die before they work."""
 
 
 def kill_somebody(rig: Rig) -> None:
-    """One process, now and then all at once, is gone and waits to be started again."""
+    """Kill one process, rarely all at once; they stay dead until they are started again."""
     if rig.tree.kills.total() % KILLS_IN_A_ROW == 0:
         rig.until_something_moves()
     rig.tend(rig.random.uniform(0.1, LONGEST_PAUSE_S))
@@ -34,9 +34,9 @@ def kill_somebody(rig: Rig) -> None:
 
 
 def wait_for_a_bad_moment(rig: Rig, victim: str) -> None:
-    """The victim has just begun to make something final: a file has its name, its row or its answer may not be there.
+    """Wait until the process begins to commit something: a file exists, but its row or answer may be missing.
 
-    Not for ever: it may be idle.
+    The wait is limited, since the process may be idle.
     """
     signs: dict[str, Callable[[], int]] = {
         "receiver": lambda: files_under(rig.directory / "storage" / "instances"),
@@ -51,5 +51,5 @@ def wait_for_a_bad_moment(rig: Rig, victim: str) -> None:
 
 
 def files_under(directory: Path) -> int:
-    """How many there are; any depth."""
+    """Return the number of files and directories below a directory."""
     return sum(1 for _ in directory.rglob("*"))

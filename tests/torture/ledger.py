@@ -1,4 +1,4 @@
-"""What was sent and what the node answered: the truth that the node is held to."""
+"""A record of all sent files and the answers to them, with which the node's data are compared."""
 
 import threading
 from collections import Counter
@@ -16,7 +16,7 @@ GROUP_LENGTH_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One file that is sent until it is answered."""
+    """One file that is sent until it is answered with success."""
 
     path: Path
     study_instance_uid: str
@@ -25,43 +25,43 @@ class Sent:
 
 @dataclass
 class Ledger:
-    """Every instance, and how often each was answered 0x0000; for any number of threads."""
+    """All instances, and the number of 0x0000 answers for each; safe for use by several threads."""
 
     instances: dict[str, Sent] = field(default_factory=dict)
     answers: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
-    """How often what else came back, in DCMTK's words."""
+    """Number of other answers, in the words of DCMTK."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def expect(self, exam: list[Sent]) -> None:
-        """These are going to be sent."""
+        """Add instances that are about to be sent."""
         with self._lock:
             self.instances.update({one.sop_instance_uid: one for one in exam})
 
     def answered(self, one: Sent) -> None:
-        """The node said 0x0000."""
+        """Record the answer 0x0000."""
         with self._lock:
             self.answers[one.sop_instance_uid] += 1
 
     def refused(self, words: str) -> None:
-        """The node, or nobody, said something else."""
+        """Record another answer, or a missing one."""
         with self._lock:
             self.refusals[words] += 1
 
     def unanswered(self, exam: list[Sent]) -> list[Sent]:
-        """Those that have to be sent again."""
+        """Return the instances that must be sent again."""
         with self._lock:
             return [one for one in exam if not self.answers[one.sop_instance_uid]]
 
     def studies(self) -> set[str]:
-        """Studies of which every instance was answered."""
+        """Return the studies of which every instance was answered 0x0000."""
         with self._lock:
             some = {one.study_instance_uid for one in self.instances.values()}
             return some - {one.study_instance_uid for uid, one in self.instances.items() if not self.answers[uid]}
 
 
 def write_exam(directory: Path, seed: int) -> list[Sent]:
-    """The four views of one small phantom exam as files; four SEG and one SR will come of them."""
+    """Write the four views of one small phantom exam as files; they result in four SEG and one SR."""
     directory.mkdir(parents=True, exist_ok=True)
     exam = []
     for view in make_exam(seed, rows=256, columns=192):
@@ -72,11 +72,11 @@ def write_exam(directory: Path, seed: int) -> list[Sent]:
 
 
 def data_set_bytes(path: Path) -> bytes:
-    """What goes over the association: the file without preamble and file meta information (PS3.10 section 7.1)."""
+    """Return the bytes that an association transfers: the file without preamble and meta information (PS3.10 7.1)."""
     group_length = int(read_file_meta_info(path).FileMetaInformationGroupLength)
     return path.read_bytes()[PREAMBLE_BYTES + GROUP_LENGTH_BYTES + group_length :]
 
 
 def transfer_syntax_uid(path: Path) -> str:
-    """In which the data set is encoded."""
+    """Return the transfer syntax of the file."""
     return str(pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID)

@@ -1,4 +1,4 @@
-"""Conversations gone wrong: bits flipped, lengths that lie, pieces lost, doubled, exchanged and spliced, by a seed."""
+"""Damaged conversations: flipped bits, false lengths, and parts missing, repeated or exchanged, chosen by a seed."""
 
 import random
 import struct
@@ -15,7 +15,7 @@ Mutation = Callable[[Conversation, random.Random], None]
 
 
 def mutated(captures: Sequence[Conversation], rng: random.Random) -> Conversation:
-    """One of the captures, changed in one to four places."""
+    """Return one of the captures with one to four changes."""
     conversation = list(rng.choice(captures))
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 4))):
         if conversation:
@@ -26,7 +26,7 @@ def mutated(captures: Sequence[Conversation], rng: random.Random) -> Conversatio
 
 
 def _flip(conversation: Conversation, rng: random.Random) -> None:
-    """Some bits of one PDU."""
+    """Flip some bits of one PDU."""
 
     def change(data: bytearray) -> None:
         for _ in range(rng.randint(1, 8)):
@@ -36,7 +36,7 @@ def _flip(conversation: Conversation, rng: random.Random) -> None:
 
 
 def _lie(conversation: Conversation, rng: random.Random) -> None:
-    """A number that may be a length, or an id."""
+    """Overwrite a number that may be a length or an ID."""
     form, value = rng.choice(FORMATS), rng.choice(LIES)
     packed = struct.pack(form, value & (1 << 8 * struct.calcsize(form)) - 1)
 
@@ -48,7 +48,7 @@ def _lie(conversation: Conversation, rng: random.Random) -> None:
 
 
 def _insert(conversation: Conversation, rng: random.Random) -> None:
-    """Noise, or what has harmed others."""
+    """Insert noise, or a text that has harmed other programs."""
     noise = rng.choice((rng.randbytes(rng.randint(1, 200)), *WORDS))
 
     def change(data: bytearray) -> None:
@@ -59,7 +59,7 @@ def _insert(conversation: Conversation, rng: random.Random) -> None:
 
 
 def _cut(conversation: Conversation, rng: random.Random) -> None:
-    """A slice of one PDU is missing."""
+    """Remove a slice of one PDU."""
 
     def change(data: bytearray) -> None:
         at = rng.randrange(len(data))
@@ -69,7 +69,7 @@ def _cut(conversation: Conversation, rng: random.Random) -> None:
 
 
 def _repeat(conversation: Conversation, rng: random.Random) -> None:
-    """A slice of one PDU comes twice."""
+    """Repeat a slice of one PDU."""
 
     def change(data: bytearray) -> None:
         at = rng.randrange(len(data))
@@ -79,28 +79,28 @@ def _repeat(conversation: Conversation, rng: random.Random) -> None:
 
 
 def _lose(conversation: Conversation, rng: random.Random) -> None:
-    """A PDU."""
+    """Remove a PDU."""
     del conversation[rng.randrange(len(conversation))]
 
 
 def _double(conversation: Conversation, rng: random.Random) -> None:
-    """A PDU, once more at another place."""
+    """Repeat a PDU at another place."""
     conversation.insert(rng.randrange(len(conversation) + 1), rng.choice(conversation))
 
 
 def _exchange(conversation: Conversation, rng: random.Random) -> None:
-    """Two PDUs."""
+    """Exchange two PDUs."""
     one, other = (rng.randrange(len(conversation)) for _ in range(2))
     conversation[one], conversation[other] = conversation[other], conversation[one]
 
 
 def _hang_up(conversation: Conversation, rng: random.Random) -> None:
-    """The rest, from somewhere on."""
+    """Remove everything after some PDU."""
     del conversation[rng.randrange(len(conversation)) :]
 
 
 def _command(conversation: Conversation, rng: random.Random) -> None:
-    """A well framed command that says anything."""
+    """Insert a well-framed command with arbitrary content."""
     numbers = (
         0x0000,
         0x0002,
@@ -124,7 +124,7 @@ def _command(conversation: Conversation, rng: random.Random) -> None:
 
 
 def _splice(conversation: Conversation, other: Conversation, rng: random.Random) -> None:
-    """The beginning of one conversation, the end of another."""
+    """Join the beginning of one conversation to the end of another."""
     conversation[rng.randrange(len(conversation)) :] = other[rng.randrange(len(other)) :]
 
 

@@ -1,4 +1,4 @@
-"""The processes of one node, each killed and started again at will."""
+"""The processes of one node, each of which can be killed and started again."""
 
 import json
 import os
@@ -23,7 +23,7 @@ GRACE_S = 20.0
 
 @dataclass
 class Process:
-    """One program; what it writes goes to a file of its own."""
+    """One program, which writes its log to a separate file."""
 
     name: str
     command: Sequence[str | Path]
@@ -32,24 +32,24 @@ class Process:
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Running; to be called in the main thread, with which it dies."""
+        """Start the program from the main thread; it dies with that thread."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command, env={**self.environment, PARENT: str(os.getpid())}, stdout=log, stderr=log
             )
 
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """Return the exit code, or None while the program runs."""
         return None if self._process is None else self._process.poll()
 
     def kill(self) -> None:
-        """Gone, by SIGKILL."""
+        """Kill the program by SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def kill_a_child(self) -> bool:
-        """Whether it had one, the first of which is gone, by SIGKILL."""
+        """Kill the first child by SIGKILL, and return whether there was one."""
         assert self._process is not None
         try:
             os.kill(children(self._process.pid)[0], signal.SIGKILL)
@@ -58,17 +58,17 @@ class Process:
         return True
 
     def freeze(self) -> None:
-        """Does nothing, and does not know it."""
+        """Stop the program without its knowledge (SIGSTOP)."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Goes on as if no time had passed."""
+        """Continue the program (SIGCONT)."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
-        """Gone, by SIGTERM if that is enough."""
+        """Stop the program by SIGTERM, or by SIGKILL if it does not exit in time."""
         if self._process is None:
             return
         self._process.terminate()
@@ -80,21 +80,21 @@ class Process:
 
 @dataclass
 class Tree:
-    """All of them, and a diary of what was done to them."""
+    """All processes of a node, with a diary of what was done to them."""
 
     processes: dict[str, Process]
     diary_path: Path
     kills: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
-    """Those that ended without being killed, with their exit code; they were started again."""
+    """Number of exits that were no kill, by process and exit code; these processes were started again."""
 
     def start(self) -> None:
-        """All running."""
+        """Start all processes."""
         for process in self.processes.values():
             process.start()
 
     def kill(self, name: str) -> None:
-        """One is gone; somebody has to start it again."""
+        """Kill a process; `tend` starts it again."""
         self.note("kill", name=name)
         self.processes[name].kill()
         self.kills[role_of(name)] += 1
@@ -106,7 +106,7 @@ class Tree:
             self.kills[f"child of {role_of(name)}"] += 1
 
     def tend(self) -> None:
-        """What is not running is started."""
+        """Start every process that has exited."""
         for name, process in self.processes.items():
             code = process.exit_code()
             if code is not None:
@@ -116,12 +116,12 @@ class Tree:
                 process.start()
 
     def end(self) -> None:
-        """None is left."""
+        """Stop all processes."""
         for process in reversed(self.processes.values()):
             process.end()
 
     def note(self, event: str, **facts: Any) -> None:
-        """One line in the diary."""
+        """Write a line to the diary."""
         with self.diary_path.open("a") as diary:
             diary.write(json.dumps({"at": round(time.time(), 3), "event": event, **facts}) + "\n")
 
@@ -129,7 +129,7 @@ class Tree:
 def parts_of(
     node: NodeDirectory, *, redis_port: int, workers: int, senders: int, more: Mapping[str, str] = MappingProxyType({})
 ) -> Tree:
-    """A node's processes and its Redis, each on its own, not started; with `more` in the environment of ours."""
+    """Return a node's processes and its Redis, not started; `more` is added to the environment of our processes."""
     redis_options = ("--port", str(redis_port), "--bind", "127.0.0.1", "--save", "", "--dir", str(node.path))
     processes = {
         "redis": Process("redis", (PEERS["redis-server"].program, *redis_options), {}, node.path / "redis.log")
@@ -143,7 +143,7 @@ def parts_of(
 
 
 def whole(node: NodeDirectory) -> Tree:
-    """A node as `glam-node serve` runs it, with the embedded broker, not started."""
+    """Return a node as `glam-node serve` runs it, with the embedded broker, not started."""
     return Tree(
         {"serve": Process("serve", SERVE_COMMAND, environment(node), node.path / "serve.log")},
         node.path / "diary.jsonl",
@@ -151,14 +151,14 @@ def whole(node: NodeDirectory) -> Tree:
 
 
 def role_of(name: str) -> str:
-    """Of one of several."""
+    """Return the role of a process, which is its name without a number."""
     return name.rstrip("0123456789")
 
 
 def environment(node: NodeDirectory, more: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
-    """The product that the processes run is the one that this test imports.
+    """Return the environment of the processes, which import the same product as this test.
 
-    How often a job may kill its worker before it is given up is not what is tried here.
+    The number of attempts is high, since these tests do not examine when a job is given up.
     """
     further = more.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
     path = os.pathsep.join([str(REPOSITORY), further]).rstrip(os.pathsep)

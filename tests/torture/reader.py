@@ -1,4 +1,4 @@
-"""A process that reads files gone wrong, one after the other, as a worker would: `python -m tests.torture.reader`."""
+"""A process that reads damaged files one after the other, as a worker does: `python -m tests.torture.reader`."""
 
 import json
 import random
@@ -18,7 +18,7 @@ LONGEST_CASE_S = 10
 
 
 def main(originals: Path, last_seed: Path, first: int, count: int) -> dict[str, object]:
-    """What came of `count` cases; `last_seed` holds the seed of the one that a crash interrupted."""
+    """Read `count` cases and return the outcomes; after a crash, `last_seed` contains the seed of that case."""
     resource.setrlimit(resource.RLIMIT_AS, (LARGEST_ADDRESS_SPACE, LARGEST_ADDRESS_SPACE))
     files = [[path.read_bytes()] for path in sorted(originals.glob("*.dcm"))]
     case, outcomes, unexpected, slowest = last_seed.with_suffix(".dcm"), Counter[str](), [], 0.0

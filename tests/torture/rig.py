@@ -1,4 +1,4 @@
-"""A node in parts, modalities that never stop, an archive, and an end at which nothing may be missing."""
+"""Setting of a scenario: a node in several processes, modalities that keep sending, an archive, a final check."""
 
 import os
 import random
@@ -35,13 +35,13 @@ NEEDS = [
 """Marks of every test of this folder."""
 
 PATIENCE_S = 150.0
-"""Without progress: longer than any lease, claim, repeated ring and watchdog of the node take together."""
+"""Seconds without progress that are allowed: more than any lease, claim, repeated announcement and watchdog in sum."""
 POLL_S = 0.25
 
 
 @dataclass
 class Rig:
-    """What a scenario plays with."""
+    """The parts of a scenario."""
 
     name: str
     seed: int
@@ -59,7 +59,7 @@ class Rig:
 
     @contextmanager
     def node(self) -> Iterator[Node]:
-        """The node as its processes see it; no connection to its database is left afterwards."""
+        """Build the node as its processes do, and close its database connections at the end."""
         node = self.node_directory.build()
         try:
             yield node
@@ -67,7 +67,7 @@ class Rig:
             node.sessions.kw["bind"].dispose()
 
     def tend(self, seconds: float) -> None:
-        """Time passes; what ended is started again."""
+        """Let time pass, and restart processes that have exited."""
         deadline = time.monotonic() + seconds
         while True:
             self.tree.tend()
@@ -77,7 +77,7 @@ class Rig:
             time.sleep(min(left, POLL_S))
 
     def until(self, true: Callable[[], bool], progress: Callable[[], object] = lambda: None) -> bool:
-        """Whether it came true before nothing moved for too long; what ended is started again meanwhile."""
+        """Wait until `true` holds; return False without progress for PATIENCE_S. Exited processes are restarted."""
         before, deadline = progress(), time.monotonic() + PATIENCE_S
         while not true():
             now = progress()
@@ -89,16 +89,16 @@ class Rig:
         return True
 
     def until_something_moves(self) -> bool:
-        """Whether an instance was answered, or a result stored or something done again, before patience was over."""
+        """Wait for progress: an answer, a stored result or a repeated step; return False after PATIENCE_S."""
         before = self.progress()
         return self.until(lambda: self.progress() != before)
 
     def progress(self) -> tuple[int, int]:
-        """Answers of the node, and instances in the archive."""
+        """Return the number of answers of the node and the contents of the archive."""
         return self.ledger.answers.total(), int(self.archive.get("/statistics")["CountInstances"])
 
     def finish(self) -> Verdict:
-        """Nobody disturbs any more, everything that was begun is sent, and the node is at rest."""
+        """Stop all disturbances, wait until everything is sent and the node is at rest, and return the verdict."""
         for modality in self.modalities:
             modality.stop.set()
         self.until(lambda: not any(modality.is_alive() for modality in self.modalities), self.ledger.answers.total)
@@ -107,7 +107,7 @@ class Rig:
             return judge(self.ledger, node, contents(self.archive))
 
     def assert_nothing_is_lost(self) -> None:
-        """The end of every scenario: its figures, and on failure its seed and where its evidence lies."""
+        """Finish the scenario and print its figures; on failure, name the seed and the directory of the evidence."""
         disturbed_s = time.monotonic() - self.started_at
         verdict = self.finish()
         evidence(self.directory, verdict)
@@ -137,7 +137,7 @@ class Rig:
 
 
 def again(node: Node) -> str:
-    """How often a kill came at a bad moment: what had been done already, or nearly, and was done again."""
+    """Return how often a step was repeated after a kill, in words: instances, jobs and deliveries."""
     with node.sessions() as session:
         twice = {
             "instances": len(audit.recent(session, EventKind.INSTANCE_DUPLICATE, 1_000_000)),
@@ -148,12 +148,12 @@ def again(node: Node) -> str:
 
 
 def is_full_length() -> bool:
-    """`make torture`, not `make test`."""
+    """Return whether `make torture` runs the tests, not `make test`."""
     return os.environ.get("TORTURE_LENGTH") == "full"
 
 
 def chosen_seed() -> int:
-    """TORTURE_SEED, or another one every time."""
+    """Return TORTURE_SEED, or a random seed if it is not set."""
     return int(os.environ.get("TORTURE_SEED") or random.SystemRandom().randrange(1_000_000))
 
 
@@ -168,7 +168,7 @@ def torture(
     database_url: str = "",
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Rig]:
-    """A node in parts; images are coming in, and it all ends with the block."""
+    """Run a node in several processes and modalities that send, until the context ends."""
     redis_port = free_port()
     with orthanc_archive(directory / "archive") as archive:
         broker_url = f"redis://127.0.0.1:{redis_port}/0"
@@ -186,7 +186,7 @@ def torture(
 
 @contextmanager
 def torture_of_a_whole_node(name: str, directory: Path) -> Iterator[Rig]:
-    """The same with `glam-node serve` and its own broker, all of which is one process to the killer."""
+    """Do the same with `glam-node serve` and its embedded broker, which the killer treats as one process."""
     with orthanc_archive(directory / "archive") as archive:
         node = write_node(directory, archive_port=archive.dicom_port, port=free_port())
         with _running(Rig(name, chosen_seed(), directory, node, whole(node), archive, ""), modalities=2) as rig:
@@ -195,7 +195,7 @@ def torture_of_a_whole_node(name: str, directory: Path) -> Iterator[Rig]:
 
 @contextmanager
 def _running(rig: Rig, modalities: int) -> Iterator[Rig]:
-    """Something was answered before the block begins."""
+    """Start everything, and wait until a study was answered before the context begins."""
     rig.tree.note("seed", name=rig.name, seed=rig.seed)
     port = load_settings(rig.node_directory.settings_path, {}).node.port
     rig.modalities = [

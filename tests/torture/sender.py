@@ -1,4 +1,4 @@
-"""Modalities that send exams with DCMTK, each again and again until every instance was answered 0x0000."""
+"""Modalities that send exams with DCMTK and repeat each instance until it is answered 0x0000."""
 
 import random
 import re
@@ -18,7 +18,7 @@ _ANSWER = re.compile(r"I: Received (?:Store|C-STORE) Response \((.*)\)")
 
 
 class Modality(threading.Thread):
-    """Sends one new exam after the other until told to stop, and the last one to its end."""
+    """A modality that sends new exams until it is told to stop, and finishes the last one."""
 
     def __init__(self, ledger: Ledger, port: int, directory: Path, *, seed: int, pause_s: float) -> None:
         super().__init__(name=f"modality-{seed}", daemon=True)
@@ -29,7 +29,7 @@ class Modality(threading.Thread):
         self._seed, self._pause_s = seed, pause_s
 
     def run(self) -> None:
-        """Send."""
+        """Send exams."""
         for number in count():
             if self.stop.is_set():
                 return
@@ -49,7 +49,7 @@ class Modality(threading.Thread):
             self._settle(waiting)
 
     def _associations(self, waiting: list[Sent]) -> Iterator[list[Sent]]:
-        """All at once, or split over associations."""
+        """Yield all instances together, or split over several associations."""
         if self._random.random() < 0.7:
             yield waiting
         else:
@@ -61,7 +61,7 @@ class Modality(threading.Thread):
 
 
 def answers(port: int, exam: list[Sent]) -> list[str]:
-    """What the node answered to each, in order, as far as it answered at all."""
+    """Send the files and return the answers in order; files without an answer are missing at the end."""
     files = [str(one.path) for one in exam]
     program = "storescu" if len(exam) > 1 else "dcmsend"
     done = dcmtk(program, "-v", *PATIENCE, *TITLES, "127.0.0.1", str(port), *files)

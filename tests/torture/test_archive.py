@@ -1,4 +1,4 @@
-"""The archive is away the whole time and comes back at the end."""
+"""An archive that cannot be reached until the end."""
 
 from pathlib import Path
 

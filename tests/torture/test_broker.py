@@ -1,4 +1,4 @@
-"""The broker forgets everything, or says everything several times: it is a doorbell, and nothing depends on it."""
+"""A broker that forgets all messages or repeats them: messages only wake workers, so nothing depends on them."""
 
 from collections import Counter
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_workers_that_are_killed_and_hear_everything_twice_report_every_study_on
 
 
 def ring_everything(rig: Rig, *, kill_workers: bool) -> None:
-    """Every job that anybody may still run is announced to all, until so many are there."""
+    """Announce all unfinished jobs repeatedly until all studies have jobs."""
     with rig.node() as node:
         while known_jobs(node) < STUDIES:
             rig.tend(rig.random.uniform(0.05, 0.2))
@@ -55,12 +55,12 @@ def ring_everything(rig: Rig, *, kill_workers: bool) -> None:
 
 
 def known_jobs(node: Node) -> int:
-    """In whatever state."""
+    """Return the number of jobs in any state."""
     with node.sessions() as session:
         return sum(jobs.counts_by_state(session).values())
 
 
 def starts(node: Node) -> Counter[str]:
-    """How often each study's job was started."""
+    """Return the number of starts of each study's job."""
     with node.sessions() as session:
         return Counter(event.study_instance_uid for event in audit.recent(session, EventKind.JOB_STARTED, 100_000))

@@ -1,4 +1,4 @@
-"""The clock of the host jumps, hours ahead and back, while processes are killed."""
+"""A host clock that jumps hours ahead and back, while processes are killed."""
 
 import os
 from datetime import timedelta
@@ -18,14 +18,14 @@ LEAST_SPAN = timedelta(hours=2)
 
 
 def jump(clock: Path, seconds: float) -> None:
-    """The clock is wrong by so much from here on."""
+    """Set the error of the clock."""
     part = clock.with_suffix(".part")
     part.write_text(str(seconds))
     part.replace(clock)
 
 
 def span_of_events(node: Node) -> timedelta:
-    """From the earliest time on record to the latest."""
+    """Return the span from the earliest recorded time to the latest."""
     with node.sessions() as session:
         first, last = session.execute(select(func.min(EventRow.at), func.max(EventRow.at))).one()
     return last - first

@@ -1,4 +1,4 @@
-"""The database is locked by somebody else, or dies and comes back."""
+"""A database that another process locks, or that crashes and comes back."""
 
 import sqlite3
 import subprocess
@@ -29,7 +29,7 @@ connection.execute("ROLLBACK")
 
 @contextmanager
 def locked(database: Path, seconds: float) -> Iterator[None]:
-    """Another process keeps everybody from writing that long."""
+    """Lock the database in another process for this number of seconds."""
     command = (sys.executable, "-c", LOCK, str(database), str(seconds))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -51,7 +51,7 @@ def test_a_database_that_others_lock_while_processes_are_killed_loses_nothing(tm
 
 
 def assert_nobody_writes(database: Path) -> None:
-    """The lock is one."""
+    """Assert that the lock prevents writing."""
     connection = sqlite3.connect(database, isolation_level=None, timeout=0)
     try:
         with pytest.raises(sqlite3.OperationalError):
@@ -71,7 +71,7 @@ def test_a_database_server_that_dies_and_comes_back_loses_nothing(tmp_path: Path
 
 
 def crash_and_return(rig: Rig, server: Path) -> None:
-    """Away for up to three seconds, back for up to four."""
+    """Crash the database for up to three seconds, then let it run for up to four."""
     rig.tree.note("crash")
     crash(server)
     rig.tend(rig.random.uniform(0, 3))

@@ -1,4 +1,4 @@
-"""Ten thousand small studies through one node: memory, file handles and latency at the end as at the start."""
+"""Ten thousand small studies through one node: memory, open files and latency stay the same from start to end."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -40,13 +40,13 @@ class Part:
     """One tenth of the studies."""
 
     held: tuple[Holding, ...]
-    """By each process and its children, at its end."""
+    """Resources of each process at the end of this part."""
     latency_s: float
-    """Median, from the row of the image to that of its result in the archive."""
+    """Median time from the row of the image to that of its result in the archive."""
 
 
 def hurried(path: Path, broker_url: str) -> NodeDirectory:
-    """A node that takes one view for a whole study, and writes reports into a folder."""
+    """Return a node that treats one view as a whole study, and writes reports to a folder."""
     directory = write_node(path, broker_url=broker_url)
     text = directory.settings_path.read_text()
     text = text.replace("settle_time = 0.5", "settle_time = 0.2\nquiet_time = 0.2")
@@ -63,7 +63,7 @@ def stored(node: Node) -> int:
 
 
 def latencies(node: Node, last: int) -> list[float]:
-    """Of the `last` studies that were stored."""
+    """Return the latencies of the `last` studies that were stored."""
     with node.sessions() as session:
         query = (
             select(InstanceRow.received_at, DeliveryRow.stored_at)
@@ -77,7 +77,7 @@ def latencies(node: Node, last: int) -> list[float]:
 
 
 def send_studies(port: int, node: Node, first: int, count: int) -> None:
-    """Send `count` studies of one view each, a few at a time, so that each process of the receiver gets some."""
+    """Send `count` studies of one view each, several at a time, so that each process of the receiver gets some."""
     view = make_view(1, *VIEWS[0], rows=64, columns=48).dataset
     with ExitStack() as stack:
         senders = [stack.enter_context(Sender(port)) for _ in range(RECEIVER_PROCESSES)]
@@ -95,7 +95,7 @@ def wait_for(node: Node, count: int) -> None:
 
 
 def through(node: Node, children: list[Child]) -> list[Part]:
-    """All studies, tenth by tenth."""
+    """Send all studies in ten parts, and return the measurements of each part."""
     share, parts = STUDIES // PARTS, []
     for part in range(PARTS):
         send_studies(int(children[0].word or 0), node, part * share, share)

@@ -1,4 +1,4 @@
-"""Processes that stop for a while and then go on as if they still held what others have taken over meanwhile."""
+"""Processes that are stopped for a while, and continue as if they still held jobs that others have taken over."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ pytestmark = NEEDS
 
 TIMES = 60 if is_full_length() else 4
 LEASE_S, CLAIM_S = 3.0, 15.0
-"""Of a job, as the settings of these tests say, and of a delivery."""
+"""Lease of a job, as these tests set it, and claim of a delivery."""
 
 
 def test_processes_that_were_frozen_longer_than_their_lease_do_nothing_twice(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_processes_that_were_frozen_longer_than_their_lease_do_nothing_twice(tmp
 
 
 def freeze(rig: Rig, node: Node, victim: str) -> None:
-    """In the middle of something, until whatever it holds is another's."""
+    """Stop a process in the middle of its work until another process has taken over what it held."""
     wait_for_a_bad_moment(rig, victim)
     seconds = CLAIM_S + 3 if victim.startswith("sender") and is_full_length() else LEASE_S + 1
     rig.tree.note("freeze", name=victim, seconds=seconds)

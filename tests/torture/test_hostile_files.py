@@ -1,4 +1,4 @@
-"""Files gone wrong in every transfer syntax: a worker reads them or refuses them, and nothing else."""
+"""Damaged files in every transfer syntax: a worker reads or refuses them, and nothing else happens."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ BY_DCMTK = {"lossless-1": "+e1", "lossless": "+el", "extended": "+ee"}
 
 
 def write_originals(directory: Path) -> None:
-    """One small view in nine transfer syntaxes, each of which is read."""
+    """Write one small view in nine transfer syntaxes, each of which can be read."""
     directory.mkdir()
     for syntax in (*SYNTAXES, *COMPRESSED):
         dataset = make_view(1, *VIEWS[0], rows=64, columns=48).dataset
@@ -50,7 +50,7 @@ def started(originals: Path, last_seed: Path, first: int, count: int) -> subproc
 
 
 def told(process: subprocess.Popen[str], last_seed: Path) -> dict[str, Any]:
-    """What a reader says at its end, which is no crash."""
+    """Return the report of a reader, which must not have crashed."""
     said, complaint = process.communicate(timeout=3000)
     seed = last_seed.read_text() if last_seed.exists() else "none"
     assert process.returncode == 0, f"seed {seed}: ended with {process.returncode}: {complaint[-2000:]}"

@@ -1,4 +1,4 @@
-"""A hundred thousand conversations gone wrong: nothing breaks, nothing grows, a good sender is served meanwhile."""
+"""A hundred thousand damaged conversations: nothing breaks or grows, and a correct sender is served meanwhile."""
 
 import threading
 from pathlib import Path
@@ -26,12 +26,12 @@ PROCESSES = 2
 NETWORK_TIMEOUT_S = 2.0
 PATIENCE_S = NETWORK_TIMEOUT_S + 1.0
 LARGEST_GROWTH_KIB = 20_480
-"""Of each process."""
+"""Largest growth of each process."""
 LONGEST_GOOD_S = 1.0
 
 
 def impatient(path: Path) -> NodeDirectory:
-    """A node that waits two seconds for anything, and writes down what it did not expect alone."""
+    """Return a node with a network timeout of two seconds that logs only unexpected errors."""
     directory = write_node(path)
     more = f"[node]\nnetwork_timeout = {NETWORK_TIMEOUT_S}\nreceiver_processes = {PROCESSES}"
     text = directory.settings_path.read_text().replace("[node]", more)
@@ -40,7 +40,7 @@ def impatient(path: Path) -> NodeDirectory:
 
 
 def played(port: int, pid: int, captures: list[Conversation], first: int) -> tuple[Tally, list[Holding]]:
-    """All cases, by several attackers at once, beside a good sender; and what was held after the first tenth."""
+    """Play all cases with several attackers and one correct sender; return outcomes, and resources after a tenth."""
     tally, stop = Tally(), threading.Event()
     share = CASES // ATTACKERS
     good = threading.Thread(target=send_good_images, args=(port, stop, tally))
@@ -60,7 +60,7 @@ def played(port: int, pid: int, captures: list[Conversation], first: int) -> tup
 
 
 def missing(node: Node, uids: set[str]) -> set[str]:
-    """Those that are not on record with a file that holds what the record says."""
+    """Return the UIDs that are not recorded, or whose file has another digest than the record."""
     with node.sessions() as session:
         rows = {row.sop_instance_uid: row for row in session.scalars(select(InstanceRow))}
     kept = {uid for uid, row in rows.items() if _digest(node.store.resolve(row.path)) == row.blake3}
@@ -72,7 +72,7 @@ def _digest(path: Path) -> str:
 
 
 def resident(held: list[Holding]) -> str:
-    """Of each process."""
+    """Return the memory of each process as text."""
     return ", ".join(str(one.resident_kib) for one in held)
 
 

@@ -1,4 +1,4 @@
-"""Every process is killed at random moments, again and again; nothing that was answered is lost, nothing doubled."""
+"""Every process is killed at random moments: nothing that was acknowledged is lost, and nothing is duplicated."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Health checks, port scans and senders that give up: ten thousand connections leave nothing behind."""
+"""Health checks, port scans and interrupted senders: ten thousand connections leave nothing behind."""
 
 import random
 import socket
@@ -23,20 +23,20 @@ CONNECTS, ABORTED = (10_000, 1_000) if is_full_length() else (1_000, 100)
 WARM = 200
 PROCESSES = 2
 LARGEST_GROWTH_KIB = 4_096
-"""Of each process."""
+"""Largest growth of each process."""
 LONGEST_GOOD_S = 1.0
 ABORT = struct.pack(">BBIBBBB", 7, 0, 4, 0, 0, 0, 0)
 
 
 def look(port: int, count: int) -> None:
-    """Connects and closes, from many addresses."""
+    """Connect and close the connection at once, from many addresses."""
     for number in range(count):
         source = (f"127.0.{number % 200 + 1}.{number % 7 + 1}", 0)
         socket.create_connection(("127.0.0.1", port), timeout=10, source_address=source).close()
 
 
 def give_up(port: int, count: int, rng: random.Random) -> None:
-    """Associations, as many at once as there are processes that serve them, each of which gives up."""
+    """Open as many associations at a time as processes serve them, and break each of them off."""
     for number in range(0, count, PROCESSES):
         with ExitStack() as stack:
             senders = [stack.enter_context(Sender(port)) for _ in range(PROCESSES)]
@@ -47,7 +47,7 @@ def give_up(port: int, count: int, rng: random.Random) -> None:
 
 
 def give_up_one(sender: Sender, uid: str, rng: random.Random) -> None:
-    """By A-ABORT, by a reset or in silence, every second time in the middle of an instance."""
+    """Break off by A-ABORT, by a reset or without a message, every second time within an instance."""
     if rng.random() < 0.5:
         sender.send(p_data(pdv(store_rq(uid), command=True, last=True)))
         sender.send(p_data(pdv(bytes(5000), command=False, last=False)))

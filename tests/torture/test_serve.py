@@ -1,4 +1,4 @@
-"""The whole of `glam-node serve` is killed outright, again and again, as by a power cut that spares the disk."""
+"""The whole of `glam-node serve` is killed repeatedly, as by a power cut that does not damage the disk."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Holds the node to what it answered: every instance bit for bit on its disk, every study's results once."""
+"""Comparison of the node with its answers: every instance is on disk bit for bit, every study has its results once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,26 +18,26 @@ from tests.torture.ledger import Ledger, Sent, data_set_bytes
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Nothing in any of them is what is promised."""
+    """Violations of the node's promises; without any, all fields are empty."""
 
     unanswered: frozenset[str]
-    """Instances that were never answered 0x0000: the sender gave up."""
+    """Instances that were never answered 0x0000, because the sender gave up."""
     lost: frozenset[str]
-    """Instances that were, and are not there as they were sent."""
+    """Instances that were answered 0x0000 and are not stored as they were sent."""
     without_results: frozenset[str]
-    """Studies."""
+    """Studies without all results."""
     results_twice: frozenset[str]
-    """Studies."""
+    """Studies with duplicate results."""
     failed: tuple[str, ...]
-    """Jobs that were given up and deliveries that were abandoned."""
+    """Jobs that were given up, and deliveries that were abandoned."""
 
     def is_innocent(self) -> bool:
-        """Nothing was lost, nothing doubled."""
+        """Return whether nothing was lost or duplicated."""
         return not (self.unanswered or self.lost or self.without_results or self.results_twice or self.failed)
 
 
 def judge(ledger: Ledger, node: Node, found: Contents) -> Verdict:
-    """What is on the node's disk and record and in the archive, against the ledger."""
+    """Compare the node's disk and database and the archive with the ledger."""
     answered = [one for uid, one in ledger.instances.items() if ledger.answers[uid]]
     on_record = _digests(node)
     return Verdict(
@@ -50,7 +50,7 @@ def judge(ledger: Ledger, node: Node, found: Contents) -> Verdict:
 
 
 def is_at_rest(node: Node) -> bool:
-    """Whether nothing more will come of what the node has: every study judged, every job done, every delivery made."""
+    """Return whether the node has nothing left to do: all studies are judged, all jobs done, all deliveries made."""
     with node.sessions() as session:
         waiting_jobs = sum(jobs.counts_by_state(session).get(state, 0) for state in jobs.UNFINISHED)
         counts = deliveries.counts(session)
@@ -82,5 +82,5 @@ def _failed(node: Node) -> tuple[str, ...]:
 
 
 def evidence(directory: Path, verdict: Verdict) -> None:
-    """What is wrong, in words, beside the logs."""
+    """Write the verdict in words to the directory of the logs."""
     (directory / "verdict.txt").write_text(f"{verdict}\n")

@@ -1,4 +1,4 @@
-"""Receivers side by side: rounds interleaved, medians, on the disk and in memory."""
+"""Comparison of receivers in interleaved rounds, on the disk and in memory; medians count."""
 
 import os
 import shutil
@@ -16,13 +16,13 @@ from tests.data_sets import data_set
 
 ROUNDS = 3
 MEMORY = Path("/dev/shm")
-"""A file system whose fsync costs nothing: there the receiver is compared, and not the disk."""
+"""A file system on which fsync costs nothing, so that receivers are compared and not disks."""
 NEEDED_BYTES = 4 * 2**30
 
 
 @contextmanager
 def room(in_memory: bool, tmp_path: Path) -> Iterator[Path]:
-    """A directory in memory, where there is enough of it, or on the disk."""
+    """Yield a directory in memory if it has enough space, else on the disk."""
     if not in_memory or not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < NEEDED_BYTES:
         yield tmp_path
         return
@@ -31,7 +31,7 @@ def room(in_memory: bool, tmp_path: Path) -> Iterator[Path]:
 
 
 def image(directory: Path, pixel_bytes: int) -> Path:
-    """An encoded mammogram of that size, whose UIDs the raw sender replaces."""
+    """Write an encoded mammogram of that size; the raw sender replaces its UIDs."""
     path = directory / f"{pixel_bytes}.bin"
     view = {"ImageLaterality": "R", "ViewPosition": "CC", "PresentationIntentType": "FOR PRESENTATION"}
     rest = {"StudyInstanceUID": STUDY_MARK, "PatientID": "P1", "ImageType": ["ORIGINAL", "PRIMARY"]}
@@ -42,7 +42,7 @@ def image(directory: Path, pixel_bytes: int) -> Path:
 def compared(
     names: Sequence[str], directory: Path, measure: Callable[[Server], Took], rounds: int = ROUNDS
 ) -> dict[str, list[Took]]:
-    """What each server took in each round."""
+    """Return the measurements of each server, one per round."""
     took: dict[str, list[Took]] = {name: [] for name in names}
     for number in range(rounds):
         for place, name in enumerate(names):
@@ -52,17 +52,17 @@ def compared(
 
 
 def seconds(took: Sequence[Took]) -> float:
-    """The median of the rounds."""
+    """Return the median time of the rounds."""
     return median(one.seconds for one in took)
 
 
 def ratios(took: dict[str, list[Took]], ours: str = "ours") -> dict[str, float]:
-    """How many times as fast as each of the others ours is."""
+    """Return how many times faster our receiver is than each of the others."""
     return {name: seconds(rounds) / seconds(took[ours]) for name, rounds in took.items() if name != ours}
 
 
 def pairs(took: dict[str, list[Took]], ours: str = "ours") -> dict[str, list[float]]:
-    """Return how many times as fast as each of the others ours was, for each round."""
+    """Return for each round how many times faster our receiver was than each of the others."""
     return {
         name: [theirs.seconds / own.seconds for theirs, own in zip(rounds, took[ours], strict=True)]
         for name, rounds in took.items()
@@ -71,12 +71,12 @@ def pairs(took: dict[str, list[Took]], ours: str = "ours") -> dict[str, list[flo
 
 
 def slower_than(took: dict[str, list[Took]], *peers: str) -> dict[str, float]:
-    """Return the peers that were faster than ours, with the ratio of the medians."""
+    """Return the peers that were faster than our receiver, with the ratio of the medians."""
     return {name: ratio for name, ratio in ratios(took).items() if name in peers and ratio < 1}
 
 
 def tell(title: str, took: dict[str, list[Took]], megabytes: float) -> None:
-    """One line per server."""
+    """Print one line per server."""
     for name, rounds in took.items():
         cpu = median(one.cpu_seconds for one in rounds)
         peak = max(one.peak_megabytes for one in rounds)
@@ -88,7 +88,7 @@ def tell(title: str, took: dict[str, list[Took]], megabytes: float) -> None:
 
 
 def disk_megabytes_per_second(directory: Path, byte_count: int, writers: int, count: int = 3) -> float:
-    """What this disk takes from so many threads that write files of this size and synchronise each."""
+    """Return the MB/s that this number of threads writes to the disk, with fsync after each file of this size."""
     data = memoryview(os.urandom(1 << 20))
 
     def write(number: int) -> None:

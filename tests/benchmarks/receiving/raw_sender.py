@@ -1,7 +1,7 @@
-"""A sender that costs almost nothing: pre-built PDUs in shared memory, sent by the kernel alone.
+"""A sender that uses almost no CPU: pre-built PDUs in shared memory, sent by the kernel.
 
-A process of its own (`python -S raw_sender.py < plan.json`). It forks once per association; all begin together, after
-every association is open. One line of JSON tells what came of it.
+It runs as a separate process (`python -S raw_sender.py < plan.json`) and forks once per association. All associations
+start sending together, once all are open. The result is printed as one line of JSON.
 """
 
 import collections
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def one_sender(plan: dict[str, Any], work: Any, number: int, go: int, ready: int) -> dict[str, Any]:
-    """What one association came to."""
+    """Run one association and return its times and statuses."""
     connection = None if plan["kind"] == "associate" else opened(plan)
     os.write(ready, b"r")
     select.select([go], [], [])
@@ -61,7 +61,7 @@ def one_sender(plan: dict[str, Any], work: Any, number: int, go: int, ready: int
 
 
 def opened(plan: dict[str, Any]) -> socket.socket:
-    """An association."""
+    """Open an association."""
     connection = socket.create_connection(("127.0.0.1", plan["port"]))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.sendall(bytes.fromhex(plan["request"]))
@@ -71,7 +71,7 @@ def opened(plan: dict[str, Any]) -> socket.socket:
 
 
 def released(connection: socket.socket) -> None:
-    """The association is over, the connection closed."""
+    """Release the association and close the connection."""
     connection.sendall(RELEASE_RQ)
     if pdu(connection)[0] != 6:
         sys.exit("the release was not answered")
@@ -79,7 +79,7 @@ def released(connection: socket.socket) -> None:
 
 
 def associate(plan: dict[str, Any]) -> Any:
-    """An association opened and released, time and again."""
+    """Return a function that opens and releases an association."""
 
     def once(_: None, number: int, count: int) -> str:
         released(opened(plan))
@@ -89,7 +89,7 @@ def associate(plan: dict[str, Any]) -> Any:
 
 
 def echo(plan: dict[str, Any]) -> Any:
-    """One C-ECHO."""
+    """Return a function that sends one C-ECHO."""
     request = bytes.fromhex(plan["command"])
 
     def once(connection: socket.socket, number: int, count: int) -> str:
@@ -100,7 +100,7 @@ def echo(plan: dict[str, Any]) -> Any:
 
 
 class Storing:
-    """C-STORE of one data set under ever new UIDs, four instances to a study."""
+    """Sender of one data set by C-STORE, each time with new UIDs, four instances to a study."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
         with open(plan["data_set"], "rb") as file:  # noqa: PTH123 - pathlib would be one import more
@@ -117,7 +117,7 @@ class Storing:
             os.pwrite(self._rest, rest[at : at + (1 << 30)], at)
 
     def __call__(self, connection: socket.socket, number: int, count: int) -> str:
-        """The status that the instance was answered with."""
+        """Send one instance and return the status of the response."""
         head = self._head
         for mark, value in zip(self._marks, (count, count // 4), strict=True):
             head = head.replace(mark.encode(), f"{mark[:-9]}1{number:03}{10000 + value:05}".encode())
@@ -129,19 +129,19 @@ class Storing:
 
 
 def p_data(data: bytes, last: bool) -> bytes:
-    """A P-DATA-TF of one fragment of a data set."""
+    """Encode a P-DATA-TF with one fragment of a data set."""
     return struct.pack(">BBIIBB", 4, 0, len(data) + 6, len(data) + 2, 1, 2 * last) + data
 
 
 def status(connection: socket.socket) -> str:
-    """Of the next response, in hex."""
+    """Return the status of the next response in hex."""
     body = pdu(connection)[1]
     at = body.index(STATUS)
     return body[at + 9 : at + 7 : -1].hex()
 
 
 def pdu(connection: socket.socket) -> tuple[int, bytes]:
-    """Type and body of the next; never are two on their way."""
+    """Return type and body of the next PDU; the peer never sends two before it is read."""
     data = connection.recv(65_536)
     while data and (len(data) < 6 or len(data) < 6 + int.from_bytes(data[2:6], "big")):
         # A peer that writes its answer in pieces, as storescp does, would else wait 40 ms for an acknowledgement.
@@ -153,7 +153,7 @@ def pdu(connection: socket.socket) -> tuple[int, bytes]:
 
 
 def everything(pipe: int) -> bytes:
-    """All that comes until the other end is closed."""
+    """Read from the pipe until its other end is closed."""
     data = b""
     while piece := os.read(pipe, 65_536):
         data += piece

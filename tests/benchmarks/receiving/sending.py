@@ -1,4 +1,4 @@
-"""Senders, and what a receiver does with what they send: DCMTK's dcmsend, and the raw sender that costs nothing."""
+"""Senders, and the cost of receiving from them: DCMTK's dcmsend, and the raw sender that uses almost no CPU."""
 
 import json
 import subprocess
@@ -21,28 +21,28 @@ STUDY_MARK = "1.2.31.999999999"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent: a data set again and again, each time under another UID."""
+    """One data set, sent repeatedly with different UIDs."""
 
     data_set: Path
     senders: int
     count: int
-    """By each sender."""
+    """Number of instances per sender."""
     first: int = 0
-    """Number of the first, by which its UID is made."""
+    """Number of the first instance, from which its UID is made."""
 
     @property
     def megabytes(self) -> float:
-        """Of data sets in all."""
+        """Total size of the data sets in MB."""
         return self.data_set.stat().st_size * self.senders * self.count / 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """What it cost."""
+    """Cost of receiving."""
 
     seconds: float
     cpu_seconds: float
-    """Of the receiver."""
+    """CPU time of the receiver."""
     peak_megabytes: float
 
 
@@ -62,7 +62,7 @@ def _run(plan: dict[str, object], server: Server, count: int) -> Took:
 
 
 def blast(server: Server, load: Load) -> Took:
-    """Every instance was answered 0x0000."""
+    """Send the load with the raw sender; fail unless every instance is answered 0x0000."""
     plan = {
         "kind": "store",
         "senders": load.senders,
@@ -78,7 +78,7 @@ def blast(server: Server, load: Load) -> Took:
 
 
 def echoes(server: Server, count: int) -> Took:
-    """So many C-ECHO one after the other on one association."""
+    """Send this number of C-ECHO requests, one after the other, on one association."""
     request = raw.associate_rq(calling=MODALITY, abstract_syntaxes=(raw.VERIFICATION,)).hex()
     command = raw.p_data(raw.pdv(raw.echo_rq(), command=True, last=True)).hex()
     plan = {"kind": "echo", "senders": 1, "first": 0, "count": count, "request": request, "command": command}
@@ -86,14 +86,14 @@ def echoes(server: Server, count: int) -> Took:
 
 
 def associations(server: Server, count: int) -> Took:
-    """So many associations opened and released one after the other, each proposing what a PACS would."""
+    """Open and release this number of associations in turn, each with the proposals of a PACS."""
     request = raw.associate_rq(calling=MODALITY, abstract_syntaxes=WIDE).hex()
     return _run({"kind": "associate", "senders": 1, "first": 0, "count": count, "request": request}, server, count)
 
 
 @contextmanager
 def waiting(server: Server, count: int) -> Iterator[None]:
-    """Inside, so many associations are open and say nothing."""
+    """Keep this number of associations open and idle inside the context."""
     with ExitStack() as opened:
         for _ in range(count):
             sender = opened.enter_context(raw.Sender(server.port))
@@ -106,7 +106,7 @@ WIDE = tuple(f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("1.2", "1.2.1", 
 
 
 def dcmsend(server: Server, files: Sequence[Path], senders: int = 1) -> Took:
-    """DCMTK's, one process an association; the files are shared out evenly."""
+    """Send the files with DCMTK's dcmsend, one process per association, each with an equal share of the files."""
     before, began = server.cpu_seconds(), time.perf_counter()
     titles = ["-aet", MODALITY, "-aec", "GLAMNODE"]
     command: list[str | Path] = [PEERS["dcmtk"].program, *titles, "127.0.0.1", str(server.port)]

@@ -1,4 +1,4 @@
-"""Receivers, each a process of its own with an empty storage: ours, and those that it is compared with."""
+"""Receivers to compare, each a separate process with empty storage: our own and those of others."""
 
 import os
 import shutil
@@ -23,18 +23,18 @@ PLAIN_PYNETDICOM = Path(__file__).with_name("plain_pynetdicom.py")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One that listens."""
+    """A listening receiver."""
 
     port: int
     pid: int
 
     def cpu_seconds(self) -> float:
-        """What it and its children, gone ones too, have used so far."""
+        """Return the CPU time that the receiver and its children, including exited ones, have used so far."""
         own = _ticks(self.pid)
         return (sum(own) + sum(sum(_ticks(child)[:2]) for child in children(self.pid))) / os.sysconf("SC_CLK_TCK")
 
     def peak_megabytes(self) -> float:
-        """The largest resident set so far of the process that listens, and what its children have for themselves."""
+        """Return the peak resident memory of the listening process plus the private memory of its children."""
         own = _kilobytes(Path(f"/proc/{self.pid}/status"), "VmHWM")
         forked = [Path(f"/proc/{child}/smaps_rollup") for child in children(self.pid)]
         return (own + sum(_kilobytes(child, "Private_Clean", "Private_Dirty") for child in forked)) / 1024
@@ -45,7 +45,7 @@ Serve = Callable[[Path], AbstractContextManager[Server]]
 
 @contextmanager
 def ours(directory: Path, **chosen: str) -> Iterator[Server]:
-    """The node's receiver as `glam-node serve` starts it, with these settings of [node]."""
+    """Run the node's receiver as `glam-node serve` starts it, with these [node] settings."""
     node = write_node(directory)
     chosen = {f"GLAM_NODE__NODE__{name.upper()}": value for name, value in chosen.items()}
     # As after its first start: whoever makes or upgrades the database loads what does that.
@@ -56,7 +56,7 @@ def ours(directory: Path, **chosen: str) -> Iterator[Server]:
 
 @contextmanager
 def storescp(directory: Path, *options: str) -> Iterator[Server]:
-    """DCMTK's, as it comes or with options."""
+    """Run DCMTK's storescp, with or without options."""
     port = free_port()
     program = PEERS["dcmtk"].program.with_name("storescp")
     with _ended(subprocess.Popen([program, *options, "-od", directory, str(port)], stdout=subprocess.DEVNULL)) as one:
@@ -66,7 +66,7 @@ def storescp(directory: Path, *options: str) -> Iterator[Server]:
 
 @contextmanager
 def orthanc(directory: Path) -> Iterator[Server]:
-    """As it comes."""
+    """Run Orthanc with its default configuration."""
     archive = Orthanc(directory, free_port(), free_port(), "GLAMNODE")
     archive.start()
     try:
@@ -78,7 +78,7 @@ def orthanc(directory: Path) -> Iterator[Server]:
 
 @contextmanager
 def pynetdicom(directory: Path) -> Iterator[Server]:
-    """Used as its documentation shows."""
+    """Run pynetdicom as its documentation shows."""
     command: list[str | Path] = [sys.executable, PLAIN_PYNETDICOM, directory]
     with _ended(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)) as one:
         assert one.stdout is not None
@@ -87,7 +87,7 @@ def pynetdicom(directory: Path) -> Iterator[Server]:
 
 @contextmanager
 def fresh(serve: Serve, directory: Path) -> Iterator[Server]:
-    """A server over an empty directory, which is gone afterwards; what it has not synchronised disturbs nobody else."""
+    """Run a server with an empty directory, which is synchronised and removed at the end."""
     directory.mkdir(parents=True)
     try:
         with serve(directory) as server:
@@ -111,7 +111,7 @@ __all__ = ["MODALITY", "SERVERS", "Server", "fresh"]
 
 
 def _ticks(pid: int) -> list[int]:
-    """User and system time, and those of its children that were waited for."""
+    """Return user and system time of a process, then those of its children that were waited for."""
     return [int(field) for field in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
 
 

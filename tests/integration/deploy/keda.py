@@ -1,4 +1,4 @@
-"""What KEDA 2.17 takes, as its documentation has it (ScaledObject specification, Redis Lists scaler)."""
+"""The schema that KEDA 2.17 documents (ScaledObject specification, Redis Lists scaler)."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ class _Strict(BaseModel):
 
 
 class RedisLists(_Strict):
-    """The scaler's own settings: all of them texts."""
+    """Settings of the Redis Lists scaler; all of them are strings."""
 
     address: Annotated[str, Field(pattern=r"^[^:]+:\d+$")]
     listName: Annotated[str, Field(min_length=1)]
@@ -27,7 +27,7 @@ class RedisLists(_Strict):
 
 
 class Trigger(_Strict):
-    """One of them is enough to scale."""
+    """A trigger; one of them is enough to scale."""
 
     type: Literal["redis"]
     metadata: RedisLists
@@ -35,7 +35,7 @@ class Trigger(_Strict):
 
 
 class Target(_Strict):
-    """A Deployment where nothing else is said."""
+    """The workload to scale: a Deployment by default."""
 
     name: str
     kind: str = "Deployment"
@@ -44,7 +44,7 @@ class Target(_Strict):
 
 
 class Spec(_Strict):
-    """The specification, without the parts that we do not use: fallback and advanced."""
+    """The specification, without the parts that the chart does not use: fallback and advanced."""
 
     scaleTargetRef: Target
     triggers: Annotated[list[Trigger], Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""What deploy/ holds, read: environments, commands and manifests."""
+"""Readers of the files in deploy/: environments, commands and manifests."""
 
 import re
 import shlex
@@ -20,14 +20,14 @@ Manifest = dict[str, Any]
 
 
 def run(peer: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What the third-party program says."""
+    """Return the output of a third-party program."""
     command = [str(PEERS[peer].program), *map(str, arguments)]
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environment}
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
 
 
 def compose(*more: str) -> Manifest:
-    """The laboratory as compose itself understands it."""
+    """Return the laboratory's configuration as compose parses it."""
     files = [word for name in ("compose.yaml", *more) for word in ("-f", DEPLOY / "compose" / name)]
     done = run("docker-compose", *files, "config", **PASSWORDS)
     assert done.returncode == 0, done.stderr
@@ -35,7 +35,7 @@ def compose(*more: str) -> Manifest:
 
 
 def rendered(*values: str) -> list[Manifest]:
-    """The chart's objects, for these values."""
+    """Return the objects that the chart renders for these values."""
     chosen = [word for value in (DATABASE, *values) for word in ("--set", value)]
     done = run("helm", "template", "lab", CHART, *chosen)
     assert done.returncode == 0, done.stderr
@@ -43,20 +43,20 @@ def rendered(*values: str) -> list[Manifest]:
 
 
 def instructions(dockerfile: Path) -> list[tuple[str, str]]:
-    """Each instruction of the last stage, and its arguments."""
+    """Return the instructions of the last stage with their arguments."""
     joined = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", dockerfile.read_text(), flags=re.MULTILINE))
     last_stage = joined[joined.rindex("\nFROM ") :]
     return [(word, rest) for word, _, rest in (line.partition(" ") for line in last_stage.split("\n")) if word]
 
 
 def image_environment(dockerfile: Path) -> dict[str, str]:
-    """What ENV sets in the image."""
+    """Return the variables that ENV sets in the image."""
     pairs = [pair for word, rest in instructions(dockerfile) if word == "ENV" for pair in shlex.split(rest)]
     return dict(pair.split("=", 1) for pair in pairs)
 
 
 def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
-    """The objects of one kind, by name."""
+    """Return the objects of one kind by name."""
     return {one["metadata"]["name"]: one for one in manifests if one["kind"] == kind}
 
 

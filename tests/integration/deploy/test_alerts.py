@@ -1,4 +1,4 @@
-"""The alerts that ship fire when they should, as Prometheus itself plays them."""
+"""Tests of the shipped alerting rules, evaluated by Prometheus itself."""
 
 import re
 import shutil

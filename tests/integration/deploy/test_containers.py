@@ -1,4 +1,4 @@
-"""Images, compose and chart: sound to their own tools, and about commands, settings and ports that there are."""
+"""Images, compose file and chart: their own tools accept them, and commands, settings and ports in them exist."""
 
 import json
 import re
@@ -33,7 +33,7 @@ OURS = ["node", "worker"]
 
 
 def settings_of(environment: dict[str, str], text: str, directory: Path) -> Settings:
-    """The settings that a container finds, whose file holds `text`."""
+    """Return the settings that a container loads from a file with this text."""
     assert environment["GLAM_NODE_SETTINGS"] == SETTINGS
     (directory / "node.toml").write_text(text)
     return load_settings(directory / "node.toml", environment)
@@ -168,7 +168,7 @@ def test_kubernetes_would_not_know_a_misspelled_field() -> None:
 
 
 def lines_of_the_readme(first: str) -> list[list[str]]:
-    """The commands of deploy/README.md that begin so."""
+    """Return the commands of deploy/README.md that begin with these words."""
     found = re.findall(rf"^`?({first} [^`\n]*)", (DEPLOY / "README.md").read_text(), re.MULTILINE)
     assert found
     return [shlex.split(line) for line in found]

@@ -1,4 +1,4 @@
-"""The dashboard that ships shows metrics that there are, in expressions that Prometheus takes."""
+"""The shipped dashboard uses only metrics that exist, in expressions that Prometheus accepts."""
 
 import json
 import re
@@ -19,16 +19,16 @@ DASHBOARD = json.loads((GRAFANA / "dashboards" / "glam-node.json").read_text())
 SELECTOR = re.compile(r"\b([a-zA-Z_:][\w:]*)\{([^}]*)\}")
 LABEL = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 BY_PROMETHEUS = {"up": ("job",)}
-"""Metrics and labels that are of every target."""
+"""Metrics and labels that Prometheus adds to every target."""
 
 
 def expressions() -> list[str]:
-    """What the panels ask Prometheus."""
+    """Return the expressions of the panels."""
     return [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 
 
 def selectors() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Each metric that is asked for, with its labels and what they are compared with."""
+    """Return each metric in the expression with its labels and the values that they are compared with."""
     found = [match for expression in expressions() for match in SELECTOR.findall(expression)]
     return [(name, [(label, value) for label, _, value in LABEL.findall(inside)]) for name, inside in found]
 
@@ -69,7 +69,7 @@ def test_prometheus_would_find_a_fault(tmp_path: Path) -> None:
 
 
 def checked(directory: Path, asked: list[str]) -> Any:
-    """What promtool says of the expressions, as rules."""
+    """Return promtool's verdict on the expressions, written as rules."""
     rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(asked)]
     path = directory / "rules.yml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))

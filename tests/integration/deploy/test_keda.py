@@ -1,4 +1,4 @@
-"""Workers are scaled by the length of their queue: what the chart tells KEDA."""
+"""Tests that the chart makes KEDA scale workers by the length of their queue."""
 
 import pytest
 from pydantic import ValidationError

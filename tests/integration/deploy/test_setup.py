@@ -1,4 +1,4 @@
-"""scripts/setup.sh chooses the build of torch, from package indexes of the test's own on loopback."""
+"""Tests that scripts/setup.sh chooses the right build of torch, with local package indexes."""
 
 import os
 import shutil
@@ -23,14 +23,14 @@ pytestmark = pytest.mark.skipif(GPU.exists(), reason="with a GPU the build with 
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """A web server that logs nothing."""
+    """A web server without a log."""
 
     def log_message(self, *_arguments: object) -> None:
         """Log nothing."""
 
 
 def write_wheel(index: Path, version: str, *needs: str, name: str = "torch") -> None:
-    """Put an empty package into a package index."""
+    """Add an empty package to a package index."""
     folder = index / name
     folder.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
@@ -45,7 +45,7 @@ def write_wheel(index: Path, version: str, *needs: str, name: str = "torch") -> 
 
 @contextmanager
 def served(directory: Path) -> Iterator[str]:
-    """Serve a package index on loopback, and give its address."""
+    """Serve a package index on loopback, and yield its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory)))
     thread = Thread(target=server.serve_forever)
     thread.start()
@@ -59,7 +59,7 @@ def served(directory: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """The addresses of an index like PyPI, whose torch needs CUDA's libraries, and of one with builds for CPUs."""
+    """Yield the addresses of an index like PyPI, whose torch needs the CUDA libraries, and of one with CPU builds."""
     directory = tmp_path_factory.mktemp("indexes")
     write_wheel(directory / "main", "2.13.0", "nvidia-cublas; platform_system == 'Linux'")
     write_wheel(directory / "main", "1.0", name="nvidia_cublas")
@@ -73,12 +73,12 @@ def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
 
 @pytest.fixture(scope="module")
 def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The place of one virtual environment for all tests: making it takes longer than they do."""
+    """Return one virtual environment for all tests, since creating it takes longer than the tests."""
     return tmp_path_factory.mktemp("a folder") / ".venv"
 
 
 def set_up(venv: Path, index: str, torch_index: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-    """Run the script in an environment without its packages, with these indexes alone."""
+    """Run the script in an environment without packages, with only these indexes."""
     for name in ("torch", "tried", "nvidia_cublas"):
         for path in venv.glob(f"lib/python*/site-packages/{name}-*.dist-info"):
             shutil.rmtree(path)
@@ -88,7 +88,7 @@ def set_up(venv: Path, index: str, torch_index: str, python: str = sys.executabl
 def run_script(
     venv: Path, index: str, torch_index: str, python: str = sys.executable
 ) -> subprocess.CompletedProcess[str]:
-    """Run the script as make does, with these indexes alone and no terminal."""
+    """Run the script as make does, with only these indexes and without a terminal."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index, "PIP_NO_CACHE_DIR": "1", "PIP_RETRIES": "0"}
     environment |= {"PYTHON": python, "TORCH": "torch==2.13.0", "TORCH_INDEX": torch_index}

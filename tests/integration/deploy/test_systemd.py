@@ -1,4 +1,4 @@
-"""The units that ship are what systemd takes, and are hardened."""
+"""Tests that systemd accepts the shipped units and that they are hardened."""
 
 import os
 import re
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.peer("systemd-analyze")
 
 
 def analysed(unit: Path, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What systemd says of the unit, with a program that is on this machine in the place of ours."""
+    """Return systemd's analysis of the unit, with an existing program in place of glam-node."""
     copy = directory / unit.name
     copy.write_text(unit.read_text().replace("/opt/glam-node/bin/glam-node", "/bin/true"))
     command = [str(PEERS["systemd-analyze"].program), *arguments, f"./{copy.name}"]

@@ -1,4 +1,4 @@
-"""The wheel works in an environment that holds what the wheel declares, and nothing else."""
+"""Tests that the wheel works in an environment that contains only what it declares."""
 
 import os
 import re
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def needed(stated: Iterable[str], extras: Iterable[str] = ()) -> Iterator[Requirement]:
-    """Give the requirements that hold on this machine, of those that a distribution states."""
+    """Return those of a distribution's requirements that apply to this machine."""
     for requirement in map(Requirement, stated):
         marker = requirement.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
@@ -31,7 +31,7 @@ def needed(stated: Iterable[str], extras: Iterable[str] = ()) -> Iterator[Requir
 
 
 def installed_with(stated: list[str]) -> list[metadata.Distribution]:
-    """Return what pip installs beside a distribution that states these requirements, as it is installed here."""
+    """Return the distributions that pip installs for these requirements, in the versions installed here."""
     waiting, found = list(needed(stated)), {}
     while waiting:
         one = waiting.pop()
@@ -60,7 +60,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def run(*command: object) -> str:
-    """Run a command outside of the checkout, without variables of this environment, and return what it printed."""
+    """Run a command outside of the checkout, without variables of this environment, and return its output."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("GLAM_NODE", "PYTHON", "VIRTUAL_"))
     }

@@ -1,4 +1,4 @@
-"""Python runs this at the start of every process that has this folder on its path: its clock follows a file's word."""
+"""Module that Python imports at the start of each process with this folder on its path; a file sets its clock."""
 
 import os
 import threading
@@ -8,12 +8,12 @@ from pathlib import Path
 import time_machine
 
 CLOCK_FILE = "GLAM_NODE_TEST_CLOCK"
-"""Environment variable: a file that says by how many seconds the clock of the host is wrong at the moment."""
+"""Environment variable with the path of a file that contains the error of the clock in seconds."""
 LOOK_EVERY_S = 0.02
 
 
 def follow(path: Path) -> None:
-    """Dates and times jump whenever the file says something else; what measures durations goes on."""
+    """Shift dates and times whenever the content of the file changes; monotonic clocks are not affected."""
     traveller = time_machine.travel(time.time(), tick=True).start()
 
     def run() -> None:

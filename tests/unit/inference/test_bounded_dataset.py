@@ -1,4 +1,4 @@
-"""An image is read in little memory, whatever a sender put beside what the image needs."""
+"""Tests that an image is read in little memory, whatever a sender adds to it."""
 
 import struct
 import tracemalloc
@@ -38,7 +38,7 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def image() -> Dataset:
-    """A small view that can be read."""
+    """Return a small view that can be read."""
     return next(iter(make_exam(1, rows=128, columns=96))).dataset
 
 

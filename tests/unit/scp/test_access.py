@@ -1,4 +1,4 @@
-"""Rejections of associations that the present settings would not repeat."""
+"""Tests of recorded rejections that the current settings would not repeat."""
 
 from typing import Any
 

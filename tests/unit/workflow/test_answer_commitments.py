@@ -23,13 +23,13 @@ POLICY = RetryPolicy(5.0, 2.0, 60.0, maximum_attempts=3)
 
 @dataclass
 class Peer:
-    """A peer that takes replies while it listens."""
+    """A peer that accepts replies while it listens."""
 
     is_away: bool = False
     heard: list[CommitmentReply] = field(default_factory=list)
 
     def hear(self, report: CommitmentReply) -> None:
-        """An N-EVENT-REPORT."""
+        """Accept an N-EVENT-REPORT."""
         if self.is_away:
             raise TransientError("PACS at 127.0.0.1:104 cannot be reached: connection refused.")
         self.heard.append(report)

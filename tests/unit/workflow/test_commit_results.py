@@ -28,7 +28,7 @@ class Committing:
     asked: list[tuple[str, Sequence[Reference]]] = field(default_factory=list)
 
     def ask(self, transaction_uid: str, references: Sequence[Reference], heard: TakeReply) -> None:
-        """Take an N-ACTION."""
+        """Accept an N-ACTION."""
         if self.is_away:
             raise TransientError("ARCHIVE at 127.0.0.1:104 cannot be reached: connection refused.")
         self.asked.append((transaction_uid, references))

@@ -1,4 +1,4 @@
-"""The short ways to the breast lead where the long one does."""
+"""Tests that the fast ways of locating the breast give the same result as the slow one."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ PLAIN = half_ellipse((900, 600), 800, 500)
 
 
 def changed(*boxes: tuple[int, int, int, int, int]) -> NDArray[np.uint16]:
-    """A breast with half-open boxes (top, bottom, left, right, value) over it."""
+    """Return a breast with half-open boxes (top, bottom, left, right, value) drawn over it."""
     image = PLAIN.copy()
     for top, bottom, left, right, value in boxes:
         image[top:bottom, left:right] = value

@@ -1,4 +1,4 @@
-"""Published checkpoints become packages, anything else is refused with the reason."""
+"""Tests that published checkpoints become packages, and that other files are refused with the reason."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ def published(state: StateDict) -> StateDict:
 
 @pytest.fixture(scope="module")
 def joint(published: StateDict, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelPackage]:
-    """The package of a published checkpoint; nobody changes it."""
+    """Yield the package of a published checkpoint, which no test may change."""
     folder = tmp_path_factory.mktemp("joint")
     torch.save(published, folder / "model_joint.ckpt")
     yield convert_checkpoint(folder / "model_joint.ckpt", folder / "package")
@@ -50,7 +50,7 @@ def joint(published: StateDict, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def path(tmp_path: Path) -> Iterator[Path]:
-    """Where to write a checkpoint; 96 megabytes that nobody wants to keep after the test."""
+    """Yield the path for a checkpoint; its 96 MB are removed after the test."""
     yield tmp_path / "model_joint.ckpt"
     shutil.rmtree(tmp_path)
 

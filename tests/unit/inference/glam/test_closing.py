@@ -1,4 +1,4 @@
-"""Gaps are filled as OpenCV fills them, and the network's local saliency with them where its shape says so."""
+"""Tests that gaps are filled as OpenCV fills them, in local saliency too if the shape of the network says so."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Where the breast is."""
+"""Tests of the crop: the location of the breast."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from glam_node.inference.glam.crop import BreastCrop, breast_tissue, crop_breast
 
 
 def image_with(*boxes: tuple[int, int, int, int], shape: tuple[int, int] = (800, 700)) -> NDArray[np.uint16]:
-    """Half-open boxes (top, bottom, left, right) of value 1 on background."""
+    """Return an image with half-open boxes (top, bottom, left, right) of value 1 on background."""
     image = np.zeros(shape, dtype=np.uint16)
     for top, bottom, left, right in boxes:
         image[top:bottom, left:right] = 1
@@ -17,7 +17,7 @@ def image_with(*boxes: tuple[int, int, int, int], shape: tuple[int, int] = (800,
 
 
 def opened_slowly(image: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Every diamond of radius 100 that fits into the foreground, by definition."""
+    """Return the union of all diamonds of radius 100 that fit into the foreground: the opening by definition."""
     step = np.abs(np.arange(-100, 101))
     diamond = step[:, None] + step[None, :] <= 100
     foreground = np.pad(image > 0, 100)

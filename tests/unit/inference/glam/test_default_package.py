@@ -1,4 +1,4 @@
-"""The package that ships: small, honest about what it is, and able to find the lesions of the demo's phantoms."""
+"""Tests of the shipped package: it is small, states its limits, and finds the lesions of the demo's phantoms."""
 
 import numpy as np
 import pytest

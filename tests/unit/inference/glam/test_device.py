@@ -1,4 +1,4 @@
-"""Float32 proper while a network looks, whatever was set before, and everything as before afterwards."""
+"""Tests that a network computes in full float32, and that all settings are restored afterwards."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ State = tuple[bool, str, str]
 
 
 def state() -> State:
-    """Whether cuDNN is deterministic, and what convolutions and products of matrices compute in."""
+    """Return whether cuDNN is deterministic, and the precisions of convolutions and matrix products."""
     return BACKENDS.cudnn.deterministic, BACKENDS.cudnn.conv.fp32_precision, BACKENDS.cuda.matmul.fp32_precision
 
 

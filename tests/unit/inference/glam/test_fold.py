@@ -1,4 +1,4 @@
-"""Folding changes no value that matters."""
+"""Tests that folding changes no value beyond rounding."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The predictor refuses what its guard refuses, before the network sees it, and tells what the guard remarked."""
+"""Tests that the predictor refuses images that its guard refuses, and passes on the guard's remarks."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ CARD = ModelCard(vendors=("Hologic",), pixel_spacing_mm=(0.06, 0.08))
 
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> GlamPredictor:
-    """A tiny network with a card."""
+    """Return a tiny network with a card."""
     return GlamPredictor.from_package(tiny_package(tmp_path_factory.mktemp("package"), card=CARD), "cpu")
 
 

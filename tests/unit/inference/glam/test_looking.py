@@ -1,7 +1,7 @@
-"""Views on a device: as many at once as it holds; one caller at a time; what happens when it has no memory, or is lost.
+"""Tests of views on a device: batch size, one caller at a time, and a device that runs out of memory or is lost.
 
-Where no GPU is, its memory is a limit at the place where windows come onto the device: what is raised there is what
-torch raises.
+On machines without a GPU, its memory is simulated by a limit where windows are copied to the device, which raises the
+error that torch raises.
 """
 
 import threading
@@ -42,7 +42,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
 
 @pytest.fixture(scope="module")
 def expected(package: ModelPackage) -> list[ImageFindings]:
-    """Of one view after the other, on the CPU."""
+    """Return the findings of the views, analysed one after the other on the CPU."""
     return GlamPredictor.from_package(package, "cpu", ALWAYS).segment(STUDY)
 
 
@@ -51,7 +51,7 @@ Holding = Callable[..., tuple[GlamPredictor, list[int]]]
 
 @pytest.fixture
 def holding(package: ModelPackage, monkeypatch: pytest.MonkeyPatch) -> Holding:
-    """A predictor that looks at four views at once, on a GPU that holds `views`; how many it was shown each time."""
+    """Return a function that makes a predictor on a GPU with room for `views`, and the list of its batch sizes."""
 
     def on_gpu(views: int, *, falls_back: bool = False) -> tuple[GlamPredictor, list[int]]:
         shown: list[int] = []
@@ -72,7 +72,7 @@ def holding(package: ModelPackage, monkeypatch: pytest.MonkeyPatch) -> Holding:
 
 
 def same(results: list[ImageFindings], expected: list[ImageFindings]) -> bool:
-    """The scores within float32 rounding, and as many findings."""
+    """Return whether the scores agree within float32 rounding, and the numbers of findings are equal."""
     return [image.sop_instance_uid for image in results] == [image.sop_instance_uid for image in expected] and all(
         image.malignant_score == pytest.approx(other.malignant_score, abs=2e-6)
         and len(image.findings) == len(other.findings)

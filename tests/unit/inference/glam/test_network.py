@@ -1,4 +1,4 @@
-"""The networks: names, shapes, and independence of what is beside an image in a batch."""
+"""Tests of the networks: names, shapes, and independence of the other images in a batch."""
 
 import json
 from dataclasses import replace
@@ -69,7 +69,7 @@ def test_the_local_network_keeps_a_quarter_of_the_patchs_sides(network: Glam) ->
 
 @pytest.fixture(scope="module")
 def thin() -> Glam:
-    """As published, with few channels in the local network: what is asked of it here is where its values go."""
+    """Return the published network with few channels in the local one; only the places of values matter here."""
     torch.manual_seed(5)
     return Glam(replace(PUBLISHED, local_channels=(4, 4, 4, 4))).eval().requires_grad_(False)
 

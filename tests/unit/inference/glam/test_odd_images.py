@@ -1,4 +1,4 @@
-"""Odd images, from DICOM to what the network sees: each is analysed as defined here, or refused with a reason."""
+"""Tests of odd images from DICOM to the network's input: each is analysed as defined here, or refused with a reason."""
 
 from collections.abc import Callable
 

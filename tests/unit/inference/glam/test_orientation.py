@@ -1,4 +1,4 @@
-"""How a stored view lies: what the header says, unless it contradicts itself or the pixels clearly show otherwise."""
+"""Tests of a stored view's orientation: the header decides unless it contradicts itself or the pixels."""
 
 import numpy as np
 import pytest

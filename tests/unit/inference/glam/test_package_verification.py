@@ -1,4 +1,4 @@
-"""A package is recomputed against its own golden case, and published weights against what their authors print."""
+"""Tests that a package is compared with its golden case, and published weights with the printed scores."""
 
 import io
 from dataclasses import replace
@@ -32,7 +32,7 @@ BENIGN, MALIGNANT = FindingKind
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
-    """A tiny package with its golden case; not to be changed."""
+    """Return a tiny package with its golden case, which no test may change."""
     package = tiny_package(tmp_path_factory.mktemp("package"))
     write_golden_case(package)
     return package
@@ -40,7 +40,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two of the four sample images, fabricated."""
+    """Return a folder with two of the four sample images, fabricated."""
     folder = tmp_path_factory.mktemp("images")
     breast = half_ellipse((900, 600), 800, 500)
     cv2.imwrite(str(folder / "0_L-CC.png"), breast)
@@ -138,7 +138,7 @@ def table_with(images: tuple[str, ...], benign: float, malignant: float) -> Tabl
 
 @pytest.fixture(scope="module")
 def scores(package: ModelPackage, images: Path) -> tuple[float, float]:
-    """What the tiny network says of the fabricated images: as far as it is from 0."""
+    """Return the scores of the tiny network for the fabricated images, measured as differences from 0."""
     report = verify_package(package.path, images, table=table_with(("0_L-CC",), 0.0, 0.0))
     return error_of(report, "published benign score"), error_of(report, "published malignant score")
 

@@ -1,4 +1,4 @@
-"""Where the local network looks."""
+"""Tests of the choice of patches for the local network."""
 
 import torch
 
@@ -6,7 +6,7 @@ from glam_node.inference.glam.patches import cut_patches, normalise, propose_pat
 
 
 def map_with(*squares: tuple[int, int, float]) -> torch.Tensor:
-    """1 x 2 x 184 x 120, 0 but for 32 x 32 squares at (row, column) of a value, in both classes."""
+    """Return a map of 1 x 2 x 184 x 120 that is 0 except in 32 x 32 squares at (row, column), in both classes."""
     maps = torch.zeros(1, 2, 184, 120)
     for row, column, value in squares:
         maps[:, :, row : row + 32, column : column + 32] = value

@@ -1,4 +1,4 @@
-"""The score of a map, by hand."""
+"""Tests of the score of a map, against values computed by hand."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Findings out of saliency, on a source image that fills the upper left corner of the window."""
+"""Tests of findings from saliency, on a source image that fills the upper left corner of the window."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def view(breast: NDArray[np.bool_] | None = None) -> PreparedView:
 
 
 def saliency(patches: int = 1, scores: tuple[float, float] = (0.1, 0.9)) -> ViewSaliency:
-    """Nothing anywhere; patches at the same place."""
+    """Return saliency that is 0 everywhere, with all patches at the same place."""
     return ViewSaliency(
         scores,
         np.zeros((2, 184, 120), np.float32),

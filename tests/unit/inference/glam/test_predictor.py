@@ -1,4 +1,4 @@
-"""The predictor of the default, UNTRAINED package; and of packages that are not what they should be."""
+"""Tests of the predictor of the default, UNTRAINED package, and of unsuitable packages."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,7 +36,7 @@ def package() -> ModelPackage:
 
 @pytest.fixture(scope="module")
 def eager(package: ModelPackage) -> GlamPredictor:
-    """Takes every image for positive."""
+    """Return a predictor for which every image is positive."""
     return GlamPredictor.from_package(replace(package, operating_points=ALWAYS), "cpu")
 
 
@@ -48,13 +48,13 @@ def found(eager: GlamPredictor) -> ImageFindings:
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> GlamPredictor:
-    """The same with a network of which nothing is asked but to be one."""
+    """Return such a predictor with a tiny network, for tests in which the values do not matter."""
     return GlamPredictor.from_package(tiny_package(tmp_path_factory.mktemp("tiny"), operating_points=ALWAYS), "cpu")
 
 
 @pytest.fixture(scope="module")
 def first(quick: GlamPredictor) -> ImageFindings:
-    """What it found before."""
+    """Return its findings in a first image."""
     (image,) = quick.segment([view_of(BREAST)])
     assert image.findings
     return image
@@ -62,7 +62,7 @@ def first(quick: GlamPredictor) -> ImageFindings:
 
 @pytest.fixture
 def hungry(package: ModelPackage, eager: GlamPredictor, state: StateDict) -> Callable[[int], GlamPredictor]:
-    """A predictor that starts with batches of four on a device with memory for fewer."""
+    """Return a function that makes a predictor with batches of four on a device with memory for `capacity` images."""
 
     def with_capacity(capacity: int) -> GlamPredictor:
         network = folded(state)

@@ -1,4 +1,4 @@
-"""What becomes of a view, and which views are refused."""
+"""Tests of the preparation of a view, and of the views that are refused."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Real screening views pass the guard as they are; mirrored, or called the other breast, they do not."""
+"""Tests that real screening views pass the guard, and that mirrored or mislabelled ones do not."""
 
 import gzip
 from dataclasses import replace

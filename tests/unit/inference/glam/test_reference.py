@@ -1,4 +1,4 @@
-"""The product and the plain implementation, written apart from each other, say the same."""
+"""Tests that the product and the plain implementation, which were written independently, give the same values."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every route says what the plain network says, within what it promises; and says which it is."""
+"""Tests that every route gives the values of the plain network within its tolerance, and states which route it is."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ Along = Callable[[Route], Glam]
 
 @pytest.fixture(scope="module")
 def along(state: StateDict) -> Along:
-    """The network by a route."""
+    """Return a function that returns the network with a route."""
     return lambda route: networks.along(route, state)
 
 
@@ -84,7 +84,7 @@ def test_a_reduced_network_takes_every_route(route: Route, tmp_path: Path) -> No
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes it seem that of the extra only these are; `None` in sys.modules is how Python marks what is not there."""
+    """Return a function that makes only these runtimes seem installed; `None` in sys.modules blocks an import."""
 
     def only(*runtimes: Runtime) -> None:
         monkeypatch.setattr(routes, "find_spec", lambda name: object() if name in runtimes else None)
@@ -96,7 +96,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture
 def processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
-    """Makes it seem that the processor has these flags."""
+    """Return a function that makes the processor seem to have these flags."""
 
     def has(flags: str) -> None:
         information = tmp_path / "cpuinfo"

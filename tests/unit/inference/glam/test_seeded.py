@@ -1,4 +1,4 @@
-"""Weights out of a seed."""
+"""Tests of weights made from a seed."""
 
 import numpy as np
 

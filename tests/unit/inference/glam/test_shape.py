@@ -1,4 +1,4 @@
-"""A reduced GLAM is the same network with other sizes; what does not fit together is named."""
+"""Tests that a reduced GLAM is the same network with other sizes, and that contradictory fields are named."""
 
 import numpy as np
 import pytest

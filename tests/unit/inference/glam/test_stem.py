@@ -1,4 +1,4 @@
-"""The global trunk in bands is the trunk."""
+"""Tests that the global trunk in bands equals the whole trunk."""
 
 import pytest
 import torch

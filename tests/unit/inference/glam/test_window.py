@@ -1,4 +1,4 @@
-"""Left is left: whatever the pose, size and view, every pixel of the window comes from, and goes back to, its place."""
+"""Tests that every pixel of the window comes from its place in the image and returns to it, in any pose."""
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -38,7 +38,7 @@ def geometry_of(
     size: tuple[int, int],
     part: tuple[float, float],
 ) -> WindowGeometry:
-    """Of a breast that lies so."""
+    """Return the geometry of a breast with this laterality, pose, size and position."""
     view, pose = posed_view
     pixels = posed(breast_of(size, part), **pose)
     header = orientation_header(laterality, view, **pose)
@@ -113,7 +113,7 @@ def test_the_window_is_where_the_specification_says(
 
 
 def whole(pixels: Pixels, rows: int) -> WindowGeometry:
-    """Of which the first rows fill the first rows of the window."""
+    """Return a geometry whose first rows fill the first rows of the window."""
     return WindowGeometry(pixels.shape, Orientation(points_right=True), (0, rows), (0, pixels.shape[1]), pad_top=0)
 
 

@@ -1,4 +1,4 @@
-"""Winograd's convolutions give what the plain ones give, close to float32 rounding."""
+"""Tests that Winograd's convolutions equal plain ones, almost within float32 rounding."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ ODD = NetworkShape(
 
 @pytest.fixture(scope="module")
 def networks() -> tuple[Glam, Glam]:
-    """In float64 as it is, and in float32 by Winograd's convolutions."""
+    """Return the plain network in float64, and the same network with Winograd's convolutions in float32."""
     torch.manual_seed(4)
     plain = Glam(WIDE).eval()
     for module in plain.modules():

@@ -1,4 +1,4 @@
-"""A package with a network so small that its golden case costs nothing."""
+"""A package with a tiny network, whose golden case is computed in no time."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ SHAPE: dict[str, Any] = {
 
 
 def tiny_package(path: Path, seed: int = 5, **changes: Any) -> ModelPackage:
-    """A package in `path` with seeded weights of SHAPE."""
+    """Write a package with seeded weights of SHAPE to `path` and return it."""
     path.mkdir(parents=True, exist_ok=True)
     digest = seeded_state_dict(seed, shape_from_table(SHAPE))[1]
     package = replace(read_package(SEEDED_PACKAGE), path=path, seed=seed, weights_sha256=digest, shape=SHAPE, **changes)

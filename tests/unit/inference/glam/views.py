@@ -1,4 +1,4 @@
-"""Views to test with: a half ellipse for a breast, stored in any pose."""
+"""Views for tests: a half ellipse as the breast, stored in any pose."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ Pixels = NDArray[np.uint16]
 
 
 def half_ellipse(shape: tuple[int, int], height: int, depth: int) -> Pixels:
-    """A breast at the left edge, pointing right, in the middle of the rows; brighter with each column, background 0."""
+    """Return a breast at the left edge that points right, in the middle rows; brighter with each column."""
     y = (np.arange(shape[0]) - shape[0] // 2) / (height / 2)
     x = np.arange(shape[1]) / depth
     inside = y[:, None] ** 2 + x[None, :] ** 2 <= 1
@@ -18,7 +18,7 @@ def half_ellipse(shape: tuple[int, int], height: int, depth: int) -> Pixels:
 
 
 def posed(image: Pixels, *, points_right: bool = True, upside_down: bool = False) -> Pixels:
-    """How an image that points right, head up, is stored."""
+    """Return an image that points right, head up, as it is stored in another pose."""
     turned = image[:: -1 if upside_down else 1, :: 1 if points_right else -1]
     return np.ascontiguousarray(turned)
 
@@ -26,7 +26,7 @@ def posed(image: Pixels, *, points_right: bool = True, upside_down: bool = False
 def orientation_header(
     laterality: Laterality, view: ViewPosition, *, points_right: bool = True, upside_down: bool = False
 ) -> tuple[str, str]:
-    """Patient Orientation of an image in that pose."""
+    """Return Patient Orientation of an image in that pose."""
     inner, outer = ("R", "L") if laterality is Laterality.LEFT else ("L", "R")
     down = "" if view is ViewPosition.CC else "H" if upside_down else "F"
     return "A" if points_right else "P", down + (outer if upside_down else inner)
@@ -39,5 +39,5 @@ def view_of(
     patient_orientation: tuple[str, str] | None = None,
     uid: str = "2.25.1",
 ) -> Mammogram:
-    """A mammogram with these pixels."""
+    """Return a mammogram with these pixels."""
     return Mammogram(uid, laterality, view, pixels, None, patient_orientation)

@@ -1,4 +1,4 @@
-"""CBIS-DDSM of 2017-09-14, imitated: films, masks and crops in case folders."""
+"""Tests with an imitation of CBIS-DDSM of 2017-09-14: films, masks and crops in case folders."""
 
 from pathlib import Path
 

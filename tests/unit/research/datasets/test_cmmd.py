@@ -1,4 +1,4 @@
-"""CMMD, imitated: a folder per patient, laterality and view in the headers."""
+"""Tests with an imitation of CMMD: one folder per patient, laterality and view in the headers."""
 
 from pathlib import Path
 

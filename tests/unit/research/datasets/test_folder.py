@@ -1,4 +1,4 @@
-"""A folder of DICOM files with a table of labels."""
+"""Tests of a folder of DICOM files with a table of labels."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ LABELLED = {"benign": "0", "malignant": "1"}
 
 
 def write_exam(folder: Path, seed: int = 1, **elements: object) -> list[Dataset]:
-    """R CC, R MLO, L CC and L MLO as 0.dcm to 3.dcm (and so on for the next seed)."""
+    """Write R CC, R MLO, L CC and L MLO as 0.dcm to 3.dcm, and so on for the next seed."""
     views = [mammogram(side, view, seed=seed, **elements) for side in "RL" for view in ("CC", "MLO")]
     for number, dataset in enumerate(views):
         write(folder / "images" / f"{4 * (seed - 1) + number}.dcm", dataset)

@@ -1,4 +1,4 @@
-"""Images whose laterality and view the labels know."""
+"""Tests of images whose laterality and view come from the labels."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""INbreast 1.0, imitated: one patient, two views and a contour file."""
+"""Tests with an imitation of INbreast 1.0: one patient, two views and a contour file."""
 
 import plistlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The data set that every loader gives."""
+"""Tests of the data set that every loader returns."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Images and masks of an NYU exam list."""
+"""Tests of the images and masks of an NYU exam list."""
 
 import json
 from pathlib import Path

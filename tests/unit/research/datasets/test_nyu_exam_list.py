@@ -1,4 +1,4 @@
-"""Exam lists: JSON and plain pickles, the same structure."""
+"""Tests of exam lists as JSON and as plain pickles, which have the same structure."""
 
 import json
 import pickle

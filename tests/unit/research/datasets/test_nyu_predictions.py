@@ -1,4 +1,4 @@
-"""Predictions as the NYU protocol's evaluation reads them."""
+"""Tests of predictions in the format that the NYU protocol's evaluation reads."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Data sets by name."""
+"""Tests of data sets that are opened by name."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Outlines as masks."""
+"""Tests of masks from outlines."""
 
 import gzip
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Phantoms as a data set."""
+"""Tests of phantoms as a data set."""
 
 import pickle
 

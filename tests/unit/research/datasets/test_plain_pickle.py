@@ -1,4 +1,4 @@
-"""Pickles of plain data are read, all others refused before anything of them runs."""
+"""Tests that pickles of plain data are read, and that all others are refused before any of their code runs."""
 
 import collections
 import pickle
@@ -20,7 +20,7 @@ plain = st.recursive(
 
 
 class Malicious:
-    """Leaves a file behind when it is unpickled the ordinary way."""
+    """An object that creates a file when it is unpickled in the ordinary way."""
 
     def __init__(self, trace: Path) -> None:
         self._trace = trace

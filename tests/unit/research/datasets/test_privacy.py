@@ -1,4 +1,4 @@
-"""Whatever is wrong with a data set, no error tells who is in it."""
+"""Tests that no error of a data set names a patient, whatever is wrong with it."""
 
 import json
 import shutil
@@ -74,7 +74,7 @@ def nyu(root: Path, **changes: str) -> LabelledDataset:
 
 
 def errors_of(dataset: LabelledDataset, spoil: Callable[[], object]) -> Iterator[InferenceError]:
-    """Everything that goes wrong from listing to reading; files are spoilt in between."""
+    """Yield every error from listing to reading; `spoil` damages files in between."""
     try:
         views = dataset.views
     except InferenceError as error:
@@ -147,5 +147,5 @@ def test_illegal_values_in_headers_are_read_without_a_warning(
 
 
 def whole_story(error: InferenceError) -> str:
-    """The message and those of its causes, as a log would have them."""
+    """Return the message and those of its causes, as a log shows them."""
     return "".join(traceback.format_exception(error)).lower()

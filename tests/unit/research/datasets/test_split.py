@@ -1,4 +1,4 @@
-"""Splits: no study and no patient in two parts, the same on every machine."""
+"""Tests of splits: no study or patient is in two parts, and the parts are the same on every machine."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""CSV files as spreadsheets and archives write them."""
+"""Tests of CSV files as spreadsheets and archives write them."""
 
 from pathlib import Path
 

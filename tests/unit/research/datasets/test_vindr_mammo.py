@@ -1,4 +1,4 @@
-"""VinDr-Mammo 1.0.0, imitated: two exams of two views."""
+"""Tests with an imitation of VinDr-Mammo 1.0.0: two exams of two views."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Imitations of what data sets hold, small enough for tests: DICOM mammograms, films, masks, tables."""
+"""Small imitations of the contents of data sets: DICOM mammograms, films, masks, tables."""
 
 import csv
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def write(path: Path, dataset: Dataset) -> Path:
 
 
 def mammogram(laterality: str = "L", view_position: str = "CC", *, seed: int = 1, **elements: object) -> Dataset:
-    """A screening view; elements set to None are taken out."""
+    """Return a screening view; elements set to None are removed."""
     dataset = make_view(seed, Laterality(laterality), ViewPosition(view_position), rows=64, columns=48).dataset
     dataset.PatientName, dataset.PatientID = PATIENT_NAME, PATIENT_ID
     for keyword, value in elements.items():
@@ -40,20 +40,20 @@ def mammogram(laterality: str = "L", view_position: str = "CC", *, seed: int = 1
 
 
 def add_illegal(dataset: Dataset, keyword: str, vr: str, value: str) -> None:
-    """A value that the standard does not allow, as it may stand in a file."""
+    """Add a value that the standard does not allow, as it may occur in a file."""
     tag = tag_for_keyword(keyword)
     assert tag is not None
     dataset.add(DataElement(tag, vr, value, validation_mode=config.IGNORE))
 
 
 def anonymised(laterality: str = "L", view_position: str = "CC", *, seed: int = 1) -> Dataset:
-    """A screening view that does not say which."""
+    """Return a screening view that does not state laterality or view."""
     gone = ("ImageLaterality", "ViewPosition", "ViewCodeSequence", "PatientOrientation")
     return mammogram(laterality, view_position, seed=seed, **dict.fromkeys(gone))
 
 
 def secondary_capture(pixels: NDArray[np.uint8 | np.uint16], uid: str = "2.25.1") -> Dataset:
-    """A digitised film, mask or crop as CBIS-DDSM has them."""
+    """Return a digitised film, mask or crop like those of CBIS-DDSM."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -72,7 +72,7 @@ def secondary_capture(pixels: NDArray[np.uint8 | np.uint16], uid: str = "2.25.1"
 
 
 def film(shape: tuple[int, int] = SHAPE, uid: str = "2.25.1") -> Dataset:
-    """A bright breast at the left edge."""
+    """Return the pixels of a bright breast at the left edge."""
     pixels = np.zeros(shape, dtype=np.uint16)
     breast = pixels[2:-2, : shape[1] // 2]
     breast[...] = 20000 + 100 * np.arange(breast.size).reshape(breast.shape)
@@ -80,7 +80,7 @@ def film(shape: tuple[int, int] = SHAPE, uid: str = "2.25.1") -> Dataset:
 
 
 def count_headers(module: str, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """A list that grows with every header that this module of the data sets reads from now on."""
+    """Return a list to which every header is added that the given module reads from now on."""
     read: list[Path] = []
 
     def counted(path: Path) -> Dataset:
@@ -92,7 +92,7 @@ def count_headers(module: str, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def square(top: int, left: int, side: int = 4, shape: tuple[int, int] = SHAPE) -> NDArray[np.uint8]:
-    """A mask, 255 in the square."""
+    """Return a mask that is 255 in the square."""
     mask = np.zeros(shape, dtype=np.uint8)
     mask[top : top + side, left : left + side] = 255
     return mask
@@ -115,6 +115,6 @@ def write_csv(path: Path, rows: Sequence[dict[str, str]], delimiter: str = ",") 
 
 
 def box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """First and last row, first and last column that are True."""
+    """Return first and last row, first and last column of the True pixels."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])

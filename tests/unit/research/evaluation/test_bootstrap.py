@@ -1,4 +1,4 @@
-"""Intervals by resampling studies."""
+"""Tests of intervals by resampling studies."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Calibration against cases counted by hand, and against scikit-learn."""
+"""Tests of calibration against values computed by hand and by scikit-learn."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from glam_node.research.evaluation.measure.calibration import calibration, fit_i
 
 
 def rows(count: int = 500) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores that exaggerate: the true probability is logistic(logit(score) / 2 - 0.5)."""
+    """Return labels, and scores that exaggerate: the true probability is logistic(logit(score) / 2 - 0.5)."""
     generator = np.random.default_rng(1)
     margins = generator.normal(0, 2, count)
     labels = generator.random(count) < 1 / (1 + np.exp(0.5 - margins / 2))

@@ -1,4 +1,4 @@
-"""One data set, several models: what is frozen, what is measured, what is named."""
+"""Tests of the evaluation of several models on one data set: frozen thresholds, measures and reported failures."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from tests.unit.research.evaluation.toys import SHAPE, SIDE, ToyDataset, ToyMode
 
 
 def by_tens(woman: int) -> str:
-    """The first ten for validation, the others for the test."""
+    """Assign the first ten women to validation and the others to the test."""
     return "validation" if woman < 10 else "test"
 
 
@@ -24,7 +24,7 @@ TOYS = ToyDataset(range(20), by_tens)
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
-    """A model that sees everything beside one that sees little."""
+    """Evaluate a model that sees all lesions and one that sees hardly any."""
     return evaluate(TOYS, [ToyModel("sharp", 0.1, evidence=True), ToyModel("blind", 9.0)], resamples=100)
 
 

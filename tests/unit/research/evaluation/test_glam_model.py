@@ -1,4 +1,4 @@
-"""What is measured of GLAM is what its predictor reports."""
+"""Tests that evaluation measures GLAM as its predictor reports findings."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ POINT = OperatingPoint(
 
 
 def package() -> ModelPackage:
-    """A tiny GLAM that knows nothing."""
+    """Return a tiny GLAM with untrained weights."""
     return ModelPackage(
         path=Path("nowhere"),
         architecture="glam",
@@ -53,19 +53,19 @@ def package() -> ModelPackage:
 
 @pytest.fixture(scope="module")
 def mammogram() -> Mammogram:
-    """A right breast that is smaller than the window; its pixels are not said to be as large as they are."""
+    """Return a right breast that is smaller than the window, without its pixel spacing."""
     return replace(read_mammogram(make_exam(3, rows=832, columns=640)[0].dataset), imager_pixel_spacing=None)
 
 
 @pytest.fixture(scope="module")
 def opinion(mammogram: Mammogram) -> Opinion:
-    """Of the tiny model."""
+    """Return the opinion of the tiny model."""
     return GlamModel.from_package(package(), "cpu").look(mammogram)
 
 
 @pytest.fixture(scope="module")
 def reported(mammogram: Mammogram) -> ImageFindings:
-    """By the predictor of the same package."""
+    """Return the findings of the predictor of the same package."""
     return GlamPredictor.from_package(package(), "cpu").segment([mammogram])[0]
 
 

@@ -1,4 +1,4 @@
-"""All numbers of an evaluation of a model that errs, counted a second time from its opinions and the outlines alone."""
+"""Comparison of an imperfect model's evaluation with an independent count from its opinions and outlines."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ Mask = NDArray[np.bool_]
 
 @dataclass
 class Erring:
-    """Smooth noise over whatever is bright; scores that tell something about the side it is on, and not all."""
+    """A model whose saliency is smooth noise plus brightness, and whose scores correlate weakly with the lesions."""
 
     name: str = "erring"
 
     def look(self, mammogram: Mammogram) -> Opinion:
-        """A function of the image alone."""
+        """Return an opinion that depends on the image alone."""
         chance = np.random.default_rng(list(mammogram.sop_instance_uid.encode()))
         side = 0 if mammogram.image_laterality is Laterality.LEFT else 1
         noise = ndimage.gaussian_filter(chance.normal(size=(2, *SHAPE)), (0, 1, 1))
@@ -51,7 +51,7 @@ class Erring:
 
 @dataclass
 class Counted:
-    """One class of every test view: what the model said, and where the lesion is."""
+    """One class of all test views: the model's scores and maps, and the lesions."""
 
     views: list[LabelledView]
     scores: NDArray[np.float64]
@@ -62,7 +62,7 @@ class Counted:
 
     @property
     def outlined(self) -> list[tuple[NDArray[np.float32], Mask]]:
-        """Map and lesion of the images that have one."""
+        """Maps and lesions of the images that have a lesion."""
         return [(one, lesion) for one, lesion in zip(self.maps, self.lesions, strict=True) if lesion.any()]
 
 
@@ -174,7 +174,7 @@ def test_measures_without_a_threshold_equal_independent_ones(
 
 
 def regions(values: NDArray[np.float32], point: OperatingPoint) -> list[Mask]:
-    """Masks of the 8-connected regions that are large enough."""
+    """Return the masks of the 8-connected regions that are large enough."""
     labels, count = ndimage.label(values > point.global_saliency_threshold, EIGHT)
     return [labels == one for one in range(1, count + 1) if (labels == one).sum() >= point.minimum_area_px]
 
@@ -232,7 +232,7 @@ def test_the_free_response_curve(evaluated: ModelEvaluation, everything: list[Co
 
 
 def expected_error(scores: NDArray[np.float64], labels: Mask) -> float:
-    """ECE of ten bins of equal width."""
+    """Return the ECE of ten bins of equal width."""
     bins = np.clip(np.floor(scores * 10), 0, 9)
     gaps = [(bins == one).mean() * abs((scores - labels)[bins == one].mean()) for one in np.unique(bins)]
     return float(np.sum(gaps))

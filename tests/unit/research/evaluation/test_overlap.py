@@ -1,4 +1,4 @@
-"""Overlap measures against cases counted by hand, and against scikit-learn."""
+"""Tests of overlap measures against values computed by hand and by scikit-learn."""
 
 import math
 
@@ -22,7 +22,7 @@ SALIENCY = np.array([[0.0, 0.1, 0.0], [0.2, 0.9, 0.6], [0.0, 0.7, 0.3]], dtype=n
 
 
 def noise(seed: int = 1, shape: tuple[int, int] = (60, 50)) -> NDArray[np.float32]:
-    """Values over the whole range, some of them equal to others."""
+    """Return values over the whole range, some of which are equal."""
     values = np.random.default_rng(seed).random(shape) ** 4
     return (np.round(values * 512) / 512).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Areas under curves against cases counted by hand, and against scikit-learn."""
+"""Tests of areas under curves against values computed by hand and by scikit-learn."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from glam_node.research.evaluation.measure.ranking import Ranking
 
 
 def rows(seed: int = 1, count: int = 200) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores with many ties, and labels that they tell something about."""
+    """Return scores with many ties, and labels that correlate with them."""
     generator = np.random.default_rng(seed)
     labels = generator.random(count) < 0.3
     return np.round(generator.normal(labels, 1.0), 1), labels

@@ -1,4 +1,4 @@
-"""Regions, the lesions that they hit, and the curve that comes of it."""
+"""Tests of regions, the lesions that they hit, and the resulting curve."""
 
 import numpy as np
 import pytest
@@ -12,12 +12,12 @@ HALF = SaliencyThresholds(0.5, 0.5)
 
 
 def opinion(values: NDArray[np.float64], evidence: Evidence | None = None) -> Opinion:
-    """An opinion whose two maps are the same."""
+    """Return an opinion whose two maps are the same."""
     return Opinion((0.5, 0.5), np.stack([values, values]).astype(np.float32), evidence)
 
 
 def squares(*corners: tuple[int, int], value: float = 1.0, side: int = 4) -> NDArray[np.float64]:
-    """A 20 x 20 map with squares on it."""
+    """Return a 20 x 20 map with squares on it."""
     values = np.zeros((20, 20))
     for row, column in corners:
         values[row : row + side, column : column + side] = value
@@ -63,7 +63,7 @@ def test_small_regions_are_dropped() -> None:
 
 
 def of_scores(scores: list[float], hits: list[list[bool]]) -> Regions:
-    """Regions of which only scores and hits matter."""
+    """Return regions of which only scores and hits matter."""
     count = np.ones(len(scores), dtype=np.int64)
     return Regions(
         np.array(scores, dtype=np.float32),

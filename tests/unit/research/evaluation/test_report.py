@@ -1,4 +1,4 @@
-"""The report: one file that is well formed, loads nothing, and shows what was measured."""
+"""Tests of the report: one well-formed file that loads nothing else and shows the measured values."""
 
 import json
 import re
@@ -25,24 +25,24 @@ HEADING = Heading("Evaluation of toys", trained=False, facts=(("Package", EVIL),
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
-    """Two models, one image unreadable in either part."""
+    """Return the evaluation of two models, with one unreadable image in each part."""
     return evaluate(TOYS, MODELS, resamples=50)
 
 
 @pytest.fixture(scope="module")
 def gallery(evaluation: Evaluation) -> list[Exhibit]:
-    """One of each sort."""
+    """Return the gallery with one exhibit of each sort."""
     return draw_gallery(TOYS, MODELS, evaluation, silent, each=1)
 
 
 @pytest.fixture(scope="module")
 def report(evaluation: Evaluation, gallery: list[Exhibit]) -> str:
-    """The whole document."""
+    """Return the whole document."""
     return render_report(evaluation, HEADING, gallery)
 
 
 class Elements(HTMLParser):
-    """What a document is made of; raises when tags do not match."""
+    """A parser that counts the elements of a document and raises if tags do not match."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,17 +50,17 @@ class Elements(HTMLParser):
         self.counts: dict[str, int] = {}
 
     def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - tags are enough
-        """Remember what must be closed."""
+        """Count the element, and remember it if it must be closed."""
         self.counts[tag] = self.counts.get(tag, 0) + 1
         if tag not in ("meta", "img"):
             self.opened.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
-        """Closed already."""
+        """Count an element that closes itself."""
         self.counts[tag] = self.counts.get(tag, 0) + 1
 
     def handle_endtag(self, tag: str) -> None:
-        """The last that was opened."""
+        """Check that the last opened element is closed."""
         assert self.opened.pop() == tag
 
 

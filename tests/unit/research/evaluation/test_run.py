@@ -1,4 +1,4 @@
-"""A package and the name of a data set in, files out."""
+"""Tests of an evaluation from a package and the name of a data set to the written files."""
 
 import csv
 from dataclasses import replace
@@ -21,13 +21,13 @@ SMALL = {"rows": 104, "columns": 80}
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
-    """Of brightness; its operating points change here."""
+    """Return a package that scores brightness; tests change its operating points."""
     return threshold_package(tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture(scope="module")
 def outcome(package: ModelPackage, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """Phantoms, against itself."""
+    """Return the outcome of an evaluation on phantoms, compared with itself."""
     return run_evaluation(
         package.path,
         ("phantoms", "0:8"),

@@ -1,4 +1,4 @@
-"""What is chosen on validation images, against brute force."""
+"""Tests of choices on validation images, against brute force."""
 
 import numpy as np
 import pytest

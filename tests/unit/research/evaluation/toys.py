@@ -1,4 +1,4 @@
-"""A data set and models that fit on a page: squares on black, and models that see some of them."""
+"""A small data set and models: squares on black, and models that see some of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ SIDE = 4
 
 
 def nowhere(woman: int) -> str:
-    """No part is assigned."""
+    """Assign no part."""
     return ""
 
 
 @dataclass(frozen=True)
 class ToyDataset:
-    """One woman per number: L CC benign, L MLO normal, R CC malignant, R MLO normal, as far as `lesions` says."""
+    """A data set with four views per woman; with `lesions`, those of even numbers have L benign and R malignant."""
 
     women: Sequence[int]
     split: Callable[[int], str] = nowhere
@@ -34,7 +34,7 @@ class ToyDataset:
 
     @property
     def views(self) -> list[LabelledView]:
-        """Four per woman."""
+        """The views, four per woman."""
         return [
             LabelledView(
                 image_id=f"{woman}-{side}-{position}",
@@ -51,7 +51,7 @@ class ToyDataset:
         ]
 
     def read(self, view: LabelledView) -> Mammogram:
-        """Noise of the image's own, brighter in lesions."""
+        """Return noise that depends on the image, brighter in lesions."""
         if view.image_id in self.unreadable:
             raise UnsupportedMammogram("The image is black everywhere.")
         pixels = np.random.default_rng(_seed(view)).integers(1, 800, SHAPE).astype(np.uint16)
@@ -61,7 +61,7 @@ class ToyDataset:
         return Mammogram(view.image_id, view.image_laterality, view.view_position, pixels, None, None)
 
     def masks(self, view: LabelledView) -> Masks | None:
-        """One square per label."""
+        """Return one square per label."""
         if not self.outlined:
             return None
         return {
@@ -75,7 +75,7 @@ def _seed(view: LabelledView) -> list[int]:
 
 
 def square(view: LabelledView, kind: FindingKind) -> NDArray[np.bool_]:
-    """Where the lesion of a view is."""
+    """Return the mask of the lesion of a view."""
     row, column = np.random.default_rng([*_seed(view), CHANNELS.index(kind)]).integers(0, (28, 20))
     mask = np.zeros(SHAPE, dtype=np.bool_)
     mask[row : row + SIDE, column : column + SIDE] = True
@@ -84,7 +84,7 @@ def square(view: LabelledView, kind: FindingKind) -> NDArray[np.bool_]:
 
 @dataclass
 class ToyModel:
-    """Sees lesions as they are, under noise of which `blur` says how much."""
+    """A model that sees lesions as they are, under noise of strength `blur`."""
 
     name: str = "toy"
     blur: float = 0.0
@@ -92,7 +92,7 @@ class ToyModel:
     looks: int = 0
 
     def look(self, mammogram: Mammogram) -> Opinion:
-        """Bright pixels are salient for the class whose side it is."""
+        """Return bright pixels as salient for the class of the image's side."""
         self.looks += 1
         noise = np.random.default_rng(list(mammogram.sop_instance_uid.encode())).random((2, *SHAPE)) * self.blur
         side = 0 if mammogram.image_laterality is Laterality.LEFT else 1

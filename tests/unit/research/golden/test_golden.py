@@ -1,4 +1,4 @@
-"""Golden files are recomputed, and whatever differs or cannot be computed is reported."""
+"""Tests that golden files are recomputed, and that differences and missing values are reported."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ OTHERS = ("R-CC", "L-MLO", "R-MLO")
 
 @pytest.fixture(scope="module")
 def mammograms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with L-CC alone."""
+    """Return a folder that contains L-CC only."""
     folder = tmp_path_factory.mktemp("mammograms")
     (folder / "0_L-CC.png").symlink_to(MAMMOGRAMS / "0_L-CC.png")
     return folder
@@ -58,7 +58,7 @@ def test_the_public_golden_file_is_reproduced(mammograms: Path) -> None:
 
 @pytest.fixture(scope="module")
 def fast() -> Glam:
-    """The network by the exact route that is fastest on most processors."""
+    """Return the network with the exact route that is fastest on most processors."""
     return along(Route(Runtime.OPENVINO, Runtime.NCNN), seeded_state_dict(128)[0])
 
 

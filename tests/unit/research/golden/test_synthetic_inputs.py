@@ -1,4 +1,4 @@
-"""Images out of recipes."""
+"""Tests of images drawn from recipes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A golden file without images whose only input is black, which no crop can succeed on."""
+"""A golden file without images, whose only input is black, so that every crop must fail."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ TINY = {"name": "tiny", "view": "L-CC", "hflip": "NO", "shape": [260, 250], "see
 
 
 def write_golden(path: Path, **changes: object) -> Path:
-    """The golden file, with other values in its description; no digest but that of the weights is right."""
+    """Write the golden file with other values in its description; only the digest of the weights is right."""
     meta = {
         "seed": 128,
         "weights_sha256": "6339af039334d7304cdd952b672a158cf87150e9056f57d0a6e406619fd2702b",

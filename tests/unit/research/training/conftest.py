@@ -8,5 +8,5 @@ from tests.unit.research.training.toy import toy_data
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    """Eight views to learn from, four to validate on."""
+    """Return eight views for training and four for validation."""
     return toy_data(tmp_path_factory.mktemp("prepared"))

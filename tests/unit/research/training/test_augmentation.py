@@ -1,4 +1,4 @@
-"""What is changed at random leaves labels true, and depends on the seed alone."""
+"""Tests that random changes keep labels true and depend on the seed alone."""
 
 import pytest
 import torch

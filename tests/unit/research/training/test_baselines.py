@@ -1,4 +1,4 @@
-"""The baselines train on GLAM's machinery, and evaluation reads their packages."""
+"""Tests that the baselines train with GLAM's code, and that evaluation reads their packages."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,33 +29,33 @@ RECIPES = {"cam": CAM, "gmic": GMIC}
 
 @pytest.fixture(scope="module", params=sorted(RECIPES))
 def recipe(request: pytest.FixtureRequest) -> Recipe:
-    """The toy recipe of each baseline."""
+    """Return the toy recipe of each baseline."""
     return RECIPES[request.param]
 
 
 @pytest.fixture(scope="module")
 def package(recipe: Recipe, data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
-    """What a few steps left."""
+    """Return the package after a few steps."""
     out = tmp_path_factory.mktemp(recipe.baseline)
     return write_trained_package(trainer(data, out, recipe).run(), recipe, out / "package")
 
 
 @pytest.fixture(scope="module")
 def mammogram() -> Mammogram:
-    """A view that no training saw."""
+    """Return a view that no training used."""
     view = make_exam(3, rows=832, columns=640)[0]
     return replace(read_mammogram(view.dataset), imager_pixel_spacing=None)
 
 
 @pytest.fixture(scope="module")
 def model(package: ModelPackage) -> SaliencyModel:
-    """As evaluation loads it."""
+    """Return the model as evaluation loads it."""
     return load_models([package], "cpu")[0]
 
 
 @pytest.fixture(scope="module")
 def opinion(model: SaliencyModel, mammogram: Mammogram) -> Opinion:
-    """On that view."""
+    """Return the model's opinion on that view."""
     return model.look(mammogram)
 
 

@@ -1,4 +1,4 @@
-"""The loss against values computed by hand."""
+"""Tests of the loss against values computed by hand."""
 
 import math
 

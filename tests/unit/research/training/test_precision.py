@@ -1,4 +1,4 @@
-"""A step computes in bfloat16 where that saves time, and nowhere else unless a recipe says so."""
+"""Tests that a step computes in bfloat16 only where that saves time or the recipe asks for it."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Recipes: those that come along are whole, and every mistake in another is named at once."""
+"""Tests that the shipped recipes are complete, and that all mistakes in a recipe are reported at once."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rate and pooled part over a stage."""
+"""Tests of the learning rate and the pooled fraction over a stage."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A toy network through all stages: it learns, it resumes exactly, several processes agree."""
+"""Tests of a toy network in all stages: it learns, resumes exactly, and several processes agree."""
 
 import math
 import os
@@ -31,7 +31,7 @@ from tests.unit.research.training.toy import RECIPE, SMALL, longer, silent, toy_
 
 
 def state_of(data: TrainingData, out: Path, *stops: int | None, recipe: Recipe = RECIPE) -> dict[str, Tensor]:
-    """The weights after runs into `out` that were stopped after so many steps."""
+    """Return the weights after runs into `out`, each stopped after that number of steps."""
     for stop in stops:
         network = trainer(data, out, recipe).run(stop)
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -47,7 +47,7 @@ def test_a_run_that_was_stopped_in_every_stage_ends_with_the_same_weights(data: 
 
 
 def training(prepared: Path, out: Path) -> "subprocess.Popen[str]":
-    """A process that trains the toy network and says every loss."""
+    """Start a process that trains the toy network and prints every loss."""
     command = [sys.executable, "-m", "tests.unit.research.training.told", str(prepared), str(out)]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(sys.path),
@@ -83,7 +83,7 @@ def test_another_seed_or_recipe_gives_other_weights(data: TrainingData, tmp_path
 
 
 def rounds(count: int, least_auc: float, least_separation: float = -1.0) -> Recipe:
-    """The toy recipe, whose global stage is run until both classes have this AUC and this separation."""
+    """Return the toy recipe, whose global stage is repeated until both classes reach this AUC and this separation."""
     stage = replace(RECIPE.global_stage, rounds=count, least_auc=least_auc, least_separation=least_separation)
     return replace(RECIPE, global_stage=stage)
 

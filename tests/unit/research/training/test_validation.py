@@ -1,4 +1,4 @@
-"""What the validation views say is what their scores say."""
+"""Tests of the result of a validation against the scores of the views."""
 
 from pathlib import Path
 

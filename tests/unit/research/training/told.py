@@ -1,4 +1,4 @@
-"""Trains the toy network into a directory, and tells every loss as it comes."""
+"""A program that trains the toy network into a directory and prints every loss."""
 
 import sys
 from pathlib import Path
@@ -11,13 +11,13 @@ from tests.unit.research.training.toy import RECIPE, toy_data
 
 
 def tell(doing: str, done: int, _total: int) -> None:
-    """Stage, step and loss on a line."""
+    """Print stage, step and loss on a line."""
     if "loss" in doing:
         print(f"{done} {doing}", flush=True)
 
 
 def main(prepared: Path, out: Path) -> None:
-    """Until the run is done, or killed."""
+    """Train until the run is done or the process is killed."""
     out.mkdir(exist_ok=True)
     Trainer(RECIPE, toy_data(prepared), out, torch.device("cpu"), Processes(), tell).run()
 

@@ -1,4 +1,4 @@
-"""A recipe that trains in a second: two toy exams, a network of some hundred parameters."""
+"""A recipe that trains in a second: two toy exams, and a network of several hundred parameters."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,22 +37,22 @@ RECIPE = Recipe(
 
 
 def silent(doing: str, done: int, total: int) -> None:
-    """Nobody watches."""
+    """Show no progress."""
 
 
 def toy_data(folder: Path) -> TrainingData:
-    """The toy exams, prepared."""
+    """Return the toy exams, prepared."""
     return prepare_data(RECIPE, folder, Processes(), 0, silent)
 
 
 def trainer(data: TrainingData, out: Path, recipe: Recipe = RECIPE) -> Trainer:
-    """A trainer of the toy network on the CPU."""
+    """Return a trainer of the toy network on the CPU."""
     out.mkdir(exist_ok=True)
     return Trainer(recipe, data, out, torch.device("cpu"), Processes(), silent)
 
 
 def longer(steps: int) -> Recipe:
-    """The toy recipe with one global stage."""
+    """Return the toy recipe with one global stage."""
     stage = StageRecipe(steps=steps, batch_size=4, learning_rate=1e-2, top_fraction=0.01, sparsity=0.0)
     nothing = StageRecipe()
     return replace(RECIPE, global_stage=stage, local_stage=nothing, joint_stage=nothing, validate_every=1000)

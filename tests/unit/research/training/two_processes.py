@@ -1,4 +1,4 @@
-"""Run by torchrun: each process trains the toy network and keeps the weights that it ends with."""
+"""A program for torchrun: each process trains the toy network and writes its final weights."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.unit.research.training.toy import RECIPE, silent
 
 
 def main(out: Path) -> None:
-    """Weights to out/rank<N>.pt."""
+    """Write the weights to out/rank<N>.pt."""
     device = torch.device("cpu")
     with joined(device) as processes:
         data = prepare_data(RECIPE, out / "prepared", processes, 0, silent)
