@@ -27,7 +27,7 @@ ODD: dict[str, dict[str, Any]] = {
     "phantom": {"CalibrationImage": "YES"},
     "image_type_unknown": {"ImageType": ["ORIGINAL", "PRIMARY", "SOMETHING"]},
 }
-PHRASES = ("synthesized from tomosynthesis", "contrast-enhanced", "another class of object", "phantom", "Image Type")
+PHRASES = ("synthesized from tomosynthesis", "contrast-enhanced", "not stored as mammograms", "phantom", "Image Type")
 
 pytestmark = [pytest.mark.peer("dcmtk"), pytest.mark.timeout(300)]
 

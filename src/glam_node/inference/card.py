@@ -38,7 +38,9 @@ class ModelCard:
         """Raise ValueError when the pixel spacing is not a range of positive numbers, or a kind is unknown."""
         spacing = self.pixel_spacing_mm
         if spacing and (len(spacing) != _SPACING_LIMITS or not 0 < spacing[0] <= spacing[1]):
-            raise ValueError(f"card.pixel_spacing_mm = {list(spacing)} is not a least and a largest spacing in mm.")
+            raise ValueError(
+                f"card.pixel_spacing_mm = {list(spacing)} must be the smallest and the largest spacing in mm."
+            )
         unknown = sorted(set(self.kinds) - set(DECLARABLE_KINDS))
         if unknown:
             raise ValueError(f"card.kinds has {', '.join(unknown)}; known are {', '.join(DECLARABLE_KINDS)}.")

@@ -131,7 +131,7 @@ def _check_scan(frame: bytes, offset: int) -> None:
     (length,) = struct.unpack_from(">H", frame, offset + 2)
     data = offset + 2 + int(length)
     if frame[offset + 4] != 1:
-        raise UnsupportedMammogram("The compressed image is damaged: its scan is not of one component.")
+        raise UnsupportedMammogram("The compressed image is damaged: its scan does not have exactly one component.")
     found = frame.find(b"\xff", data)
     while found != -1 and found + 1 < len(frame):
         follower = frame[found + 1]

@@ -51,7 +51,9 @@ def read_findings(path: Path) -> Findings:
             packed = archive["masks"]
             saliency = archive["saliency"] if "saliency" in archive else np.empty(0, np.uint8)
         if meta["format_version"] != FORMAT_VERSION:
-            raise InferenceError(f"{path} has findings format {meta['format_version']}; this reads {FORMAT_VERSION}.")
+            raise InferenceError(
+                f"{path} has findings format {meta['format_version']}; this version reads {FORMAT_VERSION}."
+            )
         return _study_from(meta, _Reader(packed, saliency))
     except (InferenceError, FileNotFoundError):
         raise

@@ -96,7 +96,7 @@ def _check_scale(spacing: tuple[float, float], shape: tuple[int, int], card: Mod
 def _differences_to_card(mammogram: Mammogram, card: ModelCard) -> Iterator[str]:
     spacing = mammogram.imager_pixel_spacing
     if spacing is None:
-        yield "The image does not say its pixel spacing (Imager Pixel Spacing): its scale was not checked."
+        yield "The image does not state its pixel spacing (Imager Pixel Spacing): its scale was not checked."
     elif card.pixel_spacing_mm and not _within(spacing, card.pixel_spacing_mm):
         least, largest = card.pixel_spacing_mm
         yield (

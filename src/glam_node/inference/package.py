@@ -140,7 +140,7 @@ def _toml_lines(values: Mapping[str, Any]) -> str:
 def _package_from(path: Path, table: dict[str, Any]) -> ModelPackage:
     if table["format_version"] != FORMAT_VERSION:
         raise PackageMismatch(
-            f"{path / PACKAGE_FILE} has format_version {table['format_version']}, this is {FORMAT_VERSION}."
+            f"{path / PACKAGE_FILE} has format_version {table['format_version']}; this version reads {FORMAT_VERSION}."
         )
     unknown = sorted(table.keys() - _KNOWN)
     if unknown:

@@ -67,7 +67,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "other_class",
-        "of another class of object than a mammogram",
+        "that are not stored as mammograms",
         "The image is not stored as a mammogram: its SOP class is of another modality.",
         is_of_another_class,
     ),
@@ -111,7 +111,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "presentation_intent_missing",
-        "not said to be for presentation",
+        "that do not state the intent FOR PRESENTATION",
         "The image is not for presentation: its intent is {presentation_intent_type}.",
         lambda facts, _, __: facts.presentation_intent_type != "FOR PRESENTATION",
     ),
@@ -144,7 +144,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "laterality_or_view_missing",
         "without laterality or view",
-        "The image does not say which one breast it shows (Image Laterality is {image_laterality}), or which view. "
+        "The image does not state which breast it shows (Image Laterality is {image_laterality}), or which view. "
         "The view is {view_position}.",
         lambda facts, _, __: (facts.image_laterality, facts.view_position) not in STANDARD_VIEWS,
     ),

@@ -22,7 +22,7 @@ EXAMPLES = (
     ('InstitutionName contains "mobile unit"', "studies from one of several sites"),
 )
 SEMANTICS = (
-    "Texts are compared without regard to case and outer spaces.",
+    "Texts are compared without regard to case and to spaces around them.",
     "Where an attribute has several values, or a sequence several items, one that matches is enough; with != and "
     "not in, none of them may be equal.",
     "Where a value is missing, empty or unreadable, only `is missing` is true; even != is false.",

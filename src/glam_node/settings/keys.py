@@ -147,7 +147,7 @@ def _allowed(prop: dict[str, Any]) -> str:
     return words + _bounds(prop)
 
 
-_TYPES = {"string": "a text", "integer": "an integer", "number": "a number", "boolean": "true or false"}
+_TYPES = {"string": "a string", "integer": "an integer", "number": "a number", "boolean": "true or false"}
 
 
 def _bounds(prop: dict[str, Any]) -> str:

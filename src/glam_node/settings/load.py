@@ -23,7 +23,7 @@ JSON = ".json"
 
 TOML_HINT = (
     " A section and a key may appear only once: add keys below the section that is there. "
-    "Put texts in double quotes, and those with a backslash in single quotes."
+    "Put strings in double quotes, and those with a backslash in single quotes."
 )
 
 

@@ -67,7 +67,7 @@ def test_show_prints_no_patient_data(audited: Site, exam: list[Dataset]) -> None
 
 def test_verify_says_that_a_chain_holds(audited: Site) -> None:
     told = glam_node("--settings", audited.settings_path, "audit", "verify").stdout
-    assert told.startswith("3 audit messages, each as it was written; last hash ")
+    assert told.startswith("3 audit messages, all unchanged; last hash ")
 
 
 @pytest.mark.parametrize(

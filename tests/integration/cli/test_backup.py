@@ -63,7 +63,7 @@ def test_backup_says_that_there_is_no_node(site: Site, tmp_path: Path) -> None:
 def test_a_backup_is_never_written_over(site: Site, tmp_path: Path) -> None:
     glam_node("--settings", site.settings_path, "backup", tmp_path / "backup")
     told = glam_node("--settings", site.settings_path, "backup", tmp_path / "backup", expect=1)
-    assert "is there already" in told.stderr
+    assert "already exists" in told.stderr
 
 
 def test_files_that_are_not_there_are_an_exit_code(site: Site, exam: list[Dataset], tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ CASES = [
     Case("its certificate expired", over_tls(expired=True), "destinations.archive TLS",
          ("certificate has expired", "to renew it")),
     Case("its authority unknown", over_tls(ca=False), "destinations.archive TLS",
-         ("not to be trusted", "destinations.archive.ca")),
+         ("is not trusted", "destinations.archive.ca")),
     Case("its name another", over_tls(server_name="archive.example"), "destinations.archive TLS",
          ("Set destinations.archive.server_name", "localhost")),
     Case("a name that reads like a cause", over_tls(server_name="expired.example"), "destinations.archive TLS",

@@ -114,7 +114,7 @@ def test_status_shows_how_long_work_waits(site: Site, exam: list[Dataset]) -> No
     assert state["destinations"]["archive"]["PENDING"] == 5
     assert state["destinations"]["archive"]["oldest_pending_at"].startswith("2026-01-02")
     told = glam_node("--settings", site.settings_path, "status").stdout
-    assert "the oldest waits for" in told
+    assert "the oldest has been waiting for" in told
     assert f"last delivery failed: {state['destinations']['archive']['last_failure']}" in told
 
 

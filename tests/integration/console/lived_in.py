@@ -172,7 +172,7 @@ def _refuse(node: Node, clock: Clock) -> None:
             EventKind.INSTANCE_REFUSED,
             clock(),
             status="0xC000",
-            reason="StudyInstanceUID is missing or no UID",
+            reason="StudyInstanceUID is missing or is not a UID",
             calling_ae_title="PACS",
             sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
             sop_instance_uid="1.2.3",

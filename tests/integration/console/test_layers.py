@@ -77,7 +77,7 @@ def mirrored(view: Dataset) -> Dataset:
             400,
             "Received from is &#39;yesterday&#39;, which is not a date. Write it as 2026-01-31.",
         ),
-        ("/?older=never~1.2", 400, "older is not a place in the list. Start at the first page: /"),
+        ("/?older=never~1.2", 400, "older is not a position in the list. Start at the first page: /"),
         ("/?uid=9.9.9", 200, "No study matches."),
         ("/?older=2000-01-01T00:00:00%2B00:00~1", 200, "No study matches."),
     ],

@@ -249,7 +249,7 @@ def test_window_and_opacity_are_set_by_the_keyboard_and_survive_a_refresh(page: 
 def test_the_timeline_shows_every_step_and_the_table_every_sent_object(page: Page, place: LivedIn) -> None:
     page.goto(f"/studies/{place.reported}")
     told = page.locator("table.timeline tbody th").all_inner_texts()
-    steps = ["first instance received", "last instance received", "complete", "judged: to be analysed"]
+    steps = ["first instance received", "last instance received", "complete", "decision: to be analysed"]
     assert told[:8] == [*steps, "claimed by a worker", "read", "segment", "write"]
     assert told[8:] == ["result written"] * 5 + ["analysed, results handed to delivery"] + ["delivered"] * 4 + [
         "delivery failed"

@@ -83,7 +83,7 @@ def with_a_wrong_uid() -> Dataset:
 
 BAD = [
     (without_references(), 0x0115, "names no instance"),
-    (with_a_wrong_uid(), 0x0115, "TransactionUID is missing or no UID"),
+    (with_a_wrong_uid(), 0x0115, "TransactionUID is missing or is not a UID"),
     (request_data_set("2.25.5", [Reference("", "2.25.1")]), 0x0115, "ReferencedSOPClassUID is missing"),
 ]
 

@@ -99,7 +99,7 @@ def test_a_peer_that_breaks_off_is_transient(answer: bytes) -> None:
     with raw_peer(talk) as port:
         error = failure_of(peer_at(port))
     assert isinstance(error, TransientError)
-    assert ("answers in HTTP" if b"HTTP" in answer else "closed it without an answer") in str(error)
+    assert ("answers with HTTP" if b"HTTP" in answer else "closed it without an answer") in str(error)
 
 
 def test_a_peer_that_accepts_no_context_is_permanent() -> None:

@@ -133,7 +133,7 @@ def test_the_reason_decides_what_happens_next(
         (200, {"00081199": {"vr": "SQ", "Value": ["nonsense"]}}, True, "does not say that it is stored"),
         (200, {"00081198": {"vr": "SQ", "Value": [{}]}}, True, "does not say that it is stored"),
         (302, b"", True, "destinations.web.service_path"),
-        (400, {}, False, "Look into the log of the server"),
+        (400, {}, False, "Check the server's log"),
         (401, b"", True, "destinations.web.authorization"),
         (404, b"no", True, "destinations.web.service_path"),
         (413, b"", False, "larger objects"),

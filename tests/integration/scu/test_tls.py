@@ -95,7 +95,7 @@ def test_an_archive_of_an_unknown_authority_is_not_trusted(theirs: Signed, ours:
     other = Authority(tmp_path / "other").sign("other")
     with pynetdicom_archive(theirs) as port:
         report = asked(destination(port, ours, other.ca))
-    assert "its certificate is not to be trusted" in report.message
+    assert "its certificate is not trusted" in report.message
     assert "destinations.archive.ca" in report.message
 
 

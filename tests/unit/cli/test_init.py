@@ -66,7 +66,7 @@ def test_a_bad_answer_is_refused_with_its_reason_and_asked_for_again(tmp_path: P
     told = glam_node("init", path, text="".join(f"{answer}\n" for answer in answers)).output
     assert "1 to 16 printable ASCII characters" in told
     assert "an address such as 10.0.0.5" in told
-    assert "is not written as AE@HOST:PORT" in told
+    assert "does not have the form AE@HOST:PORT" in told
     settings = load_settings(path, {})
     assert (settings.node.ae_title, settings.node.port, settings.peers["pacs"].hosts) == ("GLAM", 104, ("10.0.0.1",))
 

@@ -19,7 +19,7 @@ def test_train_makes_a_package_and_names_the_next_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "told"),
-    [("no-such-recipe", "no such file, and no recipe of that name"), ("bad.toml", "data is missing")],
+    [("no-such-recipe", "no such file or built-in recipe"), ("bad.toml", "data is missing")],
 )
 def test_a_recipe_that_cannot_be_used_is_refused(recipe: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('name = "x"\n')

@@ -68,7 +68,8 @@ def test_no_drift_alert_is_raised_for_a_class_without_a_reference() -> None:
 @pytest.mark.parametrize(("count", "counted"), [(1, "1 study"), (2, "2 studies")])
 def test_studies_that_were_left_out_are_counted(count: int, counted: str) -> None:
     (alert,) = alerts(replace(WELL, left_out={"synthesized": count}), RULES)
-    assert alert.fact.startswith(f"The node left out {counted} of the last day: such studies have synthesized views")
+    expected = f"The node left out {counted} in the last day: such studies have only synthesized views"
+    assert alert.fact.startswith(expected)
 
 
 def test_an_alert_describes_the_fact_and_the_remedy() -> None:

@@ -113,4 +113,4 @@ def test_the_reason_names_the_number_of_mammograms_in_the_archive() -> None:
     confirmed = completeness(study(*four_views()), CONFIRMING, after(12), Archived("pacs", 4, 4))
     assert confirmed.reason == "R CC, L CC, R MLO, L MLO received, all 4 mammograms that pacs has"
     missing = completeness(study(*four_views()), CONFIRMING, after(300), Archived("pacs", 6, 4))
-    assert missing.reason.endswith("sender quiet for 300 s; pacs has 6 mammograms, 4 came")
+    assert missing.reason.endswith("sender quiet for 300 s; pacs has 6 mammograms, 4 were received")

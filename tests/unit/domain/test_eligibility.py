@@ -132,7 +132,7 @@ def test_the_patient_id_decides_for_images_without_an_identity() -> None:
     judgement = judged(*four_views(), sop_instance(patient_mismatch=True))
     assert (judgement.rule, judgement.reason) == (
         "two_patients",
-        "the 5 images do not belong together: 1 of them carry another Patient ID than the first",
+        "the 5 images do not belong together: 1 of them with another Patient ID than the first",
     )
 
 

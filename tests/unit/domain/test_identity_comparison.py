@@ -83,17 +83,17 @@ APART: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a placeholder for an ID on both": (
         {**NOTHING, "PatientID": "ANONYMOUS"},
         {"PatientID": "ANONYMOUS"},
-        "no Patient ID of one issuer connects them",
+        "no Patient ID from the same issuer connects them",
     ),
     "zeros for an ID on both": (
         {**NOTHING, "PatientID": "0000"},
         {"PatientID": "0000", "PatientBirthDate": ""},
-        "no Patient ID of one issuer connects them",
+        "no Patient ID from the same issuer connects them",
     ),
     "a placeholder for an ID and a name": (
         {"PatientID": "", "PatientName": "Unknown^", "PatientSex": ""},
         {"PatientID": "", "PatientName": "UNKNOWN"},
-        "no Patient ID of one issuer connects them",
+        "no Patient ID from the same issuer connects them",
     ),
     "another birth date": ({"PatientBirthDate": "19750505"}, {}, "birth date differs"),
     "another partial birth date": ({"PatientBirthDate": "1961"}, {}, "birth date differs"),

@@ -252,8 +252,8 @@ def one_line(value: int) -> NDArray[np.uint16]:
 REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "another modality": ({"Modality": "CR"}, "not a mammogram"),
     "for processing": ({"PresentationIntentType": "FOR PROCESSING"}, "not for presentation"),
-    "no laterality": ({"ImageLaterality": None}, "which one breast"),
-    "both breasts": ({"ImageLaterality": "B"}, "which one breast"),
+    "no laterality": ({"ImageLaterality": None}, "which breast"),
+    "both breasts": ({"ImageLaterality": "B"}, "which breast"),
     "contradictory laterality": ({"Laterality": "L"}, "contradicts itself"),
     "no view": ({"ViewCodeSequence": None, "ViewPosition": None}, "The view is not given"),
     "another view": ({"ViewCodeSequence": None, "ViewPosition": "ML"}, "The view is ML"),

@@ -104,7 +104,7 @@ def test_a_result_that_is_never_committed_is_given_up_with_the_reason(stored: Wo
     assert states(stored) == {DeliveryState.ABANDONED}
     assert of_study(stored)[0].failure == (
         "The archive replied 0x0110 to the request for storage commitment, 2 times. "
-        "Look into the log of the archive; then: glam-node study retry."
+        "Check the archive's log, then run glam-node study retry."
     )
 
 

@@ -89,7 +89,7 @@ def test_a_study_without_failures_is_left_as_it_is(bench: Workbench, exam: list[
 
 def test_the_report_says_what_was_done() -> None:
     assert str(RetryReport("2.25.1", "j1", 2, judged_again=True)) == (
-        "the study is judged again; job j1 starts over; 2 results will be sent again"
+        "the rules are applied to the study again; job j1 starts over; 2 results will be sent again"
     )
 
 

@@ -196,7 +196,7 @@ def test_a_full_disk_is_waited_for_as_long_as_it_takes(bench: Workbench, job: In
     "error",
     [
         MemoryError(),
-        OutOfMemory("cuda:0 has not enough free memory for one image."),
+        OutOfMemory("cuda:0 does not have enough free memory for one image."),
         RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
     ],
     ids=["numpy", "cuda", "torch on a CPU"],

@@ -104,7 +104,7 @@ def test_setting_aside_ends_the_job_and_releasing_makes_another(bench: Workbench
     act(bench, set_aside)
     assert bench.job().state is JobState.SUPERSEDED
     assert not bench.run(job)
-    assert act(bench, release) == "the study is released, and judged again"
+    assert act(bench, release) == "the study is released, and the rules are applied to it again"
     bench.clock.turn(300)
     (again,) = bench.dispatch()
     assert bench.run(again)

@@ -133,7 +133,7 @@ def test_replacing_images_are_analysed_and_results_name_their_patient(
     before = bench.results()
     send(*changed(exam, PatientID="CORRECTED", PatientName="RIGHT^PATIENT"))
     assert take(bench) == (
-        "4 images replaced by the newer version; the study is judged and read again. "
+        "4 images replaced by the newer version; the study is checked and analysed again. "
         "Remove the results of the earlier images at the archive: `glam-node study show UID` lists their UIDs"
     )
     assert {one.state for one in bench.deliveries()} == {DeliveryState.WITHHELD}
@@ -394,7 +394,7 @@ def test_images_that_were_kept_first_are_not_asked_about_again(
 ) -> None:
     reported(bench, send, exam)
     send(*changed(exam, PatientID="MISTAKEN"))
-    assert keep(bench) == "the first version of 4 images is kept, and the newer one left"
+    assert keep(bench) == "the first version of 4 images is kept, and the newer one is ignored"
     send(*changed(exam, PatientID="MISTAKEN"))
     assert doubts(bench) == []
     assert (bench.study().state, bench.study().attributes.patient_id) == (StudyState.REPORTED, exam[0].PatientID)

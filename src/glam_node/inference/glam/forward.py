@@ -65,7 +65,7 @@ class Looker:
             self.device = torch.device("cpu")
             go_on_on_the_cpu(self.network)
         else:
-            raise OutOfMemory(f"{self.device} has not enough free memory for one image.")
+            raise OutOfMemory(f"{self.device} does not have enough free memory for one image.")
         # This does nothing if CUDA was never used.
         torch.cuda.empty_cache()
 

@@ -41,9 +41,9 @@ class NcnnLocalNetwork(nn.Module):
         extractor.input(_INPUT, ncnn.Mat(patch.numpy()))
         code, saliency = extractor.extract(_OUTPUT)
         if code == _NO_MEMORY:
-            raise MemoryError("ncnn has not enough free memory for a patch.")
+            raise MemoryError("ncnn does not have enough free memory for a patch.")
         if code:
-            raise RuntimeError(f"ncnn could not compute the local network: it gave {code}.")
+            raise RuntimeError(f"ncnn could not compute the local network: it returned {code}.")
         return torch.from_numpy(np.array(saliency))
 
 
@@ -59,7 +59,7 @@ def _loaded(network: LocalNetwork, threads: int) -> ncnn.Net:
         layers = local_network_layers(network, weights)
         weights.flush()
         if net.load_param_mem(layers) or net.load_model(f"/proc/self/fd/{weights.fileno()}"):
-            raise RuntimeError(f"ncnn {ncnn.__version__} does not take the local network: take another runtime.")
+            raise RuntimeError(f"ncnn {ncnn.__version__} cannot load the local network: choose another runtime.")
     return net
 
 

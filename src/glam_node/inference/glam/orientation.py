@@ -57,7 +57,7 @@ def _refuse_upside_down(view_position: ViewPosition, breast: NDArray[np.bool_]) 
 def _contradicted(source: str, points_right: bool, shown: ShownSide | None) -> tuple[str, ...]:
     said = f"{source} that the breast points {_word(points_right)}"
     if shown is None:
-        return (f"{said}; its outline does not show whether that is so.",)
+        return (f"{said}; its outline does not show whether that is true.",)
     if shown.points_right == points_right:
         return ()
     if shown.certain:

@@ -90,7 +90,7 @@ def compare_golden_case(ledger: GoldenLedger, package: ModelPackage, network: Gl
         if float(golden["patch_gap"]) >= _LEAST_GAP:
             ledger.same("patch_cell", GOLDEN_FILE, arrays["patch_cell"], golden["patch_cell"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise PackageMismatch(f"{path} lacks or garbles {error}.") from error
+        raise PackageMismatch(f"{path} has a missing or malformed entry: {error}.") from error
 
 
 def _sides(shape: NetworkShape) -> tuple[int, int]:

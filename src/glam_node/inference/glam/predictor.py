@@ -144,7 +144,7 @@ class GlamPredictor:
         try:
             network = take_route(network.to(resolved), route, torch.get_num_threads())
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
-            raise DeviceUnavailable(f"{resolved} cannot take the model: {error}") from error
+            raise DeviceUnavailable(f"{resolved} cannot hold the model: {error}") from error
         return cls(
             network,
             resolved,

@@ -77,10 +77,10 @@ def choose_route(options: RunOptions, device: torch.device) -> Route:
 def _demand(runtime: Runtime, device: torch.device) -> None:
     asked = f'inference.runtime = "{runtime}"'
     if device.type != "cpu":
-        raise PackageMismatch(f'{asked} is for the CPU, not {device}: take "auto" or "torch".')
+        raise PackageMismatch(f'{asked} is for the CPU, not {device}: choose "auto" or "torch".')
     if not is_installed(runtime):
         raise PackageMismatch(
-            f'{asked} needs {_NAMES[runtime]}: pip install "glam-node[fast]", or take "auto" or "torch".'
+            f'{asked} needs {_NAMES[runtime]}: pip install "glam-node[fast]", or choose "auto" or "torch".'
         )
 
 

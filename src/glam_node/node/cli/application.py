@@ -212,5 +212,5 @@ def output_directory(directory: Path) -> Path:
             f"directory {directory} cannot be created: {error.strerror}.", param_hint="--out"
         ) from error
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise typer.BadParameter(f"you may not write files to directory {directory}.", param_hint="--out")
+        raise typer.BadParameter(f"you have no permission to write to directory {directory}.", param_hint="--out")
     return directory

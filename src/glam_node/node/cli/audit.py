@@ -73,7 +73,7 @@ def verify(ctx: typer.Context, settings: SettingsOption = None) -> None:
     if fault is not None:
         typer.echo(f"Audit message {fault.sequence} is not as it was written: {fault.reason}.")
         raise typer.Exit(EXIT_FINDING)
-    typer.echo(f"{total} audit messages, each as it was written" + (f"; last hash {last[0].hash}" if last else ""))
+    typer.echo(f"{total} audit messages, all unchanged" + (f"; last hash {last[0].hash}" if last else ""))
 
 
 def _told(message: bytes) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class _RunningTask:
             self._results.put(Check(name, Verdict.FAIL, fact, "See the message, then run `glam-node doctor` again."))
         except Exception as error:
             fact = f"the check failed: {type(error).__name__}: {error}"
-            self._results.put(Check(name, Verdict.FAIL, fact, "This is a fault of glam-node. Please report it."))
+            self._results.put(Check(name, Verdict.FAIL, fact, "This is a bug in glam-node. Please report it."))
         self._results.put(None)
 
     def results(self) -> Iterator[Check]:

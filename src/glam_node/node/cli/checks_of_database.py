@@ -72,7 +72,7 @@ def _schema(shown: str, found: DatabaseStatus) -> Check:
     from glam_node.node.db import migrate
 
     if found.revision and not migrate.knows(found.revision):
-        fact = f"{shown} has schema {found.revision}, which is newer than this version knows ({migrate.newest()})"
+        fact = f"{shown} has schema {found.revision}, which is newer than this version supports ({migrate.newest()})"
         remedy = "Install the version that created it, or restore the backup from before the upgrade."
         return Check("database", Verdict.FAIL, fact, remedy)
     if found.refusal:
@@ -93,7 +93,7 @@ def _clock(found: DatabaseStatus, now: datetime) -> Iterator[Check]:
     """Compare the clock of this machine with the newest stored row and with the clock of the database."""
     if found.newest_at is not None and found.newest_at - now > CLOCK_FAIL:
         newest = f"{found.newest_at:%Y-%m-%d %H:%M:%S}"
-        fact = f"this machine says {now:%Y-%m-%d %H:%M:%S} UTC, and the newest row is of {newest}"
+        fact = f"this machine says {now:%Y-%m-%d %H:%M:%S} UTC, but the newest row was written at {newest}"
         yield Check(
             "clock",
             Verdict.FAIL,

@@ -74,7 +74,7 @@ def _check(files: CertificateFiles, now: datetime, *, of_server: bool) -> Check:
         if old is not None:
             return old
         if files.certificate is None:
-            return Check(name, Verdict.OK, "the node shows no certificate, and checks that of the other side")
+            return Check(name, Verdict.OK, "the node presents no certificate, and verifies that of the other side")
         good = validity(files, of_server=of_server)
     except PermanentError as error:
         return Check(name, Verdict.FAIL, str(error), f"Correct {files.section}.certificate, .key and .ca.")

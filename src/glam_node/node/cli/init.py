@@ -15,7 +15,7 @@ _ARCHIVE = re.compile(r"(?P<ae_title>[^@]+)@(?P<host>.+):(?P<port>\d+)")
 def _parsed(pattern: re.Pattern[str], form: str, text: str) -> dict[str, str]:
     found = pattern.fullmatch(text.strip())
     if found is None:
-        raise typer.BadParameter(f'"{text}" is not written as {form}.')
+        raise typer.BadParameter(f'"{text}" does not have the form {form}.')
     return {name: value for name, value in found.groupdict().items() if value}
 
 

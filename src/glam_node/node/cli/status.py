@@ -132,4 +132,4 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _since(then: datetime | None, now: datetime) -> str:
-    return "" if then is None else f"; the oldest waits for {(now - then).total_seconds():.0f} s"
+    return "" if then is None else f"; the oldest has been waiting for {(now - then).total_seconds():.0f} s"

@@ -82,7 +82,7 @@ ACTIONS = {
             "retry",
             "Try again",
             "A failed job starts again, and results that were given up are sent again. A study that was not analysed, "
-            "or was analysed with other settings than the present ones, is judged and analysed again.",
+            "or that was analysed with other settings, is checked against the rules and analysed again.",
             _is_active,
             _in_session(lambda session, order, node, _: str(retry_study(session, order, node.inference))),
         ),
@@ -99,7 +99,7 @@ ACTIONS = {
             "hold",
             "Hold",
             "The study waits until it is released: it is not analysed, its results are not sent, and its files are not "
-            "removed. A worker or sender that is working on it finishes its present step.",
+            "removed. A worker or sender that is working on it finishes its current step.",
             _may_become(Standing.HELD),
             _in_session(lambda session, order, _node, _: hold(session, order)),
         ),
@@ -115,7 +115,7 @@ ACTIONS = {
         Action(
             "take-newer",
             "Take newer images",
-            "Images that were sent again replace the first ones. The study is judged and analysed again, and its "
+            "Images that were sent again replace the first ones. The study is checked and analysed again, and its "
             "results name the patient of the newer images. Earlier results that were not sent yet will not be sent; "
             "those that an archive already has stay there.",
             _is_not_set_aside,
@@ -137,7 +137,7 @@ ACTIONS = {
             "release",
             "Release",
             "Work on the study resumes where it stopped, and its results are sent. A study that was set aside before "
-            "its analysis ended is judged and analysed again.",
+            "its analysis ended is checked against the rules and analysed again.",
             lambda study: study.standing is not Standing.FREE,
             _in_session(lambda session, order, _node, _: release(session, order)),
         ),

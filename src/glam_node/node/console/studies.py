@@ -270,7 +270,7 @@ def _place(query: QueryParams) -> StudyPosition | None:
             try:
                 return StudyPosition(datetime.fromisoformat(at).astimezone(UTC), uid, newer=name == "newer")
             except ValueError:
-                raise HTTPException(400, f"{name} is not a place in the list. Start at the first page: /") from None
+                raise HTTPException(400, f"{name} is not a position in the list. Start at the first page: /") from None
     return None
 
 

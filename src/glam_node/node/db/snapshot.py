@@ -81,7 +81,7 @@ def refuse_occupied(url: str, copy: str) -> None:
         engine.dispose()
     if occupied:
         raise PermanentError(
-            f"Database {shown} is not empty, and nothing is restored over data. Name an empty one in database_url."
+            f"Database {shown} is not empty, and restore does not overwrite data. Name an empty one in database_url."
         )
 
 

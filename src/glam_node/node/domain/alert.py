@@ -10,11 +10,11 @@ from glam_node.node.domain.words import counted
 LEFT_OUT_WITHIN = timedelta(days=1)
 REMEDIES = {
     "synthesized": (
-        "have synthesized views alone, which the model package does not declare",
+        "have only synthesized views, which the model package does not declare",
         "Route conventional views here too, or set inference.package to one whose card declares synthesized views.",
     ),
     "contrast_low_energy": (
-        "have contrast-enhanced views alone, which the model package does not declare",
+        "have only contrast-enhanced views, which the model package does not declare",
         "Set inference.package to one whose card declares contrast_low_energy, or do not route such studies here.",
     ),
     "image_type_unknown": (
@@ -185,7 +185,7 @@ def _studies_left_out(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
         yield Alert(
             "studies_left_out",
             rule,
-            f"The node left out {counted(count, 'study')} of the last day: such studies {fact}.",
+            f"The node left out {counted(count, 'study')} in the last day: such studies {fact}.",
             action,
         )
 

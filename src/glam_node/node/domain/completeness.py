@@ -166,4 +166,4 @@ def _without_displaced(missing: set[View]) -> str:
 def _still_missing(archived: Archived | None) -> str:
     if archived is None or not archived.has_more:
         return ""
-    return f"; {archived.archive} has {archived.images} mammograms, {archived.received} came"
+    return f"; {archived.archive} has {archived.images} mammograms, {archived.received} were received"

@@ -188,7 +188,7 @@ def _difference_among(images: Sequence[SOPInstance]) -> Difference | None:
     """Return the difference between persons or studies among images that would be analysed; None for no difference."""
     strangers = sum(image.identity is None and image.attributes.patient_mismatch for image in images)
     if strangers:
-        return Difference(TWO_PATIENTS, f"{strangers} of them carry another Patient ID than the first")
+        return Difference(TWO_PATIENTS, f"{strangers} of them with another Patient ID than the first")
     return difference_among(image.identity for image in images if image.identity is not None)
 
 

@@ -79,7 +79,7 @@ def _two_people(one: ImageIdentity, other: ImageIdentity) -> str:
     if name is Answer.AGREES and born is Answer.AGREES:
         return ""
     lacking = [fact for fact in ("name", "birth date") if answers[fact] is not Answer.AGREES]
-    return f"no Patient ID of one issuer connects them, and they do not agree in {_listed(lacking)}"
+    return f"no Patient ID from the same issuer connects them, and they do not agree in {_listed(lacking)}"
 
 
 def _listed(facts: Sequence[str]) -> str:

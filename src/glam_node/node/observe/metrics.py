@@ -26,18 +26,18 @@ OLDEST_DELIVERY = Metric(
 LAST_IMAGE = Metric("glam_node_last_image_seconds", "Seconds since the last instance was received; -1 if never.")
 FREE_BYTES = Metric("glam_node_storage_free_bytes", "Free bytes on the file system of storage.root.")
 LEAST_FREE_BYTES = Metric("glam_node_storage_minimum_free_bytes", "C-STORE is answered with 0xA700 below this.")
-RUNNING_JOBS = Metric("glam_node_running_jobs", "Jobs that a worker runs now.")
+RUNNING_JOBS = Metric("glam_node_running_jobs", "Jobs that workers are running.")
 RECENT_ANALYSES, LEAST_ANALYSES = 100, 20
 """Maximum and minimum number of analyses used for the mean of recent scores."""
 MEAN_SCORE = Metric(
     "glam_node_recent_mean_score",
-    f"Mean score of the images of the last {RECENT_ANALYSES} analyses by the present algorithm; absent below "
+    f"Mean score of the images of the last {RECENT_ANALYSES} analyses by the current algorithm; absent below "
     f"{LEAST_ANALYSES} analyses.",
     ("kind",),
 )
 REFERENCE_SCORE = Metric(
     "glam_node_reference_mean_score",
-    "Mean score of the images that the present package was measured on; absent if the package has none.",
+    "Mean score of the images that the current package was measured on; absent if the package has none.",
     ("kind",),
 )
 IN_DOUBT = Metric(

@@ -196,8 +196,8 @@ def _reload_when(running: Process[N], rebuild: Callable[[N, Settings], N], asked
         try:
             refused = running.reload(rebuild)
         except Exception as error:
-            log.exception("settings_not_reloaded", problem="a fault of glam-node")
-            refused = f"a fault of glam-node: {describe(error)}"
+            log.exception("settings_not_reloaded", problem="a bug in glam-node")
+            refused = f"a bug in glam-node: {describe(error)}"
         running.answer(refused)
 
 

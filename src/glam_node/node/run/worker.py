@@ -84,7 +84,7 @@ def run(running: Running) -> None:
         consume(app, ready=running.ready, stop=running.stop)
         overlap.finish()
     if lost.is_set():
-        raise TransientError("The device failed, or its memory was too short. The worker restarts.")
+        raise TransientError("The device failed or ran out of memory. The worker restarts.")
 
 
 def _recover(node: Node) -> None:

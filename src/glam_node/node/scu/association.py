@@ -69,20 +69,20 @@ class SOPClassRefused(PermanentError):
 
 # PS3.8 Table 9-21, A-ASSOCIATE-RJ: (source, reason)
 REJECTIONS = {
-    (1, 1): RejectionMeaning("no reason given", "Look into the log of the archive.", True),
+    (1, 1): RejectionMeaning("no reason given", "Check the archive's log.", True),
     (1, 2): RejectionMeaning("application context name not supported", "Check {section}.port.", False),
     (1, 3): RejectionMeaning(
         "calling AE title not recognized", "Register {calling_ae_title} at the archive, or check node.ae_title.", False
     ),
     (1, 7): RejectionMeaning("called AE title not recognized", "Check {section}.ae_title.", False),
-    (2, 1): RejectionMeaning("no reason given (ACSE)", "Look into the log of the archive.", True),
+    (2, 1): RejectionMeaning("no reason given (ACSE)", "Check the archive's log.", True),
     (2, 2): RejectionMeaning("protocol version not supported", "Check {section}.port.", False),
     (3, 1): RejectionMeaning("temporary congestion", "The node tries again.", True),
     (3, 2): RejectionMeaning(
         "local limit exceeded", "The node tries again. Allow more associations at the archive.", True
     ),
 }
-UNKNOWN_REJECTION = RejectionMeaning("unknown reason", "Look into the log of the archive.", True)
+UNKNOWN_REJECTION = RejectionMeaning("unknown reason", "Check the archive's log.", True)
 REJECTED_TRANSIENT = 2
 
 
@@ -199,7 +199,7 @@ def _refused(
     return TransientError(
         _protocol_mismatch(peer)
         or f"{peer} accepted the connection and closed it without an answer to the association request. "
-        f"Check that {peer.section}.port is its DICOM port, and look into the log of the archive."
+        f"Check that {peer.section}.port is its DICOM port, and check the archive's log."
     )
 
 
@@ -208,7 +208,7 @@ def _protocol_mismatch(peer: Peer) -> str:
     timeout_s = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     if peer.tls is None:
         if speaks_http(peer.address, timeout_s):
-            return f"{peer} answers in HTTP, as a web server does. Set {peer.section}.port to its DICOM port."
+            return f"{peer} answers with HTTP, like a web server. Set {peer.section}.port to its DICOM port."
         if speaks_tls(peer.address, timeout_s):
             return f"{peer} expects TLS. Set {peer.section}.tls = true, or {peer.section}.port to its port without TLS."
         return ""
@@ -235,7 +235,7 @@ def no_context_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> 
     )
     return SOPClassRefused(
         f"{peer} accepts none of: {', '.join(proposed)}. "
-        f"Have the archive accept it from {peer.calling_ae_title}, take it out of {peer.section}.results, "
+        f"Have the archive accept it from {peer.calling_ae_title}, remove it from {peer.section}.results, "
         f"or name a fallback for it in {peer.section}.fallbacks."
     )
 
@@ -256,5 +256,5 @@ def lost_association(peer: Peer, asked: str, timed_out: bool, waited_s: float | 
         )
     return TransientError(
         f"{peer} gave no answer within {peer.timeout if waited_s is None else waited_s:.3g} s to {asked}. The node "
-        f"tries again. Look into the log of the archive, or raise {peer.section}.timeout if the archive needs longer."
+        f"tries again. Check the archive's log, or raise {peer.section}.timeout if the archive needs longer."
     )

@@ -103,6 +103,6 @@ def _check(peer: Peer, asked: str, answer: Dataset) -> None:
         raise lost_association(peer, asked, timed_out=True)
     if answer.Status != 0x0000:
         raise PermanentError(
-            f"{peer} answered 0x{answer.Status:04X} to {asked} (storage commitment). Look into the log of the archive.",
+            f"{peer} answered 0x{answer.Status:04X} to {asked} (storage commitment). Check the archive's log.",
             status=answer.Status,
         )

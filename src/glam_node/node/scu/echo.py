@@ -107,7 +107,7 @@ def survey(peer: Peer, destination: CStoreSettings) -> Survey:
             raise lost_association(peer, "C-ECHO", timed_out=time.monotonic() - started >= peer.timeout)
         if answer.Status != 0:
             raise PermanentError(
-                f"{peer} answered 0x{answer.Status:04X} to C-ECHO. Look into the log of the archive.",
+                f"{peer} answered 0x{answer.Status:04X} to C-ECHO. Check the archive's log.",
                 status=answer.Status,
             )
     accepted = {
@@ -130,7 +130,7 @@ def _ask(peer: Peer, destination: CStoreSettings) -> str:
         refused = [SOP_CLASSES[kind].name for kind in found.refused]
         raise PermanentError(
             f"{peer} answers to {peer.calling_ae_title} but does not accept {', '.join(refused)}. "
-            f"Have the archive accept it, take it out of {peer.section}.results, "
+            f"Have the archive accept it, remove it from {peer.section}.results, "
             f"or name a fallback for it in {peer.section}.fallbacks."
         )
     fallbacks = destination.fallbacks.by_kind

@@ -61,14 +61,12 @@ STATUS_MEANINGS = (
     StatusMeaning(0xB006, 0xB006, True, False, "stored, elements discarded", ""),
     StatusMeaning(0xB007, 0xB007, True, False, "stored, data set does not match SOP class", ""),
     StatusMeaning(0xB000, 0xBFFF, True, False, "stored, with a warning", ""),
-    StatusMeaning(
-        0x0110, 0x0110, False, True, "processing failure", "The node tries again. Look into the log of the archive."
-    ),
+    StatusMeaning(0x0110, 0x0110, False, True, "processing failure", "The node tries again. Check the archive's log."),
     StatusMeaning(0x0210, 0x0210, False, True, "duplicate invocation", "The node tries again."),
     StatusMeaning(
-        0x0213, 0x0213, False, True, "resource limitation", "The node tries again. Make room at the archive."
+        0x0213, 0x0213, False, True, "resource limitation", "The node tries again. Free space at the archive."
     ),
-    StatusMeaning(0xA700, 0xA7FF, False, True, "out of resources", "The node tries again. Make room at the archive."),
+    StatusMeaning(0xA700, 0xA7FF, False, True, "out of resources", "The node tries again. Free space at the archive."),
     StatusMeaning(
         SOP_CLASS_NOT_SUPPORTED,
         SOP_CLASS_NOT_SUPPORTED,
@@ -88,6 +86,11 @@ STATUS_MEANINGS = (
     StatusMeaning(
         0x0000, 0xFFFF, False, True, "unknown status", "The node tries again. Look into the log of the archive."
     ),
+    StatusMeaning(0x0124, 0x0124, False, False, "not authorized", "Allow {calling_ae_title} to store objects there."),
+    StatusMeaning(0x0100, 0x02FF, False, False, "invalid object or request", "Check the archive's log."),
+    StatusMeaning(0xA900, 0xA9FF, False, False, "data set does not match SOP class", "Check the archive's log."),
+    StatusMeaning(0xC000, 0xCFFF, False, False, "cannot understand", "Check the archive's log."),
+    StatusMeaning(0x0000, 0xFFFF, False, True, "unknown status", "The node tries again. Check the archive's log."),
 )
 
 

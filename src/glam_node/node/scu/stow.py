@@ -24,7 +24,7 @@ _CHUNK_BYTES = 2**20
 _MAXIMUM_ANSWER_BYTES = 2**22
 _NOT_AUTHORIZED = "Check destinations.{name}.authorization."
 _NO_SERVICE = "Check destinations.{name}.service_path, destinations.{name}.host and destinations.{name}.port."
-_ITS_LOG = "Look into the log of the server."
+_ITS_LOG = "Check the server's log."
 # HTTP status -> remedy, and whether another attempt may succeed. Once a person has corrected a setting, results are
 # sent without further action.
 _REMEDIES = {

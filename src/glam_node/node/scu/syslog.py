@@ -111,7 +111,7 @@ def audit_collector(audit: AuditSettings) -> AuditCollector | None:
 
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not to be trusted: {error.verify_message}. Check audit.ca and audit.server_name"
+        return f"its certificate is not trusted: {error.verify_message}. Check audit.ca and audit.server_name"
     if isinstance(error, ssl.SSLError):
         said = (error.reason or str(error)).replace("_", " ").lower()
         return f"TLS failed: {said}. Check audit.port, audit.certificate and the log of the collector"

@@ -23,15 +23,15 @@ REFUSAL_TIMEOUT_S = 1.0
 REMEDIES = {
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it asks for a certificate: set {section}.certificate and {section}.key",
     "TLSV1_ALERT_UNKNOWN_CA": "let the archive trust the authority of {section}.certificate",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "look into its log for the reason why it rejects {section}.certificate",
-    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "look into its log for the reason why it rejects {section}.certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "check its log for the reason why it rejects {section}.certificate",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "check its log for the reason why it rejects {section}.certificate",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "renew {section}.certificate",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "it asks for a certificate ({section}.certificate), or lacks TLS 1.2 with ECDHE",
     "TLSV1_ALERT_PROTOCOL_VERSION": "enable TLS 1.2 or 1.3 there",
     "UNSUPPORTED_PROTOCOL": "enable TLS 1.2 or 1.3 there",
     "WRONG_VERSION_NUMBER": "the answer is not TLS: check {section}.port, or set {section}.tls = false",
 }
-OTHERWISE = "check that {section}.port uses TLS, and look into the log of the archive"
+OTHERWISE = "check that {section}.port uses TLS, and check the archive's log"
 
 
 @dataclass(frozen=True, slots=True)

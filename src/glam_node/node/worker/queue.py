@@ -34,7 +34,7 @@ class CeleryQueue:
         except (KombuError, RedisError, OSError) as error:
             url = without_password(self._app.conf.broker_url)
             raise TransientError(
-                f"Broker {url} did not take a message: {unstopped(error)}. It is tried again. Check broker_url."
+                f"Broker {url} did not accept a message: {unstopped(error)}. The node tries again. Check broker_url."
             ) from error
 
     def full_priorities(self) -> set[Priority]:

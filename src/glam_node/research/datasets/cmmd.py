@@ -22,7 +22,7 @@ from glam_node.research.datasets.problems import Problems
 from glam_node.research.datasets.tables import Table, read_laterality, read_table
 
 TABLE = "CMMD_clinicaldata_revision.csv"
-_ADVICE = "Where there is CMMD_clinicaldata_revision.xlsx only, open it in a spreadsheet and save it as CSV."
+_ADVICE = "If you have only CMMD_clinicaldata_revision.xlsx, open it in a spreadsheet and save it as CSV."
 _COLUMNS = ("ID1", "LeftRight", "classification")
 
 _Breast = tuple[str, Laterality]

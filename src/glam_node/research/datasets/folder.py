@@ -191,7 +191,7 @@ def _read_row(row: Row, folder: Path, images: Sequence[FolderImage], problems: P
     outlines = list(_outlines(row, folder, problems))
     if outlines and len(images) > 1:
         column = _MASK_COLUMNS[outlines[0][0]]
-        problems.add(row.number, column, f"the row is about {len(images)} images, a mask belongs to one")
+        problems.add(row.number, column, f"the row describes {len(images)} images, but a mask belongs to one")
     for image in images:
         laterality = _known(row, "image_laterality", image.image_laterality, read_laterality, problems)
         view_position = _known(row, "view_position", image.view_position, read_view_position, problems)
@@ -235,9 +235,9 @@ def _check_consistency(labelled: Sequence[_Labelled], problems: Problems) -> Non
         earlier = row_of_image.setdefault(each.view.image_id, each.row)
         first = first_of_breast.setdefault(each.view.breast_id, each)
         if earlier != each.row:
-            problems.add(each.row, "", f"is about an image that row {earlier} is about")
+            problems.add(each.row, "", f"describes the same image as row {earlier}")
         elif first.view.labels != each.view.labels:
-            problems.add(each.row, "", f"has other labels than row {first.row}, which is about the same breast")
+            problems.add(each.row, "", f"has other labels than row {first.row}, which describes the same breast")
 
 
 def _masks(image: Path, outlines: _Outlines) -> Masks | None:

@@ -82,7 +82,7 @@ def read_view(
         ("view", said_position, view_position.value),
     ):
         if header_says not in ("", labels_say):
-            raise UnsupportedMammogram(f"The image says another {element} than its labels, which say {labels_say}.")
+            raise UnsupportedMammogram(f"The image states another {element} than its labels, which state {labels_say}.")
     if said_position != said.view_position:
         dataset.pop("ViewCodeSequence", None)
     if str(dataset.get("SOPClassUID") or "").startswith(_SECONDARY_CAPTURE):

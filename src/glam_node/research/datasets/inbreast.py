@@ -27,7 +27,7 @@ from glam_node.research.datasets.tables import Row, Table, read_laterality, read
 
 TABLE = "INbreast.csv"
 _COLUMNS = ("Laterality", "View", "Acquisition date", "File Name", "Bi-Rads")
-_ADVICE = "Where there is INbreast.xls only, open it in a spreadsheet and save it as INbreast.csv."
+_ADVICE = "If you have only INbreast.xls, open it in a spreadsheet and save it as INbreast.csv."
 LESIONS = frozenset({"mass", "cluster", "distortion", "spiculated region", "asymmetry"})
 """Contours that outline a lesion; single calcifications are mostly one point and may lie anywhere."""
 _SPELLINGS = {"espiculated region": "spiculated region", "assymetry": "asymmetry"}

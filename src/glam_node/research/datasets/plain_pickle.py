@@ -50,7 +50,7 @@ def _check(name: str, argument: object, byte_count: int) -> None:
         what = f" ({argument})" if argument else ""
         raise DatasetError(
             f"The pickle is refused: it imports code{what}, which could do anything. Only plain containers, numbers "
-            "and text are read. Where you trust it, write it as JSON with the program that made it."
+            "and text are read. If you trust it, save it as JSON with the program that made it."
         )
     if name not in _ALLOWED:
         raise DatasetError(f"The pickle is refused: its instruction {name} is not one of those that make plain data.")

@@ -108,7 +108,7 @@ def evaluate(
         ValueError: There is no model, or two have the same name.
     """
     if not models or len({model.name for model in models}) < len(models):
-        raise ValueError("evaluate needs models, each with a name of its own.")
+        raise ValueError("evaluate needs at least one model, and distinct names.")
     parts = divide(dataset, validation)
     asked = wanted or Wanted()
     clusters = [cluster_of(view) for view in parts.test_views]

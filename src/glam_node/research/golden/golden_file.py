@@ -63,7 +63,7 @@ def verify_golden(npz_path: Path, images_dir: Path | None = None, device: str = 
             _compare_synthetic(ledger, recipe, values)
         _compare_real(ledger, network, images_dir, meta, values)
     except (KeyError, TypeError, ValueError) as error:
-        raise UnreadableGoldenFile(f"{npz_path} lacks or garbles {error}.") from error
+        raise UnreadableGoldenFile(f"{npz_path} has a missing or malformed entry: {error}.") from error
     return GoldenReport(
         path=npz_path,
         seed=int(meta["seed"]),

@@ -131,7 +131,7 @@ def _contradictions(recipe: Recipe) -> list[str]:
         if stage.steps < 0 or min(stage.batch_size, stage.rounds) < 1:
             problems.append(f"{name}: steps must not be negative, batch_size and rounds must be 1 or more")
         if not 0 < stage.top_fraction <= 1:
-            problems.append(f"{name}.top_fraction must be over 0 and at most 1")
+            problems.append(f"{name}.top_fraction must be greater than 0 and at most 1")
     return problems + (_contradictions_of_baseline(recipe) if recipe.baseline else [])
 
 
@@ -140,7 +140,7 @@ def _contradictions_of_baseline(recipe: Recipe) -> list[str]:
     if recipe.baseline not in BASELINES:
         problems.append(f"baseline is {recipe.baseline!r}, must be one of {', '.join(BASELINES)}, or left out for GLAM")
     if recipe.baseline == "cam" and (recipe.local_stage.steps or recipe.joint_stage.steps):
-        problems.append("baseline cam has a global stage alone: local_stage.steps and joint_stage.steps must be 0")
+        problems.append("baseline cam has only a global stage: local_stage.steps and joint_stage.steps must be 0")
     if recipe.baseline == "gmic" and not (recipe.local_stage.steps or recipe.joint_stage.steps):
         problems.append("baseline gmic needs steps in local_stage or joint_stage: its scores need the local network")
     if recipe.shape.global_strides[-2:] != (1, 1):
@@ -201,5 +201,6 @@ def find_recipe(name: str) -> Path:
     if path.is_file():
         return path
     if name not in shipped:
-        raise RecipeError(path, (f"no such file, and no recipe of that name; there are {', '.join(sorted(shipped))}",))
+        problem = f"no such file or built-in recipe; the built-in recipes are {', '.join(sorted(shipped))}"
+        raise RecipeError(path, (problem,))
     return shipped[name]

@@ -130,7 +130,7 @@ def test_a_network_with_narrow_weights_continues_on_the_cpu_in_float32(
 
 def test_a_gpu_that_was_named_and_cannot_hold_one_view_is_unavailable(holding: Holding) -> None:
     predictor, shown = holding(0)
-    with pytest.raises(DeviceUnavailable, match="cuda has not enough free memory for one image"):
+    with pytest.raises(DeviceUnavailable, match="cuda does not have enough free memory for one image"):
         predictor.segment(STUDY)
     assert shown == [4, 2, 1]
 

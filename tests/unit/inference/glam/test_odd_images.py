@@ -124,7 +124,7 @@ def wider_than_the_image(pixels: Pixels) -> Pixels:
 
 @pytest.mark.parametrize(
     ("change", "remark"),
-    [(ellipse, "does not show whether that is so"), (wider_than_the_image, "a part of it may be missing")],
+    [(ellipse, "does not show whether that is true"), (wider_than_the_image, "a part of it may be missing")],
 )
 def test_a_breast_that_touches_every_border_is_analysed_with_a_remark(change: Change, remark: str) -> None:
     assert any(remark in told for told in seen(changed(change)).remarks)

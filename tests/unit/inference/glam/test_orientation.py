@@ -105,7 +105,7 @@ def test_a_doubtful_contradiction_is_remarked() -> None:
 def test_an_outline_that_does_not_tell_is_remarked() -> None:
     orientation, (remark,) = judge(UNTOLD, R, CC, None)
     assert not orientation.points_right
-    assert "does not show whether that is so" in remark
+    assert "does not show whether that is true" in remark
 
 
 @pytest.mark.parametrize("header", [None, ("X", "Y"), ("", "")])

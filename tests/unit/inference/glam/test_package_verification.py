@@ -119,7 +119,7 @@ def test_a_golden_case_that_lacks_a_value_is_refused(tmp_path: Path) -> None:
     package = tiny_package(tmp_path)
     meta = f'{{"format_version": 1, "weights_sha256": "{package.weights_sha256}"}}'
     (package.path / GOLDEN_FILE).write_bytes(archive(meta=meta))
-    with pytest.raises(PackageMismatch, match="lacks or garbles 'patch_cell'"):
+    with pytest.raises(PackageMismatch, match="has a missing or malformed entry: 'patch_cell'"):
         verify_package(package.path)
 
 

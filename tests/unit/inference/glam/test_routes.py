@@ -190,7 +190,7 @@ except MemoryError as error:
 
 def test_ncnn_says_that_memory_is_short() -> None:
     told = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], capture_output=True, text=True, timeout=120)
-    assert told.stdout == "ncnn has not enough free memory for a patch.\n"
+    assert told.stdout == "ncnn does not have enough free memory for a patch.\n"
 
 
 def test_the_score_decides_nothing_when_every_image_is_segmented(tmp_path: Path) -> None:

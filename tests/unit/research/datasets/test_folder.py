@@ -84,7 +84,7 @@ def test_the_table_says_what_a_header_does_not(tmp_path: Path) -> None:
 def test_a_header_that_contradicts_the_table_is_refused_when_read(tmp_path: Path) -> None:
     write_exam(tmp_path)
     dataset = opened(tmp_path, {"path": "images/0.dcm", "image_laterality": "L"})
-    with pytest.raises(UnsupportedMammogram, match="says another laterality than its labels, which say L"):
+    with pytest.raises(UnsupportedMammogram, match="states another laterality than its labels, which state L"):
         dataset.read(dataset.views[0])
 
 

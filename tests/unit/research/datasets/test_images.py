@@ -33,7 +33,7 @@ def test_an_image_of_another_modality_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("side", "position"), [("R", "CC"), ("L", "MLO")])
 def test_a_header_that_says_another_view_is_refused(tmp_path: Path, side: str, position: str) -> None:
-    with pytest.raises(UnsupportedMammogram, match="than its labels, which say"):
+    with pytest.raises(UnsupportedMammogram, match="than its labels, which state"):
         read_view(write(tmp_path / "a.dcm", mammogram(side, position)), *LEFT_CC)
 
 

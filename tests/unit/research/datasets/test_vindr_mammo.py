@@ -99,5 +99,5 @@ def test_a_box_that_is_no_number_is_a_bad_row(tmp_path: Path) -> None:
 def test_an_image_that_says_another_laterality_is_refused(opened: ListedDataset, tmp_path: Path) -> None:
     view = by_id(opened, "cc01")
     write(tmp_path / "images" / "aa11" / "cc01.dicom", mammogram("R", "CC"))
-    with pytest.raises(UnsupportedMammogram, match="says another laterality than its labels, which say L"):
+    with pytest.raises(UnsupportedMammogram, match="states another laterality than its labels, which state L"):
         opened.read(replace(view))

@@ -47,7 +47,7 @@ AWAY_ATTEMPTS = 150
 """Maximum number of attempts while files cannot be reached; with the longest delay between them they take a day."""
 WORKER_DIED = (
     "{attempts} worker processes died while they ran this job, which may be the cause. "
-    "Look into the log of the workers and of the system (out of memory?); then: glam-node study retry."
+    "Check the logs of the workers and of the system (out of memory?), then run glam-node study retry."
 )
 
 
@@ -217,7 +217,7 @@ def source_images(instances: Sequence[SOPInstance], resolve: Callable[[str], Pat
             for instance in instances
         ]
     except ValueError as error:
-        raise PermanentError(f"The job has an image that is no screening view: {error}.") from error
+        raise PermanentError(f"The job has an image that is not a screening view: {error}.") from error
 
 
 def _stored_findings(path: Path) -> Findings | None:

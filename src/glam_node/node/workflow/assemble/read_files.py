@@ -84,7 +84,7 @@ def _instance(path: Path, dataset: Dataset, calling_ae_title: str, now: datetime
     uids = {keyword: text_of(dataset, keyword) for keyword in _NEEDED_UIDS}
     for keyword, uid in uids.items():
         if not is_valid_uid(uid):
-            raise UnsupportedMammogram(f"{keyword} is missing or no UID.")
+            raise UnsupportedMammogram(f"{keyword} is missing or is not a UID.")
     view = describe_view(dataset)
     return SOPInstance(
         sop_class_uid=uids["SOPClassUID"],

@@ -127,7 +127,7 @@ def _not_committed(session: Session, delivery: Delivery, why: str, rules: Commit
     else:
         failure = (
             f"{why} to the request for storage commitment, {delivery.transaction_count} times. "
-            "Look into the log of the archive; then: glam-node study retry."
+            "Check the archive's log, then run glam-node study retry."
         )
         delivery_commitment.give_up(session, delivery, failure)
         record_delivery_event(log, session, EventKind.DELIVERY_ABANDONED, delivery, now, failure)

@@ -68,14 +68,14 @@ def _item(reference: Reference, reason: int | None = None) -> Dataset:
 def _references(data_set: Dataset, sequence: str) -> Iterator[tuple[Reference, Dataset]]:
     for item in _value(data_set, sequence) or ():
         if not isinstance(item, Dataset):
-            raise NoCommitment(f"{sequence} is no sequence")
+            raise NoCommitment(f"{sequence} is not a sequence")
         yield Reference(_uid(item, "ReferencedSOPClassUID"), _uid(item, "ReferencedSOPInstanceUID")), item
 
 
 def _uid(data_set: Dataset, keyword: str) -> str:
     uid = str(_value(data_set, keyword) or "")
     if not is_valid_uid(uid):
-        raise NoCommitment(f"{keyword} is missing or no UID")
+        raise NoCommitment(f"{keyword} is missing or is not a UID")
     return uid
 
 

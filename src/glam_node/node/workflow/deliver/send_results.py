@@ -182,8 +182,8 @@ def _why_unreadable(path: Path) -> str:
             file.read(1)
     except OSError as error:
         return (
-            f"{path} cannot be read: {(error.strerror or str(error)).lower()}. It is tried again. Check that the disk "
-            "or share of storage.root is mounted; if it is, restore the file from a backup."
+            f"{path} cannot be read: {(error.strerror or str(error)).lower()}. The node tries again. Check that the "
+            "disk or share of storage.root is mounted; if it is, restore the file from a backup."
         )
     return ""
 

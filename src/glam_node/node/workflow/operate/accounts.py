@@ -27,7 +27,7 @@ def new_account(name: str, role: Role, password: str, *, may_see_identity: bool 
     """
     if not _NAME.fullmatch(name):
         raise PermanentError(
-            "An account's name has 1 to 64 letters, digits and . _ @ -, and starts with a letter or digit."
+            "An account name must have 1 to 64 letters, digits or . _ @ -, and must start with a letter or digit."
         )
     if not LEAST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise PermanentError(
@@ -52,7 +52,7 @@ def remove_account(session: Session, name: str, now: datetime, by: Actor | None 
         PermanentError: There is no account of that name.
     """
     if not accounts.remove(session, name):
-        raise PermanentError(f"There is no account {name}. `glam-node console user add {name}` makes one.")
+        raise PermanentError(f"There is no account {name}. `glam-node console user add {name}` creates one.")
     audit.record(session, EventKind.ACCOUNT_REMOVED, now, **_facts_of(name, by))
 
 

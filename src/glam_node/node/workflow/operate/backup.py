@@ -53,7 +53,7 @@ def back_up(url: str, root: Path, target: Path, *, settings: str, everything: bo
         OSError: `target` cannot be written.
     """
     if target.exists():
-        raise PermanentError(f"{target} is there already. Name a new directory for each backup.")
+        raise PermanentError(f"{target} already exists. Name a new directory for each backup.")
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     part.mkdir(PRIVATE_DIRECTORY)
     try:

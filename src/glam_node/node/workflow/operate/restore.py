@@ -73,7 +73,7 @@ def restore(backup: Path, url: str, root: Path, now: datetime, lock: str = "") -
 
 def _refuse_occupied(root: Path, lock: str) -> None:
     if any(path.name != lock for path in root.glob("*")):
-        raise PermanentError(f"storage.root {root} is not empty, and nothing is restored over data. Name another.")
+        raise PermanentError(f"storage.root {root} is not empty, and restore does not overwrite data. Name another.")
 
 
 @contextmanager

@@ -43,12 +43,12 @@ class RetryReport:
     def __str__(self) -> str:
         """Return a description for people."""
         done = [
-            *(["the study is judged again"] if self.judged_again else []),
+            *(["the rules are applied to the study again"] if self.judged_again else []),
             *([f"job {self.job_id} starts over"] if self.job_id else []),
             *([f"{counted(self.deliveries, 'result')} will be sent again"] if self.deliveries else []),
             *([f"{counted(self.kept, 'result')} kept, for a destination that is not live"] if self.kept else []),
         ]
-        return "; ".join(done) if done else "there is nothing to try again: nothing failed, nothing was refused"
+        return "; ".join(done) if done else "there is nothing to retry: nothing failed, and nothing was refused"
 
 
 def retry_given_up(

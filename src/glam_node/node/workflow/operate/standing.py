@@ -40,7 +40,7 @@ def set_aside(session: Session, order: Order) -> str:
         PermanentError: The order has no reason, or one of the conditions that `hold` lists applies.
     """
     if not order.reason:
-        raise PermanentError("Enter a reason for setting the study aside. It stays on the study's record.")
+        raise PermanentError("Enter a reason for setting the study aside. It is kept in the study's record.")
     _change(session, order, Standing.SET_ASIDE, EventKind.STUDY_SET_ASIDE)
     uid = order.study_instance_uid
     for job in jobs.supersede_unfinished(session, uid, order.at):
@@ -65,8 +65,8 @@ def release(session: Session, order: Order) -> str:
     record_order(log, session, EventKind.STUDY_RELEASED, order, was=str(before.standing))
     if _was_interrupted(session, study):
         studies.set_state(session, study, StudyState.RECEIVING, "", "")
-        return "the study is released, and judged again"
-    return "the study is released, and goes on"
+        return "the study is released, and the rules are applied to it again"
+    return "the study is released, and its work continues"
 
 
 def _change(session: Session, order: Order, standing: Standing, kind: EventKind) -> None:

@@ -23,7 +23,7 @@ from glam_node.node.workflow.record.events import record_event
 log = structlog.get_logger(__name__)
 
 NOT_SENT = "made of images that were replaced by newer versions"
-NEEDS_REASON = "State a reason. It stays on the study's record: name no patient."
+NEEDS_REASON = "Enter a reason. It is kept in the study's record, so do not name the patient."
 
 
 def take_newer(sessions: SessionFactory, order: Order, store: InstanceStore) -> str:
@@ -84,7 +84,7 @@ def _take(session: Session, order: Order, linked: Sequence[Conflict]) -> str:
     facts = EventDetail(images=len(newest), differs=_differs(newest), withheld=withheld)
     record_order(log, session, EventKind.NEWER_TAKEN, order, **facts)
     return (
-        f"{counted(len(newest), 'image')} replaced by the newer version; the study is judged and read again. "
+        f"{counted(len(newest), 'image')} replaced by the newer version; the study is checked and analysed again. "
         "Remove the results of the earlier images at the archive: `glam-node study show UID` lists their UIDs"
     )
 
@@ -101,7 +101,7 @@ def keep_first(session: Session, order: Order) -> str:
     _, newest = _checked_decision(session, order)
     _settle(session, newest, order)
     record_order(log, session, EventKind.NEWER_LEFT, order, images=len(newest), differs=_differs(newest))
-    return f"the first version of {counted(len(newest), 'image')} is kept, and the newer one left"
+    return f"the first version of {counted(len(newest), 'image')} is kept, and the newer one is ignored"
 
 
 def _checked_decision(session: Session, order: Order) -> tuple[Study, list[Conflict]]:

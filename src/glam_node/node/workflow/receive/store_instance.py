@@ -145,7 +145,7 @@ def _checked_header(received: Received) -> Dataset:
         raise Refused(str(error), status=CANNOT_UNDERSTAND) from error
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
         if not is_valid_uid(text_of(header, keyword)):
-            raise Refused(f"{keyword} is missing or no UID", status=CANNOT_UNDERSTAND)
+            raise Refused(f"{keyword} is missing or is not a UID", status=CANNOT_UNDERSTAND)
     stated = (text_of(header, "SOPClassUID"), text_of(header, "SOPInstanceUID"))
     if stated != (received.sop_class_uid, received.sop_instance_uid):
         raise Refused("SOP Class or Instance UID differs from the command's", status=DATA_SET_DOES_NOT_MATCH)

@@ -68,7 +68,7 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
         "ROC AUC, PR AUC",
         "ROC: Mann-Whitney, ties count 1/2. PR: the trapezoidal area under the precision-recall points from "
         "(recall 0, precision 1); not average precision. The score of a breast is the mean of its views (a "
-        "missing one is passed over), of a study the larger of its breasts; a row is positive when any of its"
+        "missing one is ignored), of a study the larger of its breasts; a row is positive when any of its"
         " views is.",
     ),
     (
